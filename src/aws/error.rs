@@ -1,0 +1,143 @@
+//! AWS errors become ours here, and nowhere else.
+use crate::error::{AwsError, Class, Error, Result};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use aws_types::request_id::RequestId;
+
+pub trait AwsResult<T>: Sized {
+    /// Names the call that failed.
+    fn during(self, call: &'static str) -> Result<T>;
+    /// Takes "there is no such object" to mean `None`.
+    fn or_absent(self, call: &'static str) -> Result<Option<T>>;
+    /// Takes "there is no such object" to mean that there is nothing left to do.
+    fn or_gone(self, call: &'static str) -> Result<()> {
+        self.or_absent(call).map(drop)
+    }
+}
+
+impl<T, E> AwsResult<T> for Result<T, SdkError<E, HttpResponse>>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    SdkError<E, HttpResponse>: RequestId,
+{
+    fn during(self, call: &'static str) -> Result<T> {
+        self.map_err(|e| Error::Aws(Box::new(translate(call, &e))))
+    }
+    fn or_absent(self, call: &'static str) -> Result<Option<T>> {
+        match self.during(call) {
+            Err(e) if e.class() == Some(Class::NotFound) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+}
+
+fn translate<E>(call: &'static str, e: &SdkError<E, HttpResponse>) -> AwsError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    SdkError<E, HttpResponse>: RequestId,
+{
+    let service = e.as_service_error();
+    let code = service.and_then(|s| s.code()).map(str::to_owned);
+    let message = service.and_then(|s| s.message()).map_or_else(|| root_cause(e), str::to_owned);
+    let status = e.raw_response().map(|r| r.status().as_u16());
+    AwsError {
+        call,
+        class: match e {
+            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) if is_credentials(e) => {
+                Class::Credentials
+            }
+            SdkError::ConstructionFailure(_) => Class::Invalid,
+            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Class::Lost,
+            _ => classify(code.as_deref().unwrap_or(""), &message, status.unwrap_or(0)),
+        },
+        message,
+        request_id: e.request_id().map(str::to_owned),
+        code,
+    }
+}
+
+/// Whether the SDK found no credentials to sign with: it says so in an error's type only deep inside.
+fn is_credentials<E: std::error::Error + Send + Sync + 'static>(e: &SdkError<E, HttpResponse>) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(e);
+    while let Some(c) = cause {
+        if c.is::<aws_credential_types::provider::error::CredentialsError>() {
+            return true;
+        }
+        cause = c.source();
+    }
+    false
+}
+
+fn root_cause(e: &(impl std::error::Error + 'static)) -> String {
+    let mut cause: &dyn std::error::Error = e;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let said = cause.to_string();
+    if said.is_empty() { DisplayErrorContext(e).to_string() } else { said }
+}
+
+/// The class of an error code (aws-facts 4.4; the codes differ from the names of the exception types).
+pub fn classify(code: &str, message: &str, status: u16) -> Class {
+    let bare = code.strip_suffix("Exception").unwrap_or(code);
+    let bare = bare.strip_suffix("Fault").unwrap_or(bare);
+    match bare {
+        "ExpiredToken" | "RequestExpired" | "InvalidClientTokenId" | "UnrecognizedClient" | "AuthFailure"
+        | "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "MissingAuthenticationToken" | "IncompleteSignature"
+        | "TokenRefreshRequired" => return Class::Credentials,
+        "AccessDenied" | "UnauthorizedOperation" | "Unauthorized" | "OptInRequired" | "UnauthorizedAccess"
+        | "OperationNotPermitted" => return Class::Denied,
+        "Throttling" | "Throttled" | "RequestThrottled" | "RequestLimitExceeded" | "TooManyRequests"
+        | "SlowDown" | "PriorRequestNotComplete" | "EC2Throttled" | "BandwidthLimitExceeded" => {
+            return Class::Throttled;
+        }
+        "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" | "MountTargetConflict"
+        | "Resource.AlreadyAssociated" | "EntityAlreadyExists" | "AlreadyExists" | "InvalidSubnet.Conflict"
+        | "InvalidLaunchTemplateName.AlreadyExists" | "PriorityInUse" => return Class::AlreadyExists,
+        "DependencyViolation" | "ResourceInUse" | "InvalidGroup.InUse" | "DeleteConflict" | "FileSystemInUse"
+        | "CacheSubnetGroupInUse" | "InvalidDBParameterGroupState" | "InvalidDBSubnetGroupState"
+        | "ScalingActivityInProgress" => return Class::InUse,
+        "InvalidDBInstanceState" | "InvalidReplicationGroupState" | "InvalidCacheClusterState"
+        | "IncorrectFileSystemLifeCycleState" | "IncorrectMountTargetState" | "ResourceContention" | "OperationAborted"
+        | "ConcurrentModification" | "IncorrectState" | "IncorrectInstanceState" | "DependencyTimeout"
+        | "InstanceRefreshInProgress" => return Class::WrongState,
+        "ServiceLinkedRoleFailure" => return Class::NotYetVisible,
+        "NoSuchEntity" | "ParameterNotFound" | "ResourceNotFound" | "FileSystemNotFound" | "MountTargetNotFound"
+        | "DashboardNotFoundError" | "Gateway.NotAttached" => return Class::NotFound,
+        _ => {}
+    }
+    if bare.ends_with("NotFound") {
+        return Class::NotFound;
+    }
+    if bare.ends_with("AlreadyExists") || bare.starts_with("Duplicate") {
+        return Class::AlreadyExists;
+    }
+    if bare.starts_with("Insufficient") {
+        return Class::Capacity;
+    }
+    if bare.ends_with("LimitExceeded") || bare.ends_with("QuotaExceeded") || bare.starts_with("TooMany") {
+        return Class::Quota;
+    }
+    // Some services say these only in a text (aws-facts 4.7, 9.2).
+    if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue") {
+        // Auto Scaling wraps EC2's words: a template or version made a moment ago may not be visible to it.
+        let not_yet = [
+            "Invalid IAM Instance Profile",
+            "create service linked role",
+            "The specified launch template",
+            "Could not find the specified version",
+        ];
+        if not_yet.iter().any(|text| message.contains(text)) {
+            return Class::NotYetVisible;
+        }
+        if message.contains("not found") && bare != "InvalidParameterValue" {
+            return Class::NotFound;
+        }
+    }
+    match status {
+        500.. => Class::Lost,
+        403 => Class::Denied,
+        429 => Class::Throttled,
+        _ => Class::Invalid,
+    }
+}

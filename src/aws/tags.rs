@@ -1,0 +1,99 @@
+//! Our tags in the shape of each service.
+use super::{Aws, error::AwsResult};
+use crate::{engine::Tags, error::Result};
+
+macro_rules! pairs {
+    ($name:ident, $tag:ty) => {
+        /// Both ways between our tags and those of one service.
+        pub mod $name {
+            use super::Tags;
+            pub fn to(tags: &Tags) -> Vec<$tag> {
+                tags.iter().map(|(k, v)| <$tag>::builder().key(k).value(v).build()).collect()
+            }
+            pub fn from(tags: &[$tag]) -> Tags {
+                tags.iter().filter_map(|t| Some((t.key()?.into(), t.value()?.into()))).collect()
+            }
+        }
+    };
+}
+/// For services whose model requires key and value.
+macro_rules! required_pairs {
+    ($name:ident, $tag:ty) => {
+        /// Both ways between our tags and those of one service.
+        pub mod $name {
+            use super::Tags;
+            pub fn to(tags: &Tags) -> Vec<$tag> {
+                tags.iter()
+                    .map(|(k, v)| <$tag>::builder().key(k).value(v).build().expect("key and value are set"))
+                    .collect()
+            }
+            pub fn from(tags: &[$tag]) -> Tags {
+                tags.iter().map(|t| (t.key().into(), t.value().into())).collect()
+            }
+        }
+    };
+}
+
+pairs!(ec2, aws_sdk_ec2::types::Tag);
+pairs!(rds, aws_sdk_rds::types::Tag);
+pairs!(elasticache, aws_sdk_elasticache::types::Tag);
+pairs!(cloudwatch, aws_sdk_cloudwatch::types::Tag);
+pairs!(elb, aws_sdk_elasticloadbalancingv2::types::Tag);
+required_pairs!(efs, aws_sdk_efs::types::Tag);
+required_pairs!(iam, aws_sdk_iam::types::Tag);
+required_pairs!(ssm, aws_sdk_ssm::types::Tag);
+
+/// `TagSpecifications` of an EC2 create call.
+pub fn on_create(
+    kind: aws_sdk_ec2::types::ResourceType,
+    tags: &Tags,
+) -> aws_sdk_ec2::types::TagSpecification {
+    aws_sdk_ec2::types::TagSpecification::builder().resource_type(kind).set_tags(Some(ec2::to(tags))).build()
+}
+
+/// An EC2 describe filter on one tag.
+pub fn filter(key: &str, value: &str) -> aws_sdk_ec2::types::Filter {
+    aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value).build()
+}
+
+/// The tags of an RDS object that does not show them itself; `None` when it is gone.
+pub async fn of_rds(aws: &Aws, arn: &str) -> Result<Option<Tags>> {
+    let call = async || {
+        aws.rds.list_tags_for_resource().resource_name(arn).send().await.or_absent("ListTagsForResource")
+    };
+    let answer = aws.reads.get(format!("tags of {arn}"), call).await?;
+    Ok(answer.as_ref().as_ref().map(|a| rds::from(a.tag_list())))
+}
+
+/// Puts tags on an RDS object.
+pub async fn put_rds(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
+    let call = aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(rds::to(tags)));
+    call.send().await.during("AddTagsToResource").map(drop)
+}
+
+/// The tags of an ElastiCache object; `None` when it is gone.
+pub async fn of_elasticache(aws: &Aws, arn: &str) -> Result<Option<Tags>> {
+    let call = async || {
+        aws.elasticache
+            .list_tags_for_resource()
+            .resource_name(arn)
+            .send()
+            .await
+            .or_absent("ListTagsForResource")
+    };
+    let answer = aws.reads.get(format!("tags of {arn}"), call).await?;
+    Ok(answer.as_ref().as_ref().map(|a| elasticache::from(a.tag_list())))
+}
+
+/// Puts tags on an ElastiCache object.
+pub async fn put_elasticache(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
+    let call =
+        aws.elasticache.add_tags_to_resource().resource_name(arn).set_tags(Some(elasticache::to(tags)));
+    call.send().await.during("AddTagsToResource").map(drop)
+}
+
+/// Puts tags on an EFS object.
+pub async fn put_efs(aws: &Aws, id: &str, tags: &Tags) -> Result<()> {
+    let call = aws.efs.tag_resource().resource_id(id).set_tags(Some(efs::to(tags)));
+    call.send().await.during("TagResource").map(drop)
+}

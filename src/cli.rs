@@ -1,0 +1,289 @@
+//! The command line: help, man page and completions all come from this one definition.
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A web service on AWS, highly available, by lunch.
+///
+/// gameday builds the stack that one gameday.toml describes, says whether it is serving, keeps it as described
+/// and takes it down again. There is no state file: names and tags in the account are the truth.
+#[derive(Parser, Debug)]
+#[command(name = "gameday", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The stack file
+    #[arg(short, long, global = true, default_value = "gameday.toml", env = "GAMEDAY_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Profile of the AWS configuration files
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// AWS region, instead of the stack file's
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Use a local emulator instead of AWS; started on first use
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+    /// How fast the sandbox's databases, balancers and instances live [default: fast on a terminal, else instant]
+    #[arg(long, global = true, value_enum, requires = "sandbox")]
+    pub pace: Option<Pace>,
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// Say more: every event; twice: every AWS call
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    #[default]
+    Human,
+    /// One object, or one event a line
+    Json,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Everything is there at once
+    Instant,
+    /// A twentieth of AWS's own times
+    Fast,
+    /// As long as AWS takes
+    Real,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Show what `up` would change; exit code 2 when there is something
+    Plan(Plan),
+    /// Build or repair the stack, until the service answers
+    Up(Up),
+    /// Build or repair the VPC, subnets, routes and security groups
+    Network(Change),
+    /// Build or repair the RDS instance and what it needs
+    Database(Change),
+    /// Build or repair the ElastiCache replication group and what it needs
+    Cache(Change),
+    /// Build or repair the EFS file system and what it needs
+    Files(Change),
+    /// Build or repair the launch template and what it needs
+    Launch(Change),
+    /// Build or repair the load balancer and what it needs
+    Balancer(Change),
+    /// Build or repair the Auto Scaling group and what it needs
+    Fleet(Change),
+    /// Build or repair alarms, dashboard and log groups, and what they need
+    Monitoring(Change),
+    /// Say whether it is serving, then show every step
+    Status(Status),
+    /// Say what it costs by the hour and for the event: as planned, and as it runs
+    Cost(Cost),
+    /// Print what the instances say: the application's log and the boot's, by time
+    Logs(Logs),
+    /// Walk the request path to the first broken hop, with its cause and what repairs it
+    Why(Why),
+    /// Delete all that is the stack's, and list what is left
+    Teardown(Teardown),
+    /// Print the user data and all files made from templates, without AWS
+    Render(Render),
+    /// Print the least-privilege IAM policy that this stack file needs
+    Policy,
+    /// Print the JSON schema of the stack file
+    Schema,
+    /// Run the local emulator
+    Sandbox {
+        #[command(subcommand)]
+        what: Sandbox,
+    },
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the man page
+    Man,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Plan {
+    /// Only these groups and what they need
+    #[arg(value_enum)]
+    pub groups: Vec<crate::stack::Group>,
+    #[command(flatten)]
+    pub consent: Consent,
+    #[command(flatten)]
+    pub prices: Prices,
+}
+
+/// What may be done although something is lost by it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Consent {
+    /// Delete this step and make it again if AWS cannot change it in place, whatever it holds
+    #[arg(long, value_name = "KEY")]
+    pub replace: Vec<String>,
+    /// Take over this object although it carries no tag of ours
+    #[arg(long, value_name = "KEY")]
+    pub adopt: Vec<String>,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Change {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub consent: Consent,
+    #[command(flatten)]
+    pub lease: Lease,
+}
+
+/// What to do when a teammate is at work on the same stack.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Lease {
+    /// When a teammate is at work on this stack, wait until that is done
+    #[arg(long, conflicts_with = "steal")]
+    pub wait: bool,
+    /// When a teammate is at work on this stack, take over; the other run stops
+    #[arg(long)]
+    pub steal: bool,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Up {
+    /// Only these groups and what they need
+    #[arg(value_enum)]
+    pub groups: Vec<crate::stack::Group>,
+    #[command(flatten)]
+    pub change: Change,
+    #[command(flatten)]
+    pub probe: Probe,
+    #[command(flatten)]
+    pub prices: Prices,
+}
+
+/// How the service is asked whether it answers.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Probe {
+    /// Ask this URL whether the service answers, instead of the load balancer's own
+    #[arg(long, value_name = "URL", conflicts_with = "no_probe")]
+    pub probe: Option<String>,
+    /// Do not ask the service itself: healthy targets are enough
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Seconds to wait for the service to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub patience: u64,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Status {
+    /// Stay and show what changes: on a terminal an interface with keys, with `-o json` an object a round
+    #[arg(short, long)]
+    pub watch: bool,
+    #[command(flatten)]
+    pub probe: Probe,
+    #[command(flatten)]
+    pub prices: Prices,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Cost {
+    /// How long it is paid for [default: what is left of 6 hours from traffic_at, or 6 hours]
+    #[arg(long, value_name = "N", value_parser = hours)]
+    pub hours: Option<f64>,
+    #[command(flatten)]
+    pub prices: Prices,
+    /// Only what the stack file would cost; makes no AWS call
+    #[arg(long)]
+    pub planned: bool,
+}
+
+/// By which prices.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Prices {
+    /// A price file that adds to the shipped one, or a game's own prices instead of it
+    #[arg(long = "prices", env = "GAMEDAY_PRICES", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours: f64 = text.parse().map_err(|_| "a number of hours, such as 6 or 1.5".to_owned())?;
+    if hours > 0.0 && hours <= 8784.0 { Ok(hours) } else { Err("more than 0 and at most a year".into()) }
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Logs {
+    /// Go on printing what comes, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How far to look back: 10m, 2h, 1h30m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::logs::since)]
+    pub since: std::time::Duration,
+    /// Only this instance (`i-…`)
+    #[arg(long, value_name = "ID")]
+    pub instance: Option<String>,
+    /// Only messages that match this regular expression
+    #[arg(long, value_name = "RE", value_parser = regex::Regex::new)]
+    pub grep: Option<regex::Regex>,
+    /// The instances' system console instead; needs no instance profile, comes minutes late
+    #[arg(long)]
+    pub console: bool,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Why {
+    /// The URL that gets no answer, instead of the load balancer's own with the health path
+    pub url: Option<String>,
+    /// Do not ask the service itself: only what AWS says
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Keep what was seen in this file, for somebody without access; it holds no secrets
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Judge what was kept, without AWS and without a stack file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "url", "no_probe"])]
+    pub from: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Teardown {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// The stack's name, typed as consent: what scripts use instead of an answer on a terminal
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+    #[command(flatten)]
+    pub lease: Lease,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Render {
+    /// Print only this file (`user-data`, `server.ini`, …)
+    pub file: Option<String>,
+    /// Check the rendered scripts: syntax, size, line ends, secrets
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Sandbox {
+    /// Start it in the background
+    Start,
+    /// Stop it; what was built in it is gone
+    Stop,
+    /// Say whether it runs, and where
+    Status,
+    /// Empty the account in it
+    Reset,
+    /// Run it in the foreground
+    Serve {
+        /// TCP port on loopback; 0 chooses a free one
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+}

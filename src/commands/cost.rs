@@ -1,0 +1,101 @@
+//! `gameday cost`: what the stack costs, as planned and as it runs.
+use super::{DONE, Failure, Outcome, Session, session};
+use crate::{
+    aws::{Aws, Target},
+    cli::{Cost, Global, Prices as File},
+    config::Config,
+    cost::{self, Bill, OneMore, Prices, Size, from_config, inventory},
+    engine::Graph,
+    facts::Facts,
+    output::{
+        Printer,
+        cost::{Bills, Cost as View, show},
+    },
+    stack, watch,
+};
+
+/// Target tracking makes two of its own for each policy: above and below.
+const ALARMS_OF_A_POLICY: usize = 2;
+
+pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
+    let loaded = session::load(global, &out)?;
+    let prices = prices(&args.prices, &out)?;
+    let config = &loaded.config;
+    let hours = hours(config, args.hours);
+
+    // The plan needs no account: zones and image are stand-ins, and nothing is asked.
+    let offline = Target { region: config.region.clone(), ..Target::default() };
+    let facts = Facts::offline(config);
+    let stack = stack::wire(&loaded, &facts, &Aws::connect(&offline).await).map_err(session::template)?;
+    let items = |size| from_config(config, facts.zones.len(), alarms(&stack.graph), size);
+    let bill = |size| Bill::of(&items(size), &prices, hours);
+    let (min, desired, max) = (bill(Size::Min), bill(Size::Desired), bill(Size::Max));
+
+    let there = if args.planned {
+        None
+    } else {
+        let (target, _) = session::target(global, &config.region, &out).await?;
+        let aws = Aws::connect(&target).await;
+        Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
+    };
+    let there = there.map(|i| i.items());
+    let running = there.as_ref().map(|i| Bill::of(i, &prices, hours));
+    let (_, service) = config.service();
+    let now = there.unwrap_or_else(|| items(Size::Desired));
+    let more = OneMore::of(&now, &service.instance_type, &prices, hours);
+    let bills = Bills {
+        min: (service.min, &min),
+        desired: (service.desired, &desired),
+        max: (service.max, &max),
+        running: running.as_ref(),
+    };
+    show(&out, &View::new(&config.name, &config.region, &prices, bills, &more));
+    Ok(DONE)
+}
+
+/// What the stack file would cost at its desired size: for the end of a plan of the whole stack.
+pub(super) fn planned(session: &Session, prices: &Prices) -> Bill {
+    let config = &session.loaded.config;
+    let items = from_config(config, session.facts.zones.len(), alarms(&session.stack.graph), Size::Desired);
+    Bill::of(&items, prices, hours(config, None))
+}
+
+/// What runs now, by the hour and for what is left of the event.
+pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<watch::Cost>> {
+    let config = &session.loaded.config;
+    let there = inventory::gather(&session.aws, config, own_alarms(&session.stack.graph, config)).await?;
+    if there.is_empty() {
+        return Ok(None);
+    }
+    let (items, hours) = (there.items(), hours(config, None));
+    let bill = Bill::of(&items, prices, hours);
+    let more = OneMore::of(&items, &config.service().1.instance_type, prices, hours);
+    Ok(Some(watch::Cost {
+        unit: bill.unit.clone(),
+        per_hour: bill.per_hour(),
+        for_event: bill.for_event(),
+        hours,
+        one_more_per_minute: more.per_minute,
+    }))
+}
+
+/// The shipped prices, or those of a file; a mistake in the file is one of usage.
+pub(super) fn prices(file: &File, out: &Printer) -> Result<Prices, Failure> {
+    Prices::load(file.file.as_deref())
+        .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })
+}
+
+fn hours(config: &Config, asked: Option<f64>) -> f64 {
+    let now = jiff::Zoned::now();
+    cost::hours(asked, config.traffic_at(&now), &now)
+}
+
+fn alarms(graph: &Graph) -> usize {
+    let count = |kind| graph.nodes().filter(|n| n.key().kind() == kind).count();
+    count("alarm") + count("scaling-policy") * ALARMS_OF_A_POLICY
+}
+
+fn own_alarms(graph: &Graph, config: &Config) -> Vec<String> {
+    let ours = graph.nodes().filter(|n| n.key().kind() == "alarm");
+    ours.map(|n| inventory::name(config, n.key().as_str())).collect()
+}

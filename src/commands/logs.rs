@@ -1,0 +1,180 @@
+//! `gameday logs`: what the instances say, from CloudWatch Logs; without it, from their consoles.
+use super::{DONE, Failure, Outcome, interrupted, session};
+use crate::{
+    aws::Aws,
+    cli::{Global, Logs},
+    config::{Config, Mode, Switch},
+    cost::inventory::name,
+    error::{Class, Error},
+    logs::{Event, Log, Tail, beyond, interleave, source},
+    output::{Printer, logs::Lines, style::*},
+};
+use jiff::Timestamp;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Between two looks: the agent sends every five seconds.
+const EVERY: Duration = Duration::from_secs(2);
+/// A console is renewed by the minute at best.
+const CONSOLE_EVERY: Duration = Duration::from_secs(15);
+/// The longest pause, when AWS throttles or does not answer.
+const SLOWEST: Duration = Duration::from_secs(30);
+
+pub async fn run(global: &Global, out: Printer, args: Logs) -> Outcome {
+    let loaded = session::load(global, &out)?;
+    let (target, _) = session::target(global, &loaded.config.region, &out).await?;
+    let aws = Aws::connect(&target).await;
+    let follow = args.follow;
+    tokio::select! {
+        done = read(&aws, &loaded.config, &out, args) => done,
+        // Whoever follows has no other way to end.
+        _ = tokio::signal::ctrl_c() => Ok(if follow { DONE } else { interrupted() }),
+    }
+}
+
+async fn read(aws: &Aws, config: &Config, out: &Printer, args: Logs) -> Outcome {
+    let mut lines = Lines::new(out, args.grep.clone());
+    let written = config.monitoring.mode == Switch::Create && config.iam.mode != Mode::Off;
+    if args.console || !written {
+        if !args.console {
+            out.note(format!("{DIM}this stack writes no log groups (monitoring or iam is off): the consoles instead{RESET}"));
+        }
+        return consoles(aws, config, out, &args, &mut lines).await;
+    }
+    let now = Timestamp::now();
+    let since = now.checked_sub(args.since).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut tails = source::GROUPS.map(|log| (log, Tail::new(since)));
+    let mut pause = Pause::new(EVERY);
+    loop {
+        let looks = tails.each_ref().map(|(log, tail)| {
+            source::look(aws, &config.name, *log, args.instance.as_deref(), tail.from())
+        });
+        let now = Timestamp::now();
+        let looks = futures::future::join_all(looks).await;
+        if !args.follow && looks.iter().all(|l| matches!(l, Ok(None))) {
+            out.note(format!("{DIM}there are no log groups /gameday/{}/… : the consoles instead{RESET}", config.name));
+            return consoles(aws, config, out, &args, &mut lines).await;
+        }
+        let (mut new, mut trouble) = (vec![], None);
+        for ((_, tail), look) in tails.iter_mut().zip(looks) {
+            match look {
+                // A look that failed halfway counts as none: the next one begins where it did.
+                Err(e) => trouble = Some(e),
+                Ok(events) => new.push(tail.take(events.unwrap_or_default(), now)),
+            }
+        }
+        if lines.print(&interleave(new)).is_err() {
+            return Ok(DONE);
+        }
+        if !args.follow {
+            if let Some(e) = trouble {
+                return Err(e.into());
+            }
+            if lines.count == 0 {
+                nothing(out, &args);
+            }
+            return Ok(DONE);
+        }
+        pause.after(trouble, out)?;
+        tokio::time::sleep(pause.now).await;
+    }
+}
+
+fn nothing(out: &Printer, args: &Logs) {
+    let what = if args.grep.is_some() { "no event matches" } else { "no event" };
+    out.note(format!(
+        "{DIM}{what} in the last {}; --since looks further back, --console shows what the system says{RESET}",
+        clock(args.since)
+    ));
+}
+
+/// The pause between two looks: longer while AWS throttles or does not answer.
+struct Pause {
+    usual: Duration,
+    now: Duration,
+    said: bool,
+}
+
+impl Pause {
+    fn new(usual: Duration) -> Self {
+        Self { usual, now: usual, said: false }
+    }
+
+    /// Whoever follows wants to go on when the network or the credentials are back; other errors do not pass.
+    fn after(&mut self, trouble: Option<Error>, out: &Printer) -> Result<(), Failure> {
+        let Some(e) = trouble else {
+            if self.said {
+                out.note(format!("{DIM}it answers again{RESET}"));
+            }
+            *self = Self::new(self.usual);
+            return Ok(());
+        };
+        if !e.class().is_some_and(|c| c.passes() || c == Class::Credentials) {
+            return Err(e.into());
+        }
+        self.now = (self.now * 2).min(SLOWEST);
+        // Throttling alone is no news: the pause is the answer to it.
+        if !self.said && e.class() != Some(Class::Throttled) {
+            out.note(format!("{WARN}{e}{RESET}; goes on when that is over"));
+            self.said = true;
+        }
+        Ok(())
+    }
+}
+
+/// The consoles, instance by instance. They keep no time, so there is nothing to interleave by.
+async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &Logs, lines: &mut Lines) -> Outcome {
+    let (service, _) = config.service();
+    let fleet = name(config, &format!("auto-scaling-group/{service}"));
+    let mut said: BTreeMap<String, String> = BTreeMap::new();
+    let mut pause = Pause::new(CONSOLE_EVERY);
+    loop {
+        let mut trouble = None;
+        match round(aws, &fleet, args.instance.as_deref(), &mut said).await {
+            Ok(events) => {
+                if lines.print(&events).is_err() {
+                    return Ok(DONE);
+                }
+            }
+            Err(e) => trouble = Some(e),
+        }
+        if !args.follow {
+            if let Some(e) = trouble {
+                return Err(e.into());
+            }
+            if said.is_empty() {
+                out.note(format!("{DIM}{fleet} has no instances{RESET}"));
+            } else if said.values().all(String::is_empty) {
+                out.note(format!("{DIM}the consoles are empty: AWS shows them minutes after the boot{RESET}"));
+            }
+            return Ok(DONE);
+        }
+        pause.after(trouble, out)?;
+        tokio::time::sleep(pause.now).await;
+    }
+}
+
+async fn round(
+    aws: &Aws,
+    fleet: &str,
+    only: Option<&str>,
+    said: &mut BTreeMap<String, String>,
+) -> Result<Vec<Event>, Error> {
+    let mut events = vec![];
+    for instance in source::instances(aws, fleet).await? {
+        if only.is_some_and(|only| !instance.starts_with(only)) {
+            continue;
+        }
+        let now = source::console(aws, &instance).await?;
+        let before = said.entry(instance.clone()).or_default();
+        let event = |line: &str| Event {
+            at: None,
+            log: Log::Console,
+            instance: instance.clone(),
+            message: line.trim_end().to_owned(),
+            id: String::new(),
+        };
+        events.extend(beyond(before, &now).lines().filter(|l| !l.trim().is_empty()).map(event));
+        *before = now;
+    }
+    Ok(events)
+}

@@ -1,0 +1,58 @@
+//! `gameday plan`: what `up` would change. Exit code 0 nothing, 2 changes, 1 error.
+use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
+use crate::{
+    cli::{Global, Plan},
+    engine::{Change, Direction, Forecast, Key, Node, Progress, Report, walk},
+    output::{Printer, plan},
+    stack::remains::Remains,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
+    let prices = cost::prices(&args.prices, &out)?;
+    let mut session = Session::open(global, out, &args.consent).await?;
+    session.narrow(&args.groups);
+    let (report, _) = preview(&session, args.groups.is_empty()).await?;
+    let mut view = plan::Plan::new(&session.env.stack, &report);
+    view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
+    plan::show(&out, &view, &report, forecast(&session, &report).0, true);
+    session.say_calls();
+    Ok(match (report.all_done(), view.is_empty()) {
+        (false, _) => failed(),
+        (true, true) => DONE,
+        (true, false) => changes(),
+    })
+}
+
+/// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
+pub(super) async fn preview(session: &Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
+    let seen = session.look().await;
+    let env = &session.env;
+    let mut report =
+        walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
+    let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
+    report.0.extend(remains.changes());
+    Ok((report, remains))
+}
+
+/// How long the changes usually take in this world, and each step's own time (on AWS).
+pub(super) fn forecast(session: &Session, report: &Report<Change>) -> (Duration, BTreeMap<Key, Duration>) {
+    let expected: BTreeMap<Key, Duration> = report
+        .done()
+        .filter_map(|(key, change)| {
+            let t = session.stack.graph.get(key.as_str())?.typical();
+            let d = match change {
+                Change::None | Change::Refuse { .. } => return None,
+                Change::Create { .. } => t.create,
+                Change::Delete { .. } => t.delete,
+                Change::Update { .. } => t.update,
+                Change::Replace { .. } => t.delete + t.create,
+            };
+            Some((key.clone(), d))
+        })
+        .collect();
+    let ahead =
+        expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(session.env.pace.of(*d)))).collect();
+    let total = Forecast::new(&session.stack.graph, Direction::Forward).longest_path(&ahead).0;
+    (total, expected)
+}

@@ -1,0 +1,52 @@
+//! `gameday render`: the user data and every file made from a template, without AWS.
+use super::{DONE, Failure, Outcome, failed, session};
+use crate::{
+    aws::{Aws, Target},
+    cli::{Global, Render},
+    facts::Facts,
+    output::{Printer, style::*},
+    stack, userdata,
+};
+
+pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
+    let loaded = session::load(global, &out)?;
+    let target = Target { region: loaded.config.region.clone(), ..Target::default() };
+    let facts = Facts::offline(&loaded.config);
+    let stack = stack::wire(&loaded, &facts, &Aws::connect(&target).await).map_err(session::template)?;
+    let rendered = stack.boot.rendered().map_err(session::template)?;
+    if args.check {
+        let findings = userdata::check(&rendered);
+        if out.json() {
+            out.line(&serde_json::json!({"size": rendered.size, "gzipped": rendered.gzipped, "findings": findings}));
+        } else {
+            for f in &findings {
+                out.data(f.to_string());
+            }
+            let packed = if rendered.gzipped { " compressed" } else { "" };
+            out.data(format!("{} bytes{packed} of {}", rendered.size, userdata::LIMIT));
+        }
+        let bad = findings.iter().any(|f| f.level == userdata::Level::Error);
+        return Ok(if bad { failed() } else { DONE });
+    }
+    match &args.file {
+        Some(name) => {
+            let file = rendered.files.iter().find(|(path, _)| *path == name || path.rsplit('/').next() == Some(name));
+            let Some((_, text)) = file else {
+                let names: Vec<&str> = rendered.files.keys().map(String::as_str).collect();
+                return Err(Failure::Said {
+                    text: format!("no file {name} is rendered\n  help: there are {}", names.join(", ")),
+                    usage: true,
+                });
+            };
+            out.data(text);
+        }
+        None if out.json() => out.line(&rendered.files),
+        None => {
+            for (name, text) in &rendered.files {
+                out.data(format!("{TITLE}==> {name} <=={RESET}"));
+                out.data(text);
+            }
+        }
+    }
+    Ok(DONE)
+}

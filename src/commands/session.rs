@@ -1,0 +1,231 @@
+//! What most verbs begin with: the stack file, the clients, the facts, the graph.
+use super::Failure;
+use crate::{
+    aws::{Aws, Target},
+    cli::{Consent, Global, Pace},
+    config::{self, Loaded},
+    engine::{Direction, Env, Graph, Key, Node, Report, Status, Stop, walk},
+    facts::Facts,
+    lease::{Holder, Lease, Taken},
+    snapshot::{self, Asking, Expected, Snapshot, Whose},
+    output::{Printer, progress::View},
+    sandbox,
+    stack::{self, Group, Stack, remains::Remains},
+};
+use std::time::Duration;
+
+/// How long one look at the whole stack may share its reads.
+const ONE_LOOK: Duration = Duration::from_secs(10);
+/// While something is being built, only steps that ask in the same moment share an answer.
+const BUILDING: Duration = Duration::from_millis(400);
+
+pub(super) struct Session {
+    pub loaded: Loaded,
+    pub aws: Aws,
+    pub facts: Facts,
+    pub stack: Stack,
+    pub env: Env,
+    pub view: View,
+    pub out: Printer,
+    target: Target,
+    scale: f64,
+}
+
+/// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
+pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
+    let mut loaded = config::load(&global.config).map_err(|e| Failure::Said {
+        text: e.render(out.color(), out.width()),
+        usage: true,
+    })?;
+    if !out.json() && !loaded.warnings.is_empty() {
+        out.note(loaded.render_warnings(out.color(), out.width()));
+    }
+    if let Some(region) = &global.region {
+        loaded.config.region = region.clone();
+    }
+    Ok(loaded)
+}
+
+/// Where to talk to: AWS, or the sandbox, started if need be. With the sandbox's own pace.
+pub(super) async fn target(global: &Global, region: &str, out: &Printer) -> Result<(Target, f64), Failure> {
+    let mut target = Target { region: region.into(), profile: global.profile.clone(), endpoint: None };
+    if !global.sandbox {
+        return Ok((target, 1.0));
+    }
+    let running = sandbox::ensure(pace(global, out), |line| out.note(line)).await.map_err(said)?;
+    target.endpoint = Some(running.endpoint);
+    Ok((target, running.pace.scale()))
+}
+
+/// The pace asked for; on a terminal things take their time so that there is something to see.
+pub(super) fn pace(global: &Global, out: &Printer) -> Option<Pace> {
+    global.pace.or(out.live.then_some(Pace::Fast))
+}
+
+/// An error of another part, with its help, as text.
+pub(super) fn said(e: impl miette::Diagnostic) -> Failure {
+    Failure::Error(crate::error::Error::other(e.to_string(), e.help().map(|h| h.to_string()).unwrap_or_default()))
+}
+
+impl Session {
+    pub async fn open(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
+        let loaded = load(global, &out)?;
+        let (target, scale) = target(global, &loaded.config.region, &out).await?;
+        let mut session = Self::connect(loaded, target, scale, out).await?;
+        session.env.replace = known(&session.stack.graph, &consent.replace)?.into_iter().collect();
+        session.env.adopt = known(&session.stack.graph, &consent.adopt)?.into_iter().collect();
+        Ok(session)
+    }
+
+    async fn connect(loaded: Loaded, target: Target, scale: f64, out: Printer) -> Result<Self, Failure> {
+        let aws = Aws::connect(&target).await;
+        aws.reads.keep_for(ONE_LOOK);
+        let facts = Facts::gather(&aws, &loaded.config).await?;
+        let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
+        let view = View::new(out);
+        let mut env = Env::new(&loaded.config.name, view.events());
+        env.tags = loaded.config.tags.clone();
+        env.names = loaded.config.names.clone();
+        env.pace.scale = scale;
+        Ok(Self { loaded, aws, facts, stack, env, view, out, target, scale })
+    }
+
+    /// The same anew, with the credentials that there are now: the SDK reads a profile once.
+    pub async fn again(&self) -> Result<Self, Failure> {
+        Self::connect(self.loaded.clone(), self.target.clone(), self.scale, self.out).await
+    }
+
+    /// Keeps only these groups and what they need; none named: everything.
+    pub fn narrow(&mut self, groups: &[Group]) {
+        if !groups.is_empty() {
+            let keys = self.stack.graph.with_needs(|k: &Key| groups.contains(&Group::of(k.kind())));
+            self.stack.graph = std::mem::take(&mut self.stack.graph).only(&keys);
+        }
+    }
+
+    /// From now on things change: answers are shared only in the same moment.
+    pub fn building(&self) {
+        self.aws.reads.keep_for(BUILDING.min(self.env.pace.of(BUILDING * 4)));
+    }
+
+    /// How many calls were made, for those who want to know.
+    pub fn say_calls(&self) {
+        if self.out.verbose > 0 && !self.out.json() {
+            let calls = &self.aws.calls;
+            self.out.note(format!("{} reading calls, {} changing calls", calls.reads(), calls.writes()));
+        }
+    }
+
+    /// The moment of the first request, if the stack file names one.
+    pub fn traffic_at(&self) -> Option<jiff::Timestamp> {
+        self.loaded.config.traffic_at(&jiff::Zoned::now())
+    }
+
+    /// Takes the stack's lease, or says who has it.
+    pub async fn lease(&self, verb: &str, args: crate::cli::Lease) -> Result<Lease, Failure> {
+        let taken = match args {
+            crate::cli::Lease { wait: true, .. } => Taken::Wait,
+            crate::cli::Lease { steal: true, .. } => Taken::Steal,
+            _ => Taken::Refuse,
+        };
+        let say = |other: &Holder| self.out.note(format!("{other}"));
+        let lease = Lease::take(&self.aws, &self.env.stack, Holder::me(verb), taken, say).await?;
+        self.env.alone.set(lease.is_alone());
+        Ok(lease)
+    }
+
+    /// Runs a walk that changes things: keeps the lease and the view alive, and listens for Ctrl-C.
+    pub async fn drive<T>(&self, lease: &Lease, walk: impl Future<Output = T>) -> T {
+        let taken_over = |other: &Holder| self.view.note(&format!("taken over: {other}"));
+        tokio::select! {
+            result = walk => result,
+            never = self.view.tick() => match never {},
+            never = self.stop_on_ctrl_c() => match never {},
+            never = lease.keep(&self.env.stack, &self.env.stop, taken_over) => match never {},
+        }
+    }
+
+    /// What is ours but no longer in the stack file; `seen` is a look at the stack.
+    pub async fn remains(&self, seen: &Report<Status>) -> Result<Remains, Failure> {
+        Ok(Remains::find(&self.loaded, &self.facts, &self.aws, &self.env, &self.stack, seen).await?)
+    }
+
+    /// Looks at every step at once, each for itself, and once more at those that had to know another one first, so that
+    /// the walk in order finds its answers waiting: four rounds of calls instead of one a level.
+    pub async fn look(&self) -> Report<Status> {
+        let looks = || futures::future::join_all(self.stack.graph.nodes().map(|n| n.observe(&self.env)));
+        // What fails here fails again in the walk, and is reported there.
+        _ = futures::join!(looks(), crate::stack::remains::fleets(&self.aws, &self.env));
+        looks().await;
+        walk(&self.stack.graph, Direction::Forward, &self.env, async |n: &dyn Node| n.observe(&self.env).await).await
+    }
+
+    /// What the stack file says of the request path.
+    pub fn expected(&self) -> Expected {
+        let steps = self.stack.graph.nodes().map(|n| n.key().to_string()).collect();
+        Expected::new(&self.loaded.config, &self.facts, steps)
+    }
+
+    /// Everything that carries the requests, seen now.
+    pub async fn snapshot(&self, asking: &Asking) -> Snapshot {
+        let whose = Whose {
+            stack: self.env.stack.clone(),
+            service: self.stack.service.clone(),
+            account: self.facts.account.clone(),
+            region: self.facts.region.clone(),
+        };
+        snapshot::gather(&self.aws, whose, self.expected(), asking).await
+    }
+
+    /// What to ask from outside; an emulator's addresses lead nowhere.
+    pub fn asking(&self, url: Option<String>, no_probe: bool) -> Asking {
+        let path = || self.expected().path();
+        match (url, no_probe, &self.aws.endpoint) {
+            (url, true, _) => Asking::Nothing { at: url.unwrap_or_else(path), why: "--no-probe".into() },
+            (Some(url), false, _) => Asking::Url(url),
+            (None, false, Some(_)) => {
+                Asking::Nothing { at: path(), why: "an emulator's addresses lead nowhere".into() }
+            }
+            (None, false, None) => Asking::Path(path()),
+        }
+    }
+
+    /// Listens for Ctrl-C: the first one stops starting steps, the second one leaves at once.
+    pub fn stop_on_ctrl_c(&self) -> impl Future<Output = std::convert::Infallible> + use<> {
+        let (stop, view): (Stop, View) = (self.env.stop.clone(), self.view.clone());
+        async move {
+            loop {
+                if tokio::signal::ctrl_c().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                if stop.is_wanted() {
+                    std::process::exit(130);
+                }
+                view.note("stopping: no new step starts, calls in flight finish; Ctrl-C again leaves at once");
+                stop.now();
+            }
+        }
+    }
+}
+
+/// A template that does not render is a mistake in the user's files: exit code 2, as for the stack file.
+pub(super) fn template(e: Box<crate::userdata::Error>) -> Failure {
+    Failure::Said { text: format!("{:?}", miette::Report::new(*e)), usage: true }
+}
+
+fn known(graph: &Graph, keys: &[String]) -> Result<Vec<String>, Failure> {
+    for key in keys {
+        if graph.get(key).is_none() {
+            let near = graph
+                .nodes()
+                .map(|n| n.key().as_str())
+                .max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)))
+                .unwrap_or_default();
+            return Err(Failure::Said {
+                text: format!("there is no step {key}\n  help: did you mean {near}? `gameday status` lists all"),
+                usage: true,
+            });
+        }
+    }
+    Ok(keys.to_vec())
+}

@@ -1,0 +1,170 @@
+//! `gameday up`, and one verb a group: builds or repairs, and ends when the service answers.
+use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
+use crate::{
+    cli::{Global, Probe, Up},
+    engine::{Change, Direction, Node, Report, Visit, walk},
+    error::Error,
+    output::{self, Printer, style::*},
+    serving::{self, Ask, Prober, Verdict},
+    stack::Group,
+};
+use std::{process::ExitCode, time::Duration};
+
+pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
+    let prices = cost::prices(&args.prices, &out)?;
+    let mut session = Session::open(global, out, &args.change.consent).await?;
+    session.narrow(&args.groups);
+    if crate::facts::passwords_in_user_data(&session.loaded.config) && !out.json() {
+        out.note(format!(
+            "{WARN}warning{RESET}: without an instance profile the database passwords stand in the user data, where \
+             everybody who may describe launch templates can read them"
+        ));
+    }
+    let whole = args.groups.is_empty() || args.groups.contains(&Group::Fleet);
+    let (preview, remains) = plan::preview(&session, args.groups.is_empty()).await?;
+    let mut view = output::plan::Plan::new(&session.env.stack, &preview);
+    view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
+    let (usually, expected) = plan::forecast(&session, &preview);
+    output::plan::show(&out, &view, &preview, usually, false);
+    if !view.is_empty() {
+        if let Err(code) = consent(&out, args.change.yes) {
+            return Ok(code);
+        }
+        let lease = session.lease("up", args.change.lease).await?;
+        session.building();
+        let (graph, env) = (&session.stack.graph, &session.env);
+        session.view.begin(graph, Direction::Forward, expected, session.traffic_at(), env.pace.scale);
+        let build = async {
+            let mut report = walk(graph, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await;
+            // What is no longer wanted goes last: until then others may still refer to it.
+            if report.all_done() && !remains.is_empty() {
+                let deleted = remains.remove(env).await;
+                report.0.extend(deleted.0.into_iter().map(|(k, v)| (k, as_change(v))));
+            }
+            report
+        };
+        let report = session.drive(&lease, build).await;
+        let took = session.view.elapsed();
+        session.view.end();
+        lease.release(&session.env.stack).await;
+        session.say_calls();
+        if let Some(code) = ended_badly(&out, &report) {
+            return Ok(code);
+        }
+        if !out.json() {
+            let n = report.done().filter(|(_, c)| !c.is_none()).count();
+            out.note(format!("{GOOD}built{RESET}: {} in {}", count(n, "change"), clock(took)));
+        }
+    } else {
+        // A run that was killed after its last change has left its lease.
+        if args.change.lease.steal {
+            session.lease("up", args.change.lease).await?.release(&session.env.stack).await;
+        }
+        session.say_calls();
+    }
+    if !whole {
+        return Ok(DONE);
+    }
+    serve(&session, &args.probe).await
+}
+
+fn as_change(v: Visit<bool>) -> Visit<Change> {
+    match v {
+        Visit::Done(_) => Visit::Done(Change::Delete { id: String::new() }),
+        Visit::Failed(e) => Visit::Failed(e),
+        Visit::Skipped(k) => Visit::Skipped(k),
+        Visit::NotStarted => Visit::NotStarted,
+    }
+}
+
+/// Asks, unless told not to. Without a person to ask, nothing is changed.
+fn consent(out: &Printer, yes: bool) -> Result<(), ExitCode> {
+    if yes {
+        return Ok(());
+    }
+    if !out.interactive {
+        out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
+        return Err(failed());
+    }
+    if output::ask("Go ahead? [y/N] ").is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes")) {
+        return Ok(());
+    }
+    out.note("nothing was changed");
+    Err(failed())
+}
+
+/// Says what failed, what was skipped because of it, and what to type next.
+fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
+    if report.all_done() {
+        return None;
+    }
+    let stand = report.done().count();
+    if report.interrupted() {
+        out.error(
+            &format!("stopped: {} of {} stand", stand, count(report.0.len(), "step")),
+            Some("run the same command again: it resumes where it stopped"),
+        );
+        return Some(interrupted());
+    }
+    let failures = report.failed().count();
+    let skipped = report.0.len() - stand - failures;
+    let skipped = if skipped > 0 { format!(", {skipped} skipped because of that") } else { String::new() };
+    let what = format!("{} failed{skipped}; {stand} of {} stand", count(failures, "step"), count(report.0.len(), "step"));
+    out.error(&what, Some("mend what the errors above name, then run the same command again: it resumes there"));
+    Some(failed())
+}
+
+/// How the service can be asked: an emulator's addresses lead nowhere.
+pub(super) fn ask(session: &Session, probe: &Probe, url: &str) -> Ask {
+    match (&probe.probe, probe.no_probe, &session.aws.endpoint) {
+        (Some(url), _, _) => Ask::Url(url.clone()),
+        (None, true, _) => Ask::TargetsOnly("--no-probe"),
+        (None, false, Some(_)) => Ask::TargetsOnly("an emulator's addresses lead nowhere"),
+        (None, false, None) => Ask::Url(url.to_owned()),
+    }
+}
+
+/// What to ask the service for: a path that the balancer lets through.
+pub(super) fn url(session: &Session, host: &str) -> String {
+    format!("http://{host}{}", session.expected().path())
+}
+
+/// Waits until the service answers; the verdict is the last line.
+async fn serve(session: &Session, probe: &Probe) -> Outcome {
+    let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.stack.target.output()) else {
+        return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
+    };
+    let url = url(session, &balancer.dns_name);
+    let ask = ask(session, probe, &url);
+    let prober = Prober::default();
+    let out = session.out;
+    let mut last = String::new();
+    let look = async || serving::look(&session.aws, &prober, &url, &target.arn, &ask).await;
+    let say = |v: &Verdict| {
+        let line = v.to_string();
+        if line != last && !out.json() {
+            out.note(format!("{DIM}{line}{RESET}"));
+            last = line;
+        }
+    };
+    let every = session.env.pace.of(Duration::from_secs(5)).max(Duration::from_millis(200));
+    let patience = session.env.pace.of(Duration::from_secs(probe.patience)).max(Duration::from_secs(20));
+    let verdict = tokio::select! {
+        v = serving::until_serving(look, patience, every, say) => v?,
+        _ = tokio::signal::ctrl_c() => return Ok(interrupted()),
+    };
+    let serving = verdict.serving();
+    if out.json() {
+        out.line(&serde_json::json!({
+            "at": jiff::Timestamp::now().to_string(),
+            "event": if serving { "serving" } else { "not_serving" },
+            "endpoint": verdict.url, "verdict": verdict,
+        }));
+    } else {
+        out.data(format!("{}{verdict}{RESET}", if serving { GOOD } else { BAD }));
+        if !serving {
+            out.error("the service does not answer yet", Some("`gameday status` shows every step; run `gameday up` again to go on waiting"));
+        }
+    }
+    Ok(if serving { DONE } else { failed() })
+}

@@ -1,0 +1,369 @@
+//! `gameday status --watch`: asks at the pace of a schedule, folds what comes into a state, shows it at once.
+use super::{DONE, Failure, Outcome, Session, cost};
+use crate::{
+    cli::Status as Args,
+    cost::Prices,
+    engine::{Direction, Forecast, Phase, Report, Status, Visit},
+    error::Error,
+    output::{
+        status::Overview,
+        watch::{self as view, Action, Screen},
+    },
+    snapshot::{self, Asking},
+    watch::{
+        Event, Job, Names, Round, Schedule, Stand, State, Step, Times, Trouble, TroubleKind, ask_from, parse,
+        queries,
+    },
+};
+use aws_smithy_types::DateTime;
+use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
+use std::{future::pending, io, rc::Rc, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, interval},
+};
+
+/// How often is looked whether something is due, and drawn what came.
+const TICK: Duration = Duration::from_millis(250);
+/// One JSON object each.
+const ROUND: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(60);
+/// How long to wait before credentials are looked for again.
+const RENEW: Duration = Duration::from_secs(15);
+
+/// What a job came back with.
+enum Came {
+    Round(Job, Box<Round>),
+    Steps(Report<Status>),
+    /// With new credentials, or none.
+    Connected(Result<Box<Session>, Failure>),
+    Replaced(String, Result<(), Error>),
+}
+
+struct Watch {
+    session: Rc<Session>,
+    asking: Rc<Asking>,
+    prices: Rc<Prices>,
+    state: State,
+    schedule: Schedule,
+    jobs: FuturesUnordered<LocalBoxFuture<'static, Came>>,
+    report: Report<Status>,
+    began: Instant,
+    /// Calls of sessions before this one.
+    calls_before: u64,
+    renewed: Option<Instant>,
+    metrics_seen: bool,
+    probes: usize,
+    /// What happened and has not been told yet.
+    untold: Vec<Event>,
+}
+
+pub async fn run(session: Session, args: Args) -> Outcome {
+    let out = session.out;
+    let prices = cost::prices(&args.prices, &out)?;
+    let screen = !out.json()
+        && io::IsTerminal::is_terminal(&io::stdout())
+        && io::IsTerminal::is_terminal(&io::stdin());
+    let mut screen = if screen { Some(Screen::open().map_err(broken_terminal)?) } else { None };
+    let mut watch = Watch::new(session, &args, prices);
+
+    let [mut ends, mut hangs, mut resized] =
+        [SignalKind::terminate(), SignalKind::hangup(), SignalKind::window_change()]
+            .map(|kind| signal(kind).expect("signals can be listened to"));
+    let mut tick = interval(TICK);
+    let (mut told, mut first) = (Instant::now(), true);
+    loop {
+        let key = async {
+            match &mut screen {
+                Some(s) => s.key().await,
+                None => pending().await,
+            }
+        };
+        let mut draw = true;
+        tokio::select! {
+            biased;
+            key = key => match (key, &mut screen) {
+                (Some(key), Some(s)) => match s.press(key, &watch.state) {
+                    Action::Quit => break,
+                    Action::Look => watch.schedule.look_now(),
+                    Action::Replace(id) => watch.replace(id),
+                    Action::None => {}
+                },
+                // The terminal is gone.
+                _ => break,
+            },
+            _ = ends.recv() => break,
+            _ = hangs.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
+            _ = resized.recv() => {}
+            Some(came) = watch.jobs.next() => {
+                watch.take(came);
+                // Drawn with the next tick: answers come in bursts.
+                draw = false;
+            }
+            _ = tick.tick() => watch.tick(),
+        }
+        if let Some(s) = screen.as_mut().filter(|_| draw) {
+            s.draw(&watch.state).map_err(broken_terminal)?;
+        } else if screen.is_none() && watch.has_a_picture() {
+            let news = std::mem::take(&mut watch.untold);
+            let due = first || told.elapsed() >= if out.json() { ROUND } else { HEARTBEAT };
+            match (out.json(), due) {
+                // Nobody reads any more (`| head`): no reason to go on asking AWS.
+                (true, true) if !out.try_line(&watch.told(&news)) => break,
+                (true, true) => {}
+                (true, false) => watch.untold = news,
+                (false, _) => {
+                    view::news(&out, &news);
+                    if due && !view::heartbeat(&out, &watch.state) {
+                        break;
+                    }
+                }
+            }
+            if due {
+                (told, first) = (Instant::now(), false);
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+fn broken_terminal(e: io::Error) -> Failure {
+    Error::other(
+        format!("the terminal cannot be used: {e}"),
+        "try `-o json`, or pipe it: then it prints lines",
+    )
+    .into()
+}
+
+impl Watch {
+    fn new(session: Session, args: &Args, prices: Prices) -> Self {
+        let config = &session.loaded.config;
+        let times = Times {
+            traffic_at: session.traffic_at(),
+            forecast: Some(Forecast::new(&session.stack.graph, Direction::Forward)),
+            scale: session.env.pace.scale,
+            multi_az: config.database.multi_az,
+            cache_nodes: config.cache.nodes,
+            ..Times::default()
+        };
+        let asking = session.asking(args.probe.probe.clone(), args.probe.no_probe);
+        Self {
+            session: Rc::new(session),
+            asking: Rc::new(asking),
+            prices: Rc::new(prices),
+            state: State::new(Timestamp::now(), times),
+            schedule: Schedule::default(),
+            jobs: FuturesUnordered::new(),
+            report: Report(vec![]),
+            began: Instant::now(),
+            calls_before: 0,
+            renewed: None,
+            metrics_seen: false,
+            probes: 0,
+            untold: vec![],
+        }
+    }
+
+    /// Whether there is something to tell: the first round has the steps, too, unless they take too long.
+    fn has_a_picture(&self) -> bool {
+        self.state.snapshot.is_some() && (!self.report.0.is_empty() || self.began.elapsed() > ROUND * 2)
+    }
+
+    fn calls(&self) -> u64 {
+        self.calls_before + self.session.aws.calls.reads() + self.session.aws.calls.writes()
+    }
+
+    /// Time has passed: begin what is due.
+    fn tick(&mut self) {
+        let now = self.began.elapsed();
+        self.state.now = Timestamp::now();
+        self.schedule.count(now, self.calls());
+        self.state.rate = self.schedule.rate();
+        self.schedule.building = self.state.times.building();
+        for job in self.schedule.due(now) {
+            match self.begin(job) {
+                Some(running) => self.jobs.push(running),
+                None => self.schedule.done(job),
+            }
+        }
+        let refused = self.state.trouble.as_ref().is_some_and(|t| t.kind == TroubleKind::Credentials);
+        if refused && self.renewed.is_none_or(|at| at.elapsed() >= RENEW) {
+            self.renewed = Some(Instant::now());
+            let session = self.session.clone();
+            self.jobs.push(async move { Came::Connected(session.again().await.map(Box::new)) }.boxed_local());
+        }
+    }
+
+    /// The job, if there is enough known to do it.
+    fn begin(&mut self, job: Job) -> Option<LocalBoxFuture<'static, Came>> {
+        let (session, look) = (self.session.clone(), self.state.snapshot.as_deref());
+        let round = move |r: Round| Came::Round(job, Box::new(Round { at: Timestamp::now(), ..r }));
+        let failed = |e: &Error| Round { trouble: Trouble::of(e), ..Round::default() };
+        Some(match job {
+            Job::Look => {
+                let asking = self.asking.clone();
+                async move {
+                    let snapshot = Some(Box::new(session.snapshot(&asking).await));
+                    round(Round { snapshot, ..Round::default() })
+                }
+                .boxed_local()
+            }
+            Job::Health => {
+                let group = look?.target_group.as_ref()?.arn.clone();
+                async move {
+                    round(match snapshot::targets(&session.aws, &group).await {
+                        Ok(targets) => Round { targets: Some(targets), ..Round::default() },
+                        Err(e) => failed(&e),
+                    })
+                }
+                .boxed_local()
+            }
+            Job::Probe => {
+                let probe = &look?.probe;
+                let url =
+                    probe.url.clone().filter(|_| probe.unasked.is_none() && !probe.addresses.is_empty())?;
+                // One address after the other: each zone has its own.
+                let address = probe.addresses[self.probes % probe.addresses.len()].clone();
+                self.probes += 1;
+                async move {
+                    let answer = snapshot::ask_address(&url, &address).await;
+                    round(Round { answer, ..Round::default() })
+                }
+                .boxed_local()
+            }
+            Job::Metrics => {
+                let queries = queries(&Names::of(look?));
+                if queries.is_empty() {
+                    return None;
+                }
+                let now = Timestamp::now();
+                let from = DateTime::from_secs(ask_from(now, !self.metrics_seen));
+                self.metrics_seen = true;
+                async move {
+                    let call =
+                        session.aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
+                    let call = call.start_time(from).end_time(DateTime::from_secs(now.as_second()));
+                    use crate::aws::error::AwsResult;
+                    round(match call.send().await.during("GetMetricData") {
+                        Ok(a) => Round { metrics: Some(parse(a.metric_data_results())), ..Round::default() },
+                        // That CloudWatch alone cannot be reached says nothing of the rest.
+                        Err(e) => {
+                            let trouble = Trouble::of(&e).filter(|t| t.kind != TroubleKind::Network);
+                            Round { trouble, no_metrics: Some(e.to_string()), ..Round::default() }
+                        }
+                    })
+                }
+                .boxed_local()
+            }
+            Job::Cost => {
+                let prices = self.prices.clone();
+                // What cannot be priced is no trouble with AWS.
+                async move {
+                    let cost = cost::running(&session, &prices).await.ok().flatten();
+                    round(Round { cost, ..Round::default() })
+                }
+                .boxed_local()
+            }
+            Job::Steps => async move { Came::Steps(session.look().await) }.boxed_local(),
+        })
+    }
+
+    fn take(&mut self, came: Came) {
+        let now = self.began.elapsed();
+        match came {
+            Came::Round(job, round) => {
+                self.schedule.done(job);
+                if let (Job::Look, Some(s)) = (job, &round.snapshot) {
+                    self.schedule.looked(s.calls);
+                }
+                let asked_aws = !matches!(job, Job::Probe | Job::Cost);
+                let was = self.state.trouble.as_ref().map(|t| t.kind);
+                let first = self.state.snapshot.is_none();
+                let news = self.state.fold(*round);
+                if asked_aws {
+                    match self.state.trouble.as_ref().map(|t| t.kind) {
+                        Some(TroubleKind::Throttled) => self.schedule.strained(),
+                        _ => self.schedule.relieved(),
+                    }
+                    if was.is_some() && self.state.trouble.is_none() {
+                        self.schedule.look_now();
+                    }
+                }
+                if first && self.state.snapshot.is_some() {
+                    // Health and metrics waited for what the first look found.
+                    self.schedule.again();
+                }
+                if !news.is_empty() {
+                    self.schedule.changed(now);
+                }
+                self.untold.extend(news);
+                // Nobody takes them from an interface; it shows the state's own.
+                let from = self.untold.len().saturating_sub(500);
+                self.untold.drain(..from);
+            }
+            Came::Steps(report) => {
+                self.schedule.done(Job::Steps);
+                let steps = report.0.iter().map(|(key, visit)| Step {
+                    key: key.clone(),
+                    state: stand(visit),
+                    usually: self
+                        .session
+                        .stack
+                        .graph
+                        .get(key.as_str())
+                        .map_or(Duration::ZERO, |n| n.typical().create),
+                });
+                let round = Round { steps: Some(steps.collect()), ..Round::at(Timestamp::now()) };
+                self.report = report;
+                self.state.fold(round);
+            }
+            Came::Connected(Ok(session)) => {
+                self.calls_before = self.calls();
+                self.session = Rc::new(*session);
+                self.schedule.look_now();
+            }
+            // Still none: it is tried again.
+            Came::Connected(Err(_)) => {}
+            Came::Replaced(id, done) => {
+                let (good, text) = match done {
+                    Ok(()) => (true, format!("{id} is being replaced, as you asked")),
+                    Err(e) => (false, format!("{id} cannot be replaced: {e}")),
+                };
+                self.state.note(Timestamp::now(), good, text);
+                self.schedule.changed(now);
+            }
+        }
+    }
+
+    /// Ends an instance; its group starts another one.
+    fn replace(&mut self, id: String) {
+        let session = self.session.clone();
+        let ended = async move {
+            use crate::aws::error::AwsResult;
+            let call = session.aws.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(&id);
+            let done = call.should_decrement_desired_capacity(false).send().await;
+            Came::Replaced(id, done.during("TerminateInstanceInAutoScalingGroup").map(drop))
+        };
+        self.jobs.push(ended.boxed_local());
+    }
+
+    fn told<'a>(&'a self, news: &'a [Event]) -> view::Told<'a> {
+        let s = &self.state;
+        let overview = s.snapshot.as_ref().map(|look| {
+            Overview::new(&look.whose.stack, Some((&s.chain, &look.gaps)), &s.verdict, &self.report)
+        });
+        view::Told::new(s, overview, news)
+    }
+}
+
+fn stand(visit: &Visit<Status>) -> Stand {
+    match visit {
+        Visit::Done(Status { phase: Some(Phase::Ready), .. }) => Stand::Ready,
+        Visit::Done(Status { phase: Some(Phase::Busy(_)), .. }) => Stand::Busy,
+        Visit::Done(_) => Stand::Missing,
+        // What cannot be seen does not hold the clock up.
+        _ => Stand::Ready,
+    }
+}

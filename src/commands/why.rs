@@ -1,0 +1,39 @@
+//! `gameday why`: the request path, up to the first broken hop.
+use super::{DONE, Failure, Outcome, Session, failed};
+use crate::{
+    cli::{Consent, Global, Why},
+    diagnose,
+    error::Error,
+    output::{Printer, why},
+    snapshot::Snapshot,
+};
+use std::{fs, path::Path};
+
+pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
+    let snapshot = match &args.from {
+        Some(file) => read(file)?,
+        None => {
+            let session = Session::open(global, out, &Consent::default()).await?;
+            let asking = session.asking(args.url, args.no_probe);
+            let snapshot = session.snapshot(&asking).await;
+            session.say_calls();
+            snapshot
+        }
+    };
+    if let Some(file) = &args.save {
+        fs::write(file, snapshot.to_json())
+            .map_err(|e| Error::other(format!("cannot write {}: {e}", file.display()), "choose another place"))?;
+    }
+    let chain = diagnose::chain(&snapshot);
+    why::show(&out, &snapshot, &chain);
+    if let (Some(file), false) = (&args.save, out.json()) {
+        out.note(format!("kept in {}: gameday why --from {0}", file.display()));
+    }
+    Ok(if chain.broken() { failed() } else { DONE })
+}
+
+fn read(file: &Path) -> Result<Snapshot, Failure> {
+    let text = fs::read_to_string(file)
+        .map_err(|e| Error::other(format!("cannot read {}: {e}", file.display()), "give a file that --save wrote"))?;
+    Ok(Snapshot::from_json(&text)?)
+}

@@ -1,0 +1,197 @@
+//! What the walk and the rules collect: issues at places, turned into problems at positions.
+use crate::place::{Map, Place};
+use crate::problem::{Problem, Severity};
+use std::ops::Range;
+
+/// A problem before its place is looked up in the text.
+#[derive(Clone, Debug)]
+pub(crate) struct Issue {
+    severity: Severity,
+    rule: &'static str,
+    place: Place,
+    span: Option<Range<usize>>,
+    on_key: bool,
+    what: String,
+    why: String,
+    fix: String,
+    others: Vec<(Place, String)>,
+}
+
+impl Issue {
+    /// What is wrong, why (stands under the value), and the way out.
+    pub fn error(
+        rule: &'static str,
+        place: Place,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Error,
+            rule,
+            place,
+            span: None,
+            on_key: false,
+            what: what.into(),
+            why: why.into(),
+            fix: fix.into(),
+            others: vec![],
+        }
+    }
+
+    pub fn warning(
+        rule: &'static str,
+        place: Place,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(rule, place, what, why, fix) }
+    }
+
+    /// An error that has no place in the tree, only in the text.
+    pub fn at_span(
+        rule: &'static str,
+        span: Range<usize>,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { span: Some(span), ..Self::error(rule, Place::default(), what, why, fix) }
+    }
+
+    /// Underlines the key instead of the value.
+    pub fn on_key(self) -> Self {
+        Self { on_key: true, ..self }
+    }
+
+    /// Another value that has a part in it.
+    pub fn with(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.others.push((place, label.into()));
+        self
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Issues(Vec<Issue>);
+
+impl Issues {
+    pub fn push(&mut self, issue: Issue) {
+        self.0.push(issue);
+    }
+
+    pub fn extend(&mut self, more: Issues) {
+        self.0.extend(more.0);
+    }
+
+    pub fn error(
+        &mut self,
+        rule: &'static str,
+        place: Place,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.push(Issue::error(rule, place, what, why, fix));
+    }
+
+    pub fn warn(
+        &mut self,
+        rule: &'static str,
+        place: Place,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.push(Issue::warning(rule, place, what, why, fix));
+    }
+
+    /// Drops what judges a value that was reported already.
+    pub fn only_sound(&mut self, map: &Map) {
+        self.0.retain(|i| map.sound(&i.place) && i.others.iter().all(|(place, _)| map.sound(place)));
+    }
+
+    /// Takes back what an earlier step said: the rule cannot be judged.
+    pub fn remove(&mut self, rule: &str) {
+        self.0.retain(|issue| issue.rule != rule);
+    }
+
+    /// Problems in the order of the text.
+    pub fn locate(self, map: &Map, text: &str) -> Vec<Problem> {
+        let mut problems: Vec<_> = self.0.into_iter().map(|issue| locate(issue, map, text)).collect();
+        problems.sort_by_key(|p| (p.span.start, p.span.end, p.rule));
+        problems.dedup();
+        problems
+    }
+}
+
+fn locate(issue: Issue, map: &Map, text: &str) -> Problem {
+    let span = match (issue.span, issue.on_key) {
+        (Some(span), _) => span,
+        (None, true) => map.key_span(&issue.place),
+        (None, false) => map.span(&issue.place),
+    };
+    let span = visible(text, span);
+    let (line, column) = position(text, span.start);
+    // Two labels on one value are hard to read: the value says it once.
+    let others = issue
+        .others
+        .into_iter()
+        // A default stands nowhere.
+        .filter(|(place, _)| map.given(place))
+        .map(|(place, label)| (visible(text, map.span(&place)), label))
+        .filter(|(other, _)| *other != span)
+        .collect();
+    Problem {
+        severity: issue.severity,
+        rule: issue.rule,
+        path: issue.place.to_string(),
+        line,
+        column,
+        span,
+        message: issue.what,
+        reason: issue.why,
+        help: issue.fix,
+        others,
+    }
+}
+
+/// A span that can be underlined: on the first line of the value, on whole characters, not empty
+/// (where there is nothing to see, the nearest character).
+fn visible(text: &str, span: Range<usize>) -> Range<usize> {
+    let mut start = floor(text, span.start);
+    let mut end = floor(text, span.end.max(start));
+    if let Some(newline) = text[start..end].find('\n')
+        && newline > 0
+    {
+        end = start + newline;
+    }
+    if start == end {
+        let after = text[start..].chars().next().filter(|c| !c.is_whitespace());
+        match after {
+            Some(c) => end = start + c.len_utf8(),
+            None => {
+                let before = text[..start].trim_end();
+                if let Some(c) = before.chars().next_back() {
+                    end = before.len();
+                    start = end - c.len_utf8();
+                } else if let Some((at, c)) = text.char_indices().find(|(_, c)| !c.is_whitespace()) {
+                    (start, end) = (at, at + c.len_utf8());
+                }
+            }
+        }
+    }
+    start..end
+}
+
+/// Line and column of a byte, both from 1.
+pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The nearest boundary of a character at or before `at`.
+pub(crate) fn floor(text: &str, at: usize) -> usize {
+    text.floor_char_boundary(at.min(text.len()))
+}

@@ -1,0 +1,510 @@
+//! What a `gameday.toml` may say. The JSON schema, the check of names and types, and the
+//! typed values all come from these structs; what types cannot say is in `rules`.
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One stack: a web service on AWS and everything it needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The stack's name. Part of every AWS name and of the tag `gameday:stack`.
+    pub name: String,
+    /// The AWS region everything is built in.
+    #[serde(default = "default::region")]
+    pub region: String,
+    /// Availability Zones by name. Empty: the first two that offer the instance class.
+    #[serde(default)]
+    pub zones: Vec<String>,
+    /// When the first request comes: a time today such as "10:00" (local time), or an RFC 3339 date-time.
+    #[serde(default)]
+    pub traffic_at: Option<String>,
+    /// Extra tags for everything gameday creates.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Exact names that the event prescribes, by step: `"database/main" = "apdev-rds-instance"`.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+    /// The VPC and its subnets.
+    #[serde(default)]
+    pub network: Network,
+    /// Who may reach what from outside.
+    #[serde(default)]
+    pub access: Access,
+    /// The RDS for MySQL instance.
+    #[serde(default)]
+    pub database: Database,
+    /// The ElastiCache replication group.
+    #[serde(default)]
+    pub cache: Cache,
+    /// The EFS file system that the instances share.
+    #[serde(default)]
+    pub files: Files,
+    /// Where the database passwords are kept.
+    #[serde(default)]
+    pub secrets: Secrets,
+    /// The instance profile.
+    #[serde(default)]
+    pub iam: Iam,
+    /// Alarms, dashboard, logs.
+    #[serde(default)]
+    pub monitoring: Monitoring,
+    /// The services, by name. One for now.
+    #[serde(default)]
+    pub service: BTreeMap<String, Service>,
+}
+
+/// What gameday does about a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// gameday creates it, keeps it as described and deletes it at teardown.
+    #[default]
+    Create,
+    /// It exists already: looked at, never changed, never deleted.
+    Use,
+    /// The stack goes without.
+    Off,
+}
+
+/// For groups that the stack cannot go without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// gameday creates it, keeps it as described and deletes it at teardown.
+    #[default]
+    Create,
+    /// It exists already: looked at, never changed, never deleted.
+    Use,
+}
+
+/// The VPC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Create it, or use one that exists.
+    pub mode: Origin,
+    /// With `mode = "use"`: the id of an existing VPC, or `default` for the account's default VPC.
+    pub vpc: Option<String>,
+    /// The VPC's IPv4 range, /16 to /24 (with `mode = "create"`).
+    pub cidr: String,
+    /// Ranges of the public subnets, one per zone. Empty: cut from `cidr`, a /24 each where there is room.
+    pub public: Vec<String>,
+    /// Ranges of the private subnets for data (no route to the internet), one per zone. Empty: cut from `cidr`.
+    pub private: Vec<String>,
+}
+
+/// Who may reach what from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// CIDRs that may reach the load balancer.
+    pub http: Vec<String>,
+    /// CIDRs that may reach port 22 of the instances. Empty: nobody.
+    pub ssh: Vec<String>,
+    /// The name of an existing EC2 key pair for the instances.
+    pub key_pair: Option<String>,
+}
+
+/// The RDS for MySQL instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// Create it, use one that exists, or go without.
+    pub mode: Mode,
+    /// With `mode = "use"`: `host:port` of a MySQL server.
+    pub endpoint: Option<String>,
+    /// MySQL version: `8.4` takes the newest 8.4.
+    pub version: String,
+    /// DB instance class.
+    pub class: String,
+    /// Allocated gp3 storage in GiB, 20 to 65536.
+    #[schemars(range(min = 20, max = 65536), extend("x-reason" = "RDS takes 20 to 65536 GiB of gp3 storage"))]
+    pub storage_gb: u32,
+    /// A standby in a second zone. Usable a little later, available much later, costs twice.
+    pub multi_az: bool,
+    /// Days of automated backups, 0 to 35. 0 is quickest; turning it on later is an outage.
+    #[schemars(range(min = 0, max = 35), extend("x-reason" = "RDS keeps automated backups for 0 to 35 days"))]
+    pub backup_days: u32,
+    /// Refuse deletion through any tool until taken off.
+    pub deletion_protection: bool,
+    /// The database the service uses.
+    pub database: String,
+    /// The user the service connects as. Not the master user.
+    pub user: String,
+    /// The master user; creates `database` and `user`. With `mode = "use"`: whose password is given in `secrets`.
+    pub master_user: String,
+    /// More SQL files, run in order after the schema by the first instance that boots.
+    pub sql: Vec<String>,
+    /// Parameters of the DB parameter group, beside the two defaults (which can be given other values).
+    #[serde(deserialize_with = "with_default_parameters")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// The ElastiCache replication group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// Create it, use one that exists, or go without.
+    pub mode: Mode,
+    /// With `mode = "use"`: `host:port` of a Redis server.
+    pub endpoint: Option<String>,
+    /// `redis`, or `valkey`: same protocol, a fifth cheaper.
+    pub engine: CacheEngine,
+    /// Engine version: `7.1` for redis, `8.2` for valkey.
+    pub version: Option<String>,
+    /// Cache node type.
+    pub class: String,
+    /// 1, or 2 for a replica in another zone with automatic failover.
+    #[schemars(range(min = 1, max = 2), extend("x-reason" = "the event counts more than two nodes as an inefficient deployment"))]
+    pub nodes: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheEngine {
+    #[default]
+    Redis,
+    /// Same protocol, a fifth cheaper.
+    Valkey,
+}
+
+/// The EFS file system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// Create it, use one that exists, or go without.
+    pub mode: Mode,
+    /// With `mode = "use"`: the id of an existing file system (`fs-…`) with a mount target in every zone.
+    pub file_system: Option<String>,
+    /// How throughput is paid for.
+    pub throughput: Throughput,
+    /// Where the instances mount it.
+    pub path: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Throughput {
+    /// Pay per GB moved; no burst credits to run out of.
+    #[default]
+    Elastic,
+    /// 50 KB/s per GB stored, plus burst credits.
+    Bursting,
+}
+
+/// Where the database passwords are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Secrets {
+    /// `create`: generated, kept as SSM SecureString parameters. `use`: existing parameters.
+    /// There is no `off`: any teammate must find them again.
+    pub mode: Origin,
+    /// With `mode = "use"`: the name of the SSM parameter with the master password.
+    pub master_password: Option<String>,
+    /// With `mode = "use"`: the name of the SSM parameter with the application user's password.
+    pub app_password: Option<String>,
+}
+
+/// The instance profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Iam {
+    /// `create`: a role that reads its own parameters and writes its own log groups, nothing else.
+    /// `use`: an existing profile. `off`: none; the passwords then stand in the user data.
+    pub mode: Mode,
+    /// With `mode = "use"`: the name of an existing instance profile.
+    pub instance_profile: Option<String>,
+    /// More S3 objects or prefixes the instances may read: `arn:aws:s3:::bucket/prefix/*`.
+    pub read_objects: Vec<String>,
+}
+
+/// Alarms, dashboard, logs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Monitoring {
+    /// Create them, or go without.
+    pub mode: Switch,
+    /// ARNs of SNS topics that the alarms notify. At most 5.
+    pub notify: Vec<String>,
+    /// Days to keep logs: 1, 3, 5, 7, 14, 30, 60, 90.
+    #[schemars(range(min = 1, max = 3653), extend("x-reason" = "CloudWatch keeps logs for 1 to 3653 days"))]
+    pub log_days: u32,
+    /// Seconds of target response time (p90) above which the alarm fires.
+    pub slow_seconds: f64,
+    /// One CloudWatch dashboard of the request path.
+    pub dashboard: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    #[default]
+    Create,
+    Off,
+}
+
+/// One service: what runs on the instances, how many of them, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// How `source` is run.
+    #[serde(default)]
+    pub run: Run,
+    /// What to run: the URL (`https://` or `s3://`) of a static x86-64 binary or of a .tar.gz, or a container image.
+    pub source: String,
+    /// SHA-256 of the binary or archive; checked at boot when given.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// What starts it, when it is not `./server`: a command line in the working directory (binary, archive).
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Environment variables. `{{ }}` expressions as in templates.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Template of the configuration file, written beside the binary under its own name less `.j2`. Empty: the shipped `server.ini`.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// Replaces the shipped boot script's template.
+    #[serde(default)]
+    pub user_data: Option<String>,
+    /// TCP port the service listens on.
+    #[serde(default = "default::port")]
+    #[schemars(range(min = 1, max = 65535), extend("x-reason" = "TCP ports go from 1 to 65535"))]
+    pub port: u16,
+    /// Path the load balancer asks for health.
+    #[serde(default = "default::health_path")]
+    pub health_path: String,
+    /// HTTP codes that mean healthy, within 200-499.
+    #[serde(default = "default::health_codes")]
+    pub health_codes: String,
+    /// Seconds between health checks, 5 to 300.
+    #[serde(default = "default::health_interval")]
+    #[schemars(range(min = 5, max = 300), extend("x-reason" = "a load balancer checks every 5 to 300 seconds"))]
+    pub health_interval: u32,
+    /// Path patterns that reach the service. Given: every other path answers 404.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// Image id (`ami-…`). Empty: the newest Amazon Linux 2023, resolved once from its public SSM parameter.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// EC2 instance type.
+    #[serde(default = "default::instance_type")]
+    pub instance_type: String,
+    /// Instances at least.
+    #[serde(default = "default::two")]
+    #[schemars(range(min = 1, max = 50), extend("x-reason" = "a service needs at least one instance; more than 50 is surely a slip"))]
+    pub min: u32,
+    /// Instances to start with.
+    #[serde(default = "default::two")]
+    #[schemars(range(min = 1, max = 50), extend("x-reason" = "a service needs at least one instance; more than 50 is surely a slip"))]
+    pub desired: u32,
+    /// Instances at most: what the game allows you to pay for.
+    #[serde(default = "default::four")]
+    #[schemars(range(min = 1, max = 50), extend("x-reason" = "every instance costs; more than 50 is surely a slip"))]
+    pub max: u32,
+    /// When to scale.
+    #[serde(default)]
+    pub scale: Scale,
+    /// Seconds an instance is given from launch before a failed health check replaces it.
+    #[serde(default = "default::grace")]
+    #[schemars(range(min = 0, max = 7200), extend("x-reason" = "an instance that needs two hours to boot is broken"))]
+    pub grace_seconds: u32,
+    /// Seconds until a new instance counts in the scaling metrics.
+    #[serde(default = "default::warmup")]
+    #[schemars(range(min = 0, max = 3600), extend("x-reason" = "longer than an hour and scaling never sees the instance"))]
+    pub warmup_seconds: u32,
+    /// Some instances from the Spot market.
+    #[serde(default)]
+    pub spot: Option<Spot>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Run {
+    /// A static x86-64 ELF, run by systemd.
+    #[default]
+    Binary,
+    /// A container image, run by Docker under systemd.
+    Container,
+    /// A .tar.gz, unpacked; `command` is run by systemd.
+    Archive,
+}
+
+/// Target tracking: the policy that asks for more instances wins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scale {
+    /// Requests per target per minute. 0: do not scale on requests.
+    #[serde(deserialize_with = "zero_is_off")]
+    #[schemars(range(min = 0), extend("x-reason" = "a target of requests cannot be negative"))]
+    pub requests_per_target: Option<f64>,
+    /// Average CPU utilization in percent. 0: do not scale on CPU.
+    #[serde(deserialize_with = "zero_is_off")]
+    #[schemars(range(min = 0, max = 100), extend("x-reason" = "it is a percentage"))]
+    pub cpu: Option<f64>,
+}
+
+/// A mixed instances policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spot {
+    /// Instances that are always on demand.
+    #[schemars(range(min = 0, max = 50), extend("x-reason" = "it cannot be more than the instances there are"))]
+    pub on_demand_base: u32,
+    /// Percent of the rest that is on demand.
+    #[schemars(range(min = 0, max = 100), extend("x-reason" = "it is a percentage"))]
+    pub on_demand_percent: u32,
+    /// Other instance types to take when the first is not to be had.
+    pub types: Vec<String>,
+}
+
+/// TOML has no null: 0 takes a default target away.
+fn zero_is_off<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.filter(|target| *target != 0.0))
+}
+
+/// Whoever sets `max_connections` must not lose the login of a 2019 client by it.
+fn with_default_parameters<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let mut all = Database::default().parameters;
+    all.extend(BTreeMap::<String, String>::deserialize(from)?);
+    Ok(all)
+}
+
+mod default {
+    pub fn region() -> String {
+        "us-east-1".into()
+    }
+    pub fn port() -> u16 {
+        80
+    }
+    pub fn health_path() -> String {
+        "/healthcheck".into()
+    }
+    pub fn health_codes() -> String {
+        "200-399".into()
+    }
+    pub fn health_interval() -> u32 {
+        10
+    }
+    pub fn instance_type() -> String {
+        "t3.micro".into()
+    }
+    pub fn two() -> u32 {
+        2
+    }
+    pub fn four() -> u32 {
+        4
+    }
+    pub fn grace() -> u32 {
+        240
+    }
+    pub fn warmup() -> u32 {
+        60
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { mode: Origin::Create, vpc: None, cidr: "10.0.0.0/16".into(), public: vec![], private: vec![] }
+    }
+}
+impl Default for Access {
+    fn default() -> Self {
+        Self { http: vec!["0.0.0.0/0".into()], ssh: vec![], key_pair: None }
+    }
+}
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Create,
+            endpoint: None,
+            version: "8.4".into(),
+            class: "db.t3.micro".into(),
+            storage_gb: 20,
+            multi_az: false,
+            backup_days: 0,
+            deletion_protection: false,
+            database: "unicorndb".into(),
+            user: "gdapp".into(),
+            master_user: "gdadmin".into(),
+            sql: vec![],
+            // A Go client of 2019 may not know caching_sha2_password (aws-facts 1.5).
+            parameters: [
+                ("authentication_policy", "*:mysql_native_password"),
+                ("require_secure_transport", "0"),
+            ]
+            .map(|(k, v)| (k.into(), v.into()))
+            .into(),
+        }
+    }
+}
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Create,
+            endpoint: None,
+            engine: CacheEngine::Redis,
+            version: None,
+            class: "cache.t3.micro".into(),
+            nodes: 1,
+        }
+    }
+}
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Create,
+            file_system: None,
+            throughput: Throughput::Elastic,
+            path: "/mnt/efs".into(),
+        }
+    }
+}
+impl Default for Secrets {
+    fn default() -> Self {
+        Self { mode: Origin::Create, master_password: None, app_password: None }
+    }
+}
+impl Default for Iam {
+    fn default() -> Self {
+        Self { mode: Mode::Create, instance_profile: None, read_objects: vec![] }
+    }
+}
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self { mode: Switch::Create, notify: vec![], log_days: 3, slow_seconds: 4.0, dashboard: true }
+    }
+}
+impl Default for Scale {
+    fn default() -> Self {
+        Self { requests_per_target: Some(45.0), cpu: None }
+    }
+}
+impl Default for Spot {
+    fn default() -> Self {
+        Self { on_demand_base: 2, on_demand_percent: 0, types: vec!["t3a.micro".into(), "t2.micro".into()] }
+    }
+}
+
+/// In AWS's own word.
+impl std::fmt::Display for CacheEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+        })
+    }
+}
+
+/// In AWS's own word.
+impl std::fmt::Display for Throughput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Elastic => "elastic",
+            Self::Bursting => "bursting",
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! Where in the stack file a value stands.
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+
+/// The path of a value: `service.api.port`, `zones[1]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Key(String),
+    Item(usize),
+}
+
+/// A place from fixed keys: `at("network.cidr")`.
+pub(crate) fn at(path: &str) -> Place {
+    Place(path.split('.').map(|key| Part::Key(key.into())).collect())
+}
+
+impl Place {
+    pub fn key(&self, key: &str) -> Self {
+        self.and(Part::Key(key.into()))
+    }
+
+    pub fn item(&self, index: usize) -> Self {
+        self.and(Part::Item(index))
+    }
+
+    fn and(&self, part: Part) -> Self {
+        Self(self.0.iter().cloned().chain([part]).collect())
+    }
+
+    pub fn parent(&self) -> Option<Self> {
+        let (_, rest) = self.0.split_last()?;
+        Some(Self(rest.to_vec()))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.0.iter().enumerate() {
+            match part {
+                Part::Item(item) => write!(f, "[{item}]")?,
+                Part::Key(key) => {
+                    let dot = if index > 0 { "." } else { "" };
+                    let bare = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+                    if bare && !key.is_empty() {
+                        write!(f, "{dot}{key}")?;
+                    } else {
+                        write!(f, "{dot}{key:?}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the walk over the text has learnt: where each value and key stands, and which values are unusable.
+#[derive(Debug, Default)]
+pub(crate) struct Map {
+    pub values: BTreeMap<Place, Range<usize>>,
+    pub keys: BTreeMap<Place, Range<usize>>,
+    /// Values that were reported already and replaced by a default: no rule may judge them again.
+    pub unsound: BTreeSet<Place>,
+}
+
+impl Map {
+    /// Does the file itself say it (or is it a default)?
+    pub fn given(&self, place: &Place) -> bool {
+        self.values.contains_key(place)
+    }
+
+    pub fn sound(&self, place: &Place) -> bool {
+        let mut place = Some(place.clone());
+        while let Some(here) = place {
+            if self.unsound.contains(&here) {
+                return false;
+            }
+            place = here.parent();
+        }
+        true
+    }
+
+    /// The value's text; for a default, the nearest table around it.
+    pub fn span(&self, place: &Place) -> Range<usize> {
+        let mut place = Some(place.clone());
+        while let Some(here) = place {
+            if let Some(span) = self.values.get(&here) {
+                return span.clone();
+            }
+            place = here.parent();
+        }
+        0..0
+    }
+
+    pub fn key_span(&self, place: &Place) -> Range<usize> {
+        self.keys.get(place).cloned().unwrap_or_else(|| self.span(place))
+    }
+}

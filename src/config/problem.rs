@@ -1,0 +1,187 @@
+//! A problem in a stack file, and how it is shown.
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use serde::Serialize;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// One thing wrong with a stack file: where, what, why, and the way out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Problem {
+    pub severity: Severity,
+    /// Stable name of the broken rule: `zones_too_few`.
+    pub rule: &'static str,
+    /// Path of the value: `service.api.port`. Empty for the file as a whole.
+    pub path: String,
+    /// Position of the value, both counted from 1.
+    pub line: usize,
+    pub column: usize,
+    /// Bytes of the value in the text.
+    #[serde(skip)]
+    pub span: Range<usize>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Why it is wrong; stands under the value.
+    pub reason: String,
+    /// The way out.
+    pub help: String,
+    /// Other values that have a part in it.
+    #[serde(skip)]
+    pub others: Vec<(Range<usize>, String)>,
+}
+
+/// The text of a stack file and what it is called in messages.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub name: String,
+    pub text: Arc<str>,
+}
+
+/// Everything that is wrong with a stack file: at least one error, and the warnings.
+#[derive(Clone, Debug)]
+pub struct ConfigErrors {
+    pub problems: Vec<Problem>,
+    pub source: Source,
+}
+
+impl ConfigErrors {
+    /// All problems as text for people, the count last.
+    pub fn render(&self, color: bool, width: usize) -> String {
+        render(&self.problems, &self.source, color, width)
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", summary(&self.problems, &self.source))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Problems as text for people, in the order of the file, the count last.
+pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) -> String {
+    if problems.is_empty() {
+        return String::new();
+    }
+    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(width)
+        .with_break_words(false)
+        .without_syntax_highlighting();
+    let named = NamedSource::new(&source.name, source.text.clone());
+    let mut out = String::new();
+    for problem in problems {
+        let report = Report { problem, source: &named, text: &source.text, width };
+        handler.render_report(&mut out, &report).expect("writing to a string");
+        out.push('\n');
+    }
+    out + &summary(problems, source) + "\n"
+}
+
+fn summary(problems: &[Problem], source: &Source) -> String {
+    let count = |severity, word: &str| match problems.iter().filter(|p| p.severity == severity).count() {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        n => Some(format!("{n} {word}s")),
+    };
+    let counts: Vec<_> = [count(Severity::Error, "error"), count(Severity::Warning, "warning")]
+        .into_iter()
+        .flatten()
+        .collect();
+    format!("{}: {}", source.name, counts.join(", "))
+}
+
+/// One problem as miette wants to see it.
+struct Report<'a> {
+    problem: &'a Problem,
+    source: &'a NamedSource<Arc<str>>,
+    text: &'a str,
+    width: usize,
+}
+
+impl Report<'_> {
+    /// miette does not wrap what stands under a value.
+    fn label(&self, text: &str, span: &Range<usize>) -> String {
+        let line_start = self.text[..span.start].rfind('\n').map_or(0, |n| n + 1);
+        let column = self.text[line_start..span.start].chars().count();
+        let room = self.width.saturating_sub(column + 16).max(28);
+        wrap(text, room)
+    }
+}
+
+fn wrap(text: &str, room: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("never empty");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+impl fmt::Debug for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl miette::Diagnostic for Report<'_> {
+    fn code(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        Some(Box::new(format!("gameday::{}", self.problem.rule)))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.problem.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        (!self.problem.help.is_empty()).then(|| Box::new(&self.problem.help) as _)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        (!self.text.is_empty()).then_some(self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        if self.text.is_empty() {
+            return None;
+        }
+        let place = |span: &Range<usize>| SourceSpan::from(span.clone());
+        let problem = self.problem;
+        let main = LabeledSpan::new_primary_with_span(
+            Some(self.label(&problem.reason, &problem.span)),
+            place(&problem.span),
+        );
+        let others = problem
+            .others
+            .iter()
+            .map(move |(span, text)| LabeledSpan::new_with_span(Some(self.label(text, span)), place(span)));
+        Some(Box::new(std::iter::once(main).chain(others)))
+    }
+}

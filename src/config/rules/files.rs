@@ -1,0 +1,56 @@
+//! The shared file system.
+use super::{Rules, is_id};
+use crate::Mode;
+use crate::place::at;
+
+pub(super) fn check(rules: &mut Rules<'_>) {
+    let files = &rules.config.files;
+    if let Some(id) = &files.file_system
+        && !is_id(id, "fs-")
+    {
+        rules.found.error(
+            "file_system_id",
+            at("files.file_system"),
+            format!("{id:?} is not the id of a file system"),
+            "ids look like fs-0123456789abcdef0",
+            "copy the id from the EFS console",
+        );
+    }
+    if files.mode == Mode::Off {
+        return;
+    }
+    let path = files.path.as_str();
+    let system = [
+        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root",
+        "/run", "/sbin", "/sys", "/tmp", "/usr", "/var",
+    ];
+    let (why, fix) = if !path.starts_with('/') {
+        (
+            "not an absolute path",
+            format!("write \"/mnt/{}\"", path.trim_matches(['.', '/', '~']).trim_start_matches("mnt/")),
+        )
+    } else if system.contains(&path.trim_end_matches('/')) || path == "/" {
+        (
+            "the system's own folder would vanish behind it",
+            "mount it into a folder of its own: \"/mnt/efs\"".into(),
+        )
+    } else if path.ends_with('/') {
+        (
+            "no slash at the end here",
+            format!("write \"{}\"; server.ini gets its slash anyway", path.trim_end_matches('/')),
+        )
+    } else if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
+        ("not the shortest form of the path", "write it without //, . and ..".into())
+    } else if let Some(_bad) = path.chars().find(|c| !(c.is_ascii_alphanumeric() || "/_.-".contains(*c))) {
+        ("letters, digits and / _ . - only", "for example \"/mnt/efs\"".into())
+    } else {
+        return;
+    };
+    rules.found.error(
+        "files_path",
+        at("files.path"),
+        format!("nothing can be mounted at {path:?}"),
+        why,
+        fix,
+    );
+}

@@ -1,0 +1,111 @@
+//! What types cannot say. One file per group of the stack file; each rule is a small block that ends
+//! in an issue with what is wrong, why, and the way out. A rule's name is stable: people search for it.
+mod access;
+mod cache;
+mod class;
+mod database;
+mod files;
+mod iam;
+mod modes;
+mod monitoring;
+mod names;
+mod network;
+mod scaling;
+mod service;
+mod source;
+mod stack;
+
+use crate::Config;
+use crate::check::Issues;
+use crate::place::{Map, Place};
+
+/// What every rule sees.
+pub(crate) struct Rules<'a> {
+    config: &'a Config,
+    map: &'a Map,
+    /// The stack file; the files it names are beside it.
+    file: &'a str,
+    found: Issues,
+}
+
+/// All broken rules. Some may judge a default that stands for an unusable value: the caller drops these.
+pub(crate) fn check(config: &Config, map: &Map, file: &str) -> Issues {
+    let mut rules = Rules { config, map, file, found: Issues::default() };
+    stack::check(&mut rules);
+    names::check(&mut rules);
+    modes::check(&mut rules);
+    network::check(&mut rules);
+    access::check(&mut rules);
+    database::check(&mut rules);
+    cache::check(&mut rules);
+    files::check(&mut rules);
+    iam::check(&mut rules);
+    monitoring::check(&mut rules);
+    service::check(&mut rules);
+    rules.found
+}
+
+impl Rules<'_> {
+    /// A file that the stack file names has to be there.
+    fn file_exists(&mut self, place: Place, file: &str) {
+        let path = crate::beside(self.file, file);
+        if !path.is_file() {
+            let found = if path.is_dir() { "is a folder" } else { "is not there" };
+            self.found.error(
+                "file_missing",
+                place,
+                format!("{} {found}", path.display()),
+                "files are looked up beside the stack file",
+                "correct the path, or create the file",
+            );
+        }
+    }
+}
+
+/// Small letters, digits and hyphens, a letter first, no hyphen doubled or last: what every service takes.
+fn plain_name(text: &str, longest: usize) -> Result<(), String> {
+    let length = text.chars().count();
+    Err(if text.is_empty() {
+        "it is empty".to_owned()
+    } else if length > longest {
+        format!("{length} characters; {longest} are allowed")
+    } else if let Some(bad) =
+        text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
+    {
+        match bad {
+            ' ' => "a space is in it".to_owned(),
+            c if c.is_uppercase() => format!("{c:?} is a capital letter"),
+            c => format!("{c:?} is in it"),
+        }
+    } else if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        "it does not begin with a letter".to_owned()
+    } else if text.ends_with('-') {
+        "it ends with a hyphen".to_owned()
+    } else if text.contains("--") {
+        "it has two hyphens in a row".to_owned()
+    } else {
+        return Ok(());
+    })
+}
+
+/// The nearest name of that form.
+fn as_plain_name(text: &str, longest: usize, fallback: &str) -> String {
+    let lower = text.to_lowercase();
+    let words: Vec<_> = lower
+        .split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit()))
+        .filter(|w| !w.is_empty())
+        .collect();
+    let name = words.join("-");
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let name: String = name.chars().take(longest).collect();
+    match name.trim_end_matches('-') {
+        "" => fallback.to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// `prefix` and then 8 to 40 hex digits.
+fn is_id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix)
+        .is_some_and(|id| (8..=40).contains(&id.len()) && id.chars().all(|c| c.is_ascii_hexdigit()))
+}

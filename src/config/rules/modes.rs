@@ -1,0 +1,184 @@
+//! `mode` and the keys beside it: what a mode needs, and what it does not look at.
+use super::Rules;
+use crate::check::Issue;
+use crate::place::at;
+use crate::{Mode, Origin, Switch};
+
+/// Keys of one group by the mode that reads them. Keys in neither list count in both modes.
+struct Group {
+    name: &'static str,
+    mode: &'static str,
+    create: &'static [&'static str],
+    use_: &'static [(&'static str, &'static str)],
+    both: &'static [&'static str],
+}
+
+pub(super) fn check(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    let groups = [
+        Group {
+            name: "network",
+            mode: origin(config.network.mode),
+            create: &["cidr", "public", "private"],
+            use_: &[("vpc", "vpc = \"default\"")],
+            both: &[],
+        },
+        Group {
+            name: "database",
+            mode: mode(config.database.mode),
+            create: &[
+                "version",
+                "class",
+                "storage_gb",
+                "multi_az",
+                "backup_days",
+                "deletion_protection",
+                "parameters",
+            ],
+            use_: &[("endpoint", "endpoint = \"10.0.0.5:3306\"")],
+            both: &["database", "user", "master_user", "sql"],
+        },
+        Group {
+            name: "cache",
+            mode: mode(config.cache.mode),
+            create: &["engine", "version", "class", "nodes"],
+            use_: &[("endpoint", "endpoint = \"10.0.0.6:6379\"")],
+            both: &[],
+        },
+        Group {
+            name: "files",
+            mode: mode(config.files.mode),
+            create: &["throughput"],
+            use_: &[("file_system", "file_system = \"fs-0123456789abcdef0\"")],
+            both: &["path"],
+        },
+        Group {
+            name: "iam",
+            mode: mode(config.iam.mode),
+            create: &["read_objects"],
+            use_: &[("instance_profile", "instance_profile = \"LabInstanceProfile\"")],
+            both: &[],
+        },
+        Group {
+            name: "secrets",
+            mode: origin(config.secrets.mode),
+            create: &[],
+            use_: &[
+                ("master_password", "master_password = \"/event/master-password\""),
+                ("app_password", "app_password = \"/event/app-password\""),
+            ],
+            both: &[],
+        },
+        Group {
+            name: "monitoring",
+            mode: if config.monitoring.mode == Switch::Off { "off" } else { "create" },
+            create: &["notify", "log_days", "slow_seconds", "dashboard"],
+            use_: &[],
+            both: &[],
+        },
+    ];
+    for group in groups {
+        check_group(rules, &group);
+    }
+    secrets_fit_database(rules);
+}
+
+fn check_group(rules: &mut Rules<'_>, group: &Group) {
+    let Group { name, mode, .. } = group;
+    let table = at(name);
+    let mode_place = table.key("mode");
+    for (key, example) in group.use_ {
+        let here = table.key(key);
+        match (*mode, rules.map.given(&here)) {
+            ("use", false) => rules.found.error(
+                "mode_needs",
+                mode_place.clone(),
+                format!("`{name}.mode` is \"use\", but nothing says which one"),
+                format!("needs `{key}`"),
+                format!("add `{example}` to [{name}], or set mode = \"create\""),
+            ),
+            ("create", true) => {
+                let issue = Issue::error(
+                    "mode_use_meant",
+                    here,
+                    format!("`{name}.{key}` names something that exists, but mode is \"create\""),
+                    format!(
+                        "gameday would build another one beside it{}",
+                        if *name == "database" { " and pay for it" } else { "" }
+                    ),
+                    format!("add mode = \"use\" to [{name}], or delete `{key}`"),
+                );
+                rules.found.push(issue.on_key().with(mode_place.clone(), "the mode"));
+            }
+            ("off", true) => idle(rules, group, key),
+            _ => {}
+        }
+    }
+    for key in group.create {
+        if *mode != "create" && rules.map.given(&table.key(key)) {
+            idle(rules, group, key);
+        }
+    }
+    for key in group.both {
+        if *mode == "off" && rules.map.given(&table.key(key)) {
+            idle(rules, group, key);
+        }
+    }
+}
+
+fn idle(rules: &mut Rules<'_>, group: &Group, key: &str) {
+    let Group { name, mode, .. } = group;
+    let issue = Issue::warning(
+        "mode_ignores",
+        at(name).key(key),
+        format!("`{name}.{key}` has no effect"),
+        format!("with mode = \"{mode}\" nobody reads it"),
+        format!("delete the line, or change `{name}.mode`"),
+    );
+    rules.found.push(issue.on_key().with(at(name).key("mode"), "the mode"));
+}
+
+/// A database that exists has passwords that exist.
+fn secrets_fit_database(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    if config.database.mode == Mode::Use && config.secrets.mode == Origin::Create {
+        rules.found.push(
+            Issue::error(
+                "secrets_missing",
+                at("database.mode"),
+                "a database that exists has passwords that exist",
+                "gameday cannot generate them",
+                "store them as SSM SecureString parameters and name these: [secrets] mode = \"use\", \
+                 master_password = \"/…\", app_password = \"/…\"",
+            )
+            .with(at("secrets.mode"), "\"create\" generates new ones"),
+        );
+    }
+    if config.database.mode == Mode::Off && config.secrets.mode == Origin::Use {
+        rules.found.push(
+            Issue::warning(
+                "secrets_idle",
+                at("secrets.mode"),
+                "the passwords have no effect",
+                "there is no database",
+                "delete [secrets], or give the stack a database",
+            )
+            .with(at("database.mode"), "off"),
+        );
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Create => "create",
+        Mode::Use => "use",
+        Mode::Off => "off",
+    }
+}
+
+fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Create => "create",
+        Origin::Use => "use",
+    }
+}

@@ -1,0 +1,253 @@
+//! The service: how it is reached and checked. What it runs is in `source`, how it grows in `scaling`.
+use super::{Rules, as_plain_name, class, plain_name, scaling, source};
+use crate::check::Issue;
+use crate::place::{Place, at};
+use crate::{Run, Service};
+use std::collections::BTreeMap;
+
+pub(super) fn check(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    let names: Vec<_> = config.service.keys().collect();
+    match names[..] {
+        [] => rules.found.error(
+            "no_service",
+            at("service"),
+            "the stack has no service",
+            "nothing says what to run",
+            "add a table such as:\n[service.api]\nsource = \"https://example-bucket.s3.amazonaws.com/server\"",
+        ),
+        [_] => {}
+        [first, second, ..] => rules.found.push(
+            Issue::error(
+                "services_many",
+                at("service").key(second),
+                format!("{} services", names.len()),
+                "gameday runs one service per stack so far",
+                "keep one here and give the other a stack file of its own; several behind one balancer come later",
+            )
+            .with(at("service").key(first), "the first one"),
+        ),
+    }
+    for (name, service) in &config.service {
+        let place = at("service").key(name);
+        if let Err(why) = plain_name(name, 12) {
+            let issue = Issue::error(
+                "service_name",
+                place.clone(),
+                format!("{name:?} cannot be the name of a service"),
+                why,
+                format!(
+                    "1 to 12 small letters, digits and hyphens, a letter first: with the stack's name it is part of \
+                     names that end at 32 characters. For example [service.{}]",
+                    as_plain_name(name, 12, "api")
+                ),
+            );
+            rules.found.push(issue.on_key());
+        } // What fits depends on how it is run.
+        if rules.map.sound(&place.key("run")) {
+            source::check(rules, &place, service);
+        }
+        network(rules, &place, service);
+        health(rules, &place, service);
+        routes(rules, &place, service);
+        machine(rules, &place, service);
+        environment(rules, &place, service);
+        scaling::check(rules, &place, service);
+    }
+}
+
+fn network(rules: &mut Rules<'_>, place: &Place, service: &Service) {
+    if service.port == 22 {
+        rules.found.error(
+            "port_taken",
+            place.key("port"),
+            "the service cannot listen on port 22",
+            "SSH listens there already",
+            "give the port that the service listens on, such as 80 or 8080",
+        );
+    }
+}
+
+fn health(rules: &mut Rules<'_>, place: &Place, service: &Service) {
+    let path = &service.health_path;
+    let why = if !path.starts_with('/') {
+        Some("it has to begin with /")
+    } else if path.len() > 1024 {
+        Some("a load balancer takes 1024 characters")
+    } else if path.chars().any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+        Some("spaces and signs beyond ASCII have to be escaped")
+    } else {
+        None
+    };
+    if let Some(why) = why {
+        let bare = path.rsplit("://").next().unwrap_or_default();
+        let bare =
+            if path.contains("://") { bare.split_once('/').map_or("", |(_, path)| path) } else { bare };
+        let simple: String =
+            bare.trim_start_matches('/').chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+        rules.found.error(
+            "health_path",
+            place.key("health_path"),
+            format!("{path:?} is not a path for health checks"),
+            why,
+            format!("for example \"/{simple}\""),
+        );
+    }
+    let codes = &service.health_codes;
+    let code =
+        |text: &str| text.parse::<u16>().ok().filter(|code| text.len() == 3 && (200..=499).contains(code));
+    let fits = |part: &str| match part.split_once('-') {
+        Some((from, to)) => matches!((code(from), code(to)), (Some(from), Some(to)) if from <= to),
+        None => code(part).is_some(),
+    };
+    if !codes.split(',').all(fits) {
+        let server_error = codes.split([',', '-']).any(|part| part.starts_with('5') && part.len() == 3);
+        rules.found.error(
+            "health_codes",
+            place.key("health_codes"),
+            format!("{codes:?} are not codes that mean healthy"),
+            if server_error {
+                "a load balancer takes 200 to 499; 5xx means sick"
+            } else {
+                "codes from 200 to 499"
+            },
+            "write \"200\", \"200,302\" or \"200-399\"",
+        );
+    }
+}
+
+fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
+    let place = place.key("routes");
+    if service.routes.len() > 50 {
+        rules.found.error(
+            "routes_too_many",
+            place.clone(),
+            format!("{} routes", service.routes.len()),
+            "a load balancer takes 100 rules for everything",
+            "join them with wildcards: \"/api/*\"",
+        );
+    }
+    let mut first = BTreeMap::new();
+    for (i, route) in service.routes.iter().enumerate() {
+        let here = place.item(i);
+        if let Some(before) = first.insert(route, i) {
+            rules.found.push(
+                Issue::error(
+                    "route_twice",
+                    here,
+                    format!("{route} is given twice"),
+                    "the same again",
+                    "delete one",
+                )
+                .with(place.item(before), "first here"),
+            );
+            continue;
+        }
+        let bad = route.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-.$/~\"'@:+&*?".contains(*c)));
+        let (why, fix) = if !route.starts_with('/') && !route.starts_with('*') {
+            ("it has to begin with / or *".to_owned(), format!("write \"/{route}\""))
+        } else if route.len() > 128 {
+            (format!("{} characters; a load balancer takes 128", route.len()), "shorten it with a *".into())
+        } else if let Some(bad) = bad {
+            let fix = match bad {
+                '%' | '{' | '(' | '[' => "patterns know only * (any text) and ? (one character)".to_owned(),
+                _ => "letters, digits and _ - . $ / ~ \" ' @ : + & * ?".to_owned(),
+            };
+            (format!("a load balancer does not take {bad:?} in a path"), fix)
+        } else {
+            continue;
+        };
+        rules.found.error("route_form", here, format!("{route:?} is not a path pattern"), why, fix);
+    }
+}
+
+fn machine(rules: &mut Rules<'_>, place: &Place, service: &Service) {
+    if let Some(image) = &service.image
+        && !super::is_id(image, "ami-")
+    {
+        rules.found.error(
+            "image_id",
+            place.key("image"),
+            format!("{image:?} is not the id of a machine image"),
+            "ids look like ami-0123456789abcdef0",
+            if service.run == Run::Container {
+                "the container image goes into `source`; leave this out for the newest Amazon Linux 2023"
+            } else {
+                "leave it out for the newest Amazon Linux 2023"
+            },
+        );
+    }
+    let here = place.key("instance_type");
+    let text = &service.instance_type;
+    let Some(class) = class::class(rules, here.clone(), "", text) else { return };
+    runs_here(rules, place.key("run"), here.clone(), service, &class, text);
+    class::warn_unless_t(rules, here, &class, text, "t3.micro");
+    for (i, text) in service.spot.iter().flat_map(|spot| &spot.types).enumerate() {
+        let here = place.key("spot").key("types").item(i);
+        if let Some(class) = class::class(rules, here.clone(), "", text) {
+            runs_here(rules, place.key("run"), here.clone(), service, &class, text);
+            class::warn_unless_t(rules, here, &class, text, "t3a.micro");
+        }
+    }
+}
+
+/// An x86-64 binary does not run on Graviton, and the image is for x86-64.
+fn runs_here(
+    rules: &mut Rules<'_>,
+    run: Place,
+    place: Place,
+    service: &Service,
+    class: &class::Class<'_>,
+    text: &str,
+) {
+    if !class.is_arm() {
+        return;
+    }
+    let x86 = if class.family == "t4g" { "t3".to_owned() } else { class.family.replacen('g', "i", 1) };
+    let fix = format!("use \"{}.{}\"", if class.is_t() { "t3" } else { &x86 }, class.size);
+    let why = match service.run {
+        Run::Binary => "it has an ARM processor; the service is an x86-64 binary",
+        Run::Archive => "it has an ARM processor; the service is built for x86-64",
+        Run::Container => "it has an ARM processor; the machine image is for x86-64",
+    };
+    let issue = Issue::error("instance_type_arm", place, format!("{text} cannot run the service"), why, fix);
+    rules.found.push(issue.with(run, "this is how it is run"));
+}
+
+fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
+    for (name, value) in &service.env {
+        let here = place.key("env").key(name);
+        let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !first || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let issue = Issue::error(
+                "env_name",
+                here,
+                format!("{name:?} cannot be the name of an environment variable"),
+                "letters, digits and _, no digit first",
+                format!("for example {}", env_like(name)),
+            );
+            rules.found.push(issue.on_key());
+        } else if value.contains(['\n', '\r', '\0']) {
+            rules.found.error(
+                "env_value",
+                here,
+                format!("the variable `{name}` has more than one line"),
+                "neither systemd nor Docker read such a value",
+                "put it into a file (`config`), or encode it",
+            );
+        }
+    }
+}
+
+fn env_like(name: &str) -> String {
+    let upper: String =
+        name.to_uppercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let upper = upper.trim_matches('_');
+    if upper.is_empty() {
+        "LOG_LEVEL".into()
+    } else if upper.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("_{upper}")
+    } else {
+        upper.into()
+    }
+}

@@ -1,0 +1,266 @@
+//! Name, region, zones, clock, tags.
+use super::{Rules, as_plain_name, plain_name};
+use crate::check::Issue;
+use crate::derived::clock;
+use crate::place::at;
+use crate::suggest::nearest;
+use std::collections::BTreeMap;
+
+/// Regions of the AWS partitions a contest could be in; a newer one is only warned about.
+const REGIONS: &[&str] = &[
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+pub(super) fn check(rules: &mut Rules<'_>) {
+    name(rules);
+    let region = region(rules);
+    zones(rules, region);
+    traffic_at(rules);
+    tags(rules);
+}
+
+fn name(rules: &mut Rules<'_>) {
+    let name = &rules.config.name;
+    if let Err(why) = plain_name(name, 16) {
+        rules.found.error(
+            "stack_name",
+            at("name"),
+            format!("{name:?} cannot be the name of a stack"),
+            why,
+            format!(
+                "1 to 16 small letters, digits and hyphens, a letter first: it is part of AWS names that end at 32 \
+                 characters. For example \"{}\"",
+                as_plain_name(name, 16, "billing")
+            ),
+        );
+    } else if name.split('-').next().is_some_and(|word| ["internal", "sg"].contains(&word)) {
+        rules.found.error(
+            "stack_name_reserved",
+            at("name"),
+            format!("{name:?} cannot be the name of a stack"),
+            "AWS keeps names that begin with `internal-` or `sg-` to itself",
+            format!("put a word before it: \"my-{name}\""),
+        );
+    }
+}
+
+/// The region, or the one that was most likely meant: zones are judged by it.
+fn region<'a>(rules: &mut Rules<'a>) -> Option<&'a str> {
+    let region = rules.config.region.as_str();
+    if REGIONS.contains(&region) {
+        return Some(region);
+    }
+    let zone = region.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|it| REGIONS.contains(it));
+    let meant = zone.or_else(|| nearest(region, REGIONS.iter().copied()));
+    // A region opened since: its words are known, its number is new.
+    let parts: Vec<_> = region.rsplitn(2, '-').collect();
+    let known_words = match parts[..] {
+        [number, words] => {
+            number.len() == 1
+                && number.chars().all(|c| c.is_ascii_digit())
+                && REGIONS.iter().any(|known| known.rsplit_once('-').is_some_and(|(known, _)| known == words))
+        }
+        _ => false,
+    };
+    if known_words {
+        rules.found.warn(
+            "region_new",
+            at("region"),
+            format!("{region} is not a region that gameday knows"),
+            "newer than gameday, or a slip",
+            match meant {
+                Some(meant) => format!("if it is not a new region: did you mean \"{meant}\"?"),
+                None => "go on if it is a new region".into(),
+            },
+        );
+        return Some(region);
+    }
+    let (why, fix) = match (zone, meant) {
+        (Some(zone), _) => ("this is a zone", format!("the region is \"{zone}\"; zones go into `zones`")),
+        (None, Some(meant)) => ("no such region", format!("did you mean \"{meant}\"?")),
+        (None, None) => ("no such region", "give a region such as \"us-east-1\" or \"eu-west-1\"".into()),
+    };
+    rules.found.error("region_unknown", at("region"), format!("{region:?} is not an AWS region"), why, fix);
+    meant
+}
+
+fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
+    let zones = &rules.config.zones;
+    let Some(region) = region else { return };
+    if zones.len() == 1 {
+        let second = if zones[0].ends_with('a') { 'b' } else { 'a' };
+        rules.found.error(
+            "zones_too_few",
+            at("zones"),
+            "one zone is not highly available",
+            "load balancer and database both need at least two zones",
+            format!(
+                "add a second: [\"{}\", \"{region}{second}\"], or leave `zones` out and two are picked",
+                zones[0]
+            ),
+        );
+    }
+    if zones.len() > 6 {
+        rules.found.error(
+            "zones_too_many",
+            at("zones"),
+            format!("{} zones", zones.len()),
+            "no region has more than 6 zones",
+            "two or three zones are enough for high availability",
+        );
+    }
+    let mut first = BTreeMap::new();
+    for (i, zone) in zones.iter().enumerate() {
+        let here = at("zones").item(i);
+        if let Some(before) = first.insert(zone, i) {
+            rules.found.push(
+                Issue::error(
+                    "zone_twice",
+                    here,
+                    format!("{zone} is given twice"),
+                    "the same zone again",
+                    "two zones have to be two different ones",
+                )
+                .with(at("zones").item(before), "first here"),
+            );
+            continue;
+        }
+        let letter = zone.strip_prefix(region).unwrap_or_default();
+        if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_lowercase()) {
+            continue;
+        }
+        let (why, fix) = if zone.len() == 1 && zone.chars().all(|c| c.is_ascii_alphabetic()) {
+            ("the region is missing".to_owned(), format!("write \"{region}{}\"", zone.to_lowercase()))
+        } else if letter.contains('-') {
+            (
+                "Local and Wavelength Zones have no RDS and no EFS".to_owned(),
+                format!("zones end with one letter: \"{region}a\""),
+            )
+        } else if zone == region {
+            ("this is the region".to_owned(), format!("add the zone's letter: \"{region}a\""))
+        } else {
+            let other = zone.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|it| REGIONS.contains(it));
+            match other {
+                Some(other) => (
+                    format!("it belongs to {other}"),
+                    format!("write \"{region}{}\", or set region = \"{other}\"", &zone[other.len()..]),
+                ),
+                None => ("not a zone's name".to_owned(), format!("region and one letter: \"{region}a\"")),
+            }
+        };
+        rules.found.push(
+            Issue::error("zone_unknown", here, format!("{zone:?} is not a zone of {region}"), why, fix)
+                .with(at("region"), "the region"),
+        );
+    }
+}
+
+fn traffic_at(rules: &mut Rules<'_>) {
+    let Some(text) = &rules.config.traffic_at else { return };
+    // Any moment does: only the form is judged here.
+    let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
+    if clock(text, &now).is_none() {
+        rules.found.error(
+            "traffic_at",
+            at("traffic_at"),
+            format!("{text:?} is not a time"),
+            "neither a time of day nor an RFC 3339 date-time",
+            "write \"10:00\" (today, local time), or a full \"2026-11-21T10:00:00+01:00\"",
+        );
+    }
+}
+
+fn tags(rules: &mut Rules<'_>) {
+    let tags = &rules.config.tags;
+    if tags.len() > 45 {
+        rules.found.error(
+            "tags_too_many",
+            at("tags"),
+            format!("{} tags", tags.len()),
+            "AWS allows 50 on each object, and gameday sets some itself",
+            "keep 45 or fewer",
+        );
+    }
+    for (key, value) in tags {
+        let here = at("tags").key(key);
+        let lower = key.to_lowercase();
+        let allowed = |text: &str| text.chars().find(|c| !(c.is_alphanumeric() || " _.:/=+-@".contains(*c)));
+        let whose = if lower.starts_with("aws:") {
+            Some("AWS keeps tags that begin with `aws:` to itself")
+        } else if lower.starts_with("gameday:") {
+            Some("gameday finds its own things by these tags")
+        } else if key == "Name" {
+            Some("gameday gives every object its own Name; exact ones go into [names]")
+        } else {
+            None
+        };
+        if let Some(why) = whose {
+            let fix = if key == "Name" { "use `[names]`, or another key" } else { "choose another key" };
+            let issue = Issue::error("tag_reserved", here, format!("the tag {key:?} is reserved"), why, fix);
+            rules.found.push(issue.on_key());
+            continue;
+        }
+        let key_why = match key.chars().count() {
+            0 => Some("the key is empty".to_owned()),
+            n if n > 128 => Some(format!("the key has {n} characters; AWS takes 128")),
+            _ => allowed(key).map(|c| format!("AWS does not take {c:?} in a tag")),
+        };
+        if let Some(why) = key_why {
+            let fix = "letters, digits, spaces and _ . : / = + - @, at most 128";
+            let issue =
+                Issue::error("tag_key", here, format!("{key:?} cannot be the key of a tag"), why, fix);
+            rules.found.push(issue.on_key());
+            continue;
+        }
+        let value_why = match value.chars().count() {
+            n if n > 256 => Some(format!("{n} characters; AWS takes 256")),
+            _ => allowed(value).map(|c| format!("AWS does not take {c:?} in a tag")),
+        };
+        if let Some(why) = value_why {
+            rules.found.error(
+                "tag_value",
+                here,
+                format!("the tag `{key}` cannot have this value"),
+                why,
+                "letters, digits, spaces and _ . : / = + - @, at most 256",
+            );
+        }
+    }
+}

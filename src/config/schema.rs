@@ -1,0 +1,49 @@
+//! The JSON schema of `gameday.toml`, derived from the model: editors complete and check by it, and
+//! `shape` checks names and types by it, so that both always agree with the structs.
+use crate::Config;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+/// JSON schema (draft 7, which the TOML plugins of editors understand) of `gameday.toml`.
+pub fn schema() -> Value {
+    // Inlined: every consumer gets along without following references.
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
+    without_null(&mut schema);
+    schema["title"] = "gameday.toml".into();
+    schema
+}
+
+/// TOML has no null; an optional key is simply not required.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if object.get("default").is_some_and(Value::is_null) {
+                object.shift_remove("default");
+            }
+            if let Some(Value::Object(defaults)) = object.get_mut("default") {
+                defaults.retain(|_, value| !value.is_null());
+            }
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [only] = &types[..] {
+                    let only = only.clone();
+                    object.insert("type".into(), only);
+                }
+            }
+            if let Some(Value::Array(any)) = object.get("anyOf") {
+                let rest: Vec<_> = any.iter().filter(|one| one["type"] != "null").cloned().collect();
+                if let [Value::Object(only)] = &rest[..] {
+                    let only = only.clone();
+                    object.shift_remove("anyOf");
+                    for (key, value) in only {
+                        object.entry(key).or_insert(value);
+                    }
+                }
+            }
+            object.values_mut().for_each(without_null);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}

@@ -1,0 +1,105 @@
+//! Mistakes in the TOML itself, said in the words of somebody who is not a parser.
+use crate::check::{Issue, Issues, floor};
+use std::ops::Range;
+
+/// Problems of the TOML itself. Says whether what stands below can be trusted to stand in its table.
+pub(crate) fn check(text: &str, errors: &[toml::de::Error], issues: &mut Issues) -> bool {
+    let mut errors: Vec<_> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
+    errors.sort_by_key(|(span, _)| (span.start, span.end));
+    let line = |at: usize| text[..floor(text, at)].matches('\n').count();
+    let mut lines = Vec::new();
+    let mut trusted = true;
+    for (span, message) in errors {
+        trusted &= !["unclosed", "missing comma", "invalid table"].iter().any(|m| message.contains(m));
+        // One mistake on a line often breaks the rest of the line, too.
+        if lines.contains(&line(span.start)) {
+            continue;
+        }
+        lines.push(line(span.start));
+        issues.push(explain(text, span, message));
+        // Whatever follows was read as a part of this.
+        if ["missing comma", "unclosed array", "unclosed inline", "multi-line"]
+            .iter()
+            .any(|m| message.contains(m))
+        {
+            break;
+        }
+    }
+    trusted
+}
+
+fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
+    let piece = text.get(span.clone()).unwrap_or_default();
+    let rest = text.get(floor(text, span.start)..).unwrap_or_default().lines().next().unwrap_or_default();
+    let before = text.get(..floor(text, span.start)).unwrap_or_default();
+    let starts_line = before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
+    let typographic = |c: char| "\u{201c}\u{201d}\u{201e}\u{2018}\u{2019}\u{ab}\u{bb}".contains(c);
+    let (what, why, fix) = if message.contains("must be quoted") && piece.is_empty() {
+        (
+            "a key without a value",
+            "nothing stands after the =".into(),
+            "give it a value, or delete the line".into(),
+        )
+    } else if message.contains("must be quoted") && piece.contains(typographic) {
+        let plain = piece.trim_matches(|c: char| typographic(c) || c == '"');
+        (
+            "typographic quotes",
+            "TOML knows only the plain quotes \" and '".into(),
+            format!("write \"{plain}\""),
+        )
+    } else if message.contains("must be quoted") {
+        ("a text without quotes", "a text needs quotes".to_owned(), format!("write \"{piece}\""))
+    } else if piece == ":" || message.contains("key with no value") && rest.trim_start().starts_with(':') {
+        ("a colon instead of =", "TOML separates key and value by =".into(), "write `key = value`".into())
+    } else if message.contains("key with no value") {
+        ("a key without a value", "here an = is missing".into(), "write `key = value`".into())
+    } else if message.contains("missing comma") && starts_line && is_statement(rest) {
+        (
+            "a list or table above this line is not closed",
+            "this was read as a part of it".into(),
+            "close it with ] (a list) or } (a table)".into(),
+        )
+    } else if (message.contains("basic string") || message.contains("literal string"))
+        && message.contains("expected `")
+    {
+        (
+            "a text without its closing quote",
+            "the line ends, the text does not".into(),
+            "close the text with the quote it began with".into(),
+        )
+    } else if message.contains("duplicate key") {
+        (
+            "the same key or table twice",
+            format!("`{piece}` was given already further up"),
+            "keep one of the two; two `[tables]` of one name become one".into(),
+        )
+    } else {
+        let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+        let why = if expected.is_empty() { what.to_owned() } else { format!("expected {expected}") };
+        return Issue::at_span("syntax", span, format!("this is not TOML: {what}"), why, fix_of(message));
+    };
+    let rule = if message.contains("duplicate key") { "key_twice" } else { "syntax" };
+    Issue::at_span(rule, span, what, why, fix)
+}
+
+/// A line such as `key = …` or `[table]`.
+fn is_statement(line: &str) -> bool {
+    line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| !key.contains(['"', ',', '{']))
+}
+
+fn fix_of(message: &str) -> &'static str {
+    match message {
+        m if m.contains("unclosed table") => "close the header with ]: `[database]`",
+        m if m.contains("unclosed array") => {
+            "close the list with ]: `zones = [\"us-east-1a\", \"us-east-1b\"]`"
+        }
+        m if m.contains("unclosed inline table") => "close it with }, or write it as a `[table]` of its own",
+        m if m.contains("missing comma") => {
+            "put a comma between the values; is the list before this line closed with ]?"
+        }
+        m if m.contains("basic string") || m.contains("literal string") => {
+            "close the text with the quote it began with"
+        }
+        _ => "texts in quotes, lists in [ ], tables as `[header]` lines: https://toml.io",
+    }
+}

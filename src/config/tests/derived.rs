@@ -1,0 +1,145 @@
+//! What follows from a config by itself.
+use gameday_config::{Cidr, Config, host_port, parse};
+use jiff::tz::TimeZone;
+
+fn config(top: &str) -> Config {
+    let text = format!(
+        "name = \"billing\"\n{top}\n[service.api]\nsource = \"https://example-bucket.s3.amazonaws.com/server\"\n"
+    );
+    match parse("gameday.toml", &text) {
+        Ok(loaded) => loaded.config,
+        Err(errors) => panic!("{}", errors.render(false, 100)),
+    }
+}
+
+fn ranges(list: &[&str]) -> Vec<Cidr> {
+    list.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn subnets_are_cut_from_the_two_halves() {
+    let subnets = config("").subnets(2).unwrap();
+    assert_eq!(subnets.public, ranges(&["10.0.0.0/24", "10.0.1.0/24"]));
+    assert_eq!(subnets.private, ranges(&["10.0.128.0/24", "10.0.129.0/24"]));
+}
+
+#[test]
+fn another_zone_moves_no_subnet() {
+    for cidr in ["10.0.0.0/16", "10.0.0.0/20", "10.0.0.0/22", "10.0.0.0/23"] {
+        let config = config(&format!("[network]\ncidr = \"{cidr}\""));
+        for zones in 2..6 {
+            let (few, more) = (config.subnets(zones).unwrap(), config.subnets(zones + 1).unwrap());
+            assert_eq!(few.public, more.public[..zones], "{cidr}");
+            assert_eq!(few.private, more.private[..zones], "{cidr}");
+        }
+    }
+}
+
+#[test]
+fn subnets_lie_within_the_vpc_and_apart() {
+    for prefix in 16..=24 {
+        let config = config(&format!("[network]\ncidr = \"10.0.0.0/{prefix}\""));
+        let vpc: Cidr = config.network.cidr.parse().unwrap();
+        for zones in 2..=6 {
+            let Ok(subnets) = config.subnets(zones) else {
+                assert!(prefix == 24 && zones > 4, "/{prefix} holds {zones} zones");
+                continue;
+            };
+            let all: Vec<_> = subnets.public.iter().chain(&subnets.private).collect();
+            assert_eq!(all.len(), 2 * zones);
+            for (i, one) in all.iter().enumerate() {
+                assert!(vpc.contains(*one) && one.prefix_len() <= 27);
+                assert!(all[..i].iter().all(|other| !other.contains(*one) && !one.contains(*other)));
+            }
+        }
+    }
+}
+
+#[test]
+fn given_subnets_are_kept_and_avoided() {
+    let config = config("[network]\npublic = [\"10.0.128.0/24\", \"10.0.129.0/24\"]");
+    let subnets = config.subnets(2).unwrap();
+    assert_eq!(subnets.public, ranges(&["10.0.128.0/24", "10.0.129.0/24"]));
+    assert_eq!(subnets.private, ranges(&["10.0.130.0/24", "10.0.131.0/24"]));
+}
+
+#[test]
+fn the_clock() {
+    let now = "2026-11-21T08:15:00"
+        .parse::<jiff::civil::DateTime>()
+        .unwrap()
+        .to_zoned(TimeZone::get("Europe/Berlin").unwrap());
+    let at = |text: &str| {
+        config(&format!("traffic_at = \"{text}\"")).traffic_at(&now.clone().unwrap()).unwrap().to_string()
+    };
+    assert_eq!(at("10:00"), "2026-11-21T09:00:00Z");
+    assert_eq!(at("10:00:30"), "2026-11-21T09:00:30Z");
+    assert_eq!(at("2026-11-22T10:00:00+09:00"), "2026-11-22T01:00:00Z");
+    assert_eq!(config("").traffic_at(&now.unwrap()), None);
+}
+
+#[test]
+fn what_is_no_time() {
+    for text in ["", "10", "1000", "25:00", "10:61", "tomorrow", "2026-11-21", "10 am"] {
+        let text =
+            format!("name = \"x\"\ntraffic_at = {text:?}\n[service.a]\nsource = \"https://example.com/a\"\n");
+        let errors = parse("gameday.toml", &text).unwrap_err();
+        assert_eq!(errors.problems[0].rule, "traffic_at", "{text}");
+    }
+}
+
+#[test]
+fn hosts_and_ports() {
+    assert_eq!(host_port("db.example.com:3306"), Some(("db.example.com".into(), 3306)));
+    assert_eq!(host_port("10.0.0.5:6379"), Some(("10.0.0.5".into(), 6379)));
+    for text in
+        ["", ":1", "host", "host:", "host:0", "host:65536", "host:x", "a b:1", "http://h:1", "-h:1", "h..x:1"]
+    {
+        assert_eq!(host_port(text), None, "{text}");
+    }
+    let config = config("[cache]\nmode = \"use\"\nendpoint = \"redis.internal:6380\"");
+    assert_eq!(config.cache.endpoint(), Some(("redis.internal".into(), 6380)));
+    assert_eq!(config.database.endpoint(), None);
+}
+
+#[test]
+fn the_one_service() {
+    let config = config("");
+    let (name, service) = config.service();
+    assert_eq!((name, service.port), ("api", 80));
+}
+
+#[test]
+fn versions() {
+    assert_eq!(config("").cache.engine_version(), "7.1");
+    assert_eq!(config("[cache]\nengine = \"valkey\"").cache.engine_version(), "8.2");
+    assert_eq!(config("[cache]\nversion = \"6.2\"").cache.engine_version(), "6.2");
+    assert!(!config("").database.extended_support());
+    assert!(config("[database]\nversion = \"8.0.40\"").database.extended_support());
+}
+
+#[test]
+fn one_more_parameter_keeps_the_default_ones() {
+    let parameters = config("[database.parameters]\nmax_connections = \"200\"").database.parameters;
+    assert_eq!(parameters.len(), 3);
+    assert_eq!(parameters["authentication_policy"], "*:mysql_native_password");
+    let parameters = config("[database.parameters]\nauthentication_policy = \"*\"").database.parameters;
+    assert_eq!(parameters["authentication_policy"], "*");
+}
+
+#[test]
+fn zero_turns_a_target_off() {
+    let text = "name = \"x\"\n[service.a]\nsource = \"https://example.com/a\"\n[service.a.scale]\nrequests_per_target = 0\ncpu = 50\n";
+    let config = parse("gameday.toml", text).unwrap().config;
+    let scale = &config.service().1.scale;
+    assert_eq!((scale.requests_per_target, scale.cpu), (None, Some(50.0)));
+}
+
+#[test]
+fn files_from_windows() {
+    let text = "\u{feff}name = \"x\"\r\nregion = \"us-east1\"\r\n[service.a]\r\nsource = \"https://example.com/a\"\r\n";
+    let errors = parse("gameday.toml", text).unwrap_err();
+    let [problem] = &errors.problems[..] else { panic!("{errors:?}") };
+    assert_eq!((problem.rule, problem.line, problem.column), ("region_unknown", 2, 10));
+    assert_eq!(&text[problem.span.clone()], "\"us-east1\"");
+}

@@ -1,0 +1,293 @@
+//! The price list: the shipped one, and what a file of the user's adds to it or puts in its place.
+use crate::config::{ConfigErrors, Problem, Severity, Source};
+use serde::{Deserialize, Deserializer, de};
+use std::{collections::BTreeMap, ops::Range, path::Path};
+
+const SHIPPED: &str = include_str!("../../templates/prices.toml");
+
+/// By type or class.
+pub type List = BTreeMap<String, Amount>;
+
+/// A price: a number, never less than nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Amount(pub f64);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(from)?;
+        if number.is_finite() && number >= 0.0 { Ok(Self(number)) } else { Err(de::Error::custom(NOT_A_PRICE)) }
+    }
+}
+
+const NOT_A_PRICE: &str = "a price is a number of 0 or more";
+
+/// What things cost. A price that is absent is not known.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prices {
+    /// When the prices were looked up.
+    pub as_of: Option<String>,
+    /// Where they are charged.
+    pub region: Option<String>,
+    /// EC2 on demand, per hour.
+    pub instance: List,
+    /// EC2 from the Spot market, per hour.
+    pub spot: List,
+    /// EBS, per GB and month.
+    pub disk: List,
+    pub database: Database,
+    pub cache: Cache,
+    pub balancer: Balancer,
+    pub network: Network,
+    pub files: Files,
+    pub monitoring: Monitoring,
+    /// A game's own money.
+    pub economy: Option<Economy>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// What Multi-AZ multiplies instance and storage by.
+    pub multi_az_factor: Option<Amount>,
+    /// Per vCPU and hour, for versions past their standard support.
+    pub extended_support: Option<Amount>,
+    /// Per hour, in a single zone.
+    pub class: List,
+    pub vcpus: BTreeMap<String, u32>,
+    /// Per GB and month, in a single zone.
+    pub storage: List,
+}
+
+/// Per node and hour.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    pub redis: List,
+    pub valkey: List,
+}
+
+/// Per hour.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Balancer {
+    pub hour: Option<Amount>,
+    pub capacity_unit: Option<Amount>,
+}
+
+/// Per hour.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    pub public_address: Option<Amount>,
+    pub nat_gateway: Option<Amount>,
+}
+
+/// Per GB and month.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    pub stored: Option<Amount>,
+}
+
+/// Per month.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Monitoring {
+    pub alarm: Option<Amount>,
+    pub dashboard: Option<Amount>,
+}
+
+/// A game's own money and how it bills.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Economy {
+    /// `$`, `points`.
+    pub unit: String,
+    /// Each begun one is billed in full.
+    #[serde(deserialize_with = "minutes")]
+    pub quantum_minutes: u32,
+    /// Billed at least.
+    #[serde(default)]
+    pub minimum_minutes: u32,
+    #[serde(default)]
+    pub unlisted: Unlisted,
+    /// Per instance and quantum, on demand or Spot: the game counts instances.
+    pub instance: List,
+    pub surcharge: Option<Surcharge>,
+}
+
+fn minutes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let minutes = u32::deserialize(from)?;
+    if (1..=1440).contains(&minutes) { Ok(minutes) } else { Err(de::Error::custom("a quantum lasts 1 to 1440 minutes")) }
+}
+
+/// What the game's list does not name, instances aside: those it does not name have no price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unlisted {
+    Free,
+    #[default]
+    Unknown,
+}
+
+/// More instances than the game likes cost more.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Surcharge {
+    pub above: usize,
+    pub factor: Amount,
+    pub on: SurchargeOn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SurchargeOn {
+    /// All instances cost the factor once there are more.
+    All,
+    /// Only those above.
+    Excess,
+}
+
+impl Surcharge {
+    /// What the price of instance `index` of `all` is multiplied by.
+    pub fn factor(&self, index: usize, all: usize) -> f64 {
+        let dear = match self.on {
+            SurchargeOn::All => all > self.above,
+            SurchargeOn::Excess => index >= self.above,
+        };
+        if dear { self.factor.0 } else { 1.0 }
+    }
+}
+
+impl Economy {
+    /// How many quanta a life of so many hours is billed as.
+    pub fn quanta(&self, hours: f64) -> f64 {
+        if hours <= 0.0 {
+            return 0.0;
+        }
+        let quantum = f64::from(self.quantum_minutes);
+        // A hundredth of a second over is rounding, not a quantum begun.
+        let begun = |minutes: f64| (minutes / quantum - 1e-6).ceil();
+        begun((hours * 60.0).max(f64::from(self.minimum_minutes)))
+    }
+}
+
+impl Prices {
+    /// The shipped list.
+    pub fn shipped() -> Self {
+        read("templates/prices.toml", SHIPPED).expect("the shipped price file is tested")
+    }
+
+    /// The shipped list with this file's prices in it; or the file alone, when it is a game's.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let Some(file) = file else { return Ok(Self::shipped()) };
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|e| {
+            let fix = "name a price file with --prices; templates/prices.toml is an example";
+            problem(&name, "", 0..0, "no_prices", format!("cannot read {name}: {e}"), "", fix)
+        })?;
+        let own = read(&name, &text)?;
+        Ok(if own.economy.is_some() { own } else { Self::shipped().with(own) })
+    }
+
+    fn with(mut self, own: Self) -> Self {
+        for (all, more) in [
+            (&mut self.instance, own.instance),
+            (&mut self.spot, own.spot),
+            (&mut self.disk, own.disk),
+            (&mut self.database.class, own.database.class),
+            (&mut self.database.storage, own.database.storage),
+            (&mut self.cache.redis, own.cache.redis),
+            (&mut self.cache.valkey, own.cache.valkey),
+        ] {
+            all.extend(more);
+        }
+        self.database.vcpus.extend(own.database.vcpus);
+        for (one, other) in [
+            (&mut self.database.multi_az_factor, own.database.multi_az_factor),
+            (&mut self.database.extended_support, own.database.extended_support),
+            (&mut self.balancer.hour, own.balancer.hour),
+            (&mut self.balancer.capacity_unit, own.balancer.capacity_unit),
+            (&mut self.network.public_address, own.network.public_address),
+            (&mut self.network.nat_gateway, own.network.nat_gateway),
+            (&mut self.files.stored, own.files.stored),
+            (&mut self.monitoring.alarm, own.monitoring.alarm),
+            (&mut self.monitoring.dashboard, own.monitoring.dashboard),
+        ] {
+            *one = other.or(*one);
+        }
+        self.as_of = own.as_of.or(self.as_of);
+        self.region = own.region.or(self.region);
+        self
+    }
+
+    /// What prices are in.
+    pub fn unit(&self) -> &str {
+        self.economy.as_ref().map_or("$", |e| e.unit.as_str())
+    }
+}
+
+/// Reads one price file, strictly: a misspelt key must not make something cheap.
+pub fn read(name: &str, text: &str) -> Result<Prices, ConfigErrors> {
+    let prices: Prices = toml::from_str(text).map_err(|e| {
+        let span = e.span().unwrap_or(0..0);
+        let key = key_at(text, span.start);
+        let said = e.message().trim().to_owned();
+        let (what, why) = match said.split_once(", expected ") {
+            Some((what, expected)) => {
+                let words = expected.replace("f64", "a number").replace("u32", "a whole number");
+                (what.to_owned(), format!("expected {words}"))
+            }
+            None => (said, "here".into()),
+        };
+        let place = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        problem(name, text, span, "price", format!("{place}{what}"), &why, HELP)
+    })?;
+    let mixed = prices.economy.is_some() && Prices { economy: None, as_of: None, region: None, ..prices.clone() } != Prices::default();
+    if mixed {
+        let at = text.find("[economy").unwrap_or(0);
+        let what = "a game's own money and AWS's dollars in one file".to_owned();
+        return Err(problem(
+            name, text, at..at + "[economy".len(), "price", what,
+            "with an [economy] no other price counts",
+            "put the game's prices under [economy.instance], or leave [economy] out",
+        ));
+    }
+    Ok(prices)
+}
+
+const HELP: &str = "templates/prices.toml and templates/prices-game.toml show every key";
+
+fn problem(
+    name: &str, text: &str, span: Range<usize>, rule: &'static str, message: String, reason: &str, help: &str,
+) -> ConfigErrors {
+    let before = &text[..span.start.min(text.len())];
+    let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+    let problem = Problem {
+        severity: Severity::Error,
+        rule,
+        path: key_at(text, span.start),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        span,
+        message,
+        reason: reason.to_owned(),
+        help: help.into(),
+        others: vec![],
+    };
+    ConfigErrors { problems: vec![problem], source: Source { name: name.into(), text: text.into() } }
+}
+
+/// The key on the line of `at`, with its table.
+fn key_at(text: &str, at: usize) -> String {
+    let start = text[..at.min(text.len())].rfind('\n').map_or(0, |n| n + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let table = |line: &str| line.trim().strip_prefix('[').and_then(|l| l.split_once(']')).map(|(t, _)| t.to_owned());
+    if let Some(table) = table(line) {
+        return table;
+    }
+    let Some((key, _)) = line.split_once('=') else { return String::new() };
+    let above = text[..start].lines().rev().find_map(table);
+    above.map_or(key.trim().to_owned(), |t| format!("{t}.{}", key.trim()))
+}

@@ -1,0 +1,238 @@
+//! The balancer: is it there, is it public, do its groups and its network let requests in and on?
+use super::{
+    Draft, Drafts, Hop, HopName, UP, View, names,
+    reach::{Way, net},
+};
+use crate::{
+    config::Origin,
+    snapshot::{Balancer, Part},
+};
+
+pub(super) fn hop(view: &View<'_>) -> Hop {
+    let s = view.s;
+    let mut hop = Draft::hop();
+    if s.vpc.is_none() && s.saw(Part::Vpc) && s.expected.vpc.is_none() {
+        hop.push(Draft::new(
+            "vpc-missing",
+            "the stack has no VPC",
+            format!("no VPC carries the tag gameday:stack={}", s.whose.stack),
+            UP,
+        ));
+    }
+    subnets_missing(view, &mut hop);
+    let Some(b) = &s.balancer else {
+        let name = &s.expected.names.balancer;
+        if s.saw(Part::Balancer) {
+            hop.push(Draft::new(
+                "balancer-missing",
+                format!("there is no load balancer {name}"),
+                format!("DescribeLoadBalancers knows none of this name in {}", s.whose.region),
+                "gameday up (the new balancer has a new address: register it with the game)",
+            ));
+        }
+        return hop.done(HopName::Balancer, s.saw(Part::Balancer), format!("no load balancer {name}"));
+    };
+    state(b, &mut hop);
+    if b.scheme == "internal" {
+        hop.push(Draft::new(
+            "balancer-internal",
+            "the balancer is internal: its addresses are private",
+            format!("scheme of {} is internal", b.name),
+            "gameday up --replace load-balancer/main (AWS cannot change it; the address changes)",
+        ));
+    }
+    let off: Vec<&String> = s.expected.zones.iter().filter(|z| b.zones.iter().all(|bz| bz.zone != **z)).collect();
+    if !off.is_empty() {
+        let on = names(b.zones.iter().map(|z| &z.zone));
+        hop.push(
+            Draft::new(
+                "balancer-zone-missing",
+                format!("the balancer does not serve {}", names(&off)),
+                format!("it has subnets in {on}; targets in another zone get no request"),
+                UP,
+            )
+            .weak_if(view.serves()),
+        );
+    }
+    if view.saw_groups() {
+        groups(view, b, &mut hop);
+    }
+    network(view, b, &mut hop);
+    let full: Vec<&str> = b.zones.iter().filter_map(|z| view.subnet(&z.subnet)).filter(|s| s.free_addresses < 8).map(|s| s.id.as_str()).collect();
+    if !full.is_empty() {
+        hop.push(
+            Draft::new(
+                "subnet-full",
+                "a subnet of the balancer has fewer than 8 free addresses: it cannot grow, and answers 503 under load",
+                names(full),
+                view.network_fix("free addresses there, or give the balancer larger subnets".into()),
+            )
+            .weak(),
+        );
+    }
+    let evidence = format!("{} {}, {}, {}", b.name, b.state, b.scheme, names(b.zones.iter().map(|z| &z.zone)));
+    hop.done(HopName::Balancer, s.saw(Part::Balancer), evidence)
+}
+
+fn state(b: &Balancer, hop: &mut Drafts) {
+    let why = b.reason.clone().unwrap_or_else(|| format!("state of {} is {}", b.name, b.state));
+    match b.state.as_str() {
+        "provisioning" => hop.push(
+            Draft::new("balancer-provisioning", "AWS is still making the balancer", why, "wait: 2 to 3 minutes in all; gameday up follows it")
+                .waiting(),
+        ),
+        "failed" => hop.push(Draft::new(
+            "balancer-failed",
+            "AWS could not make the balancer",
+            why,
+            "gameday up --replace load-balancer/main",
+        )),
+        "active_impaired" => hop.push(
+            Draft::new("balancer-impaired", "the balancer routes, but lacks resources to grow", why, "gameday up").weak(),
+        ),
+        _ => {}
+    }
+}
+
+/// Subnets of ours that are gone.
+fn subnets_missing(view: &View<'_>, hop: &mut Drafts) {
+    let s = view.s;
+    if s.expected.network == Origin::Use || s.vpc.is_none() || !s.saw(Part::Subnets) {
+        return;
+    }
+    let there = |key: &&String| s.subnets.iter().any(|n| n.step.as_ref() == Some(*key));
+    let wanted: Vec<&String> = s.expected.steps.iter().filter(|k| k.starts_with("subnet/")).collect();
+    let gone: Vec<&String> = wanted.iter().copied().filter(|k| !there(k)).collect();
+    if !gone.is_empty() {
+        hop.push(
+            Draft::new(
+                "subnet-missing",
+                format!("{} of {} subnets are gone", gone.len(), wanted.len()),
+                names(gone),
+                UP,
+            )
+            .weak_if(view.serves()),
+        );
+    }
+}
+
+fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
+    let s = view.s;
+    let port = s.expected.listener_port;
+    let ours = view.group_id("alb");
+    let shut: Vec<&String> = s.expected.http.iter().filter(|c| !view.lets_in(&b.groups, port, &net(c))).collect();
+    if ours.is_empty() {
+        hop.push(
+            Draft::new(
+                "balancer-group-missing",
+                "the balancer's security group is gone",
+                "no group carries the tag gameday:step=security-group/alb",
+                UP,
+            )
+            .weak_if(shut.is_empty()),
+        );
+    } else if !b.groups.iter().any(|g| g == ours) {
+        hop.push(
+            Draft::new(
+                "balancer-group-wrong",
+                "the balancer does not carry its security group",
+                format!("it carries {}, not {ours}: requests are stopped here, or the instances do not know the sender", names(&b.groups)),
+                UP,
+            )
+            .weak_if(shut.is_empty() && view.lets_in(&view.app().groups, s.expected.port, &view.balancer())),
+        );
+    } else if !shut.is_empty() {
+        hop.push(Draft::new(
+            "balancer-ingress-missing",
+            format!("the balancer's security group lets nobody in from {}", names(&shut)),
+            format!("{} has no ingress rule for TCP {port} from there: requests get no answer at all", names(&b.groups)),
+            UP,
+        ));
+    }
+    if !view.lets_out(&b.groups, s.expected.port, &view.app()) && !(view.app().groups.is_empty() && view.app().nets.is_empty()) {
+        hop.push(
+            Draft::new(
+                "balancer-egress-missing",
+                "the balancer's security group lets nothing out to the instances",
+                format!("{} has no egress rule for TCP {} to them: requests time out with 504", names(&b.groups), s.expected.port),
+                UP,
+            )
+            .symptom_if(!b.groups.iter().any(|g| g == ours)),
+        );
+    }
+}
+
+fn network(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
+    let s = view.s;
+    let subnets: Vec<&str> = b.zones.iter().map(|z| z.subnet.as_str()).collect();
+    if s.saw(Part::RouteTables) && !s.route_tables.is_empty() {
+        let mut said: Vec<String> = vec![];
+        for subnet in &subnets {
+            let Some((table, way)) = view.way_out(subnet) else { continue };
+            if said.contains(&table.id) {
+                continue;
+            }
+            if let Some(draft) = broken_way(view, &table.id, &way, subnet) {
+                said.push(table.id.clone());
+                hop.push(draft);
+            }
+        }
+    }
+    if let Some(stop) = view.acl_stops(&subnets, view.visitor(), s.expected.listener_port) {
+        hop.push(stop.finding("acl-balancer", "requests to the balancer, or its answers"));
+    }
+}
+
+/// A default route that leads nowhere, for a subnet that has to be public.
+pub(super) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) -> Option<Draft> {
+    let vpc = view.vpc().unwrap_or("the VPC");
+    let gateway = view.s.internet_gateways.iter().find(|g| g.vpc.as_deref() == Some(vpc));
+    let route = |to: &str| {
+        view.network_fix(format!(
+            "aws ec2 create-route --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --gateway-id {to}"
+        ))
+    };
+    let attach = |id: &str| {
+        view.network_fix(format!("aws ec2 attach-internet-gateway --internet-gateway-id {id} --vpc-id {vpc}"))
+    };
+    let lost = "nothing from the internet is answered, and instances reach nothing";
+    Some(match way {
+        Way::Internet => return None,
+        Way::Detached { via } => Draft::new(
+            "gateway-detached",
+            format!("the internet gateway {via} is not attached to {vpc}"),
+            format!("{table} leads 0.0.0.0/0 to it: {lost}"),
+            attach(via),
+        ),
+        Way::Blackhole { via } if via.starts_with("igw-") && gateway.is_none() => Draft::new(
+            "gateway-missing",
+            format!("{vpc} has no internet gateway"),
+            format!("{table} leads 0.0.0.0/0 to {via}, which is gone: {lost}"),
+            attach("igw-…"),
+        ),
+        Way::Blackhole { via } => Draft::new(
+            "route-blackhole",
+            format!("the default route of {table} is a black hole"),
+            format!("0.0.0.0/0 leads to {via}, which is gone or detached ({subnet})"),
+            route(gateway.map_or("igw-…", |g| &g.id)),
+        ),
+        Way::None if gateway.is_none() && view.s.saw(Part::InternetGateways) => Draft::new(
+            "gateway-missing",
+            format!("{vpc} has no internet gateway"),
+            format!("and {table} of {subnet} has no route for 0.0.0.0/0: {lost}"),
+            attach("igw-…"),
+        ),
+        Way::None => Draft::new(
+            "route-missing",
+            format!("the route table {table} has no route to the internet"),
+            format!("no route for 0.0.0.0/0 in the table of {subnet}: {lost}"),
+            route(gateway.map_or("igw-…", |g| &g.id)),
+        ),
+        Way::Through(via) => Draft::new(
+            "route-not-public",
+            format!("the route table {table} does not lead to an internet gateway"),
+            format!("0.0.0.0/0 leads to {via}: {subnet} has to be public"),
+            route(gateway.map_or("igw-…", |g| &g.id)),
+        ),
+    })
+}

@@ -1,0 +1,170 @@
+//! Why instances are not launched, or launched from something that is not ours.
+use super::{Draft, UP, View, names, newest};
+use crate::snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion};
+
+/// How the description of a version of ours begins.
+const OURS: &str = "gameday ";
+
+pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
+    let s = view.s;
+    let calm = |d: Draft| d.weak_if(view.serves());
+    let Some(t) = &s.template else {
+        if !s.saw(Part::Template) {
+            return vec![];
+        }
+        return vec![calm(Draft::new(
+            "template-missing",
+            format!("the launch template {} is gone: nothing can be launched", s.expected.names.template),
+            "DescribeLaunchTemplateVersions knows none of this name",
+            UP,
+        ))];
+    };
+    let mut all = vec![];
+    if g.template.as_ref() != Some(&t.id) {
+        all.push(calm(Draft::new(
+            "template-foreign",
+            "the Auto Scaling group launches from another template",
+            format!("{} instead of {} ({})", g.template.as_deref().unwrap_or("none"), t.id, t.name),
+            UP,
+        )));
+        return all;
+    }
+    let named = g.template_version.as_deref().unwrap_or("$Default");
+    let number = match named {
+        "$Default" => Some(t.default_version),
+        "$Latest" => Some(t.latest_version),
+        n => n.parse().ok(),
+    };
+    let used = t.versions.iter().find(|v| Some(v.number) == number);
+    let is_ours = |v: &&TemplateVersion| v.description.as_deref().is_some_and(|d| d.starts_with(OURS));
+    let default = t.versions.iter().find(|v| v.number == t.default_version);
+    if let Some(v) = default.filter(|v| !is_ours(v)) {
+        let by = v.created_by.as_deref().map_or(String::new(), |b| format!(", made by {b}"));
+        let draft = Draft::new(
+            "template-default-foreign",
+            "the default version of the launch template is not gameday's",
+            format!("version {}{by}: {}", v.number, v.description.as_deref().unwrap_or("no description")),
+            UP,
+        );
+        all.push(if number == Some(v.number) { calm(draft) } else { draft.weak() });
+    }
+    if named.starts_with('$') {
+        all.push(
+            Draft::new(
+                "template-version-floating",
+                "the Auto Scaling group launches whatever version comes next, not a numbered one",
+                format!("version {named}, which is {} now", number.unwrap_or_default()),
+                UP,
+            )
+            .weak(),
+        );
+    } else if number != Some(t.default_version) {
+        all.push(calm(Draft::new(
+            "template-version-old",
+            "the Auto Scaling group launches another version than the default one",
+            format!("version {named}, the default is {}", t.default_version),
+            UP,
+        )));
+    }
+    match used {
+        None => all.push(calm(Draft::new(
+            "template-version-missing",
+            "the Auto Scaling group launches a version that does not exist",
+            format!("version {named} of {}", t.name),
+            UP,
+        ))),
+        Some(v) => all.extend(content(view, v).into_iter().map(calm)),
+    }
+    let old: Vec<&str> = view
+        .members()
+        .iter()
+        .filter(|m| m.template_version.is_some() && m.template_version.as_deref() != number.map(|n| n.to_string()).as_deref())
+        .map(|m| m.id.as_str())
+        .collect();
+    if !old.is_empty() {
+        let cause = "instances are of another version of the launch template than new ones would be";
+        all.push(Draft::new("instance-old-version", cause, names(old), UP).weak());
+    }
+    all
+}
+
+/// What the version in use would launch.
+fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
+    let want = &view.s.expected;
+    let mut all = vec![];
+    let app = view.group_id("app");
+    let version = |what: String| format!("version {}: {what}", v.number);
+    if !app.is_empty() && !v.groups.iter().any(|g| g == app) {
+        let what = version(format!("{}, not {app}", names(&v.groups)));
+        all.push(Draft::new("template-groups", "the launch template gives instances the wrong security group", what, UP));
+    }
+    if v.image.as_ref().is_some_and(|i| *i != want.image) {
+        let what = version(format!("{}, not {}", v.image.as_deref().unwrap_or_default(), want.image));
+        all.push(Draft::new("template-image", "the launch template has another image", what, UP));
+    }
+    if v.instance_type.as_ref().is_some_and(|t| *t != want.instance_type) {
+        let what = version(format!("{}, not {}", v.instance_type.as_deref().unwrap_or_default(), want.instance_type));
+        all.push(Draft::new("template-type", "the launch template has another instance type", what, UP).weak());
+    }
+    if v.user_data_sha256.is_none() {
+        let what = version("no user data".into());
+        all.push(Draft::new("template-user-data", "the launch template has no user data: instances boot and do nothing", what, UP));
+    }
+    if v.profile != want.names.profile {
+        let word = |p: &Option<String>| p.clone().unwrap_or_else(|| "none".into());
+        let what = version(format!("{}, not {}", word(&v.profile), word(&want.names.profile)));
+        all.push(Draft::new("template-profile", "the launch template gives instances the wrong instance profile", what, UP));
+    }
+    if v.key_pair != want.key_pair {
+        let word = |p: &Option<String>| p.clone().unwrap_or_else(|| "none".into());
+        let what = version(format!("{}, not {}", word(&v.key_pair), word(&want.key_pair)));
+        all.push(Draft::new("template-key-pair", "the launch template has another key pair", what, UP).weak());
+    }
+    all
+}
+
+/// The last try to launch, when it failed and instances are missing.
+pub(super) fn activities(view: &View<'_>, g: &AutoScalingGroup) -> Option<Draft> {
+    let alive = view.members().iter().filter(|m| m.lifecycle == "InService").count() as i32;
+    if alive >= g.desired {
+        return None;
+    }
+    let launching = |a: &&Activity| a.description.contains("Launching");
+    let last = newest(view.s.activities.iter().filter(launching), |a| a.start).into_iter().next()?;
+    if last.status != "Failed" && last.status != "Cancelled" {
+        return None;
+    }
+    let message = last.message.as_deref().unwrap_or(&last.description);
+    let (rule, cause, command) = classify(view, message);
+    Some(Draft::new(rule, cause, message, command).weak_if(view.serves()))
+}
+
+fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, String) {
+    let message = message.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| message.contains(&w.to_lowercase()));
+    let service = &view.s.whose.service;
+    let edit = |what: &str| format!("{what} under [service.{service}], then gameday up");
+    if has(&["InsufficientInstanceCapacity", "do not have sufficient", "Insufficient capacity"]) {
+        ("launch-capacity", "AWS has no capacity for this instance type in the zone", edit("another instance_type, or spot.types"))
+    } else if has(&["VcpuLimitExceeded", "vCPU", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded", "quota"]) {
+        ("launch-quota", "a quota of the account is used up", edit("fewer instances, or a smaller instance_type"))
+    } else if has(&["InvalidAMIID", "image id", "AMI"]) {
+        ("launch-image", "the image does not exist, or may not be used", edit("another image (or none: the newest Amazon Linux)"))
+    } else if has(&["InsufficientFreeAddresses", "free addresses"]) {
+        ("launch-subnet", "a subnet has no free address", view.network_fix("free addresses in the subnets".into()))
+    } else if has(&["security group", "InvalidGroup"]) {
+        ("launch-group", "the security group of the launch template does not exist", UP.into())
+    } else if has(&["InstanceProfile", "instance profile", "iamInstanceProfile"]) {
+        ("launch-profile", "the instance profile does not exist, or may not be used", UP.into())
+    } else if has(&["key pair", "InvalidKeyPair"]) {
+        ("launch-key-pair", "the key pair does not exist", "another key_pair under [access], then gameday up".into())
+    } else if has(&["not supported in your requested Availability Zone", "instance type", "Unsupported"]) {
+        ("launch-type", "the instance type is not to be had in a zone", edit("another instance_type, or other zones"))
+    } else if has(&["launch template", "LaunchTemplate"]) {
+        ("launch-template", "the launch template cannot be used", UP.into())
+    } else if has(&["not authorized", "UnauthorizedOperation", "AccessDenied", "explicit deny"]) {
+        ("launch-denied", "the account does not let the Auto Scaling group launch instances", "gameday policy; ask who runs the event".into())
+    } else {
+        ("launch-failed", "the Auto Scaling group cannot launch instances", UP.into())
+    }
+}

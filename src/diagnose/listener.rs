@@ -1,0 +1,254 @@
+//! The listener and its rules: which target group does a request for this path get to?
+use super::{
+    Draft, Drafts, Hop, HopName, UP, View,
+    name::{host_of, path_of, port_of},
+    names,
+};
+use crate::snapshot::{Action, Listener, Part, Rule, matches};
+
+/// The listener that requests of this URL come to.
+fn ours<'a>(view: &View<'a>) -> Option<&'a Listener> {
+    let (_, port) = asked(view);
+    view.s.listeners.iter().find(|l| l.port == port)
+}
+
+/// Scheme and port of the URL, or those of the stack file.
+fn asked<'a>(view: &View<'a>) -> (&'a str, u16) {
+    let s = view.s;
+    s.probe.url.as_deref().map_or(("http", s.expected.listener_port), port_of)
+}
+
+pub(super) fn hop(view: &View<'_>) -> Hop {
+    let s = view.s;
+    let (scheme, port) = asked(view);
+    let mut hop = Draft::hop();
+    let seen = s.saw(Part::Listeners) && s.balancer.is_some();
+    if !seen {
+        return hop.done(HopName::Listener, false, "no load balancer to listen");
+    }
+    let Some(l) = ours(view) else {
+        let there: Vec<String> = s.listeners.iter().map(|l| format!("{} {}", l.protocol, l.port)).collect();
+        hop.push(if port != s.expected.listener_port {
+            Draft::new(
+                "url-port",
+                format!("the URL asks port {port}, where the balancer does not listen"),
+                format!("it listens on {}", names(&there)),
+                format!("ask http://{}{}", host_of(s.probe.url.as_deref().unwrap_or_default()), s.expected.path()),
+            )
+        } else if s.listeners.is_empty() {
+            Draft::new(
+                "listener-missing",
+                format!("nobody listens: the balancer has no listener on port {port}"),
+                "DescribeListeners gives none: every connection is refused or times out",
+                UP,
+            )
+        } else {
+            Draft::new(
+                "listener-port",
+                format!("the balancer does not listen on port {port}"),
+                format!("it listens on {}", names(&there)),
+                UP,
+            )
+        });
+        return hop.done(HopName::Listener, true, format!("none on port {port}; there are: {}", names(&there)));
+    };
+    if l.protocol != "HTTP" && scheme == "http" {
+        hop.push(Draft::new(
+            "listener-protocol",
+            format!("the listener on port {port} speaks {}, not HTTP", l.protocol),
+            l.arn.clone(),
+            UP,
+        ));
+    }
+    if s.saw(Part::TargetGroup) {
+        default_action(view, l, &mut hop);
+    }
+    let evidence = format!("{} {} -> {}", l.protocol, l.port, said(view, &l.default));
+    hop.done(HopName::Listener, true, evidence)
+}
+
+fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
+    let to_us = share(view, &l.default);
+    if view.s.expected.routes.is_empty() {
+        // A rule that takes every path makes the default action a matter of taste.
+        let (rule, cause) = match l.default.last() {
+            _ if to_us == 100 => return,
+            Some(Action::FixedResponse { code }) => {
+                ("listener-default-fixed", format!("the listener answers every request with a fixed {code}"))
+            }
+            Some(Action::Redirect { to, .. }) => {
+                ("listener-default-redirect", format!("the listener redirects every request to {to}"))
+            }
+            Some(Action::Forward { .. }) if to_us > 0 => {
+                ("listener-default-split", format!("the listener sends only {to_us} % of the requests to our target group"))
+            }
+            Some(Action::Forward { .. }) => {
+                ("listener-default-elsewhere", "the listener forwards to another target group".to_owned())
+            }
+            _ => ("listener-default-other", "the listener does not forward requests to our target group".to_owned()),
+        };
+        let evidence = format!("default action: {}", said(view, &l.default));
+        hop.push(Draft::new(rule, cause, evidence, UP));
+    } else if !matches!(l.default.last(), Some(Action::FixedResponse { .. })) {
+        hop.push(
+            Draft::new(
+                "listener-default-open",
+                "paths that no route names are not answered with 404",
+                format!("default action: {}", said(view, &l.default)),
+                UP,
+            )
+            .weak(),
+        );
+    }
+}
+
+/// How much of what these actions get comes to our target group, in percent.
+fn share(view: &View<'_>, actions: &[Action]) -> i32 {
+    let Some(ours) = &view.s.target_group else { return 0 };
+    let Some(Action::Forward { targets }) = actions.iter().find(|a| matches!(a, Action::Forward { .. })) else { return 0 };
+    let all: i32 = targets.iter().map(|t| t.weight).sum();
+    let to_us: i32 = targets.iter().filter(|t| t.target_group == ours.arn).map(|t| t.weight).sum();
+    if all == 0 { 0 } else { to_us * 100 / all }
+}
+
+fn said(view: &View<'_>, actions: &[Action]) -> String {
+    let ours = view.s.target_group.as_ref();
+    let one = |a: &Action| match a {
+        Action::Forward { targets } => {
+            let name = |arn: &str| match ours {
+                Some(t) if t.arn == arn => t.name.clone(),
+                _ => short(arn),
+            };
+            match targets.as_slice() {
+                [one] if one.weight > 0 => name(&one.target_group),
+                all => names(all.iter().map(|t| format!("{} (weight {})", name(&t.target_group), t.weight))),
+            }
+        }
+        Action::FixedResponse { code } => format!("fixed response {code}"),
+        Action::Redirect { to, code } => format!("redirect {code} to {to}"),
+        Action::Other { name } => name.clone(),
+    };
+    if actions.is_empty() { "nothing".into() } else { names(actions.iter().map(one)) }
+}
+
+/// `other` of `arn:…:targetgroup/other/0123`.
+fn short(arn: &str) -> String {
+    arn.split('/').nth(1).unwrap_or(arn).to_owned()
+}
+
+/// Whether a rule takes a GET of this path.
+fn takes(rule: &Rule, host: &str, path: &str) -> bool {
+    rule.conditions.iter().all(|c| match c.field.as_str() {
+        "path-pattern" => c.values.iter().any(|v| matches(v, path)),
+        "host-header" => c.values.iter().any(|v| matches(&v.to_lowercase(), &host.to_lowercase())),
+        "http-request-method" => c.values.iter().any(|v| v == "GET"),
+        "source-ip" => c.values.iter().any(|v| v == "0.0.0.0/0"),
+        // Headers and queries that an ordinary request does not have.
+        _ => false,
+    })
+}
+
+pub(super) fn rule_hop(view: &View<'_>) -> Hop {
+    let s = view.s;
+    let mut hop = Draft::hop();
+    let Some(l) = ours(view) else {
+        return hop.done(HopName::Rule, false, "no listener to have rules");
+    };
+    if !s.saw(Part::Rules) || !s.saw(Part::TargetGroup) {
+        return hop.done(HopName::Rule, false, "the rules, or where they lead, could not be read");
+    }
+    let (url, given) = match (&s.probe.url, &s.balancer) {
+        (Some(url), _) => (url.clone(), true),
+        (None, Some(b)) => (format!("http://{}{}", b.dns_name, s.expected.path()), false),
+        (None, None) => (s.expected.path(), false),
+    };
+    let (host, path) = (host_of(&url), path_of(&url));
+    let routes = &s.expected.routes;
+
+    // The path that was asked for, then a sample of every route.
+    let mut paths: Vec<String> = vec![path.to_owned()];
+    paths.extend(routes.iter().map(|r| r.replace('*', "").replace('?', "x")));
+    paths.dedup();
+    let unrouted = !routes.is_empty() && !routes.iter().any(|r| matches(r, path));
+    if unrouted && given {
+        let at = l.rules.iter().find(|r| takes(r, host, path));
+        if at.is_none_or(|r| share(view, &r.actions) == 0) {
+            hop.push(Draft::new(
+                "path-unrouted",
+                format!("no route of the stack file takes {path}"),
+                format!("routes = {}; everything else gets {}", names(routes), said(view, &l.default)),
+                format!("add it to routes under [service.{}], then gameday up", s.whose.service),
+            ));
+        }
+        paths.remove(0);
+    }
+    let mut told: Vec<&str> = vec![];
+    for path in &paths {
+        let taker = l.rules.iter().find(|r| takes(r, host, path));
+        match taker {
+            Some(rule) if share(view, &rule.actions) < 100 => {
+                if !told.contains(&rule.arn.as_str()) {
+                    told.push(&rule.arn);
+                    hop.push(taken(view, l, rule, host, path));
+                }
+            }
+            None if !routes.is_empty() => {
+                if !told.contains(&"missing") {
+                    told.push("missing");
+                    hop.push(Draft::new(
+                        "rule-missing",
+                        format!("no listener rule sends {path} to our target group"),
+                        format!("{} rules on port {}; it gets the default action: {}", l.rules.len(), l.port, said(view, &l.default)),
+                        UP,
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    // Rules that take other paths away.
+    for rule in l.rules.iter().filter(|r| share(view, &r.actions) == 0 && !told.contains(&r.arn.as_str())) {
+        hop.push(
+            Draft::new(
+                "rule-foreign",
+                format!("a rule that is not the stack's takes {}", conditions(rule)),
+                format!("priority {}: {}", rule.priority, said(view, &rule.actions)),
+                format!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
+            )
+            .weak(),
+        );
+    }
+    let evidence = match l.rules.iter().find(|r| takes(r, host, path)) {
+        Some(r) => format!("{path}: rule {} ({}) -> {}", r.priority, conditions(r), said(view, &r.actions)),
+        None => format!("{path}: no rule, the default action -> {}", said(view, &l.default)),
+    };
+    hop.done(HopName::Rule, true, evidence)
+}
+
+/// A rule that takes a path of ours and does something else with it.
+fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> Draft {
+    let later = l.rules.iter().any(|r| r.priority > rule.priority && takes(r, host, path) && share(view, &r.actions) == 100);
+    let foreign = view.s.expected.routes.is_empty() || later;
+    let evidence = format!("priority {} ({}): {}", rule.priority, conditions(rule), said(view, &rule.actions));
+    if foreign {
+        return Draft::new(
+            "rule-stolen",
+            format!("another rule takes {path} before ours"),
+            evidence,
+            format!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
+        );
+    }
+    match rule.actions.last() {
+        Some(Action::FixedResponse { code }) => Draft::new(
+            "rule-fixed",
+            format!("the rule for {path} answers with a fixed {code}"),
+            evidence,
+            UP,
+        ),
+        _ => Draft::new("rule-elsewhere", format!("the rule for {path} does not lead to our target group"), evidence, UP),
+    }
+}
+
+fn conditions(rule: &Rule) -> String {
+    names(rule.conditions.iter().map(|c| format!("{} {}", c.field, names(&c.values))))
+}

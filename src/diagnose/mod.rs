@@ -1,0 +1,297 @@
+//! Why requests get no answer: the request path as a chain of hops, each judged from a [`Snapshot`]. Pure, so that a
+//! saved snapshot tells the same story to somebody without access, and every breakage can be a test.
+mod balancer;
+mod data;
+mod fleet;
+mod launch;
+mod listener;
+mod name;
+mod reach;
+mod target;
+
+use crate::{
+    config::Origin,
+    snapshot::{Part, Snapshot},
+};
+use reach::View;
+use serde::Serialize;
+use std::{cmp::Reverse, fmt};
+
+/// Where a request passes, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HopName {
+    Name,
+    Balancer,
+    Listener,
+    Rule,
+    TargetGroup,
+    Instances,
+    Database,
+    Cache,
+    Files,
+    Alarms,
+}
+
+impl fmt::Display for HopName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Name => "name",
+            Self::Balancer => "balancer",
+            Self::Listener => "listener",
+            Self::Rule => "rule",
+            Self::TargetGroup => "target group",
+            Self::Instances => "instances",
+            Self::Database => "database",
+            Self::Cache => "cache",
+            Self::Files => "files",
+            Self::Alarms => "alarms",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Good,
+    /// It carries requests, but not as the stack file says.
+    Weak,
+    /// AWS or a booting instance is at work: it passes by itself.
+    Busy,
+    /// Not seen, or not to be judged.
+    Unknown,
+    Bad,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Requests are lost.
+    Broken,
+    /// They are, until something is done that is being done.
+    Waiting,
+    /// They are served for now.
+    Weak,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Which rule of the diagnosis found it: stable, for scripts and tests.
+    pub rule: &'static str,
+    pub hop: HopName,
+    pub severity: Severity,
+    /// It shows the trouble, but something else is likely to be its cause.
+    pub symptom: bool,
+    pub cause: String,
+    pub evidence: String,
+    /// What repairs it.
+    pub command: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hop {
+    pub hop: HopName,
+    pub state: State,
+    pub evidence: String,
+    /// What there is in each zone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<Zone>,
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Zone {
+    pub zone: String,
+    pub state: State,
+    pub evidence: String,
+}
+
+/// The request path.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Chain {
+    pub hops: Vec<Hop>,
+}
+
+impl Chain {
+    /// All findings, the one to begin with first: what is broken before what only waits or is weak, a cause before
+    /// what it brings about, and along the way of a request.
+    pub fn findings(&self) -> Vec<&Finding> {
+        let mut all: Vec<&Finding> = self.hops.iter().flat_map(|h| &h.findings).collect();
+        // What the outside sees is the last thing that brings anything about.
+        let outermost = |f: &Finding| f.symptom && f.hop == HopName::Name;
+        all.sort_by_key(|f| (f.severity == Severity::Weak, f.symptom, outermost(f), f.severity, f.hop));
+        all
+    }
+
+    /// Whether requests are lost.
+    pub fn broken(&self) -> bool {
+        self.hops.iter().flat_map(|h| &h.findings).any(|f| f.severity != Severity::Weak)
+    }
+
+    pub fn hop(&self, name: HopName) -> Option<&Hop> {
+        self.hops.iter().find(|h| h.hop == name)
+    }
+}
+
+/// The request path, hop by hop. Groups that the stack goes without are no hop.
+pub fn chain(snapshot: &Snapshot) -> Chain {
+    let view = View::new(snapshot);
+    let mut hops = vec![
+        name::hop(&view),
+        balancer::hop(&view),
+        listener::hop(&view),
+        listener::rule_hop(&view),
+        target::hop(&view),
+        fleet::hop(&view),
+    ];
+    hops.extend(data::database(&view));
+    hops.extend(data::cache(&view));
+    hops.extend(data::files(&view));
+    hops.extend(alarms(&view));
+    if nothing_exists(snapshot) {
+        for hop in &mut hops {
+            for finding in &mut hop.findings {
+                finding.symptom = true;
+            }
+        }
+        let at = &mut hops[1];
+        at.findings.insert(0, Draft::new(
+            "stack-missing",
+            format!("nothing of the stack {} exists", snapshot.whose.stack),
+            format!("account {}, {}: no VPC, no load balancer, no Auto Scaling group of it", snapshot.whose.account, snapshot.whose.region),
+            UP,
+        ).at(HopName::Balancer));
+    }
+    Chain { hops }
+}
+
+/// All that is wrong, the one to begin with first.
+pub fn why(snapshot: &Snapshot) -> Vec<Finding> {
+    chain(snapshot).findings().into_iter().cloned().collect()
+}
+
+fn nothing_exists(s: &Snapshot) -> bool {
+    let seen = [Part::Balancer, Part::AutoScalingGroup, Part::Vpc].into_iter().all(|p| s.saw(p));
+    let no_network = s.vpc.is_none() || s.expected.network == Origin::Use;
+    seen && no_network && s.balancer.is_none() && s.auto_scaling_group.is_none() && s.target_group.is_none()
+}
+
+fn alarms(view: &View<'_>) -> Option<Hop> {
+    let s = view.s;
+    if s.expected.alarms.is_empty() {
+        return None;
+    }
+    let mut hop = Draft::hop();
+    for a in &s.alarms {
+        let what = a.description.clone().unwrap_or_else(|| "it is in ALARM".into());
+        let reason = a.reason.clone().unwrap_or_else(|| "CloudWatch gives no reason".into());
+        hop.push(Draft::new("alarm", format!("alarm {}: {what}", a.name), reason, "gameday status").weak().symptom());
+    }
+    let evidence = match s.alarms.len() {
+        0 => format!("none of {} in ALARM", s.expected.alarms.len()),
+        n => format!("{n} of {} in ALARM: {}", s.expected.alarms.len(), names(s.alarms.iter().map(|a| &a.name))),
+    };
+    Some(hop.done(HopName::Alarms, s.saw(Part::Alarms), evidence))
+}
+
+/// The usual repair.
+const UP: &str = "gameday up";
+
+/// A finding in the making.
+struct Draft {
+    rule: &'static str,
+    severity: Severity,
+    symptom: bool,
+    cause: String,
+    evidence: String,
+    command: String,
+}
+
+impl Draft {
+    fn new(
+        rule: &'static str,
+        cause: impl Into<String>,
+        evidence: impl Into<String>,
+        command: impl Into<String>,
+    ) -> Self {
+        Self {
+            rule,
+            severity: Severity::Broken,
+            symptom: false,
+            cause: cause.into(),
+            evidence: evidence.into(),
+            command: command.into(),
+        }
+    }
+    /// Requests are served for now.
+    fn weak(mut self) -> Self {
+        self.severity = Severity::Weak;
+        self
+    }
+    /// It passes by itself.
+    fn waiting(mut self) -> Self {
+        self.severity = Severity::Waiting;
+        self
+    }
+    fn weak_if(self, is: bool) -> Self {
+        if is { self.weak() } else { self }
+    }
+    fn symptom(mut self) -> Self {
+        self.symptom = true;
+        self
+    }
+    fn symptom_if(self, is: bool) -> Self {
+        if is { self.symptom() } else { self }
+    }
+    fn at(self, hop: HopName) -> Finding {
+        let Self { rule, severity, symptom, cause, evidence, command } = self;
+        Finding { rule, hop, severity, symptom, cause, evidence, command }
+    }
+    fn hop() -> Drafts {
+        Drafts(vec![])
+    }
+}
+
+/// The findings of one hop in the making.
+struct Drafts(Vec<Draft>);
+
+impl Drafts {
+    fn push(&mut self, draft: Draft) {
+        self.0.push(draft);
+    }
+    fn extend(&mut self, drafts: impl IntoIterator<Item = Draft>) {
+        self.0.extend(drafts);
+    }
+    fn done(self, hop: HopName, seen: bool, evidence: impl Into<String>) -> Hop {
+        let mut drafts = self.0;
+        drafts.sort_by_key(|d| (d.severity, d.symptom));
+        let state = match drafts.first().map(|d| d.severity) {
+            Some(Severity::Broken) => State::Bad,
+            _ if !seen => State::Unknown,
+            Some(Severity::Waiting) => State::Busy,
+            Some(Severity::Weak) => State::Weak,
+            None => State::Good,
+        };
+        let findings = drafts.into_iter().map(|d| d.at(hop)).collect();
+        Hop { hop, state, evidence: evidence.into(), zones: vec![], findings }
+    }
+}
+
+/// The first few, and how many more.
+fn names<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<T> = all.into_iter().collect();
+    let few: Vec<&str> = all.iter().take(4).map(AsRef::as_ref).collect();
+    match all.len() {
+        0 => "none".into(),
+        1..=4 => few.join(", "),
+        n => format!("{} and {} more", few.join(", "), n - 4),
+    }
+}
+
+/// The newest first.
+fn newest<T>(all: impl IntoIterator<Item = T>, at: impl Fn(&T) -> jiff::Timestamp) -> Vec<T> {
+    let mut all: Vec<T> = all.into_iter().collect();
+    all.sort_by_key(|t| Reverse(at(t)));
+    all
+}

@@ -1,0 +1,138 @@
+//! The name: does it resolve, does it lead to our balancer, and does somebody answer there?
+use super::{Draft, Hop, HopName, State, UP, View, names};
+use crate::snapshot::Part;
+
+pub(super) fn hop(view: &View<'_>) -> Hop {
+    let s = view.s;
+    let probe = &s.probe;
+    let mut hop = Draft::hop();
+    if let Some(gap) = s.gaps.iter().find(|g| g.class.as_deref() == Some("Credentials")) {
+        hop.push(Draft::new(
+            "credentials",
+            "AWS does not take the credentials, so nothing can be judged",
+            format!("{}: {}", gap.call, gap.why),
+            "aws sts get-caller-identity, after new credentials; then gameday why",
+        ));
+    }
+    let host = probe.url.as_deref().map(host_of).unwrap_or_default();
+    let Some(balancer) = &s.balancer else {
+        let seen = s.saw(Part::Balancer);
+        let evidence = if seen { "no load balancer, so no name" } else { "the load balancer could not be read" };
+        return unknown(hop.done(HopName::Name, false, evidence));
+    };
+    if let Some(why) = &probe.unasked {
+        return unknown(hop.done(HopName::Name, false, format!("{}; not asked: {why}", balancer.dns_name)));
+    }
+    let own = balancer.dns_name.eq_ignore_ascii_case(host);
+    if let Some(why) = &probe.unresolved {
+        let draft = if own {
+            Draft::new(
+                "name-unresolved",
+                "the balancer's own name does not resolve",
+                format!("{host}: {why}"),
+                "gameday status --watch (a new balancer's name takes a minute; else the fault is this machine's DNS)",
+            )
+            .symptom_if(balancer.state != "active")
+        } else {
+            Draft::new(
+                "name-unresolved",
+                format!("{host} does not resolve"),
+                why.clone(),
+                format!("register a CNAME record: {host} -> {}", balancer.dns_name),
+            )
+        };
+        hop.push(draft);
+        return hop.done(HopName::Name, true, format!("{host}: {why}"));
+    }
+    let elsewhere = !own
+        && !probe.balancer_addresses.is_empty()
+        && probe.addresses.iter().all(|a| !probe.balancer_addresses.contains(a));
+    if elsewhere {
+        hop.push(Draft::new(
+            "name-elsewhere",
+            format!("{host} does not lead to the stack's balancer"),
+            format!("it resolves to {}, the balancer has {}", names(&probe.addresses), names(&probe.balancer_addresses)),
+            format!("point it there: {host} CNAME {}", balancer.dns_name),
+        ));
+    }
+    let silent: Vec<_> = probe.answers.iter().filter(|a| a.status.is_none()).collect();
+    if let Some(first) = silent.first() {
+        let all = silent.len() == probe.answers.len();
+        let mut addresses: Vec<&str> = silent.iter().map(|a| a.address.as_str()).collect();
+        addresses.dedup();
+        let cause = if all {
+            "nobody answers at the balancer's addresses".to_owned()
+        } else {
+            format!("{} of {} requests get no answer", silent.len(), probe.answers.len())
+        };
+        let evidence = format!("{}: {}", names(addresses), first.error.as_deref().unwrap_or("no answer"));
+        let allowed = s.expected.http.iter().any(|c| c == "0.0.0.0/0");
+        let command = if all && !allowed {
+            "add this machine's address to http under [access], then gameday up".to_owned()
+        } else {
+            UP.to_owned()
+        };
+        hop.push(Draft::new("no-answer", cause, evidence, command).symptom());
+    }
+    bad_answers(view, &mut hop);
+    let answered = probe.answers.iter().filter_map(|a| Some((a.status?, a.millis))).collect::<Vec<_>>();
+    let mut evidence = format!("{host} -> {}", names(&probe.addresses));
+    if let Some(slowest) = answered.iter().map(|(_, ms)| ms).max() {
+        let mut codes: Vec<String> = answered.iter().map(|(code, _)| code.to_string()).collect();
+        codes.sort();
+        codes.dedup();
+        evidence += &format!(", HTTP {} in {slowest} ms at most", codes.join("/"));
+    }
+    hop.done(HopName::Name, true, evidence)
+}
+
+/// What a bad status says, when nothing else explains it (aws-facts 6).
+fn bad_answers(view: &View<'_>, hop: &mut super::Drafts) {
+    let answers = &view.s.probe.answers;
+    let bad: Vec<_> = answers.iter().filter(|a| a.status.is_some() && !a.good() && a.beacon.is_none()).collect();
+    let Some(first) = bad.first() else { return };
+    let code = first.status.unwrap_or_default();
+    let url = view.s.probe.url.as_deref().unwrap_or_default();
+    let cause = match code {
+        502 => "a target closed the connection, or answered something that is no HTTP".to_owned(),
+        503 if view.s.targets.is_empty() => "the balancer has no target".to_owned(),
+        503 => "the service is full, or it is not ready".to_owned(),
+        504 => "no target answers in time: a security group, or a process that hangs".to_owned(),
+        404 => "the service, or a listener rule, does not know this path".to_owned(),
+        403 => "the request is refused".to_owned(),
+        _ => format!("the service answers {code}"),
+    };
+    let evidence = format!("{} of {} requests to {url}: HTTP {code}", bad.len(), answers.len());
+    let command = if matches!(code, 400..500) { "gameday logs --since 5m" } else { UP };
+    let draft = Draft::new("bad-answer", cause, evidence, command).symptom();
+    hop.push(draft.weak_if(bad.len() < answers.len() && view.serves()));
+}
+
+fn unknown(mut hop: Hop) -> Hop {
+    if hop.findings.is_empty() {
+        hop.state = State::Unknown;
+    }
+    hop
+}
+
+/// `example.com` of `http://example.com:80/path`.
+pub(super) fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+}
+
+/// `/path` of `http://example.com:80/path?query`.
+pub(super) fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').map_or("/", |at| &rest[at..]);
+    path.split(['?', '#']).next().unwrap_or("/")
+}
+
+/// The scheme and the port of a URL.
+pub(super) fn port_of(url: &str) -> (&str, u16) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let given = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    (scheme, given.unwrap_or(if scheme == "https" { 443 } else { 80 }))
+}

@@ -1,0 +1,254 @@
+//! The target group: is it as the stack file says, is it attached at both ends, and why are its targets not healthy?
+use super::{Draft, Drafts, Hop, HopName, UP, View, names};
+use crate::snapshot::{Part, Target, TargetGroup};
+
+pub(super) fn hop(view: &View<'_>) -> Hop {
+    let s = view.s;
+    let mut hop = Draft::hop();
+    let name = &s.expected.names.target_group;
+    let Some(t) = &s.target_group else {
+        if s.saw(Part::TargetGroup) {
+            hop.push(Draft::new(
+                "target-group-missing",
+                format!("there is no target group {name}"),
+                "DescribeTargetGroups knows none of this name: the listener has nobody to forward to",
+                UP,
+            ));
+        }
+        return hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup), format!("no target group {name}"));
+    };
+    if let Some(b) = s.balancer.as_ref().filter(|b| !t.balancers.contains(&b.arn)) {
+        hop.push(
+            Draft::new(
+                "target-group-unattached",
+                "no listener or rule of the balancer leads to the target group",
+                format!("{} is used by {}, not by {}", t.name, names(t.balancers.iter().map(|a| short(a))), b.name),
+                UP,
+            )
+            .symptom(),
+        );
+    }
+    settings(view, t, &mut hop);
+    if s.saw(Part::Targets) {
+        targets(view, t, &mut hop);
+    }
+    let h = &t.health;
+    let evidence = format!(
+        "{} {} {}, {} of {} targets healthy, health check {} ({})",
+        t.name, t.protocol, t.port, view.healthy(), view.targets().len(), h.path, h.matcher,
+    );
+    hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup) && s.saw(Part::Targets), evidence)
+}
+
+fn short(arn: &str) -> &str {
+    arn.split('/').nth(2).unwrap_or(arn)
+}
+
+fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
+    let want = &view.s.expected;
+    let replace = format!("gameday up --replace target-group/{}", view.s.whose.service);
+    let h = &t.health;
+    if t.port != want.port {
+        hop.push(
+            Draft::new(
+                "target-group-port",
+                "the target group sends requests to the wrong port",
+                format!("port {}, the service listens on {}", t.port, want.port),
+                &replace,
+            )
+            .weak_if(view.s.targets.iter().any(|t| t.state == "healthy" && t.port == want.port)),
+        );
+    }
+    if t.protocol != "HTTP" {
+        hop.push(Draft::new(
+            "target-group-protocol",
+            format!("the target group speaks {} to the instances, not HTTP", t.protocol),
+            "the service would have to speak TLS: requests end in 502",
+            &replace,
+        ));
+    }
+    if t.target_type != "instance" {
+        hop.push(Draft::new(
+            "target-group-type",
+            format!("the target group takes targets of type {}, not instances", t.target_type),
+            "the Auto Scaling group cannot register its instances there",
+            &replace,
+        ));
+    }
+    if let Some(vpc) = view.s.vpc.as_ref().filter(|v| v.id != t.vpc) {
+        hop.push(Draft::new(
+            "target-group-vpc",
+            "the target group is in another VPC",
+            format!("it is in {}, the stack in {}", t.vpc, vpc.id),
+            &replace,
+        ));
+    }
+    let wrong = [
+        ("health-path", "the health check asks the wrong path", &h.path, &want.health_path),
+        ("health-codes", "the health check takes the wrong codes for healthy", &h.matcher, &want.health_codes),
+        ("health-port", "the health check asks another port than the requests", &h.port, &"traffic-port".to_owned()),
+        ("health-protocol", "the health check speaks the wrong protocol", &h.protocol, &"HTTP".to_owned()),
+    ];
+    for (rule, cause, found, wanted) in wrong {
+        let same_port = rule == "health-port" && *found == want.port.to_string();
+        if found != wanted && !same_port {
+            let evidence = format!("{found}, not {wanted}");
+            // Port and protocol are no setting of ours, so `up` does not look at them.
+            let command = match rule {
+                "health-port" | "health-protocol" => format!(
+                    "aws elbv2 modify-target-group --target-group-arn {} --health-check-port traffic-port --health-check-protocol HTTP",
+                    t.arn,
+                ),
+                _ => UP.into(),
+            };
+            hop.push(Draft::new(rule, cause, evidence, command).weak_if(view.serves()));
+        }
+    }
+}
+
+fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
+    let s = view.s;
+    unregistered(view, t, hop);
+    if s.targets.is_empty() {
+        hop.push(
+            Draft::new(
+                "no-targets",
+                "the target group has no target: the balancer answers 503 itself",
+                format!("DescribeTargetHealth of {} is empty", t.name),
+                UP,
+            )
+            .symptom(),
+        );
+        return;
+    }
+    let wanted = view.targets();
+    if wanted.is_empty() {
+        hop.push(Draft::new(
+            "targets-draining",
+            "every target was deregistered",
+            format!("all {} are draining: new requests go nowhere", s.targets.len()),
+            UP,
+        ));
+        return;
+    }
+    // One finding a reason, the most frequent first.
+    let mut reasons: Vec<(&str, Vec<&Target>)> = vec![];
+    for t in wanted.iter().copied().filter(|t| t.state != "healthy") {
+        let reason = t.reason.as_deref().unwrap_or(&t.state);
+        match reasons.iter_mut().find(|(r, _)| *r == reason) {
+            Some((_, of)) => of.push(t),
+            None => reasons.push((reason, vec![t])),
+        }
+    }
+    reasons.sort_by_key(|(_, of)| std::cmp::Reverse(of.len()));
+    for (reason, of) in reasons {
+        hop.push(unhealthy(view, t, reason, &of, wanted.len()));
+    }
+    let none_healthy = !view.serves();
+    if let Some(answer) = view.good_answer().filter(|_| none_healthy) {
+        hop.push(
+            Draft::new(
+                "fail-open",
+                "no target is healthy, so the balancer passes requests on to all of them (it fails open)",
+                format!("HTTP {} from {}, though every health check fails", answer.status.unwrap_or_default(), answer.address),
+                UP,
+            )
+            .symptom(),
+        );
+    }
+}
+
+/// Instances in service that are no target, although their group is attached.
+fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
+    let s = view.s;
+    let Some(group) = s.auto_scaling_group.as_ref().filter(|g| g.target_groups.contains(&t.arn)) else { return };
+    let there = |id: &str| s.targets.iter().any(|t| t.id == id && t.state != "draining");
+    let missing: Vec<&str> = group
+        .members
+        .iter()
+        .filter(|m| m.lifecycle == "InService" && !there(&m.id))
+        // What does not run is another matter.
+        .filter(|m| view.instance(&m.id).is_none_or(|i| i.state == "running"))
+        .map(|m| m.id.as_str())
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let ids = missing.iter().map(|id| format!("Id={id}")).collect::<Vec<_>>().join(" ");
+    let cause = "instances in service were deregistered from the target group";
+    let command = format!("aws elbv2 register-targets --target-group-arn {} --targets {ids}", t.arn);
+    let draft = Draft::new("targets-deregistered", cause, names(&missing), command);
+    hop.push(draft.weak_if(view.serves()));
+}
+
+/// What a reason code means (aws-facts 6).
+fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all: usize) -> Draft {
+    let said = of.iter().find_map(|t| t.description.as_deref()).unwrap_or("");
+    let port = t.port;
+    let h = &t.health;
+    let (rule, cause): (&'static str, String) = match reason {
+        "Target.Timeout" => (
+            "target-timeout",
+            format!("no answer on port {port} within {} s: a security group in between, or a process that hangs", h.timeout),
+        ),
+        "Target.FailedHealthChecks" => (
+            "target-failed-checks",
+            format!("the connection to port {port} is refused or answered with no HTTP: nothing listens there yet, or no more"),
+        ),
+        "Target.ResponseCodeMismatch" => (
+            "target-code-mismatch",
+            format!("{} does not answer with {}{}", h.path, h.matcher, match codes(said) {
+                Some(code) if code.contains("503") => format!(" but with {code}: it is booting, full, or what it needs is missing"),
+                Some(code) if code.contains("404") => format!(" but with {code}: the service does not know this path"),
+                Some(code) if code.contains("30") => format!(" but with {code}: it redirects"),
+                Some(code) => format!(" but with {code}"),
+                None => String::new(),
+            }),
+        ),
+        "Target.NotInUse" => {
+            let zone_off = said.contains("Availability Zone");
+            if zone_off {
+                ("target-zone-off", "targets are in a zone that the balancer does not serve".into())
+            } else {
+                ("target-not-in-use", "no listener or rule leads to the target group, so nobody checks its targets".into())
+            }
+        }
+        "Target.NotRegistered" => ("target-not-registered", "the target is not registered".into()),
+        "Target.InvalidState" => ("target-invalid-state", "the instance is stopped or terminated".into()),
+        "Target.IpUnusable" => ("target-ip-unusable", "the target's address is the balancer's own".into()),
+        "Target.HealthCheckDisabled" => ("target-check-disabled", "health checks are turned off".into()),
+        "Target.DeregistrationInProgress" => ("targets-draining", "targets are being deregistered".into()),
+        "Elb.InternalError" => ("target-internal-error", "the balancer itself has a fault".into()),
+        "Elb.RegistrationInProgress" | "Elb.InitialHealthChecking" | "initial" => {
+            ("target-initial", format!("targets were registered just now: one good check makes them healthy (every {} s)", h.interval))
+        }
+        _ => ("target-unhealthy", format!("targets are not healthy: {reason}")),
+    };
+    let evidence = format!(
+        "{} of {all}: {}{}{}",
+        of.len(),
+        names(of.iter().map(|t| &t.id)),
+        if said.is_empty() { "" } else { ": " },
+        said,
+    );
+    let command = match rule {
+        "target-code-mismatch" | "target-failed-checks" => "gameday logs --since 10m",
+        "target-initial" => "wait a few seconds; gameday status",
+        _ => UP,
+    };
+    let draft = Draft::new(rule, cause, evidence, command).symptom();
+    if view.serves() {
+        draft.weak()
+    } else if rule == "target-initial" {
+        draft.waiting()
+    } else {
+        draft
+    }
+}
+
+/// `[503]` of `Health checks failed with these codes: [503]`.
+fn codes(description: &str) -> Option<&str> {
+    let from = description.find('[')?;
+    let to = description[from..].find(']')? + from;
+    Some(&description[from + 1..to])
+}

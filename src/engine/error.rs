@@ -1,0 +1,163 @@
+//! The one error type. Every error says what happened, to which step, and what helps.
+use crate::Key;
+use std::{fmt, time::Duration};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of "no" AWS said. Decided once, from the error code, in the AWS layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// There is no such object.
+    NotFound,
+    /// It exists already, under this name.
+    AlreadyExists,
+    /// Something else still uses it (`DependencyViolation` and its kin).
+    InUse,
+    /// It is not in a state that allows this yet: it is being created, changed or deleted.
+    WrongState,
+    /// Something it refers to is not visible everywhere yet (eventual consistency).
+    NotYetVisible,
+    /// Too many calls.
+    Throttled,
+    /// No answer, or a 5xx: whether the call took effect is not known.
+    Lost,
+    /// Not allowed, by an IAM policy, an SCP or the account.
+    Denied,
+    /// The credentials are missing, wrong or expired.
+    Credentials,
+    /// A quota of the account is used up.
+    Quota,
+    /// AWS has no capacity for this right now.
+    Capacity,
+    /// The request itself is wrong.
+    Invalid,
+}
+
+impl Class {
+    /// Whether the same call may succeed a little later.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Throttled | Self::Lost | Self::NotYetVisible | Self::WrongState)
+    }
+
+    fn help(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Denied => {
+                "`gameday policy` prints the IAM policy this stack needs; \
+                 a group that the account forbids can be set to `use` or `off` in gameday.toml"
+            }
+            Self::Credentials => {
+                "renew the credentials (environment variables, `aws sso login`, --profile), \
+                 then run the same command again: it resumes where it stopped"
+            }
+            Self::Quota => "delete what is not needed, or ask for more in Service Quotas; then run the same command again",
+            Self::Capacity => "choose another instance class or zone in gameday.toml, or run the same command again later",
+            Self::Throttled => "AWS throttles this account: run the same command again, it resumes where it stopped",
+            Self::Lost => "check the network and run the same command again: it resumes where it stopped",
+            Self::InUse => "remove what uses it, then run the same command again",
+            _ => return None,
+        })
+    }
+}
+
+/// A call that AWS refused or did not answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwsError {
+    /// The API operation, as AWS names it.
+    pub call: &'static str,
+    pub class: Class,
+    pub code: Option<String>,
+    pub message: String,
+    pub request_id: Option<String>,
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: {}", self.call, self.message.trim())?;
+        match (&self.code, &self.request_id) {
+            (Some(code), Some(id)) => write!(f, " ({code}, request {id})"),
+            (Some(code), None) => write!(f, " ({code})"),
+            (None, Some(id)) => write!(f, " (request {id})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Aws(Box<AwsError>),
+    #[error("{key} was still `{last}` after {}", seconds(.waited))]
+    StillBusy { key: Key, last: String, waited: Duration },
+    #[error("{key} is broken: {why}")]
+    Broken { key: Key, why: String },
+    #[error("{key} exists as {id}, but carries no tag of stack `{stack}`")]
+    NotOurs { key: Key, id: String, stack: String },
+    #[error("{key} exists more than once: {}", .ids.join(", "))]
+    Ambiguous { key: Key, ids: Vec<String> },
+    #[error("{key} cannot change {} in place", .fields.join(", "))]
+    Fixed { key: Key, fields: Vec<String> },
+    #[error("{key} is still in use after {}{}", seconds(.waited), held_by(.by))]
+    Blocked { key: Key, by: Vec<String>, waited: Duration },
+    #[error("{what} does not exist")]
+    Missing { key: Key, what: String },
+    #[error("a value of {0} was needed before it existed")]
+    Unknown(Key),
+    #[error("interrupted")]
+    Interrupted,
+    #[error("{what}")]
+    Other { what: String, help: String },
+}
+
+impl Error {
+    /// An error with its way out, for what no other variant says.
+    pub fn other(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Other { what: what.into(), help: help.into() }
+    }
+
+    pub fn class(&self) -> Option<Class> {
+        match self {
+            Self::Aws(e) => Some(e.class),
+            _ => None,
+        }
+    }
+
+    /// The way out, where one is known.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Aws(e) => return e.class.help().map(Into::into),
+            Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
+            Self::Broken { key, .. } => format!("`gameday up --replace {key}` deletes it and makes it again"),
+            Self::NotOurs { key, .. } => format!(
+                "`gameday up --adopt {key}` tags it as ours; or give it another name under [names], \
+                 or set its group to `use`"
+            ),
+            Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
+            Self::Fixed { key, .. } => {
+                format!("put the old value back, or `gameday up --replace {key}` deletes it and makes it again")
+            }
+            Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
+            Self::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),
+            Self::Unknown(_) => "this is a defect of gameday: please report it".into(),
+            Self::Interrupted => "run the same command again: it resumes where it stopped".into(),
+            Self::Other { help, .. } => help.clone(),
+        })
+        .filter(|help| !help.is_empty())
+    }
+}
+
+impl miette::Diagnostic for Error {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Error::help(self).map(|h| Box::new(h) as Box<dyn fmt::Display>)
+    }
+}
+
+fn seconds(d: &Duration) -> String {
+    match d.as_secs() {
+        s @ 0..120 => format!("{s} s"),
+        s => format!("{} min", s / 60),
+    }
+}
+
+fn held_by(by: &[String]) -> String {
+    if by.is_empty() { String::new() } else { format!(", held by {}", by.join(", ")) }
+}

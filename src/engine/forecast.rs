@@ -1,0 +1,67 @@
+//! How long the rest takes: the longest path through what is still to be done.
+use crate::{Direction, Graph, Key};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Progress {
+    /// Not started; what it is expected to take.
+    Ahead(Duration),
+    /// Under way since, and what it is expected to take in all.
+    Running { since: Duration, usually: Duration },
+    Done,
+}
+
+impl Progress {
+    /// What is left. A late step is taken to need a tenth of its time more.
+    fn left(self) -> Duration {
+        match self {
+            Self::Ahead(d) => d,
+            Self::Running { since, usually } => usually.saturating_sub(since).max(usually / 10),
+            Self::Done => Duration::ZERO,
+        }
+    }
+}
+
+/// The shape of a walk, apart from the graph, so that a view can keep it.
+#[derive(Clone, Debug)]
+pub struct Forecast {
+    steps: Vec<(Key, Vec<usize>)>,
+    order: Vec<usize>,
+}
+
+impl Forecast {
+    pub fn new(graph: &Graph, dir: Direction) -> Self {
+        let before = graph.before(dir);
+        let mut order: Vec<usize> = (0..before.len()).collect();
+        if dir == Direction::Reverse {
+            order.reverse();
+        }
+        Self { steps: graph.nodes().map(|n| n.key().clone()).zip(before).collect(), order }
+    }
+
+    /// The time until all is done and the steps of the longest path, first to last.
+    /// A step that is not in `progress` counts as done.
+    pub fn longest_path(&self, progress: &BTreeMap<Key, Progress>) -> (Duration, Vec<Key>) {
+        let mut end = vec![Duration::ZERO; self.steps.len()];
+        let mut via = vec![None; self.steps.len()];
+        for &i in &self.order {
+            let (key, before) = &self.steps[i];
+            let own = progress.get(key).map_or(Duration::ZERO, |p| p.left());
+            let last = before.iter().copied().max_by_key(|&d| end[d]);
+            end[i] = own + last.map_or(Duration::ZERO, |d| end[d]);
+            via[i] = last;
+        }
+        let mut at = (0..end.len()).max_by_key(|&i| end[i]);
+        let total = at.map_or(Duration::ZERO, |i| end[i]);
+        let mut path = vec![];
+        while let Some(i) = at {
+            if progress.get(&self.steps[i].0).is_some_and(|p| p.left() > Duration::ZERO) {
+                path.push(self.steps[i].0.clone());
+            }
+            at = via[i];
+        }
+        path.reverse();
+        (total, path)
+    }
+}

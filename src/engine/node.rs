@@ -1,0 +1,438 @@
+//! The life of a step, written once for every kind of resource.
+use crate::{
+    change::*,
+    error::*,
+    event::Event,
+    refs::*,
+    resource::*,
+    wait::{Goal, Tries, sleep, until},
+};
+use futures::future::LocalBoxFuture;
+use serde::Serialize;
+use serde_json::{Value, to_value};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A step as the engine sees it: a key, its needs and four verbs.
+pub trait Node {
+    fn key(&self) -> &Key;
+    fn needs(&self) -> &[Key];
+    fn typical(&self) -> Typical;
+    /// The IAM actions it needs.
+    fn actions(&self) -> &'static [&'static str];
+    /// Whether it is only used: never changed, never deleted.
+    fn is_used(&self) -> bool;
+    /// Looks at it. Changes nothing.
+    fn observe<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Status>>;
+    /// Says what [`Node::reconcile`] would do. Changes nothing.
+    fn preview<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Change>>;
+    /// Makes it as wanted and waits until it is.
+    fn reconcile<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Change>>;
+    /// Deletes it and waits until it is gone; whether there was anything to delete.
+    fn remove<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<bool>>;
+}
+
+/// What a look at one step saw.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    pub key: Key,
+    /// `None`: it does not exist.
+    pub phase: Option<Phase>,
+    pub id: Option<String>,
+    pub output: Option<Value>,
+    pub drift: Diff,
+    /// It exists already and is only used.
+    pub used: bool,
+}
+
+/// Whose an object is.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Role {
+    Ours,
+    Used,
+}
+
+pub(crate) struct Managed<R: Resource> {
+    pub resource: R,
+    pub me: Ref<R>,
+    pub needs: Vec<Key>,
+    pub role: Role,
+}
+
+/// What one run has done about a step so far.
+#[derive(Default)]
+struct SoFar {
+    did: Option<Change>,
+    /// A create was sent that may have taken effect.
+    sent: bool,
+    /// How often there were several of it.
+    twins: u32,
+}
+
+/// How long what was created may take to show up before the create is sent again.
+const SETTLE: Duration = Duration::from_secs(15);
+/// How long somebody else's create, begun before ours was to be seen, may take to show up.
+const TWIN: Duration = Duration::from_secs(3);
+/// How long a deletion may wait for what AWS itself still has to let go of (an ALB's interfaces: up to 5 min).
+const HOLD_FOR: Duration = Duration::from_secs(900);
+
+impl<R: Resource> Managed<R> {
+    fn cx<'a>(&'a self, env: &'a Env) -> Cx<'a> {
+        Cx { env, key: self.me.key(), needs: &self.needs }
+    }
+
+    fn want(&self) -> R::Spec {
+        self.resource.spec(&Inputs::default())
+    }
+
+    /// Finds the object, checks that it is ours, and lets the others read its outputs.
+    async fn look(&self, cx: &Cx<'_>) -> Result<Option<Found<R>>> {
+        let found = self.resource.find(cx).await?;
+        if let Some(f) = &found
+            && self.role == Role::Ours
+            && f.tags.get(STACK_TAG) != Some(&cx.env.stack)
+            && !cx.env.adopt.contains(cx.key.as_str())
+        {
+            return Err(Error::NotOurs { key: cx.key.clone(), id: f.id.clone(), stack: cx.env.stack.clone() });
+        }
+        self.publish(&found);
+        Ok(found)
+    }
+
+    fn publish(&self, found: &Option<Found<R>>) {
+        self.me.set(found.as_ref().and_then(|f| f.output.clone()));
+    }
+
+    /// What differs: the spec's fields, and the tags that every object of ours carries.
+    fn diff(&self, cx: &Cx<'_>, found: &Found<R>) -> Diff {
+        let mut diff = Diff::between(&found.spec, &self.want());
+        let tags = cx.tags().into_iter().filter(|(k, v)| found.tags.get(k) != Some(v));
+        diff.0.extend(tags.map(|(k, v)| Field {
+            found: found.tags.get(&k).map(|v| Value::from(v.as_str())),
+            path: format!("{TAGS}.{k}"),
+            want: Some(v.into()),
+        }));
+        diff
+    }
+
+    fn change(&self, cx: &Cx<'_>, found: &Option<Found<R>>) -> Result<Change> {
+        let Some(found) = found.as_ref().filter(|f| f.phase != Phase::Deleting) else {
+            return match self.role {
+                Role::Ours => Ok(Change::Create { spec: to_value(self.want()).expect("specs serialise") }),
+                Role::Used => Err(Error::Missing { key: cx.key.clone(), what: format!("{} (to be used)", cx.key) }),
+            };
+        };
+        if self.role == Role::Used {
+            return Ok(Change::None);
+        }
+        let diff = self.diff(cx, found);
+        let may_replace = R::DISPOSABLE || cx.env.replace.contains(cx.key.as_str());
+        Ok(if may_replace && matches!(found.phase, Phase::Broken(_)) {
+            Change::Replace { diff }
+        } else if diff.is_empty() {
+            Change::None
+        } else if !R::FIXED.iter().any(|f| diff.touches(f)) {
+            Change::Update { diff }
+        } else if may_replace {
+            Change::Replace { diff }
+        } else {
+            Change::Refuse { diff }
+        })
+    }
+
+    fn usually(&self, change: &Change) -> Duration {
+        let t = self.resource.typical();
+        match change {
+            Change::None | Change::Refuse { .. } => Duration::ZERO,
+            Change::Delete { .. } => t.delete,
+            Change::Create { .. } => t.create,
+            Change::Update { .. } => t.update,
+            Change::Replace { .. } => t.delete + t.create,
+        }
+    }
+
+    /// Tries until the step is as wanted: whatever fails in a way that passes is begun again from the first look.
+    async fn converge(&self, cx: &Cx<'_>) -> Result<Change> {
+        let mut so_far = SoFar::default();
+        let mut tries = Tries::default();
+        loop {
+            match self.attempt(cx, &mut so_far).await {
+                Ok(()) => return Ok(so_far.did.unwrap_or(Change::None)),
+                Err(Error::Ambiguous { .. }) if R::TWINS && so_far.twins < 3 => {
+                    so_far.twins += 1;
+                    self.keep_one(cx).await?;
+                }
+                Err(e) => tries.again(cx, e).await?,
+            }
+        }
+    }
+
+    async fn attempt(&self, cx: &Cx<'_>, so_far: &mut SoFar) -> Result<()> {
+        let typical = self.resource.typical();
+        let mut found = if so_far.sent { self.look_long(cx).await? } else { self.look(cx).await? };
+        let gone = found.as_ref().map(|f| f.id.clone()).unwrap_or_default();
+        match found.as_ref().map(|f| &f.phase) {
+            Some(Phase::Deleting) => found = until(&self.resource, cx, Goal::Gone(&gone), typical.delete).await?,
+            Some(Phase::Busy(_)) => found = until(&self.resource, cx, Goal::Settled, typical.create).await?,
+            _ => {}
+        }
+        let change = self.change(cx, &found)?;
+        let usually = self.usually(&change);
+        if so_far.did.is_none() || !change.is_none() {
+            cx.env.events.say(Event::planned(cx.key, &change, usually));
+        }
+        // What counts is what was done first: a second round after a lost answer often finds nothing left to do.
+        if so_far.did.as_ref().is_none_or(Change::is_none) {
+            so_far.did = Some(change.clone());
+        }
+        match (&change, found) {
+            (Change::None, found) => {
+                if let Some(Phase::Broken(why)) = found.as_ref().map(|f| &f.phase) {
+                    return Err(Error::Broken { key: cx.key.clone(), why: why.clone() });
+                }
+                self.publish(&found);
+                return Ok(());
+            }
+            (Change::Create { .. }, _) => self.create(cx, so_far).await?,
+            (Change::Update { diff }, Some(found)) => self.update(cx, &found, diff).await.map_err(not_visible)?,
+            (Change::Replace { .. }, Some(found)) => {
+                self.delete(cx, found).await?;
+                self.create(cx, so_far).await?
+            }
+            (Change::Refuse { diff }, _) => {
+                let mut fields = diff.paths();
+                fields.retain(|p| R::FIXED.iter().any(|f| p == f || p.starts_with(&format!("{f}."))));
+                return Err(Error::Fixed { key: cx.key.clone(), fields });
+            }
+            (Change::Update { .. } | Change::Replace { .. }, None) | (Change::Delete { .. }, _) => {
+                unreachable!("only what exists is updated, and nothing wanted is deleted")
+            }
+        }
+        let want = self.want();
+        self.publish(&until(&self.resource, cx, Goal::Matching(&want), usually).await?);
+        Ok(())
+    }
+
+    /// Creates it. Some creates have no client token: what was sent must have had the time to show up before it
+    /// is sent again, or there are two.
+    async fn create(&self, cx: &Cx<'_>, so_far: &mut SoFar) -> Result<()> {
+        so_far.sent = true;
+        match self.resource.create(cx, &self.want()).await {
+            // Whoever is not alone waits until both see both: then both keep the same one.
+            Ok(()) if R::TWINS && !cx.env.alone.get() => sleep(cx.env, twin(cx.env)).await,
+            Ok(()) => Ok(()),
+            Err(e) if e.class() == Some(Class::Lost) => Err(e),
+            Err(e) if e.class() == Some(Class::AlreadyExists) => {
+                // Made by a call whose answer was lost, or by somebody else, perhaps not to the end: begun again.
+                Err(if self.look_long(cx).await?.is_some() { lost(e) } else { e })
+            }
+            Err(e) => {
+                so_far.sent = false;
+                Err(not_visible(e))
+            }
+        }
+    }
+
+    /// There are several: two runs made one each at the same moment, or one was cut before it knew. The one that is in
+    /// use stays, or else the first by id; that is the same for all who look.
+    async fn keep_one(&self, cx: &Cx<'_>) -> Result<()> {
+        sleep(cx.env, twin(cx.env)).await?;
+        let Err(Error::Ambiguous { mut ids, .. }) = self.look(cx).await else { return Ok(()) };
+        ids.sort();
+        let mut left = ids.len();
+        for id in ids.iter().rev() {
+            if left == 1 {
+                break;
+            }
+            match self.resource.delete_twin(cx, id).await {
+                Ok(()) => {
+                    left -= 1;
+                    cx.env.events.say(Event::Waiting { key: cx.key.clone(), phase: format!("twin {id} deleted") });
+                }
+                Err(e) if e.class() == Some(Class::InUse) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if left == 1 { Ok(()) } else { Err(Error::Ambiguous { key: cx.key.clone(), ids }) }
+    }
+
+    /// Looks until what was sent for has had the time to show up.
+    async fn look_long(&self, cx: &Cx<'_>) -> Result<Option<Found<R>>> {
+        let start = Instant::now();
+        loop {
+            let found = self.look(cx).await?;
+            if found.is_some() || start.elapsed() > cx.env.pace.of(SETTLE).max(Duration::from_secs(2)) {
+                return Ok(found);
+            }
+            sleep(cx.env, cx.env.pace.pause(start.elapsed(), Duration::ZERO, cx.env.strain.get())).await?;
+        }
+    }
+
+    async fn update(&self, cx: &Cx<'_>, found: &Found<R>, diff: &Diff) -> Result<()> {
+        if diff.touches(TAGS) {
+            let all = cx.tags();
+            let missing = all.into_iter().filter(|(k, v)| found.tags.get(k) != Some(v)).collect();
+            self.resource.tag(cx, found, &missing).await?;
+        }
+        if diff.only(&[TAGS]) { Ok(()) } else { self.resource.update(cx, &self.want(), found, diff).await }
+    }
+
+    /// Deletes it and waits until it is gone, for as long as what holds it is going to let go by itself.
+    async fn delete(&self, cx: &Cx<'_>, found: Found<R>) -> Result<()> {
+        let start = Instant::now();
+        let mut tries = Tries::default();
+        let mut found = Some(found);
+        while let Some(f) = found {
+            let asked = match &f.phase {
+                Phase::Deleting => Ok(()),
+                _ => self.resource.delete(cx, &f).await,
+            };
+            match asked {
+                Err(e) if e.class() == Some(Class::InUse) => self.held(cx, &f, start).await?,
+                // It is still being made or changed, which may take longer than trying would.
+                Err(e) if e.class() == Some(Class::WrongState) && matches!(f.phase, Phase::Busy(_)) => {
+                    until(&self.resource, cx, Goal::Settled, self.resource.typical().create).await?;
+                }
+                Err(e) if e.class() != Some(Class::NotFound) => tries.again(cx, e).await?,
+                _ => {
+                    until(&self.resource, cx, Goal::Gone(&f.id), self.resource.typical().delete).await?;
+                    return Ok(());
+                }
+            }
+            found = self.look(cx).await?;
+        }
+        Ok(())
+    }
+
+    async fn held(&self, cx: &Cx<'_>, found: &Found<R>, start: Instant) -> Result<()> {
+        let holders = self.resource.holders(cx, found).await.unwrap_or_default();
+        let (waited, by) = (start.elapsed(), holders.iter().map(|h| h.what.clone()).collect::<Vec<_>>());
+        if waited > HOLD_FOR || holders.iter().any(|h| !h.passes) {
+            return Err(Error::Blocked { key: cx.key.clone(), by, waited });
+        }
+        let phase = if by.is_empty() { "in use".into() } else { format!("in use by {}", by.join(", ")) };
+        cx.env.events.say(Event::Waiting { key: cx.key.clone(), phase });
+        sleep(cx.env, cx.env.pace.pause(waited, Duration::ZERO, cx.env.strain.get())).await
+    }
+
+    /// A look that tries again what fails in a way that passes.
+    async fn look_patiently(&self, cx: &Cx<'_>) -> Result<Option<Found<R>>> {
+        let mut tries = Tries::default();
+        loop {
+            match self.look(cx).await {
+                Err(e) => tries.again(cx, e).await?,
+                found => return found,
+            }
+        }
+    }
+}
+
+fn lost(e: Error) -> Error {
+    match e {
+        Error::Aws(mut a) => {
+            a.class = Class::Lost;
+            Error::Aws(a)
+        }
+        e => e,
+    }
+}
+
+fn twin(env: &Env) -> Duration {
+    env.pace.of(TWIN).max(Duration::from_secs(2))
+}
+
+/// What a create or update does not find was there a moment ago: it is not visible everywhere yet.
+fn not_visible(e: Error) -> Error {
+    match e {
+        Error::Aws(mut a) if a.class == Class::NotFound => {
+            a.class = Class::NotYetVisible;
+            Error::Aws(a)
+        }
+        e => e,
+    }
+}
+
+/// Where tags stand in a diff.
+const TAGS: &str = "tags";
+
+impl<R: Resource> Node for Managed<R> {
+    fn key(&self) -> &Key {
+        self.me.key()
+    }
+    fn needs(&self) -> &[Key] {
+        &self.needs
+    }
+    fn typical(&self) -> Typical {
+        self.resource.typical()
+    }
+    fn actions(&self) -> &'static [&'static str] {
+        R::ACTIONS
+    }
+    fn is_used(&self) -> bool {
+        self.role == Role::Used
+    }
+
+    fn observe<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Status>> {
+        Box::pin(async move {
+            let cx = self.cx(env);
+            let found = self.look_patiently(&cx).await?;
+            let found = found.as_ref();
+            Ok(Status {
+                key: cx.key.clone(),
+                phase: found.map(|f| f.phase.clone()),
+                id: found.map(|f| f.id.clone()),
+                output: found
+                    .and_then(|f| f.output.as_ref())
+                    .map(|o| to_value(o).expect("outputs serialise")),
+                drift: found.filter(|_| self.role == Role::Ours).map(|f| self.diff(&cx, f)).unwrap_or_default(),
+                used: self.role == Role::Used,
+            })
+        })
+    }
+
+    fn preview<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Change>> {
+        Box::pin(async move {
+            let cx = self.cx(env);
+            let found = self.look_patiently(&cx).await?;
+            let change = self.change(&cx, &found)?;
+            // What comes out of this is not known before it is done.
+            if matches!(change, Change::Replace { .. }) || R::MINTS && matches!(change, Change::Update { .. }) {
+                self.me.set(None)
+            }
+            env.events.say(Event::planned(cx.key, &change, self.usually(&change)));
+            Ok(change)
+        })
+    }
+
+    fn reconcile<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Change>> {
+        Box::pin(async move {
+            let cx = self.cx(env);
+            let change = self.converge(&cx).await?;
+            env.events.say(Event::Done { key: cx.key.clone(), change: change.word() });
+            Ok(change)
+        })
+    }
+
+    fn remove<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let cx = self.cx(env);
+            if self.role == Role::Used {
+                return Ok(false);
+            }
+            let found = match self.look_patiently(&cx).await {
+                // A stranger's object stands where ours would: there is nothing of ours to delete.
+                Err(Error::NotOurs { .. }) => None,
+                Err(Error::Ambiguous { .. }) if R::TWINS => {
+                    self.keep_one(&cx).await?;
+                    self.look_patiently(&cx).await?
+                }
+                found => found?,
+            };
+            let Some(found) = found else { return Ok(false) };
+            self.delete(&cx, found).await?;
+            self.me.set(None);
+            env.events.say(Event::Deleted { key: cx.key.clone() });
+            Ok(true)
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! How one step uses another: `Ref` is the handle, `Known` the value it may give.
+use crate::{Resource, error::*};
+use serde::{Serialize, Serializer};
+use std::{
+    cell::{Ref as Borrow, RefCell},
+    fmt,
+    rc::Rc,
+};
+
+/// The name of a step, `kind/name`: the same in the plan, the logs and the tags.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    pub fn new(kind: &str, name: &str) -> Self {
+        Self(format!("{kind}/{name}"))
+    }
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    pub fn kind(&self) -> &str {
+        self.0.split_once('/').map_or("", |(k, _)| k)
+    }
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or(self.0.as_str(), |(_, n)| n)
+    }
+}
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A value that may not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known<T> {
+    Now(T),
+    After(Key),
+}
+
+impl<T> Known<T> {
+    pub fn now(self) -> Option<T> {
+        match self {
+            Self::Now(v) => Some(v),
+            Self::After(_) => None,
+        }
+    }
+    /// The value, or the error that it was needed too early.
+    pub fn get(&self) -> Result<&T> {
+        match self {
+            Self::Now(v) => Ok(v),
+            Self::After(k) => Err(Error::Unknown(k.clone())),
+        }
+    }
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Known<U> {
+        match self {
+            Self::Now(v) => Known::Now(f(v)),
+            Self::After(k) => Known::After(k),
+        }
+    }
+    pub fn and_then<U>(self, f: impl FnOnce(T) -> Known<U>) -> Known<U> {
+        match self {
+            Self::Now(v) => f(v),
+            Self::After(k) => Known::After(k),
+        }
+    }
+}
+/// The value, or `(known after database/main)`.
+impl<T: fmt::Display> fmt::Display for Known<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(v) => v.fmt(f),
+            Self::After(k) => write!(f, "(known after {k})"),
+        }
+    }
+}
+impl<T: Serialize> Serialize for Known<T> {
+    fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Now(v) => v.serialize(s),
+            Self::After(k) => s.collect_str(&format_args!("(known after {k})")),
+        }
+    }
+}
+
+/// A typed handle to a step in the graph.
+pub struct Ref<R: Resource> {
+    pub(crate) key: Key,
+    pub(crate) slot: Rc<RefCell<Option<R::Output>>>,
+}
+impl<R: Resource> Clone for Ref<R> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), slot: self.slot.clone() }
+    }
+}
+impl<R: Resource> Ref<R> {
+    pub(crate) fn new(key: Key) -> Self {
+        Self { key, slot: Rc::default() }
+    }
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+    /// What the last look at it saw, for those outside the graph.
+    pub fn output(&self) -> Option<R::Output> {
+        self.peek().clone()
+    }
+    pub(crate) fn set(&self, out: Option<R::Output>) {
+        *self.slot.borrow_mut() = out;
+    }
+    pub(crate) fn peek(&self) -> Borrow<'_, Option<R::Output>> {
+        self.slot.borrow()
+    }
+}
+
+/// Reads references, and remembers which ones were read: those are the dependencies.
+#[derive(Default)]
+pub struct Inputs {
+    read: RefCell<Vec<Key>>,
+}
+impl Inputs {
+    pub fn read<R: Resource, T>(&self, from: &Ref<R>, pick: impl FnOnce(&R::Output) -> T) -> Known<T> {
+        self.read.borrow_mut().push(from.key.clone());
+        match &*from.peek() {
+            Some(out) => Known::Now(pick(out)),
+            None => Known::After(from.key.clone()),
+        }
+    }
+    /// The same for several steps of a kind, in their order: unknown until all are known.
+    pub fn read_all<R: Resource, T>(&self, from: &[Ref<R>], pick: impl Fn(&R::Output) -> T) -> Known<Vec<T>> {
+        let mut all = Known::Now(Vec::new());
+        for r in from {
+            let one = self.read(r, &pick);
+            all = all.and_then(|mut v| {
+                one.map(|x| {
+                    v.push(x);
+                    v
+                })
+            });
+        }
+        all
+    }
+    pub(crate) fn into_keys(self) -> Vec<Key> {
+        let mut k = self.read.into_inner();
+        k.sort();
+        k.dedup();
+        k
+    }
+}

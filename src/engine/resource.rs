@@ -1,0 +1,197 @@
+//! The one trait to implement for a new kind of AWS object.
+use crate::{Diff, Error, Events, Inputs, Key, Known, Ref, Result, Stop, wait::Pace};
+use serde::Serialize;
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+pub type Tags = BTreeMap<String, String>;
+
+/// One AWS object that gameday keeps as the stack file describes it.
+///
+/// `find` must not create anything and must see every object that an earlier, interrupted run may have made.
+/// `create`, `update` and `delete` return as soon as AWS has accepted the call: waiting is the engine's work.
+#[allow(async_fn_in_trait)]
+pub trait Resource: Sized + 'static {
+    /// The first half of the step's key: `database` in `database/main`.
+    const KIND: &'static str;
+    /// What gameday manages, in one shape for both what is wanted and what is found. Compared as it serialises:
+    /// `find` puts an equal value in the wanted form (`8.4.6` as `8.4`, if that is what is wanted).
+    type Spec: Serialize;
+    /// What other resources may read once this one exists.
+    type Output: Clone + Serialize;
+    /// Spec fields AWS cannot change in place.
+    const FIXED: &'static [&'static str] = &[];
+    /// Whether it may be deleted and made again for a change of a fixed field: no data and no address is lost.
+    const DISPOSABLE: bool = false;
+    /// Whether an update gives new outputs (a launch template mints a version).
+    const MINTS: bool = false;
+    /// Whether two who create it at the same moment make two: it has neither a token nor a name that AWS keeps unique.
+    const TWINS: bool = false;
+    /// The IAM actions that its verbs need, for `gameday policy`; those of [`Resource::tag`] too.
+    const ACTIONS: &'static [&'static str] = &[];
+    /// How long to wait for AWS to finish.
+    const PATIENCE: Duration = Duration::from_secs(600);
+
+    /// What is wanted. Pure; the references it reads are the step's dependencies.
+    fn spec(&self, inputs: &Inputs) -> Self::Spec;
+    /// How long AWS usually takes; for progress, ETA and the polling schedule.
+    fn typical(&self) -> Typical {
+        Typical::default()
+    }
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>>;
+    async fn create(&self, cx: &Cx<'_>, want: &Self::Spec) -> Result<()>;
+    async fn update(&self, cx: &Cx<'_>, want: &Self::Spec, found: &Found<Self>, diff: &Diff) -> Result<()>;
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()>;
+    /// Deletes one of several that stand for this step. AWS must refuse it for one that is in use.
+    async fn delete_twin(&self, cx: &Cx<'_>, id: &str) -> Result<()> {
+        Err(Error::Ambiguous { key: cx.key.clone(), ids: vec![id.to_owned()] })
+    }
+    /// Puts tags on an object that exists. Not called for what has none ([`Cx::inherited`]).
+    async fn tag(&self, _cx: &Cx<'_>, _found: &Found<Self>, _tags: &Tags) -> Result<()> {
+        Ok(())
+    }
+    /// What still holds it when AWS will not delete it.
+    async fn holders(&self, _cx: &Cx<'_>, _found: &Found<Self>) -> Result<Vec<Holder>> {
+        Ok(vec![])
+    }
+}
+
+/// What `find` saw.
+pub struct Found<R: Resource> {
+    /// AWS's own id or name of it, for people.
+    pub id: String,
+    pub spec: R::Spec,
+    /// What others may read; `None` while AWS does not know it yet.
+    pub output: Option<R::Output>,
+    pub phase: Phase,
+    /// Its tags; [`Cx::inherited`] for what cannot carry any and belongs to a parent that is ours.
+    pub tags: Tags,
+}
+
+/// Something that keeps an object from being deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Holder {
+    /// Its id, its owner and what to do.
+    pub what: String,
+    /// Whether it goes away by itself: AWS is still cleaning up.
+    pub passes: bool,
+}
+
+/// Where an object is in its life.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Ready,
+    /// AWS is at work on it; in AWS's own word.
+    Busy(String),
+    Deleting,
+    /// It will not become ready by itself.
+    Broken(String),
+}
+
+/// How long AWS usually takes for each verb (aws-facts 11).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Typical {
+    pub create: Duration,
+    pub update: Duration,
+    pub delete: Duration,
+}
+impl Typical {
+    pub const fn secs(create: u64, update: u64, delete: u64) -> Self {
+        Self {
+            create: Duration::from_secs(create),
+            update: Duration::from_secs(update),
+            delete: Duration::from_secs(delete),
+        }
+    }
+}
+impl Default for Typical {
+    fn default() -> Self {
+        Self::secs(1, 1, 1)
+    }
+}
+
+/// What the whole run shares.
+pub struct Env {
+    pub stack: String,
+    /// The user's tags, put on everything.
+    pub tags: Tags,
+    /// Exact names by step key, where the user prescribes them.
+    pub names: BTreeMap<String, String>,
+    /// Steps that may be deleted and made again although something is lost.
+    pub replace: BTreeSet<String>,
+    /// Steps that may be taken over although they carry no tag of ours.
+    pub adopt: BTreeSet<String>,
+    pub pace: Pace,
+    pub events: Events,
+    pub stop: Stop,
+    /// How much slower to poll because AWS throttles; 1 when it does not.
+    pub strain: Cell<f64>,
+    /// Whether nobody else is at work on the stack, as far as one can know. Who is not alone looks twice.
+    pub alone: Cell<bool>,
+}
+
+impl Env {
+    pub fn new(stack: impl Into<String>, events: Events) -> Self {
+        Self {
+            stack: stack.into(),
+            tags: Tags::new(),
+            names: BTreeMap::new(),
+            replace: BTreeSet::new(),
+            adopt: BTreeSet::new(),
+            pace: Pace::default(),
+            events,
+            stop: Stop::default(),
+            strain: Cell::new(1.0),
+            alone: Cell::new(true),
+        }
+    }
+}
+
+/// The tag that says whose an object is.
+pub const STACK_TAG: &str = "gameday:stack";
+/// The tag that says which step an object is.
+pub const STEP_TAG: &str = "gameday:step";
+
+/// What one step is given.
+pub struct Cx<'a> {
+    pub env: &'a Env,
+    pub key: &'a Key,
+    pub(crate) needs: &'a [Key],
+}
+
+impl Cx<'_> {
+    /// The object's AWS name: prescribed in `[names]`, or `stack-name`.
+    pub fn name(&self) -> String {
+        self.env
+            .names
+            .get(self.key.as_str())
+            .cloned()
+            .unwrap_or_else(|| format!("{}-{}", self.env.stack, self.key.name()))
+    }
+    /// The tags every object of ours carries.
+    pub fn tags(&self) -> Tags {
+        let mut tags = self.env.tags.clone();
+        tags.insert(STACK_TAG.into(), self.env.stack.clone());
+        tags.insert(STEP_TAG.into(), self.key.to_string());
+        tags.insert("Name".into(), self.name());
+        tags
+    }
+    /// For an object that cannot carry tags and belongs to a parent that is ours.
+    pub fn inherited(&self) -> Tags {
+        self.tags()
+    }
+    /// A value of another step, for `find` and the verbs.
+    pub fn read<R: Resource, T>(&self, from: &Ref<R>, pick: impl FnOnce(&R::Output) -> T) -> Known<T> {
+        debug_assert!(
+            self.needs.contains(from.key()),
+            "{} reads {} but its spec does not",
+            self.key,
+            from.key()
+        );
+        Inputs::default().read(from, pick)
+    }
+}

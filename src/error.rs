@@ -1,0 +1,2 @@
+//! The one error type, from the engine.
+pub use gameday_engine::error::*;

@@ -1,0 +1,284 @@
+//! What has to be looked up once before the stack can be wired: never created, never changed.
+use crate::{
+    aws::{Aws, error::AwsResult, tags},
+    config::{Config, Mode, Origin},
+    engine::{STACK_TAG, STEP_TAG},
+    error::{Error, Result},
+};
+use aws_sdk_ec2::types::{Filter, LocationType};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The facts of one account and region that a stack depends on.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub account: String,
+    pub region: String,
+    /// The zones to use, in order.
+    pub zones: Vec<String>,
+    /// The image of the instances.
+    pub image: String,
+    /// The network to use, when it is not ours.
+    pub network: Option<Network>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub vpc: String,
+    pub cidr: String,
+    /// One subnet a zone with a route to the internet.
+    pub public: Vec<Subnet>,
+    /// One subnet a zone for data: without a route to the internet where there is such a one.
+    pub private: Vec<Subnet>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    pub id: String,
+    pub zone: String,
+    pub cidr: String,
+}
+
+/// The newest Amazon Linux 2023 for x86-64 (aws-facts 4.1).
+const AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+
+impl Facts {
+    /// Looks everything up, at once where it can.
+    pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
+        let (_, service) = config.service();
+        let (account, image, network, found) = futures::try_join!(
+            async {
+                let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
+                Ok(id.account.unwrap_or_default())
+            },
+            async {
+                match &service.image {
+                    Some(id) => Ok(id.clone()),
+                    None => image(aws, config).await,
+                }
+            },
+            async {
+                match config.network.mode {
+                    Origin::Use => {
+                        existing(aws, config.network.vpc.as_deref().unwrap_or("default")).await.map(Some)
+                    }
+                    Origin::Create => Ok(None),
+                }
+            },
+            async {
+                match (config.network.mode, config.zones.is_empty()) {
+                    (Origin::Create, true) => zones(aws, config).await,
+                    _ => Ok(config.zones.clone()),
+                }
+            },
+        )?;
+        let zones = match &network {
+            Some(n) if found.is_empty() => n.public.iter().map(|s| s.zone.clone()).take(2).collect(),
+            _ => found,
+        };
+        let network = network.map(|n| n.within(&zones)).transpose()?;
+        Ok(Self { account, region: aws.region.clone(), zones, image, network })
+    }
+
+    /// Stand-ins, for what is rendered without AWS.
+    pub fn offline(config: &Config) -> Self {
+        let zones = match config.zones.as_slice() {
+            [] => ["a", "b"].map(|z| format!("{}{z}", config.region)).to_vec(),
+            given => given.to_vec(),
+        };
+        let (_, service) = config.service();
+        let network = (config.network.mode == Origin::Use).then(|| {
+            let subnets: Vec<Subnet> = zones
+                .iter()
+                .map(|z| Subnet { id: format!("(subnet in {z})"), zone: z.clone(), cidr: "10.0.0.0/24".into() })
+                .collect();
+            Network {
+                vpc: config.network.vpc.clone().unwrap_or_default(),
+                cidr: "10.0.0.0/16".into(),
+                public: subnets.clone(),
+                private: subnets,
+            }
+        });
+        Self {
+            account: "(account)".into(),
+            region: config.region.clone(),
+            zones,
+            image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
+            network,
+        }
+    }
+}
+
+/// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
+/// an event; without one, the newest.
+async fn image(aws: &Aws, config: &Config) -> Result<String> {
+    let (service, _) = config.service();
+    let key = format!("launch-template/{service}");
+    let name = config.names.get(&key).cloned().unwrap_or_else(|| format!("{}-{service}", config.name));
+    let template = aws
+        .ec2
+        .describe_launch_template_versions()
+        .launch_template_name(name)
+        .max_results(200)
+        .send()
+        .await
+        .or_absent("DescribeLaunchTemplateVersions")?;
+    // Only a version of ours: somebody else's default must not become what we want.
+    let versions = template.and_then(|t| t.launch_template_versions).unwrap_or_default();
+    let ours = versions
+        .into_iter()
+        .filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")))
+        .max_by_key(|v| v.version_number());
+    let standing = ours.and_then(|v| v.launch_template_data?.image_id).filter(|id| id.starts_with("ami-"));
+    if let Some(id) = standing {
+        return Ok(id);
+    }
+    let found = aws.ssm.get_parameter().name(AMAZON_LINUX).send().await.or_absent("GetParameter")?;
+    found.and_then(|p| p.parameter?.value).ok_or_else(|| {
+        Error::other(
+            format!("the public SSM parameter {AMAZON_LINUX} is not to be had in {}", aws.region),
+            "give an image under [service.NAME]: image = \"ami-…\"",
+        )
+    })
+}
+
+/// The zones our subnets are in; without any, the first two that offer the instance type.
+async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
+    let ours: Vec<aws_sdk_ec2::types::Subnet> = aws
+        .ec2
+        .describe_subnets()
+        .filters(tags::filter(STACK_TAG, &config.name))
+        .filters(
+            Filter::builder().name(format!("tag:{STEP_TAG}")).values("subnet/public-*").build(),
+        )
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .during("DescribeSubnets")?;
+    let standing: BTreeSet<String> = ours.into_iter().filter_map(|s| s.availability_zone).collect();
+    if standing.len() >= 2 {
+        return Ok(standing.into_iter().collect());
+    }
+    let (_, service) = config.service();
+    let offered: Vec<_> = aws
+        .ec2
+        .describe_instance_type_offerings()
+        .location_type(LocationType::AvailabilityZone)
+        .filters(Filter::builder().name("instance-type").values(&service.instance_type).build())
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .during("DescribeInstanceTypeOfferings")?;
+    let offered: BTreeSet<String> = offered.into_iter().filter_map(|o| o.location).collect();
+    let all = aws
+        .ec2
+        .describe_availability_zones()
+        .filters(Filter::builder().name("zone-type").values("availability-zone").build())
+        .send()
+        .await
+        .during("DescribeAvailabilityZones")?;
+    let mut zones: Vec<String> = all
+        .availability_zones
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|z| z.state().is_none_or(|s| s.as_str() == "available"))
+        .filter_map(|z| z.zone_name)
+        .filter(|z| offered.contains(z))
+        .collect();
+    zones.sort();
+    zones.truncate(2);
+    if zones.len() < 2 {
+        return Err(Error::other(
+            format!("{} is offered in fewer than two zones of {}", service.instance_type, aws.region),
+            "choose another instance_type, or another region",
+        ));
+    }
+    Ok(zones)
+}
+
+/// An existing VPC (`default` is the account's default one) with its subnets by what their routes reach.
+async fn existing(aws: &Aws, wanted: &str) -> Result<Network> {
+    let by = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    let call = match wanted {
+        "default" => aws.ec2.describe_vpcs().filters(by("is-default", "true")),
+        id => aws.ec2.describe_vpcs().vpc_ids(id),
+    };
+    let vpc = call.send().await.or_absent("DescribeVpcs")?.and_then(|p| p.vpcs?.into_iter().next());
+    let Some(vpc) = vpc else {
+        let what = if wanted == "default" { "a default VPC".to_owned() } else { format!("VPC {wanted}") };
+        return Err(Error::other(
+            format!("{what} does not exist in {}", aws.region),
+            "name another one under [network], or set mode = \"create\"",
+        ));
+    };
+    let id = vpc.vpc_id.unwrap_or_default();
+    let (subnets, tables) = futures::try_join!(
+        async {
+            let pages = aws.ec2.describe_subnets().filters(by("vpc-id", &id)).into_paginator().items().send();
+            pages.try_collect().await.during("DescribeSubnets")
+        },
+        async {
+            let pages = aws.ec2.describe_route_tables().filters(by("vpc-id", &id)).into_paginator().items().send();
+            pages.try_collect().await.during("DescribeRouteTables")
+        },
+    )?;
+    let reaches_internet = |table: &aws_sdk_ec2::types::RouteTable| {
+        table.routes().iter().any(|r| {
+            r.destination_cidr_block() == Some("0.0.0.0/0")
+                && r.gateway_id().is_some_and(|g| g.starts_with("igw-"))
+        })
+    };
+    let is_public = |subnet: &str| {
+        let explicit =
+            tables.iter().find(|t| t.associations().iter().any(|a| a.subnet_id() == Some(subnet)));
+        let main = || tables.iter().find(|t| t.associations().iter().any(|a| a.main() == Some(true)));
+        explicit.or_else(main).is_some_and(reaches_internet)
+    };
+    let (mut public, mut private) = (BTreeMap::new(), BTreeMap::new());
+    for s in subnets {
+        let id = s.subnet_id.unwrap_or_default();
+        let zone = s.availability_zone.unwrap_or_default();
+        let side = if is_public(&id) { &mut public } else { &mut private };
+        side.entry(zone.clone())
+            .or_insert(Subnet { id, zone, cidr: s.cidr_block.unwrap_or_default() });
+    }
+    // The default VPC has public subnets only; data then goes there, shut off by its security groups.
+    for (zone, subnet) in &public {
+        private.entry(zone.clone()).or_insert_with(|| subnet.clone());
+    }
+    Ok(Network {
+        vpc: id,
+        cidr: vpc.cidr_block.unwrap_or_default(),
+        public: public.into_values().collect(),
+        private: private.into_values().collect(),
+    })
+}
+
+impl Network {
+    fn within(mut self, zones: &[String]) -> Result<Self> {
+        for side in [&mut self.public, &mut self.private] {
+            side.retain(|s| zones.contains(&s.zone));
+        }
+        if zones.len() < 2 || self.public.len() < zones.len() || self.private.len() < zones.len() {
+            return Err(Error::other(
+                format!(
+                    "VPC {} has no public subnet in at least two zones ({} wanted)",
+                    self.vpc,
+                    if zones.is_empty() { "any".to_owned() } else { zones.join(", ") },
+                ),
+                "a public subnet has a route to an internet gateway: add one, choose other zones, \
+                 or set mode = \"create\" under [network]",
+            ));
+        }
+        Ok(self)
+    }
+}
+
+/// Whether anything in the user data has to be a password in clear: there is a database of ours to log in to and no
+/// profile to fetch the password with.
+pub fn passwords_in_user_data(config: &Config) -> bool {
+    config.iam.mode == Mode::Off && config.database.mode != Mode::Off
+}

@@ -1,0 +1,184 @@
+//! Who is at work on a stack: an advisory lease in the account.
+//!
+//! The lease is an SSM parameter, because `PutParameter` without `Overwrite` is the one call that at most one of two
+//! callers can win. Its holder renews it every few seconds; when it stands still for [`DEAD`] its holder is gone. The
+//! steps are correct without it: an account that forbids SSM simply has no lease.
+use crate::{
+    aws::{Aws, error::AwsResult, tags},
+    engine::{STACK_TAG, Stop, Tags},
+    error::{Class, Error, Result},
+};
+use aws_sdk_ssm::types::ParameterType;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the holder says that it is alive.
+const RENEW: Duration = Duration::from_secs(4);
+/// A lease that stands still for this long belongs to nobody.
+pub const DEAD: Duration = Duration::from_secs(13);
+
+/// Who holds it, for people to read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    /// `anna@laptop`
+    pub owner: String,
+    pub verb: String,
+    pub since: jiff::Timestamp,
+    /// Tells two runs of the same person apart.
+    pub run: String,
+}
+
+impl Holder {
+    pub fn me(verb: &str) -> Self {
+        let var = |names: &[&str]| names.iter().find_map(|n| std::env::var(n).ok()).filter(|v| !v.is_empty());
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|h| h.trim().to_owned());
+        let host = host.or_else(|| var(&["HOSTNAME", "COMPUTERNAME"])).unwrap_or_else(|| "somewhere".into());
+        Self {
+            owner: format!("{}@{host}", var(&["USER", "USERNAME", "LOGNAME"]).unwrap_or_else(|| "somebody".into())),
+            verb: verb.into(),
+            since: jiff::Timestamp::now(),
+            run: format!("{:016x}", rand::random::<u64>()),
+        }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let for_ = jiff::Timestamp::now().duration_since(self.since).as_secs().max(0);
+        write!(f, "{} is running `gameday {}` for {}:{:02}", self.owner, self.verb, for_ / 60, for_ % 60)
+    }
+}
+
+/// What to do when somebody else holds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taken {
+    /// Say who it is, and leave.
+    #[default]
+    Refuse,
+    Wait,
+    Steal,
+}
+
+/// A lease that is held, or that this account does not let us have.
+pub struct Lease {
+    aws: Aws,
+    name: String,
+    me: Holder,
+    held: bool,
+    /// Nobody else is at work: it was free, or whoever had it is dead.
+    alone: bool,
+}
+
+/// The parameter of a stack's lease.
+pub fn name(stack: &str) -> String {
+    format!("/gameday/{stack}/lease")
+}
+
+/// Who holds the lease of a stack now, and the version of the parameter.
+pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
+    let answer = aws.ssm.get_parameter().name(name(stack)).send().await.or_absent("GetParameter")?;
+    Ok(answer.and_then(|a| a.parameter).and_then(|p| {
+        let version = p.version;
+        Some((serde_json::from_str(p.value.as_deref()?).ok()?, version))
+    }))
+}
+
+impl Lease {
+    /// Takes the lease. `say` is told whom it waits for.
+    pub async fn take(aws: &Aws, stack: &str, me: Holder, taken: Taken, mut say: impl FnMut(&Holder)) -> Result<Self> {
+        let mut lease = Self { aws: aws.clone(), name: name(stack), me, held: false, alone: false };
+        let mut seen: Option<(i64, Instant)> = None;
+        let mut said = false;
+        loop {
+            match lease.put(stack, false).await {
+                Ok(()) => {
+                    (lease.held, lease.alone) = (true, true);
+                    return Ok(lease);
+                }
+                Err(e) if e.class() == Some(Class::AlreadyExists) => {}
+                // Without the right to it, or without SSM, one works without a lease.
+                Err(e) if matches!(e.class(), Some(Class::Denied | Class::Invalid | Class::Lost)) => return Ok(lease),
+                Err(e) => return Err(e),
+            }
+            let Some((other, version)) = holder(aws, stack).await? else { continue };
+            // A holder that was killed renews no more: only standing still tells.
+            let (alive, still) = match seen {
+                Some((v, since)) if v == version => (false, since.elapsed()),
+                Some(_) => (true, Duration::ZERO),
+                None => (false, Duration::ZERO),
+            };
+            if seen.is_none_or(|(v, _)| v != version) {
+                seen = Some((version, Instant::now()));
+            }
+            if taken == Taken::Steal || still > DEAD {
+                lease.put(stack, true).await?;
+                (lease.held, lease.alone) = (true, still > DEAD);
+                return Ok(lease);
+            }
+            if taken == Taken::Refuse && alive {
+                return Err(refused(&other));
+            }
+            if !said {
+                say(&other);
+                said = true;
+            }
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+    }
+
+    /// Whether nobody else can be at work on the stack. Who has taken over is not alone until the other has stopped.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Renews the lease until it is dropped; when somebody took it over, asks the run to stop and says who.
+    pub async fn keep(&self, stack: &str, stop: &Stop, mut say: impl FnMut(&Holder)) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            if !self.held {
+                continue;
+            }
+            match holder(&self.aws, stack).await {
+                Ok(Some((other, _))) if other.run != self.me.run => {
+                    say(&other);
+                    stop.now();
+                    std::future::pending::<()>().await;
+                }
+                // What fails here is tried again in a moment; the steps themselves report a broken connection.
+                _ => _ = self.put(stack, true).await,
+            }
+        }
+    }
+
+    /// Gives it back.
+    pub async fn release(self, stack: &str) {
+        if self.held
+            && let Ok(Some((holder, _))) = holder(&self.aws, stack).await
+            && holder.run == self.me.run
+        {
+            // If this fails the lease dies by itself.
+            let _ = self.aws.ssm.delete_parameter().name(&self.name).send().await.or_gone("DeleteParameter");
+        }
+    }
+
+    async fn put(&self, stack: &str, overwrite: bool) -> Result<()> {
+        let value = serde_json::to_string(&self.me).expect("a holder serialises");
+        let put = self.aws.ssm.put_parameter().name(&self.name).value(value).r#type(ParameterType::String);
+        // Tags can only be given when the parameter is created.
+        let put = if overwrite {
+            put.overwrite(true)
+        } else {
+            let ours = Tags::from([(STACK_TAG.to_owned(), stack.to_owned())]);
+            put.set_tags(Some(tags::ssm::to(&ours)))
+        };
+        put.send().await.during("PutParameter").map(drop)
+    }
+}
+
+fn refused(other: &Holder) -> Error {
+    Error::other(
+        format!("{other}"),
+        "`gameday status` shows what happens; --wait waits until it is done, --steal takes over",
+    )
+}

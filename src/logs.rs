@@ -1,0 +1,137 @@
+//! What the instances say. Pure: events of several log groups, in any pages and in overlapping looks, become one
+//! stream in the order of time, each event exactly once. [`source`] asks AWS.
+pub mod source;
+
+#[cfg(test)]
+mod tests;
+
+use crate::error::Result;
+use jiff::{SpanRelativeTo, Timestamp};
+use serde::Serialize;
+use std::{collections::BTreeMap, time::Duration};
+
+/// An event may come this much later than its own time says and is not missed.
+pub const OVERLAP: Duration = Duration::from_secs(120);
+
+/// Which of the logs an event is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Log {
+    /// What the application writes.
+    App,
+    /// What the boot script says.
+    Boot,
+    /// What the system says on its console.
+    Console,
+}
+
+impl Log {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Boot => "boot",
+            Self::Console => "console",
+        }
+    }
+}
+
+/// One event of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// `None` on the console: it keeps no time.
+    pub at: Option<Timestamp>,
+    pub log: Log,
+    pub instance: String,
+    pub message: String,
+    /// AWS's own id of it; what makes it one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+}
+
+/// A page of a log group, and where the next one is. A page may be empty and yet not the last.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub events: Vec<Event>,
+    pub next: Option<String>,
+}
+
+/// All pages of one look.
+pub async fn pages(mut fetch: impl AsyncFnMut(Option<String>) -> Result<Page>) -> Result<Vec<Event>> {
+    let (mut all, mut token) = (vec![], None);
+    loop {
+        let page = fetch(token.clone()).await?;
+        all.extend(page.events);
+        // Some emulators give the same token for ever: that is the end, too.
+        if page.next.is_none() || page.next == token {
+            return Ok(all);
+        }
+        token = page.next;
+    }
+}
+
+/// Where one log group has been read to.
+#[derive(Debug)]
+pub struct Tail {
+    since: Timestamp,
+    from: Timestamp,
+    /// The newest event seen.
+    newest: Option<Timestamp>,
+    /// Events at or after `from`, which the next look gives again.
+    seen: BTreeMap<String, Option<Timestamp>>,
+}
+
+impl Tail {
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, from: since, newest: None, seen: BTreeMap::new() }
+    }
+
+    /// Where the next look has to begin.
+    pub fn from(&self) -> Timestamp {
+        self.from
+    }
+
+    /// Takes one whole look, made at `now`, and gives what is new in it.
+    pub fn take(&mut self, look: Vec<Event>, now: Timestamp) -> Vec<Event> {
+        let new: Vec<Event> =
+            look.into_iter().filter(|e| self.seen.insert(e.id.clone(), e.at).is_none()).collect();
+        self.newest = new.iter().filter_map(|e| e.at).chain(self.newest).max();
+        // Our clock or theirs may be ahead: the earlier of the two cannot skip anything.
+        if let Some(newest) = self.newest {
+            self.from = newest.min(now).checked_sub(OVERLAP).unwrap_or(self.since).max(self.since).max(self.from);
+            self.seen.retain(|_, at| at.is_none_or(|at| at >= self.from));
+        }
+        new
+    }
+}
+
+/// Several logs as one, by time; what is of the same moment stays in the order of its log.
+pub fn interleave(logs: impl IntoIterator<Item = Vec<Event>>) -> Vec<Event> {
+    let mut all: Vec<Event> = logs.into_iter().flatten().collect();
+    all.sort_by_key(|e| e.at);
+    all
+}
+
+/// What a console has said beyond what it had said before. It is a window that moves: only its last part is kept.
+pub fn beyond<'a>(before: &str, now: &'a str) -> &'a str {
+    if let Some(rest) = now.strip_prefix(before) {
+        return rest;
+    }
+    // The last few lines, which nothing says twice by chance.
+    let mut start = before.len().saturating_sub(400);
+    while !before.is_char_boundary(start) {
+        start += 1;
+    }
+    let tail = &before[start..];
+    match now.rfind(tail) {
+        Some(at) if !tail.is_empty() => &now[at + tail.len()..],
+        _ => now,
+    }
+}
+
+/// `10m`, `2h`, `1h30m`, `1d`.
+pub fn since(text: &str) -> Result<Duration, String> {
+    let wrong = || "a time such as 90s, 10m, 2h or 1h30m".to_owned();
+    let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(length).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
+}

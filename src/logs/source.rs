@@ -1,0 +1,81 @@
+//! Where the events come from: CloudWatch Logs, or the instances' consoles.
+use super::{Event, Log, Page, pages};
+use crate::{
+    aws::{Aws, error::AwsResult},
+    error::{Class, Error, Result},
+};
+use aws_sdk_ec2::types::Filter;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::Timestamp;
+
+/// The log groups that the stack's instances write.
+pub const GROUPS: [Log; 2] = [Log::App, Log::Boot];
+
+/// All events of one group since then; `None` when there is no such group.
+pub async fn look(
+    aws: &Aws,
+    stack: &str,
+    log: Log,
+    instance: Option<&str>,
+    from: Timestamp,
+) -> Result<Option<Vec<Event>>> {
+    let group = format!("/gameday/{stack}/{}", log.word());
+    let all = pages(async |token| {
+        let call = aws
+            .logs
+            .filter_log_events()
+            .log_group_name(&group)
+            // A prefix, since a stream that is not there yet is an error when it is named.
+            .set_log_stream_name_prefix(instance.map(Into::into))
+            .start_time(from.as_millisecond())
+            .set_next_token(token);
+        let page = call.send().await.during("FilterLogEvents")?;
+        let events = page.events.unwrap_or_default().into_iter().map(|e| event(log, e)).collect();
+        Ok(Page { events, next: page.next_token })
+    })
+    .await;
+    match all {
+        Ok(all) => Ok(Some(all)),
+        Err(e) if e.class() == Some(Class::NotFound) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn event(log: Log, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event {
+    let at = e.timestamp.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let (instance, message) = (e.log_stream_name.unwrap_or_default(), e.message.unwrap_or_default());
+    // An emulator may give no id.
+    let id = e.event_id.unwrap_or_else(|| format!("{at:?} {instance} {message}"));
+    Event { at, log, instance, message, id }
+}
+
+/// The ids of the group's instances, those that have just ended too: their last words matter most.
+pub async fn instances(aws: &Aws, fleet: &str) -> Result<Vec<String>> {
+    let filter = Filter::builder().name("tag:aws:autoscaling:groupName").values(fleet).build();
+    let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
+    let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
+    let mut instances: Vec<_> = all.iter().flat_map(|r| r.instances()).collect();
+    instances.sort_by_key(|i| i.launch_time().map(|t| t.secs()));
+    Ok(instances.iter().filter_map(|i| i.instance_id()).map(Into::into).collect())
+}
+
+/// What an instance's console says. Empty until AWS has it, minutes after the boot.
+pub async fn console(aws: &Aws, instance: &str) -> Result<String> {
+    let call = |latest| aws.ec2.get_console_output().instance_id(instance).latest(latest).send();
+    // Only instances on Nitro give it as it is now; a T2 gives what was kept at its boot.
+    let answer = match call(true).await.during("GetConsoleOutput") {
+        Err(Error::Aws(e)) if e.class == Class::Invalid || e.code.as_deref() == Some("UnsupportedOperation") => {
+            call(false).await.or_absent("GetConsoleOutput")?
+        }
+        Err(e) if e.class() == Some(Class::NotFound) => None,
+        other => Some(other?),
+    };
+    Ok(decode(&answer.and_then(|a| a.output).unwrap_or_default()))
+}
+
+/// Base64, in lines or in one.
+pub fn decode(output: &str) -> String {
+    let packed: String = output.split_whitespace().collect();
+    let bytes = BASE64_STANDARD.decode(packed).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace("\r\n", "\n").replace('\r', "\n")
+}

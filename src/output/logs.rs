@@ -1,0 +1,126 @@
+//! The logs: one event a line, coloured by instance.
+use super::{Printer, style::*};
+use crate::logs::{Event, Log};
+use jiff::tz::TimeZone;
+use regex::Regex;
+use std::io::{self, Write};
+
+/// Prints events. Remembers which instance has which colour.
+pub struct Lines {
+    json: bool,
+    grep: Option<Regex>,
+    zone: TimeZone,
+    instances: Vec<String>,
+    /// How many were printed.
+    pub count: usize,
+}
+
+impl Lines {
+    pub fn new(out: &Printer, grep: Option<Regex>) -> Self {
+        Self { json: out.json(), grep, zone: TimeZone::system(), instances: vec![], count: 0 }
+    }
+
+    /// Prints what matches. An error is a reader that has gone (`| head`): then there is no one to go on for.
+    pub fn print(&mut self, events: &[Event]) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        for e in events {
+            if let Some(line) = self.line(e) {
+                self.count += 1;
+                writeln!(out, "{line}")?;
+            }
+        }
+        out.flush()
+    }
+
+    /// One event as it is printed; `None` when it does not match.
+    fn line(&mut self, e: &Event) -> Option<String> {
+        if self.grep.as_ref().is_some_and(|re| !re.is_match(&e.message)) {
+            return None;
+        }
+        if self.json {
+            return Some(serde_json::to_string(e).expect("events serialise"));
+        }
+        let n = self.instances.iter().position(|i| *i == e.instance).unwrap_or_else(|| {
+            self.instances.push(e.instance.clone());
+            self.instances.len() - 1
+        });
+        let style = one_of_many(n);
+        let at = match e.at {
+            Some(at) => format!("{DIM}{}{RESET} ", at.to_zoned(self.zone.clone()).strftime("%H:%M:%S%.3f")),
+            None => String::new(),
+        };
+        let log = match e.log {
+            Log::Console => String::new(),
+            log => format!(" {DIM}{:<4}{RESET}", log.word()),
+        };
+        Some(format!("{at}{style}{}{RESET}{log} {}", e.instance, harmless(&e.message)))
+    }
+}
+
+/// Without what a terminal would obey: a log holds what strangers have sent.
+fn harmless(message: &str) -> String {
+    let text = console::strip_ansi_codes(message.trim_end());
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // The lines of one event stay together, and it is seen that they are one's.
+            '\n' => line.push_str("\n    "),
+            '\t' => line.push(c),
+            c if c.is_control() => line.push('\u{fffd}'),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(at: i64, log: Log, instance: &str, message: &str) -> Event {
+        let at = (at >= 0).then(|| jiff::Timestamp::from_millisecond(at).unwrap());
+        Event { at, log, instance: instance.into(), message: message.into(), id: "37".into() }
+    }
+
+    fn lines(json: bool, grep: Option<&str>) -> Lines {
+        let grep = grep.map(|re| Regex::new(re).unwrap());
+        Lines { json, grep, zone: TimeZone::UTC, instances: vec![], count: 0 }
+    }
+
+    fn events() -> Vec<Event> {
+        vec![
+            event(1_000, Log::Boot, "i-0aa", "stage: fetch\n"),
+            event(1_500, Log::App, "i-0bb", "GET /?input=\u{1b}[31mred\u{1b}[0m\u{7} 200"),
+            event(61_001, Log::App, "i-0aa", "panic: queue is full\n\tmain.go:7"),
+            event(-1, Log::Console, "i-0bb", "[    3.1] cloud-init done"),
+        ]
+    }
+
+    fn all(mut lines: Lines) -> String {
+        events().iter().filter_map(|e| lines.line(e)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn as_people_see_it() {
+        insta::assert_snapshot!(console::strip_ansi_codes(&all(lines(false, None))));
+    }
+
+    #[test]
+    fn each_instance_keeps_its_colour_and_no_message_has_one() {
+        let text = all(lines(false, None));
+        let (a, b) = (format!("{}i-0aa", one_of_many(0)), format!("{}i-0bb", one_of_many(1)));
+        assert_eq!((text.matches(&a).count(), text.matches(&b).count()), (2, 2));
+        assert!(a != b && !text.contains("\u{1b}[31mred") && !text.contains('\u{7}'));
+    }
+
+    #[test]
+    fn as_scripts_see_it() {
+        insta::assert_snapshot!(all(lines(true, None)));
+    }
+
+    #[test]
+    fn only_what_matches() {
+        assert_eq!(all(lines(false, Some("^GET|panic"))).lines().count(), 3);
+        assert_eq!(all(lines(true, Some("nothing of the kind"))), "");
+    }
+}

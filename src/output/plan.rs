@@ -1,0 +1,170 @@
+//! The plan: what `up` would change.
+use super::{Printer, style::*};
+use crate::{
+    cost::Bill,
+    engine::{Change, Diff, Key, Report, Visit},
+    stack::Group,
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// `plan -o json`.
+#[derive(Serialize)]
+pub struct Plan<'a> {
+    pub stack: &'a str,
+    pub changes: Vec<Step<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Trouble<'a>>,
+    /// Of the whole stack at its desired size; none for a part of it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::cost::brief")]
+    pub cost: Option<Bill>,
+}
+
+#[derive(Serialize)]
+pub struct Step<'a> {
+    pub key: &'a Key,
+    pub group: Group,
+    #[serde(flatten)]
+    pub change: &'a Change,
+}
+
+#[derive(Serialize)]
+pub struct Trouble<'a> {
+    pub key: &'a Key,
+    pub error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl<'a> Plan<'a> {
+    pub fn new(stack: &'a str, report: &'a Report<Change>) -> Self {
+        let mut changes: Vec<Step> = report
+            .done()
+            .filter(|(_, c)| !c.is_none())
+            .map(|(key, change)| Step { key, group: Group::of(key.kind()), change })
+            .collect();
+        // By group for the eye; within a group in the order of the graph.
+        changes.sort_by_key(|s| s.group);
+        let errors = report
+            .failed()
+            .map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() })
+            .collect();
+        Self { stack, changes, errors, cost: None }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.errors.is_empty()
+    }
+
+    /// `38 to create, 1 to update`
+    pub fn summary(&self) -> String {
+        let words = ["create", "update", "replace", "delete", "refuse"];
+        let said: Vec<String> = words
+            .iter()
+            .filter_map(|w| match self.changes.iter().filter(|s| s.change.word() == *w).count() {
+                0 => None,
+                n if *w == "refuse" => Some(format!("{BAD}{n} refused{RESET}")),
+                n => Some(format!("{n} to {w}")),
+            })
+            .collect();
+        if said.is_empty() { "nothing to change".into() } else { said.join(", ") }
+    }
+}
+
+/// Prints the plan: to stdout as data when it was asked for, to stderr before `up` asks.
+pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Duration, as_data: bool) {
+    if out.json() {
+        if as_data {
+            out.line(plan);
+        }
+        return;
+    }
+    let print = |s: String| if as_data { out.data(s) } else { out.note(s) };
+    let mut group = None;
+    for step in &plan.changes {
+        if group != Some(step.group) {
+            print(format!("{TITLE}{}{RESET}", step.group));
+            group = Some(step.group);
+        }
+        let (mark, style) = change(step.change.word());
+        print(format!("  {style}{mark} {}{RESET}", step.key));
+        match step.change {
+            Change::Create { spec } if out.verbose > 0 => print(fields(spec)),
+            c => {
+                if let Some(diff) = c.diff() {
+                    print(diff_lines(diff));
+                }
+            }
+        }
+    }
+    for (key, visit) in &report.0 {
+        match visit {
+            Visit::Failed(e) => {
+                print(format!("  {BAD}✗ {key}{RESET}: {e}"));
+                if let Some(help) = e.help() {
+                    print(format!("      {DIM}{help}{RESET}"));
+                }
+            }
+            Visit::Skipped(because) => print(format!("  {DIM}? {key}: not looked at, because of {because}{RESET}")),
+            _ => {}
+        }
+    }
+    let mut last = format!("{TITLE}{}{RESET}: {}", plan.stack, plan.summary());
+    if !plan.errors.is_empty() {
+        last += &format!(", {BAD}{}{RESET}", count(plan.errors.len(), "error"));
+    }
+    if usually > Duration::from_secs(5) {
+        last += &format!(" {DIM}(usually takes {}){RESET}", clock(usually));
+    }
+    print(last);
+    if let Some(bill) = &plan.cost {
+        print(format!("{DIM}{}{RESET}", super::cost::line(bill)));
+    }
+}
+
+fn fields(spec: &Value) -> String {
+    let Value::Object(map) = spec else { return String::new() };
+    map.iter()
+        .filter(|(_, v)| !v.is_null())
+        .map(|(k, v)| format!("      {DIM}{k}: {}{RESET}", value(v, 90)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn diff_lines(diff: &Diff) -> String {
+    let mut lines = vec![];
+    for f in &diff.0 {
+        match (&f.found, &f.want) {
+            // A script: only the lines that differ.
+            (Some(Value::String(a)), Some(Value::String(b))) if a.contains('\n') && b.contains('\n') => {
+                lines.push(format!("      {}:", f.path));
+                lines.extend(changed_lines(a, b));
+            }
+            // A set: what is missing and what is too much.
+            (Some(Value::Array(a)), Some(Value::Array(b))) => {
+                lines.push(format!("      {}:", f.path));
+                lines.extend(a.iter().filter(|x| !b.contains(x)).map(|x| format!("        {BAD}- {}{RESET}", value(x, 90))));
+                lines.extend(b.iter().filter(|x| !a.contains(x)).map(|x| format!("        {GOOD}+ {}{RESET}", value(x, 90))));
+            }
+            (found, want) => {
+                let show = |v: &Option<Value>| v.as_ref().map_or("none".into(), |v| value(v, 60));
+                lines.push(format!("      {}: {BAD}{}{RESET} → {GOOD}{}{RESET}", f.path, show(found), show(want)));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+fn changed_lines(a: &str, b: &str) -> Vec<String> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (a.lines().collect(), b.lines().collect());
+    let gone = old.iter().filter(|l| !new.contains(l)).map(|l| format!("        {BAD}- {l}{RESET}"));
+    let come = new.iter().filter(|l| !old.contains(l)).map(|l| format!("        {GOOD}+ {l}{RESET}"));
+    let mut lines: Vec<String> = gone.chain(come).collect();
+    if lines.len() > 20 {
+        let more = lines.len() - 20;
+        lines.truncate(20);
+        lines.push(format!("        {DIM}… and {more} more{RESET}"));
+    }
+    lines
+}

@@ -1,0 +1,342 @@
+//! A walk as it goes: live lines on a terminal, one line an event elsewhere, one object a line as JSON.
+use super::{Printer, style::*};
+use crate::engine::{Direction, Event, Events, Forecast, Graph, Key, Progress};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+/// How often a walk without a terminal says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// The view of one walk. Clones share it.
+#[derive(Clone)]
+pub struct View(Rc<RefCell<State>>);
+
+struct State {
+    out: Printer,
+    started: Instant,
+    forecast: Option<Forecast>,
+    /// What each step still takes; absent means done or not part of it.
+    expected: BTreeMap<Key, Duration>,
+    running: BTreeMap<Key, Running>,
+    scale: f64,
+    deadline: Option<jiff::Timestamp>,
+    screen: Option<Screen>,
+    throttled: u32,
+    last_line: Instant,
+    quiet: bool,
+}
+
+struct Running {
+    since: Instant,
+    usually: Duration,
+    phase: String,
+    bar: Option<ProgressBar>,
+}
+
+struct Screen {
+    all: MultiProgress,
+    header: ProgressBar,
+}
+
+impl View {
+    pub fn new(out: Printer) -> Self {
+        Self(Rc::new(RefCell::new(State {
+            out,
+            started: Instant::now(),
+            forecast: None,
+            expected: BTreeMap::new(),
+            running: BTreeMap::new(),
+            scale: 1.0,
+            deadline: None,
+            screen: None,
+            throttled: 0,
+            last_line: Instant::now(),
+            quiet: true,
+        })))
+    }
+
+    /// The listener to hand to the engine. Silent until [`View::begin`]: a look at everything is not news.
+    pub fn events(&self) -> Events {
+        let me = self.clone();
+        Events::new(move |e| me.0.borrow_mut().on(e))
+    }
+
+    /// From now on events are shown. `expected` is what each step is going to take in this world.
+    pub fn begin(
+        &self,
+        graph: &Graph,
+        dir: Direction,
+        expected: BTreeMap<Key, Duration>,
+        deadline: Option<jiff::Timestamp>,
+        scale: f64,
+    ) {
+        let mut s = self.0.borrow_mut();
+        s.forecast = Some(Forecast::new(graph, dir));
+        s.expected = expected;
+        s.deadline = deadline;
+        s.scale = scale;
+        s.started = Instant::now();
+        s.last_line = Instant::now();
+        s.quiet = false;
+        if s.out.live {
+            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            let header = all.add(ProgressBar::new_spinner().with_style(plain("{msg}")));
+            s.screen = Some(Screen { all, header });
+            s.header();
+        }
+    }
+
+    /// Redraws clocks and says that it is alive; runs until it is dropped.
+    pub async fn tick(&self) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            self.0.borrow_mut().tick();
+        }
+    }
+
+    pub fn end(&self) {
+        let mut s = self.0.borrow_mut();
+        s.quiet = true;
+        if let Some(screen) = s.screen.take() {
+            for r in s.running.values() {
+                if let Some(bar) = &r.bar {
+                    bar.finish_and_clear();
+                }
+            }
+            screen.header.finish_and_clear();
+        }
+        s.running.clear();
+    }
+
+    /// A remark that must not tear the live lines apart.
+    pub fn note(&self, text: &str) {
+        let s = self.0.borrow();
+        match &s.screen {
+            Some(screen) => screen.all.suspend(|| s.out.note(text)),
+            None => s.out.note(text),
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.borrow().started.elapsed()
+    }
+}
+
+fn plain(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a template of ours")
+}
+
+/// An event with its time, as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    at: String,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl State {
+    fn on(&mut self, e: Event) {
+        if self.quiet {
+            return;
+        }
+        if self.out.json() {
+            // A script wants to know what is done, not each step that is looked at.
+            if !matches!(&e, Event::Started { .. } | Event::Planned { .. } if self.is_idle(&e)) || self.out.verbose > 0 {
+                self.out.line(&Line { at: jiff::Timestamp::now().to_string(), event: &e });
+            }
+            return;
+        }
+        match &e {
+            Event::Started { .. } => {}
+            Event::Planned { key, change, usually } => {
+                if change.is_none() {
+                    self.expected.remove(key);
+                } else {
+                    let verb = match change.word() {
+                        "create" => "creating",
+                        "update" => "updating",
+                        "replace" => "replacing",
+                        w => w,
+                    };
+                    self.run(key, Duration::from_secs_f64(*usually), verb);
+                }
+            }
+            Event::Waiting { key, phase } => {
+                let usually = self.expected.get(key).copied().unwrap_or_default();
+                self.run(key, usually, phase);
+                if self.out.verbose > 0 {
+                    self.say(format!("{DIM}  … {key}: {phase}{RESET}"));
+                }
+            }
+            Event::Retrying { key, error, throttled, pause } => {
+                self.throttled += u32::from(*throttled);
+                if *throttled && self.throttled == 1 {
+                    self.say(format!("{WARN}  AWS throttles this account: slowing down{RESET}"));
+                } else if !*throttled || self.out.verbose > 0 {
+                    self.say(format!("{WARN}  ↻ {key}{RESET}: {error}; again in {pause:.1} s"));
+                }
+            }
+            Event::Done { key, change: "none" } => self.forget(key),
+            Event::Done { key, change: word } => {
+                let took = self.took(key);
+                self.forget(key);
+                let (mark, style) = change(word);
+                self.say(format!("{style}  {mark} {key}{RESET} {word}d{took}"));
+            }
+            Event::Deleted { key } => {
+                let took = self.took(key);
+                self.forget(key);
+                self.say(format!("{BAD}  - {key}{RESET} deleted{took}"));
+            }
+            Event::Failed { key, error, help } => {
+                self.forget(key);
+                self.say(format!("{BAD}  ✗ {key}{RESET}: {error}"));
+                if let Some(help) = help {
+                    self.say(format!("      {DIM}{help}{RESET}"));
+                }
+            }
+            Event::Skipped { key, because } => {
+                self.forget(key);
+                if self.out.verbose > 0 {
+                    self.say(format!("{DIM}  ? {key}: skipped because of {because}{RESET}"));
+                }
+            }
+        }
+        self.header();
+    }
+
+    fn is_idle(&self, e: &Event) -> bool {
+        match e {
+            Event::Planned { change, .. } => change.is_none(),
+            _ => true,
+        }
+    }
+
+    fn run(&mut self, key: &Key, usually: Duration, phase: &str) {
+        let screen = &self.screen;
+        let usually = usually.mul_f64(self.scale);
+        let r = self.running.entry(key.clone()).or_insert_with(|| Running {
+            since: Instant::now(),
+            usually,
+            phase: String::new(),
+            bar: screen.as_ref().map(|s| s.all.add(ProgressBar::new_spinner().with_style(plain("{msg}")))),
+        });
+        r.usually = r.usually.max(usually);
+        r.phase = phase.to_owned();
+        r.draw(key);
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.expected.remove(key);
+        if let (Some(r), Some(screen)) = (self.running.remove(key), &self.screen)
+            && let Some(bar) = r.bar
+        {
+            bar.finish_and_clear();
+            screen.all.remove(&bar);
+        }
+    }
+
+    fn took(&self, key: &Key) -> String {
+        match self.running.get(key).map(|r| r.since.elapsed()) {
+            Some(d) if d >= Duration::from_secs(1) => format!(" {DIM}in {}{RESET}", clock(d)),
+            _ => String::new(),
+        }
+    }
+
+    fn say(&mut self, line: String) {
+        self.last_line = Instant::now();
+        match &self.screen {
+            Some(screen) => screen.all.suspend(|| self.out.note(line)),
+            None => self.out.note(line),
+        }
+    }
+
+    /// What is left of the longest path, and its steps.
+    fn eta(&self) -> (Duration, Vec<Key>) {
+        let mut progress: BTreeMap<Key, Progress> =
+            self.expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(d.mul_f64(self.scale)))).collect();
+        for (k, r) in &self.running {
+            progress.insert(k.clone(), Progress::Running { since: r.since.elapsed(), usually: r.usually });
+        }
+        self.forecast.as_ref().map(|f| f.longest_path(&progress)).unwrap_or_default()
+    }
+
+    fn summary(&self) -> String {
+        let (left, path) = self.eta();
+        let mut line = format!(
+            "{TITLE}{}{RESET} · {} left",
+            clock(self.started.elapsed()),
+            if left.is_zero() { "almost nothing".to_owned() } else { format!("about {}", clock(left)) },
+        );
+        if let Some(pole) = path.first() {
+            line += &format!(" · waiting for {pole}");
+        }
+        if let Some(at) = self.deadline {
+            line += &format!(" · {}", slack(at, left));
+        }
+        if self.throttled > 0 {
+            line += &format!(" · {WARN}throttled by AWS {} times{RESET}", self.throttled);
+        }
+        line
+    }
+
+    fn header(&self) {
+        if let Some(screen) = &self.screen {
+            screen.header.set_message(self.summary());
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.quiet {
+            return;
+        }
+        self.header();
+        for (key, r) in &self.running {
+            r.draw(key);
+        }
+        if self.screen.is_none() && !self.out.json() && self.last_line.elapsed() >= HEARTBEAT {
+            let waiting: Vec<String> = self.running.iter().map(|(k, r)| format!("{k} ({})", r.phase)).collect();
+            let line = format!("{}: {}", self.summary(), waiting.join(", "));
+            self.say(line);
+        }
+    }
+}
+
+impl Running {
+    fn draw(&self, key: &Key) {
+        let Some(bar) = &self.bar else { return };
+        let since = self.since.elapsed();
+        let usual = if self.usually > Duration::from_secs(1) {
+            format!(" / usually {}", clock(self.usually))
+        } else {
+            String::new()
+        };
+        let late = if since > self.usually + Duration::from_secs(5) && !usual.is_empty() { WARN } else { DIM };
+        bar.set_message(format!("  {key:<34} {} {late}{}{usual}{RESET}", self.phase, clock(since)));
+    }
+}
+
+/// Time until traffic, and what is left of it when all is built.
+pub fn slack(traffic_at: jiff::Timestamp, left: Duration) -> String {
+    let until = traffic_at.duration_since(jiff::Timestamp::now()).as_secs_f64();
+    let slack = until - left.as_secs_f64();
+    let style = match slack {
+        ..0.0 => BAD,
+        ..300.0 => WARN,
+        _ => GOOD,
+    };
+    let d = |s: f64| clock(Duration::from_secs_f64(s.abs()));
+    if until <= 0.0 {
+        format!("{style}traffic for {}{RESET}", d(until))
+    } else if slack < 0.0 {
+        format!("traffic in {} · {style}{} too late{RESET}", d(until), d(slack))
+    } else {
+        format!("traffic in {} · {style}slack {}{RESET}", d(until), d(slack))
+    }
+}

@@ -1,0 +1,47 @@
+//! The certificate at the end of a teardown.
+use super::{Printer, style::*};
+use crate::engine::Key;
+use serde::Serialize;
+
+/// What was deleted, what was looked for and not found, and what is left.
+#[derive(Serialize)]
+pub struct Certificate<'a> {
+    pub at: String,
+    pub event: &'static str,
+    pub stack: &'a str,
+    pub deleted: Vec<&'a Key>,
+    pub absent: Vec<&'a Key>,
+    pub kept: Vec<&'a Key>,
+    pub left: Vec<Leftover>,
+    pub clean: bool,
+}
+
+/// Something that still carries the stack's tag, or could not be deleted.
+#[derive(Serialize)]
+pub struct Leftover {
+    pub what: String,
+    pub why: String,
+}
+
+pub fn show(out: &Printer, c: &Certificate<'_>) {
+    if out.json() {
+        return out.line(c);
+    }
+    let mut line = format!("{TITLE}{}{RESET}: {} deleted", c.stack, count(c.deleted.len(), "object"));
+    if !c.absent.is_empty() {
+        line += &format!(", {} already gone", c.absent.len());
+    }
+    if !c.kept.is_empty() {
+        let kept: Vec<&str> = c.kept.iter().map(|k| k.as_str()).collect();
+        line += &format!(", kept because only used: {}", kept.join(", "));
+    }
+    out.data(line);
+    for l in &c.left {
+        out.data(format!("  {BAD}left{RESET} {}: {}", l.what, l.why));
+    }
+    if c.clean {
+        out.data(format!("{GOOD}nothing is left that carries the tag gameday:stack = {}{RESET}", c.stack));
+    } else {
+        out.data(format!("{WARN}run the same command again when what holds them is gone{RESET}"));
+    }
+}

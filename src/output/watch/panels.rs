@@ -1,0 +1,358 @@
+//! What the screen is made of: each panel is lines, fitted to a width.
+use super::text::{Theme, age, cell, clock, fit, line, seconds, short, spark, wrap};
+use crate::{
+    diagnose::{Finding, HopName, Severity},
+    output::{style::count, why},
+    watch::{Light, Metric, State, Trouble, in_words, word},
+};
+use anstyle::AnsiColor;
+use jiff::Timestamp;
+use ratatui_core::{style::Style, text::Line};
+
+pub type Lines = Vec<Line<'static>>;
+
+/// What a panel is drawn from.
+#[derive(Clone, Copy)]
+pub struct Cx<'a> {
+    pub s: &'a State,
+    pub theme: Theme,
+    pub width: usize,
+    /// The zone in which times are told.
+    pub tz: &'a jiff::tz::TimeZone,
+}
+
+impl Cx<'_> {
+    pub fn time(&self, at: Timestamp) -> String {
+        at.to_zoned(self.tz.clone()).strftime("%H:%M:%S").to_string()
+    }
+
+    /// The colour the other views give a mark.
+    fn style(&self, of: anstyle::Style) -> Style {
+        match of.get_fg_color() {
+            Some(anstyle::Color::Ansi(AnsiColor::Green)) => self.theme.good(),
+            Some(anstyle::Color::Ansi(AnsiColor::Yellow)) => self.theme.warn(),
+            Some(anstyle::Color::Ansi(AnsiColor::Red)) => self.theme.bad(),
+            _ => self.theme.dim(),
+        }
+    }
+}
+
+/// First what matters: whether it serves, and how well.
+pub fn verdict(cx: &Cx) -> Lines {
+    let (s, v) = (cx.s, &cx.s.verdict);
+    if s.snapshot.is_none() {
+        return vec![line([
+            (" … ".into(), cx.theme.title()),
+            (" looking at the account".into(), Style::new()),
+        ])];
+    }
+    // What was true when AWS last answered is not known to be true now, unless the service itself still answers.
+    let old = s.age().filter(|a| s.trouble.is_some() && v.answer.is_none() && *a > 30);
+    let flag = match old {
+        Some(a) => format!(" {} {} ago ", word(v), age(a)),
+        None => format!(" {} ", word(v)),
+    };
+    let mut said = vec![];
+    match (&v.answer, &v.unasked) {
+        (Some(a), _) => said.push(match (a.status, &a.error) {
+            (Some(code), _) => format!("HTTP {code} in {} ms", a.millis),
+            (None, Some(e)) => format!("no answer: {e}"),
+            _ => "no answer".into(),
+        }),
+        (None, Some(_)) if v.url.is_some() => said.push("not asked from outside".into()),
+        _ => {}
+    }
+    if let Some(t) = &v.targets {
+        said.push(format!("{}/{} targets", t.healthy, t.all));
+    }
+    let zones = s
+        .chain
+        .hop(HopName::Instances)
+        .map_or(vec![], |h| h.zones.iter().filter(|z| z.state == crate::diagnose::State::Good).collect());
+    said.push(match zones.len() {
+        0 => "no zone".into(),
+        1 => format!("only {}", zones[0].zone),
+        n => format!("{n} zones"),
+    });
+    if let Some(since) = s.verdict_since {
+        said.push(format!("for {}", age(s.now.duration_since(since).as_secs())));
+    }
+    let said = said.join(" · ");
+    let url = v.url.as_deref().unwrap_or("there is no load balancer");
+    let room = cx.width.saturating_sub(flag.chars().count() + 1);
+    let flagged = (flag, if old.is_some() { cx.theme.warn() } else { cx.theme.flag(v.serving()) });
+    // The URL goes first where both fit; else it has a line of its own only if it must not be lost.
+    if url.chars().count() + 3 + said.chars().count() <= room {
+        return vec![line([flagged, (format!(" {url} · {said}"), Style::new())])];
+    }
+    vec![
+        line([flagged, (format!(" {}", fit(&said, room)), Style::new())]),
+        line([(fit(url, cx.width), cx.theme.dim())]),
+    ]
+}
+
+/// How long there is, or how we are doing; and why AWS is silent.
+pub fn clock_line(cx: &Cx) -> Lines {
+    let (s, c) = (cx.s, cx.s.clock());
+    let style = match c.light {
+        Light::Green => cx.theme.good(),
+        Light::Amber => cx.theme.warn(),
+        Light::Red => cx.theme.bad(),
+    };
+    let mut said = vec![];
+    match c.left_seconds {
+        Some(left) if left > 0 => said.push(format!("T-{} to the first request", clock(left))),
+        Some(left) => said.push(format!("T+{} since the first request", clock(left))),
+        None => {}
+    }
+    if let Some(eta) = c.eta_seconds.filter(|_| s.times.building()) {
+        said.push(format!("ETA {}", clock(eta as i64)));
+    }
+    match c.slack_seconds {
+        Some(slack) if slack < 0 => said.push(format!("late by {}", clock(slack))),
+        Some(slack) => said.push(format!("slack {}", clock(slack))),
+        None => {}
+    }
+    if let Some(key) = &c.waiting_for {
+        said.push(format!("waiting for {key}"));
+    }
+    let l = s.latency();
+    if l.asked > 0 {
+        let good = 100.0 * (l.asked - l.failed) as f64 / l.asked as f64;
+        said.push(format!("{good:.1} % of our requests answered"));
+    }
+    let mut lines = vec![];
+    if !said.is_empty() {
+        lines.push(line([(fit(&said.join(" · "), cx.width), style)]));
+    }
+    for cut in &c.cuts {
+        let text = format!("saves {}: {} ({})", clock(cut.gain_seconds as i64), cut.what, cut.setting);
+        lines.push(line([(fit(&text, cx.width), cx.theme.warn())]));
+    }
+    if let Some(t) = &s.trouble {
+        lines.extend(trouble(cx, t));
+    }
+    lines
+}
+
+fn trouble(cx: &Cx, t: &Trouble) -> Lines {
+    let old = cx.s.age().map_or(String::new(), |a| format!("this picture is {} old; ", age(a)));
+    let words = wrap(&format!("{old}{}", t.in_words()), cx.width);
+    words.into_iter().take(2).map(|l| line([(l, cx.theme.warn())])).collect()
+}
+
+/// The request path; `full`: a line a hop, else all marks on one.
+pub fn path(cx: &Cx, full: bool) -> Lines {
+    let chain = &cx.s.chain;
+    let mut lines = vec![];
+    if full {
+        for h in &chain.hops {
+            let (mark, style) = why::mark(h.state);
+            let evidence = fit(&h.evidence, cx.width.saturating_sub(15));
+            lines.push(line([(format!("{mark} {:<12} ", h.hop), cx.style(style)), (evidence, Style::new())]));
+        }
+    } else {
+        let mut row: Vec<(String, Style)> = vec![];
+        let mut used = 0;
+        for h in &chain.hops {
+            let (mark, style) = why::mark(h.state);
+            let text = format!("{mark} {}  ", h.hop);
+            if used + text.chars().count() > cx.width + 2 {
+                lines.push(line(std::mem::take(&mut row)));
+                used = 0;
+            }
+            used += text.chars().count();
+            row.push((text, cx.style(style)));
+        }
+        lines.push(line(row));
+    }
+    if let Some(f) = chain.findings().first() {
+        lines.extend(finding(cx, f, if full { 2 } else { 1 }));
+    }
+    lines
+}
+
+/// The cause, what was seen, and what to type.
+pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
+    let style = if f.severity == Severity::Broken { cx.theme.bad() } else { cx.theme.warn() };
+    let indented = |label: &str, text: &str, style: Style| {
+        let words = wrap(text, cx.width.saturating_sub(7)).into_iter().take(most).enumerate();
+        let label = |i| if i == 0 { format!("  {label} ") } else { " ".repeat(7) };
+        words.map(|(i, l)| line([(label(i), cx.theme.dim()), (l, style)])).collect::<Lines>()
+    };
+    let mut lines: Lines = wrap(&format!("→ {}", f.cause), cx.width)
+        .into_iter()
+        .take(most)
+        .map(|l| line([(l, style)]))
+        .collect();
+    // What to do comes before why: it is what must not be cut off.
+    lines.extend(indented("type", &f.command, cx.theme.title()));
+    lines.extend(indented("seen", &f.evidence, Style::new()));
+    lines
+}
+
+/// Requests, errors and latency: ours, then CloudWatch's.
+pub fn traffic(cx: &Cx) -> Lines {
+    let (s, m) = (cx.s, &cx.s.minutes);
+    let now = s.now;
+    let of = |metric| m.latest(metric, now);
+    let mut lines = vec![];
+    let room = cx.width.saturating_sub(44).clamp(8, 60);
+    let row = |name: &str, text: String, values: &[f64], style: Style| {
+        line([
+            (format!("{name:<9} "), cx.theme.dim()),
+            (cell(&text, cx.width.saturating_sub(10 + room + 1)), style),
+            (format!(" {}", spark(values, room)), cx.theme.graph()),
+        ])
+    };
+    let l = s.latency();
+    if l.asked > 0 {
+        let ms = |v: Option<u32>| v.map_or("–".into(), |v| v.to_string());
+        let text = format!("p50 {} p90 {} p99 {} ms · {} lost", ms(l.p50), ms(l.p90), ms(l.p99), l.failed);
+        let recent: Vec<f64> = s.seconds.iter().rev().take(room).map(|s| f64::from(s.millis)).collect();
+        let style = if l.failed > 0 { cx.theme.warn() } else { Style::new() };
+        lines.push(row("our own", text, &recent.into_iter().rev().collect::<Vec<_>>(), style));
+    }
+    if m.is_empty() {
+        let why = s
+            .no_metrics
+            .as_ref()
+            .map_or("CloudWatch has no numbers yet: they come one to three minutes late".into(), |why| {
+                format!("CloudWatch gives no numbers: {why}")
+            });
+        lines.push(line([(fit(&why, cx.width), cx.theme.dim())]));
+        return lines;
+    }
+    let per_second = of(Metric::Requests).unwrap_or(0.0) / 60.0;
+    lines.push(row(
+        "requests",
+        format!("{}/s", short(per_second)),
+        &m.recent(Metric::Requests, room),
+        Style::new(),
+    ));
+    let bad = [
+        ("4xx", Metric::Target4xx),
+        ("5xx", Metric::Target5xx),
+        ("elb 4xx", Metric::Elb4xx),
+        ("elb 5xx", Metric::Elb5xx),
+    ];
+    let counts: Vec<String> = bad
+        .iter()
+        .filter_map(|(name, m)| Some(format!("{name} {}", short(of(*m).filter(|v| *v > 0.0)?))))
+        .collect();
+    let errors: Vec<Vec<f64>> = [Metric::Target5xx, Metric::Elb5xx].map(|e| m.recent(e, room)).into();
+    let errors: Vec<f64> = errors[0].iter().zip(&errors[1]).map(|(a, b)| a + b).collect();
+    let (text, style) = match counts.is_empty() {
+        true => ("none in the last minute".into(), cx.theme.good()),
+        false => (format!("{} a minute", counts.join(" ")), cx.theme.bad()),
+    };
+    lines.push(row("errors", text, &errors, style));
+    let ms = |metric| of(metric).map_or("–".into(), seconds);
+    let text = format!("p50 {} p90 {} p99 {}", ms(Metric::P50), ms(Metric::P90), ms(Metric::P99));
+    lines.push(row("latency", text, &m.recent(Metric::P90, room), Style::new()));
+    lines
+}
+
+/// Load of database and cache, and the fleet's.
+pub fn data(cx: &Cx) -> Lines {
+    let (s, m) = (cx.s, &cx.s.minutes);
+    let of = |metric| m.latest(metric, s.now);
+    let percent = |metric| of(metric).map(|v| format!("CPU {v:.0} %"));
+    let row = |name: &str, state: String, load: Vec<Option<String>>| {
+        let load: Vec<String> =
+            std::iter::once(Some(state)).chain(load).flatten().filter(|t| !t.is_empty()).collect();
+        line([
+            (format!("{name:<9} "), cx.theme.dim()),
+            (fit(&load.join(" · "), cx.width.saturating_sub(10)), Style::new()),
+        ])
+    };
+    let mut lines = vec![];
+    let Some(look) = &s.snapshot else { return lines };
+    if of(Metric::FleetCpu).is_some() {
+        lines.push(row("fleet", String::new(), vec![percent(Metric::FleetCpu)]));
+    }
+    if let Some(d) = &look.database {
+        let connections = of(Metric::DatabaseConnections).map(|v| format!("{} connections", short(v)));
+        let free = of(Metric::DatabaseFree).map(|v| format!("{:.1} GiB free", v / 1024f64.powi(3)));
+        let zones = if d.multi_az { "Multi-AZ" } else { "one zone" };
+        let state = format!("{} · {} · {zones}", d.status, d.class);
+        lines.push(row("database", state, vec![percent(Metric::DatabaseCpu), connections, free]));
+    }
+    if let Some(c) = &look.cache {
+        let (hits, misses) = (of(Metric::CacheHits).unwrap_or(0.0), of(Metric::CacheMisses).unwrap_or(0.0));
+        let ratio = (hits + misses > 0.0).then(|| format!("{:.0} % hits", 100.0 * hits / (hits + misses)));
+        let evicted =
+            of(Metric::CacheEvictions).filter(|v| *v > 0.0).map(|v| format!("{} evictions", short(v)));
+        let state = format!("{} · {} · {}", c.status, c.class, count(c.members.len(), "node"));
+        lines.push(row("cache", state, vec![percent(Metric::CacheCpu), ratio, evicted]));
+    }
+    if let Some(f) = &look.files {
+        lines.push(row(
+            "files",
+            format!("{} · {}", f.state, count(f.mount_targets.len(), "mount target")),
+            vec![],
+        ));
+    }
+    lines
+}
+
+pub fn cost(cx: &Cx) -> Lines {
+    let Some(c) = &cx.s.cost else { return vec![] };
+    let money = |v: f64| if c.unit == "$" { format!("${v:.2}") } else { format!("{v:.1} {}", c.unit) };
+    let more =
+        if c.unit == "$" { format!("${:.4}", c.one_more_per_minute) } else { money(c.one_more_per_minute) };
+    let text = format!(
+        "{} an hour · {} for the {:.1} h that are left · one more instance has to earn {more} a minute",
+        money(c.per_hour),
+        money(c.for_event),
+        c.hours,
+    );
+    vec![line([
+        (format!("{:<9} ", "cost"), cx.theme.dim()),
+        (fit(&text, cx.width.saturating_sub(10)), Style::new()),
+    ])]
+}
+
+/// Alarms that fire, then what Auto Scaling did, the newest first.
+pub fn alarms(cx: &Cx) -> Lines {
+    let Some(look) = &cx.s.snapshot else { return vec![] };
+    let mut lines: Lines = vec![];
+    for a in &look.alarms {
+        let since =
+            a.since.map_or(String::new(), |t| format!(" for {}", age(cx.s.now.duration_since(t).as_secs())));
+        let what = a.description.clone().or_else(|| a.reason.clone()).unwrap_or_default();
+        lines.push(line([(fit(&format!("! {}{since}: {what}", a.name), cx.width), cx.theme.bad())]));
+    }
+    for a in look.activities.iter().take(20) {
+        let style = match a.status.as_str() {
+            "Failed" | "Cancelled" => cx.theme.bad(),
+            "Successful" => cx.theme.dim(),
+            _ => cx.theme.warn(),
+        };
+        let why = a.message.clone().unwrap_or_else(|| in_words(&a.cause));
+        let text = format!("{} {}: {why}", cx.time(a.start), a.description);
+        lines.push(line([(fit(&text, cx.width), style)]));
+    }
+    lines
+}
+
+/// The newest first.
+pub fn events(cx: &Cx) -> Lines {
+    let one = |e: &crate::watch::Event| {
+        let mark = match e.good {
+            Some(true) => "+",
+            Some(false) => "!",
+            None => "·",
+        };
+        let text = fit(&e.text, cx.width.saturating_sub(11));
+        line([
+            (format!("{} ", cx.time(e.at)), cx.theme.dim()),
+            (format!("{mark} {text}"), cx.theme.of(e.good)),
+        ])
+    };
+    let mut lines: Lines = cx.s.events.iter().rev().map(one).collect();
+    if lines.is_empty() {
+        lines.push(line([("nothing has happened since this began".into(), cx.theme.dim())]));
+    }
+    lines
+}

@@ -1,0 +1,155 @@
+//! The terminal: taken over, drawn on, and given back whatever happens.
+use ratatui_core::{
+    backend::{Backend, ClearType, WindowSize},
+    buffer::Cell,
+    layout::{Position, Size},
+    style::{Color, Modifier},
+};
+use std::io::{self, Write};
+use termion::raw::{IntoRawMode, RawTerminal};
+
+/// Alternate screen on, cursor away, wrapping off.
+const TAKE: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+const GIVE_BACK: &str = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+/// The terminal in raw mode, for as long as this lives.
+pub struct Taken {
+    _raw: RawTerminal<io::Stdout>,
+}
+
+impl Taken {
+    pub fn take() -> io::Result<Self> {
+        let cooked = termios();
+        let raw = io::stdout().into_raw_mode()?;
+        // A panic prints where nobody would see it: give the terminal back first.
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            give_back();
+            if let Some(t) = cooked {
+                // SAFETY: a plain call with a structure the same call filled.
+                unsafe { libc::tcsetattr(libc::STDOUT_FILENO, libc::TCSANOW, &t) };
+            }
+            before(info);
+        }));
+        put(TAKE);
+        Ok(Self { _raw: raw })
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn termios() -> Option<libc::termios> {
+    // SAFETY: zeroes are a valid termios, and tcgetattr fills it.
+    let mut t: libc::termios = unsafe { std::mem::zeroed() };
+    let got = unsafe { libc::tcgetattr(libc::STDOUT_FILENO, &mut t) } == 0;
+    got.then_some(t)
+}
+
+fn give_back() {
+    put(GIVE_BACK);
+}
+
+fn put(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+/// Draws on stdout: one write a frame, so that nothing flickers over a slow line.
+#[derive(Default)]
+pub struct Ansi {
+    frame: Vec<u8>,
+}
+
+impl Backend for Ansi {
+    type Error = io::Error;
+
+    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
+        let mut style = None;
+        let mut at = None;
+        for (x, y, cell) in content {
+            if at != Some((x, y)) {
+                write!(self.frame, "\x1b[{};{}H", y + 1, x + 1)?;
+            }
+            let new = (cell.fg, cell.bg, cell.modifier);
+            if style != Some(new) {
+                sgr(&mut self.frame, new)?;
+                style = Some(new);
+            }
+            self.frame.extend_from_slice(cell.symbol().as_bytes());
+            at = Some((x + 1, y));
+        }
+        self.frame.extend_from_slice(b"\x1b[0m");
+        Ok(())
+    }
+
+    fn hide_cursor(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn show_cursor(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    /// The cursor is hidden: nobody can tell where it is.
+    fn get_cursor_position(&mut self) -> io::Result<Position> {
+        Ok(Position::ORIGIN)
+    }
+    fn set_cursor_position<P: Into<Position>>(&mut self, _: P) -> io::Result<()> {
+        Ok(())
+    }
+    fn clear(&mut self) -> io::Result<()> {
+        self.frame.extend_from_slice(b"\x1b[2J");
+        Ok(())
+    }
+    fn clear_region(&mut self, _: ClearType) -> io::Result<()> {
+        self.clear()
+    }
+    fn size(&self) -> io::Result<Size> {
+        let (columns, rows) = termion::terminal_size_fd(&io::stdout())?;
+        Ok(Size::new(columns, rows))
+    }
+    fn window_size(&mut self) -> io::Result<WindowSize> {
+        Ok(WindowSize { columns_rows: self.size()?, pixels: Size::ZERO })
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(&self.frame)?;
+        self.frame.clear();
+        out.flush()
+    }
+}
+
+fn sgr(out: &mut Vec<u8>, (fg, bg, modifier): (Color, Color, Modifier)) -> io::Result<()> {
+    write!(out, "\x1b[0")?;
+    for (bit, code) in
+        [(Modifier::BOLD, 1), (Modifier::DIM, 2), (Modifier::UNDERLINED, 4), (Modifier::REVERSED, 7)]
+    {
+        if modifier.contains(bit) {
+            write!(out, ";{code}")?;
+        }
+    }
+    for (color, base) in [(fg, 30), (bg, 40)] {
+        if let Some(n) = ansi(color) {
+            write!(out, ";{}", base + n)?;
+        }
+    }
+    write!(out, "m")
+}
+
+/// The eight colours that every terminal has and every theme chooses for itself.
+fn ansi(color: Color) -> Option<u8> {
+    Some(match color {
+        Color::Black => 0,
+        Color::Red => 1,
+        Color::Green => 2,
+        Color::Yellow => 3,
+        Color::Blue => 4,
+        Color::Magenta => 5,
+        Color::Cyan => 6,
+        Color::Gray | Color::White => 7,
+        _ => return None,
+    })
+}

@@ -1,0 +1,177 @@
+//! The screens, drawn on a terminal in memory.
+use super::{
+    screen,
+    text::Theme,
+    ui::{Action, Ui},
+};
+use crate::watch::{Stand, State, Step, Times, TroubleKind, testing::*};
+use jiff::tz::TimeZone;
+use ratatui_core::{backend::TestBackend, style::Color, terminal::Terminal};
+use termion::event::Key;
+
+fn terminal(state: &State, keys: &[Key], (width, height): (u16, u16), color: bool) -> Terminal<TestBackend> {
+    let mut ui = Ui::default();
+    let ids = ["i-0aaaaaaaaaaaaaaa1".to_owned(), "i-0bbbbbbbbbbbbbbb2".to_owned()];
+    for key in keys {
+        assert_eq!(ui.key(*key, state, &ids), Action::None);
+    }
+    let mut t = Terminal::new(TestBackend::new(width, height)).unwrap();
+    t.draw(|f| screen::draw(f.buffer_mut(), ui.shown(state), &ui, Theme { color }, &TimeZone::UTC)).unwrap();
+    t
+}
+
+/// What is on the screen, without the blanks at the ends of its lines.
+fn text(t: &Terminal<TestBackend>) -> String {
+    let b = t.backend().buffer();
+    let row = |y| (0..b.area.width).map(|x| b[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+    (0..b.area.height).map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn shown(state: &State, keys: &[Key], size: (u16, u16)) -> String {
+    text(&terminal(state, keys, size, true))
+}
+
+const SIZES: [(u16, u16); 3] = [(60, 15), (80, 24), (200, 50)];
+
+macro_rules! screens {
+    ($name:literal, $state:expr) => {
+        for size in SIZES {
+            insta::assert_snapshot!(format!("{}_{}x{}", $name, size.0, size.1), shown(&$state, &[], size));
+        }
+    };
+}
+
+fn broken() -> State {
+    let mut s = serving();
+    s.fold(looked(300, listener_deleted()));
+    s
+}
+
+fn booting() -> State {
+    let mut s = State::new(start(), Times { traffic_at: Some(after(1800)), scale: 1.0, ..Times::default() });
+    let mut look = unbroken();
+    look.targets.clear();
+    look.alarms.push(crate::snapshot::Alarm {
+        name: "billing-healthy-hosts".into(),
+        description: Some("no target is healthy: nothing is served, or the balancer fails open".into()),
+        since: Some(after(-40)),
+        ..Default::default()
+    });
+    for (answer, id) in look.probe.answers.iter_mut().zip(["i-0aaaaaaaaaaaaaaa1", "i-0bbbbbbbbbbbbbbb2"]) {
+        answer.status = Some(503);
+        answer.beacon = Some(crate::snapshot::Beacon {
+            instance: Some(id.into()),
+            stage: "database".into(),
+            step: Some(5),
+            of: Some(8),
+            seconds: Some(41),
+            status: Some("running".into()),
+            ..Default::default()
+        });
+    }
+    s.fold(looked(0, look));
+    s.fold(health(10, &[("i-0aaaaaaaaaaaaaaa1", "initial"), ("i-0bbbbbbbbbbbbbbb2", "unhealthy")]));
+    let step = |key: (&str, &str), state| Step {
+        key: crate::engine::Key::new(key.0, key.1),
+        state,
+        usually: std::time::Duration::from_secs(400),
+    };
+    let steps = vec![step(("cache", "main"), Stand::Busy), step(("vpc", "main"), Stand::Ready)];
+    s.fold(crate::watch::Round { steps: Some(steps), ..crate::watch::Round::at(after(20)) });
+    s
+}
+
+#[test]
+fn it_serves() {
+    screens!("serving", serving());
+}
+
+#[test]
+fn a_hop_is_broken() {
+    screens!("broken", broken());
+}
+
+#[test]
+fn it_boots() {
+    screens!("booting", booting());
+}
+
+#[test]
+fn credentials_are_lost() {
+    let mut s = serving();
+    s.fold(lost(
+        330,
+        TroubleKind::Credentials,
+        "ExpiredToken: the security token included in the request is expired",
+    ));
+    s.fold(answered(340, Some(200), 31));
+    screens!("lost", s);
+}
+
+#[test]
+fn the_views() {
+    let s = serving();
+    for (n, name) in [('2', "path"), ('3', "instances"), ('4', "traffic"), ('5', "events")] {
+        insta::assert_snapshot!(format!("view_{name}"), shown(&s, &[Key::Char(n)], (80, 24)));
+    }
+    insta::assert_snapshot!("help", shown(&s, &[Key::Char('?')], (80, 24)));
+    insta::assert_snapshot!("details", shown(&s, &[Key::Char('3'), Key::Down, Key::Char('\n')], (80, 24)));
+    insta::assert_snapshot!("replace", shown(&s, &[Key::Char('x')], (60, 15)));
+    insta::assert_snapshot!("readme", shown(&s, &[], (100, 30)));
+}
+
+#[test]
+fn without_colour_the_text_is_the_same_and_no_cell_has_one() {
+    let s = broken();
+    for size in SIZES {
+        let (with, without) = (terminal(&s, &[], size, true), terminal(&s, &[], size, false));
+        assert_eq!(text(&with), text(&without));
+        let colored = |t: &Terminal<TestBackend>| {
+            t.backend().buffer().content.iter().any(|c| c.fg != Color::Reset || c.bg != Color::Reset)
+        };
+        assert!(colored(&with) && !colored(&without));
+    }
+}
+
+#[test]
+fn any_size_is_drawn() {
+    let states = [State::new(start(), Times::default()), serving(), broken(), booting()];
+    for (width, height) in [(1, 1), (20, 4), (21, 5), (40, 10), (139, 9), (140, 60), (400, 100)] {
+        for s in &states {
+            for key in ['1', '2', '3', '4', '5', '?', 'x'] {
+                terminal(s, &[Key::Char(key)], (width, height), true);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys() {
+    let live = serving();
+    let ids = ["i-1".to_owned(), "i-2".to_owned()];
+    let mut ui = Ui::default();
+    let mut press = |c| ui.key(Key::Char(c), &live, &ids);
+    assert_eq!((press('x'), press('n')), (Action::None, Action::None), "asked, and refused");
+    assert_eq!((press('x'), press('y')), (Action::None, Action::Replace("i-1".into())));
+    assert_eq!((press('r'), press('q')), (Action::Look, Action::Quit));
+    assert_eq!(ui.key(Key::Ctrl('c'), &live, &ids), Action::Quit);
+    ui.key(Key::Char('f'), &live, &ids);
+    let mut later = live.clone();
+    later.fold(looked(400, listener_deleted()));
+    assert!(ui.is_frozen() && ui.shown(&later).verdict.serving());
+    ui.key(Key::Char('f'), &later, &ids);
+    assert_eq!(ui.shown(&later).told, later.told);
+}
+
+#[test]
+fn a_key_is_drawn_within_50_ms() {
+    let (s, tz) = (serving(), TimeZone::UTC);
+    let mut ui = Ui::default();
+    let mut t = Terminal::new(TestBackend::new(200, 50)).unwrap();
+    let begun = std::time::Instant::now();
+    for n in 0..20 {
+        ui.key(Key::Char('\t'), &s, &[]);
+        t.draw(|f| screen::draw(f.buffer_mut(), &s, &ui, Theme { color: n % 2 == 0 }, &tz)).unwrap();
+    }
+    assert!(begun.elapsed().as_millis() / 20 < 50, "{:?} for 20", begun.elapsed());
+}

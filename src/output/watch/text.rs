@@ -1,0 +1,142 @@
+//! Words, numbers and small graphs, fitted to a width.
+use ratatui_core::{
+    style::{Color, Modifier, Style},
+    text::{Line, Span},
+};
+
+/// Styles by meaning. Without colour, weight and marks have to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Theme {
+    pub color: bool,
+}
+
+impl Theme {
+    fn fg(self, color: Color) -> Style {
+        if self.color { Style::new().fg(color) } else { Style::new() }
+    }
+    pub fn good(self) -> Style {
+        self.fg(Color::Green)
+    }
+    pub fn warn(self) -> Style {
+        self.fg(Color::Yellow)
+    }
+    pub fn bad(self) -> Style {
+        self.fg(Color::Red).add_modifier(Modifier::BOLD)
+    }
+    pub fn graph(self) -> Style {
+        self.fg(Color::Cyan)
+    }
+    pub fn dim(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+    pub fn title(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+    pub fn of(self, good: Option<bool>) -> Style {
+        match good {
+            Some(true) => self.good(),
+            Some(false) => self.bad(),
+            None => Style::new(),
+        }
+    }
+    /// A verdict: white on its colour, or reversed.
+    pub fn flag(self, good: bool) -> Style {
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        match (self.color, good) {
+            (true, true) => bold.fg(Color::Black).bg(Color::Green),
+            (true, false) => bold.fg(Color::White).bg(Color::Red),
+            (false, _) => bold.add_modifier(Modifier::REVERSED),
+        }
+    }
+}
+
+/// Cut to so many columns, with a sign that something is missing.
+pub fn fit(text: &str, width: usize) -> String {
+    let text = text.replace(['\n', '\t', '\r'], " ");
+    if text.chars().count() <= width {
+        return text;
+    }
+    text.chars().take(width.saturating_sub(1)).collect::<String>() + "…"
+}
+
+/// Padded or cut to exactly so many columns.
+pub fn cell(text: &str, width: usize) -> String {
+    format!("{:<width$}", fit(text, width))
+}
+
+/// Words on as many lines as they need.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is a line");
+        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines.into_iter().map(|l| fit(&l, width)).collect()
+}
+
+/// The newest `width` values as one line of bars; the highest fills its cell.
+pub fn spark(values: &[f64], width: usize) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let values = &values[values.len().saturating_sub(width)..];
+    let top = values.iter().copied().fold(0.0, f64::max);
+    let bar = |v: &f64| {
+        let eighth = if top > 0.0 { (v / top * 8.0).ceil() as usize } else { 0 };
+        if eighth == 0 { ' ' } else { BARS[eighth.min(8) - 1] }
+    };
+    format!("{:>width$}", values.iter().map(bar).collect::<String>())
+}
+
+/// `48 s`, `12 min`, `3:07 h`.
+pub fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s / 60),
+        s => format!("{}:{:02} h", s / 3600, s / 60 % 60),
+    }
+}
+
+/// `9 s`, `1:40`, `1:02:03`.
+pub fn clock(seconds: i64) -> String {
+    crate::output::style::clock(std::time::Duration::from_secs(seconds.unsigned_abs()))
+}
+
+/// `7`, `3.2`, `1.5k`, `2.1M`: four columns at the most.
+pub fn short(v: f64) -> String {
+    match v.abs() {
+        a if a >= 999_500.0 => format!("{:.1}M", v / 1e6),
+        a if a >= 9_950.0 => format!("{:.0}k", v / 1e3),
+        a if a >= 1_000.0 => format!("{:.1}k", v / 1e3),
+        a if a >= 10.0 || a.fract() == 0.0 => format!("{v:.0}"),
+        _ => format!("{v:.1}"),
+    }
+}
+
+pub fn seconds(v: f64) -> String {
+    if v < 1.0 { format!("{:.0} ms", v * 1000.0) } else { format!("{v:.1} s") }
+}
+
+/// A line of pieces with their styles.
+pub fn line<'a>(pieces: impl IntoIterator<Item = (String, Style)>) -> Line<'a> {
+    Line::from(pieces.into_iter().map(|(text, style)| Span::styled(text, style)).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_fit() {
+        assert_eq!([fit("abcdef", 6), fit("abcdef", 4), fit("a\nb", 9)], ["abcdef", "abc…", "a b"]);
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(spark(&[0.0, 1.0, 4.0, 8.0], 6), "   ▁▄█");
+        assert_eq!([short(7.0), short(3.25), short(1530.0), short(20_400.0)], ["7", "3.2", "1.5k", "20k"]);
+        assert_eq!([age(48), age(300), age(11_220)], ["48 s", "5 min", "3:07 h"]);
+    }
+}

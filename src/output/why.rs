@@ -1,0 +1,110 @@
+//! The request path, hop by hop, and what is wrong with it.
+use super::{Printer, style::*};
+use crate::{
+    diagnose::{Chain, Finding, Hop, HopName, Severity, State},
+    snapshot::{Gap, Snapshot},
+};
+use anstyle::Style;
+use serde::Serialize;
+
+/// `why -o json`.
+#[derive(Serialize)]
+struct Told<'a> {
+    stack: &'a str,
+    at: String,
+    url: Option<&'a str>,
+    broken: bool,
+    chain: &'a [Hop],
+    /// The one to begin with first.
+    findings: Vec<&'a Finding>,
+    gaps: &'a [Gap],
+}
+
+/// The mark and the style of a hop.
+pub fn mark(state: State) -> (&'static str, Style) {
+    match state {
+        State::Good => ("✓", GOOD),
+        State::Weak => ("!", WARN),
+        State::Busy => ("…", WARN),
+        State::Unknown => ("?", DIM),
+        State::Bad => ("✗", BAD),
+    }
+}
+
+pub fn show(out: &Printer, s: &Snapshot, chain: &Chain) {
+    let findings = chain.findings();
+    if out.json() {
+        return out.line(&Told {
+            stack: &s.whose.stack,
+            at: s.at.to_string(),
+            url: s.probe.url.as_deref(),
+            broken: chain.broken(),
+            chain: &chain.hops,
+            findings,
+            gaps: &s.gaps,
+        });
+    }
+    let asked = s.probe.url.as_deref().unwrap_or("no URL");
+    out.data(format!("{TITLE}{}{RESET} · {asked} · {DIM}{}{RESET}", s.whose.stack, s.at.strftime("%F %T UTC")));
+    let Some(first) = findings.first() else {
+        hops(out, &chain.hops);
+        gaps(out, &s.gaps);
+        return out.data(if s.gaps.is_empty() {
+            format!("{GOOD}nothing is broken{RESET}")
+        } else {
+            format!("{WARN}nothing broken was seen, but not everything was seen{RESET}")
+        });
+    };
+    // What lies behind the first broken hop is of no use now.
+    let whole = out.verbose > 0 || first.severity == Severity::Weak;
+    let until = chain.hops.iter().position(|h| h.hop == first.hop).map_or(chain.hops.len(), |at| at + 1);
+    hops(out, if whole { &chain.hops } else { &chain.hops[..until] });
+    gaps(out, &s.gaps);
+    if out.verbose > 0 {
+        for f in &findings {
+            finding(out, f);
+        }
+    } else {
+        finding(out, first);
+        more(out, findings.len() - 1);
+    }
+}
+
+/// One line a hop, and one a zone where there are instances.
+pub fn hops(out: &Printer, hops: &[Hop]) {
+    for h in hops {
+        let (mark, style) = mark(h.state);
+        let name = h.hop.to_string();
+        out.data(format!("{style}{mark} {name:<12}{RESET} {}", h.evidence));
+        if h.hop == HopName::Instances {
+            for z in &h.zones {
+                let (_, style) = self::mark(z.state);
+                out.data(format!("  {style}{:<12}{RESET} {}", z.zone, z.evidence));
+            }
+        }
+    }
+}
+
+/// The cause, the evidence and what to type.
+pub fn finding(out: &Printer, f: &Finding) {
+    let style = match f.severity {
+        Severity::Broken => BAD,
+        Severity::Waiting | Severity::Weak => WARN,
+    };
+    out.data(format!("\n{style}{}{RESET} {DIM}({}, {}){RESET}", f.cause, f.hop, f.rule));
+    out.data(format!("  {DIM}seen{RESET}  {}", f.evidence));
+    out.data(format!("  {DIM}type{RESET}  {TITLE}{}{RESET}", f.command));
+}
+
+pub fn more(out: &Printer, n: usize) {
+    if n > 0 {
+        out.data(format!("{DIM}and {n} more: gameday why -v{RESET}"));
+    }
+}
+
+/// What could not be seen.
+pub fn gaps(out: &Printer, gaps: &[Gap]) {
+    for g in gaps {
+        out.data(format!("{WARN}not seen{RESET} {}: {}", g.call, g.why));
+    }
+}

@@ -1,0 +1,296 @@
+//! An ElastiCache replication group: a primary node and replicas behind one address. Also for a single node, so
+//! that a replica can come later.
+use super::prelude::*;
+use super::{
+    cache_subnet_group::CacheSubnetGroup,
+    database::{is_of, value},
+    security_group::SecurityGroup,
+};
+use crate::error::AwsError;
+use aws_sdk_elasticache::types::{
+    AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup,
+};
+use std::rc::Rc;
+
+pub struct Cache {
+    pub aws: Aws,
+    /// Host and port of an existing one to use, instead of ours.
+    pub existing: Option<(String, u16)>,
+    /// `valkey` or `redis`
+    pub engine: String,
+    pub version: String,
+    pub class: String,
+    /// 1, or 2 and more: then another takes over when the primary fails.
+    pub nodes: i32,
+    /// Where to put the first nodes; AWS chooses when there are fewer than nodes, and for nodes that come later.
+    pub zones: Vec<String>,
+    pub subnet_group: Option<Ref<CacheSubnetGroup>>,
+    pub groups: Vec<Ref<SecurityGroup>>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    engine: String,
+    version: String,
+    class: String,
+    nodes: i32,
+    failover: bool,
+    subnet_group: Option<Known<String>>,
+    groups: Known<Vec<String>>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub host: String,
+    pub port: u16,
+    /// Empty for an existing one.
+    pub id: String,
+    /// Its nodes, by which metrics know it.
+    pub members: Vec<String>,
+}
+
+impl Resource for Cache {
+    const KIND: &'static str = "cache";
+    const FIXED: &'static [&'static str] = &["engine", "subnet_group"];
+    const PATIENCE: Duration = Duration::from_secs(40 * 60);
+    const ACTIONS: &'static [&'static str] = &[
+        "elasticache:DescribeReplicationGroups",
+        "elasticache:DescribeCacheClusters",
+        "elasticache:ListTagsForResource",
+        "elasticache:CreateReplicationGroup",
+        "elasticache:ModifyReplicationGroup",
+        "elasticache:IncreaseReplicaCount",
+        "elasticache:DecreaseReplicaCount",
+        "elasticache:DeleteReplicationGroup",
+        "elasticache:AddTagsToResource",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec {
+            engine: self.engine.clone(),
+            version: self.version.clone(),
+            class: self.class.clone(),
+            nodes: self.nodes,
+            failover: self.nodes > 1,
+            subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
+            groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(400, 400, 300)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        if let Some((host, port)) = &self.existing {
+            return Ok(Some(Found {
+                id: host.clone(),
+                spec: self.spec(&Inputs::default()),
+                output: Some(Output { host: host.clone(), port: *port, id: String::new(), members: vec![] }),
+                phase: Phase::Ready,
+                tags: Tags::new(),
+            }));
+        }
+        let Some(group) = self.look(cx).await? else { return Ok(None) };
+        let arn = group.arn().unwrap_or_default();
+        let tags = async {
+            match tags::of_elasticache(&self.aws, arn).await {
+                Ok(Some(tags)) => Ok(tags),
+                // AWS shows its tags only while it is available (`InvalidReplicationGroupState`, or "not present
+                // or not available"). Until then its description says whose it is; and until then AWS lets
+                // nobody change or delete it.
+                Ok(None) => Ok(described(cx, &group)),
+                Err(e) if e.class() == Some(Class::WrongState) => Ok(described(cx, &group)),
+                Err(e) => Err(e),
+            }
+        };
+        let (tags, nodes) = futures::try_join!(tags, nodes(&self.aws))?;
+        Ok(Some(self.found(&group, &nodes, tags)))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        let placed = self.zones.len() >= want.nodes.max(0) as usize;
+        let zones = placed.then(|| self.zones.iter().take(want.nodes.max(0) as usize).cloned().collect());
+        self.aws
+            .elasticache
+            .create_replication_group()
+            .replication_group_id(cx.name())
+            .replication_group_description(description(cx))
+            .engine(&want.engine)
+            .engine_version(&want.version)
+            .auto_minor_version_upgrade(false)
+            .cache_node_type(&want.class)
+            .cache_parameter_group_name(default_parameters(&want.engine, &want.version))
+            .num_cache_clusters(want.nodes)
+            .automatic_failover_enabled(want.failover)
+            .multi_az_enabled(want.failover)
+            .cluster_mode(ClusterMode::Disabled)
+            .set_preferred_cache_cluster_azs(zones)
+            .set_cache_subnet_group_name(value(&want.subnet_group)?)
+            .set_security_group_ids(Some(want.groups.get()?.clone()))
+            // Valkey wants this said; the clients speak plain RESP (aws-facts 2.2).
+            .transit_encryption_enabled(false)
+            .at_rest_encryption_enabled(false)
+            // T2 nodes make no snapshots.
+            .snapshot_retention_limit(0)
+            .set_tags(Some(tags::elasticache::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateReplicationGroup")?;
+        Ok(())
+    }
+
+    /// Failover needs a second node, and the last two cannot be parted while it is on: one call after the other,
+    /// each of which AWS takes only when the one before is done.
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        let (cache, id, have) = (&self.aws.elasticache, &found.id, &found.spec);
+        if want.nodes < have.nodes && have.failover && !want.failover {
+            let call = cache.modify_replication_group().replication_group_id(id).apply_immediately(true);
+            let call = call.automatic_failover_enabled(false).multi_az_enabled(false);
+            call.send().await.during("ModifyReplicationGroup")?;
+            return Err(more_later("ModifyReplicationGroup", "the replica is removed when failover is off"));
+        }
+        if want.nodes < have.nodes {
+            let call = cache.decrease_replica_count().replication_group_id(id).apply_immediately(true);
+            call.new_replica_count(want.nodes - 1).send().await.during("DecreaseReplicaCount")?;
+        } else if want.nodes > have.nodes {
+            let call = cache.increase_replica_count().replication_group_id(id).apply_immediately(true);
+            call.new_replica_count(want.nodes - 1).send().await.during("IncreaseReplicaCount")?;
+        }
+        if diff.only(&["nodes", "tags"]) {
+            return Ok(());
+        }
+        if diff.touches("nodes") {
+            return Err(more_later(
+                "ModifyReplicationGroup",
+                "the other changes follow when the number of nodes is right",
+            ));
+        }
+        let on = |field: &str| diff.touches(field);
+        let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
+        // A new major version needs the parameters of its own family.
+        let parameters = default_parameters(&want.engine, &want.version);
+        let other_family = on("version") && default_parameters(&have.engine, &have.version) != parameters;
+        cache
+            .modify_replication_group()
+            .replication_group_id(id)
+            .apply_immediately(true)
+            .set_engine_version(on("version").then(|| want.version.clone()))
+            .set_cache_parameter_group_name(other_family.then_some(parameters))
+            .set_cache_node_type(on("class").then(|| want.class.clone()))
+            .set_automatic_failover_enabled(on("failover").then_some(want.failover))
+            .set_multi_az_enabled(on("failover").then_some(want.failover))
+            .set_security_group_ids(groups)
+            .send()
+            .await
+            .during("ModifyReplicationGroup")?;
+        Ok(())
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let call = self.aws.elasticache.delete_replication_group().replication_group_id(&found.id);
+        call.retain_primary_cluster(false).send().await.or_gone("DeleteReplicationGroup")
+    }
+
+    async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {
+        let Some(group) = self.look(cx).await? else { return Ok(()) };
+        tags::put_elasticache(&self.aws, group.arn().unwrap_or_default(), tags).await
+    }
+}
+
+impl Cache {
+    async fn look(&self, cx: &Cx<'_>) -> Result<Option<ReplicationGroup>> {
+        let call = async || {
+            let call = self.aws.elasticache.describe_replication_groups().replication_group_id(cx.name());
+            call.send().await.or_absent("DescribeReplicationGroups")
+        };
+        let answer = self.aws.reads.get(format!("cache {}", cx.name()), call).await?;
+        Ok(answer.as_ref().as_ref().and_then(|a| a.replication_groups().first().cloned()))
+    }
+
+    /// What AWS shows, in the words of the spec. The group itself says nothing of version, subnets and security
+    /// groups: its nodes do.
+    fn found(&self, group: &ReplicationGroup, nodes: &[CacheCluster], tags: Tags) -> Found<Self> {
+        let id = group.replication_group_id().unwrap_or_default();
+        let status = group.status().unwrap_or("creating");
+        let node = nodes.iter().find(|n| n.replication_group_id() == Some(id));
+        let text = |s: Option<&str>| s.unwrap_or_default().to_owned();
+        let version = text(node.and_then(|n| n.engine_version()));
+        let endpoint = group.node_groups().first().and_then(|g| g.primary_endpoint());
+        let members = sorted(group.member_clusters().to_vec());
+        let failover = matches!(
+            group.automatic_failover(),
+            Some(AutomaticFailoverStatus::Enabled | AutomaticFailoverStatus::Enabling)
+        );
+        let groups = node.map(|n| n.security_groups()).unwrap_or_default();
+        Found {
+            id: id.into(),
+            spec: Spec {
+                engine: group.engine().or(node.and_then(|n| n.engine())).unwrap_or_default().into(),
+                version: if is_of(&version, &self.version) { self.version.clone() } else { version },
+                class: text(group.cache_node_type()),
+                nodes: members.len() as i32,
+                failover: failover && group.multi_az() == Some(&MultiAzStatus::Enabled),
+                subnet_group: self
+                    .subnet_group
+                    .is_some()
+                    .then(|| Known::Now(text(node.and_then(|n| n.cache_subnet_group_name())))),
+                groups: Known::Now(sorted(
+                    groups.iter().filter_map(|g| g.security_group_id().map(Into::into)).collect(),
+                )),
+            },
+            output: endpoint.and_then(|e| {
+                let port = e.port().and_then(|p| p.try_into().ok()).unwrap_or(6379);
+                Some(Output { host: e.address()?.into(), port, id: id.into(), members })
+            }),
+            phase: match status {
+                "available" | "snapshotting" => Phase::Ready,
+                "deleting" => Phase::Deleting,
+                "create-failed" => Phase::Broken(status.into()),
+                other => Phase::Busy(other.into()),
+            },
+            tags,
+        }
+    }
+}
+
+/// All cache nodes there are.
+pub(super) async fn nodes(aws: &Aws) -> Result<Rc<Vec<CacheCluster>>> {
+    aws.reads
+        .get("cache nodes", async || {
+            let call = aws.elasticache.describe_cache_clusters().into_paginator().items().send();
+            call.try_collect().await.during("DescribeCacheClusters")
+        })
+        .await
+}
+
+/// Its tags, as far as its description tells them.
+fn described(cx: &Cx<'_>, group: &ReplicationGroup) -> Tags {
+    if group.description() == Some(&description(cx)) { cx.inherited() } else { Tags::new() }
+}
+
+fn description(cx: &Cx<'_>) -> String {
+    format!("{} of stack {}", cx.key, cx.env.stack)
+}
+
+/// The parameter group that AWS keeps for a family.
+fn default_parameters(engine: &str, version: &str) -> String {
+    let major = version.split('.').next().unwrap_or_default();
+    match (engine, major) {
+        ("redis", "6") => "default.redis6.x".into(),
+        ("redis", "4" | "5") => format!("default.redis{major}.0"),
+        _ => format!("default.{engine}{major}"),
+    }
+}
+
+/// There is more to do, which AWS would refuse now: the engine waits and looks again.
+fn more_later(call: &'static str, why: &str) -> Error {
+    Error::Aws(Box::new(AwsError {
+        call,
+        class: Class::WrongState,
+        code: None,
+        message: why.into(),
+        request_id: None,
+    }))
+}

@@ -1,0 +1,99 @@
+//! A CloudWatch dashboard.
+use super::cloudwatch::tag_cloudwatch;
+use super::prelude::*;
+use serde_json::Value;
+
+pub struct Dashboard {
+    pub aws: Aws,
+    /// Its widgets.
+    pub body: Box<dyn Fn(&Inputs) -> Known<Value>>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    body: Known<Value>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub name: String,
+}
+
+impl Resource for Dashboard {
+    const KIND: &'static str = "dashboard";
+    const ACTIONS: &'static [&'static str] = &[
+        "cloudwatch:GetDashboard",
+        "cloudwatch:ListTagsForResource",
+        "cloudwatch:PutDashboard",
+        "cloudwatch:TagResource",
+        "cloudwatch:DeleteDashboards",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec { body: (self.body)(inputs) }
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let (name, cloudwatch) = (self.name(cx), &self.aws.cloudwatch);
+        let seen = self
+            .aws
+            .reads
+            .get(format!("dashboard {name}"), async || {
+                let call = cloudwatch.get_dashboard().dashboard_name(&name).send().await;
+                let Some(seen) = call.or_absent("GetDashboard")? else { return Ok(None) };
+                let arn = seen.dashboard_arn().unwrap_or_default();
+                let call = cloudwatch.list_tags_for_resource().resource_arn(arn).send().await;
+                let tags = call.or_absent("ListTagsForResource")?.and_then(|t| t.tags).unwrap_or_default();
+                Ok(Some((seen, tags::cloudwatch::from(&tags))))
+            })
+            .await?;
+        let Some((seen, tags)) = &*seen else { return Ok(None) };
+        let body = seen.dashboard_body().unwrap_or_default();
+        Ok(Some(Found {
+            spec: Spec { body: Known::Now(serde_json::from_str(body).unwrap_or_else(|_| body.into())) },
+            output: Some(Output { name }),
+            phase: Phase::Ready,
+            tags: tags.clone(),
+            id: seen.dashboard_arn().unwrap_or_default().into(),
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .cloudwatch
+            .put_dashboard()
+            .dashboard_name(self.name(cx))
+            .dashboard_body(want.body.get()?.to_string())
+            // Only heard when the dashboard is new; `tag` is for the others.
+            .set_tags(Some(tags::cloudwatch::to(&cx.tags())))
+            .send()
+            .await
+            .during("PutDashboard")
+            .map(drop)
+    }
+
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {
+        self.create(cx, want).await
+    }
+
+    async fn delete(&self, cx: &Cx<'_>, _: &Found<Self>) -> Result<()> {
+        let call = self.aws.cloudwatch.delete_dashboards().dashboard_names(self.name(cx));
+        call.send().await.or_gone("DeleteDashboards")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        tag_cloudwatch(&self.aws, &found.id, tags).await
+    }
+}
+
+impl Dashboard {
+    /// With the region: dashboards are global, and a stack of this name may be in another one (aws-facts 7).
+    fn name(&self, cx: &Cx<'_>) -> String {
+        match cx.env.names.get(cx.key.as_str()) {
+            Some(prescribed) => prescribed.clone(),
+            None => format!("{}-{}", cx.name(), self.aws.region),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! An RDS for MySQL instance.
+use super::prelude::*;
+use super::{
+    db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup, parameter::Parameter,
+    security_group::SecurityGroup,
+};
+use aws_sdk_rds::types::DbInstance;
+
+pub struct Database {
+    pub aws: Aws,
+    /// Host and port of an existing one to use, instead of ours.
+    pub existing: Option<(String, u16)>,
+    /// `8.4`, or exactly `8.4.6`
+    pub version: String,
+    pub class: String,
+    pub storage_gb: i32,
+    pub multi_az: bool,
+    pub backup_days: i32,
+    pub deletion_protection: bool,
+    /// The name of the database inside.
+    pub database: String,
+    pub master_user: String,
+    pub subnet_group: Option<Ref<DbSubnetGroup>>,
+    pub parameter_group: Option<Ref<DbParameterGroup>>,
+    pub groups: Vec<Ref<SecurityGroup>>,
+    pub master_password: Option<Ref<Parameter>>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    /// With the version's series: AWS changes only what comes after it in place.
+    engine: String,
+    version: String,
+    class: String,
+    storage_gb: i32,
+    multi_az: bool,
+    backup_days: i32,
+    deletion_protection: bool,
+    public: bool,
+    database: String,
+    master_user: String,
+    subnet_group: Option<Known<String>>,
+    parameter_group: Option<Known<String>>,
+    groups: Known<Vec<String>>,
+    running: bool,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub host: String,
+    pub port: u16,
+    /// Its identifier, as in metrics; empty for an existing one that is not RDS.
+    pub id: String,
+}
+
+const PORT: u16 = 3306;
+
+impl Resource for Database {
+    const KIND: &'static str = "database";
+    const FIXED: &'static [&'static str] = &["engine", "database", "master_user", "subnet_group"];
+    const PATIENCE: Duration = Duration::from_secs(45 * 60);
+    const ACTIONS: &'static [&'static str] = &[
+        "rds:DescribeDBInstances",
+        "rds:CreateDBInstance",
+        "rds:ModifyDBInstance",
+        "rds:StartDBInstance",
+        "rds:DeleteDBInstance",
+        "rds:AddTagsToResource",
+        "ssm:GetParameter",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        // The password is needed when it is created, and is never shown or compared.
+        self.master_password.as_ref().map(|p| inputs.read(p, |_| ()));
+        Spec {
+            engine: engine(&self.version),
+            version: self.version.clone(),
+            class: self.class.clone(),
+            storage_gb: self.storage_gb,
+            multi_az: self.multi_az,
+            backup_days: self.backup_days,
+            deletion_protection: self.deletion_protection,
+            public: false,
+            database: self.database.clone(),
+            master_user: self.master_user.clone(),
+            subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
+            parameter_group: self.parameter_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
+            groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
+            running: true,
+        }
+    }
+    fn typical(&self) -> Typical {
+        if self.multi_az { Typical::secs(280, 300, 385) } else { Typical::secs(260, 300, 150) }
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        if let Some((host, port)) = &self.existing {
+            // `id.x1y2z3.region.rds.amazonaws.com`
+            let id = host.contains(".rds.amazonaws.com").then(|| host.split('.').next().unwrap_or_default());
+            return Ok(Some(Found {
+                id: host.clone(),
+                spec: self.spec(&Inputs::default()),
+                output: Some(Output { host: host.clone(), port: *port, id: id.unwrap_or_default().into() }),
+                phase: Phase::Ready,
+                tags: Tags::new(),
+            }));
+        }
+        Ok(self.look(cx).await?.map(|db| self.found(&db)))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        let Some(password) = &self.master_password else {
+            return Err(Error::other(
+                format!("{} has no master password", cx.key),
+                "this is a defect of gameday",
+            ));
+        };
+        let password = self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await?;
+        self.aws
+            .rds
+            .create_db_instance()
+            .db_instance_identifier(cx.name())
+            .engine("mysql")
+            .engine_version(&want.version)
+            // A version past its support fails then, instead of costing twelve times as much (aws-facts 1.1).
+            .engine_lifecycle_support("open-source-rds-extended-support-disabled")
+            .auto_minor_version_upgrade(false)
+            .db_instance_class(&want.class)
+            .allocated_storage(want.storage_gb)
+            // No IOPS: they cannot be given for a small gp3 volume (aws-facts 1.3).
+            .storage_type("gp3")
+            .multi_az(want.multi_az)
+            .backup_retention_period(want.backup_days)
+            .deletion_protection(want.deletion_protection)
+            .publicly_accessible(want.public)
+            .db_name(&want.database)
+            .port(PORT.into())
+            .master_username(&want.master_user)
+            .master_user_password(password.reveal())
+            .set_db_subnet_group_name(value(&want.subnet_group)?)
+            .set_db_parameter_group_name(value(&want.parameter_group)?)
+            .set_vpc_security_group_ids(Some(want.groups.get()?.clone()))
+            .monitoring_interval(0)
+            .copy_tags_to_snapshot(true)
+            .set_tags(Some(tags::rds::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateDBInstance")?;
+        Ok(())
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        if diff.touches("running") {
+            let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
+            call.send().await.during("StartDBInstance")?;
+        }
+        if diff.touches("storage_gb") && want.storage_gb < found.spec.storage_gb {
+            let have = found.spec.storage_gb;
+            return Err(Error::other(
+                format!("{} has {have} GB, and storage can only grow", found.id),
+                format!("set storage_gb = {have} in gameday.toml"),
+            ));
+        }
+        if diff.only(&["running", "tags"]) {
+            return Ok(());
+        }
+        // One that was just started refuses this; the engine begins again when it runs.
+        let on = |field: &str| diff.touches(field);
+        let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
+        let parameters = if on("parameter_group") { value(&want.parameter_group)? } else { None };
+        self.aws
+            .rds
+            .modify_db_instance()
+            .db_instance_identifier(&found.id)
+            .apply_immediately(true)
+            .set_engine_version(on("version").then(|| want.version.clone()))
+            .set_db_instance_class(on("class").then(|| want.class.clone()))
+            .set_allocated_storage(on("storage_gb").then_some(want.storage_gb))
+            .set_multi_az(on("multi_az").then_some(want.multi_az))
+            .set_backup_retention_period(on("backup_days").then_some(want.backup_days))
+            .set_deletion_protection(on("deletion_protection").then_some(want.deletion_protection))
+            .set_publicly_accessible(on("public").then_some(want.public))
+            .set_db_parameter_group_name(parameters)
+            .set_vpc_security_group_ids(groups)
+            .send()
+            .await
+            .during("ModifyDBInstance")?;
+        Ok(())
+    }
+
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        if found.spec.deletion_protection && self.deletion_protection {
+            return Err(Error::other(
+                format!("{} is protected from deletion", cx.key),
+                "set deletion_protection = false in gameday.toml, then run the same command again",
+            ));
+        }
+        if found.spec.deletion_protection {
+            let call = self.aws.rds.modify_db_instance().db_instance_identifier(&found.id);
+            call.deletion_protection(false)
+                .apply_immediately(true)
+                .send()
+                .await
+                .during("ModifyDBInstance")?;
+        }
+        self.aws
+            .rds
+            .delete_db_instance()
+            .db_instance_identifier(&found.id)
+            .skip_final_snapshot(true)
+            .delete_automated_backups(true)
+            .send()
+            .await
+            .or_gone("DeleteDBInstance")
+    }
+
+    async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {
+        let Some(db) = self.look(cx).await? else { return Ok(()) };
+        tags::put_rds(&self.aws, db.db_instance_arn().unwrap_or_default(), tags).await
+    }
+}
+
+impl Database {
+    async fn look(&self, cx: &Cx<'_>) -> Result<Option<DbInstance>> {
+        let call = async || {
+            let call = self.aws.rds.describe_db_instances().db_instance_identifier(cx.name());
+            call.send().await.or_absent("DescribeDBInstances")
+        };
+        let answer = self.aws.reads.get(format!("database {}", cx.name()), call).await?;
+        Ok(answer.as_ref().as_ref().and_then(|a| a.db_instances().first().cloned()))
+    }
+
+    /// What AWS shows, in the words of the spec.
+    fn found(&self, db: &DbInstance) -> Found<Self> {
+        let status = db.db_instance_status().unwrap_or("creating");
+        let (host, port) = db.endpoint().map(|e| (e.address(), e.port())).unwrap_or_default();
+        let text = |s: Option<&str>| s.unwrap_or_default().to_owned();
+        let version = text(db.engine_version());
+        let storage = db.allocated_storage().unwrap_or_default();
+        // A growth by less than a tenth is rounded up to a tenth.
+        let rounded_up = storage > self.storage_gb && storage * 10 <= self.storage_gb * 11 + 10;
+        let parameters = db.db_parameter_groups().first().and_then(|g| g.db_parameter_group_name());
+        // Nothing wanted: RDS's defaults are as good as any.
+        let shown = |wanted: bool, name: Option<&str>| wanted.then(|| Known::Now(text(name)));
+        let groups = db.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
+        Found {
+            id: text(db.db_instance_identifier()),
+            spec: Spec {
+                engine: engine(&version),
+                version: if is_of(&version, &self.version) { self.version.clone() } else { version },
+                class: text(db.db_instance_class()),
+                storage_gb: if rounded_up { self.storage_gb } else { storage },
+                // The standby comes later, while the database is in use already (aws-facts 1.4).
+                multi_az: pending_multi_az(db).or(db.multi_az()).unwrap_or_default(),
+                backup_days: db.backup_retention_period().unwrap_or_default(),
+                deletion_protection: db.deletion_protection().unwrap_or_default(),
+                public: db.publicly_accessible().unwrap_or_default(),
+                database: text(db.db_name()),
+                master_user: text(db.master_username()),
+                subnet_group: shown(
+                    self.subnet_group.is_some(),
+                    db.db_subnet_group().and_then(|g| g.db_subnet_group_name()),
+                ),
+                parameter_group: shown(self.parameter_group.is_some(), parameters),
+                groups: Known::Now(sorted(
+                    groups.filter_map(|g| g.vpc_security_group_id().map(Into::into)).collect(),
+                )),
+                running: !matches!(status, "stopping" | "stopped"),
+            },
+            output: host.map(|host| Output {
+                host: host.into(),
+                port: port.and_then(|p| p.try_into().ok()).unwrap_or(PORT),
+                id: text(db.db_instance_identifier()),
+            }),
+            phase: phase(status, host.is_some(), db),
+            tags: tags::rds::from(db.tag_list()),
+        }
+    }
+}
+
+/// It takes connections long before it is `available` (aws-facts 1.4).
+fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
+    match status {
+        "deleting" | "delete-precheck" => Phase::Deleting,
+        "failed" | "restore-error" | "insufficient-capacity" | "storage-full" => Phase::Broken(status.into()),
+        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => Phase::Broken(s.into()),
+        "stopped" => Phase::Ready,
+        "available" | "backing-up" | "storage-optimization" | "maintenance" if has_endpoint => Phase::Ready,
+        s if has_endpoint && s.starts_with("configuring-") => Phase::Ready,
+        "modifying" if has_endpoint && !is_pending(db) => Phase::Ready,
+        s => Phase::Busy(s.into()),
+    }
+}
+
+fn pending_multi_az(db: &DbInstance) -> Option<bool> {
+    db.pending_modified_values().and_then(|p| p.multi_az())
+}
+
+/// Whether a change is still to come, other than the standby.
+fn is_pending(db: &DbInstance) -> bool {
+    let Some(pending) = db.pending_modified_values() else { return false };
+    let mut rest = pending.clone();
+    rest.multi_az = None;
+    rest != aws_sdk_rds::types::PendingModifiedValues::builder().build()
+}
+
+/// `mysql 8.4` for every 8.4.
+fn engine(version: &str) -> String {
+    let series: Vec<_> = version.split('.').take(2).collect();
+    format!("mysql {}", series.join("."))
+}
+
+/// Whether `8.4.6` is an `8.4`.
+pub(super) fn is_of(version: &str, wanted: &str) -> bool {
+    version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// What a field says, if anything.
+pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
+    field.as_ref().map(|f| f.get().cloned()).transpose()
+}
+
+/// The databases that keep something from being deleted.
+pub(super) async fn holders(aws: &Aws, uses: impl Fn(&DbInstance) -> bool) -> Result<Vec<Holder>> {
+    let all: Vec<DbInstance> = aws
+        .rds
+        .describe_db_instances()
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .during("DescribeDBInstances")?;
+    let holder = |db: &DbInstance| Holder {
+        what: format!("database {}", db.db_instance_identifier().unwrap_or_default()),
+        passes: db.db_instance_status() == Some("deleting"),
+    };
+    Ok(all.iter().filter(|db| uses(db)).map(holder).collect())
+}

@@ -1,0 +1,107 @@
+//! The subnets RDS may put the database into: in two zones at least, even for a database in one.
+use super::prelude::*;
+use super::{database, subnet::Subnet};
+use aws_sdk_rds::types::DbSubnetGroup as AwsGroup;
+
+pub struct DbSubnetGroup {
+    pub aws: Aws,
+    pub subnets: Vec<Ref<Subnet>>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    subnets: Known<Vec<String>>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub name: String,
+}
+
+impl Resource for DbSubnetGroup {
+    const KIND: &'static str = "db-subnet-group";
+    const ACTIONS: &'static [&'static str] = &[
+        "rds:DescribeDBSubnetGroups",
+        "rds:DescribeDBInstances",
+        "rds:ListTagsForResource",
+        "rds:CreateDBSubnetGroup",
+        "rds:ModifyDBSubnetGroup",
+        "rds:DeleteDBSubnetGroup",
+        "rds:AddTagsToResource",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec { subnets: inputs.read_all(&self.subnets, |o| o.id.clone()).map(sorted) }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(2, 2, 2)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let name = cx.name();
+        let Some(group) = self.look(&name).await? else { return Ok(None) };
+        let arn = group.db_subnet_group_arn().unwrap_or_default();
+        let Some(tags) = tags::of_rds(&self.aws, arn).await? else { return Ok(None) };
+        let subnets = group.subnets().iter().filter_map(|s| s.subnet_identifier().map(Into::into));
+        Ok(Some(Found {
+            spec: Spec { subnets: Known::Now(sorted(subnets.collect())) },
+            output: Some(Output { name: name.clone() }),
+            phase: match group.subnet_group_status() {
+                Some("Complete") => Phase::Ready,
+                other => Phase::Busy(other.unwrap_or("creating").into()),
+            },
+            tags,
+            id: name,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .rds
+            .create_db_subnet_group()
+            .db_subnet_group_name(cx.name())
+            .db_subnet_group_description(format!("{} of stack {}", cx.key, cx.env.stack))
+            .set_subnet_ids(Some(want.subnets.get()?.clone()))
+            .set_tags(Some(tags::rds::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateDBSubnetGroup")?;
+        Ok(())
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        let call = self.aws.rds.modify_db_subnet_group().db_subnet_group_name(&found.id);
+        let call = call.set_subnet_ids(Some(want.subnets.get()?.clone()));
+        call.send().await.during("ModifyDBSubnetGroup").map(drop)
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let call = self.aws.rds.delete_db_subnet_group().db_subnet_group_name(&found.id);
+        call.send().await.or_gone("DeleteDBSubnetGroup")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        let Some(group) = self.look(&found.id).await? else { return Ok(()) };
+        tags::put_rds(&self.aws, group.db_subnet_group_arn().unwrap_or_default(), tags).await
+    }
+
+    async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
+        database::holders(&self.aws, |db| {
+            db.db_subnet_group().and_then(|g| g.db_subnet_group_name()) == Some(&found.id)
+        })
+        .await
+    }
+}
+
+impl DbSubnetGroup {
+    async fn look(&self, name: &str) -> Result<Option<AwsGroup>> {
+        let call = async || {
+            let call = self.aws.rds.describe_db_subnet_groups().db_subnet_group_name(name);
+            call.send().await.or_absent("DescribeDBSubnetGroups")
+        };
+        let answer = self.aws.reads.get(format!("db subnet group {name}"), call).await?;
+        Ok(answer.as_ref().as_ref().and_then(|a| a.db_subnet_groups().first().cloned()))
+    }
+}

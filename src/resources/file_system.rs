@@ -1,0 +1,148 @@
+//! An EFS file system, for what all servers share.
+use super::prelude::*;
+use aws_sdk_efs::types::{FileSystemDescription, LifeCycleState, MountTargetDescription, ThroughputMode};
+use std::rc::Rc;
+
+pub struct FileSystem {
+    pub aws: Aws,
+    /// An existing one to use, by its id, instead of ours.
+    pub existing: Option<String>,
+    /// `elastic` or `bursting`
+    pub throughput: String,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    throughput: String,
+    encrypted: bool,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub id: String,
+}
+
+impl Resource for FileSystem {
+    const KIND: &'static str = "file-system";
+    const FIXED: &'static [&'static str] = &["encrypted"];
+    const ACTIONS: &'static [&'static str] = &[
+        "elasticfilesystem:DescribeFileSystems",
+        "elasticfilesystem:DescribeMountTargets",
+        "elasticfilesystem:CreateFileSystem",
+        "elasticfilesystem:UpdateFileSystem",
+        "elasticfilesystem:DeleteFileSystem",
+        "elasticfilesystem:TagResource",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, _: &Inputs) -> Spec {
+        Spec { throughput: self.throughput.clone(), encrypted: false }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(5, 5, 6)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(fs) = self.look(cx).await? else { return Ok(None) };
+        let state = fs.life_cycle_state();
+        if *state == LifeCycleState::Deleted {
+            return Ok(None);
+        }
+        Ok(Some(Found {
+            id: fs.file_system_id().into(),
+            spec: Spec {
+                throughput: fs.throughput_mode().map(|m| m.as_str()).unwrap_or_default().into(),
+                encrypted: fs.encrypted().unwrap_or_default(),
+            },
+            output: Some(Output { id: fs.file_system_id().into() }),
+            phase: phase(state),
+            tags: tags::efs::from(fs.tags()),
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .efs
+            .create_file_system()
+            .creation_token(token(cx))
+            .throughput_mode(ThroughputMode::from(want.throughput.as_str()))
+            .encrypted(want.encrypted)
+            .set_tags(Some(tags::efs::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateFileSystem")?;
+        Ok(())
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        let call = self.aws.efs.update_file_system().file_system_id(&found.id);
+        let call = call.throughput_mode(ThroughputMode::from(want.throughput.as_str()));
+        match call.send().await.during("UpdateFileSystem") {
+            // Not the usual throttling: no use in trying again.
+            Err(Error::Aws(e)) if e.code.as_deref() == Some("TooManyRequests") => Err(Error::other(
+                format!("{} changed its throughput mode less than a day ago: {}", found.id, e.message),
+                "put the old throughput back in gameday.toml, or run the same command again tomorrow",
+            )),
+            answer => answer.map(drop),
+        }
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.aws.efs.delete_file_system().file_system_id(&found.id).send().await.or_gone("DeleteFileSystem")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        tags::put_efs(&self.aws, &found.id, tags).await
+    }
+
+    async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
+        let all = mount_targets(&self.aws, &found.id).await?;
+        let holder = |m: &MountTargetDescription| Holder {
+            what: format!("mount target {} in {}", m.mount_target_id(), m.subnet_id()),
+            passes: *m.life_cycle_state() == LifeCycleState::Deleting,
+        };
+        Ok(all.iter().map(holder).collect())
+    }
+}
+
+impl FileSystem {
+    async fn look(&self, cx: &Cx<'_>) -> Result<Option<FileSystemDescription>> {
+        let call = self.aws.efs.describe_file_systems();
+        let (call, what) = match &self.existing {
+            Some(id) => (call.file_system_id(id), id.clone()),
+            None => (call.creation_token(token(cx)), cx.key.to_string()),
+        };
+        let answer = self
+            .aws
+            .reads
+            .get(format!("file system {what}"), async || call.send().await.or_absent("DescribeFileSystems"))
+            .await?;
+        Ok(answer.as_ref().as_ref().and_then(|a| a.file_systems().first().cloned()))
+    }
+}
+
+/// The same on every run: a create whose answer was lost is found again by it.
+fn token(cx: &Cx<'_>) -> String {
+    super::token(&[&cx.env.stack, cx.key.as_str()])
+}
+
+pub(super) fn phase(state: &LifeCycleState) -> Phase {
+    match state.as_str() {
+        "available" => Phase::Ready,
+        "deleting" | "deleted" => Phase::Deleting,
+        "error" => Phase::Broken("error".into()),
+        other => Phase::Busy(other.into()),
+    }
+}
+
+/// All mount targets of a file system.
+pub(super) async fn mount_targets(aws: &Aws, file_system: &str) -> Result<Rc<Vec<MountTargetDescription>>> {
+    aws.reads
+        .get(format!("mount targets of {file_system}"), async || {
+            let call = aws.efs.describe_mount_targets().file_system_id(file_system);
+            let all: Result<Vec<_>, _> = call.into_paginator().items().send().try_collect().await;
+            Ok(all.or_absent("DescribeMountTargets")?.unwrap_or_default())
+        })
+        .await
+}

@@ -1,0 +1,65 @@
+//! What still uses a part of the network when AWS will not delete it: in the end always a network interface.
+use super::{elb, prelude::*};
+use aws_sdk_ec2::types::NetworkInterface;
+use std::collections::HashMap;
+
+pub(super) const ACTIONS: [&str; 3] =
+    ["ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "elasticloadbalancing:DescribeLoadBalancers"];
+
+/// The network interfaces for which an EC2 filter holds.
+pub(super) async fn interfaces(aws: &Aws, filter: &str, value: &str) -> Result<Vec<NetworkInterface>> {
+    let pages = aws.ec2.describe_network_interfaces().filters(ec2_filter(filter, value)).into_paginator();
+    pages.items().send().try_collect().await.during("DescribeNetworkInterfaces")
+}
+
+/// Who they belong to, and whether that one is on its way out.
+pub(super) async fn of_interfaces(aws: &Aws, all: &[NetworkInterface]) -> Result<Vec<Holder>> {
+    let instances = states(aws, all.iter().filter_map(instance)).await?;
+    let mut holders = vec![];
+    for eni in all {
+        let id = eni.network_interface_id().unwrap_or_default();
+        let what = eni.description().filter(|d| !d.is_empty()).unwrap_or("no description");
+        holders.push(if let Some(i) = instance(eni) {
+            let state = instances.get(i).map_or("terminated", String::as_str);
+            Holder {
+                what: format!("instance {i} ({state})"),
+                passes: matches!(state, "shutting-down" | "terminated"),
+            }
+        } else if eni.requester_managed() == Some(true) {
+            // Nobody but the service can remove it; a balancer's outlives it by minutes (aws-facts 4.5).
+            let name = what.strip_prefix("ELB app/").and_then(|rest| rest.split('/').next());
+            let in_use = match name {
+                Some(name) => elb::balancer(aws, name).await?.is_some_and(|b| {
+                    b.load_balancer_arn().is_some_and(|arn| what.ends_with(elb::tail(arn, "loadbalancer/")))
+                }),
+                None => false,
+            };
+            let owner = eni.requester_id().unwrap_or("AWS");
+            Holder { what: format!("interface {id} ({what}, of {owner})"), passes: !in_use }
+        } else {
+            Holder { what: format!("interface {id} ({what})"), passes: false }
+        });
+    }
+    // A balancer has one a zone, and each says the same of an instance.
+    holders.dedup();
+    Ok(holders)
+}
+
+fn instance(eni: &NetworkInterface) -> Option<&str> {
+    eni.attachment()?.instance_id()
+}
+
+async fn states(aws: &Aws, ids: impl Iterator<Item = &str>) -> Result<HashMap<String, String>> {
+    let ids: Vec<String> = ids.map(Into::into).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // By filter: asked by id, one that is gone fails the call for all.
+    let filter = aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
+    let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
+    let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
+    let state = |i: &aws_sdk_ec2::types::Instance| {
+        Some((i.instance_id()?.to_owned(), i.state()?.name()?.as_str().to_owned()))
+    };
+    Ok(all.iter().flat_map(|r| r.instances()).filter_map(state).collect())
+}

@@ -1,0 +1,107 @@
+//! An instance profile: how EC2 hands the role to an instance.
+use super::prelude::*;
+use super::role::Role;
+
+pub struct InstanceProfile {
+    pub aws: Aws,
+    pub role: Option<Ref<Role>>,
+    /// The name of an existing profile to use, instead of ours.
+    pub existing: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    /// A profile holds one role at the most.
+    role: Option<Known<String>>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub name: String,
+    pub arn: String,
+}
+
+impl Resource for InstanceProfile {
+    const KIND: &'static str = "instance-profile";
+    const ACTIONS: &'static [&'static str] = &[
+        "iam:GetInstanceProfile",
+        "iam:CreateInstanceProfile",
+        "iam:AddRoleToInstanceProfile",
+        "iam:PassRole",
+        "iam:RemoveRoleFromInstanceProfile",
+        "iam:DeleteInstanceProfile",
+        "iam:TagInstanceProfile",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec { role: self.role.as_ref().map(|r| inputs.read(r, |o| o.name.clone())) }
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let name = self.existing.clone().unwrap_or_else(|| cx.name());
+        let answer = self.aws.reads.get(format!("instance profile {name}"), async || {
+            let call = self.aws.iam.get_instance_profile().instance_profile_name(&name);
+            Ok(call.send().await.or_absent("GetInstanceProfile")?.and_then(|p| p.instance_profile))
+        });
+        Ok(answer.await?.as_ref().as_ref().map(|profile| Found {
+            spec: Spec { role: profile.roles().first().map(|r| Known::Now(r.role_name().into())) },
+            output: Some(Output { name: name.clone(), arn: profile.arn().into() }),
+            // EC2 sees it up to two minutes later: what refers to it tries again (aws-facts 4.7).
+            phase: Phase::Ready,
+            tags: tags::iam::from(profile.tags()),
+            id: name.clone(),
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .iam
+            .create_instance_profile()
+            .instance_profile_name(cx.name())
+            .set_tags(Some(tags::iam::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateInstanceProfile")?;
+        self.add(&cx.name(), want).await
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        self.remove(found).await?;
+        self.add(&found.id, want).await
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.remove(found).await?;
+        let call = self.aws.iam.delete_instance_profile().instance_profile_name(&found.id);
+        call.send().await.or_gone("DeleteInstanceProfile")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        let call = self.aws.iam.tag_instance_profile().instance_profile_name(&found.id);
+        call.set_tags(Some(tags::iam::to(tags))).send().await.during("TagInstanceProfile").map(drop)
+    }
+}
+
+impl InstanceProfile {
+    async fn add(&self, profile: &str, want: &Spec) -> Result<()> {
+        let Some(role) = &want.role else { return Ok(()) };
+        let call = self.aws.iam.add_role_to_instance_profile().instance_profile_name(profile);
+        let added = call.role_name(role.get()?).send().await.during("AddRoleToInstanceProfile").map(drop);
+        // A profile holds one role: that the quota is used up says that somebody was quicker. Look again who it is.
+        added.map_err(|e| match e {
+            Error::Aws(mut a) if a.class == Class::Quota => {
+                a.class = Class::WrongState;
+                Error::Aws(a)
+            }
+            e => e,
+        })
+    }
+
+    async fn remove(&self, found: &Found<Self>) -> Result<()> {
+        let Some(role) = &found.spec.role else { return Ok(()) };
+        let call = self.aws.iam.remove_role_from_instance_profile().instance_profile_name(&found.id);
+        call.role_name(role.get()?).send().await.or_gone("RemoveRoleFromInstanceProfile")
+    }
+}

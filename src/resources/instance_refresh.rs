@@ -1,0 +1,88 @@
+//! How the running instances of an Auto Scaling group follow a new version of its launch template.
+use super::prelude::*;
+use aws_sdk_autoscaling::types::{
+    AutoScalingGroup as AwsGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus,
+    LaunchTemplateSpecification, MixedInstancesPolicy, RefreshPreferences, ScaleInProtectedInstances,
+    StandbyInstances,
+};
+
+/// Instances of another version than the group's, unless an instance refresh to that version is under way:
+/// a run may have been cut between the new version and the refresh.
+pub(super) async fn outdated(aws: &Aws, group: &AwsGroup, name: &str) -> Result<Vec<String>> {
+    let number = |t: Option<&LaunchTemplateSpecification>| t.and_then(|t| t.version()).map(str::to_owned);
+    let mixed = |m: Option<&MixedInstancesPolicy>| {
+        number(m.and_then(|m| m.launch_template()).and_then(|t| t.launch_template_specification()))
+    };
+    let version = number(group.launch_template()).or_else(|| mixed(group.mixed_instances_policy()));
+    let stays = |i: &&Instance| i.lifecycle_state().is_none_or(|s| !s.as_str().starts_with("Terminat"));
+    let old: Vec<String> = group
+        .instances()
+        .iter()
+        .filter(stays)
+        .filter(|i| number(i.launch_template()).is_some_and(|v| version.as_ref() != Some(&v)))
+        .filter_map(|i| i.instance_id().map(Into::into))
+        .collect();
+    if old.is_empty() {
+        return Ok(old);
+    }
+    let refreshes = aws
+        .reads
+        .get(format!("instance refreshes of {name}"), async || {
+            let call = aws.autoscaling.describe_instance_refreshes().auto_scaling_group_name(name);
+            // The newest come first; only one is ever open.
+            let answer = call.max_records(5).send().await.or_absent("DescribeInstanceRefreshes")?;
+            Ok(answer.and_then(|r| r.instance_refreshes).unwrap_or_default())
+        })
+        .await?;
+    let to_it = |r: &InstanceRefresh| {
+        let to = r.desired_configuration();
+        let to = number(to.and_then(|d| d.launch_template()))
+            .or_else(|| mixed(to.and_then(|d| d.mixed_instances_policy())));
+        is_under_way(r) && (to.is_none() || to == version)
+    };
+    Ok(if refreshes.iter().any(to_it) { vec![] } else { sorted(old) })
+}
+
+/// Has the running instances replaced, the new ones first. What is there already is left alone.
+pub(super) async fn refresh(
+    aws: &Aws,
+    name: &str,
+    template: Option<LaunchTemplateSpecification>,
+    mixed: Option<MixedInstancesPolicy>,
+) -> Result<()> {
+    let asg = &aws.autoscaling;
+    let preferences = RefreshPreferences::builder()
+        .min_healthy_percentage(100)
+        .max_healthy_percentage(200)
+        .skip_matching(true)
+        // Their default is to wait for an hour and then fail (aws-facts 5).
+        .scale_in_protected_instances(ScaleInProtectedInstances::Refresh)
+        .standby_instances(StandbyInstances::Terminate)
+        .build();
+    let to = DesiredConfiguration::builder()
+        .set_launch_template(template)
+        .set_mixed_instances_policy(mixed)
+        .build();
+    let started = asg
+        .start_instance_refresh()
+        .auto_scaling_group_name(name)
+        .preferences(preferences)
+        .desired_configuration(to)
+        .send()
+        .await;
+    let refused = started.as_ref().err().and_then(|e| e.as_service_error());
+    if refused.is_some_and(|e| e.is_instance_refresh_in_progress_fault()) {
+        // There is one to another version. It takes a while to end: the step tries again until it has.
+        let cancelled = asg.cancel_instance_refresh().auto_scaling_group_name(name).send().await;
+        cancelled.or_gone("CancelInstanceRefresh")?;
+    }
+    started.during("StartInstanceRefresh").map(drop)
+}
+
+/// Lenient: a status that AWS invents after this was written is taken for one that ends by itself.
+fn is_under_way(refresh: &InstanceRefresh) -> bool {
+    use InstanceRefreshStatus::*;
+    let over =
+        [Successful, Failed, Cancelling, Cancelled, RollbackInProgress, RollbackFailed, RollbackSuccessful];
+    refresh.status().is_some_and(|s| !over.contains(s))
+}

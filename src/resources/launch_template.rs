@@ -1,0 +1,266 @@
+//! A launch template: what an instance is. Every change mints a numbered version, which becomes the default.
+use super::prelude::*;
+use super::user_data::{Shown, sha256};
+use super::{instance_profile::InstanceProfile, security_group::SecurityGroup};
+
+pub use super::user_data::UserData;
+use aws_sdk_ec2::types::{
+    CreditSpecificationRequest, InstanceType, LaunchTemplateHttpTokensState,
+    LaunchTemplateIamInstanceProfileSpecificationRequest, LaunchTemplateInstanceMetadataOptionsRequest,
+    LaunchTemplateTagSpecificationRequest, LaunchTemplateVersion, LaunchTemplatesMonitoringRequest,
+    RequestLaunchTemplateData, ResourceType, ResponseLaunchTemplateData,
+};
+
+pub struct LaunchTemplate {
+    pub aws: Aws,
+    /// AMI id.
+    pub image: String,
+    pub instance_type: String,
+    /// The name of an existing EC2 key pair.
+    pub key_pair: Option<String>,
+    pub groups: Vec<Ref<SecurityGroup>>,
+    pub profile: Option<Ref<InstanceProfile>>,
+    /// Renders what the instance runs at its first boot.
+    pub user_data: Box<dyn Fn(&Inputs) -> Known<UserData>>,
+    /// The `Name` tag of the instances.
+    pub instance_name: String,
+    /// How many hops the metadata service answers over: 2 for containers.
+    pub hop_limit: i32,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    image: String,
+    instance_type: String,
+    key_pair: Option<String>,
+    groups: Known<Vec<String>>,
+    profile: Option<Known<String>>,
+    user_data: Known<Shown>,
+    instance_name: String,
+    /// Whether instances and their volumes get the stack's tags.
+    tags_instances: bool,
+    hop_limit: i32,
+    imds_tokens: String,
+    /// Metrics every minute.
+    monitoring: bool,
+    cpu_credits: Option<String>,
+    /// Who made the default version.
+    made_by: String,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub id: String,
+    /// The number of the default version.
+    pub version: i64,
+}
+
+/// How the description of a version of ours begins.
+const OURS: &str = "gameday ";
+
+impl Resource for LaunchTemplate {
+    const KIND: &'static str = "launch-template";
+    const MINTS: bool = true;
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeLaunchTemplates",
+        "ec2:DescribeLaunchTemplateVersions",
+        "ec2:CreateLaunchTemplate",
+        "ec2:CreateLaunchTemplateVersion",
+        "ec2:ModifyLaunchTemplate",
+        "ec2:DeleteLaunchTemplate",
+        "ec2:CreateTags",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec {
+            image: self.image.clone(),
+            instance_type: self.instance_type.clone(),
+            key_pair: self.key_pair.clone(),
+            groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
+            profile: self.profile.as_ref().map(|p| inputs.read(p, |o| o.name.clone())),
+            user_data: (self.user_data)(inputs).map(Shown::from),
+            instance_name: self.instance_name.clone(),
+            tags_instances: true,
+            hop_limit: self.hop_limit,
+            imds_tokens: "required".into(),
+            monitoring: true,
+            // Without credits left a T instance falls to a tenth of its speed (aws-facts 4.2).
+            cpu_credits: is_burstable(&self.instance_type).then(|| "unlimited".into()),
+            made_by: "gameday".into(),
+        }
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let name = cx.name();
+        let (templates, versions) = futures::try_join!(
+            self.aws.reads.get(format!("launch template {name}"), async || {
+                let call = self.aws.ec2.describe_launch_templates().launch_template_names(&name).send().await;
+                Ok(call
+                    .or_absent("DescribeLaunchTemplates")?
+                    .and_then(|t| t.launch_templates)
+                    .unwrap_or_default())
+            }),
+            self.aws.reads.get(format!("default version of launch template {name}"), async || {
+                let call = self.aws.ec2.describe_launch_template_versions().launch_template_name(&name);
+                let answer =
+                    call.versions("$Default").send().await.or_absent("DescribeLaunchTemplateVersions")?;
+                Ok(answer.and_then(|v| v.launch_template_versions).unwrap_or_default())
+            }),
+        )?;
+        let (Some(template), Some(version)) = (templates.first(), versions.first()) else { return Ok(None) };
+        let id = template.launch_template_id().unwrap_or_default().to_owned();
+        Ok(Some(Found {
+            spec: self.seen(cx, version),
+            output: Some(Output { id: id.clone(), version: version.version_number().unwrap_or_default() }),
+            phase: Phase::Ready,
+            tags: tags::ec2::from(template.tags()),
+            id,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        let data = self.data(cx, want)?;
+        // The name is unique. A token of ours could answer with a template that was deleted since.
+        self.aws
+            .ec2
+            .create_launch_template()
+            .launch_template_name(cx.name())
+            .version_description(description(want)?)
+            .launch_template_data(data)
+            .tag_specifications(tags::on_create(ResourceType::LaunchTemplate, &cx.tags()))
+            .send()
+            .await
+            .during("CreateLaunchTemplate")
+            .map(drop)
+    }
+
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        let before = found.output.as_ref().map_or(0, |o| o.version);
+        let tags = format!("{:?}", self.instance_tags(cx));
+        let token = super::token(&[&found.id, &before.to_string(), &content(want)?, &tags]);
+        // The whole data, not a change of the version before it, which may hold what others put there. The same
+        // token gives the same version again when the answer was lost.
+        let made = self
+            .aws
+            .ec2
+            .create_launch_template_version()
+            .launch_template_id(&found.id)
+            .client_token(token)
+            .version_description(description(want)?)
+            .launch_template_data(self.data(cx, want)?)
+            .send()
+            .await
+            .during("CreateLaunchTemplateVersion")?;
+        let number = made.launch_template_version().and_then(|v| v.version_number()).unwrap_or_default();
+        let call = self.aws.ec2.modify_launch_template().launch_template_id(&found.id);
+        call.default_version(number.to_string()).send().await.during("ModifyLaunchTemplate").map(drop)
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let call = self.aws.ec2.delete_launch_template().launch_template_id(&found.id);
+        call.send().await.or_gone("DeleteLaunchTemplate")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        tag_ec2(&self.aws, &found.id, tags).await
+    }
+}
+
+impl LaunchTemplate {
+    /// The data of a version, complete.
+    fn data(&self, cx: &Cx<'_>, want: &Spec) -> Result<RequestLaunchTemplateData> {
+        let profile = match &want.profile {
+            Some(name) => Some(name.get()?),
+            None => None,
+        };
+        let user_data = (self.user_data)(&Inputs::default());
+        let encoded = user_data.get()?.encoded.as_ref().map_err(|why| {
+            Error::other(format!("the user data cannot be rendered: {why}"), "`gameday render` shows it")
+        })?;
+        let on = |kind| {
+            LaunchTemplateTagSpecificationRequest::builder()
+                .resource_type(kind)
+                .set_tags(Some(tags::ec2::to(&self.instance_tags(cx))))
+                .build()
+        };
+        let metadata = LaunchTemplateInstanceMetadataOptionsRequest::builder()
+            .http_tokens(LaunchTemplateHttpTokensState::from(want.imds_tokens.as_str()))
+            .http_put_response_hop_limit(want.hop_limit)
+            .build();
+        let credits =
+            want.cpu_credits.as_ref().map(|c| CreditSpecificationRequest::builder().cpu_credits(c).build());
+        Ok(RequestLaunchTemplateData::builder()
+            .image_id(&want.image)
+            .instance_type(InstanceType::from(want.instance_type.as_str()))
+            .set_key_name(want.key_pair.clone())
+            .set_security_group_ids(Some(want.groups.get()?.clone()))
+            .set_iam_instance_profile(profile.map(|name| {
+                LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build()
+            }))
+            .user_data(encoded)
+            .metadata_options(metadata)
+            .monitoring(LaunchTemplatesMonitoringRequest::builder().enabled(want.monitoring).build())
+            .set_credit_specification(credits)
+            .tag_specifications(on(ResourceType::Instance))
+            .tag_specifications(on(ResourceType::Volume))
+            .build())
+    }
+
+    /// The stack's tags with the instance's own name; it is no step.
+    fn instance_tags(&self, cx: &Cx<'_>) -> Tags {
+        let mut tags = cx.tags();
+        tags.remove(STEP_TAG);
+        tags.insert("Name".into(), self.instance_name.clone());
+        tags
+    }
+
+    fn seen(&self, cx: &Cx<'_>, version: &LaunchTemplateVersion) -> Spec {
+        let none = ResponseLaunchTemplateData::builder().build();
+        let data = version.launch_template_data().unwrap_or(&none);
+        let tags_on = |kind: ResourceType| {
+            let mut all = data.tag_specifications().iter().filter(|s| s.resource_type() == Some(&kind));
+            all.next().map(|s| tags::ec2::from(s.tags())).unwrap_or_default()
+        };
+        let (on_instance, on_volume) = (tags_on(ResourceType::Instance), tags_on(ResourceType::Volume));
+        let metadata = data.metadata_options();
+        Spec {
+            image: data.image_id().unwrap_or_default().into(),
+            instance_type: data.instance_type().map(|t| t.as_str().into()).unwrap_or_default(),
+            key_pair: data.key_name().map(Into::into),
+            groups: Known::Now(sorted(data.security_group_ids().to_vec())),
+            profile: data.iam_instance_profile().and_then(|p| p.name()).map(|n| Known::Now(n.into())),
+            user_data: Known::Now(Shown::seen(
+                data.user_data().unwrap_or_default(),
+                (self.user_data)(&Inputs::default()).now(),
+            )),
+            instance_name: on_instance.get("Name").cloned().unwrap_or_default(),
+            tags_instances: [&on_instance, &on_volume]
+                .iter()
+                .all(|has| self.instance_tags(cx).iter().all(|(k, v)| k == "Name" || has.get(k) == Some(v))),
+            hop_limit: metadata.and_then(|m| m.http_put_response_hop_limit()).unwrap_or(1),
+            imds_tokens: metadata.and_then(|m| m.http_tokens()).map_or("optional", |t| t.as_str()).into(),
+            monitoring: data.monitoring().and_then(|m| m.enabled()).unwrap_or_default(),
+            cpu_credits: data.credit_specification().and_then(|c| c.cpu_credits()).map(Into::into),
+            made_by: match version.version_description() {
+                Some(d) if d.starts_with(OURS) => "gameday".into(),
+                _ => version.created_by().unwrap_or("somebody else").into(),
+            },
+        }
+    }
+}
+
+fn is_burstable(instance_type: &str) -> bool {
+    instance_type.split('.').next().is_some_and(|f| matches!(f, "t2" | "t3" | "t3a" | "t4g"))
+}
+
+/// The description of a version, for people; whoever else makes one will not write this.
+fn description(want: &Spec) -> Result<String> {
+    Ok(format!("{OURS}sha256:{}", &content(want)?[..16]))
+}
+
+fn content(want: &Spec) -> Result<String> {
+    let json = serde_json::to_string(want);
+    Ok(sha256(json.map_err(|e| Error::other(format!("cannot write the launch template: {e}"), ""))?))
+}

@@ -1,0 +1,142 @@
+//! A rule of a listener: requests for these paths go to a target group.
+use super::{elb, listener::Listener, prelude::*, target_group::TargetGroup};
+use aws_sdk_elasticloadbalancingv2::types::{
+    PathPatternConditionConfig, Rule as AwsRule, RuleCondition, RulePriorityPair,
+};
+
+pub struct ListenerRule {
+    pub aws: Aws,
+    pub listener: Ref<Listener>,
+    pub target: Ref<TargetGroup>,
+    /// Five at most; `*` and `?` stand for others; case counts.
+    pub paths: Vec<String>,
+    /// 1-50000; the lowest that matches is taken.
+    pub priority: i32,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    listener: Known<String>,
+    priority: String,
+    paths: Vec<String>,
+    action: Known<String>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub arn: String,
+}
+
+const PATH: &str = "path-pattern";
+
+impl Resource for ListenerRule {
+    const KIND: &'static str = "listener-rule";
+    const FIXED: &'static [&'static str] = &["listener"];
+    const DISPOSABLE: bool = true;
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "elasticloadbalancing:AddTags",
+        "elasticloadbalancing:CreateRule",
+        "elasticloadbalancing:DeleteRule",
+        "elasticloadbalancing:DescribeRules",
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:ModifyRule",
+        "elasticloadbalancing:SetRulePriorities",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec {
+            listener: inputs.read(&self.listener, |l| l.arn.clone()),
+            priority: self.priority.to_string(),
+            paths: sorted(self.paths.clone()),
+            action: elb::said(Some(inputs.read(&self.target, |t| t.arn.clone()))),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 1)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(listener) = cx.read(&self.listener, |l| l.arn.clone()).now() else { return Ok(None) };
+        let all = elb::rules(&self.aws, &listener).await?;
+        let all: Vec<AwsRule> = all.iter().filter(|r| r.is_default() != Some(true)).cloned().collect();
+        // No two rules of a listener have the same priority.
+        let priority = self.priority.to_string();
+        let one =
+            elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
+        let Some((rule, tags)) = one else { return Ok(None) };
+        let arn = rule.rule_arn().unwrap_or_default().to_owned();
+        Ok(Some(Found {
+            spec: Spec {
+                listener: Known::Now(listener),
+                priority: rule.priority().unwrap_or_default().into(),
+                paths: sorted(rule.conditions().iter().flat_map(values).collect()),
+                action: elb::shown(rule.actions()),
+            },
+            output: Some(Output { arn: arn.clone() }),
+            phase: Phase::Ready,
+            tags,
+            id: arn,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .elb
+            .create_rule()
+            .listener_arn(want.listener.get()?)
+            .priority(self.priority)
+            .conditions(self.condition())
+            .actions(self.action(cx)?)
+            .set_tags(Some(tags::elb::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateRule")
+            .map(drop)
+    }
+
+    async fn update(&self, cx: &Cx<'_>, _: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        let elb = &self.aws.elb;
+        if diff.touches("paths") || diff.touches("action") {
+            let call = elb.modify_rule().rule_arn(&found.id).conditions(self.condition());
+            call.actions(self.action(cx)?).send().await.during("ModifyRule")?;
+        }
+        if diff.touches("priority") {
+            let pair = RulePriorityPair::builder().rule_arn(&found.id).priority(self.priority).build();
+            elb.set_rule_priorities().rule_priorities(pair).send().await.during("SetRulePriorities")?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.aws.elb.delete_rule().rule_arn(&found.id).send().await.or_gone("DeleteRule")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        elb::tag(&self.aws, &found.id, tags).await
+    }
+}
+
+impl ListenerRule {
+    fn condition(&self) -> RuleCondition {
+        let paths = PathPatternConditionConfig::builder().set_values(Some(self.paths.clone())).build();
+        RuleCondition::builder().field(PATH).path_pattern_config(paths).build()
+    }
+
+    fn action(&self, cx: &Cx<'_>) -> Result<aws_sdk_elasticloadbalancingv2::types::Action> {
+        Ok(elb::action(Some(cx.read(&self.target, |t| t.arn.clone()).get()?)))
+    }
+}
+
+/// The paths of a condition; one of another kind, which is not ours, by its field.
+fn values(condition: &RuleCondition) -> Vec<String> {
+    match condition.field() {
+        Some(PATH) => {
+            let paths = condition.path_pattern_config().map(|c| c.values()).unwrap_or_default();
+            if paths.is_empty() { condition.values().to_vec() } else { paths.to_vec() }
+        }
+        other => vec![format!("({})", other.unwrap_or("another condition"))],
+    }
+}

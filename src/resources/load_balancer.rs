@@ -1,0 +1,242 @@
+//! An Application Load Balancer on the internet. Its ARN is enough for all that refers to it; that it is active,
+//! some three minutes later, is a step of its own.
+use super::{elb, prelude::*, security_group::SecurityGroup, subnet::Subnet};
+use aws_sdk_elasticloadbalancingv2::types::{
+    LoadBalancer as AwsBalancer, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum,
+};
+use std::cell::Cell;
+
+pub struct LoadBalancer {
+    pub aws: Aws,
+    /// At least two, in as many zones. AWS wants their VPC to have an internet gateway first.
+    pub subnets: Vec<Ref<Subnet>>,
+    pub groups: Vec<Ref<SecurityGroup>>,
+    /// Seconds after which it closes a connection without traffic.
+    pub idle_timeout: u32,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    scheme: String,
+    subnets: Known<Vec<String>>,
+    groups: Known<Vec<String>>,
+    idle_timeout: String,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub arn: String,
+    pub dns_name: String,
+    /// The Route 53 zone of its DNS name, for aliases.
+    pub zone_id: Option<String>,
+    /// What CloudWatch calls it: `app/name/id`.
+    pub metric: String,
+}
+
+const IDLE_TIMEOUT: &str = "idle_timeout.timeout_seconds";
+
+impl Resource for LoadBalancer {
+    const KIND: &'static str = "load-balancer";
+    const FIXED: &'static [&'static str] = &["scheme"];
+    const ACTIONS: &'static [&'static str] = &[
+        "elasticloadbalancing:AddTags",
+        "elasticloadbalancing:CreateLoadBalancer",
+        "elasticloadbalancing:DeleteLoadBalancer",
+        "elasticloadbalancing:DescribeLoadBalancerAttributes",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:ModifyLoadBalancerAttributes",
+        "elasticloadbalancing:SetSecurityGroups",
+        "elasticloadbalancing:SetSubnets",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec {
+            scheme: LoadBalancerSchemeEnum::InternetFacing.as_str().into(),
+            subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
+            groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
+            idle_timeout: self.idle_timeout.to_string(),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(3, 2, 20)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(balancer) = elb::balancer(&self.aws, &cx.name()).await? else { return Ok(None) };
+        let arn = balancer.load_balancer_arn().unwrap_or_default().to_owned();
+        let tags = elb::tags_of(&self.aws, vec![arn.clone()]);
+        let (tags, idle) = futures::try_join!(tags, self.idle_timeout(&arn))?;
+        let (Some(tags), Some(idle)) = (tags.get(&arn), idle) else {
+            return Ok(None);
+        };
+        let subnets = balancer.availability_zones().iter().filter_map(|z| z.subnet_id()).map(Into::into);
+        Ok(Some(Found {
+            spec: Spec {
+                scheme: balancer.scheme().map(|s| s.as_str()).unwrap_or_default().into(),
+                subnets: Known::Now(sorted(subnets.collect())),
+                groups: Known::Now(sorted(balancer.security_groups().to_vec())),
+                idle_timeout: idle,
+            },
+            output: Some(Output {
+                dns_name: balancer.dns_name().unwrap_or_default().into(),
+                zone_id: balancer.canonical_hosted_zone_id().map(Into::into),
+                metric: elb::tail(&arn, "loadbalancer/").into(),
+                arn: arn.clone(),
+            }),
+            phase: match phase(&balancer) {
+                Phase::Busy(word) if word == "provisioning" => Phase::Ready,
+                other => other,
+            },
+            tags: tags.clone(),
+            id: arn,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        let made = self
+            .aws
+            .elb
+            .create_load_balancer()
+            .name(cx.name())
+            .r#type(LoadBalancerTypeEnum::Application)
+            .scheme(LoadBalancerSchemeEnum::InternetFacing)
+            .set_subnets(Some(want.subnets.get()?.clone()))
+            .set_security_groups(Some(want.groups.get()?.clone()))
+            .set_tags(Some(tags::elb::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateLoadBalancer")?;
+        let arn = made.load_balancers().first().and_then(|b| b.load_balancer_arn()).unwrap_or_default();
+        self.set_idle_timeout(arn, want).await.map_err(half_made)
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        let elb = &self.aws.elb;
+        if diff.touches("groups") {
+            let groups = Some(want.groups.get()?.clone());
+            let call = elb.set_security_groups().load_balancer_arn(&found.id).set_security_groups(groups);
+            call.send().await.during("SetSecurityGroups")?;
+        }
+        if diff.touches("subnets") {
+            let subnets = Some(want.subnets.get()?.clone());
+            let call = elb.set_subnets().load_balancer_arn(&found.id).set_subnets(subnets);
+            call.send().await.during("SetSubnets")?;
+        }
+        if diff.touches("idle_timeout") { self.set_idle_timeout(&found.id, want).await } else { Ok(()) }
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let call = self.aws.elb.delete_load_balancer().load_balancer_arn(&found.id);
+        call.send().await.or_gone("DeleteLoadBalancer")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        elb::tag(&self.aws, &found.id, tags).await
+    }
+}
+
+impl LoadBalancer {
+    /// `None` when the balancer is gone.
+    async fn idle_timeout(&self, arn: &str) -> Result<Option<String>> {
+        let call = async || {
+            let call = self.aws.elb.describe_load_balancer_attributes().load_balancer_arn(arn);
+            call.send().await.or_absent("DescribeLoadBalancerAttributes")
+        };
+        let answer = self.aws.reads.get(format!("attributes of {arn}"), call).await?;
+        let value =
+            |a: &LoadBalancerAttribute| (a.key() == Some(IDLE_TIMEOUT)).then(|| a.value().map(Into::into));
+        Ok((*answer).as_ref().map(|a| a.attributes().iter().find_map(value).flatten().unwrap_or_default()))
+    }
+
+    async fn set_idle_timeout(&self, arn: &str, want: &Spec) -> Result<()> {
+        let attribute = LoadBalancerAttribute::builder().key(IDLE_TIMEOUT).value(&want.idle_timeout).build();
+        let call =
+            self.aws.elb.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(attribute);
+        call.send().await.during("ModifyLoadBalancerAttributes").map(drop)
+    }
+}
+
+fn phase(balancer: &AwsBalancer) -> Phase {
+    let state = balancer.state();
+    match state.and_then(|s| s.code()).map(|c| c.as_str()) {
+        // Impaired: it works, and has not the addresses to grow.
+        Some("active" | "active_impaired") => Phase::Ready,
+        Some("failed") => Phase::Broken(state.and_then(|s| s.reason()).unwrap_or("failed").into()),
+        other => Phase::Busy(other.unwrap_or("provisioning").into()),
+    }
+}
+
+/// The wait until a balancer takes requests. Nothing of its own in AWS.
+pub struct ActiveLoadBalancer {
+    aws: Aws,
+    balancer: Ref<LoadBalancer>,
+    /// Asked to delete, it is gone: the balancer goes later.
+    dropped: Cell<bool>,
+}
+
+impl ActiveLoadBalancer {
+    pub fn new(aws: Aws, balancer: Ref<LoadBalancer>) -> Self {
+        Self { aws, balancer, dropped: Cell::new(false) }
+    }
+}
+
+#[derive(Serialize)]
+pub struct ActiveSpec {
+    balancer: Known<String>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct ActiveOutput {
+    pub dns_name: String,
+}
+
+impl Resource for ActiveLoadBalancer {
+    const KIND: &'static str = "load-balancer-active";
+    const ACTIONS: &'static [&'static str] = &["elasticloadbalancing:DescribeLoadBalancers"];
+    type Spec = ActiveSpec;
+    type Output = ActiveOutput;
+
+    fn spec(&self, inputs: &Inputs) -> ActiveSpec {
+        ActiveSpec { balancer: inputs.read(&self.balancer, |b| b.arn.clone()) }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(165, 1, 0)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(arn) = cx.read(&self.balancer, |b| b.arn.clone()).now() else { return Ok(None) };
+        if self.dropped.get() {
+            return Ok(None);
+        }
+        // By name, as the balancer itself: one call for both.
+        let name = elb::tail(&arn, "loadbalancer/app/").split('/').next().unwrap_or_default();
+        let balancer = elb::balancer(&self.aws, name).await?;
+        let Some(balancer) = balancer.filter(|b| b.load_balancer_arn() == Some(&arn)) else {
+            return Ok(None);
+        };
+        Ok(Some(Found {
+            spec: ActiveSpec { balancer: Known::Now(arn.clone()) },
+            output: Some(ActiveOutput { dns_name: balancer.dns_name().unwrap_or_default().into() }),
+            phase: phase(&balancer),
+            tags: cx.inherited(),
+            id: arn,
+        }))
+    }
+
+    async fn create(&self, _: &Cx<'_>, _: &ActiveSpec) -> Result<()> {
+        self.dropped.set(false);
+        Ok(())
+    }
+
+    async fn update(&self, _: &Cx<'_>, _: &ActiveSpec, _: &Found<Self>, _: &Diff) -> Result<()> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &Cx<'_>, _: &Found<Self>) -> Result<()> {
+        self.dropped.set(true);
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! A CloudWatch log group, made before anything logs, so that its lines do not stay for ever.
+use super::prelude::*;
+use aws_sdk_cloudwatchlogs::types::LogGroup as AwsLogGroup;
+
+pub struct LogGroup {
+    pub aws: Aws,
+    /// Its full name: `/gameday/STACK/app`.
+    pub path: String,
+    /// How long lines are kept; AWS knows 1, 3, 5, 7, 14, 30 and some more.
+    pub days: i32,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    name: String,
+    /// `None` is for ever.
+    days: Option<i32>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub name: String,
+    /// Without the `:*` that stands for its streams.
+    pub arn: String,
+}
+
+impl Resource for LogGroup {
+    const KIND: &'static str = "log-group";
+    const ACTIONS: &'static [&'static str] = &[
+        "logs:DescribeLogGroups",
+        "logs:ListTagsForResource",
+        "logs:CreateLogGroup",
+        "logs:PutRetentionPolicy",
+        "logs:DeleteLogGroup",
+        "logs:TagResource",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, _: &Inputs) -> Spec {
+        Spec { name: self.path.clone(), days: Some(self.days) }
+    }
+
+    async fn find(&self, _: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(group) = self.look().await? else { return Ok(None) };
+        let arn = arn(&group);
+        let call = async || {
+            let call = self.aws.logs.list_tags_for_resource().resource_arn(&arn);
+            call.send().await.or_absent("ListTagsForResource")
+        };
+        let answer = self.aws.reads.get(format!("tags of {arn}"), call).await?;
+        let Some(answer) = answer.as_ref() else { return Ok(None) };
+        let tags = answer.tags().cloned().unwrap_or_default().into_iter().collect();
+        Ok(Some(Found {
+            id: self.path.clone(),
+            spec: Spec { name: self.path.clone(), days: group.retention_in_days() },
+            output: Some(Output { name: self.path.clone(), arn }),
+            phase: Phase::Ready,
+            tags,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        let call = self.aws.logs.create_log_group().log_group_name(&want.name);
+        let tags = cx.tags().into_iter().collect();
+        call.set_tags(Some(tags)).send().await.during("CreateLogGroup")?;
+        self.retain(want).await
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {
+        self.retain(want).await
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.aws.logs.delete_log_group().log_group_name(&found.id).send().await.or_gone("DeleteLogGroup")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        let Some(output) = &found.output else { return Ok(()) };
+        let tags = tags.clone().into_iter().collect();
+        let call = self.aws.logs.tag_resource().resource_arn(&output.arn).set_tags(Some(tags));
+        call.send().await.during("TagResource").map(drop)
+    }
+}
+
+impl LogGroup {
+    /// All groups of the stack lie under one path, and one call shows them all.
+    async fn look(&self) -> Result<Option<AwsLogGroup>> {
+        let folder = self.path.rfind('/').map_or(&*self.path, |at| &self.path[..=at]);
+        let folder = if folder == "/" { &self.path } else { folder };
+        let all: std::rc::Rc<Vec<AwsLogGroup>> = self
+            .aws
+            .reads
+            .get(format!("log groups {folder}"), async || {
+                let call = self.aws.logs.describe_log_groups().log_group_name_prefix(folder);
+                call.into_paginator().items().send().try_collect().await.during("DescribeLogGroups")
+            })
+            .await?;
+        Ok(all.iter().find(|g| g.log_group_name() == Some(&self.path)).cloned())
+    }
+
+    async fn retain(&self, want: &Spec) -> Result<()> {
+        let Some(days) = want.days else { return Ok(()) };
+        let call = self.aws.logs.put_retention_policy().log_group_name(&want.name).retention_in_days(days);
+        call.send().await.during("PutRetentionPolicy").map(drop)
+    }
+}
+
+/// AWS gives it in two forms; tags want the one without `:*`.
+fn arn(group: &AwsLogGroup) -> String {
+    let arn = group.log_group_arn().or(group.arn()).unwrap_or_default();
+    arn.strip_suffix(":*").unwrap_or(arn).into()
+}

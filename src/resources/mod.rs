@@ -1,0 +1,190 @@
+//! One kind of AWS object a file, always in the same order: doc line, struct, `Spec`, `Output`, `impl Resource`,
+//! helpers. To add a kind: a file here, a line below, a use in `stack.rs`.
+pub mod access_point;
+pub mod alarm;
+pub mod auto_scaling_group;
+pub mod cache;
+pub mod cache_subnet_group;
+pub mod dashboard;
+pub mod database;
+pub mod db_parameter_group;
+pub mod db_subnet_group;
+pub mod file_system;
+pub mod instance_profile;
+pub mod internet_gateway;
+pub mod launch_template;
+pub mod listener;
+pub mod listener_rule;
+pub mod load_balancer;
+pub mod log_group;
+pub mod mount_target;
+pub mod parameter;
+pub mod role;
+pub mod route_table;
+pub mod scaling_policy;
+pub mod security_group;
+pub mod security_group_rules;
+pub mod subnet;
+pub mod target_group;
+pub mod vpc;
+pub mod vpc_endpoint;
+
+mod cloudwatch;
+mod elb;
+mod holders;
+mod instance_refresh;
+mod user_data;
+
+/// What every kind imports.
+pub(crate) mod prelude {
+    pub(crate) use super::{ec2_filter, ec2_list, ec2_once, ec2_where, half_made, look_again, one_of_ours, sorted, stripped, tag_ec2};
+    pub(crate) use crate::{
+        aws::{Aws, error::AwsResult, tags},
+        engine::*,
+        error::{Error, Result},
+    };
+    pub(crate) use serde::Serialize;
+    pub(crate) use std::time::Duration;
+}
+
+use prelude::*;
+
+/// In order: AWS gives sets in any.
+pub(crate) fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    all.sort();
+    all
+}
+
+/// For what fails in a create after its first call: the object is made, and may not be visible yet. Said as an
+/// answer that was lost, so that the engine looks for it instead of making a second one.
+pub(crate) fn half_made(e: Error) -> Error {
+    match e {
+        Error::Aws(mut a) if a.class == Class::NotFound || a.class.passes() => {
+            a.class = Class::Lost;
+            Error::Aws(a)
+        }
+        e => e,
+    }
+}
+
+/// For a part that is there already when it is added, or gone when it is taken away: the call was sent twice, or
+/// somebody else was faster. Said as an answer that was lost, so that the engine looks again and does what is left.
+pub(crate) fn look_again(e: Error) -> Error {
+    match e {
+        Error::Aws(mut a) if matches!(a.class, Class::AlreadyExists | Class::NotFound) => {
+            a.class = Class::Lost;
+            Error::Aws(a)
+        }
+        e => e,
+    }
+}
+
+/// For the creates of EC2, which have no name of their own: see [`Aws::once`].
+pub(crate) fn ec2_once(aws: &Aws) -> aws_sdk_ec2::config::Builder {
+    aws_sdk_ec2::Config::builder().retry_config(aws.once())
+}
+
+/// An EC2 describe filter.
+pub(crate) fn ec2_filter(name: &str, value: &str) -> aws_sdk_ec2::types::Filter {
+    aws_sdk_ec2::types::Filter::builder().name(name).values(value).build()
+}
+
+/// All EC2 objects of one sort that carry the stack's tag, every page, asked once for all steps of the kind.
+macro_rules! ec2_list {
+    ($aws:expr, $cx:expr, $describe:ident, $call:literal, $item:ty) => {{
+        let stack = &$cx.env.stack;
+        $aws.reads
+            .get(concat!($call, " of the stack"), async || {
+                let all: Vec<$item> = $aws
+                    .ec2
+                    .$describe()
+                    .filters(tags::filter(STACK_TAG, stack))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .try_collect()
+                    .await
+                    .during($call)?;
+                Ok(all)
+            })
+            .await?
+    }};
+}
+pub(crate) use ec2_list;
+
+/// The one object among ours that is this step; two of them are an error, never 'take the first'.
+pub(crate) fn one_of_ours<T: Clone>(
+    cx: &Cx<'_>,
+    all: &[T],
+    tags_of: impl Fn(&T) -> &[aws_sdk_ec2::types::Tag],
+    id_of: impl Fn(&T) -> Option<&str>,
+) -> Result<Option<T>> {
+    let is_this =
+        |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
+    let mine: Vec<&T> = all.iter().filter(is_this).collect();
+    match mine[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        _ => Err(Error::Ambiguous {
+            key: cx.key.clone(),
+            ids: mine.into_iter().filter_map(|t| id_of(t).map(Into::into)).collect(),
+        }),
+    }
+}
+
+/// The one object that can only be this step's although its tags were taken off: what the engine finds without the
+/// stack's tag it does not touch before it is told to adopt it. None that says it is another step's or stack's.
+pub(crate) fn stripped<T: Clone>(
+    cx: &Cx<'_>,
+    all: &[T],
+    tags_of: impl Fn(&T) -> &[aws_sdk_ec2::types::Tag],
+    id_of: impl Fn(&T) -> Option<&str>,
+    looks_like_it: impl Fn(&T) -> bool,
+) -> Result<Option<T>> {
+    let says = |t: &T, key, value: &str| {
+        tags_of(t).iter().any(|tag| tag.key() == Some(key) && tag.value() != Some(value))
+    };
+    let other = |t: &T| says(t, STACK_TAG, &cx.env.stack) || says(t, STEP_TAG, cx.key.as_str());
+    let mut like: Vec<&T> = all.iter().filter(|t| looks_like_it(t) && !other(t)).collect();
+    match (like.len(), like.pop()) {
+        (1, Some(one)) => Ok(Some(one.clone())),
+        (0, _) | (_, None) => Ok(None),
+        (_, Some(last)) => Err(Error::Ambiguous {
+            key: cx.key.clone(),
+            ids: like.into_iter().chain([last]).filter_map(|t| id_of(t).map(Into::into)).collect(),
+        }),
+    }
+}
+
+/// All EC2 objects of one sort for which a filter holds, every page, asked once for all steps of the kind.
+macro_rules! ec2_where {
+    ($aws:expr, $filter:expr, $value:expr, $describe:ident, $call:literal, $item:ty) => {{
+        let (filter, value): (&str, &str) = ($filter, $value);
+        $aws.reads
+            .get(format!(concat!($call, " {} {}"), filter, value), async || {
+                let pages = $aws.ec2.$describe().filters(ec2_filter(filter, value)).into_paginator();
+                let all: Vec<$item> = pages.items().send().try_collect().await.during($call)?;
+                Ok(all)
+            })
+            .await?
+    }};
+}
+pub(crate) use ec2_where;
+
+/// Puts tags on an EC2 object.
+pub(crate) async fn tag_ec2(aws: &Aws, id: &str, tags: &Tags) -> Result<()> {
+    aws.ec2
+        .create_tags()
+        .resources(id)
+        .set_tags(Some(tags::ec2::to(tags)))
+        .send()
+        .await
+        .during("CreateTags")?;
+    Ok(())
+}
+
+/// A client token that is the same on every run: what was created without our knowing is not created twice.
+pub(crate) fn token(parts: &[&str]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(parts.join("\n")).iter().map(|b| format!("{b:02x}")).collect()
+}

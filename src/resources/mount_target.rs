@@ -1,0 +1,138 @@
+//! A file system's door into one zone.
+use super::prelude::*;
+use super::{
+    file_system::{FileSystem, mount_targets, phase},
+    security_group::SecurityGroup,
+    subnet::Subnet,
+};
+use aws_sdk_efs::types::{LifeCycleState, MountTargetDescription};
+
+pub struct MountTarget {
+    pub aws: Aws,
+    pub file_system: Ref<FileSystem>,
+    pub subnet: Ref<Subnet>,
+    pub groups: Vec<Ref<SecurityGroup>>,
+    /// A file system has at most one in each zone.
+    pub zone: String,
+    /// Whether it is one to use, with an existing file system.
+    pub existing: bool,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    file_system: Known<String>,
+    zone: String,
+    subnet: Known<String>,
+    groups: Known<Vec<String>>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub id: String,
+    pub zone: String,
+    pub ip: String,
+}
+
+impl Resource for MountTarget {
+    const KIND: &'static str = "mount-target";
+    const FIXED: &'static [&'static str] = &["subnet"];
+    const PATIENCE: Duration = Duration::from_secs(1800);
+    // The interfaces are made in the caller's name (aws-facts 3).
+    const ACTIONS: &'static [&'static str] = &[
+        "elasticfilesystem:DescribeMountTargets",
+        "elasticfilesystem:DescribeMountTargetSecurityGroups",
+        "elasticfilesystem:CreateMountTarget",
+        "elasticfilesystem:ModifyMountTargetSecurityGroups",
+        "elasticfilesystem:DeleteMountTarget",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeNetworkInterfaceAttribute",
+        "ec2:CreateNetworkInterface",
+        "ec2:ModifyNetworkInterfaceAttribute",
+        "ec2:DeleteNetworkInterface",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec {
+            file_system: inputs.read(&self.file_system, |o| o.id.clone()),
+            zone: self.zone.clone(),
+            subnet: inputs.read(&self.subnet, |o| o.id.clone()),
+            groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(85, 2, 40)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(fs) = cx.read(&self.file_system, |o| o.id.clone()).now() else { return Ok(None) };
+        let all = mount_targets(&self.aws, &fs).await?;
+        let here = |m: &&MountTargetDescription| {
+            m.availability_zone_name() == Some(&self.zone) && *m.life_cycle_state() != LifeCycleState::Deleted
+        };
+        let Some(m) = all.iter().find(here) else { return Ok(None) };
+        let id = m.mount_target_id();
+        let groups = if self.existing { Some(vec![]) } else { self.groups_of(id).await? };
+        let Some(groups) = groups else { return Ok(None) };
+        Ok(Some(Found {
+            id: id.into(),
+            spec: Spec {
+                file_system: Known::Now(fs),
+                zone: self.zone.clone(),
+                subnet: Known::Now(m.subnet_id().into()),
+                groups: Known::Now(sorted(groups)),
+            },
+            output: m.ip_address().map(|ip| Output { id: id.into(), zone: self.zone.clone(), ip: ip.into() }),
+            phase: phase(m.life_cycle_state()),
+            // Mount targets carry no tags; the file system they belong to is ours.
+            tags: cx.inherited(),
+        }))
+    }
+
+    /// Needs no client token: there can be only one in a zone (`MountTargetConflict`).
+    async fn create(&self, _: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .efs
+            .create_mount_target()
+            .file_system_id(want.file_system.get()?)
+            .subnet_id(want.subnet.get()?)
+            .set_security_groups(Some(want.groups.get()?.clone()))
+            .send()
+            .await
+            .during("CreateMountTarget")?;
+        Ok(())
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        let call = self.aws.efs.modify_mount_target_security_groups().mount_target_id(&found.id);
+        let call = call.set_security_groups(Some(want.groups.get()?.clone()));
+        call.send().await.during("ModifyMountTargetSecurityGroups").map(drop)
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.aws
+            .efs
+            .delete_mount_target()
+            .mount_target_id(&found.id)
+            .send()
+            .await
+            .or_gone("DeleteMountTarget")
+    }
+}
+
+impl MountTarget {
+    /// `None` when it is gone by now.
+    async fn groups_of(&self, id: &str) -> Result<Option<Vec<String>>> {
+        let call = async || {
+            let call = self.aws.efs.describe_mount_target_security_groups().mount_target_id(id);
+            match call.send().await.or_absent("DescribeMountTargetSecurityGroups") {
+                // It is being created or deleted, and AWS does not tell yet or any more: what is wanted will show.
+                Err(e) if e.class() == Some(Class::WrongState) => Ok(Some(vec![])),
+                answer => Ok(answer?.map(|a| a.security_groups)),
+            }
+        };
+        Ok(self.aws.reads.get(format!("security groups of {id}"), call).await?.as_ref().clone())
+    }
+}

@@ -1,0 +1,168 @@
+//! A generated secret, kept as a SecureString in the SSM Parameter Store.
+use super::prelude::*;
+use aws_sdk_ssm::types::{
+    ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType, ResourceTypeForTagging,
+};
+use rand::{RngExt, distr::Alphanumeric};
+
+pub struct Parameter {
+    pub aws: Aws,
+    /// Its full name: `/gameday/STACK/db-master-password`.
+    pub path: String,
+    /// Whether it is one to use, instead of ours.
+    pub existing: bool,
+    /// Whether others need the value itself, because the instances cannot fetch it.
+    pub reveal: bool,
+}
+
+/// The value is in no spec: nobody sees it.
+#[derive(Serialize)]
+pub struct Spec {
+    name: String,
+    r#type: String,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub name: String,
+    pub arn: String,
+    /// Only where it is to be revealed.
+    pub value: Option<Secret>,
+}
+
+impl Resource for Parameter {
+    const KIND: &'static str = "parameter";
+    const FIXED: &'static [&'static str] = &["type"];
+    const ACTIONS: &'static [&'static str] = &[
+        "ssm:DescribeParameters",
+        "ssm:ListTagsForResource",
+        "ssm:GetParameter",
+        "ssm:PutParameter",
+        "ssm:DeleteParameter",
+        "ssm:AddTagsToResource",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, _: &Inputs) -> Spec {
+        Spec { name: self.path.clone(), r#type: ParameterType::SecureString.as_str().into() }
+    }
+
+    async fn find(&self, _: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let all = self.beside().await?;
+        let Some(p) = all.iter().find(|p| p.name() == Some(&self.path)) else { return Ok(None) };
+        let tags = if self.existing { Some(Tags::new()) } else { self.tags().await? };
+        let Some(tags) = tags else { return Ok(None) };
+        let (arn, value) = match self.details(p).await {
+            // It was deleted a moment ago, and still shows in the list.
+            Err(e) if e.class() == Some(Class::NotFound) => return Ok(None),
+            details => details?,
+        };
+        Ok(Some(Found {
+            id: self.path.clone(),
+            spec: Spec {
+                name: self.path.clone(),
+                r#type: p.r#type().map(|t| t.as_str()).unwrap_or_default().into(),
+            },
+            output: Some(Output { name: self.path.clone(), arn, value }),
+            phase: Phase::Ready,
+            tags,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        // Letters and digits only: it must survive INI quotes and a DSN (aws-facts 1.3).
+        let value: String = rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect();
+        self.aws
+            .ssm
+            .put_parameter()
+            .name(&want.name)
+            .r#type(ParameterType::from(want.r#type.as_str()))
+            .tier(ParameterTier::Standard)
+            .description(format!("made by gameday for {} of stack {}", cx.key, cx.env.stack))
+            .value(value)
+            .overwrite(false)
+            .set_tags(Some(tags::ssm::to(&cx.tags())))
+            .send()
+            .await
+            .during("PutParameter")?;
+        Ok(())
+    }
+
+    /// Nothing but its tags can change.
+    async fn update(&self, _: &Cx<'_>, _: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.aws.ssm.delete_parameter().name(&found.id).send().await.or_gone("DeleteParameter")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        self.aws
+            .ssm
+            .add_tags_to_resource()
+            .resource_type(ResourceTypeForTagging::Parameter)
+            .resource_id(&found.id)
+            .set_tags(Some(tags::ssm::to(tags)))
+            .send()
+            .await
+            .during("AddTagsToResource")?;
+        Ok(())
+    }
+}
+
+impl Parameter {
+    /// It and its siblings: the parameters of a stack lie in one folder, and one call shows them all.
+    async fn beside(&self) -> Result<std::rc::Rc<Vec<ParameterMetadata>>> {
+        let filter = ParameterStringFilter::builder();
+        let filter = match self.path.rsplit_once('/') {
+            Some((folder, _)) if !folder.is_empty() => filter.key("Path").option("OneLevel").values(folder),
+            _ => filter.key("Name").option("Equals").values(&self.path),
+        };
+        let filter = filter.build().map_err(|e| Error::other(e.to_string(), ""))?;
+        let what = format!("parameters {:?}", filter.values());
+        self.aws
+            .reads
+            .get(what, async || {
+                let call = self.aws.ssm.describe_parameters().parameter_filters(filter).max_results(50);
+                let pages: Result<Vec<_>, _> = call.into_paginator().send().try_collect().await;
+                let pages = pages.during("DescribeParameters")?;
+                Ok(pages.into_iter().flat_map(|p| p.parameters.unwrap_or_default()).collect())
+            })
+            .await
+    }
+
+    /// AWS lists it; where the list lacks it, the parameter itself tells.
+    async fn arn(&self, listed: &ParameterMetadata) -> Result<String> {
+        if let Some(arn) = listed.arn() {
+            return Ok(arn.into());
+        }
+        let call = async || self.aws.ssm.get_parameter().name(&self.path).send().await.during("GetParameter");
+        let answer = self.aws.reads.get(format!("parameter {}", self.path), call).await?;
+        Ok(answer.parameter().and_then(|p| p.arn()).unwrap_or_default().into())
+    }
+
+    /// Its ARN, and its value where that is to be revealed.
+    async fn details(&self, listed: &ParameterMetadata) -> Result<(String, Option<Secret>)> {
+        let arn = self.arn(listed).await?;
+        if !self.reveal {
+            return Ok((arn, None));
+        }
+        let what = format!("value of parameter {}", self.path);
+        let value = self.aws.reads.get(what, async || self.aws.secret(&self.path).await).await?;
+        Ok((arn, Some(value.as_ref().clone())))
+    }
+
+    async fn tags(&self) -> Result<Option<Tags>> {
+        let call = self.aws.ssm.list_tags_for_resource();
+        let call = call.resource_type(ResourceTypeForTagging::Parameter).resource_id(&self.path);
+        let list = async || match call.send().await.during("ListTagsForResource") {
+            // Deleted a moment ago as well; SSM has a code of its own for it.
+            Err(Error::Aws(e)) if e.code.as_deref() == Some("InvalidResourceId") => Ok(None),
+            answer => Ok(Some(answer?)),
+        };
+        let answer = self.aws.reads.get(format!("tags of parameter {}", self.path), list).await?;
+        Ok(answer.as_ref().as_ref().map(|a| tags::ssm::from(a.tag_list())))
+    }
+}

@@ -1,0 +1,275 @@
+//! The instances' IAM role: what the boot script and the agent do, and nothing else.
+use super::prelude::*;
+use super::{log_group::LogGroup, parameter::Parameter};
+use aws_sdk_iam::types::Role as AwsRole;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+pub struct Role {
+    pub aws: Aws,
+    /// Parameters the instances may read.
+    pub parameters: Vec<Ref<Parameter>>,
+    /// Log groups the instances may write to; with any, also metrics.
+    pub log_groups: Vec<Ref<LogGroup>>,
+    /// S3 objects the instances may read, by ARN.
+    pub objects: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    /// Who may assume it, as the policy's statements.
+    trust: Value,
+    /// The statements of our inline policy by Sid.
+    policy: Known<BTreeMap<String, Value>>,
+    /// Inline policies that are not ours.
+    others: Vec<String>,
+    /// ARNs of managed policies.
+    attached: Vec<String>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub name: String,
+    pub arn: String,
+}
+
+/// The name of our inline policy.
+const POLICY: &str = "gameday";
+
+impl Resource for Role {
+    const KIND: &'static str = "role";
+    const ACTIONS: &'static [&'static str] = &[
+        "iam:GetRole",
+        "iam:GetRolePolicy",
+        "iam:ListRolePolicies",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListInstanceProfilesForRole",
+        "iam:CreateRole",
+        "iam:UpdateAssumeRolePolicy",
+        "iam:PutRolePolicy",
+        "iam:DeleteRolePolicy",
+        "iam:DetachRolePolicy",
+        "iam:DeleteRole",
+        "iam:TagRole",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        let parameters = inputs.read_all(&self.parameters, |p| p.arn.clone());
+        let groups = inputs.read_all(&self.log_groups, |g| g.arn.clone());
+        let policy = parameters.and_then(|parameters| groups.map(|groups| self.policy(parameters, groups)));
+        Spec { trust: statements(&trust()), policy, others: vec![], attached: vec![] }
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let name = cx.name();
+        let (iam, reads) = (&self.aws.iam, &self.aws.reads);
+        let role = reads
+            .get(format!("role {name}"), async || {
+                Ok(iam.get_role().role_name(&name).send().await.or_absent("GetRole")?.and_then(|r| r.role))
+            })
+            .await?;
+        let Some(role) = &*role else { return Ok(None) };
+        let (attached, mut others, policy) =
+            futures::try_join!(self.attached(&name), self.inline(&name), async {
+                let answer = reads
+                    .get(format!("policy of {name}"), async || {
+                        let call = iam.get_role_policy().role_name(&name).policy_name(POLICY);
+                        call.send().await.or_absent("GetRolePolicy")
+                    })
+                    .await?;
+                Ok(answer.as_ref().as_ref().map(|p| by_sid(&decoded(p.policy_document()))))
+            })?;
+        others.retain(|p| p != POLICY);
+        Ok(Some(Found {
+            spec: Spec {
+                trust: statements(&decoded(role.assume_role_policy_document().unwrap_or_default())),
+                policy: Known::Now(policy.unwrap_or_default()),
+                others,
+                attached,
+            },
+            output: Some(Output { name: name.clone(), arn: role.arn().into() }),
+            phase: Phase::Ready,
+            tags: tags_of(role),
+            id: name,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .iam
+            .create_role()
+            .role_name(cx.name())
+            .assume_role_policy_document(trust().to_string())
+            .set_tags(Some(tags::iam::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateRole")?;
+        self.put_policy(&cx.name(), want).await
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        let (iam, name) = (&self.aws.iam, &found.id);
+        if diff.touches("trust") {
+            let call = iam.update_assume_role_policy().role_name(name).policy_document(trust().to_string());
+            call.send().await.during("UpdateAssumeRolePolicy")?;
+        }
+        if diff.touches("policy") {
+            self.put_policy(name, want).await?;
+        }
+        self.strip(name, &found.spec.others, &found.spec.attached).await
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        // A role with policies cannot be deleted.
+        self.strip(&found.id, &self.inline(&found.id).await?, &found.spec.attached).await?;
+        self.aws.iam.delete_role().role_name(&found.id).send().await.or_gone("DeleteRole")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        let call = self.aws.iam.tag_role().role_name(&found.id).set_tags(Some(tags::iam::to(tags)));
+        call.send().await.during("TagRole").map(drop)
+    }
+
+    async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
+        let call = self.aws.iam.list_instance_profiles_for_role().role_name(&found.id);
+        let profiles = call.into_paginator().items().send().try_collect().await;
+        let profiles = profiles.during("ListInstanceProfilesForRole")?;
+        let holder =
+            |p: &str| Holder { what: format!("instance profile {p}: remove the role"), passes: false };
+        Ok(profiles.iter().map(|p| holder(p.instance_profile_name())).collect())
+    }
+}
+
+impl Role {
+    /// What the instances do, by Sid.
+    fn policy(&self, parameters: Vec<String>, groups: Vec<String>) -> BTreeMap<String, Value> {
+        let mut policy = BTreeMap::new();
+        let mut allow = |sid: &str, actions: &[&str], resources: Vec<String>, condition: Option<Value>| {
+            if !resources.is_empty() {
+                let mut s = json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources});
+                if let Some(condition) = condition {
+                    s["Condition"] = condition;
+                }
+                policy.insert(sid.to_owned(), canonical(s));
+            }
+        };
+        let anything = || vec!["*".to_owned()];
+        allow("Parameters", &["ssm:GetParameter"], parameters, None);
+        allow("Objects", &["s3:GetObject"], self.objects.clone(), None);
+        if !groups.is_empty() {
+            // A log group's ARN as a resource ends in `:*`, which covers its streams too.
+            let groups = groups.iter().map(|arn| format!("{}:*", arn.trim_end_matches(":*"))).collect();
+            let logs = &["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"];
+            allow("Logs", logs, groups, None);
+            let ours = json!({"StringEqualsIgnoreCase": {"cloudwatch:namespace": "GameDay"}});
+            allow("Metrics", &["cloudwatch:PutMetricData"], anything(), Some(ours));
+            // The agent asks for the tag that names its Auto Scaling group; there is nothing narrower.
+            allow("OwnTags", &["ec2:DescribeTags"], anything(), None);
+        }
+        policy
+    }
+
+    async fn put_policy(&self, role: &str, want: &Spec) -> Result<()> {
+        let wanted = want.policy.get()?;
+        if wanted.is_empty() {
+            let call = self.aws.iam.delete_role_policy().role_name(role).policy_name(POLICY);
+            return call.send().await.or_gone("DeleteRolePolicy");
+        }
+        let document = json!({"Version": "2012-10-17", "Statement": wanted.values().collect::<Vec<_>>()});
+        let call = self.aws.iam.put_role_policy().role_name(role).policy_name(POLICY);
+        call.policy_document(document.to_string()).send().await.during("PutRolePolicy").map(drop)
+    }
+
+    /// Takes policies off.
+    async fn strip(&self, role: &str, inline: &[String], attached: &[String]) -> Result<()> {
+        for name in inline {
+            let call = self.aws.iam.delete_role_policy().role_name(role).policy_name(name);
+            call.send().await.or_gone("DeleteRolePolicy")?;
+        }
+        for arn in attached {
+            let call = self.aws.iam.detach_role_policy().role_name(role).policy_arn(arn);
+            call.send().await.or_gone("DetachRolePolicy")?;
+        }
+        Ok(())
+    }
+
+    /// Names of its inline policies.
+    async fn inline(&self, role: &str) -> Result<Vec<String>> {
+        let all = self.aws.reads.get(format!("inline policies of {role}"), async || {
+            let call = self.aws.iam.list_role_policies().role_name(role).into_paginator().items().send();
+            Ok(call.try_collect().await.or_absent("ListRolePolicies")?.unwrap_or_default())
+        });
+        Ok(all.await?.to_vec())
+    }
+
+    /// ARNs of its managed policies.
+    async fn attached(&self, role: &str) -> Result<Vec<String>> {
+        let all = self.aws.reads.get(format!("policies attached to {role}"), async || {
+            let call = self.aws.iam.list_attached_role_policies().role_name(role).into_paginator().items();
+            Ok(call.send().try_collect().await.or_absent("ListAttachedRolePolicies")?.unwrap_or_default())
+        });
+        Ok(all.await?.iter().filter_map(|p| p.policy_arn().map(Into::into)).collect())
+    }
+}
+
+fn tags_of(role: &AwsRole) -> Tags {
+    tags::iam::from(role.tags())
+}
+
+fn trust() -> Value {
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]})
+}
+
+/// IAM gives documents URL-encoded (RFC 3986).
+fn decoded(document: &str) -> Value {
+    let bytes = document.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let hex = (bytes[i] == b'%').then(|| document.get(i + 1..i + 3)).flatten();
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) => (out.push(byte), i += 3).1,
+            None => (out.push(bytes[i]), i += 1).1,
+        }
+    }
+    serde_json::from_slice(&out).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&out).into_owned()))
+}
+
+/// A document's statements in one form.
+fn statements(document: &Value) -> Value {
+    match &document["Statement"] {
+        Value::Array(all) => all.iter().cloned().map(canonical).collect(),
+        one => Value::Array(vec![canonical(one.clone())]),
+    }
+}
+
+fn by_sid(document: &Value) -> BTreeMap<String, Value> {
+    let sid =
+        |(i, s): (usize, &Value)| s["Sid"].as_str().map_or_else(|| format!("statement {i}"), Into::into);
+    let all = statements(document);
+    all.as_array().into_iter().flatten().enumerate().map(|(i, s)| (sid((i, s)), s.clone())).collect()
+}
+
+/// What may be one string or many is always many, and sorted: both mean the same to IAM.
+fn canonical(statement: Value) -> Value {
+    fn many(v: Value) -> Value {
+        match v {
+            Value::String(_) => Value::Array(vec![v]),
+            Value::Array(mut all) => {
+                all.sort_by_key(|v| v.to_string());
+                Value::Array(all)
+            }
+            Value::Object(m) => {
+                Value::Object(m.into_iter().map(|(k, v)| (k, many(v))).collect::<Map<_, _>>())
+            }
+            v => v,
+        }
+    }
+    let Value::Object(fields) = statement else { return statement };
+    let one = |k: &str| matches!(k, "Sid" | "Effect");
+    Value::Object(fields.into_iter().map(|(k, v)| if one(&k) { (k, v) } else { (k, many(v)) }).collect())
+}

@@ -1,0 +1,238 @@
+//! A route table with its default route, and the subnets that follow it.
+use super::{internet_gateway::InternetGateway, prelude::*, subnet::Subnet, vpc::Vpc};
+use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteTable as AwsTable, RouteTableAssociation};
+
+pub struct RouteTable {
+    pub aws: Aws,
+    pub vpc: Ref<Vpc>,
+    /// Where the default route leads; `None`: there is none, and no way out.
+    pub gateway: Option<Ref<InternetGateway>>,
+    /// The subnets associated with it, and no others.
+    pub subnets: Vec<Ref<Subnet>>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    vpc: Known<String>,
+    default_route: Option<Known<String>>,
+    subnets: Known<Vec<String>>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub id: String,
+}
+
+const EVERYWHERE: &str = "0.0.0.0/0";
+
+impl Resource for RouteTable {
+    const KIND: &'static str = "route-table";
+    const FIXED: &'static [&'static str] = &["vpc"];
+    const TWINS: bool = true;
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:AssociateRouteTable",
+        "ec2:CreateRoute",
+        "ec2:CreateRouteTable",
+        "ec2:CreateTags",
+        "ec2:DeleteRoute",
+        "ec2:DeleteRouteTable",
+        "ec2:DescribeRouteTables",
+        "ec2:DisassociateRouteTable",
+        "ec2:ReplaceRoute",
+        "ec2:ReplaceRouteTableAssociation",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec {
+            vpc: inputs.read(&self.vpc, |v| v.id.clone()),
+            default_route: self.gateway.as_ref().map(|g| inputs.read(g, |g| g.id.clone())),
+            subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 1)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(table) = self.table(cx).await? else { return Ok(None) };
+        let id = table.route_table_id().unwrap_or_default().to_owned();
+        let default = table.routes().iter().find(|r| r.destination_cidr_block() == Some(EVERYWHERE));
+        let subnets = associations(&table).filter_map(|a| a.subnet_id()).map(Into::into);
+        Ok(Some(Found {
+            spec: Spec {
+                vpc: Known::Now(table.vpc_id().unwrap_or_default().into()),
+                default_route: default.map(|r| Known::Now(leads_to(r).into())),
+                subnets: Known::Now(sorted(subnets.collect())),
+            },
+            output: Some(Output { id: id.clone() }),
+            phase: Phase::Ready,
+            tags: tags::ec2::from(table.tags()),
+            id,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        // No client token that outlives the call: EC2 answers one it has seen with the object of that time, even
+        // when that is deleted.
+        let made = self
+            .aws
+            .ec2
+            .create_route_table()
+            .vpc_id(want.vpc.get()?)
+            .tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()))
+            .customize()
+            .config_override(ec2_once(&self.aws))
+            .send()
+            .await
+            .during("CreateRouteTable")?;
+        let id = made.route_table().and_then(|t| t.route_table_id()).unwrap_or_default();
+        self.set_default(id, want).await.map_err(half_made)?;
+        self.associate(id, want.subnets.get()?).await.map_err(half_made)
+    }
+
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        if diff.touches("default_route") {
+            self.set_default(&found.id, want).await?;
+        }
+        let (want, have) = (want.subnets.get()?, found.spec.subnets.get()?);
+        let missing: Vec<String> = want.iter().filter(|s| !have.contains(s)).cloned().collect();
+        self.associate(&found.id, &missing).await?;
+        self.dissociate(cx, |subnet| !want.iter().any(|w| w == subnet)).await
+    }
+
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.dissociate(cx, |_| true).await?;
+        self.aws.ec2.delete_route_table().route_table_id(&found.id).send().await.or_gone("DeleteRouteTable")
+    }
+
+    /// One that subnets follow is in use; but when the subnets are split between twins, somebody has to give way.
+    async fn delete_twin(&self, cx: &Cx<'_>, id: &str) -> Result<()> {
+        let delete = async || {
+            self.aws.ec2.delete_route_table().route_table_id(id).send().await.or_gone("DeleteRouteTable")
+        };
+        let all = ec2_list!(self.aws, cx, describe_route_tables, "DescribeRouteTables", AwsTable);
+        let step = |t: &&AwsTable| t.tags().iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
+        let (this, others): (Vec<_>, Vec<_>) =
+            all.iter().filter(step).partition(|t| t.route_table_id() == Some(id));
+        if others.iter().any(|t| associations(t).next().is_some()) {
+            for a in this.into_iter().flat_map(associations) {
+                let call = self.aws.ec2.disassociate_route_table();
+                let call = call.association_id(a.route_table_association_id().unwrap_or_default());
+                call.send().await.or_gone("DisassociateRouteTable")?;
+            }
+        }
+        delete().await
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        tag_ec2(&self.aws, &found.id, tags).await
+    }
+
+    async fn holders(&self, cx: &Cx<'_>, _: &Found<Self>) -> Result<Vec<Holder>> {
+        let table = self.table(cx).await?;
+        let main = table.iter().flat_map(|t| t.associations()).find(|a| a.main() == Some(true));
+        let vpc = table.as_ref().and_then(|t| t.vpc_id()).unwrap_or_default();
+        let what = format!("{vpc}, as its main route table: make another one the main one");
+        Ok(main.map(|_| Holder { what, passes: false }).into_iter().collect())
+    }
+}
+
+impl RouteTable {
+    async fn table(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
+        let all = ec2_list!(self.aws, cx, describe_route_tables, "DescribeRouteTables", AwsTable);
+        match one_of_ours(cx, &all, |t| t.tags(), |t| t.route_table_id())? {
+            None => self.without_tags(cx).await,
+            ours => Ok(ours),
+        }
+    }
+
+    /// The one that a subnet of ours follows; never the VPC's main one.
+    async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
+        let vpc = cx.read(&self.vpc, |v| v.id.clone()).now();
+        let subnets: Vec<String> =
+            self.subnets.iter().filter_map(|s| cx.read(s, |s| s.id.clone()).now()).collect();
+        let Some(vpc) = vpc.filter(|_| !subnets.is_empty()) else { return Ok(None) };
+        let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_route_tables, "DescribeRouteTables", AwsTable);
+        let main = |t: &AwsTable| t.associations().iter().any(|a| a.main() == Some(true));
+        let follows = |t: &AwsTable| {
+            associations(t).filter_map(|a| a.subnet_id()).any(|id| subnets.iter().any(|s| s == id))
+        };
+        stripped(cx, &there, |t| t.tags(), |t| t.route_table_id(), |t| follows(t) && !main(t))
+    }
+
+    async fn set_default(&self, id: &str, want: &Spec) -> Result<()> {
+        let ec2 = &self.aws.ec2;
+        let Some(gateway) = &want.default_route else {
+            let call = ec2.delete_route().route_table_id(id).destination_cidr_block(EVERYWHERE);
+            return call.send().await.or_gone("DeleteRoute");
+        };
+        let gateway = gateway.get()?;
+        let call = ec2.create_route().route_table_id(id).destination_cidr_block(EVERYWHERE);
+        match call.gateway_id(gateway).send().await.during("CreateRoute") {
+            // A route that leads elsewhere.
+            Err(e) if e.class() == Some(Class::AlreadyExists) => {
+                let call = ec2.replace_route().route_table_id(id).destination_cidr_block(EVERYWHERE);
+                call.gateway_id(gateway).send().await.during("ReplaceRoute").map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Has subnets follow this table, whichever they followed before.
+    async fn associate(&self, id: &str, subnets: &[String]) -> Result<()> {
+        if subnets.is_empty() {
+            return Ok(());
+        }
+        let ec2 = &self.aws.ec2;
+        let name = "association.subnet-id";
+        let filter = Filter::builder().name(name).set_values(Some(subnets.to_vec())).build();
+        let tables =
+            ec2.describe_route_tables().filters(filter).send().await.during("DescribeRouteTables")?;
+        let before: Vec<_> = tables.route_tables().iter().flat_map(associations).collect();
+        for subnet in subnets {
+            match before.iter().find(|a| a.subnet_id() == Some(subnet)) {
+                None => {
+                    let call = ec2.associate_route_table().route_table_id(id).subnet_id(subnet);
+                    call.send().await.during("AssociateRouteTable").map(drop).map_err(look_again)?
+                }
+                Some(other) => {
+                    let call = ec2.replace_route_table_association().route_table_id(id);
+                    let call = call.association_id(other.route_table_association_id().unwrap_or_default());
+                    call.send().await.during("ReplaceRouteTableAssociation").map(drop)?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn dissociate(&self, cx: &Cx<'_>, which: impl Fn(&str) -> bool) -> Result<()> {
+        let Some(table) = self.table(cx).await? else { return Ok(()) };
+        for a in associations(&table).filter(|a| a.subnet_id().is_some_and(&which)) {
+            let id = a.route_table_association_id().unwrap_or_default();
+            let call = self.aws.ec2.disassociate_route_table().association_id(id);
+            call.send().await.or_gone("DisassociateRouteTable")?;
+        }
+        Ok(())
+    }
+}
+
+/// Those with subnets that are not on their way out.
+fn associations(table: &AwsTable) -> impl Iterator<Item = &RouteTableAssociation> {
+    table.associations().iter().filter(|a| {
+        let state = a.association_state().and_then(|s| s.state()).map(|s| s.as_str());
+        a.subnet_id().is_some() && !matches!(state, Some("disassociating" | "disassociated" | "failed"))
+    })
+}
+
+fn leads_to(route: &Route) -> &str {
+    route
+        .gateway_id()
+        .or(route.nat_gateway_id())
+        .or(route.transit_gateway_id())
+        .or(route.vpc_peering_connection_id())
+        .or(route.network_interface_id())
+        .unwrap_or("somewhere else")
+}

@@ -1,0 +1,288 @@
+//! The rules of a security group, exactly: what is missing is added, what is extra is revoked.
+use super::{prelude::*, security_group::SecurityGroup};
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, SecurityGroup as AwsGroup, SecurityGroupRule, SecurityGroupRuleRequest,
+    SecurityGroupRuleUpdate, UserIdGroupPair,
+};
+use std::fmt;
+
+pub struct SecurityGroupRules {
+    pub aws: Aws,
+    pub group: Ref<SecurityGroup>,
+    /// There must be at least one rule in all: a group without any is a group without this step.
+    pub ingress: Vec<Rule>,
+    pub egress: Vec<Rule>,
+}
+
+pub struct Rule {
+    /// `tcp`, `udp`, or `-1` for all protocols and ports.
+    pub protocol: &'static str,
+    /// 0 with protocol `-1`.
+    pub port: u16,
+    pub peer: Peer,
+    /// The rule's description; the characters of a group's description.
+    pub why: String,
+}
+
+pub enum Peer {
+    /// As AWS writes it: no bits beyond the prefix.
+    Cidr(String),
+    Group(Ref<SecurityGroup>),
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    rules: Vec<Line>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {}
+
+/// One rule, wanted or found, in the order that compares best.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    egress: bool,
+    protocol: String,
+    from: i32,
+    to: i32,
+    peer: Known<String>,
+    why: String,
+    /// AWS's id of one that was found.
+    id: Option<String>,
+}
+
+impl Resource for SecurityGroupRules {
+    const KIND: &'static str = "security-group-rules";
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeSecurityGroups",
+        "ec2:ModifySecurityGroupRules",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        // What the rules belong to: needed even when no rule refers to a group.
+        let _ = inputs.read(&self.group, |_| ());
+        let line = |egress, rule: &Rule| Line {
+            egress,
+            protocol: rule.protocol.into(),
+            from: if rule.protocol == "-1" { -1 } else { rule.port.into() },
+            to: if rule.protocol == "-1" { -1 } else { rule.port.into() },
+            peer: match &rule.peer {
+                Peer::Cidr(cidr) => Known::Now(cidr.clone()),
+                Peer::Group(group) => inputs.read(group, |g| g.id.clone()),
+            },
+            why: rule.why.clone(),
+            id: None,
+        };
+        let (ingress, egress) = (self.ingress.iter(), self.egress.iter());
+        let rules = ingress.map(|r| line(false, r)).chain(egress.map(|r| line(true, r)));
+        Spec { rules: sorted(rules.collect()) }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 1)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(group) = cx.read(&self.group, |g| g.id.clone()).now() else { return Ok(None) };
+        let spec = Spec { rules: sorted(self.lines(cx, &group).await?) };
+        // What AWS gives a new group is nothing of this step's, unless it is all that is wanted.
+        if spec.rules.iter().all(Line::is_given)
+            && !Diff::between(&spec, &self.spec(&Inputs::default())).is_empty()
+        {
+            return Ok(None);
+        }
+        Ok(Some(Found {
+            id: group,
+            spec,
+            output: Some(Output {}),
+            phase: Phase::Ready,
+            tags: cx.inherited(),
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        let group = cx.read(&self.group, |g| g.id.clone());
+        let group = group.get()?;
+        self.set(group, &self.lines(cx, group).await?, &want.rules).await
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        self.set(&found.id, &found.spec.rules, &want.rules).await
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.revoke(&found.id, &found.spec.rules.iter().collect::<Vec<_>>()).await
+    }
+}
+
+impl SecurityGroupRules {
+    /// The group's rules, by one call for all steps of this kind.
+    async fn lines(&self, cx: &Cx<'_>, group: &str) -> Result<Vec<Line>> {
+        let groups = ec2_list!(self.aws, cx, describe_security_groups, "DescribeSecurityGroups", AwsGroup);
+        let mut ids: Vec<String> = groups.iter().filter_map(|g| g.group_id().map(Into::into)).collect();
+        // A group that was made just now may not be listed yet. A filter takes 200 values.
+        if ids.len() > 200 || !ids.iter().any(|id| id == group) {
+            ids = vec![group.into()];
+        }
+        let ids = sorted(ids);
+        let key = format!("rules of {}", ids.join(" "));
+        let call = async || {
+            let filter = aws_sdk_ec2::types::Filter::builder().name("group-id").set_values(Some(ids)).build();
+            let pages = self.aws.ec2.describe_security_group_rules().filters(filter).into_paginator();
+            pages.items().send().try_collect().await.during("DescribeSecurityGroupRules")
+        };
+        let all: std::rc::Rc<Vec<SecurityGroupRule>> = self.aws.reads.get(key, call).await?;
+        Ok(all.iter().filter(|r| r.group_id() == Some(group)).map(line).collect())
+    }
+
+    async fn set(&self, group: &str, have: &[Line], want: &[Line]) -> Result<()> {
+        let missing: Vec<&Line> = want.iter().filter(|w| !have.iter().any(|h| h.is(w))).collect();
+        self.authorize(group, &missing).await?;
+        for wanted in want {
+            if let Some(old) = have.iter().find(|h| h.is(wanted) && h.why != wanted.why) {
+                self.describe(group, old, &wanted.why).await?;
+            }
+        }
+        // What is wanted stands before anything is taken away.
+        let extra: Vec<&Line> = have.iter().filter(|h| !want.iter().any(|w| h.is(w))).collect();
+        self.revoke(group, &extra).await
+    }
+
+    /// AWS refuses all of a call's rules when one of them is there (aws-facts 4.5): only those that are missing.
+    async fn authorize(&self, group: &str, rules: &[&Line]) -> Result<()> {
+        for egress in [false, true] {
+            let rules = rules.iter().filter(|r| r.egress == egress).map(|r| r.permission());
+            let rules = rules.collect::<Result<Vec<_>>>()?;
+            if rules.is_empty() {
+                continue;
+            }
+            let ec2 = &self.aws.ec2;
+            if egress {
+                let call =
+                    ec2.authorize_security_group_egress().group_id(group).set_ip_permissions(Some(rules));
+                call.send().await.during("AuthorizeSecurityGroupEgress").map(drop).map_err(look_again)?;
+            } else {
+                let call =
+                    ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(rules));
+                call.send().await.during("AuthorizeSecurityGroupIngress").map(drop).map_err(look_again)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// By id: by content, AWS wants every detail as it was (and answers a near miss with success).
+    async fn revoke(&self, group: &str, rules: &[&Line]) -> Result<()> {
+        for egress in [false, true] {
+            let ids: Vec<String> =
+                rules.iter().filter(|r| r.egress == egress).filter_map(|r| r.id.clone()).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let (ec2, ids) = (&self.aws.ec2, Some(ids));
+            if egress {
+                let call =
+                    ec2.revoke_security_group_egress().group_id(group).set_security_group_rule_ids(ids);
+                call.send().await.during("RevokeSecurityGroupEgress").map(drop).map_err(look_again)?;
+            } else {
+                let call =
+                    ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(ids);
+                call.send().await.during("RevokeSecurityGroupIngress").map(drop).map_err(look_again)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn describe(&self, group: &str, rule: &Line, why: &str) -> Result<()> {
+        let update = SecurityGroupRuleUpdate::builder()
+            .security_group_rule_id(rule.id.clone().unwrap_or_default())
+            .security_group_rule(rule.request(why)?)
+            .build();
+        let call = self.aws.ec2.modify_security_group_rules().group_id(group).security_group_rules(update);
+        call.send().await.during("ModifySecurityGroupRules").map(drop)
+    }
+}
+
+impl Line {
+    /// Whether it is the rule that AWS puts into every new group: all may go out.
+    fn is_given(&self) -> bool {
+        let anywhere = matches!(&self.peer, Known::Now(p) if p == "0.0.0.0/0" || p == "::/0");
+        self.egress && self.protocol == "-1" && anywhere && self.why.is_empty()
+    }
+
+    /// Whether AWS takes the two for the same rule: the description does not count.
+    fn is(&self, other: &Line) -> bool {
+        let identity = |l: &Line| (l.egress, l.protocol.clone(), l.from, l.to, l.peer.clone());
+        identity(self) == identity(other)
+    }
+
+    fn permission(&self) -> Result<IpPermission> {
+        let to_peer = IpPermission::builder().ip_protocol(&self.protocol);
+        let to_peer =
+            if self.protocol == "-1" { to_peer } else { to_peer.from_port(self.from).to_port(self.to) };
+        let (peer, why) = (self.peer.get()?, Some(self.why.clone()).filter(|w| !w.is_empty()));
+        Ok(if peer.starts_with("sg-") {
+            to_peer
+                .user_id_group_pairs(UserIdGroupPair::builder().group_id(peer).set_description(why).build())
+        } else if peer.contains(':') {
+            to_peer.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(peer).set_description(why).build())
+        } else {
+            to_peer.ip_ranges(IpRange::builder().cidr_ip(peer).set_description(why).build())
+        }
+        .build())
+    }
+
+    fn request(&self, why: &str) -> Result<SecurityGroupRuleRequest> {
+        // With the ports as AWS shows them, -1 when they are all.
+        let rule = SecurityGroupRuleRequest::builder().ip_protocol(&self.protocol).description(why);
+        let rule = rule.from_port(self.from).to_port(self.to);
+        let peer = self.peer.get()?;
+        Ok(if peer.starts_with("sg-") {
+            rule.referenced_group_id(peer)
+        } else if peer.contains(':') {
+            rule.cidr_ipv6(peer)
+        } else {
+            rule.cidr_ipv4(peer)
+        }
+        .build())
+    }
+}
+
+fn line(rule: &SecurityGroupRule) -> Line {
+    let group = rule.referenced_group_info().and_then(|g| g.group_id());
+    let peer = group.or(rule.cidr_ipv4()).or(rule.cidr_ipv6()).or(rule.prefix_list_id());
+    Line {
+        egress: rule.is_egress().unwrap_or_default(),
+        protocol: rule.ip_protocol().unwrap_or_default().into(),
+        from: rule.from_port().unwrap_or(-1),
+        to: rule.to_port().unwrap_or(-1),
+        peer: Known::Now(peer.unwrap_or_default().into()),
+        why: rule.description().unwrap_or_default().into(),
+        id: rule.security_group_rule_id().map(Into::into),
+    }
+}
+
+/// `tcp 3306 from sg-1 (the instances)`
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.protocol.as_str(), self.from, self.to) {
+            ("-1", ..) => write!(f, "all")?,
+            (protocol, from, to) if from == to => write!(f, "{protocol} {from}")?,
+            (protocol, from, to) => write!(f, "{protocol} {from}-{to}")?,
+        }
+        write!(f, " {} {}", if self.egress { "to" } else { "from" }, self.peer)?;
+        if self.why.is_empty() { Ok(()) } else { write!(f, " ({})", self.why) }
+    }
+}
+
+impl Serialize for Line {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}

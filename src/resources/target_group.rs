@@ -1,0 +1,271 @@
+//! The instances behind a balancer, and how their health is checked.
+use super::{elb, prelude::*, vpc::Vpc};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Matcher, ProtocolEnum, TargetGroup as AwsTargets, TargetGroupAttribute, TargetTypeEnum,
+};
+
+pub struct TargetGroup {
+    pub aws: Aws,
+    pub vpc: Ref<Vpc>,
+    /// Where the instances listen.
+    pub port: u16,
+    pub health_path: String,
+    /// HTTP codes of a healthy answer: `200`, `200,204` or `200-299`, within 200-499.
+    pub health_codes: String,
+    /// Seconds between two checks, 5-300.
+    pub health_interval: u32,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    vpc: Known<String>,
+    protocol: String,
+    port: i32,
+    target_type: String,
+    health: Health,
+    /// Which target gets a request: with few connections a target, the one with the fewest open ones.
+    algorithm: String,
+    deregistration_delay: String,
+}
+
+#[derive(Serialize)]
+struct Health {
+    path: String,
+    codes: String,
+    interval: i32,
+    timeout: i32,
+    healthy: i32,
+    unhealthy: i32,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub arn: String,
+    /// What CloudWatch calls it: `targetgroup/name/id`.
+    pub metric: String,
+}
+
+const ALGORITHM: &str = "load_balancing.algorithm.type";
+const DELAY: &str = "deregistration_delay.timeout_seconds";
+
+impl Resource for TargetGroup {
+    const KIND: &'static str = "target-group";
+    const FIXED: &'static [&'static str] = &["vpc", "protocol", "port", "target_type"];
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "elasticloadbalancing:AddTags",
+        "elasticloadbalancing:CreateTargetGroup",
+        "elasticloadbalancing:DeleteRule",
+        "elasticloadbalancing:DeleteTargetGroup",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeRules",
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:DescribeTargetGroupAttributes",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:ModifyListener",
+        "elasticloadbalancing:ModifyTargetGroup",
+        "elasticloadbalancing:ModifyTargetGroupAttributes",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        let interval = self.health_interval as i32;
+        Spec {
+            vpc: inputs.read(&self.vpc, |v| v.id.clone()),
+            protocol: ProtocolEnum::Http.as_str().into(),
+            port: self.port.into(),
+            target_type: TargetTypeEnum::Instance.as_str().into(),
+            health: Health {
+                path: self.health_path.clone(),
+                codes: self.health_codes.clone(),
+                interval,
+                timeout: (interval - 1).min(5),
+                healthy: 2,
+                unhealthy: 3,
+            },
+            algorithm: "least_outstanding_requests".into(),
+            deregistration_delay: "15".into(),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 1)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(group) = self.group(&cx.name()).await? else { return Ok(None) };
+        let arn = group.target_group_arn().unwrap_or_default().to_owned();
+        let tags = elb::tags_of(&self.aws, vec![arn.clone()]);
+        let (tags, attributes) = futures::try_join!(tags, self.attributes(&arn))?;
+        let (Some(tags), Some(attributes)) = (tags.get(&arn), attributes) else {
+            return Ok(None);
+        };
+        let attribute = |key| {
+            let value = attributes.iter().find(|a| a.key() == Some(key)).and_then(|a| a.value());
+            value.unwrap_or_default().to_owned()
+        };
+        Ok(Some(Found {
+            spec: Spec {
+                vpc: Known::Now(group.vpc_id().unwrap_or_default().into()),
+                protocol: group.protocol().map(|p| p.as_str()).unwrap_or_default().into(),
+                port: group.port().unwrap_or_default(),
+                target_type: group.target_type().map(|t| t.as_str()).unwrap_or_default().into(),
+                health: Health {
+                    path: group.health_check_path().unwrap_or_default().into(),
+                    codes: group.matcher().and_then(|m| m.http_code()).unwrap_or_default().into(),
+                    interval: group.health_check_interval_seconds().unwrap_or_default(),
+                    timeout: group.health_check_timeout_seconds().unwrap_or_default(),
+                    healthy: group.healthy_threshold_count().unwrap_or_default(),
+                    unhealthy: group.unhealthy_threshold_count().unwrap_or_default(),
+                },
+                algorithm: attribute(ALGORITHM),
+                deregistration_delay: attribute(DELAY),
+            },
+            output: Some(Output {
+                metric: arn.rsplit(':').next().unwrap_or_default().into(),
+                arn: arn.clone(),
+            }),
+            phase: Phase::Ready,
+            tags: tags.clone(),
+            id: arn,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        let health = &want.health;
+        let made = self
+            .aws
+            .elb
+            .create_target_group()
+            .name(cx.name())
+            .vpc_id(want.vpc.get()?)
+            .protocol(ProtocolEnum::Http)
+            .port(want.port)
+            .target_type(TargetTypeEnum::Instance)
+            .health_check_protocol(ProtocolEnum::Http)
+            .health_check_path(&health.path)
+            .matcher(Matcher::builder().http_code(&health.codes).build())
+            .health_check_interval_seconds(health.interval)
+            .health_check_timeout_seconds(health.timeout)
+            .healthy_threshold_count(health.healthy)
+            .unhealthy_threshold_count(health.unhealthy)
+            .set_tags(Some(tags::elb::to(&cx.tags())))
+            .send()
+            .await
+            .during("CreateTargetGroup")?;
+        let arn = made.target_groups().first().and_then(|g| g.target_group_arn()).unwrap_or_default();
+        self.set_attributes(arn, want).await.map_err(half_made)
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        if diff.touches("health") {
+            let health = &want.health;
+            self.aws
+                .elb
+                .modify_target_group()
+                .target_group_arn(&found.id)
+                .health_check_path(&health.path)
+                .matcher(Matcher::builder().http_code(&health.codes).build())
+                .health_check_interval_seconds(health.interval)
+                .health_check_timeout_seconds(health.timeout)
+                .healthy_threshold_count(health.healthy)
+                .unhealthy_threshold_count(health.unhealthy)
+                .send()
+                .await
+                .during("ModifyTargetGroup")?;
+        }
+        if diff.only(&["health", "tags"]) { Ok(()) } else { self.set_attributes(&found.id, want).await }
+    }
+
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        // Its name is unique, so it cannot stand beside its successor: until that one is made and the listener's own
+        // step leads to it, requests are answered with 404.
+        if cx.env.replace.contains(cx.key.as_str()) {
+            self.lead_away(cx, &found.id).await?;
+        }
+        let call = self.aws.elb.delete_target_group().target_group_arn(&found.id);
+        call.send().await.or_gone("DeleteTargetGroup")
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        elb::tag(&self.aws, &found.id, tags).await
+    }
+
+    /// The rules, a listener's default one among them, that lead to it.
+    async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
+        let group = self.group(&cx.name()).await?;
+        let mut holders = vec![];
+        for balancer in group.iter().flat_map(|g| g.load_balancer_arns()) {
+            for listener in elb::listeners(&self.aws, balancer).await?.iter() {
+                let listener = listener.listener_arn().unwrap_or_default();
+                for rule in elb::rules(&self.aws, listener).await?.iter() {
+                    if elb::shown(rule.actions()).to_string().contains(&found.id) {
+                        let what = rule.rule_arn().unwrap_or(listener).to_owned();
+                        holders.push(Holder { what, passes: false });
+                    }
+                }
+            }
+        }
+        Ok(holders)
+    }
+}
+
+impl TargetGroup {
+    /// Takes the listeners off it.
+    async fn lead_away(&self, cx: &Cx<'_>, arn: &str) -> Result<()> {
+        let group = self.group(&cx.name()).await?;
+        for balancer in group.iter().flat_map(|g| g.load_balancer_arns()) {
+            for listener in elb::listeners(&self.aws, balancer).await?.iter() {
+                let listener = listener.listener_arn().unwrap_or_default();
+                for rule in elb::rules(&self.aws, listener).await?.iter() {
+                    if !elb::shown(rule.actions()).to_string().contains(arn) {
+                        continue;
+                    }
+                    if rule.is_default() == Some(true) {
+                        let call = self.aws.elb.modify_listener().listener_arn(listener);
+                        call.default_actions(elb::action(None)).send().await.or_gone("ModifyListener")?;
+                    } else {
+                        let call = self.aws.elb.delete_rule().rule_arn(rule.rule_arn().unwrap_or_default());
+                        call.send().await.or_gone("DeleteRule")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn group(&self, name: &str) -> Result<Option<AwsTargets>> {
+        let call = async || {
+            let answer = self.aws.elb.describe_target_groups().names(name).send().await;
+            Ok(answer.or_absent("DescribeTargetGroups")?.and_then(|a| a.target_groups?.pop()))
+        };
+        Ok((*self.aws.reads.get(format!("target group {name}"), call).await?).clone())
+    }
+
+    /// `None` when the group is gone.
+    async fn attributes(&self, arn: &str) -> Result<Option<Vec<TargetGroupAttribute>>> {
+        let call = async || {
+            let call = self.aws.elb.describe_target_group_attributes().target_group_arn(arn);
+            Ok(call
+                .send()
+                .await
+                .or_absent("DescribeTargetGroupAttributes")?
+                .map(|a| a.attributes.unwrap_or_default()))
+        };
+        Ok((*self.aws.reads.get(format!("attributes of {arn}"), call).await?).clone())
+    }
+
+    async fn set_attributes(&self, arn: &str, want: &Spec) -> Result<()> {
+        let pair = |key: &str, value: &str| TargetGroupAttribute::builder().key(key).value(value).build();
+        self.aws
+            .elb
+            .modify_target_group_attributes()
+            .target_group_arn(arn)
+            .attributes(pair(ALGORITHM, &want.algorithm))
+            .attributes(pair(DELAY, &want.deregistration_delay))
+            .send()
+            .await
+            .during("ModifyTargetGroupAttributes")
+            .map(drop)
+    }
+}

@@ -1,0 +1,163 @@
+//! A gateway endpoint: the way from route tables to S3 that costs nothing.
+use super::{prelude::*, route_table::RouteTable, vpc::Vpc};
+use crate::aws::error::classify;
+use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
+
+pub struct VpcEndpoint {
+    pub aws: Aws,
+    pub vpc: Ref<Vpc>,
+    /// `com.amazonaws.eu-west-1.s3`.
+    pub service: String,
+    pub route_tables: Vec<Ref<RouteTable>>,
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    vpc: Known<String>,
+    service: String,
+    route_tables: Known<Vec<String>>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {
+    pub id: String,
+}
+
+impl Resource for VpcEndpoint {
+    const KIND: &'static str = "vpc-endpoint";
+    const FIXED: &'static [&'static str] = &["vpc", "service"];
+    const DISPOSABLE: bool = true;
+    const PATIENCE: Duration = Duration::from_secs(300);
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:CreateTags",
+        "ec2:CreateVpcEndpoint",
+        "ec2:DeleteVpcEndpoints",
+        "ec2:DescribeVpcEndpoints",
+        "ec2:ModifyVpcEndpoint",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        Spec {
+            vpc: inputs.read(&self.vpc, |v| v.id.clone()),
+            service: self.service.clone(),
+            route_tables: inputs.read_all(&self.route_tables, |t| t.id.clone()).map(sorted),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(8, 2, 8)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let all = ec2_list!(self.aws, cx, describe_vpc_endpoints, "DescribeVpcEndpoints", AwsEndpoint);
+        // One that is deleted is listed for a while, beside its successor.
+        let step =
+            |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(STEP_TAG))?.value()?.to_owned());
+        let going = |e: &AwsEndpoint| matches!(state(e).as_str(), "deleting" | "deleted");
+        let live: Vec<_> = all.iter().filter(|e| !going(e)).map(step).collect();
+        let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || going(e) && live.contains(&step(e));
+        let all: Vec<_> = all.iter().filter(|e| !is_gone(e)).cloned().collect();
+        let endpoint = match one_of_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
+            None => self.without_tags(cx).await?,
+            ours => ours,
+        };
+        let Some(endpoint) = endpoint else { return Ok(None) };
+        let id = endpoint.vpc_endpoint_id().unwrap_or_default().to_owned();
+        let state = state(&endpoint);
+        Ok(Some(Found {
+            spec: Spec {
+                vpc: Known::Now(endpoint.vpc_id().unwrap_or_default().into()),
+                service: endpoint.service_name().unwrap_or_default().into(),
+                route_tables: Known::Now(sorted(endpoint.route_table_ids().to_vec())),
+            },
+            output: Some(Output { id: id.clone() }),
+            phase: match state.as_str() {
+                "available" => Phase::Ready,
+                "deleting" => Phase::Deleting,
+                "failed" | "rejected" | "expired" => Phase::Broken(state),
+                _ => Phase::Busy(state),
+            },
+            tags: tags::ec2::from(endpoint.tags()),
+            id,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.aws
+            .ec2
+            .create_vpc_endpoint()
+            .vpc_endpoint_type(VpcEndpointType::Gateway)
+            .vpc_id(want.vpc.get()?)
+            .service_name(&want.service)
+            .set_route_table_ids(Some(want.route_tables.get()?.clone()))
+            .tag_specifications(tags::on_create(ResourceType::VpcEndpoint, &cx.tags()))
+            .customize()
+            .config_override(ec2_once(&self.aws))
+            .send()
+            .await
+            .during("CreateVpcEndpoint")
+            .map(drop)
+    }
+
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        let (want, have) = (want.route_tables.get()?, found.spec.route_tables.get()?);
+        let without = |all: &[String], those: &[String]| {
+            Some(all.iter().filter(|t| !those.contains(t)).cloned().collect::<Vec<_>>())
+                .filter(|v| !v.is_empty())
+        };
+        self.aws
+            .ec2
+            .modify_vpc_endpoint()
+            .vpc_endpoint_id(&found.id)
+            .set_add_route_table_ids(without(want, have))
+            .set_remove_route_table_ids(without(have, want))
+            .send()
+            .await
+            .during("ModifyVpcEndpoint")
+            .map(drop)
+    }
+
+    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let call = self.aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&found.id);
+        let answer = call.send().await.during("DeleteVpcEndpoints")?;
+        // A refusal of this call comes inside a good answer.
+        let Some(error) = answer.unsuccessful().iter().find_map(|u| u.error()) else { return Ok(()) };
+        let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+        match classify(code, message, 400) {
+            Class::NotFound => Ok(()),
+            class => Err(Error::Aws(Box::new(AwsError {
+                call: "DeleteVpcEndpoints",
+                class,
+                code: Some(code.into()),
+                message: message.into(),
+                request_id: None,
+            }))),
+        }
+    }
+
+    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        tag_ec2(&self.aws, &found.id, tags).await
+    }
+}
+
+impl VpcEndpoint {
+    /// The one that a route table of ours uses: it can have only one to a service.
+    async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsEndpoint>> {
+        let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(None) };
+        let tables: Vec<String> =
+            self.route_tables.iter().filter_map(|t| cx.read(t, |t| t.id.clone()).now()).collect();
+        let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_vpc_endpoints, "DescribeVpcEndpoints", AwsEndpoint);
+        let is_this = |e: &AwsEndpoint| {
+            e.service_name() == Some(self.service.as_str())
+                && !matches!(state(e).as_str(), "deleting" | "deleted")
+                && e.route_table_ids().iter().any(|t| tables.contains(t))
+        };
+        stripped(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
+    }
+}
+
+/// AWS writes it in two ways.
+fn state(endpoint: &AwsEndpoint) -> String {
+    endpoint.state().map(|s| s.as_str().to_ascii_lowercase()).unwrap_or_else(|| "pending".into())
+}

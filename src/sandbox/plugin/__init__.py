@@ -1,0 +1,14 @@
+"""The sandbox: moto with the life cycles and the refusals of AWS.
+
+How a request travels, one module a concern:
+
+    gate.py      one WSGI application in front of moto; one request at a time
+      wire.py    reads the request and writes the answer in the service's protocol
+      faults.py  throttling, lost answers, denied actions (only when asked for)
+      rules.py   the table of our fixes: before moto, instead of moto, after moto
+    clock.py     the emulated clock: what AWS does in minutes, at the chosen pace
+    <service>.py the fixes of one service, each with what AWS does and a source
+
+Sources named in comments: "facts N" is section N of the project's AWS facts,
+"model" is the AWS API model that botocore ships.
+"""

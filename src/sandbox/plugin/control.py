@@ -1,0 +1,119 @@
+"""The control endpoints under /_gameday/: for tests and for `gameday sandbox`.
+
+GET    health                    {"status", "version", "pid", "pace", "now"}
+GET    calls                     {"calls": [{service, operation, mutating, status, error, began, ended}], "counts": {...}}
+DELETE calls                     forgets them
+POST   reset                     an empty account; pace and calls stay, faults go
+POST   advance?seconds=60        moves AWS's time forward
+POST   pace?pace=fast            instant, fast or real
+POST   unhealthy                 {"targets": ["i-...", or "*"]}: fail their balancer's health checks from now on
+GET/POST/DELETE faults           see faults.py
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from urllib.parse import parse_qs
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+
+from .asg_fleet import check_balancers
+from .clock import CLOCK
+from .elbv2 import UNHEALTHY
+from .faults import BORN, FAULTS
+from .rules import RESET
+
+VERSION = "1"
+
+
+class Calls:
+    def __init__(self):
+        self.seen = []
+
+    def record(self, call, status, error):
+        self.seen.append(
+            {
+                "service": call.service,
+                "operation": call.operation,
+                "mutating": call.mutating and str(call.get("DryRun", "")).lower() != "true",
+                "status": status,
+                "error": error,
+                # Of this machine's clock: what ended before another began may have been waited for.
+                "began": call.began,
+                "ended": time.monotonic(),
+            }
+        )
+
+    def report(self):
+        mutating = [c for c in self.seen if c["mutating"]]
+        return {
+            "calls": self.seen,
+            "counts": {
+                "all": len(self.seen),
+                "mutating": len(mutating),
+                "failed": sum(1 for c in self.seen if c["error"]),
+                "by_operation": Counter(f"{c['service']}:{c['operation']}" for c in self.seen),
+            },
+        }
+
+
+CALLS = Calls()
+
+
+def reset():
+    CLOCK.forget()
+    FAULTS.set({})
+    BORN.clear()
+    BackendDict.reset()
+    reset_model_data()
+    for action in RESET:
+        action()
+
+
+def answer(environ, body):
+    """(status, headers, body) of one control request."""
+    what = (environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_gameday/").strip("/"))
+    query = {k: v[0] for k, v in parse_qs(environ.get("QUERY_STRING", "")).items()}
+    try:
+        sent = json.loads(body) if body else {}
+        result = _act(what, {**sent, **query} if isinstance(sent, dict) else sent)
+    except (ValueError, KeyError) as wrong:
+        return 400, {"Content-Type": "application/json"}, json.dumps({"error": str(wrong)}).encode()
+    if result is None:
+        return 404, {"Content-Type": "application/json"}, b'{"error": "no such control endpoint"}'
+    return 200, {"Content-Type": "application/json"}, json.dumps(result).encode()
+
+
+def _act(what, asked):
+    if what == ("GET", "health"):
+        return {"status": "ok", "version": VERSION, "pid": os.getpid(), "pace": CLOCK.pace, "now": CLOCK.now()}
+    if what == ("GET", "calls"):
+        return CALLS.report()
+    if what == ("DELETE", "calls"):
+        CALLS.seen = []
+        return {}
+    if what == ("POST", "reset"):
+        reset()
+        return {}
+    if what == ("POST", "advance"):
+        CLOCK.advance(float(asked["seconds"]))
+        CLOCK.settle()
+        return {"now": CLOCK.now()}
+    if what == ("POST", "pace"):
+        CLOCK.set_pace(asked["pace"])
+        CLOCK.settle()
+        return {"pace": CLOCK.pace}
+    if what == ("POST", "unhealthy"):
+        UNHEALTHY.clear()
+        UNHEALTHY.update(asked["targets"])
+        check_balancers()
+        return {"unhealthy": sorted(UNHEALTHY)}
+    if what == ("POST", "faults"):
+        FAULTS.set(asked)
+    if what == ("DELETE", "faults"):
+        FAULTS.set({})
+    if what[1] == "faults":
+        return {"rules": FAULTS.rules, "done": FAULTS.done}
+    return None

@@ -1,0 +1,89 @@
+"""Security groups: rules compared as AWS compares them, groups kept while they are in use."""
+
+from moto.ec2.models.security_groups import SecurityGroupRule
+
+from . import interfaces
+from .clock import CLOCK
+from .ec2_network import backend, violation
+from .faults import BORN
+from .rules import Refusal, after, before
+
+
+def identity(rule):
+    """What makes two rules one on AWS: protocol, ports and peer; never the description or the tags."""
+    source = rule.source_group or {}
+    peer = rule.cidr_ipv4 or rule.cidr_ipv6 or source.get("GroupId") or rule.prefix_list_id
+    return (rule.ip_protocol, rule.from_port, rule.to_port, peer)
+
+
+# moto compares the description of group rules too, so duplicates pass and revoking fails.
+SecurityGroupRule.__eq__ = lambda self, other: identity(self) == identity(other)
+SecurityGroupRule.__hash__ = object.__hash__
+# model SecurityGroupRule: Description belongs to the rule whatever its peer; moto shows it for CIDRs only.
+SecurityGroupRule.description = property(
+    lambda self: self.ip_range.get("Description") or self.source_group.get("Description")
+)
+
+
+def asked(call):
+    """The identities of the rules in IpPermissions."""
+    protocols = {"6": "tcp", "17": "udp", "1": "icmp", "all": "-1"}
+    for permission in call.get("IpPermissions") or []:
+        protocol = str(permission.get("IpProtocol", "")).lower()
+        protocol = protocols.get(protocol, protocol)
+        ports = (None, None) if protocol == "-1" else (permission.get("FromPort"), permission.get("ToPort"))
+        peers = [
+            *(r.get("CidrIp") for r in permission.get("IpRanges") or []),
+            *(r.get("CidrIpv6") for r in permission.get("Ipv6Ranges") or []),
+            *(g.get("GroupId") for g in permission.get("UserIdGroupPairs") or []),
+            *(p.get("PrefixListId") for p in permission.get("PrefixListIds") or []),
+        ]
+        for peer in peers:
+            yield (protocol, *ports, peer)
+
+
+@before("ec2", "AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress")
+def duplicate_rules(call):
+    # facts 4.5: fails whole with InvalidPermission.Duplicate if any rule exists; nothing is added.
+    group = backend(call).get_security_group_from_id(call.get("GroupId", ""))
+    if group is None:
+        return
+    rules = group.egress_rules if call.operation.endswith("Egress") else group.ingress_rules
+    have = {identity(rule) for rule in rules}
+    for rule in asked(call):
+        if rule in have:
+            protocol, low, high, peer = rule
+            ports = "ALL" if low is None else f"from port: {low}, to port: {high}"
+            raise Refusal(
+                "InvalidPermission.Duplicate",
+                f'the specified rule "peer: {peer}, {protocol.upper()}, {ports}, ALLOW" already exists',
+            )
+        if rule[3] and str(rule[3]).startswith("sg-") and not backend(call).get_security_group_from_id(rule[3]):
+            raise Refusal("InvalidGroup.NotFound", f"The security group '{rule[3]}' does not exist")
+        have.add(rule)
+
+
+@after("ec2", "CreateSecurityGroup")
+def group_born(call, answer):
+    BORN[answer["GroupId"]] = CLOCK.now()
+
+
+@before("ec2", "DeleteSecurityGroup")
+def group_in_use(call):
+    # model DeleteSecurityGroup: "associated with an instance or network interface, is referenced by another
+    # security group in the same VPC [...] the request fails with DependencyViolation".
+    ec2 = backend(call)
+    group = ec2.get_security_group_from_id(call.get("GroupId", ""))
+    if group is None:
+        return
+    if group.is_default:
+        raise Refusal("CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user')
+    used = interfaces.with_group(ec2, group.id)
+    others = [g for groups in ec2.groups.values() for g in groups.values() if g.id != group.id]
+    referenced = any(
+        (rule.source_group or {}).get("GroupId") == group.id
+        for other in others
+        for rule in [*other.ingress_rules, *other.egress_rules]
+    )
+    if used or referenced:
+        raise violation(f"resource {group.id} has a dependent object")

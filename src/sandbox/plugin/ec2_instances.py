@@ -1,0 +1,127 @@
+"""Instances: pending, running, shutting-down, terminated on the clock; one launch for RunInstances' relatives."""
+
+from moto.ec2 import ec2_backends
+from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ssm.models import ssm_backends
+
+from . import iam
+from .clock import CLOCK
+from .rules import Refusal, after, before
+
+# Seconds from facts 11.
+RUNNING, TERMINATED = 43, 30
+# From running to listening, then one passing check of the balancer.
+BOOT, FIRST_CHECK = 40, 10
+# Called with the instance when its state changes: the Auto Scaling groups watch their members.
+WATCHERS = []
+
+STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+
+def become(instance, state):
+    instance._state.name, instance._state.code = state, STATES[state]
+    for watch in WATCHERS:
+        watch(instance)
+
+
+def _run(self, *args, **kwargs):
+    # model InstanceStateName: pending first; moto's are running at once.
+    reservation = _moto_run(self, *args, **kwargs)
+    for instance in reservation.instances:
+        become(instance, "pending")
+        instance.booted_at = None
+
+        def up(instance=instance):
+            if instance.state == "pending":
+                instance.booted_at = CLOCK.when(BOOT + FIRST_CHECK)
+                become(instance, "running")
+
+        CLOCK.after(RUNNING, up)
+    return reservation
+
+
+def _terminate(self):
+    # While shutting down an instance keeps its interface, and with it security groups and subnet (facts 4.5).
+    from copy import copy
+
+    previous = copy(self._state)
+    if self.state in ("shutting-down", "terminated"):
+        return previous
+    become(self, "shutting-down")
+
+    def gone():
+        _moto_terminate(self)
+        for nic in list(self.nics.values()):
+            self.ec2_backend.enis.pop(nic.id, None)
+        become(self, "terminated")
+
+    CLOCK.after(TERMINATED, gone)
+    return previous
+
+
+_moto_run, _moto_terminate = InstanceBackend.run_instances, Instance.terminate
+InstanceBackend.run_instances, Instance.terminate = _run, _terminate
+# moto frees an instance's addresses when Python collects it, which is no moment of AWS's.
+Instance.__del__ = lambda self: None
+
+
+@before("ec2", "RunInstances")
+def profile_visible(call):
+    profile = call.get("IamInstanceProfile") or {}
+    check_profile(call.account, profile, "Value ({0}) for parameter iamInstanceProfile.name is invalid. ")
+
+
+def check_profile(account, profile, prefix, code="InvalidParameterValue"):
+    """facts 4.7: EC2 and Auto Scaling see a new instance profile only after some seconds."""
+    name = profile.get("Name") or (profile.get("Arn") or "").rpartition("/")[2]
+    if name and not iam.profile_visible(account, name):
+        raise Refusal(code, prefix.format(name) + "Invalid IAM Instance Profile name")
+
+
+@after("ec2", "RunInstances")
+def shown_pending(call, answer):
+    for instance in answer["Instances"]:
+        instance["State"] = {"Code": 0, "Name": "pending"}
+    return answer
+
+
+def launch(account, region, version, subnet_id, tags, instance_type=None, spot=False):
+    """One instance from a launch template version, with all that the template says."""
+    ec2, data = ec2_backends[account][region], version.data
+    card = (data.get("NetworkInterfaces") or [{}])[0]
+    groups = card.get("Groups") or data.get("SecurityGroupIds") or []
+    subnet = ec2.get_subnet(subnet_id)
+    public = card.get("AssociatePublicIpAddress")
+    if public is None:
+        public = str(subnet.map_public_ip_on_launch).lower() == "true"
+    image = data.get("ImageId", "")
+    if image.startswith("resolve:ssm:"):
+        image = ssm_backends[account][region].get_parameter(image.removeprefix("resolve:ssm:")).value
+    profile = data.get("IamInstanceProfile") or {}
+    check_profile(account, profile, "Value ({0}) for parameter iamInstanceProfile.name is invalid. ")
+    reservation = ec2.run_instances(
+        image,
+        1,
+        data.get("UserData"),
+        [],
+        instance_type=instance_type or data.get("InstanceType") or "m1.small",
+        is_instance_type_default=False,
+        security_group_ids=list(groups),
+        subnet_id=subnet_id,
+        key_name=data.get("KeyName"),
+        associate_public_ip=bool(public),
+        region_name=region,
+        launch_template={"LaunchTemplateId": version.template.id, "Version": str(version.number)},
+        monitoring_state="enabled" if (data.get("Monitoring") or {}).get("Enabled") else "disabled",
+        metadata_options=data.get("MetadataOptions") or {},
+        ebs_optimized=data.get("EbsOptimized", False),
+        instance_initiated_shutdown_behavior=data.get("InstanceInitiatedShutdownBehavior"),
+        tags={"instance": dict(tags)},
+        **({"instance_market_options": {"MarketType": "spot"}} if spot else {}),
+    )
+    instance = reservation.instances[0]
+    if profile:
+        ec2.associate_iam_instance_profile(
+            instance.id, profile.get("Name"), None if profile.get("Name") else profile.get("Arn")
+        )
+    return instance

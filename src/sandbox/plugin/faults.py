@@ -1,0 +1,191 @@
+"""Faults on demand: what a client must survive on a bad day. Off unless a test asks for them.
+
+POST /_gameday/faults takes these, all of them optional; what each has done so far is in `done` of the answer:
+
+    seed                                  of the dice
+    throttle, error500, drop, lost_answer chances from 0 to 1: refused, failed, cut before and after the effect
+    hide_fresh_seconds                    how long describes do not know what was made (AWS's time)
+    delay                                 seconds that each call takes longer
+    only                                  a pattern of `service:Operation` that all of the above and `hold_after` are for
+    after_n_calls, max_faults             where they begin and end
+    hold_after                            so many calls take effect, every later one waits until the faults change;
+                                          with hold_counts_changes, so many changing ones
+    deny                                  patterns of what is not authorized
+    refuse                                [{on, code, message, status, where: {parameter: value}, after, times}];
+                                          `times` -1 is for ever
+"""
+
+import random
+import re
+import threading
+
+from .clock import CLOCK
+from .rules import Refusal
+
+# Retried by the SDKs, in each service's own words (facts 12.3).
+THROTTLED = {
+    "ec2": ("RequestLimitExceeded", 503),
+    "efs": ("ThrottlingException", 429),
+    "ssm": ("ThrottlingException", 400),
+    "logs": ("ThrottlingException", 400),
+    "resourcegroupstaggingapi": ("ThrottledException", 400),
+}
+JSON_DENIED = "AccessDeniedException"
+
+# What a new object's describe answers may lack for a while (facts 4.7): operation -> (list, id).
+FRESH = {
+    ("ec2", "DescribeVpcs"): ("Vpcs", "VpcId", "VpcIds", "InvalidVpcID.NotFound"),
+    ("ec2", "DescribeSubnets"): ("Subnets", "SubnetId", "SubnetIds", "InvalidSubnetID.NotFound"),
+    ("ec2", "DescribeSecurityGroups"): ("SecurityGroups", "GroupId", "GroupIds", "InvalidGroup.NotFound"),
+    ("ec2", "DescribeInternetGateways"): (
+        "InternetGateways",
+        "InternetGatewayId",
+        "InternetGatewayIds",
+        "InvalidInternetGatewayID.NotFound",
+    ),
+    ("iam", "ListInstanceProfiles"): ("InstanceProfiles", "InstanceProfileName", None, None),
+    ("iam", "GetInstanceProfile"): ("InstanceProfile", "InstanceProfileName", "InstanceProfileName", "NoSuchEntity"),
+}
+
+
+class Held(Exception):
+    """The call has to wait, without any effect, until the faults change."""
+
+
+class Cut(Exception):
+    """The connection breaks without an answer."""
+
+    def __init__(self, reason):
+        self.reason = reason
+
+
+class Faults:
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.set({})
+
+    def set(self, rules):
+        known = {
+            *("seed", "throttle", "error500", "lost_answer", "drop", "hide_fresh_seconds", "delay"),
+            *("only", "after_n_calls", "max_faults", "deny", "refuse"),
+            *("hold_after", "hold_counts_changes"),
+        }
+        unknown = set(rules) - known
+        if unknown:
+            raise ValueError(f"no such fault: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+        self.rules = rules
+        self.only = re.compile(rules.get("only", ""))
+        self.dice = random.Random(rules.get("seed", 0))
+        self.calls = self.passed = 0
+        kinds = ("throttle", "error500", "lost_answer", "drop", "deny", "hidden", "held", "refuse")
+        self.done = dict.fromkeys(kinds, 0)
+        self.refusals = [dict(r) for r in rules.get("refuse", ())]
+        with self.changed:
+            self.changed.notify_all()
+
+    def applies(self, call):
+        return bool(self.rules) and bool(self.only.search(f"{call.service}:{call.operation}"))
+
+    def pause(self, call):
+        return float(self.rules.get("delay", 0)) if self.applies(call) else 0
+
+    def hold(self, call):
+        """Asked first: after so many calls the world stands still, as if the caller's process did."""
+        if "hold_after" not in self.rules or not self.applies(call):
+            return
+        if self.passed >= int(self.rules["hold_after"]):
+            self.done["held"] += 1
+            raise Held
+        self.passed += call.mutating or not self.rules.get("hold_counts_changes")
+
+    def wait(self, rules):
+        """Until the faults are no longer these; whoever was held is cut off then."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.rules is not rules)
+
+    def met(self, call):
+        """Before the call has any effect."""
+        for refusal in self.refusals:
+            if refusal.get("times", 1) != 0 and _is_meant(refusal, call):
+                if refusal.get("after", 0) > 0:
+                    refusal["after"] -= 1
+                    continue
+                refusal["times"] = refusal.get("times", 1) - 1  # -1: for ever
+                self.done["refuse"] += 1
+                raise Refusal(refusal["code"], refusal.get("message", ""), int(refusal.get("status", 400)))
+        for pattern in self.rules.get("deny", ()):
+            if re.fullmatch(pattern.replace("*", ".*"), f"{call.service}:{call.operation}"):
+                self.done["deny"] += 1
+                raise _denied(call)
+        if not self.applies(call):
+            return
+        self.calls += 1
+        if self.calls <= int(self.rules.get("after_n_calls", 0)):
+            return
+        if self._strikes("drop"):
+            raise Cut("drop")
+        if self._strikes("throttle"):
+            code, status = THROTTLED.get(call.service, ("Throttling", 400))
+            raise Refusal(code, "Rate exceeded", status)
+        if self._strikes("error500"):
+            raise Refusal("InternalFailure" if call.service != "ec2" else "InternalError", "An error has occurred", 500)
+
+    def answered(self, call):
+        """After the call had its effect."""
+        if self.applies(call) and self.calls > int(self.rules.get("after_n_calls", 0)) and self._strikes("lost_answer"):
+            raise Cut("lost_answer")
+
+    def _strikes(self, kind):
+        chance = float(self.rules.get(kind, 0))
+        limit = self.rules.get("max_faults")
+        if chance <= 0 or (limit is not None and sum(self.done.values()) >= limit):
+            return False
+        struck = self.dice.random() < chance
+        self.done[kind] += struck
+        return struck
+
+    def hides(self, call):
+        return bool(self.rules.get("hide_fresh_seconds")) and (call.service, call.operation) in FRESH
+
+    def hide(self, call, result):
+        if not self.hides(call):
+            return result
+        items, id_name, asked_name, missing = FRESH[(call.service, call.operation)]
+        horizon = CLOCK.now() - float(self.rules["hide_fresh_seconds"])
+
+        def fresh(item):
+            return BORN.get(item[id_name], 0) > horizon
+
+        hidden = [i for i in (result[items] if isinstance(result[items], list) else [result[items]]) if fresh(i)]
+        if not hidden:
+            return result
+        self.done["hidden"] += 1
+        if asked_name and call.get(asked_name):
+            raise Refusal(
+                missing, f"The ID '{hidden[0][id_name]}' does not exist", 404 if call.service == "iam" else 400
+            )
+        return {**result, items: [i for i in result[items] if i not in hidden]}
+
+
+# When each object that can be hidden was made, in emulated time.
+BORN = {}
+FAULTS = Faults()
+
+
+def _is_meant(refusal, call):
+    if not re.fullmatch(refusal["on"].replace("*", ".*"), f"{call.service}:{call.operation}"):
+        return False
+    return all(str(call.get(name)) == str(value) for name, value in refusal.get("where", {}).items())
+
+
+def _denied(call):
+    action = f"{call.service}:{call.operation}"
+    who = f"arn:aws:sts::{call.account}:assumed-role/sandbox/gameday"
+    if call.service == "ec2":
+        message = (
+            f"You are not authorized to perform this operation. User: {who} is not authorized to perform: {action}"
+        )
+        return Refusal("UnauthorizedOperation", message, 403)
+    json = call.protocol in ("json", "rest-json") and call.service != "cloudwatch"
+    code = JSON_DENIED if json else "AccessDenied"
+    return Refusal(code, f"User: {who} is not authorized to perform: {action}", 403 if code == "AccessDenied" else 400)

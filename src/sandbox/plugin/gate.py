@@ -1,0 +1,173 @@
+"""The one WSGI application in front of moto."""
+
+import gzip
+import io
+import re
+import socket
+import threading
+import time
+import traceback
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from . import control, rules, wire
+from .clock import CLOCK
+from .faults import FAULTS, Cut, Held
+from .rules import AFTER, BEFORE, INSTEAD, Refusal
+
+
+class Gate:
+    def __init__(self):
+        self.moto = DomainDispatcherApplication(create_backend_app)
+        rules.ask = self.ask
+        # moto's state is not made for threads, and one order of events makes runs repeatable.
+        self.lock = threading.RLock()
+
+    def __call__(self, environ, start_response):
+        body = _body(environ)
+        if environ.get("PATH_INFO", "").startswith("/_gameday/"):
+            with self.lock:
+                status, headers, answer = control.answer(environ, body)
+            return _send(start_response, status, headers, answer)
+        try:
+            call = wire.read(environ, body)
+        except Exception:
+            # A request we cannot read is still moto's to answer.
+            traceback.print_exc()
+            call = None
+        if call is None:
+            environ["wsgi.input"] = io.BytesIO(body)
+            with self.lock:
+                CLOCK.settle()
+                status, headers, answer = _capture(self.moto, environ)
+            return _send(start_response, status, dict(headers), answer)
+        try:
+            pause = FAULTS.pause(call)
+            if pause:
+                time.sleep(pause)  # outside the lock: one slow call must not slow the others
+            with self.lock:
+                rules = FAULTS.rules
+                FAULTS.hold(call)
+                CLOCK.settle()
+                status, headers, answer, error = self.perform(call)
+                control.CALLS.record(call, status, error)
+                FAULTS.answered(call)
+        except Held:
+            FAULTS.wait(rules)  # outside the lock
+            _hang_up(environ)
+            return _send(start_response, 500, {}, b"")
+        except Cut as cut:
+            control.CALLS.record(call, 0, cut.reason)
+            _hang_up(environ)
+            return _send(start_response, 500, {}, b"")
+        return _send(start_response, status, headers, answer)
+
+    def ask(self, call, operation, **params):
+        """Another operation of the same service, with our rules, as part of `call` (query protocols only)."""
+        status, headers, body, error = self.perform(wire.another(call, operation, params), inner=True)
+        if error is not None:
+            raise Refusal(error, "", status)
+        return wire.understand(wire.another(call, operation, params), status, headers.items(), body)[0]
+
+    def perform(self, call, inner=False):
+        key = (call.service, call.operation)
+        try:
+            if not inner:
+                FAULTS.met(call)
+            if call.service == "ec2" and str(call.get("DryRun", "")).lower() == "true":
+                # model: "If you have the required permissions, the error response is DryRunOperation".
+                raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+            for check in BEFORE.get(key, ()):
+                check(call)
+            for own in INSTEAD.get(key, ()):
+                result = own(call)
+                if result is not None:
+                    answer = None
+                    break
+            else:
+                answer = status, headers, body = _capture(self.moto, wire.for_moto(call))
+                result, error = wire.understand(call, status, headers, body)
+                if error is not None:
+                    if call.protocol != "cbor":
+                        return status, dict(headers), body, error
+                    message = result.get("Error", {}).get("Message", "")
+                    raise Refusal(error, message, status)
+            for amend in AFTER.get(key, ()):
+                amended = amend(call, result)
+                if amended is not None:
+                    result, answer = amended, None
+            if FAULTS.hides(call):
+                result, answer = FAULTS.hide(call, result), None
+            # What nobody changed goes out as moto wrote it.
+            if answer is not None and call.protocol != "cbor":
+                status, headers, body = answer
+                return status, dict(headers), body, None
+            return *wire.write(call, result), None
+        except Cut:
+            raise
+        except Refusal as refusal:
+            return *wire.write(call, refusal), refusal.code
+        except NotImplementedError as gap:
+            # 501 is not retried by the SDKs, and nobody takes it for an answer of AWS.
+            gap = Refusal("NotImplemented", f"the sandbox cannot {call.operation}: {gap}", 501)
+            return *wire.write(call, gap), gap.code
+        except Exception as crash:
+            code = getattr(crash, "code", None)
+            if isinstance(code, str):  # moto's own refusals, raised from backends that our rules call
+                return *wire.write(call, crash), code
+            kind = getattr(crash, "error_type", None)
+            if kind:
+                refusal = Refusal(kind, getattr(crash, "message", str(crash)), getattr(crash, "code", 400))
+                return *wire.write(call, refusal), kind
+            traceback.print_exc()
+            oops = Refusal("InternalFailure", f"the sandbox failed at {call.operation}: {crash!r}", 500)
+            return *wire.write(call, oops), oops.code
+
+
+def _body(environ):
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length:
+        body = environ["wsgi.input"].read(length)
+    elif environ.get("wsgi.input_terminated"):
+        body = environ["wsgi.input"].read()  # chunked
+    else:
+        body = b""
+    # SDKs compress large PutMetricData requests.
+    if environ.get("HTTP_CONTENT_ENCODING") == "gzip":
+        body = gzip.decompress(body)
+        environ.pop("HTTP_CONTENT_ENCODING")
+        environ["CONTENT_LENGTH"] = str(len(body))
+    return body
+
+
+def _capture(app, environ):
+    seen = {}
+
+    def start_response(status, headers, exc_info=None):
+        seen["status"], seen["headers"] = int(status.split()[0]), headers
+
+    chunks = app(environ, start_response)
+    body = b"".join(chunks)
+    if hasattr(chunks, "close"):
+        chunks.close()
+    return seen["status"], seen["headers"], body
+
+
+def _send(start_response, status, headers, body):
+    drop = re.compile("content-length|connection|transfer-encoding|status", re.IGNORECASE)
+    headers = [(k, str(v)) for k, v in headers.items() if not drop.fullmatch(k)]
+    start_response(f"{status} {_phrase(status)}", [*headers, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _phrase(status):
+    return {200: "OK"}.get(status, "Status")
+
+
+def _hang_up(environ):
+    connection = environ.get("werkzeug.socket")
+    if connection is not None:
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass

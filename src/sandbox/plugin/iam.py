@@ -1,0 +1,119 @@
+"""IAM: profiles that take a while to be seen, AWS's own policies, the policy simulator, delete conflicts."""
+
+import json
+import re
+from functools import cache
+
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, iam_backends
+
+from .clock import CLOCK
+from .faults import BORN, FAULTS
+from .rules import Refusal, after, before, instead, on_reset
+
+# facts 11: iam_profile_propagation; facts 4.7: what EC2 says until then.
+PROPAGATION = 15
+VISIBLE = {}
+on_reset(VISIBLE.clear)
+
+
+def backend(account):
+    return iam_backends[account]["aws"]
+
+
+def profile_visible(account, name):
+    """Whether EC2 and Auto Scaling know the profile yet."""
+    if all(p.name != name for p in backend(account).instance_profiles.values()):
+        return False
+    return CLOCK.now() >= VISIBLE.get(name, 0)
+
+
+@after("iam", "CreateInstanceProfile")
+def profile_born(call, answer):
+    BORN[call.get("InstanceProfileName")] = CLOCK.now()
+    VISIBLE[call.get("InstanceProfileName")] = CLOCK.when(PROPAGATION)
+
+
+@before("iam", "AttachRolePolicy")
+def aws_managed(call):
+    # AWS's own policies exist in every account; moto has them only when told to load all thousand of them.
+    arn = call.get("PolicyArn", "")
+    policies = backend(call.account).managed_policies
+    if arn.startswith("arn:aws:iam::aws:policy/") and arn not in policies:
+        name = arn.rpartition("/")[2]
+        known = _aws_policies().get(name)
+        if known:
+            policies[arn] = AWSManagedPolicy.from_data(name, call.account, "aws", known)
+
+
+@cache
+def _aws_policies():
+    return json.loads(aws_managed_policies_data)
+
+
+@before("iam", "DeleteRole")
+def role_in_use(call):
+    # model DeleteRole: "the role must have no instance profile and no attached or inline policies": DeleteConflict.
+    name = call.get("RoleName")
+    role = next((r for r in backend(call.account).roles.values() if r.name == name), None)
+    if role is None:
+        return
+    if any(r.name == name for p in backend(call.account).instance_profiles.values() for r in p.roles):
+        raise conflict("must remove roles from instance profile first.")
+    if role.managed_policies:
+        raise conflict("must detach all policies first.")
+    if role.policies:
+        raise conflict("must delete policies first.")
+
+
+@before("iam", "DeleteInstanceProfile")
+def profile_in_use(call):
+    # model DeleteInstanceProfile: "Make sure that the instance profile does not have an associated role."
+    for profile in backend(call.account).instance_profiles.values():
+        if profile.name == call.get("InstanceProfileName") and profile.roles:
+            raise conflict("must remove roles from instance profile first.")
+
+
+def conflict(why):
+    return Refusal("DeleteConflict", f"Cannot delete entity, {why}", 409)
+
+
+@before("iam", "AddRoleToInstanceProfile")
+def one_role(call):
+    # model: "An instance profile can contain only one role, and this quota cannot be increased."
+    for profile in backend(call.account).instance_profiles.values():
+        if profile.name == call.get("InstanceProfileName") and profile.roles:
+            raise Refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
+
+
+@instead("iam", "SimulatePrincipalPolicy", "SimulateCustomPolicy")
+def simulate(call):
+    # The sandbox's principal may do all but what the fault layer denies.
+    denied = [p.replace("*", ".*") for p in FAULTS.rules.get("deny", ())]
+    names = {"elasticloadbalancing": "elbv2", "elasticfilesystem": "efs", "tag": "resourcegroupstaggingapi"}
+    results = []
+    for action in call.get("ActionNames") or []:
+        service, _, operation = action.partition(":")
+        spelled = f"{names.get(service, service)}:{operation}"
+        no = any(re.fullmatch(p, spelled) or re.fullmatch(p, action) for p in denied)
+        for resource in call.get("ResourceArns") or ["*"]:
+            results.append(
+                {
+                    "EvalActionName": action,
+                    "EvalResourceName": resource,
+                    "EvalDecision": "implicitDeny" if no else "allowed",
+                    "MatchedStatements": [],
+                    "MissingContextValues": [],
+                }
+            )
+    return {"EvaluationResults": results, "IsTruncated": False}
+
+
+@instead("iam", "CreateServiceLinkedRole")
+def service_linked_role(call):
+    # facts 9.2: when it exists AWS says InvalidInput; moto makes it again. Each service makes its own on first use.
+    service = call.get("AWSServiceName", "")
+    for role in backend(call.account).roles.values():
+        if role.path == f"/aws-service-role/{service}/":
+            message = f"Service role name {role.name} has been taken in this account, please try a different suffix."
+            raise Refusal("InvalidInput", message)

@@ -1,0 +1,116 @@
+"""GetResources over everything that carries tags, ours and moto's; pages where moto has none."""
+
+from moto.elbv2.models import elbv2_backends
+from moto.rds.models import rds_backends
+from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
+
+from . import cloudwatch
+from .ec2_instances import ec2_backends
+from .elasticache_groups import TAGS
+from .rules import after, instead, page
+
+
+@instead("resourcegroupstaggingapi", "GetResources")
+def resources(call):
+    types, arns = call.get("ResourceTypeFilters"), call.get("ResourceARNList")
+    moto = resourcegroupstaggingapi_backends[call.account][call.region]
+    filters = call.get("TagFilters") or []
+    found = [
+        (r.arn, dict(r.tags))
+        for r in moto._get_resources_generator(tag_filters=filters, resource_type_filters=types, resource_arn_list=arns)
+    ]
+    known = {arn for arn, _ in found}
+    for kind, arn, tags in (*_caches(call), *_ec2(call), *_rds_groups(call), *_listeners(call), *_dashboards(call)):
+        wanted = not types or kind in types or kind.split(":")[0] in types
+        if wanted and (not arns or arn in arns) and arn not in known and tags and _matches(tags, filters):
+            found.append((arn, dict(tags)))
+    # AWS does not list IAM roles here; and Auto Scaling groups are found by their own DescribeTags.
+    found = [(arn, tags) for arn, tags in found if ":iam:" not in arn or ":role/" not in arn]
+    shown, token = page(call, found, "ResourcesPerPage", "PaginationToken")
+    listed = [{"ResourceARN": a, "Tags": [{"Key": k, "Value": v} for k, v in t.items()]} for a, t in shown]
+    return {"ResourceTagMappingList": listed, "PaginationToken": token or ""}
+
+
+# What AWS lists and moto forgets, by the id's prefix.
+EC2_KINDS = {
+    "lt": "launch-template",
+    "vpce": "vpc-endpoint",
+    "nat": "natgateway",
+    "eipalloc": "elastic-ip",
+    "eni": "network-interface",
+    "sgr": "security-group-rule",
+}
+
+
+def _ec2(call):
+    ec2 = ec2_backends[call.account][call.region]
+    groups = [g for groups in ec2.groups.values() for g in groups.values()]
+    alive = {
+        *ec2.launch_templates,
+        *ec2.vpc_end_points,
+        *(n.id for n in ec2.nat_gateways.values() if n.state != "deleted"),
+        *(a.allocation_id for a in ec2.addresses),
+        *ec2.enis,
+        *(r.id for g in groups for r in [*g.ingress_rules, *g.egress_rules]),
+    }
+    for resource_id, tags in ec2.tags.items():
+        kind = EC2_KINDS.get(resource_id.rpartition("-")[0])
+        if kind and resource_id in alive:
+            yield f"ec2:{kind}", f"arn:aws:ec2:{call.region}:{call.account}:{kind}/{resource_id}", tags
+
+
+def _caches(call):
+    for arn, tags in TAGS.items():
+        if arn.split(":")[3] == call.region:
+            yield "elasticache:" + arn.split(":")[5], arn, tags
+
+
+def _rds_groups(call):
+    rds = rds_backends[call.account][call.region]
+    for kind, groups in (("rds:subgrp", rds.subnet_groups), ("rds:pg", rds.db_parameter_groups)):
+        for group in groups.values():
+            yield kind, group.arn, {t["Key"]: t["Value"] for t in group.tags or []}
+
+
+def _listeners(call):
+    elb = elbv2_backends[call.account][call.region]
+    for balancer in elb.load_balancers.values():
+        for arn in balancer.listeners:
+            yield "elasticloadbalancing:listener", arn, elb.tagging_service.get_tag_dict_for_resource(arn)
+
+
+def _dashboards(call):
+    for name in cloudwatch.backend(call).dashboards:
+        arn = cloudwatch.dashboard_arn(call, name)
+        yield "cloudwatch:dashboard", arn, cloudwatch.tags_of(call, arn)
+
+
+def _matches(tags, filters):
+    return all(f["Key"] in tags and (not f.get("Values") or tags[f["Key"]] in f["Values"]) for f in filters)
+
+
+# (service, operation) -> list, page size, token asked, token answered, most on a page when no size is asked.
+PAGES = {
+    ("ec2", "DescribeSecurityGroups"): ("SecurityGroups", "MaxResults", "NextToken", "NextToken", 1000),
+    ("ec2", "DescribeSecurityGroupRules"): ("SecurityGroupRules", "MaxResults", "NextToken", "NextToken", 1000),
+    ("ec2", "DescribeVpcs"): ("Vpcs", "MaxResults", "NextToken", "NextToken", 1000),
+    ("ec2", "DescribeSubnets"): ("Subnets", "MaxResults", "NextToken", "NextToken", 1000),
+    ("ec2", "DescribeNetworkInterfaces"): ("NetworkInterfaces", "MaxResults", "NextToken", "NextToken", 1000),
+    ("elbv2", "DescribeTargetGroups"): ("TargetGroups", "PageSize", "Marker", "NextMarker", 400),
+    ("elbv2", "DescribeRules"): ("Rules", "PageSize", "Marker", "NextMarker", 400),
+    ("cloudwatch", "DescribeAlarms"): ("MetricAlarms", "MaxRecords", "NextToken", "NextToken", 50),
+}
+
+
+def _paged(call, answer):
+    items, size, asked, answered, most = PAGES[(call.service, call.operation)]
+    if len(answer.get(items) or []) <= int(call.get(size) or most) and not call.get(asked):
+        return None
+    shown, token = page(call, answer.get(items) or [], size, asked, most)
+    answer[items] = shown
+    answer.pop(answered, None)
+    return {**answer, **({answered: token} if token else {})}
+
+
+for _service, _operation in PAGES:
+    after(_service, _operation)(_paged)

@@ -1,0 +1,144 @@
+"""Requests in, answers out, in each service's own protocol, driven by the models that botocore ships."""
+
+import io
+import json
+import re
+import uuid
+from urllib.parse import parse_qs, urlencode
+
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request
+from moto.core.routing import get_service_router
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
+
+from . import cbor
+from .rules import Call, Refusal
+
+# The name a request is signed for -> botocore's name. Only these have rules; others go straight to moto.
+SERVICES = {
+    "autoscaling": "autoscaling",
+    "ec2": "ec2",
+    "elasticache": "elasticache",
+    "elasticfilesystem": "efs",
+    "elasticloadbalancing": "elbv2",
+    "iam": "iam",
+    "logs": "logs",
+    "monitoring": "cloudwatch",
+    "rds": "rds",
+    "servicequotas": "service-quotas",
+    "ssm": "ssm",
+    "sts": "sts",
+    "tagging": "resourcegroupstaggingapi",
+}
+# moto implements the first of these two only.
+CBOR_PREFIX = "/service/GraniteServiceVersion20100801/operation/"
+JSON_TARGET = "GraniteServiceVersion20100801."
+
+
+def read(environ, body):
+    """The call a request makes, or None when it is not one of ours to judge."""
+    signed = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    if not signed:
+        return None
+    region, service = signed.group(1), SERVICES.get(signed.group(2).lower())
+    if service is None:
+        return None
+    model = get_service_model(service)
+    path, target = environ.get("PATH_INFO", ""), environ.get("HTTP_X_AMZ_TARGET")
+    content_type = environ.get("CONTENT_TYPE", "")
+    url_params, form = {}, {}
+    if path.startswith(CBOR_PREFIX):
+        protocol, operation = "cbor", path[len(CBOR_PREFIX) :]
+    elif target:
+        protocol, operation = "json", target.rpartition(".")[2]
+    elif model.protocol.startswith("rest"):
+        protocol = model.protocol
+        try:
+            found, url_params = get_service_router(service).match(request(environ, body))
+        except Exception:  # an unknown path is moto's to refuse
+            return None
+        operation = found.name
+    else:
+        protocol = "ec2" if service == "ec2" else "query"
+        text = body.decode() if content_type.startswith("application/x-www-form") else environ.get("QUERY_STRING", "")
+        form = {name: values[0] for name, values in parse_qs(text, keep_blank_values=True).items()}
+        operation = form.get("Action", "")
+        # The classic balancers are signed for the same service; they are none of our business.
+        if service == "elbv2" and form.get("Version") != "2015-12-01":
+            return None
+    if operation not in model.operation_names:
+        return None
+    operation_model = model.operation_model(operation)
+    if protocol == "cbor":
+        params = cbor.read(body)
+    else:
+        params = PROTOCOL_PARSERS[protocol](operation_model).parse(
+            {
+                "method": environ["REQUEST_METHOD"],
+                "values": form,
+                "headers": request(environ, body).headers,
+                "body": body,
+                "url_path": path,
+                "url_params": url_params,
+            }
+        )
+    return Call(service, operation, params, region, DEFAULT_ACCOUNT_ID, operation_model, protocol, environ, body)
+
+
+def another(call, operation, params):
+    """`call`'s caller asking for another operation of the same (query) service."""
+    model = call.model.service_model.operation_model(operation)
+    form = create_serializer(call.protocol).serialize_to_request(params, model)["body"]
+    body = urlencode(form).encode()
+    environ = {**call.environ, "CONTENT_TYPE": "application/x-www-form-urlencoded; charset=utf-8"}
+    return Call(call.service, operation, params, call.region, call.account, model, call.protocol, environ, body)
+
+
+def request(environ, body):
+    return Request({**environ, "wsgi.input": io.BytesIO(body)})
+
+
+def write(call, result, status=None):
+    """(status, headers, body) for a dict in the shape of the model, or for an exception."""
+    if call.protocol == "cbor":
+        return cbor.write(call, result)
+    serializer = get_serializer_class(call.service, call.protocol)(operation_model=call.model)
+    answer = serializer.serialize(result)
+    code, body = answer["status_code"], answer["body"]
+    if isinstance(result, Refusal) and result.status != 400:
+        code = result.status
+    headers = {**answer["headers"], "x-amzn-RequestId": str(uuid.uuid4())}
+    return code, headers, body.encode() if isinstance(body, str) else body
+
+
+def understand(call, status, headers, body):
+    """What moto answered, as (dict, error code)."""
+    protocol = "json" if call.protocol == "cbor" else call.protocol
+    parsed = create_parser(protocol).parse(
+        {"status_code": status, "headers": {k.lower(): v for k, v in headers}, "body": body}, call.model.output_shape
+    )
+    error = parsed.get("Error", {}).get("Code") if status >= 300 else None
+    parsed.pop("ResponseMetadata", None)
+    return parsed, error
+
+
+def for_moto(call):
+    """The request as moto can read it; only CBOR needs a translation."""
+    environ, body = dict(call.environ), call.body
+    if call.protocol == "cbor":
+        body = json.dumps(call.params, default=cbor.json_value).encode()
+        environ.update(
+            PATH_INFO="/",
+            RAW_URI="/",
+            REQUEST_URI="/",
+            CONTENT_TYPE="application/x-amz-json-1.0",
+            HTTP_X_AMZ_TARGET=JSON_TARGET + call.operation,
+        )
+        environ.pop("HTTP_CONTENT_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return environ

@@ -1,0 +1,348 @@
+//! The running sandbox: one process, found again by the file it left.
+use super::{
+    Install, Pace, control,
+    error::{Error, at},
+    install,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Read,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use tokio::{process::Command, time::sleep};
+
+/// A first start compiles Python files, perhaps on a busy machine.
+const START: Duration = Duration::from_secs(120);
+/// An installation over a slow network, by another gameday.
+const LOCK: Duration = Duration::from_secs(900);
+const STEP: Duration = Duration::from_millis(40);
+
+/// A sandbox that answers.
+#[derive(Debug, Clone)]
+pub struct Running {
+    pub endpoint: String,
+    pub port: u16,
+    pub pid: u32,
+    pub pace: Pace,
+    pub log: PathBuf,
+}
+
+/// Where a sandbox lives, running or not.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    /// What all of them share: the environment and the plugin.
+    home: PathBuf,
+    /// This one's own: `server.json`, `log`, `lock`.
+    folder: PathBuf,
+}
+
+/// `server.json`; the first two are the plugin's.
+#[derive(Serialize, Deserialize)]
+struct Left {
+    pid: u32,
+    port: u16,
+    #[serde(default)]
+    version: String,
+}
+
+impl Sandbox {
+    /// The user's: `$XDG_CACHE_HOME/gameday/sandbox/default`, or another name in `GAMEDAY_SANDBOX`.
+    pub fn of_user() -> Result<Self, Error> {
+        use etcetera::BaseStrategy;
+        let cache = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?.cache_dir();
+        let name = std::env::var("GAMEDAY_SANDBOX").ok().filter(|n| !n.is_empty());
+        Ok(Self::named(&cache.join("gameday/sandbox"), name.as_deref().unwrap_or("default")))
+    }
+
+    /// One of several under one home, which share the installation.
+    pub fn named(home: &Path, name: &str) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let name: String = name.chars().map(plain).collect();
+        Self { home: home.into(), folder: home.join(name) }
+    }
+
+    /// The user's home of sandboxes under another name, for tests that want one of their own.
+    pub fn of_user_named(name: &str) -> Result<Self, Error> {
+        Self::of_user().map(|s| Self::named(&s.home, name))
+    }
+
+    /// Removes its own folder; for tests.
+    pub fn forget(&self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
+    /// Installed, started, at this pace; two commands at the same moment get the same one.
+    pub async fn ensure(&self, pace: Option<Pace>, say: impl Fn(&str)) -> Result<Running, Error> {
+        // The usual case takes no lock: it runs already.
+        let mut running = match self.current().await? {
+            Some(running) => running,
+            None => {
+                let _lock = self.lock(&self.folder.join("lock"), &say).await?;
+                match self.current().await? {
+                    Some(running) => running,
+                    None => {
+                        self.stop_now().await?;
+                        self.start(pace.unwrap_or(Pace::Instant), &say).await?
+                    }
+                }
+            }
+        };
+        if let Some(pace) = pace.filter(|p| *p != running.pace) {
+            control::set_pace(running.port, pace).await?;
+            running.pace = pace;
+        }
+        Ok(running)
+    }
+
+    /// The environment and the plugin, made if need be.
+    pub async fn install(&self, say: &impl Fn(&str)) -> Result<Install, Error> {
+        let _lock = self.lock(&self.home.join("lock"), say).await?;
+        Install::ready(&self.home, say).await
+    }
+
+    /// The one that runs, if it answers.
+    pub async fn status(&self) -> Result<Option<Running>, Error> {
+        let Some(left) = self.left() else { return Ok(None) };
+        // A port that answers with another process is not ours: ours died and something took its place.
+        match control::health(left.port).await {
+            Ok(health) if health.pid == left.pid => Ok(Some(self.running(&left, health.pace()))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether there was one to stop.
+    pub async fn stop(&self) -> Result<bool, Error> {
+        if !self.folder.exists() {
+            return Ok(false);
+        }
+        let _lock = self.lock(&self.folder.join("lock"), &|_: &str| {}).await?;
+        self.stop_now().await
+    }
+
+    /// Whether there was one to reset.
+    pub async fn reset(&self) -> Result<bool, Error> {
+        match self.status().await? {
+            Some(running) => control::reset(running.port).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// In the foreground, until Ctrl-C or SIGTERM. A sandbox of its own, that no other command finds.
+    pub async fn serve(&self, port: u16, pace: Option<Pace>, say: impl Fn(&str)) -> Result<(), Error> {
+        let install = self.install(&say).await?;
+        let mut child = command(&install, port, pace.unwrap_or(Pace::Instant))
+            .arg("--until-eof")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(at(&install.python))?;
+        // Held here until the end: waiting for a child closes the standard input that it still has.
+        let alive = child.stdin.take();
+        let out = child.stdout.take();
+        let relay = async {
+            use tokio::io::{AsyncBufReadExt, BufReader};
+            let Some(out) = out else { return };
+            let mut lines = BufReader::new(out).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                say(&line);
+            }
+        };
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(at(&install.python))?;
+        let ended = tokio::select! {
+            _ = tokio::signal::ctrl_c() => None,
+            _ = term.recv() => None,
+            (status, ()) = async { tokio::join!(child.wait(), relay) } => Some(status),
+        };
+        match ended {
+            // Told to stop: the child goes with its standard input, at the latest when dropped.
+            None => {
+                drop(alive);
+                let _ = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
+                Ok(())
+            }
+            Some(status) if status.as_ref().is_ok_and(|s| s.success()) => Ok(()),
+            Some(_) => Err(Error::Start { path: install.plugin, log: format!("is port {port} in use?") }),
+        }
+    }
+
+    fn left(&self) -> Option<Left> {
+        serde_json::from_slice(&fs::read(self.file()).ok()?).ok()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("server.json")
+    }
+
+    fn running(&self, left: &Left, pace: Pace) -> Running {
+        let log = self.folder.join("log");
+        Running {
+            endpoint: format!("http://127.0.0.1:{}", left.port),
+            port: left.port,
+            pid: left.pid,
+            pace,
+            log,
+        }
+    }
+
+    /// The one that runs and is of this version; an older one is replaced, since its plugin may not do.
+    async fn current(&self) -> Result<Option<Running>, Error> {
+        let ours = self.left().is_some_and(|l| l.version == install::version());
+        if ours { self.status().await } else { Ok(None) }
+    }
+
+    async fn start(&self, pace: Pace, say: &impl Fn(&str)) -> Result<Running, Error> {
+        let install = self.install(say).await?;
+        let (log, fresh) = (self.folder.join("log"), self.folder.join("ready.json"));
+        let _ = fs::remove_file(&fresh);
+        let out = File::create(&log).map_err(at(&log))?;
+        let err = out.try_clone().map_err(at(&log))?;
+        let mut command = command(&install, 0, pace);
+        command.arg("--ready-file").arg(&fresh).stdin(Stdio::null()).stdout(out).stderr(err);
+        // SAFETY: setsid is async-signal-safe and touches nothing of ours. A session of its own: Ctrl-C and a closed
+        // terminal are not for the sandbox, which outlives this command.
+        unsafe {
+            command.pre_exec(|| {
+                libc::setsid();
+                Ok(())
+            });
+        }
+        let mut child = command.spawn().map_err(at(&install.python))?;
+        let begun = Instant::now();
+        loop {
+            if let Some(mut left) =
+                fs::read(&fresh).ok().and_then(|b| serde_json::from_slice::<Left>(&b).ok())
+            {
+                left.version = install::version();
+                let health = control::health(left.port).await?;
+                let text = serde_json::to_vec(&left).unwrap_or_default();
+                fs::write(self.file(), text).map_err(at(self.file()))?;
+                let _ = fs::remove_file(&fresh);
+                return Ok(self.running(&left, health.pace()));
+            }
+            let died = !matches!(child.try_wait(), Ok(None));
+            if died || begun.elapsed() > START {
+                let _ = child.start_kill();
+                return Err(Error::Start { log: tail(&log), path: log });
+            }
+            sleep(STEP).await;
+        }
+    }
+
+    /// Ends what `server.json` names, if it is really a sandbox, and forgets it.
+    async fn stop_now(&self) -> Result<bool, Error> {
+        let running = self.status().await?;
+        if let Some(Running { pid, port, .. }) = running {
+            // SAFETY: a signal to a process that has just said that this is its id.
+            unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+            let begun = Instant::now();
+            while control::health(port).await.is_ok_and(|h| h.pid == pid) {
+                if begun.elapsed() > Duration::from_secs(5) {
+                    unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+                }
+                sleep(STEP).await;
+            }
+        }
+        let _ = fs::remove_file(self.file());
+        Ok(running.is_some())
+    }
+
+    /// Held until dropped, also when the process dies.
+    async fn lock(&self, path: &Path, say: &impl Fn(&str)) -> Result<File, Error> {
+        let folder = path.parent().unwrap_or(path);
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(at(path))?;
+        let begun = Instant::now();
+        let mut said = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(fs::TryLockError::Error(e)) => return Err(at(path)(e)),
+                Err(fs::TryLockError::WouldBlock) if begun.elapsed() > LOCK => {
+                    return Err(Error::Busy { lock: path.into(), seconds: LOCK.as_secs() });
+                }
+                Err(fs::TryLockError::WouldBlock) => {
+                    if begun.elapsed() > Duration::from_secs(1) && !said {
+                        said = true;
+                        say("another gameday is starting the sandbox: waiting for it");
+                    }
+                    sleep(STEP).await;
+                }
+            }
+        }
+    }
+}
+
+fn command(install: &Install, port: u16, pace: Pace) -> Command {
+    let mut command = Command::new(&install.python);
+    command.arg(&install.plugin).args(["--port", &port.to_string(), "--pace", pace.word()]);
+    // moto listens to these, and AWS's clients inside it too: the sandbox is the same whatever the shell has set.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("MOTO_") || text.starts_with("AWS_") || text.starts_with("PYTHON") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// The end of a log, for an error.
+fn tail(path: &Path) -> String {
+    let mut text = String::new();
+    let _ = File::open(path).and_then(|mut f| f.read_to_string(&mut text));
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_runs_in_an_empty_home() {
+        let home = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::named(home.path(), "x");
+        assert!(sandbox.status().await.unwrap().is_none());
+        assert!(!sandbox.stop().await.unwrap() && !sandbox.reset().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_stale_file_is_no_server() {
+        let home = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::named(home.path(), "x");
+        fs::create_dir_all(&sandbox.folder).unwrap();
+        // A port on which something else listens.
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        std::thread::spawn(move || drop(other.accept()));
+        let left = Left { pid: 1, port, version: install::version() };
+        fs::write(sandbox.file(), serde_json::to_vec(&left).unwrap()).unwrap();
+        assert!(sandbox.status().await.unwrap().is_none());
+        assert!(!sandbox.stop().await.unwrap(), "and process 1 lives on");
+        assert!(!sandbox.file().exists());
+    }
+
+    #[test]
+    fn names_stay_in_their_folder() {
+        let home = Path::new("/home");
+        assert_eq!(Sandbox::named(home, "../x y").folder, home.join("___x_y"));
+    }
+
+    #[tokio::test]
+    async fn the_lock_is_for_one() {
+        let home = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::named(home.path(), "x");
+        let path = home.path().join("lock");
+        let first = sandbox.lock(&path, &|_: &str| {}).await.unwrap();
+        let second =
+            tokio::time::timeout(Duration::from_millis(200), sandbox.lock(&path, &|_: &str| {})).await;
+        assert!(second.is_err(), "still held");
+        drop(first);
+        sandbox.lock(&path, &|_: &str| {}).await.unwrap();
+    }
+}

@@ -1,0 +1,204 @@
+//! What the stack file says of the request path: the half of a snapshot that needs no AWS.
+use crate::{
+    config::{Config, Mode, Origin},
+    facts::Facts,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Whose request path it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Whose {
+    pub stack: String,
+    pub service: String,
+    pub account: String,
+    pub region: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Expected {
+    /// The balancer's port.
+    pub listener_port: u16,
+    /// The service's port on an instance.
+    pub port: u16,
+    pub health_path: String,
+    pub health_codes: String,
+    /// Path patterns; empty: every path reaches the service.
+    pub routes: Vec<String>,
+    pub zones: Vec<String>,
+    pub min: i32,
+    pub desired: i32,
+    pub max: i32,
+    pub grace_seconds: i32,
+    pub instance_type: String,
+    pub image: String,
+    /// Some instances are from the Spot market.
+    pub spot: bool,
+    /// CIDRs that may reach the balancer.
+    pub http: Vec<String>,
+    /// CIDRs that may reach port 22 of the instances.
+    pub ssh: Vec<String>,
+    pub key_pair: Option<String>,
+    pub network: Origin,
+    /// The VPC, when it is not ours.
+    pub vpc: Option<String>,
+    pub database: Mode,
+    pub cache: Mode,
+    pub files: Mode,
+    pub iam: Mode,
+    /// `host:port` of a database that is used.
+    pub database_endpoint: Option<String>,
+    pub cache_endpoint: Option<String>,
+    pub file_system: Option<String>,
+    pub multi_az: bool,
+    pub cache_nodes: u32,
+    pub names: Names,
+    /// The AWS name of every alarm.
+    pub alarms: Vec<String>,
+    /// Keys of all steps.
+    pub steps: Vec<String>,
+}
+
+/// Where AWS finds by name, these are the names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    pub balancer: String,
+    pub target_group: String,
+    pub auto_scaling_group: String,
+    pub template: String,
+    pub database: String,
+    pub cache: String,
+    pub profile: Option<String>,
+}
+
+impl Expected {
+    /// `steps` are the keys of the stack's graph.
+    pub fn new(config: &Config, facts: &Facts, steps: Vec<String>) -> Self {
+        let (name, service) = config.service();
+        let by = |key: &str| aws_name(&config.names, &config.name, key);
+        let endpoint = |e: Option<(String, u16)>| e.map(|(host, port)| format!("{host}:{port}"));
+        Self {
+            listener_port: 80,
+            port: service.port,
+            health_path: service.health_path.clone(),
+            health_codes: service.health_codes.clone(),
+            routes: service.routes.clone(),
+            zones: facts.zones.clone(),
+            min: service.min as i32,
+            desired: service.desired as i32,
+            max: service.max as i32,
+            grace_seconds: service.grace_seconds as i32,
+            instance_type: service.instance_type.clone(),
+            image: facts.image.clone(),
+            spot: service.spot.is_some(),
+            http: config.access.http.clone(),
+            ssh: config.access.ssh.clone(),
+            key_pair: config.access.key_pair.clone(),
+            network: config.network.mode,
+            vpc: facts.network.as_ref().map(|n| n.vpc.clone()),
+            database: config.database.mode,
+            cache: config.cache.mode,
+            files: config.files.mode,
+            iam: config.iam.mode,
+            database_endpoint: endpoint(config.database.endpoint()).filter(|_| config.database.mode == Mode::Use),
+            cache_endpoint: endpoint(config.cache.endpoint()).filter(|_| config.cache.mode == Mode::Use),
+            file_system: config.files.file_system.clone().filter(|_| config.files.mode == Mode::Use),
+            multi_az: config.database.multi_az,
+            cache_nodes: config.cache.nodes,
+            names: Names {
+                balancer: by("load-balancer/main"),
+                target_group: by(&format!("target-group/{name}")),
+                auto_scaling_group: by(&format!("auto-scaling-group/{name}")),
+                template: by(&format!("launch-template/{name}")),
+                database: by("database/main"),
+                cache: by("cache/main"),
+                profile: match config.iam.mode {
+                    Mode::Off => None,
+                    Mode::Use => config.iam.instance_profile.clone(),
+                    Mode::Create => Some(by("instance-profile/instance")),
+                },
+            },
+            alarms: steps.iter().filter(|k| k.starts_with("alarm/")).map(|k| by(k)).collect(),
+            steps,
+        }
+    }
+}
+
+/// The name an object of ours has: prescribed, or `stack-name`. The engine's own rule ([`crate::engine::Cx::name`]).
+fn aws_name(names: &BTreeMap<String, String>, stack: &str, key: &str) -> String {
+    let last = key.split_once('/').map_or(key, |(_, name)| name);
+    names.get(key).cloned().unwrap_or_else(|| format!("{stack}-{last}"))
+}
+
+impl Expected {
+    /// What to ask the service for: its health path where requests to it get through, else the first route.
+    pub fn path(&self) -> String {
+        if self.routes.is_empty() || self.routes.iter().any(|r| matches(r, &self.health_path)) {
+            return self.health_path.clone();
+        }
+        self.routes[0].trim_end_matches('*').to_owned()
+    }
+}
+
+/// Whether a path pattern of a listener rule takes this path: `*` is any text, `?` any one character.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<char>, Vec<char>) = (pattern.chars().collect(), path.chars().collect());
+    let (mut p, mut s) = (0, 0);
+    // Where to go on when what follows the last `*` does not fit.
+    let mut back: Option<(usize, usize)> = None;
+    while s < path.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                back = Some((p + 1, s));
+                p += 1;
+            }
+            Some(c) if *c == '?' || *c == path[s] => (p, s) = (p + 1, s + 1),
+            _ => match back {
+                Some((after, from)) => {
+                    (p, s) = (after, from + 1);
+                    back = Some((after, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_a_balancer_does() {
+        for (pattern, path, yes) in [
+            ("/*", "/", true),
+            ("/lookup", "/lookup", true),
+            ("/lookup", "/Lookup", false),
+            ("/lookup", "/lookup/1", false),
+            ("/lookup*", "/lookup/1", true),
+            ("/a/*/c", "/a/b/c", true),
+            ("/a/*/c", "/a/b/c/d", false),
+            ("/?", "/a", true),
+            ("/?", "/", false),
+            ("*.png", "/x/y.png", true),
+        ] {
+            assert_eq!(matches(pattern, path), yes, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn the_path_to_ask_is_one_that_gets_through() {
+        let with = |routes: &[&str]| Expected {
+            health_path: "/healthcheck".into(),
+            routes: routes.iter().map(|r| (*r).into()).collect(),
+            ..Expected::default()
+        };
+        assert_eq!(with(&[]).path(), "/healthcheck");
+        assert_eq!(with(&["/lookup*"]).path(), "/lookup");
+        assert_eq!(with(&["/lookup*", "/health*"]).path(), "/healthcheck");
+    }
+}

@@ -1,0 +1,98 @@
+//! The network as far as it decides who reaches whom.
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Vpc {
+    pub id: String,
+    pub cidr: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subnet {
+    pub id: String,
+    pub zone: String,
+    pub cidr: String,
+    pub free_addresses: i32,
+    /// Whether an instance launched in it gets a public address.
+    pub public_ip: bool,
+    /// Which step of the stack it is.
+    pub step: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteTable {
+    pub id: String,
+    pub main: bool,
+    pub subnets: Vec<String>,
+    pub routes: Vec<Route>,
+    pub step: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Route {
+    /// A CIDR or a prefix list.
+    pub to: String,
+    /// `local`, `igw-…`, `nat-…`, `vpce-…`
+    pub via: String,
+    /// `active` or `blackhole`
+    pub state: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InternetGateway {
+    pub id: String,
+    /// The VPC it is attached to.
+    pub vpc: Option<String>,
+    pub step: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Acl {
+    pub id: String,
+    pub default: bool,
+    pub subnets: Vec<String>,
+    /// By number.
+    pub entries: Vec<AclEntry>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AclEntry {
+    pub number: i32,
+    pub egress: bool,
+    pub allow: bool,
+    /// `-1` is every protocol, `6` is TCP.
+    pub protocol: String,
+    pub cidr: String,
+    /// First and last port; none is all of them.
+    pub ports: Option<(i32, i32)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecurityGroup {
+    pub id: String,
+    pub name: String,
+    /// Which step of the stack it is.
+    pub step: Option<String>,
+    pub ingress: Vec<GroupRule>,
+    pub egress: Vec<GroupRule>,
+}
+
+/// One permission for one peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupRule {
+    /// `tcp`, `udp`, `icmp`, or `-1` for every one.
+    pub protocol: String,
+    /// First and last port; none is all of them.
+    pub ports: Option<(i32, i32)>,
+    /// A CIDR, a group's id or a prefix list's.
+    pub peer: String,
+}

@@ -1,0 +1,148 @@
+//! The service as the players see it: its name, and every address behind it.
+use super::{Answer, Asking, Balancer, Beacon, Probe};
+use futures::future::join_all;
+use reqwest::{Client, Url, redirect::Policy};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout};
+
+/// An answer later than this counts as none.
+const TOO_LATE: Duration = Duration::from_secs(5);
+/// Requests to one address: enough to meet several instances behind it, too few to count as load.
+const MOST: usize = 4;
+
+/// Resolves the name and asks every address, often enough to have met each of `instances` by chance.
+pub async fn ask(asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
+    let own = |path: &str| Some(format!("http://{}{path}", balancer?.dns_name));
+    let (url, unasked) = match asking {
+        Asking::Path(path) => (own(path), None),
+        Asking::Url(url) => (Some(url.clone()), None),
+        Asking::Nothing { at, why } if at.contains("://") => (Some(at.clone()), Some(why.clone())),
+        Asking::Nothing { at, why } => (own(at), Some(why.clone())),
+    };
+    let mut probe = Probe { url, unasked, ..Probe::default() };
+    let (Some(url), None) = (&probe.url, &probe.unasked) else { return probe };
+    let url: Url = match url.parse() {
+        Ok(url) => url,
+        Err(e) => {
+            probe.unasked = Some(format!("{url} is no URL: {e}"));
+            return probe;
+        }
+    };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().unwrap_or(80);
+    let other_name = balancer.filter(|b| !b.dns_name.eq_ignore_ascii_case(&host)).map(|b| b.dns_name.clone());
+    let (own, others) = futures::join!(resolve(&host, port), async {
+        match &other_name {
+            Some(name) => resolve(name, port).await.unwrap_or_default(),
+            None => vec![],
+        }
+    });
+    probe.balancer_addresses = others.iter().map(ToString::to_string).collect();
+    let addresses = match own {
+        Ok(all) => all,
+        Err(why) => {
+            probe.unresolved = Some(why);
+            return probe;
+        }
+    };
+    probe.addresses = addresses.iter().map(ToString::to_string).collect();
+    let each = instances.div_ceil(addresses.len().max(1)).clamp(1, MOST);
+    let asks = addresses.iter().flat_map(|ip| (0..each).map(|_| one(&url, &host, *ip, port)));
+    probe.answers = join_all(asks).await;
+    probe
+}
+
+/// One request to one address that an earlier look found.
+pub async fn ask_address(url: &str, address: &str) -> Option<Answer> {
+    let url: Url = url.parse().ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    Some(one(&url, &host, address.parse().ok()?, url.port_or_known_default().unwrap_or(80)).await)
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
+    match timeout(TOO_LATE, tokio::net::lookup_host((host, port))).await {
+        Ok(Ok(found)) => {
+            let mut all: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+            all.sort();
+            all.dedup();
+            if all.is_empty() { Err("the name has no address".into()) } else { Ok(all) }
+        }
+        Ok(Err(e)) => Err(e.to_string()),
+        Err(_) => Err(format!("no answer within {} s", TOO_LATE.as_secs())),
+    }
+}
+
+async fn one(url: &Url, host: &str, ip: IpAddr, port: u16) -> Answer {
+    let start = Instant::now();
+    let asked = async {
+        let client = crate::serving::tls_ready(Client::builder())
+            .timeout(TOO_LATE)
+            .redirect(Policy::none())
+            .user_agent(concat!("gameday/", env!("CARGO_PKG_VERSION")))
+            .resolve(host, SocketAddr::new(ip, port))
+            .build()?;
+        let answer = client.get(url.clone()).send().await?;
+        let (status, millis) = (answer.status().as_u16(), start.elapsed().as_millis() as u64);
+        let beacon = if status == 503 { answer.text().await.ok().and_then(|t| beacon(&t)) } else { None };
+        Ok::<_, reqwest::Error>(Answer { status: Some(status), millis, beacon, ..Answer::default() })
+    };
+    let mut answer = asked.await.unwrap_or_else(|e| {
+        let mut cause: &dyn std::error::Error = &e;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        let error = if e.is_timeout() { format!("no answer within {} s", TOO_LATE.as_secs()) } else { cause.to_string() };
+        Answer { error: Some(error), millis: start.elapsed().as_millis() as u64, ..Answer::default() }
+    });
+    answer.address = ip.to_string();
+    answer
+}
+
+/// What the boot beacon says, if it is it that answered.
+fn beacon(body: &str) -> Option<Beacon> {
+    let v: serde_json::Value = serde_json::from_str(body).ok()?;
+    let text = |key: &str| v.get(key).and_then(|t| t.as_str()).filter(|t| !t.is_empty()).map(str::to_owned);
+    let number = |key: &str| v.get(key).and_then(|n| n.as_u64());
+    let small = |key: &str| number(key).and_then(|n| u32::try_from(n).ok());
+    let warnings: BTreeMap<String, String> = v
+        .get("warnings")
+        .and_then(|w| w.as_object())
+        .map(|w| w.iter().filter_map(|(k, t)| Some((k.clone(), t.as_str()?.to_owned()))).collect())
+        .unwrap_or_default();
+    Some(Beacon {
+        stage: text("stage")?,
+        instance: text("instance"),
+        zone: text("zone"),
+        step: small("step"),
+        of: small("of"),
+        status: text("status"),
+        attempt: small("attempt"),
+        seconds: number("seconds"),
+        stage_seconds: number("stage_seconds"),
+        error: text("error"),
+        warnings,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beacon_is_told_from_any_other_503() {
+        let seen = beacon(
+            r#"{"stack":"billing","service":"api","instance":"i-1","zone":"us-east-1a","stage":"database","step":5,
+                "of":8,"status":"failed","attempt":2,"seconds":71,"stage_seconds":9,"error":"ERROR 1045","warnings":{"cache":"slow"}}"#,
+        )
+        .unwrap();
+        assert_eq!((seen.stage.as_str(), seen.step, seen.of), ("database", Some(5), Some(8)));
+        assert_eq!(seen.error.as_deref(), Some("ERROR 1045"));
+        assert_eq!(seen.warnings["cache"], "slow");
+        assert_eq!(beacon("<html>503 Service Temporarily Unavailable</html>"), None);
+        assert_eq!(beacon(r#"{"error":"queue full"}"#), None);
+    }
+}

@@ -1,0 +1,460 @@
+//! The wiring: a stack file and the facts of an account become a graph of steps. Pure; reads top to bottom like
+//! the architecture.
+mod boot;
+mod group;
+pub mod remains;
+mod watch;
+
+pub use group::Group;
+
+use crate::{
+    aws::Aws,
+    config::{Config, Loaded, Mode, Origin, Run, Switch},
+    engine::{Graph, Key, Ref},
+    facts::Facts,
+    resources::{
+        access_point::AccessPoint,
+        auto_scaling_group::{AutoScalingGroup, SpotMix},
+        cache::Cache,
+        cache_subnet_group::CacheSubnetGroup,
+        database::Database,
+        db_parameter_group::DbParameterGroup,
+        db_subnet_group::DbSubnetGroup,
+        file_system::FileSystem,
+        instance_profile::InstanceProfile,
+        internet_gateway::InternetGateway,
+        launch_template::LaunchTemplate,
+        listener::Listener,
+        listener_rule::ListenerRule,
+        load_balancer::{ActiveLoadBalancer, LoadBalancer},
+        log_group::LogGroup,
+        mount_target::MountTarget,
+        parameter::Parameter,
+        role::Role,
+        route_table::RouteTable,
+        scaling_policy::{Metric, ScalingPolicy},
+        security_group::SecurityGroup,
+        security_group_rules::{Peer, Rule, SecurityGroupRules},
+        subnet::Subnet,
+        target_group::TargetGroup,
+        vpc::Vpc,
+        vpc_endpoint::VpcEndpoint,
+    },
+    userdata,
+};
+use std::rc::Rc;
+
+/// A stack, ready to be walked.
+pub struct Stack {
+    pub graph: Graph,
+    pub service: String,
+    pub balancer: Ref<LoadBalancer>,
+    pub target: Ref<TargetGroup>,
+    /// What an instance is told at boot, with texts in parentheses for what does not exist yet.
+    pub boot: Rc<boot::Recipe>,
+}
+
+const MYSQL: u16 = 3306;
+const REDIS: u16 = 6379;
+const NFS: u16 = 2049;
+const ANYWHERE: &str = "0.0.0.0/0";
+
+/// Wires the stack. Fails only for what the stack file's own rules could not see: a template that does not render.
+pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack> {
+    let config = &loaded.config;
+    let (name, service) = config.service();
+    let mut g = Graph::default();
+    let aws = || aws.clone();
+
+    // Network: ours, or one that is there already.
+    let net = network(&mut g, config, facts, &aws);
+
+    // Security groups first, their rules after: the rules refer to each other's groups.
+    let group = |g: &mut Graph, name: &str, description: &str| {
+        g.add(name, SecurityGroup { aws: aws(), vpc: net.vpc.clone(), description: description.into() })
+    };
+    let alb_group = group(&mut g, "alb", "load balancer");
+    let app_group = group(&mut g, "app", "instances of the service");
+    let db_group = (config.database.mode == Mode::Create).then(|| group(&mut g, "db", "database"));
+    let cache_group = (config.cache.mode == Mode::Create).then(|| group(&mut g, "cache", "cache"));
+    let files_group = (config.files.mode == Mode::Create).then(|| group(&mut g, "files", "file system"));
+
+    let tcp = |port, peer, why: &str| Rule { protocol: "tcp", port, peer, why: why.into() };
+    let to = |group: &Ref<SecurityGroup>| Peer::Group(group.clone());
+    let net_of = |cidr: &str| Peer::Cidr(cidr.into());
+    let rules = |g: &mut Graph, name: &str, group: &Ref<SecurityGroup>, ingress, egress| {
+        g.add(name, SecurityGroupRules { aws: aws(), group: group.clone(), ingress, egress }).key().clone()
+    };
+    let from_app = |port, what: &str| vec![tcp(port, to(&app_group), what)];
+
+    let mut app_in = vec![tcp(service.port, to(&alb_group), "requests from the load balancer")];
+    app_in.extend(config.access.ssh.iter().map(|c| tcp(22, net_of(c), "SSH")));
+    // Packages, the binary and AWS's own endpoints.
+    let mut app_out = vec![tcp(80, net_of(ANYWHERE), "packages"), tcp(443, net_of(ANYWHERE), "AWS and downloads")];
+    let vpc_cidr = facts.network.as_ref().map_or(config.network.cidr.as_str(), |n| n.cidr.as_str());
+    for (group, used, port, what) in [
+        (&db_group, config.database.endpoint().map(|(_, p)| p), MYSQL, "database"),
+        (&cache_group, config.cache.endpoint().map(|(_, p)| p), REDIS, "cache"),
+        (&files_group, (config.files.mode == Mode::Use).then_some(NFS), NFS, "file system"),
+    ] {
+        match (group, used) {
+            (Some(group), _) => app_out.push(tcp(port, to(group), what)),
+            // The file system is in this VPC; a used database or cache may be anywhere.
+            (None, Some(NFS)) => app_out.push(tcp(NFS, net_of(vpc_cidr), what)),
+            (None, Some(port)) if port != 80 && port != 443 => app_out.push(tcp(port, net_of(ANYWHERE), what)),
+            (None, _) => {}
+        }
+    }
+    let http = config.access.http.iter().map(|c| tcp(80, net_of(c), "requests")).collect();
+    let alb_rules =
+        rules(&mut g, "alb", &alb_group, http, vec![tcp(service.port, to(&app_group), "requests to the instances")]);
+    let app_rules = rules(&mut g, "app", &app_group, app_in, app_out);
+    let mut data_rules = vec![];
+    for (name, group, port) in [("db", &db_group, MYSQL), ("cache", &cache_group, REDIS), ("files", &files_group, NFS)] {
+        if let Some(group) = group {
+            data_rules.push(rules(&mut g, name, group, from_app(port, "from the instances"), vec![]));
+        }
+    }
+
+    // Secrets: two passwords, generated once, kept where every teammate and every instance can read them.
+    let passwords = (config.database.mode != Mode::Off).then(|| passwords(&mut g, config, &aws));
+
+    // Database.
+    let database = match config.database.mode {
+        Mode::Off => None,
+        mode => {
+            let d = &config.database;
+            let ours = mode == Mode::Create;
+            let subnet_group =
+                ours.then(|| g.add("main", DbSubnetGroup { aws: aws(), subnets: net.private.clone() }));
+            let parameter_group = ours.then(|| {
+                g.add("main", DbParameterGroup {
+                    aws: aws(),
+                    family: format!("mysql{}", major(&d.version)),
+                    parameters: d.parameters.clone(),
+                })
+            });
+            let resource = Database {
+                aws: aws(),
+                existing: d.endpoint().filter(|_| !ours),
+                version: d.version.clone(),
+                class: d.class.clone(),
+                storage_gb: d.storage_gb as i32,
+                multi_az: d.multi_az,
+                backup_days: d.backup_days as i32,
+                deletion_protection: d.deletion_protection,
+                database: d.database.clone(),
+                master_user: d.master_user.clone(),
+                subnet_group,
+                parameter_group,
+                groups: db_group.iter().cloned().collect(),
+                master_password: passwords.as_ref().and_then(|p| p.master.clone()).filter(|_| ours),
+            };
+            Some(if ours { g.add("main", resource) } else { g.add_used("main", resource) })
+        }
+    };
+
+    // Cache.
+    let cache = match config.cache.mode {
+        Mode::Off => None,
+        mode => {
+            let c = &config.cache;
+            let ours = mode == Mode::Create;
+            let subnet_group =
+                ours.then(|| g.add("main", CacheSubnetGroup { aws: aws(), subnets: net.private.clone() }));
+            let resource = Cache {
+                aws: aws(),
+                existing: c.endpoint().filter(|_| !ours),
+                engine: c.engine.to_string(),
+                version: c.engine_version().into(),
+                class: c.class.clone(),
+                nodes: c.nodes as i32,
+                zones: facts.zones.iter().take(c.nodes as usize).cloned().collect(),
+                subnet_group,
+                groups: cache_group.iter().cloned().collect(),
+            };
+            Some(if ours { g.add("main", resource) } else { g.add_used("main", resource) })
+        }
+    };
+
+    // Files: one mount target a zone.
+    let files = match config.files.mode {
+        Mode::Off => None,
+        mode => {
+            let ours = mode == Mode::Create;
+            let resource = FileSystem {
+                aws: aws(),
+                existing: config.files.file_system.clone().filter(|_| !ours),
+                throughput: config.files.throughput.to_string(),
+            };
+            let system = if ours { g.add("main", resource) } else { g.add_used("main", resource) };
+            let targets = net
+                .private
+                .iter()
+                .zip(&facts.zones)
+                .map(|(subnet, zone)| {
+                    let target = MountTarget {
+                        aws: aws(),
+                        file_system: system.clone(),
+                        subnet: subnet.clone(),
+                        groups: files_group.iter().cloned().collect(),
+                        zone: zone.clone(),
+                        existing: !ours,
+                    };
+                    let name = short(zone, facts);
+                    if ours { g.add(name, target) } else { g.add_used(name, target) }
+                })
+                .collect::<Vec<_>>();
+            let access_point = ours.then(|| {
+                // The uid and gid the boot script gives the service's user.
+                // Its path cannot be changed, so another service gets another one.
+                g.add(name, AccessPoint {
+                    aws: aws(),
+                    file_system: system.clone(),
+                    uid: userdata::SERVICE_UID,
+                    gid: userdata::SERVICE_UID,
+                    path: format!("/{name}"),
+                })
+            });
+            Some(boot::Files { system, targets, access_point })
+        }
+    };
+
+    // Logs, before the agent on an instance makes groups of its own without an end date.
+    let logs = (config.monitoring.mode == Switch::Create && config.iam.mode != Mode::Off).then(|| {
+        let days = config.monitoring.log_days as i32;
+        ["app", "boot"]
+            .map(|n| g.add(n, LogGroup { aws: aws(), path: format!("/gameday/{}/{n}", config.name), days }))
+            .to_vec()
+    });
+
+    // What the instances may do.
+    let profile = match config.iam.mode {
+        Mode::Off => None,
+        Mode::Use => {
+            let existing = config.iam.instance_profile.clone();
+            Some(g.add_used("instance", InstanceProfile { aws: aws(), role: None, existing }))
+        }
+        Mode::Create => {
+            let role = g.add("instance", Role {
+                aws: aws(),
+                parameters: passwords.iter().flat_map(|p| p.all()).collect(),
+                log_groups: logs.clone().unwrap_or_default(),
+                objects: boot::readable_objects(config),
+            });
+            Some(g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None }))
+        }
+    };
+
+    // Launch template.
+    let recipe = Rc::new(boot::Recipe::new(loaded, database.clone(), cache.clone(), files, passwords, logs, profile.clone())?);
+    let template = {
+        let recipe = recipe.clone();
+        g.add(name, LaunchTemplate {
+            aws: aws(),
+            image: facts.image.clone(),
+            instance_type: service.instance_type.clone(),
+            key_pair: config.access.key_pair.clone(),
+            groups: vec![app_group.clone()],
+            profile,
+            user_data: Box::new(move |inputs| recipe.user_data(inputs)),
+            instance_name: format!("{}-{name}", config.name),
+            // A container is one hop further from the metadata service.
+            hop_limit: if service.run == Run::Container { 2 } else { 1 },
+        })
+    };
+
+    // Load balancer. Its ARN is enough for all that refers to it; that it is active is a step of its own.
+    // AWS refuses an internet-facing one in a VPC without an internet gateway.
+    let reachable: Vec<&Key> = net.reachable.iter().collect();
+    let balancer = g.add_after(
+        "main",
+        LoadBalancer { aws: aws(), subnets: net.public.clone(), groups: vec![alb_group.clone()], idle_timeout: 60 },
+        &reachable,
+    );
+    g.add_after("main", ActiveLoadBalancer::new(aws(), balancer.clone()), &[&alb_rules]);
+    let target = g.add(name, TargetGroup {
+        aws: aws(),
+        vpc: net.vpc.clone(),
+        port: service.port,
+        health_path: service.health_path.clone(),
+        health_codes: service.health_codes.clone(),
+        health_interval: service.health_interval,
+    });
+    // With routes, what matches none is answered with 404 by the balancer itself.
+    let default = service.routes.is_empty().then(|| target.clone());
+    let listener = g.add("http", Listener { aws: aws(), balancer: balancer.clone(), target: default, port: 80 });
+    let mut routed = vec![listener.key().clone()];
+    for (i, paths) in service.routes.chunks(5).enumerate() {
+        let rule = ListenerRule {
+            aws: aws(),
+            listener: listener.clone(),
+            target: target.clone(),
+            paths: paths.to_vec(),
+            priority: 100 + i as i32,
+        };
+        routed.push(g.add(&format!("{name}-{}", i + 1), rule).key().clone());
+    }
+
+    // Fleet. An instance that boots before its rules stand cannot reach anything.
+    let after: Vec<&Key> = net.reachable.iter().chain([&app_rules]).chain(&data_rules).collect();
+    let fleet = g.add_after(
+        name,
+        AutoScalingGroup {
+            aws: aws(),
+            template,
+            subnets: net.public.clone(),
+            targets: vec![target.clone()],
+            min: service.min as i32,
+            desired: service.desired as i32,
+            max: service.max as i32,
+            grace: service.grace_seconds as i32,
+            warmup: service.warmup_seconds as i32,
+            spot: service.spot.as_ref().map(|s| SpotMix {
+                base: s.on_demand_base as i32,
+                percent: s.on_demand_percent as i32,
+                types: s.types.clone(),
+            }),
+            instance_type: service.instance_type.clone(),
+        },
+        &after,
+    );
+    // A resource label is refused until the target group is attached to a balancer: by its listener or a rule.
+    let routed: Vec<&Key> = routed.iter().collect();
+    if let Some(per_minute) = service.scale.requests_per_target {
+        let metric =
+            Metric::RequestsPerTarget { per_minute, balancer: balancer.clone(), target: target.clone() };
+        let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric };
+        g.add_after(&format!("{name}-requests"), policy, &routed);
+    }
+    if let Some(percent) = service.scale.cpu {
+        let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric: Metric::Cpu { percent } };
+        g.add(&format!("{name}-cpu"), policy);
+    }
+
+    // Monitoring.
+    if config.monitoring.mode == Switch::Create {
+        let seen = watch::Seen {
+            balancer: balancer.clone(),
+            target: target.clone(),
+            fleet,
+            database: database.filter(|_| config.database.mode == Mode::Create),
+            cache: cache.filter(|_| config.cache.mode == Mode::Create),
+        };
+        watch::wire(&mut g, config, &aws, &seen, &facts.region);
+    }
+
+    Ok(Stack { graph: g, service: name.into(), balancer, target, boot: recipe })
+}
+
+/// The parts of the network that others refer to.
+struct Net {
+    vpc: Ref<Vpc>,
+    public: Vec<Ref<Subnet>>,
+    private: Vec<Ref<Subnet>>,
+    /// What makes the public subnets reach the internet.
+    reachable: Vec<Key>,
+}
+
+fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws) -> Net {
+    if let Some(used) = &facts.network {
+        let vpc =
+            g.add_used("main", Vpc { aws: aws(), cidr: used.cidr.clone(), existing: Some(used.vpc.clone()) });
+        let mut side = |public: bool, subnets: &[crate::facts::Subnet]| {
+            let side = if public { "public" } else { "private" };
+            subnets
+                .iter()
+                .map(|s| {
+                    g.add_used(&format!("{side}-{}", short(&s.zone, facts)), Subnet {
+                        aws: aws(),
+                        vpc: vpc.clone(),
+                        cidr: s.cidr.clone(),
+                        zone: s.zone.clone(),
+                        public,
+                        existing: Some(s.id.clone()),
+                    })
+                })
+                .collect()
+        };
+        let (public, private) = (side(true, &used.public), side(false, &used.private));
+        return Net { vpc, public, private, reachable: vec![] };
+    }
+    let vpc = g.add("main", Vpc { aws: aws(), cidr: config.network.cidr.clone(), existing: None });
+    let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
+    let cut = config.subnets(facts.zones.len()).unwrap_or_else(|_| crate::config::Subnets {
+        public: vec![],
+        private: vec![],
+    });
+    let mut side = |public: bool, cidrs: &[crate::config::Cidr]| -> Vec<Ref<Subnet>> {
+        let side = if public { "public" } else { "private" };
+        cidrs
+            .iter()
+            .zip(&facts.zones)
+            .map(|(cidr, zone)| {
+                g.add(&format!("{side}-{}", short(zone, facts)), Subnet {
+                    aws: aws(),
+                    vpc: vpc.clone(),
+                    cidr: cidr.to_string(),
+                    zone: zone.clone(),
+                    public,
+                    existing: None,
+                })
+            })
+            .collect()
+    };
+    let (public, private) = (side(true, &cut.public), side(false, &cut.private));
+    let table = |gateway, subnets: &[Ref<Subnet>]| RouteTable {
+        aws: aws(),
+        vpc: vpc.clone(),
+        gateway,
+        subnets: subnets.to_vec(),
+    };
+    let routes = g.add("public", table(Some(gateway), &public));
+    g.add("private", table(None, &private));
+    // S3 holds the binary and Amazon Linux's packages; through the endpoint they cost nothing.
+    g.add("s3", VpcEndpoint {
+        aws: aws(),
+        vpc: vpc.clone(),
+        service: format!("com.amazonaws.{}.s3", facts.region),
+        route_tables: vec![routes.clone()],
+    });
+    Net { vpc, public, private, reachable: vec![routes.key().clone()] }
+}
+
+/// The passwords of the database.
+pub(crate) struct Passwords {
+    pub master: Option<Ref<Parameter>>,
+    pub app: Option<Ref<Parameter>>,
+}
+impl Passwords {
+    fn all(&self) -> impl Iterator<Item = Ref<Parameter>> {
+        self.master.iter().chain(&self.app).cloned()
+    }
+}
+
+fn passwords(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws) -> Passwords {
+    // Without a profile the instances cannot fetch them: then they stand in the user data.
+    let reveal = config.iam.mode == Mode::Off;
+    let mut one = |name: &str, used: &Option<String>| match (config.secrets.mode, used) {
+        (Origin::Create, _) => {
+            let path = format!("/gameday/{}/{name}", config.name);
+            Some(g.add(name, Parameter { aws: aws(), path, existing: false, reveal }))
+        }
+        (Origin::Use, Some(path)) => {
+            Some(g.add_used(name, Parameter { aws: aws(), path: path.clone(), existing: true, reveal }))
+        }
+        (Origin::Use, None) => None,
+    };
+    let master = one("db-master-password", &config.secrets.master_password);
+    Passwords { master, app: one("db-app-password", &config.secrets.app_password) }
+}
+
+/// `a` of `us-east-1a`.
+fn short<'a>(zone: &'a str, facts: &Facts) -> &'a str {
+    zone.strip_prefix(facts.region.as_str()).filter(|s| !s.is_empty()).unwrap_or(zone)
+}
+
+/// `8.4` of `8.4.6`.
+fn major(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
+}

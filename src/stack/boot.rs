@@ -1,0 +1,176 @@
+//! From references to the user data of an instance.
+use super::Passwords;
+use crate::{
+    config::{Config, Loaded, Mode},
+    engine::{Inputs, Known, Ref},
+    resources::{
+        access_point::AccessPoint,
+        cache::Cache,
+        database::Database,
+        file_system::FileSystem,
+        instance_profile::InstanceProfile,
+        launch_template::UserData,
+        log_group::LogGroup,
+        mount_target::MountTarget,
+        parameter::Parameter,
+    },
+    userdata::{self, Boot, Rendered, SecretSource},
+};
+use std::{cell::RefCell, path::PathBuf};
+
+/// The file system and how the instances reach it.
+pub(crate) struct Files {
+    pub system: Ref<FileSystem>,
+    pub targets: Vec<Ref<MountTarget>>,
+    pub access_point: Option<Ref<AccessPoint>>,
+}
+
+/// All that goes into the user data, as references.
+pub struct Recipe {
+    config: Config,
+    /// Where the stack file is: templates and SQL files are found beside it.
+    base: PathBuf,
+    sql: Vec<(String, String)>,
+    database: Option<Ref<Database>>,
+    cache: Option<Ref<Cache>>,
+    files: Option<Files>,
+    passwords: Option<Passwords>,
+    logs: Option<Vec<Ref<LogGroup>>>,
+    profile: Option<Ref<InstanceProfile>>,
+}
+
+impl Recipe {
+    pub(super) fn new(
+        loaded: &Loaded,
+        database: Option<Ref<Database>>,
+        cache: Option<Ref<Cache>>,
+        files: Option<Files>,
+        passwords: Option<Passwords>,
+        logs: Option<Vec<Ref<LogGroup>>>,
+        profile: Option<Ref<InstanceProfile>>,
+    ) -> userdata::Result<Self> {
+        let base = loaded.resolve("");
+        let sql = loaded
+            .config
+            .database
+            .sql
+            .iter()
+            .map(|file| Ok((file.clone(), userdata::read(&loaded.resolve(file))?)))
+            .collect::<userdata::Result<_>>()?;
+        let recipe =
+            Self { config: loaded.config.clone(), base, sql, database, cache, files, passwords, logs, profile };
+        // A template that does not render must be known now, not when the database is ready.
+        recipe.rendered()?;
+        Ok(recipe)
+    }
+
+    /// The user data as far as it is known now: texts in parentheses stand for the rest.
+    pub fn rendered(&self) -> userdata::Result<Rendered> {
+        userdata::render(&self.boot(&Inputs::default()).0, &self.base)
+    }
+
+    /// The user data, once all that it needs is there.
+    pub(super) fn user_data(&self, inputs: &Inputs) -> Known<UserData> {
+        let (boot, missing) = self.boot(inputs);
+        if let Some(key) = missing {
+            return Known::After(key);
+        }
+        Known::Now(match userdata::render(&boot, &self.base) {
+            Ok(r) => UserData {
+                secrets: self.profile.is_none() && boot.database.is_some(),
+                encoded: Ok(r.encoded),
+                shown: r.user_data,
+            },
+            Err(e) => UserData { encoded: Err(e.to_string()), shown: String::new(), secrets: false },
+        })
+    }
+
+    /// What the instance is told, and the first step that has to exist before all of it is known.
+    fn boot(&self, inputs: &Inputs) -> (Boot, Option<crate::engine::Key>) {
+        let (name, service) = self.config.service();
+        let missing = RefCell::new(None);
+        let text = |k: Known<String>| {
+            if let Known::After(key) = &k {
+                missing.borrow_mut().get_or_insert_with(|| key.clone());
+            }
+            k.to_string()
+        };
+        let secret = |p: &Ref<Parameter>| match &self.profile {
+            Some(_) => SecretSource::Parameter(text(inputs.read(p, |o| o.name.clone()))),
+            None => {
+                let value = inputs.read(p, |o| o.value.clone());
+                SecretSource::Literal(match value {
+                    Known::Now(Some(v)) => v.reveal().to_owned(),
+                    Known::Now(None) => text(Known::After(p.key().clone())),
+                    Known::After(key) => text(Known::After(key)),
+                })
+            }
+        };
+        let boot = Boot {
+            region: self.config.region.clone(),
+            run: service.run,
+            sha256: service.sha256.clone(),
+            command: service.command.clone(),
+            env: service.env.clone(),
+            port: service.port,
+            health_path: service.health_path.clone(),
+            config: service.config.clone().map(PathBuf::from),
+            user_data: service.user_data.clone().map(PathBuf::from),
+            database: self.database.as_ref().zip(self.passwords.as_ref()).and_then(|(db, passwords)| {
+                let d = &self.config.database;
+                Some(userdata::Database {
+                    host: text(inputs.read(db, |o| o.host.clone())),
+                    port: inputs.read(db, |o| o.port).now().unwrap_or(super::MYSQL),
+                    database: d.database.clone(),
+                    user: d.user.clone(),
+                    app_password: secret(passwords.app.as_ref()?),
+                    master_user: d.master_user.clone(),
+                    master_password: passwords.master.as_ref().map(secret),
+                    sql: self.sql.clone(),
+                })
+            }),
+            cache: self.cache.as_ref().map(|c| userdata::Cache {
+                host: text(inputs.read(c, |o| o.host.clone())),
+                port: inputs.read(c, |o| o.port).now().unwrap_or(super::REDIS),
+            }),
+            files: self.files.as_ref().map(|f| userdata::Files {
+                file_system: text(inputs.read(&f.system, |o| o.id.clone())),
+                access_point: f.access_point.as_ref().map(|a| text(inputs.read(a, |o| o.id.clone()))),
+                path: self.config.files.path.clone(),
+                mount_targets: f
+                    .targets
+                    .iter()
+                    .map(|t| {
+                        let zone = inputs.read(t, |o| o.zone.clone());
+                        let zone = zone.now().unwrap_or_else(|| t.key().name().to_owned());
+                        (zone, text(inputs.read(t, |o| o.ip.clone())))
+                    })
+                    .collect(),
+            }),
+            logs: self.logs.as_ref().and_then(|groups| {
+                let [app, boot] = groups.as_slice() else { return None };
+                Some(userdata::Logs {
+                    app_group: text(inputs.read(app, |o| o.name.clone())),
+                    boot_group: text(inputs.read(boot, |o| o.name.clone())),
+                })
+            }),
+            ..Boot::new(&self.config.name, name, &service.source)
+        };
+        // The profile has to exist before an instance can use it, though nothing of it is rendered.
+        if let Some(p) = &self.profile {
+            text(inputs.read(p, |o| o.name.clone()));
+        }
+        (boot, missing.into_inner())
+    }
+}
+
+/// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.
+pub(super) fn readable_objects(config: &Config) -> Vec<String> {
+    let (_, service) = config.service();
+    let own = service.source.strip_prefix("s3://").map(|path| format!("arn:aws:s3:::{path}"));
+    let mut all: Vec<String> = config.iam.read_objects.iter().cloned().chain(own).collect();
+    all.sort();
+    all.dedup();
+    debug_assert!(config.iam.mode == Mode::Create, "only a role of ours is given rights");
+    all
+}

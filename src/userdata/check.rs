@@ -1,0 +1,173 @@
+//! `gameday render --check`: what can be said about the rendered files without a machine.
+use super::{LIMIT, Rendered};
+use serde::Serialize;
+use std::fmt;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Worth knowing.
+    Note,
+    /// Works, and should be looked at.
+    Warning,
+    /// No machine would boot with it.
+    Error,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub level: Level,
+    pub file: String,
+    pub line: Option<usize>,
+    pub message: String,
+}
+
+impl Finding {
+    pub(super) fn error(file: &str, message: String) -> Self {
+        Self { level: Level::Error, file: file.into(), line: None, message }
+    }
+    pub(super) fn warning(file: &str, message: String) -> Self {
+        Self { level: Level::Warning, ..Self::error(file, message) }
+    }
+    fn note(file: &str, message: String) -> Self {
+        Self { level: Level::Note, ..Self::error(file, message) }
+    }
+    fn at(self, line: usize) -> Self {
+        Self { line: Some(line), ..self }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        };
+        match self.line {
+            Some(line) => write!(f, "{level}: {}:{line}: {}", self.file, self.message),
+            None => write!(f, "{level}: {}: {}", self.file, self.message),
+        }
+    }
+}
+
+/// Lints every rendered file. ShellCheck is used where it is installed; that it is not is a finding, too.
+pub fn check(rendered: &Rendered) -> Vec<Finding> {
+    let mut found = rendered.notes.clone();
+    let script = &rendered.user_data;
+    if !script.starts_with("#!") && !script.starts_with("#cloud-config") {
+        found.push(
+            Finding::error("user-data.sh", "does not start with #!: cloud-init would not run it".into())
+                .at(1),
+        );
+    }
+    let size = rendered.size;
+    if size > LIMIT {
+        found.push(Finding::error("user-data.sh", format!("has {size} bytes, AWS takes {LIMIT}")));
+    } else if rendered.gzipped {
+        found.push(Finding::note(
+            "user-data.sh",
+            format!("has {} bytes, {size} with gzip; AWS takes {LIMIT}, so it goes compressed", script.len()),
+        ));
+    } else {
+        found.push(Finding::note("user-data.sh", format!("has {size} bytes of {LIMIT}")));
+    }
+    let shellcheck = find("shellcheck");
+    let bash = find("bash");
+    for (name, text) in &rendered.files {
+        text_lints(name, text, &mut found);
+        let first = text.lines().next().unwrap_or_default();
+        if first.starts_with("#!") && first.trim_end().ends_with("sh") {
+            if bash {
+                found.extend(run(name, text, Command::new("bash").args(["-n", "-s"]), Level::Error));
+            }
+            if shellcheck {
+                let mut lint = Command::new("shellcheck");
+                found.extend(run(name, text, lint.args(["-s", "bash", "-f", "gcc", "-"]), Level::Warning));
+            }
+        }
+    }
+    if !bash {
+        found.push(Finding::note("user-data.sh", "bash is not installed here: syntax not looked at".into()));
+    }
+    if !shellcheck {
+        found.push(Finding::note(
+            "user-data.sh",
+            "ShellCheck is not installed here: scripts not linted".into(),
+        ));
+    }
+    found
+}
+
+fn text_lints(name: &str, text: &str, found: &mut Vec<Finding>) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        found.push(Finding::warning(name, "the last line has no newline".into()));
+    }
+    let mut in_secret = false;
+    for (at, line) in (1..).zip(text.lines()) {
+        if line.ends_with('\r') {
+            found.push(Finding::error(name, "Windows line end (CR)".into()).at(at));
+        }
+        if let Some(what) = clear_secret(line).filter(|_| !in_secret) {
+            found.push(Finding::warning(name, format!("{what} in clear")).at(at));
+        }
+        in_secret = line.starts_with("put /opt/gameday/secrets/");
+    }
+}
+
+/// Things that look like a secret somebody typed into a template.
+fn clear_secret(line: &str) -> Option<&'static str> {
+    let access_key = |from: usize| {
+        let rest = &line.as_bytes()[from + 4..];
+        rest.len() >= 16 && rest[..16].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    if ["AKIA", "ASIA"].iter().any(|p| line.find(p).is_some_and(access_key)) {
+        return Some("an AWS access key");
+    }
+    if line.contains("PRIVATE KEY-----") {
+        return Some("a private key");
+    }
+    // key = value, as in env and ini files; marks, variables and empty values are how it should be.
+    let (key, value) = line.split_once('=')?;
+    let key = key.trim().trim_start_matches("export ").trim_matches('"').to_ascii_lowercase();
+    let value = value.trim().trim_matches(['"', '\'']);
+    let secret =
+        ["password", "mysqlpass", "passwd", "secret", "secret_key", "token"].iter().any(|k| key.ends_with(k));
+    let named = key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let clear = !value.is_empty() && !value.starts_with(['$', '@', '(', '•']);
+    (secret && named && clear).then_some("a password or token")
+}
+
+fn find(program: &str) -> bool {
+    let Some(path) = std::env::var_os("PATH") else { return false };
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn run(name: &str, text: &str, command: &mut Command, level: Level) -> Vec<Finding> {
+    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let output = started.and_then(|mut child| {
+        let mut input = child.stdin.take().expect("it is piped");
+        let text = text.to_string();
+        let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+        let output = child.wait_with_output();
+        let _ = writer.join();
+        output
+    });
+    match output {
+        Err(e) => vec![Finding::note(name, format!("could not be linted: {e}"))],
+        Ok(output) if output.status.success() => vec![],
+        Ok(output) => [output.stdout, output.stderr]
+            .iter()
+            .flat_map(|text| String::from_utf8_lossy(text).lines().map(str::to_string).collect::<Vec<_>>())
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| {
+                // bash: line 12: …   and   -:12:3: warning: … [SC2086]
+                let number = line.split([':', ' ']).find_map(|word| word.parse().ok());
+                let message = line.splitn(4, ':').last().unwrap_or(&line).trim().to_string();
+                Finding { level, file: name.into(), line: number, message }
+            })
+            .collect(),
+    }
+}

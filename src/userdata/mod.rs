@@ -1,0 +1,339 @@
+//! The user data of an instance: the boot script and the files it lays down, rendered from `userdata/` and `templates/`.
+//!
+//! Strict: a name that a template uses and nobody gives is an error with file and line, here and not on a machine.
+//! Deterministic: the same [`Boot`] gives the same bytes, because other bytes mean a new launch template version.
+//!
+//! No password is rendered. Templates get marks such as `@@ini:app_password@@`; the machine puts the password in. Where
+//! there is no instance profile the password itself stands in the script, in one place, and only in
+//! [`Rendered::encoded`]; every other text has dots there.
+mod check;
+mod template;
+
+pub use check::{Finding, Level, check};
+pub use gameday_config::Run;
+
+use base64::Engine as _;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What EC2 takes, before base64.
+pub const LIMIT: usize = 16 * 1024;
+/// User and group id of the service's user, which owns the access point's folder.
+pub const SERVICE_UID: u32 = 1818;
+const DOTS: &str = "••••••••";
+
+/// Everything an instance has to know to serve. Values that are not known yet may be texts in parentheses.
+#[derive(Clone, Debug, Serialize)]
+pub struct Boot {
+    pub stack: String,
+    /// The service's name; its systemd unit is `gameday-NAME.service`.
+    pub service: String,
+    pub region: String,
+    pub run: Run,
+    /// `https://…`, `s3://…`, or a container image.
+    pub source: String,
+    pub sha256: Option<String>,
+    /// Instead of `./server`, in the working directory; for a container, what follows the image.
+    pub command: Option<String>,
+    /// Values may hold `{{ }}` expressions.
+    pub env: BTreeMap<String, String>,
+    pub port: u16,
+    pub health_path: String,
+    /// A template of the user's instead of the shipped `server.ini.j2`, relative to the stack file.
+    pub config: Option<PathBuf>,
+    /// A template of the user's instead of the shipped `user-data.sh.j2`, relative to the stack file.
+    pub user_data: Option<PathBuf>,
+    pub database: Option<Database>,
+    pub cache: Option<Cache>,
+    pub files: Option<Files>,
+    pub logs: Option<Logs>,
+    pub limits: Limits,
+}
+
+impl Boot {
+    /// A service that needs nothing; the rest is filled in with `..`.
+    pub fn new(stack: &str, service: &str, source: &str) -> Self {
+        Self {
+            stack: stack.into(),
+            service: service.into(),
+            region: "us-east-1".into(),
+            run: Run::Binary,
+            source: source.into(),
+            sha256: None,
+            command: None,
+            env: BTreeMap::new(),
+            port: 80,
+            health_path: "/healthcheck".into(),
+            config: None,
+            user_data: None,
+            database: None,
+            cache: None,
+            files: None,
+            logs: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The systemd unit the service runs as.
+    pub fn unit(&self) -> String {
+        format!("gameday-{}.service", self.service)
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Database {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub app_password: SecretSource,
+    pub master_user: String,
+    /// None: the database is ready made, only looked at.
+    pub master_password: Option<SecretSource>,
+    /// SQL to run once after the schema: name and text.
+    pub sql: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Cache {
+    pub host: String,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Files {
+    pub file_system: String,
+    /// With one, the EFS mount helper mounts it over TLS; without, NFS mounts the root.
+    pub access_point: Option<String>,
+    /// Where it is mounted.
+    pub path: String,
+    /// Availability Zone to address.
+    pub mount_targets: BTreeMap<String, String>,
+}
+
+/// CloudWatch log groups. Only with an instance profile.
+#[derive(Clone, Debug, Serialize)]
+pub struct Logs {
+    pub app_group: String,
+    pub boot_group: String,
+}
+
+/// Where the machine gets a password from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The name of an SSM SecureString parameter, read with the instance's role.
+    Parameter(String),
+    /// The password itself, in the user data. Only where there is no instance profile.
+    Literal(String),
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(name) => f.debug_tuple("Parameter").field(name).finish(),
+            Self::Literal(_) => f.write_str("Literal(••••••••)"),
+        }
+    }
+}
+
+impl Serialize for SecretSource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Parameter(name) => name,
+            Self::Literal(_) => DOTS,
+        })
+    }
+}
+
+/// Seconds a stage may take before the beacon calls it failed, and between tries after that.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limits {
+    pub packages: u32,
+    pub files: u32,
+    pub secrets: u32,
+    pub fetch: u32,
+    pub config: u32,
+    pub database: u32,
+    pub cache: u32,
+    pub service: u32,
+    pub agent: u32,
+    pub pause: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            packages: 120,
+            files: 45,
+            secrets: 60,
+            fetch: 180,
+            config: 20,
+            database: 120,
+            cache: 60,
+            service: 60,
+            agent: 120,
+            pause: 10,
+        }
+    }
+}
+
+/// What [`render`] made. `Debug` and every field but `encoded` are free of passwords.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The script, with dots for passwords: for plans, diffs and people.
+    pub user_data: String,
+    /// Base64 of what AWS gets. Holds the passwords when there is no instance profile.
+    pub encoded: String,
+    /// The script was larger than AWS takes and goes compressed; cloud-init unpacks it.
+    pub gzipped: bool,
+    /// Bytes that count against the limit of 16384.
+    pub size: usize,
+    /// Every file the script lays down on the machine, by path, and `user-data.sh` itself.
+    pub files: BTreeMap<String, String>,
+    /// Things the user may want to hear: line ends that were changed, passwords in clear.
+    pub notes: Vec<Finding>,
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered")
+            .field("size", &self.size)
+            .field("gzipped", &self.gzipped)
+            .field("files", &self.files.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+pub type Result<T> = std::result::Result<T, Box<Error>>;
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error("cannot read the template {}: {source}", path.display())]
+    #[diagnostic(help("the path is relative to the stack file"))]
+    Read { path: PathBuf, source: std::io::Error },
+
+    #[error("{file}, line {line}: {message}")]
+    Template {
+        file: String,
+        line: usize,
+        message: String,
+        #[source_code]
+        code: miette::NamedSource<String>,
+        #[label("here")]
+        span: Option<miette::SourceSpan>,
+        #[help]
+        help: String,
+    },
+
+    #[error("the value of {what} has a line break or another control character in it")]
+    #[diagnostic(help("it is written into files of one line per value; take it out"))]
+    Control { what: String },
+
+    #[error("the user data has {size} bytes even when compressed; AWS takes {LIMIT}")]
+    #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
+    TooLarge { size: usize },
+
+    #[error("user data that AWS gave back cannot be read: {0}")]
+    Decode(String),
+}
+
+/// Reads a file that the stack file names.
+pub fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source }.into())
+}
+
+/// Renders the user data. `base` is the folder of the stack file.
+pub fn render(boot: &Boot, base: &Path) -> Result<Rendered> {
+    let mut secrets = BTreeMap::new();
+    if let Some(database) = &boot.database {
+        secrets.insert("app_password", &database.app_password);
+        if let Some(master) = &database.master_password {
+            secrets.insert("master_password", master);
+        }
+    }
+    for (name, secret) in &secrets {
+        if let SecretSource::Literal(text) = secret
+            && text.chars().any(char::is_control)
+        {
+            return Err(Error::Control { what: (*name).into() }.into());
+        }
+    }
+
+    let template::Output { script, mut files, mut notes } = template::render(boot, base, &secrets)?;
+    // The only place where a password meets the script. `put_secret` left a mark there.
+    let (mut shown, mut sent) = (script.clone(), script);
+    for (name, secret) in &secrets {
+        if let SecretSource::Literal(text) = secret {
+            let mark = template::mark(name);
+            if !sent.contains(&mark) {
+                notes.push(Finding::error("user-data.sh", format!("{name} is nowhere put on the machine")));
+            }
+            if !text.is_empty() && sent.contains(text.as_str()) {
+                notes.push(Finding::error("user-data.sh", format!("{name} stands in a template in clear")));
+                shown = shown.replace(text.as_str(), DOTS);
+                files.values_mut().for_each(|file| *file = file.replace(text.as_str(), DOTS));
+            }
+            notes.push(Finding::warning("user-data.sh", format!(
+                "{name} is in the user data: whoever may read launch templates or the instance's metadata can read it (no instance profile)"
+            )));
+            sent = sent.replace(&mark, text);
+            shown = shown.replace(&mark, DOTS);
+        }
+    }
+
+    let gzipped = sent.len() > LIMIT;
+    let bytes = if gzipped { gzip(sent.as_bytes()) } else { sent.into_bytes() };
+    let size = bytes.len();
+    if size > LIMIT {
+        return Err(Error::TooLarge { size }.into());
+    }
+    files.insert("user-data.sh".into(), shown.clone());
+    let encoded = base64::prelude::BASE64_STANDARD.encode(bytes);
+    Ok(Rendered { user_data: shown, encoded, gzipped, size, files, notes })
+}
+
+/// The script in user data as AWS has it, with dots for the passwords: for showing what is there now.
+pub fn decode(encoded: &str) -> Result<String> {
+    let script = decode_raw(encoded)?;
+    // A password is the one line between the two that `put_secret` writes.
+    let mut secret = false;
+    let lines = script.split_inclusive('\n').map(|line| {
+        let hide = secret;
+        secret = is_before_secret(line);
+        if hide { format!("{DOTS}\n") } else { line.to_string() }
+    });
+    Ok(lines.collect())
+}
+
+/// Whether the line after this one in a script of ours is a password.
+pub fn is_before_secret(line: &str) -> bool {
+    line.starts_with("put /opt/gameday/secrets/")
+}
+
+/// The script as the machine gets it, passwords included. Not for showing.
+pub fn decode_raw(encoded: &str) -> Result<String> {
+    let failed = |e: &dyn fmt::Display| Box::new(Error::Decode(e.to_string()));
+    let bytes = base64::prelude::BASE64_STANDARD.decode(encoded).map_err(|e| failed(&e))?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).map_err(|e| failed(&e))?;
+        return Ok(text);
+    }
+    String::from_utf8(bytes).map_err(|e| failed(&e))
+}
+
+/// No time and no operating system in the header: the same script, the same bytes.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = flate2::GzBuilder::new()
+        .mtime(0)
+        .operating_system(255)
+        .write(Vec::new(), flate2::Compression::best());
+    gz.write_all(bytes).expect("a Vec takes everything");
+    gz.finish().expect("a Vec takes everything")
+}
+
+#[cfg(test)]
+mod tests;

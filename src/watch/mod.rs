@@ -1,0 +1,111 @@
+//! The model of `status --watch`: what was seen in each round, folded into one state with bounded memory, and the
+//! events that lie between two rounds. Pure: no call and no clock of its own, so that five hours are a short test.
+mod clock;
+mod event;
+mod metrics;
+mod ring;
+mod schedule;
+mod state;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use clock::{Clock, Cut, Light, Stand, Step, Times};
+pub use event::{Event, Kind, in_words, word};
+pub use metrics::{Metric, Metrics, Names, Series, ask_from, parse, queries};
+pub use ring::{Ring, percentile};
+pub use schedule::{Job, Schedule};
+pub use state::{Latency, Minutes, Second, State};
+
+use crate::{
+    error::{Class, Error},
+    snapshot::{self, Snapshot, Target},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What came in at one moment: any part may be missing, because each has its own pace.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    pub at: Timestamp,
+    /// A look at everything.
+    pub snapshot: Option<Box<Snapshot>>,
+    /// Only the targets' health, which changes fastest.
+    pub targets: Option<Vec<Target>>,
+    /// One answer from outside.
+    pub answer: Option<snapshot::Answer>,
+    pub metrics: Option<Metrics>,
+    pub cost: Option<Cost>,
+    pub steps: Option<Vec<Step>>,
+    /// AWS calls made so far.
+    pub calls: u64,
+    pub trouble: Option<Trouble>,
+    /// CloudWatch does not give its numbers, and why.
+    pub no_metrics: Option<String>,
+}
+
+impl Round {
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, ..Self::default() }
+    }
+}
+
+/// What it costs now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Cost {
+    pub unit: String,
+    pub per_hour: f64,
+    pub for_event: f64,
+    pub hours: f64,
+    /// What one more instance has to earn a minute.
+    pub one_more_per_minute: f64,
+}
+
+/// Why AWS cannot be asked just now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trouble {
+    pub kind: TroubleKind,
+    pub said: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TroubleKind {
+    Network,
+    Credentials,
+    Throttled,
+}
+
+impl Trouble {
+    /// What one call's failure says of AWS as a whole. A right that is missing is no trouble: it stays missing.
+    pub fn of(e: &Error) -> Option<Self> {
+        let kind = TroubleKind::of(e.class().map(|c| format!("{c:?}")).as_deref())?;
+        Some(Self { kind, said: e.to_string() })
+    }
+
+    /// What a look's gaps say. One part that fails is a gap; many that fail for one reason are no look at all.
+    pub fn of_look(s: &Snapshot) -> Option<Self> {
+        let of = |kind| s.gaps.iter().filter(move |g| TroubleKind::of(g.class.as_deref()) == Some(kind));
+        let enough =
+            [(TroubleKind::Credentials, 1), (TroubleKind::Network, MANY), (TroubleKind::Throttled, MANY)];
+        let (kind, _) = enough.into_iter().find(|(kind, least)| of(*kind).count() >= *least)?;
+        let said = of(kind).next().map(|g| g.why.clone()).unwrap_or_default();
+        Some(Self { kind, said })
+    }
+}
+
+/// So many gaps for one reason are not a coincidence.
+const MANY: usize = 4;
+
+impl TroubleKind {
+    fn of(class: Option<&str>) -> Option<Self> {
+        let is = |c: Class| class == Some(format!("{c:?}").as_str());
+        match () {
+            () if is(Class::Credentials) => Some(Self::Credentials),
+            () if is(Class::Lost) => Some(Self::Network),
+            () if is(Class::Throttled) => Some(Self::Throttled),
+            () => None,
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! The whole life of a stack against the emulator over HTTP: built, looked at by an independent client (`life/`: boto3),
+//! changed by hand, repaired, changed in the stack file, taken down; and nobody else's objects touched.
+mod support;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, path::Path};
+use support::{Said, World};
+
+const BILLING: &str = "examples/billing-api.toml";
+const RICH: &str = "tests/life/rich.toml";
+
+/// An account in which others work already, and what it looks like.
+fn crowded(stack: &str, service: &str) -> (World, Value) {
+    let world = World::start();
+    let made: usize = world.account(json!({"do": "foreign", "stack": stack, "service": service}));
+    assert!(made > 100, "{made} foreign objects");
+    let before = world.account(json!({"do": "dump"}));
+    (world, before)
+}
+
+fn dump(world: &World) -> Value {
+    world.account(json!({"do": "dump"}))
+}
+
+/// What differs between two dumps, by kind and id.
+fn differences(before: &Value, after: &Value, gone_only: bool) -> Vec<String> {
+    let empty = serde_json::Map::new();
+    let of = |v: &Value, kind: &str| v[kind].as_object().unwrap_or(&empty).clone();
+    let kinds: BTreeSet<&String> = before.as_object().unwrap().keys().chain(after.as_object().unwrap().keys()).collect();
+    let mut all = vec![];
+    for kind in kinds {
+        let (old, new) = (of(before, kind), of(after, kind));
+        for (id, thing) in &old {
+            match new.get(id) {
+                None => all.push(format!("{kind} {id} is gone")),
+                Some(now) if now != thing => all.push(format!("{kind} {id} was {thing}, is {now}")),
+                Some(_) => {}
+            }
+        }
+        if !gone_only {
+            all.extend(new.keys().filter(|id| !old.contains_key(*id)).map(|id| format!("{kind} {id} is left: {}", new[id])));
+        }
+    }
+    all
+}
+
+/// Byte for byte as before, so nothing of ours is left either.
+#[track_caller]
+fn untouched(world: &World, before: &Value) {
+    let after = dump(world);
+    let wrong = differences(before, &after, false);
+    assert!(wrong.is_empty(), "the account is not as it was before:\n{}", wrong.join("\n"));
+    assert_eq!(before.to_string(), after.to_string());
+}
+
+/// Reads back every property of every object.
+#[track_caller]
+fn as_described(world: &World, file: &Path) -> usize {
+    #[derive(Deserialize)]
+    struct Answer {
+        checks: usize,
+        wrong: Vec<String>,
+    }
+    let Answer { checks, wrong } = world.account(json!({"do": "check", "file": file}));
+    assert!(wrong.is_empty(), "{} of {checks} properties are not as {} says:\n{}", wrong.len(), file.display(), wrong.join("\n"));
+    checks
+}
+
+#[track_caller]
+fn changed_nothing(said: &Said) {
+    let all: Vec<_> = said.calls.iter().filter(|c| c.mutating).collect();
+    assert!(all.is_empty(), "`gameday {}` changed something: {all:?}", said.line);
+}
+
+fn up(world: &World, file: impl AsRef<Path>) -> Said {
+    world.run(file, &["up", "--yes", "-o", "json"]).ends(0)
+}
+
+/// `(key, change, paths)` of each change.
+fn changes(plan: &Said) -> Vec<(String, String, Vec<String>)> {
+    let plan = plan.json();
+    assert_eq!(plan["errors"], Value::Null, "the plan has errors");
+    let text = |v: &Value| v.as_str().expect("a text").to_owned();
+    let paths = |c: &Value| c["diff"].as_array().map(|d| d.iter().map(|f| text(&f["path"])).collect()).unwrap_or_default();
+    plan["changes"].as_array().expect("changes").iter().map(|c| (text(&c["key"]), text(&c["change"]), paths(c))).collect()
+}
+
+#[track_caller]
+fn settled(world: &World, file: impl AsRef<Path>) {
+    let plan = world.run(file, &["plan", "-o", "json"]);
+    assert_eq!(plan.json()["changes"], json!([]), "after `up` there is nothing to change");
+    changed_nothing(&plan.ends(0));
+}
+
+/// The contract of `plan -o json`.
+#[track_caller]
+fn is_a_plan(plan: &Value, stack: &str) {
+    assert_eq!(plan["stack"], stack);
+    let changes = plan["changes"].as_array().expect("an array of changes");
+    for change in changes {
+        let fields: BTreeSet<&str> = change.as_object().expect("an object").keys().map(String::as_str).collect();
+        let told = match change["change"].as_str().expect("a word") {
+            "create" => "spec",
+            "update" | "replace" | "refuse" => "diff",
+            "delete" => "id",
+            other => panic!("no such change: {other}"),
+        };
+        assert_eq!(fields, ["key", "group", "change", told].into(), "{change}");
+    }
+}
+
+/// The contract of `status -o json`.
+#[track_caller]
+fn is_a_status(status: &Value, stack: &str) {
+    assert_eq!(status["stack"], stack);
+    assert!(status["serving"].is_boolean() && (status["endpoint"].is_string() || status["endpoint"].is_null()), "{status}");
+    for step in status["steps"].as_array().expect("an array of steps") {
+        for field in ["key", "group", "phase"] {
+            assert!(step[field].is_string(), "{field} of {step}");
+        }
+        assert!(step["id"].is_string() || step["id"].is_null(), "id of {step}");
+        assert!(step["drift"].is_array(), "drift of {step}");
+    }
+}
+
+/// Neither what gameday printed in all its runs nor any tag or name in the account holds a password.
+#[track_caller]
+fn keeps_its_secrets(world: &World, passwords: &[String]) {
+    assert!(passwords.iter().all(|p| p.len() >= 24), "these are passwords: {}", passwords.len());
+    let leaks = world.said_any(passwords);
+    assert!(leaks.is_empty(), "a password was printed by: {leaks:?}");
+}
+
+fn passwords(world: &World, stack: &str) -> Vec<String> {
+    world.account(json!({"do": "passwords", "stack": stack}))
+}
+
+/// Every action that was needed is in the policies that gameday prints for the stack files of this account. (What an
+/// earlier file built, and a later one no longer wants, is in the policy of the earlier one.)
+#[track_caller]
+fn policy_allows_all(world: &World) {
+    let called = world.called();
+    let mut allowed = BTreeSet::new();
+    for file in called.keys() {
+        let policy = world.run(file, &["policy", "-o", "json"]).ends(0);
+        assert!(policy.calls.is_empty(), "`policy` makes no call");
+        for policy in policy.json()["policies"].as_array().expect("an array") {
+            let document = policy["document"].to_string();
+            assert!(document.len() <= 6144, "{}: a managed policy holds 6144 characters, not {}", policy["name"], document.len());
+            for statement in policy["document"]["Statement"].as_array().expect("statements") {
+                let actions = &statement["Action"];
+                let actions = actions.as_array().cloned().unwrap_or_else(|| vec![actions.clone()]);
+                allowed.extend(actions.into_iter().map(|a| a.as_str().expect("an action").to_owned()));
+            }
+        }
+    }
+    let wide: Vec<&String> = allowed.iter().filter(|a| a.contains('*')).collect();
+    assert!(wide.is_empty(), "least privilege has no wildcard: {wide:?}");
+    let needed: BTreeSet<String> = called.values().flatten().flat_map(|(s, o)| actions(s, o)).collect();
+    let missing: Vec<&String> = needed.difference(&allowed).collect();
+    assert!(missing.is_empty(), "`gameday policy` does not allow {missing:?}");
+    println!("{} actions needed, {} allowed", needed.len(), allowed.len());
+}
+
+/// The IAM actions that a call needs: its own, and on AWS another one for tags given at creation (aws-facts 9.1).
+fn actions(service: &str, operation: &str) -> Vec<String> {
+    let prefix = match service {
+        "elbv2" => "elasticloadbalancing",
+        "efs" => "elasticfilesystem",
+        "resourcegroupstaggingapi" => "tag",
+        same => same,
+    };
+    let also: &[&str] = match (service, operation) {
+        ("ec2", "CreateVpc" | "CreateSubnet" | "CreateInternetGateway" | "CreateRouteTable" | "CreateSecurityGroup") => &["ec2:CreateTags"],
+        ("ec2", "CreateVpcEndpoint" | "CreateLaunchTemplate") => &["ec2:CreateTags"],
+        ("rds", "CreateDBInstance" | "CreateDBSubnetGroup" | "CreateDBParameterGroup") => &["rds:AddTagsToResource"],
+        ("elasticache", "CreateReplicationGroup" | "CreateCacheSubnetGroup") => &["elasticache:AddTagsToResource"],
+        ("efs", "CreateFileSystem" | "CreateAccessPoint") => &["elasticfilesystem:TagResource"],
+        ("efs", "CreateMountTarget") => {
+            &["ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces", "ec2:CreateNetworkInterface"]
+        }
+        ("elbv2", "CreateLoadBalancer" | "CreateTargetGroup" | "CreateListener" | "CreateRule") => &["elasticloadbalancing:AddTags"],
+        ("autoscaling", "CreateAutoScalingGroup") => {
+            &["ec2:RunInstances", "ec2:CreateTags", "iam:PassRole", "iam:CreateServiceLinkedRole"]
+        }
+        ("iam", "CreateRole") => &["iam:TagRole"],
+        ("iam", "CreateInstanceProfile") => &["iam:TagInstanceProfile"],
+        ("iam", "AddRoleToInstanceProfile") => &["iam:PassRole"],
+        ("ssm", "PutParameter") => &["ssm:AddTagsToResource"],
+        ("logs", "CreateLogGroup") => &["logs:TagResource"],
+        ("cloudwatch", "PutMetricAlarm") => &["cloudwatch:TagResource"],
+        _ => &[],
+    };
+    also.iter().map(|a| (*a).to_owned()).chain([format!("{prefix}:{operation}")]).collect()
+}
+
+#[test]
+fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
+    let (world, before) = crowded("billing", "api");
+
+    let plan = world.run(BILLING, &["plan", "-o", "json"]).ends(2);
+    changed_nothing(&plan);
+    is_a_plan(&plan.json(), "billing");
+    let planned: BTreeSet<String> = changes(&plan).into_iter().map(|(key, change, _)| format!("{change} {key}")).collect();
+    assert!(planned.iter().all(|p| p.starts_with("create ")), "an empty account: {planned:?}");
+    let status = world.run(BILLING, &["status", "-o", "json"]).ends(1);
+    is_a_status(&status.json(), "billing");
+    assert_eq!(status.json()["serving"], false);
+    changed_nothing(&status);
+    changed_nothing(&world.run(BILLING, &["up"]).ends(1));
+
+    let built = up(&world, BILLING);
+    for line in built.lines() {
+        assert!(line["at"].is_string() && line["event"].is_string(), "every line has a time and an event: {line}");
+    }
+    let events = built.lines();
+    let done: BTreeSet<String> =
+        events.iter().filter(|e| e["event"] == "done").map(|e| format!("create {}", e["key"].as_str().unwrap_or_default())).collect();
+    // A group's rules are there from its birth, so theirs is an update.
+    assert!(planned.iter().all(|p| done.contains(p)), "planned, not done: {:?}", planned.difference(&done));
+    assert_eq!(events.last().expect("a last event")["event"], "serving");
+    assert_eq!(differences(&before, &dump(&world), true), Vec::<String>::new(), "`up` touched what is not ours");
+    let secrets = passwords(&world, "billing");
+    println!("{} properties read back", as_described(&world, Path::new(BILLING)));
+
+    settled(&world, BILLING);
+    let again = up(&world, BILLING);
+    changed_nothing(&again);
+    let by: BTreeSet<String> = again.calls.iter().map(|c| format!("{}:{}", c.service, c.operation)).collect();
+    println!("second up: {} calls of {} operations", again.calls.len(), by.len());
+    assert!(again.calls.len() <= 60, "a second `up` makes {} calls: {by:?}", again.calls.len());
+    // Every answer late: what could go at once does.
+    world.tell("POST", "faults", json!({"delay": 1.0}));
+    let late = world.plain(BILLING, &["up", "--yes", "-o", "json"]).ends(0);
+    let late_status = world.plain(BILLING, &["status", "-o", "json"]).ends(0);
+    world.control("DELETE", "faults");
+    for (said, name) in [(&late, "up"), (&late_status, "status")] {
+        let rounds = said.rounds();
+        println!("second {name}: {} calls in {} rounds: {}", said.calls.len(), rounds.len(), rounds.join(", "));
+        assert!(rounds.len() <= 6, "`{name}` makes {} dependent rounds of calls: {rounds:?}", rounds.len());
+        assert!(said.calls.len() <= 60, "`{name}` makes {} calls", said.calls.len());
+    }
+
+    let status = world.run(BILLING, &["status", "-o", "json"]).ends(0);
+    changed_nothing(&status);
+    is_a_status(&status.json(), "billing");
+    assert_eq!(status.json()["serving"], true);
+    for step in status.json()["steps"].as_array().expect("steps") {
+        assert_eq!((&step["phase"], &step["drift"]), (&json!("ready"), &json!([])), "{step}");
+        assert!(planned.contains(&format!("create {}", step["key"].as_str().unwrap_or_default())), "{step} was planned");
+    }
+    // People see the same.
+    for args in [&["plan"][..], &["status"], &["up", "--yes"], &["render"], &["policy"]] {
+        changed_nothing(&world.run(BILLING, args).ends(0));
+    }
+
+    // Nothing is deleted by mistake.
+    let standing = dump(&world);
+    for args in [&["teardown"][..], &["teardown", "--confirm", "billing2"], &["teardown", "--confirm", "Billing", "--yes"]] {
+        changed_nothing(&world.run(BILLING, args).ends(1));
+    }
+    assert_eq!(differences(&standing, &dump(&world), false), Vec::<String>::new());
+
+    let torn = world.run(BILLING, &["teardown", "--confirm", "billing", "-o", "json"]).ends(0);
+    assert!(torn.lines().iter().all(|l| l["at"].is_string() && l["event"].is_string()), "{}", torn.out);
+    assert_eq!(torn.lines().last().expect("a last line")["clean"], true);
+    let tagged: Vec<String> = world.account(json!({"do": "tagged", "stack": "billing"}));
+    assert_eq!(tagged, Vec::<String>::new(), "nothing carries the stack's tag");
+    untouched(&world, &before);
+    // Twice is a no-op. (It holds the lease while it looks: a teammate may be building.)
+    for args in [&["teardown", "--confirm", "billing", "-o", "json"][..], &["teardown", "--yes"]] {
+        assert_eq!(world.run(BILLING, args).ends(0).changes(), Vec::<String>::new(), "{args:?}");
+    }
+    untouched(&world, &before);
+
+    keeps_its_secrets(&world, &secrets);
+    policy_allows_all(&world);
+}
+
+#[test]
+fn everything_that_a_stack_file_can_ask_for_is_built() {
+    let (world, before) = crowded("rich", "shop");
+    up(&world, RICH);
+    let secrets = passwords(&world, "rich");
+    println!("{} properties read back", as_described(&world, Path::new(RICH)));
+    settled(&world, RICH);
+    let again = up(&world, RICH);
+    changed_nothing(&again);
+    println!("second up: {} calls", again.calls.len());
+    world.run(RICH, &["teardown", "--confirm", "rich"]).ends(0);
+    untouched(&world, &before);
+    keeps_its_secrets(&world, &secrets);
+    policy_allows_all(&world);
+}
+
+#[derive(Deserialize)]
+struct Drift {
+    name: String,
+    step: String,
+    change: String,
+    paths: Vec<String>,
+    /// Steps that read from this one: until it stands again their plan cannot know.
+    follow: Vec<String>,
+}
+
+#[test]
+fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
+    let world = World::start();
+    up(&world, BILLING);
+    let drifts: Vec<Drift> = world.account(json!({"do": "drifts", "service": "api"}));
+    assert!(drifts.len() >= 15);
+    let mut wrong = vec![];
+    for d in &drifts {
+        let _: () = world.account(json!({"do": "drift", "name": d.name, "stack": "billing", "service": "api"}));
+        let plan = world.run(BILLING, &["plan", "-o", "json"]);
+        let mut found = changes(&plan);
+        let shown = format!("{found:?}");
+        let at = found.iter().position(|(key, ..)| *key == d.step);
+        let exact = at.map(|at| found.remove(at)).is_some_and(|(_, change, paths)| {
+            let covers = |want: &String, path: &String| path == want || want.strip_suffix(".*").is_some_and(|w| path.starts_with(w));
+            change == d.change
+                && paths.iter().all(|p| d.paths.iter().any(|w| covers(w, p)))
+                && d.paths.iter().all(|w| paths.iter().any(|p| covers(w, p)))
+        });
+        let others: Vec<_> = found.iter().filter(|(key, ..)| !d.follow.contains(key)).collect();
+        if !exact || !others.is_empty() || plan.code != 2 {
+            wrong.push(format!("{}: want only {} {} {:?}, the plan (exit {}) is {shown}", d.name, d.change, d.step, d.paths, plan.code));
+        }
+        let status = world.run(BILLING, &["status", "-o", "json"]).json();
+        let step = status["steps"].as_array().and_then(|s| s.iter().find(|s| s["key"] == *d.step)).cloned().unwrap_or_default();
+        let noticed = if d.change == "create" { step["phase"] == "missing" } else { step["drift"] != json!([]) };
+        if !noticed {
+            wrong.push(format!("{}: `status` does not see it: {step}", d.name));
+        }
+        let mended = world.run(BILLING, &["up", "--yes", "-o", "json"]);
+        let writes = mended.changes();
+        println!("{:32} {}", d.name, writes.join(" "));
+        if mended.code != 0 || writes.is_empty() || writes.len() > 4 {
+            wrong.push(format!("{}: repaired with {writes:?}, exit {}: {}", d.name, mended.code, mended.err));
+        }
+        let after = world.run(BILLING, &["plan", "-o", "json"]);
+        if after.code != 0 {
+            wrong.push(format!("{}: after the repair the plan is {}", d.name, after.out));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} drifts:\n{}", wrong.len(), drifts.len(), wrong.join("\n"));
+    // Every property, once more: the repairs changed nothing else.
+    as_described(&world, Path::new(BILLING));
+    keeps_its_secrets(&world, &passwords(&world, "billing"));
+    policy_allows_all(&world);
+}
+
+#[test]
+fn one_group_is_built_by_itself_and_its_gateway_attached_again() {
+    let world = World::start();
+    let built = world.run(BILLING, &["network", "--yes", "-o", "json"]).ends(0);
+    let others: Vec<_> = built.changes().into_iter().filter(|c| !c.starts_with("ec2:")).collect();
+    assert_eq!(others, Vec::<String>::new(), "`network` builds the network only");
+    let _: () = world.account(json!({"do": "drift", "name": "gateway-detached", "stack": "billing", "service": "api"}));
+    let plan = changes(&world.run(BILLING, &["plan", "network", "-o", "json"]).ends(2));
+    assert!(plan.contains(&("internet-gateway/main".into(), "update".into(), vec!["vpc".into()])), "{plan:?}");
+    world.run(BILLING, &["network", "--yes"]).ends(0);
+    world.run(BILLING, &["plan", "network", "-o", "json"]).ends(0);
+    for group in ["database", "cache", "files", "launch", "balancer", "fleet", "monitoring"] {
+        world.run(BILLING, &[group, "--yes", "-o", "json"]).ends(0);
+        changed_nothing(&world.run(BILLING, &[group, "--yes", "-o", "json"]).ends(0));
+    }
+    // All groups together are the whole.
+    settled(&world, BILLING);
+    as_described(&world, Path::new(BILLING));
+}
+
+#[test]
+fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
+    let (world, before) = crowded("billing", "api");
+    up(&world, BILLING);
+
+    let without = world.file("without-cache.toml", BILLING, &[("[cache]\n", "[cache]\nmode = \"off\"\n")]);
+    let plan = world.run(&without, &["plan", "-o", "json"]).ends(2);
+    is_a_plan(&plan.json(), "billing");
+    let deleted: BTreeSet<String> =
+        changes(&plan).into_iter().filter(|(_, change, _)| change == "delete").map(|(key, ..)| key).collect();
+    let cache = ["alarm/cache-cpu", "alarm/cache-evictions", "cache-subnet-group/main", "cache/main", "security-group/cache"];
+    for key in cache {
+        assert!(deleted.contains(key), "without a cache {key} goes: {deleted:?}");
+    }
+    assert!(deleted.iter().all(|k| k.contains("cache")), "nothing else goes: {deleted:?}");
+    up(&world, &without);
+    settled(&world, &without);
+    let now = dump(&world);
+    for kind in ["replication_groups", "cache_clusters", "cache_subnet_groups"] {
+        assert_eq!(now[kind], before[kind], "{kind} without a cache");
+    }
+
+    // A cache again, and a standby.
+    let standby = world.file("standby.toml", BILLING, &[("#multi_az = false", "multi_az = true"), ("#nodes = 1", "nodes = 2")]);
+    up(&world, &standby);
+    settled(&world, &standby);
+    as_described(&world, &standby);
+
+    // Another name for the service: the new fleet stands before the old one goes.
+    let renamed = world.file(
+        "renamed.toml",
+        BILLING,
+        &[("[service.api]\n", "[service.shop]\n"), ("[service.api.env]", "[service.shop.env]"), ("[service.api.scale]", "[service.shop.scale]")],
+    );
+    let plan = changes(&world.run(&renamed, &["plan", "-o", "json"]).ends(2));
+    for key in ["auto-scaling-group/", "launch-template/", "target-group/"] {
+        for (change, service) in [("create", "shop"), ("delete", "api")] {
+            let there = plan.iter().any(|(k, c, _)| *k == format!("{key}{service}") && c == change);
+            assert!(there, "renamed: {change} {key}{service} in {plan:?}");
+        }
+    }
+    up(&world, &renamed);
+    settled(&world, &renamed);
+    as_described(&world, &renamed);
+
+    world.run(&renamed, &["teardown", "--confirm", "billing"]).ends(0);
+    untouched(&world, &before);
+    policy_allows_all(&world);
+}
+
+#[test]
+fn without_an_instance_profile_passwords_are_in_the_user_data_and_nowhere_else() {
+    let world = World::start();
+    let off = world.file("no-iam.toml", BILLING, &[("[iam]\n", "[iam]\nmode = \"off\"\n")]);
+    let built = world.run(&off, &["up", "--yes"]).ends(0);
+    assert!(built.err.contains("passwords"), "it warns:\n{}", built.err);
+    let secrets = passwords(&world, "billing");
+    let all = dump(&world);
+    let scripts: Vec<String> = world.account(json!({"do": "user_data", "stack": "billing"}));
+    assert!(scripts.iter().any(|s| s.contains(&secrets[1])), "the instances are told the application's password");
+    for args in [&["plan"][..], &["plan", "-o", "json"], &["status"], &["status", "-o", "json"], &["up", "--yes"], &["render"], &["render", "-o", "json"]] {
+        changed_nothing(&world.run(&off, args).ends(0));
+    }
+    // A plan that shows the script: with another environment variable.
+    let told = world.file("no-iam-env.toml", BILLING, &[("[iam]\n", "[iam]\nmode = \"off\"\n"), ("#   LOG_LEVEL", "LOG_LEVEL")]);
+    for args in [&["plan"][..], &["plan", "-o", "json"]] {
+        let plan = world.run(&told, args).ends(2);
+        assert!(plan.out.contains("LOG_LEVEL"), "the plan shows what changes:\n{}", plan.out);
+    }
+    up(&world, &told);
+    assert_eq!(all["roles"], json!({}), "no role is made");
+    world.run(&told, &["teardown", "--confirm", "billing", "-o", "json"]).ends(0);
+    keeps_its_secrets(&world, &secrets);
+}

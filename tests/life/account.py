@@ -1,0 +1,74 @@
+"""An independent client of the account: boto3, not the SDK under test. One JSON request a line on standard input, one
+JSON answer a line on standard output; {"error": …} when it could not."""
+
+import json
+import sys
+import traceback
+import urllib.request
+
+import drifts
+import foreign
+import readback
+from dump import ELSEWHERE, Clients, dump
+
+
+class Account:
+    def __init__(self):
+        self.here, self.elsewhere = Clients(), Clients(ELSEWHERE)
+
+    def foreign(self, stack, service):
+        return foreign.make(self.here, self.elsewhere, stack, service)
+
+    def dump(self):
+        return dump(self.here, self.elsewhere)
+
+    def check(self, file):
+        image = self.here.ssm.get_parameter(Name=readback.IMAGE)["Parameter"]["Value"]
+        return readback.check(dump(self.here), image, file)
+
+    def drift(self, name, stack, service):
+        return drifts.make(self.here, dump(self.here), name, stack, service)
+
+    def drifts(self, service):
+        return drifts.listed(service)
+
+    def user_data(self, stack):
+        found = dump(self.here)
+        mine = [i for i, t in found["launch_templates"].items() if t["tags"].get("gameday:stack") == stack]
+        versions = [v for v in found["launch_template_versions"].values() if v["LaunchTemplateId"] in mine]
+        return [readback.script(v["LaunchTemplateData"]["UserData"]) for v in versions]
+
+    def passwords(self, stack):
+        names = (f"/gameday/{stack}/db-master-password", f"/gameday/{stack}/db-app-password")
+        get = self.here.ssm.get_parameter
+        return [get(Name=name, WithDecryption=True)["Parameter"]["Value"] for name in names]
+
+    def control(self, url, method, what, body):
+        """The emulator's own endpoints."""
+        data = json.dumps(body or {}).encode() if method == "POST" else None
+        request = urllib.request.Request(f"{url}/_gameday/{what}", data=data, method=method)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def tagged(self, stack):
+        """What the tagging API shows with the stack's tag. An instance that is terminated shows for another hour."""
+        filters = [{"Key": "gameday:stack", "Values": [stack]}]
+        found = self.here.tagging.get_paginator("get_resources").paginate(TagFilters=filters)
+        arns = sorted(r["ResourceARN"] for page in found for r in page["ResourceTagMappingList"])
+        alive = dump(self.here)["instances"]
+        return [a for a in arns if ":instance/" not in a or a.rpartition("/")[2] in alive]
+
+
+def main():
+    account = Account()
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer = {"ok": getattr(account, asked.pop("do"))(**asked)}
+        except Exception as e:
+            here = [f for f in traceback.extract_tb(e.__traceback__) if f.filename.startswith(sys.path[0])]
+            answer = {"error": f"{e!r} at {here[-1].filename}:{here[-1].lineno}"}
+        print(json.dumps(answer, sort_keys=True), flush=True)
+
+
+main()

@@ -1,0 +1,255 @@
+"""What people do by hand in the console, each with what `plan` must say about it: the step, the kind of change, and the
+paths in the step that differ (none for what has to be made again; `policy.*` for whatever is under `policy`). `follow`
+are steps that read from it: what they will be is not known until it stands again."""
+
+import base64
+import json
+
+LISTED = []
+MAKERS = {}
+
+
+def drift(step, change, *paths, follow=(), listed=True):
+    def wrap(maker):
+        name = maker.__name__.replace("_", "-")
+        if listed:
+            LISTED.append({"name": name, "step": step, "change": change, "paths": sorted(paths), "follow": follow})
+        MAKERS[name] = maker
+        return maker
+
+    return wrap
+
+
+class Stack:
+    """Finds the objects of a stack by their tags."""
+
+    def __init__(self, account, stack, service):
+        self.account, self.stack, self.service = account, stack, service
+
+    def id(self, kind, step):
+        [found] = [i for i, o in self.account[kind].items()
+                   if o["tags"].get("gameday:stack") == self.stack and o["tags"].get("gameday:step") == step]
+        return found
+
+
+def listed(service):
+    return [
+        d | {"step": d["step"].replace("SERVICE", service), "follow": [f.replace("SERVICE", service) for f in d["follow"]]}
+        for d in LISTED
+    ]
+
+
+def make(c, account, name, stack, service):
+    MAKERS[name](c, Stack(account, stack, service))
+
+
+def permission(port, **peer):
+    return [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **peer}]
+
+
+@drift("security-group-rules/app", "update", "rules")
+def egress_removed(c, s):
+    rules = c.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [s.id("security_groups", "security-group/app")]}])
+    [database] = [r["SecurityGroupRuleId"] for r in rules["SecurityGroupRules"] if r["IsEgress"] and r["FromPort"] == 3306]
+    c.ec2.revoke_security_group_egress(GroupId=s.id("security_groups", "security-group/app"), SecurityGroupRuleIds=[database])
+
+
+@drift("security-group-rules/app", "update", "rules")
+def ssh_opened_to_the_world(c, s):
+    group = s.id("security_groups", "security-group/app")
+    c.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission(22, IpRanges=[{"CidrIp": "0.0.0.0/0"}]))
+
+
+@drift("security-group-rules/db", "update", "rules")
+def database_opened_to_ipv6(c, s):
+    group = s.id("security_groups", "security-group/db")
+    c.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission(3306, Ipv6Ranges=[{"CidrIpv6": "::/0"}]))
+
+
+@drift("route-table/public", "update", "default_route")
+def route_deleted(c, s):
+    c.ec2.delete_route(RouteTableId=s.id("route_tables", "route-table/public"), DestinationCidrBlock="0.0.0.0/0")
+
+
+@drift("route-table/private", "update", "default_route")
+def data_given_a_way_out(c, s):
+    table, gateway = s.id("route_tables", "route-table/private"), s.id("internet_gateways", "internet-gateway/main")
+    c.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+
+
+@drift("route-table/public", "update", "subnets")
+def subnet_taken_off_its_table(c, s):
+    table = s.account["route_tables"][s.id("route_tables", "route-table/public")]
+    c.ec2.disassociate_route_table(AssociationId=table["Associations"][0]["RouteTableAssociationId"])
+
+
+@drift("subnet/public-a", "update", "public_addresses")
+def public_addresses_turned_off(c, s):
+    c.ec2.modify_subnet_attribute(SubnetId=s.id("subnets", "subnet/public-a"), MapPublicIpOnLaunch={"Value": False})
+
+
+@drift("vpc/main", "update", "dns_hostnames")
+def dns_hostnames_turned_off(c, s):
+    c.ec2.modify_vpc_attribute(VpcId=s.id("vpcs", "vpc/main"), EnableDnsHostnames={"Value": False})
+
+
+# Not in the list: AWS refuses it while anything in the VPC has a public address.
+@drift("internet-gateway/main", "update", "vpc", listed=False)
+def gateway_detached(c, s):
+    gateway, vpc = s.id("internet_gateways", "internet-gateway/main"), s.id("vpcs", "vpc/main")
+    c.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+
+
+@drift("subnet/private-a", "update", "tags.Name")
+def name_tag_removed(c, s):
+    c.ec2.delete_tags(Resources=[s.id("subnets", "subnet/private-a")], Tags=[{"Key": "Name"}])
+
+
+@drift("auto-scaling-group/SERVICE", "update", "max", "min", "desired")
+def fleet_sent_home(c, s):
+    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}")
+    c.asg.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, MaxSize=0, DesiredCapacity=0)
+
+
+@drift("auto-scaling-group/SERVICE", "update", "suspended")
+def processes_suspended(c, s):
+    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}")
+    c.asg.suspend_processes(AutoScalingGroupName=name, ScalingProcesses=["Launch", "ReplaceUnhealthy"])
+
+
+@drift("auto-scaling-group/SERVICE", "update", "targets")
+def fleet_taken_off_the_balancer(c, s):
+    name, target = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}"), s.id("target_groups", f"target-group/{s.service}")
+    c.asg.detach_load_balancer_target_groups(AutoScalingGroupName=name, TargetGroupARNs=[target])
+
+
+@drift("scaling-policy/SERVICE-requests", "create")
+def scaling_policy_deleted(c, s):
+    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}")
+    c.asg.delete_policy(AutoScalingGroupName=name, PolicyName=f"{s.stack}-{s.service}-requests")
+
+
+@drift("target-group/SERVICE", "update", "health.path")
+def health_path_changed(c, s):
+    c.elb.modify_target_group(TargetGroupArn=s.id("target_groups", f"target-group/{s.service}"), HealthCheckPath="/")
+
+
+@drift("target-group/SERVICE", "update", "deregistration_delay")
+def deregistration_delay_raised(c, s):
+    slow = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
+    c.elb.modify_target_group_attributes(TargetGroupArn=s.id("target_groups", f"target-group/{s.service}"), Attributes=slow)
+
+
+@drift("listener/http", "create")
+def listener_deleted(c, s):
+    c.elb.delete_listener(ListenerArn=s.id("listeners", "listener/http"))
+
+
+@drift("listener/http", "update", "default")
+def listener_told_to_say_503(c, s):
+    sorry = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503", "ContentType": "text/plain"}}]
+    c.elb.modify_listener(ListenerArn=s.id("listeners", "listener/http"), DefaultActions=sorry)
+
+
+@drift("load-balancer/main", "update", "groups")
+def balancer_given_another_group(c, s):
+    c.elb.set_security_groups(LoadBalancerArn=s.id("load_balancers", "load-balancer/main"),
+                              SecurityGroups=[s.id("security_groups", "security-group/db")])
+
+
+@drift("launch-template/SERVICE", "update", "imds_tokens", "instance_type", "made_by", "user_data.*",
+       follow=["auto-scaling-group/SERVICE"])
+def template_replaced(c, s):
+    template = s.id("launch_templates", f"launch-template/{s.service}")
+    script = base64.b64encode(b"#!/bin/bash\necho hello\n").decode()
+    data = {"InstanceType": "t3.large", "UserData": script, "MetadataOptions": {"HttpTokens": "optional"}}
+    new = c.ec2.create_launch_template_version(LaunchTemplateId=template, SourceVersion="1", LaunchTemplateData=data)
+    number = str(new["LaunchTemplateVersion"]["VersionNumber"])
+    c.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=number)
+
+
+@drift("role/instance", "update", "policy.*")
+def role_widened(c, s):
+    everything = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+    c.iam.put_role_policy(RoleName=s.id("roles", "role/instance"), PolicyName="gameday", PolicyDocument=everything)
+
+
+@drift("role/instance", "update", "attached")
+def role_made_administrator(c, s):
+    c.iam.attach_role_policy(RoleName=s.id("roles", "role/instance"), PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+
+
+@drift("instance-profile/instance", "update", "role")
+def profile_emptied(c, s):
+    profile = s.id("instance_profiles", "instance-profile/instance")
+    c.iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=s.id("roles", "role/instance"))
+
+
+@drift("database/main", "update", "backup_days")
+def backups_turned_on(c, s):
+    c.rds.modify_db_instance(DBInstanceIdentifier=s.id("db_instances", "database/main"), BackupRetentionPeriod=7, ApplyImmediately=True)
+
+
+@drift("database/main", "update", "class")
+def database_class_changed(c, s):
+    c.rds.modify_db_instance(DBInstanceIdentifier=s.id("db_instances", "database/main"), DBInstanceClass="db.t3.medium", ApplyImmediately=True)
+
+
+@drift("database/main", "update", "public")
+def database_made_public(c, s):
+    c.rds.modify_db_instance(DBInstanceIdentifier=s.id("db_instances", "database/main"), PubliclyAccessible=True, ApplyImmediately=True)
+
+
+@drift("db-parameter-group/main", "update", "parameters.require_secure_transport")
+def tls_demanded(c, s):
+    demand = [{"ParameterName": "require_secure_transport", "ParameterValue": "1", "ApplyMethod": "immediate"}]
+    c.rds.modify_db_parameter_group(DBParameterGroupName=s.id("db_parameter_groups", "db-parameter-group/main"), Parameters=demand)
+
+
+@drift("cache/main", "update", "nodes")
+def cache_node_added(c, s):
+    group = s.id("replication_groups", "cache/main")
+    c.cache.increase_replica_count(ReplicationGroupId=group, NewReplicaCount=1, ApplyImmediately=True)
+
+
+@drift("mount-target/b", "create", follow=["launch-template/SERVICE", "auto-scaling-group/SERVICE"])
+def mount_target_deleted(c, s):
+    system = s.id("file_systems", "file-system/main")
+    [target] = [i for i, t in s.account["mount_targets"].items()
+                if t["FileSystemId"] == system and t["AvailabilityZoneName"].endswith("b")]
+    c.efs.delete_mount_target(MountTargetId=target)
+
+
+@drift("alarm/slow", "create", follow=["dashboard/main"])
+def alarm_deleted(c, s):
+    c.cw.delete_alarms(AlarmNames=[s.id("alarms", "alarm/slow")])
+
+
+@drift("alarm/slow", "update", "threshold")
+def alarm_deafened(c, s):
+    alarm = s.account["alarms"][s.id("alarms", "alarm/slow")]
+    keep = ("AlarmName", "AlarmDescription", "MetricName", "Namespace", "ExtendedStatistic", "Dimensions", "Period",
+            "EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator", "TreatMissingData")
+    c.cw.put_metric_alarm(Threshold=400.0, **{k: alarm[k] for k in keep})
+
+
+@drift("dashboard/main", "update", "body.*")
+def dashboard_emptied(c, s):
+    text = {"type": "text", "x": 0, "y": 0, "width": 3, "height": 3, "properties": {"markdown": "hello"}}
+    c.cw.put_dashboard(DashboardName=s.id("dashboards", "dashboard/main"), DashboardBody=json.dumps({"widgets": [text]}))
+
+
+@drift("log-group/app", "update", "days")
+def logs_kept_for_ten_years(c, s):
+    c.logs.put_retention_policy(logGroupName=s.id("log_groups", "log-group/app"), retentionInDays=3653)
+
+
+@drift("log-group/boot", "create", follow=["role/instance", "launch-template/SERVICE", "auto-scaling-group/SERVICE"])
+def log_group_deleted(c, s):
+    c.logs.delete_log_group(logGroupName=s.id("log_groups", "log-group/boot"))
+
+
+@drift("vpc-endpoint/s3", "update", "route_tables")
+def endpoint_taken_off_its_table(c, s):
+    c.ec2.modify_vpc_endpoint(VpcEndpointId=s.id("vpc_endpoints", "vpc-endpoint/s3"),
+                              RemoveRouteTableIds=[s.id("route_tables", "route-table/public")])

@@ -1,0 +1,485 @@
+"""Every property of every object of a stack, read back and compared with what the stack file says and with what AWS
+needs. Written from the stack file's documentation, not from the code that is under test."""
+
+import base64
+import gzip
+import json
+import tomllib
+
+IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+# What the stack file's comments promise for each key that is not given.
+DEFAULTS = {
+    "zones": ["us-east-1a", "us-east-1b"], "tags": {}, "names": {}, "region": "us-east-1",
+    "network": {
+        "cidr": "10.0.0.0/16",
+        "public": ["10.0.0.0/24", "10.0.1.0/24"],
+        "private": ["10.0.128.0/24", "10.0.129.0/24"],
+    },
+    "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
+    "database": {
+        "version": "8.4", "class": "db.t3.micro", "storage_gb": 20, "multi_az": False, "backup_days": 0,
+        "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
+        "parameters": {},
+    },
+    "cache": {"engine": "redis", "class": "cache.t3.micro", "nodes": 1},
+    "files": {"throughput": "elastic", "path": "/mnt/efs"},
+    "iam": {"read_objects": []},
+    "monitoring": {"notify": [], "log_days": 3, "slow_seconds": 4.0, "dashboard": True},
+}
+SERVICE = {
+    "port": 80, "health_path": "/healthcheck", "health_codes": "200-399", "health_interval": 10, "routes": [],
+    "instance_type": "t3.micro", "min": 2, "desired": 2, "max": 4, "grace_seconds": 240, "warmup_seconds": 60,
+    "env": {}, "scale": {"requests_per_target": 45.0}, "spot": None, "image": None,
+}
+CACHE = {"redis": ("7.1", "default.redis7"), "valkey": ("8.2", "default.valkey8")}
+PARAMETERS = {"authentication_policy": "*:mysql_native_password", "require_secure_transport": "0"}
+# metric: (statistic, threshold, comparison, datapoints, periods, missing data)
+ALARMS = {
+    "elb-5xx": ("HTTPCode_ELB_5XX_Count", "Sum", 1, ">=", 1, 1, "notBreaching"),
+    "target-5xx": ("HTTPCode_Target_5XX_Count", "Sum", 5, ">=", 2, 3, "notBreaching"),
+    "rejected": ("RejectedConnectionCount", "Sum", 1, ">=", 1, 1, "notBreaching"),
+    "slow": ("TargetResponseTime", "p90", None, ">", 2, 3, "notBreaching"),
+    "unhealthy-hosts": ("UnHealthyHostCount", "Maximum", 1, ">=", 2, 2, "notBreaching"),
+    "healthy-hosts": ("HealthyHostCount", "Minimum", 1, "<", 1, 1, "breaching"),
+    "database-cpu": ("CPUUtilization", "Average", 80, ">", 3, 3, "missing"),
+    "database-connections": ("DatabaseConnections", "Maximum", 50, ">", 2, 3, "missing"),
+    "database-storage": ("FreeStorageSpace", "Minimum", 2 * 1024**3, "<", 1, 1, "missing"),
+    "cache-evictions": ("Evictions", "Sum", 1, ">=", 1, 1, "notBreaching"),
+    "cache-cpu": ("EngineCPUUtilization", "Average", 80, ">", 3, 3, "missing"),
+}
+COMPARE = {
+    ">=": "GreaterThanOrEqualToThreshold", ">": "GreaterThanThreshold", "<": "LessThanThreshold",
+}
+
+
+def read(file):
+    with open(file, "rb") as f:
+        given = tomllib.load(f)
+    config = {k: {**v, **given.get(k, {})} if isinstance(v, dict) else given.get(k) or v for k, v in DEFAULTS.items()}
+    config["name"] = given["name"]
+    [(config["service_name"], service)] = given["service"].items()
+    config["service"] = SERVICE | service
+    config["service"]["scale"] = SERVICE["scale"] | service.get("scale", {})
+    for side in ("public", "private"):
+        config["network"][side] = config["network"][side] or DEFAULTS["network"][side]
+    return config
+
+
+class Check:
+    def __init__(self, account, file):
+        self.all, self.config = account, read(file)
+        self.stack, self.service = self.config["name"], self.config["service_name"]
+        self.count, self.wrong, self.seen = 0, [], set()
+
+    def eq(self, what, found, want):
+        self.count += 1
+        if found != want:
+            self.wrong.append(f"{what}: found {json.dumps(found)[:600]}, want {json.dumps(want)[:600]}")
+
+    def fields(self, what, thing, **want):
+        for name, value in want.items():
+            self.eq(f"{what} {name}", thing.get(name), value)
+
+    def name(self, step, plain=None):
+        return self.config["names"].get(step, f"{self.stack}-{plain or step.split('/')[1]}")
+
+    def step(self, kind, step, plain=None):
+        """The one object of a kind that is tagged as this step; its tags are checked at once."""
+        want = {"gameday:stack": self.stack, "gameday:step": step}
+        mine = [(i, o) for i, o in self.all[kind].items() if want.items() <= o.get("tags", {}).items()]
+        self.eq(f"objects of {kind} tagged {step}", len(mine), 1)
+        if not mine:
+            raise LookupError(f"no object of {kind} is tagged {step}")
+        id, found = mine[0]
+        self.eq(f"{step} tags", found["tags"], want | {"Name": self.name(step, plain)} | self.config["tags"])
+        self.seen.add((kind, id))
+        return id, found
+
+    def rules(self, group):
+        found = set()
+        for side, ports in (("in", "IpPermissions"), ("out", "IpPermissionsEgress")):
+            for p in group[ports]:
+                peers = [r["CidrIp"] for r in p["IpRanges"]] + [r["CidrIpv6"] for r in p["Ipv6Ranges"]]
+                peers += [g["GroupId"] for g in p["UserIdGroupPairs"]] + [l["PrefixListId"] for l in p["PrefixListIds"]]
+                found |= {(side, p["IpProtocol"], p.get("FromPort"), p.get("ToPort"), peer) for peer in peers}
+        return sorted(found)
+
+    def network(self):
+        net, zones = self.config["network"], self.config["zones"]
+        self.vpc, vpc = self.step("vpcs", "vpc/main")
+        self.fields("VPC", vpc, CidrBlock=net["cidr"], IsDefault=False, State="available",
+                    enableDnsSupport=True, enableDnsHostnames=True)
+        gateway, igw = self.step("internet_gateways", "internet-gateway/main")
+        self.eq("gateway's VPC", [(a["VpcId"], a["State"]) for a in igw["Attachments"]], [(self.vpc, "available")])
+        self.public, self.private = [], []
+        for side, ids in (("public", self.public), ("private", self.private)):
+            for zone, cidr in zip(zones, net[side], strict=True):
+                step = f"subnet/{side}-{zone[-1]}"
+                id, subnet = self.step("subnets", step)
+                self.fields(step, subnet, VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone=zone,
+                            MapPublicIpOnLaunch=side == "public")
+                ids.append(id)
+        endpoint, s3 = self.step("vpc_endpoints", "vpc-endpoint/s3")
+        for side, subnets in (("public", self.public), ("private", self.private)):
+            id, table = self.step("route_tables", f"route-table/{side}")
+            self.eq(f"{side} table's subnets", sorted(a["SubnetId"] for a in table["Associations"]), sorted(subnets))
+            routes = {(r.get("DestinationCidrBlock") or "S3", r.get("GatewayId"), r["State"]) for r in table["Routes"]}
+            want = {(net["cidr"], "local", "active")}
+            if side == "public":
+                want |= {("0.0.0.0/0", gateway, "active"), ("S3", endpoint, "active")}
+                self.fields("S3 endpoint", s3, VpcId=self.vpc, ServiceName="com.amazonaws.us-east-1.s3",
+                            VpcEndpointType="Gateway", RouteTableIds=[id], State="available")
+            self.eq(f"{side} table's routes", sorted(routes), sorted(want))
+        nat = [n for n in self.all["nat_gateways"].values() if n["VpcId"] == self.vpc]
+        self.eq("NAT gateways (none: they cost)", nat, [])
+        self.eq("elastic addresses", self.all["addresses"], {})
+
+    def groups(self):
+        access, port = self.config["access"], self.config["service"]["port"]
+        self.sg, bodies = {}, {}
+        for name in ("alb", "app", "db", "cache", "files"):
+            self.sg[name], bodies[name] = self.step("security_groups", f"security-group/{name}")
+            self.fields(f"group {name}", bodies[name], VpcId=self.vpc, GroupName=f"{self.stack}-{name}")
+        sg = self.sg
+        data = [("db", 3306), ("cache", 6379), ("files", 2049)]
+        want = {
+            "alb": [("in", 80, c) for c in access["http"]] + [("out", port, sg["app"])],
+            "app": [("in", port, sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
+            + [("out", 80, "0.0.0.0/0"), ("out", 443, "0.0.0.0/0")] + [("out", p, sg[name]) for name, p in data],
+        } | {name: [("in", p, sg["app"])] for name, p in data}
+        for name, rules in want.items():
+            whole = sorted((side, "tcp", p, p, peer) for side, p, peer in rules)
+            self.eq(f"rules of group {name}", self.rules(bodies[name]), whole)
+
+    def secrets(self):
+        self.passwords = {}
+        for name in ("db-master-password", "db-app-password"):
+            id, parameter = self.step("parameters", f"parameter/{name}")
+            self.eq(f"{name} name", id, f"/gameday/{self.stack}/{name}")
+            self.fields(name, parameter, Type="SecureString", Tier="Standard", KeyId="alias/aws/ssm")
+            value = parameter["value"]
+            self.eq(f"{name} is long, letters and digits", (len(value) >= 24, value.isascii() and value.isalnum()), (True, True))
+            self.passwords[name] = value
+        self.eq("two passwords", len(set(self.passwords.values())), 2)
+
+    def database(self):
+        d = self.config["database"]
+        subnets, group = self.step("db_subnet_groups", "db-subnet-group/main")
+        found = sorted(s["SubnetIdentifier"] for s in group["Subnets"])
+        self.eq("DB subnet group's subnets", found, sorted(self.private))
+        parameters, family = self.step("db_parameter_groups", "db-parameter-group/main")
+        self.fields("parameter group", family, DBParameterGroupFamily="mysql8.4", parameters=PARAMETERS | d["parameters"])
+        id, db = self.step("db_instances", "database/main")
+        self.eq("database name", id, self.name("database/main"))
+        self.fields(
+            "database", db, Engine="mysql", DBInstanceClass=d["class"], AllocatedStorage=d["storage_gb"],
+            StorageType="gp3", MultiAZ=d["multi_az"], BackupRetentionPeriod=d["backup_days"], PubliclyAccessible=False,
+            DBName=d["database"], MasterUsername=d["master_user"], DeletionProtection=False, MonitoringInterval=0,
+            AutoMinorVersionUpgrade=False, EngineLifecycleSupport="open-source-rds-extended-support-disabled",
+            DBInstanceStatus="available", PendingModifiedValues={},
+        )
+        self.eq("database version", db["EngineVersion"].startswith(d["version"] + "."), True)
+        self.eq("database's groups", [(g["VpcSecurityGroupId"], g["Status"]) for g in db["VpcSecurityGroups"]],
+                [(self.sg["db"], "active")])
+        self.eq("database's subnet group", db["DBSubnetGroup"]["DBSubnetGroupName"], subnets)
+        self.eq("database's parameter group", [(p["DBParameterGroupName"], p["ParameterApplyStatus"])
+                                               for p in db["DBParameterGroups"]], [(parameters, "in-sync")])
+        self.eq("database Iops (gp3 below 400 GiB takes none)", db.get("Iops") in (None, 3000), True)
+        self.host = db["Endpoint"]["Address"]
+        self.database_id = id
+
+    def cache(self):
+        c, two = self.config["cache"], self.config["cache"]["nodes"] == 2
+        version, family = CACHE[c["engine"]]
+        subnets, group = self.step("cache_subnet_groups", "cache-subnet-group/main")
+        found = sorted(s["SubnetIdentifier"] for s in group["Subnets"])
+        self.eq("cache subnet group's subnets", found, sorted(self.private))
+        id, cache = self.step("replication_groups", "cache/main")
+        self.eq("cache name", id, self.name("cache/main"))
+        on = "enabled" if two else "disabled"
+        self.fields(
+            "cache", cache, TransitEncryptionEnabled=False, AtRestEncryptionEnabled=False, AuthTokenEnabled=False,
+            MultiAZ=on, AutomaticFailover=on, CacheNodeType=c["class"], ClusterEnabled=False, SnapshotRetentionLimit=0,
+            Engine=c["engine"], Status="available",
+        )
+        self.members = sorted(cache["MemberClusters"])
+        self.eq("cache nodes", len(self.members), c["nodes"])
+        zones = [self.all["cache_clusters"][m]["PreferredAvailabilityZone"] for m in self.members]
+        self.eq("cache nodes' zones", zones, self.config["zones"][: c["nodes"]])
+        for m in self.members:
+            node = self.all["cache_clusters"][m]
+            self.seen.add(("cache_clusters", m))
+            self.fields(m, node, Engine=c["engine"], CacheSubnetGroupName=subnets, CacheNodeType=c["class"])
+            self.eq(f"{m} version", node["EngineVersion"].startswith(version), True)
+            self.eq(f"{m} parameter group", node["CacheParameterGroup"]["CacheParameterGroupName"], family)
+            self.eq(f"{m} groups", [g["SecurityGroupId"] for g in node["SecurityGroups"]], [self.sg["cache"]])
+        self.cache_host = cache["NodeGroups"][0]["PrimaryEndpoint"]["Address"]
+
+    def files(self):
+        f = self.config["files"]
+        self.fs, system = self.step("file_systems", "file-system/main")
+        self.fields("file system", system, ThroughputMode=f["throughput"], PerformanceMode="generalPurpose",
+                    LifeCycleState="available", NumberOfMountTargets=len(self.private))
+        targets = [t for t in self.all["mount_targets"].values() if t["FileSystemId"] == self.fs]
+        self.eq("mount targets' subnets", sorted(t["SubnetId"] for t in targets), sorted(self.private))
+        self.eq("mount targets' groups", [t["groups"] for t in targets], [[self.sg["files"]]] * len(self.private))
+        self.addresses = {t["AvailabilityZoneName"]: t["IpAddress"] for t in targets}
+        self.point, point = self.step("access_points", f"access-point/{self.service}")
+        root = point["RootDirectory"]
+        self.eq("access point", (point["FileSystemId"], root["Path"]), (self.fs, f"/{self.service}"))
+        owner = root["CreationInfo"]
+        self.eq("access point's owner", (owner["OwnerUid"], owner["OwnerGid"]),
+                (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"]))
+        self.eq("access point's user is not root", point["PosixUser"]["Uid"] > 0, True)
+
+    def logs(self):
+        for name in ("app", "boot"):
+            id, group = self.step("log_groups", f"log-group/{name}")
+            self.eq("log group", (id, group.get("retentionInDays")),
+                    (f"/gameday/{self.stack}/{name}", self.config["monitoring"]["log_days"]))
+
+    def iam(self):
+        account = "us-east-1:123456789012"
+        role, body = self.step("roles", "role/instance")
+        self.eq("role name", role, self.name("role/instance"))
+        trust = [(s["Effect"], s["Principal"], one(s["Action"])) for s in body["trust"]["Statement"]]
+        self.eq("role's trust", trust, [("Allow", {"Service": "ec2.amazonaws.com"}, "sts:AssumeRole")])
+        self.eq("role's attached policies", body["attached"], [])
+        self.eq("role's policies", len(body["inline"]), 1)
+        [policy] = body["inline"].values()
+        found = sorted((a, r) for s in policy["Statement"] for a in many(s["Action"]) for r in many(s["Resource"]))
+        logs = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+        want = [("ssm:GetParameter", f"arn:aws:ssm:{account}:parameter/gameday/{self.stack}/{n}")
+                for n in ("db-master-password", "db-app-password")]
+        want += [(a, f"arn:aws:logs:{account}:log-group:/gameday/{self.stack}/{n}:*") for a in logs for n in ("app", "boot")]
+        want += [("cloudwatch:PutMetricData", "*"), ("ec2:DescribeTags", "*")]
+        want += [("s3:GetObject", arn) for arn in self.config["iam"]["read_objects"]]
+        self.eq("role may do exactly", found, sorted(want))
+        limited = [s.get("Condition") for s in policy["Statement"] if "cloudwatch:PutMetricData" in many(s["Action"])]
+        self.eq("metrics' namespace", limited, [{"StringEqualsIgnoreCase": {"cloudwatch:namespace": ["GameDay"]}}])
+        self.eq("all are Allow", {s["Effect"] for s in policy["Statement"]}, {"Allow"})
+        self.profile, profile = self.step("instance_profiles", "instance-profile/instance")
+        self.eq("profile's role", profile["roles"], [role])
+
+    def template(self):
+        s = self.config["service"]
+        step = f"launch-template/{self.service}"
+        self.lt, template = self.step("launch_templates", step)
+        self.eq("template name", template["LaunchTemplateName"], self.name(step))
+        self.version = template["DefaultVersionNumber"]
+        self.eq("template's default is its latest", self.version, template["LatestVersionNumber"])
+        data = self.all["launch_template_versions"][f"{self.lt}:{self.version}"]["LaunchTemplateData"]
+        image = s["image"] or self.all["image"]
+        self.fields("template", data, ImageId=image, InstanceType=s["instance_type"],
+                    KeyName=self.config["access"]["key_pair"], SecurityGroupIds=[self.sg["app"]])
+        self.eq("template's profile", list(data["IamInstanceProfile"].values()), [self.profile])
+        options = data["MetadataOptions"]
+        self.fields("template's metadata", options, HttpTokens="required", HttpPutResponseHopLimit=1)
+        self.eq("template's monitoring", data["Monitoring"], {"Enabled": True})
+        self.eq("template's credits", data["CreditSpecification"], {"CpuCredits": "unlimited"})
+        spread = {t["ResourceType"]: {p["Key"]: p["Value"] for p in t["Tags"]} for t in data["TagSpecifications"]}
+        ours = {"gameday:stack": self.stack, "gameday:step": f"launch-template/{self.service}",
+                "Name": f"{self.stack}-{self.service}"} | self.config["tags"]
+        self.eq("template tags", sorted(spread), ["instance", "volume"])
+        for kind, tags in spread.items():
+            self.eq(f"{kind}'s tags but its step", without_step(tags), without_step(ours))
+        self.eq("user data's size", len(base64.b64decode(data["UserData"])) <= 16384, True)
+        text = script(data["UserData"])
+        self.eq("user data has no password", [n for n, p in self.passwords.items() if p in text], [])
+        d, f = self.config["database"], self.config["files"]
+        told = [self.host, self.cache_host, self.fs, self.point, f["path"], d["database"], d["user"], s["source"],
+                f"/gameday/{self.stack}/db-app-password", *self.addresses.values(), *s["env"], *s["env"].values()]
+        self.eq("user data does not say", [t for t in told if t not in text], [])
+
+    def balancer(self):
+        s = self.config["service"]
+        arn, lb = self.step("load_balancers", "load-balancer/main")
+        self.lb = lb
+        self.fields("balancer", lb, LoadBalancerName=self.name("load-balancer/main"), Scheme="internet-facing",
+                    Type="application", VpcId=self.vpc, SecurityGroups=[self.sg["alb"]], IpAddressType="ipv4")
+        self.eq("balancer's state", lb["State"]["Code"], "active")
+        self.eq("balancer's subnets", sorted(z["SubnetId"] for z in lb["AvailabilityZones"]), sorted(self.public))
+        self.eq("balancer's idle timeout", lb["attributes"]["idle_timeout.timeout_seconds"], "60")
+        self.tg, target = self.step("target_groups", f"target-group/{self.service}")
+        self.fields(
+            "target group", target, TargetGroupName=self.name(f"target-group/{self.service}"), Protocol="HTTP",
+            Port=s["port"], VpcId=self.vpc, TargetType="instance", HealthCheckEnabled=True,
+            HealthCheckProtocol="HTTP", HealthCheckPort="traffic-port", HealthCheckPath=s["health_path"],
+            HealthCheckIntervalSeconds=s["health_interval"], HealthyThresholdCount=2, UnhealthyThresholdCount=3,
+            Matcher={"HttpCode": s["health_codes"]}, LoadBalancerArns=[arn],
+        )
+        short = target["HealthCheckTimeoutSeconds"] < s["health_interval"]
+        self.eq("health check's timeout is below its interval", short, True)
+        self.fields("target group", target["attributes"], **{
+            "load_balancing.algorithm.type": "least_outstanding_requests", "slow_start.duration_seconds": "0",
+            "deregistration_delay.timeout_seconds": "15", "stickiness.enabled": "false",
+        })
+        self.eq("targets", [t["TargetHealth"]["State"] for t in target["targets"]], ["healthy"] * s["desired"])
+        self.eq("targets' ports", {t["Target"]["Port"] for t in target["targets"]}, {s["port"]})
+        listener, body = self.step("listeners", "listener/http")
+        self.fields("listener", body, Port=80, Protocol="HTTP", LoadBalancerArn=arn)
+        mine = [l for l in self.all["listeners"].values() if l["LoadBalancerArn"] == arn]
+        self.eq("listeners", len(mine), 1)
+        rules = sorted((r for r in self.all["rules"].values() if r["listener"] == listener and not r["IsDefault"]),
+                       key=lambda r: int(r["Priority"]))
+        [action] = body["DefaultActions"]
+        if not s["routes"]:
+            self.eq("default action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
+            self.eq("rules", rules, [])
+            return
+        self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "404"))
+        routes = []
+        for i, rule in enumerate(rules):
+            self.step("rules", f"listener-rule/{self.service}-{i + 1}")
+            [action], [condition] = rule["Actions"], rule["Conditions"]
+            self.eq("rule's action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
+            self.eq("rule's field", condition["Field"], "path-pattern")
+            paths = condition.get("Values") or condition["PathPatternConfig"]["Values"]
+            self.eq("a rule has at most five paths", len(paths) <= 5, True)
+            routes += paths
+        self.eq("routes", sorted(routes), sorted(s["routes"]))
+
+    def fleet(self):
+        s, step = self.config["service"], f"auto-scaling-group/{self.service}"
+        name, group = self.step("auto_scaling_groups", step)
+        self.asg = name
+        self.eq("group's name", name, self.name(step))
+        self.fields(
+            "group", group, MinSize=s["min"], DesiredCapacity=s["desired"], MaxSize=s["max"], HealthCheckType="ELB",
+            HealthCheckGracePeriod=s["grace_seconds"], DefaultInstanceWarmup=s["warmup_seconds"],
+            TargetGroupARNs=[self.tg], SuspendedProcesses=[], CapacityRebalance=bool(s["spot"]),
+            InstanceMaintenancePolicy={"MinHealthyPercentage": 100, "MaxHealthyPercentage": 200},
+            NewInstancesProtectedFromScaleIn=False,
+        )
+        self.eq("group's subnets", sorted(group["VPCZoneIdentifier"].split(",")), sorted(self.public))
+        spread = {k: v for k, v in group["propagated"].items()}
+        self.eq("group spreads no step to instances that is not theirs", spread.get("gameday:step") in (False, True), True)
+        if s["spot"]:
+            mixed = group["MixedInstancesPolicy"]
+            template = mixed["LaunchTemplate"]["LaunchTemplateSpecification"]
+            types = [o["InstanceType"] for o in mixed["LaunchTemplate"]["Overrides"]]
+            self.eq("group's types", types, [s["instance_type"], *s["spot"]["types"]])
+            self.fields("group's mix", mixed["InstancesDistribution"], OnDemandBaseCapacity=s["spot"]["on_demand_base"],
+                        OnDemandPercentageAboveBaseCapacity=s["spot"]["on_demand_percent"],
+                        SpotAllocationStrategy="price-capacity-optimized")
+        else:
+            template = group["LaunchTemplate"]
+        self.eq("group's template, by number", (template["LaunchTemplateId"], template["Version"]), (self.lt, str(self.version)))
+        ids = [i["InstanceId"] for i in group["Instances"]]
+        self.eq("instances", len(ids), s["desired"])
+        self.eq("group's zones", sorted(group["AvailabilityZones"]), sorted(self.config["zones"]))
+        for id in ids:
+            body = self.all["instances"][id]
+            self.seen.add(("instances", id))
+            own = {k: v for k, v in body["tags"].items() if not k.startswith("aws:")}
+            want = {"gameday:stack": self.stack, "Name": f"{self.stack}-{self.service}"} | self.config["tags"]
+            self.eq("instance's tags but its step", without_step(own), want)
+            self.eq("instance's groups", [g["GroupId"] for g in body["SecurityGroups"]], [self.sg["app"]])
+            self.eq("instance's metadata", body["MetadataOptions"]["HttpTokens"], "required")
+            self.eq("instance's subnet is public", body["SubnetId"] in self.public, True)
+        label = f"{self.lb['LoadBalancerArn'].split('loadbalancer/')[1]}/{self.tg.split(':')[-1]}"
+        want = {}
+        if s["scale"].get("requests_per_target"):
+            want[f"{self.stack}-{self.service}-requests"] = (
+                "ALBRequestCountPerTarget", label, float(s["scale"]["requests_per_target"]))
+        if s["scale"].get("cpu"):
+            want[f"{self.stack}-{self.service}-cpu"] = ("ASGAverageCPUUtilization", None, float(s["scale"]["cpu"]))
+        found = {}
+        for policy in self.all["scaling_policies"].values():
+            if policy["AutoScalingGroupName"] == name:
+                t = policy["TargetTrackingConfiguration"]
+                m = t["PredefinedMetricSpecification"]
+                found[policy["PolicyName"]] = (m["PredefinedMetricType"], m.get("ResourceLabel"), t["TargetValue"])
+                self.eq("policy scales in, is on", (t["DisableScaleIn"], policy["Enabled"]), (False, True))
+        self.eq("scaling policies", found, want)
+
+    def watch(self):
+        m = self.config["monitoring"]
+        lb = self.lb["LoadBalancerArn"].split("loadbalancer/")[1]
+        tg = self.tg.split(":")[-1]
+        balancer, target = {"LoadBalancer": lb}, {"LoadBalancer": lb, "TargetGroup": tg}
+        arns = []
+        wanted = dict(ALARMS)
+        # Every node of a cache can be full.
+        for n, member in enumerate(self.members[1:], 2):
+            for name in ("cache-evictions", "cache-cpu"):
+                if f"alarm/{name}-{n}" in self.steps():
+                    wanted[f"{name}-{n}"] = ALARMS[name]
+        for name, (metric, statistic, threshold, compare, points, periods, missing) in wanted.items():
+            id, alarm = self.step("alarms", f"alarm/{name}")
+            arns.append(alarm["AlarmArn"])
+            self.eq("alarm's name", id, self.name(f"alarm/{name}"))
+            if name.startswith("database"):
+                namespace, where = "AWS/RDS", {"DBInstanceIdentifier": self.database_id}
+            elif name.startswith("cache"):
+                n = int(name[-1]) - 1 if name[-1].isdigit() else 0
+                namespace, where = "AWS/ElastiCache", {"CacheClusterId": self.members[n]}
+            else:
+                namespace, where = "AWS/ApplicationELB", target if "healthy" in name else balancer
+            self.fields(
+                name, alarm, Namespace=namespace, MetricName=metric, ComparisonOperator=COMPARE[compare], Period=60,
+                Threshold=float(threshold if threshold is not None else m["slow_seconds"]), DatapointsToAlarm=points,
+                EvaluationPeriods=periods, TreatMissingData=missing, AlarmActions=m["notify"], ActionsEnabled=True,
+            )
+            self.eq(f"{name} statistic", alarm.get("Statistic") or alarm.get("ExtendedStatistic"), statistic)
+            self.eq(f"{name} dimensions", {d["Name"]: d["Value"] for d in alarm["Dimensions"]}, where)
+        id, dashboard = self.step("dashboards", "dashboard/main", plain=None)
+        widgets = dashboard["body"]["widgets"]
+        shown = [a for w in widgets if w["type"] == "alarm" for a in w["properties"]["alarms"]]
+        self.eq("dashboard's alarms", sorted(shown), sorted(arns))
+        metrics = [row for w in widgets if w["type"] == "metric" for row in w["properties"]["metrics"]]
+        regions = {w["properties"]["region"] for w in widgets if w["type"] == "metric"}
+        self.eq("dashboard's regions", regions, {"us-east-1"})
+        text = json.dumps(metrics)
+        ids = [lb, tg, self.asg, self.database_id, *self.members[:1]]
+        self.eq("dashboard does not show", [i for i in ids if i not in text], [])
+        odd = [r for r in metrics if not all(isinstance(p, str) for p in r[:-1]) or len(r[:-1]) % 2]
+        self.eq("dashboard's rows are namespace, metric, pairs, options", odd, [])
+
+    def steps(self):
+        return {o["tags"].get("gameday:step") for things in self.all.values() if isinstance(things, dict)
+                for o in things.values() if isinstance(o, dict) and o.get("tags", {}).get("gameday:stack") == self.stack}
+
+    def nothing_else(self):
+        """Whatever carries the stack's tag has been looked at above; automatic snapshots are RDS's own."""
+        for kind, things in self.all.items():
+            if kind in ("elsewhere", "image", "db_snapshots"):
+                continue
+            mine = {i for i, o in things.items() if isinstance(o, dict) and (o.get("tags") or {}).get("gameday:stack") == self.stack}
+            self.eq(f"{kind} that are tagged as ours but no step's", sorted(i for i in mine if (kind, i) not in self.seen), [])
+
+    def run(self):
+        parts = (self.network, self.groups, self.secrets, self.database, self.cache, self.files, self.logs, self.iam,
+                 self.template, self.balancer, self.fleet, self.watch, self.nothing_else)
+        for part in parts:
+            try:
+                part()
+            except Exception as e:  # the next parts may still tell something
+                line = e.__traceback__.tb_next
+                while line.tb_next:
+                    line = line.tb_next
+                self.wrong.append(f"{part.__name__}: {e!r} at {line.tb_frame.f_code.co_filename}:{line.tb_lineno}")
+        return {"checks": self.count, "wrong": self.wrong}
+
+
+def script(encoded):
+    """What an instance runs, unpacked."""
+    plain = base64.b64decode(encoded)
+    return (gzip.decompress(plain) if plain[:2] == b"\x1f\x8b" else plain).decode()
+
+
+def many(value):
+    return value if isinstance(value, list) else [value]
+
+
+def one(value):
+    [only] = many(value)
+    return only
+
+
+def without_step(tags):
+    return {k: v for k, v in tags.items() if k != "gameday:step"}
+
+
+def check(account, image, file):
+    return Check(account | {"image": image}, file).run()

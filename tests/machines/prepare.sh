@@ -1,0 +1,53 @@
+#!/bin/bash
+# Installs what the machines of tests/boot.rs need and makes their root, once. Debian or Ubuntu, as root.
+# The root is kept (a new list of packages or a new month makes a new one): /var/cache/gameday-test/base.
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+PACKAGES="cloud-init curl mariadb-client python3 logrotate procps"
+CACHE=/var/cache/gameday-test BASE=/var/cache/gameday-test/base
+KEY=$(printf '%s\n' "$PACKAGES" "$(sha256sum <"$0")" "$(date +%Y-%m)" | sha256sum | cut -c 1-16)
+
+mkdir -p "$CACHE"
+exec 9>"$CACHE/lock"
+flock 9
+
+missing=()
+need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing+=("$2"); }
+need debootstrap debootstrap
+need systemd-nspawn systemd-container
+need mariadbd mariadb-server
+need mariadb mariadb-client
+need redis-server redis-server
+need nginx nginx-light
+need python3 python3
+need ip iproute2
+need shellcheck shellcheck
+if [ "${missing[*]-}" ]; then
+  # Installing a server is not starting it: nothing of the test runs outside its own namespaces.
+  own_policy=
+  [ -e /usr/sbin/policy-rc.d ] || { own_policy=1; printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; }
+  trap '[ -z "$own_policy" ] || rm -f /usr/sbin/policy-rc.d' EXIT
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+[ -e "$BASE/.key" ] && [ "$(cat "$BASE/.key")" = "$KEY" ] && exit 0
+echo "making the machines' root with debootstrap (about a minute, once)"
+rm -rf --one-file-system "$BASE" "$BASE.new"
+debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,ca-certificates bookworm "$BASE.new" >"$CACHE/log" ||
+  { tail -n 5 "$CACHE/log"; exit 1; }
+cp /etc/resolv.conf "$BASE.new/etc/resolv.conf"
+cp /etc/apt/sources.list "$BASE.new/etc/apt/sources.list" 2>/dev/null || true
+for file in /etc/apt/apt.conf.d/*; do grep -qi proxy "$file" && cp "$file" "$BASE.new/etc/apt/apt.conf.d/"; done || true
+# shellcheck disable=SC2086 # a list of words
+chroot "$BASE.new" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" && apt-get clean' sh $PACKAGES >>"$CACHE/log" 2>&1 ||
+  { tail -n 5 "$CACHE/log"; exit 1; }
+# Amazon Linux has no MySQL client before `dnf install` brings it: the stand-in for dnf puts it back.
+mkdir -p "$BASE.new/usr/lib/stand-ins"
+mv "$BASE.new"/usr/bin/{mysql,mariadb} "$BASE.new/usr/lib/stand-ins/"
+rm -f "$BASE.new/etc/machine-id" "$BASE.new/var/lib/dbus/machine-id" "$BASE.new/etc/resolv.conf"
+for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer; do
+  ln -sf /dev/null "$BASE.new/etc/systemd/system/$unit"
+done
+echo "$KEY" >"$BASE.new/.key"
+mv "$BASE.new" "$BASE"

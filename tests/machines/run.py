@@ -1,0 +1,327 @@
+"""Boots machines with rendered user data and looks at what comes of it. Started by tests/boot.rs: run.py INPUTS.
+
+INPUTS/user-data/NAME are rendered scripts as EC2 gets them, INPUTS/web/ is what the machines download.
+"""
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+from world import APP, HOST, MASTER, SCRATCH, Forward, Machine, World, get, say, until
+
+COMPUTE = 2.0
+leaks = set()
+
+
+def watch_process_list():
+    """No password is ever seen in the list of processes, of any machine, at any moment we look."""
+    while True:
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as f:
+                    line = f.read()
+            except OSError:
+                continue
+            if MASTER.encode() in line or APP.encode() in line:
+                leaks.add(line)
+        time.sleep(0.05)
+
+
+def calc(machine, text):
+    began = time.monotonic()
+    status, headers, body = get(machine.address, f"/calc?input={text}")
+    assert status == 200, (machine.name, text, status, body)
+    return headers["X-Answer-From"], time.monotonic() - began, body
+
+
+def state_of(machine, database):
+    """Everything a boot leaves behind: files with their content and owner, unit state, the database."""
+    files = machine.inside(
+        "bash", "-c",
+        "cd / && find opt/gameday etc/systemd/system etc/logrotate.d etc/fstab etc/passwd -type f ! -path '*/cache/*' -print0 | sort -z |"
+        " xargs -0 stat -c '%n %a %U:%G' ; find opt/gameday etc/systemd/system etc/fstab etc/passwd -type f -print0 | sort -z | xargs -0 sha256sum",
+    )
+    return files, database_state(machine.world, database)
+
+
+def database_state(world, database):
+    user = {"unicorndb": "gdapp", "tendb": "tenapp"}[database]
+    return world.sql(
+        f"SHOW CREATE TABLE {database}.unicorns; SHOW GRANTS FOR {user}@'%'; SELECT * FROM {database}.gameday_applied;"
+        f"SELECT COUNT(*) FROM {database}.unicorns WHERE unicornid = 'seed'; SELECT User, Host, plugin FROM mysql.user ORDER BY 1, 2"
+    )
+
+
+def two_machines(world):
+    one = Machine(world, "one", "main", zone="us-east-1a").boot()
+    two = Machine(world, "two", "main", zone="us-east-1b").boot()
+    for machine in (one, two):
+        machine.serving(90)
+    world.balance([one, two])
+    say("two machines serve. What the balancer saw of", one.name + ":")
+    for at, key, report in one.seen:
+        say(f"   +{at:5.1f} s  {key[0]}", json.dumps(report) if report else "")
+    say("log of", one.name + ":\n" + one.inside("cat", "/var/log/gameday-boot.log"))
+    stages = [k[1] for _, k, _ in one.seen if k[0] == 503]
+    assert stages[0] == "beacon" or stages[0] == "packages", stages
+    assert {"fetch", "database"} & set(stages), stages
+    first = one.seen[[k[0] for _, k, _ in one.seen].index(503)]
+    assert first[2]["seconds"] <= 3, first
+    targets = {get(HOST)[1].get("X-Target") for _ in range(8)}
+    assert targets == {one.address + ":80", two.address + ":80"}, targets
+
+    # The right mount target of the own zone, and it is the shared directory.
+    assert "mounttargetip=10.213.0.21" in one.inside("cat", "/etc/fstab")
+    assert "mounttargetip=10.213.0.22" in two.inside("cat", "/etc/fstab")
+    ini = one.inside("cat", "/opt/gameday/app/server.ini")
+    quoted = APP.replace("\\", "\\\\").replace('"', '\\"')
+    assert f'"MysqlPass" = "{quoted}"' in ini and '"FsPath" = "/mnt/efs/"' in ini and '"LogLocation" = "/var/log/gameday/"' in ini, ini
+    assert one.inside("stat", "-c", "%a %U:%G", "/opt/gameday/app/server.ini") == "640 root:gameday"
+    assert "listening" in one.inside("cat", "/var/log/gameday/app_log")
+    assert one.inside("ps", "-o", "user=", "-C", "server") == "gameday"
+    assert "fetch-config" in until("agent", 20, lambda: one.inside("cat", "/var/log/agent-stand-in.log", check=False))
+    assert one.inside("systemctl", "is-enabled", "gameday-billing") == "enabled"
+    one.inside("logrotate", "--debug", "/etc/logrotate.d/gameday")
+    return one, two
+
+
+def shared_answers(world, one, two):
+    """Computed by one, served fast by two: from each of the three stores in turn, the others emptied."""
+    for store in ("redis", "mysql", "file"):
+        by, slow, answer = calc(one, f"ask-{store}")
+        assert by == "computed" and slow >= COMPUTE, (by, slow)
+        if store != "redis":
+            world.redis("FLUSHALL")
+        if store != "mysql":
+            world.sql("DELETE FROM unicorndb.unicorns WHERE unicornid <> 'seed'")
+        if store != "file":
+            for path in glob.glob(f"{world.share}/*"):
+                os.unlink(path)
+        by, fast, again = calc(two, f"ask-{store}")
+        assert (by, again) == (store, answer) and fast < COMPUTE / 4, (store, by, fast)
+        say(f"shared answer: {slow:.3f} s computed by one, {fast:.3f} s by two from {by}")
+
+
+def queue(one):
+    """Five at once, five wait, the rest is sent away."""
+    codes = []
+    threads = [threading.Thread(target=lambda i=i: codes.append(get(one.address, f"/calc?input=burst{i}", timeout=30)[0])) for i in range(14)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.7)
+    assert get(one.address)[2].startswith('{"running":5,"waiting":5}'), get(one.address)
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == [200] * 10 + [503] * 4, codes
+
+
+def table_and_user(world):
+    columns = world.sql(
+        "SELECT column_name, column_type, is_nullable, column_default, column_key, extra FROM information_schema.columns"
+        " WHERE table_schema = 'unicorndb' AND table_name = 'unicorns' ORDER BY ordinal_position"
+    )
+    assert columns == "unicornid\tvarchar(256)\tYES\tNULL\t\t\nunicornlocation\tvarchar(256)\tYES\tNULL", columns
+    def as_app(text):
+        return subprocess.run(
+            ["mariadb", "--no-defaults", f"-h{HOST}", "-ugdapp", "unicorndb", "-e", text],
+            env={**os.environ, "MYSQL_PWD": APP}, capture_output=True, text=True,
+        )
+
+    for text in ("DROP TABLE unicorns", "ALTER TABLE unicorns ADD x int", "CREATE TABLE t (a int)", "CREATE USER x", "SELECT * FROM mysql.user"):
+        done = as_app(text)
+        assert done.returncode and "denied" in done.stderr, (text, done)
+    assert as_app("INSERT INTO unicorns VALUES ('a', 'b'); UPDATE unicorns SET unicornlocation = 'c' WHERE unicornid = 'a'; DELETE FROM unicorns WHERE unicornid = 'a'").returncode == 0
+    grants = world.sql("SHOW GRANTS FOR gdapp@'%'")
+    assert "GRANT SELECT, INSERT, UPDATE, DELETE ON `unicorndb`.* TO `gdapp`@`%`" in grants and "ALL" not in grants, grants
+    say("table exact; the application's user may not drop, alter, create, or read mysql.user")
+
+
+def again(world, one):
+    """Boot script and user data a second time: nothing changes, and the service does not even notice."""
+    before = state_of(one, "unicorndb")
+    pid = one.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing")
+    lines = len(one.inside("cat", "/var/log/gameday-boot.log").splitlines())
+    one.inside("bash", "/var/lib/cloud/instance/scripts/part-001")
+    until("second run", 20, lambda: "the service runs already" in "\n".join(one.inside("cat", "/var/log/gameday-boot.log").splitlines()[lines:]))
+    # And every stage by hand, while it serves.
+    for stage in ("packages", "files", "secrets", "fetch", "config", "database", "cache", "agent"):
+        one.inside("/opt/gameday/boot", "stage", stage)
+    after = state_of(one, "unicorndb")
+    assert before == after, "\n".join(set(str(before).split("\\n")) ^ set(str(after).split("\\n")))
+    assert pid == one.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing")
+    say("a second boot changes nothing, and the service runs on")
+
+
+def kill_and_reboot(world, one):
+    pid = one.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing")
+    one.inside("kill", "-9", pid)
+    at = time.monotonic()
+    until("restart", 15, lambda: one.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing") not in (pid, "0") and get(one.address)[0] == 200)
+    say(f"killed: serves again after {time.monotonic() - at:.1f} s")
+    before = state_of(one, "unicorndb")
+    leader = one.process.pid
+    at = time.monotonic()
+    one.inside("systemctl", "reboot", check=False)
+    until("it goes down", 30, lambda: one.process.pid != leader)
+    until("it serves again", 60, lambda: get(one.address)[0] == 200)
+    say(f"rebooted: serves again after {time.monotonic() - at:.1f} s")
+    until("watch", 20, lambda: one.inside("cat", "/var/log/gameday-boot.log").count("the service runs already") >= 2)
+    until("mounted again", 40, lambda: one.inside("mountpoint", "/mnt/efs", check=False).endswith("is a mountpoint"))
+    after = state_of(one, "unicorndb")
+    assert before == after, "\n".join(set(str(before).split("\\n")) ^ set(str(after).split("\\n")))
+
+
+def redis_goes_away(world, one, two):
+    """Long after the boot something it needs is gone: the beacon comes back and names it; then it recovers."""
+    world.redis("SHUTDOWN", "NOSAVE")
+    mark = len(two.seen)
+    two.inside("kill", "-9", two.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing"))
+    at = time.monotonic()
+
+    def named():
+        return next((r for _, k, r in two.seen[mark:] if k[0] == 503 and "Redis is not reachable" in str(k[3])), None)
+
+    report = until(lambda: f"beacon: {two.story()[mark:]}", 60, named)
+    say(f"Redis away, the service keeps ending: the beacon is back after {time.monotonic() - at:.1f} s: {json.dumps(report)}")
+    assert get(one.address)[0] == 200, "who still runs is left alone"
+    world.start_redis()
+    at = time.monotonic()
+    until("it serves again", 60, lambda: two.seen[-1][1][0] == 200)
+    say(f"Redis back: serves again after {time.monotonic() - at:.1f} s")
+
+
+def ten_at_once(world):
+    at = time.monotonic()
+    machines = [Machine(world, f"ten{i}", "ten").boot() for i in range(10)]
+    for machine in machines:
+        machine.serving(150)
+    did = [m.name for m in machines if "its table and the user" in m.inside("cat", "/var/log/gameday-boot.log")]
+    say(f"ten machines booted at once: all serve after {time.monotonic() - at:.1f} s; set up by {did}")
+    assert len(did) == 1, did
+    state = database_state(world, "tendb")
+    assert "\nmore.sql\t" in state and "\n1\n" in state, state
+    assert world.sql("SELECT COUNT(*) FROM tendb.unicorns WHERE unicornid = 'seed'") == "1"
+    for machine in machines:
+        machine.stop()
+
+
+def failures(world):
+    """Each ends in a beacon that names stage and cause within its limit; what can recover, recovers."""
+    database, redis = Forward(3307, 3306), Forward(6380, 6379)
+    small = ["--tmpfs=/opt:size=2M,mode=0755"]
+    cases = {
+        "missing": ("fetch", "404", {}),
+        "checksum": ("fetch", "wrong SHA-256", {}),
+        "architecture": ("fetch", "arm64", {}),
+        "page": ("fetch", "looks like a web page", {}),
+        "crlf": ("fetch", "CRLF", {}),
+        "database-down": ("database", "MySQL is not reachable at 10.213.0.1:3307: connect: Connection refused", {}),
+        "wrong-password": ("database", "wrong password", {}),
+        "redis-down": ("cache", "Redis is not reachable at 10.213.0.1:6380: connect: Connection refused", {}),
+        "no-profile": ("secrets", "no instance profile", {"profile": False}),
+        "disk-full": ("fetch", "no space left", {"options": small}),
+        "service-ends": ("service", "nope.ini: No such file", {}),
+    }
+    def seen(names):
+        for name in names:
+            stage, cause, _ = cases[name]
+            report = machines[name].beacon(f"failed {stage}: {cause}", 120, lambda r, s=stage: r.get("status") == "failed" and r.get("stage") == s)
+            assert cause in report["error"], (name, report)
+            say(f"{name}: {json.dumps(report)}")
+
+    # Seven at a time: Linux gives a user 128 inotify instances, and a systemd takes nine.
+    machines = {}
+    waiting = ("database-down", "wrong-password", "redis-down", "service-ends")
+    quick = [name for name in cases if name not in waiting]
+    for name in quick:
+        machines[name] = Machine(world, name, name, **cases[name][2]).boot()
+    seen(quick)
+    for name in quick:
+        no_secret(machines[name])
+        machines.pop(name).stop()
+    for name in waiting:
+        machines[name] = Machine(world, name, name).boot()
+    no_efs = Machine(world, "no-efs", "no-efs").boot()
+    literal = Machine(world, "literal", "literal", profile=False).boot()
+    archive = Machine(world, "archive", "archive").boot()
+    seen(waiting)
+    for machine in (no_efs, literal, archive):
+        machine.serving(60)
+    say("without shared files, without a profile (password given), from an archive: all three serve")
+    warned = [r for _, _, r in no_efs.seen if "files" in r.get("warnings", {})]
+    assert warned and "not mounted" in warned[0]["warnings"]["files"], no_efs.story()
+    say(f"no-efs: {json.dumps(warned[0])}")
+    assert calc(no_efs, "alone")[0] == "computed"
+    world_mount = "10.213.0.250"
+    subprocess.run(["ip", "address", "add", f"{world_mount}/24", "dev", "gd0"], check=True)
+    world.mount_target(world_mount)
+
+    database.open()
+    redis.open()
+    for name in ("database-down", "redis-down"):
+        at = time.monotonic()
+        machines[name].serving(60)
+        say(f"{name}: up again, and it recovers by itself after {time.monotonic() - at:.1f} s")
+    until("the shared files are mounted later", 60, lambda: no_efs.inside("mountpoint", "/mnt/efs", check=False).endswith("is a mountpoint"))
+    assert get(no_efs.address)[0] == 200
+    say("no-efs: mounted when the mount target came, without a restart")
+    for machine in [*machines.values(), no_efs, literal, archive]:
+        no_secret(machine)
+        machine.stop()
+
+
+def no_secret(machine):
+    """Neither beacon nor log nor console has a password in it."""
+    texts = [json.dumps([r for _, _, r in machine.seen])]
+    for path in (machine.console, f"{machine.root}/var/log/gameday-boot.log", f"{machine.root}/var/log/cloud-init-output.log"):
+        with open(path, errors="replace") as f:
+            texts.append(f.read())
+    for text in texts:
+        assert MASTER not in text and APP not in text, (machine.name, "a password got out")
+
+
+def main():
+    threading.Thread(target=watch_process_list, daemon=True).start()
+    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "failures"]
+    world = World(sys.argv[1])
+    say("MariaDB, Redis, web server and mount targets are up")
+    if "two" in only:
+        one, two = two_machines(world)
+        shared_answers(world, one, two)
+        queue(one)
+        table_and_user(world)
+        again(world, one)
+        kill_and_reboot(world, one)
+        redis_goes_away(world, one, two)
+        assert "the service answers on port 80" in open(one.console, errors="replace").read(), "the serial console has the log, too"
+        for machine in (one, two):
+            no_secret(machine)
+            machine.stop()
+    if "ten" in only:
+        ten_at_once(world)
+    if "failures" in only:
+        failures(world)
+    assert not leaks, ("a password in the list of processes", leaks)
+    say("no password in any list of processes, log, console or beacon")
+
+
+try:
+    main()
+    code = 0
+except BaseException:
+    traceback.print_exc()
+    # For whoever has to find out: what every machine and server said.
+    logs = f"{sys.argv[1]}/logs"
+    os.makedirs(logs, exist_ok=True)
+    for path in glob.glob(f"{SCRATCH}/*.log") + glob.glob(f"{SCRATCH}/machine/*/*.log") + glob.glob(f"{SCRATCH}/machine/*/root/var/log/*.log"):
+        shutil.copy(path, f"{logs}/{path.removeprefix(SCRATCH + '/').replace('/', '-')}")
+    print(f"logs are in {logs}", file=sys.stderr)
+    code = 1
+sys.stdout.flush()
+# Everything else is a child of this process namespace's first process: it ends with it.
+os._exit(code)

@@ -1,0 +1,367 @@
+"""The real binary, the sandbox behind it, and a second pair of hands in the same account.
+
+Everything that any run says is kept, and no password may be in it.
+"""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+BINARY = os.environ["GAMEDAY_BINARY"]
+URL = os.environ["GAMEDAY_SANDBOX_URL"]
+
+# The long form; else a few of each.
+LONG = bool(os.environ.get("GAMEDAY_CUTS") or os.environ.get("GAMEDAY_SEEDS"))
+
+
+def some(items, few):
+    """All in the long form, else a spread of a few."""
+    items = list(items)
+    return items if LONG else [items[(2 * i + 1) * len(items) // (2 * few)] for i in range(few)]
+
+
+STACK = """\
+name = "billing"
+
+[service.api]
+source = "https://bucket.s3.amazonaws.com/server"
+"""
+
+
+def count(what, **numbers):
+    """A line of the counts that the long form is run for."""
+    print(f"\ncount: {what}: " + ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in numbers.items()), flush=True)
+
+
+class Run:
+    """One process of gameday, running or done."""
+
+    def __init__(self, world, args, env):
+        self.world, self.args = world, args
+        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [BINARY, "--sandbox", "-c", str(world.file), *args],
+            stdin=subprocess.DEVNULL,
+            stdout=self.out,
+            stderr=self.err,
+            env={**os.environ, **env},
+        )
+
+    def done(self):
+        return self.process.poll() is not None
+
+    def look(self):
+        """Whether what anybody on the machine can see of it holds a password."""
+        try:
+            line = pathlib.Path(f"/proc/{self.process.pid}/cmdline").read_bytes()
+            line += pathlib.Path(f"/proc/{self.process.pid}/environ").read_bytes()
+        except OSError:
+            return
+        self.world.said.append(("process list", line.decode(errors="replace")))
+
+    def wait(self, timeout=180):
+        try:
+            self.code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{self.args} did not end within {timeout} s:\n{self.text[-3000:]}") from None
+        self.seconds = time.monotonic() - self.begun
+        self.world.said.append((" ".join(self.args), self.text))
+        assert "panicked" not in self.text, self.text
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.world.said.append((" ".join(self.args), self.text))
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+
+    def until(self, text, timeout=60):
+        """Waits until it has said this."""
+        end = time.monotonic() + timeout
+        while not re.search(text, self.text):
+            assert not self.done() or re.search(text, self.text), f"it ended without {text!r}:\n{self.text}"
+            assert time.monotonic() < end, f"it never said {text!r}:\n{self.text}"
+            time.sleep(0.02)
+
+    def read(self, file):
+        return os.pread(file.fileno(), 1 << 26, 0).decode(errors="replace")
+
+    @property
+    def stdout(self):
+        return self.read(self.out)
+
+    @property
+    def text(self):
+        return self.read(self.out) + self.read(self.err)
+
+    @property
+    def json(self):
+        return json.loads(self.stdout.splitlines()[-1])
+
+    def expect(self, code=0):
+        assert self.code == code, f"{' '.join(self.args)} ended with {self.code}, not {code}:\n{self.text[-6000:]}"
+        return self
+
+
+class World:
+    def __init__(self, folder):
+        self.file = folder / "gameday.toml"
+        self.clients, self.said, self.passwords = {}, [], set()
+        self.file.write_text(STACK)
+
+    # gameday
+
+    def start(self, *args, **env):
+        return Run(self, args, env)
+
+    def run(self, *args, timeout=180, **env):
+        return self.start(*args, **env).wait(timeout)
+
+    def up(self, *more, code=0):
+        return self.run("up", "--yes", *more).expect(code)
+
+    def teardown(self, *more, code=0):
+        return self.run("teardown", "--confirm", "billing", *more).expect(code)
+
+    def plan(self, *more):
+        """The changes, by key: the change's word and the paths that differ."""
+        run = self.run("plan", "-o", "json", *more)
+        assert run.code in (0, 2), run.text
+        changes = {c["key"]: (c["change"], [f["path"] for f in c.get("diff", [])]) for c in run.json["changes"]}
+        assert run.code == (2 if changes else 0)
+        return changes
+
+    def edit(self, text):
+        self.file.write_text(text)
+
+    # The account
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self.clients:
+            self.clients[name] = boto3.client(
+                {"tagging": "resourcegroupstaggingapi"}.get(name, name),
+                endpoint_url=URL,
+                region_name="us-east-1",
+                aws_access_key_id="sandbox",
+                aws_secret_access_key="sandbox",
+                config=Config(retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True),
+            )
+        return self.clients[name]
+
+    def control(self, method, path, body=None):
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(f"{URL}/_gameday/{path}", method=method, data=data)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def faults(self, **rules):
+        return self.control("POST", "faults", rules)
+
+    def no_faults(self):
+        return self.control("DELETE", "faults")
+
+    def faults_done(self):
+        return self.control("GET", "faults")["done"]
+
+    def reset(self):
+        self.check_secrets()
+        self.no_faults()
+        self.control("POST", "reset")
+        self.control("DELETE", "calls")
+
+    def changes_made(self):
+        """The changing calls since the last time, the lease's own left out."""
+        calls = self.control("GET", "calls")["calls"]
+        self.control("DELETE", "calls")
+        return Counter(
+            f"{c['service']}:{c['operation']}"
+            for c in calls
+            if c["mutating"] and not (c["service"] == "ssm" and c["operation"] in ("PutParameter", "DeleteParameter"))
+        )
+
+    def cut(self, run_args, n, changes=False):
+        """Starts a run and kills it when n calls (or changing ones) have taken effect; whether it came that far."""
+        self.faults(hold_after=n, hold_counts_changes=changes)
+        run = self.start(*run_args)
+        end = time.monotonic() + 180
+        while not run.done() and not self.faults_done()["held"]:
+            assert time.monotonic() < end, run.text
+            time.sleep(0.01)
+        run.look()
+        cut = not run.done()
+        run.kill()
+        self.no_faults()
+        return cut
+
+    def inventory(self):
+        """All that stands in the account, tagged or not: kind and name of each, as often as it is there."""
+        found = Counter()
+
+        def add(kind, items, name):
+            found.update((kind, name(i)) for i in items)
+
+        def step(i, key="Tags"):
+            tags = {t["Key"]: t["Value"] for t in i.get(key) or []}
+            return tags.get("gameday:step") or tags.get("Name") or "?"
+
+        ec2 = self.ec2
+        vpcs = [v for v in ec2.describe_vpcs()["Vpcs"] if not v["IsDefault"]]
+        mine = {v["VpcId"] for v in vpcs}
+
+        def inside(items):
+            return [i for i in items if i["VpcId"] in mine]
+
+        add("vpc", vpcs, step)
+        add("subnet", inside(ec2.describe_subnets()["Subnets"]), step)
+        groups = inside(ec2.describe_security_groups()["SecurityGroups"])
+        groups = [g for g in groups if g["GroupName"] != "default"]
+        add("security group", groups, step)
+        rules = ec2.describe_security_group_rules()["SecurityGroupRules"]
+        names = {g["GroupId"]: g["GroupName"] for g in groups}
+        for r in rules:
+            if r["GroupId"] in names:
+                peer = r.get("CidrIpv4") or names.get(r.get("ReferencedGroupInfo", {}).get("GroupId"), "?")
+                way = "out" if r["IsEgress"] else "in"
+                found[("rule", f"{names[r['GroupId']]} {way} {r.get('IpProtocol')} {r.get('FromPort')} {peer}")] += 1
+        add("gateway", ec2.describe_internet_gateways()["InternetGateways"], step)
+        tables = inside(ec2.describe_route_tables()["RouteTables"])
+        add("route table", [t for t in tables if not any(a["Main"] for a in t["Associations"])], step)
+        add("endpoint", [e for e in ec2.describe_vpc_endpoints()["VpcEndpoints"] if e["State"] != "deleted"], step)
+        add("template", ec2.describe_launch_templates()["LaunchTemplates"], lambda t: t["LaunchTemplateName"])
+        lives = [
+            i
+            for r in ec2.describe_instances()["Reservations"]
+            for i in r["Instances"]
+            if i["State"]["Name"] not in ("terminated", "shutting-down")
+        ]
+        add("instance", lives, lambda i: "any")
+        add("interface", [i for i in ec2.describe_network_interfaces()["NetworkInterfaces"] if i["VpcId"] in mine],
+            lambda i: "any")
+        elb = self.elbv2
+        balancers = elb.describe_load_balancers()["LoadBalancers"]
+        add("balancer", balancers, lambda b: b["LoadBalancerName"])
+        add("target group", elb.describe_target_groups()["TargetGroups"], lambda t: t["TargetGroupName"])
+        for b in balancers:
+            listeners = elb.describe_listeners(LoadBalancerArn=b["LoadBalancerArn"])["Listeners"]
+            add("listener", listeners, lambda i: str(i["Port"]))
+            for i in listeners:
+                add("listener rule", elb.describe_rules(ListenerArn=i["ListenerArn"])["Rules"], lambda r: r["Priority"])
+        asg = self.autoscaling
+        add("fleet", asg.describe_auto_scaling_groups()["AutoScalingGroups"], lambda g: g["AutoScalingGroupName"])
+        add("policy", asg.describe_policies()["ScalingPolicies"], lambda p: p["PolicyName"])
+        rds = self.rds
+        add("database", rds.describe_db_instances()["DBInstances"], lambda d: d["DBInstanceIdentifier"])
+        add("db subnets", rds.describe_db_subnet_groups()["DBSubnetGroups"], lambda d: d["DBSubnetGroupName"])
+        add("db parameters", [g for g in rds.describe_db_parameter_groups()["DBParameterGroups"]
+                              if not g["DBParameterGroupName"].startswith("default")],
+            lambda d: d["DBParameterGroupName"])
+        add("snapshot", rds.describe_db_snapshots()["DBSnapshots"],
+            lambda s: re.sub(r"-2\d\d\d-.*", "", s["DBSnapshotIdentifier"]))
+        cache = self.elasticache
+        add("cache", cache.describe_replication_groups()["ReplicationGroups"], lambda c: c["ReplicationGroupId"])
+        add("cache node", cache.describe_cache_clusters()["CacheClusters"], lambda c: c["CacheClusterId"])
+        add("cache subnets", cache.describe_cache_subnet_groups()["CacheSubnetGroups"],
+            lambda c: c["CacheSubnetGroupName"])
+        efs = self.efs
+        systems = efs.describe_file_systems()["FileSystems"]
+        add("file system", systems, step)
+        for s in systems:
+            mounts = efs.describe_mount_targets(FileSystemId=s["FileSystemId"])["MountTargets"]
+            add("mount target", mounts, lambda m: m["AvailabilityZoneName"])
+            points = efs.describe_access_points(FileSystemId=s["FileSystemId"])["AccessPoints"]
+            add("access point", points, step)
+        iam = self.iam
+        add("role", [r for r in iam.list_roles()["Roles"] if not r["Path"].startswith("/aws-service-role/")],
+            lambda r: r["RoleName"])
+        add("profile", iam.list_instance_profiles()["InstanceProfiles"], lambda p: p["InstanceProfileName"])
+        pages = self.ssm.get_paginator("describe_parameters").paginate()
+        parameters = [p for page in pages for p in page["Parameters"] if not p["Name"].startswith("/aws/")]
+        add("parameter", parameters, lambda p: p["Name"])
+        add("log group", self.logs.describe_log_groups()["logGroups"], lambda g: g["logGroupName"])
+        pages = self.cloudwatch.get_paginator("describe_alarms").paginate()
+        add("alarm", [a for page in pages for a in page["MetricAlarms"]],
+            lambda a: re.sub(r"(Alarm(High|Low)).*", r"\1", a["AlarmName"]))
+        add("dashboard", self.cloudwatch.list_dashboards()["DashboardEntries"], lambda d: d["DashboardName"])
+        return found
+
+    # What no run may say
+
+    def note_secrets(self):
+        pages = self.ssm.get_paginator("get_parameters_by_path").paginate(
+            Path="/gameday", Recursive=True, WithDecryption=True
+        )
+        self.passwords |= {p["Value"] for page in pages for p in page["Parameters"] if p["Type"] == "SecureString"}
+
+    def check_secrets(self):
+        self.note_secrets()
+        for where, text in self.said:
+            for password in self.passwords:
+                assert password not in text, f"a password in the output of {where}"
+        self.said.clear()
+
+
+def differences(found, wanted):
+    """What is too much and what is missing, for people."""
+    more, less = found - wanted, wanted - found
+    return [f"+{n} {k}" for k, n in sorted(more.items())] + [f"-{n} {k}" for k, n in sorted(less.items())]
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("world"))
+    world.reset()
+    world.empty = world.inventory()
+    yield world
+    world.check_secrets()
+    count("secrets", passwords_looked_for=len(world.passwords), found=0)
+
+
+@pytest.fixture
+def world(shared):
+    shared.control("POST", "pace?pace=instant")
+    shared.reset()
+    shared.edit(STACK)
+    yield shared
+    shared.no_faults()
+
+
+@pytest.fixture(scope="session")
+def whole(shared):
+    """What an undisturbed `up` makes."""
+    shared.reset()
+    shared.edit(STACK)
+    shared.control("POST", "pace?pace=instant")
+    shared.up()
+    found = shared.inventory()
+    shared.reset()
+    return found
+
+
+@pytest.fixture
+def built(world):
+    """A stack that stands."""
+    world.up()
+    world.changes_made()
+    return world
+
+
+__all__ = ["ClientError"]

@@ -1,0 +1,78 @@
+"""One clear error for each way in which an account says no; the rest of the graph goes on."""
+
+import pytest
+from conftest import STACK, differences, some
+
+CASES = {
+    # name: (where it is said, code, message, status, the step that fails, what the help names)
+    "no permission": ("rds:CreateDBInstance", "AccessDenied", "not authorized to perform: rds:CreateDBInstance", 403,
+                      "database/main", "gameday policy"),
+    "denied by an SCP": ("elasticache:CreateReplicationGroup", "AccessDenied",
+                         "with an explicit deny in a service control policy", 403, "cache/main", "gameday policy"),
+    "quota": ("ec2:CreateVpc", "VpcLimitExceeded", "The maximum number of VPCs has been reached.", 400,
+              "vpc/main", "Service Quotas"),
+    "class not orderable": ("rds:CreateDBInstance", "InvalidParameterCombination",
+                            "RDS does not support creating a DB instance with the following combination", 400,
+                            "database/main", ""),
+    "no capacity": ("rds:CreateDBInstance", "InsufficientDBInstanceCapacity", "Insufficient capacity", 400,
+                    "database/main", "another instance class"),
+}
+
+
+@pytest.mark.parametrize("name", some(CASES, 2))
+def test_one_clear_error(world, whole, name):
+    on, code, message, status, step, helps = CASES[name]
+    world.faults(refuse=[{"on": on, "code": code, "message": message, "status": status, "times": -1}])
+    run = world.up(code=1)
+    lines = [line for line in run.text.splitlines() if "✗" in line]
+    assert len(lines) == 1 and step in lines[0] and message in lines[0] and code in lines[0], run.text
+    assert "request " in lines[0], "with the request id"
+    assert helps in run.text and " stand" in run.text and "1 step failed" in run.text, run.text
+    assert "file-system/main created" in run.text, "what does not need it goes on"
+    world.no_faults()
+    world.up()
+    assert differences(world.inventory(), whole) == [] and world.plan() == {}
+
+
+@pytest.mark.parametrize("after", some([0, 3, 60, 120], 1))
+def test_credentials_that_expire(world, whole, after):
+    expired = {"on": "*", "code": "ExpiredToken", "message": "The security token included in the request is expired"}
+    world.faults(refuse=[{**expired, "status": 403, "after": after, "times": -1}])
+    run = world.up(code=1)
+    assert "renew the credentials" in run.text and "run the same command again" in run.text, run.text
+    said = [line for line in run.text.splitlines() if "expired" in line]
+    assert len(said) <= 3, "once, not once a step:\n" + run.text
+    world.no_faults()
+    world.run("up", "--yes", "--steal").expect()
+    assert differences(world.inventory(), whole) == []
+
+
+def test_a_name_taken_by_a_stranger(world, whole):
+    world.elasticache.create_replication_group(
+        ReplicationGroupId="billing-main", ReplicationGroupDescription="theirs", CacheNodeType="cache.t3.micro",
+        Engine="redis", NumCacheClusters=1)
+    run = world.up(code=1)
+    assert "cache/main exists as" in run.text and "--adopt cache/main" in run.text and "[names]" in run.text, run.text
+    assert "database/main created" in run.text
+    world.edit(STACK + '\n[names]\n"cache/main" = "ours"\n')
+    world.up()
+    assert world.plan() == {}
+    world.note_secrets()
+    world.teardown()
+    groups = world.elasticache.describe_replication_groups()["ReplicationGroups"]
+    assert [g["ReplicationGroupId"] for g in groups] == ["billing-main"], "the stranger's stays"
+
+
+def test_secrets_stay_out_of_the_wordiest_output(world):
+    world.up("-vv")
+    world.note_secrets()
+    for args in (("status",), ("plan",), ("status", "-o", "json"), ("plan", "-o", "json"), ("policy",), ("render",)):
+        world.run("-vv", *args)
+    tags = world.tagging.get_resources()["ResourceTagMappingList"]
+    template = world.ec2.describe_launch_template_versions(
+        LaunchTemplateName="billing-api", Versions=["$Latest"])["LaunchTemplateVersions"]
+    world.said.append(("tags", str(tags)))
+    world.said.append(("user data", str(template)))
+    world.run("-vv", "teardown", "--confirm", "billing", "-o", "json").expect()
+    world.check_secrets()
+    assert world.passwords

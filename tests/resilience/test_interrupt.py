@@ -1,0 +1,53 @@
+"""Ctrl-C: once, nothing new is begun; twice, out at once."""
+
+import time
+
+from conftest import count, differences, some
+
+AFTER = some(["vpc/main", "subnet/public-a", "database/main", "security-group-rules/db"], 2)
+
+
+def test_once_it_stops_and_says_what_stands(world, whole):
+    for step in AFTER:
+        world.reset()
+        world.faults(delay=0.1)
+        run = world.start("up", "--yes")
+        run.until(f"{step} created")
+        run.interrupt()
+        run.wait(60).expect(130)
+        assert "stopping" in run.text and " stand" in run.text and "run the same command again" in run.text, run.text
+        world.no_faults()
+        world.control("DELETE", "calls")
+        world.up()
+        assert differences(world.inventory(), whole) == [] and world.plan() == {}
+    count("Ctrl-C", turns=len(AFTER), leftovers=0)
+
+
+def test_twice_it_leaves_at_once(world, whole):
+    world.faults(delay=3)
+    run = world.start("up", "--yes")
+    world.faults(delay=0)
+    run.until(r"vpc/main created")
+    world.faults(delay=5)
+    run.interrupt()
+    run.until("stopping")
+    begun = time.monotonic()
+    run.interrupt()
+    run.wait(30).expect(130)
+    assert time.monotonic() - begun < 4, "it did not wait for calls in flight"
+    world.no_faults()
+    world.run("up", "--yes", "--steal").expect()
+    assert differences(world.inventory(), whole) == []
+
+
+def test_a_teardown_stops_too_and_is_finished_later(world):
+    world.up()
+    world.note_secrets()
+    world.faults(delay=0.1)
+    run = world.start("teardown", "--confirm", "billing")
+    run.until("deleted")
+    run.interrupt()
+    run.wait(60).expect(130)
+    world.no_faults()
+    world.teardown()
+    assert differences(world.inventory(), world.empty) == []

@@ -1,0 +1,88 @@
+"""The stack file is edited between two runs: in place where AWS can, replaced or refused with the way out elsewhere."""
+
+import pytest
+from conftest import STACK, count, differences, some
+
+# name -> (what is added to the file, what the plan shows for the steps named)
+IN_PLACE = {
+    "sizes": ("min = 1\ndesired = 3\nmax = 6", {"auto-scaling-group/api": "update"}),
+    "health path": ('health_path = "/health"', {"target-group/api": "update"}),
+    "instance type": ('instance_type = "t3.small"', {"launch-template/api": "update"}),
+    "database class": ('[database]\nclass = "db.t3.small"', {"database/main": "update"}),
+    "a standby": ("[database]\nmulti_az = true", {"database/main": "update"}),
+    "storage": ("[database]\nstorage_gb = 30", {"database/main": "update"}),
+    "a replica": ("[cache]\nnodes = 2", {"cache/main": "update"}),
+    "ssh": ('[access]\nssh = ["198.51.100.7/32"]', {"security-group-rules/app": "update"}),
+    "http for some": ('[access]\nhttp = ["198.51.100.0/24"]', {"security-group-rules/alb": "update"}),
+    "log days": ("[monitoring]\nlog_days = 7", {"log-group/app": "update", "log-group/boot": "update"}),
+    "routes": ('routes = ["/api/*"]', {"listener-rule/api-1": "create", "listener/http": "update"}),
+}
+# Storage cannot shrink.
+ONE_WAY = {"storage"}
+
+
+@pytest.fixture(scope="module")
+def standing(shared, whole):
+    shared.reset()
+    shared.edit(STACK)
+    shared.up()
+    yield shared
+
+
+@pytest.mark.parametrize("name", some([n for n in IN_PLACE if n not in ONE_WAY], 4))
+def test_an_edit_and_back(standing, whole, name):
+    w, (text, shows) = standing, IN_PLACE[name]
+    w.edit(STACK + text + "\n")
+    plan = w.plan()
+    assert {k: plan.get(k, [None])[0] for k in shows} == shows, plan
+    assert all(word in ("update", "create") for word, _ in plan.values()), plan
+    w.up()
+    assert w.plan() == {}
+    w.edit(STACK)
+    w.up()
+    assert w.plan() == {}
+    assert differences(w.inventory(), whole) == []
+
+
+@pytest.mark.parametrize("group", some(["cache", "files", "monitoring", "database"], 1))
+def test_a_group_switched_off_and_on(standing, whole, group):
+    w = standing
+    w.note_secrets()
+    w.edit(STACK + f'[{group}]\nmode = "off"\n')
+    deleted = [k for k, (word, _) in w.plan().items() if word == "delete"]
+    assert deleted, "what is no longer in the file is shown as delete"
+    w.up()
+    assert w.plan() == {}
+    w.edit(STACK)
+    w.up()
+    assert w.plan() == {} and differences(w.inventory(), whole) == []
+
+
+def test_storage_grows_and_is_refused_to_shrink(standing):
+    w = standing
+    w.edit(STACK + "[database]\nstorage_gb = 30\n")
+    w.up()
+    w.edit(STACK)
+    run = w.run("up", "--yes").expect(1)
+    assert "storage can only grow" in run.text and "set storage_gb = 30" in run.text, run.text
+
+
+def test_another_port_and_a_new_name_of_the_service(world, whole):
+    w = world
+    w.up()
+    w.edit(STACK + "port = 8080\n")
+    run = w.run("up", "--yes")
+    if run.code == 1:
+        assert "--replace target-group/api" in run.text, run.text
+        w.up("--replace", "target-group/api")
+    assert w.plan() == {}
+    w.edit(STACK.replace("service.api", "service.web"))
+    plan = w.plan()
+    assert plan["auto-scaling-group/web"][0] == "create" and plan["auto-scaling-group/api"][0] == "delete", plan
+    # Its folder on the file system has its name too: it gets a new one, and what is in the old one stays there.
+    assert plan["access-point/web"][0] == "create" and plan["access-point/api"][0] == "delete", plan
+    w.up()
+    assert w.plan() == {}
+    renamed = sorted(str(n).replace("web", "api") for _, n in w.inventory().elements())
+    assert renamed == sorted(str(n) for _, n in whole.elements())
+    count("second thoughts", edits=len(some(IN_PLACE, 4)) + 4)

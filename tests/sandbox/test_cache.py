@@ -1,0 +1,190 @@
+"""ElastiCache."""
+
+import pytest
+
+
+@pytest.fixture
+def groups(aws):
+    """(security group, subnets) with a subnet group `app`."""
+    vpc, subnets, _ = aws.network(3)
+    tags = [{"Key": "gameday:stack", "Value": "s"}]
+    aws.elasticache.create_cache_subnet_group(
+        CacheSubnetGroupName="app", CacheSubnetGroupDescription="app", SubnetIds=subnets[:2], Tags=tags
+    )
+    return aws.group(vpc), subnets
+
+
+def _settings(group, **more):
+    return {
+        "ReplicationGroupId": "app",
+        "ReplicationGroupDescription": "app",
+        "Engine": "valkey",
+        "EngineVersion": "8.2",
+        "CacheNodeType": "cache.t3.micro",
+        "NumCacheClusters": 2,
+        "AutomaticFailoverEnabled": True,
+        "MultiAZEnabled": True,
+        "CacheSubnetGroupName": "app",
+        "SecurityGroupIds": [group],
+        "TransitEncryptionEnabled": False,
+        **more,
+    }
+
+
+def _group(aws):
+    return aws.elasticache.describe_replication_groups(ReplicationGroupId="app")["ReplicationGroups"][0]
+
+
+def test_life(aws, groups):
+    aws.pace("real")
+    made = aws.elasticache.create_replication_group(**_settings(groups[0]))["ReplicationGroup"]
+    assert (
+        made["Status"] == "creating" and "NodeGroups" not in made and made["MemberClusters"] == ["app-001", "app-002"]
+    )
+    with aws.refuses("InvalidReplicationGroupState"):
+        aws.elasticache.delete_replication_group(ReplicationGroupId="app")
+    aws.advance(401)
+    found = _group(aws)
+    assert found["Status"] == "available" and (found["AutomaticFailover"], found["MultiAZ"]) == ("enabled", "enabled")
+    node_group = found["NodeGroups"][0]
+    assert node_group["PrimaryEndpoint"]["Address"].endswith(".ng.0001.use1.cache.amazonaws.com")
+    assert node_group["ReaderEndpoint"]["Address"].startswith("app-ro.")
+    assert sorted(m["CurrentRole"] for m in node_group["NodeGroupMembers"]) == ["primary", "replica"]
+    assert len({m["PreferredAvailabilityZone"] for m in node_group["NodeGroupMembers"]}) == 2
+    aws.elasticache.delete_replication_group(ReplicationGroupId="app")
+    assert _group(aws)["Status"] == "deleting"
+    aws.advance(301)
+    with aws.refuses("ReplicationGroupNotFoundFault"):
+        _group(aws)
+    assert aws.elasticache.describe_cache_clusters()["CacheClusters"] == []
+
+
+def test_members_are_described(aws, groups):
+    aws.elasticache.create_replication_group(**_settings(groups[0], CacheParameterGroupName="default.valkey8"))
+    nodes = aws.elasticache.describe_cache_clusters(ShowCacheNodeInfo=True)["CacheClusters"]
+    assert [n["CacheClusterId"] for n in nodes] == ["app-001", "app-002"]
+    assert nodes[0]["SecurityGroups"] == [{"SecurityGroupId": groups[0], "Status": "active"}]
+    assert nodes[0]["CacheParameterGroup"]["CacheParameterGroupName"] == "default.valkey8"
+    assert nodes[0]["CacheSubnetGroupName"] == "app" and nodes[0]["EngineVersion"].startswith("8.2")
+    assert nodes[0]["CacheNodes"][0]["Endpoint"]["Port"] == 6379
+    with aws.refuses("InvalidCacheClusterState"):
+        aws.elasticache.delete_cache_cluster(CacheClusterId="app-001")
+
+
+@pytest.mark.parametrize(
+    "change, code",
+    [
+        ({"NumCacheClusters": 1}, "InvalidParameterCombination"),
+        ({"AutomaticFailoverEnabled": False}, "InvalidParameterCombination"),
+        ({"CacheNodeType": "cache.x9.micro"}, "InvalidParameterValue"),
+        ({"EngineVersion": "6.6"}, "InvalidParameterValue"),
+        ({"CacheParameterGroupName": "default.redis7"}, "InvalidParameterCombination"),
+        ({"CacheParameterGroupName": "none"}, "CacheParameterGroupNotFound"),
+        ({"CacheSubnetGroupName": "none"}, "CacheSubnetGroupNotFoundFault"),
+        ({"AuthToken": "0123456789abcdef"}, "InvalidParameterCombination"),
+        ({"PreferredCacheClusterAZs": ["us-east-1a"]}, "InvalidParameterCombination"),
+        ({"SecurityGroupIds": ["sg-0123456789abcdef0"]}, "InvalidParameterValue"),
+    ],
+)
+def test_bad_requests(aws, groups, change, code):
+    with aws.refuses(code):
+        aws.elasticache.create_replication_group(**_settings(groups[0], **change))
+
+
+def test_existing_name(aws, groups):
+    aws.elasticache.create_replication_group(**_settings(groups[0]))
+    with aws.refuses("ReplicationGroupAlreadyExists"):
+        aws.elasticache.create_replication_group(**_settings(groups[0]))
+
+
+def test_replicas_come_and_go(aws, groups):
+    single = {"NumCacheClusters": 1, "AutomaticFailoverEnabled": False, "MultiAZEnabled": False}
+    aws.elasticache.create_replication_group(**_settings(groups[0], **single))
+    aws.pace("real")
+    aws.elasticache.increase_replica_count(ReplicationGroupId="app", NewReplicaCount=1, ApplyImmediately=True)
+    assert _group(aws)["Status"] == "modifying"
+    aws.advance(331)
+    assert _group(aws)["MemberClusters"] == ["app-001", "app-002"]
+    aws.elasticache.modify_replication_group(
+        ReplicationGroupId="app", AutomaticFailoverEnabled=True, MultiAZEnabled=True, ApplyImmediately=True
+    )
+    aws.advance(121)
+    assert _group(aws)["MultiAZ"] == "enabled"
+    with aws.refuses("InvalidParameterCombination"):
+        aws.elasticache.decrease_replica_count(ReplicationGroupId="app", NewReplicaCount=0, ApplyImmediately=True)
+    aws.elasticache.modify_replication_group(
+        ReplicationGroupId="app", AutomaticFailoverEnabled=False, MultiAZEnabled=False, ApplyImmediately=True
+    )
+    aws.advance(121)
+    aws.elasticache.decrease_replica_count(ReplicationGroupId="app", NewReplicaCount=0, ApplyImmediately=True)
+    aws.advance(121)
+    assert _group(aws)["MemberClusters"] == ["app-001"]
+
+
+def test_modify(aws, groups):
+    aws.elasticache.create_replication_group(**_settings(groups[0], EngineVersion="8.0"))
+    other = aws.group(aws.ec2.describe_security_groups(GroupIds=[groups[0]])["SecurityGroups"][0]["VpcId"], "other")
+    aws.elasticache.modify_replication_group(
+        ReplicationGroupId="app",
+        CacheNodeType="cache.t3.small",
+        EngineVersion="8.2",
+        SecurityGroupIds=[other],
+        ApplyImmediately=True,
+    )
+    node = aws.elasticache.describe_cache_clusters(CacheClusterId="app-001")["CacheClusters"][0]
+    assert node["CacheNodeType"] == _group(aws)["CacheNodeType"] == "cache.t3.small"
+    assert node["EngineVersion"].startswith("8.2") and node["SecurityGroups"][0]["SecurityGroupId"] == other
+    aws.ec2.delete_security_group(GroupId=groups[0])
+    with aws.refuses("InvalidParameterValue"):
+        aws.elasticache.modify_replication_group(ReplicationGroupId="app", EngineVersion="7.2", ApplyImmediately=True)
+
+
+def test_failover(aws, groups):
+    aws.elasticache.create_replication_group(**_settings(groups[0]))
+    roles = lambda: {m["CacheClusterId"]: m["CurrentRole"] for m in _group(aws)["NodeGroups"][0]["NodeGroupMembers"]}
+    assert roles()["app-001"] == "primary"
+    aws.elasticache.test_failover(ReplicationGroupId="app", NodeGroupId="0001")
+    assert roles()["app-002"] == "primary"
+
+
+def test_subnet_groups(aws, groups):
+    group, subnets = groups
+    with aws.refuses("CacheSubnetGroupAlreadyExists"):
+        aws.elasticache.create_cache_subnet_group(
+            CacheSubnetGroupName="app", CacheSubnetGroupDescription="x", SubnetIds=subnets
+        )
+    with aws.refuses("InvalidSubnet"):
+        aws.elasticache.create_cache_subnet_group(
+            CacheSubnetGroupName="x", CacheSubnetGroupDescription="x", SubnetIds=["subnet-0123456789abcdef0"]
+        )
+    aws.elasticache.modify_cache_subnet_group(CacheSubnetGroupName="app", SubnetIds=subnets)
+    found = aws.elasticache.describe_cache_subnet_groups(CacheSubnetGroupName="app")["CacheSubnetGroups"][0]
+    assert len(found["Subnets"]) == 3
+    aws.elasticache.create_replication_group(**_settings(group))
+    with aws.refuses("CacheSubnetGroupInUse"):
+        aws.elasticache.delete_cache_subnet_group(CacheSubnetGroupName="app")
+    with aws.refuses("SubnetInUse"):
+        aws.elasticache.modify_cache_subnet_group(CacheSubnetGroupName="app", SubnetIds=subnets[2:])
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.delete_security_group(GroupId=group)
+    aws.elasticache.delete_replication_group(ReplicationGroupId="app")
+    aws.elasticache.delete_cache_subnet_group(CacheSubnetGroupName="app")
+    with aws.refuses("CacheSubnetGroupNotFoundFault"):
+        aws.elasticache.describe_cache_subnet_groups(CacheSubnetGroupName="app")
+
+
+def test_tags(aws, groups):
+    made = aws.elasticache.create_replication_group(**_settings(groups[0], Tags=[{"Key": "a", "Value": "1"}]))
+    arn = made["ReplicationGroup"]["ARN"]
+    aws.elasticache.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": "b", "Value": "2"}])
+    aws.elasticache.remove_tags_from_resource(ResourceName=arn, TagKeys=["a"])
+    assert aws.elasticache.list_tags_for_resource(ResourceName=arn)["TagList"] == [{"Key": "b", "Value": "2"}]
+    with aws.refuses("ReplicationGroupNotFoundFault"):
+        aws.elasticache.list_tags_for_resource(ResourceName=arn.replace(":app", ":none"))
+
+
+def test_versions(aws):
+    found = aws.elasticache.describe_cache_engine_versions(Engine="valkey", DefaultOnly=True)["CacheEngineVersions"]
+    assert [(v["EngineVersion"], v["CacheParameterGroupFamily"]) for v in found] == [("8.2", "valkey8")]
+    found = aws.elasticache.describe_cache_parameter_groups(CacheParameterGroupName="default.redis7")
+    assert found["CacheParameterGroups"][0]["CacheParameterGroupFamily"] == "redis7"

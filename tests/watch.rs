@@ -1,0 +1,208 @@
+//! `status --watch` in a real terminal, against the emulator: keys, what is left behind, and how many calls it makes.
+use std::{
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+const GAMEDAY: &str = env!("CARGO_BIN_EXE_gameday");
+const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/billing-api.toml");
+
+/// A sandbox of its own with the example stack in it, and a terminal on it.
+struct World {
+    name: String,
+}
+
+impl World {
+    fn new(name: &str) -> Self {
+        let world = Self { name: format!("test-watch-{name}-{}", std::process::id()) };
+        let up = world.gameday(&["--pace", "instant", "up", "--yes"]);
+        assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+        world
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut c = Command::new(GAMEDAY);
+        c.env("GAMEDAY_SANDBOX", &self.name).args(["--sandbox", "-c", STACK]).args(args);
+        c
+    }
+
+    fn gameday(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("gameday runs")
+    }
+
+    fn tmux(&self, args: &[&str]) -> String {
+        let out = Command::new("tmux")
+            .args(["-L", &self.name, "-f", "/dev/null"])
+            .args(args)
+            .output()
+            .expect("tmux runs");
+        assert!(out.status.success(), "tmux {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    /// A shell of that size, in which the command is typed.
+    fn shell(&self, columns: u16, rows: u16, line: &str) {
+        let (x, y) = (columns.to_string(), rows.to_string());
+        self.tmux(&["new-session", "-d", "-s", "t", "-x", &x, "-y", &y, "env", "PS1=ready> ", "sh"]);
+        self.tmux(&["send-keys", "-t", "t", line, "Enter"]);
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys", "-t", "t"], keys].concat());
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-t", "t"])
+    }
+
+    fn until(&self, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "no {text:?} in\n{screen}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What the terminal is like: alternate screen, cursor, and what `stty` says.
+    fn is_restored(&self) {
+        self.until("ready>");
+        assert_eq!(self.tmux(&["display", "-p", "-t", "t", "#{alternate_on} #{cursor_flag}"]).trim(), "0 1");
+        self.keys(&[
+            "clear; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|opost|isig)' | xargs",
+            "Enter",
+        ]);
+        let said = self.until("echo");
+        assert!(
+            ["isig", "icanon", "echo", "opost"].iter().all(|w| said.contains(w)) && !said.contains("-icanon"),
+            "{said}"
+        );
+    }
+
+    fn line(&self) -> String {
+        format!("GAMEDAY_SANDBOX={} {GAMEDAY} --sandbox -c {STACK} status --watch", self.name)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.name, "kill-server"]).stderr(Stdio::null()).status();
+        let _ = self.gameday(&["sandbox", "stop"]);
+        if let Some(home) = std::env::var_os("HOME") {
+            let _ = std::fs::remove_dir_all(
+                std::path::Path::new(&home).join(".cache/gameday/sandbox").join(&self.name),
+            );
+        }
+    }
+}
+
+fn there_is_tmux() -> bool {
+    let there = Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
+    if !there {
+        eprintln!("skipped: there is no tmux");
+    }
+    there
+}
+
+#[test]
+fn keys_change_views_and_the_terminal_is_given_back() {
+    if !there_is_tmux() {
+        return;
+    }
+    let w = World::new("keys");
+    w.shell(80, 24, &w.line());
+    let first = w.until("SERVING");
+    assert!(first.contains("Request path"), "{first}");
+    w.keys(&["3"]);
+    w.until("Instances, and what Auto Scaling did");
+    w.keys(&["Enter"]);
+    w.until("gameday logs --instance i-");
+    w.keys(&["Escape"]);
+    w.keys(&["?"]);
+    w.until("our own");
+    w.keys(&["5"]);
+    w.until("─ Events");
+    w.keys(&["f"]);
+    w.until("FROZEN");
+    w.keys(&["f"]);
+    // Another size is drawn at once, down to the smallest.
+    w.keys(&["1"]);
+    w.tmux(&["resize-window", "-t", "t", "-x", "60", "-y", "15"]);
+    let small = w.until("calls/min");
+    assert!(small.contains("SERVING") && small.lines().all(|l| l.chars().count() <= 60), "{small}");
+    w.keys(&["q"]);
+    w.is_restored();
+
+    // Ended from outside it leaves the same.
+    w.tmux(&["resize-window", "-t", "t", "-x", "80", "-y", "24"]);
+    w.keys(&["clear", "Enter"]);
+    w.keys(&[&w.line(), "Enter"]);
+    w.until("Request path");
+    let pid = w.tmux(&["display", "-p", "-t", "t", "#{pane_pid}"]);
+    let ended = Command::new("pkill").args(["-TERM", "-P", pid.trim()]).status().unwrap();
+    assert!(ended.success());
+    w.is_restored();
+}
+
+#[test]
+fn replacing_asks_and_a_new_instance_comes() {
+    if !there_is_tmux() {
+        return;
+    }
+    let w = World::new("replace");
+    w.shell(100, 30, &w.line());
+    w.until("SERVING");
+    w.keys(&["x"]);
+    let asked = w.until("Replace i-");
+    let id: String =
+        asked.split("Replace i-").nth(1).unwrap().chars().take_while(char::is_ascii_alphanumeric).collect();
+    w.keys(&["n", "5"]);
+    w.until("nothing has happened");
+    w.keys(&["x"]);
+    w.until("Replace i-");
+    w.keys(&["y", "5"]);
+    w.until(&format!("i-{id} is being replaced, as you asked"));
+    w.until(&format!("i-{id} went"));
+    w.until(" came, ");
+}
+
+#[test]
+fn json_is_an_object_a_round_within_the_budget() {
+    let w = World::new("json");
+    let mut run = w.command(&["-o", "json", "status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_secs(12));
+    // The start looks at everything; from here on it is steady.
+    let url = String::from_utf8(w.gameday(&["sandbox", "status"]).stdout).unwrap();
+    let url = url
+        .split_whitespace()
+        .find(|t| t.starts_with("http://"))
+        .unwrap_or_else(|| panic!("{url}"))
+        .trim_end_matches([',', ';'])
+        .to_owned();
+    let calls = |method: &str| {
+        let out = Command::new("curl")
+            .args(["-s", "-X", method, &format!("{url}/_gameday/calls")])
+            .output()
+            .unwrap();
+        serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap_or_default()
+    };
+    calls("DELETE");
+    sleep(Duration::from_secs(30));
+    let made = calls("GET");
+    run.kill().unwrap();
+    let out = run.wait_with_output().unwrap();
+    let made = made["counts"]["all"].as_u64().unwrap();
+    assert!((2..=10).contains(&made), "{made} calls in half a minute");
+    let rounds: Vec<serde_json::Value> =
+        String::from_utf8(out.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!((6..=10).contains(&rounds.len()), "{} rounds in 42 s", rounds.len());
+    let last = rounds.last().unwrap();
+    assert_eq!((&last["event"], &last["serving"]), (&"round".into(), &true.into()));
+    for field in ["chain", "findings", "steps", "clock", "metrics", "cost", "events", "calls_per_minute"] {
+        assert!(!last[field].is_null(), "{field} in {last}");
+    }
+}

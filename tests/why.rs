@@ -1,0 +1,676 @@
+//! What breaks, and what `gameday why` says of it: each row breaks a snapshot of a working stack in one way, with what
+//! that brings about, and names the rule that has to come first.
+//!
+//! Some rows are kept as files too, as somebody without access would get them: `GAMEDAY_BLESS=1` writes them anew.
+use gameday::{
+    diagnose::{self, Chain, Finding, HopName, Severity, State},
+    error::{Class, Error},
+    snapshot::*,
+};
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/why")
+}
+
+fn read(name: &str) -> Snapshot {
+    Snapshot::from_json(&fs::read_to_string(folder().join(name)).unwrap()).unwrap()
+}
+
+fn unbroken() -> Snapshot {
+    read("unbroken.json")
+}
+
+const OTHER: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/other/0123456789abcdef";
+
+fn balancer(s: &mut Snapshot) -> &mut Balancer {
+    s.balancer.as_mut().unwrap()
+}
+fn fleet(s: &mut Snapshot) -> &mut AutoScalingGroup {
+    s.auto_scaling_group.as_mut().unwrap()
+}
+fn target_group(s: &mut Snapshot) -> &mut TargetGroup {
+    s.target_group.as_mut().unwrap()
+}
+fn database(s: &mut Snapshot) -> &mut Database {
+    s.database.as_mut().unwrap()
+}
+fn cache(s: &mut Snapshot) -> &mut Cache {
+    s.cache.as_mut().unwrap()
+}
+fn files(s: &mut Snapshot) -> &mut Files {
+    s.files.as_mut().unwrap()
+}
+fn version(s: &mut Snapshot) -> &mut TemplateVersion {
+    &mut s.template.as_mut().unwrap().versions[0]
+}
+fn group<'a>(s: &'a mut Snapshot, name: &str) -> &'a mut SecurityGroup {
+    let step = format!("security-group/{name}");
+    s.security_groups.iter_mut().find(|g| g.step.as_deref() == Some(&step)).unwrap()
+}
+fn public_routes(s: &mut Snapshot) -> &mut RouteTable {
+    s.route_tables.iter_mut().find(|t| t.step.as_deref() == Some("route-table/public")).unwrap()
+}
+fn fixed(code: &str) -> Action {
+    Action::FixedResponse { code: code.into() }
+}
+fn forward(to: &str) -> Action {
+    Action::Forward { targets: vec![Weighted { target_group: to.into(), weight: 1 }] }
+}
+fn rule(priority: u32, path: &str, action: Action) -> Rule {
+    Rule {
+        arn: format!("arn:rule/{priority}"),
+        priority,
+        conditions: vec![Condition { field: "path-pattern".into(), values: vec![path.into()] }],
+        actions: vec![action],
+    }
+}
+/// A stack whose file names one route.
+fn routed(s: &mut Snapshot) {
+    let ours = target_group(s).arn.clone();
+    s.expected.routes = vec!["/lookup*".into()];
+    s.listeners[0].default = vec![fixed("404")];
+    s.listeners[0].rules = vec![rule(100, "/lookup*", forward(&ours))];
+    let host = balancer(s).dns_name.clone();
+    s.probe.url = Some(format!("http://{host}/lookup"));
+}
+
+/// Every target fails its health check.
+fn sick(s: &mut Snapshot, reason: &str, description: &str) {
+    for t in &mut s.targets {
+        (t.state, t.reason) = ("unhealthy".into(), Some(reason.into()));
+        t.description = Some(description.into());
+    }
+    for a in &mut s.probe.answers {
+        a.status = Some(503);
+    }
+}
+fn timeouts(s: &mut Snapshot) {
+    sick(s, "Target.Timeout", "Request timed out");
+    for a in &mut s.probe.answers {
+        a.status = Some(504);
+    }
+}
+fn silence(s: &mut Snapshot) {
+    for a in &mut s.probe.answers {
+        (a.status, a.error) = (None, Some("no answer within 5 s".into()));
+    }
+}
+/// Booting instances, each with this to say.
+fn booting(s: &mut Snapshot, stage: &str, error: Option<&str>, seconds: u64) {
+    sick(s, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]");
+    for (a, i) in s.probe.answers.iter_mut().zip(&s.instances) {
+        a.beacon = Some(Beacon {
+            instance: Some(i.id.clone()),
+            zone: Some(i.zone.clone()),
+            stage: stage.into(),
+            step: Some(5),
+            of: Some(9),
+            status: Some(if error.is_some() { "failed" } else { "running" }.into()),
+            seconds: Some(seconds),
+            error: error.map(Into::into),
+            ..Beacon::default()
+        });
+    }
+}
+fn no_instances(s: &mut Snapshot) {
+    s.targets.clear();
+    s.instances.clear();
+    fleet(s).members.clear();
+    for a in &mut s.probe.answers {
+        a.status = Some(503);
+    }
+}
+fn cannot_launch(s: &mut Snapshot, message: &str) {
+    no_instances(s);
+    s.activities.insert(0, Activity {
+        start: "2026-11-21T09:59:00Z".parse().unwrap(),
+        status: "Failed".into(),
+        description: format!("Launching a new EC2 instance.  Status Reason: {message}"),
+        message: Some(message.into()),
+        ..Activity::default()
+    });
+}
+
+type Row = (&'static str, fn(&mut Snapshot), &'static str);
+
+const ROWS: &[Row] = &[
+    // Name.
+    ("name-does-not-resolve", |s| {
+        s.probe.url = Some("http://api.example.com/healthcheck".into());
+        s.probe.addresses.clear();
+        s.probe.answers.clear();
+        s.probe.unresolved = Some("failed to lookup address information".into());
+    }, "name-unresolved"),
+    ("name-leads-to-the-old-balancer", |s| {
+        s.probe.url = Some("http://api.example.com/healthcheck".into());
+        s.probe.balancer_addresses = vec!["198.51.100.99".into()];
+    }, "name-elsewhere"),
+    ("credentials-expired", |s| {
+        let e = Error::other("the security token included in the request is expired", "");
+        s.gaps = vec![Gap { class: Some(format!("{:?}", Class::Credentials)), ..Gap::new(Part::Balancer, "DescribeLoadBalancers", &e) }];
+        s.balancer = None;
+        s.listeners.clear();
+    }, "credentials"),
+    ("answers-503-from-a-full-service", |s| s.probe.answers[0].status = Some(503), "bad-answer"),
+    // Balancer.
+    ("nothing-built-yet", |s| {
+        let (whose, expected) = (s.whose.clone(), s.expected.clone());
+        *s = Snapshot { version: VERSION, at: s.at, whose, expected, ..Snapshot::default() };
+    }, "stack-missing"),
+    ("balancer-deleted", |s| {
+        s.balancer = None;
+        s.listeners.clear();
+        target_group(s).balancers.clear();
+        for t in &mut s.targets {
+            (t.state, t.reason) = ("unused".into(), Some("Target.NotInUse".into()));
+        }
+        s.probe = Probe::default();
+    }, "balancer-missing"),
+    ("balancer-being-made", |s| {
+        balancer(s).state = "provisioning".into();
+        s.probe.unresolved = Some("no such name".into());
+        s.probe.answers.clear();
+        for t in &mut s.targets {
+            t.state = "initial".into();
+            t.reason = Some("Elb.RegistrationInProgress".into());
+        }
+    }, "balancer-provisioning"),
+    ("balancer-failed", |s| balancer(s).state = "failed".into(), "balancer-failed"),
+    ("balancer-impaired", |s| balancer(s).state = "active_impaired".into(), "balancer-impaired"),
+    ("balancer-internal", |s| { balancer(s).scheme = "internal".into(); silence(s) }, "balancer-internal"),
+    ("balancer-in-one-zone", |s| { balancer(s).zones.pop(); }, "balancer-zone-missing"),
+    ("balancer-group-without-ingress", |s| { group(s, "alb").ingress.clear(); silence(s) }, "balancer-ingress-missing"),
+    ("balancer-group-lets-in-another-port", |s| { group(s, "alb").ingress[0].ports = Some((8080, 8080)); silence(s) }, "balancer-ingress-missing"),
+    ("balancer-group-without-egress", |s| { group(s, "alb").egress.clear(); timeouts(s) }, "balancer-egress-missing"),
+    ("balancer-with-the-default-group", |s| { balancer(s).groups = vec!["sg-0default".into()]; timeouts(s) }, "balancer-group-wrong"),
+    ("balancer-group-deleted", |s| { s.security_groups.retain(|g| g.name != "billing-alb"); silence(s) }, "balancer-group-missing"),
+    ("vpc-deleted", |s| {
+        s.vpc = None;
+        s.balancer = None;
+        s.listeners.clear();
+    }, "vpc-missing"),
+    ("subnet-deleted", |s| { s.subnets.retain(|n| n.id != "subnet-0b2"); }, "subnet-missing"),
+    ("subnet-without-addresses", |s| s.subnets[0].free_addresses = 3, "subnet-full"),
+    ("route-to-the-internet-deleted", |s| { public_routes(s).routes.retain(|r| r.to != "0.0.0.0/0"); silence(s) }, "route-missing"),
+    ("route-to-a-deleted-interface", |s| {
+        let route = &mut public_routes(s).routes[1];
+        (route.via, route.state) = ("eni-0gone".into(), "blackhole".into());
+        silence(s);
+    }, "route-blackhole"),
+    ("route-to-a-nat-gateway", |s| { public_routes(s).routes[1].via = "nat-0any".into(); silence(s) }, "route-not-public"),
+    ("route-table-not-associated", |s| { public_routes(s).subnets.clear(); silence(s) }, "route-missing"),
+    ("internet-gateway-detached", |s| {
+        s.internet_gateways[0].vpc = None;
+        public_routes(s).routes[1].state = "blackhole".into();
+        silence(s);
+    }, "gateway-detached"),
+    ("internet-gateway-deleted", |s| {
+        s.internet_gateways.clear();
+        public_routes(s).routes[1].state = "blackhole".into();
+        silence(s);
+    }, "gateway-missing"),
+    ("network-acl-denies-requests", |s| {
+        s.acls[0].entries.insert(0, AclEntry { number: 10, protocol: "6".into(), cidr: "0.0.0.0/0".into(), ports: Some((80, 80)), ..AclEntry::default() });
+        silence(s);
+    }, "acl-balancer"),
+    ("network-acl-denies-answers", |s| {
+        s.acls[0].entries.insert(2, AclEntry { number: 10, egress: true, protocol: "6".into(), cidr: "0.0.0.0/0".into(), ports: Some((1024, 65535)), ..AclEntry::default() });
+        silence(s);
+    }, "acl-balancer"),
+    ("network-acl-swapped-for-an-empty-one", |s| {
+        let subnets = std::mem::take(&mut s.acls[0].subnets);
+        s.acls.push(Acl { id: "acl-0evil".into(), subnets, ..Acl::default() });
+        silence(s);
+    }, "acl-balancer"),
+    // Listener.
+    ("listener-deleted", |s| {
+        s.listeners.clear();
+        target_group(s).balancers.clear();
+        sick(s, "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer");
+        silence(s);
+    }, "listener-missing"),
+    ("listener-on-another-port", |s| { s.listeners[0].port = 8080; silence(s) }, "listener-port"),
+    ("listener-answers-itself", |s| {
+        s.listeners[0].default = vec![fixed("503")];
+        target_group(s).balancers.clear();
+        sick(s, "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer");
+    }, "listener-default-fixed"),
+    ("listener-redirects", |s| s.listeners[0].default = vec![Action::Redirect { to: "https://example.com:443/".into(), code: "HTTP_301".into() }], "listener-default-redirect"),
+    ("listener-forwards-elsewhere", |s| { s.listeners[0].default = vec![forward(OTHER)]; target_group(s).balancers.clear() }, "listener-default-elsewhere"),
+    ("listener-forwards-half-elsewhere", |s| {
+        if let Action::Forward { targets } = &mut s.listeners[0].default[0] {
+            targets.push(Weighted { target_group: OTHER.into(), weight: 1 });
+        }
+    }, "listener-default-split"),
+    ("listener-speaks-https", |s| s.listeners[0].protocol = "HTTPS".into(), "listener-protocol"),
+    ("url-with-a-port-nobody-listens-on", |s| { s.probe.url = s.probe.url.take().map(|u| u.replace("/health", ":8443/health")); silence(s) }, "url-port"),
+    ("listener-open-for-paths-without-route", |s| {
+        routed(s);
+        let ours = target_group(s).arn.clone();
+        s.listeners[0].default = vec![forward(&ours)];
+    }, "listener-default-open"),
+    // Rule.
+    ("rule-deleted", |s| { routed(s); s.listeners[0].rules.clear() }, "rule-missing"),
+    ("rule-with-another-path", |s| { routed(s); s.listeners[0].rules[0].conditions[0].values = vec!["/look".into()] }, "rule-missing"),
+    ("rule-priority-stolen", |s| { routed(s); s.listeners[0].rules.insert(0, rule(1, "/*", fixed("503"))) }, "rule-stolen"),
+    ("rule-added-before-the-default", |s| s.listeners[0].rules.push(rule(5, "/*", forward(OTHER))), "rule-stolen"),
+    ("rule-forwards-elsewhere", |s| { routed(s); s.listeners[0].rules[0].actions = vec![forward(OTHER)] }, "rule-elsewhere"),
+    ("rule-answers-itself", |s| { routed(s); s.listeners[0].rules[0].actions = vec![fixed("403")] }, "rule-fixed"),
+    ("rule-for-some-other-path", |s| s.listeners[0].rules.push(rule(5, "/admin*", fixed("403"))), "rule-foreign"),
+    ("url-that-no-route-takes", |s| { routed(s); s.probe.url = s.probe.url.take().map(|u| u.replace("/lookup", "/metrics")) }, "path-unrouted"),
+    // Target group.
+    ("target-group-deleted", |s| {
+        s.target_group = None;
+        s.targets.clear();
+        s.listeners.clear();
+    }, "listener-missing"),
+    ("target-group-deleted-under-a-listener-of-routes", |s| {
+        routed(s);
+        s.target_group = None;
+        s.targets.clear();
+        s.expected.routes.clear();
+        s.listeners[0].default = vec![fixed("404")];
+    }, "listener-default-fixed"),
+    ("target-group-on-another-port", |s| {
+        target_group(s).port = 8080;
+        sick(s, "Target.FailedHealthChecks", "Health checks failed");
+    }, "target-group-port"),
+    ("target-group-speaks-https", |s| { target_group(s).protocol = "HTTPS".into(); sick(s, "Target.FailedHealthChecks", "Health checks failed") }, "target-group-protocol"),
+    ("target-group-in-another-vpc", |s| target_group(s).vpc = "vpc-0other".into(), "target-group-vpc"),
+    ("target-group-of-addresses", |s| target_group(s).target_type = "ip".into(), "target-group-type"),
+    ("health-check-asks-another-path", |s| {
+        target_group(s).health.path = "/nowhere".into();
+        sick(s, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [404]");
+    }, "health-path"),
+    ("health-check-takes-other-codes", |s| {
+        target_group(s).health.matcher = "201".into();
+        sick(s, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [200]");
+    }, "health-codes"),
+    ("health-check-on-another-port", |s| { target_group(s).health.port = "81".into(); timeouts(s) }, "health-port"),
+    ("targets-time-out", timeouts, "target-timeout"),
+    ("targets-refuse", |s| sick(s, "Target.FailedHealthChecks", "Health checks failed"), "target-failed-checks"),
+    ("targets-answer-500", |s| sick(s, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [500]"), "target-code-mismatch"),
+    ("targets-in-a-zone-that-is-off", |s| sick(s, "Target.NotInUse", "Target is in an Availability Zone that is not enabled for the load balancer"), "target-zone-off"),
+    ("balancer-has-an-internal-fault", |s| sick(s, "Elb.InternalError", "Internal error"), "target-internal-error"),
+    ("one-target-is-sick", |s| {
+        s.targets[0].state = "unhealthy".into();
+        s.targets[0].reason = Some("Target.Timeout".into());
+    }, "target-timeout"),
+    ("balancer-fails-open", |s| {
+        timeouts(s);
+        for a in &mut s.probe.answers {
+            a.status = Some(200);
+        }
+    }, "target-timeout"),
+    ("targets-deregistered", |s| {
+        s.targets.clear();
+        for a in &mut s.probe.answers {
+            a.status = Some(503);
+        }
+    }, "targets-deregistered"),
+    ("targets-draining", |s| {
+        for t in &mut s.targets {
+            (t.state, t.reason) = ("draining".into(), Some("Target.DeregistrationInProgress".into()));
+        }
+    }, "targets-deregistered"),
+    // Instances.
+    ("fleet-deleted", |s| { no_instances(s); s.auto_scaling_group = None }, "fleet-missing"),
+    ("fleet-being-deleted", |s| { no_instances(s); fleet(s).status = Some("Delete in progress".into()) }, "fleet-deleting"),
+    ("fleet-sized-to-zero", |s| {
+        no_instances(s);
+        (fleet(s).min, fleet(s).desired, fleet(s).max) = (0, 0, 0);
+    }, "fleet-zero"),
+    ("fleet-with-a-lower-maximum", |s| fleet(s).max = 2, "fleet-sizes"),
+    ("fleet-detached-from-the-target-group", |s| {
+        fleet(s).target_groups.clear();
+        s.targets.clear();
+    }, "fleet-unattached"),
+    ("fleet-may-not-launch", |s| { no_instances(s); fleet(s).suspended = vec!["Launch".into()] }, "fleet-suspended"),
+    ("fleet-may-not-replace", |s| fleet(s).suspended = vec!["ReplaceUnhealthy".into()], "fleet-suspended"),
+    ("fleet-in-a-deleted-subnet", |s| { no_instances(s); fleet(s).subnets = vec!["subnet-0gone".into()] }, "fleet-subnet-gone"),
+    ("fleet-in-one-zone", |s| { fleet(s).subnets.pop(); }, "fleet-zone-missing"),
+    ("fleet-in-subnets-without-internet", |s| {
+        fleet(s).subnets = vec!["subnet-0a2".into(), "subnet-0b2".into()];
+        timeouts(s);
+    }, "fleet-subnets-private"),
+    ("fleet-does-not-ask-the-balancer", |s| fleet(s).health_check_type = "EC2".into(), "fleet-health-type"),
+    ("fleet-without-patience", |s| { fleet(s).grace_seconds = 10; timeouts(s) }, "fleet-grace"),
+    ("fleet-launches-another-template", |s| { fleet(s).template = Some("lt-0other".into()); timeouts(s) }, "template-foreign"),
+    ("template-deleted", |s| { s.template = None; no_instances(s) }, "template-missing"),
+    ("template-with-a-foreign-default", |s| {
+        let t = s.template.as_mut().unwrap();
+        (t.default_version, t.latest_version) = (2, 2);
+        t.versions.push(TemplateVersion { number: 2, description: None, ..t.versions[0].clone() });
+    }, "template-default-foreign"),
+    ("fleet-launches-the-latest-version", |s| fleet(s).template_version = Some("$Latest".into()), "template-version-floating"),
+    ("fleet-launches-a-version-that-is-gone", |s| { fleet(s).template_version = Some("7".into()); no_instances(s) }, "template-version-old"),
+    ("template-with-the-default-group", |s| { version(s).groups = vec!["sg-0default".into()]; timeouts(s) }, "template-groups"),
+    ("template-with-another-image", |s| { version(s).image = Some("ami-0evil".into()); timeouts(s) }, "template-image"),
+    ("template-without-user-data", |s| { version(s).user_data_sha256 = None; timeouts(s) }, "template-user-data"),
+    ("template-without-profile", |s| { version(s).profile = None; timeouts(s) }, "template-profile"),
+    ("template-with-another-type", |s| version(s).instance_type = Some("t3.2xlarge".into()), "template-type"),
+    ("template-with-a-key-pair", |s| version(s).key_pair = Some("evil".into()), "template-key-pair"),
+    ("instances-of-an-older-version", |s| fleet(s).members[0].template_version = Some("9".into()), "instance-old-version"),
+    ("no-capacity", |s| cannot_launch(s, "We currently do not have sufficient t3.micro capacity in the Availability Zone you requested (us-east-1a). Launching EC2 instance failed."), "launch-capacity"),
+    ("image-gone", |s| cannot_launch(s, "The image id '[ami-0c0ffee0c0ffee000]' does not exist. Launching EC2 instance failed."), "launch-image"),
+    ("quota-used-up", |s| cannot_launch(s, "You have requested more vCPU capacity than your current vCPU limit of 5 allows. Launching EC2 instance failed."), "launch-quota"),
+    ("template-names-a-deleted-group", |s| cannot_launch(s, "The security group 'sg-0gone' does not exist. Launching EC2 instance failed."), "launch-group"),
+    ("profile-gone", |s| cannot_launch(s, "Invalid IAM Instance Profile name. Launching EC2 instance failed."), "launch-profile"),
+    ("key-pair-gone", |s| cannot_launch(s, "The key pair 'anna' does not exist. Launching EC2 instance failed."), "launch-key-pair"),
+    ("type-not-in-zone", |s| cannot_launch(s, "Your requested instance type (t3.micro) is not supported in your requested Availability Zone (us-east-1e)."), "launch-type"),
+    ("subnet-used-up", |s| cannot_launch(s, "There are not enough free addresses in subnet 'subnet-0a1'."), "launch-subnet"),
+    ("launching-forbidden", |s| cannot_launch(s, "You are not authorized to perform this operation. Launching EC2 instance failed."), "launch-denied"),
+    ("launching-fails-somehow", |s| cannot_launch(s, "Internal error. Launching EC2 instance failed."), "launch-failed"),
+    ("instances-are-being-launched", no_instances, "fleet-launching"),
+    ("instances-stopped", |s| {
+        for i in &mut s.instances {
+            i.state = "stopped".into();
+        }
+        sick(s, "Target.InvalidState", "Target is in the stopped state");
+    }, "instance-stopped"),
+    ("one-instance-stopped", |s| {
+        s.instances[0].state = "stopped".into();
+        (s.targets[0].state, s.targets[0].reason) = ("unused".into(), Some("Target.InvalidState".into()));
+    }, "instance-stopped"),
+    ("instances-terminated", |s| {
+        for i in &mut s.instances {
+            i.state = "terminated".into();
+        }
+        s.targets.clear();
+        for m in &mut fleet(s).members {
+            m.health = "Unhealthy".into();
+        }
+    }, "instance-terminated"),
+    ("instances-in-standby", |s| {
+        for m in &mut fleet(s).members {
+            m.lifecycle = "Standby".into();
+        }
+        s.targets.clear();
+    }, "instance-standby"),
+    ("a-lifecycle-hook-holds-instances", |s| {
+        for m in &mut fleet(s).members {
+            m.lifecycle = "Pending:Wait".into();
+        }
+        s.targets.clear();
+    }, "instance-hook"),
+    ("instances-without-their-profile", |s| {
+        for i in &mut s.instances {
+            i.profile = None;
+        }
+        timeouts(s);
+    }, "instance-profile"),
+    ("instances-with-the-default-group", |s| {
+        for i in &mut s.instances {
+            i.groups = vec!["sg-0default".into()];
+        }
+        timeouts(s);
+    }, "instance-groups"),
+    ("app-group-without-ingress", |s| { group(s, "app").ingress.clear(); timeouts(s) }, "app-ingress-missing"),
+    ("app-group-lets-in-another-group", |s| { group(s, "app").ingress[0].peer = "sg-0default".into(); timeouts(s) }, "app-ingress-missing"),
+    ("app-group-without-egress", |s| { group(s, "app").egress.retain(|r| r.peer != "0.0.0.0/0"); timeouts(s) }, "app-egress-missing"),
+    ("app-group-deleted", |s| { s.security_groups.retain(|g| g.name != "billing-app"); timeouts(s) }, "app-group-missing"),
+    ("ssh-open-to-all", |s| group(s, "app").ingress.push(GroupRule { protocol: "tcp".into(), ports: Some((22, 22)), peer: "0.0.0.0/0".into() }), "group-open"),
+    ("ssh-of-the-team-revoked", |s| s.expected.ssh = vec!["198.51.100.7/32".into()], "app-ssh-missing"),
+    ("instances-without-public-address", |s| {
+        for i in &mut s.instances {
+            i.public_ip = None;
+        }
+        timeouts(s);
+    }, "instance-no-address"),
+    ("one-zone-empty", |s| {
+        for m in &mut fleet(s).members {
+            m.zone = "us-east-1a".into();
+        }
+    }, "zone-empty"),
+    ("zones-uneven", |s| {
+        let more: Vec<Member> = (0..2).map(|n| Member { id: format!("i-{n}"), ..fleet(s).members[0].clone() }).collect();
+        for m in &more {
+            s.targets.push(Target { id: m.id.clone(), ..s.targets[0].clone() });
+        }
+        fleet(s).members.extend(more);
+        fleet(s).desired = 4;
+    }, "zone-imbalance"),
+    ("booting", |s| booting(s, "packages", None, 20), "booting"),
+    ("boot-hangs", |s| booting(s, "packages", None, 900), "boot-stuck"),
+    ("binary-is-not-to-be-had", |s| booting(s, "fetch", Some("https://example.com/server: curl: (22) The requested URL returned error: 404"), 70), "boot-fetch"),
+    ("passwords-are-not-to-be-read", |s| booting(s, "secrets", Some("SSM parameter /gameday/billing/db-app-password: AccessDeniedException"), 70), "boot-secrets"),
+    ("service-crashes", |s| booting(s, "service", Some("exit code 2: panic: no such table"), 90), "boot-service"),
+    // Database.
+    ("database-deleted", |s| { s.database = None; booting(s, "database", Some("MySQL is not reachable at billing-main:3306"), 90) }, "database-missing"),
+    ("database-stopped", |s| { database(s).status = "stopped".into(); booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-stopped"),
+    ("database-being-deleted", |s| database(s).status = "deleting".into(), "database-deleting"),
+    ("database-full", |s| database(s).status = "storage-full".into(), "database-full"),
+    ("database-broken", |s| database(s).status = "incompatible-parameters".into(), "database-failed"),
+    ("database-being-made", |s| {
+        database(s).status = "creating".into();
+        database(s).host = None;
+        no_instances(s);
+        fleet(s).desired = 0;
+        s.auto_scaling_group = None;
+    }, "fleet-missing"),
+    ("database-reboots", |s| { database(s).status = "rebooting".into(); sick(s, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [500]") }, "database-busy"),
+    ("database-group-without-ingress", |s| { group(s, "db").ingress.clear(); booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-ingress"),
+    ("database-with-the-default-group", |s| { database(s).groups = vec!["sg-0default".into()]; booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-groups"),
+    ("app-group-without-egress-to-the-database", |s| { group(s, "app").egress.retain(|r| r.ports != Some((3306, 3306))); booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-egress"),
+    ("database-refuses-the-password", |s| booting(s, "database", Some("wrong password: billing-main refuses the master user: ERROR 1045 (28000)"), 90), "database-credentials"),
+    ("database-without-the-table", |s| booting(s, "database", Some("setting up the database: ERROR 1064 (42000) at line 3"), 90), "database-sql"),
+    ("database-waits-for-a-reboot", |s| { database(s).parameters.insert("billing-main".into(), "pending-reboot".into()); }, "database-parameters"),
+    ("database-without-standby", |s| s.expected.multi_az = true, "database-standby"),
+    ("database-open-to-all", |s| group(s, "db").ingress.push(GroupRule { protocol: "tcp".into(), ports: Some((3306, 3306)), peer: "0.0.0.0/0".into() }), "group-open"),
+    ("network-acl-of-the-data-denies", |s| {
+        s.acls[0].subnets.retain(|n| !n.ends_with('2'));
+        s.acls.push(Acl { id: "acl-0evil".into(), subnets: vec!["subnet-0a2".into(), "subnet-0b2".into()], ..Acl::default() });
+    }, "acl-database"),
+    // Cache.
+    ("cache-deleted", |s| { s.cache = None; booting(s, "cache", Some("Redis is not reachable at billing-main:6379"), 90) }, "cache-missing"),
+    ("cache-being-made", |s| { cache(s).status = "creating".into(); cache(s).host = None; booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-creating"),
+    ("cache-being-deleted", |s| cache(s).status = "deleting".into(), "cache-deleting"),
+    ("cache-failed", |s| cache(s).status = "create-failed".into(), "cache-failed"),
+    ("cache-wants-tls", |s| { cache(s).tls = true; booting(s, "cache", Some("Redis at billing-main:6379 is connected, but does not answer PING within 3 s (is TLS on?)"), 90) }, "cache-tls"),
+    ("cache-group-without-ingress", |s| { group(s, "cache").ingress.clear(); booting(s, "cache", Some("Redis is not reachable at billing-main:6379: no answer within 4 s"), 90) }, "cache-ingress"),
+    ("cache-with-the-default-group", |s| { cache(s).groups = vec!["sg-0default".into()]; booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-groups"),
+    ("app-group-without-egress-to-the-cache", |s| { group(s, "app").egress.retain(|r| r.ports != Some((6379, 6379))); booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-egress"),
+    ("cache-without-replica", |s| s.expected.cache_nodes = 2, "cache-replica-missing"),
+    ("cache-is-silent", |s| booting(s, "cache", Some("Redis is not reachable at billing-main:6379"), 90), "boot-cache"),
+    // Files.
+    ("file-system-deleted", |s| { s.files = None; timeouts(s) }, "files-missing"),
+    ("file-system-being-deleted", |s| files(s).state = "deleting".into(), "files-deleting"),
+    ("mount-target-deleted", |s| { files(s).mount_targets.pop(); }, "files-zone-missing"),
+    ("mount-target-being-made", |s| { files(s).mount_targets[0].state = "creating".into(); timeouts(s) }, "files-mount-target"),
+    ("files-group-without-ingress", |s| group(s, "files").ingress.clear(), "files-ingress"),
+    ("mount-target-with-the-default-group", |s| files(s).mount_targets[1].groups = vec!["sg-0default".into()], "files-groups"),
+    ("app-group-without-egress-to-the-files", |s| group(s, "app").egress.retain(|r| r.ports != Some((2049, 2049))), "files-egress"),
+    // Alarms.
+    ("alarm", |s| s.alarms.push(Alarm { name: "billing-slow".into(), reason: Some("Threshold Crossed".into()), ..Alarm::default() }), "alarm"),
+];
+
+/// Rows that are kept as files.
+const KEPT: &[&str] = &[
+    "nothing-built-yet",
+    "listener-deleted",
+    "internet-gateway-detached",
+    "app-group-without-ingress",
+    "database-stopped",
+    "database-refuses-the-password",
+    "no-capacity",
+    "rule-priority-stolen",
+];
+
+fn told(findings: &[Finding]) -> String {
+    findings.iter().map(|f| format!("\n    {:?} {}{}: {}", f.severity, f.rule, if f.symptom { "~" } else { "" }, f.cause)).collect()
+}
+
+#[test]
+fn an_unbroken_stack_has_nothing_to_say() {
+    let s = unbroken();
+    let chain = diagnose::chain(&s);
+    assert!(chain.findings().is_empty(), "{}", told(&diagnose::why(&s)));
+    assert!(!chain.broken());
+    let states: Vec<_> = chain.hops.iter().map(|h| (h.hop, h.state)).collect();
+    assert!(states.iter().all(|(_, state)| *state == State::Good), "{states:?}");
+    assert_eq!(states.len(), 10);
+    let mut with_routes = unbroken();
+    routed(&mut with_routes);
+    assert_eq!(diagnose::why(&with_routes), vec![]);
+}
+
+#[test]
+fn every_breakage_is_named_by_its_cause_first() {
+    let mut wrong = vec![];
+    for (name, mutate, expected) in ROWS {
+        let mut s = unbroken();
+        mutate(&mut s);
+        let findings = diagnose::why(&s);
+        if findings.first().map(|f| f.rule) != Some(expected) {
+            wrong.push(format!("{name}: wanted {expected}, got{}", told(&findings)));
+        }
+        for f in &findings {
+            assert!(!f.cause.is_empty() && !f.evidence.trim().is_empty() && !f.command.is_empty(), "{name}: {f:?}");
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
+    let rules: BTreeSet<&str> = ROWS.iter().map(|r| r.2).collect();
+    assert!(rules.len() >= 100, "{} distinct causes", rules.len());
+}
+
+#[test]
+fn names_of_rows_are_unique() {
+    let names: BTreeSet<&str> = ROWS.iter().map(|r| r.0).collect();
+    assert_eq!(names.len(), ROWS.len());
+}
+
+/// A saved snapshot tells the same story to somebody without access.
+#[test]
+fn a_saved_snapshot_says_the_same() {
+    let bless = std::env::var_os("GAMEDAY_BLESS").is_some();
+    if bless {
+        fs::write(folder().join("unbroken.json"), unbroken().to_json()).unwrap();
+    }
+    for name in KEPT {
+        let (_, mutate, expected) = ROWS.iter().find(|r| r.0 == *name).unwrap();
+        let mut s = unbroken();
+        mutate(&mut s);
+        let file = format!("{name}.json");
+        if bless {
+            fs::write(folder().join(&file), s.to_json()).unwrap();
+        }
+        let saved = read(&file);
+        assert!(saved == s, "{file} is not what the row makes");
+        assert_eq!(diagnose::why(&saved)[0].rule, *expected, "{file}");
+    }
+    let text = fs::read_to_string(folder().join("unbroken.json")).unwrap();
+    assert!(unbroken().to_json() == text, "the JSON of a snapshot has changed: is its version still right?");
+}
+
+#[test]
+fn what_was_not_seen_is_unknown_and_never_missing() {
+    let e = Error::other("not authorized", "");
+    let all = [
+        Part::Balancer, Part::Listeners, Part::Rules, Part::TargetGroup, Part::Targets, Part::AutoScalingGroup,
+        Part::Activities, Part::Template, Part::Instances, Part::Vpc, Part::Subnets, Part::RouteTables,
+        Part::InternetGateways, Part::Acls, Part::SecurityGroups, Part::Database, Part::Cache, Part::Files,
+        Part::MountTargets, Part::Alarms,
+    ];
+    // Each alone, then all at once.
+    for parts in all.iter().map(|p| vec![*p]).chain([all.to_vec()]) {
+        let mut s = unbroken();
+        for part in &parts {
+            s.gaps.push(Gap::new(*part, "Describe", &e));
+            match part {
+                Part::Balancer => s.balancer = None,
+                Part::Listeners => s.listeners.clear(),
+                Part::Rules => {}
+                Part::TargetGroup => s.target_group = None,
+                Part::Targets => s.targets.clear(),
+                Part::AutoScalingGroup => s.auto_scaling_group = None,
+                Part::Activities => s.activities.clear(),
+                Part::Template => s.template = None,
+                Part::Instances => s.instances.clear(),
+                Part::Vpc => s.vpc = None,
+                Part::Subnets => s.subnets.clear(),
+                Part::RouteTables => s.route_tables.clear(),
+                Part::InternetGateways => s.internet_gateways.clear(),
+                Part::Acls => s.acls.clear(),
+                Part::SecurityGroups => s.security_groups.clear(),
+                Part::Database => s.database = None,
+                Part::Cache => s.cache = None,
+                Part::Files => s.files = None,
+                Part::MountTargets => {
+                    if let Some(f) = &mut s.files {
+                        f.mount_targets.clear();
+                    }
+                }
+                Part::Alarms => s.alarms.clear(),
+                Part::Name => {}
+            }
+        }
+        let findings = diagnose::why(&s);
+        assert!(findings.is_empty(), "{parts:?}:{}", told(&findings));
+        assert!(diagnose::chain(&s).hops.iter().any(|h| h.state != State::Good) || parts.len() == 1);
+    }
+}
+
+#[test]
+fn broken_comes_before_waiting_and_both_before_weak() {
+    let mut s = unbroken();
+    fleet(&mut s).max = 2;
+    cache(&mut s).status = "creating".into();
+    cache(&mut s).host = None;
+    database(&mut s).status = "stopped".into();
+    let severities: Vec<_> = diagnose::why(&s).iter().map(|f| f.severity).collect();
+    assert_eq!(severities, [Severity::Broken, Severity::Waiting, Severity::Weak]);
+    let chain: Chain = diagnose::chain(&s);
+    assert_eq!(chain.hop(HopName::Cache).unwrap().state, State::Busy);
+    assert_eq!(chain.hop(HopName::Database).unwrap().state, State::Bad);
+    assert_eq!(chain.hop(HopName::Instances).unwrap().state, State::Weak);
+}
+
+#[test]
+fn groups_that_the_stack_goes_without_are_no_hop() {
+    let mut s = unbroken();
+    use gameday::config::Mode;
+    (s.expected.database, s.expected.cache, s.expected.files) = (Mode::Off, Mode::Off, Mode::Off);
+    (s.database, s.cache, s.files) = (None, None, None);
+    s.security_groups.retain(|g| !["billing-db", "billing-cache", "billing-files"].contains(&g.name.as_str()));
+    assert_eq!(diagnose::why(&s), vec![]);
+    assert_eq!(diagnose::chain(&s).hops.len(), 7);
+}
+
+/// A diagnosis never panics, whatever is missing: every field of every row left out once.
+#[test]
+fn nothing_that_is_left_out_makes_it_panic() {
+    let whole: serde_json::Value = serde_json::to_value(unbroken()).unwrap();
+    let mut paths = vec![];
+    collect(&whole, String::new(), &mut paths);
+    for path in &paths {
+        let mut cut = whole.clone();
+        let (parent, last) = path.rsplit_once('/').unwrap();
+        match cut.pointer_mut(parent).unwrap() {
+            serde_json::Value::Object(map) => {
+                map.remove(last);
+            }
+            serde_json::Value::Array(list) => {
+                list.remove(last.parse().unwrap());
+            }
+            _ => unreachable!(),
+        }
+        if let Ok(s) = serde_json::from_value::<Snapshot>(cut) {
+            diagnose::why(&s);
+        }
+    }
+    assert!(paths.len() > 400);
+}
+
+fn collect(v: &serde_json::Value, at: String, into: &mut Vec<String>) {
+    let mut one = |key: &str, v: &serde_json::Value| {
+        let path = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+        into.push(path.clone());
+        collect(v, path, into);
+    };
+    match v {
+        serde_json::Value::Object(map) => map.iter().for_each(|(k, v)| one(k, v)),
+        serde_json::Value::Array(list) => list.iter().enumerate().for_each(|(n, v)| one(&n.to_string(), v)),
+        _ => {}
+    }
+}
