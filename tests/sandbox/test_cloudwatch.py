@@ -126,6 +126,23 @@ def test_metrics_are_planted_and_read(aws):
     assert all(isinstance(t, datetime.datetime) for t in found["Timestamps"])
 
 
+def test_percentiles(aws):
+    now = time.time() - time.time() % 60
+    at = {"Timestamp": cbor2.CBORTag(1, now - 60), "Unit": "Seconds"}
+    data = [{"MetricName": "Time", "Value": float(v), **at} for v in range(1, 102)]
+    _cbor(aws, "PutMetricData", {"Namespace": "App", "MetricData": data})
+    metric = {"Metric": {"Namespace": "App", "MetricName": "Time"}, "Period": 60}
+    queries = [{"Id": s.replace(".", "_"), "MetricStat": {**metric, "Stat": s}} for s in ("p50", "p95", "p99.9", "p100")]
+    asked = {
+        "MetricDataQueries": queries,
+        "StartTime": cbor2.CBORTag(1, now - 300),
+        "EndTime": cbor2.CBORTag(1, now + 60),
+    }
+    found = {r["Id"]: r["Values"] for r in _cbor(aws, "GetMetricData", asked)["MetricDataResults"]}
+    assert found["p50"] == [51.0] and found["p95"] == [96.0] and found["p100"] == [101.0]
+    assert 100.5 < found["p99_9"][0] < 101
+
+
 def test_many_alarms_come_in_pages(aws):
     for n in range(12):
         _cbor(aws, "PutMetricAlarm", _alarm(AlarmName=f"a{n:02}"))

@@ -1,7 +1,10 @@
 """The control endpoints, the faults, the process."""
 
+import contextlib
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 
 import botocore.exceptions
@@ -49,6 +52,31 @@ def test_reset_empties_the_account(aws):
     aws.control("POST", "reset")
     assert aws.fleet_now() is None and aws.ec2.describe_launch_templates()["LaunchTemplates"] == []
     assert [v["IsDefault"] for v in aws.ec2.describe_vpcs()["Vpcs"]] == [True]
+
+
+def test_a_slow_call_goes_on_with_the_rule_and_never_reaches_the_next_account(aws):
+    def slowly(cidr):
+        def call():
+            with contextlib.suppress(botocore.exceptions.BotoCoreError):
+                aws.ec2.create_vpc(CidrBlock=cidr)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        time.sleep(0.3)
+        assert thread.is_alive(), "it is slow"
+        return thread
+
+    made = lambda: [v["CidrBlock"] for v in aws.ec2.describe_vpcs()["Vpcs"] if not v["IsDefault"]]
+    aws.control("POST", "faults", {"delay": 60, "only": "ec2:CreateVpc"})
+    thread = slowly("10.1.0.0/16")
+    aws.control("DELETE", "faults")
+    thread.join(10)
+    assert not thread.is_alive() and made() == ["10.1.0.0/16"]
+    aws.control("POST", "faults", {"delay": 60, "only": "ec2:CreateVpc"})
+    thread = slowly("10.2.0.0/16")
+    aws.control("POST", "reset")
+    thread.join(10)
+    assert not thread.is_alive() and made() == []
 
 
 def test_denials_in_each_protocol(aws):

@@ -1,6 +1,8 @@
-"""CloudWatch: what an alarm is before any data came, and the tags of alarms and dashboards."""
+"""CloudWatch: what an alarm is before any data came, the tags of alarms and dashboards, percentiles."""
 
-from moto.cloudwatch.models import cloudwatch_backends
+import re
+
+from moto.cloudwatch.models import Statistics, cloudwatch_backends
 
 from .rules import Refusal, after, before, instead
 
@@ -100,3 +102,23 @@ def dashboard_tags(call):
         tags.pop(key, None)
     set_tags(call, arn, {**tags, **asked_tags(call)})
     return {}
+
+
+# Percentiles: moto answers None for them, and fails at that.
+
+of_moto = Statistics.get_statistics_for_type
+
+
+def statistic(self, stat):
+    # CloudWatch statistics definitions: p95 is the value that 95 % of the data are not above. What was sent as a
+    # StatisticSet has no percentiles unless it is a single value; here its maximum stands for it.
+    percentile = re.fullmatch(r"p(\d{1,2}(?:\.\d{1,10})?|100)", stat)
+    values = sorted([*self.metric_single_values_list, *(s.max for s in self.metric_aggregated_list)])
+    if not percentile or not values:
+        return of_moto(self, stat)
+    place = (len(values) - 1) * float(percentile[1]) / 100
+    below, above = values[int(place)], values[min(int(place) + 1, len(values) - 1)]
+    return below + (above - below) * (place - int(place))
+
+
+Statistics.get_statistics_for_type = statistic

@@ -60,9 +60,13 @@ class Calls:
 
 
 CALLS = Calls()
+# How often the account was emptied.
+RESETS = 0
 
 
 def reset():
+    global RESETS
+    RESETS += 1
     CLOCK.forget()
     FAULTS.set({})
     BORN.clear()

@@ -87,7 +87,11 @@ class Faults:
         return bool(self.rules) and bool(self.only.search(f"{call.service}:{call.operation}"))
 
     def pause(self, call):
-        return float(self.rules.get("delay", 0)) if self.applies(call) else 0
+        """A slow call; it ends with the rule that made it slow, so that nothing takes effect long after its caller died."""
+        rules = self.rules
+        if self.applies(call) and rules.get("delay"):
+            with self.changed:
+                self.changed.wait_for(lambda: self.rules is not rules, float(rules["delay"]))
 
     def hold(self, call):
         """Asked first: after so many calls the world stands still, as if the caller's process did."""

@@ -5,7 +5,6 @@ import io
 import re
 import socket
 import threading
-import time
 import traceback
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -42,10 +41,11 @@ class Gate:
                 status, headers, answer = _capture(self.moto, environ)
             return _send(start_response, status, dict(headers), answer)
         try:
-            pause = FAULTS.pause(call)
-            if pause:
-                time.sleep(pause)  # outside the lock: one slow call must not slow the others
+            account = control.RESETS
+            FAULTS.pause(call)  # outside the lock: one slow call must not slow the others
             with self.lock:
+                if control.RESETS != account:
+                    raise Cut("reset")  # it was sent to an account that is gone
                 rules = FAULTS.rules
                 FAULTS.hold(call)
                 CLOCK.settle()
@@ -57,7 +57,8 @@ class Gate:
             _hang_up(environ)
             return _send(start_response, 500, {}, b"")
         except Cut as cut:
-            control.CALLS.record(call, 0, cut.reason)
+            if cut.reason != "reset":
+                control.CALLS.record(call, 0, cut.reason)
             _hang_up(environ)
             return _send(start_response, 500, {}, b"")
         return _send(start_response, status, headers, answer)
