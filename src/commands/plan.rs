@@ -12,7 +12,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open(global, out, &args.consent).await?;
     session.narrow(&args.groups);
-    let (report, _) = preview(&session, args.groups.is_empty()).await?;
+    let (report, _) = preview(&mut session, args.groups.is_empty()).await?;
     let mut view = plan::Plan::new(&session.env.stack, &report);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     plan::show(&out, &view, &report, forecast(&session, &report).0, true);
@@ -25,13 +25,16 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 }
 
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
-pub(super) async fn preview(session: &Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
+pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
     let seen = session.look().await;
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
+    if report.done().any(|(_, change)| !change.is_none()) {
+        session.remember().await;
+    }
     Ok((report, remains))
 }
 
@@ -40,7 +43,7 @@ pub(super) fn forecast(session: &Session, report: &Report<Change>) -> (Duration,
     let expected: BTreeMap<Key, Duration> = report
         .done()
         .filter_map(|(key, change)| {
-            let t = session.stack.graph.get(key.as_str())?.typical();
+            let t = session.env.expect(key, session.stack.graph.get(key.as_str())?.typical());
             let d = match change {
                 Change::None | Change::Refuse { .. } => return None,
                 Change::Create { .. } => t.create,

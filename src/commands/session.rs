@@ -6,6 +6,7 @@ use crate::{
     config::{self, Loaded},
     engine::{Direction, Env, Graph, Key, Node, Report, Status, Stop, walk},
     facts::Facts,
+    history::{History, Stopwatch},
     lease::{Holder, Lease, Taken},
     snapshot::{self, Asking, Expected, Snapshot, Whose},
     output::{Printer, progress::View},
@@ -27,6 +28,8 @@ pub(super) struct Session {
     pub env: Env,
     pub view: View,
     pub out: Printer,
+    history: History,
+    stopwatch: Stopwatch,
     target: Target,
     scale: f64,
 }
@@ -83,16 +86,31 @@ impl Session {
         let facts = Facts::gather(&aws, &loaded.config).await?;
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
         let view = View::new(out);
-        let mut env = Env::new(&loaded.config.name, view.events());
+        let stopwatch = Stopwatch::new(scale);
+        let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
         env.tags = loaded.config.tags.clone();
         env.names = loaded.config.names.clone();
         env.pace.scale = scale;
-        Ok(Self { loaded, aws, facts, stack, env, view, out, target, scale })
+        let history = History::default();
+        Ok(Self { loaded, aws, facts, stack, env, view, out, history, stopwatch, target, scale })
+    }
+
+    /// Asks the account how long the steps took before. For those who have something to forecast.
+    pub async fn remember(&mut self) {
+        self.history = History::load(&self.aws, &self.env.stack).await;
+        self.env.shown = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
+    }
+
+    /// Leaves in the account how long the steps of this run took.
+    pub async fn learn(&self) {
+        self.history.clone().learn(&self.aws, &self.env.stack, &self.stopwatch).await;
     }
 
     /// The same anew, with the credentials that there are now: the SDK reads a profile once.
     pub async fn again(&self) -> Result<Self, Failure> {
-        Self::connect(self.loaded.clone(), self.target.clone(), self.scale, self.out).await
+        let mut session = Self::connect(self.loaded.clone(), self.target.clone(), self.scale, self.out).await?;
+        session.remember().await;
+        Ok(session)
     }
 
     /// Keeps only these groups and what they need; none named: everything.

@@ -5,6 +5,7 @@ use crate::{
     cli::{Consent, Global, Teardown},
     engine::{Direction, Key, Node, Report, STACK_TAG, STEP_TAG, Visit, walk},
     error::Result,
+    history::History,
     output::{
         self, Printer,
         style::*,
@@ -47,6 +48,9 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     };
     let report = session.drive(&lease, tear).await;
     session.view.end();
+    if report.all_done() {
+        History::forget(&session.aws, &env.stack).await?;
+    }
     lease.release(&env.stack).await;
     let mut left = not_deleted(&report);
     if !report.interrupted() {

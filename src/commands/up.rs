@@ -21,7 +21,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         ));
     }
     let whole = args.groups.is_empty() || args.groups.contains(&Group::Fleet);
-    let (preview, remains) = plan::preview(&session, args.groups.is_empty()).await?;
+    let (preview, remains) = plan::preview(&mut session, args.groups.is_empty()).await?;
     let mut view = output::plan::Plan::new(&session.env.stack, &preview);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     let (usually, expected) = plan::forecast(&session, &preview);
@@ -46,6 +46,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         let report = session.drive(&lease, build).await;
         let took = session.view.elapsed();
         session.view.end();
+        session.learn().await;
         lease.release(&session.env.stack).await;
         session.say_calls();
         if let Some(code) = ended_badly(&out, &report) {

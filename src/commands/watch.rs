@@ -3,7 +3,7 @@ use super::{DONE, Failure, Outcome, Session, cost};
 use crate::{
     cli::Status as Args,
     cost::Prices,
-    engine::{Direction, Forecast, Phase, Report, Status, Visit},
+    engine::{Direction, Forecast, Key, Phase, Report, Status, Visit},
     error::Error,
     output::{
         status::Overview,
@@ -59,7 +59,8 @@ struct Watch {
     untold: Vec<Event>,
 }
 
-pub async fn run(session: Session, args: Args) -> Outcome {
+pub async fn run(mut session: Session, args: Args) -> Outcome {
+    session.remember().await;
     let out = session.out;
     let prices = cost::prices(&args.prices, &out)?;
     let screen = !out.json()
@@ -305,15 +306,15 @@ impl Watch {
             }
             Came::Steps(report) => {
                 self.schedule.done(Job::Steps);
+                let session = &self.session;
+                let usually = |key: &Key| {
+                    let node = session.stack.graph.get(key.as_str());
+                    node.map_or(Duration::ZERO, |n| session.env.expect(key, n.typical()).create)
+                };
                 let steps = report.0.iter().map(|(key, visit)| Step {
                     key: key.clone(),
                     state: stand(visit),
-                    usually: self
-                        .session
-                        .stack
-                        .graph
-                        .get(key.as_str())
-                        .map_or(Duration::ZERO, |n| n.typical().create),
+                    usually: usually(key),
                 });
                 let round = Round { steps: Some(steps.collect()), ..Round::at(Timestamp::now()) };
                 self.report = report;

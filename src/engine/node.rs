@@ -140,8 +140,12 @@ impl<R: Resource> Managed<R> {
         })
     }
 
-    fn usually(&self, change: &Change) -> Duration {
-        let t = self.resource.typical();
+    fn expect(&self, env: &Env) -> Typical {
+        env.expect(self.me.key(), self.resource.typical())
+    }
+
+    fn usually(&self, env: &Env, change: &Change) -> Duration {
+        let t = self.expect(env);
         match change {
             Change::None | Change::Refuse { .. } => Duration::ZERO,
             Change::Delete { .. } => t.delete,
@@ -168,7 +172,7 @@ impl<R: Resource> Managed<R> {
     }
 
     async fn attempt(&self, cx: &Cx<'_>, so_far: &mut SoFar) -> Result<()> {
-        let typical = self.resource.typical();
+        let typical = self.expect(cx.env);
         let mut found = if so_far.sent { self.look_long(cx).await? } else { self.look(cx).await? };
         let gone = found.as_ref().map(|f| f.id.clone()).unwrap_or_default();
         match found.as_ref().map(|f| &f.phase) {
@@ -177,7 +181,7 @@ impl<R: Resource> Managed<R> {
             _ => {}
         }
         let change = self.change(cx, &found)?;
-        let usually = self.usually(&change);
+        let usually = self.usually(cx.env, &change);
         if so_far.did.is_none() || !change.is_none() {
             cx.env.events.say(Event::planned(cx.key, &change, usually));
         }
@@ -291,7 +295,7 @@ impl<R: Resource> Managed<R> {
                 Err(e) if e.class() == Some(Class::InUse) => self.held(cx, &f, start).await?,
                 // It is still being made or changed, which may take longer than trying would.
                 Err(e) if e.class() == Some(Class::WrongState) && matches!(f.phase, Phase::Busy(_)) => {
-                    until(&self.resource, cx, Goal::Settled, self.resource.typical().create).await?;
+                    until(&self.resource, cx, Goal::Settled, self.expect(cx.env).create).await?;
                 }
                 Err(e) if e.class() != Some(Class::NotFound) => tries.again(cx, e).await?,
                 _ => {
@@ -399,7 +403,7 @@ impl<R: Resource> Node for Managed<R> {
             if matches!(change, Change::Replace { .. }) || R::MINTS && matches!(change, Change::Update { .. }) {
                 self.me.set(None)
             }
-            env.events.say(Event::planned(cx.key, &change, self.usually(&change)));
+            env.events.say(Event::planned(cx.key, &change, self.usually(env, &change)));
             Ok(change)
         })
     }

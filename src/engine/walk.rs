@@ -58,7 +58,7 @@ pub async fn walk<T>(
 ) -> Report<T> {
     let nodes: Vec<&dyn Node> = graph.nodes().collect();
     let before = graph.before(dir);
-    let order = longest_first(graph, dir, &nodes);
+    let order = longest_first(graph, dir, &nodes, env);
     let mut results: Vec<Option<Visit<T>>> = nodes.iter().map(|_| None).collect();
     let mut started = vec![false; nodes.len()];
     let mut running = FuturesUnordered::new();
@@ -117,7 +117,7 @@ pub async fn walk<T>(
 }
 
 /// The places of the nodes, those with the longest path behind them first.
-fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node]) -> Vec<usize> {
+fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node], env: &Env) -> Vec<usize> {
     let after = graph.before(match dir {
         Direction::Forward => Direction::Reverse,
         Direction::Reverse => Direction::Forward,
@@ -128,9 +128,10 @@ fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node]) -> Vec<usiz
         Direction::Reverse => (0..nodes.len()).collect(),
     };
     for &i in &places {
+        let own = env.expect(nodes[i].key(), nodes[i].typical());
         let own = match dir {
-            Direction::Forward => nodes[i].typical().create,
-            Direction::Reverse => nodes[i].typical().delete,
+            Direction::Forward => own.create,
+            Direction::Reverse => own.delete,
         };
         path[i] = own + after[i].iter().map(|&d| path[d]).max().unwrap_or_default();
     }
