@@ -1,5 +1,5 @@
 //! The command line: help, man page and completions all come from this one definition.
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// A web service on AWS, highly available, by lunch.
@@ -13,6 +13,19 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// What was typed; leaves with exit code 2 and a usage message when it makes no sense.
+    pub fn read() -> Self {
+        let cli = Self::parse();
+        // No `requires`: `gameday sandbox start --pace fast` needs no --sandbox.
+        if cli.global.pace.is_some() && !cli.global.sandbox && !matches!(cli.verb, Verb::Sandbox { .. }) {
+            let why = "--pace is the sandbox's: AWS takes its own time; say --sandbox too";
+            Self::command().error(clap::error::ErrorKind::MissingRequiredArgument, why).exit();
+        }
+        cli
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -31,7 +44,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub sandbox: bool,
     /// How fast the sandbox's databases, balancers and instances live [default: fast on a terminal, else instant]
-    #[arg(long, global = true, value_enum, requires = "sandbox")]
+    #[arg(long, global = true, value_enum)]
     pub pace: Option<Pace>,
     /// How to print
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]

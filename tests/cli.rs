@@ -77,6 +77,7 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         &["up", "--wait", "--steal"],
         &["up", "--probe", "http://x/", "--no-probe"],
         &["completions", "basic"],
+        &["--pace", "fast", "plan"],
     ] {
         let said = run(args);
         assert_eq!(said.code, 2, "gameday {args:?}: {}", said.err);
@@ -85,6 +86,7 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
     }
     assert!(run(&["bild"]).err.contains("unrecognized subcommand"));
     assert_eq!(run(&["--version"]).code, 0);
+    assert_ne!(run(&["--pace", "fast", "sandbox", "status"]).code, 2, "whoever says sandbox need not say --sandbox");
 }
 
 #[test]
