@@ -66,8 +66,11 @@ impl History {
         _ = put.send().await;
     }
 
-    /// Deletes it: nothing of a stack stays behind.
+    /// Deletes it, if there is one: nothing of a stack stays behind.
     pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
+        if !Self::load(aws, stack).await.stored {
+            return Ok(());
+        }
         aws.ssm.delete_parameter().name(name(stack)).send().await.or_gone("DeleteParameter").map(drop)
     }
 }

@@ -42,6 +42,8 @@ pub struct Spec {
     subnet_group: Option<Known<String>>,
     parameter_group: Option<Known<String>>,
     groups: Known<Vec<String>>,
+    /// When the master password was set that it was given last: RDS shows the password to nobody.
+    password_set: Option<Known<String>>,
     running: bool,
 }
 
@@ -54,6 +56,8 @@ pub struct Output {
 }
 
 const PORT: u16 = 3306;
+/// The tag that holds `password_set`.
+const PASSWORD_TAG: &str = "gameday:password-set";
 
 impl Resource for Database {
     const KIND: &'static str = "database";
@@ -72,8 +76,6 @@ impl Resource for Database {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        // The password is needed when it is created, and is never shown or compared.
-        self.master_password.as_ref().map(|p| inputs.read(p, |_| ()));
         Spec {
             engine: engine(&self.version),
             version: self.version.clone(),
@@ -88,6 +90,7 @@ impl Resource for Database {
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
             parameter_group: self.parameter_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
+            password_set: self.master_password.as_ref().map(|p| inputs.read(p, |o| o.set.clone())),
             running: true,
         }
     }
@@ -111,13 +114,7 @@ impl Resource for Database {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        let Some(password) = &self.master_password else {
-            return Err(Error::other(
-                format!("{} has no master password", cx.key),
-                "this is a defect of gameday",
-            ));
-        };
-        let password = self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await?;
+        let password = self.password(cx).await?;
         self.aws
             .rds
             .create_db_instance()
@@ -144,14 +141,14 @@ impl Resource for Database {
             .set_vpc_security_group_ids(Some(want.groups.get()?.clone()))
             .monitoring_interval(0)
             .copy_tags_to_snapshot(true)
-            .set_tags(Some(tags::rds::to(&cx.tags())))
+            .set_tags(Some(tags::rds::to(&cx.tags().into_iter().chain(password_tag(want)?).collect())))
             .send()
             .await
             .during("CreateDBInstance")?;
         Ok(())
     }
 
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         if diff.touches("running") {
             let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
             call.send().await.during("StartDBInstance")?;
@@ -169,6 +166,7 @@ impl Resource for Database {
         // One that was just started refuses this; the engine begins again when it runs.
         let on = |field: &str| diff.touches(field);
         let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
+        let password = if on("password_set") { Some(self.password(cx).await?) } else { None };
         let parameters = if on("parameter_group") { value(&want.parameter_group)? } else { None };
         self.aws
             .rds
@@ -184,9 +182,13 @@ impl Resource for Database {
             .set_publicly_accessible(on("public").then_some(want.public))
             .set_db_parameter_group_name(parameters)
             .set_vpc_security_group_ids(groups)
+            .set_master_user_password(password.as_ref().map(|p| p.reveal().to_owned()))
             .send()
             .await
             .during("ModifyDBInstance")?;
+        if password.is_some() {
+            self.tag(cx, found, &password_tag(want)?.into_iter().collect()).await?;
+        }
         Ok(())
     }
 
@@ -223,6 +225,16 @@ impl Resource for Database {
 }
 
 impl Database {
+    async fn password(&self, cx: &Cx<'_>) -> Result<Secret> {
+        let Some(password) = &self.master_password else {
+            return Err(Error::other(
+                format!("{} has no master password", cx.key),
+                "this is a defect of gameday",
+            ));
+        };
+        self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await
+    }
+
     async fn look(&self, cx: &Cx<'_>) -> Result<Option<DbInstance>> {
         let call = async || {
             let call = self.aws.rds.describe_db_instances().db_instance_identifier(cx.name());
@@ -267,6 +279,10 @@ impl Database {
                 groups: Known::Now(sorted(
                     groups.filter_map(|g| g.vpc_security_group_id().map(Into::into)).collect(),
                 )),
+                password_set: shown(
+                    self.master_password.is_some(),
+                    db.tag_list().iter().find(|t| t.key() == Some(PASSWORD_TAG)).and_then(|t| t.value()),
+                ),
                 running: !matches!(status, "stopping" | "stopped"),
             },
             output: host.map(|host| Output {
@@ -278,6 +294,10 @@ impl Database {
             tags: tags::rds::from(db.tag_list()),
         }
     }
+}
+
+fn password_tag(want: &Spec) -> Result<Option<(String, String)>> {
+    Ok(value(&want.password_set)?.map(|at| (PASSWORD_TAG.to_owned(), at)))
 }
 
 /// It takes connections long before it is `available` (aws-facts 1.4).

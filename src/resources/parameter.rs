@@ -26,6 +26,8 @@ pub struct Spec {
 pub struct Output {
     pub name: String,
     pub arn: String,
+    /// When its value was set last: who keeps a copy of the value sees by it that the copy is old.
+    pub set: String,
     /// Only where it is to be revealed.
     pub value: Option<Secret>,
 }
@@ -64,7 +66,7 @@ impl Resource for Parameter {
                 name: self.path.clone(),
                 r#type: p.r#type().map(|t| t.as_str()).unwrap_or_default().into(),
             },
-            output: Some(Output { name: self.path.clone(), arn, value }),
+            output: Some(Output { name: self.path.clone(), arn, set: set(p), value }),
             phase: Phase::Ready,
             tags,
         }))
@@ -165,4 +167,10 @@ impl Parameter {
         let answer = self.aws.reads.get(format!("tags of parameter {}", self.path), list).await?;
         Ok(answer.as_ref().as_ref().map(|a| tags::ssm::from(a.tag_list())))
     }
+}
+
+/// When the value was set last, to the second.
+fn set(p: &ParameterMetadata) -> String {
+    let at = p.last_modified_date().and_then(|at| jiff::Timestamp::from_second(at.secs()).ok());
+    at.map(|at| at.to_string()).unwrap_or_default()
 }
