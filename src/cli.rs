@@ -103,6 +103,14 @@ pub enum Verb {
     /// Walk the request path to the first broken hop, with its cause and what repairs it
     Why(Why),
     /// Show the same picture as `status --watch` as a web page, and as JSON for scripts
+    ///
+    /// `GET /` is the page, `GET /status` what it shows as JSON, `GET /healthcheck` says that it runs. `GET /elb/NAME` lists
+    /// the machines behind a balancer; `POST` and `DELETE` with `{"instanceId": "i-…"}` attach (201) and detach (200) one.
+    /// Every other answer is `{"message": …}`.
+    ///
+    /// The token is the password of HTTP Basic authorization, for any user; a token with a colon is user and password. It is
+    /// read from --token-file or from GAMEDAY_TOKEN. On loopback reading needs none, changing does; on any other address
+    /// everything but /healthcheck needs it.
     Serve(Serve),
     /// List, attach and detach the machines behind a balancer
     Targets {
@@ -269,13 +277,6 @@ pub struct Why {
     pub from: Option<PathBuf>,
 }
 
-/// `GET /` is the page, `GET /status` what it shows as JSON, `GET /healthcheck` says that it runs. `GET /elb/NAME` lists
-/// the machines behind a balancer; `POST` and `DELETE` with `{"instanceId": "i-…"}` attach (201) and detach (200) one.
-/// Every other answer is `{"message": …}`.
-///
-/// The token is the password of HTTP Basic authorization, for any user; a token with a colon is user and password. It is
-/// read from --token-file or from GAMEDAY_TOKEN. On loopback reading needs none, changing does; on any other address
-/// everything but /healthcheck needs it.
 #[derive(Args, Clone, Debug)]
 pub struct Serve {
     /// Where to listen; port 0 chooses a free one
