@@ -101,7 +101,9 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
                 continue;
             }
             for format in ["human", "json"] {
-                let said = run(&["-c", file, &verb, "-o", format]);
+                // A verb of verbs needs one of them.
+                let more: &[&str] = if verb == "targets" { &["list"] } else { &[] };
+                let said = run(&[&["-c", file, &verb, "-o", format], more].concat());
                 assert_eq!(said.code, 2, "gameday {verb} -c {file}: {}{}", said.out, said.err);
                 assert!(said.err.contains(file) || said.out.contains(file), "gameday {verb}: the file is named\n{}", said.err);
             }
