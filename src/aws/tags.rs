@@ -1,6 +1,11 @@
 //! Our tags in the shape of each service.
 use super::{Aws, error::AwsResult};
-use crate::{engine::Tags, error::Result};
+use crate::{
+    engine::{Cx, STACK_TAG, Tags},
+    error::Result,
+};
+use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, Tag, TagFilter};
+use std::{collections::BTreeMap, rc::Rc};
 
 macro_rules! pairs {
     ($name:ident, $tag:ty) => {
@@ -56,8 +61,39 @@ pub fn filter(key: &str, value: &str) -> aws_sdk_ec2::types::Filter {
     aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value).build()
 }
 
+/// The tags of everything that carries the stack's tag, by ARN, in one call for all services. What was made or changed
+/// a moment ago may be missing or behind, and not every account allows it: then it is empty.
+pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<BTreeMap<String, Tags>>> {
+    let call = async || {
+        // The most that a page takes.
+        let call = aws.tagging.get_resources().resources_per_page(100);
+        let call = call.tag_filters(TagFilter::builder().key(STACK_TAG).values(stack).build());
+        let all = call.into_paginator().items().send().try_collect().await.unwrap_or_default();
+        let tags = |tags: &[Tag]| tags.iter().map(|t| (t.key().into(), t.value().into())).collect::<Tags>();
+        let of = |r: &ResourceTagMapping| Some((r.resource_arn()?.to_owned(), tags(r.tags())));
+        Ok(all.iter().filter_map(of).collect::<BTreeMap<String, Tags>>())
+    };
+    aws.reads.get(format!("all that is tagged {stack}"), call).await
+}
+
+/// The tags of one object out of [`of_stack`], when they are all there: only then is nothing behind.
+pub async fn listed(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    let all = of_stack(aws, &cx.env.stack).await?;
+    let complete = |tags: &&Tags| cx.tags().iter().all(|(k, v)| tags.get(k) == Some(v));
+    Ok(all.get(arn).filter(complete).cloned())
+}
+
+/// The same, for a look that changes nothing; `None` when something is being built: then the service itself is asked
+/// whose its object is.
+pub async fn at_a_look(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    if aws.reads.is_look() { listed(aws, cx, arn).await } else { Ok(None) }
+}
+
 /// The tags of an RDS object that does not show them itself; `None` when it is gone.
-pub async fn of_rds(aws: &Aws, arn: &str) -> Result<Option<Tags>> {
+pub async fn of_rds(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    if let Some(tags) = at_a_look(aws, cx, arn).await? {
+        return Ok(Some(tags));
+    }
     let call = async || {
         aws.rds.list_tags_for_resource().resource_name(arn).send().await.or_absent("ListTagsForResource")
     };
@@ -72,7 +108,10 @@ pub async fn put_rds(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
 }
 
 /// The tags of an ElastiCache object; `None` when it is gone.
-pub async fn of_elasticache(aws: &Aws, arn: &str) -> Result<Option<Tags>> {
+pub async fn of_elasticache(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    if let Some(tags) = at_a_look(aws, cx, arn).await? {
+        return Ok(Some(tags));
+    }
     let call = async || {
         aws.elasticache
             .list_tags_for_resource()

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
-    let mut session = Session::open(global, out, &args.consent).await?;
+    let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
     let (report, _) = preview(&mut session, args.groups.is_empty()).await?;
     let mut view = plan::Plan::new(&session.env.stack, &report);

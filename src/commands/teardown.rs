@@ -15,7 +15,7 @@ use crate::{
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
-    let session = Session::open(global, out, &Consent::default()).await?;
+    let session = Session::open_to_look(global, out, &Consent::default()).await?;
     let graph = &session.stack.graph;
     let env = &session.env;
     // What later steps read has to be known before the first is deleted.

@@ -12,7 +12,7 @@ use std::{process::ExitCode, time::Duration};
 
 pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
-    let mut session = Session::open(global, out, &args.change.consent).await?;
+    let mut session = Session::open_to_look(global, out, &args.change.consent).await?;
     session.narrow(&args.groups);
     if crate::facts::passwords_in_user_data(&session.loaded.config) && !out.json() {
         out.note(format!(

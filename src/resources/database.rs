@@ -110,7 +110,7 @@ impl Resource for Database {
                 tags: Tags::new(),
             }));
         }
-        Ok(self.look(cx).await?.map(|db| self.found(&db)))
+        Ok(listing::database(&self.aws, &cx.name()).await?.map(|db| self.found(&db)))
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
@@ -219,7 +219,7 @@ impl Resource for Database {
     }
 
     async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {
-        let Some(db) = self.look(cx).await? else { return Ok(()) };
+        let Some(db) = listing::database(&self.aws, &cx.name()).await? else { return Ok(()) };
         tags::put_rds(&self.aws, db.db_instance_arn().unwrap_or_default(), tags).await
     }
 }
@@ -233,15 +233,6 @@ impl Database {
             ));
         };
         self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await
-    }
-
-    async fn look(&self, cx: &Cx<'_>) -> Result<Option<DbInstance>> {
-        let call = async || {
-            let call = self.aws.rds.describe_db_instances().db_instance_identifier(cx.name());
-            call.send().await.or_absent("DescribeDBInstances")
-        };
-        let answer = self.aws.reads.get(format!("database {}", cx.name()), call).await?;
-        Ok(answer.as_ref().as_ref().and_then(|a| a.db_instances().first().cloned()))
     }
 
     /// What AWS shows, in the words of the spec.

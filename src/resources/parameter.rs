@@ -50,10 +50,10 @@ impl Resource for Parameter {
         Spec { name: self.path.clone(), r#type: ParameterType::SecureString.as_str().into() }
     }
 
-    async fn find(&self, _: &Cx<'_>) -> Result<Option<Found<Self>>> {
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let all = self.beside().await?;
         let Some(p) = all.iter().find(|p| p.name() == Some(&self.path)) else { return Ok(None) };
-        let tags = if self.existing { Some(Tags::new()) } else { self.tags().await? };
+        let tags = if self.existing { Some(Tags::new()) } else { self.tags(cx, p).await? };
         let Some(tags) = tags else { return Ok(None) };
         let (arn, value) = match self.details(p).await {
             // It was deleted a moment ago, and still shows in the list.
@@ -156,7 +156,12 @@ impl Parameter {
         Ok((arn, Some(value.as_ref().clone())))
     }
 
-    async fn tags(&self) -> Result<Option<Tags>> {
+    async fn tags(&self, cx: &Cx<'_>, listed: &ParameterMetadata) -> Result<Option<Tags>> {
+        if let Some(arn) = listed.arn()
+            && let Some(tags) = tags::at_a_look(&self.aws, cx, arn).await?
+        {
+            return Ok(Some(tags));
+        }
         let call = self.aws.ssm.list_tags_for_resource();
         let call = call.resource_type(ResourceTypeForTagging::Parameter).resource_id(&self.path);
         let list = async || match call.send().await.during("ListTagsForResource") {
