@@ -52,9 +52,6 @@ class Page:
             .map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 40))"""
         assert width <= 0, self.page.evaluate(wide)
 
-    def text(self, selector):
-        return self.page.locator(selector).inner_text()
-
 
 @pytest.fixture(scope="module")
 def numbers(world):
