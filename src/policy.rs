@@ -14,8 +14,8 @@ pub struct Policy {
     pub document: Value,
 }
 
-/// What no step declares: what `status`, `why`, `cost`, `logs` and `targets` look at or change, the facts, the lease on time, the
-/// verdict, and the last look of a teardown.
+/// What no step declares: what `status`, `why`, `cost`, `logs` and `targets` look at or change, the facts, the lease on
+/// time, the verdict, and the last look of a teardown.
 const ALWAYS: &[&str] = &[
     "autoscaling:DescribeScalingActivities",
     "autoscaling:TerminateInstanceInAutoScalingGroup",

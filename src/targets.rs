@@ -155,7 +155,13 @@ pub async fn attach(aws: &Aws, balancer: &str, own: &str, id: &str) -> Result<Ma
             wanted: group.vpc.clone(),
         });
     }
-    aws.elb.register_targets().target_group_arn(&group.arn).targets(target(id)).send().await.during("RegisterTargets")?;
+    aws.elb
+        .register_targets()
+        .target_group_arn(&group.arn)
+        .targets(target(id))
+        .send()
+        .await
+        .during("RegisterTargets")?;
     Ok(machine(id, Some(instance), None))
 }
 
@@ -257,7 +263,15 @@ mod tests {
         for good in ["i-0123456789abcdef0", "i-0a1b2c3d"] {
             assert!(is_id(good).is_ok(), "{good}");
         }
-        for bad in ["", "i-", "i-0123456789ABCDEF0", "i-0123456789abcdef", "x-0123456789abcdef0", "i-0123456789abcdef0 ", "*"] {
+        for bad in [
+            "",
+            "i-",
+            "i-0123456789ABCDEF0",
+            "i-0123456789abcdef",
+            "x-0123456789abcdef0",
+            "i-0123456789abcdef0 ",
+            "*",
+        ] {
             assert!(is_id(bad).is_err(), "{bad}");
         }
     }

@@ -10,7 +10,9 @@ use crate::{
 use axum::http::StatusCode;
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
 use jiff::Timestamp;
-use std::{collections::HashMap, fs, future::pending, io, net::SocketAddr, path::Path, rc::Rc, time::Duration};
+use std::{
+    collections::HashMap, fs, future::pending, io, net::SocketAddr, path::Path, rc::Rc, time::Duration,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -92,9 +94,13 @@ fn token(file: Option<&Path>) -> Result<Option<Token>, Failure> {
     let usage = |text: String| Failure::Said { text, usage: true };
     if let Some(file) = file {
         let text = fs::read_to_string(file).map_err(|e| {
-            usage(format!("error: cannot read the token in {}: {e}\n  help: put it there, or into GAMEDAY_TOKEN", file.display()))
+            usage(format!(
+                "error: cannot read the token in {}: {e}\n  help: put it there, or into GAMEDAY_TOKEN",
+                file.display()
+            ))
         })?;
-        let none = || usage(format!("error: there is no token in {}\n  help: write one into it", file.display()));
+        let none =
+            || usage(format!("error: there is no token in {}\n  help: write one into it", file.display()));
         return Token::new(&text).map(Some).ok_or_else(none);
     }
     Ok(std::env::var("GAMEDAY_TOKEN").ok().and_then(|t| Token::new(&t)))
@@ -160,7 +166,9 @@ impl Desk {
                     let done = targets::attach(aws, balancer, &own.target_group, id).await;
                     done.map(|m| Answer::new(StatusCode::CREATED, m))
                 }
-                What::Detach(id) => targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m)),
+                What::Detach(id) => {
+                    targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m))
+                }
             };
             Done { answer: answer.unwrap_or_else(|e| Answer::refused(&e)), ask }
         };

@@ -101,7 +101,10 @@ pub fn router(site: Site) -> Router {
         .route("/status", get(status))
         .route("/elb/{name}", get(list).post(attach).delete(detach))
         .fallback(async || {
-            Answer::new(StatusCode::NOT_FOUND, "there is nothing here; / is the page, /status and /elb/NAME are JSON")
+            Answer::new(
+                StatusCode::NOT_FOUND,
+                "there is nothing here; / is the page, /status and /elb/NAME are JSON",
+            )
         })
         .method_not_allowed_fallback(async || {
             let how = "GET is for everything, POST and DELETE only for /elb/NAME";
@@ -165,14 +168,22 @@ async fn list(site: State<Arc<Site>>, name: Path<String>) -> Answer {
     ask(site, name, What::List).await
 }
 
-async fn attach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
+async fn attach(
+    site: State<Arc<Site>>,
+    name: Path<String>,
+    body: Result<Json<Which>, JsonRejection>,
+) -> Answer {
     match body {
         Ok(Json(which)) => ask(site, name, What::Attach(which.instance_id)).await,
         Err(e) => unread(&e),
     }
 }
 
-async fn detach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
+async fn detach(
+    site: State<Arc<Site>>,
+    name: Path<String>,
+    body: Result<Json<Which>, JsonRejection>,
+) -> Answer {
     match body {
         Ok(Json(which)) => ask(site, name, What::Detach(which.instance_id)).await,
         Err(e) => unread(&e),
@@ -192,7 +203,7 @@ fn unread(e: &JsonRejection) -> Answer {
 async fn ask(State(site): State<Arc<Site>>, Path(balancer): Path<String>, what: What) -> Answer {
     let (answer, answered) = oneshot::channel();
     _ = site.asks.send(Ask { balancer, what, answer }).await;
-    answered
-        .await
-        .unwrap_or_else(|_| Answer::new(StatusCode::SERVICE_UNAVAILABLE, "gameday is ending; start `gameday serve` again"))
+    answered.await.unwrap_or_else(|_| {
+        Answer::new(StatusCode::SERVICE_UNAVAILABLE, "gameday is ending; start `gameday serve` again")
+    })
 }

@@ -52,9 +52,6 @@ class Page:
             .map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 40))"""
         assert width <= 0, self.page.evaluate(wide)
 
-    def text(self, selector):
-        return self.page.locator(selector).inner_text()
-
 
 @pytest.fixture(scope="module")
 def numbers(world):
@@ -143,6 +140,26 @@ def test_it_follows_what_breaks_without_being_loaded_again(world, service, brows
         assert "CONNECTION LOST" in page.page.title()
         page.fits()
         page.screen("lost")
+        page.context.close()
+
+
+def test_what_is_old_is_not_told_as_new(world, browser):
+    with world.serve() as server:
+        page = Page(browser, server, "phone", "dark")
+        page.says("SERVING")
+        expect(page.page.locator("#trouble")).to_be_hidden()
+        world.control("POST", "faults", {"error500": 1.0})
+        try:
+            expect(page.page.locator("#trouble")).to_contain_text("AWS cannot be reached", timeout=90_000)
+            expect(page.page.locator("#facts")).to_contain_text("that was ", timeout=90_000)
+            expect(page.page).to_have_title("? SERVING · billing")
+            page.fits()
+            page.screen("old")
+        finally:
+            world.control("DELETE", "faults")
+        expect(page.page.locator("#trouble")).to_be_hidden(timeout=180_000)
+        expect(page.page).to_have_title("✓ SERVING · billing", timeout=90_000)
+        assert page.troubles == []
         page.context.close()
 
 
