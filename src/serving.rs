@@ -1,6 +1,5 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
-    aws::{Aws, error::AwsResult},
     error::Result,
     snapshot::{Part, Snapshot},
 };
@@ -10,14 +9,16 @@ use tokio::time::Instant;
 
 /// How many good answers in a row count as serving.
 const IN_A_ROW: u32 = 3;
-/// An answer later than this counts as none.
-const TOO_LATE: Duration = Duration::from_secs(5);
 
 /// What the target group says of its targets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Targets {
     pub healthy: usize,
     pub all: usize,
+    /// How many there should be.
+    pub wanted: usize,
+    /// Zones with a healthy one.
+    pub zones: Vec<String>,
     /// Why those that are not healthy are not, in AWS's words, each once.
     pub reasons: Vec<String>,
 }
@@ -59,6 +60,8 @@ pub struct Verdict {
     pub targets: Option<Targets>,
     /// `None`: not asked (an emulator, or `--no-probe`).
     pub answer: Option<Answer>,
+    /// How many of the name's addresses, one a zone, gave a good answer, and how many there are.
+    pub addresses: Option<(usize, usize)>,
     /// Why it was not asked.
     pub unasked: Option<String>,
 }
@@ -66,16 +69,27 @@ pub struct Verdict {
 impl Verdict {
     /// What a snapshot proves.
     pub fn of(s: &Snapshot) -> Self {
-        let mut targets = Targets::default();
+        let group = s.auto_scaling_group.as_ref();
+        let wanted = group.map_or(s.expected.desired, |g| g.desired);
+        let mut targets = Targets { wanted: wanted.try_into().unwrap_or_default(), ..Targets::default() };
         // A target on its way out is not one that is wanted.
         for t in s.targets.iter().filter(|t| t.state != "draining") {
             targets.add(&t.state, t.description.as_deref().unwrap_or_default());
+            let instance = s.instances.iter().find(|i| i.id == t.id).map(|i| &i.zone);
+            let member = || group?.members.iter().find(|m| m.id == t.id).map(|m| &m.zone);
+            targets.zones.extend(instance.or_else(member).filter(|_| t.state == "healthy").cloned());
         }
+        targets.zones.sort();
+        targets.zones.dedup();
         let seen = s.target_group.is_some() && s.saw(Part::Targets);
         Self {
             url: s.balancer.as_ref().and(s.probe.url.clone()),
             targets: seen.then_some(targets),
             answer: answer_of(s),
+            addresses: (!s.probe.addresses.is_empty()).then(|| {
+                let answers = |a: &&String| s.probe.answers.iter().any(|r| r.address == **a && r.good());
+                (s.probe.addresses.iter().filter(answers).count(), s.probe.addresses.len())
+            }),
             unasked: s.probe.unasked.clone(),
         }
     }
@@ -97,13 +111,19 @@ impl fmt::Display for Verdict {
             (false, true) => write!(f, "FAIL-OPEN {url}: the balancer answers without a healthy target")?,
             (false, false) => write!(f, "NOT SERVING {url}")?,
         }
-        write!(f, " · {} of {} targets healthy", targets.healthy, targets.all)?;
+        write!(f, " · {} of {} targets healthy", targets.healthy, targets.all.max(targets.wanted))?;
+        if !targets.zones.is_empty() {
+            write!(f, " in {}", targets.zones.join(", "))?;
+        }
         if !targets.reasons.is_empty() {
             write!(f, " ({})", targets.reasons.join("; "))?;
         }
         match (&self.answer, &self.unasked) {
             (Some(Answer { status: Some(s), millis, beacon, .. }), _) => {
                 write!(f, " · HTTP {s} in {millis} ms")?;
+                if let Some((good, all)) = self.addresses.filter(|(_, all)| *all > 1) {
+                    write!(f, " · {good} of {all} addresses answer")?;
+                }
                 if let Some(b) = beacon {
                     write!(f, " · boot: {b}")?;
                 }
@@ -116,111 +136,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The health of a target group's targets. One call; AWS gives it in one page.
-pub async fn targets(aws: &Aws, target_group: &str) -> Result<Targets> {
-    let answer = aws
-        .elb
-        .describe_target_health()
-        .target_group_arn(target_group)
-        .send()
-        .await
-        .or_absent("DescribeTargetHealth")?;
-    let mut t = Targets::default();
-    for d in answer.and_then(|a| a.target_health_descriptions).unwrap_or_default() {
-        let health = d.target_health();
-        let state = health.and_then(|h| h.state()).map_or("unknown", |s| s.as_str());
-        // A target on its way out is not one that is wanted.
-        if state == "draining" {
-            continue;
-        }
-        t.add(state, health.and_then(|h| h.description()).unwrap_or_default());
-    }
-    Ok(t)
-}
-
-/// Asks a URL, without following redirects: a game's judge does not either.
-pub struct Prober(reqwest::Client);
-
-impl Default for Prober {
-    fn default() -> Self {
-        let client = tls_ready(reqwest::Client::builder())
-            .timeout(TOO_LATE)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("gameday/", env!("CARGO_PKG_VERSION")))
-            .pool_max_idle_per_host(0)
-            .build()
-            .expect("a client without special settings can be built");
-        Self(client)
-    }
-}
-
 /// A client needs to be told which TLS this process uses, once.
 pub(crate) fn tls_ready(client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     // Only the first caller in the process installs it; for the others it stands already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     client
-}
-
-impl Prober {
-    pub async fn ask(&self, url: &str) -> Answer {
-        let start = Instant::now();
-        let result = self.0.get(url).send().await;
-        let millis = || start.elapsed().as_millis() as u64;
-        match result {
-            Ok(r) => {
-                let status = r.status().as_u16();
-                let beacon = if status == 503 { beacon(r.text().await.unwrap_or_default()) } else { None };
-                Answer { status: Some(status), error: None, millis: millis(), beacon }
-            }
-            Err(e) => {
-                let mut cause: &dyn std::error::Error = &e;
-                while let Some(next) = cause.source() {
-                    cause = next;
-                }
-                Answer { status: None, error: Some(cause.to_string()), millis: millis(), beacon: None }
-            }
-        }
-    }
-}
-
-/// What the boot beacon says of itself: `fetch, 37 s: …`.
-fn beacon(body: String) -> Option<String> {
-    let v: serde_json::Value = serde_json::from_str(&body).ok()?;
-    let stage = v.get("stage")?.as_str()?;
-    let seconds = v.get("seconds").and_then(|s| s.as_f64()).map_or(String::new(), |s| format!(", {s:.0} s"));
-    let error = v.get("error").and_then(|e| e.as_str()).filter(|e| !e.is_empty());
-    Some(format!("{stage}{seconds}{}", error.map_or(String::new(), |e| format!(": {e}"))))
-}
-
-/// How the verdict is to be found.
-#[derive(Clone, Debug)]
-pub enum Ask {
-    /// From outside, this URL.
-    Url(String),
-    /// Only the target group, for this reason.
-    TargetsOnly(&'static str),
-}
-
-/// One look: the target group and, at the same moment, one request from outside.
-pub async fn look(aws: &Aws, prober: &Prober, url: &str, target_group: &str, ask: &Ask) -> Result<Verdict> {
-    let (targets, answer) = futures::join!(targets(aws, target_group), async {
-        match ask {
-            Ask::Url(url) => Some(prober.ask(url).await),
-            Ask::TargetsOnly(_) => None,
-        }
-    });
-    Ok(Verdict {
-        url: Some(match ask {
-            Ask::Url(asked) => asked.clone(),
-            Ask::TargetsOnly(_) => url.to_owned(),
-        }),
-        targets: Some(targets?),
-        answer,
-        unasked: match ask {
-            Ask::TargetsOnly(why) => Some((*why).to_owned()),
-            Ask::Url(_) => None,
-        },
-    })
 }
 
 /// One answer that stands for those of all addresses: a bad one when half of them are bad, else the slowest good one.

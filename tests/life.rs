@@ -244,6 +244,12 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     late(&["up", "--yes", "-o", "json"], 0, 40, 6);
     let seen = late(&["status", "-o", "json"], 0, 40, 3).json();
     assert!(seen["chain"].as_array().is_some_and(|c| c.len() > 5), "the request path is always shown: {}", seen["chain"]);
+    assert_eq!(seen["seen"]["targets"]["zones"], json!(["us-east-1a", "us-east-1b"]), "{}", seen["verdict"]);
+    world.tell("POST", "unhealthy", json!({"targets": ["*"]}));
+    let seen = late(&["status", "-o", "json"], 1, 40, 3).json();
+    assert_eq!((&seen["serving"], &seen["seen"]["targets"]["healthy"]), (&json!(false), &json!(0)), "{}", seen["verdict"]);
+    assert_ne!(seen["findings"], json!([]), "what is wrong is told");
+    world.tell("POST", "unhealthy", json!({"targets": []}));
 
     let status = world.run(BILLING, &["status", "-o", "json"]).ends(0);
     changed_nothing(&status);

@@ -23,17 +23,24 @@ struct Answer {
 pub struct Reads {
     calls: Calls,
     keep: Cell<Duration>,
+    /// What was asked before is of no use to anybody any more.
+    from: Cell<Option<Instant>>,
     slots: RefCell<HashMap<(TypeId, String), Slot>>,
 }
 
 impl Reads {
     pub(super) fn new(calls: Calls) -> Self {
-        Self { calls, keep: Cell::new(Duration::from_millis(400)), slots: RefCell::default() }
+        Self { calls, keep: Cell::new(Duration::from_millis(400)), from: Cell::default(), slots: RefCell::default() }
     }
 
     /// How long an answer is good for. Short while something is being built; some seconds for one look at all.
     pub fn keep_for(&self, d: Duration) {
         self.keep.set(d);
+    }
+
+    /// For those who look again and again: a new look begins, and takes only what others asked for in this moment.
+    pub fn renew(&self) {
+        self.from.set(Instant::now().checked_sub(Duration::from_secs(2)));
     }
 
     /// Whether this is a look at all that changes nothing: then an answer that is some seconds behind, or a service
@@ -53,6 +60,7 @@ impl Reads {
         let mut slot = slot.lock().await;
         if let Some(answer) = &*slot
             && answer.at.elapsed() <= self.keep.get()
+            && self.from.get().is_none_or(|from| answer.at >= from)
             && answer.writes == self.calls.writes()
         {
             return Ok(answer.value.clone().downcast().expect("slots are keyed by type"));

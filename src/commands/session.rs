@@ -4,7 +4,7 @@ use crate::{
     aws::{Aws, Target},
     cli::{Consent, Global, Pace, Probe},
     config::{self, Loaded, Origin},
-    engine::{Direction, Env, Events, Graph, Key, Node, Report, Status, Stop, glance, walk},
+    engine::{Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Report, Status, Stop, Visit, glance, walk},
     facts::Facts,
     history::{History, Stopwatch},
     lease::{Holder, Lease, Taken},
@@ -12,6 +12,7 @@ use crate::{
     output::{Printer, progress::View},
     sandbox,
     stack::{self, Group, Stack, remains::Remains},
+    watch::{Stand, Step, Times},
 };
 use futures::future::{Either, select};
 use std::{pin::pin, time::Duration};
@@ -202,6 +203,28 @@ impl Session {
         walk(&self.stack.graph, Direction::Forward, &self.env, async |n: &dyn Node| n.observe(&self.env).await).await
     }
 
+    /// What is known about time before anything was seen.
+    pub fn times(&self) -> Times {
+        Times {
+            traffic_at: self.traffic_at(),
+            forecast: Some(Forecast::new(&self.stack.graph, Direction::Forward)),
+            scale: self.env.pace.scale,
+            multi_az: self.loaded.config.database.multi_az,
+            cache_nodes: self.loaded.config.cache.nodes,
+            ..Times::default()
+        }
+    }
+
+    /// How far the steps are, and how long each usually takes, here or on AWS.
+    pub fn progress(&self, seen: &Report<Status>) -> Vec<Step> {
+        let usually = |key: &Key| {
+            let node = self.stack.graph.get(key.as_str());
+            node.map_or(Duration::ZERO, |n| self.env.expect(key, n.typical()).create)
+        };
+        let step = |(key, visit): &(Key, Visit<Status>)| Step { key: key.clone(), state: stand(visit), usually: usually(key) };
+        seen.0.iter().map(step).collect()
+    }
+
     /// What the stack file says of the request path.
     pub fn expected(&self) -> Expected {
         let steps = self.stack.graph.nodes().map(|n| n.key().to_string()).collect();
@@ -284,6 +307,16 @@ impl Ahead<'_> {
             Some(snapshot::gather(aws, whose(loaded, facts), expected, &asking, Depth::Path).await)
         };
         futures::join!(glance(&graph, &env), path).1
+    }
+}
+
+fn stand(visit: &Visit<Status>) -> Stand {
+    match visit {
+        Visit::Done(Status { phase: Some(Phase::Ready), .. }) => Stand::Ready,
+        Visit::Done(Status { phase: Some(Phase::Busy(_)), .. }) => Stand::Busy,
+        Visit::Done(_) => Stand::Missing,
+        // What cannot be seen does not hold the clock up.
+        _ => Stand::Ready,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `gameday status`: the verdict, the request path, then every step.
 use super::{DONE, Outcome, Session, failed};
+use jiff::Timestamp;
 use crate::{
     cli::{Consent, Global, Status},
     diagnose,
@@ -11,12 +12,20 @@ pub async fn run(global: &Global, out: Printer, args: Status) -> Outcome {
     if args.watch {
         return super::watch::run(Session::open(global, out, &Consent::default()).await?, args).await;
     }
-    let (session, snapshot) = Session::open_and_see(global, out, &args.probe).await?;
+    let (mut session, snapshot) = Session::open_and_see(global, out, &args.probe).await?;
     let report = session.look().await;
     let verdict = Verdict::of(&snapshot);
     let chain = diagnose::chain(&snapshot);
+    let mut times = session.times();
+    times.see(snapshot.at, session.progress(&report));
+    if times.building() {
+        // What this account has shown makes a better forecast.
+        session.remember().await;
+        times.see(snapshot.at, session.progress(&report));
+    }
+    let clock = times.clock(Timestamp::now(), verdict.serving());
     let path = Some((&chain, snapshot.gaps.as_slice()));
-    status::show(&out, &status::Overview::new(&session.env.stack, path, &verdict, &report));
+    status::show(&out, &status::Overview::new(&session.env.stack, path, &verdict, clock, &report));
     session.say_calls();
     Ok(if verdict.serving() { DONE } else { failed() })
 }

@@ -5,7 +5,8 @@ use crate::{
     engine::{Change, Direction, Node, Report, Visit, walk},
     error::Error,
     output::{self, Printer, style::*},
-    serving::{self, Ask, Prober, Verdict},
+    serving::{self, Verdict},
+    snapshot,
     stack::Group,
 };
 use std::{process::ExitCode, time::Duration};
@@ -115,32 +116,20 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     Some(failed())
 }
 
-/// How the service can be asked: an emulator's addresses lead nowhere.
-pub(super) fn ask(session: &Session, probe: &Probe, url: &str) -> Ask {
-    match (&probe.probe, probe.no_probe, &session.aws.endpoint) {
-        (Some(url), _, _) => Ask::Url(url.clone()),
-        (None, true, _) => Ask::TargetsOnly("--no-probe"),
-        (None, false, Some(_)) => Ask::TargetsOnly("an emulator's addresses lead nowhere"),
-        (None, false, None) => Ask::Url(url.to_owned()),
-    }
-}
-
-/// What to ask the service for: a path that the balancer lets through.
-pub(super) fn url(session: &Session, host: &str) -> String {
-    format!("http://{host}{}", session.expected().path())
-}
-
 /// Waits until the service answers; the verdict is the last line.
 async fn serve(session: &Session, probe: &Probe) -> Outcome {
     let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.stack.target.output()) else {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
-    let url = url(session, &balancer.dns_name);
-    let ask = ask(session, probe, &url);
-    let prober = Prober::default();
+    let (asking, expected) = (session.asking(probe.probe.clone(), probe.no_probe), session.expected());
+    let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;
     let mut last = String::new();
-    let look = async || serving::look(&session.aws, &prober, &url, &target.arn, &ask).await;
+    let look = async || {
+        let seen =
+            snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?;
+        Ok(Verdict::of(&seen))
+    };
     let say = |v: &Verdict| {
         let line = v.to_string();
         if line != last && !out.json() {

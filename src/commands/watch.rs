@@ -3,7 +3,7 @@ use super::{DONE, Failure, Outcome, Session, cost};
 use crate::{
     cli::Status as Args,
     cost::Prices,
-    engine::{Direction, Forecast, Key, Phase, Report, Status, Visit},
+    engine::{Report, Status},
     error::Error,
     output::{
         status::Overview,
@@ -11,7 +11,7 @@ use crate::{
     },
     snapshot::{self, Asking},
     watch::{
-        Event, Job, Names, Round, Schedule, Stand, State, Step, Times, Trouble, TroubleKind, ask_from, parse,
+        Event, Job, Names, Round, Schedule, State, Trouble, TroubleKind, ask_from, parse,
         queries,
     },
 };
@@ -141,15 +141,7 @@ fn broken_terminal(e: io::Error) -> Failure {
 
 impl Watch {
     pub fn new(session: Session, args: &Args, prices: Prices) -> Self {
-        let config = &session.loaded.config;
-        let times = Times {
-            traffic_at: session.traffic_at(),
-            forecast: Some(Forecast::new(&session.stack.graph, Direction::Forward)),
-            scale: session.env.pace.scale,
-            multi_az: config.database.multi_az,
-            cache_nodes: config.cache.nodes,
-            ..Times::default()
-        };
+        let times = session.times();
         let asking = session.asking(args.probe.probe.clone(), args.probe.no_probe);
         Self {
             session: Rc::new(session),
@@ -207,6 +199,7 @@ impl Watch {
             Job::Look => {
                 let asking = self.asking.clone();
                 async move {
+                    session.aws.reads.renew();
                     let snapshot = Some(Box::new(session.snapshot(&asking).await));
                     round(Round { snapshot, ..Round::default() })
                 }
@@ -268,7 +261,11 @@ impl Watch {
                 }
                 .boxed_local()
             }
-            Job::Steps => async move { Came::Steps(session.look().await) }.boxed_local(),
+            Job::Steps => async move {
+                session.aws.reads.renew();
+                Came::Steps(session.look().await)
+            }
+            .boxed_local(),
         })
     }
 
@@ -307,17 +304,8 @@ impl Watch {
             }
             Came::Steps(report) => {
                 self.schedule.done(Job::Steps);
-                let session = &self.session;
-                let usually = |key: &Key| {
-                    let node = session.stack.graph.get(key.as_str());
-                    node.map_or(Duration::ZERO, |n| session.env.expect(key, n.typical()).create)
-                };
-                let steps = report.0.iter().map(|(key, visit)| Step {
-                    key: key.clone(),
-                    state: stand(visit),
-                    usually: usually(key),
-                });
-                let round = Round { steps: Some(steps.collect()), ..Round::at(Timestamp::now()) };
+                let steps = Some(self.session.progress(&report));
+                let round = Round { steps, ..Round::at(Timestamp::now()) };
                 self.report = report;
                 self.state.fold(round);
             }
@@ -354,18 +342,8 @@ impl Watch {
     pub fn told<'a>(&'a self, news: &'a [Event]) -> view::Told<'a> {
         let s = &self.state;
         let overview = s.snapshot.as_ref().map(|look| {
-            Overview::new(&look.whose.stack, Some((&s.chain, &look.gaps)), &s.verdict, &self.report)
+            Overview::new(&look.whose.stack, Some((&s.chain, &look.gaps)), &s.verdict, s.clock(), &self.report)
         });
         view::Told::new(s, overview, news)
-    }
-}
-
-fn stand(visit: &Visit<Status>) -> Stand {
-    match visit {
-        Visit::Done(Status { phase: Some(Phase::Ready), .. }) => Stand::Ready,
-        Visit::Done(Status { phase: Some(Phase::Busy(_)), .. }) => Stand::Busy,
-        Visit::Done(_) => Stand::Missing,
-        // What cannot be seen does not hold the clock up.
-        _ => Stand::Ready,
     }
 }

@@ -1,11 +1,12 @@
 //! The verdict, then every step.
-use super::{Printer, style::*, why};
+use super::{Printer, clock, style::*, why};
 use crate::{
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
     serving::Verdict,
     snapshot::Gap,
     stack::Group,
+    watch::{Clock, Light},
 };
 use serde::Serialize;
 
@@ -16,6 +17,10 @@ pub struct Overview<'a> {
     pub serving: bool,
     pub verdict: String,
     pub endpoint: Option<&'a str>,
+    /// The verdict's evidence.
+    pub seen: &'a Verdict,
+    /// How long there is, and what is still being built.
+    pub clock: Clock,
     /// The request path, hop by hop; empty when it was not looked at because all is well.
     pub chain: &'a [Hop],
     /// What is wrong, the one to begin with first.
@@ -41,6 +46,7 @@ impl<'a> Overview<'a> {
         stack: &'a str,
         path: Option<(&'a Chain, &'a [Gap])>,
         verdict: &'a Verdict,
+        clock: Clock,
         report: &'a Report<Status>,
     ) -> Self {
         let mut steps: Vec<Step> = report.0.iter().map(|(key, visit)| Step::new(key, visit)).collect();
@@ -50,6 +56,8 @@ impl<'a> Overview<'a> {
             serving: verdict.serving(),
             verdict: verdict.to_string(),
             endpoint: verdict.url.as_deref(),
+            seen: verdict,
+            clock,
             chain: path.map_or(&[], |(chain, _)| &chain.hops),
             findings: path.map_or(vec![], |(chain, _)| chain.findings()),
             gaps: path.map_or(&[], |(_, gaps)| gaps),
@@ -97,12 +105,29 @@ fn paths(diff: &Diff) -> Vec<&str> {
     diff.0.iter().map(|f| f.path.as_str()).collect()
 }
 
+/// Time left, ETA and slack; when it will be late, what would help.
+fn time(out: &Printer, c: &Clock) {
+    let style = match c.light {
+        Light::Green => GOOD,
+        Light::Amber => WARN,
+        Light::Red => BAD,
+    };
+    let said = clock::words(c);
+    if !said.is_empty() {
+        out.data(format!("{style}{}{RESET}", said.join(" · ")));
+    }
+    for cut in &c.cuts {
+        out.data(format!("{WARN}{}{RESET}", clock::cut(cut)));
+    }
+}
+
 pub fn show(out: &Printer, view: &Overview<'_>) {
     if out.json() {
         return out.line(view);
     }
     let style = if view.serving { GOOD } else { BAD };
     out.data(format!("{style}{}{RESET}", view.verdict));
+    time(out, &view.clock);
     let missing = view.steps.iter().filter(|s| s.phase == "missing").count();
     if missing == view.steps.len() {
         return out.data(format!("{DIM}nothing of stack {} exists; `gameday up` builds it{RESET}", view.stack));

@@ -121,6 +121,24 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     }
 }
 
+/// Only what the verdict needs, for those who wait for it: the targets' health and the answers from outside, of a
+/// balancer and a target group that are known. One call.
+pub async fn verdict(aws: &Aws, balancer: Balancer, target_group: &str, expected: Expected, asking: &Asking) -> Result<Snapshot> {
+    let each = expected.desired.try_into().unwrap_or(1);
+    let (targets, probe) =
+        futures::join!(targets(aws, target_group), super::probe::ask(asking, Some(&balancer), each));
+    Ok(Snapshot {
+        version: VERSION,
+        at: Timestamp::now(),
+        target_group: Some(TargetGroup { arn: target_group.into(), ..TargetGroup::default() }),
+        targets: targets?,
+        balancer: Some(balancer),
+        probe,
+        expected,
+        ..Snapshot::default()
+    })
+}
+
 /// Only the targets' health: one call.
 pub async fn targets(aws: &Aws, target_group: &str) -> Result<Vec<Target>> {
     let call = aws.elb.describe_target_health().target_group_arn(target_group).send().await;

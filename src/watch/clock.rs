@@ -53,6 +53,8 @@ pub struct Clock {
     pub waiting_for: Option<String>,
     pub slack_seconds: Option<i64>,
     pub light: Light,
+    /// Whether steps are missing or still being made.
+    pub building: bool,
     pub cuts: Vec<Cut>,
 }
 
@@ -121,6 +123,7 @@ impl Times {
             waiting_for: path.first().filter(|_| !serving).map(ToString::to_string),
             slack_seconds: slack,
             light,
+            building: self.building(),
             cuts: if short { self.cuts(now) } else { vec![] },
         }
     }

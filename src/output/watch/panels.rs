@@ -1,8 +1,8 @@
 //! What the screen is made of: each panel is lines, fitted to a width.
-use super::text::{Theme, age, cell, clock, fit, line, seconds, short, spark, wrap};
+use super::text::{Theme, age, cell, fit, line, seconds, short, spark, wrap};
 use crate::{
     diagnose::{Finding, HopName, Severity},
-    output::{style::count, why},
+    output::{clock as words, style::count, why},
     watch::{Light, Metric, State, Trouble, in_words, word},
 };
 use anstyle::AnsiColor;
@@ -99,23 +99,7 @@ pub fn clock_line(cx: &Cx) -> Lines {
         Light::Amber => cx.theme.warn(),
         Light::Red => cx.theme.bad(),
     };
-    let mut said = vec![];
-    match c.left_seconds {
-        Some(left) if left > 0 => said.push(format!("T-{} to the first request", clock(left))),
-        Some(left) => said.push(format!("T+{} since the first request", clock(left))),
-        None => {}
-    }
-    if let Some(eta) = c.eta_seconds.filter(|_| s.times.building()) {
-        said.push(format!("ETA {}", clock(eta as i64)));
-    }
-    match c.slack_seconds {
-        Some(slack) if slack < 0 => said.push(format!("late by {}", clock(slack))),
-        Some(slack) => said.push(format!("slack {}", clock(slack))),
-        None => {}
-    }
-    if let Some(key) = &c.waiting_for {
-        said.push(format!("waiting for {key}"));
-    }
+    let mut said = words::words(&c);
     let l = s.latency();
     if l.asked > 0 {
         let good = 100.0 * (l.asked - l.failed) as f64 / l.asked as f64;
@@ -126,8 +110,7 @@ pub fn clock_line(cx: &Cx) -> Lines {
         lines.push(line([(fit(&said.join(" · "), cx.width), style)]));
     }
     for cut in &c.cuts {
-        let text = format!("saves {}: {} ({})", clock(cut.gain_seconds as i64), cut.what, cut.setting);
-        lines.push(line([(fit(&text, cx.width), cx.theme.warn())]));
+        lines.push(line([(fit(&words::cut(cut), cx.width), cx.theme.warn())]));
     }
     if let Some(t) = &s.trouble {
         lines.extend(trouble(cx, t));

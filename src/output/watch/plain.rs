@@ -1,7 +1,7 @@
 //! Without a terminal: JSON for scripts, a line for what changes for logs.
 use crate::{
     output::{Printer, status::Overview, style::*},
-    watch::{Clock, Cost, Event, Kind, Latency, Metric, State, Trouble},
+    watch::{Cost, Event, Kind, Latency, Metric, State, Trouble},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +14,6 @@ pub struct Told<'a> {
     pub event: &'static str,
     #[serde(flatten)]
     pub overview: Option<Overview<'a>>,
-    pub clock: Clock,
     pub probe: Latency,
     /// The newest value of each.
     pub metrics: BTreeMap<String, f64>,
@@ -41,7 +40,6 @@ impl<'a> Told<'a> {
             at: state.now,
             event: "round",
             overview,
-            clock: state.clock(),
             probe: state.latency(),
             metrics: state.minutes.all_latest(state.now).into_iter().map(|(m, v)| (name(m), v)).collect(),
             cost: state.cost.as_ref(),

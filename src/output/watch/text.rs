@@ -102,11 +102,6 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
-/// `9 s`, `1:40`, `1:02:03`.
-pub fn clock(seconds: i64) -> String {
-    crate::output::style::clock(std::time::Duration::from_secs(seconds.unsigned_abs()))
-}
-
 /// `7`, `3.2`, `1.5k`, `2.1M`: four columns at the most.
 pub fn short(v: f64) -> String {
     match v.abs() {

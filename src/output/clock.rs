@@ -1,0 +1,35 @@
+//! How long there is until the first request, and what would help: the same words in every view.
+use super::style;
+use crate::watch::{Clock, Cut};
+use std::time::Duration;
+
+/// Each is told with a dot between them; none when there is nothing to say.
+pub fn words(c: &Clock) -> Vec<String> {
+    let mut said = vec![];
+    match c.left_seconds {
+        Some(left) if left > 0 => said.push(format!("T-{} to the first request", time(left))),
+        Some(left) => said.push(format!("T+{} since the first request", time(left))),
+        None => {}
+    }
+    if let Some(eta) = c.eta_seconds.filter(|_| c.building) {
+        said.push(format!("ETA {}", time(eta as i64)));
+    }
+    match c.slack_seconds {
+        Some(slack) if slack < 0 => said.push(format!("late by {}", time(slack))),
+        Some(slack) => said.push(format!("slack {}", time(slack))),
+        None => {}
+    }
+    if let Some(key) = &c.waiting_for {
+        said.push(format!("waiting for {key}"));
+    }
+    said
+}
+
+/// What a smaller variant would gain, and how to ask for it.
+pub fn cut(cut: &Cut) -> String {
+    format!("saves {}: {} ({})", time(cut.gain_seconds as i64), cut.what, cut.setting)
+}
+
+fn time(seconds: i64) -> String {
+    style::clock(Duration::from_secs(seconds.unsigned_abs()))
+}
