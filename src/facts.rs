@@ -5,8 +5,12 @@ use crate::{
     engine::{STACK_TAG, STEP_TAG},
     error::{Error, Result},
 };
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
 use aws_sdk_ec2::types::{Filter, LocationType};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 /// The facts of one account and region that a stack depends on.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub struct Facts {
     pub image: String,
     /// The network to use, when it is not ours.
     pub network: Option<Network>,
+    /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
+    pub older: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,7 +51,7 @@ impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
-        let (account, image, network, found) = futures::try_join!(
+        let (account, image, network, found, older) = futures::try_join!(
             async {
                 let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
                 Ok(id.account.unwrap_or_default())
@@ -70,13 +76,14 @@ impl Facts {
                     _ => Ok(config.zones.clone()),
                 }
             },
+            async { Ok(older(aws, config).await) },
         )?;
         let zones = match &network {
             Some(n) if found.is_empty() => n.public.iter().map(|s| s.zone.clone()).take(2).collect(),
             _ => found,
         };
         let network = network.map(|n| n.within(&zones)).transpose()?;
-        Ok(Self { account, region: aws.region.clone(), zones, image, network })
+        Ok(Self { account, region: aws.region.clone(), zones, image, network, older })
     }
 
     /// Stand-ins, for what is rendered without AWS.
@@ -104,8 +111,34 @@ impl Facts {
             zones,
             image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
             network,
+            older: vec![],
         }
     }
+}
+
+/// All Auto Scaling groups of the stack.
+pub async fn fleets(aws: &Aws, stack: &str) -> Result<Rc<Vec<AutoScalingGroup>>> {
+    let call = async || {
+        let filter = AsgFilter::builder().name(format!("tag:{STACK_TAG}")).values(stack).build();
+        let call = aws.autoscaling.describe_auto_scaling_groups().filters(filter);
+        call.into_paginator().items().send().try_collect().await.during("DescribeAutoScalingGroups")
+    };
+    aws.reads.get(format!("Auto Scaling groups of stack {stack}"), call).await
+}
+
+/// The steps that say so in their tags.
+pub fn steps_of(fleets: &[AutoScalingGroup]) -> impl Iterator<Item = &str> {
+    let steps = fleets.iter().flat_map(|g| g.tags()).filter(|t| t.key() == Some(STEP_TAG)).filter_map(|t| t.value());
+    steps.filter_map(|s| s.strip_prefix("auto-scaling-group/"))
+}
+
+/// Fleets of the stack that still serve and are not the one of the stack file. Where they may not be looked at, the
+/// fleet's own step says so.
+async fn older(aws: &Aws, config: &Config) -> Vec<String> {
+    let now = config.slot();
+    let fleets = fleets(aws, &config.name).await.unwrap_or_default();
+    let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).cloned().collect();
+    steps_of(&serving).filter(|slot| *slot != now).map(Into::into).collect()
 }
 
 /// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of

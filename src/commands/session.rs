@@ -155,7 +155,7 @@ impl Session {
     pub async fn look(&self) -> Report<Status> {
         let looks = || futures::future::join_all(self.stack.graph.nodes().map(|n| n.observe(&self.env)));
         // What fails here fails again in the walk, and is reported there.
-        _ = futures::join!(looks(), crate::stack::remains::fleets(&self.aws, &self.env));
+        _ = futures::join!(looks(), crate::facts::fleets(&self.aws, &self.env.stack));
         looks().await;
         walk(&self.stack.graph, Direction::Forward, &self.env, async |n: &dyn Node| n.observe(&self.env).await).await
     }

@@ -122,7 +122,7 @@ impl Resource for Alarm {
             spec: seen(alarm),
             output: Some(Output { name: name.clone(), arn: arn.into() }),
             phase: Phase::Ready,
-            tags: cloudwatch_tags(&self.aws, cx, "cloudwatch:alarm", arn).await?,
+            tags: cloudwatch_tags(&self.aws, cx, arn).await?,
             id: name,
         }))
     }
