@@ -336,12 +336,11 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         routed.push(g.add(&format!("{name}-{}", i + 1), rule).key().clone());
     }
     // A resource label is refused until the target group is attached to a balancer: by its listener or a rule.
-    let routed: Vec<&Key> = routed.iter().collect();
     if let Some(per_minute) = service.scale.requests_per_target {
         let metric =
             Metric::RequestsPerTarget { per_minute, balancer: balancer.clone(), target: target.clone() };
         let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric };
-        g.add_after(&format!("{slot}-requests"), policy, &routed);
+        g.add_after(&format!("{slot}-requests"), policy, &routed.iter().collect::<Vec<_>>());
     }
     if let Some(percent) = service.scale.cpu {
         let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric: Metric::Cpu { percent } };
@@ -356,6 +355,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
             fleet,
             database: database.filter(|_| config.database.mode == Mode::Create),
             cache: cache.filter(|_| config.cache.mode == Mode::Create),
+            routed: if handover { routed } else { vec![] },
         };
         watch::wire(&mut g, config, &aws, &seen, &facts.region);
     }

@@ -96,6 +96,11 @@ fn a_changed_mind_is_followed_or_refused_with_the_way_out() {
 }
 
 #[test]
+fn another_name_or_port_of_the_service_is_a_handover_without_a_gap() {
+    law("handover");
+}
+
+#[test]
 fn ctrl_c_stops_and_what_stands_is_resumed() {
     law("interrupt");
 }

@@ -8,12 +8,16 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
+/// A launch, a boot and two health checks; the end of the requests under way, and of the old instances (aws-facts 11).
+const HANDOVER: Duration = Duration::from_secs(43 + 60 + 20 + 15 + 60);
+
 pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open(global, out, &args.consent).await?;
     session.narrow(&args.groups);
-    let (report, _) = preview(&session, args.groups.is_empty()).await?;
+    let (report, remains) = preview(&session, args.groups.is_empty()).await?;
     let mut view = plan::Plan::new(&session.env.stack, &report);
+    view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     plan::show(&out, &view, &report, forecast(&session, &report).0, true);
     session.say_calls();
@@ -33,6 +37,17 @@ pub(super) async fn preview(session: &Session, whole: bool) -> Result<(Report<Ch
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
     Ok((report, remains))
+}
+
+/// Who takes over from whom, if a fleet remains from before the service got another name or port.
+pub(super) fn handover(session: &Session, remains: &Remains) -> Option<plan::Handover> {
+    let from = remains.fleets();
+    (!from.is_empty()).then(|| plan::Handover {
+        from,
+        to: session.expected().names.auto_scaling_group,
+        targets: session.loaded.config.service().1.desired,
+        usually: session.env.pace.of(HANDOVER).as_secs_f64(),
+    })
 }
 
 /// How long the changes usually take in this world, and each step's own time (on AWS).

@@ -24,6 +24,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
     let (preview, remains) = plan::preview(&session, args.groups.is_empty()).await?;
     let mut view = output::plan::Plan::new(&session.env.stack, &preview);
+    view.handover = plan::handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     let (usually, expected) = plan::forecast(&session, &preview);
     output::plan::show(&out, &view, &preview, usually, false);

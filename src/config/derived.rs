@@ -73,8 +73,13 @@ impl Config {
     /// while: target group, Auto Scaling group and scaling policies are called this. `api`; `api-8080` on port 8080.
     pub fn slot(&self) -> String {
         let (name, service) = self.service();
-        if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }
+        slot(name, service)
     }
+}
+
+/// [`Config::slot`] of a service.
+pub(crate) fn slot(name: &str, service: &Service) -> String {
+    if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }
 }
 
 impl Database {

@@ -73,6 +73,11 @@ impl Remains {
         self.found.is_empty()
     }
 
+    /// The Auto Scaling groups among them, by name.
+    pub fn fleets(&self) -> Vec<String> {
+        self.found.iter().filter(|(k, _)| k.kind() == FLEET).map(|(_, id)| id.clone()).collect()
+    }
+
     /// As part of a plan.
     pub fn changes(&self) -> Vec<(Key, Visit<Change>)> {
         self.found.iter().map(|(k, id)| (k.clone(), Visit::Done(Change::Delete { id: id.clone() }))).collect()

@@ -2,7 +2,7 @@
 use crate::{
     aws::Aws,
     config::Config,
-    engine::{Graph, Inputs, Known, Ref},
+    engine::{Graph, Inputs, Key, Known, Ref},
     resources::{
         alarm::{Alarm, Dim},
         auto_scaling_group::AutoScalingGroup,
@@ -23,6 +23,8 @@ pub(super) struct Seen {
     pub fleet: Ref<AutoScalingGroup>,
     pub database: Option<Ref<Database>>,
     pub cache: Option<Ref<Cache>>,
+    /// While another fleet serves, alarms watch that one until requests go to this one.
+    pub routed: Vec<Key>,
 }
 
 /// One alarm, as a row: name, metric, statistic, threshold, "datapoints of periods", missing data, and what it means.
@@ -35,6 +37,8 @@ const GAUGE: &str = "missing";
 pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: &Seen, region: &str) {
     let mut alarms = vec![];
     let mut add = |g: &mut Graph, namespace: &str, dimensions: Vec<(&str, Dim)>, comparison: &str, row: Row| {
+        let on_target = dimensions.iter().any(|(_, d)| matches!(d, Dim::Target(_)));
+        let after: Vec<&Key> = seen.routed.iter().filter(|_| on_target).collect();
         let Row(name, metric, statistic, threshold, (evaluate, of), missing, description) = row;
         let alarm = Alarm {
             aws: aws(),
@@ -51,7 +55,7 @@ pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: 
             description: description.into(),
             notify: config.monitoring.notify.clone(),
         };
-        alarms.push(g.add(name, alarm));
+        alarms.push(g.add_after(name, alarm, &after));
     };
     let (above, at_least, below) =
         ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold");
