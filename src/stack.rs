@@ -147,6 +147,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                 aws: aws(),
                 existing: d.endpoint().filter(|_| !ours),
                 version: d.version.clone(),
+                extended_support: d.extended_support(),
                 class: d.class.clone(),
                 storage_gb: d.storage_gb as i32,
                 multi_az: d.multi_az,
@@ -357,7 +358,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
             cache: cache.filter(|_| config.cache.mode == Mode::Create),
             routed: if handover { routed } else { vec![] },
         };
-        watch::wire(&mut g, config, &aws, &seen, &facts.region);
+        watch::wire(&mut g, config, &aws, &seen, facts);
     }
 
     Ok(Stack { graph: g, service: name.into(), balancer, target, boot: recipe })

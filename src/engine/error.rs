@@ -95,7 +95,14 @@ pub enum Error {
     #[error("{key} exists more than once: {}", .ids.join(", "))]
     Ambiguous { key: Key, ids: Vec<String> },
     #[error("{key} cannot change {} in place", .fields.join(", "))]
-    Fixed { key: Key, fields: Vec<String> },
+    Fixed {
+        key: Key,
+        fields: Vec<String>,
+        /// `storage_gb = 30`, as it stands, where that is short.
+        was: Vec<String>,
+        /// What replacing it would lose.
+        loses: Option<&'static str>,
+    },
     #[error("{key} is still in use after {}{}", seconds(.waited), held_by(.by))]
     Blocked { key: Key, by: Vec<String>, waited: Duration },
     #[error("{what} does not exist")]
@@ -132,8 +139,10 @@ impl Error {
                  or set its group to `use`"
             ),
             Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
-            Self::Fixed { key, .. } => {
-                format!("put the old value back, or `gameday up --replace {key}` deletes it and makes it again")
+            Self::Fixed { key, was, loses, .. } => {
+                let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
+                let loses = loses.map(|what| format!(": {what} would be lost")).unwrap_or_default();
+                format!("put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{loses}")
             }
             Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
             Self::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),

@@ -146,16 +146,38 @@ impl<R: Resource> Managed<R> {
         let diff = self.diff(cx, found, want);
         let may_replace = R::DISPOSABLE || cx.env.replace.contains(cx.key.as_str());
         Ok(if may_replace && matches!(found.phase, Phase::Broken(_)) {
-            Change::Replace { diff }
+            Change::Replace { diff, loses: R::LOSES }
         } else if diff.is_empty() {
             Change::None
-        } else if !R::FIXED.iter().any(|f| diff.touches(f)) {
+        } else if self.fixed(found, want, &diff).is_empty() {
             Change::Update { diff }
         } else if may_replace {
-            Change::Replace { diff }
+            Change::Replace { diff, loses: R::LOSES }
         } else {
-            Change::Refuse { diff }
+            let error = self.refused(cx, self.fixed(found, want, &diff));
+            Change::Refuse { diff, help: error.help().unwrap_or_default() }
         })
+    }
+
+    /// What differs and cannot be changed in place.
+    fn fixed<'d>(&self, found: &Found<R>, want: &R::Spec, diff: &'d Diff) -> Vec<&'d Field> {
+        let one_way = self.resource.one_way(&found.spec, want);
+        let is_fixed = |f: &&Field| R::FIXED.iter().chain(one_way).any(|name| f.is(name));
+        diff.0.iter().filter(is_fixed).collect()
+    }
+
+    fn refused(&self, cx: &Cx<'_>, fields: Vec<&Field>) -> Error {
+        let was = |f: &&Field| match f.found.as_ref()? {
+            Value::String(s) if s.len() < 40 => Some(format!("{} = {s:?}", f.path)),
+            short @ (Value::Number(_) | Value::Bool(_)) => Some(format!("{} = {short}", f.path)),
+            _ => None,
+        };
+        Error::Fixed {
+            key: cx.key.clone(),
+            was: fields.iter().filter_map(was).collect(),
+            fields: fields.iter().map(|f| f.path.clone()).collect(),
+            loses: R::LOSES,
+        }
     }
 
     fn usually(&self, change: &Change) -> Duration {
@@ -230,12 +252,10 @@ impl<R: Resource> Managed<R> {
                 self.delete(cx, found).await?;
                 self.create(cx, so_far).await?
             }
-            (Change::Refuse { diff }, _) => {
-                let mut fields = diff.paths();
-                fields.retain(|p| R::FIXED.iter().any(|f| p == f || p.starts_with(&format!("{f}."))));
-                return Err(Error::Fixed { key: cx.key.clone(), fields });
+            (Change::Refuse { diff, .. }, Some(found)) => {
+                return Err(self.refused(cx, self.fixed(&found, &want, diff)));
             }
-            (Change::Update { .. } | Change::Replace { .. }, None) | (Change::Delete { .. }, _) => {
+            (Change::Update { .. } | Change::Replace { .. } | Change::Refuse { .. }, None) | (Change::Delete { .. }, _) => {
                 unreachable!("only what exists is updated, and nothing wanted is deleted")
             }
         }

@@ -24,6 +24,8 @@ pub trait Resource: Sized + 'static {
     type Output: Clone + Serialize;
     /// Spec fields AWS cannot change in place.
     const FIXED: &'static [&'static str] = &[];
+    /// What is lost when it is deleted, for those who insist on that: `the data in it`.
+    const LOSES: Option<&'static str> = None;
     /// Whether it may be deleted and made again for a change of a fixed field: no data and no address is lost.
     const DISPOSABLE: bool = false;
     /// Whether an update gives new outputs (a launch template mints a version).
@@ -40,6 +42,10 @@ pub trait Resource: Sized + 'static {
 
     /// What is wanted. Pure; the references it reads are the step's dependencies.
     fn spec(&self, inputs: &Inputs) -> Self::Spec;
+    /// Fields that AWS changes in place, but not from what is found to what is wanted: storage cannot shrink.
+    fn one_way(&self, _found: &Self::Spec, _want: &Self::Spec) -> &'static [&'static str] {
+        &[]
+    }
     /// How long AWS usually takes; for progress, ETA and the polling schedule.
     fn typical(&self) -> Typical {
         Typical::default()

@@ -110,6 +110,11 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
                 if let Some(diff) = c.diff() {
                     print(diff_lines(diff));
                 }
+                match c {
+                    Change::Refuse { help, .. } => print(format!("      {DIM}{help}{RESET}")),
+                    Change::Replace { loses: Some(what), .. } => print(format!("      {BAD}{what} will be lost{RESET}")),
+                    _ => {}
+                }
             }
         }
     }

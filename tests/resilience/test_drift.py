@@ -293,11 +293,7 @@ def alarm_threshold_changed(w):
     w.cloudwatch.put_metric_alarm(**was)
 
 
-# A dashboard that shows the ARN of an alarm is not known before the alarm is made again.
-UNKNOWN = ("update", ["body"])
-
-
-@row({"alarm/elb-5xx": ("create", []), "dashboard/main": UNKNOWN}, {"cloudwatch:PutMetricAlarm": 1})
+@row({"alarm/elb-5xx": ("create", [])}, {"cloudwatch:PutMetricAlarm": 1})
 def alarm_deleted(w):  # field-notes 43
     w.cloudwatch.delete_alarms(AlarmNames=["billing-elb-5xx"])
 

@@ -63,8 +63,16 @@ def test_storage_grows_and_is_refused_to_shrink(standing):
     w.edit(STACK + "[database]\nstorage_gb = 30\n")
     w.up()
     w.edit(STACK)
+    assert w.plan() == {"database/main": ("refuse", ["storage_gb"])}
+    shown = w.run("plan").expect(2).text
+    assert "storage_gb = 30" in shown and "the data in it would be lost" in shown, shown
     run = w.run("up", "--yes").expect(1)
-    assert "storage can only grow" in run.text and "set storage_gb = 30" in run.text, run.text
+    assert "cannot change storage_gb in place" in run.text and "--replace database/main" in run.text, run.text
+    insisting = w.run("plan", "--replace", "database/main").expect(2).text
+    assert "the data in it will be lost" in insisting, insisting
+    w.up("--replace", "database/main")
+    assert w.plan() == {}
+    assert w.rds.describe_db_instances()["DBInstances"][0]["AllocatedStorage"] == 20
 
 
 def test_another_port_and_a_new_name_of_the_service(world, whole):
