@@ -3,6 +3,7 @@ use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
     engine::{Change, Direction, Forecast, Key, Node, Progress, Report, walk},
+    error::Error,
     output::{Printer, plan},
     stack::remains::Remains,
 };
@@ -34,9 +35,24 @@ pub(super) async fn preview(session: &Session, whole: bool) -> Result<(Report<Ch
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
+    same_network(&report)?;
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
     Ok((report, remains))
+}
+
+/// Nothing of a stack can move to another VPC: that is said once, instead of by every step in its own words.
+fn same_network(report: &Report<Change>) -> Result<(), Failure> {
+    let moved = report.done().filter(|(k, _)| k.kind() == "security-group").find_map(|(_, c)| match c {
+        Change::Refuse { diff, .. } => diff.0.iter().find(|f| f.path == "vpc"),
+        _ => None,
+    });
+    let Some(vpc) = moved.and_then(|f| f.found.as_ref()?.as_str()) else { return Ok(()) };
+    Err(Failure::Error(Error::other(
+        format!("the stack stands in {vpc}: another network cannot be put under it"),
+        "put [network] back as it was; or `gameday teardown` with that first (the data are lost), then `gameday up` with \
+         the new one",
+    )))
 }
 
 /// Who takes over from whom, if a fleet remains from before the service got another name or port.

@@ -36,11 +36,8 @@ impl Remains {
     pub async fn find(loaded: &Loaded, facts: &Facts, aws: &Aws, env: &Env, stack: &Stack, seen: &Report<Status>) -> Result<Self> {
         let wanted: BTreeSet<&Key> = stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key()).collect();
         // What is used must not be deleted, whatever tags it carries; nor what has become another step.
-        let taken: BTreeSet<&str> = seen
-            .done()
-            .filter(|(k, s)| s.used || k.kind() == LISTENER_RULE)
-            .filter_map(|(_, s)| s.id.as_deref())
-            .collect();
+        let taken: BTreeSet<&str> =
+            seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| known_as(s)).collect();
         let mut remains = Self::default();
         for (service, port) in services(loaded, aws, env).await? {
             let graph = largest(loaded, facts, aws, &service, port);
@@ -50,12 +47,15 @@ impl Remains {
                 other => other.map(Some),
             })
             .await;
+            let is_taken = |s: &Status| known_as(s).any(|name| taken.contains(name));
+            let kept: BTreeSet<&Key> = report.done().filter_map(|(k, s)| is_taken(s.as_ref()?).then_some(k)).collect();
+            let kept = with_what_it_has(&graph, &kept);
             for (key, visit) in report.0 {
-                if wanted.contains(&key) {
+                if wanted.contains(&key) || kept.contains(&key) {
                     continue;
                 }
                 match visit {
-                    Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, .. })) if !taken.contains(id.as_str()) => {
+                    Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, .. })) => {
                         remains.found.insert(key, id);
                     }
                     Visit::Failed(e) => {
@@ -100,6 +100,23 @@ impl Remains {
         }
         Report(all)
     }
+}
+
+/// AWS's ids and addresses of an object: what is used is named by its address in the stack file.
+fn known_as(status: &Status) -> impl Iterator<Item = &str> {
+    let output = |field: &str| status.output.as_ref().and_then(|o| o.get(field)).and_then(|v| v.as_str());
+    let all = [status.id.as_deref(), output("id"), output("host")];
+    all.into_iter().flatten().filter(|name| !name.is_empty())
+}
+
+/// These steps and what they cannot do without: our own database that is only used from now on keeps its subnet group,
+/// its security group and the rules in that.
+fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
+    let mut all: BTreeSet<Key> = graph.with_needs(|k| kept.contains(k)).into_iter().collect();
+    let rules = all.iter().filter(|k| k.kind() == "security-group").map(|k| Key::new("security-group-rules", k.name()));
+    let rules: Vec<Key> = rules.collect();
+    all.extend(rules);
+    all
 }
 
 /// The stack with everything on.

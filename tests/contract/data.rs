@@ -397,7 +397,7 @@ async fn a_database() {
     let smaller = database(&w, &Db { storage_gb: 20, ..changed.clone() });
     w.plan(&smaller).await;
     let refused = smaller.get("database/main").unwrap().reconcile(&w.env).await.unwrap_err();
-    assert!(refused.to_string().contains("only grow"), "{refused}");
+    assert!(refused.to_string().contains("cannot change storage_gb in place"), "{refused}");
 
     // Drift: stopped, and open to the world.
     rds.modify_db_instance()
