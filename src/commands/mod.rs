@@ -11,6 +11,7 @@ pub mod schema;
 mod session;
 pub mod status;
 pub mod teardown;
+mod untagged;
 pub mod up;
 mod watch;
 pub mod why;

@@ -4,7 +4,7 @@ use crate::{
     cli::{Global, Plan},
     engine::{Change, Direction, Forecast, Key, Node, Progress, Report, walk},
     error::Error,
-    output::{Printer, plan},
+    output::{Printer, plan, style::*},
     stack::remains::Remains,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -38,6 +38,9 @@ pub(super) async fn preview(session: &Session, whole: bool) -> Result<(Report<Ch
     same_network(&report)?;
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
+    for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
+        session.out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
+    }
     Ok((report, remains))
 }
 

@@ -91,7 +91,13 @@ pub enum Error {
     #[error("{key} is broken: {why}")]
     Broken { key: Key, why: String },
     #[error("{key} exists as {id}, but carries no tag of stack `{stack}`")]
-    NotOurs { key: Key, id: String, stack: String },
+    NotOurs {
+        key: Key,
+        id: String,
+        stack: String,
+        /// The stack that it says it belongs to.
+        of: Option<String>,
+    },
     #[error("{key} exists more than once: {}", .ids.join(", "))]
     Ambiguous { key: Key, ids: Vec<String> },
     #[error("{key} cannot change {} in place", .fields.join(", "))]

@@ -101,7 +101,8 @@ impl<R: Resource> Managed<R> {
             && f.tags.get(STACK_TAG) != Some(&cx.env.stack)
             && !cx.env.adopt.contains(cx.key.as_str())
         {
-            return Err(Error::NotOurs { key: cx.key.clone(), id: f.id.clone(), stack: cx.env.stack.clone() });
+            let of = f.tags.get(STACK_TAG).cloned();
+            return Err(Error::NotOurs { key: cx.key.clone(), id: f.id.clone(), stack: cx.env.stack.clone(), of });
         }
         self.publish(&found);
         Ok(found)
