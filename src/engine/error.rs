@@ -70,6 +70,22 @@ pub struct AwsError {
     pub request_id: Option<String>,
 }
 
+impl AwsError {
+    /// A region that the account has not enabled answers as if the keys were wrong: each service in its own words.
+    fn help(&self) -> Option<&'static str> {
+        match self.code.as_deref() {
+            Some(
+                "AuthFailure" | "UnrecognizedClientException" | "UnrecognizedClient" | "InvalidClientTokenId" | "OptInRequired",
+            ) => Some(
+                "either the keys are wrong (environment variables, `aws sso login`, --profile), or this account has not \
+                 enabled the region (--region, `region` in gameday.toml): `aws sts get-caller-identity --region us-east-1` \
+                 tells which; then run the same command again",
+            ),
+            _ => self.class.help(),
+        }
+    }
+}
+
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed: {}", self.call, self.message.trim())?;
@@ -137,7 +153,7 @@ impl Error {
     /// The way out, where one is known.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Aws(e) => return e.class.help().map(Into::into),
+            Self::Aws(e) => return e.help().map(Into::into),
             Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
             Self::Broken { key, .. } => format!("`gameday up --replace {key}` deletes it and makes it again"),
             Self::NotOurs { key, .. } => format!(
