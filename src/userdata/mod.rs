@@ -336,4 +336,6 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+mod any_text;
+#[cfg(test)]
 mod tests;

@@ -242,6 +242,7 @@ def scaling_target_changed(w):
 # The balancer.
 
 rows("target-group/api", "elbv2", "modify_target_group", {"elbv2:ModifyTargetGroup": 1},  # field-notes 11
+     health__port={"HealthCheckPort": "9999"}, health__protocol={"HealthCheckProtocol": "HTTPS"},
      health__path={"HealthCheckPath": "/wrong"}, health__codes={"Matcher": {"HttpCode": "204"}},
      health__interval={"HealthCheckIntervalSeconds": 60}, health__timeout={"HealthCheckTimeoutSeconds": 2},
      health__healthy={"HealthyThresholdCount": 9}, health__unhealthy={"UnhealthyThresholdCount": 9})

@@ -108,6 +108,11 @@ def test_a_name_taken_by_a_stranger(world, whole):
 def test_secrets_stay_out_of_the_wordiest_output(world):
     world.up("-vv")
     world.note_secrets()
+    for rules in ({"expire_after": 45}, {"deny": ["rds:*"]}, {"deny": ["ssm:*"]}):
+        world.faults(**rules)
+        world.run("-vv", "up", "--yes", "--steal", RUST_BACKTRACE="full")
+        world.run("-vv", "plan", "--replace", "database/main", "-o", "json", RUST_BACKTRACE="full")
+        world.no_faults()
     for args in (("status",), ("plan",), ("status", "-o", "json"), ("plan", "-o", "json"), ("policy",), ("render",)):
         world.run("-vv", *args)
     tags = world.tagging.get_resources()["ResourceTagMappingList"]
