@@ -1,5 +1,5 @@
 //! The command line: help, man page and completions all come from this one definition.
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// A web service on AWS, highly available, by lunch.
@@ -13,6 +13,19 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// What was typed; leaves with exit code 2 and a usage message when it makes no sense.
+    pub fn read() -> Self {
+        let cli = Self::parse();
+        // No `requires`: `gameday sandbox start --pace fast` needs no --sandbox.
+        if cli.global.pace.is_some() && !cli.global.sandbox && !matches!(cli.verb, Verb::Sandbox { .. }) {
+            let why = "--pace is the sandbox's: AWS takes its own time; say --sandbox too";
+            Self::command().error(clap::error::ErrorKind::MissingRequiredArgument, why).exit();
+        }
+        cli
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -31,7 +44,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub sandbox: bool,
     /// How fast the sandbox's databases, balancers and instances live [default: fast on a terminal, else instant]
-    #[arg(long, global = true, value_enum, requires = "sandbox")]
+    #[arg(long, global = true, value_enum)]
     pub pace: Option<Pace>,
     /// How to print
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
@@ -89,6 +102,21 @@ pub enum Verb {
     Logs(Logs),
     /// Walk the request path to the first broken hop, with its cause and what repairs it
     Why(Why),
+    /// Show the same picture as `status --watch` as a web page, and as JSON for scripts
+    ///
+    /// `GET /` is the page, `GET /status` what it shows as JSON, `GET /healthcheck` says that it runs. `GET /elb/NAME` lists
+    /// the machines behind a balancer; `POST` and `DELETE` with `{"instanceId": "i-…"}` attach (201) and detach (200) one.
+    /// Every other answer is `{"message": …}`.
+    ///
+    /// The token is the password of HTTP Basic authorization, for any user; a token with a colon is user and password. It is
+    /// read from --token-file or from GAMEDAY_TOKEN. On loopback reading needs none, changing does; on any other address
+    /// everything but /healthcheck needs it.
+    Serve(Serve),
+    /// List, attach and detach the machines behind a balancer
+    Targets {
+        #[command(subcommand)]
+        what: Targets,
+    },
     /// Delete all that is the stack's, and list what is left
     Teardown(Teardown),
     /// Print the user data and all files made from templates, without AWS
@@ -247,6 +275,45 @@ pub struct Why {
     /// Judge what was kept, without AWS and without a stack file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "url", "no_probe"])]
     pub from: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Serve {
+    /// Where to listen; port 0 chooses a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: std::net::SocketAddr,
+    /// A file that holds the token, instead of the environment variable GAMEDAY_TOKEN
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub probe: Probe,
+    #[command(flatten)]
+    pub prices: Prices,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Targets {
+    /// Show the machines behind a balancer
+    List {
+        /// The balancer's name [default: the stack's own]
+        name: Option<String>,
+    },
+    /// Put a running instance behind a balancer
+    Attach {
+        /// The instance (`i-…`)
+        instance: String,
+        /// The balancer's name [default: the stack's own]
+        #[arg(long, value_name = "NAME")]
+        balancer: Option<String>,
+    },
+    /// Take an instance from behind a balancer; it goes on running
+    Detach {
+        /// The instance (`i-…`)
+        instance: String,
+        /// The balancer's name [default: the stack's own]
+        #[arg(long, value_name = "NAME")]
+        balancer: Option<String>,
+    },
 }
 
 #[derive(Args, Debug, Default)]

@@ -1,8 +1,8 @@
 //! What has to be looked up once before the stack can be wired: never created, never changed.
 use crate::{
-    aws::{Aws, error::AwsResult, tags},
+    aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin},
-    engine::{STACK_TAG, STEP_TAG},
+    engine::{STACK_TAG, STEP_TAG, Tags},
     error::{Error, Result},
 };
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
@@ -53,6 +53,10 @@ impl Facts {
         let (_, service) = config.service();
         let (account, image, network, found, older) = futures::try_join!(
             async {
+                // Who owns what we made is us, and that is looked at anyway.
+                if let Some(owner) = owner(aws, config).await {
+                    return Ok(owner);
+                }
                 let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
                 Ok(id.account.unwrap_or_default())
             },
@@ -136,9 +140,25 @@ pub fn steps_of(fleets: &[AutoScalingGroup]) -> impl Iterator<Item = &str> {
 /// fleet's own step says so.
 async fn older(aws: &Aws, config: &Config) -> Vec<String> {
     let now = config.slot();
+    // Nothing that is named after another one: that needs no call of its own.
+    let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
+    let other = |t: &Tags| t.get(STEP_TAG).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
+    if !tagged.is_empty() && !tagged.values().any(other) {
+        return vec![];
+    }
     let fleets = fleets(aws, &config.name).await.unwrap_or_default();
     let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).cloned().collect();
     steps_of(&serving).filter(|slot| *slot != now).map(Into::into).collect()
+}
+
+/// The account that owns the subnets which the stack has made, if any.
+async fn owner(aws: &Aws, config: &Config) -> Option<String> {
+    if config.network.mode == Origin::Use {
+        return None;
+    }
+    let subnets = listing::subnets(aws).await.ok()?;
+    let ours = subnets.iter().find(|s| tags::ec2::from(s.tags()).get(STACK_TAG) == Some(&config.name));
+    ours?.owner_id().map(Into::into)
 }
 
 /// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
@@ -147,21 +167,13 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
     let (service, _) = config.service();
     let key = format!("launch-template/{service}");
     let name = config.names.get(&key).cloned().unwrap_or_else(|| format!("{}-{service}", config.name));
-    let template = aws
-        .ec2
-        .describe_launch_template_versions()
-        .launch_template_name(name)
-        .max_results(200)
-        .send()
-        .await
-        .or_absent("DescribeLaunchTemplateVersions")?;
+    let versions = listing::template_versions(aws, &name).await?;
     // Only a version of ours: somebody else's default must not become what we want.
-    let versions = template.and_then(|t| t.launch_template_versions).unwrap_or_default();
     let ours = versions
-        .into_iter()
+        .iter()
         .filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")))
         .max_by_key(|v| v.version_number());
-    let standing = ours.and_then(|v| v.launch_template_data?.image_id).filter(|id| id.starts_with("ami-"));
+    let standing = ours.and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned)).filter(|id| id.starts_with("ami-"));
     if let Some(id) = standing {
         return Ok(id);
     }
@@ -176,20 +188,14 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
 
 /// The zones our subnets are in; without any, the first two that offer the instance type.
 async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
-    let ours: Vec<aws_sdk_ec2::types::Subnet> = aws
-        .ec2
-        .describe_subnets()
-        .filters(tags::filter(STACK_TAG, &config.name))
-        .filters(
-            Filter::builder().name(format!("tag:{STEP_TAG}")).values("subnet/public-*").build(),
-        )
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .during("DescribeSubnets")?;
-    let standing: BTreeSet<String> = ours.into_iter().filter_map(|s| s.availability_zone).collect();
+    let subnets = listing::subnets(aws).await?;
+    let public = |s: &&aws_sdk_ec2::types::Subnet| {
+        let tags = tags::ec2::from(s.tags());
+        tags.get(STACK_TAG) == Some(&config.name)
+            && tags.get(STEP_TAG).is_some_and(|step| step.starts_with("subnet/public-"))
+    };
+    let standing: BTreeSet<String> =
+        subnets.iter().filter(public).filter_map(|s| s.availability_zone.clone()).collect();
     if standing.len() >= 2 {
         return Ok(standing.into_iter().collect());
     }

@@ -6,7 +6,8 @@
 //! the graph and hands what it saw to a view ([`output`]), the only place that prints. [`userdata`] renders what an
 //! instance does at boot; [`serving`] measures from outside; [`snapshot`] sees all that carries the requests and
 //! [`diagnose`] says, purely, what is wrong with it; [`watch`] is the model of a live status; [`cost`] says what it
-//! costs, [`logs`] what it says; [`sandbox`] runs a local emulator instead of AWS.
+//! costs, [`logs`] what it says; [`targets`] are the machines behind a balancer, [`serve`] shows it all on the web;
+//! [`lease`] who is at work, [`history`] how long it took before; [`sandbox`] runs a local emulator instead of AWS.
 pub mod aws;
 pub mod cli;
 pub mod commands;
@@ -14,15 +15,18 @@ pub mod cost;
 pub mod diagnose;
 pub mod error;
 pub mod facts;
+pub mod history;
 pub mod lease;
 pub mod logs;
 pub mod output;
 pub mod policy;
 pub mod resources;
 pub mod sandbox;
+pub mod serve;
 pub mod serving;
 pub mod snapshot;
 pub mod stack;
+pub mod targets;
 pub mod userdata;
 pub mod watch;
 

@@ -1,5 +1,4 @@
 //! The entry: reads the command line, runs one verb, prints what went wrong.
-use clap::Parser;
 use gameday::{
     cli::Cli,
     commands::{self, Failure},
@@ -8,7 +7,7 @@ use gameday::{
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let out = Printer::new(&cli.global);
     // One thread: this is waiting, not computing.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -14,7 +14,7 @@ pub struct Policy {
     pub document: Value,
 }
 
-/// What no step declares: what `status`, `why`, `cost` and `logs` look at or replace, the facts, the lease on time, the
+/// What no step declares: what `status`, `why`, `cost`, `logs` and `targets` look at or change, the facts, the lease on time, the
 /// verdict, and the last look of a teardown.
 const ALWAYS: &[&str] = &[
     "autoscaling:DescribeScalingActivities",
@@ -33,7 +33,9 @@ const ALWAYS: &[&str] = &[
     "ec2:DescribeVolumes",
     "ec2:DescribeVpcs",
     "ec2:GetConsoleOutput",
+    "elasticloadbalancing:DeregisterTargets",
     "elasticloadbalancing:DescribeTargetHealth",
+    "elasticloadbalancing:RegisterTargets",
     "logs:FilterLogEvents",
     "ssm:GetParameter",
     "sts:GetCallerIdentity",

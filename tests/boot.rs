@@ -29,6 +29,7 @@ fn main_boot() -> Boot {
             database: "unicorndb".into(),
             user: "gdapp".into(),
             app_password: parameter("app"),
+            app_password_set: Some("2026-11-21T10:00:00Z".into()),
             master_user: "gdadmin".into(),
             master_password: Some(parameter("master")),
             sql: vec![("more.sql".into(), "INSERT INTO unicorns VALUES ('seed', 'it''s run once');".into())],

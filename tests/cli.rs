@@ -77,6 +77,7 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         &["up", "--wait", "--steal"],
         &["up", "--probe", "http://x/", "--no-probe"],
         &["completions", "basic"],
+        &["--pace", "fast", "plan"],
     ] {
         let said = run(args);
         assert_eq!(said.code, 2, "gameday {args:?}: {}", said.err);
@@ -85,6 +86,7 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
     }
     assert!(run(&["bild"]).err.contains("unrecognized subcommand"));
     assert_eq!(run(&["--version"]).code, 0);
+    assert_ne!(run(&["--pace", "fast", "sandbox", "status"]).code, 2, "whoever says sandbox need not say --sandbox");
 }
 
 #[test]
@@ -99,7 +101,9 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
                 continue;
             }
             for format in ["human", "json"] {
-                let said = run(&["-c", file, &verb, "-o", format]);
+                // A verb of verbs needs one of them.
+                let more: &[&str] = if verb == "targets" { &["list"] } else { &[] };
+                let said = run(&[&["-c", file, &verb, "-o", format], more].concat());
                 assert_eq!(said.code, 2, "gameday {verb} -c {file}: {}{}", said.out, said.err);
                 assert!(said.err.contains(file) || said.out.contains(file), "gameday {verb}: the file is named\n{}", said.err);
             }

@@ -58,7 +58,7 @@ impl Game {
             region: facts.region.clone(),
         };
         let asking = Asking::Nothing { at: expected.path(), why: "an emulator".into() };
-        snapshot::gather(&self.aws, whose, expected, &asking).await
+        snapshot::gather(&self.aws, whose, expected, &asking, snapshot::Depth::Events).await
     }
 
     /// Until instances and targets have settled: replacing what was stopped takes the emulator a moment.

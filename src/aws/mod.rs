@@ -2,6 +2,7 @@
 //! a count of calls, and reads that are made once for all who ask at the same moment.
 pub mod calls;
 pub mod error;
+pub mod listing;
 pub mod reads;
 pub mod tags;
 

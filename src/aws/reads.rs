@@ -36,6 +36,12 @@ impl Reads {
         self.keep.set(d);
     }
 
+    /// Whether this is a look at all that changes nothing: then an answer that is some seconds behind, or a service
+    /// that tells of many things at once, is good enough. While something is being built it is not.
+    pub fn is_look(&self) -> bool {
+        self.keep.get() >= Duration::from_secs(5)
+    }
+
     /// The answer to `what`, fetched now or shared with whoever asked just before. Two who ask at the same
     /// moment make one call.
     pub async fn get<T: 'static>(

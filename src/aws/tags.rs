@@ -1,10 +1,10 @@
 //! Our tags in the shape of each service.
 use super::{Aws, error::AwsResult};
 use crate::{
-    engine::{STACK_TAG, Tags},
+    engine::{Cx, STACK_TAG, Tags},
     error::Result,
 };
-use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, TagFilter};
+use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, Tag, TagFilter};
 use std::{collections::BTreeMap, rc::Rc};
 
 macro_rules! pairs {
@@ -48,19 +48,6 @@ required_pairs!(efs, aws_sdk_efs::types::Tag);
 required_pairs!(iam, aws_sdk_iam::types::Tag);
 required_pairs!(ssm, aws_sdk_ssm::types::Tag);
 
-/// The tags of all that carries the stack's tag in this region, by ARN: one call for many. What was made a moment ago is
-/// not in the answer yet. Its own error is part of it: not every account allows the call, not every emulator has it.
-pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<Result<BTreeMap<String, Tags>>>> {
-    let call = async || {
-        let filter = TagFilter::builder().key(STACK_TAG).values(stack).build();
-        let pages = aws.tagging.get_resources().tag_filters(filter).into_paginator().items().send();
-        let all: Result<Vec<ResourceTagMapping>> = pages.try_collect().await.during("GetResources");
-        let tags = |r: &ResourceTagMapping| r.tags().iter().map(|t| (t.key().into(), t.value().into())).collect();
-        Ok(all.map(|all| all.iter().filter_map(|r| Some((r.resource_arn()?.to_owned(), tags(r)))).collect()))
-    };
-    aws.reads.get(format!("all with the tag of {stack}"), call).await
-}
-
 /// `TagSpecifications` of an EC2 create call.
 pub fn on_create(
     kind: aws_sdk_ec2::types::ResourceType,
@@ -74,8 +61,39 @@ pub fn filter(key: &str, value: &str) -> aws_sdk_ec2::types::Filter {
     aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value).build()
 }
 
+/// The tags of everything that carries the stack's tag, by ARN, in one call for all services. What was made or changed
+/// a moment ago may be missing or behind, and not every account allows it: then it is empty.
+pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<BTreeMap<String, Tags>>> {
+    let call = async || {
+        // The most that a page takes.
+        let call = aws.tagging.get_resources().resources_per_page(100);
+        let call = call.tag_filters(TagFilter::builder().key(STACK_TAG).values(stack).build());
+        let all = call.into_paginator().items().send().try_collect().await.unwrap_or_default();
+        let tags = |tags: &[Tag]| tags.iter().map(|t| (t.key().into(), t.value().into())).collect::<Tags>();
+        let of = |r: &ResourceTagMapping| Some((r.resource_arn()?.to_owned(), tags(r.tags())));
+        Ok(all.iter().filter_map(of).collect::<BTreeMap<String, Tags>>())
+    };
+    aws.reads.get(format!("all that is tagged {stack}"), call).await
+}
+
+/// The tags of one object out of [`of_stack`], when they are all there: only then is nothing behind.
+pub async fn listed(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    let all = of_stack(aws, &cx.env.stack).await?;
+    let complete = |tags: &&Tags| cx.tags().iter().all(|(k, v)| tags.get(k) == Some(v));
+    Ok(all.get(arn).filter(complete).cloned())
+}
+
+/// The same, for a look that changes nothing; `None` when something is being built: then the service itself is asked
+/// whose its object is.
+pub async fn at_a_look(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    if aws.reads.is_look() { listed(aws, cx, arn).await } else { Ok(None) }
+}
+
 /// The tags of an RDS object that does not show them itself; `None` when it is gone.
-pub async fn of_rds(aws: &Aws, arn: &str) -> Result<Option<Tags>> {
+pub async fn of_rds(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    if let Some(tags) = at_a_look(aws, cx, arn).await? {
+        return Ok(Some(tags));
+    }
     let call = async || {
         aws.rds.list_tags_for_resource().resource_name(arn).send().await.or_absent("ListTagsForResource")
     };
@@ -90,7 +108,10 @@ pub async fn put_rds(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
 }
 
 /// The tags of an ElastiCache object; `None` when it is gone.
-pub async fn of_elasticache(aws: &Aws, arn: &str) -> Result<Option<Tags>> {
+pub async fn of_elasticache(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    if let Some(tags) = at_a_look(aws, cx, arn).await? {
+        return Ok(Some(tags));
+    }
     let call = async || {
         aws.elasticache
             .list_tags_for_resource()

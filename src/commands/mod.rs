@@ -8,8 +8,10 @@ pub mod policy;
 pub mod render;
 pub mod sandbox;
 pub mod schema;
+pub mod serve;
 mod session;
 pub mod status;
+pub mod targets;
 pub mod teardown;
 mod untagged;
 pub mod up;
@@ -73,6 +75,8 @@ pub async fn run(cli: Cli, out: Printer) -> Outcome {
         Verb::Cost(args) => cost::run(global, out, args).await,
         Verb::Logs(args) => logs::run(global, out, args).await,
         Verb::Why(args) => why::run(global, out, args).await,
+        Verb::Serve(args) => serve::run(global, out, args).await,
+        Verb::Targets { what } => targets::run(global, out, what).await,
         Verb::Teardown(args) => teardown::run(global, out, args).await,
         Verb::Render(args) => render::run(global, out, args).await,
         Verb::Policy => policy::run(global, out).await,

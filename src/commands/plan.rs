@@ -14,9 +14,9 @@ const HANDOVER: Duration = Duration::from_secs(43 + 60 + 20 + 15 + 60);
 
 pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
-    let mut session = Session::open(global, out, &args.consent).await?;
+    let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
-    let (report, remains) = preview(&session, args.groups.is_empty()).await?;
+    let (report, remains) = preview(&mut session, args.groups.is_empty()).await?;
     let mut view = plan::Plan::new(&session.env.stack, &report);
     view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
@@ -30,7 +30,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 }
 
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
-pub(super) async fn preview(session: &Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
+pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
     let seen = session.look().await;
     let env = &session.env;
     let mut report =
@@ -40,6 +40,9 @@ pub(super) async fn preview(session: &Session, whole: bool) -> Result<(Report<Ch
     report.0.extend(remains.changes());
     for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
         session.out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
+    }
+    if report.done().any(|(_, change)| !change.is_none()) {
+        session.remember().await;
     }
     Ok((report, remains))
 }
@@ -74,7 +77,7 @@ pub(super) fn forecast(session: &Session, report: &Report<Change>) -> (Duration,
     let expected: BTreeMap<Key, Duration> = report
         .done()
         .filter_map(|(key, change)| {
-            let t = session.stack.graph.get(key.as_str())?.typical();
+            let t = session.env.expect(key, session.stack.graph.get(key.as_str())?.typical());
             let d = match change {
                 Change::None | Change::Refuse { .. } => return None,
                 Change::Create { .. } => t.create,

@@ -2,17 +2,19 @@
 use super::Failure;
 use crate::{
     aws::{Aws, Target},
-    cli::{Consent, Global, Pace},
-    config::{self, Loaded},
-    engine::{Direction, Env, Graph, Key, Node, Report, Status, Stop, walk},
+    cli::{Consent, Global, Pace, Probe},
+    config::{self, Loaded, Origin},
+    engine::{Direction, Env, Events, Graph, Key, Node, Report, Status, Stop, glance, walk},
     facts::Facts,
+    history::{History, Stopwatch},
     lease::{Holder, Lease, Taken},
-    snapshot::{self, Asking, Expected, Snapshot, Whose},
+    snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     output::{Printer, progress::View},
     sandbox,
     stack::{self, Group, Stack, remains::Remains},
 };
-use std::time::Duration;
+use futures::future::{Either, select};
+use std::{pin::pin, time::Duration};
 
 /// How long one look at the whole stack may share its reads.
 const ONE_LOOK: Duration = Duration::from_secs(10);
@@ -27,6 +29,8 @@ pub(super) struct Session {
     pub env: Env,
     pub view: View,
     pub out: Printer,
+    history: History,
+    stopwatch: Stopwatch,
     target: Target,
     scale: f64,
 }
@@ -69,30 +73,72 @@ pub(super) fn said(e: impl miette::Diagnostic) -> Failure {
 
 impl Session {
     pub async fn open(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
-        let loaded = load(global, &out)?;
-        let (target, scale) = target(global, &loaded.config.region, &out).await?;
-        let mut session = Self::connect(loaded, target, scale, out).await?;
-        session.env.replace = known(&session.stack.graph, &consent.replace)?.into_iter().collect();
-        session.env.adopt = known(&session.stack.graph, &consent.adopt)?.into_iter().collect();
-        Ok(session)
+        Self::begin(global, out, consent, Ahead::Nothing).await.map(|(session, _)| session)
     }
 
-    async fn connect(loaded: Loaded, target: Target, scale: f64, out: Printer) -> Result<Self, Failure> {
+    /// For those who look at the whole stack next: the look begins while the facts are still being gathered.
+    pub async fn open_to_look(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
+        Self::begin(global, out, consent, Ahead::Steps).await.map(|(session, _)| session)
+    }
+
+    /// And with the request path, seen at the same moment.
+    pub async fn open_and_see(global: &Global, out: Printer, probe: &Probe) -> Result<(Self, Snapshot), Failure> {
+        let (session, seen) = Self::begin(global, out, &Consent::default(), Ahead::Path(probe)).await?;
+        Ok((session, seen.expect("the request path was asked for")))
+    }
+
+    async fn begin(
+        global: &Global,
+        out: Printer,
+        consent: &Consent,
+        ahead: Ahead<'_>,
+    ) -> Result<(Self, Option<Snapshot>), Failure> {
+        let loaded = load(global, &out)?;
+        let (target, scale) = target(global, &loaded.config.region, &out).await?;
+        let (mut session, seen) = Self::connect(loaded, target, scale, out, ahead).await?;
+        session.env.replace = known(&session.stack.graph, &consent.replace)?.into_iter().collect();
+        session.env.adopt = known(&session.stack.graph, &consent.adopt)?.into_iter().collect();
+        Ok((session, seen))
+    }
+
+    async fn connect(
+        loaded: Loaded,
+        target: Target,
+        scale: f64,
+        out: Printer,
+        ahead: Ahead<'_>,
+    ) -> Result<(Self, Option<Snapshot>), Failure> {
         let aws = Aws::connect(&target).await;
         aws.reads.keep_for(ONE_LOOK);
-        let facts = Facts::gather(&aws, &loaded.config).await?;
+        let (facts, seen) = ahead.with_the_facts(&aws, &loaded).await?;
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
         let view = View::new(out);
-        let mut env = Env::new(&loaded.config.name, view.events());
+        let stopwatch = Stopwatch::new(scale);
+        let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
         env.tags = loaded.config.tags.clone();
         env.names = loaded.config.names.clone();
         env.pace.scale = scale;
-        Ok(Self { loaded, aws, facts, stack, env, view, out, target, scale })
+        let history = History::default();
+        Ok((Self { loaded, aws, facts, stack, env, view, out, history, stopwatch, target, scale }, seen))
+    }
+
+    /// Asks the account how long the steps took before. For those who have something to forecast.
+    pub async fn remember(&mut self) {
+        self.history = History::load(&self.aws, &self.env.stack).await;
+        self.env.shown = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
+    }
+
+    /// Leaves in the account how long the steps of this run took.
+    pub async fn learn(&self) {
+        self.history.clone().learn(&self.aws, &self.env.stack, &self.stopwatch).await;
     }
 
     /// The same anew, with the credentials that there are now: the SDK reads a profile once.
     pub async fn again(&self) -> Result<Self, Failure> {
-        Self::connect(self.loaded.clone(), self.target.clone(), self.scale, self.out).await
+        let target = self.target.clone();
+        let (mut session, _) = Self::connect(self.loaded.clone(), target, self.scale, self.out, Ahead::Nothing).await?;
+        session.remember().await;
+        Ok(session)
     }
 
     /// Keeps only these groups and what they need; none named: everything.
@@ -150,44 +196,26 @@ impl Session {
         Ok(Remains::find(&self.loaded, &self.facts, &self.aws, &self.env, &self.stack, seen).await?)
     }
 
-    /// Looks at every step at once, each for itself, and once more at those that had to know another one first, so that
-    /// the walk in order finds its answers waiting: four rounds of calls instead of one a level.
+    /// Looks at every step.
     pub async fn look(&self) -> Report<Status> {
-        let looks = || futures::future::join_all(self.stack.graph.nodes().map(|n| n.observe(&self.env)));
-        // What fails here fails again in the walk, and is reported there.
-        _ = futures::join!(looks(), crate::facts::fleets(&self.aws, &self.env.stack));
-        looks().await;
+        glance(&self.stack.graph, &self.env).await;
         walk(&self.stack.graph, Direction::Forward, &self.env, async |n: &dyn Node| n.observe(&self.env).await).await
     }
 
     /// What the stack file says of the request path.
     pub fn expected(&self) -> Expected {
         let steps = self.stack.graph.nodes().map(|n| n.key().to_string()).collect();
-        Expected::new(&self.loaded.config, &self.facts, steps)
+        expected(&self.loaded, &self.facts, steps)
     }
 
     /// Everything that carries the requests, seen now.
     pub async fn snapshot(&self, asking: &Asking) -> Snapshot {
-        let whose = Whose {
-            stack: self.env.stack.clone(),
-            service: self.stack.service.clone(),
-            account: self.facts.account.clone(),
-            region: self.facts.region.clone(),
-        };
-        snapshot::gather(&self.aws, whose, self.expected(), asking).await
+        snapshot::gather(&self.aws, whose(&self.loaded, &self.facts), self.expected(), asking, Depth::Events).await
     }
 
     /// What to ask from outside; an emulator's addresses lead nowhere.
     pub fn asking(&self, url: Option<String>, no_probe: bool) -> Asking {
-        let path = || self.expected().path();
-        match (url, no_probe, &self.aws.endpoint) {
-            (url, true, _) => Asking::Nothing { at: url.unwrap_or_else(path), why: "--no-probe".into() },
-            (Some(url), false, _) => Asking::Url(url),
-            (None, false, Some(_)) => {
-                Asking::Nothing { at: path(), why: "an emulator's addresses lead nowhere".into() }
-            }
-            (None, false, None) => Asking::Path(path()),
-        }
+        asking(&self.aws, &self.expected(), url, no_probe)
     }
 
     /// Listens for Ctrl-C: the first one stops starting steps, the second one leaves at once.
@@ -205,6 +233,83 @@ impl Session {
                 stop.now();
             }
         }
+    }
+}
+
+/// What is looked at while the facts are gathered: most of it needs none of them.
+#[derive(Clone, Copy)]
+enum Ahead<'a> {
+    Nothing,
+    Steps,
+    Path(&'a Probe),
+}
+
+impl Ahead<'_> {
+    /// The facts and, when it was asked for, the request path. The answers of the look wait in the shared reads.
+    async fn with_the_facts(self, aws: &Aws, loaded: &Loaded) -> Result<(Facts, Option<Snapshot>), Failure> {
+        let mut gather = pin!(Facts::gather(aws, &loaded.config));
+        // Only an existing network is a fact that lookers cannot do without.
+        if matches!(self, Ahead::Nothing) || loaded.config.network.mode == Origin::Use {
+            let facts = gather.await?;
+            let seen = self.look(aws, loaded, &facts).await;
+            return Ok((facts, seen));
+        }
+        let offline = Facts::offline(&loaded.config);
+        let look = pin!(self.look(aws, loaded, &offline));
+        let (facts, mut seen) = match select(&mut gather, look).await {
+            // Without facts there is nothing to wait for.
+            Either::Left((facts, look)) => (facts?, look.await),
+            Either::Right((seen, facts)) => (facts.await?, seen),
+        };
+        if let Some(s) = &mut seen {
+            s.expected = expected(loaded, &facts, std::mem::take(&mut s.expected.steps));
+            s.whose = whose(loaded, &facts);
+        }
+        Ok((facts, seen))
+    }
+
+    async fn look(self, aws: &Aws, loaded: &Loaded, facts: &Facts) -> Option<Snapshot> {
+        if matches!(self, Ahead::Nothing) {
+            return None;
+        }
+        // What is wrong with a template is told when the stack itself is wired.
+        let graph = stack::wire(loaded, facts, aws).map(|s| s.graph).unwrap_or_default();
+        let mut env = Env::new(&loaded.config.name, Events::silent());
+        env.tags = loaded.config.tags.clone();
+        env.names = loaded.config.names.clone();
+        let path = async {
+            let Ahead::Path(probe) = self else { return None };
+            let expected = expected(loaded, facts, graph.nodes().map(|n| n.key().to_string()).collect());
+            let asking = asking(aws, &expected, probe.probe.clone(), probe.no_probe);
+            Some(snapshot::gather(aws, whose(loaded, facts), expected, &asking, Depth::Path).await)
+        };
+        futures::join!(glance(&graph, &env), path).1
+    }
+}
+
+/// What the stack file says of the request path; `steps` are the keys of its graph.
+fn expected(loaded: &Loaded, facts: &Facts, steps: Vec<String>) -> Expected {
+    Expected::new(&loaded.config, facts, steps)
+}
+
+fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
+    Whose {
+        stack: loaded.config.name.clone(),
+        service: loaded.config.service().0.into(),
+        account: facts.account.clone(),
+        region: facts.region.clone(),
+    }
+}
+
+/// What to ask from outside; an emulator's addresses lead nowhere.
+fn asking(aws: &Aws, expected: &Expected, url: Option<String>, no_probe: bool) -> Asking {
+    match (url, no_probe, &aws.endpoint) {
+        (url, true, _) => Asking::Nothing { at: url.unwrap_or_else(|| expected.path()), why: "--no-probe".into() },
+        (Some(url), false, _) => Asking::Url(url),
+        (None, false, Some(_)) => {
+            Asking::Nothing { at: expected.path(), why: "an emulator's addresses lead nowhere".into() }
+        }
+        (None, false, None) => Asking::Path(expected.path()),
     }
 }
 

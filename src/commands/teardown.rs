@@ -5,6 +5,7 @@ use crate::{
     cli::{Consent, Global, Teardown},
     engine::{Class, Direction, Key, Node, Report, STACK_TAG, STEP_TAG, Visit, walk},
     error::Result,
+    history::History,
     output::{
         self, Printer,
         style::*,
@@ -18,7 +19,7 @@ use std::{
 };
 
 pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
-    let session = Session::open(global, out, &Consent::default()).await?;
+    let session = Session::open_to_look(global, out, &Consent::default()).await?;
     let graph = &session.stack.graph;
     let env = &session.env;
     // What later steps read has to be known before the first is deleted.
@@ -51,6 +52,10 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     };
     let report = session.drive(&lease, tear).await;
     session.view.end();
+    if !report.interrupted() {
+        // Of what is being taken down nothing is worth remembering; what could not be forgotten is found by its tag below.
+        _ = History::forget(&session.aws, &env.stack).await;
+    }
     lease.release(&env.stack).await;
     let mut left = not_deleted(&report);
     let (denied, unseen) = remains.unseen.iter().partition::<Vec<_>, _>(|(_, e)| e.class() == Some(Class::Denied));

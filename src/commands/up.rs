@@ -12,7 +12,7 @@ use std::{process::ExitCode, time::Duration};
 
 pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
-    let mut session = Session::open(global, out, &args.change.consent).await?;
+    let mut session = Session::open_to_look(global, out, &args.change.consent).await?;
     session.narrow(&args.groups);
     if crate::facts::passwords_in_user_data(&session.loaded.config) && !out.json() {
         out.note(format!(
@@ -22,7 +22,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     }
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
-    let (preview, remains) = plan::preview(&session, args.groups.is_empty()).await?;
+    let (preview, remains) = plan::preview(&mut session, args.groups.is_empty()).await?;
     let mut view = output::plan::Plan::new(&session.env.stack, &preview);
     view.handover = plan::handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
@@ -51,6 +51,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         let report = session.drive(&lease, build).await;
         let took = session.view.elapsed();
         session.view.end();
+        session.learn().await;
         lease.release(&session.env.stack).await;
         session.say_calls();
         if let Some(code) = ended_badly(&out, &report) {

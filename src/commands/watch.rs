@@ -3,7 +3,7 @@ use super::{DONE, Failure, Outcome, Session, cost};
 use crate::{
     cli::Status as Args,
     cost::Prices,
-    engine::{Direction, Forecast, Phase, Report, Status, Visit},
+    engine::{Direction, Forecast, Key, Phase, Report, Status, Visit},
     error::Error,
     output::{
         status::Overview,
@@ -33,7 +33,7 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 const RENEW: Duration = Duration::from_secs(15);
 
 /// What a job came back with.
-enum Came {
+pub(super) enum Came {
     Round(Job, Box<Round>),
     Steps(Report<Status>),
     /// With new credentials, or none.
@@ -41,13 +41,14 @@ enum Came {
     Replaced(String, Result<(), Error>),
 }
 
-struct Watch {
-    session: Rc<Session>,
+/// Asks at the pace of a schedule, for whoever shows it.
+pub(super) struct Watch {
+    pub session: Rc<Session>,
     asking: Rc<Asking>,
     prices: Rc<Prices>,
-    state: State,
-    schedule: Schedule,
-    jobs: FuturesUnordered<LocalBoxFuture<'static, Came>>,
+    pub state: State,
+    pub schedule: Schedule,
+    pub jobs: FuturesUnordered<LocalBoxFuture<'static, Came>>,
     report: Report<Status>,
     began: Instant,
     /// Calls of sessions before this one.
@@ -56,10 +57,11 @@ struct Watch {
     metrics_seen: bool,
     probes: usize,
     /// What happened and has not been told yet.
-    untold: Vec<Event>,
+    pub untold: Vec<Event>,
 }
 
-pub async fn run(session: Session, args: Args) -> Outcome {
+pub async fn run(mut session: Session, args: Args) -> Outcome {
+    session.remember().await;
     let out = session.out;
     let prices = cost::prices(&args.prices, &out)?;
     let screen = !out.json()
@@ -138,7 +140,7 @@ fn broken_terminal(e: io::Error) -> Failure {
 }
 
 impl Watch {
-    fn new(session: Session, args: &Args, prices: Prices) -> Self {
+    pub fn new(session: Session, args: &Args, prices: Prices) -> Self {
         let config = &session.loaded.config;
         let times = Times {
             traffic_at: session.traffic_at(),
@@ -167,7 +169,7 @@ impl Watch {
     }
 
     /// Whether there is something to tell: the first round has the steps, too, unless they take too long.
-    fn has_a_picture(&self) -> bool {
+    pub fn has_a_picture(&self) -> bool {
         self.state.snapshot.is_some() && (!self.report.0.is_empty() || self.began.elapsed() > ROUND * 2)
     }
 
@@ -176,7 +178,7 @@ impl Watch {
     }
 
     /// Time has passed: begin what is due.
-    fn tick(&mut self) {
+    pub fn tick(&mut self) {
         let now = self.began.elapsed();
         self.state.now = Timestamp::now();
         self.schedule.count(now, self.calls());
@@ -270,7 +272,7 @@ impl Watch {
         })
     }
 
-    fn take(&mut self, came: Came) {
+    pub fn take(&mut self, came: Came) {
         let now = self.began.elapsed();
         match came {
             Came::Round(job, round) => {
@@ -305,15 +307,15 @@ impl Watch {
             }
             Came::Steps(report) => {
                 self.schedule.done(Job::Steps);
+                let session = &self.session;
+                let usually = |key: &Key| {
+                    let node = session.stack.graph.get(key.as_str());
+                    node.map_or(Duration::ZERO, |n| session.env.expect(key, n.typical()).create)
+                };
                 let steps = report.0.iter().map(|(key, visit)| Step {
                     key: key.clone(),
                     state: stand(visit),
-                    usually: self
-                        .session
-                        .stack
-                        .graph
-                        .get(key.as_str())
-                        .map_or(Duration::ZERO, |n| n.typical().create),
+                    usually: usually(key),
                 });
                 let round = Round { steps: Some(steps.collect()), ..Round::at(Timestamp::now()) };
                 self.report = report;
@@ -349,7 +351,7 @@ impl Watch {
         self.jobs.push(ended.boxed_local());
     }
 
-    fn told<'a>(&'a self, news: &'a [Event]) -> view::Told<'a> {
+    pub fn told<'a>(&'a self, news: &'a [Event]) -> view::Told<'a> {
         let s = &self.state;
         let overview = s.snapshot.as_ref().map(|look| {
             Overview::new(&look.whose.stack, Some((&s.chain, &look.gaps)), &s.verdict, &self.report)

@@ -35,4 +35,4 @@ pub use resource::{Cx, Env, Found, Holder, Phase, Resource, STACK_TAG, STEP_TAG,
 pub use secret::Secret;
 pub use stop::Stop;
 pub use wait::Pace;
-pub use walk::{Direction, Report, Visit, walk};
+pub use walk::{Direction, Report, Visit, glance, walk};

@@ -181,8 +181,12 @@ impl<R: Resource> Managed<R> {
         }
     }
 
-    fn usually(&self, change: &Change) -> Duration {
-        let t = self.resource.typical();
+    fn expect(&self, env: &Env) -> Typical {
+        env.expect(self.me.key(), self.resource.typical())
+    }
+
+    fn usually(&self, env: &Env, change: &Change) -> Duration {
+        let t = self.expect(env);
         match change {
             Change::None | Change::Refuse { .. } => Duration::ZERO,
             Change::Delete { .. } => t.delete,
@@ -210,7 +214,7 @@ impl<R: Resource> Managed<R> {
     }
 
     async fn attempt(&self, cx: &Cx<'_>, so_far: &mut SoFar) -> Result<Stage> {
-        let typical = self.resource.typical();
+        let typical = self.expect(cx.env);
         let mut found = if so_far.sent { self.look_long(cx).await? } else { self.look(cx).await? };
         let gone = found.as_ref().map(|f| f.id.clone()).unwrap_or_default();
         match found.as_ref().map(|f| &f.phase) {
@@ -224,7 +228,7 @@ impl<R: Resource> Managed<R> {
         }
         let want = self.want_for_now(cx, found.as_ref());
         let change = self.change(cx, &found, &want)?;
-        let usually = self.usually(&change);
+        let usually = self.usually(cx.env, &change);
         if so_far.did.is_none() || !change.is_none() {
             cx.env.events.say(Event::planned(cx.key, &change, usually));
         }
@@ -342,7 +346,7 @@ impl<R: Resource> Managed<R> {
                 Err(e) if e.class() == Some(Class::InUse) => self.held(cx, &f, start).await?,
                 // It is still being made or changed, which may take longer than trying would.
                 Err(e) if e.class() == Some(Class::WrongState) && matches!(f.phase, Phase::Busy(_)) => {
-                    until(&self.resource, cx, Goal::Settled, self.resource.typical().create).await?;
+                    until(&self.resource, cx, Goal::Settled, self.expect(cx.env).create).await?;
                 }
                 Err(e) if e.class() != Some(Class::NotFound) => tries.again(cx, e).await?,
                 _ => {
@@ -450,7 +454,7 @@ impl<R: Resource> Node for Managed<R> {
             if matches!(change, Change::Replace { .. }) || R::MINTS && matches!(change, Change::Update { .. }) {
                 self.me.set(None)
             }
-            env.events.say(Event::planned(cx.key, &change, self.usually(&change)));
+            env.events.say(Event::planned(cx.key, &change, self.usually(env, &change)));
             Ok(change)
         })
     }

@@ -140,6 +140,8 @@ pub struct Env {
     /// Steps that may be taken over although they carry no tag of ours.
     pub adopt: BTreeSet<String>,
     pub pace: Pace,
+    /// How long the creation of a step has taken here before, where that is known.
+    pub shown: BTreeMap<Key, Duration>,
     pub events: Events,
     pub stop: Stop,
     /// How much slower to poll because AWS throttles; 1 when it does not.
@@ -161,6 +163,7 @@ impl Env {
             replace: BTreeSet::new(),
             adopt: BTreeSet::new(),
             pace: Pace::default(),
+            shown: BTreeMap::new(),
             events,
             stop: Stop::default(),
             strain: Cell::new(1.0),
@@ -173,6 +176,11 @@ impl Env {
     /// Waits so long (of AWS's time), unless the run is to stop.
     pub async fn rest(&self, d: Duration) -> Result<()> {
         crate::wait::sleep(self, self.pace.of(d)).await
+    }
+
+    /// How long a step takes: as it was shown here, else as is usual.
+    pub fn expect(&self, key: &Key, usual: Typical) -> Typical {
+        self.shown.get(key).map_or(usual, |d| Typical { create: *d, ..usual })
     }
 }
 

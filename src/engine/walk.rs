@@ -58,7 +58,7 @@ pub async fn walk<T>(
 ) -> Report<T> {
     let nodes: Vec<&dyn Node> = graph.nodes().collect();
     let before = graph.before(dir);
-    let order = longest_first(graph, dir, &nodes);
+    let order = longest_first(graph, dir, &nodes, env);
     let mut results: Vec<Option<Visit<T>>> = nodes.iter().map(|_| None).collect();
     let mut started = vec![false; nodes.len()];
     let mut running = FuturesUnordered::new();
@@ -116,8 +116,32 @@ pub async fn walk<T>(
     Report(keys.zip(results.into_iter().map(|r| r.expect("every step was visited"))).collect())
 }
 
+/// Looks at every step at once, each for itself, and once more at those that need one which was seen only now. Where
+/// looks share their answers, the walk that follows finds them all waiting: it takes as long as the longest chain of
+/// looks that truly wait for each other, not one round a level. What fails here fails again there, and is told there.
+pub async fn glance(graph: &Graph, env: &Env) {
+    let nodes: Vec<&dyn Node> = graph.nodes().collect();
+    let after = graph.before(Direction::Reverse);
+    let nodes = &nodes;
+    let look = |i: usize| async move { (i, nodes[i].observe(env).await.is_ok_and(|s| s.phase.is_some())) };
+    let (mut seen, mut asked, mut again) = (vec![false; nodes.len()], vec![true; nodes.len()], vec![false; nodes.len()]);
+    let mut running: FuturesUnordered<_> = (0..nodes.len()).map(look).collect();
+    while let Some((i, found)) = running.next().await {
+        asked[i] = false;
+        if found && !std::mem::replace(&mut seen[i], true) {
+            after[i].iter().for_each(|&d| again[d] = true);
+        }
+        for i in 0..nodes.len() {
+            if again[i] && !seen[i] && !asked[i] {
+                (again[i], asked[i]) = (false, true);
+                running.push(look(i));
+            }
+        }
+    }
+}
+
 /// The places of the nodes, those with the longest path behind them first.
-fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node]) -> Vec<usize> {
+fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node], env: &Env) -> Vec<usize> {
     let after = graph.before(match dir {
         Direction::Forward => Direction::Reverse,
         Direction::Reverse => Direction::Forward,
@@ -128,9 +152,10 @@ fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node]) -> Vec<usiz
         Direction::Reverse => (0..nodes.len()).collect(),
     };
     for &i in &places {
+        let own = env.expect(nodes[i].key(), nodes[i].typical());
         let own = match dir {
-            Direction::Forward => nodes[i].typical().create,
-            Direction::Reverse => nodes[i].typical().delete,
+            Direction::Forward => own.create,
+            Direction::Reverse => own.delete,
         };
         path[i] = own + after[i].iter().map(|&d| path[d]).max().unwrap_or_default();
     }

@@ -101,21 +101,8 @@ impl Resource for Alarm {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let (name, prefix) = (cx.name(), format!("{}-", cx.env.stack));
         // One call for all of the stack's; a prescribed name may begin otherwise.
-        let (by_prefix, key) = match name.starts_with(&prefix) {
-            true => (true, format!("alarms {prefix}*")),
-            false => (false, format!("alarm {name}")),
-        };
-        let alarms = self
-            .aws
-            .reads
-            .get(key, async || {
-                let call = self.aws.cloudwatch.describe_alarms();
-                let call = if by_prefix { call.alarm_name_prefix(&prefix) } else { call.alarm_names(&name) };
-                let pages: Vec<_> =
-                    call.into_paginator().send().try_collect().await.during("DescribeAlarms")?;
-                Ok(pages.into_iter().flat_map(|p| p.metric_alarms.unwrap_or_default()).collect::<Vec<_>>())
-            })
-            .await?;
+        let prefix = if name.starts_with(&prefix) { prefix } else { name.clone() };
+        let alarms = listing::alarms(&self.aws, &prefix).await?;
         let Some(alarm) = alarms.iter().find(|a| a.alarm_name() == Some(&name)) else { return Ok(None) };
         let arn = alarm.alarm_arn().unwrap_or_default();
         Ok(Some(Found {

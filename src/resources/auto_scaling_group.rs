@@ -126,16 +126,7 @@ impl Resource for AutoScalingGroup {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
-        let groups = self
-            .aws
-            .reads
-            .get(format!("Auto Scaling group {name}"), async || {
-                let call =
-                    self.aws.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(&name);
-                call.into_paginator().items().send().try_collect().await.during("DescribeAutoScalingGroups")
-            })
-            .await?;
-        let Some(group) = groups.first() else { return Ok(None) };
+        let Some(group) = &listing::auto_scaling_group(&self.aws, &name).await? else { return Ok(None) };
         let deleting = group.status().is_some_and(|s| s.to_lowercase().starts_with("delete"));
         let mut spec = self.seen(group);
         if !deleting {

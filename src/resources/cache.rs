@@ -10,7 +10,6 @@ use crate::error::AwsError;
 use aws_sdk_elasticache::types::{
     AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup,
 };
-use std::rc::Rc;
 
 pub struct Cache {
     pub aws: Aws,
@@ -93,10 +92,10 @@ impl Resource for Cache {
                 tags: Tags::new(),
             }));
         }
-        let Some(group) = self.look(cx).await? else { return Ok(None) };
+        let Some(group) = listing::cache(&self.aws, &cx.name()).await? else { return Ok(None) };
         let arn = group.arn().unwrap_or_default();
         let tags = async {
-            match tags::of_elasticache(&self.aws, arn).await {
+            match tags::of_elasticache(&self.aws, cx, arn).await {
                 Ok(Some(tags)) => Ok(tags),
                 // AWS shows its tags only while it is available (`InvalidReplicationGroupState`, or "not present
                 // or not available"). Until then its description says whose it is; and until then AWS lets
@@ -106,7 +105,7 @@ impl Resource for Cache {
                 Err(e) => Err(e),
             }
         };
-        let (tags, nodes) = futures::try_join!(tags, nodes(&self.aws))?;
+        let (tags, nodes) = futures::try_join!(tags, listing::cache_nodes(&self.aws))?;
         Ok(Some(self.found(&group, &nodes, tags)))
     }
 
@@ -195,21 +194,12 @@ impl Resource for Cache {
     }
 
     async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {
-        let Some(group) = self.look(cx).await? else { return Ok(()) };
+        let Some(group) = listing::cache(&self.aws, &cx.name()).await? else { return Ok(()) };
         tags::put_elasticache(&self.aws, group.arn().unwrap_or_default(), tags).await
     }
 }
 
 impl Cache {
-    async fn look(&self, cx: &Cx<'_>) -> Result<Option<ReplicationGroup>> {
-        let call = async || {
-            let call = self.aws.elasticache.describe_replication_groups().replication_group_id(cx.name());
-            call.send().await.or_absent("DescribeReplicationGroups")
-        };
-        let answer = self.aws.reads.get(format!("cache {}", cx.name()), call).await?;
-        Ok(answer.as_ref().as_ref().and_then(|a| a.replication_groups().first().cloned()))
-    }
-
     /// What AWS shows, in the words of the spec. The group itself says nothing of version, subnets and security
     /// groups: its nodes do.
     fn found(&self, group: &ReplicationGroup, nodes: &[CacheCluster], tags: Tags) -> Found<Self> {
@@ -254,16 +244,6 @@ impl Cache {
             tags,
         }
     }
-}
-
-/// All cache nodes there are.
-pub(super) async fn nodes(aws: &Aws) -> Result<Rc<Vec<CacheCluster>>> {
-    aws.reads
-        .get("cache nodes", async || {
-            let call = aws.elasticache.describe_cache_clusters().into_paginator().items().send();
-            call.try_collect().await.during("DescribeCacheClusters")
-        })
-        .await
 }
 
 /// Its tags, as far as its description tells them.

@@ -42,7 +42,7 @@ impl Resource for CacheSubnetGroup {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
         let Some(group) = self.look(&name).await? else { return Ok(None) };
-        let Some(tags) = tags::of_elasticache(&self.aws, group.arn().unwrap_or_default()).await? else {
+        let Some(tags) = tags::of_elasticache(&self.aws, cx, group.arn().unwrap_or_default()).await? else {
             return Ok(None);
         };
         let subnets = group.subnets().iter().filter_map(|s| s.subnet_identifier().map(Into::into));
@@ -87,7 +87,7 @@ impl Resource for CacheSubnetGroup {
     }
 
     async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
-        let all = super::cache::nodes(&self.aws).await?;
+        let all = listing::cache_nodes(&self.aws).await?;
         let mine = all.iter().filter(|n| n.cache_subnet_group_name() == Some(&found.id));
         let holder = |n: &aws_sdk_elasticache::types::CacheCluster| Holder {
             what: format!("cache node {}", n.cache_cluster_id().unwrap_or_default()),

@@ -4,12 +4,8 @@ use super::prelude::*;
 /// Tags of an alarm or a dashboard: of all of the stack's in one call where that can be had. What was made a moment
 /// ago is not in that answer yet, so what it lacks is asked for by itself.
 pub(super) async fn cloudwatch_tags(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Tags> {
-    let ours = tags::of_stack(aws, &cx.env.stack).await?;
-    // An answer that is behind may lack a tag that was just put: such a one is asked again, too.
-    if let Some(tags) = ours.as_ref().as_ref().ok().and_then(|all| all.get(arn))
-        && cx.tags().iter().all(|(k, v)| tags.get(k) == Some(v))
-    {
-        return Ok(tags.clone());
+    if let Some(tags) = tags::listed(aws, cx, arn).await? {
+        return Ok(tags);
     }
     let answer = aws
         .reads

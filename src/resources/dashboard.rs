@@ -1,5 +1,5 @@
 //! A CloudWatch dashboard.
-use super::cloudwatch::tag_cloudwatch;
+use super::cloudwatch::{cloudwatch_tags, tag_cloudwatch};
 use super::prelude::*;
 use serde_json::Value;
 
@@ -42,21 +42,18 @@ impl Resource for Dashboard {
             .reads
             .get(format!("dashboard {name}"), async || {
                 let call = cloudwatch.get_dashboard().dashboard_name(&name).send().await;
-                let Some(seen) = call.or_absent("GetDashboard")? else { return Ok(None) };
-                let arn = seen.dashboard_arn().unwrap_or_default();
-                let call = cloudwatch.list_tags_for_resource().resource_arn(arn).send().await;
-                let tags = call.or_absent("ListTagsForResource")?.and_then(|t| t.tags).unwrap_or_default();
-                Ok(Some((seen, tags::cloudwatch::from(&tags))))
+                call.or_absent("GetDashboard")
             })
             .await?;
-        let Some((seen, tags)) = &*seen else { return Ok(None) };
+        let Some(seen) = &*seen else { return Ok(None) };
+        let arn = seen.dashboard_arn().unwrap_or_default();
         let body = seen.dashboard_body().unwrap_or_default();
         Ok(Some(Found {
             spec: Spec { body: Known::Now(serde_json::from_str(body).unwrap_or_else(|_| body.into())) },
             output: Some(Output { name }),
             phase: Phase::Ready,
-            tags: tags.clone(),
-            id: seen.dashboard_arn().unwrap_or_default().into(),
+            tags: cloudwatch_tags(&self.aws, cx, arn).await?,
+            id: arn.into(),
         }))
     }
 

@@ -44,6 +44,8 @@ pub struct Spec {
     subnet_group: Option<Known<String>>,
     parameter_group: Option<Known<String>>,
     groups: Known<Vec<String>>,
+    /// When the master password was set that it was given last: RDS shows the password to nobody.
+    password_set: Option<Known<String>>,
     running: bool,
 }
 
@@ -56,6 +58,8 @@ pub struct Output {
 }
 
 const PORT: u16 = 3306;
+/// The tag that holds `password_set`.
+const PASSWORD_TAG: &str = "gameday:password-set";
 
 impl Resource for Database {
     const KIND: &'static str = "database";
@@ -75,8 +79,6 @@ impl Resource for Database {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        // The password is needed when it is created, and is never shown or compared.
-        self.master_password.as_ref().map(|p| inputs.read(p, |_| ()));
         Spec {
             engine: engine(&self.version),
             version: self.version.clone(),
@@ -91,6 +93,7 @@ impl Resource for Database {
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
             parameter_group: self.parameter_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
+            password_set: self.master_password.as_ref().map(|p| inputs.read(p, |o| o.set.clone())),
             running: true,
         }
     }
@@ -113,17 +116,11 @@ impl Resource for Database {
                 tags: Tags::new(),
             }));
         }
-        Ok(self.look(cx).await?.map(|db| self.found(&db)))
+        Ok(listing::database(&self.aws, &cx.name()).await?.map(|db| self.found(&db)))
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        let Some(password) = &self.master_password else {
-            return Err(Error::other(
-                format!("{} has no master password", cx.key),
-                "this is a defect of gameday",
-            ));
-        };
-        let password = self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await?;
+        let password = self.password(cx).await?;
         self.aws
             .rds
             .create_db_instance()
@@ -154,14 +151,14 @@ impl Resource for Database {
             .set_vpc_security_group_ids(Some(want.groups.get()?.clone()))
             .monitoring_interval(0)
             .copy_tags_to_snapshot(true)
-            .set_tags(Some(tags::rds::to(&cx.tags())))
+            .set_tags(Some(tags::rds::to(&cx.tags().into_iter().chain(password_tag(want)?).collect())))
             .send()
             .await
             .during("CreateDBInstance")?;
         Ok(())
     }
 
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         if diff.touches("running") {
             let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
             call.send().await.during("StartDBInstance")?;
@@ -172,6 +169,7 @@ impl Resource for Database {
         // One that was just started refuses this; the engine begins again when it runs.
         let on = |field: &str| diff.touches(field);
         let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
+        let password = if on("password_set") { Some(self.password(cx).await?) } else { None };
         let parameters = if on("parameter_group") { value(&want.parameter_group)? } else { None };
         self.aws
             .rds
@@ -187,9 +185,13 @@ impl Resource for Database {
             .set_publicly_accessible(on("public").then_some(want.public))
             .set_db_parameter_group_name(parameters)
             .set_vpc_security_group_ids(groups)
+            .set_master_user_password(password.as_ref().map(|p| p.reveal().to_owned()))
             .send()
             .await
             .during("ModifyDBInstance")?;
+        if password.is_some() {
+            self.tag(cx, found, &password_tag(want)?.into_iter().collect()).await?;
+        }
         Ok(())
     }
 
@@ -220,19 +222,20 @@ impl Resource for Database {
     }
 
     async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {
-        let Some(db) = self.look(cx).await? else { return Ok(()) };
+        let Some(db) = listing::database(&self.aws, &cx.name()).await? else { return Ok(()) };
         tags::put_rds(&self.aws, db.db_instance_arn().unwrap_or_default(), tags).await
     }
 }
 
 impl Database {
-    async fn look(&self, cx: &Cx<'_>) -> Result<Option<DbInstance>> {
-        let call = async || {
-            let call = self.aws.rds.describe_db_instances().db_instance_identifier(cx.name());
-            call.send().await.or_absent("DescribeDBInstances")
+    async fn password(&self, cx: &Cx<'_>) -> Result<Secret> {
+        let Some(password) = &self.master_password else {
+            return Err(Error::other(
+                format!("{} has no master password", cx.key),
+                "this is a defect of gameday",
+            ));
         };
-        let answer = self.aws.reads.get(format!("database {}", cx.name()), call).await?;
-        Ok(answer.as_ref().as_ref().and_then(|a| a.db_instances().first().cloned()))
+        self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await
     }
 
     /// What AWS shows, in the words of the spec.
@@ -270,6 +273,10 @@ impl Database {
                 groups: Known::Now(sorted(
                     groups.filter_map(|g| g.vpc_security_group_id().map(Into::into)).collect(),
                 )),
+                password_set: shown(
+                    self.master_password.is_some(),
+                    db.tag_list().iter().find(|t| t.key() == Some(PASSWORD_TAG)).and_then(|t| t.value()),
+                ),
                 running: !matches!(status, "stopping" | "stopped"),
             },
             output: host.map(|host| Output {
@@ -281,6 +288,10 @@ impl Database {
             tags: tags::rds::from(db.tag_list()),
         }
     }
+}
+
+fn password_tag(want: &Spec) -> Result<Option<(String, String)>> {
+    Ok(value(&want.password_set)?.map(|at| (PASSWORD_TAG.to_owned(), at)))
 }
 
 /// It takes connections long before it is `available` (aws-facts 1.4).

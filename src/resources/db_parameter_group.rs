@@ -50,10 +50,10 @@ impl Resource for DbParameterGroup {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
-        let Some(group) = self.look(&name).await? else { return Ok(None) };
+        let (group, set) = futures::try_join!(self.look(&name), self.parameters(&name, true))?;
+        let (Some(group), Some(set)) = (group, set) else { return Ok(None) };
         let arn = group.db_parameter_group_arn().unwrap_or_default();
-        let (tags, set) = futures::try_join!(tags::of_rds(&self.aws, arn), self.parameters(&name, true))?;
-        let (Some(tags), Some(set)) = (tags, set) else { return Ok(None) };
+        let Some(tags) = tags::of_rds(&self.aws, cx, arn).await? else { return Ok(None) };
         Ok(Some(Found {
             spec: Spec {
                 family: group.db_parameter_group_family().unwrap_or_default().into(),

@@ -41,9 +41,15 @@ impl Resource for DbSubnetGroup {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
-        let Some(group) = self.look(&name).await? else { return Ok(None) };
-        let arn = group.db_subnet_group_arn().unwrap_or_default();
-        let Some(tags) = tags::of_rds(&self.aws, arn).await? else { return Ok(None) };
+        let (group, arn) = match self.in_use(&name).await? {
+            Some(seen) => seen,
+            None => {
+                let Some(group) = self.look(&name).await? else { return Ok(None) };
+                let arn = group.db_subnet_group_arn().unwrap_or_default().to_owned();
+                (group, arn)
+            }
+        };
+        let Some(tags) = tags::of_rds(&self.aws, cx, &arn).await? else { return Ok(None) };
         let subnets = group.subnets().iter().filter_map(|s| s.subnet_identifier().map(Into::into));
         Ok(Some(Found {
             spec: Spec { subnets: Known::Now(sorted(subnets.collect())) },
@@ -96,6 +102,20 @@ impl Resource for DbSubnetGroup {
 }
 
 impl DbSubnetGroup {
+    /// For a look: as a database that stands in it shows it, and its ARN, which that one leaves out. The listing of
+    /// databases is no call more.
+    async fn in_use(&self, name: &str) -> Result<Option<(AwsGroup, String)>> {
+        if !self.aws.reads.is_look() {
+            return Ok(None);
+        }
+        let all = listing::databases(&self.aws).await?;
+        Ok(all.iter().find_map(|db| {
+            let group = db.db_subnet_group().filter(|g| g.db_subnet_group_name() == Some(name))?;
+            let (account, _) = db.db_instance_arn()?.split_once(":db:")?;
+            Some((group.clone(), format!("{account}:subgrp:{name}")))
+        }))
+    }
+
     async fn look(&self, name: &str) -> Result<Option<AwsGroup>> {
         let call = async || {
             let call = self.aws.rds.describe_db_subnet_groups().db_subnet_group_name(name);

@@ -1,42 +1,26 @@
 //! What the kinds around a load balancer share.
 use super::prelude::*;
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, Listener, LoadBalancer, Rule,
-    TargetGroupTuple, TargetHealthDescription, TargetHealthStateEnum,
+    Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, TargetGroupTuple,
+    TargetHealthDescription, TargetHealthStateEnum,
 };
 use std::{collections::HashMap, rc::Rc};
 
-/// The balancer of this name.
-pub(super) async fn balancer(aws: &Aws, name: &str) -> Result<Option<LoadBalancer>> {
-    let call = async || {
-        let answer = aws.elb.describe_load_balancers().names(name).send().await;
-        Ok(answer.or_absent("DescribeLoadBalancers")?.and_then(|a| a.load_balancers?.pop()))
-    };
-    Ok((*aws.reads.get(format!("load balancer {name}"), call).await?).clone())
-}
-
-/// A balancer's listeners; none when the balancer is gone.
-pub(super) async fn listeners(aws: &Aws, balancer: &str) -> Result<Rc<Vec<Listener>>> {
-    let call = async || {
-        let pages = aws.elb.describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
-        let all: Option<Vec<_>> = pages.try_collect().await.or_absent("DescribeListeners")?;
-        Ok(all.unwrap_or_default())
-    };
-    aws.reads.get(format!("listeners of {balancer}"), call).await
-}
-
-/// A listener's rules, with the default one; none when the listener is gone.
-pub(super) async fn rules(aws: &Aws, listener: &str) -> Result<Rc<Vec<Rule>>> {
-    let call = async || {
-        let pages = aws.elb.describe_rules().listener_arn(listener).into_paginator().items().send();
-        let all: Option<Vec<_>> = pages.try_collect().await.or_absent("DescribeRules")?;
-        Ok(all.unwrap_or_default())
-    };
-    aws.reads.get(format!("rules of {listener}"), call).await
-}
+pub(super) use crate::aws::listing::{balancer, listeners, rules};
 
 /// The tags of several objects, by ARN, in as few calls as AWS allows. What is gone is not in it.
-pub(super) async fn tags_of(aws: &Aws, arns: Vec<String>) -> Result<Rc<HashMap<String, Tags>>> {
+pub(super) async fn tags_of(aws: &Aws, cx: &Cx<'_>, arns: Vec<String>) -> Result<Rc<HashMap<String, Tags>>> {
+    if aws.reads.is_look() {
+        // Whose they are is told of all services at once; of what is not ours, or new, by the service itself.
+        let all = tags::of_stack(aws, &cx.env.stack).await?;
+        let ours = |arn: &String| {
+            let tags = all.get(arn).filter(|tags| cx.inherited().iter().all(|(k, v)| tags.get(k) == Some(v)))?;
+            Some((arn.clone(), tags.clone()))
+        };
+        if let Some(all) = arns.iter().map(ours).collect() {
+            return Ok(Rc::new(all));
+        }
+    }
     let ask = async |arns: &[String]| {
         let answer = aws.elb.describe_tags().set_resource_arns(Some(arns.to_vec())).send().await;
         let all = answer.or_absent("DescribeTags")?.map(|a| a.tag_descriptions.unwrap_or_default());
@@ -81,7 +65,7 @@ pub(super) async fn pick<T: Clone>(
     if all.is_empty() {
         return Ok(None);
     }
-    let tags = tags_of(aws, all.iter().filter_map(|t| arn(t).map(Into::into)).collect()).await?;
+    let tags = tags_of(aws, cx, all.iter().filter_map(|t| arn(t).map(Into::into)).collect()).await?;
     let tags_of = |t: &T| arn(t).and_then(|a| tags.get(a));
     let is_this = |t: &&T| {
         tags_of(t).is_some_and(|tags| {

@@ -1,7 +1,6 @@
 //! An EFS file system, for what all servers share.
 use super::prelude::*;
 use aws_sdk_efs::types::{FileSystemDescription, LifeCycleState, MountTargetDescription, ThroughputMode};
-use std::rc::Rc;
 
 pub struct FileSystem {
     pub aws: Aws,
@@ -98,7 +97,7 @@ impl Resource for FileSystem {
     }
 
     async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
-        let all = mount_targets(&self.aws, &found.id).await?;
+        let all = listing::mount_targets(&self.aws, &found.id).await?;
         let holder = |m: &MountTargetDescription| Holder {
             what: format!("mount target {} in {}", m.mount_target_id(), m.subnet_id()),
             passes: *m.life_cycle_state() == LifeCycleState::Deleting,
@@ -109,17 +108,12 @@ impl Resource for FileSystem {
 
 impl FileSystem {
     async fn look(&self, cx: &Cx<'_>) -> Result<Option<FileSystemDescription>> {
-        let call = self.aws.efs.describe_file_systems();
-        let (call, what) = match &self.existing {
-            Some(id) => (call.file_system_id(id), id.clone()),
-            None => (call.creation_token(token(cx)), cx.key.to_string()),
+        let token = token(cx);
+        let is_this = |f: &&FileSystemDescription| match &self.existing {
+            Some(id) => f.file_system_id() == id,
+            None => f.creation_token() == token,
         };
-        let answer = self
-            .aws
-            .reads
-            .get(format!("file system {what}"), async || call.send().await.or_absent("DescribeFileSystems"))
-            .await?;
-        Ok(answer.as_ref().as_ref().and_then(|a| a.file_systems().first().cloned()))
+        Ok(listing::file_systems(&self.aws).await?.iter().find(is_this).cloned())
     }
 }
 
@@ -135,15 +129,4 @@ pub(super) fn phase(state: &LifeCycleState) -> Phase {
         "error" => Phase::Broken("error".into()),
         other => Phase::Busy(other.into()),
     }
-}
-
-/// All mount targets of a file system.
-pub(super) async fn mount_targets(aws: &Aws, file_system: &str) -> Result<Rc<Vec<MountTargetDescription>>> {
-    aws.reads
-        .get(format!("mount targets of {file_system}"), async || {
-            let call = aws.efs.describe_mount_targets().file_system_id(file_system);
-            let all: Result<Vec<_>, _> = call.into_paginator().items().send().try_collect().await;
-            Ok(all.or_absent("DescribeMountTargets")?.unwrap_or_default())
-        })
-        .await
 }

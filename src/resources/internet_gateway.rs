@@ -44,7 +44,7 @@ impl Resource for InternetGateway {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = ec2_list!(self.aws, cx, describe_internet_gateways, "DescribeInternetGateways", AwsGateway);
+        let all = ec2_list!(self.aws, cx, internet_gateways);
         let ours = one_of_ours(cx, &all, |g| g.tags(), |g| g.internet_gateway_id())?;
         let gateway = match ours {
             None => self.without_tags(cx).await?,

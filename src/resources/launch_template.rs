@@ -94,28 +94,15 @@ impl Resource for LaunchTemplate {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
-        let (templates, versions) = futures::try_join!(
-            self.aws.reads.get(format!("launch template {name}"), async || {
-                let call = self.aws.ec2.describe_launch_templates().launch_template_names(&name).send().await;
-                Ok(call
-                    .or_absent("DescribeLaunchTemplates")?
-                    .and_then(|t| t.launch_templates)
-                    .unwrap_or_default())
-            }),
-            self.aws.reads.get(format!("default version of launch template {name}"), async || {
-                let call = self.aws.ec2.describe_launch_template_versions().launch_template_name(&name);
-                let answer =
-                    call.versions("$Default").send().await.or_absent("DescribeLaunchTemplateVersions")?;
-                Ok(answer.and_then(|v| v.launch_template_versions).unwrap_or_default())
-            }),
-        )?;
-        let (Some(template), Some(version)) = (templates.first(), versions.first()) else { return Ok(None) };
-        let id = template.launch_template_id().unwrap_or_default().to_owned();
+        let versions = listing::template_versions(&self.aws, &name).await?;
+        let Some(version) = versions.iter().find(|v| v.default_version() == Some(true)) else { return Ok(None) };
+        let id = version.launch_template_id().unwrap_or_default().to_owned();
+        let Some(tags) = self.tags(cx, &id).await? else { return Ok(None) };
         Ok(Some(Found {
             spec: self.seen(cx, version),
             output: Some(Output { id: id.clone(), version: version.version_number().unwrap_or_default() }),
             phase: Phase::Ready,
-            tags: tags::ec2::from(template.tags()),
+            tags,
             id,
         }))
     }
@@ -169,6 +156,25 @@ impl Resource for LaunchTemplate {
 }
 
 impl LaunchTemplate {
+    /// The versions do not show them. `None` when it is gone.
+    async fn tags(&self, cx: &Cx<'_>, id: &str) -> Result<Option<Tags>> {
+        if self.aws.reads.is_look() {
+            let all = tags::of_stack(&self.aws, &cx.env.stack).await?;
+            let arn = all.keys().find(|arn| arn.ends_with(&format!(":launch-template/{id}")));
+            if let Some(arn) = arn
+                && let Some(tags) = tags::listed(&self.aws, cx, arn).await?
+            {
+                return Ok(Some(tags));
+            }
+        }
+        let call = async || {
+            let call = self.aws.ec2.describe_launch_templates().launch_template_ids(id).send().await;
+            Ok(call.or_absent("DescribeLaunchTemplates")?.and_then(|t| t.launch_templates).unwrap_or_default())
+        };
+        let templates = self.aws.reads.get(format!("launch template {id}"), call).await?;
+        Ok(templates.first().map(|t| tags::ec2::from(t.tags())))
+    }
+
     /// The data of a version, complete.
     fn data(&self, cx: &Cx<'_>, want: &Spec) -> Result<RequestLaunchTemplateData> {
         let profile = match &want.profile {

@@ -67,7 +67,7 @@ impl Resource for LoadBalancer {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let Some(balancer) = elb::balancer(&self.aws, &cx.name()).await? else { return Ok(None) };
         let arn = balancer.load_balancer_arn().unwrap_or_default().to_owned();
-        let tags = elb::tags_of(&self.aws, vec![arn.clone()]);
+        let tags = elb::tags_of(&self.aws, cx, vec![arn.clone()]);
         let (tags, idle) = futures::try_join!(tags, self.idle_timeout(&arn))?;
         let (Some(tags), Some(idle)) = (tags.get(&arn), idle) else {
             return Ok(None);
@@ -141,14 +141,10 @@ impl Resource for LoadBalancer {
 impl LoadBalancer {
     /// `None` when the balancer is gone.
     async fn idle_timeout(&self, arn: &str) -> Result<Option<String>> {
-        let call = async || {
-            let call = self.aws.elb.describe_load_balancer_attributes().load_balancer_arn(arn);
-            call.send().await.or_absent("DescribeLoadBalancerAttributes")
-        };
-        let answer = self.aws.reads.get(format!("attributes of {arn}"), call).await?;
+        let all = listing::balancer_attributes(&self.aws, arn).await?;
         let value =
             |a: &LoadBalancerAttribute| (a.key() == Some(IDLE_TIMEOUT)).then(|| a.value().map(Into::into));
-        Ok((*answer).as_ref().map(|a| a.attributes().iter().find_map(value).flatten().unwrap_or_default()))
+        Ok(all.map(|all| all.iter().find_map(value).flatten().unwrap_or_default()))
     }
 
     async fn set_idle_timeout(&self, arn: &str, want: &Spec) -> Result<()> {

@@ -41,16 +41,10 @@ impl Resource for LogGroup {
         Spec { name: self.path.clone(), days: Some(self.days) }
     }
 
-    async fn find(&self, _: &Cx<'_>) -> Result<Option<Found<Self>>> {
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let Some(group) = self.look().await? else { return Ok(None) };
         let arn = arn(&group);
-        let call = async || {
-            let call = self.aws.logs.list_tags_for_resource().resource_arn(&arn);
-            call.send().await.or_absent("ListTagsForResource")
-        };
-        let answer = self.aws.reads.get(format!("tags of {arn}"), call).await?;
-        let Some(answer) = answer.as_ref() else { return Ok(None) };
-        let tags = answer.tags().cloned().unwrap_or_default().into_iter().collect();
+        let Some(tags) = self.tags(cx, &arn).await? else { return Ok(None) };
         Ok(Some(Found {
             id: self.path.clone(),
             spec: Spec { name: self.path.clone(), days: group.retention_in_days() },
@@ -97,6 +91,20 @@ impl LogGroup {
             })
             .await?;
         Ok(all.iter().find(|g| g.log_group_name() == Some(&self.path)).cloned())
+    }
+
+    /// `None` when it is gone.
+    async fn tags(&self, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+        if let Some(tags) = tags::at_a_look(&self.aws, cx, arn).await? {
+            return Ok(Some(tags));
+        }
+        let call = async || {
+            let call = self.aws.logs.list_tags_for_resource().resource_arn(arn);
+            call.send().await.or_absent("ListTagsForResource")
+        };
+        let answer = self.aws.reads.get(format!("tags of {arn}"), call).await?;
+        let tags = answer.as_ref().as_ref().map(|a| a.tags().cloned().unwrap_or_default());
+        Ok(tags.map(|t| t.into_iter().collect()))
     }
 
     async fn retain(&self, want: &Spec) -> Result<()> {

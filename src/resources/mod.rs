@@ -39,7 +39,7 @@ mod user_data;
 pub(crate) mod prelude {
     pub(crate) use super::{ec2_filter, ec2_list, ec2_once, ec2_where, half_made, look_again, one_of_ours, sorted, stripped, tag_ec2};
     pub(crate) use crate::{
-        aws::{Aws, error::AwsResult, tags},
+        aws::{Aws, error::AwsResult, listing, tags},
         engine::*,
         error::{Error, Result},
     };
@@ -89,25 +89,13 @@ pub(crate) fn ec2_filter(name: &str, value: &str) -> aws_sdk_ec2::types::Filter 
     aws_sdk_ec2::types::Filter::builder().name(name).values(value).build()
 }
 
-/// All EC2 objects of one sort that carry the stack's tag, every page, asked once for all steps of the kind.
+/// All EC2 objects of one sort that carry the stack's tag, of the one listing that all steps share.
 macro_rules! ec2_list {
-    ($aws:expr, $cx:expr, $describe:ident, $call:literal, $item:ty) => {{
+    ($aws:expr, $cx:expr, $list:ident) => {{
         let stack = &$cx.env.stack;
-        $aws.reads
-            .get(concat!($call, " of the stack"), async || {
-                let all: Vec<$item> = $aws
-                    .ec2
-                    .$describe()
-                    .filters(tags::filter(STACK_TAG, stack))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .try_collect()
-                    .await
-                    .during($call)?;
-                Ok(all)
-            })
-            .await?
+        let all = crate::aws::listing::$list(&$aws).await?;
+        let ours = all.iter().filter(|it| tags::ec2::from(it.tags()).get(STACK_TAG) == Some(stack));
+        ours.cloned().collect::<Vec<_>>()
     }};
 }
 pub(crate) use ec2_list;

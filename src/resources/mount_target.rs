@@ -1,7 +1,7 @@
 //! A file system's door into one zone.
 use super::prelude::*;
 use super::{
-    file_system::{FileSystem, mount_targets, phase},
+    file_system::{FileSystem, phase},
     security_group::SecurityGroup,
     subnet::Subnet,
 };
@@ -68,13 +68,13 @@ impl Resource for MountTarget {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let Some(fs) = cx.read(&self.file_system, |o| o.id.clone()).now() else { return Ok(None) };
-        let all = mount_targets(&self.aws, &fs).await?;
+        let all = listing::mount_targets(&self.aws, &fs).await?;
         let here = |m: &&MountTargetDescription| {
             m.availability_zone_name() == Some(&self.zone) && *m.life_cycle_state() != LifeCycleState::Deleted
         };
         let Some(m) = all.iter().find(here) else { return Ok(None) };
         let id = m.mount_target_id();
-        let groups = if self.existing { Some(vec![]) } else { self.groups_of(id).await? };
+        let groups = if self.existing { Some(vec![]) } else { self.groups_of(id, &all).await? };
         let Some(groups) = groups else { return Ok(None) };
         Ok(Some(Found {
             id: id.into(),
@@ -124,15 +124,11 @@ impl Resource for MountTarget {
 
 impl MountTarget {
     /// `None` when it is gone by now.
-    async fn groups_of(&self, id: &str) -> Result<Option<Vec<String>>> {
-        let call = async || {
-            let call = self.aws.efs.describe_mount_target_security_groups().mount_target_id(id);
-            match call.send().await.or_absent("DescribeMountTargetSecurityGroups") {
-                // It is being created or deleted, and AWS does not tell yet or any more: what is wanted will show.
-                Err(e) if e.class() == Some(Class::WrongState) => Ok(Some(vec![])),
-                answer => Ok(answer?.map(|a| a.security_groups)),
-            }
-        };
-        Ok(self.aws.reads.get(format!("security groups of {id}"), call).await?.as_ref().clone())
+    async fn groups_of(&self, id: &str, all: &[MountTargetDescription]) -> Result<Option<Vec<String>>> {
+        match listing::mount_target_groups(&self.aws, all, id).await {
+            // It is being created or deleted, and AWS does not tell yet or any more: what is wanted will show.
+            Err(e) if e.class() == Some(Class::WrongState) => Ok(Some(vec![])),
+            answer => answer,
+        }
     }
 }

@@ -26,6 +26,8 @@ pub struct Spec {
 pub struct Output {
     pub name: String,
     pub arn: String,
+    /// When its value was set last: who keeps a copy of the value sees by it that the copy is old.
+    pub set: String,
     /// Only where it is to be revealed.
     pub value: Option<Secret>,
 }
@@ -48,10 +50,10 @@ impl Resource for Parameter {
         Spec { name: self.path.clone(), r#type: ParameterType::SecureString.as_str().into() }
     }
 
-    async fn find(&self, _: &Cx<'_>) -> Result<Option<Found<Self>>> {
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let all = self.beside().await?;
         let Some(p) = all.iter().find(|p| p.name() == Some(&self.path)) else { return Ok(None) };
-        let tags = if self.existing { Some(Tags::new()) } else { self.tags().await? };
+        let tags = if self.existing { Some(Tags::new()) } else { self.tags(cx, p).await? };
         let Some(tags) = tags else { return Ok(None) };
         let (arn, value) = match self.details(p).await {
             // It was deleted a moment ago, and still shows in the list.
@@ -64,7 +66,7 @@ impl Resource for Parameter {
                 name: self.path.clone(),
                 r#type: p.r#type().map(|t| t.as_str()).unwrap_or_default().into(),
             },
-            output: Some(Output { name: self.path.clone(), arn, value }),
+            output: Some(Output { name: self.path.clone(), arn, set: set(p), value }),
             phase: Phase::Ready,
             tags,
         }))
@@ -154,7 +156,12 @@ impl Parameter {
         Ok((arn, Some(value.as_ref().clone())))
     }
 
-    async fn tags(&self) -> Result<Option<Tags>> {
+    async fn tags(&self, cx: &Cx<'_>, listed: &ParameterMetadata) -> Result<Option<Tags>> {
+        if let Some(arn) = listed.arn()
+            && let Some(tags) = tags::at_a_look(&self.aws, cx, arn).await?
+        {
+            return Ok(Some(tags));
+        }
         let call = self.aws.ssm.list_tags_for_resource();
         let call = call.resource_type(ResourceTypeForTagging::Parameter).resource_id(&self.path);
         let list = async || match call.send().await.during("ListTagsForResource") {
@@ -165,4 +172,10 @@ impl Parameter {
         let answer = self.aws.reads.get(format!("tags of parameter {}", self.path), list).await?;
         Ok(answer.as_ref().as_ref().map(|a| tags::ssm::from(a.tag_list())))
     }
+}
+
+/// When the value was set last, to the second.
+fn set(p: &ParameterMetadata) -> String {
+    let at = p.last_modified_date().and_then(|at| jiff::Timestamp::from_second(at.secs()).ok());
+    at.map(|at| at.to_string()).unwrap_or_default()
 }

@@ -65,14 +65,14 @@ impl Resource for Role {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
         let (iam, reads) = (&self.aws.iam, &self.aws.reads);
-        let role = reads
-            .get(format!("role {name}"), async || {
+        // All at once: what there is not is as good as empty.
+        let (role, attached, mut others, policy) = futures::try_join!(
+            reads.get(format!("role {name}"), async || {
                 Ok(iam.get_role().role_name(&name).send().await.or_absent("GetRole")?.and_then(|r| r.role))
-            })
-            .await?;
-        let Some(role) = &*role else { return Ok(None) };
-        let (attached, mut others, policy) =
-            futures::try_join!(self.attached(&name), self.inline(&name), async {
+            }),
+            self.attached(&name),
+            self.inline(&name),
+            async {
                 let answer = reads
                     .get(format!("policy of {name}"), async || {
                         let call = iam.get_role_policy().role_name(&name).policy_name(POLICY);
@@ -80,7 +80,9 @@ impl Resource for Role {
                     })
                     .await?;
                 Ok(answer.as_ref().as_ref().map(|p| by_sid(&decoded(p.policy_document()))))
-            })?;
+            }
+        )?;
+        let Some(role) = &*role else { return Ok(None) };
         others.retain(|p| p != POLICY);
         Ok(Some(Found {
             spec: Spec {

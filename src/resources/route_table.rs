@@ -113,7 +113,7 @@ impl Resource for RouteTable {
         let delete = async || {
             self.aws.ec2.delete_route_table().route_table_id(id).send().await.or_gone("DeleteRouteTable")
         };
-        let all = ec2_list!(self.aws, cx, describe_route_tables, "DescribeRouteTables", AwsTable);
+        let all = ec2_list!(self.aws, cx, route_tables);
         let step = |t: &&AwsTable| t.tags().iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
         let (this, others): (Vec<_>, Vec<_>) =
             all.iter().filter(step).partition(|t| t.route_table_id() == Some(id));
@@ -142,7 +142,7 @@ impl Resource for RouteTable {
 
 impl RouteTable {
     async fn table(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
-        let all = ec2_list!(self.aws, cx, describe_route_tables, "DescribeRouteTables", AwsTable);
+        let all = ec2_list!(self.aws, cx, route_tables);
         match one_of_ours(cx, &all, |t| t.tags(), |t| t.route_table_id())? {
             None => self.without_tags(cx).await,
             ours => Ok(ours),

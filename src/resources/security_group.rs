@@ -44,7 +44,7 @@ impl Resource for SecurityGroup {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = ec2_list!(self.aws, cx, describe_security_groups, "DescribeSecurityGroups", AwsGroup);
+        let all = ec2_list!(self.aws, cx, security_groups);
         let ours = one_of_ours(cx, &all, |g| g.tags(), |g| g.group_id())?;
         let group = match ours {
             None => self.namesake(cx).await?,

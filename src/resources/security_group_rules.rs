@@ -1,7 +1,7 @@
 //! The rules of a security group, exactly: what is missing is added, what is extra is revoked.
 use super::{prelude::*, security_group::SecurityGroup};
 use aws_sdk_ec2::types::{
-    IpPermission, IpRange, Ipv6Range, SecurityGroup as AwsGroup, SecurityGroupRule, SecurityGroupRuleRequest,
+    IpPermission, IpRange, Ipv6Range, SecurityGroupRule, SecurityGroupRuleRequest,
     SecurityGroupRuleUpdate, UserIdGroupPair,
 };
 use std::fmt;
@@ -93,7 +93,11 @@ impl Resource for SecurityGroupRules {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let Some(group) = cx.read(&self.group, |g| g.id.clone()).now() else { return Ok(None) };
-        let spec = Spec { rules: sorted(self.lines(cx, &group).await?) };
+        let rules = match self.shown(&group).await? {
+            Some(rules) => rules,
+            None => self.lines(cx, &group).await?,
+        };
+        let spec = Spec { rules: sorted(rules) };
         // What AWS gives a new group is nothing of this step's, unless it is all that is wanted.
         if spec.rules.iter().all(Line::is_given)
             && !Diff::between(&spec, &self.spec(&Inputs::default())).is_empty()
@@ -115,8 +119,8 @@ impl Resource for SecurityGroupRules {
         self.set(group, &self.lines(cx, group).await?, &want.rules).await
     }
 
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
-        self.set(&found.id, &found.spec.rules, &want.rules).await
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        self.set(&found.id, &self.with_ids(cx, found).await?, &want.rules).await
     }
 
     fn meanwhile(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
@@ -129,15 +133,35 @@ impl Resource for SecurityGroupRules {
         want
     }
 
-    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        self.revoke(&found.id, &found.spec.rules.iter().collect::<Vec<_>>()).await
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        self.revoke(&found.id, &self.with_ids(cx, found).await?.iter().collect::<Vec<_>>()).await
     }
 }
 
 impl SecurityGroupRules {
+    /// For a look: the rules as the group itself shows them, which is no call more, but without their ids. `None` when
+    /// it is not listed, or something is being built.
+    async fn shown(&self, group: &str) -> Result<Option<Vec<Line>>> {
+        if !self.aws.reads.is_look() {
+            return Ok(None);
+        }
+        let all = listing::security_groups(&self.aws).await?;
+        let group = all.iter().find(|g| g.group_id() == Some(group));
+        Ok(group.map(|g| {
+            let (ingress, egress) = (g.ip_permissions().iter(), g.ip_permissions_egress().iter());
+            ingress.flat_map(|p| lines(false, p)).chain(egress.flat_map(|p| lines(true, p))).collect()
+        }))
+    }
+
+    /// What was found, with AWS's ids of the rules.
+    async fn with_ids(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Line>> {
+        let known = found.spec.rules.iter().all(|l| l.id.is_some());
+        if known { Ok(found.spec.rules.clone()) } else { self.lines(cx, &found.id).await }
+    }
+
     /// The group's rules, by one call for all steps of this kind.
     async fn lines(&self, cx: &Cx<'_>, group: &str) -> Result<Vec<Line>> {
-        let groups = ec2_list!(self.aws, cx, describe_security_groups, "DescribeSecurityGroups", AwsGroup);
+        let groups = ec2_list!(self.aws, cx, security_groups);
         let mut ids: Vec<String> = groups.iter().filter_map(|g| g.group_id().map(Into::into)).collect();
         // A group that was made just now may not be listed yet. A filter takes 200 values.
         if ids.len() > 200 || !ids.iter().any(|id| id == group) {
@@ -264,6 +288,26 @@ impl Line {
         }
         .build())
     }
+}
+
+/// One a peer, as [`line`] has them.
+fn lines(egress: bool, p: &IpPermission) -> Vec<Line> {
+    let protocol = p.ip_protocol().unwrap_or_default();
+    let port = |port: Option<i32>| port.filter(|_| protocol != "-1").unwrap_or(-1);
+    let v4 = p.ip_ranges().iter().map(|r| (r.cidr_ip(), r.description()));
+    let v6 = p.ipv6_ranges().iter().map(|r| (r.cidr_ipv6(), r.description()));
+    let groups = p.user_id_group_pairs().iter().map(|g| (g.group_id(), g.description()));
+    let lists = p.prefix_list_ids().iter().map(|l| (l.prefix_list_id(), l.description()));
+    let line = |(peer, why): (Option<&str>, Option<&str>)| Line {
+        egress,
+        protocol: protocol.into(),
+        from: port(p.from_port()),
+        to: port(p.to_port()),
+        peer: Known::Now(peer.unwrap_or_default().into()),
+        why: why.unwrap_or_default().into(),
+        id: None,
+    };
+    v4.chain(v6).chain(groups).chain(lists).map(line).collect()
 }
 
 fn line(rule: &SecurityGroupRule) -> Line {

@@ -61,7 +61,7 @@ impl Resource for Subnet {
         let subnet = match &self.existing {
             Some(id) => self.in_vpc(cx).await?.into_iter().find(|s| s.subnet_id() == Some(id)),
             None => {
-                let all = ec2_list!(self.aws, cx, describe_subnets, "DescribeSubnets", AwsSubnet);
+                let all = ec2_list!(self.aws, cx, subnets);
                 match one_of_ours(cx, &all, |s| s.tags(), |s| s.subnet_id())? {
                     // A range is there once in a VPC.
                     None => {

@@ -1,7 +1,7 @@
 //! The instances behind a balancer, and how their health is checked.
 use super::{elb, prelude::*, vpc::Vpc};
 use aws_sdk_elasticloadbalancingv2::types::{
-    Matcher, ProtocolEnum, TargetGroup as AwsTargets, TargetGroupAttribute, TargetTypeEnum,
+    Matcher, ProtocolEnum, TargetGroupAttribute, TargetTypeEnum,
 };
 
 pub struct TargetGroup {
@@ -99,10 +99,10 @@ impl Resource for TargetGroup {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let Some(group) = self.group(&cx.name()).await? else { return Ok(None) };
+        let Some(group) = listing::target_group(&self.aws, &cx.name()).await? else { return Ok(None) };
         let arn = group.target_group_arn().unwrap_or_default().to_owned();
-        let tags = elb::tags_of(&self.aws, vec![arn.clone()]);
-        let (tags, attributes) = futures::try_join!(tags, self.attributes(&arn))?;
+        let tags = elb::tags_of(&self.aws, cx, vec![arn.clone()]);
+        let (tags, attributes) = futures::try_join!(tags, listing::target_group_attributes(&self.aws, &arn))?;
         let (Some(tags), Some(attributes)) = (tags.get(&arn), attributes) else {
             return Ok(None);
         };
@@ -204,7 +204,7 @@ impl Resource for TargetGroup {
 
     /// The rules, a listener's default one among them, that lead to it.
     async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
-        let group = self.group(&cx.name()).await?;
+        let group = listing::target_group(&self.aws, &cx.name()).await?;
         let mut holders = vec![];
         for balancer in group.iter().flat_map(|g| g.load_balancer_arns()) {
             for listener in elb::listeners(&self.aws, balancer).await?.iter() {
@@ -224,7 +224,7 @@ impl Resource for TargetGroup {
 impl TargetGroup {
     /// Takes the listeners off it.
     async fn lead_away(&self, cx: &Cx<'_>, arn: &str) -> Result<()> {
-        let group = self.group(&cx.name()).await?;
+        let group = listing::target_group(&self.aws, &cx.name()).await?;
         for balancer in group.iter().flat_map(|g| g.load_balancer_arns()) {
             for listener in elb::listeners(&self.aws, balancer).await?.iter() {
                 let listener = listener.listener_arn().unwrap_or_default();
@@ -243,27 +243,6 @@ impl TargetGroup {
             }
         }
         Ok(())
-    }
-
-    async fn group(&self, name: &str) -> Result<Option<AwsTargets>> {
-        let call = async || {
-            let answer = self.aws.elb.describe_target_groups().names(name).send().await;
-            Ok(answer.or_absent("DescribeTargetGroups")?.and_then(|a| a.target_groups?.pop()))
-        };
-        Ok((*self.aws.reads.get(format!("target group {name}"), call).await?).clone())
-    }
-
-    /// `None` when the group is gone.
-    async fn attributes(&self, arn: &str) -> Result<Option<Vec<TargetGroupAttribute>>> {
-        let call = async || {
-            let call = self.aws.elb.describe_target_group_attributes().target_group_arn(arn);
-            Ok(call
-                .send()
-                .await
-                .or_absent("DescribeTargetGroupAttributes")?
-                .map(|a| a.attributes.unwrap_or_default()))
-        };
-        Ok((*self.aws.reads.get(format!("attributes of {arn}"), call).await?).clone())
     }
 
     async fn set_attributes(&self, arn: &str, want: &Spec) -> Result<()> {

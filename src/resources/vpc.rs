@@ -73,7 +73,7 @@ impl Resource for Vpc {
                 all.first().cloned()
             }
             None => {
-                let all = ec2_list!(self.aws, cx, describe_vpcs, "DescribeVpcs", AwsVpc);
+                let all = ec2_list!(self.aws, cx, vpcs);
                 match one_of_ours(cx, &all, |v| v.tags(), |v| v.vpc_id())? {
                     None => self.without_tags(cx).await?,
                     ours => ours,
@@ -203,7 +203,7 @@ fn peering(p: &VpcPeeringConnection) -> Option<Option<String>> {
 impl Vpc {
     /// The one with subnets of ours in it. A name alone says nothing: others may have given theirs the same.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsVpc>> {
-        let subnets = ec2_list!(self.aws, cx, describe_subnets, "DescribeSubnets", aws_sdk_ec2::types::Subnet);
+        let subnets = ec2_list!(self.aws, cx, subnets);
         let Some(home) = subnets.iter().find_map(|s| s.vpc_id()) else { return Ok(None) };
         let there = ec2_where!(self.aws, "vpc-id", home, describe_vpcs, "DescribeVpcs", AwsVpc);
         stripped(cx, &there, |v| v.tags(), |v| v.vpc_id(), |_| true)

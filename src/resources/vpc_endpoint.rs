@@ -50,7 +50,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = ec2_list!(self.aws, cx, describe_vpc_endpoints, "DescribeVpcEndpoints", AwsEndpoint);
+        let all = ec2_list!(self.aws, cx, vpc_endpoints);
         // One that is deleted is listed for a while, beside its successor.
         let step =
             |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(STEP_TAG))?.value()?.to_owned());

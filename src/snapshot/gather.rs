@@ -1,14 +1,15 @@
 //! The look itself: three rounds of calls, each at once. What fails leaves a gap.
 use super::{read, *};
 use crate::{
-    aws::{Aws, error::AwsResult, tags},
+    aws::{Aws, error::AwsResult, listing, tags},
     config::{Mode, Origin},
     engine::STACK_TAG,
 };
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_ec2::types::Filter;
+use aws_sdk_efs::types::MountTargetDescription;
 use futures::{FutureExt, future::join_all};
-use std::{cell::RefCell, future::Future, time::Duration};
+use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
 
 /// What to ask the service from outside.
 #[derive(Clone, Debug)]
@@ -27,22 +28,30 @@ struct Look<'a> {
     gaps: RefCell<Vec<Gap>>,
 }
 
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All that is needed to say what is wrong.
+    Path,
+    /// And what the fleet has done of late, also when nothing is wrong with it: for the list of events.
+    Events,
+}
+
 /// Activities of an Auto Scaling group that are worth reading.
 const ACTIVITIES: i32 = 20;
 /// No answer may keep the look from ending.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Looks at everything once. Never fails: what could not be read is in `gaps`.
-pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking) -> Snapshot {
+pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking, depth: Depth) -> Snapshot {
     let (calls, start) = (aws.calls.reads(), tokio::time::Instant::now());
     let look = Look { aws, whose: &whose, expected: &expected, gaps: RefCell::default() };
 
     // First what is found by name or tag. Boxed: a call of the SDK is a large future, and a stack is small.
-    let (balancer, target_group, group, activities, template, vpc, gateways, database, cache, files, alarms) = futures::join!(
+    let (balancer, target_group, group, template, vpc, gateways, database, cache, files, alarms) = futures::join!(
         look.balancer().boxed_local(),
         look.target_group().boxed_local(),
         look.group().boxed_local(),
-        look.activities().boxed_local(),
         look.template().boxed_local(),
         look.vpc().boxed_local(),
         look.gateways().boxed_local(),
@@ -57,19 +66,19 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
     // Then what hangs on an id of those.
     let in_vpc = vpc_id.as_deref();
-    let (listeners, targets, attributes, network, instances, mounts, version, probe) = futures::join!(
+    let (listeners, targets, attributes, network, instances, mounts, activities, probe) = futures::join!(
         look.listeners(balancer.as_ref()).boxed_local(),
         look.targets(target_group.as_ref()).boxed_local(),
         look.attributes(target_group.as_ref()).boxed_local(),
         look.network(in_vpc).boxed_local(),
         look.instances(in_vpc).boxed_local(),
         look.mount_targets(files.as_ref()).boxed_local(),
-        look.named_version(group.as_ref(), template.as_ref()).boxed_local(),
+        look.activities(group.as_ref(), depth).boxed_local(),
         super::probe::ask(asking, balancer.as_ref(), group.as_ref().map_or(1, |g| g.members.len())).boxed_local(),
     );
 
     // And what hangs on those.
-    let (listeners, mount_targets) = futures::join!(look.rules(listeners).boxed_local(), look.mount_groups(mounts).boxed_local());
+    let (listeners, mount_targets) = futures::join!(look.rules(listeners).boxed_local(), look.mount_groups(&mounts).boxed_local());
 
     let (subnets, route_tables, acls, security_groups) = network;
     let of_fleet = |i: &read::Found| {
@@ -78,6 +87,7 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
             || targets.iter().any(|t| t.id == i.instance.id)
     };
     let instances = instances.into_iter().filter(of_fleet).map(|i| i.instance).collect();
+    let group_version = group.as_ref().and_then(|g| g.template_version.clone());
     let gateways = gateways.into_iter().filter(|g| g.step.is_some() || g.vpc.is_some() && g.vpc == vpc_id);
     let mut gaps = look.gaps.into_inner();
     gaps.sort_by_key(|g| g.part);
@@ -90,12 +100,7 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         targets,
         auto_scaling_group: group,
         activities,
-        template: template.map(|mut t| {
-            t.versions.extend(version);
-            t.versions.sort_by_key(|v| v.number);
-            t.versions.dedup_by_key(|v| v.number);
-            t
-        }),
+        template: template.map(|t| that_matter(t, group_version.as_deref())),
         instances,
         vpc,
         subnets,
@@ -127,13 +132,31 @@ fn by(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
+/// Of a template's versions the default, the latest, and the one that the Auto Scaling group names.
+fn that_matter(mut t: Template, named: Option<&str>) -> Template {
+    let named = named.and_then(|n| n.parse().ok());
+    t.versions.retain(|v| v.number == t.default_version || v.number == t.latest_version || Some(v.number) == named);
+    t
+}
+
 /// Every page of an EC2 listing in one VPC.
 macro_rules! in_vpc {
-    ($look:expr, $part:ident, $describe:ident, $call:literal, $filter:literal, $vpc:expr, $read:expr) => {
+    ($look:expr, $part:ident, $describe:ident, $call:literal, $vpc:expr, $read:expr) => {
         $look.see(Part::$part, $call, async {
-            let call = $look.aws.ec2.$describe().filters(by($filter, $vpc));
+            let call = $look.aws.ec2.$describe().filters(by("vpc-id", $vpc));
             let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during($call)?;
             Ok(all.into_iter().map($read).collect::<Vec<_>>())
+        })
+    };
+}
+
+/// Those of the listing that everybody shares that are in one VPC.
+macro_rules! listed {
+    ($look:expr, $part:ident, $list:ident, $call:literal, $vpc:expr, $read:ident) => {
+        $look.see(Part::$part, $call, async {
+            let all = listing::$list($look.aws).await?;
+            let here = all.iter().filter(|it| it.vpc_id() == Some($vpc)).cloned();
+            Ok(here.map(|it| read::$read(it, &$look.whose.stack)).collect::<Vec<_>>())
         })
     };
 }
@@ -151,18 +174,14 @@ impl Look<'_> {
 
     async fn balancer(&self) -> Option<Balancer> {
         self.see(Part::Balancer, "DescribeLoadBalancers", async {
-            let call = self.aws.elb.describe_load_balancers().names(&self.expected.names.balancer).send().await;
-            let found = call.or_absent("DescribeLoadBalancers")?;
-            Ok(found.and_then(|f| f.load_balancers?.into_iter().next()).map(read::balancer))
+            Ok(listing::balancer(self.aws, &self.expected.names.balancer).await?.map(read::balancer))
         })
         .await
     }
 
     async fn target_group(&self) -> Option<TargetGroup> {
         self.see(Part::TargetGroup, "DescribeTargetGroups", async {
-            let call = self.aws.elb.describe_target_groups().names(&self.expected.names.target_group).send().await;
-            let found = call.or_absent("DescribeTargetGroups")?;
-            Ok(found.and_then(|f| f.target_groups?.into_iter().next()).map(read::target_group))
+            Ok(listing::target_group(self.aws, &self.expected.names.target_group).await?.map(read::target_group))
         })
         .await
     }
@@ -170,14 +189,20 @@ impl Look<'_> {
     async fn group(&self) -> Option<AutoScalingGroup> {
         self.see(Part::AutoScalingGroup, "DescribeAutoScalingGroups", async {
             let name = &self.expected.names.auto_scaling_group;
-            let call = self.aws.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
-            let found = call.during("DescribeAutoScalingGroups")?;
-            Ok(found.auto_scaling_groups.and_then(|g| g.into_iter().next()).map(read::group))
+            Ok(listing::auto_scaling_group(self.aws, name).await?.map(read::group))
         })
         .await
     }
 
-    async fn activities(&self) -> Vec<Activity> {
+    /// They say why an instance is not there: of no use while all are.
+    async fn activities(&self, group: Option<&AutoScalingGroup>, depth: Depth) -> Vec<Activity> {
+        let complete = |g: &AutoScalingGroup| {
+            let in_service = |m: &&Member| m.lifecycle == "InService" && m.health.eq_ignore_ascii_case("healthy");
+            g.status.is_none() && g.members.len() as i32 == g.desired && g.members.iter().filter(in_service).count() == g.members.len()
+        };
+        if depth == Depth::Path && group.is_some_and(complete) {
+            return vec![];
+        }
         self.see(Part::Activities, "DescribeScalingActivities", async {
             let name = &self.expected.names.auto_scaling_group;
             let call = self.aws.autoscaling.describe_scaling_activities().auto_scaling_group_name(name);
@@ -190,39 +215,20 @@ impl Look<'_> {
 
     async fn template(&self) -> Option<Template> {
         self.see(Part::Template, "DescribeLaunchTemplateVersions", async {
-            let call = self.aws.ec2.describe_launch_template_versions();
-            let call = call.launch_template_name(&self.expected.names.template).versions("$Default").versions("$Latest");
-            let found = call.send().await.or_absent("DescribeLaunchTemplateVersions")?;
-            Ok(found.and_then(|f| f.launch_template_versions).and_then(read::template))
-        })
-        .await
-    }
-
-    /// The version that the Auto Scaling group launches, when it is neither the default nor the latest.
-    async fn named_version(&self, group: Option<&AutoScalingGroup>, template: Option<&Template>) -> Option<TemplateVersion> {
-        let named = group?.template_version.as_ref()?;
-        let number: i64 = named.parse().ok()?;
-        let template = template.filter(|t| group.is_some_and(|g| g.template.as_ref() == Some(&t.id)))?;
-        if template.versions.iter().any(|v| v.number == number) {
-            return None;
-        }
-        self.see(Part::Template, "DescribeLaunchTemplateVersions", async {
-            let call = self.aws.ec2.describe_launch_template_versions().launch_template_id(&template.id).versions(named);
-            let found = call.send().await.or_absent("DescribeLaunchTemplateVersions")?;
-            Ok(found.and_then(|f| f.launch_template_versions?.pop()).map(read::template_version))
+            let all = listing::template_versions(self.aws, &self.expected.names.template).await?;
+            Ok(read::template(all.to_vec()))
         })
         .await
     }
 
     async fn vpc(&self) -> Option<Vpc> {
         self.see(Part::Vpc, "DescribeVpcs", async {
-            let call = self.aws.ec2.describe_vpcs();
-            let call = match (&self.expected.vpc, self.expected.network) {
-                (Some(id), Origin::Use) => call.vpc_ids(id),
-                _ => call.filters(tags::filter(STACK_TAG, &self.whose.stack)),
+            let all = listing::vpcs(self.aws).await?;
+            let is_this = |v: &&aws_sdk_ec2::types::Vpc| match (&self.expected.vpc, self.expected.network) {
+                (Some(id), Origin::Use) => v.vpc_id() == Some(id),
+                _ => tags::ec2::from(v.tags()).get(STACK_TAG) == Some(&self.whose.stack),
             };
-            let found = call.send().await.or_absent("DescribeVpcs")?;
-            Ok(found.and_then(|f| f.vpcs?.into_iter().next()).map(|v| Vpc {
+            Ok(all.iter().find(is_this).cloned().map(|v| Vpc {
                 id: v.vpc_id.unwrap_or_default(),
                 cidr: v.cidr_block.unwrap_or_default(),
             }))
@@ -233,9 +239,8 @@ impl Look<'_> {
     /// All of the account: one that was detached has no VPC to be found by. An account has a handful.
     async fn gateways(&self) -> Vec<InternetGateway> {
         self.see(Part::InternetGateways, "DescribeInternetGateways", async {
-            let call = self.aws.ec2.describe_internet_gateways().into_paginator().items().send();
-            let all: Vec<_> = call.try_collect().await.during("DescribeInternetGateways")?;
-            Ok(all.into_iter().map(|g| read::gateway(g, &self.whose.stack)).collect())
+            let all = listing::internet_gateways(self.aws).await?;
+            Ok(all.iter().map(|g| read::gateway(g.clone(), &self.whose.stack)).collect())
         })
         .await
     }
@@ -245,9 +250,7 @@ impl Look<'_> {
             return None;
         }
         self.see(Part::Database, "DescribeDBInstances", async {
-            let call = self.aws.rds.describe_db_instances().db_instance_identifier(&self.expected.names.database);
-            let found = call.send().await.or_absent("DescribeDBInstances")?;
-            Ok(found.and_then(|f| f.db_instances?.into_iter().next()).map(read::database))
+            Ok(listing::database(self.aws, &self.expected.names.database).await?.map(read::database))
         })
         .await
     }
@@ -259,17 +262,8 @@ impl Look<'_> {
         self.see(Part::Cache, "DescribeReplicationGroups", async {
             let name = &self.expected.names.cache;
             // Only a member knows its security groups.
-            let (group, members) = futures::try_join!(
-                async {
-                    let call = self.aws.elasticache.describe_replication_groups().replication_group_id(name);
-                    call.send().await.or_absent("DescribeReplicationGroups")
-                },
-                async {
-                    let call = self.aws.elasticache.describe_cache_clusters().into_paginator().items().send();
-                    call.try_collect().await.during("DescribeCacheClusters")
-                },
-            )?;
-            let group = group.and_then(|g| g.replication_groups?.into_iter().next());
+            let (group, members) =
+                futures::try_join!(listing::cache(self.aws, name), listing::cache_nodes(self.aws))?;
             Ok(group.map(|g| read::cache(g, &members)))
         })
         .await
@@ -280,22 +274,14 @@ impl Look<'_> {
             return None;
         }
         self.see(Part::Files, "DescribeFileSystems", async {
-            let call = self.aws.efs.describe_file_systems();
-            let all = match &self.expected.file_system {
-                Some(id) => {
-                    let found = call.file_system_id(id).send().await.or_absent("DescribeFileSystems")?;
-                    found.and_then(|f| f.file_systems).unwrap_or_default()
-                }
-                None => {
-                    let pages = call.into_paginator().items().send().try_collect().await;
-                    let mut all = pages.during("DescribeFileSystems")?;
-                    all.retain(|f| tags::efs::from(f.tags()).get(STACK_TAG) == Some(&self.whose.stack));
-                    all
-                }
+            let all = listing::file_systems(self.aws).await?;
+            let is_this = |f: &&aws_sdk_efs::types::FileSystemDescription| match &self.expected.file_system {
+                Some(id) => f.file_system_id() == id,
+                None => tags::efs::from(f.tags()).get(STACK_TAG) == Some(&self.whose.stack),
             };
-            Ok(all.into_iter().next().map(|f| Files {
-                id: f.file_system_id,
-                state: f.life_cycle_state.as_str().into(),
+            Ok(all.iter().find(is_this).map(|f| Files {
+                id: f.file_system_id().into(),
+                state: f.life_cycle_state().as_str().into(),
                 mount_targets: vec![],
             }))
         })
@@ -307,14 +293,19 @@ impl Look<'_> {
             return vec![];
         }
         self.see(Part::Alarms, "DescribeAlarms", async {
-            let call = self.aws.cloudwatch.describe_alarms().state_value(StateValue::Alarm).into_paginator();
+            let is_alarm = |a: &&aws_sdk_cloudwatch::types::MetricAlarm| {
+                a.state_value() == Some(&StateValue::Alarm)
+                    && a.alarm_name().is_some_and(|name| self.expected.alarms.iter().any(|e| e == name))
+            };
+            // One call for all of the stack's; a prescribed name may begin otherwise.
+            let prefix = format!("{}-", self.whose.stack);
+            let named = self.expected.alarms.iter().filter(|a| !a.starts_with(&prefix));
             let mut ours = vec![];
-            let mut pages = call.send();
-            while let Some(page) = pages.next().await {
-                let all = page.during("DescribeAlarms")?.metric_alarms.unwrap_or_default();
-                let all = all.into_iter().map(read::alarm);
-                ours.extend(all.filter(|a| self.expected.alarms.contains(&a.name)));
+            for prefix in std::iter::once(&prefix).chain(named) {
+                ours.extend(listing::alarms(self.aws, prefix).await?.iter().filter(is_alarm).cloned().map(read::alarm));
             }
+            ours.sort_by(|a, b| a.name.cmp(&b.name));
+            ours.dedup_by(|a, b| a.name == b.name);
             Ok(ours)
         })
         .await
@@ -323,10 +314,8 @@ impl Look<'_> {
     async fn listeners(&self, balancer: Option<&Balancer>) -> Vec<Listener> {
         let Some(balancer) = balancer else { return vec![] };
         self.see(Part::Listeners, "DescribeListeners", async {
-            let call = self.aws.elb.describe_listeners().load_balancer_arn(&balancer.arn);
-            let found = call.send().await.or_absent("DescribeListeners")?;
-            let all = found.and_then(|f| f.listeners).unwrap_or_default();
-            Ok(all.into_iter().map(read::listener).collect())
+            let all = listing::listeners(self.aws, &balancer.arn).await?;
+            Ok(all.iter().cloned().map(read::listener).collect())
         })
         .await
     }
@@ -334,9 +323,8 @@ impl Look<'_> {
     async fn rules(&self, mut listeners: Vec<Listener>) -> Vec<Listener> {
         let rules = listeners.iter().map(|l| {
             self.see(Part::Rules, "DescribeRules", async {
-                let found = self.aws.elb.describe_rules().listener_arn(&l.arn).send().await;
-                let found = found.or_absent("DescribeRules")?.and_then(|f| f.rules).unwrap_or_default();
-                let mut rules: Vec<Rule> = found.into_iter().filter_map(read::rule).collect();
+                let found = listing::rules(self.aws, &l.arn).await?;
+                let mut rules: Vec<Rule> = found.iter().cloned().filter_map(read::rule).collect();
                 rules.sort_by_key(|r| r.priority);
                 Ok(rules)
             })
@@ -356,8 +344,7 @@ impl Look<'_> {
     async fn attributes(&self, group: Option<&TargetGroup>) -> BTreeMap<String, String> {
         let Some(group) = group else { return BTreeMap::new() };
         self.see(Part::TargetGroup, "DescribeTargetGroupAttributes", async {
-            let call = self.aws.elb.describe_target_group_attributes().target_group_arn(&group.arn).send().await;
-            let found = call.or_absent("DescribeTargetGroupAttributes")?.and_then(|f| f.attributes);
+            let found = listing::target_group_attributes(self.aws, &group.arn).await?;
             Ok(found.unwrap_or_default().into_iter().filter_map(|a| Some((a.key?, a.value?))).collect())
         })
         .await
@@ -365,47 +352,33 @@ impl Look<'_> {
 
     async fn network(&self, vpc: Option<&str>) -> (Vec<Subnet>, Vec<RouteTable>, Vec<Acl>, Vec<SecurityGroup>) {
         let Some(vpc) = vpc else { return Default::default() };
-        let stack = &self.whose.stack;
         futures::join!(
-            in_vpc!(self, Subnets, describe_subnets, "DescribeSubnets", "vpc-id", vpc, |s| read::subnet(s, stack)),
-            in_vpc!(self, RouteTables, describe_route_tables, "DescribeRouteTables", "vpc-id", vpc, |t| {
-                read::route_table(t, stack)
-            }),
-            in_vpc!(self, Acls, describe_network_acls, "DescribeNetworkAcls", "vpc-id", vpc, read::acl),
-            in_vpc!(self, SecurityGroups, describe_security_groups, "DescribeSecurityGroups", "vpc-id", vpc, |g| {
-                read::security_group(g, stack)
-            }),
+            listed!(self, Subnets, subnets, "DescribeSubnets", vpc, subnet),
+            listed!(self, RouteTables, route_tables, "DescribeRouteTables", vpc, route_table),
+            in_vpc!(self, Acls, describe_network_acls, "DescribeNetworkAcls", vpc, read::acl),
+            listed!(self, SecurityGroups, security_groups, "DescribeSecurityGroups", vpc, security_group),
         )
     }
 
     async fn instances(&self, vpc: Option<&str>) -> Vec<read::Found> {
         let Some(vpc) = vpc else { return vec![] };
         let reservations: Vec<Vec<read::Found>> =
-            in_vpc!(self, Instances, describe_instances, "DescribeInstances", "vpc-id", vpc, read::instances).await;
+            in_vpc!(self, Instances, describe_instances, "DescribeInstances", vpc, read::instances).await;
         reservations.into_iter().flatten().collect()
     }
 
-    async fn mount_targets(&self, files: Option<&Files>) -> Vec<MountTarget> {
-        let Some(files) = files else { return vec![] };
-        self.see(Part::MountTargets, "DescribeMountTargets", async {
-            let call = self.aws.efs.describe_mount_targets().file_system_id(&files.id).send().await;
-            let found = call.or_absent("DescribeMountTargets")?.and_then(|f| f.mount_targets);
-            Ok(found.unwrap_or_default().into_iter().map(read::mount_target).collect())
-        })
-        .await
+    async fn mount_targets(&self, files: Option<&Files>) -> Rc<Vec<MountTargetDescription>> {
+        let Some(files) = files else { return Rc::default() };
+        self.see(Part::MountTargets, "DescribeMountTargets", listing::mount_targets(self.aws, &files.id)).await
     }
 
-    async fn mount_groups(&self, mut targets: Vec<MountTarget>) -> Vec<MountTarget> {
-        let groups = targets.iter().map(|t| {
+    async fn mount_groups(&self, all: &[MountTargetDescription]) -> Vec<MountTarget> {
+        let groups = all.iter().map(|t| {
             self.see(Part::MountTargets, "DescribeMountTargetSecurityGroups", async {
-                let call = self.aws.efs.describe_mount_target_security_groups().mount_target_id(&t.id).send().await;
-                Ok(call.or_absent("DescribeMountTargetSecurityGroups")?.map(|g| g.security_groups).unwrap_or_default())
+                Ok(listing::mount_target_groups(self.aws, all, t.mount_target_id()).await?.unwrap_or_default())
             })
         });
         let groups = join_all(groups).await;
-        for (target, groups) in targets.iter_mut().zip(groups) {
-            target.groups = groups;
-        }
-        targets
+        all.iter().cloned().zip(groups).map(|(t, groups)| MountTarget { groups, ..read::mount_target(t) }).collect()
     }
 }

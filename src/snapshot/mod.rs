@@ -8,7 +8,7 @@ mod probe;
 mod read;
 
 pub use expected::{Expected, Names, Whose, matches};
-pub use gather::{Asking, gather, targets};
+pub use gather::{Asking, Depth, gather, targets};
 pub use probe::ask_address;
 pub use network::{Acl, AclEntry, GroupRule, InternetGateway, Route, RouteTable, SecurityGroup, Subnet, Vpc};
 

@@ -124,6 +124,12 @@ impl Recipe {
                     database: d.database.clone(),
                     user: d.user.clone(),
                     app_password: secret(passwords.app.as_ref()?),
+                    // One that stands in the user data changes it by itself.
+                    app_password_set: self
+                        .profile
+                        .as_ref()
+                        .zip(passwords.app.as_ref())
+                        .map(|(_, p)| text(inputs.read(p, |o| o.set.clone()))),
                     master_user: d.master_user.clone(),
                     master_password: passwords.master.as_ref().map(secret),
                     sql: self.sql.clone(),

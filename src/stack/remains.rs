@@ -48,8 +48,11 @@ impl Remains {
             })
             .await;
             let is_taken = |s: &Status| known_as(s).any(|name| taken.contains(name));
-            let kept: BTreeSet<&Key> = report.done().filter_map(|(k, s)| is_taken(s.as_ref()?).then_some(k)).collect();
-            let kept = with_what_it_has(&graph, &kept);
+            let taken_now: BTreeSet<&Key> = report.done().filter_map(|(k, s)| is_taken(s.as_ref()?).then_some(k)).collect();
+            // A rule that has become another step leaves the target group that it led to.
+            let (rules, used) = taken_now.into_iter().partition::<BTreeSet<&Key>, _>(|k| k.kind() == LISTENER_RULE);
+            let mut kept = with_what_it_has(&graph, &used);
+            kept.extend(rules.into_iter().cloned());
             for (key, visit) in report.0 {
                 if wanted.contains(&key) || kept.contains(&key) {
                     continue;
@@ -147,7 +150,7 @@ async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Vec<(String, 
     let fleets = fleets(aws, &env.stack).await?;
     let all = tags::of_stack(aws, &env.stack).await?;
     let slot = loaded.config.slot();
-    let tagged = all.iter().flat_map(|all| all.values()).filter_map(|t| t.get(STEP_TAG)?.split_once('/'));
+    let tagged = all.values().filter_map(|t| t.get(STEP_TAG)?.split_once('/'));
     let tagged = tagged.filter_map(|(kind, name)| match kind {
         "target-group" => Some(name).filter(|n| *n != slot),
         "launch-template" | "access-point" => Some(name).filter(|n| *n != now),

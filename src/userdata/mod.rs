@@ -90,6 +90,8 @@ pub struct Database {
     pub database: String,
     pub user: String,
     pub app_password: SecretSource,
+    /// When that parameter was set: a new password is a new user data, and so reaches the machines that run.
+    pub app_password_set: Option<String>,
     pub master_user: String,
     /// None: the database is ready made, only looked at.
     pub master_password: Option<SecretSource>,

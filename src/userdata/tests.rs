@@ -8,6 +8,7 @@ fn database(password: SecretSource) -> Database {
         database: "unicorndb".into(),
         user: "gdapp".into(),
         app_password: password.clone(),
+        app_password_set: matches!(password, SecretSource::Parameter(_)).then(|| "2026-11-21T10:00:00Z".into()),
         master_user: "gdadmin".into(),
         master_password: Some(match password {
             SecretSource::Parameter(_) => SecretSource::Parameter("/gameday/demo/master".into()),

@@ -2,6 +2,7 @@
 needs. Written from the stack file's documentation, not from the code that is under test."""
 
 import base64
+import datetime
 import gzip
 import json
 import tomllib
@@ -83,7 +84,7 @@ class Check:
     def name(self, step, plain=None):
         return self.config["names"].get(step, f"{self.stack}-{plain or step.split('/')[1]}")
 
-    def step(self, kind, step, plain=None):
+    def step(self, kind, step, plain=None, more=()):
         """The one object of a kind that is tagged as this step; its tags are checked at once."""
         want = {"gameday:stack": self.stack, "gameday:step": step}
         mine = [(i, o) for i, o in self.all[kind].items() if want.items() <= o.get("tags", {}).items()]
@@ -91,7 +92,7 @@ class Check:
         if not mine:
             raise LookupError(f"no object of {kind} is tagged {step}")
         id, found = mine[0]
-        self.eq(f"{step} tags", found["tags"], want | {"Name": self.name(step, plain)} | self.config["tags"])
+        self.eq(f"{step} tags", found["tags"], want | {"Name": self.name(step, plain)} | self.config["tags"] | dict(more))
         self.seen.add((kind, id))
         return id, found
 
@@ -169,7 +170,9 @@ class Check:
         self.eq("DB subnet group's subnets", found, sorted(self.private))
         parameters, family = self.step("db_parameter_groups", "db-parameter-group/main")
         self.fields("parameter group", family, DBParameterGroupFamily="mysql8.4", parameters=PARAMETERS | d["parameters"])
-        id, db = self.step("db_instances", "database/main")
+        # Which password the database was given last cannot be read back: a tag says when that one was set.
+        master = self.step("parameters", "parameter/db-master-password")[1]
+        id, db = self.step("db_instances", "database/main", more={"gameday:password-set": when(master["LastModifiedDate"])})
         self.eq("database name", id, self.name("database/main"))
         self.fields(
             "database", db, Engine="mysql", DBInstanceClass=d["class"], AllocatedStorage=d["storage_gb"],
@@ -475,6 +478,10 @@ def many(value):
 def one(value):
     [only] = many(value)
     return only
+
+
+def when(text):
+    return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def without_step(tags):

@@ -295,6 +295,8 @@ class World:
         add("profile", iam.list_instance_profiles()["InstanceProfiles"], lambda p: p["InstanceProfileName"])
         pages = self.ssm.get_paginator("describe_parameters").paginate()
         parameters = [p for page in pages for p in page["Parameters"] if not p["Name"].startswith("/aws/")]
+        # Whether there is a history of durations depends on how long things took.
+        parameters = [p for p in parameters if not p["Name"].endswith("/durations")]
         add("parameter", parameters, lambda p: p["Name"])
         add("log group", self.logs.describe_log_groups()["logGroups"], lambda g: g["logGroupName"])
         pages = self.cloudwatch.get_paginator("describe_alarms").paginate()

@@ -1,5 +1,6 @@
 """Throttling, errors, lost answers, slow visibility and slow life cycles, all at once; several stacks at a time."""
 
+import json
 import os
 import re
 from collections import Counter
@@ -41,6 +42,8 @@ def test_a_bad_day_ends_well(world, whole, tmp_path):
         for stack, _ in stacks:
             if stack.run("--pace", "fast", "plan").code != 0:
                 trouble.append(f"{stack.name}: the plan is not empty")
+            shown = json.loads(stack.ssm.get_parameter(Name=f"/gameday/{stack.name}/durations")["Parameter"]["Value"])
+            assert shown["database/main"] > 10 and "subnet/public-a" not in shown, shown
             world.said += stack.said
     count("bad days", seeds=SEEDS, in_trouble=len(trouble), **{k: n for k, n in struck.items() if n})
     assert not trouble, "\n".join(trouble)

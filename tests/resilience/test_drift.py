@@ -5,6 +5,7 @@ the catalogue of what game-days inject.
 """
 
 import json
+import time
 from collections import Counter
 
 import pytest
@@ -191,6 +192,30 @@ def mount_target_groups_swapped(w):  # field-notes 16
 
 
 # Launch and fleet.
+
+
+def delete_parameter(w, name):
+    w.note_secrets()
+    # AWS tells when a parameter was set to the second.
+    time.sleep(1.1)
+    w.ssm.delete_parameter(Name=f"/gameday/billing/{name}")
+
+
+@row({"parameter/db-master-password": ("create", []), "database/main": ("update", ["password_set"])}, None)
+def master_password_lost(w):
+    delete_parameter(w, "db-master-password")
+
+
+@row({"parameter/db-app-password": ("create", []), "launch-template/api": ("update", ["user_data"])}, None)
+def app_password_lost(w):
+    delete_parameter(w, "db-app-password")
+
+
+@row({"database/main": ("update", ["password_set"])}, {"rds:ModifyDBInstance": 1, "rds:AddTagsToResource": 1})
+def master_password_changed(w):
+    w.note_secrets()
+    time.sleep(1.1)
+    w.ssm.put_parameter(Name="/gameday/billing/db-master-password", Value="Another1Password2", Overwrite=True)
 
 
 @row({"launch-template/api": ("update", ["instance_type", "made_by"])}, None)

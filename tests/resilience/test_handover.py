@@ -1,12 +1,13 @@
 """Another name or port of the service: at every moment the listener leads to a healthy target, wherever a run is cut."""
 
 import threading
+from collections import Counter
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from conftest import STACK, URL, count, some
+from conftest import STACK, URL, count, differences, some
 
 EDITS = {
     "port": STACK + "port = 8080\n",
@@ -95,7 +96,7 @@ def only_the_new_one(w, whole, edit):
         found = [str(n).replace("api-8080", "api").replace("8080", "80") for n in found.elements()]
     else:
         found = [str(n).replace("web", "api") for n in found.elements() if n != ("listener rule", "100")]
-    assert sorted(found) == sorted(str(n) for n in whole.elements())
+    assert differences(Counter(found), Counter(str(n) for n in whole.elements())) == []
 
 
 @pytest.mark.parametrize("edit", EDITS)

@@ -33,6 +33,14 @@ def test_a_strangers_instance_in_our_group(built):
     assert differences(w.inventory(), w.empty) == []
 
 
+def test_what_the_account_remembers_of_the_stack_goes_with_it(built):
+    w = built
+    w.ssm.put_parameter(Name="/gameday/billing/durations", Value='{"database/main": 400}', Type="String", Overwrite=True)
+    w.note_secrets()
+    certificate(w, 0)
+    assert w.ssm.get_parameters_by_path(Path="/gameday", Recursive=True)["Parameters"] == []
+
+
 def test_a_strangers_group_that_refers_to_ours(built):
     w = built
     theirs = w.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc(w))["GroupId"]

@@ -3,8 +3,9 @@ use super::{
     panels::{Cx, Lines},
     text::{age, cell, line},
 };
-use crate::watch::Metric;
+use crate::watch::{Metric, State};
 use ratatui_core::style::{Modifier, Style};
+use serde::Serialize;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -32,11 +33,12 @@ impl Sort {
 }
 
 /// One instance, from all that speak of it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Row {
     pub id: String,
     pub zone: String,
     pub kind: String,
+    /// Seconds.
     pub age: Option<i64>,
     /// The target group's word, else Auto Scaling's.
     pub health: String,
@@ -59,8 +61,8 @@ impl Row {
     }
 }
 
-pub fn rows(cx: &Cx, sort: Sort) -> Vec<Row> {
-    let Some(look) = &cx.s.snapshot else { return vec![] };
+pub fn rows(s: &State, sort: Sort) -> Vec<Row> {
+    let Some(look) = &s.snapshot else { return vec![] };
     let members = look.auto_scaling_group.as_ref().map_or(&[][..], |g| &g.members);
     let mut ids: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
     ids.extend(look.targets.iter().map(|t| t.id.as_str()));
@@ -87,7 +89,7 @@ pub fn rows(cx: &Cx, sort: Sort) -> Vec<Row> {
                     .or_else(|| Some(member?.zone.clone()))
                     .unwrap_or_default(),
                 kind: instance.map(|i| i.instance_type.clone()).unwrap_or_default(),
-                age: instance.and_then(|i| i.launched_at).map(|t| cx.s.now.duration_since(t).as_secs()),
+                age: instance.and_then(|i| i.launched_at).map(|t| s.now.duration_since(t).as_secs()),
                 health: running.or_else(|| Some(target?.state.clone())).unwrap_or_else(|| "no target".into()),
                 why: target.and_then(|t| t.description.clone()).unwrap_or_default(),
                 lifecycle: member.map_or("not in the group".into(), |m| m.lifecycle.clone()),
@@ -100,7 +102,7 @@ pub fn rows(cx: &Cx, sort: Sort) -> Vec<Row> {
             }
         })
         .collect();
-    share(cx, &mut rows, &look.expected.zones);
+    share(s, &mut rows, &look.expected.zones);
     match sort {
         Sort::Zone => rows.sort_by(|a, b| (&a.zone, &a.id).cmp(&(&b.zone, &b.id))),
         Sort::Age => rows.sort_by_key(|r| r.age.unwrap_or(i64::MAX)),
@@ -110,8 +112,8 @@ pub fn rows(cx: &Cx, sort: Sort) -> Vec<Row> {
 }
 
 /// CloudWatch counts by zone, not by instance.
-fn share(cx: &Cx, rows: &mut [Row], zones: &[String]) {
-    let of = |i: usize| cx.s.minutes.latest(Metric::Zone(i as u8), cx.s.now).unwrap_or(0.0);
+fn share(s: &State, rows: &mut [Row], zones: &[String]) {
+    let of = |i: usize| s.minutes.latest(Metric::Zone(i as u8), s.now).unwrap_or(0.0);
     let all: f64 = (0..zones.len()).map(of).sum();
     if all <= 0.0 {
         return;
@@ -126,7 +128,7 @@ fn share(cx: &Cx, rows: &mut [Row], zones: &[String]) {
 
 /// The table; the selected row is reversed where there is something to do with it.
 pub fn table(cx: &Cx, sort: Sort, selected: Option<usize>) -> Lines {
-    let rows = rows(cx, sort);
+    let rows = rows(cx.s, sort);
     if rows.is_empty() {
         return vec![line([("no instance".into(), cx.theme.warn())])];
     }

@@ -10,6 +10,7 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
+pub use instances::{Row, Sort, rows};
 pub use plain::{Told, heartbeat, news};
 pub use ui::Action;
 
@@ -62,8 +63,7 @@ impl Screen {
     /// What this key wants done.
     pub fn press(&mut self, key: Key, state: &State) -> Action {
         let shown = self.ui.shown(state);
-        let cx = panels::Cx { s: shown, theme: self.theme, width: 80, tz: &self.tz };
-        let ids: Vec<String> = instances::rows(&cx, self.ui.sort).into_iter().map(|r| r.id).collect();
+        let ids: Vec<String> = instances::rows(shown, self.ui.sort).into_iter().map(|r| r.id).collect();
         self.ui.key(key, state, &ids)
     }
 

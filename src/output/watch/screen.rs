@@ -88,7 +88,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, tz: &Time
         Overlay::Help => popup(buffer, area, theme, " Keys ", help(theme, ui.sort)),
         Overlay::Details => {
             let inner = Cx { width: usize::from(area.width.min(100).saturating_sub(6)), ..cx };
-            let rows = instances::rows(&inner, ui.sort);
+            let rows = instances::rows(inner.s, ui.sort);
             let Some(row) = rows.get(ui.selected.min(rows.len().saturating_sub(1))) else { return };
             popup(buffer, area, theme, " Instance ", instances::details(&inner, row));
         }

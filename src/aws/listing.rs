@@ -1,0 +1,221 @@
+//! What several of us look at: the kinds, the facts and the snapshot of the request path ask here, so that one look at
+//! a stack asks AWS once. Every listing has all its pages.
+//!
+//! The parts of the network are listed without a filter: that is one call for all who look, in no order, and it finds
+//! what lost its tags or its place. AWS's quotas keep these lists short (5 VPCs, 200 subnets and 200 route tables a
+//! VPC, 2500 security groups a region by default).
+use super::{Aws, error::AwsResult};
+use crate::error::Result;
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_cloudwatch::types::MetricAlarm;
+use aws_sdk_ec2::types::{InternetGateway, LaunchTemplateVersion, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint};
+use aws_sdk_efs::types::{FileSystemDescription, MountTargetDescription};
+use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Listener, LoadBalancer, LoadBalancerAttribute, Rule, TargetGroup, TargetGroupAttribute,
+};
+use aws_sdk_rds::types::DbInstance;
+use std::{collections::HashMap, rc::Rc};
+
+macro_rules! of_the_region {
+    ($($name:ident: $item:ty = $describe:ident, $call:literal;)*) => {
+        $(
+            #[doc = concat!("All of the region, by `", $call, "`.")]
+            pub async fn $name(aws: &Aws) -> Result<Rc<Vec<$item>>> {
+                let call = async || {
+                    let pages = aws.ec2.$describe().into_paginator().items().send();
+                    pages.try_collect().await.during($call)
+                };
+                aws.reads.get($call, call).await
+            }
+        )*
+    };
+}
+
+of_the_region! {
+    internet_gateways: InternetGateway = describe_internet_gateways, "DescribeInternetGateways";
+    route_tables: RouteTable = describe_route_tables, "DescribeRouteTables";
+    security_groups: SecurityGroup = describe_security_groups, "DescribeSecurityGroups";
+    subnets: Subnet = describe_subnets, "DescribeSubnets";
+    vpc_endpoints: VpcEndpoint = describe_vpc_endpoints, "DescribeVpcEndpoints";
+    vpcs: Vpc = describe_vpcs, "DescribeVpcs";
+}
+
+/// Every version of a launch template; none when there is no such template.
+pub async fn template_versions(aws: &Aws, name: &str) -> Result<Rc<Vec<LaunchTemplateVersion>>> {
+    let call = async || {
+        let call = aws.ec2.describe_launch_template_versions().launch_template_name(name).max_results(200);
+        let all: Option<Vec<_>> =
+            call.into_paginator().items().send().try_collect().await.or_absent("DescribeLaunchTemplateVersions")?;
+        Ok(all.unwrap_or_default())
+    };
+    aws.reads.get(format!("versions of launch template {name}"), call).await
+}
+
+/// The balancer of this name.
+pub async fn balancer(aws: &Aws, name: &str) -> Result<Option<LoadBalancer>> {
+    let call = async || {
+        let answer = aws.elb.describe_load_balancers().names(name).send().await;
+        Ok(answer.or_absent("DescribeLoadBalancers")?.and_then(|a| a.load_balancers?.pop()))
+    };
+    Ok((*aws.reads.get(format!("load balancer {name}"), call).await?).clone())
+}
+
+/// `None` when the balancer is gone.
+pub async fn balancer_attributes(aws: &Aws, arn: &str) -> Result<Option<Vec<LoadBalancerAttribute>>> {
+    let call = async || {
+        let call = aws.elb.describe_load_balancer_attributes().load_balancer_arn(arn).send().await;
+        Ok(call.or_absent("DescribeLoadBalancerAttributes")?.map(|a| a.attributes.unwrap_or_default()))
+    };
+    Ok((*aws.reads.get(format!("attributes of {arn}"), call).await?).clone())
+}
+
+/// A balancer's listeners; none when the balancer is gone.
+pub async fn listeners(aws: &Aws, balancer: &str) -> Result<Rc<Vec<Listener>>> {
+    let call = async || {
+        let pages = aws.elb.describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
+        let all: Option<Vec<_>> = pages.try_collect().await.or_absent("DescribeListeners")?;
+        Ok(all.unwrap_or_default())
+    };
+    aws.reads.get(format!("listeners of {balancer}"), call).await
+}
+
+/// A listener's rules, with the default one; none when the listener is gone.
+pub async fn rules(aws: &Aws, listener: &str) -> Result<Rc<Vec<Rule>>> {
+    let call = async || {
+        let pages = aws.elb.describe_rules().listener_arn(listener).into_paginator().items().send();
+        let all: Option<Vec<_>> = pages.try_collect().await.or_absent("DescribeRules")?;
+        Ok(all.unwrap_or_default())
+    };
+    aws.reads.get(format!("rules of {listener}"), call).await
+}
+
+/// The target group of this name.
+pub async fn target_group(aws: &Aws, name: &str) -> Result<Option<TargetGroup>> {
+    let call = async || {
+        let answer = aws.elb.describe_target_groups().names(name).send().await;
+        Ok(answer.or_absent("DescribeTargetGroups")?.and_then(|a| a.target_groups?.pop()))
+    };
+    Ok((*aws.reads.get(format!("target group {name}"), call).await?).clone())
+}
+
+/// `None` when the target group is gone.
+pub async fn target_group_attributes(aws: &Aws, arn: &str) -> Result<Option<Vec<TargetGroupAttribute>>> {
+    let call = async || {
+        let answer = aws.elb.describe_target_group_attributes().target_group_arn(arn).send().await;
+        Ok(answer.or_absent("DescribeTargetGroupAttributes")?.map(|a| a.attributes.unwrap_or_default()))
+    };
+    Ok((*aws.reads.get(format!("attributes of {arn}"), call).await?).clone())
+}
+
+/// The Auto Scaling group of this name.
+pub async fn auto_scaling_group(aws: &Aws, name: &str) -> Result<Option<AutoScalingGroup>> {
+    let call = async || {
+        let call = aws.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
+        let mut all: Vec<AutoScalingGroup> =
+            call.into_paginator().items().send().try_collect().await.during("DescribeAutoScalingGroups")?;
+        Ok(all.pop())
+    };
+    Ok((*aws.reads.get(format!("Auto Scaling group {name}"), call).await?).clone())
+}
+
+/// All databases of the region.
+pub async fn databases(aws: &Aws) -> Result<Rc<Vec<DbInstance>>> {
+    let call = async || {
+        aws.rds.describe_db_instances().into_paginator().items().send().try_collect().await.during("DescribeDBInstances")
+    };
+    aws.reads.get("databases", call).await
+}
+
+/// The database of this name.
+pub async fn database(aws: &Aws, name: &str) -> Result<Option<DbInstance>> {
+    let all = databases(aws).await?;
+    Ok(all.iter().find(|d| d.db_instance_identifier().is_some_and(|id| id.eq_ignore_ascii_case(name))).cloned())
+}
+
+/// The replication group of this name.
+pub async fn cache(aws: &Aws, name: &str) -> Result<Option<ReplicationGroup>> {
+    let call = async || {
+        let answer = aws.elasticache.describe_replication_groups().replication_group_id(name).send().await;
+        Ok(answer.or_absent("DescribeReplicationGroups")?.and_then(|a| a.replication_groups?.pop()))
+    };
+    Ok((*aws.reads.get(format!("cache {name}"), call).await?).clone())
+}
+
+/// All cache nodes there are.
+pub async fn cache_nodes(aws: &Aws) -> Result<Rc<Vec<CacheCluster>>> {
+    let call = async || {
+        let call = aws.elasticache.describe_cache_clusters().into_paginator().items().send();
+        call.try_collect().await.during("DescribeCacheClusters")
+    };
+    aws.reads.get("cache nodes", call).await
+}
+
+/// All file systems of the region.
+pub async fn file_systems(aws: &Aws) -> Result<Rc<Vec<FileSystemDescription>>> {
+    let call = async || {
+        aws.efs.describe_file_systems().into_paginator().items().send().try_collect().await.during("DescribeFileSystems")
+    };
+    aws.reads.get("file systems", call).await
+}
+
+/// All mount targets of a file system; none when it is gone.
+pub async fn mount_targets(aws: &Aws, file_system: &str) -> Result<Rc<Vec<MountTargetDescription>>> {
+    let call = async || {
+        let call = aws.efs.describe_mount_targets().file_system_id(file_system);
+        let all: Option<Vec<_>> =
+            call.into_paginator().items().send().try_collect().await.or_absent("DescribeMountTargets")?;
+        Ok(all.unwrap_or_default())
+    };
+    aws.reads.get(format!("mount targets of {file_system}"), call).await
+}
+
+/// The security groups of one of a file system's mount targets; `None` when it is gone.
+pub async fn mount_target_groups(aws: &Aws, all: &[MountTargetDescription], id: &str) -> Result<Option<Vec<String>>> {
+    // Its interface has the same ones, and tells those of all zones at once.
+    if aws.reads.is_look()
+        && let Some(groups) = interface_groups(aws, all).await.unwrap_or_default().remove(id)
+    {
+        return Ok(Some(groups));
+    }
+    let call = async || {
+        let answer = aws.efs.describe_mount_target_security_groups().mount_target_id(id).send().await;
+        Ok(answer.or_absent("DescribeMountTargetSecurityGroups")?.map(|a| a.security_groups))
+    };
+    Ok((*aws.reads.get(format!("security groups of {id}"), call).await?).clone())
+}
+
+/// The security groups of all mount targets, by id, as far as their network interfaces tell.
+async fn interface_groups(aws: &Aws, all: &[MountTargetDescription]) -> Result<HashMap<String, Vec<String>>> {
+    let mut by_interface: Vec<(&str, &str)> =
+        all.iter().filter_map(|m| Some((m.network_interface_id()?, m.mount_target_id()))).collect();
+    by_interface.sort();
+    let ids: Vec<String> = by_interface.iter().map(|(eni, _)| (*eni).to_owned()).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let call = async || {
+        // By filter: asked by id, one that is gone fails the call for all.
+        let filter = aws_sdk_ec2::types::Filter::builder().name("network-interface-id").set_values(Some(ids.clone()));
+        let pages = aws.ec2.describe_network_interfaces().filters(filter.build()).into_paginator();
+        let all: Vec<_> = pages.items().send().try_collect().await.during("DescribeNetworkInterfaces")?;
+        Ok(all)
+    };
+    let interfaces = aws.reads.get(format!("interfaces {}", ids.join(" ")), call).await?;
+    let groups = interfaces.iter().filter_map(|i| {
+        let at = by_interface.iter().find(|(eni, _)| i.network_interface_id() == Some(eni))?;
+        let groups = i.groups().iter().filter_map(|g| g.group_id.clone()).collect();
+        Some((at.1.to_owned(), groups))
+    });
+    Ok(groups.collect())
+}
+
+/// All alarms whose name begins so.
+pub async fn alarms(aws: &Aws, prefix: &str) -> Result<Rc<Vec<MetricAlarm>>> {
+    let call = async || {
+        let pages = aws.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
+        let pages: Vec<_> = pages.try_collect().await.during("DescribeAlarms")?;
+        Ok(pages.into_iter().flat_map(|p| p.metric_alarms.unwrap_or_default()).collect::<Vec<_>>())
+    };
+    aws.reads.get(format!("alarms {prefix}*"), call).await
+}

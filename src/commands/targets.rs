@@ -1,0 +1,52 @@
+//! `gameday targets list|attach|detach`: the machines behind a balancer.
+use super::{DONE, Outcome, session};
+use crate::{
+    aws::Aws,
+    cli::{Global, Targets},
+    config::Config,
+    cost::inventory::name,
+    output::{Printer, targets as view},
+    targets::{self, Error},
+};
+
+pub async fn run(global: &Global, out: Printer, what: Targets) -> Outcome {
+    let loaded = session::load(global, &out)?;
+    let (target, _) = session::target(global, &loaded.config.region, &out).await?;
+    let aws = Aws::connect(&target).await;
+    let own = Own::of(&loaded.config);
+    let named = |name: Option<String>| name.unwrap_or_else(|| own.balancer.clone());
+    match what {
+        Targets::List { name } => {
+            let balancer = named(name);
+            let machines = targets::list(&aws, &balancer).await.map_err(Error::plain)?;
+            view::list(&out, &balancer, &machines);
+        }
+        Targets::Attach { instance, balancer } => {
+            let balancer = named(balancer);
+            let done = targets::attach(&aws, &balancer, &own.target_group, &instance).await;
+            view::attached(&out, &balancer, &done.map_err(Error::plain)?);
+        }
+        Targets::Detach { instance, balancer } => {
+            let balancer = named(balancer);
+            let done = targets::detach(&aws, &balancer, &instance).await;
+            view::detached(&out, &balancer, &done.map_err(Error::plain)?);
+        }
+    }
+    Ok(DONE)
+}
+
+/// The names of the stack's own balancer and target group.
+pub(super) struct Own {
+    pub balancer: String,
+    pub target_group: String,
+}
+
+impl Own {
+    pub fn of(config: &Config) -> Self {
+        let (service, _) = config.service();
+        Self {
+            balancer: name(config, "load-balancer/main"),
+            target_group: name(config, &format!("target-group/{service}")),
+        }
+    }
+}

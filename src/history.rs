@@ -1,0 +1,174 @@
+//! How long the steps of a stack have taken in this account: one measurement is worth more than all documents.
+//!
+//! Kept as an SSM parameter beside the lease, so that whoever asks next, from any laptop, gets a better forecast. An
+//! account that forbids SSM has no history, and the usual durations hold.
+use crate::{
+    aws::{Aws, error::AwsResult, tags},
+    engine::{Change, Event, Events, Key, STACK_TAG, Tags},
+    error::Result,
+};
+use aws_sdk_ssm::types::ParameterType;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+use tokio::time::Instant;
+
+/// What takes less than this is not worth remembering.
+const WORTH: Duration = Duration::from_secs(10);
+/// A standard parameter holds 4 KB (AWS Systems Manager quotas); a stack has a dozen slow steps at most.
+const MOST: usize = 60;
+
+/// Seconds from the first call to the last look, for each step that was created.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    created: BTreeMap<String, u64>,
+    /// Whether the account has one already.
+    stored: bool,
+}
+
+/// The parameter of a stack's history.
+pub fn name(stack: &str) -> String {
+    format!("/gameday/{stack}/durations")
+}
+
+impl History {
+    /// What the account knows; nothing when there is none, when it may not be read, or makes no sense.
+    pub async fn load(aws: &Aws, stack: &str) -> Self {
+        let answer = aws.ssm.get_parameter().name(name(stack)).send().await.or_absent("GetParameter");
+        let value = answer.ok().flatten().and_then(|a| a.parameter).and_then(|p| p.value);
+        let stored = value.is_some();
+        Self { created: value.and_then(|v| serde_json::from_str(&v).ok()).unwrap_or_default(), stored }
+    }
+
+    /// How long each of these steps took to create, where it is known.
+    pub fn of<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> BTreeMap<Key, Duration> {
+        let took = |key: &Key| Some((key.clone(), Duration::from_secs(*self.created.get(key.as_str())?)));
+        keys.filter_map(took).collect()
+    }
+
+    /// Adds what was measured, and keeps it in the account; that this fails harms nobody.
+    pub async fn learn(mut self, aws: &Aws, stack: &str, measured: &Stopwatch) {
+        let measured = measured.taken();
+        if measured.is_empty() {
+            return;
+        }
+        self.created.extend(measured);
+        while self.created.len() > MOST {
+            self.created.pop_last();
+        }
+        let value = serde_json::to_string(&self.created).expect("a map of numbers serialises");
+        let put = aws.ssm.put_parameter().name(name(stack)).value(value).r#type(ParameterType::String);
+        // Tags can only be given when the parameter is created.
+        let put = if self.stored {
+            put.overwrite(true)
+        } else {
+            let ours = Tags::from([(STACK_TAG.to_owned(), stack.to_owned())]);
+            put.set_tags(Some(tags::ssm::to(&ours)))
+        };
+        _ = put.send().await;
+    }
+
+    /// Deletes it, if there is one: nothing of a stack stays behind.
+    pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
+        if !Self::load(aws, stack).await.stored {
+            return Ok(());
+        }
+        aws.ssm.delete_parameter().name(name(stack)).send().await.or_gone("DeleteParameter").map(drop)
+    }
+}
+
+/// Measures the creations of a walk by its events. Clones share it.
+#[derive(Clone, Default)]
+pub struct Stopwatch(Rc<RefCell<Times>>);
+
+#[derive(Default)]
+struct Times {
+    /// How much of AWS's time passes in one second here; zero where nothing takes time.
+    scale: f64,
+    begun: BTreeMap<Key, Instant>,
+    taken: BTreeMap<String, u64>,
+}
+
+impl Stopwatch {
+    /// For a world in which AWS's durations are multiplied by `scale` (1 on AWS).
+    pub fn new(scale: f64) -> Self {
+        Self(Rc::new(RefCell::new(Times { scale, ..Times::default() })))
+    }
+
+    /// Hears all that the next listener hears.
+    pub fn before(&self, next: Events) -> Events {
+        let me = self.clone();
+        Events::new(move |e| {
+            me.0.borrow_mut().on(&e);
+            next.say(e);
+        })
+    }
+
+    fn taken(&self) -> BTreeMap<String, u64> {
+        self.0.borrow().taken.clone()
+    }
+}
+
+impl Times {
+    fn on(&mut self, e: &Event) {
+        match e {
+            Event::Planned { key, change: Change::Create { .. }, .. } => {
+                self.begun.insert(key.clone(), Instant::now());
+            }
+            Event::Done { key, .. } => {
+                let Some(begun) = self.begun.remove(key) else { return };
+                // A scaled world's own overhead would be blown up with the rest of it.
+                if self.scale > 0.0 {
+                    let took = begun.elapsed().div_f64(self.scale);
+                    if took >= WORTH {
+                        self.taken.insert(key.to_string(), took.as_secs());
+                    }
+                }
+            }
+            // A step that failed has not shown how long it takes.
+            Event::Failed { key, .. } => _ = self.begun.remove(key),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create() -> Change {
+        Change::Create { spec: serde_json::Value::Null }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_took_long_is_remembered_in_awss_time() {
+        let watch = Stopwatch::new(0.05);
+        let events = watch.before(Events::silent());
+        let key = |k: &str| {
+            let (kind, name) = k.split_once('/').unwrap();
+            Key::new(kind, name)
+        };
+        let planned = |k: &str| Event::Planned { key: key(k), change: create(), usually: 1.0 };
+        for k in ["database/main", "vpc/main", "cache/main"] {
+            events.say(planned(k));
+        }
+        events.say(Event::Done { key: key("vpc/main"), change: "created" });
+        tokio::time::advance(Duration::from_secs(20)).await;
+        events.say(Event::Done { key: key("database/main"), change: "created" });
+        events.say(Event::Failed { key: key("cache/main"), error: "no".into(), help: None });
+        events.say(Event::Done { key: key("cache/main"), change: "created" });
+        assert_eq!(watch.taken(), BTreeMap::from([("database/main".to_owned(), 400)]));
+        let history = History { created: watch.taken(), stored: true };
+        let keys = ["database/main", "cache/main"].map(key);
+        assert_eq!(history.of(keys.iter()), BTreeMap::from([(key("database/main"), Duration::from_secs(400))]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_world_without_time_teaches_nothing() {
+        let watch = Stopwatch::new(0.0);
+        let events = watch.before(Events::silent());
+        let key = Key::new("database", "main");
+        events.say(Event::Planned { key: key.clone(), change: create(), usually: 1.0 });
+        tokio::time::advance(Duration::from_secs(20)).await;
+        events.say(Event::Done { key, change: "created" });
+        assert!(watch.taken().is_empty());
+    }
+}

@@ -1,0 +1,132 @@
+//! What the big screen shows, and what its server says of itself.
+use super::{
+    Printer,
+    style::*,
+    watch::{Row, Sort, Told, rows},
+};
+use crate::{
+    serving::Verdict,
+    snapshot::{Activity, Alarm},
+    watch::{Event, Metric, State, in_words, word},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::net::SocketAddr;
+
+/// Events that are shown.
+pub const EVENTS: usize = 60;
+/// Our own requests that are drawn: five minutes.
+const ANSWERS: usize = 300;
+/// CloudWatch's minutes that are drawn.
+const MINUTES: usize = 60;
+
+/// `GET /status`: a round as `status --watch -o json` writes it (its `events` are the last 60), and what lies behind
+/// its numbers.
+#[derive(Serialize)]
+pub struct Picture<'a> {
+    #[serde(flatten)]
+    round: Told<'a>,
+    /// `SERVING`, `NOT SERVING` or `FAIL-OPEN`.
+    word: &'static str,
+    verdict_since: Option<Timestamp>,
+    seen: &'a Verdict,
+    instances: Vec<Row>,
+    alarms: &'a [Alarm],
+    activities: Vec<Did<'a>>,
+    history: History,
+    region: &'a str,
+}
+
+/// What Auto Scaling did, and why, in words.
+#[derive(Serialize)]
+struct Did<'a> {
+    at: Timestamp,
+    status: &'a str,
+    what: &'a str,
+    why: String,
+}
+
+impl<'a> Did<'a> {
+    fn new(a: &'a Activity) -> Self {
+        let why = a.message.clone().unwrap_or_else(|| in_words(&a.cause));
+        Self { at: a.start, status: &a.status, what: &a.description, why }
+    }
+}
+
+/// The oldest first.
+#[derive(Serialize)]
+struct History {
+    /// Our own requests: when, milliseconds, HTTP status (0: no answer).
+    answers: Vec<(i64, u32, u16)>,
+    /// By the minute, as CloudWatch tells it; empty when it is silent.
+    requests: Vec<f64>,
+    errors: Vec<f64>,
+    /// Milliseconds.
+    p90: Vec<f64>,
+    /// Why there is nothing of CloudWatch.
+    silent: Option<String>,
+}
+
+impl<'a> Picture<'a> {
+    pub fn new(state: &'a State, round: Told<'a>) -> Self {
+        let look = state.snapshot.as_deref();
+        Self {
+            round,
+            word: word(&state.verdict),
+            verdict_since: state.verdict_since,
+            seen: &state.verdict,
+            instances: rows(state, Sort::Zone),
+            alarms: look.map_or(&[], |s| &s.alarms),
+            activities: look.map_or(vec![], |s| s.activities.iter().take(8).map(Did::new).collect()),
+            history: History::of(state),
+            region: look.map_or("", |s| &s.whose.region),
+        }
+    }
+}
+
+impl History {
+    fn of(state: &State) -> Self {
+        let kept = &state.seconds;
+        let answers = kept.iter().skip(kept.len().saturating_sub(ANSWERS)).map(|s| (s.at, s.millis, s.status));
+        let minutes = |metric| state.minutes.recent(metric, MINUTES);
+        let both = minutes(Metric::Target5xx).into_iter().zip(minutes(Metric::Elb5xx));
+        Self {
+            answers: answers.collect(),
+            requests: minutes(Metric::Requests),
+            errors: both.map(|(a, b)| a + b).collect(),
+            p90: minutes(Metric::P90).into_iter().map(|s| s * 1000.0).collect(),
+            silent: state.no_metrics.clone(),
+        }
+    }
+}
+
+/// The last things that happened, the oldest first.
+pub fn events(state: &State) -> Vec<Event> {
+    state.events.iter().skip(state.events.len().saturating_sub(EVENTS)).cloned().collect()
+}
+
+/// Where it is: the first line on stdout, for people and scripts.
+pub fn listening(out: &Printer, at: SocketAddr, token: bool) {
+    // The address that means all of them is none to go to.
+    let to = if at.ip().is_unspecified() { format!("localhost:{}", at.port()) } else { at.to_string() };
+    let url = format!("http://{to}/");
+    if out.json() {
+        return out.line(&serde_json::json!({
+            "at": Timestamp::now(), "event": "listening", "url": url, "address": at, "token": token,
+        }));
+    }
+    let who = match (at.ip().is_loopback(), token) {
+        (true, true) => "this machine only; changes need the token",
+        (true, false) => "this machine only; no changes: there is no GAMEDAY_TOKEN",
+        (false, _) => "whoever reaches this machine and has the token",
+    };
+    out.data(format!("serving on {TITLE}{url}{RESET} for {who}; Ctrl-C ends it"));
+}
+
+/// What somebody asked for over HTTP and was done.
+pub fn done(out: &Printer, text: &str) {
+    if out.json() {
+        return out.line(&serde_json::json!({"at": Timestamp::now(), "event": "changed", "what": text}));
+    }
+    out.note(text);
+}

@@ -1,0 +1,198 @@
+//! The big screen: a page, the same as JSON, and the machines behind a balancer, over HTTP.
+//!
+//! What it shows is made elsewhere, once for all who look; what it is asked to do is done elsewhere, one after the
+//! other. So nothing here knows AWS, and ten browsers make no more calls than one.
+mod access;
+mod page;
+
+pub use access::{Access, Token};
+
+use crate::{error::Class, output::targets::Message, targets};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, Request, State, rejection::JsonRejection},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long the first picture is waited for.
+const FIRST: Duration = Duration::from_secs(10);
+/// More than any body that means something.
+const LARGEST: usize = 4096;
+
+/// The JSON of the newest round, once there is one.
+pub type Picture = Option<Bytes>;
+
+/// What the handlers share.
+pub struct Site {
+    pub access: Access,
+    pub picture: watch::Receiver<Picture>,
+    pub asks: mpsc::Sender<Ask>,
+}
+
+/// Something to be done, and where its answer goes.
+pub struct Ask {
+    pub balancer: String,
+    pub what: What,
+    pub answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    List,
+    /// This instance.
+    Attach(String),
+    Detach(String),
+}
+
+/// A status and a body of JSON.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    body: Bytes,
+}
+
+impl Answer {
+    /// `{"message": …}`.
+    pub fn new(status: StatusCode, message: impl Serialize) -> Self {
+        let body = serde_json::to_vec(&Message { message }).expect("messages serialise");
+        Self { status, body: body.into() }
+    }
+
+    /// What went wrong, with its way out.
+    pub fn refused(e: &targets::Error) -> Self {
+        use targets::Error as E;
+        let status = match e {
+            E::NoBalancer { .. } => StatusCode::NOT_FOUND,
+            E::NoId(_) | E::NoInstance(_) => StatusCode::BAD_REQUEST,
+            E::Aws(e) if e.class() == Some(Class::Denied) => StatusCode::FORBIDDEN,
+            E::Aws(_) => StatusCode::BAD_GATEWAY,
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, with_help(&e.to_string(), e.help().as_deref()))
+    }
+}
+
+fn with_help(what: &str, help: Option<&str>) -> String {
+    help.map_or(what.to_owned(), |help| format!("{what}; {help}"))
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.status, [(CONTENT_TYPE, "application/json")], self.body).into_response()
+    }
+}
+
+/// The site, ready to be served.
+pub fn router(site: Site) -> Router {
+    let site = Arc::new(site);
+    Router::new()
+        .route("/", get(page::page))
+        .route("/healthcheck", get(async || Answer::new(StatusCode::OK, "ok")))
+        .route("/status", get(status))
+        .route("/elb/{name}", get(list).post(attach).delete(detach))
+        .fallback(async || {
+            Answer::new(StatusCode::NOT_FOUND, "there is nothing here; / is the page, /status and /elb/NAME are JSON")
+        })
+        .method_not_allowed_fallback(async || {
+            let how = "GET is for everything, POST and DELETE only for /elb/NAME";
+            Answer::new(StatusCode::METHOD_NOT_ALLOWED, how)
+        })
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(middleware::from_fn_with_state(site.clone(), gate))
+        .with_state(site)
+}
+
+/// Who may pass; and what holds for every answer.
+async fn gate(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let judged = site.access.judge(request.method(), request.uri().path(), request.headers());
+    let mut answer = match judged {
+        Ok(()) => next.run(request).await,
+        Err(no) => {
+            let mut answer = Answer::new(no.status(), no.to_string()).into_response();
+            if no.status() == StatusCode::UNAUTHORIZED {
+                let ask = HeaderValue::from_static(r#"Basic realm="gameday", charset="UTF-8""#);
+                answer.headers_mut().insert(WWW_AUTHENTICATE, ask);
+            }
+            answer
+        }
+    };
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+async fn status(State(site): State<Arc<Site>>) -> Response {
+    let mut picture = site.picture.clone();
+    let seen = tokio::time::timeout(FIRST, picture.wait_for(Option::is_some)).await;
+    match seen {
+        Ok(Ok(picture)) => {
+            ([(CONTENT_TYPE, "application/json")], picture.clone().unwrap_or_default()).into_response()
+        }
+        _ => {
+            let wait = "the account is being looked at for the first time; try again in a few seconds";
+            let mut answer = Answer::new(StatusCode::SERVICE_UNAVAILABLE, wait).into_response();
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("3"));
+            answer
+        }
+    }
+}
+
+/// The body of a change.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Which {
+    instance_id: String,
+}
+
+async fn list(site: State<Arc<Site>>, name: Path<String>) -> Answer {
+    ask(site, name, What::List).await
+}
+
+async fn attach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
+    match body {
+        Ok(Json(which)) => ask(site, name, What::Attach(which.instance_id)).await,
+        Err(e) => unread(&e),
+    }
+}
+
+async fn detach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
+    match body {
+        Ok(Json(which)) => ask(site, name, What::Detach(which.instance_id)).await,
+        Err(e) => unread(&e),
+    }
+}
+
+fn unread(e: &JsonRejection) -> Answer {
+    // What is JSON but not ours is as wrong as what is none.
+    let status = match e.status() {
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    let way_out = r#"send {"instanceId": "i-…"} with Content-Type: application/json"#;
+    Answer::new(status, with_help(e.body_text().trim_end_matches('.'), Some(way_out)))
+}
+
+async fn ask(State(site): State<Arc<Site>>, Path(balancer): Path<String>, what: What) -> Answer {
+    let (answer, answered) = oneshot::channel();
+    _ = site.asks.send(Ask { balancer, what, answer }).await;
+    answered
+        .await
+        .unwrap_or_else(|_| Answer::new(StatusCode::SERVICE_UNAVAILABLE, "gameday is ending; start `gameday serve` again"))
+}

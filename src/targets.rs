@@ -1,0 +1,277 @@
+//! The machines behind a balancer: which they are, one more, one less. Any application or network balancer of the
+//! account, by its name; only instances, only what Elastic Load Balancing itself can do.
+use crate::{
+    aws::{Aws, error::AwsResult},
+    error::{Class, Error as AwsError},
+    snapshot::{self, Target},
+};
+use aws_sdk_ec2::types::{Filter, Instance};
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup, TargetTypeEnum};
+use futures::future::try_join_all;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Values that a filter of EC2 takes at once.
+const FILTER: usize = 200;
+/// The tag that Auto Scaling gives its instances.
+const FLEET: &str = "aws:autoscaling:groupName";
+
+/// An instance behind a balancer, with the names that the API of the big screen gives it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Machine {
+    pub instance_id: String,
+    /// `None`: EC2 does not know the instance any more.
+    pub instance_type: Option<String>,
+    /// RFC 3339, UTC.
+    pub launch_date: Option<Timestamp>,
+    #[serde(skip)]
+    pub zone: Option<String>,
+    /// The target group's word: `healthy`, `initial`, `unhealthy`…
+    #[serde(skip)]
+    pub health: Option<String>,
+    /// The Auto Scaling group that started it.
+    #[serde(skip)]
+    pub fleet: Option<String>,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no load balancer {name} in this account and region")]
+    NoBalancer { name: String, others: Vec<String> },
+    #[error("{0:?} is no instance id")]
+    NoId(String),
+    #[error("there is no instance {0} in this account and region")]
+    NoInstance(String),
+    #[error("{balancer} sends requests to no target group that takes instances")]
+    NoGroup { balancer: String },
+    #[error("{balancer} has several target groups: {}", .groups.join(", "))]
+    Several { balancer: String, groups: Vec<String> },
+    #[error("{id} is behind {balancer} already")]
+    Attached { id: String, balancer: String },
+    #[error("{id} is not behind {balancer}")]
+    NotAttached { id: String, balancer: String },
+    #[error("{id} is {state}: only a running instance can be behind a balancer")]
+    NotRunning { id: String, state: String },
+    #[error("{id} is in {}, {balancer}'s target group in {wanted}", .vpc.as_deref().unwrap_or("no VPC"))]
+    OtherVpc { id: String, vpc: Option<String>, balancer: String, wanted: String },
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+impl Error {
+    /// The way out.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoBalancer { others, .. } if others.is_empty() => {
+                "there is none at all: `gameday up` makes the stack's".into()
+            }
+            Self::NoBalancer { name, others } => {
+                let near = others
+                    .iter()
+                    .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+                format!("did you mean {}? All of them: {}", near.map_or("", |n| n), others.join(", "))
+            }
+            Self::NoId(_) => "it looks like i-0123456789abcdef0; `gameday targets list` shows them".into(),
+            Self::NoInstance(_) => "check the id, and --region: an instance and its balancer are in one".into(),
+            Self::NoGroup { .. } => "`gameday why` says what is missing on the way; `gameday up balancer` repairs it".into(),
+            Self::Several { .. } => {
+                "which one is meant is not to be guessed: `aws elbv2 register-targets --target-group-arn …` names it".into()
+            }
+            Self::Attached { .. } => "nothing is to be done; `gameday targets list` shows its health".into(),
+            Self::NotAttached { .. } => "`gameday targets list` shows who is".into(),
+            Self::NotRunning { .. } => "start it, or choose another one".into(),
+            Self::OtherVpc { .. } => "choose an instance of the balancer's own VPC".into(),
+            Self::Aws(e) => return e.help(),
+        })
+    }
+
+    /// The same as the one error of all verbs.
+    pub fn plain(self) -> AwsError {
+        let help = self.help().unwrap_or_default();
+        match self {
+            Self::Aws(e) => e,
+            e => AwsError::other(e.to_string(), help),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// A target group that takes instances, and who is in it.
+struct Group {
+    arn: String,
+    name: String,
+    vpc: String,
+    /// Without those on their way out.
+    targets: Vec<Target>,
+}
+
+impl Group {
+    fn has(&self, id: &str) -> bool {
+        self.targets.iter().any(|t| t.id == id)
+    }
+}
+
+/// The machines behind the balancer of this name, in whichever of its target groups, by id.
+pub async fn list(aws: &Aws, balancer: &str) -> Result<Vec<Machine>> {
+    let groups = groups(aws, balancer).await?;
+    let targets = groups.iter().flat_map(|g| &g.targets);
+    let health: BTreeMap<&str, &str> = targets.map(|t| (t.id.as_str(), t.state.as_str())).collect();
+    let known = instances(aws, health.keys().copied().collect()).await?;
+    Ok(health.into_iter().map(|(id, state)| machine(id, known.get(id), Some(state))).collect())
+}
+
+/// Puts an instance behind the balancer, on the target group's own port. Where it has several target groups, into the
+/// one of this name.
+pub async fn attach(aws: &Aws, balancer: &str, own: &str, id: &str) -> Result<Machine> {
+    is_id(id)?;
+    let groups = groups(aws, balancer).await?;
+    let group = match &groups[..] {
+        [] => return Err(Error::NoGroup { balancer: balancer.into() }),
+        [one] => one,
+        several => several.iter().find(|g| g.name == own).ok_or_else(|| Error::Several {
+            balancer: balancer.into(),
+            groups: several.iter().map(|g| g.name.clone()).collect(),
+        })?,
+    };
+    if group.has(id) {
+        return Err(Error::Attached { id: id.into(), balancer: balancer.into() });
+    }
+    let found = instances(aws, [id].into()).await?;
+    let instance = found.get(id).ok_or_else(|| Error::NoInstance(id.into()))?;
+    let state = instance.state().and_then(|s| s.name()).map_or("unknown", |s| s.as_str());
+    // ELB's RegisterTargets: "The instance must be in the running state when you register it."
+    if state != "running" {
+        return Err(Error::NotRunning { id: id.into(), state: state.into() });
+    }
+    if instance.vpc_id() != Some(&group.vpc) {
+        return Err(Error::OtherVpc {
+            id: id.into(),
+            vpc: instance.vpc_id().map(Into::into),
+            balancer: balancer.into(),
+            wanted: group.vpc.clone(),
+        });
+    }
+    aws.elb.register_targets().target_group_arn(&group.arn).targets(target(id)).send().await.during("RegisterTargets")?;
+    Ok(machine(id, Some(instance), None))
+}
+
+/// Takes an instance from behind the balancer: from every target group of it. Requests under way are finished within
+/// the group's deregistration delay.
+pub async fn detach(aws: &Aws, balancer: &str, id: &str) -> Result<Machine> {
+    is_id(id)?;
+    let groups = groups(aws, balancer).await?;
+    let found = instances(aws, [id].into()).await?;
+    let with: Vec<&Group> = groups.iter().filter(|g| g.has(id)).collect();
+    if with.is_empty() {
+        return Err(match found.get(id) {
+            Some(_) => Error::NotAttached { id: id.into(), balancer: balancer.into() },
+            None => Error::NoInstance(id.into()),
+        });
+    }
+    for group in with {
+        let call = aws.elb.deregister_targets().target_group_arn(&group.arn).targets(target(id));
+        call.send().await.during("DeregisterTargets")?;
+    }
+    Ok(machine(id, found.get(id), None))
+}
+
+/// `i-` and 17 hexadecimal digits; 8 for instances from before 2016.
+fn is_id(id: &str) -> Result<()> {
+    let digits = id.strip_prefix("i-").unwrap_or_default();
+    let hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if hex && matches!(digits.len(), 8 | 17) { Ok(()) } else { Err(Error::NoId(id.into())) }
+}
+
+fn target(id: &str) -> TargetDescription {
+    TargetDescription::builder().id(id).build()
+}
+
+fn machine(id: &str, known: Option<&Instance>, health: Option<&str>) -> Machine {
+    let tag = |t: &aws_sdk_ec2::types::Tag| t.value().filter(|_| t.key() == Some(FLEET)).map(Into::into);
+    let since = |i: &Instance| i.launch_time().and_then(|t| Timestamp::new(t.secs(), 0).ok());
+    Machine {
+        instance_id: id.into(),
+        instance_type: known.and_then(|i| i.instance_type()).map(|t| t.as_str().into()),
+        launch_date: known.and_then(since),
+        zone: known.and_then(|i| i.placement()).and_then(|p| p.availability_zone()).map(Into::into),
+        health: health.map(Into::into),
+        fleet: known.and_then(|i| i.tags().iter().find_map(tag)),
+    }
+}
+
+/// The target groups that the balancer's listeners and rules send requests to, as far as they take instances.
+async fn groups(aws: &Aws, balancer: &str) -> Result<Vec<Group>> {
+    let arn = arn(aws, balancer).await?;
+    let pages = aws.elb.describe_target_groups().load_balancer_arn(&arn).into_paginator().items().send();
+    let all: Option<Vec<TargetGroup>> = pages.try_collect().await.or_absent("DescribeTargetGroups")?;
+    let groups = all.unwrap_or_default().into_iter();
+    let groups = groups.filter(|g| g.target_type() == Some(&TargetTypeEnum::Instance)).map(async |g| {
+        let text = |t: Option<&str>| t.unwrap_or_default().to_owned();
+        let arn = text(g.target_group_arn());
+        let mut targets = snapshot::targets(aws, &arn).await?;
+        targets.retain(|t| t.state != "draining");
+        Ok::<_, Error>(Group { name: text(g.target_group_name()), vpc: text(g.vpc_id()), arn, targets })
+    });
+    try_join_all(groups).await
+}
+
+async fn arn(aws: &Aws, balancer: &str) -> Result<String> {
+    let named = aws.elb.describe_load_balancers().names(balancer).send().await;
+    let found = match named.or_absent("DescribeLoadBalancers") {
+        // A name that AWS would never give is one that it does not have.
+        Err(e) if e.class() == Some(Class::Invalid) => None,
+        found => found?,
+    };
+    if let Some(arn) = found.and_then(|f| f.load_balancers?.pop()?.load_balancer_arn) {
+        return Ok(arn);
+    }
+    let all = aws.elb.describe_load_balancers().into_paginator().items().send();
+    let all: Vec<_> = all.try_collect().await.during("DescribeLoadBalancers")?;
+    let others: BTreeSet<String> = all.into_iter().filter_map(|b| b.load_balancer_name).collect();
+    Err(Error::NoBalancer { name: balancer.into(), others: others.into_iter().collect() })
+}
+
+/// Those of them that EC2 knows. By a filter: an id that is unknown must not fail the others.
+async fn instances(aws: &Aws, ids: BTreeSet<&str>) -> Result<BTreeMap<String, Instance>> {
+    let ids: Vec<String> = ids.into_iter().filter(|id| is_id(id).is_ok()).map(Into::into).collect();
+    let calls = ids.chunks(FILTER).map(async |some| {
+        let filter = Filter::builder().name("instance-id").set_values(Some(some.to_vec())).build();
+        let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
+        let found: Vec<_> = pages.try_collect().await.during("DescribeInstances")?;
+        Ok::<_, Error>(found.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect::<Vec<_>>())
+    });
+    let found = try_join_all(calls).await?.into_iter().flatten();
+    Ok(found.filter_map(|i| Some((i.instance_id.clone()?, i))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_told_from_other_texts() {
+        for good in ["i-0123456789abcdef0", "i-0a1b2c3d"] {
+            assert!(is_id(good).is_ok(), "{good}");
+        }
+        for bad in ["", "i-", "i-0123456789ABCDEF0", "i-0123456789abcdef", "x-0123456789abcdef0", "i-0123456789abcdef0 ", "*"] {
+            assert!(is_id(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_machine_is_told_as_document_004_does() {
+        let machine = Machine {
+            instance_id: "i-0592fe5ccee879f04".into(),
+            instance_type: Some("t2.micro".into()),
+            launch_date: Some("2019-10-01T18:54:00Z".parse().unwrap()),
+            health: Some("healthy".into()),
+            ..Machine::default()
+        };
+        let told = r#"{"instanceId":"i-0592fe5ccee879f04","instanceType":"t2.micro","launchDate":"2019-10-01T18:54:00Z"}"#;
+        assert_eq!(serde_json::to_string(&machine).unwrap(), told);
+    }
+}

@@ -1,0 +1,176 @@
+"""The page in a real browser: light and dark, on a wall and on a phone, while things break and are repaired."""
+
+import datetime
+import os
+import pathlib
+
+import pytest
+from conftest import until
+from playwright.sync_api import expect, sync_playwright
+
+SCREENS = pathlib.Path(os.environ["GAMEDAY_SCREENS"])
+SIZES = {"wall": (1920, 1080), "phone": (375, 800)}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ["GAMEDAY_CHROMIUM"], args=["--no-sandbox"] if os.getuid() == 0 else []
+        )
+        yield browser
+        browser.close()
+
+
+class Page:
+    def __init__(self, browser, server, size, scheme, **more):
+        width, height = SIZES[size]
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="UTC", **more
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.name, self.troubles = f"{size}-{scheme}", []
+        self.page.on("console", lambda m: self.troubles.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda e: self.troubles.append(str(e)))
+        self.page.on("request", lambda r: self.asked.append(r.url))
+        self.asked = []
+        self.page.goto(server.url + "/")
+
+    def says(self, word):
+        expect(self.page.locator("#word")).to_have_text(word, timeout=60_000)
+
+    def screen(self, what):
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_timeout(600)
+        self.page.screenshot(path=SCREENS / f"{what}-{self.name}.png", full_page=True)
+
+    def fits(self):
+        width = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = """[...document.querySelectorAll('body *')]
+            .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+            .map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 40))"""
+        assert width <= 0, self.page.evaluate(wide)
+
+    def text(self, selector):
+        return self.page.locator(selector).inner_text()
+
+
+@pytest.fixture(scope="module")
+def numbers(world):
+    """What CloudWatch would tell of an hour of traffic."""
+    [balancer] = world.elbv2.describe_load_balancers(Names=["billing-main"])["LoadBalancers"]
+    name = balancer["LoadBalancerArn"].split("loadbalancer/")[1]
+    now = datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0)
+    for back in range(2, 50):
+        at = now - datetime.timedelta(minutes=back)
+        values = {"RequestCount": 900 + 40 * (back % 9), "HTTPCode_Target_5XX_Count": 7.0 if back == 20 else 0.0}
+        data = [
+            {"MetricName": k, "Value": v, "Timestamp": at, "Dimensions": [{"Name": "LoadBalancer", "Value": name}]}
+            for k, v in values.items()
+        ]
+        world.cloudwatch.put_metric_data(Namespace="AWS/ApplicationELB", MetricData=data)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_shows_what_is_on_every_screen(world, service, numbers, browser, size, scheme):
+    _, url = service
+    with world.serve("--probe", url) as server:
+        page = Page(browser, server, size, scheme)
+        page.says("SERVING")
+        expect(page.page).to_have_title("✓ SERVING · billing")
+        # The first line is seen without scrolling, and large.
+        box = page.page.locator("#verdict").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= SIZES[size][1] / 2 and box["height"] >= 40, box
+        dark = page.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        ground = page.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert dark == (scheme == "dark") and (ground == "rgb(10, 13, 18)") == dark, ground
+
+        expect(page.page.locator("#facts")).to_contain_text("2 of 2 targets healthy")
+        expect(page.page.locator("#facts")).to_contain_text("HTTP 200 in ")
+        expect(page.page.locator("#left")).to_contain_text("T+1:2")
+        expect(page.page.locator(".hop.good", has_text="balancer")).to_contain_text("✓")
+        ids = [m["instanceId"] for m in server.ask("GET", "/elb/billing-main").json["message"]]
+        assert len(ids) == 2
+        for at in ids:
+            expect(page.page.locator(".machine", has_text=at)).to_contain_text("✓ healthy")
+        reservations = world.ec2.describe_instances(InstanceIds=ids)["Reservations"]
+        for zone in {i["Placement"]["AvailabilityZone"] for r in reservations for i in r["Instances"]}:
+            expect(page.page.locator("#zones h3", has_text=zone)).to_be_visible()
+        expect(page.page.locator("#answers svg.line .stroke")).to_have_count(1)
+        expect(page.page.locator("#traffic")).to_contain_text("/s")
+        expect(page.page.locator("#cost")).to_contain_text("$")
+        expect(page.page.locator("#age")).to_contain_text("AWS seen ")
+        page.fits()
+        page.screen("serving")
+        # It needs nothing from anywhere else, and a browser has nothing to complain of.
+        assert {u.rsplit("/", 1)[0] for u in page.asked if not u.startswith("data:")} == {server.url}, page.asked
+        assert page.troubles == []
+        page.context.close()
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wall", "dark"), ("phone", "light")])
+def test_it_follows_what_breaks_without_being_loaded_again(world, service, browser, size, scheme):
+    stand_in, url = service
+    with world.serve("--probe", url) as server:
+        page = Page(browser, server, size, scheme)
+        page.says("SERVING")
+        page.page.evaluate("window.mark = 'the same page'")
+        # What is sick is replaced at once at this pace: nobody may be.
+        world.control("POST", "unhealthy", {"targets": ["*"]})
+        page.says("FAIL-OPEN")
+        expect(page.page).to_have_title("! FAIL-OPEN · billing")
+        stand_in.status = 503
+        page.says("NOT SERVING")
+        expect(page.page).to_have_title("✗ NOT SERVING · billing")
+        expect(page.page.locator("#facts")).to_contain_text("HTTP 503")
+        expect(page.page.locator("#finding")).to_be_visible()
+        expect(page.page.locator(".hop.bad").first).to_contain_text("✗")
+        expect(page.page.locator("#events")).to_contain_text("NOT SERVING")
+        page.fits()
+        page.screen("broken")
+
+        world.control("POST", "unhealthy", {"targets": []})
+        stand_in.status = 200
+        page.says("SERVING")
+        assert page.page.evaluate("window.mark") == "the same page"
+        assert page.troubles == []
+
+        server.end()
+        page.says("CONNECTION LOST")
+        expect(page.page.locator("#facts")).to_contain_text("last seen SERVING")
+        assert "CONNECTION LOST" in page.page.title()
+        page.fits()
+        page.screen("lost")
+        page.context.close()
+
+
+def test_a_texts_markup_stays_text(world, browser):
+    """What the account says is not the page's own: here an alarm's description."""
+    evil = "<img src=x onerror=\"document.title='owned'\"><b>bold</b>"
+    [alarm] = world.cloudwatch.describe_alarms(AlarmNames=["billing-target-5xx"])["MetricAlarms"]
+    taken = ("AlarmName", "MetricName", "Namespace", "Period", "Statistic", "EvaluationPeriods", "Threshold")
+    kept = {k: alarm[k] for k in (*taken, "ComparisonOperator", "Dimensions")}
+    world.cloudwatch.put_metric_alarm(**kept, AlarmDescription=evil)
+    world.cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="ALARM", StateReason=evil)
+    with world.serve() as server:
+        page = Page(browser, server, "wall", "light")
+        expect(page.page.locator("#alarms")).to_contain_text("onerror")
+        assert page.page.locator("main img, main b:has-text('bold')").count() == 0
+        assert "owned" not in page.page.title() and page.troubles == []
+        page.context.close()
+    world.run("up", "--yes")
+
+
+def test_elsewhere_the_browser_asks_for_the_token(world, browser):
+    with world.serve("--listen", "0.0.0.0:0", GAMEDAY_TOKEN="big-screen") as server:
+        right = {"username": "team", "password": "big-screen"}
+        page = Page(browser, server, "wall", "dark", http_credentials=right)
+        page.says("SERVING")
+        page.context.close()
+        wrong = browser.new_context(http_credentials={"username": "team", "password": "guess"})
+        answer = wrong.new_page().goto(server.url + "/")
+        assert answer.status == 401
+        wrong.close()
+        until("it answers still", lambda: server.ask("GET", "/healthcheck").status == 200)
