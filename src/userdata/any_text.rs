@@ -30,6 +30,7 @@ fn boot(config: bool, user_data: bool, env: &str, command: &str) -> Boot {
             database: "unicorndb".into(),
             user: "gdapp".into(),
             app_password: SecretSource::Literal(CANARY.into()),
+            app_password_set: None,
             master_user: "gdadmin".into(),
             master_password: Some(SecretSource::Literal(CANARY.into())),
             sql: vec![],
