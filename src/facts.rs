@@ -2,11 +2,15 @@
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin},
-    engine::{STACK_TAG, STEP_TAG},
+    engine::{STACK_TAG, STEP_TAG, Tags},
     error::{Error, Result},
 };
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
 use aws_sdk_ec2::types::{Filter, LocationType};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 /// The facts of one account and region that a stack depends on.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub struct Facts {
     pub image: String,
     /// The network to use, when it is not ours.
     pub network: Option<Network>,
+    /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
+    pub older: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,7 +51,7 @@ impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
-        let (account, image, network, found) = futures::try_join!(
+        let (account, image, network, found, older) = futures::try_join!(
             async {
                 // Who owns what we made is us, and that is looked at anyway.
                 if let Some(owner) = owner(aws, config).await {
@@ -74,13 +80,14 @@ impl Facts {
                     _ => Ok(config.zones.clone()),
                 }
             },
+            async { Ok(older(aws, config).await) },
         )?;
         let zones = match &network {
             Some(n) if found.is_empty() => n.public.iter().map(|s| s.zone.clone()).take(2).collect(),
             _ => found,
         };
         let network = network.map(|n| n.within(&zones)).transpose()?;
-        Ok(Self { account, region: aws.region.clone(), zones, image, network })
+        Ok(Self { account, region: aws.region.clone(), zones, image, network, older })
     }
 
     /// Stand-ins, for what is rendered without AWS.
@@ -108,8 +115,40 @@ impl Facts {
             zones,
             image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
             network,
+            older: vec![],
         }
     }
+}
+
+/// All Auto Scaling groups of the stack.
+pub async fn fleets(aws: &Aws, stack: &str) -> Result<Rc<Vec<AutoScalingGroup>>> {
+    let call = async || {
+        let filter = AsgFilter::builder().name(format!("tag:{STACK_TAG}")).values(stack).build();
+        let call = aws.autoscaling.describe_auto_scaling_groups().filters(filter);
+        call.into_paginator().items().send().try_collect().await.during("DescribeAutoScalingGroups")
+    };
+    aws.reads.get(format!("Auto Scaling groups of stack {stack}"), call).await
+}
+
+/// The steps that say so in their tags.
+pub fn steps_of(fleets: &[AutoScalingGroup]) -> impl Iterator<Item = &str> {
+    let steps = fleets.iter().flat_map(|g| g.tags()).filter(|t| t.key() == Some(STEP_TAG)).filter_map(|t| t.value());
+    steps.filter_map(|s| s.strip_prefix("auto-scaling-group/"))
+}
+
+/// Fleets of the stack that still serve and are not the one of the stack file. Where they may not be looked at, the
+/// fleet's own step says so.
+async fn older(aws: &Aws, config: &Config) -> Vec<String> {
+    let now = config.slot();
+    // Nothing that is named after another one: that needs no call of its own.
+    let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
+    let other = |t: &Tags| t.get(STEP_TAG).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
+    if !tagged.is_empty() && !tagged.values().any(other) {
+        return vec![];
+    }
+    let fleets = fleets(aws, &config.name).await.unwrap_or_default();
+    let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).cloned().collect();
+    steps_of(&serving).filter(|slot| *slot != now).map(Into::into).collect()
 }
 
 /// The account that owns the subnets which the stack has made, if any.

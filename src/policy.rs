@@ -29,6 +29,7 @@ const ALWAYS: &[&str] = &[
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
     "ec2:DescribeVolumes",
     "ec2:DescribeVpcs",
     "ec2:GetConsoleOutput",

@@ -63,6 +63,9 @@ const ANYWHERE: &str = "0.0.0.0/0";
 pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack> {
     let config = &loaded.config;
     let (name, service) = config.service();
+    let slot = &config.slot();
+    // An older fleet goes on serving until this one does: what it needs stays until then.
+    let handover = !facts.older.is_empty();
     let mut g = Graph::default();
     let aws = || aws.clone();
 
@@ -83,7 +86,13 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
     let to = |group: &Ref<SecurityGroup>| Peer::Group(group.clone());
     let net_of = |cidr: &str| Peer::Cidr(cidr.into());
     let rules = |g: &mut Graph, name: &str, group: &Ref<SecurityGroup>, ingress, egress| {
-        g.add(name, SecurityGroupRules { aws: aws(), group: group.clone(), ingress, egress }).key().clone()
+        let rules = SecurityGroupRules { aws: aws(), group: group.clone(), ingress, egress, spared: None };
+        g.add(name, rules).key().clone()
+    };
+    // Between the balancer and the instances: on whatever port the older ones listen.
+    let sparing = |g: &mut Graph, name: &str, group: &Ref<SecurityGroup>, peer: &Ref<SecurityGroup>, ingress, egress| {
+        let spared = handover.then(|| peer.clone());
+        g.add(name, SecurityGroupRules { aws: aws(), group: group.clone(), ingress, egress, spared }).key().clone()
     };
     let from_app = |port, what: &str| vec![tcp(port, to(&app_group), what)];
 
@@ -106,9 +115,9 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         }
     }
     let http = config.access.http.iter().map(|c| tcp(80, net_of(c), "requests")).collect();
-    let alb_rules =
-        rules(&mut g, "alb", &alb_group, http, vec![tcp(service.port, to(&app_group), "requests to the instances")]);
-    let app_rules = rules(&mut g, "app", &app_group, app_in, app_out);
+    let to_app = vec![tcp(service.port, to(&app_group), "requests to the instances")];
+    let alb_rules = sparing(&mut g, "alb", &alb_group, &app_group, http, to_app);
+    let app_rules = sparing(&mut g, "app", &app_group, &alb_group, app_in, app_out);
     let mut data_rules = vec![];
     for (name, group, port) in [("db", &db_group, MYSQL), ("cache", &cache_group, REDIS), ("files", &files_group, NFS)] {
         if let Some(group) = group {
@@ -138,6 +147,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                 aws: aws(),
                 existing: d.endpoint().filter(|_| !ours),
                 version: d.version.clone(),
+                extended_support: d.extended_support(),
                 class: d.class.clone(),
                 storage_gb: d.storage_gb as i32,
                 multi_az: d.multi_az,
@@ -273,7 +283,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         &reachable,
     );
     g.add_after("main", ActiveLoadBalancer::new(aws(), balancer.clone()), &[&alb_rules]);
-    let target = g.add(name, TargetGroup {
+    let target = g.add(slot, TargetGroup {
         aws: aws(),
         vpc: net.vpc.clone(),
         port: service.port,
@@ -281,25 +291,11 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         health_codes: service.health_codes.clone(),
         health_interval: service.health_interval,
     });
-    // With routes, what matches none is answered with 404 by the balancer itself.
-    let default = service.routes.is_empty().then(|| target.clone());
-    let listener = g.add("http", Listener { aws: aws(), balancer: balancer.clone(), target: default, port: 80 });
-    let mut routed = vec![listener.key().clone()];
-    for (i, paths) in service.routes.chunks(5).enumerate() {
-        let rule = ListenerRule {
-            aws: aws(),
-            listener: listener.clone(),
-            target: target.clone(),
-            paths: paths.to_vec(),
-            priority: 100 + i as i32,
-        };
-        routed.push(g.add(&format!("{name}-{}", i + 1), rule).key().clone());
-    }
 
     // Fleet. An instance that boots before its rules stand cannot reach anything.
     let after: Vec<&Key> = net.reachable.iter().chain([&app_rules]).chain(&data_rules).collect();
     let fleet = g.add_after(
-        name,
+        slot,
         AutoScalingGroup {
             aws: aws(),
             template,
@@ -319,17 +315,37 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         },
         &after,
     );
+
+    // Where requests go. While an older fleet serves, that changes when the new one is there and healthy; the fleet
+    // itself never waits for this, or neither would end.
+    let after: Vec<&Key> = if handover { vec![fleet.key(), &alb_rules] } else { vec![] };
+    let enough = service.desired as i32;
+    // With routes, what matches none is answered with 404 by the balancer itself.
+    let default = service.routes.is_empty().then(|| target.clone());
+    let listener = Listener { aws: aws(), balancer: balancer.clone(), target: default, port: 80, enough };
+    let listener = g.add_after("http", listener, &after);
+    let mut routed = vec![listener.key().clone()];
+    for (i, paths) in service.routes.chunks(5).enumerate() {
+        let rule = ListenerRule {
+            aws: aws(),
+            listener: listener.clone(),
+            target: target.clone(),
+            paths: paths.to_vec(),
+            priority: 100 + i as i32,
+            enough,
+        };
+        routed.push(g.add(&format!("{name}-{}", i + 1), rule).key().clone());
+    }
     // A resource label is refused until the target group is attached to a balancer: by its listener or a rule.
-    let routed: Vec<&Key> = routed.iter().collect();
     if let Some(per_minute) = service.scale.requests_per_target {
         let metric =
             Metric::RequestsPerTarget { per_minute, balancer: balancer.clone(), target: target.clone() };
         let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric };
-        g.add_after(&format!("{name}-requests"), policy, &routed);
+        g.add_after(&format!("{slot}-requests"), policy, &routed.iter().collect::<Vec<_>>());
     }
     if let Some(percent) = service.scale.cpu {
         let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric: Metric::Cpu { percent } };
-        g.add(&format!("{name}-cpu"), policy);
+        g.add(&format!("{slot}-cpu"), policy);
     }
 
     // Monitoring.
@@ -340,8 +356,9 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
             fleet,
             database: database.filter(|_| config.database.mode == Mode::Create),
             cache: cache.filter(|_| config.cache.mode == Mode::Create),
+            routed: if handover { routed } else { vec![] },
         };
-        watch::wire(&mut g, config, &aws, &seen, &facts.region);
+        watch::wire(&mut g, config, &aws, &seen, facts);
     }
 
     Ok(Stack { graph: g, service: name.into(), balancer, target, boot: recipe })

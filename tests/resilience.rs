@@ -96,6 +96,16 @@ fn a_changed_mind_is_followed_or_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_group_switched_to_use_or_off_takes_what_was_ours_and_nothing_else() {
+    law("switches");
+}
+
+#[test]
+fn another_name_or_port_of_the_service_is_a_handover_without_a_gap() {
+    law("handover");
+}
+
+#[test]
 fn ctrl_c_stops_and_what_stands_is_resumed() {
     law("interrupt");
 }

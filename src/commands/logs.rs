@@ -123,8 +123,7 @@ impl Pause {
 
 /// The consoles, instance by instance. They keep no time, so there is nothing to interleave by.
 async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &Logs, lines: &mut Lines) -> Outcome {
-    let (service, _) = config.service();
-    let fleet = name(config, &format!("auto-scaling-group/{service}"));
+    let fleet = name(config, &format!("auto-scaling-group/{}", config.slot()));
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut pause = Pause::new(CONSOLE_EVERY);
     loop {

@@ -13,6 +13,7 @@ mod session;
 pub mod status;
 pub mod targets;
 pub mod teardown;
+mod untagged;
 pub mod up;
 mod watch;
 pub mod why;

@@ -3,17 +3,22 @@ use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
     engine::{Change, Direction, Forecast, Key, Node, Progress, Report, walk},
-    output::{Printer, plan},
+    error::Error,
+    output::{Printer, plan, style::*},
     stack::remains::Remains,
 };
 use std::{collections::BTreeMap, time::Duration};
+
+/// A launch, a boot and two health checks; the end of the requests under way, and of the old instances (aws-facts 11).
+const HANDOVER: Duration = Duration::from_secs(43 + 60 + 20 + 15 + 60);
 
 pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
-    let (report, _) = preview(&mut session, args.groups.is_empty()).await?;
+    let (report, remains) = preview(&mut session, args.groups.is_empty()).await?;
     let mut view = plan::Plan::new(&session.env.stack, &report);
+    view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     plan::show(&out, &view, &report, forecast(&session, &report).0, true);
     session.say_calls();
@@ -30,12 +35,41 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
+    same_network(&report)?;
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
+    for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
+        session.out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
+    }
     if report.done().any(|(_, change)| !change.is_none()) {
         session.remember().await;
     }
     Ok((report, remains))
+}
+
+/// Nothing of a stack can move to another VPC: that is said once, instead of by every step in its own words.
+fn same_network(report: &Report<Change>) -> Result<(), Failure> {
+    let moved = report.done().filter(|(k, _)| k.kind() == "security-group").find_map(|(_, c)| match c {
+        Change::Refuse { diff, .. } => diff.0.iter().find(|f| f.path == "vpc"),
+        _ => None,
+    });
+    let Some(vpc) = moved.and_then(|f| f.found.as_ref()?.as_str()) else { return Ok(()) };
+    Err(Failure::Error(Error::other(
+        format!("the stack stands in {vpc}: another network cannot be put under it"),
+        "put [network] back as it was; or `gameday teardown` with that first (the data are lost), then `gameday up` with \
+         the new one",
+    )))
+}
+
+/// Who takes over from whom, if a fleet remains from before the service got another name or port.
+pub(super) fn handover(session: &Session, remains: &Remains) -> Option<plan::Handover> {
+    let from = remains.fleets();
+    (!from.is_empty()).then(|| plan::Handover {
+        from,
+        to: session.expected().names.auto_scaling_group,
+        targets: session.loaded.config.service().1.desired,
+        usually: session.env.pace.of(HANDOVER).as_secs_f64(),
+    })
 }
 
 /// How long the changes usually take in this world, and each step's own time (on AWS).

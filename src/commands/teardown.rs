@@ -1,9 +1,9 @@
 //! `gameday teardown`: deletes all that is the stack's, and lists what is left.
-use super::{DONE, Outcome, Session, failed, interrupted};
+use super::{DONE, Outcome, Session, failed, interrupted, untagged};
 use crate::{
     aws::{Aws, error::AwsResult},
     cli::{Consent, Global, Teardown},
-    engine::{Direction, Key, Node, Report, STACK_TAG, STEP_TAG, Visit, walk},
+    engine::{Class, Direction, Key, Node, Report, STACK_TAG, STEP_TAG, Visit, walk},
     error::Result,
     history::History,
     output::{
@@ -12,7 +12,11 @@ use crate::{
         teardown::{Certificate, Leftover},
     },
 };
-use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    time::Duration,
+};
 
 pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     let session = Session::open_to_look(global, out, &Consent::default()).await?;
@@ -48,13 +52,21 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     };
     let report = session.drive(&lease, tear).await;
     session.view.end();
-    if report.all_done() {
-        History::forget(&session.aws, &env.stack).await?;
+    if !report.interrupted() {
+        // Of what is being taken down nothing is worth remembering; what could not be forgotten is found by its tag below.
+        _ = History::forget(&session.aws, &env.stack).await;
     }
     lease.release(&env.stack).await;
     let mut left = not_deleted(&report);
+    let (denied, unseen) = remains.unseen.iter().partition::<Vec<_>, _>(|(_, e)| e.class() == Some(Class::Denied));
     if !report.interrupted() {
         left.extend(still_tagged(&session, &report).await?);
+        let known: BTreeSet<String> = left.iter().map(|l| l.what.clone()).collect();
+        left.extend(untagged::left(&session, &seen).await?.into_iter().filter(|l| !known.contains(&l.what)));
+        left.extend(unseen.into_iter().map(|(key, e)| Leftover {
+            what: key.to_string(),
+            why: format!("could not be looked for: {e}"),
+        }));
     }
     let keys = |wanted: bool| -> Vec<&Key> {
         report.done().filter(move |(_, d)| **d == wanted).map(|(k, _)| k).filter(|k| !is_used(&session, k)).collect()
@@ -65,6 +77,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         stack: &env.stack,
         deleted: keys(true),
         absent: keys(false),
+        denied: denied.into_iter().map(|(key, _)| key).collect(),
         kept: graph.nodes().filter(|n| n.is_used()).map(|n| n.key()).collect(),
         clean: left.is_empty() && report.all_done(),
         left,

@@ -21,9 +21,11 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
              everybody who may describe launch templates can read them"
         ));
     }
-    let whole = args.groups.is_empty() || args.groups.contains(&Group::Fleet);
+    let whole_stack = args.groups.is_empty();
+    let whole = whole_stack || args.groups.contains(&Group::Fleet);
     let (preview, remains) = plan::preview(&mut session, args.groups.is_empty()).await?;
     let mut view = output::plan::Plan::new(&session.env.stack, &preview);
+    view.handover = plan::handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     let (usually, expected) = plan::forecast(&session, &preview);
     output::plan::show(&out, &view, &preview, usually, false);
@@ -41,6 +43,9 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
             if report.all_done() && !remains.is_empty() {
                 let deleted = remains.remove(env).await;
                 report.0.extend(deleted.0.into_iter().map(|(k, v)| (k, as_change(v))));
+            }
+            if report.all_done() && whole_stack {
+                finish(&session, &mut report).await;
             }
             report
         };
@@ -68,6 +73,24 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         return Ok(DONE);
     }
     serve(&session, &args.probe).await
+}
+
+/// The last walk: what the first one left to an older fleet that is gone now.
+async fn finish(session: &Session, report: &mut Report<Change>) {
+    let (graph, env) = (&session.stack.graph, &session.env);
+    let unfinished = env.unfinished.take();
+    if unfinished.is_empty() {
+        return;
+    }
+    env.last.set(true);
+    let last = walk(graph, Direction::Forward, env, async |n: &dyn Node| {
+        if unfinished.contains(n.key()) { n.reconcile(env).await } else { Ok(Change::None) }
+    })
+    .await;
+    for (key, visit) in last.0.into_iter().filter(|(k, _)| unfinished.contains(k)) {
+        report.0.retain(|(k, _)| *k != key);
+        report.0.push((key, visit));
+    }
 }
 
 fn as_change(v: Visit<bool>) -> Visit<Change> {

@@ -68,6 +68,18 @@ impl Config {
         let (name, service) = self.service.first_key_value().expect("a checked config has a service");
         (name, service)
     }
+
+    /// What is replaced together when the service gets another name or port, so that both can stand side by side for a
+    /// while: target group, Auto Scaling group and scaling policies are called this. `api`; `api-8080` on port 8080.
+    pub fn slot(&self) -> String {
+        let (name, service) = self.service();
+        slot(name, service)
+    }
+}
+
+/// [`Config::slot`] of a service.
+pub(crate) fn slot(name: &str, service: &Service) -> String {
+    if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }
 }
 
 impl Database {

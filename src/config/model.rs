@@ -373,7 +373,7 @@ fn with_default_parameters<'de, D: serde::Deserializer<'de>>(
     Ok(all)
 }
 
-mod default {
+pub(crate) mod default {
     pub fn region() -> String {
         "us-east-1".into()
     }

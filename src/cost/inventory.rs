@@ -105,8 +105,7 @@ fn by(name: &str, values: &[&str]) -> Filter {
 
 /// Looks at everything that is billed; `alarms` are the names of the stack's own.
 pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<Inventory> {
-    let (service, _) = config.service();
-    let fleet = name(config, &format!("auto-scaling-group/{service}"));
+    let fleet = name(config, &format!("auto-scaling-group/{}", config.slot()));
     let balancer = name(config, "load-balancer/main");
     let ((instances, disks), database, cache, balancers, network, file_bytes, alarms, dashboards) = futures::try_join!(
         async {

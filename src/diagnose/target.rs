@@ -46,7 +46,11 @@ fn short(arn: &str) -> &str {
 
 fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let want = &view.s.expected;
-    let replace = format!("gameday up --replace target-group/{}", view.s.whose.service);
+    let key = want.steps.iter().find(|k| k.starts_with("target-group/"));
+    let replace = match key {
+        Some(key) => format!("gameday up --replace {key}"),
+        None => "gameday up".into(),
+    };
     let h = &t.health;
     if t.port != want.port {
         hop.push(

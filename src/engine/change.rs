@@ -14,6 +14,13 @@ pub struct Field {
     pub want: Option<Value>,
 }
 
+impl Field {
+    /// Whether it is this field of the spec, or one inside it.
+    pub fn is(&self, field: &str) -> bool {
+        self.path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+}
+
 impl Diff {
     pub fn between(found: &impl Serialize, want: &impl Serialize) -> Self {
         let value = |v: Result<Value, _>| v.expect("specs serialise");
@@ -30,9 +37,7 @@ impl Diff {
 
     /// Whether this field, or one inside it, differs.
     pub fn touches(&self, field: &str) -> bool {
-        self.0
-            .iter()
-            .any(|f| f.path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        self.0.iter().any(|f| f.is(field))
     }
 
     /// Whether nothing outside these fields differs.
@@ -71,9 +76,14 @@ pub enum Change {
     Create { spec: Value },
     Update { diff: Diff },
     /// Deleted and made again: AWS cannot change it in place, and nothing is lost by it (or it was insisted on).
-    Replace { diff: Diff },
+    Replace {
+        diff: Diff,
+        /// What is lost by that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        loses: Option<&'static str>,
+    },
     /// AWS cannot change it in place, and replacing it would lose something.
-    Refuse { diff: Diff },
+    Refuse { diff: Diff, help: String },
     /// Ours, but no longer in the stack file.
     Delete { id: String },
 }
@@ -95,7 +105,7 @@ impl Change {
     }
     pub fn diff(&self) -> Option<&Diff> {
         match self {
-            Self::Update { diff } | Self::Replace { diff } | Self::Refuse { diff } => Some(diff),
+            Self::Update { diff } | Self::Replace { diff, .. } | Self::Refuse { diff, .. } => Some(diff),
             _ => None,
         }
     }

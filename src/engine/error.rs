@@ -70,6 +70,22 @@ pub struct AwsError {
     pub request_id: Option<String>,
 }
 
+impl AwsError {
+    /// A region that the account has not enabled answers as if the keys were wrong: each service in its own words.
+    fn help(&self) -> Option<&'static str> {
+        match self.code.as_deref() {
+            Some(
+                "AuthFailure" | "UnrecognizedClientException" | "UnrecognizedClient" | "InvalidClientTokenId" | "OptInRequired",
+            ) => Some(
+                "either the keys are wrong (environment variables, `aws sso login`, --profile), or this account has not \
+                 enabled the region (--region, `region` in gameday.toml): `aws sts get-caller-identity --region us-east-1` \
+                 tells which; then run the same command again",
+            ),
+            _ => self.class.help(),
+        }
+    }
+}
+
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed: {}", self.call, self.message.trim())?;
@@ -91,11 +107,24 @@ pub enum Error {
     #[error("{key} is broken: {why}")]
     Broken { key: Key, why: String },
     #[error("{key} exists as {id}, but carries no tag of stack `{stack}`")]
-    NotOurs { key: Key, id: String, stack: String },
+    NotOurs {
+        key: Key,
+        id: String,
+        stack: String,
+        /// The stack that it says it belongs to.
+        of: Option<String>,
+    },
     #[error("{key} exists more than once: {}", .ids.join(", "))]
     Ambiguous { key: Key, ids: Vec<String> },
     #[error("{key} cannot change {} in place", .fields.join(", "))]
-    Fixed { key: Key, fields: Vec<String> },
+    Fixed {
+        key: Key,
+        fields: Vec<String>,
+        /// `storage_gb = 30`, as it stands, where that is short.
+        was: Vec<String>,
+        /// What replacing it would lose.
+        loses: Option<&'static str>,
+    },
     #[error("{key} is still in use after {}{}", seconds(.waited), held_by(.by))]
     Blocked { key: Key, by: Vec<String>, waited: Duration },
     #[error("{what} does not exist")]
@@ -124,7 +153,7 @@ impl Error {
     /// The way out, where one is known.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Aws(e) => return e.class.help().map(Into::into),
+            Self::Aws(e) => return e.help().map(Into::into),
             Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
             Self::Broken { key, .. } => format!("`gameday up --replace {key}` deletes it and makes it again"),
             Self::NotOurs { key, .. } => format!(
@@ -132,8 +161,10 @@ impl Error {
                  or set its group to `use`"
             ),
             Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
-            Self::Fixed { key, .. } => {
-                format!("put the old value back, or `gameday up --replace {key}` deletes it and makes it again")
+            Self::Fixed { key, was, loses, .. } => {
+                let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
+                let loses = loses.map(|what| format!(": {what} would be lost")).unwrap_or_default();
+                format!("put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{loses}")
             }
             Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
             Self::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),

@@ -5,7 +5,7 @@ use crate::{
     event::Event,
     refs::*,
     resource::*,
-    wait::{Goal, Tries, sleep, until},
+    wait::{Goal, Tries, next_stage, sleep, until, until_within},
 };
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
@@ -67,6 +67,14 @@ struct SoFar {
     sent: bool,
     /// How often there were several of it.
     twins: u32,
+    /// When the first stage of its update began.
+    staged: Option<Instant>,
+}
+
+/// Whether there is more to do about a step.
+enum Stage {
+    Next,
+    Last,
 }
 
 /// How long what was created may take to show up before the create is sent again.
@@ -93,7 +101,8 @@ impl<R: Resource> Managed<R> {
             && f.tags.get(STACK_TAG) != Some(&cx.env.stack)
             && !cx.env.adopt.contains(cx.key.as_str())
         {
-            return Err(Error::NotOurs { key: cx.key.clone(), id: f.id.clone(), stack: cx.env.stack.clone() });
+            let of = f.tags.get(STACK_TAG).cloned();
+            return Err(Error::NotOurs { key: cx.key.clone(), id: f.id.clone(), stack: cx.env.stack.clone(), of });
         }
         self.publish(&found);
         Ok(found)
@@ -103,9 +112,19 @@ impl<R: Resource> Managed<R> {
         self.me.set(found.as_ref().and_then(|f| f.output.clone()));
     }
 
+    /// What is wanted for now, which may be less than what is wanted in the end.
+    fn want_for_now(&self, cx: &Cx<'_>, found: Option<&Found<R>>) -> R::Spec {
+        let Some(found) = found.filter(|_| !cx.env.last.get()) else { return self.want() };
+        let now = self.resource.meanwhile(cx, found, self.want());
+        if !Diff::between(&now, &self.want()).is_empty() {
+            cx.env.unfinished.borrow_mut().insert(cx.key.clone());
+        }
+        now
+    }
+
     /// What differs: the spec's fields, and the tags that every object of ours carries.
-    fn diff(&self, cx: &Cx<'_>, found: &Found<R>) -> Diff {
-        let mut diff = Diff::between(&found.spec, &self.want());
+    fn diff(&self, cx: &Cx<'_>, found: &Found<R>, want: &R::Spec) -> Diff {
+        let mut diff = Diff::between(&found.spec, want);
         let tags = cx.tags().into_iter().filter(|(k, v)| found.tags.get(k) != Some(v));
         diff.0.extend(tags.map(|(k, v)| Field {
             found: found.tags.get(&k).map(|v| Value::from(v.as_str())),
@@ -115,29 +134,51 @@ impl<R: Resource> Managed<R> {
         diff
     }
 
-    fn change(&self, cx: &Cx<'_>, found: &Option<Found<R>>) -> Result<Change> {
+    fn change(&self, cx: &Cx<'_>, found: &Option<Found<R>>, want: &R::Spec) -> Result<Change> {
         let Some(found) = found.as_ref().filter(|f| f.phase != Phase::Deleting) else {
             return match self.role {
-                Role::Ours => Ok(Change::Create { spec: to_value(self.want()).expect("specs serialise") }),
+                Role::Ours => Ok(Change::Create { spec: to_value(want).expect("specs serialise") }),
                 Role::Used => Err(Error::Missing { key: cx.key.clone(), what: format!("{} (to be used)", cx.key) }),
             };
         };
         if self.role == Role::Used {
             return Ok(Change::None);
         }
-        let diff = self.diff(cx, found);
+        let diff = self.diff(cx, found, want);
         let may_replace = R::DISPOSABLE || cx.env.replace.contains(cx.key.as_str());
         Ok(if may_replace && matches!(found.phase, Phase::Broken(_)) {
-            Change::Replace { diff }
+            Change::Replace { diff, loses: R::LOSES }
         } else if diff.is_empty() {
             Change::None
-        } else if !R::FIXED.iter().any(|f| diff.touches(f)) {
+        } else if self.fixed(found, want, &diff).is_empty() {
             Change::Update { diff }
         } else if may_replace {
-            Change::Replace { diff }
+            Change::Replace { diff, loses: R::LOSES }
         } else {
-            Change::Refuse { diff }
+            let error = self.refused(cx, self.fixed(found, want, &diff));
+            Change::Refuse { diff, help: error.help().unwrap_or_default() }
         })
+    }
+
+    /// What differs and cannot be changed in place.
+    fn fixed<'d>(&self, found: &Found<R>, want: &R::Spec, diff: &'d Diff) -> Vec<&'d Field> {
+        let one_way = self.resource.one_way(&found.spec, want);
+        let is_fixed = |f: &&Field| R::FIXED.iter().chain(one_way).any(|name| f.is(name));
+        diff.0.iter().filter(is_fixed).collect()
+    }
+
+    fn refused(&self, cx: &Cx<'_>, fields: Vec<&Field>) -> Error {
+        let was = |f: &&Field| match f.found.as_ref()? {
+            Value::String(s) if s.len() < 40 => Some(format!("{} = {s:?}", f.path)),
+            short @ (Value::Number(_) | Value::Bool(_)) => Some(format!("{} = {short}", f.path)),
+            _ => None,
+        };
+        Error::Fixed {
+            key: cx.key.clone(),
+            was: fields.iter().filter_map(was).collect(),
+            fields: fields.iter().map(|f| f.path.clone()).collect(),
+            loses: R::LOSES,
+        }
     }
 
     fn expect(&self, env: &Env) -> Typical {
@@ -161,7 +202,8 @@ impl<R: Resource> Managed<R> {
         let mut tries = Tries::default();
         loop {
             match self.attempt(cx, &mut so_far).await {
-                Ok(()) => return Ok(so_far.did.unwrap_or(Change::None)),
+                Ok(Stage::Last) => return Ok(so_far.did.unwrap_or(Change::None)),
+                Ok(Stage::Next) => {}
                 Err(Error::Ambiguous { .. }) if R::TWINS && so_far.twins < 3 => {
                     so_far.twins += 1;
                     self.keep_one(cx).await?;
@@ -171,16 +213,21 @@ impl<R: Resource> Managed<R> {
         }
     }
 
-    async fn attempt(&self, cx: &Cx<'_>, so_far: &mut SoFar) -> Result<()> {
+    async fn attempt(&self, cx: &Cx<'_>, so_far: &mut SoFar) -> Result<Stage> {
         let typical = self.expect(cx.env);
         let mut found = if so_far.sent { self.look_long(cx).await? } else { self.look(cx).await? };
         let gone = found.as_ref().map(|f| f.id.clone()).unwrap_or_default();
         match found.as_ref().map(|f| &f.phase) {
             Some(Phase::Deleting) => found = until(&self.resource, cx, Goal::Gone(&gone), typical.delete).await?,
+            Some(Phase::Busy(_)) if R::STAGED => {
+                let since = *so_far.staged.get_or_insert_with(Instant::now);
+                found = until_within(&self.resource, cx, Goal::Settled, typical.update, since).await?
+            }
             Some(Phase::Busy(_)) => found = until(&self.resource, cx, Goal::Settled, typical.create).await?,
             _ => {}
         }
-        let change = self.change(cx, &found)?;
+        let want = self.want_for_now(cx, found.as_ref());
+        let change = self.change(cx, &found, &want)?;
         let usually = self.usually(cx.env, &change);
         if so_far.did.is_none() || !change.is_none() {
             cx.env.events.say(Event::planned(cx.key, &change, usually));
@@ -195,26 +242,30 @@ impl<R: Resource> Managed<R> {
                     return Err(Error::Broken { key: cx.key.clone(), why: why.clone() });
                 }
                 self.publish(&found);
-                return Ok(());
+                return Ok(Stage::Last);
             }
             (Change::Create { .. }, _) => self.create(cx, so_far).await?,
-            (Change::Update { diff }, Some(found)) => self.update(cx, &found, diff).await.map_err(not_visible)?,
+            (Change::Update { diff }, Some(found)) => {
+                self.update(cx, &found, diff, &want).await.map_err(not_visible)?;
+                if R::STAGED {
+                    let since = *so_far.staged.get_or_insert_with(Instant::now);
+                    next_stage(&self.resource, cx, since).await?;
+                    return Ok(Stage::Next);
+                }
+            }
             (Change::Replace { .. }, Some(found)) => {
                 self.delete(cx, found).await?;
                 self.create(cx, so_far).await?
             }
-            (Change::Refuse { diff }, _) => {
-                let mut fields = diff.paths();
-                fields.retain(|p| R::FIXED.iter().any(|f| p == f || p.starts_with(&format!("{f}."))));
-                return Err(Error::Fixed { key: cx.key.clone(), fields });
+            (Change::Refuse { diff, .. }, Some(found)) => {
+                return Err(self.refused(cx, self.fixed(&found, &want, diff)));
             }
-            (Change::Update { .. } | Change::Replace { .. }, None) | (Change::Delete { .. }, _) => {
+            (Change::Update { .. } | Change::Replace { .. } | Change::Refuse { .. }, None) | (Change::Delete { .. }, _) => {
                 unreachable!("only what exists is updated, and nothing wanted is deleted")
             }
         }
-        let want = self.want();
         self.publish(&until(&self.resource, cx, Goal::Matching(&want), usually).await?);
-        Ok(())
+        Ok(Stage::Last)
     }
 
     /// Creates it. Some creates have no client token: what was sent must have had the time to show up before it
@@ -272,13 +323,13 @@ impl<R: Resource> Managed<R> {
         }
     }
 
-    async fn update(&self, cx: &Cx<'_>, found: &Found<R>, diff: &Diff) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, found: &Found<R>, diff: &Diff, want: &R::Spec) -> Result<()> {
         if diff.touches(TAGS) {
             let all = cx.tags();
             let missing = all.into_iter().filter(|(k, v)| found.tags.get(k) != Some(v)).collect();
             self.resource.tag(cx, found, &missing).await?;
         }
-        if diff.only(&[TAGS]) { Ok(()) } else { self.resource.update(cx, &self.want(), found, diff).await }
+        if diff.only(&[TAGS]) { Ok(()) } else { self.resource.update(cx, want, found, diff).await }
     }
 
     /// Deletes it and waits until it is gone, for as long as what holds it is going to let go by itself.
@@ -388,7 +439,7 @@ impl<R: Resource> Node for Managed<R> {
                 output: found
                     .and_then(|f| f.output.as_ref())
                     .map(|o| to_value(o).expect("outputs serialise")),
-                drift: found.filter(|_| self.role == Role::Ours).map(|f| self.diff(&cx, f)).unwrap_or_default(),
+                drift: found.filter(|_| self.role == Role::Ours).map(|f| self.diff(&cx, f, &self.want())).unwrap_or_default(),
                 used: self.role == Role::Used,
             })
         })
@@ -398,7 +449,7 @@ impl<R: Resource> Node for Managed<R> {
         Box::pin(async move {
             let cx = self.cx(env);
             let found = self.look_patiently(&cx).await?;
-            let change = self.change(&cx, &found)?;
+            let change = self.change(&cx, &found, &self.want())?;
             // What comes out of this is not known before it is done.
             if matches!(change, Change::Replace { .. }) || R::MINTS && matches!(change, Change::Update { .. }) {
                 self.me.set(None)

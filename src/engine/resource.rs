@@ -2,7 +2,7 @@
 use crate::{Diff, Error, Events, Inputs, Key, Known, Ref, Result, Stop, wait::Pace};
 use serde::Serialize;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
@@ -24,10 +24,15 @@ pub trait Resource: Sized + 'static {
     type Output: Clone + Serialize;
     /// Spec fields AWS cannot change in place.
     const FIXED: &'static [&'static str] = &[];
+    /// What is lost when it is deleted, for those who insist on that: `the data in it`.
+    const LOSES: Option<&'static str> = None;
     /// Whether it may be deleted and made again for a change of a fixed field: no data and no address is lost.
     const DISPOSABLE: bool = false;
     /// Whether an update gives new outputs (a launch template mints a version).
     const MINTS: bool = false;
+    /// Whether an update goes by stages: `update` does the next one, `find` says `Busy` until the one after it may come.
+    /// `PATIENCE` is for all of them.
+    const STAGED: bool = false;
     /// Whether two who create it at the same moment make two: it has neither a token nor a name that AWS keeps unique.
     const TWINS: bool = false;
     /// The IAM actions that its verbs need, for `gameday policy`; those of [`Resource::tag`] too.
@@ -37,6 +42,10 @@ pub trait Resource: Sized + 'static {
 
     /// What is wanted. Pure; the references it reads are the step's dependencies.
     fn spec(&self, inputs: &Inputs) -> Self::Spec;
+    /// Fields that AWS changes in place, but not from what is found to what is wanted: storage cannot shrink.
+    fn one_way(&self, _found: &Self::Spec, _want: &Self::Spec) -> &'static [&'static str] {
+        &[]
+    }
     /// How long AWS usually takes; for progress, ETA and the polling schedule.
     fn typical(&self) -> Typical {
         Typical::default()
@@ -45,6 +54,11 @@ pub trait Resource: Sized + 'static {
     async fn create(&self, cx: &Cx<'_>, want: &Self::Spec) -> Result<()>;
     async fn update(&self, cx: &Cx<'_>, want: &Self::Spec, found: &Found<Self>, diff: &Diff) -> Result<()>;
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()>;
+    /// What to be content with until what remains from an earlier file is gone: what that still needs is not taken
+    /// away under it. [`Env::last`] says that it is gone.
+    fn meanwhile(&self, _cx: &Cx<'_>, _found: &Found<Self>, want: Self::Spec) -> Self::Spec {
+        want
+    }
     /// Deletes one of several that stand for this step. AWS must refuse it for one that is in use.
     async fn delete_twin(&self, cx: &Cx<'_>, id: &str) -> Result<()> {
         Err(Error::Ambiguous { key: cx.key.clone(), ids: vec![id.to_owned()] })
@@ -134,6 +148,10 @@ pub struct Env {
     pub strain: Cell<f64>,
     /// Whether nobody else is at work on the stack, as far as one can know. Who is not alone looks twice.
     pub alone: Cell<bool>,
+    /// Whether nothing remains from an earlier file: the last walk takes away what the first one left.
+    pub last: Cell<bool>,
+    /// The steps that were content with less, for the last walk ([`Resource::meanwhile`]).
+    pub unfinished: RefCell<BTreeSet<Key>>,
 }
 
 impl Env {
@@ -150,7 +168,14 @@ impl Env {
             stop: Stop::default(),
             strain: Cell::new(1.0),
             alone: Cell::new(true),
+            last: Cell::new(false),
+            unfinished: RefCell::default(),
         }
+    }
+
+    /// Waits so long (of AWS's time), unless the run is to stop.
+    pub async fn rest(&self, d: Duration) -> Result<()> {
+        crate::wait::sleep(self, self.pace.of(d)).await
     }
 
     /// How long a step takes: as it was shown here, else as is usual.

@@ -66,7 +66,42 @@ pub(crate) async fn until<R: Resource>(
     goal: Goal<'_, R>,
     typical: Duration,
 ) -> Result<Option<Found<R>>> {
-    let start = Instant::now();
+    look_until(it, cx, goal, typical, Instant::now(), R::PATIENCE).await
+}
+
+/// The same within the time that all stages of an update have together, which began at `since`.
+pub(crate) async fn until_within<R: Resource>(
+    it: &R,
+    cx: &Cx<'_>,
+    goal: Goal<'_, R>,
+    typical: Duration,
+    since: Instant,
+) -> Result<Option<Found<R>>> {
+    look_until(it, cx, goal, typical, since, stages::<R>(cx)).await
+}
+
+/// A moment between two stages; an error when the time for all of them is over.
+pub(crate) async fn next_stage<R: Resource>(_: &R, cx: &Cx<'_>, since: Instant) -> Result<()> {
+    let waited = since.elapsed();
+    if waited > stages::<R>(cx) {
+        return Err(Error::StillBusy { key: cx.key.clone(), last: "between two stages".into(), waited });
+    }
+    sleep(cx.env, cx.env.pace.pause(waited, Duration::ZERO, cx.env.strain.get())).await
+}
+
+/// What is waited for between stages takes as long as this world makes it take.
+fn stages<R: Resource>(cx: &Cx<'_>) -> Duration {
+    cx.env.pace.of(R::PATIENCE).max(Duration::from_secs(30))
+}
+
+async fn look_until<R: Resource>(
+    it: &R,
+    cx: &Cx<'_>,
+    goal: Goal<'_, R>,
+    typical: Duration,
+    start: Instant,
+    patience: Duration,
+) -> Result<Option<Found<R>>> {
     let mut said = None;
     loop {
         let found = it.find(cx).await?;
@@ -89,7 +124,7 @@ pub(crate) async fn until<R: Resource>(
             },
         };
         let waited = start.elapsed();
-        if waited > R::PATIENCE {
+        if waited > patience {
             return Err(Error::StillBusy { key: cx.key.clone(), last: phase, waited });
         }
         if said.as_ref() != Some(&phase) {

@@ -16,6 +16,9 @@ pub struct Plan<'a> {
     pub changes: Vec<Step<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Trouble<'a>>,
+    /// When the service got another name or port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
     /// Of the whole stack at its desired size; none for a part of it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::cost::brief")]
     pub cost: Option<Bill>,
@@ -27,6 +30,18 @@ pub struct Step<'a> {
     pub group: Group,
     #[serde(flatten)]
     pub change: &'a Change,
+}
+
+/// One fleet takes over from another: both run for a while, and requests are served all the time.
+#[derive(Serialize)]
+pub struct Handover {
+    /// Auto Scaling groups, by name.
+    pub from: Vec<String>,
+    pub to: String,
+    /// Healthy targets that the new one needs.
+    pub targets: u32,
+    /// How long both usually run, in seconds.
+    pub usually: f64,
 }
 
 #[derive(Serialize)]
@@ -50,7 +65,7 @@ impl<'a> Plan<'a> {
             .failed()
             .map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() })
             .collect();
-        Self { stack, changes, errors, cost: None }
+        Self { stack, changes, errors, handover: None, cost: None }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -95,6 +110,11 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
                 if let Some(diff) = c.diff() {
                     print(diff_lines(diff));
                 }
+                match c {
+                    Change::Refuse { help, .. } => print(format!("      {DIM}{help}{RESET}")),
+                    Change::Replace { loses: Some(what), .. } => print(format!("      {BAD}{what} will be lost{RESET}")),
+                    _ => {}
+                }
             }
         }
     }
@@ -109,6 +129,16 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             Visit::Skipped(because) => print(format!("  {DIM}? {key}: not looked at, because of {because}{RESET}")),
             _ => {}
         }
+    }
+    if let Some(h) = &plan.handover {
+        print(format!(
+            "{} goes on serving until {} of {} {} healthy; both run for about {}, then the old one is deleted",
+            h.from.join(" and "),
+            count(h.targets as usize, "target"),
+            h.to,
+            if h.targets == 1 { "is" } else { "are" },
+            clock(Duration::from_secs_f64(h.usually)),
+        ));
     }
     let mut last = format!("{TITLE}{}{RESET}: {}", plan.stack, plan.summary());
     if !plan.errors.is_empty() {

@@ -11,6 +11,9 @@ pub struct Certificate<'a> {
     pub stack: &'a str,
     pub deleted: Vec<&'a Key>,
     pub absent: Vec<&'a Key>,
+    /// Steps of groups that are not in the stack file, which the account does not let us look for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<&'a Key>,
     pub kept: Vec<&'a Key>,
     pub left: Vec<Leftover>,
     pub clean: bool,
@@ -36,6 +39,10 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
         line += &format!(", kept because only used: {}", kept.join(", "));
     }
     out.data(line);
+    if !c.denied.is_empty() {
+        let denied: Vec<&str> = c.denied.iter().map(|k| k.as_str()).collect();
+        out.data(format!("  {DIM}the account does not let us look for {}{RESET}", denied.join(", ")));
+    }
     for l in &c.left {
         out.data(format!("  {BAD}left{RESET} {}: {}", l.what, l.why));
     }

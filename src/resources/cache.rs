@@ -50,6 +50,7 @@ pub struct Output {
 
 impl Resource for Cache {
     const KIND: &'static str = "cache";
+    const LOSES: Option<&'static str> = Some("what is cached");
     const FIXED: &'static [&'static str] = &["engine", "subnet_group"];
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
     const ACTIONS: &'static [&'static str] = &[

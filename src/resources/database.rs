@@ -13,6 +13,8 @@ pub struct Database {
     /// `8.4`, or exactly `8.4.6`
     pub version: String,
     pub class: String,
+    /// Whether the version is one that RDS creates only when told to bill for its extended support.
+    pub extended_support: bool,
     pub storage_gb: i32,
     pub multi_az: bool,
     pub backup_days: i32,
@@ -62,6 +64,7 @@ const PASSWORD_TAG: &str = "gameday:password-set";
 impl Resource for Database {
     const KIND: &'static str = "database";
     const FIXED: &'static [&'static str] = &["engine", "database", "master_user", "subnet_group"];
+    const LOSES: Option<&'static str> = Some("the data in it");
     const PATIENCE: Duration = Duration::from_secs(45 * 60);
     const ACTIONS: &'static [&'static str] = &[
         "rds:DescribeDBInstances",
@@ -94,6 +97,9 @@ impl Resource for Database {
             running: true,
         }
     }
+    fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
+        if want.storage_gb < found.storage_gb { &["storage_gb"] } else { &[] }
+    }
     fn typical(&self) -> Typical {
         if self.multi_az { Typical::secs(280, 300, 385) } else { Typical::secs(260, 300, 150) }
     }
@@ -121,8 +127,12 @@ impl Resource for Database {
             .db_instance_identifier(cx.name())
             .engine("mysql")
             .engine_version(&want.version)
-            // A version past its support fails then, instead of costing twelve times as much (aws-facts 1.1).
-            .engine_lifecycle_support("open-source-rds-extended-support-disabled")
+            // A version past its support fails then, instead of costing twelve times as much (aws-facts 1.1); but for
+            // one that was asked for by its number, in spite of the warning.
+            .engine_lifecycle_support(match self.extended_support {
+                true => "open-source-rds-extended-support",
+                false => "open-source-rds-extended-support-disabled",
+            })
             .auto_minor_version_upgrade(false)
             .db_instance_class(&want.class)
             .allocated_storage(want.storage_gb)
@@ -152,13 +162,6 @@ impl Resource for Database {
         if diff.touches("running") {
             let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
             call.send().await.during("StartDBInstance")?;
-        }
-        if diff.touches("storage_gb") && want.storage_gb < found.spec.storage_gb {
-            let have = found.spec.storage_gb;
-            return Err(Error::other(
-                format!("{} has {have} GB, and storage can only grow", found.id),
-                format!("set storage_gb = {have} in gameday.toml"),
-            ));
         }
         if diff.only(&["running", "tags"]) {
             return Ok(());

@@ -1,6 +1,9 @@
 //! What the kinds around a load balancer share.
 use super::prelude::*;
-use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, FixedResponseActionConfig};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, TargetGroupTuple,
+    TargetHealthDescription, TargetHealthStateEnum,
+};
 use std::{collections::HashMap, rc::Rc};
 
 pub(super) use crate::aws::listing::{balancer, listeners, rules};
@@ -97,6 +100,97 @@ pub(super) fn action(target: Option<&str>) -> Action {
     }
 }
 
+/// Forwarded to several groups, each with its weight.
+fn split(groups: &[(String, i32)]) -> Action {
+    let tuple = |(arn, weight): &(String, i32)| TargetGroupTuple::builder().target_group_arn(arn).weight(*weight).build();
+    let to = ForwardActionConfig::builder().set_target_groups(Some(groups.iter().map(tuple).collect()));
+    Action::builder().r#type(ActionTypeEnum::Forward).forward_config(to.build()).build()
+}
+
+/// Where requests are forwarded to, with weights; one alone has all of them.
+fn forwards(actions: &[Action]) -> Vec<(String, i32)> {
+    let mut to: Vec<(String, i32)> = vec![];
+    for action in actions.iter().filter(|a| a.r#type() == Some(&ActionTypeEnum::Forward)) {
+        let groups = action.forward_config().map(|f| f.target_groups()).unwrap_or_default();
+        let several = groups.iter().filter_map(|g| Some((g.target_group_arn()?.to_owned(), g.weight().unwrap_or(1))));
+        let one = action.target_group_arn().map(|arn| (arn.to_owned(), 1));
+        for (arn, weight) in several.chain(one) {
+            if !to.iter().any(|(known, _)| *known == arn) {
+                to.push((arn, weight));
+            }
+        }
+    }
+    if let [(_, weight)] = &mut to[..] {
+        *weight = 1;
+    }
+    to.sort();
+    to
+}
+
+/// How requests come to another target group without one of them being lost: the group is put beside those that serve,
+/// with a weight of 0, until `enough` of its targets are healthy; then it gets them all. A group that no listener or rule
+/// forwards to has its targets `unused` and does not check them; one with a weight of 0 does (from memory: the blue/green
+/// deployments of CodeDeploy and ECS rely on it).
+pub(super) struct Handover<'a> {
+    pub aws: &'a Aws,
+    pub enough: i32,
+}
+
+impl Handover<'_> {
+    /// The next action on the way from what there is now to `target`.
+    pub async fn next(&self, now: &[Action], target: Option<&str>) -> Result<Action> {
+        let Some(new) = target else { return Ok(action(None)) };
+        Ok(match self.missing(now, new).await? {
+            None => action(Some(new)),
+            Some(_) => {
+                let mut all: Vec<_> = forwards(now).into_iter().filter(|(arn, _)| arn != new).collect();
+                all.push((new.into(), 0));
+                split(&all)
+            }
+        })
+    }
+
+    /// What is waited for while the group stands beside those that serve.
+    pub async fn waits(&self, now: &[Action], target: Option<&str>) -> Result<Option<String>> {
+        match target {
+            Some(new) if forwards(now).iter().any(|(arn, weight)| arn == new && *weight == 0) => self.missing(now, new).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// What the group lacks before it can take over; nothing when nobody else serves.
+    async fn missing(&self, now: &[Action], new: &str) -> Result<Option<String>> {
+        let mut serving = vec![];
+        for (arn, weight) in forwards(now) {
+            if arn != new && weight > 0 && healthy(self.aws, &arn).await? > 0 {
+                serving.push(name_of(&arn).to_owned());
+            }
+        }
+        let healthy = if serving.is_empty() { self.enough } else { healthy(self.aws, new).await? };
+        Ok((healthy < self.enough).then(|| {
+            format!("{healthy} of {} targets of {} healthy; {} serves", self.enough, name_of(new), serving.join(" and "))
+        }))
+    }
+}
+
+/// How many targets of a group are healthy; none when it is gone.
+async fn healthy(aws: &Aws, group: &str) -> Result<i32> {
+    let call = async || {
+        let answer = aws.elb.describe_target_health().target_group_arn(group).send().await;
+        let all = answer.or_absent("DescribeTargetHealth")?.and_then(|a| a.target_health_descriptions).unwrap_or_default();
+        let is_healthy = |t: &&TargetHealthDescription| {
+            t.target_health().and_then(|h| h.state()) == Some(&TargetHealthStateEnum::Healthy)
+        };
+        Ok(all.iter().filter(is_healthy).count() as i32)
+    };
+    Ok(*aws.reads.get(format!("healthy targets of {group}"), call).await?)
+}
+
+/// `billing-api` of `arn:…:targetgroup/billing-api/73e2d6bc24d8a067`
+fn name_of(arn: &str) -> &str {
+    tail(arn, "targetgroup/").split('/').next().unwrap_or(arn)
+}
+
 /// [`action`] as a spec says it.
 pub(super) fn said(target: Option<Known<String>>) -> Known<String> {
     target.map_or(Known::Now("answer 404".into()), |t| t.map(|arn| format!("forward to {arn}")))
@@ -105,14 +199,16 @@ pub(super) fn said(target: Option<Known<String>>) -> Known<String> {
 /// What AWS has, in the same words.
 pub(super) fn shown(actions: &[Action]) -> Known<String> {
     let one = |a: &Action| {
-        let groups = a.forward_config().map(|f| f.target_groups()).unwrap_or_default();
         match a.r#type() {
             Some(ActionTypeEnum::Forward) => {
-                let mut to: Vec<&str> = groups.iter().filter_map(|g| g.target_group_arn()).collect();
-                to.extend(a.target_group_arn());
-                let to = sorted(to);
-                let distinct: std::collections::BTreeSet<_> = to.iter().copied().collect();
-                format!("forward to {}", distinct.into_iter().collect::<Vec<_>>().join(" and "))
+                let to = match &forwards(std::slice::from_ref(a))[..] {
+                    [(arn, _)] => arn.clone(),
+                    several => {
+                        let weighted = several.iter().map(|(arn, weight)| format!("{arn} (weight {weight})"));
+                        weighted.collect::<Vec<_>>().join(" and ")
+                    }
+                };
+                format!("forward to {to}")
             }
             Some(ActionTypeEnum::FixedResponse) => {
                 format!(

@@ -1,6 +1,8 @@
 //! What still uses a part of the network when AWS will not delete it: in the end always a network interface.
-use super::{elb, prelude::*};
+use super::{database, elb, prelude::*};
 use aws_sdk_ec2::types::NetworkInterface;
+use aws_sdk_efs::types::LifeCycleState;
+use aws_sdk_rds::types::DbInstance;
 use std::collections::HashMap;
 
 pub(super) const ACTIONS: [&str; 3] =
@@ -34,8 +36,10 @@ pub(super) async fn of_interfaces(aws: &Aws, all: &[NetworkInterface]) -> Result
                 }),
                 None => false,
             };
-            let owner = eni.requester_id().unwrap_or("AWS");
-            Holder { what: format!("interface {id} ({what}, of {owner})"), passes: !in_use }
+            // Where that may not be looked at, it is waited for.
+            let standing = standing(aws, eni, what).await.unwrap_or_default();
+            let owner = standing.as_deref().or(eni.requester_id()).unwrap_or("AWS");
+            Holder { what: format!("interface {id} ({what}, of {owner})"), passes: !in_use && standing.is_none() }
         } else {
             Holder { what: format!("interface {id} ({what})"), passes: false }
         });
@@ -43,6 +47,32 @@ pub(super) async fn of_interfaces(aws: &Aws, all: &[NetworkInterface]) -> Result
     // A balancer has one a zone, and each says the same of an instance.
     holders.dedup();
     Ok(holders)
+}
+
+/// The database, cache node or mount target that such an interface belongs to, while nobody is deleting it: it goes with
+/// that one only.
+async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Option<String>> {
+    let groups: Vec<&str> = eni.groups().iter().filter_map(|g| g.group_id()).collect();
+    if what == "RDSNetworkInterface" {
+        let shares = |db: &DbInstance| {
+            db.vpc_security_groups().iter().filter_map(|g| g.vpc_security_group_id()).any(|id| groups.contains(&id))
+        };
+        let all = database::holders(aws, shares).await?;
+        return Ok(all.into_iter().find(|h| !h.passes).map(|h| h.what));
+    }
+    if let Some(node) = what.strip_prefix("ElastiCache ") {
+        let call = aws.elasticache.describe_cache_clusters().cache_cluster_id(node).send().await;
+        let found = call.or_absent("DescribeCacheClusters")?.and_then(|a| a.cache_clusters?.pop());
+        let stands = found.is_some_and(|c| c.cache_cluster_status() != Some("deleting"));
+        return Ok(stands.then(|| format!("cache node {node}")));
+    }
+    if let Some((_, target)) = what.trim_end_matches(')').split_once("(fsmt-") {
+        let call = aws.efs.describe_mount_targets().mount_target_id(format!("fsmt-{target}")).send().await;
+        let found = call.or_absent("DescribeMountTargets")?.and_then(|a| a.mount_targets?.pop());
+        let stands = found.is_some_and(|t| !matches!(t.life_cycle_state(), LifeCycleState::Deleting | LifeCycleState::Deleted));
+        return Ok(stands.then(|| format!("mount target fsmt-{target}")));
+    }
+    Ok(None)
 }
 
 fn instance(eni: &NetworkInterface) -> Option<&str> {

@@ -8,6 +8,8 @@ pub struct Listener {
     /// Where requests go; `None`: they are answered with 404.
     pub target: Option<Ref<TargetGroup>>,
     pub port: u16,
+    /// How many healthy targets a group needs before it takes over from another that serves.
+    pub enough: i32,
 }
 
 #[derive(Serialize)]
@@ -27,13 +29,16 @@ impl Resource for Listener {
     const KIND: &'static str = "listener";
     const FIXED: &'static [&'static str] = &["balancer"];
     const DISPOSABLE: bool = true;
-    const PATIENCE: Duration = Duration::from_secs(120);
+    const STAGED: bool = true;
+    /// Instances that boot, and their health checks.
+    const PATIENCE: Duration = Duration::from_secs(900);
     const ACTIONS: &'static [&'static str] = &[
         "elasticloadbalancing:AddTags",
         "elasticloadbalancing:CreateListener",
         "elasticloadbalancing:DeleteListener",
         "elasticloadbalancing:DescribeListeners",
         "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:DescribeTargetHealth",
         "elasticloadbalancing:ModifyListener",
     ];
     type Spec = Spec;
@@ -66,6 +71,8 @@ impl Resource for Listener {
         let one = one?;
         let Some((listener, tags)) = one else { return Ok(None) };
         let arn = listener.listener_arn().unwrap_or_default().to_owned();
+        let target = self.target.as_ref().and_then(|t| cx.read(t, |t| t.arn.clone()).now());
+        let waits = self.handover().waits(listener.default_actions(), target.as_deref()).await?;
         Ok(Some(Found {
             spec: Spec {
                 balancer: Known::Now(balancer),
@@ -74,7 +81,7 @@ impl Resource for Listener {
                 default: elb::shown(listener.default_actions()),
             },
             output: Some(Output { arn: arn.clone() }),
-            phase: Phase::Ready,
+            phase: waits.map_or(Phase::Ready, Phase::Busy),
             tags,
             id: arn,
         }))
@@ -87,7 +94,7 @@ impl Resource for Listener {
             .load_balancer_arn(want.balancer.get()?)
             .protocol(ProtocolEnum::Http)
             .port(want.port)
-            .default_actions(self.default(cx)?)
+            .default_actions(elb::action(self.target(cx)?.as_deref()))
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
             .await
@@ -96,13 +103,17 @@ impl Resource for Listener {
     }
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        let all = elb::listeners(&self.aws, want.balancer.get()?).await?;
+        let now = all.iter().find(|l| l.listener_arn() == Some(&found.id));
+        let now = now.map(|l| l.default_actions()).unwrap_or_default();
+        let next = self.handover().next(now, self.target(cx)?.as_deref()).await?;
         self.aws
             .elb
             .modify_listener()
             .listener_arn(&found.id)
             .protocol(ProtocolEnum::Http)
             .port(want.port)
-            .default_actions(self.default(cx)?)
+            .default_actions(next)
             .send()
             .await
             .during("ModifyListener")
@@ -119,8 +130,11 @@ impl Resource for Listener {
 }
 
 impl Listener {
-    fn default(&self, cx: &Cx<'_>) -> Result<aws_sdk_elasticloadbalancingv2::types::Action> {
-        let target = self.target.as_ref().map(|t| cx.read(t, |t| t.arn.clone()));
-        Ok(elb::action(target.as_ref().map(|t| t.get()).transpose()?.map(String::as_str)))
+    fn target(&self, cx: &Cx<'_>) -> Result<Option<String>> {
+        self.target.as_ref().map(|t| cx.read(t, |t| t.arn.clone()).get().cloned()).transpose()
+    }
+
+    fn handover(&self) -> elb::Handover<'_> {
+        elb::Handover { aws: &self.aws, enough: self.enough }
     }
 }

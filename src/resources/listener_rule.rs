@@ -12,6 +12,8 @@ pub struct ListenerRule {
     pub paths: Vec<String>,
     /// 1-50000; the lowest that matches is taken.
     pub priority: i32,
+    /// How many healthy targets a group needs before it takes over from another that serves.
+    pub enough: i32,
 }
 
 #[derive(Serialize)]
@@ -33,13 +35,16 @@ impl Resource for ListenerRule {
     const KIND: &'static str = "listener-rule";
     const FIXED: &'static [&'static str] = &["listener"];
     const DISPOSABLE: bool = true;
-    const PATIENCE: Duration = Duration::from_secs(120);
+    const STAGED: bool = true;
+    /// Instances that boot, and their health checks.
+    const PATIENCE: Duration = Duration::from_secs(900);
     const ACTIONS: &'static [&'static str] = &[
         "elasticloadbalancing:AddTags",
         "elasticloadbalancing:CreateRule",
         "elasticloadbalancing:DeleteRule",
         "elasticloadbalancing:DescribeRules",
         "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:DescribeTargetHealth",
         "elasticloadbalancing:ModifyRule",
         "elasticloadbalancing:SetRulePriorities",
     ];
@@ -68,6 +73,8 @@ impl Resource for ListenerRule {
             elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
         let Some((rule, tags)) = one else { return Ok(None) };
         let arn = rule.rule_arn().unwrap_or_default().to_owned();
+        let target = cx.read(&self.target, |t| t.arn.clone()).now();
+        let waits = self.handover().waits(rule.actions(), target.as_deref()).await?;
         Ok(Some(Found {
             spec: Spec {
                 listener: Known::Now(listener),
@@ -76,7 +83,7 @@ impl Resource for ListenerRule {
                 action: elb::shown(rule.actions()),
             },
             output: Some(Output { arn: arn.clone() }),
-            phase: Phase::Ready,
+            phase: waits.map_or(Phase::Ready, Phase::Busy),
             tags,
             id: arn,
         }))
@@ -89,7 +96,7 @@ impl Resource for ListenerRule {
             .listener_arn(want.listener.get()?)
             .priority(self.priority)
             .conditions(self.condition())
-            .actions(self.action(cx)?)
+            .actions(elb::action(Some(cx.read(&self.target, |t| t.arn.clone()).get()?)))
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
             .await
@@ -97,15 +104,18 @@ impl Resource for ListenerRule {
             .map(drop)
     }
 
-    async fn update(&self, cx: &Cx<'_>, _: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
-        let elb = &self.aws.elb;
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         if diff.touches("paths") || diff.touches("action") {
-            let call = elb.modify_rule().rule_arn(&found.id).conditions(self.condition());
-            call.actions(self.action(cx)?).send().await.during("ModifyRule")?;
+            let all = elb::rules(&self.aws, want.listener.get()?).await?;
+            let now = all.iter().find(|r| r.rule_arn() == Some(&found.id)).map(|r| r.actions()).unwrap_or_default();
+            let target = cx.read(&self.target, |t| t.arn.clone());
+            let next = self.handover().next(now, Some(target.get()?)).await?;
+            let call = self.aws.elb.modify_rule().rule_arn(&found.id).conditions(self.condition());
+            call.actions(next).send().await.during("ModifyRule")?;
         }
         if diff.touches("priority") {
             let pair = RulePriorityPair::builder().rule_arn(&found.id).priority(self.priority).build();
-            elb.set_rule_priorities().rule_priorities(pair).send().await.during("SetRulePriorities")?;
+            self.aws.elb.set_rule_priorities().rule_priorities(pair).send().await.during("SetRulePriorities")?;
         }
         Ok(())
     }
@@ -125,8 +135,8 @@ impl ListenerRule {
         RuleCondition::builder().field(PATH).path_pattern_config(paths).build()
     }
 
-    fn action(&self, cx: &Cx<'_>) -> Result<aws_sdk_elasticloadbalancingv2::types::Action> {
-        Ok(elb::action(Some(cx.read(&self.target, |t| t.arn.clone()).get()?)))
+    fn handover(&self) -> elb::Handover<'_> {
+        elb::Handover { aws: &self.aws, enough: self.enough }
     }
 }
 

@@ -12,6 +12,8 @@ pub struct SecurityGroupRules {
     /// There must be at least one rule in all: a group without any is a group without this step.
     pub ingress: Vec<Rule>,
     pub egress: Vec<Rule>,
+    /// Rules from and to this group are not taken away before the last: an older fleet still needs them.
+    pub spared: Option<Ref<SecurityGroup>>,
 }
 
 pub struct Rule {
@@ -119,6 +121,16 @@ impl Resource for SecurityGroupRules {
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
         self.set(&found.id, &self.with_ids(cx, found).await?, &want.rules).await
+    }
+
+    fn meanwhile(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
+        let spared = self.spared.as_ref().and_then(|g| cx.read(g, |g| g.id.clone()).now());
+        let needed = |l: &&Line| l.peer.clone().now().is_some() && l.peer.clone().now() == spared;
+        let more: Vec<Line> =
+            found.spec.rules.iter().filter(needed).filter(|l| !want.rules.iter().any(|w| w.is(l))).cloned().collect();
+        want.rules.extend(more);
+        want.rules.sort();
+        want
     }
 
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {

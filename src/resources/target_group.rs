@@ -30,6 +30,8 @@ pub struct Spec {
 
 #[derive(Serialize)]
 struct Health {
+    protocol: String,
+    port: String,
     path: String,
     codes: String,
     interval: i32,
@@ -45,6 +47,8 @@ pub struct Output {
     pub metric: String,
 }
 
+/// Checked on the port that gets the requests.
+const WHERE_IT_LISTENS: &str = "traffic-port";
 const ALGORITHM: &str = "load_balancing.algorithm.type";
 const DELAY: &str = "deregistration_delay.timeout_seconds";
 
@@ -77,6 +81,8 @@ impl Resource for TargetGroup {
             port: self.port.into(),
             target_type: TargetTypeEnum::Instance.as_str().into(),
             health: Health {
+                protocol: ProtocolEnum::Http.as_str().into(),
+                port: WHERE_IT_LISTENS.into(),
                 path: self.health_path.clone(),
                 codes: self.health_codes.clone(),
                 interval,
@@ -111,6 +117,8 @@ impl Resource for TargetGroup {
                 port: group.port().unwrap_or_default(),
                 target_type: group.target_type().map(|t| t.as_str()).unwrap_or_default().into(),
                 health: Health {
+                    protocol: group.health_check_protocol().map(|p| p.as_str()).unwrap_or_default().into(),
+                    port: group.health_check_port().unwrap_or_default().into(),
                     path: group.health_check_path().unwrap_or_default().into(),
                     codes: group.matcher().and_then(|m| m.http_code()).unwrap_or_default().into(),
                     interval: group.health_check_interval_seconds().unwrap_or_default(),
@@ -143,6 +151,7 @@ impl Resource for TargetGroup {
             .port(want.port)
             .target_type(TargetTypeEnum::Instance)
             .health_check_protocol(ProtocolEnum::Http)
+            .health_check_port(&health.port)
             .health_check_path(&health.path)
             .matcher(Matcher::builder().http_code(&health.codes).build())
             .health_check_interval_seconds(health.interval)
@@ -164,6 +173,8 @@ impl Resource for TargetGroup {
                 .elb
                 .modify_target_group()
                 .target_group_arn(&found.id)
+                .health_check_protocol(ProtocolEnum::Http)
+                .health_check_port(&health.port)
                 .health_check_path(&health.path)
                 .matcher(Matcher::builder().http_code(&health.codes).build())
                 .health_check_interval_seconds(health.interval)

@@ -1,6 +1,9 @@
 //! A VPC with DNS hostnames, which RDS and EFS names need.
 use super::{holders, prelude::*};
-use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, RouteTable, Vpc as AwsVpc, VpcAttributeName};
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, ResourceType, RouteTable, Vpc as AwsVpc, VpcAttributeName, VpcPeeringConnection,
+    VpcPeeringConnectionVpcInfo,
+};
 
 pub struct Vpc {
     pub aws: Aws,
@@ -39,6 +42,7 @@ impl Resource for Vpc {
         "ec2:DescribeSubnets",
         "ec2:DescribeVpcAttribute",
         "ec2:DescribeVpcEndpoints",
+        "ec2:DescribeVpcPeeringConnections",
         "ec2:DescribeVpcs",
         "ec2:ModifyVpcAttribute",
         holders::ACTIONS[0],
@@ -169,6 +173,11 @@ impl Resource for Vpc {
                 _ => stay.push(endpoint.vpc_endpoint_id.clone()),
             }
         }
+        for side in ["requester", "accepter"] {
+            let filter = ec2_filter(&format!("{side}-vpc-info.vpc-id"), &found.id);
+            let call = ec2.describe_vpc_peering_connections().filters(filter).send().await;
+            stay.extend(call.during("DescribeVpcPeeringConnections")?.vpc_peering_connections().iter().filter_map(peering));
+        }
         let interfaces = holders::interfaces(&self.aws, "vpc-id", &found.id).await?;
         let mut holders = holders::of_interfaces(&self.aws, &interfaces).await?;
         let holder = |passes| move |what: String| Holder { what, passes };
@@ -176,6 +185,19 @@ impl Resource for Vpc {
         holders.extend(go.into_iter().flatten().map(holder(true)));
         Ok(holders)
     }
+}
+
+/// A peering connection that stands, with the other side's VPC and account.
+fn peering(p: &VpcPeeringConnection) -> Option<Option<String>> {
+    let state = p.status().and_then(|s| s.code()).map(|c| c.as_str()).unwrap_or_default();
+    let sides = [p.requester_vpc_info(), p.accepter_vpc_info()];
+    let side = |s: &VpcPeeringConnectionVpcInfo| {
+        format!("{} of account {}", s.vpc_id().unwrap_or_default(), s.owner_id().unwrap_or_default())
+    };
+    let who = sides.into_iter().flatten().map(side).collect::<Vec<_>>().join(" and ");
+    let id = p.vpc_peering_connection_id().unwrap_or_default();
+    matches!(state, "active" | "pending-acceptance" | "provisioning" | "initiating-request")
+        .then(|| Some(format!("peering connection {id} ({who}): delete it")))
 }
 
 impl Vpc {

@@ -110,8 +110,8 @@ impl Expected {
             cache_nodes: config.cache.nodes,
             names: Names {
                 balancer: by("load-balancer/main"),
-                target_group: by(&format!("target-group/{name}")),
-                auto_scaling_group: by(&format!("auto-scaling-group/{name}")),
+                target_group: by(&format!("target-group/{}", config.slot())),
+                auto_scaling_group: by(&format!("auto-scaling-group/{}", config.slot())),
                 template: by(&format!("launch-template/{name}")),
                 database: by("database/main"),
                 cache: by("cache/main"),

@@ -5,17 +5,21 @@
 //! not in the stack as it is now, remains from before. So there is no second description for deletion.
 use super::{Stack, wire};
 use crate::{
-    aws::{Aws, error::AwsResult},
+    aws::{Aws, tags},
     config::{Config, Loaded, Mode, Origin, Switch},
     engine::{Change, Direction, Env, Error, Graph, Key, Node, Report, STEP_TAG, Status, Visit, walk},
     error::Result,
-    facts::Facts,
+    facts::{Facts, fleets, steps_of},
 };
-use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    time::Duration,
 };
+
+const FLEET: &str = "auto-scaling-group";
+/// Found by its priority, too: a rule of a renamed service is the new one's by then.
+const LISTENER_RULE: &str = "listener-rule";
+const DRAIN: Duration = Duration::from_secs(15);
 
 /// What remains, and the graph to delete it with.
 #[derive(Default)]
@@ -23,28 +27,44 @@ pub struct Remains {
     graphs: Vec<Graph>,
     /// By key: AWS's id of it.
     pub found: BTreeMap<Key, String>,
+    /// What could not be looked at, by key: something of ours may stand there.
+    pub unseen: BTreeMap<Key, Error>,
 }
 
 impl Remains {
     /// Looks for what remains. `seen` is what the last look at the stack saw.
     pub async fn find(loaded: &Loaded, facts: &Facts, aws: &Aws, env: &Env, stack: &Stack, seen: &Report<Status>) -> Result<Self> {
         let wanted: BTreeSet<&Key> = stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key()).collect();
-        // What is used must not be deleted, whatever tags it carries.
-        let used: BTreeSet<&str> =
-            seen.done().filter(|(_, s)| s.used).filter_map(|(_, s)| s.id.as_deref()).collect();
+        // What is used must not be deleted, whatever tags it carries; nor what has become another step.
+        let taken: BTreeSet<&str> =
+            seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| known_as(s)).collect();
         let mut remains = Self::default();
-        for service in services(aws, env, &stack.service).await? {
-            let graph = largest(loaded, facts, aws, &service);
+        for (service, port) in services(loaded, aws, env).await? {
+            let graph = largest(loaded, facts, aws, &service, port);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
                 // A stranger's object under a name that could have been ours is none of our business.
                 Err(Error::NotOurs { .. } | Error::Ambiguous { .. }) => Ok(None),
                 other => other.map(Some),
             })
             .await;
+            let is_taken = |s: &Status| known_as(s).any(|name| taken.contains(name));
+            let taken_now: BTreeSet<&Key> = report.done().filter_map(|(k, s)| is_taken(s.as_ref()?).then_some(k)).collect();
+            // A rule that has become another step leaves the target group that it led to.
+            let (rules, used) = taken_now.into_iter().partition::<BTreeSet<&Key>, _>(|k| k.kind() == LISTENER_RULE);
+            let mut kept = with_what_it_has(&graph, &used);
+            kept.extend(rules.into_iter().cloned());
             for (key, visit) in report.0 {
-                let Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, .. })) = visit else { continue };
-                if !wanted.contains(&key) && !used.contains(id.as_str()) {
-                    remains.found.insert(key, id);
+                if wanted.contains(&key) || kept.contains(&key) {
+                    continue;
+                }
+                match visit {
+                    Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, .. })) => {
+                        remains.found.insert(key, id);
+                    }
+                    Visit::Failed(e) => {
+                        remains.unseen.insert(key, e);
+                    }
+                    _ => {}
                 }
             }
             remains.graphs.push(graph);
@@ -56,6 +76,11 @@ impl Remains {
         self.found.is_empty()
     }
 
+    /// The Auto Scaling groups among them, by name.
+    pub fn fleets(&self) -> Vec<String> {
+        self.found.iter().filter(|(k, _)| k.kind() == FLEET).map(|(_, id)| id.clone()).collect()
+    }
+
     /// As part of a plan.
     pub fn changes(&self) -> Vec<(Key, Visit<Change>)> {
         self.found.iter().map(|(k, id)| (k.clone(), Visit::Done(Change::Delete { id: id.clone() }))).collect()
@@ -64,6 +89,11 @@ impl Remains {
     /// Deletes them, in the order in which they need each other.
     pub async fn remove(&self, env: &Env) -> Report<bool> {
         let mut all = vec![];
+        // What was under way to an older fleet when the listener let go of it comes to its end (the deregistration
+        // delay of a target group): its instances are deleted without further ado.
+        if self.found.keys().any(|k| k.kind() == FLEET) && env.rest(DRAIN).await.is_err() {
+            return Report(self.found.keys().map(|k| (k.clone(), Visit::NotStarted)).collect());
+        }
         for graph in &self.graphs {
             let report = walk(graph, Direction::Reverse, env, async |n: &dyn Node| {
                 if self.found.contains_key(n.key()) { n.remove(env).await } else { Ok(false) }
@@ -75,8 +105,25 @@ impl Remains {
     }
 }
 
+/// AWS's ids and addresses of an object: what is used is named by its address in the stack file.
+fn known_as(status: &Status) -> impl Iterator<Item = &str> {
+    let output = |field: &str| status.output.as_ref().and_then(|o| o.get(field)).and_then(|v| v.as_str());
+    let all = [status.id.as_deref(), output("id"), output("host")];
+    all.into_iter().flatten().filter(|name| !name.is_empty())
+}
+
+/// These steps and what they cannot do without: our own database that is only used from now on keeps its subnet group,
+/// its security group and the rules in that.
+fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
+    let mut all: BTreeSet<Key> = graph.with_needs(|k| kept.contains(k)).into_iter().collect();
+    let rules = all.iter().filter(|k| k.kind() == "security-group").map(|k| Key::new("security-group-rules", k.name()));
+    let rules: Vec<Key> = rules.collect();
+    all.extend(rules);
+    all
+}
+
 /// The stack with everything on.
-fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str) -> Graph {
+fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) -> Graph {
     let mut loaded = loaded.clone();
     let config: &mut Config = &mut loaded.config;
     config.network.mode = Origin::Create;
@@ -87,30 +134,36 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str) -> Graph {
     config.monitoring.mode = Switch::Create;
     config.monitoring.dashboard = true;
     let (_, mut only) = config.service.pop_first().expect("a checked config has a service");
+    only.port = port;
     only.routes = (0..50).map(|i| format!("/{i}")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
     config.service.insert(service.into(), only);
-    let facts = Facts { network: None, ..facts.clone() };
+    let facts = Facts { network: None, older: vec![], ..facts.clone() };
     wire(&loaded, &facts, aws).map(|s| s.graph).unwrap_or_default()
 }
 
-/// The names under which this stack has had a service: its Auto Scaling groups say so.
-async fn services(aws: &Aws, env: &Env, now: &str) -> Result<BTreeSet<String>> {
-    let groups = fleets(aws, env).await?;
-    let steps = groups.iter().flat_map(|g| g.tags()).filter(|t| t.key() == Some(STEP_TAG)).filter_map(|t| t.value());
-    let mut names: BTreeSet<String> =
-        steps.filter_map(|s| s.strip_prefix("auto-scaling-group/")).map(Into::into).collect();
-    names.insert(now.into());
-    Ok(names)
+/// The names and ports under which this stack has had a service, the longest names first: the tags of its Auto Scaling
+/// groups say so, and of whatever else is named after it.
+async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Vec<(String, u16)>> {
+    let (now, service) = loaded.config.service();
+    let fleets = fleets(aws, &env.stack).await?;
+    let all = tags::of_stack(aws, &env.stack).await?;
+    let slot = loaded.config.slot();
+    let tagged = all.values().filter_map(|t| t.get(STEP_TAG)?.split_once('/'));
+    let tagged = tagged.filter_map(|(kind, name)| match kind {
+        "target-group" => Some(name).filter(|n| *n != slot),
+        "launch-template" | "access-point" => Some(name).filter(|n| *n != now),
+        _ => None,
+    });
+    let fleets = steps_of(&fleets).filter(|n| *n != slot);
+    let mut known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(could_be).collect();
+    known.insert((now.to_owned(), service.port));
+    Ok(known.into_iter().rev().collect())
 }
 
-/// All Auto Scaling groups of the stack.
-pub async fn fleets(aws: &Aws, env: &Env) -> Result<Rc<Vec<AutoScalingGroup>>> {
-    let call = async || {
-        let filter = Filter::builder().name(format!("tag:{}", crate::engine::STACK_TAG)).values(&env.stack).build();
-        let call = aws.autoscaling.describe_auto_scaling_groups().filters(filter);
-        call.into_paginator().items().send().try_collect().await.during("DescribeAutoScalingGroups")
-    };
-    aws.reads.get(format!("Auto Scaling groups of stack {}", env.stack), call).await
+/// The services that something of this name could belong to: `api-8080` is `api` on port 8080, or `api-8080` on port 80.
+fn could_be(name: &str) -> Vec<(String, u16)> {
+    let on_port = name.rsplit_once('-').and_then(|(service, port)| Some((service.to_owned(), port.parse().ok()?)));
+    [(name.to_owned(), 80)].into_iter().chain(on_port.filter(|(service, _)| !service.is_empty())).collect()
 }

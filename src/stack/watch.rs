@@ -2,7 +2,8 @@
 use crate::{
     aws::Aws,
     config::Config,
-    engine::{Graph, Inputs, Known, Ref},
+    engine::{Graph, Inputs, Key, Known, Ref},
+    facts::Facts,
     resources::{
         alarm::{Alarm, Dim},
         auto_scaling_group::AutoScalingGroup,
@@ -23,6 +24,8 @@ pub(super) struct Seen {
     pub fleet: Ref<AutoScalingGroup>,
     pub database: Option<Ref<Database>>,
     pub cache: Option<Ref<Cache>>,
+    /// While another fleet serves, alarms watch that one until requests go to this one.
+    pub routed: Vec<Key>,
 }
 
 /// One alarm, as a row: name, metric, statistic, threshold, "datapoints of periods", missing data, and what it means.
@@ -32,9 +35,11 @@ struct Row(&'static str, &'static str, &'static str, f64, (i32, i32), &'static s
 const ZERO: &str = "notBreaching";
 const GAUGE: &str = "missing";
 
-pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: &Seen, region: &str) {
+pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: &Seen, facts: &Facts) {
     let mut alarms = vec![];
     let mut add = |g: &mut Graph, namespace: &str, dimensions: Vec<(&str, Dim)>, comparison: &str, row: Row| {
+        let on_target = dimensions.iter().any(|(_, d)| matches!(d, Dim::Target(_)));
+        let after: Vec<&Key> = seen.routed.iter().filter(|_| on_target).collect();
         let Row(name, metric, statistic, threshold, (evaluate, of), missing, description) = row;
         let alarm = Alarm {
             aws: aws(),
@@ -51,7 +56,7 @@ pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: 
             description: description.into(),
             notify: config.monitoring.notify.clone(),
         };
-        alarms.push(g.add(name, alarm));
+        alarms.push(g.add_after(name, alarm, &after));
     };
     let (above, at_least, below) =
         ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold");
@@ -96,17 +101,29 @@ pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: 
             "the cache's one thread is busy"));
     }
     if config.monitoring.dashboard {
-        let (seen, region) = (seen.clone(), region.to_owned());
-        let body = move |inputs: &Inputs| {
-            dashboard(&seen, inputs, &region, inputs.read_all(&alarms, |a| a.arn.clone()))
-        };
+        // By their names, which are known before they stand: one that is made again changes nothing here.
+        let arns: Vec<String> = alarms.iter().map(|a| arn(config, facts, a.key())).collect();
+        let (seen, region) = (seen.clone(), facts.region.clone());
+        let body = move |inputs: &Inputs| dashboard(&seen, inputs, &region, &arns);
         g.add("main", Dashboard { aws: aws(), body: Box::new(body) });
     }
 }
 
+/// The ARN of an alarm of ours.
+fn arn(config: &Config, facts: &Facts, key: &Key) -> String {
+    let partition = match facts.region.split('-').next() {
+        Some("cn") => "aws-cn",
+        _ if facts.region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    let own = || format!("{}-{}", config.name, key.name());
+    let name = config.names.get(key.as_str()).cloned().unwrap_or_else(own);
+    format!("arn:{partition}:cloudwatch:{}:{}:alarm:{name}", facts.region, facts.account)
+}
+
 /// Left what the public sees, right what carries it, alarms on top. Everything is read before anything is judged:
 /// what is read makes the step's needs.
-fn dashboard(seen: &Seen, inputs: &Inputs, region: &str, alarms: Known<Vec<String>>) -> Known<Value> {
+fn dashboard(seen: &Seen, inputs: &Inputs, region: &str, alarms: &[String]) -> Known<Value> {
     let balancer = inputs.read(&seen.balancer, |o| o.metric.clone());
     let target = inputs.read(&seen.target, |o| o.metric.clone());
     let fleet = inputs.read(&seen.fleet, |o| o.name.clone());
@@ -114,12 +131,10 @@ fn dashboard(seen: &Seen, inputs: &Inputs, region: &str, alarms: Known<Vec<Strin
     let database = optional(seen.database.as_ref().map(|d| inputs.read(d, |o| o.id.clone())));
     let cache = seen.cache.as_ref().map(|c| inputs.read(c, |o| o.members.first().cloned().unwrap_or_default()));
     let cache = optional(cache);
-    alarms.and_then(|alarms| {
-        balancer.and_then(|b| {
-            target.and_then(|t| {
-                fleet.and_then(|f| {
-                    database.and_then(|d| cache.map(|c| body(region, &alarms, &b, &t, &f, d.as_deref(), c.as_deref())))
-                })
+    balancer.and_then(|b| {
+        target.and_then(|t| {
+            fleet.and_then(|f| {
+                database.and_then(|d| cache.map(|c| body(region, alarms, &b, &t, &f, d.as_deref(), c.as_deref())))
             })
         })
     })

@@ -237,7 +237,12 @@ fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
 }
 
 fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value) -> Result<String> {
-    env.render_named_str(name, text, context).map_err(|e| failed(e, name, text))
+    let value = env.render_named_str(name, text, context).map_err(|e| failed(e, name, text))?;
+    // Said here, where its name is known, and not by the file that it would be written into.
+    if value.chars().any(char::is_control) {
+        return Err(Error::Control { what: name.into() }.into());
+    }
+    Ok(value)
 }
 
 fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {

@@ -545,7 +545,7 @@ impl Fleet {
         );
         let listener = g.add(
             "http",
-            Listener { aws: aws(), balancer: balancer.clone(), target: Some(target.clone()), port: 80 },
+            Listener { aws: aws(), balancer: balancer.clone(), target: Some(target.clone()), port: 80, enough: 1 },
         );
         let profile = self.profile.then(|| {
             let role = Role {

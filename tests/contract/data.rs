@@ -339,6 +339,7 @@ fn database(w: &World, db: &Db) -> Graph {
             aws: aws(),
             existing: None,
             version: db.version.into(),
+            extended_support: false,
             class: db.class.into(),
             storage_gb: db.storage_gb,
             multi_az: db.multi_az,
@@ -396,7 +397,7 @@ async fn a_database() {
     let smaller = database(&w, &Db { storage_gb: 20, ..changed.clone() });
     w.plan(&smaller).await;
     let refused = smaller.get("database/main").unwrap().reconcile(&w.env).await.unwrap_err();
-    assert!(refused.to_string().contains("only grow"), "{refused}");
+    assert!(refused.to_string().contains("cannot change storage_gb in place"), "{refused}");
 
     // Drift: stopped, and open to the world.
     rds.modify_db_instance()
@@ -542,6 +543,7 @@ async fn what_exists_elsewhere_is_only_used() {
             aws: aws(),
             existing: Some(("theirs.c1x2.eu-west-1.rds.amazonaws.com".into(), 3307)),
             version: "8.4".into(),
+            extended_support: false,
             class: String::new(),
             storage_gb: 0,
             multi_az: false,

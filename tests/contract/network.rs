@@ -103,6 +103,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
             group: alb.clone(),
             ingress: vec![tcp(80, anywhere(), "requests")],
             egress: vec![tcp(s.app_port, Peer::Group(app.clone()), "to the instances")],
+            spared: None,
         },
     );
     let mut ingress = vec![tcp(s.app_port, Peer::Group(alb.clone()), s.why)];
@@ -110,7 +111,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         ingress.push(tcp(22, Peer::Cidr("192.0.2.0/24".into()), "SSH"));
     }
     let all = Rule { protocol: "-1", port: 0, peer: anywhere(), why: "anything".into() };
-    g.add("app", SecurityGroupRules { aws: aws(), group: app, ingress, egress: vec![all] });
+    g.add("app", SecurityGroupRules { aws: aws(), group: app, ingress, egress: vec![all], spared: None });
 
     let balancer = g.add_after(
         "main",
@@ -130,9 +131,9 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         },
     );
     let default = s.forward.then(|| target.clone());
-    let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http });
+    let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, enough: 1 });
     let paths = s.paths.iter().map(|&p| p.into()).collect();
-    g.add("web-1", ListenerRule { aws: aws(), listener, target, paths, priority: s.priority });
+    g.add("web-1", ListenerRule { aws: aws(), listener, target, paths, priority: s.priority, enough: 1 });
     g
 }
 

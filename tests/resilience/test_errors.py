@@ -1,5 +1,7 @@
 """One clear error for each way in which an account says no; the rest of the graph goes on."""
 
+import time
+
 import pytest
 from conftest import STACK, differences, some
 
@@ -34,17 +36,57 @@ def test_one_clear_error(world, whole, name):
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
-@pytest.mark.parametrize("after", some([0, 3, 60, 120], 1))
+@pytest.mark.parametrize("after", some([0, 3, 60, 90, 120, 150], 2))
 def test_credentials_that_expire(world, whole, after):
-    expired = {"on": "*", "code": "ExpiredToken", "message": "The security token included in the request is expired"}
-    world.faults(refuse=[{**expired, "status": 403, "after": after, "times": -1}])
+    # Each service in its own words.
+    world.faults(expire_after=after)
     run = world.up(code=1)
     assert "renew the credentials" in run.text and "run the same command again" in run.text, run.text
     said = [line for line in run.text.splitlines() if "expired" in line]
     assert len(said) <= 3, "once, not once a step:\n" + run.text
+    assert "request " in said[0], "with the request id"
+    if after >= 90:
+        assert " stand" in run.text, run.text
     world.no_faults()
     world.run("up", "--yes", "--steal").expect()
     assert differences(world.inventory(), whole) == []
+
+
+def test_credentials_that_expire_in_the_middle_of_teardown(built):
+    w = built
+    w.note_secrets()
+    w.faults(expire_after=110)
+    run = w.run("teardown", "--confirm", "billing").expect(1)
+    assert "renew the credentials" in run.text, run.text
+    w.no_faults()
+    w.run("teardown", "--confirm", "billing", "--steal").expect()
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_a_region_that_is_not_enabled(world):
+    world.faults(region="closed")
+    for args in (("plan",), ("up", "--yes"), ("status",), ("teardown", "--confirm", "billing")):
+        run = world.run(*args).expect(1)
+        assert "has not enabled the region" in run.text and "request " in run.text, run.text
+        assert len([line for line in run.text.splitlines() if "failed" in line]) == 1, run.text
+    world.no_faults()
+    assert differences(world.inventory(), world.empty) == []
+
+
+def test_the_live_status_goes_on_when_the_credentials_are_back(built):
+    w = built
+    run = w.start("status", "--watch")
+    run.until("SERVING")
+    w.faults(expire_after=0)
+    run.until("(?i)expired|credentials")
+    seen = len(run.text)
+    w.no_faults()
+    end = time.monotonic() + 90
+    while "SERVING" not in run.text[seen:]:
+        assert not run.done() and time.monotonic() < end, run.text
+        time.sleep(0.1)
+    run.interrupt()
+    run.wait()
 
 
 def test_a_name_taken_by_a_stranger(world, whole):
@@ -66,6 +108,11 @@ def test_a_name_taken_by_a_stranger(world, whole):
 def test_secrets_stay_out_of_the_wordiest_output(world):
     world.up("-vv")
     world.note_secrets()
+    for rules in ({"expire_after": 45}, {"deny": ["rds:*"]}, {"deny": ["ssm:*"]}):
+        world.faults(**rules)
+        world.run("-vv", "up", "--yes", "--steal", RUST_BACKTRACE="full")
+        world.run("-vv", "plan", "--replace", "database/main", "-o", "json", RUST_BACKTRACE="full")
+        world.no_faults()
     for args in (("status",), ("plan",), ("status", "-o", "json"), ("plan", "-o", "json"), ("policy",), ("render",)):
         world.run("-vv", *args)
     tags = world.tagging.get_resources()["ResourceTagMappingList"]

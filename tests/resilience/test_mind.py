@@ -63,22 +63,29 @@ def test_storage_grows_and_is_refused_to_shrink(standing):
     w.edit(STACK + "[database]\nstorage_gb = 30\n")
     w.up()
     w.edit(STACK)
+    assert w.plan() == {"database/main": ("refuse", ["storage_gb"])}
+    shown = w.run("plan").expect(2).text
+    assert "storage_gb = 30" in shown and "the data in it would be lost" in shown, shown
     run = w.run("up", "--yes").expect(1)
-    assert "storage can only grow" in run.text and "set storage_gb = 30" in run.text, run.text
+    assert "cannot change storage_gb in place" in run.text and "--replace database/main" in run.text, run.text
+    insisting = w.run("plan", "--replace", "database/main").expect(2).text
+    assert "the data in it will be lost" in insisting, insisting
+    w.up("--replace", "database/main")
+    assert w.plan() == {}
+    assert w.rds.describe_db_instances()["DBInstances"][0]["AllocatedStorage"] == 20
 
 
 def test_another_port_and_a_new_name_of_the_service(world, whole):
     w = world
     w.up()
     w.edit(STACK + "port = 8080\n")
-    run = w.run("up", "--yes")
-    if run.code == 1:
-        assert "--replace target-group/api" in run.text, run.text
-        w.up("--replace", "target-group/api")
+    plan = w.plan()
+    assert plan["target-group/api-8080"][0] == "create" and plan["target-group/api"][0] == "delete", plan
+    w.up()
     assert w.plan() == {}
     w.edit(STACK.replace("service.api", "service.web"))
     plan = w.plan()
-    assert plan["auto-scaling-group/web"][0] == "create" and plan["auto-scaling-group/api"][0] == "delete", plan
+    assert plan["auto-scaling-group/web"][0] == "create" and plan["auto-scaling-group/api-8080"][0] == "delete", plan
     # Its folder on the file system has its name too: it gets a new one, and what is in the old one stays there.
     assert plan["access-point/web"][0] == "create" and plan["access-point/api"][0] == "delete", plan
     w.up()

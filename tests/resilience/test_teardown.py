@@ -3,7 +3,7 @@
 import json
 
 from conftest import differences, some
-from test_drift import group, subnet, targets, vpc
+from test_drift import balancer, group, subnet, targets, vpc
 
 
 def certificate(world, code):
@@ -75,3 +75,48 @@ def test_half_built_stacks(world):
         found = certificate(world, 0)
         assert found["deleted"] and found["absent"]
         assert differences(world.inventory(), world.empty) == [], operation
+
+
+def test_a_peering_connection_and_a_manual_listener(built):
+    w = built
+    home = w.ec2.create_vpc(CidrBlock="10.88.0.0/16")["Vpc"]["VpcId"]
+    peering = w.ec2.create_vpc_peering_connection(VpcId=home, PeerVpcId=vpc(w))["VpcPeeringConnection"]
+    peering = peering["VpcPeeringConnectionId"]
+    w.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
+    forward = [{"Type": "forward", "TargetGroupArn": targets(w)}]
+    w.elbv2.create_listener(LoadBalancerArn=balancer(w), Protocol="HTTP", Port=8080, DefaultActions=forward)
+    w.note_secrets()
+    left = {x["what"]: x["why"] for x in certificate(w, 1)["left"]}
+    assert set(left) == {"vpc/main"} and peering in left["vpc/main"] and home in left["vpc/main"], left
+    w.ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=peering)
+    certificate(w, 0)
+    w.ec2.delete_vpc(VpcId=home)
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_what_lost_its_tags_is_left_and_said(built):
+    w = built
+    home, keys = vpc(w), [{"Key": "gameday:stack"}, {"Key": "gameday:step"}]
+    w.ec2.delete_tags(Resources=[home], Tags=keys)
+    w.note_secrets()
+    # Also when nothing of ours is in it any more.
+    for _ in range(2):
+        left = {x["what"]: x["why"] for x in certificate(w, 1)["left"]}
+        assert "vpc/main" in left[home] and "account 123456789012" in left[home] and "--adopt" in left[home], left
+    w.ec2.create_tags(Resources=[home], Tags=[{"Key": "gameday:stack", "Value": "billing"},
+                                              {"Key": "gameday:step", "Value": "vpc/main"}])
+    certificate(w, 0)
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_a_database_without_tags_is_left_and_said(built):
+    w = built
+    arn = w.rds.describe_db_instances()["DBInstances"][0]["DBInstanceArn"]
+    w.rds.remove_tags_from_resource(ResourceName=arn, TagKeys=["gameday:stack", "gameday:step"])
+    w.note_secrets()
+    left = {x["what"]: x["why"] for x in certificate(w, 1)["left"]}
+    assert "database/main" in left["billing-main"], left
+    w.rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": "gameday:stack", "Value": "billing"},
+                                                       {"Key": "gameday:step", "Value": "database/main"}])
+    certificate(w, 0)
+    assert differences(w.inventory(), w.empty) == []

@@ -43,7 +43,10 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 ),
             );
             rules.found.push(issue.on_key());
-        } // What fits depends on how it is run.
+        } else {
+            slot(rules, &place, name, service);
+        }
+        // What fits depends on how it is run.
         if rules.map.sound(&place.key("run")) {
             source::check(rules, &place, service);
         }
@@ -53,6 +56,26 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         machine(rules, &place, service);
         environment(rules, &place, service);
         scaling::check(rules, &place, service);
+    }
+}
+
+/// A service on another port than the usual one has it in the names of what is replaced with it.
+fn slot(rules: &mut Rules<'_>, place: &Place, name: &str, service: &Service) {
+    let config = rules.config;
+    let slot = crate::derived::slot(name, service);
+    let group = format!("{}-{slot}", config.name);
+    if group.len() > 32 && !config.names.contains_key(&format!("target-group/{slot}")) {
+        let issue = Issue::error(
+            "service_name_port",
+            place.clone(),
+            format!("the target group would be called {group}"),
+            format!("{} characters; AWS takes 32", group.len()),
+            format!(
+                "shorten the service's name or the stack's by {}, or name it: [names] \"target-group/{slot}\" = \"…\"",
+                group.len() - 32
+            ),
+        );
+        rules.found.push(issue.on_key());
     }
 }
 

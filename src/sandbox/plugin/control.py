@@ -6,7 +6,7 @@ DELETE calls                     forgets them
 POST   reset                     an empty account; pace and calls stay, faults go
 POST   advance?seconds=60        moves AWS's time forward
 POST   pace?pace=fast            instant, fast or real
-POST   unhealthy                 {"targets": ["i-...", or "*"]}: fail their balancer's health checks from now on
+POST   unhealthy                 {"targets": ["i-...", a target group's name, or "*"]}: fail the health checks from now on
 GET/POST/DELETE faults           see faults.py
 """
 

@@ -64,6 +64,11 @@ def vpc_in_use(call):
         any(i.vpc and i.vpc.id == vpc_id for i in ec2.internet_gateways.values()),
         any(e.vpc_id == vpc_id and e.state != "deleted" for e in ec2.vpc_end_points.values()),
         any(n.vpc_id == vpc_id and n.state not in ("deleted", "failed") for n in ec2.nat_gateways.values()),
+        # From memory: a VPC with a peering connection that stands is refused like any other with a dependency.
+        any(
+            vpc_id in (p.vpc.id, p.peer_vpc.id) and p._status.code in ("active", "pending-acceptance")
+            for p in ec2.vpc_pcxs.values()
+        ),
     ]
     if any(children):
         raise violation(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")

@@ -10,7 +10,8 @@ from .rules import NUMBERS, Refusal, after, before, instead, on_reset
 # Seconds from facts 11: provisioning; interfaces that outlive the balancer.
 ACTIVE, INTERFACES = 165, 45
 
-# (target group, target id) -> its first check is over; draining targets; targets that a test calls unhealthy.
+# (target group, target id) -> its first check is over; draining targets; targets that a test calls unhealthy,
+# or target groups, by name.
 REGISTERED, DRAINING, UNHEALTHY = {}, {}, set()
 
 # facts 6 and model LoadBalancerAttribute: what a new application balancer has.
@@ -348,7 +349,7 @@ def health(account, region, group, target_id, in_use=True):
         return "unused", "Target.InvalidState", f"Target is in the {state} state"
     if not in_use:
         return "unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"
-    if target_id in UNHEALTHY or "*" in UNHEALTHY:
+    if UNHEALTHY & {target_id, group.name, "*"}:
         return "unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"
     if instance is not None and instance.state == "pending":
         return "initial", "Elb.RegistrationInProgress", "Target registration is in progress"

@@ -11,6 +11,8 @@ POST /_gameday/faults takes these, all of them optional; what each has done so f
     hold_after                            so many calls take effect, every later one waits until the faults change;
                                           with hold_counts_changes, so many changing ones
     deny                                  patterns of what is not authorized
+    expire_after                          so many calls are let through, then the credentials have expired
+    region                                "closed": the region is not enabled in this account
     refuse                                [{on, code, message, status, where: {parameter: value}, after, times}];
                                           `times` -1 is for ever
 """
@@ -68,7 +70,7 @@ class Faults:
         known = {
             *("seed", "throttle", "error500", "lost_answer", "drop", "hide_fresh_seconds", "delay"),
             *("only", "after_n_calls", "max_faults", "deny", "refuse"),
-            *("hold_after", "hold_counts_changes"),
+            *("hold_after", "hold_counts_changes", "expire_after", "region"),
         }
         unknown = set(rules) - known
         if unknown:
@@ -77,7 +79,8 @@ class Faults:
         self.only = re.compile(rules.get("only", ""))
         self.dice = random.Random(rules.get("seed", 0))
         self.calls = self.passed = 0
-        kinds = ("throttle", "error500", "lost_answer", "drop", "deny", "hidden", "held", "refuse")
+        self.seen = 0
+        kinds = ("throttle", "error500", "lost_answer", "drop", "deny", "hidden", "held", "refuse", "expired", "closed")
         self.done = dict.fromkeys(kinds, 0)
         self.refusals = [dict(r) for r in rules.get("refuse", ())]
         with self.changed:
@@ -109,6 +112,13 @@ class Faults:
 
     def met(self, call):
         """Before the call has any effect."""
+        self.seen += 1
+        if "expire_after" in self.rules and self.seen > int(self.rules["expire_after"]):
+            self.done["expired"] += 1
+            raise _expired(call)
+        if self.rules.get("region") == "closed":
+            self.done["closed"] += 1
+            raise _closed(call)
         for refusal in self.refusals:
             if refusal.get("times", 1) != 0 and _is_meant(refusal, call):
                 if refusal.get("after", 0) > 0:
@@ -180,6 +190,26 @@ def _is_meant(refusal, call):
     if not re.fullmatch(refusal["on"].replace("*", ".*"), f"{call.service}:{call.operation}"):
         return False
     return all(str(call.get(name)) == str(value) for name, value in refusal.get("where", {}).items())
+
+
+def _expired(call):
+    """In each service's words (facts 4.4; where that is silent, from memory): EC2 says RequestExpired, the JSON ones
+    ExpiredTokenException."""
+    if call.service == "ec2":
+        return Refusal("RequestExpired", "Request has expired.", 400)
+    if call.protocol in ("json", "rest-json"):
+        return Refusal("ExpiredTokenException", "The security token included in the request is expired", 400)
+    return Refusal("ExpiredToken", "The security token included in the request is expired", 403)
+
+
+def _closed(call):
+    """A region that the account has not opted in to, in each service's words (from memory): EC2 says AuthFailure, STS and
+    the query services InvalidClientTokenId, the JSON ones UnrecognizedClientException."""
+    if call.service == "ec2":
+        return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
+    if call.protocol in ("json", "rest-json"):
+        return Refusal("UnrecognizedClientException", "The security token included in the request is invalid.", 400)
+    return Refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
 def _denied(call):

@@ -1,0 +1,161 @@
+"""A group is switched to `use` or `off`, and back: what was ours goes, what is used stays untouched."""
+
+import pytest
+from conftest import STACK, count, differences, some
+from test_drift import group, of_step, subnet, vpc
+
+
+def cache(w):
+    return '[cache]\nmode = "use"\nendpoint = "10.9.0.6:6379"\n'
+
+
+def database(w):
+    return '[database]\nmode = "use"\nendpoint = "10.9.0.5:3306"\n'
+
+
+def files(w):
+    """Somebody's file system, with mount targets in our subnets."""
+    theirs = w.efs.create_file_system(CreationToken="theirs")["FileSystemId"]
+    for zone in "ab":
+        w.efs.create_mount_target(FileSystemId=theirs, SubnetId=subnet(w, f"private-{zone}"),
+                                  SecurityGroups=[group(w, "files")])
+    return f'[files]\nmode = "use"\nfile_system = "{theirs}"\n'
+
+
+def secrets(w):
+    for name in ("master", "app"):
+        w.ssm.put_parameter(Name=f"/event/{name}", Value=f"theirs-{name}", Type="SecureString")
+    return '[secrets]\nmode = "use"\nmaster_password = "/event/master"\napp_password = "/event/app"\n'
+
+
+def iam(w):
+    w.iam.create_instance_profile(InstanceProfileName="LabProfile")
+    return '[iam]\nmode = "use"\ninstance_profile = "LabProfile"\n'
+
+
+# To `use`: what the file says then, and what goes.
+USES = {
+    "cache": (cache, {"cache/main", "cache-subnet-group/main"}),
+    "database": (database, {"database/main", "db-subnet-group/main", "db-parameter-group/main"}),
+    "secrets": (secrets, {"parameter/db-master-password", "parameter/db-app-password"}),
+    "iam": (iam, {"role/instance", "instance-profile/instance"}),
+}
+OFF = {
+    "cache": {"cache/main", "security-group/cache"},
+    "database": {"database/main", "parameter/db-app-password"},
+    "files": {"file-system/main", "mount-target/a", "access-point/api"},
+    "iam": {"role/instance", "instance-profile/instance"},
+    "monitoring": {"alarm/slow", "dashboard/main", "log-group/app"},
+}
+
+
+@pytest.fixture(scope="module")
+def standing(shared, whole):
+    shared.reset()
+    shared.edit(STACK)
+    shared.up()
+    yield shared
+
+
+def switched(w, text, goes, kept):
+    w.note_secrets()
+    w.edit(STACK + text)
+    plan = w.plan()
+    deleted = {k for k, (word, _) in plan.items() if word == "delete"}
+    assert goes <= deleted, plan
+    w.up()
+    assert w.plan() == {}
+    used = kept(w) if kept else None
+    w.edit(STACK)
+    w.up()
+    w.note_secrets()
+    assert w.plan() == {}
+    assert (kept(w) if kept else None) == used, "what was only used is as it was"
+
+
+def theirs(w, name):
+    if name == "secrets":
+        return w.ssm.get_parameters(Names=["/event/master", "/event/app"], WithDecryption=True)["Parameters"]
+    if name == "iam":
+        return w.iam.get_instance_profile(InstanceProfileName="LabProfile")["InstanceProfile"]
+    return None
+
+
+@pytest.mark.parametrize("name", some(USES, 2))
+def test_to_use_and_back(standing, whole, name):
+    w, (text, goes) = standing, USES[name]
+    text = text(w)
+    if name == "database":
+        secrets(w) if "/event/app" not in str(w.ssm.describe_parameters()) else None
+        text += '[secrets]\nmode = "use"\nmaster_password = "/event/master"\napp_password = "/event/app"\n'
+    switched(w, text, goes, lambda w: theirs(w, name))
+    more = differences(w.inventory(), whole)
+    assert [m for m in more if "/event/" not in m and "Lab" not in m] == [], more
+
+
+@pytest.mark.parametrize("name", some(OFF, 2))
+def test_off_and_on(standing, whole, name):
+    switched(standing, f'[{name}]\nmode = "off"\n', OFF[name], None)
+    count("groups switched", groups=len(USES) + len(OFF))
+
+
+def test_our_own_database_that_is_used_is_not_deleted(world):
+    w = world
+    w.up()
+    w.note_secrets()
+    host = w.rds.describe_db_instances()["DBInstances"][0]["Endpoint"]["Address"]
+    names = '"/gameday/billing/db-master-password"', '"/gameday/billing/db-app-password"'
+    w.edit(STACK + f'[database]\nmode = "use"\nendpoint = "{host}:3306"\n'
+           + '[secrets]\nmode = "use"\nmaster_password = {}\napp_password = {}\n'.format(*names))
+    plan = w.plan()
+    kept = {"parameter/db-app-password", "database/main", "db-subnet-group/main", "db-parameter-group/main", "security-group/db",
+            "security-group-rules/db"}
+    assert not kept & {k for k, (word, _) in plan.items() if word == "delete"}, plan
+    w.up()
+    assert w.rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available"
+    assert [r for r in w.ec2.describe_security_group_rules()["SecurityGroupRules"] if r["GroupId"] == group(w, "db")]
+
+
+def their_network(w):
+    """A VPC with a public subnet in each of two zones."""
+    ec2 = w.ec2
+    home = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=home)
+    found = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home]}])["RouteTables"][0]
+    ec2.create_route(RouteTableId=found["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    for i, zone in enumerate("ab"):
+        ec2.create_subnet(VpcId=home, CidrBlock=f"10.77.{i}.0/24", AvailabilityZone=f"us-east-1{zone}")
+    return home
+
+
+def test_another_network_is_refused(world, whole):
+    w = world
+    w.up()
+    home = their_network(w)
+    before = w.inventory()
+    w.edit(STACK + f'[network]\nmode = "use"\nvpc = "{home}"\n')
+    w.changes_made()
+    for args in (("plan",), ("up", "--yes")):
+        run = w.run(*args).expect(1)
+        assert f"the stack stands in {vpc(w)}" in run.text and "gameday teardown" in run.text, run.text
+    assert w.changes_made() == {} and differences(w.inventory(), before) == []
+    w.edit(STACK)
+    assert w.plan() == {}
+
+
+def test_a_used_network_is_not_changed_for_one_of_ours(world):
+    w = world
+    home = their_network(w)
+    before = w.inventory()
+    used = STACK + f'[network]\nmode = "use"\nvpc = "{home}"\n'
+    w.edit(used)
+    w.up()
+    w.edit(STACK)
+    run = w.run("up", "--yes").expect(1)
+    assert f"the stack stands in {home}" in run.text, run.text
+    w.edit(used)
+    assert w.plan() == {}
+    w.note_secrets()
+    w.teardown()
+    assert differences(w.inventory(), before) == [], "what was used is as it was"
