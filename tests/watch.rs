@@ -175,6 +175,12 @@ fn replacing_asks_and_a_new_instance_comes() {
 fn json_is_an_object_a_round_within_the_budget() {
     let w = World::new("json");
     let mut run = w.command(&["-o", "json", "status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    // Read as it comes: who writes into a full pipe waits.
+    let mut pipe = run.stdout.take().unwrap();
+    let read = std::thread::spawn(move || {
+        let mut out = String::new();
+        std::io::Read::read_to_string(&mut pipe, &mut out).map(|_| out)
+    });
     sleep(Duration::from_secs(12));
     // The start looks at everything; from here on it is steady.
     let url = String::from_utf8(w.gameday(&["sandbox", "status"]).stdout).unwrap();
@@ -195,11 +201,12 @@ fn json_is_an_object_a_round_within_the_budget() {
     sleep(Duration::from_secs(30));
     let made = calls("GET");
     run.kill().unwrap();
-    let out = run.wait_with_output().unwrap();
+    run.wait().unwrap();
+    let out = read.join().unwrap().unwrap();
     let made = made["counts"]["all"].as_u64().unwrap();
     assert!((2..=10).contains(&made), "{made} calls in half a minute");
     let rounds: Vec<serde_json::Value> =
-        String::from_utf8(out.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!((3..=10).contains(&rounds.len()), "{} rounds in 42 s", rounds.len());
     let last = rounds.last().unwrap();
     assert_eq!((&last["event"], &last["serving"]), (&"round".into(), &true.into()));
