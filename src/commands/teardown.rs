@@ -57,12 +57,14 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         _ = History::forget(&session.aws, &env.stack).await;
     }
     lease.release(&env.stack).await;
-    let mut left = not_deleted(&report);
+    let (mut left, mut alike) = (not_deleted(&report), vec![]);
     let (denied, unseen) = remains.unseen.iter().partition::<Vec<_>, _>(|(_, e)| e.class() == Some(Class::Denied));
     if !report.interrupted() {
         left.extend(still_tagged(&session, &report).await?);
         let known: BTreeSet<String> = left.iter().map(|l| l.what.clone()).collect();
-        left.extend(untagged::left(&session, &seen).await?.into_iter().filter(|l| !known.contains(&l.what)));
+        let untagged = untagged::look(&session, &seen).await?;
+        left.extend(untagged.left.into_iter().filter(|l| !known.contains(&l.what)));
+        alike = untagged.alike;
         left.extend(unseen.into_iter().map(|(key, e)| Leftover {
             what: key.to_string(),
             why: format!("could not be looked for: {e}"),
@@ -81,6 +83,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         kept: graph.nodes().filter(|n| n.is_used()).map(|n| n.key()).collect(),
         clean: left.is_empty() && report.all_done(),
         left,
+        alike,
     };
     output::teardown::show(&out, &certificate);
     Ok(match (report.interrupted(), certificate.clean) {

@@ -8,29 +8,45 @@ use crate::{
     output::teardown::Leftover,
 };
 use aws_sdk_ec2::types::{Filter, TagDescription};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds that EC2 knows by the tag `Name` only; its word for each is the same.
 const BY_NAME_TAG: [&str; 6] = ["vpc", "internet-gateway", "subnet", "route-table", "vpc-endpoint", "security-group"];
 
-/// What stood where ours would when the teardown began (`seen`), and what still carries the exact name of a step, without
-/// the tag of this stack or another.
-pub(super) async fn left(session: &Session, seen: &Report<Status>) -> Result<Vec<Leftover>> {
-    let mut found: BTreeMap<String, Key> = named(session).await?;
-    for (key, error) in seen.failed() {
-        if let Error::NotOurs { id, of: None, .. } = error {
-            found.insert(id.clone(), key.clone());
-        }
-    }
+/// What carries a name of ours and no tag of this stack or another.
+#[derive(Default)]
+pub(super) struct Untagged {
+    /// In the place of a step of which nothing else was found: most likely the stack's.
+    pub left: Vec<Leftover>,
+    /// Anybody's: a tag `Name` can be given by everybody, and the step itself stood, or nothing of the stack did.
+    pub alike: Vec<Leftover>,
+}
+
+/// What stood where ours would when the teardown began (`seen`), and what still carries the exact name of a step.
+pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Untagged> {
     let (stack, account) = (&session.env.stack, &session.facts.account);
-    let why = |id: &str, key: &Key| {
-        format!(
+    let ours: BTreeSet<&Key> = seen.done().filter(|(_, s)| s.phase.is_some() && !s.used).map(|(k, _)| k).collect();
+    let (in_place, alike): (Vec<_>, Vec<_>) =
+        named(session).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
+    // Here AWS lets nobody else have the name.
+    let taken = seen.failed().filter_map(|(key, error)| match error {
+        Error::NotOurs { id, of: None, .. } => Some((id.clone(), key.clone())),
+        _ => None,
+    });
+    let in_place: BTreeMap<String, Key> = in_place.into_iter().chain(taken).collect();
+    let left = |(id, key): (String, Key)| Leftover {
+        why: format!(
             "stands where {key} would, in account {account}, but carries no tag {STACK_TAG} = {stack}: if it is the \
              stack's, `gameday up --adopt {key}` tags it, or delete {id} by hand; if it is not, give the step another name \
              under [names]"
-        )
+        ),
+        what: id,
     };
-    Ok(found.into_iter().map(|(id, key)| Leftover { why: why(&id, &key), what: id }).collect())
+    let is_like = |(id, key): (String, Key)| Leftover { what: id, why: format!("is named like {key}, without its tags") };
+    Ok(Untagged {
+        left: in_place.into_iter().map(left).collect(),
+        alike: alike.into_iter().map(is_like).collect(),
+    })
 }
 
 /// By id: the step of which something carries the name.

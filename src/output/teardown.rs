@@ -16,6 +16,8 @@ pub struct Certificate<'a> {
     pub denied: Vec<&'a Key>,
     pub kept: Vec<&'a Key>,
     pub left: Vec<Leftover>,
+    /// What is only named like ours, and was not touched.
+    pub alike: Vec<Leftover>,
     pub clean: bool,
 }
 
@@ -45,6 +47,9 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     }
     for l in &c.left {
         out.data(format!("  {BAD}left{RESET} {}: {}", l.what, l.why));
+    }
+    for l in &c.alike {
+        out.data(format!("  {DIM}not touched: {} {}{RESET}", l.what, l.why));
     }
     if c.clean {
         out.data(format!("{GOOD}nothing is left that carries the tag gameday:stack = {}{RESET}", c.stack));

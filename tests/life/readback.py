@@ -70,6 +70,9 @@ class Check:
     def __init__(self, account, file):
         self.all, self.config = account, read(file)
         self.stack, self.service = self.config["name"], self.config["service_name"]
+        # What is handed over when the port changes is called after it, on another port than 80.
+        port = self.config["service"]["port"]
+        self.slot = self.service if port == 80 else f"{self.service}-{port}"
         self.count, self.wrong, self.seen = 0, [], set()
 
     def eq(self, what, found, want):
@@ -303,9 +306,9 @@ class Check:
         self.eq("balancer's state", lb["State"]["Code"], "active")
         self.eq("balancer's subnets", sorted(z["SubnetId"] for z in lb["AvailabilityZones"]), sorted(self.public))
         self.eq("balancer's idle timeout", lb["attributes"]["idle_timeout.timeout_seconds"], "60")
-        self.tg, target = self.step("target_groups", f"target-group/{self.service}")
+        self.tg, target = self.step("target_groups", f"target-group/{self.slot}")
         self.fields(
-            "target group", target, TargetGroupName=self.name(f"target-group/{self.service}"), Protocol="HTTP",
+            "target group", target, TargetGroupName=self.name(f"target-group/{self.slot}"), Protocol="HTTP",
             Port=s["port"], VpcId=self.vpc, TargetType="instance", HealthCheckEnabled=True,
             HealthCheckProtocol="HTTP", HealthCheckPort="traffic-port", HealthCheckPath=s["health_path"],
             HealthCheckIntervalSeconds=s["health_interval"], HealthyThresholdCount=2, UnhealthyThresholdCount=3,
@@ -343,7 +346,7 @@ class Check:
         self.eq("routes", sorted(routes), sorted(s["routes"]))
 
     def fleet(self):
-        s, step = self.config["service"], f"auto-scaling-group/{self.service}"
+        s, step = self.config["service"], f"auto-scaling-group/{self.slot}"
         name, group = self.step("auto_scaling_groups", step)
         self.asg = name
         self.eq("group's name", name, self.name(step))
@@ -383,10 +386,10 @@ class Check:
         label = f"{self.lb['LoadBalancerArn'].split('loadbalancer/')[1]}/{self.tg.split(':')[-1]}"
         want = {}
         if s["scale"].get("requests_per_target"):
-            want[f"{self.stack}-{self.service}-requests"] = (
+            want[f"{self.stack}-{self.slot}-requests"] = (
                 "ALBRequestCountPerTarget", label, float(s["scale"]["requests_per_target"]))
         if s["scale"].get("cpu"):
-            want[f"{self.stack}-{self.service}-cpu"] = ("ASGAverageCPUUtilization", None, float(s["scale"]["cpu"]))
+            want[f"{self.stack}-{self.slot}-cpu"] = ("ASGAverageCPUUtilization", None, float(s["scale"]["cpu"]))
         found = {}
         for policy in self.all["scaling_policies"].values():
             if policy["AutoScalingGroupName"] == name:
