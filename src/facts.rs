@@ -166,7 +166,7 @@ async fn owner(aws: &Aws, config: &Config) -> Option<String> {
 async fn image(aws: &Aws, config: &Config) -> Result<String> {
     let (service, _) = config.service();
     let key = format!("launch-template/{service}");
-    let name = config.names.get(&key).cloned().unwrap_or_else(|| format!("{}-{service}", config.name));
+    let name = config.name_of(&key);
     let versions = listing::template_versions(aws, &name).await?;
     // Only a version of ours: somebody else's default must not become what we want.
     let ours = versions

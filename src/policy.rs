@@ -58,18 +58,15 @@ pub fn of(graph: &Graph, config: &Config, region: &str) -> Vec<Policy> {
     for action in ALWAYS {
         regional.insert(*action);
     }
-    let name_of = |key: &str, name: &str| {
-        config.names.get(key).cloned().unwrap_or_else(|| format!("{}-{name}", config.name))
-    };
     for node in graph.nodes().filter(|n| !n.is_used()) {
         for action in node.actions() {
             let service = action.split(':').next().unwrap_or_default();
-            let (kind, name) = (node.key().kind(), node.key().name());
+            let kind = node.key().kind();
             // IAM and SSM name their resources: these rights reach no further than this stack.
             let resource = match service {
                 "iam" => {
                     let kind = if kind == "instance-profile" && *action != "iam:PassRole" { "instance-profile" } else { "role" };
-                    Some(format!("arn:aws:iam::*:{kind}/{}", name_of(node.key().as_str(), name)))
+                    Some(format!("arn:aws:iam::*:{kind}/{}", config.name_of(node.key().as_str())))
                 }
                 "ssm" if kind == "parameter" && *action != "ssm:DescribeParameters" => {
                     Some(format!("arn:aws:ssm:{region}:*:parameter/gameday/{}/*", config.name))

@@ -97,5 +97,5 @@ fn alarms(graph: &Graph) -> usize {
 
 fn own_alarms(graph: &Graph, config: &Config) -> Vec<String> {
     let ours = graph.nodes().filter(|n| n.key().kind() == "alarm");
-    ours.map(|n| inventory::name(config, n.key().as_str())).collect()
+    ours.map(|n| config.name_of(n.key().as_str())).collect()
 }

@@ -4,7 +4,6 @@ use crate::{
     aws::Aws,
     cli::{Global, Logs},
     config::{Config, Mode, Switch},
-    cost::inventory::name,
     error::{Class, Error},
     logs::{Event, Log, Tail, beyond, interleave, source},
     output::{Printer, logs::Lines, style::*},
@@ -123,7 +122,7 @@ impl Pause {
 
 /// The consoles, instance by instance. They keep no time, so there is nothing to interleave by.
 async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &Logs, lines: &mut Lines) -> Outcome {
-    let fleet = name(config, &format!("auto-scaling-group/{}", config.slot()));
+    let fleet = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut pause = Pause::new(CONSOLE_EVERY);
     loop {

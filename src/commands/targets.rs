@@ -4,7 +4,6 @@ use crate::{
     aws::Aws,
     cli::{Global, Targets},
     config::Config,
-    cost::inventory::name,
     output::{Printer, targets as view},
     targets::{self, Error},
 };
@@ -43,10 +42,9 @@ pub(super) struct Own {
 
 impl Own {
     pub fn of(config: &Config) -> Self {
-        let (service, _) = config.service();
         Self {
-            balancer: name(config, "load-balancer/main"),
-            target_group: name(config, &format!("target-group/{service}")),
+            balancer: config.name_of("load-balancer/main"),
+            target_group: config.name_of(&format!("target-group/{}", config.slot())),
         }
     }
 }

@@ -2,7 +2,6 @@
 use super::Session;
 use crate::{
     aws::error::AwsResult,
-    cost::inventory::name,
     engine::{Error, Key, Report, STACK_TAG, STEP_TAG, Status},
     error::Result,
     output::teardown::Leftover,
@@ -57,7 +56,7 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
         .graph
         .nodes()
         .filter(|n| !n.is_used() && BY_NAME_TAG.contains(&n.key().kind()))
-        .map(|n| (name(config, n.key().as_str()), n.key()))
+        .map(|n| (config.name_of(n.key().as_str()), n.key()))
         .collect();
     if steps.is_empty() {
         return Ok(BTreeMap::new());

@@ -69,6 +69,12 @@ impl Config {
         (name, service)
     }
 
+    /// The AWS name of a step's object: the one that `[names]` prescribes, or `stack-name`. As the engine's `Cx::name`.
+    pub fn name_of(&self, key: &str) -> String {
+        let name = key.split_once('/').map_or(key, |(_, name)| name);
+        self.names.get(key).cloned().unwrap_or_else(|| format!("{}-{name}", self.name))
+    }
+
     /// What is replaced together when the service gets another name or port, so that both can stand side by side for a
     /// while: target group, Auto Scaling group and scaling policies are called this. `api`; `api-8080` on port 8080.
     pub fn slot(&self) -> String {

@@ -93,20 +93,14 @@ impl Inventory {
     }
 }
 
-/// Where a step's object is: its prescribed name, or `stack-name`.
-pub fn name(config: &Config, key: &str) -> String {
-    let name = key.rsplit('/').next().unwrap_or(key);
-    config.names.get(key).cloned().unwrap_or_else(|| format!("{}-{name}", config.name))
-}
-
 fn by(name: &str, values: &[&str]) -> Filter {
     Filter::builder().name(name).set_values(Some(values.iter().map(|v| (*v).to_owned()).collect())).build()
 }
 
 /// Looks at everything that is billed; `alarms` are the names of the stack's own.
 pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<Inventory> {
-    let fleet = name(config, &format!("auto-scaling-group/{}", config.slot()));
-    let balancer = name(config, "load-balancer/main");
+    let fleet = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
+    let balancer = config.name_of("load-balancer/main");
     let ((instances, disks), database, cache, balancers, network, file_bytes, alarms, dashboards) = futures::try_join!(
         async {
             let all = instances(aws, &fleet).await?;
@@ -183,7 +177,7 @@ async fn database(aws: &Aws, config: &Config) -> Result<Option<Database>> {
     if config.database.mode != Mode::Create {
         return Ok(None);
     }
-    let id = name(config, "database/main");
+    let id = config.name_of("database/main");
     let answer = aws.rds.describe_db_instances().db_instance_identifier(id).send().await;
     let found = answer.or_absent("DescribeDBInstances")?.and_then(|a| a.db_instances?.into_iter().next());
     Ok(found.map(|d| Database {
@@ -199,7 +193,7 @@ async fn cache(aws: &Aws, config: &Config) -> Result<Option<Cache>> {
     if config.cache.mode != Mode::Create {
         return Ok(None);
     }
-    let id = name(config, "cache/main");
+    let id = config.name_of("cache/main");
     let answer = aws.elasticache.describe_replication_groups().replication_group_id(id).send().await;
     let found =
         answer.or_absent("DescribeReplicationGroups")?.and_then(|a| a.replication_groups?.into_iter().next());
@@ -286,7 +280,7 @@ async fn dashboards(aws: &Aws, config: &Config) -> Result<usize> {
     // Dashboards are global: ours carries its region in its name.
     let ours = match config.names.get(key) {
         Some(given) => given.clone(),
-        None => format!("{}-{}", name(config, key), aws.region),
+        None => format!("{}-{}", config.name_of(key), aws.region),
     };
     let answer = aws.cloudwatch.get_dashboard().dashboard_name(ours).send().await;
     Ok(usize::from(answer.or_absent("GetDashboard")?.is_some()))

@@ -178,9 +178,8 @@ fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     if missing.is_empty() {
         return;
     }
-    let ids = missing.iter().map(|id| format!("Id={id}")).collect::<Vec<_>>().join(" ");
     let cause = "instances in service were deregistered from the target group";
-    let command = format!("aws elbv2 register-targets --target-group-arn {} --targets {ids}", t.arn);
+    let command = missing.iter().map(|id| format!("gameday targets attach {id}")).collect::<Vec<_>>().join(" && ");
     let draft = Draft::new("targets-deregistered", cause, names(&missing), command);
     hop.push(draft.weak_if(view.serves()));
 }

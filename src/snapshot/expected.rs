@@ -4,7 +4,6 @@ use crate::{
     facts::Facts,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Whose request path it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,7 +77,7 @@ impl Expected {
     /// `steps` are the keys of the stack's graph.
     pub fn new(config: &Config, facts: &Facts, steps: Vec<String>) -> Self {
         let (name, service) = config.service();
-        let by = |key: &str| aws_name(&config.names, &config.name, key);
+        let by = |key: &str| config.name_of(key);
         let endpoint = |e: Option<(String, u16)>| e.map(|(host, port)| format!("{host}:{port}"));
         Self {
             listener_port: 80,
@@ -125,12 +124,6 @@ impl Expected {
             steps,
         }
     }
-}
-
-/// The name an object of ours has: prescribed, or `stack-name`. The engine's own rule ([`crate::engine::Cx::name`]).
-fn aws_name(names: &BTreeMap<String, String>, stack: &str, key: &str) -> String {
-    let last = key.split_once('/').map_or(key, |(_, name)| name);
-    names.get(key).cloned().unwrap_or_else(|| format!("{stack}-{last}"))
 }
 
 impl Expected {

@@ -116,8 +116,7 @@ fn arn(config: &Config, facts: &Facts, key: &Key) -> String {
         _ if facts.region.starts_with("us-gov-") => "aws-us-gov",
         _ => "aws",
     };
-    let own = || format!("{}-{}", config.name, key.name());
-    let name = config.names.get(key.as_str()).cloned().unwrap_or_else(own);
+    let name = config.name_of(key.as_str());
     format!("arn:{partition}:cloudwatch:{}:{}:alarm:{name}", facts.region, facts.account)
 }
 
