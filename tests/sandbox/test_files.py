@@ -120,3 +120,11 @@ def test_access_points(aws, system):
     aws.efs.delete_access_point(AccessPointId=made["AccessPointId"])
     with aws.refuses("AccessPointNotFound"):
         aws.efs.delete_access_point(AccessPointId=made["AccessPointId"])
+
+
+def test_tags_named_in_the_query_go_and_the_call_is_counted(aws):
+    tags = [{"Key": key, "Value": "v"} for key in "abc"]
+    system = aws.efs.create_file_system(CreationToken="t", Tags=tags)["FileSystemId"]
+    aws.efs.untag_resource(ResourceId=system, TagKeys=["a", "b"])
+    assert aws.efs.list_tags_for_resource(ResourceId=system)["Tags"] == tags[2:]
+    assert "UntagResource" in [c["operation"] for c in aws.control("GET", "calls")["calls"]]

@@ -62,6 +62,7 @@ def read(environ, body):
         except Exception:  # an unknown path is moto's to refuse
             return None
         operation = found.name
+        form = request(environ, body).args  # of several values of one name, all
     else:
         protocol = "ec2" if service == "ec2" else "query"
         text = body.decode() if content_type.startswith("application/x-www-form") else environ.get("QUERY_STRING", "")
