@@ -67,6 +67,17 @@ def test_target_group_knows_its_balancers(aws):
     aws.elbv2.delete_target_group(TargetGroupArn=target_group)
 
 
+def test_a_balancer_knows_the_groups_of_a_changed_listener(aws):
+    vpc, subnets, _ = aws.network()
+    balancer, old = aws.balancer(subnets, [aws.group(vpc)])["LoadBalancerArn"], aws.target_group(vpc)
+    new = aws.elbv2.create_target_group(Name="new", Protocol="HTTP", Port=8080, VpcId=vpc)["TargetGroups"][0]
+    listener = aws.listen(balancer, old)
+    to = [{"Type": "forward", "TargetGroupArn": new["TargetGroupArn"]}]
+    aws.elbv2.modify_listener(ListenerArn=listener, DefaultActions=to)
+    groups = aws.elbv2.describe_target_groups(LoadBalancerArn=balancer)["TargetGroups"]
+    assert [g["TargetGroupName"] for g in groups] == ["new"]
+
+
 def test_deletion_protection(aws):
     vpc, subnets, _ = aws.network()
     balancer = aws.balancer(subnets, [aws.group(vpc)])["LoadBalancerArn"]

@@ -43,13 +43,17 @@ def _check_sizes(low, high, desired):
 
 
 def _subnets(call, identifier):
-    ec2 = ec2_backends[call.account][call.region]
-    known = {s.id: s for zone in ec2.subnets.values() for s in zone.values()}
+    known = _known_subnets(call)
     ids = [i.strip() for i in (identifier or "").split(",") if i.strip()]
     missing = [i for i in ids if i not in known]
     if missing:
         raise invalid(f"The subnet ID '{missing[0]}' does not exist")
     return [known[i] for i in ids]
+
+
+def _known_subnets(call):
+    ec2 = ec2_backends[call.account][call.region]
+    return {s.id: s for zone in ec2.subnets.values() for s in zone.values()}
 
 
 def _template(call, spec):
@@ -251,7 +255,9 @@ def describe(call):
 
 
 def _described(call, group):
-    zones = sorted({s.availability_zone for s in _subnets(call, group.settings["VPCZoneIdentifier"])})
+    # A group outlives its subnets while it is being deleted.
+    known, ids = _known_subnets(call), (group.settings["VPCZoneIdentifier"] or "").split(",")
+    zones = sorted({known[i.strip()].availability_zone for i in ids if i.strip() in known})
     return {
         **group.settings,
         "AutoScalingGroupName": group.name,

@@ -264,6 +264,14 @@ def balancers_of(call, arn):
     return found
 
 
+@before("elbv2", "DescribeTargetGroups")
+def balancers_now(call):
+    # moto knows a group's balancers from when its listener or rule was made, and none that came with a change of those.
+    if call.get("LoadBalancerArn"):
+        for group in backend(call).target_groups.values():
+            group.load_balancer_arns = balancers_of(call, group.arn)
+
+
 @after("elbv2", "DescribeTargetGroups")
 def live_balancers(call, answer):
     # moto keeps a balancer in this list after its listener is gone.
