@@ -27,6 +27,10 @@ pub struct Holder {
     pub since: jiff::Timestamp,
     /// Tells two runs of the same person apart.
     pub run: String,
+    /// How often the lease was taken over to come here. A renewal that was on its way when somebody took over puts the
+    /// former holder's back: the higher number has it all the same.
+    #[serde(default)]
+    pub generation: u32,
 }
 
 impl Holder {
@@ -39,7 +43,15 @@ impl Holder {
             verb: verb.into(),
             since: jiff::Timestamp::now(),
             run: format!("{:016x}", rand::random::<u64>()),
+            generation: 0,
         }
+    }
+}
+
+impl Holder {
+    /// Whether this one has the lease, and not the other. Of two who took over at the same moment, one has it.
+    fn beats(&self, other: &Self) -> bool {
+        (self.generation, &self.run) > (other.generation, &other.run)
     }
 }
 
@@ -112,6 +124,7 @@ impl Lease {
                 seen = Some((version, Instant::now()));
             }
             if taken == Taken::Steal || still > DEAD {
+                lease.me.generation = other.generation + 1;
                 lease.put(stack, true).await?;
                 (lease.held, lease.alone) = (true, still > DEAD);
                 return Ok(lease);
@@ -140,7 +153,7 @@ impl Lease {
                 continue;
             }
             match holder(&self.aws, stack).await {
-                Ok(Some((other, _))) if other.run != self.me.run => {
+                Ok(Some((other, _))) if other.beats(&self.me) => {
                     say(&other);
                     stop.now();
                     std::future::pending::<()>().await;
@@ -181,4 +194,18 @@ fn refused(other: &Holder) -> Error {
         format!("{other}"),
         "`gameday status` shows what happens; --wait waits until it is done, --steal takes over",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_took_over_last_has_it_whatever_was_written_last() {
+        let holder = |run: &str, generation| Holder { run: run.into(), generation, ..Holder::me("up") };
+        let (first, second, third) = (holder("c", 0), holder("b", 1), holder("a", 1));
+        assert!(second.beats(&first) && !first.beats(&second), "a late renewal of the first changes nothing");
+        assert!(second.beats(&third) && !third.beats(&second), "of two at the same moment one has it");
+        assert!(!first.beats(&first));
+    }
 }
