@@ -46,8 +46,7 @@ fn main() {
 }
 
 fn run() -> Fallible<()> {
-    let (mut path, mut compute) =
-        (PathBuf::from("server.ini"), std::env::var("GAMEDAY_COMPUTE_SECONDS").ok());
+    let (mut path, mut compute) = (PathBuf::from("server.ini"), std::env::var("GAMEDAY_COMPUTE_SECONDS").ok());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -59,11 +58,7 @@ fn run() -> Fallible<()> {
     let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let ini = parse(&text);
     let log_path = format!("{}app_log", ini.get("LogLocation").map_or("./", String::as_str));
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&log_path)
-        .map_err(|e| format!("{log_path}: {e}"))?;
+    let log = OpenOptions::new().create(true).append(true).open(&log_path).map_err(|e| format!("{log_path}: {e}"))?;
     let server = Server {
         compute: Duration::from_secs_f64(compute.as_deref().unwrap_or("4").parse()?),
         log: Mutex::new(log),
@@ -93,10 +88,8 @@ fn run() -> Fallible<()> {
 impl Server {
     /// Everything it cannot run without, each named when it is missing.
     fn needs(&self) -> Fallible<()> {
-        let _: Option<String> = self
-            .redis()
-            .and_then(|mut r| Ok(redis::cmd("PING").query(&mut r)?))
-            .map_err(|e| format!("redis: {e}"))?;
+        let _: Option<String> =
+            self.redis().and_then(|mut r| Ok(redis::cmd("PING").query(&mut r)?)).map_err(|e| format!("redis: {e}"))?;
         self.mysql()
             .and_then(|mut m| Ok(m.query_drop("SELECT unicornid, unicornlocation FROM unicorns LIMIT 0")?))
             .map_err(|e| format!("mysql: {e}"))?;
@@ -159,11 +152,7 @@ impl Server {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if path == "/healthcheck" {
             let queue = self.queue.lock().expect("no thread panics");
-            return (
-                "200 OK",
-                "health",
-                format!("{{\"running\":{},\"waiting\":{}}}\n", queue.running, queue.waiting),
-            );
+            return ("200 OK", "health", format!("{{\"running\":{},\"waiting\":{}}}\n", queue.running, queue.waiting));
         }
         let input = query.split('&').find_map(|pair| pair.strip_prefix("input="));
         let Some(input) = input.filter(|_| path == "/calc") else {
@@ -204,8 +193,8 @@ impl Server {
         }
         let mut mysql = self.mysql();
         if let Ok(mysql) = &mut mysql
-            && let Some(answer) = mysql
-                .exec_first("SELECT unicornlocation FROM unicorns WHERE unicornid = ? LIMIT 1", (&key,))?
+            && let Some(answer) =
+                mysql.exec_first("SELECT unicornlocation FROM unicorns WHERE unicornid = ? LIMIT 1", (&key,))?
         {
             return Ok(("mysql", answer));
         }
@@ -217,10 +206,7 @@ impl Server {
         let kept = [
             redis.and_then(|mut r| Ok(redis::cmd("SET").arg(&key).arg(&answer).exec(&mut r)?)),
             mysql.and_then(|mut m| {
-                Ok(m.exec_drop(
-                    "INSERT INTO unicorns (unicornid, unicornlocation) VALUES (?, ?)",
-                    (&key, &answer),
-                )?)
+                Ok(m.exec_drop("INSERT INTO unicorns (unicornid, unicornlocation) VALUES (?, ?)", (&key, &answer))?)
             }),
             std::fs::write(self.file(&key), &answer).map_err(Into::into),
         ];
@@ -241,8 +227,5 @@ impl Server {
 /// Lines of `"Key" = "value"`.
 fn parse(text: &str) -> HashMap<String, String> {
     let unquote = |text: &str| text.trim().trim_matches('"').replace("\\\"", "\"").replace("\\\\", "\\");
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (unquote(key), unquote(value)))
-        .collect()
+    text.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (unquote(key), unquote(value))).collect()
 }

@@ -68,9 +68,7 @@ impl Facts {
             },
             async {
                 match config.network.mode {
-                    Origin::Use => {
-                        existing(aws, config.network.vpc.as_deref().unwrap_or("default")).await.map(Some)
-                    }
+                    Origin::Use => existing(aws, config.network.vpc.as_deref().unwrap_or("default")).await.map(Some),
                     Origin::Create => Ok(None),
                 }
             },
@@ -142,7 +140,8 @@ async fn older(aws: &Aws, config: &Config) -> Vec<String> {
     let now = config.slot();
     // Nothing that is named after another one: that needs no call of its own.
     let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
-    let other = |t: &Tags| t.get(STEP_TAG).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
+    let other =
+        |t: &Tags| t.get(STEP_TAG).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
     if !tagged.is_empty() && !tagged.values().any(other) {
         return vec![];
     }
@@ -173,7 +172,8 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
         .iter()
         .filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")))
         .max_by_key(|v| v.version_number());
-    let standing = ours.and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned)).filter(|id| id.starts_with("ami-"));
+    let standing =
+        ours.and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned)).filter(|id| id.starts_with("ami-"));
     if let Some(id) = standing {
         return Ok(id);
     }
@@ -266,13 +266,11 @@ async fn existing(aws: &Aws, wanted: &str) -> Result<Network> {
     )?;
     let reaches_internet = |table: &aws_sdk_ec2::types::RouteTable| {
         table.routes().iter().any(|r| {
-            r.destination_cidr_block() == Some("0.0.0.0/0")
-                && r.gateway_id().is_some_and(|g| g.starts_with("igw-"))
+            r.destination_cidr_block() == Some("0.0.0.0/0") && r.gateway_id().is_some_and(|g| g.starts_with("igw-"))
         })
     };
     let is_public = |subnet: &str| {
-        let explicit =
-            tables.iter().find(|t| t.associations().iter().any(|a| a.subnet_id() == Some(subnet)));
+        let explicit = tables.iter().find(|t| t.associations().iter().any(|a| a.subnet_id() == Some(subnet)));
         let main = || tables.iter().find(|t| t.associations().iter().any(|a| a.main() == Some(true)));
         explicit.or_else(main).is_some_and(reaches_internet)
     };
@@ -281,8 +279,7 @@ async fn existing(aws: &Aws, wanted: &str) -> Result<Network> {
         let id = s.subnet_id.unwrap_or_default();
         let zone = s.availability_zone.unwrap_or_default();
         let side = if is_public(&id) { &mut public } else { &mut private };
-        side.entry(zone.clone())
-            .or_insert(Subnet { id, zone, cidr: s.cidr_block.unwrap_or_default() });
+        side.entry(zone.clone()).or_insert(Subnet { id, zone, cidr: s.cidr_block.unwrap_or_default() });
     }
     // The default VPC has public subnets only; data then goes there, shut off by its security groups.
     for (zone, subnet) in &public {

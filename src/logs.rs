@@ -92,8 +92,7 @@ impl Tail {
 
     /// Takes one whole look, made at `now`, and gives what is new in it.
     pub fn take(&mut self, look: Vec<Event>, now: Timestamp) -> Vec<Event> {
-        let new: Vec<Event> =
-            look.into_iter().filter(|e| self.seen.insert(e.id.clone(), e.at).is_none()).collect();
+        let new: Vec<Event> = look.into_iter().filter(|e| self.seen.insert(e.id.clone(), e.at).is_none()).collect();
         self.newest = new.iter().filter_map(|e| e.at).chain(self.newest).max();
         // Our clock or theirs may be ahead: the earlier of the two cannot skip anything.
         if let Some(newest) = self.newest {

@@ -65,7 +65,11 @@ pub fn of(graph: &Graph, config: &Config, region: &str) -> Vec<Policy> {
             // IAM and SSM name their resources: these rights reach no further than this stack.
             let resource = match service {
                 "iam" => {
-                    let kind = if kind == "instance-profile" && *action != "iam:PassRole" { "instance-profile" } else { "role" };
+                    let kind = if kind == "instance-profile" && *action != "iam:PassRole" {
+                        "instance-profile"
+                    } else {
+                        "role"
+                    };
                     Some(format!("arn:aws:iam::*:{kind}/{}", config.name_of(node.key().as_str())))
                 }
                 "ssm" if kind == "parameter" && *action != "ssm:DescribeParameters" => {

@@ -90,10 +90,11 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         g.add(name, rules).key().clone()
     };
     // Between the balancer and the instances: on whatever port the older ones listen.
-    let sparing = |g: &mut Graph, name: &str, group: &Ref<SecurityGroup>, peer: &Ref<SecurityGroup>, ingress, egress| {
-        let spared = handover.then(|| peer.clone());
-        g.add(name, SecurityGroupRules { aws: aws(), group: group.clone(), ingress, egress, spared }).key().clone()
-    };
+    let sparing =
+        |g: &mut Graph, name: &str, group: &Ref<SecurityGroup>, peer: &Ref<SecurityGroup>, ingress, egress| {
+            let spared = handover.then(|| peer.clone());
+            g.add(name, SecurityGroupRules { aws: aws(), group: group.clone(), ingress, egress, spared }).key().clone()
+        };
     let from_app = |port, what: &str| vec![tcp(port, to(&app_group), what)];
 
     let mut app_in = vec![tcp(service.port, to(&alb_group), "requests from the load balancer")];
@@ -119,7 +120,8 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
     let alb_rules = sparing(&mut g, "alb", &alb_group, &app_group, http, to_app);
     let app_rules = sparing(&mut g, "app", &app_group, &alb_group, app_in, app_out);
     let mut data_rules = vec![];
-    for (name, group, port) in [("db", &db_group, MYSQL), ("cache", &cache_group, REDIS), ("files", &files_group, NFS)] {
+    for (name, group, port) in [("db", &db_group, MYSQL), ("cache", &cache_group, REDIS), ("files", &files_group, NFS)]
+    {
         if let Some(group) = group {
             data_rules.push(rules(&mut g, name, group, from_app(port, "from the instances"), vec![]));
         }
@@ -134,14 +136,16 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         mode => {
             let d = &config.database;
             let ours = mode == Mode::Create;
-            let subnet_group =
-                ours.then(|| g.add("main", DbSubnetGroup { aws: aws(), subnets: net.private.clone() }));
+            let subnet_group = ours.then(|| g.add("main", DbSubnetGroup { aws: aws(), subnets: net.private.clone() }));
             let parameter_group = ours.then(|| {
-                g.add("main", DbParameterGroup {
-                    aws: aws(),
-                    family: format!("mysql{}", major(&d.version)),
-                    parameters: d.parameters.clone(),
-                })
+                g.add(
+                    "main",
+                    DbParameterGroup {
+                        aws: aws(),
+                        family: format!("mysql{}", major(&d.version)),
+                        parameters: d.parameters.clone(),
+                    },
+                )
             });
             let resource = Database {
                 aws: aws(),
@@ -218,13 +222,16 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
             let access_point = ours.then(|| {
                 // The uid and gid the boot script gives the service's user.
                 // Its path cannot be changed, so another service gets another one.
-                g.add(name, AccessPoint {
-                    aws: aws(),
-                    file_system: system.clone(),
-                    uid: userdata::SERVICE_UID,
-                    gid: userdata::SERVICE_UID,
-                    path: format!("/{name}"),
-                })
+                g.add(
+                    name,
+                    AccessPoint {
+                        aws: aws(),
+                        file_system: system.clone(),
+                        uid: userdata::SERVICE_UID,
+                        gid: userdata::SERVICE_UID,
+                        path: format!("/{name}"),
+                    },
+                )
             });
             Some(boot::Files { system, targets, access_point })
         }
@@ -246,32 +253,39 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
             Some(g.add_used("instance", InstanceProfile { aws: aws(), role: None, existing }))
         }
         Mode::Create => {
-            let role = g.add("instance", Role {
-                aws: aws(),
-                parameters: passwords.iter().flat_map(|p| p.all()).collect(),
-                log_groups: logs.clone().unwrap_or_default(),
-                objects: boot::readable_objects(config),
-            });
+            let role = g.add(
+                "instance",
+                Role {
+                    aws: aws(),
+                    parameters: passwords.iter().flat_map(|p| p.all()).collect(),
+                    log_groups: logs.clone().unwrap_or_default(),
+                    objects: boot::readable_objects(config),
+                },
+            );
             Some(g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None }))
         }
     };
 
     // Launch template.
-    let recipe = Rc::new(boot::Recipe::new(loaded, database.clone(), cache.clone(), files, passwords, logs, profile.clone())?);
+    let recipe =
+        Rc::new(boot::Recipe::new(loaded, database.clone(), cache.clone(), files, passwords, logs, profile.clone())?);
     let template = {
         let recipe = recipe.clone();
-        g.add(name, LaunchTemplate {
-            aws: aws(),
-            image: facts.image.clone(),
-            instance_type: service.instance_type.clone(),
-            key_pair: config.access.key_pair.clone(),
-            groups: vec![app_group.clone()],
-            profile,
-            user_data: Box::new(move |inputs| recipe.user_data(inputs)),
-            instance_name: format!("{}-{name}", config.name),
-            // A container is one hop further from the metadata service.
-            hop_limit: if service.run == Run::Container { 2 } else { 1 },
-        })
+        g.add(
+            name,
+            LaunchTemplate {
+                aws: aws(),
+                image: facts.image.clone(),
+                instance_type: service.instance_type.clone(),
+                key_pair: config.access.key_pair.clone(),
+                groups: vec![app_group.clone()],
+                profile,
+                user_data: Box::new(move |inputs| recipe.user_data(inputs)),
+                instance_name: format!("{}-{name}", config.name),
+                // A container is one hop further from the metadata service.
+                hop_limit: if service.run == Run::Container { 2 } else { 1 },
+            },
+        )
     };
 
     // Load balancer. Its ARN is enough for all that refers to it; that it is active is a step of its own.
@@ -283,14 +297,17 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
         &reachable,
     );
     g.add_after("main", ActiveLoadBalancer::new(aws(), balancer.clone()), &[&alb_rules]);
-    let target = g.add(slot, TargetGroup {
-        aws: aws(),
-        vpc: net.vpc.clone(),
-        port: service.port,
-        health_path: service.health_path.clone(),
-        health_codes: service.health_codes.clone(),
-        health_interval: service.health_interval,
-    });
+    let target = g.add(
+        slot,
+        TargetGroup {
+            aws: aws(),
+            vpc: net.vpc.clone(),
+            port: service.port,
+            health_path: service.health_path.clone(),
+            health_codes: service.health_codes.clone(),
+            health_interval: service.health_interval,
+        },
+    );
 
     // Fleet. An instance that boots before its rules stand cannot reach anything.
     let after: Vec<&Key> = net.reachable.iter().chain([&app_rules]).chain(&data_rules).collect();
@@ -338,8 +355,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
     }
     // A resource label is refused until the target group is attached to a balancer: by its listener or a rule.
     if let Some(per_minute) = service.scale.requests_per_target {
-        let metric =
-            Metric::RequestsPerTarget { per_minute, balancer: balancer.clone(), target: target.clone() };
+        let metric = Metric::RequestsPerTarget { per_minute, balancer: balancer.clone(), target: target.clone() };
         let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric };
         g.add_after(&format!("{slot}-requests"), policy, &routed.iter().collect::<Vec<_>>());
     }
@@ -375,21 +391,23 @@ struct Net {
 
 fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws) -> Net {
     if let Some(used) = &facts.network {
-        let vpc =
-            g.add_used("main", Vpc { aws: aws(), cidr: used.cidr.clone(), existing: Some(used.vpc.clone()) });
+        let vpc = g.add_used("main", Vpc { aws: aws(), cidr: used.cidr.clone(), existing: Some(used.vpc.clone()) });
         let mut side = |public: bool, subnets: &[crate::facts::Subnet]| {
             let side = if public { "public" } else { "private" };
             subnets
                 .iter()
                 .map(|s| {
-                    g.add_used(&format!("{side}-{}", short(&s.zone, facts)), Subnet {
-                        aws: aws(),
-                        vpc: vpc.clone(),
-                        cidr: s.cidr.clone(),
-                        zone: s.zone.clone(),
-                        public,
-                        existing: Some(s.id.clone()),
-                    })
+                    g.add_used(
+                        &format!("{side}-{}", short(&s.zone, facts)),
+                        Subnet {
+                            aws: aws(),
+                            vpc: vpc.clone(),
+                            cidr: s.cidr.clone(),
+                            zone: s.zone.clone(),
+                            public,
+                            existing: Some(s.id.clone()),
+                        },
+                    )
                 })
                 .collect()
         };
@@ -398,24 +416,26 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws)
     }
     let vpc = g.add("main", Vpc { aws: aws(), cidr: config.network.cidr.clone(), existing: None });
     let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
-    let cut = config.subnets(facts.zones.len()).unwrap_or_else(|_| crate::config::Subnets {
-        public: vec![],
-        private: vec![],
-    });
+    let cut = config
+        .subnets(facts.zones.len())
+        .unwrap_or_else(|_| crate::config::Subnets { public: vec![], private: vec![] });
     let mut side = |public: bool, cidrs: &[crate::config::Cidr]| -> Vec<Ref<Subnet>> {
         let side = if public { "public" } else { "private" };
         cidrs
             .iter()
             .zip(&facts.zones)
             .map(|(cidr, zone)| {
-                g.add(&format!("{side}-{}", short(zone, facts)), Subnet {
-                    aws: aws(),
-                    vpc: vpc.clone(),
-                    cidr: cidr.to_string(),
-                    zone: zone.clone(),
-                    public,
-                    existing: None,
-                })
+                g.add(
+                    &format!("{side}-{}", short(zone, facts)),
+                    Subnet {
+                        aws: aws(),
+                        vpc: vpc.clone(),
+                        cidr: cidr.to_string(),
+                        zone: zone.clone(),
+                        public,
+                        existing: None,
+                    },
+                )
             })
             .collect()
     };
@@ -429,12 +449,15 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws)
     let routes = g.add("public", table(Some(gateway), &public));
     g.add("private", table(None, &private));
     // S3 holds the binary and Amazon Linux's packages; through the endpoint they cost nothing.
-    g.add("s3", VpcEndpoint {
-        aws: aws(),
-        vpc: vpc.clone(),
-        service: format!("com.amazonaws.{}.s3", facts.region),
-        route_tables: vec![routes.clone()],
-    });
+    g.add(
+        "s3",
+        VpcEndpoint {
+            aws: aws(),
+            vpc: vpc.clone(),
+            service: format!("com.amazonaws.{}.s3", facts.region),
+            route_tables: vec![routes.clone()],
+        },
+    );
     Net { vpc, public, private, reachable: vec![routes.key().clone()] }
 }
 

@@ -76,9 +76,12 @@ impl Error {
             }
             Self::NoId(_) => "it looks like i-0123456789abcdef0; `gameday targets list` shows them".into(),
             Self::NoInstance(_) => "check the id, and --region: an instance and its balancer are in one".into(),
-            Self::NoGroup { .. } => "`gameday why` says what is missing on the way; `gameday up balancer` repairs it".into(),
+            Self::NoGroup { .. } => {
+                "`gameday why` says what is missing on the way; `gameday up balancer` repairs it".into()
+            }
             Self::Several { .. } => {
-                "which one is meant is not to be guessed: `aws elbv2 register-targets --target-group-arn …` names it".into()
+                "which one is meant is not to be guessed: `aws elbv2 register-targets --target-group-arn …` names it"
+                    .into()
             }
             Self::Attached { .. } => "nothing is to be done; `gameday targets list` shows its health".into(),
             Self::NotAttached { .. } => "`gameday targets list` shows who is".into(),
@@ -263,15 +266,9 @@ mod tests {
         for good in ["i-0123456789abcdef0", "i-0a1b2c3d"] {
             assert!(is_id(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "i-",
-            "i-0123456789ABCDEF0",
-            "i-0123456789abcdef",
-            "x-0123456789abcdef0",
-            "i-0123456789abcdef0 ",
-            "*",
-        ] {
+        for bad in
+            ["", "i-", "i-0123456789ABCDEF0", "i-0123456789abcdef", "x-0123456789abcdef0", "i-0123456789abcdef0 ", "*"]
+        {
             assert!(is_id(bad).is_err(), "{bad}");
         }
     }
@@ -285,7 +282,8 @@ mod tests {
             health: Some("healthy".into()),
             ..Machine::default()
         };
-        let told = r#"{"instanceId":"i-0592fe5ccee879f04","instanceType":"t2.micro","launchDate":"2019-10-01T18:54:00Z"}"#;
+        let told =
+            r#"{"instanceId":"i-0592fe5ccee879f04","instanceType":"t2.micro","launchDate":"2019-10-01T18:54:00Z"}"#;
         assert_eq!(serde_json::to_string(&machine).unwrap(), told);
     }
 }

@@ -160,8 +160,7 @@ fn web(folder: &Path) -> String {
     let mut other = server[..4096].to_vec();
     other[18] = 183; // e_machine: EM_AARCH64
     fs::write(folder.join("server-arm64"), other).unwrap();
-    fs::write(folder.join("page.html"), "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>")
-        .unwrap();
+    fs::write(folder.join("page.html"), "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>").unwrap();
     fs::write(folder.join("script-crlf"), "#!/bin/bash\r\nexec ./real-server\r\n").unwrap();
     let tree = folder.join("tree/release-1/bin");
     fs::create_dir_all(&tree).unwrap();
@@ -215,24 +214,9 @@ fn machines_boot_the_rendered_user_data() {
         .status();
     // All that outlives it are empty control groups.
     let _ = Command::new("find")
-        .args([
-            "/sys/fs/cgroup",
-            "-depth",
-            "-type",
-            "d",
-            "-path",
-            "*/gameday-test-*",
-            "-exec",
-            "rmdir",
-            "{}",
-            ";",
-        ])
+        .args(["/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/gameday-test-*", "-exec", "rmdir", "{}", ";"])
         .status();
-    assert!(
-        machines_run.is_ok_and(|s| s.success()),
-        "see above, and the logs in {}",
-        inputs.join("logs").display()
-    );
+    assert!(machines_run.is_ok_and(|s| s.success()), "see above, and the logs in {}", inputs.join("logs").display());
 }
 
 /// The boot script itself with the line ends of Windows: what goes to AWS is the same to the byte.

@@ -11,11 +11,16 @@ const EXAMPLES: &[&str] = &["archive", "billing-api", "container", "highly-avail
 
 fn gameday() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gameday"));
-    for (name, _) in std::env::vars().filter(|(n, _)| ["AWS_", "GAMEDAY_", "CLICOLOR", "NO_COLOR"].iter().any(|p| n.starts_with(p))) {
+    for (name, _) in
+        std::env::vars().filter(|(n, _)| ["AWS_", "GAMEDAY_", "CLICOLOR", "NO_COLOR"].iter().any(|p| n.starts_with(p)))
+    {
         command.env_remove(name);
     }
     command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "y");
+    command
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_ACCESS_KEY_ID", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "y");
     // Help wraps at the width of the terminal.
     command.env("COLUMNS", "100");
     command
@@ -105,12 +110,19 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
                 let more: &[&str] = if verb == "targets" { &["list"] } else { &[] };
                 let said = run(&[&["-c", file, &verb, "-o", format], more].concat());
                 assert_eq!(said.code, 2, "gameday {verb} -c {file}: {}{}", said.out, said.err);
-                assert!(said.err.contains(file) || said.out.contains(file), "gameday {verb}: the file is named\n{}", said.err);
+                assert!(
+                    said.err.contains(file) || said.out.contains(file),
+                    "gameday {verb}: the file is named\n{}",
+                    said.err
+                );
             }
         }
     }
     let text = run(&["-c", wrong.to_str().expect("UTF-8"), "plan"]).err;
-    assert!(text.contains("Bad Name") && text.contains("sorce") && text.contains("source"), "all mistakes at once:\n{text}");
+    assert!(
+        text.contains("Bad Name") && text.contains("sorce") && text.contains("source"),
+        "all mistakes at once:\n{text}"
+    );
 }
 
 #[test]
@@ -120,7 +132,8 @@ fn what_needs_no_aws_prints_json_when_asked() {
         for args in [&["render"][..], &["render", "--check"], &["policy"]] {
             let said = said(gameday().args(["-c", &file, "-o", "json"]).args(args));
             assert_eq!(said.code, 0, "gameday -c {file} {args:?}: {}{}", said.out, said.err);
-            let object: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{file} {args:?}: {e}\n{}", said.out));
+            let object: serde_json::Value =
+                serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{file} {args:?}: {e}\n{}", said.out));
             assert!(object.as_object().is_some_and(|o| !o.is_empty()), "{file} {args:?}: {object}");
         }
     }
@@ -211,7 +224,11 @@ fn the_schema_beside_the_examples_is_the_one_of_this_binary() {
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/gameday.schema.json");
     let file = std::fs::read_to_string(&path).expect("the schema");
-    assert_eq!(said.out.trim_end(), file.trim_end(), "`gameday schema > templates/gameday.schema.json` brings it up to date");
+    assert_eq!(
+        said.out.trim_end(),
+        file.trim_end(),
+        "`gameday schema > templates/gameday.schema.json` brings it up to date"
+    );
     for name in EXAMPLES {
         let text = std::fs::read_to_string(example(name)).expect("an example");
         assert!(text.starts_with("#:schema ../templates/gameday.schema.json\n"), "{name}: editors find the schema");
@@ -223,7 +240,9 @@ fn all_examples_are_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let there: BTreeSet<String> = std::fs::read_dir(folder)
         .expect("examples")
-        .filter_map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8").strip_suffix(".toml").map(Into::into))
+        .filter_map(|e| {
+            e.expect("an entry").file_name().into_string().expect("UTF-8").strip_suffix(".toml").map(Into::into)
+        })
         .collect();
     assert_eq!(there, EXAMPLES.iter().map(|e| (*e).to_owned()).collect());
 }

@@ -27,7 +27,8 @@ fn dump(world: &World) -> Value {
 fn differences(before: &Value, after: &Value, gone_only: bool) -> Vec<String> {
     let empty = serde_json::Map::new();
     let of = |v: &Value, kind: &str| v[kind].as_object().unwrap_or(&empty).clone();
-    let kinds: BTreeSet<&String> = before.as_object().unwrap().keys().chain(after.as_object().unwrap().keys()).collect();
+    let kinds: BTreeSet<&String> =
+        before.as_object().unwrap().keys().chain(after.as_object().unwrap().keys()).collect();
     let mut all = vec![];
     for kind in kinds {
         let (old, new) = (of(before, kind), of(after, kind));
@@ -39,7 +40,9 @@ fn differences(before: &Value, after: &Value, gone_only: bool) -> Vec<String> {
             }
         }
         if !gone_only {
-            all.extend(new.keys().filter(|id| !old.contains_key(*id)).map(|id| format!("{kind} {id} is left: {}", new[id])));
+            all.extend(
+                new.keys().filter(|id| !old.contains_key(*id)).map(|id| format!("{kind} {id} is left: {}", new[id])),
+            );
         }
     }
     all
@@ -63,7 +66,13 @@ fn as_described(world: &World, file: &Path) -> usize {
         wrong: Vec<String>,
     }
     let Answer { checks, wrong } = world.account(json!({"do": "check", "file": file}));
-    assert!(wrong.is_empty(), "{} of {checks} properties are not as {} says:\n{}", wrong.len(), file.display(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {checks} properties are not as {} says:\n{}",
+        wrong.len(),
+        file.display(),
+        wrong.join("\n")
+    );
     checks
 }
 
@@ -82,8 +91,14 @@ fn changes(plan: &Said) -> Vec<(String, String, Vec<String>)> {
     let plan = plan.json();
     assert_eq!(plan["errors"], Value::Null, "the plan has errors");
     let text = |v: &Value| v.as_str().expect("a text").to_owned();
-    let paths = |c: &Value| c["diff"].as_array().map(|d| d.iter().map(|f| text(&f["path"])).collect()).unwrap_or_default();
-    plan["changes"].as_array().expect("changes").iter().map(|c| (text(&c["key"]), text(&c["change"]), paths(c))).collect()
+    let paths =
+        |c: &Value| c["diff"].as_array().map(|d| d.iter().map(|f| text(&f["path"])).collect()).unwrap_or_default();
+    plan["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .map(|c| (text(&c["key"]), text(&c["change"]), paths(c)))
+        .collect()
 }
 
 #[track_caller]
@@ -114,7 +129,10 @@ fn is_a_plan(plan: &Value, stack: &str) {
 #[track_caller]
 fn is_a_status(status: &Value, stack: &str) {
     assert_eq!(status["stack"], stack);
-    assert!(status["serving"].is_boolean() && (status["endpoint"].is_string() || status["endpoint"].is_null()), "{status}");
+    assert!(
+        status["serving"].is_boolean() && (status["endpoint"].is_string() || status["endpoint"].is_null()),
+        "{status}"
+    );
     for step in status["steps"].as_array().expect("an array of steps") {
         for field in ["key", "group", "phase"] {
             assert!(step[field].is_string(), "{field} of {step}");
@@ -147,7 +165,12 @@ fn policy_allows_all(world: &World) {
         assert!(policy.calls.is_empty(), "`policy` makes no call");
         for policy in policy.json()["policies"].as_array().expect("an array") {
             let document = policy["document"].to_string();
-            assert!(document.len() <= 6144, "{}: a managed policy holds 6144 characters, not {}", policy["name"], document.len());
+            assert!(
+                document.len() <= 6144,
+                "{}: a managed policy holds 6144 characters, not {}",
+                policy["name"],
+                document.len()
+            );
             for statement in policy["document"]["Statement"].as_array().expect("statements") {
                 let actions = &statement["Action"];
                 let actions = actions.as_array().cloned().unwrap_or_else(|| vec![actions.clone()]);
@@ -172,7 +195,10 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
         same => same,
     };
     let also: &[&str] = match (service, operation) {
-        ("ec2", "CreateVpc" | "CreateSubnet" | "CreateInternetGateway" | "CreateRouteTable" | "CreateSecurityGroup") => &["ec2:CreateTags"],
+        (
+            "ec2",
+            "CreateVpc" | "CreateSubnet" | "CreateInternetGateway" | "CreateRouteTable" | "CreateSecurityGroup",
+        ) => &["ec2:CreateTags"],
         ("ec2", "CreateVpcEndpoint" | "CreateLaunchTemplate") => &["ec2:CreateTags"],
         ("rds", "CreateDBInstance" | "CreateDBSubnetGroup" | "CreateDBParameterGroup") => &["rds:AddTagsToResource"],
         ("elasticache", "CreateReplicationGroup" | "CreateCacheSubnetGroup") => &["elasticache:AddTagsToResource"],
@@ -180,7 +206,9 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
         ("efs", "CreateMountTarget") => {
             &["ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces", "ec2:CreateNetworkInterface"]
         }
-        ("elbv2", "CreateLoadBalancer" | "CreateTargetGroup" | "CreateListener" | "CreateRule") => &["elasticloadbalancing:AddTags"],
+        ("elbv2", "CreateLoadBalancer" | "CreateTargetGroup" | "CreateListener" | "CreateRule") => {
+            &["elasticloadbalancing:AddTags"]
+        }
         ("autoscaling", "CreateAutoScalingGroup") => {
             &["ec2:RunInstances", "ec2:CreateTags", "iam:PassRole", "iam:CreateServiceLinkedRole"]
         }
@@ -202,7 +230,8 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     let plan = world.run(BILLING, &["plan", "-o", "json"]).ends(2);
     changed_nothing(&plan);
     is_a_plan(&plan.json(), "billing");
-    let planned: BTreeSet<String> = changes(&plan).into_iter().map(|(key, change, _)| format!("{change} {key}")).collect();
+    let planned: BTreeSet<String> =
+        changes(&plan).into_iter().map(|(key, change, _)| format!("{change} {key}")).collect();
     assert!(planned.iter().all(|p| p.starts_with("create ")), "an empty account: {planned:?}");
     let status = world.run(BILLING, &["status", "-o", "json"]).ends(1);
     is_a_status(&status.json(), "billing");
@@ -215,8 +244,11 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
         assert!(line["at"].is_string() && line["event"].is_string(), "every line has a time and an event: {line}");
     }
     let events = built.lines();
-    let done: BTreeSet<String> =
-        events.iter().filter(|e| e["event"] == "done").map(|e| format!("create {}", e["key"].as_str().unwrap_or_default())).collect();
+    let done: BTreeSet<String> = events
+        .iter()
+        .filter(|e| e["event"] == "done")
+        .map(|e| format!("create {}", e["key"].as_str().unwrap_or_default()))
+        .collect();
     // A group's rules are there from its birth, so theirs is an update.
     assert!(planned.iter().all(|p| done.contains(p)), "planned, not done: {:?}", planned.difference(&done));
     assert_eq!(events.last().expect("a last event")["event"], "serving");
@@ -243,11 +275,20 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     };
     late(&["up", "--yes", "-o", "json"], 0, 40, 6);
     let seen = late(&["status", "-o", "json"], 0, 40, 3).json();
-    assert!(seen["chain"].as_array().is_some_and(|c| c.len() > 5), "the request path is always shown: {}", seen["chain"]);
+    assert!(
+        seen["chain"].as_array().is_some_and(|c| c.len() > 5),
+        "the request path is always shown: {}",
+        seen["chain"]
+    );
     assert_eq!(seen["seen"]["targets"]["zones"], json!(["us-east-1a", "us-east-1b"]), "{}", seen["verdict"]);
     world.tell("POST", "unhealthy", json!({"targets": ["*"]}));
     let seen = late(&["status", "-o", "json"], 1, 40, 3).json();
-    assert_eq!((&seen["serving"], &seen["seen"]["targets"]["healthy"]), (&json!(false), &json!(0)), "{}", seen["verdict"]);
+    assert_eq!(
+        (&seen["serving"], &seen["seen"]["targets"]["healthy"]),
+        (&json!(false), &json!(0)),
+        "{}",
+        seen["verdict"]
+    );
     assert_ne!(seen["findings"], json!([]), "what is wrong is told");
     world.tell("POST", "unhealthy", json!({"targets": []}));
 
@@ -257,7 +298,10 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     assert_eq!(status.json()["serving"], true);
     for step in status.json()["steps"].as_array().expect("steps") {
         assert_eq!((&step["phase"], &step["drift"]), (&json!("ready"), &json!([])), "{step}");
-        assert!(planned.contains(&format!("create {}", step["key"].as_str().unwrap_or_default())), "{step} was planned");
+        assert!(
+            planned.contains(&format!("create {}", step["key"].as_str().unwrap_or_default())),
+            "{step} was planned"
+        );
     }
     // People see the same.
     for args in [&["plan"][..], &["status"], &["up", "--yes"], &["render"], &["policy"]] {
@@ -266,7 +310,9 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
 
     // Nothing is deleted by mistake.
     let standing = dump(&world);
-    for args in [&["teardown"][..], &["teardown", "--confirm", "billing2"], &["teardown", "--confirm", "Billing", "--yes"]] {
+    for args in
+        [&["teardown"][..], &["teardown", "--confirm", "billing2"], &["teardown", "--confirm", "Billing", "--yes"]]
+    {
         changed_nothing(&world.run(BILLING, args).ends(1));
     }
     assert_eq!(differences(&standing, &dump(&world), false), Vec::<String>::new());
@@ -327,17 +373,26 @@ fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
         let shown = format!("{found:?}");
         let at = found.iter().position(|(key, ..)| *key == d.step);
         let exact = at.map(|at| found.remove(at)).is_some_and(|(_, change, paths)| {
-            let covers = |want: &String, path: &String| path == want || want.strip_suffix(".*").is_some_and(|w| path.starts_with(w));
+            let covers = |want: &String, path: &String| {
+                path == want || want.strip_suffix(".*").is_some_and(|w| path.starts_with(w))
+            };
             change == d.change
                 && paths.iter().all(|p| d.paths.iter().any(|w| covers(w, p)))
                 && d.paths.iter().all(|w| paths.iter().any(|p| covers(w, p)))
         });
         let others: Vec<_> = found.iter().filter(|(key, ..)| !d.follow.contains(key)).collect();
         if !exact || !others.is_empty() || plan.code != 2 {
-            wrong.push(format!("{}: want only {} {} {:?}, the plan (exit {}) is {shown}", d.name, d.change, d.step, d.paths, plan.code));
+            wrong.push(format!(
+                "{}: want only {} {} {:?}, the plan (exit {}) is {shown}",
+                d.name, d.change, d.step, d.paths, plan.code
+            ));
         }
         let status = world.run(BILLING, &["status", "-o", "json"]).json();
-        let step = status["steps"].as_array().and_then(|s| s.iter().find(|s| s["key"] == *d.step)).cloned().unwrap_or_default();
+        let step = status["steps"]
+            .as_array()
+            .and_then(|s| s.iter().find(|s| s["key"] == *d.step))
+            .cloned()
+            .unwrap_or_default();
         let noticed = if d.change == "create" { step["phase"] == "missing" } else { step["drift"] != json!([]) };
         if !noticed {
             wrong.push(format!("{}: `status` does not see it: {step}", d.name));
@@ -390,7 +445,8 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     is_a_plan(&plan.json(), "billing");
     let deleted: BTreeSet<String> =
         changes(&plan).into_iter().filter(|(_, change, _)| change == "delete").map(|(key, ..)| key).collect();
-    let cache = ["alarm/cache-cpu", "alarm/cache-evictions", "cache-subnet-group/main", "cache/main", "security-group/cache"];
+    let cache =
+        ["alarm/cache-cpu", "alarm/cache-evictions", "cache-subnet-group/main", "cache/main", "security-group/cache"];
     for key in cache {
         assert!(deleted.contains(key), "without a cache {key} goes: {deleted:?}");
     }
@@ -403,7 +459,8 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     }
 
     // A cache again, and a standby.
-    let standby = world.file("standby.toml", BILLING, &[("#multi_az = false", "multi_az = true"), ("#nodes = 1", "nodes = 2")]);
+    let standby =
+        world.file("standby.toml", BILLING, &[("#multi_az = false", "multi_az = true"), ("#nodes = 1", "nodes = 2")]);
     up(&world, &standby);
     settled(&world, &standby);
     as_described(&world, &standby);
@@ -412,7 +469,11 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     let renamed = world.file(
         "renamed.toml",
         BILLING,
-        &[("[service.api]\n", "[service.shop]\n"), ("[service.api.env]", "[service.shop.env]"), ("[service.api.scale]", "[service.shop.scale]")],
+        &[
+            ("[service.api]\n", "[service.shop]\n"),
+            ("[service.api.env]", "[service.shop.env]"),
+            ("[service.api.scale]", "[service.shop.scale]"),
+        ],
     );
     let plan = changes(&world.run(&renamed, &["plan", "-o", "json"]).ends(2));
     for key in ["auto-scaling-group/", "launch-template/", "target-group/"] {
@@ -440,11 +501,23 @@ fn without_an_instance_profile_passwords_are_in_the_user_data_and_nowhere_else()
     let all = dump(&world);
     let scripts: Vec<String> = world.account(json!({"do": "user_data", "stack": "billing"}));
     assert!(scripts.iter().any(|s| s.contains(&secrets[1])), "the instances are told the application's password");
-    for args in [&["plan"][..], &["plan", "-o", "json"], &["status"], &["status", "-o", "json"], &["up", "--yes"], &["render"], &["render", "-o", "json"]] {
+    for args in [
+        &["plan"][..],
+        &["plan", "-o", "json"],
+        &["status"],
+        &["status", "-o", "json"],
+        &["up", "--yes"],
+        &["render"],
+        &["render", "-o", "json"],
+    ] {
         changed_nothing(&world.run(&off, args).ends(0));
     }
     // A plan that shows the script: with another environment variable.
-    let told = world.file("no-iam-env.toml", BILLING, &[("[iam]\n", "[iam]\nmode = \"off\"\n"), ("#   LOG_LEVEL", "LOG_LEVEL")]);
+    let told = world.file(
+        "no-iam-env.toml",
+        BILLING,
+        &[("[iam]\n", "[iam]\nmode = \"off\"\n"), ("#   LOG_LEVEL", "LOG_LEVEL")],
+    );
     for args in [&["plan"][..], &["plan", "-o", "json"]] {
         let plan = world.run(&told, args).ends(2);
         assert!(plan.out.contains("LOG_LEVEL"), "the plan shows what changes:\n{}", plan.out);

@@ -86,10 +86,8 @@ fn state_lasts_between_clients_and_the_sdk_speaks_to_it() {
         assert_eq!(error.code(), Some("InvalidVpcID.NotFound"));
         let efs = aws_sdk_efs::Client::new(&config);
         let made = efs.create_file_system().creation_token("t").send().await.unwrap();
-        let error =
-            efs.create_file_system().creation_token("t").send().await.unwrap_err().into_service_error();
-        let aws_sdk_efs::operation::create_file_system::CreateFileSystemError::FileSystemAlreadyExists(error) =
-            error
+        let error = efs.create_file_system().creation_token("t").send().await.unwrap_err().into_service_error();
+        let aws_sdk_efs::operation::create_file_system::CreateFileSystemError::FileSystemAlreadyExists(error) = error
         else {
             panic!("{error:?}")
         };
@@ -139,8 +137,7 @@ fn the_plugin_passes_its_tests() {
         let extra = root.join("target/sandbox-pytest");
         if !extra.join("pytest").exists() {
             let mut pip = Command::new(&python);
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
-                .arg(&extra);
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&extra);
             pip.arg("-r").arg(root.join("tests/sandbox/requirements.txt"));
             assert!(pip.status().await.unwrap().success(), "pytest could not be installed");
         }

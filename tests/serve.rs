@@ -27,18 +27,13 @@ fn packages(python: &Path, root: &Path) -> &'static Path {
     static EXTRA: OnceLock<std::path::PathBuf> = OnceLock::new();
     EXTRA.get_or_init(|| {
         let list = root.join("tests/serve/requirements.txt");
-        let (extra, done) =
-            (root.join("target/serve-pytest"), root.join("target/serve-pytest/requirements.txt"));
+        let (extra, done) = (root.join("target/serve-pytest"), root.join("target/serve-pytest/requirements.txt"));
         // Another list of packages is another folder's content: what is there half or of another day is made anew.
         if std::fs::read(&done).ok() != std::fs::read(&list).ok() {
             let _ = std::fs::remove_dir_all(&extra);
             let mut pip = Command::new(python);
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
-                .arg(&extra);
-            assert!(
-                pip.arg("-r").arg(&list).status().unwrap().success(),
-                "playwright could not be installed"
-            );
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&extra);
+            assert!(pip.arg("-r").arg(&list).status().unwrap().success(), "playwright could not be installed");
             std::fs::copy(&list, &done).unwrap();
         }
         extra
@@ -54,19 +49,12 @@ fn pytest(name: &str, env: &[(&str, &str)]) {
     let mut run = Command::new(&python);
     run.args(["-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"]);
     run.arg(root.join(format!("tests/serve/test_{name}.py")));
-    run.env("PYTHONPATH", packages(&python, root))
-        .env("PYTHONPYCACHEPREFIX", root.join("target/sandbox-pycache"));
+    run.env("PYTHONPATH", packages(&python, root)).env("PYTHONPYCACHEPREFIX", root.join("target/sandbox-pycache"));
     run.env("GAMEDAY_BINARY", env!("CARGO_BIN_EXE_gameday")).env("GAMEDAY_SANDBOX", &sandbox);
-    run.env("GAMEDAY_SANDBOX_URL", &running.endpoint)
-        .env("GAMEDAY_SCREENS", root.join("target/serve-screens"));
+    run.env("GAMEDAY_SANDBOX_URL", &running.endpoint).env("GAMEDAY_SCREENS", root.join("target/serve-screens"));
     run.env_remove("GAMEDAY_TOKEN").envs(env.iter().copied()).stdin(Stdio::null());
     let out = run.output().unwrap();
-    assert!(
-        out.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&out.stdout),
-        String::from_utf8_lossy(&out.stderr)
-    );
+    assert!(out.status.success(), "{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
 }
 
 #[test]

@@ -37,11 +37,8 @@ impl World {
     }
 
     fn tmux(&self, args: &[&str]) -> String {
-        let out = Command::new("tmux")
-            .args(["-L", &self.name, "-f", "/dev/null"])
-            .args(args)
-            .output()
-            .expect("tmux runs");
+        let out =
+            Command::new("tmux").args(["-L", &self.name, "-f", "/dev/null"]).args(args).output().expect("tmux runs");
         assert!(out.status.success(), "tmux {args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
@@ -85,10 +82,7 @@ impl World {
     fn is_restored(&self) {
         self.until("ready>");
         assert_eq!(self.tmux(&["display", "-p", "-t", "t", "#{alternate_on} #{cursor_flag}"]).trim(), "0 1");
-        self.keys(&[
-            "clear; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|opost|isig)' | xargs",
-            "Enter",
-        ]);
+        self.keys(&["clear; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|opost|isig)' | xargs", "Enter"]);
         let said = self.until("echo");
         assert!(
             ["isig", "icanon", "echo", "opost"].iter().all(|w| said.contains(w)) && !said.contains("-icanon"),
@@ -106,9 +100,8 @@ impl Drop for World {
         let _ = Command::new("tmux").args(["-L", &self.name, "kill-server"]).stderr(Stdio::null()).status();
         let _ = self.gameday(&["sandbox", "stop"]);
         if let Some(home) = std::env::var_os("HOME") {
-            let _ = std::fs::remove_dir_all(
-                std::path::Path::new(&home).join(".cache/gameday/sandbox").join(&self.name),
-            );
+            let _ =
+                std::fs::remove_dir_all(std::path::Path::new(&home).join(".cache/gameday/sandbox").join(&self.name));
         }
     }
 }
@@ -191,10 +184,7 @@ fn json_is_an_object_a_round_within_the_budget() {
         .trim_end_matches([',', ';'])
         .to_owned();
     let calls = |method: &str| {
-        let out = Command::new("curl")
-            .args(["-s", "-X", method, &format!("{url}/_gameday/calls")])
-            .output()
-            .unwrap();
+        let out = Command::new("curl").args(["-s", "-X", method, &format!("{url}/_gameday/calls")]).output().unwrap();
         serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap_or_default()
     };
     calls("DELETE");
@@ -205,8 +195,7 @@ fn json_is_an_object_a_round_within_the_budget() {
     let out = read.join().unwrap().unwrap();
     let made = made["counts"]["all"].as_u64().unwrap();
     assert!((2..=10).contains(&made), "{made} calls in half a minute");
-    let rounds: Vec<serde_json::Value> =
-        out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let rounds: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!((3..=10).contains(&rounds.len()), "{} rounds in 42 s", rounds.len());
     let last = rounds.last().unwrap();
     assert_eq!((&last["event"], &last["serving"]), (&"round".into(), &true.into()));

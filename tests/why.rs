@@ -123,17 +123,21 @@ fn no_instances(s: &mut Snapshot) {
 }
 fn cannot_launch(s: &mut Snapshot, message: &str) {
     no_instances(s);
-    s.activities.insert(0, Activity {
-        start: "2026-11-21T09:59:00Z".parse().unwrap(),
-        status: "Failed".into(),
-        description: format!("Launching a new EC2 instance.  Status Reason: {message}"),
-        message: Some(message.into()),
-        ..Activity::default()
-    });
+    s.activities.insert(
+        0,
+        Activity {
+            start: "2026-11-21T09:59:00Z".parse().unwrap(),
+            status: "Failed".into(),
+            description: format!("Launching a new EC2 instance.  Status Reason: {message}"),
+            message: Some(message.into()),
+            ..Activity::default()
+        },
+    );
 }
 
 type Row = (&'static str, fn(&mut Snapshot), &'static str);
 
+#[rustfmt::skip] // a table
 const ROWS: &[Row] = &[
     // Name.
     ("name-does-not-resolve", |s| {
@@ -498,7 +502,10 @@ const KEPT: &[&str] = &[
 ];
 
 fn told(findings: &[Finding]) -> String {
-    findings.iter().map(|f| format!("\n    {:?} {}{}: {}", f.severity, f.rule, if f.symptom { "~" } else { "" }, f.cause)).collect()
+    findings
+        .iter()
+        .map(|f| format!("\n    {:?} {}{}: {}", f.severity, f.rule, if f.symptom { "~" } else { "" }, f.cause))
+        .collect()
 }
 
 #[test]
@@ -567,10 +574,26 @@ fn a_saved_snapshot_says_the_same() {
 fn what_was_not_seen_is_unknown_and_never_missing() {
     let e = Error::other("not authorized", "");
     let all = [
-        Part::Balancer, Part::Listeners, Part::Rules, Part::TargetGroup, Part::Targets, Part::AutoScalingGroup,
-        Part::Activities, Part::Template, Part::Instances, Part::Vpc, Part::Subnets, Part::RouteTables,
-        Part::InternetGateways, Part::Acls, Part::SecurityGroups, Part::Database, Part::Cache, Part::Files,
-        Part::MountTargets, Part::Alarms,
+        Part::Balancer,
+        Part::Listeners,
+        Part::Rules,
+        Part::TargetGroup,
+        Part::Targets,
+        Part::AutoScalingGroup,
+        Part::Activities,
+        Part::Template,
+        Part::Instances,
+        Part::Vpc,
+        Part::Subnets,
+        Part::RouteTables,
+        Part::InternetGateways,
+        Part::Acls,
+        Part::SecurityGroups,
+        Part::Database,
+        Part::Cache,
+        Part::Files,
+        Part::MountTargets,
+        Part::Alarms,
     ];
     // Each alone, then all at once.
     for parts in all.iter().map(|p| vec![*p]).chain([all.to_vec()]) {

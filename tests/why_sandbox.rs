@@ -181,8 +181,12 @@ const ROWS: &[Row] = rows![
         aws.elb.set_security_groups().load_balancer_arn(&b.arn).security_groups(default_group(s)).send().await.unwrap();
     }),
     ("app's ingress revoked", "app-ingress-missing", |aws, s| { shut(aws, sg(s, "app"), false, None).await }),
-    ("app's way to the internet revoked", "app-egress-missing", |aws, s| { shut(aws, sg(s, "app"), true, Some(443)).await }),
-    ("app's way to the database revoked", "database-egress", |aws, s| { shut(aws, sg(s, "app"), true, Some(3306)).await }),
+    ("app's way to the internet revoked", "app-egress-missing", |aws, s| {
+        shut(aws, sg(s, "app"), true, Some(443)).await
+    }),
+    ("app's way to the database revoked", "database-egress", |aws, s| {
+        shut(aws, sg(s, "app"), true, Some(3306)).await
+    }),
     ("app's way to the cache revoked", "cache-egress", |aws, s| { shut(aws, sg(s, "app"), true, Some(6379)).await }),
     ("app's way to the files revoked", "files-egress", |aws, s| { shut(aws, sg(s, "app"), true, Some(2049)).await }),
     ("database's ingress revoked", "database-ingress", |aws, s| { shut(aws, sg(s, "db"), false, None).await }),
@@ -202,7 +206,12 @@ const ROWS: &[Row] = rows![
     ("route table not associated", "route-missing", |aws, s| {
         let call = aws.ec2.describe_route_tables().route_table_ids(table(s)).send().await.unwrap();
         for a in call.route_tables()[0].associations() {
-            aws.ec2.disassociate_route_table().association_id(a.route_table_association_id().unwrap()).send().await.unwrap();
+            aws.ec2
+                .disassociate_route_table()
+                .association_id(a.route_table_association_id().unwrap())
+                .send()
+                .await
+                .unwrap();
         }
     }),
     ("network ACL denies port 80", "acl-balancer", |aws, s| {
@@ -250,7 +259,13 @@ const ROWS: &[Row] = rows![
         let data = ec2::RequestLaunchTemplateData::builder().image_id("ami-0evil000000000000").build();
         let made = aws.ec2.create_launch_template_version().launch_template_id(&t.id).launch_template_data(data);
         let made = made.send().await.unwrap().launch_template_version.unwrap().version_number.unwrap();
-        aws.ec2.modify_launch_template().launch_template_id(&t.id).default_version(made.to_string()).send().await.unwrap();
+        aws.ec2
+            .modify_launch_template()
+            .launch_template_id(&t.id)
+            .default_version(made.to_string())
+            .send()
+            .await
+            .unwrap();
     }),
     ("fleet on $Latest", "template-version-floating", |aws, s| {
         let spec = aws_sdk_autoscaling::types::LaunchTemplateSpecification::builder();
@@ -270,7 +285,12 @@ const ROWS: &[Row] = rows![
         call.skip_final_snapshot(true).send().await.unwrap();
     }),
     ("cache deleted", "cache-missing", |aws, s| {
-        aws.elasticache.delete_replication_group().replication_group_id(&s.cache.as_ref().unwrap().id).send().await.unwrap();
+        aws.elasticache
+            .delete_replication_group()
+            .replication_group_id(&s.cache.as_ref().unwrap().id)
+            .send()
+            .await
+            .unwrap();
     }),
     ("cache's group swapped", "cache-groups", |aws, s| {
         let call = aws.elasticache.modify_replication_group().replication_group_id(&s.cache.as_ref().unwrap().id);

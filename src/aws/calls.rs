@@ -39,9 +39,7 @@ impl Calls {
 
 /// Whether an operation only reads, by AWS's own naming.
 pub fn only_reads(operation: &str) -> bool {
-    ["Describe", "Get", "List", "Filter", "Simulate", "Lookup", "Search"]
-        .iter()
-        .any(|verb| operation.starts_with(verb))
+    ["Describe", "Get", "List", "Filter", "Simulate", "Lookup", "Search"].iter().any(|verb| operation.starts_with(verb))
 }
 
 impl Intercept for Calls {

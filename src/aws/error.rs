@@ -43,9 +43,7 @@ where
     AwsError {
         call,
         class: match e {
-            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) if is_credentials(e) => {
-                Class::Credentials
-            }
+            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) if is_credentials(e) => Class::Credentials,
             SdkError::ConstructionFailure(_) => Class::Invalid,
             SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Class::Lost,
             _ => classify(code.as_deref().unwrap_or(""), &message, status.unwrap_or(0)),
@@ -82,28 +80,72 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
     let bare = code.strip_suffix("Exception").unwrap_or(code);
     let bare = bare.strip_suffix("Fault").unwrap_or(bare);
     match bare {
-        "ExpiredToken" | "RequestExpired" | "InvalidClientTokenId" | "UnrecognizedClient" | "AuthFailure"
-        | "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "MissingAuthenticationToken" | "IncompleteSignature"
+        "ExpiredToken"
+        | "RequestExpired"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClient"
+        | "AuthFailure"
+        | "SignatureDoesNotMatch"
+        | "InvalidAccessKeyId"
+        | "MissingAuthenticationToken"
+        | "IncompleteSignature"
         | "TokenRefreshRequired" => return Class::Credentials,
-        "AccessDenied" | "UnauthorizedOperation" | "Unauthorized" | "OptInRequired" | "UnauthorizedAccess"
+        "AccessDenied"
+        | "UnauthorizedOperation"
+        | "Unauthorized"
+        | "OptInRequired"
+        | "UnauthorizedAccess"
         | "OperationNotPermitted" => return Class::Denied,
-        "Throttling" | "Throttled" | "RequestThrottled" | "RequestLimitExceeded" | "TooManyRequests"
-        | "SlowDown" | "PriorRequestNotComplete" | "EC2Throttled" | "BandwidthLimitExceeded" => {
+        "Throttling"
+        | "Throttled"
+        | "RequestThrottled"
+        | "RequestLimitExceeded"
+        | "TooManyRequests"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "EC2Throttled"
+        | "BandwidthLimitExceeded" => {
             return Class::Throttled;
         }
-        "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" | "MountTargetConflict"
-        | "Resource.AlreadyAssociated" | "EntityAlreadyExists" | "AlreadyExists" | "InvalidSubnet.Conflict"
-        | "InvalidLaunchTemplateName.AlreadyExists" | "PriorityInUse" => return Class::AlreadyExists,
-        "DependencyViolation" | "ResourceInUse" | "InvalidGroup.InUse" | "DeleteConflict" | "FileSystemInUse"
-        | "CacheSubnetGroupInUse" | "InvalidDBParameterGroupState" | "InvalidDBSubnetGroupState"
+        "InvalidGroup.Duplicate"
+        | "InvalidPermission.Duplicate"
+        | "RouteAlreadyExists"
+        | "MountTargetConflict"
+        | "Resource.AlreadyAssociated"
+        | "EntityAlreadyExists"
+        | "AlreadyExists"
+        | "InvalidSubnet.Conflict"
+        | "InvalidLaunchTemplateName.AlreadyExists"
+        | "PriorityInUse" => return Class::AlreadyExists,
+        "DependencyViolation"
+        | "ResourceInUse"
+        | "InvalidGroup.InUse"
+        | "DeleteConflict"
+        | "FileSystemInUse"
+        | "CacheSubnetGroupInUse"
+        | "InvalidDBParameterGroupState"
+        | "InvalidDBSubnetGroupState"
         | "ScalingActivityInProgress" => return Class::InUse,
-        "InvalidDBInstanceState" | "InvalidReplicationGroupState" | "InvalidCacheClusterState"
-        | "IncorrectFileSystemLifeCycleState" | "IncorrectMountTargetState" | "ResourceContention" | "OperationAborted"
-        | "ConcurrentModification" | "IncorrectState" | "IncorrectInstanceState" | "DependencyTimeout"
+        "InvalidDBInstanceState"
+        | "InvalidReplicationGroupState"
+        | "InvalidCacheClusterState"
+        | "IncorrectFileSystemLifeCycleState"
+        | "IncorrectMountTargetState"
+        | "ResourceContention"
+        | "OperationAborted"
+        | "ConcurrentModification"
+        | "IncorrectState"
+        | "IncorrectInstanceState"
+        | "DependencyTimeout"
         | "InstanceRefreshInProgress" => return Class::WrongState,
         "ServiceLinkedRoleFailure" => return Class::NotYetVisible,
-        "NoSuchEntity" | "ParameterNotFound" | "ResourceNotFound" | "FileSystemNotFound" | "MountTargetNotFound"
-        | "DashboardNotFoundError" | "Gateway.NotAttached" => return Class::NotFound,
+        "NoSuchEntity"
+        | "ParameterNotFound"
+        | "ResourceNotFound"
+        | "FileSystemNotFound"
+        | "MountTargetNotFound"
+        | "DashboardNotFoundError"
+        | "Gateway.NotAttached" => return Class::NotFound,
         _ => {}
     }
     if bare.ends_with("NotFound") {

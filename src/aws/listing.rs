@@ -122,7 +122,14 @@ pub async fn auto_scaling_group(aws: &Aws, name: &str) -> Result<Option<AutoScal
 /// All databases of the region.
 pub async fn databases(aws: &Aws) -> Result<Rc<Vec<DbInstance>>> {
     let call = async || {
-        aws.rds.describe_db_instances().into_paginator().items().send().try_collect().await.during("DescribeDBInstances")
+        aws.rds
+            .describe_db_instances()
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .during("DescribeDBInstances")
     };
     aws.reads.get("databases", call).await
 }
@@ -154,7 +161,14 @@ pub async fn cache_nodes(aws: &Aws) -> Result<Rc<Vec<CacheCluster>>> {
 /// All file systems of the region.
 pub async fn file_systems(aws: &Aws) -> Result<Rc<Vec<FileSystemDescription>>> {
     let call = async || {
-        aws.efs.describe_file_systems().into_paginator().items().send().try_collect().await.during("DescribeFileSystems")
+        aws.efs
+            .describe_file_systems()
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .during("DescribeFileSystems")
     };
     aws.reads.get("file systems", call).await
 }

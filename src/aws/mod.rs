@@ -77,9 +77,9 @@ impl Aws {
         }
         if let Some(endpoint) = &target.endpoint {
             // An emulator takes any credentials: the user's own must not be sent to it.
-            loader = loader
-                .endpoint_url(endpoint)
-                .credentials_provider(aws_credential_types::Credentials::new("sandbox", "sandbox", None, None, "sandbox"));
+            loader = loader.endpoint_url(endpoint).credentials_provider(aws_credential_types::Credentials::new(
+                "sandbox", "sandbox", None, None, "sandbox",
+            ));
         }
         let sdk = loader.load().await;
         Self::new(&sdk, target.region.clone())
@@ -123,10 +123,12 @@ impl Aws {
     /// The value of an SSM SecureString parameter.
     pub async fn secret(&self, name: &str) -> Result<gameday_engine::Secret> {
         use error::AwsResult;
-        let answer =
-            self.ssm.get_parameter().name(name).with_decryption(true).send().await.during("GetParameter")?;
+        let answer = self.ssm.get_parameter().name(name).with_decryption(true).send().await.during("GetParameter")?;
         answer.parameter.and_then(|p| p.value).map(gameday_engine::Secret::new).ok_or_else(|| {
-            Error::other(format!("the SSM parameter {name} has no value"), "give it one, or delete it and run `gameday up`")
+            Error::other(
+                format!("the SSM parameter {name} has no value"),
+                "give it one, or delete it and run `gameday up`",
+            )
         })
     }
 }

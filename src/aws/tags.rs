@@ -49,10 +49,7 @@ required_pairs!(iam, aws_sdk_iam::types::Tag);
 required_pairs!(ssm, aws_sdk_ssm::types::Tag);
 
 /// `TagSpecifications` of an EC2 create call.
-pub fn on_create(
-    kind: aws_sdk_ec2::types::ResourceType,
-    tags: &Tags,
-) -> aws_sdk_ec2::types::TagSpecification {
+pub fn on_create(kind: aws_sdk_ec2::types::ResourceType, tags: &Tags) -> aws_sdk_ec2::types::TagSpecification {
     aws_sdk_ec2::types::TagSpecification::builder().resource_type(kind).set_tags(Some(ec2::to(tags))).build()
 }
 
@@ -94,9 +91,8 @@ pub async fn of_rds(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
     if let Some(tags) = at_a_look(aws, cx, arn).await? {
         return Ok(Some(tags));
     }
-    let call = async || {
-        aws.rds.list_tags_for_resource().resource_name(arn).send().await.or_absent("ListTagsForResource")
-    };
+    let call =
+        async || aws.rds.list_tags_for_resource().resource_name(arn).send().await.or_absent("ListTagsForResource");
     let answer = aws.reads.get(format!("tags of {arn}"), call).await?;
     Ok(answer.as_ref().as_ref().map(|a| rds::from(a.tag_list())))
 }
@@ -113,12 +109,7 @@ pub async fn of_elasticache(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<
         return Ok(Some(tags));
     }
     let call = async || {
-        aws.elasticache
-            .list_tags_for_resource()
-            .resource_name(arn)
-            .send()
-            .await
-            .or_absent("ListTagsForResource")
+        aws.elasticache.list_tags_for_resource().resource_name(arn).send().await.or_absent("ListTagsForResource")
     };
     let answer = aws.reads.get(format!("tags of {arn}"), call).await?;
     Ok(answer.as_ref().as_ref().map(|a| elasticache::from(a.tag_list())))
@@ -126,8 +117,7 @@ pub async fn of_elasticache(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<
 
 /// Puts tags on an ElastiCache object.
 pub async fn put_elasticache(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
-    let call =
-        aws.elasticache.add_tags_to_resource().resource_name(arn).set_tags(Some(elasticache::to(tags)));
+    let call = aws.elasticache.add_tags_to_resource().resource_name(arn).set_tags(Some(elasticache::to(tags)));
     call.send().await.during("AddTagsToResource").map(drop)
 }
 

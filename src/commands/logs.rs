@@ -35,7 +35,9 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: Logs) -> Outcome 
     let written = config.monitoring.mode == Switch::Create && config.iam.mode != Mode::Off;
     if args.console || !written {
         if !args.console {
-            out.note(format!("{DIM}this stack writes no log groups (monitoring or iam is off): the consoles instead{RESET}"));
+            out.note(format!(
+                "{DIM}this stack writes no log groups (monitoring or iam is off): the consoles instead{RESET}"
+            ));
         }
         return consoles(aws, config, out, &args, &mut lines).await;
     }
@@ -44,9 +46,9 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: Logs) -> Outcome 
     let mut tails = source::GROUPS.map(|log| (log, Tail::new(since)));
     let mut pause = Pause::new(EVERY);
     loop {
-        let looks = tails.each_ref().map(|(log, tail)| {
-            source::look(aws, &config.name, *log, args.instance.as_deref(), tail.from())
-        });
+        let looks = tails
+            .each_ref()
+            .map(|(log, tail)| source::look(aws, &config.name, *log, args.instance.as_deref(), tail.from()));
         let now = Timestamp::now();
         let looks = futures::future::join_all(looks).await;
         if !args.follow && looks.iter().all(|l| matches!(l, Ok(None))) {

@@ -88,8 +88,7 @@ pub(super) fn forecast(session: &Session, report: &Report<Change>) -> (Duration,
             Some((key.clone(), d))
         })
         .collect();
-    let ahead =
-        expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(session.env.pace.of(*d)))).collect();
+    let ahead = expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(session.env.pace.of(*d)))).collect();
     let total = Forecast::new(&session.stack.graph, Direction::Forward).longest_path(&ahead).0;
     (total, expected)
 }

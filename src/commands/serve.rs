@@ -10,9 +10,7 @@ use crate::{
 use axum::http::StatusCode;
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
 use jiff::Timestamp;
-use std::{
-    collections::HashMap, fs, future::pending, io, net::SocketAddr, path::Path, rc::Rc, time::Duration,
-};
+use std::{collections::HashMap, fs, future::pending, io, net::SocketAddr, path::Path, rc::Rc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -50,8 +48,8 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
     let mut server = tokio::spawn(serving.with_graceful_shutdown(async { _ = ended.await }).into_future());
     view::listening(&out, at, locked);
 
-    let [mut terminated, mut hung_up] = [SignalKind::terminate(), SignalKind::hangup()]
-        .map(|kind| signal(kind).expect("signals can be listened to"));
+    let [mut terminated, mut hung_up] =
+        [SignalKind::terminate(), SignalKind::hangup()].map(|kind| signal(kind).expect("signals can be listened to"));
     let (mut tick, mut frame) = (interval(TICK), interval(FRAME));
     loop {
         tokio::select! {
@@ -99,8 +97,7 @@ fn token(file: Option<&Path>) -> Result<Option<Token>, Failure> {
                 file.display()
             ))
         })?;
-        let none =
-            || usage(format!("error: there is no token in {}\n  help: write one into it", file.display()));
+        let none = || usage(format!("error: there is no token in {}\n  help: write one into it", file.display()));
         return Token::new(&text).map(Some).ok_or_else(none);
     }
     Ok(std::env::var("GAMEDAY_TOKEN").ok().and_then(|t| Token::new(&t)))
@@ -166,9 +163,7 @@ impl Desk {
                     let done = targets::attach(aws, balancer, &own.target_group, id).await;
                     done.map(|m| Answer::new(StatusCode::CREATED, m))
                 }
-                What::Detach(id) => {
-                    targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m))
-                }
+                What::Detach(id) => targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m)),
             };
             Done { answer: answer.unwrap_or_else(|e| Answer::refused(&e)), ask }
         };

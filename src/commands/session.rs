@@ -8,9 +8,9 @@ use crate::{
     facts::Facts,
     history::{History, Stopwatch},
     lease::{Holder, Lease, Taken},
-    snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     output::{Printer, progress::View},
     sandbox,
+    snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     stack::{self, Group, Stack, remains::Remains},
     watch::{Stand, Step, Times},
 };
@@ -38,10 +38,8 @@ pub(super) struct Session {
 
 /// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
 pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
-    let mut loaded = config::load(&global.config).map_err(|e| Failure::Said {
-        text: e.render(out.color(), out.width()),
-        usage: true,
-    })?;
+    let mut loaded = config::load(&global.config)
+        .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })?;
     if !out.json() && !loaded.warnings.is_empty() {
         out.note(loaded.render_warnings(out.color(), out.width()));
     }
@@ -221,7 +219,8 @@ impl Session {
             let node = self.stack.graph.get(key.as_str());
             node.map_or(Duration::ZERO, |n| self.env.expect(key, n.typical()).create)
         };
-        let step = |(key, visit): &(Key, Visit<Status>)| Step { key: key.clone(), state: stand(visit), usually: usually(key) };
+        let step =
+            |(key, visit): &(Key, Visit<Status>)| Step { key: key.clone(), state: stand(visit), usually: usually(key) };
         seen.0.iter().map(step).collect()
     }
 

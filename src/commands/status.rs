@@ -1,12 +1,12 @@
 //! `gameday status`: the verdict, the request path, then every step.
 use super::{DONE, Outcome, Session, failed};
-use jiff::Timestamp;
 use crate::{
     cli::{Consent, Global, Status},
     diagnose,
     output::{Printer, status},
     serving::Verdict,
 };
+use jiff::Timestamp;
 
 pub async fn run(global: &Global, out: Printer, args: Status) -> Outcome {
     if args.watch {

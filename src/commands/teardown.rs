@@ -38,10 +38,8 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     }
     let lease = session.lease("teardown", args.lease).await?;
     session.building();
-    let expected: BTreeMap<Key, Duration> = there
-        .iter()
-        .filter_map(|(key, _)| Some(((*key).clone(), graph.get(key.as_str())?.typical().delete)))
-        .collect();
+    let expected: BTreeMap<Key, Duration> =
+        there.iter().filter_map(|(key, _)| Some(((*key).clone(), graph.get(key.as_str())?.typical().delete))).collect();
     session.view.begin(graph, Direction::Reverse, expected, None, env.pace.scale);
     let tear = async {
         let remove = walk(graph, Direction::Reverse, env, async |n: &dyn Node| n.remove(env).await);
@@ -65,10 +63,11 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         let untagged = untagged::look(&session, &seen).await?;
         left.extend(untagged.left.into_iter().filter(|l| !known.contains(&l.what)));
         alike = untagged.alike;
-        left.extend(unseen.into_iter().map(|(key, e)| Leftover {
-            what: key.to_string(),
-            why: format!("could not be looked for: {e}"),
-        }));
+        left.extend(
+            unseen
+                .into_iter()
+                .map(|(key, e)| Leftover { what: key.to_string(), why: format!("could not be looked for: {e}") }),
+        );
     }
     let keys = |wanted: bool| -> Vec<&Key> {
         report.done().filter(move |(_, d)| **d == wanted).map(|(k, _)| k).filter(|k| !is_used(&session, k)).collect()
@@ -120,7 +119,10 @@ fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result
         out.note(format!("  {BAD}- {key}{RESET} {DIM}{id}{RESET}"));
     }
     let account = &session.facts.account;
-    let question = format!("This deletes {} in account {account}. Type the stack's name to go ahead: ", count(there.len(), "object"));
+    let question = format!(
+        "This deletes {} in account {account}. Type the stack's name to go ahead: ",
+        count(there.len(), "object")
+    );
     if output::ask(&question).is_some_and(|a| a.trim() == stack) {
         return Ok(());
     }

@@ -41,11 +41,9 @@ pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Unt
         ),
         what: id,
     };
-    let is_like = |(id, key): (String, Key)| Leftover { what: id, why: format!("is named like {key}, without its tags") };
-    Ok(Untagged {
-        left: in_place.into_iter().map(left).collect(),
-        alike: alike.into_iter().map(is_like).collect(),
-    })
+    let is_like =
+        |(id, key): (String, Key)| Leftover { what: id, why: format!("is named like {key}, without its tags") };
+    Ok(Untagged { left: in_place.into_iter().map(left).collect(), alike: alike.into_iter().map(is_like).collect() })
 }
 
 /// By id: the step of which something carries the name.
@@ -87,9 +85,8 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
 }
 
 async fn tags(session: &Session, filters: &[(&str, Vec<String>)]) -> Result<Vec<TagDescription>> {
-    let filter = |(name, values): &(&str, Vec<String>)| {
-        Filter::builder().name(*name).set_values(Some(values.clone())).build()
-    };
+    let filter =
+        |(name, values): &(&str, Vec<String>)| Filter::builder().name(*name).set_values(Some(values.clone())).build();
     let call = session.aws.ec2.describe_tags().set_filters(Some(filters.iter().map(filter).collect()));
     call.into_paginator().items().send().try_collect().await.during("DescribeTags")
 }

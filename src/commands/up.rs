@@ -134,7 +134,8 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     let failures = report.failed().count();
     let skipped = report.0.len() - stand - failures;
     let skipped = if skipped > 0 { format!(", {skipped} skipped because of that") } else { String::new() };
-    let what = format!("{} failed{skipped}; {stand} of {} stand", count(failures, "step"), count(report.0.len(), "step"));
+    let what =
+        format!("{} failed{skipped}; {stand} of {} stand", count(failures, "step"), count(report.0.len(), "step"));
     out.error(&what, Some("mend what the errors above name, then run the same command again: it resumes there"));
     Some(failed())
 }
@@ -149,8 +150,7 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
     let out = session.out;
     let mut last = String::new();
     let look = async || {
-        let seen =
-            snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?;
+        let seen = snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?;
         Ok(Verdict::of(&seen))
     };
     let say = |v: &Verdict| {
@@ -176,7 +176,10 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
     } else {
         out.data(format!("{}{verdict}{RESET}", if serving { GOOD } else { BAD }));
         if !serving {
-            out.error("the service does not answer yet", Some("`gameday status` shows every step; run `gameday up` again to go on waiting"));
+            out.error(
+                "the service does not answer yet",
+                Some("`gameday status` shows every step; run `gameday up` again to go on waiting"),
+            );
         }
     }
     Ok(if serving { DONE } else { failed() })

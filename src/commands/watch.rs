@@ -10,10 +10,7 @@ use crate::{
         watch::{self as view, Action, Screen},
     },
     snapshot::{self, Asking},
-    watch::{
-        Event, Job, Names, Round, Schedule, State, Trouble, TroubleKind, ask_from, parse,
-        queries,
-    },
+    watch::{Event, Job, Names, Round, Schedule, State, Trouble, TroubleKind, ask_from, parse, queries},
 };
 use aws_smithy_types::DateTime;
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
@@ -64,9 +61,7 @@ pub async fn run(mut session: Session, args: Args) -> Outcome {
     session.remember().await;
     let out = session.out;
     let prices = cost::prices(&args.prices, &out)?;
-    let screen = !out.json()
-        && io::IsTerminal::is_terminal(&io::stdout())
-        && io::IsTerminal::is_terminal(&io::stdin());
+    let screen = !out.json() && io::IsTerminal::is_terminal(&io::stdout()) && io::IsTerminal::is_terminal(&io::stdin());
     let mut screen = if screen { Some(Screen::open().map_err(broken_terminal)?) } else { None };
     let mut watch = Watch::new(session, &args, prices);
 
@@ -132,11 +127,7 @@ pub async fn run(mut session: Session, args: Args) -> Outcome {
 }
 
 fn broken_terminal(e: io::Error) -> Failure {
-    Error::other(
-        format!("the terminal cannot be used: {e}"),
-        "try `-o json`, or pipe it: then it prints lines",
-    )
-    .into()
+    Error::other(format!("the terminal cannot be used: {e}"), "try `-o json`, or pipe it: then it prints lines").into()
 }
 
 impl Watch {
@@ -217,8 +208,7 @@ impl Watch {
             }
             Job::Probe => {
                 let probe = &look?.probe;
-                let url =
-                    probe.url.clone().filter(|_| probe.unasked.is_none() && !probe.addresses.is_empty())?;
+                let url = probe.url.clone().filter(|_| probe.unasked.is_none() && !probe.addresses.is_empty())?;
                 // One address after the other: each zone has its own.
                 let address = probe.addresses[self.probes % probe.addresses.len()].clone();
                 self.probes += 1;
@@ -237,8 +227,7 @@ impl Watch {
                 let from = DateTime::from_secs(ask_from(now, !self.metrics_seen));
                 self.metrics_seen = true;
                 async move {
-                    let call =
-                        session.aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
+                    let call = session.aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
                     let call = call.start_time(from).end_time(DateTime::from_secs(now.as_second()));
                     use crate::aws::error::AwsResult;
                     round(match call.send().await.during("GetMetricData") {

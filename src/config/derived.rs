@@ -29,8 +29,7 @@ impl Config {
     pub fn subnets(&self, zones: usize) -> Result<Subnets, NoRoom> {
         let network = &self.network;
         let cidr: Cidr = network.cidr.parse().unwrap_or_default();
-        let parsed =
-            |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<Cidr>>();
+        let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<Cidr>>();
         let (public, private) = (parsed(&network.public), parsed(&network.private));
         // 16 pieces, but none smaller than /27: a load balancer wants 8 free addresses per zone.
         let prefix = (cidr.prefix_len() + 4).clamp(24, 27).max(cidr.prefix_len());
@@ -49,10 +48,7 @@ impl Config {
         let all = |first: &[Cidr], second: &[Cidr]| [first, second].concat();
         let from_lower = if private.is_empty() { lower.to_vec() } else { all(lower, upper) };
         let from_upper = if public.is_empty() { upper.to_vec() } else { all(upper, lower) };
-        Ok(Subnets {
-            public: cut(&public, &from_lower, &private)?,
-            private: cut(&private, &from_upper, &public)?,
-        })
+        Ok(Subnets { public: cut(&public, &from_lower, &private)?, private: cut(&private, &from_upper, &public)? })
     }
 
     /// When the first request comes: a time of day counts in the zone of `now`, today.

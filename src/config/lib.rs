@@ -57,8 +57,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => parse(&name, &text),
             Err(error) => {
-                let line =
-                    error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
+                let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
                 Err(unreadable(format!("{name} is not UTF-8 text (line {line})"), "save the file as UTF-8"))
             }
         },

@@ -365,9 +365,7 @@ fn zero_is_off<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>,
 }
 
 /// Whoever sets `max_connections` must not lose the login of a 2019 client by it.
-fn with_default_parameters<'de, D: serde::Deserializer<'de>>(
-    from: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
+fn with_default_parameters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let mut all = Database::default().parameters;
     all.extend(BTreeMap::<String, String>::deserialize(from)?);
     Ok(all)
@@ -432,12 +430,9 @@ impl Default for Database {
             master_user: "gdadmin".into(),
             sql: vec![],
             // A Go client of 2019 may not know caching_sha2_password (aws-facts 1.5).
-            parameters: [
-                ("authentication_policy", "*:mysql_native_password"),
-                ("require_secure_transport", "0"),
-            ]
-            .map(|(k, v)| (k.into(), v.into()))
-            .into(),
+            parameters: [("authentication_policy", "*:mysql_native_password"), ("require_secure_transport", "0")]
+                .map(|(k, v)| (k.into(), v.into()))
+                .into(),
         }
     }
 }
@@ -455,12 +450,7 @@ impl Default for Cache {
 }
 impl Default for Files {
     fn default() -> Self {
-        Self {
-            mode: Mode::Create,
-            file_system: None,
-            throughput: Throughput::Elastic,
-            path: "/mnt/efs".into(),
-        }
+        Self { mode: Mode::Create, file_system: None, throughput: Throughput::Elastic, path: "/mnt/efs".into() }
     }
 }
 impl Default for Secrets {

@@ -93,10 +93,8 @@ fn summary(problems: &[Problem], source: &Source) -> String {
         1 => Some(format!("1 {word}")),
         n => Some(format!("{n} {word}s")),
     };
-    let counts: Vec<_> = [count(Severity::Error, "error"), count(Severity::Warning, "warning")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let counts: Vec<_> =
+        [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
     format!("{}: {}", source.name, counts.join(", "))
 }
 
@@ -174,10 +172,8 @@ impl miette::Diagnostic for Report<'_> {
         }
         let place = |span: &Range<usize>| SourceSpan::from(span.clone());
         let problem = self.problem;
-        let main = LabeledSpan::new_primary_with_span(
-            Some(self.label(&problem.reason, &problem.span)),
-            place(&problem.span),
-        );
+        let main =
+            LabeledSpan::new_primary_with_span(Some(self.label(&problem.reason, &problem.span)), place(&problem.span));
         let others = problem
             .others
             .iter()

@@ -44,8 +44,7 @@ impl<'s> Walk<'s> {
             ("boolean", DeValue::Boolean(yes)) => Some((*yes).into()),
             ("integer", DeValue::Integer(number)) => {
                 let whole = whole(number);
-                (self.in_range(place, schema, whole as f64))
-                    .then(|| i64::try_from(whole).ok().map(Value::from))?
+                (self.in_range(place, schema, whole as f64)).then(|| i64::try_from(whole).ok().map(Value::from))?
             }
             ("number", DeValue::Integer(number)) => {
                 let value = whole(number) as f64;
@@ -64,9 +63,7 @@ impl<'s> Walk<'s> {
                 // An unsound item spoils nothing but itself; the rules skip it by its place.
                 Some(
                     items
-                        .map(|(i, item)| {
-                            self.value(&place.item(i), &schema["items"], item).unwrap_or("".into())
-                        })
+                        .map(|(i, item)| self.value(&place.item(i), &schema["items"], item).unwrap_or("".into()))
                         .collect(),
                 )
             }
@@ -121,8 +118,7 @@ impl<'s> Walk<'s> {
     /// `[service]` with the keys of a service in it: one mistake, not one for each key.
     fn unnamed(&mut self, place: &Place, element: &Value, table: &DeTable<'_>) -> bool {
         let is_field = |key: &str| element["properties"].get(key).is_some();
-        let Some((key, _)) =
-            table.iter().find(|(key, node)| is_field(key.get_ref()) && !node.get_ref().is_table())
+        let Some((key, _)) = table.iter().find(|(key, node)| is_field(key.get_ref()) && !node.get_ref().is_table())
         else {
             return false;
         };
@@ -158,14 +154,8 @@ impl<'s> Walk<'s> {
             format!("{table} knows {}", quoted(known.keys().map(String::as_str)))
         };
         self.issues.push(
-            Issue::error(
-                "unknown_key",
-                here.clone(),
-                format!("`{name}` is not a key of {table}"),
-                "unknown key",
-                help,
-            )
-            .on_key(),
+            Issue::error("unknown_key", here.clone(), format!("`{name}` is not a key of {table}"), "unknown key", help)
+                .on_key(),
         );
     }
 
@@ -180,9 +170,8 @@ impl<'s> Walk<'s> {
         }
         let mut homes = root.iter().filter_map(|(table, schema)| {
             let inside = schema["properties"].get(name).map(|_| format!("`[{table}]`"));
-            inside.or_else(|| {
-                schema["additionalProperties"]["properties"].get(name).map(|_| format!("`[{table}.NAME]`"))
-            })
+            inside
+                .or_else(|| schema["additionalProperties"]["properties"].get(name).map(|_| format!("`[{table}.NAME]`")))
         });
         let home = homes.next()?;
         homes.next().is_none().then_some(home)
@@ -248,19 +237,12 @@ impl<'s> Walk<'s> {
         };
         let side = if value < low { "too small" } else { "too large" };
         let reason = schema["x-reason"].as_str().unwrap_or(side);
-        self.issues.push(Issue::error(
-            "out_of_range",
-            place.clone(),
-            format!("`{place}` is {side}"),
-            reason,
-            help,
-        ));
+        self.issues.push(Issue::error("out_of_range", place.clone(), format!("`{place}` is {side}"), reason, help));
         false
     }
 
     fn wrong_type(&mut self, place: &Place, schema: &Value, node: &Node<'_>) {
-        let wanted =
-            if variants(schema).is_empty() { schema["type"].as_str().unwrap_or("") } else { "string" };
+        let wanted = if variants(schema).is_empty() { schema["type"].as_str().unwrap_or("") } else { "string" };
         let got = match node.get_ref() {
             DeValue::String(_) => "a text in quotes",
             DeValue::Integer(_) => "a number",
@@ -327,8 +309,8 @@ fn whole(number: &DeInteger<'_>) -> i128 {
 fn variants(schema: &Value) -> Vec<&str> {
     let listed = schema["enum"].as_array().into_iter().flatten();
     let one_of = schema["oneOf"].as_array().into_iter().flatten();
-    let nested = one_of
-        .flat_map(|one| one.get("const").into_iter().chain(one["enum"].as_array().into_iter().flatten()));
+    let nested =
+        one_of.flat_map(|one| one.get("const").into_iter().chain(one["enum"].as_array().into_iter().flatten()));
     listed.chain(nested).filter_map(Value::as_str).collect()
 }
 
@@ -339,9 +321,7 @@ fn aliases(name: &str) -> &'static [&'static str] {
         "min_size" | "minimum" => &["min"],
         "max_size" | "maximum" => &["max"],
         "replicas" | "node_count" | "num_nodes" => &["nodes", "desired"],
-        "type" | "instance_class" | "node_type" | "instance_type" | "instance" | "class" => {
-            &["class", "instance_type"]
-        }
+        "type" | "instance_class" | "node_type" | "instance_type" | "instance" | "class" => &["class", "instance_type"],
         "engine_version" => &["version"],
         "username" | "app_user" => &["user"],
         "db_name" | "dbname" | "name" | "schema" => &["database"],

@@ -18,10 +18,7 @@ pub(crate) fn check(text: &str, errors: &[toml::de::Error], issues: &mut Issues)
         lines.push(line(span.start));
         issues.push(explain(text, span, message));
         // Whatever follows was read as a part of this.
-        if ["missing comma", "unclosed array", "unclosed inline", "multi-line"]
-            .iter()
-            .any(|m| message.contains(m))
-        {
+        if ["missing comma", "unclosed array", "unclosed inline", "multi-line"].iter().any(|m| message.contains(m)) {
             break;
         }
     }
@@ -35,18 +32,10 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
     let starts_line = before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
     let typographic = |c: char| "\u{201c}\u{201d}\u{201e}\u{2018}\u{2019}\u{ab}\u{bb}".contains(c);
     let (what, why, fix) = if message.contains("must be quoted") && piece.is_empty() {
-        (
-            "a key without a value",
-            "nothing stands after the =".into(),
-            "give it a value, or delete the line".into(),
-        )
+        ("a key without a value", "nothing stands after the =".into(), "give it a value, or delete the line".into())
     } else if message.contains("must be quoted") && piece.contains(typographic) {
         let plain = piece.trim_matches(|c: char| typographic(c) || c == '"');
-        (
-            "typographic quotes",
-            "TOML knows only the plain quotes \" and '".into(),
-            format!("write \"{plain}\""),
-        )
+        ("typographic quotes", "TOML knows only the plain quotes \" and '".into(), format!("write \"{plain}\""))
     } else if message.contains("must be quoted") {
         ("a text without quotes", "a text needs quotes".to_owned(), format!("write \"{piece}\""))
     } else if piece == ":" || message.contains("key with no value") && rest.trim_start().starts_with(':') {
@@ -59,8 +48,7 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
             "this was read as a part of it".into(),
             "close it with ] (a list) or } (a table)".into(),
         )
-    } else if (message.contains("basic string") || message.contains("literal string"))
-        && message.contains("expected `")
+    } else if (message.contains("basic string") || message.contains("literal string")) && message.contains("expected `")
     {
         (
             "a text without its closing quote",
@@ -90,9 +78,7 @@ fn is_statement(line: &str) -> bool {
 fn fix_of(message: &str) -> &'static str {
     match message {
         m if m.contains("unclosed table") => "close the header with ]: `[database]`",
-        m if m.contains("unclosed array") => {
-            "close the list with ]: `zones = [\"us-east-1a\", \"us-east-1b\"]`"
-        }
+        m if m.contains("unclosed array") => "close the list with ]: `zones = [\"us-east-1a\", \"us-east-1b\"]`",
         m if m.contains("unclosed inline table") => "close it with }, or write it as a `[table]` of its own",
         m if m.contains("missing comma") => {
             "put a comma between the values; is the list before this line closed with ]?"

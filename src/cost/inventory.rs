@@ -195,8 +195,7 @@ async fn cache(aws: &Aws, config: &Config) -> Result<Option<Cache>> {
     }
     let id = config.name_of("cache/main");
     let answer = aws.elasticache.describe_replication_groups().replication_group_id(id).send().await;
-    let found =
-        answer.or_absent("DescribeReplicationGroups")?.and_then(|a| a.replication_groups?.into_iter().next());
+    let found = answer.or_absent("DescribeReplicationGroups")?.and_then(|a| a.replication_groups?.into_iter().next());
     Ok(found.map(|g| Cache {
         engine: g.engine.clone().unwrap_or_else(|| config.cache.engine.to_string()),
         class: g.cache_node_type.clone().unwrap_or_default(),

@@ -119,7 +119,11 @@ pub struct Economy {
 
 fn minutes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     let minutes = u32::deserialize(from)?;
-    if (1..=1440).contains(&minutes) { Ok(minutes) } else { Err(de::Error::custom("a quantum lasts 1 to 1440 minutes")) }
+    if (1..=1440).contains(&minutes) {
+        Ok(minutes)
+    } else {
+        Err(de::Error::custom("a quantum lasts 1 to 1440 minutes"))
+    }
 }
 
 /// What the game's list does not name, instances aside: those it does not name have no price.
@@ -244,12 +248,17 @@ pub fn read(name: &str, text: &str) -> Result<Prices, ConfigErrors> {
         let place = if key.is_empty() { String::new() } else { format!("{key}: ") };
         problem(name, text, span, "price", format!("{place}{what}"), &why, HELP)
     })?;
-    let mixed = prices.economy.is_some() && Prices { economy: None, as_of: None, region: None, ..prices.clone() } != Prices::default();
+    let mixed = prices.economy.is_some()
+        && Prices { economy: None, as_of: None, region: None, ..prices.clone() } != Prices::default();
     if mixed {
         let at = text.find("[economy").unwrap_or(0);
         let what = "a game's own money and AWS's dollars in one file".to_owned();
         return Err(problem(
-            name, text, at..at + "[economy".len(), "price", what,
+            name,
+            text,
+            at..at + "[economy".len(),
+            "price",
+            what,
             "with an [economy] no other price counts",
             "put the game's prices under [economy.instance], or leave [economy] out",
         ));
@@ -260,7 +269,13 @@ pub fn read(name: &str, text: &str) -> Result<Prices, ConfigErrors> {
 const HELP: &str = "templates/prices.toml and templates/prices-game.toml show every key";
 
 fn problem(
-    name: &str, text: &str, span: Range<usize>, rule: &'static str, message: String, reason: &str, help: &str,
+    name: &str,
+    text: &str,
+    span: Range<usize>,
+    rule: &'static str,
+    message: String,
+    reason: &str,
+    help: &str,
 ) -> ConfigErrors {
     let before = &text[..span.start.min(text.len())];
     let line_start = before.rfind('\n').map_or(0, |n| n + 1);

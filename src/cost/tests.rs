@@ -77,7 +77,8 @@ fn sizes_alarms_and_dashboard_count() {
 fn what_has_no_price_is_named_once_and_left_out() {
     let mut c = example();
     c.database.class = "db.r9.huge".into();
-    c.service.get_mut("api").unwrap().spot = Some(config::Spot { on_demand_base: 1, on_demand_percent: 0, types: vec![] });
+    c.service.get_mut("api").unwrap().spot =
+        Some(config::Spot { on_demand_base: 1, on_demand_percent: 0, types: vec![] });
     let bill = Bill::of(&from_config(&c, 2, 0, Size::Max), &Prices::shipped(), 1.0);
     assert_eq!(bill.unpriced, ["db.r9.huge, Multi-AZ", "t3.micro, Spot"]);
     close(bill.group(Group::Fleet).0, 0.0104 + 4.0 * 8.0 * 0.08 / 730.0);
@@ -86,7 +87,8 @@ fn what_has_no_price_is_named_once_and_left_out() {
 #[test]
 fn spot_is_rounded_in_favour_of_on_demand() {
     let mut c = example();
-    c.service.get_mut("api").unwrap().spot = Some(config::Spot { on_demand_base: 1, on_demand_percent: 50, types: vec![] });
+    c.service.get_mut("api").unwrap().spot =
+        Some(config::Spot { on_demand_base: 1, on_demand_percent: 50, types: vec![] });
     let items = from_config(&c, 2, 0, Size::Max);
     let spot = items.iter().filter(|i| matches!(&i.thing, Thing::Instance { spot: true, .. })).count();
     // 4 instances: 1 base, half of 3 is 1.5, so 2 more on demand.
@@ -223,7 +225,8 @@ fn an_event_is_paid_for_until_its_end() {
 fn a_file_adds_to_the_shipped_prices_or_replaces_single_ones() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("own.toml");
-    std::fs::write(&file, "as_of = \"2026-12-01\"\n[instance]\n\"t3.micro\" = 1\n[spot]\n\"t3.micro\" = 0.5\n").unwrap();
+    std::fs::write(&file, "as_of = \"2026-12-01\"\n[instance]\n\"t3.micro\" = 1\n[spot]\n\"t3.micro\" = 0.5\n")
+        .unwrap();
     let prices = Prices::load(Some(&file)).unwrap();
     assert_eq!(prices.instance["t3.micro"].0, 1.0);
     assert_eq!(prices.instance["t3.small"].0, 0.0208);

@@ -58,7 +58,13 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         groups(view, b, &mut hop);
     }
     network(view, b, &mut hop);
-    let full: Vec<&str> = b.zones.iter().filter_map(|z| view.subnet(&z.subnet)).filter(|s| s.free_addresses < 8).map(|s| s.id.as_str()).collect();
+    let full: Vec<&str> = b
+        .zones
+        .iter()
+        .filter_map(|z| view.subnet(&z.subnet))
+        .filter(|s| s.free_addresses < 8)
+        .map(|s| s.id.as_str())
+        .collect();
     if !full.is_empty() {
         hop.push(
             Draft::new(
@@ -78,8 +84,13 @@ fn state(b: &Balancer, hop: &mut Drafts) {
     let why = b.reason.clone().unwrap_or_else(|| format!("state of {} is {}", b.name, b.state));
     match b.state.as_str() {
         "provisioning" => hop.push(
-            Draft::new("balancer-provisioning", "AWS is still making the balancer", why, "wait: 2 to 3 minutes in all; gameday up follows it")
-                .waiting(),
+            Draft::new(
+                "balancer-provisioning",
+                "AWS is still making the balancer",
+                why,
+                "wait: 2 to 3 minutes in all; gameday up follows it",
+            )
+            .waiting(),
         ),
         "failed" => hop.push(Draft::new(
             "balancer-failed",
@@ -88,7 +99,8 @@ fn state(b: &Balancer, hop: &mut Drafts) {
             "gameday up --replace load-balancer/main",
         )),
         "active_impaired" => hop.push(
-            Draft::new("balancer-impaired", "the balancer routes, but lacks resources to grow", why, "gameday up").weak(),
+            Draft::new("balancer-impaired", "the balancer routes, but lacks resources to grow", why, "gameday up")
+                .weak(),
         ),
         _ => {}
     }
@@ -136,7 +148,10 @@ fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
             Draft::new(
                 "balancer-group-wrong",
                 "the balancer does not carry its security group",
-                format!("it carries {}, not {ours}: requests are stopped here, or the instances do not know the sender", names(&b.groups)),
+                format!(
+                    "it carries {}, not {ours}: requests are stopped here, or the instances do not know the sender",
+                    names(&b.groups)
+                ),
                 UP,
             )
             .weak_if(shut.is_empty() && view.lets_in(&view.app().groups, s.expected.port, &view.balancer())),
@@ -145,16 +160,25 @@ fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
         hop.push(Draft::new(
             "balancer-ingress-missing",
             format!("the balancer's security group lets nobody in from {}", names(&shut)),
-            format!("{} has no ingress rule for TCP {port} from there: requests get no answer at all", names(&b.groups)),
+            format!(
+                "{} has no ingress rule for TCP {port} from there: requests get no answer at all",
+                names(&b.groups)
+            ),
             UP,
         ));
     }
-    if !view.lets_out(&b.groups, s.expected.port, &view.app()) && !(view.app().groups.is_empty() && view.app().nets.is_empty()) {
+    if !view.lets_out(&b.groups, s.expected.port, &view.app())
+        && !(view.app().groups.is_empty() && view.app().nets.is_empty())
+    {
         hop.push(
             Draft::new(
                 "balancer-egress-missing",
                 "the balancer's security group lets nothing out to the instances",
-                format!("{} has no egress rule for TCP {} to them: requests time out with 504", names(&b.groups), s.expected.port),
+                format!(
+                    "{} has no egress rule for TCP {} to them: requests time out with 504",
+                    names(&b.groups),
+                    s.expected.port
+                ),
                 UP,
             )
             .symptom_if(!b.groups.iter().any(|g| g == ours)),

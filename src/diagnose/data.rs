@@ -38,7 +38,14 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
     };
     let port = s.database.as_ref().and_then(|d| d.port).unwrap_or(3306);
     let mut store = Store {
-        hop: HopName::Database, group: "db", stage: "database", what: "the database", port, rules, groups: vec![], subnets: vec![],
+        hop: HopName::Database,
+        group: "db",
+        stage: "database",
+        what: "the database",
+        port,
+        rules,
+        groups: vec![],
+        subnets: vec![],
     };
     let mut hop = Draft::hop();
     match s.expected.database {
@@ -61,23 +68,56 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
     let status = d.status.as_str();
     let evidence = format!("{} is {status}", d.id);
     match status {
-        "stopped" | "stopping" => hop.push(Draft::new("database-stopped", "the database is stopped", &evidence, "gameday up (starts it: about 5 minutes)")),
-        "deleting" | "delete-precheck" => hop.push(Draft::new("database-deleting", "the database is being deleted", &evidence, "gameday up (waits, then makes a new one)")),
-        "storage-full" => hop.push(Draft::new("database-full", "the database's storage is full", &evidence, "raise storage_gb under [database], then gameday up")),
+        "stopped" | "stopping" => hop.push(Draft::new(
+            "database-stopped",
+            "the database is stopped",
+            &evidence,
+            "gameday up (starts it: about 5 minutes)",
+        )),
+        "deleting" | "delete-precheck" => hop.push(Draft::new(
+            "database-deleting",
+            "the database is being deleted",
+            &evidence,
+            "gameday up (waits, then makes a new one)",
+        )),
+        "storage-full" => hop.push(Draft::new(
+            "database-full",
+            "the database's storage is full",
+            &evidence,
+            "raise storage_gb under [database], then gameday up",
+        )),
         "failed" | "restore-error" | "insufficient-capacity" => hop.push(failed(&evidence)),
         s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => hop.push(failed(&evidence)),
         "available" => {}
-        "starting" | "rebooting" | "renaming" | "upgrading" | "resetting-master-credentials" => hop.push(busy("database-busy", "the database is not back yet", &evidence)),
+        "starting" | "rebooting" | "renaming" | "upgrading" | "resetting-master-credentials" => {
+            hop.push(busy("database-busy", "the database is not back yet", &evidence))
+        }
         // It takes connections long before it is `available` (aws-facts 1.4).
         _ if d.host.is_some() => {}
         _ => hop.push(busy("database-creating", "AWS is still making the database", &evidence)),
     }
     if d.parameters.values().any(|v| v == "pending-reboot") {
         let which = names(d.parameters.keys());
-        hop.push(Draft::new("database-parameters", "parameters are not in force until the database reboots", which, format!("aws rds reboot-db-instance --db-instance-identifier {}", d.id)).weak());
+        hop.push(
+            Draft::new(
+                "database-parameters",
+                "parameters are not in force until the database reboots",
+                which,
+                format!("aws rds reboot-db-instance --db-instance-identifier {}", d.id),
+            )
+            .weak(),
+        );
     }
     if s.expected.multi_az && !d.multi_az && status == "available" && d.pending.is_empty() {
-        hop.push(Draft::new("database-standby", "the database has no standby, though the stack file says multi_az", evidence.clone(), UP).weak());
+        hop.push(
+            Draft::new(
+                "database-standby",
+                "the database has no standby, though the stack file says multi_az",
+                evidence.clone(),
+                UP,
+            )
+            .weak(),
+        );
     }
     store.groups = vec![&d.groups];
     store.subnets = d.subnets.iter().map(String::as_str).collect();
@@ -93,7 +133,12 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
 }
 
 fn failed(evidence: &str) -> Draft {
-    Draft::new("database-failed", "the database is broken", evidence, "gameday up --replace database/main (its data is lost)")
+    Draft::new(
+        "database-failed",
+        "the database is broken",
+        evidence,
+        "gameday up --replace database/main (its data is lost)",
+    )
 }
 
 fn busy(rule: &'static str, cause: &str, evidence: &str) -> Draft {
@@ -111,7 +156,14 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
     };
     let port = s.cache.as_ref().and_then(|c| c.port).unwrap_or(6379);
     let mut store = Store {
-        hop: HopName::Cache, group: "cache", stage: "cache", what: "the cache", port, rules, groups: vec![], subnets: vec![],
+        hop: HopName::Cache,
+        group: "cache",
+        stage: "cache",
+        what: "the cache",
+        port,
+        rules,
+        groups: vec![],
+        subnets: vec![],
     };
     let mut hop = Draft::hop();
     match s.expected.cache {
@@ -134,18 +186,38 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
     let evidence = format!("{} is {}", c.id, c.status);
     match c.status.as_str() {
         "available" | "snapshotting" => {}
-        "deleting" => hop.push(Draft::new("cache-deleting", "the cache is being deleted", &evidence, "gameday up (waits, then makes a new one)")),
-        "create-failed" => hop.push(Draft::new("cache-failed", "AWS could not make the cache", &evidence, "gameday up --replace cache/main")),
+        "deleting" => hop.push(Draft::new(
+            "cache-deleting",
+            "the cache is being deleted",
+            &evidence,
+            "gameday up (waits, then makes a new one)",
+        )),
+        "create-failed" => hop.push(Draft::new(
+            "cache-failed",
+            "AWS could not make the cache",
+            &evidence,
+            "gameday up --replace cache/main",
+        )),
         "modifying" if c.host.is_some() => {}
         _ => hop.push(busy("cache-creating", "AWS is still making the cache", &evidence)),
     }
     if c.tls {
-        hop.push(Draft::new("cache-tls", "the cache wants TLS, the service speaks plain Redis", evidence.clone(), "gameday up --replace cache/main").weak_if(view.serves()));
+        hop.push(
+            Draft::new(
+                "cache-tls",
+                "the cache wants TLS, the service speaks plain Redis",
+                evidence.clone(),
+                "gameday up --replace cache/main",
+            )
+            .weak_if(view.serves()),
+        );
     }
     let nodes = s.expected.cache_nodes as usize;
     if c.members.len() < nodes && c.status == "available" {
         let what = format!("{} of {nodes} nodes: {}", c.members.len(), names(c.members.iter().map(|m| &m.id)));
-        hop.push(Draft::new("cache-replica-missing", "the cache has fewer nodes than the stack file says", what, UP).weak());
+        hop.push(
+            Draft::new("cache-replica-missing", "the cache has fewer nodes than the stack file says", what, UP).weak(),
+        );
     }
     store.groups = vec![&c.groups];
     // A member says its groups only once it is there.
@@ -153,7 +225,13 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
         reach(view, &store, &mut hop);
     }
     beacons(view, &store, &mut hop);
-    let told = format!("{} {}, {}, {}", c.id, c.status, super::names([count(c.members.len())]), c.host.as_deref().unwrap_or("no endpoint yet"));
+    let told = format!(
+        "{} {}, {}, {}",
+        c.id,
+        c.status,
+        super::names([count(c.members.len())]),
+        c.host.as_deref().unwrap_or("no endpoint yet")
+    );
     Some(hop.done(HopName::Cache, s.saw(Part::Cache), told))
 }
 
@@ -188,8 +266,15 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
     };
     match f.state.as_str() {
         "available" | "updating" => {}
-        "deleting" | "deleted" => hop.push(Draft::new("files-deleting", "the file system is being deleted", format!("{} is {}", f.id, f.state), UP)),
-        state => hop.push(busy("files-creating", "AWS is still making the file system", &format!("{} is {state}", f.id))),
+        "deleting" | "deleted" => hop.push(Draft::new(
+            "files-deleting",
+            "the file system is being deleted",
+            format!("{} is {}", f.id, f.state),
+            UP,
+        )),
+        state => {
+            hop.push(busy("files-creating", "AWS is still making the file system", &format!("{} is {state}", f.id)))
+        }
     }
     if s.saw(Part::MountTargets) {
         let here = |zone: &str| f.mount_targets.iter().find(|m| m.zone == zone);
@@ -199,15 +284,23 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
                 Draft::new(
                     "files-zone-missing",
                     format!("the file system has no mount target in {}", names(&gone)),
-                    format!("{} has them in {}: an instance that boots in another zone has only a local directory", f.id, names(f.mount_targets.iter().map(|m| &m.zone))),
+                    format!(
+                        "{} has them in {}: an instance that boots in another zone has only a local directory",
+                        f.id,
+                        names(f.mount_targets.iter().map(|m| &m.zone))
+                    ),
                     UP,
                 )
                 .weak_if(view.serves()),
             );
         }
-        let unready: Vec<&str> = f.mount_targets.iter().filter(|m| m.state != "available").map(|m| m.id.as_str()).collect();
+        let unready: Vec<&str> =
+            f.mount_targets.iter().filter(|m| m.state != "available").map(|m| m.id.as_str()).collect();
         if !unready.is_empty() {
-            hop.push(busy("files-mount-target", "mount targets are not available yet", &names(&unready)).weak_if(view.serves()));
+            hop.push(
+                busy("files-mount-target", "mount targets are not available yet", &names(&unready))
+                    .weak_if(view.serves()),
+            );
         }
     }
     let store = Store {
@@ -235,14 +328,12 @@ fn used(view: &View<'_>, store: Store<'_>, endpoint: Option<&str>) -> Hop {
     let port = endpoint.rsplit_once(':').and_then(|(_, p)| p.parse().ok()).unwrap_or(store.port);
     let app = view.group_id("app").to_owned();
     if view.saw_groups() && !app.is_empty() && !view.lets_out_to_all(&[app.clone()], port) {
-        hop.push(
-            Draft::new(
-                store.rules.egress,
-                format!("the instances' security group lets nothing out to {}", store.what),
-                format!("{app} has no egress rule for TCP {port}"),
-                UP,
-            ),
-        );
+        hop.push(Draft::new(
+            store.rules.egress,
+            format!("the instances' security group lets nothing out to {}", store.what),
+            format!("{app} has no egress rule for TCP {port}"),
+            UP,
+        ));
     }
     beacons(view, &store, &mut hop);
     let mut hop = hop.done(store.hop, true, format!("{endpoint}, not the stack's own"));
@@ -269,7 +360,8 @@ fn reach(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
         };
         let open = store.groups.iter().all(|c| view.lets_in(c, port, &app) || view.lets_in(c, port, &anywhere()));
         hop.push(
-            Draft::new(store.rules.wrong_group, format!("{what} does not carry its security group"), evidence, UP).weak_if(open),
+            Draft::new(store.rules.wrong_group, format!("{what} does not carry its security group"), evidence, UP)
+                .weak_if(open),
         );
     } else if store.groups.iter().any(|carried| !view.lets_in(carried, port, &app)) {
         hop.push(Draft::new(
@@ -284,12 +376,20 @@ fn reach(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
     groups.sort();
     groups.dedup();
     let to = super::reach::Peer { groups, nets: vec![] };
-    if !carried.is_empty() && !to.groups.is_empty() && !view.lets_out(&carried, port, &to) && !view.lets_out_to_all(&carried, port) {
+    if !carried.is_empty()
+        && !to.groups.is_empty()
+        && !view.lets_out(&carried, port, &to)
+        && !view.lets_out_to_all(&carried, port)
+    {
         hop.push(
             Draft::new(
                 store.rules.egress,
                 format!("the instances' security group lets nothing out to {what}"),
-                format!("{} has no egress rule for TCP {port} to {}: connections time out silently", names(&carried), names(&to.groups)),
+                format!(
+                    "{} has no egress rule for TCP {port} to {}: connections time out silently",
+                    names(&carried),
+                    names(&to.groups)
+                ),
                 UP,
             )
             .symptom_if(wrong.is_some()),
@@ -319,15 +419,16 @@ fn refused(store: &Store<'_>, b: &Beacon, view: &View<'_>) -> (&'static str, Str
     let error = b.error.as_deref().unwrap_or_default();
     let mine = view.s.expected.database == Mode::Create;
     if store.stage == "database" && (error.contains("1045") || error.contains("wrong password")) {
-        let command = if mine {
-            UP.to_owned()
-        } else {
-            "correct the parameters under [secrets], then gameday up".to_owned()
-        };
+        let command =
+            if mine { UP.to_owned() } else { "correct the parameters under [secrets], then gameday up".to_owned() };
         return ("database-credentials", "the database refuses the credentials".into(), command);
     }
     if store.stage == "database" && !error.contains("not reachable") {
-        return ("database-sql", "the database is reached, but setting it up fails".into(), "gameday logs --since 10m".into());
+        return (
+            "database-sql",
+            "the database is reached, but setting it up fails".into(),
+            "gameday logs --since 10m".into(),
+        );
     }
     (store.rules.beacon, format!("the instances do not reach {}", store.what), UP.into())
 }

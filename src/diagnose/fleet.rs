@@ -37,7 +37,8 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         hop.extend(boot(view, beacon));
     }
     let in_service = g.members.iter().filter(|m| m.lifecycle == "InService").count();
-    let evidence = format!("{}: {in_service} in service of {} wanted (min {}, max {})", g.name, g.desired, g.min, g.max);
+    let evidence =
+        format!("{}: {in_service} in service of {} wanted (min {}, max {})", g.name, g.desired, g.min, g.max);
     let mut hop = hop.done(HopName::Instances, s.saw(Part::AutoScalingGroup) && s.saw(Part::Instances), evidence);
     hop.zones = zones(view, g);
     // In service for the group, but no zone has an instance that answers: whatever the cause, it shows here.
@@ -62,7 +63,10 @@ fn group(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
         hop.push(Draft::new(
             "fleet-zero",
             "the Auto Scaling group is told to have no instance",
-            format!("min {}, desired {}, max {}; the stack file says {}, {}, {}", g.min, g.desired, g.max, want.min, want.desired, want.max),
+            format!(
+                "min {}, desired {}, max {}; the stack file says {}, {}, {}",
+                g.min, g.desired, g.max, want.min, want.desired, want.max
+            ),
             UP,
         ));
     } else if g.min != want.min || g.max != want.max || g.desired < want.min {
@@ -70,7 +74,10 @@ fn group(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             Draft::new(
                 "fleet-sizes",
                 "the Auto Scaling group has other sizes than the stack file",
-                format!("min {}, desired {}, max {}, not {}, {} to {}, {}", g.min, g.desired, g.max, want.min, want.desired, want.max, want.max),
+                format!(
+                    "min {}, desired {}, max {}, not {}, {} to {}, {}",
+                    g.min, g.desired, g.max, want.min, want.desired, want.max, want.max
+                ),
                 UP,
             )
             .weak(),
@@ -81,7 +88,15 @@ fn group(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             Draft::new(
                 "fleet-unattached",
                 "the Auto Scaling group is not attached to the target group: its instances are no targets",
-                format!("{} has {}", g.name, if g.target_groups.is_empty() { "no target group".to_owned() } else { format!("{} others", g.target_groups.len()) }),
+                format!(
+                    "{} has {}",
+                    g.name,
+                    if g.target_groups.is_empty() {
+                        "no target group".to_owned()
+                    } else {
+                        format!("{} others", g.target_groups.len())
+                    }
+                ),
                 UP,
             )
             .weak_if(view.serves() && t.arn.is_empty()),
@@ -144,7 +159,8 @@ fn security(view: &View<'_>, hop: &mut Drafts) {
         );
         return;
     }
-    let bare: Vec<&str> = view.alive().iter().filter(|i| !i.groups.iter().any(|g| g == ours)).map(|i| i.id.as_str()).collect();
+    let bare: Vec<&str> =
+        view.alive().iter().filter(|i| !i.groups.iter().any(|g| g == ours)).map(|i| i.id.as_str()).collect();
     if !bare.is_empty() {
         let first = view.instance(bare[0]).map(|i| names(&i.groups)).unwrap_or_default();
         let all = bare.len() == view.alive().len();
@@ -181,7 +197,8 @@ fn security(view: &View<'_>, hop: &mut Drafts) {
             .symptom_if(!balancer.groups.iter().any(|g| g == view.group_id("alb"))),
         );
     }
-    let shut: Vec<String> = [80, 443].iter().filter(|p| !view.lets_out_to_all(&carried, **p)).map(|p| p.to_string()).collect();
+    let shut: Vec<String> =
+        [80, 443].iter().filter(|p| !view.lets_out_to_all(&carried, **p)).map(|p| p.to_string()).collect();
     if !shut.is_empty() {
         hop.push(
             Draft::new(
@@ -193,7 +210,9 @@ fn security(view: &View<'_>, hop: &mut Drafts) {
             .weak_if(view.serves()),
         );
     }
-    for (name, port, what) in [("app", 22, "SSH"), ("db", 3306, "MySQL"), ("cache", 6379, "Redis"), ("files", 2049, "NFS")] {
+    for (name, port, what) in
+        [("app", 22, "SSH"), ("db", 3306, "MySQL"), ("cache", 6379, "Redis"), ("files", 2049, "NFS")]
+    {
         let Some(group) = view.group(name) else { continue };
         if !view.lets_in(std::slice::from_ref(&group.id), port, &anywhere()) {
             continue;
@@ -328,20 +347,28 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     }
     let gone = with_state(&["terminated", "shutting-down"]);
     if !gone.is_empty() {
-        hop.push(calm(Draft::new(
-            "instance-terminated",
-            "instances were terminated; the Auto Scaling group replaces them",
-            names(&gone),
-            UP,
-        ).waiting()));
+        hop.push(calm(
+            Draft::new(
+                "instance-terminated",
+                "instances were terminated; the Auto Scaling group replaces them",
+                names(&gone),
+                UP,
+            )
+            .waiting(),
+        ));
     }
-    let standby: Vec<&str> = members.iter().filter(|m| m.lifecycle.contains("Standby")).map(|m| m.id.as_str()).collect();
+    let standby: Vec<&str> =
+        members.iter().filter(|m| m.lifecycle.contains("Standby")).map(|m| m.id.as_str()).collect();
     if !standby.is_empty() {
         hop.push(calm(Draft::new(
             "instance-standby",
             "instances are in standby: they get no request",
             names(&standby),
-            format!("aws autoscaling exit-standby --auto-scaling-group-name {} --instance-ids {}", g.name, standby.join(" ")),
+            format!(
+                "aws autoscaling exit-standby --auto-scaling-group-name {} --instance-ids {}",
+                g.name,
+                standby.join(" ")
+            ),
         )));
     }
     let held: Vec<&str> = members.iter().filter(|m| m.lifecycle.ends_with(":Wait")).map(|m| m.id.as_str()).collect();
@@ -350,7 +377,10 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             "instance-hook",
             "a lifecycle hook, which is not the stack's, holds instances back",
             format!("{} in {}", names(&held), members.iter().find(|m| m.id == held[0]).map_or("", |m| &m.lifecycle)),
-            format!("aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name {} (then delete-lifecycle-hook)", g.name),
+            format!(
+                "aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name {} (then delete-lifecycle-hook)",
+                g.name
+            ),
         )));
     }
     // Launched, but not there yet; a failure to launch says more.
@@ -359,11 +389,20 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let short = g.desired - members.len() as i32;
     if !pending.is_empty() || (short > 0 && !failed && !g.suspended.iter().any(|p| p == "Launch")) {
         let evidence = format!("{} pending, {} more wanted", pending.len(), short.max(0));
-        hop.push(calm(Draft::new("fleet-launching", "instances are being launched", evidence, "wait: about a minute; gameday status").waiting()));
+        hop.push(calm(
+            Draft::new(
+                "fleet-launching",
+                "instances are being launched",
+                evidence,
+                "wait: about a minute; gameday status",
+            )
+            .waiting(),
+        ));
     }
     if s.expected.iam != Mode::Off {
         let wanted = s.expected.names.profile.as_deref();
-        let without: Vec<&str> = view.alive().iter().filter(|i| i.profile.as_deref() != wanted).map(|i| i.id.as_str()).collect();
+        let without: Vec<&str> =
+            view.alive().iter().filter(|i| i.profile.as_deref() != wanted).map(|i| i.id.as_str()).collect();
         if let Some(first) = without.first() {
             let found = view.instance(first).and_then(|i| i.profile.clone()).unwrap_or_else(|| "none".into());
             let wanted = wanted.unwrap_or_default();
@@ -371,7 +410,9 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
                 "instance-profile",
                 "instances do not have their instance profile: they cannot read the passwords",
                 format!("{}: {found} instead of {wanted}", names(&without)),
-                format!("aws ec2 associate-iam-instance-profile --instance-id {first} --iam-instance-profile Name={wanted}"),
+                format!(
+                    "aws ec2 associate-iam-instance-profile --instance-id {first} --iam-instance-profile Name={wanted}"
+                ),
             )));
         }
     }
@@ -390,15 +431,22 @@ fn spread(view: &View<'_>, hop: &mut Drafts) {
     let said = s.expected.zones.iter().map(|z| format!("{z} {}", count(z))).collect::<Vec<_>>().join(", ");
     if !empty.is_empty() && members.len() > 1 {
         let cause = format!("no instance serves in {}", names(&empty));
-        hop.push(Draft::new("zone-empty", cause, said, "gameday up; the Auto Scaling group evens out zones by itself").weak());
-    } else if let (Some(most), Some(least)) = (
-        s.expected.zones.iter().map(|z| count(z)).max(),
-        s.expected.zones.iter().map(|z| count(z)).min(),
-    ) && most > least + 1
+        hop.push(
+            Draft::new("zone-empty", cause, said, "gameday up; the Auto Scaling group evens out zones by itself")
+                .weak(),
+        );
+    } else if let (Some(most), Some(least)) =
+        (s.expected.zones.iter().map(|z| count(z)).max(), s.expected.zones.iter().map(|z| count(z)).min())
+        && most > least + 1
     {
         hop.push(
-            Draft::new("zone-imbalance", "the instances are unevenly spread over the zones", said, "the Auto Scaling group evens out zones by itself (AZRebalance)")
-                .weak(),
+            Draft::new(
+                "zone-imbalance",
+                "the instances are unevenly spread over the zones",
+                said,
+                "the Auto Scaling group evens out zones by itself (AZRebalance)",
+            )
+            .weak(),
         );
     }
 }
@@ -438,7 +486,13 @@ pub(super) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
             format!("{id}, stage {at}{seconds}: longer than the {} s of grace", view.s.expected.grace_seconds),
             format!("gameday logs --instance {id}"),
         ),
-        None => Draft::new("booting", "instances are booting", format!("{id}, stage {at}{seconds}"), "wait; gameday status --watch").waiting(),
+        None => Draft::new(
+            "booting",
+            "instances are booting",
+            format!("{id}, stage {at}{seconds}"),
+            "wait; gameday status --watch",
+        )
+        .waiting(),
     }
     .weak_if(view.serves())
 }
@@ -448,9 +502,10 @@ fn words(view: &View<'_>, rule: &str, stage: &str) -> (String, String) {
     let (cause, command): (&str, String) = match rule {
         "boot-packages" => ("packages cannot be installed at boot", UP.into()),
         "boot-secrets" => ("the instance cannot read its passwords", UP.into()),
-        "boot-fetch" => {
-            ("the service's binary cannot be fetched", format!("correct source or sha256 under [service.{service}], then gameday up"))
-        }
+        "boot-fetch" => (
+            "the service's binary cannot be fetched",
+            format!("correct source or sha256 under [service.{service}], then gameday up"),
+        ),
         "boot-config" => ("the service's configuration cannot be written", "gameday render --check".into()),
         "boot-service" => ("the service does not start, or keeps ending", "gameday logs --since 10m".into()),
         _ => return (format!("the boot fails in the stage {stage}"), "gameday logs --since 10m".into()),
@@ -484,7 +539,11 @@ fn one_zone(view: &View<'_>, g: &AutoScalingGroup, zone: String) -> Zone {
         });
         let boot = beacons.iter().find(|b| b.instance.as_ref() == Some(&m.id));
         let boot = boot.map_or(String::new(), |b| format!(", boot: {}", b.stage));
-        let life = if m.lifecycle == "InService" && running != "running" && !running.is_empty() { running } else { &m.lifecycle };
+        let life = if m.lifecycle == "InService" && running != "running" && !running.is_empty() {
+            running
+        } else {
+            &m.lifecycle
+        };
         format!("{} {life}, {health}{boot}", m.id)
     });
     let evidence = lines.collect::<Vec<_>>().join("; ");

@@ -78,7 +78,9 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
     let old: Vec<&str> = view
         .members()
         .iter()
-        .filter(|m| m.template_version.is_some() && m.template_version.as_deref() != number.map(|n| n.to_string()).as_deref())
+        .filter(|m| {
+            m.template_version.is_some() && m.template_version.as_deref() != number.map(|n| n.to_string()).as_deref()
+        })
         .map(|m| m.id.as_str())
         .collect();
     if !old.is_empty() {
@@ -96,7 +98,12 @@ fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     let version = |what: String| format!("version {}: {what}", v.number);
     if !app.is_empty() && !v.groups.iter().any(|g| g == app) {
         let what = version(format!("{}, not {app}", names(&v.groups)));
-        all.push(Draft::new("template-groups", "the launch template gives instances the wrong security group", what, UP));
+        all.push(Draft::new(
+            "template-groups",
+            "the launch template gives instances the wrong security group",
+            what,
+            UP,
+        ));
     }
     if v.image.as_ref().is_some_and(|i| *i != want.image) {
         let what = version(format!("{}, not {}", v.image.as_deref().unwrap_or_default(), want.image));
@@ -108,12 +115,22 @@ fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     }
     if v.user_data_sha256.is_none() {
         let what = version("no user data".into());
-        all.push(Draft::new("template-user-data", "the launch template has no user data: instances boot and do nothing", what, UP));
+        all.push(Draft::new(
+            "template-user-data",
+            "the launch template has no user data: instances boot and do nothing",
+            what,
+            UP,
+        ));
     }
     if v.profile != want.names.profile {
         let word = |p: &Option<String>| p.clone().unwrap_or_else(|| "none".into());
         let what = version(format!("{}, not {}", word(&v.profile), word(&want.names.profile)));
-        all.push(Draft::new("template-profile", "the launch template gives instances the wrong instance profile", what, UP));
+        all.push(Draft::new(
+            "template-profile",
+            "the launch template gives instances the wrong instance profile",
+            what,
+            UP,
+        ));
     }
     if v.key_pair != want.key_pair {
         let word = |p: &Option<String>| p.clone().unwrap_or_else(|| "none".into());
@@ -145,11 +162,19 @@ fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, Stri
     let service = &view.s.whose.service;
     let edit = |what: &str| format!("{what} under [service.{service}], then gameday up");
     if has(&["InsufficientInstanceCapacity", "do not have sufficient", "Insufficient capacity"]) {
-        ("launch-capacity", "AWS has no capacity for this instance type in the zone", edit("another instance_type, or spot.types"))
+        (
+            "launch-capacity",
+            "AWS has no capacity for this instance type in the zone",
+            edit("another instance_type, or spot.types"),
+        )
     } else if has(&["VcpuLimitExceeded", "vCPU", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded", "quota"]) {
         ("launch-quota", "a quota of the account is used up", edit("fewer instances, or a smaller instance_type"))
     } else if has(&["InvalidAMIID", "image id", "AMI"]) {
-        ("launch-image", "the image does not exist, or may not be used", edit("another image (or none: the newest Amazon Linux)"))
+        (
+            "launch-image",
+            "the image does not exist, or may not be used",
+            edit("another image (or none: the newest Amazon Linux)"),
+        )
     } else if has(&["InsufficientFreeAddresses", "free addresses"]) {
         ("launch-subnet", "a subnet has no free address", view.network_fix("free addresses in the subnets".into()))
     } else if has(&["security group", "InvalidGroup"]) {
@@ -163,7 +188,11 @@ fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, Stri
     } else if has(&["launch template", "LaunchTemplate"]) {
         ("launch-template", "the launch template cannot be used", UP.into())
     } else if has(&["not authorized", "UnauthorizedOperation", "AccessDenied", "explicit deny"]) {
-        ("launch-denied", "the account does not let the Auto Scaling group launch instances", "gameday policy; ask who runs the event".into())
+        (
+            "launch-denied",
+            "the account does not let the Auto Scaling group launch instances",
+            "gameday policy; ask who runs the event".into(),
+        )
     } else {
         ("launch-failed", "the Auto Scaling group cannot launch instances", UP.into())
     }

@@ -79,9 +79,10 @@ fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
             Some(Action::Redirect { to, .. }) => {
                 ("listener-default-redirect", format!("the listener redirects every request to {to}"))
             }
-            Some(Action::Forward { .. }) if to_us > 0 => {
-                ("listener-default-split", format!("the listener sends only {to_us} % of the requests to our target group"))
-            }
+            Some(Action::Forward { .. }) if to_us > 0 => (
+                "listener-default-split",
+                format!("the listener sends only {to_us} % of the requests to our target group"),
+            ),
             Some(Action::Forward { .. }) => {
                 ("listener-default-elsewhere", "the listener forwards to another target group".to_owned())
             }
@@ -105,7 +106,9 @@ fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
 /// How much of what these actions get comes to our target group, in percent.
 fn share(view: &View<'_>, actions: &[Action]) -> i32 {
     let Some(ours) = &view.s.target_group else { return 0 };
-    let Some(Action::Forward { targets }) = actions.iter().find(|a| matches!(a, Action::Forward { .. })) else { return 0 };
+    let Some(Action::Forward { targets }) = actions.iter().find(|a| matches!(a, Action::Forward { .. })) else {
+        return 0;
+    };
     let all: i32 = targets.iter().map(|t| t.weight).sum();
     let to_us: i32 = targets.iter().filter(|t| t.target_group == ours.arn).map(|t| t.weight).sum();
     if all == 0 { 0 } else { to_us * 100 / all }
@@ -198,7 +201,12 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
                     hop.push(Draft::new(
                         "rule-missing",
                         format!("no listener rule sends {path} to our target group"),
-                        format!("{} rules on port {}; it gets the default action: {}", l.rules.len(), l.port, said(view, &l.default)),
+                        format!(
+                            "{} rules on port {}; it gets the default action: {}",
+                            l.rules.len(),
+                            l.port,
+                            said(view, &l.default)
+                        ),
                         UP,
                     ));
                 }
@@ -227,7 +235,8 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
 
 /// A rule that takes a path of ours and does something else with it.
 fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> Draft {
-    let later = l.rules.iter().any(|r| r.priority > rule.priority && takes(r, host, path) && share(view, &r.actions) == 100);
+    let later =
+        l.rules.iter().any(|r| r.priority > rule.priority && takes(r, host, path) && share(view, &r.actions) == 100);
     let foreign = view.s.expected.routes.is_empty() || later;
     let evidence = format!("priority {} ({}): {}", rule.priority, conditions(rule), said(view, &rule.actions));
     if foreign {
@@ -239,13 +248,12 @@ fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> 
         );
     }
     match rule.actions.last() {
-        Some(Action::FixedResponse { code }) => Draft::new(
-            "rule-fixed",
-            format!("the rule for {path} answers with a fixed {code}"),
-            evidence,
-            UP,
-        ),
-        _ => Draft::new("rule-elsewhere", format!("the rule for {path} does not lead to our target group"), evidence, UP),
+        Some(Action::FixedResponse { code }) => {
+            Draft::new("rule-fixed", format!("the rule for {path} answers with a fixed {code}"), evidence, UP)
+        }
+        _ => {
+            Draft::new("rule-elsewhere", format!("the rule for {path} does not lead to our target group"), evidence, UP)
+        }
     }
 }
 

@@ -156,12 +156,19 @@ pub fn chain(snapshot: &Snapshot) -> Chain {
             }
         }
         let at = &mut hops[1];
-        at.findings.insert(0, Draft::new(
-            "stack-missing",
-            format!("nothing of the stack {} exists", snapshot.whose.stack),
-            format!("account {}, {}: no VPC, no load balancer, no Auto Scaling group of it", snapshot.whose.account, snapshot.whose.region),
-            UP,
-        ).at(HopName::Balancer));
+        at.findings.insert(
+            0,
+            Draft::new(
+                "stack-missing",
+                format!("nothing of the stack {} exists", snapshot.whose.stack),
+                format!(
+                    "account {}, {}: no VPC, no load balancer, no Auto Scaling group of it",
+                    snapshot.whose.account, snapshot.whose.region
+                ),
+                UP,
+            )
+            .at(HopName::Balancer),
+        );
     }
     Chain { hops }
 }

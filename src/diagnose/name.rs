@@ -51,7 +51,11 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         hop.push(Draft::new(
             "name-elsewhere",
             format!("{host} does not lead to the stack's balancer"),
-            format!("it resolves to {}, the balancer has {}", names(&probe.addresses), names(&probe.balancer_addresses)),
+            format!(
+                "it resolves to {}, the balancer has {}",
+                names(&probe.addresses),
+                names(&probe.balancer_addresses)
+            ),
             format!("point it there: {host} CNAME {}", balancer.dns_name),
         ));
     }

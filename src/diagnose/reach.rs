@@ -3,7 +3,8 @@ use super::{Draft, UP, names};
 use crate::{
     config::{Cidr, Origin},
     snapshot::{
-        AclEntry, Answer, Beacon, GroupRule, Instance, Member, Part, RouteTable, SecurityGroup, Snapshot, Subnet, Target,
+        AclEntry, Answer, Beacon, GroupRule, Instance, Member, Part, RouteTable, SecurityGroup, Snapshot, Subnet,
+        Target,
     },
 };
 use std::net::Ipv4Addr;
@@ -27,9 +28,13 @@ pub(super) enum Way {
     Internet,
     /// Through something else: a NAT gateway, a transit gateway.
     Through(String),
-    Blackhole { via: String },
+    Blackhole {
+        via: String,
+    },
     /// To an internet gateway that is not attached to the VPC.
-    Detached { via: String },
+    Detached {
+        via: String,
+    },
     None,
 }
 
@@ -88,8 +93,7 @@ impl<'a> View<'a> {
     }
 
     fn cidrs(&self, subnets: impl IntoIterator<Item = &'a str>) -> Vec<Cidr> {
-        let mut all: Vec<Cidr> =
-            subnets.into_iter().filter_map(|id| self.subnet(id)?.cidr.parse().ok()).collect();
+        let mut all: Vec<Cidr> = subnets.into_iter().filter_map(|id| self.subnet(id)?.cidr.parse().ok()).collect();
         all.sort();
         all.dedup();
         all

@@ -35,7 +35,13 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let h = &t.health;
     let evidence = format!(
         "{} {} {}, {} of {} targets healthy, health check {} ({})",
-        t.name, t.protocol, t.port, view.healthy(), view.targets().len(), h.path, h.matcher,
+        t.name,
+        t.protocol,
+        t.port,
+        view.healthy(),
+        view.targets().len(),
+        h.path,
+        h.matcher,
     );
     hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup) && s.saw(Part::Targets), evidence)
 }
@@ -154,7 +160,11 @@ fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
             Draft::new(
                 "fail-open",
                 "no target is healthy, so the balancer passes requests on to all of them (it fails open)",
-                format!("HTTP {} from {}, though every health check fails", answer.status.unwrap_or_default(), answer.address),
+                format!(
+                    "HTTP {} from {}, though every health check fails",
+                    answer.status.unwrap_or_default(),
+                    answer.address
+                ),
                 UP,
             )
             .symptom(),
@@ -192,28 +202,43 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
     let (rule, cause): (&'static str, String) = match reason {
         "Target.Timeout" => (
             "target-timeout",
-            format!("no answer on port {port} within {} s: a security group in between, or a process that hangs", h.timeout),
+            format!(
+                "no answer on port {port} within {} s: a security group in between, or a process that hangs",
+                h.timeout
+            ),
         ),
         "Target.FailedHealthChecks" => (
             "target-failed-checks",
-            format!("the connection to port {port} is refused or answered with no HTTP: nothing listens there yet, or no more"),
+            format!(
+                "the connection to port {port} is refused or answered with no HTTP: nothing listens there yet, or no more"
+            ),
         ),
         "Target.ResponseCodeMismatch" => (
             "target-code-mismatch",
-            format!("{} does not answer with {}{}", h.path, h.matcher, match codes(said) {
-                Some(code) if code.contains("503") => format!(" but with {code}: it is booting, full, or what it needs is missing"),
-                Some(code) if code.contains("404") => format!(" but with {code}: the service does not know this path"),
-                Some(code) if code.contains("30") => format!(" but with {code}: it redirects"),
-                Some(code) => format!(" but with {code}"),
-                None => String::new(),
-            }),
+            format!(
+                "{} does not answer with {}{}",
+                h.path,
+                h.matcher,
+                match codes(said) {
+                    Some(code) if code.contains("503") =>
+                        format!(" but with {code}: it is booting, full, or what it needs is missing"),
+                    Some(code) if code.contains("404") =>
+                        format!(" but with {code}: the service does not know this path"),
+                    Some(code) if code.contains("30") => format!(" but with {code}: it redirects"),
+                    Some(code) => format!(" but with {code}"),
+                    None => String::new(),
+                }
+            ),
         ),
         "Target.NotInUse" => {
             let zone_off = said.contains("Availability Zone");
             if zone_off {
                 ("target-zone-off", "targets are in a zone that the balancer does not serve".into())
             } else {
-                ("target-not-in-use", "no listener or rule leads to the target group, so nobody checks its targets".into())
+                (
+                    "target-not-in-use",
+                    "no listener or rule leads to the target group, so nobody checks its targets".into(),
+                )
             }
         }
         "Target.NotRegistered" => ("target-not-registered", "the target is not registered".into()),
@@ -222,9 +247,10 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
         "Target.HealthCheckDisabled" => ("target-check-disabled", "health checks are turned off".into()),
         "Target.DeregistrationInProgress" => ("targets-draining", "targets are being deregistered".into()),
         "Elb.InternalError" => ("target-internal-error", "the balancer itself has a fault".into()),
-        "Elb.RegistrationInProgress" | "Elb.InitialHealthChecking" | "initial" => {
-            ("target-initial", format!("targets were registered just now: one good check makes them healthy (every {} s)", h.interval))
-        }
+        "Elb.RegistrationInProgress" | "Elb.InitialHealthChecking" | "initial" => (
+            "target-initial",
+            format!("targets were registered just now: one good check makes them healthy (every {} s)", h.interval),
+        ),
         _ => ("target-unhealthy", format!("targets are not healthy: {reason}")),
     };
     let evidence = format!(

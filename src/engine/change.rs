@@ -73,8 +73,12 @@ fn compare(path: String, found: Option<Value>, want: Option<Value>, fields: &mut
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
     None,
-    Create { spec: Value },
-    Update { diff: Diff },
+    Create {
+        spec: Value,
+    },
+    Update {
+        diff: Diff,
+    },
     /// Deleted and made again: AWS cannot change it in place, and nothing is lost by it (or it was insisted on).
     Replace {
         diff: Diff,
@@ -83,9 +87,14 @@ pub enum Change {
         loses: Option<&'static str>,
     },
     /// AWS cannot change it in place, and replacing it would lose something.
-    Refuse { diff: Diff, help: String },
+    Refuse {
+        diff: Diff,
+        help: String,
+    },
     /// Ours, but no longer in the stack file.
-    Delete { id: String },
+    Delete {
+        id: String,
+    },
 }
 
 impl Change {

@@ -49,8 +49,12 @@ impl Class {
                 "renew the credentials (environment variables, `aws sso login`, --profile), \
                  then run the same command again: it resumes where it stopped"
             }
-            Self::Quota => "delete what is not needed, or ask for more in Service Quotas; then run the same command again",
-            Self::Capacity => "choose another instance class or zone in gameday.toml, or run the same command again later",
+            Self::Quota => {
+                "delete what is not needed, or ask for more in Service Quotas; then run the same command again"
+            }
+            Self::Capacity => {
+                "choose another instance class or zone in gameday.toml, or run the same command again later"
+            }
             Self::Throttled => "AWS throttles this account: run the same command again, it resumes where it stopped",
             Self::Lost => "check the network and run the same command again: it resumes where it stopped",
             Self::InUse => "remove what uses it, then run the same command again",
@@ -75,7 +79,11 @@ impl AwsError {
     fn help(&self) -> Option<&'static str> {
         match self.code.as_deref() {
             Some(
-                "AuthFailure" | "UnrecognizedClientException" | "UnrecognizedClient" | "InvalidClientTokenId" | "OptInRequired",
+                "AuthFailure"
+                | "UnrecognizedClientException"
+                | "UnrecognizedClient"
+                | "InvalidClientTokenId"
+                | "OptInRequired",
             ) => Some(
                 "either the keys are wrong (environment variables, `aws sso login`, --profile), or this account has not \
                  enabled the region (--region, `region` in gameday.toml): `aws sts get-caller-identity --region us-east-1` \
@@ -164,7 +172,9 @@ impl Error {
             Self::Fixed { key, was, loses, .. } => {
                 let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
                 let loses = loses.map(|what| format!(": {what} would be lost")).unwrap_or_default();
-                format!("put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{loses}")
+                format!(
+                    "put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{loses}"
+                )
             }
             Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
             Self::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),

@@ -7,7 +7,9 @@ use std::{rc::Rc, time::Duration};
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The step's needs are met and it is being looked at.
-    Started { key: Key },
+    Started {
+        key: Key,
+    },
     /// What is going to be done to it.
     Planned {
         key: Key,
@@ -17,18 +19,34 @@ pub enum Event {
         usually: f64,
     },
     /// AWS is at work on it.
-    Waiting { key: Key, phase: String },
+    Waiting {
+        key: Key,
+        phase: String,
+    },
     /// A call failed in a way that passes; it is tried again after `pause` seconds.
-    Retrying { key: Key, error: String, throttled: bool, pause: f64 },
-    Done { key: Key, change: &'static str },
-    Deleted { key: Key },
+    Retrying {
+        key: Key,
+        error: String,
+        throttled: bool,
+        pause: f64,
+    },
+    Done {
+        key: Key,
+        change: &'static str,
+    },
+    Deleted {
+        key: Key,
+    },
     Failed {
         key: Key,
         error: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         help: Option<String>,
     },
-    Skipped { key: Key, because: Key },
+    Skipped {
+        key: Key,
+        because: Key,
+    },
 }
 
 impl Event {

@@ -8,7 +8,10 @@ pub enum Progress {
     /// Not started; what it is expected to take.
     Ahead(Duration),
     /// Under way since, and what it is expected to take in all.
-    Running { since: Duration, usually: Duration },
+    Running {
+        since: Duration,
+        usually: Duration,
+    },
     Done,
 }
 

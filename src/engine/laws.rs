@@ -117,10 +117,18 @@ async fn law_4_drift_is_shown_and_repaired() {
     w.meddle("t-db", |o| o.size = 9);
     let p = plan(&stack(&w), &env()).await;
     assert_eq!(
-        serde_json::to_string(p.0[1..2].iter().map(|(_, v)| v).map(|v| match v {
-            Visit::Done(c) => c,
-            _ => panic!(),
-        }).next().unwrap()).unwrap(),
+        serde_json::to_string(
+            p.0[1..2]
+                .iter()
+                .map(|(_, v)| v)
+                .map(|v| match v {
+                    Visit::Done(c) => c,
+                    _ => panic!(),
+                })
+                .next()
+                .unwrap()
+        )
+        .unwrap(),
         r#"{"change":"update","diff":[{"path":"size","found":9,"want":5}]}"#
     );
     up(&stack(&w), &env()).await;

@@ -260,7 +260,8 @@ impl<R: Resource> Managed<R> {
             (Change::Refuse { diff, .. }, Some(found)) => {
                 return Err(self.refused(cx, self.fixed(&found, &want, diff)));
             }
-            (Change::Update { .. } | Change::Replace { .. } | Change::Refuse { .. }, None) | (Change::Delete { .. }, _) => {
+            (Change::Update { .. } | Change::Replace { .. } | Change::Refuse { .. }, None)
+            | (Change::Delete { .. }, _) => {
                 unreachable!("only what exists is updated, and nothing wanted is deleted")
             }
         }
@@ -436,10 +437,11 @@ impl<R: Resource> Node for Managed<R> {
                 key: cx.key.clone(),
                 phase: found.map(|f| f.phase.clone()),
                 id: found.map(|f| f.id.clone()),
-                output: found
-                    .and_then(|f| f.output.as_ref())
-                    .map(|o| to_value(o).expect("outputs serialise")),
-                drift: found.filter(|_| self.role == Role::Ours).map(|f| self.diff(&cx, f, &self.want())).unwrap_or_default(),
+                output: found.and_then(|f| f.output.as_ref()).map(|o| to_value(o).expect("outputs serialise")),
+                drift: found
+                    .filter(|_| self.role == Role::Ours)
+                    .map(|f| self.diff(&cx, f, &self.want()))
+                    .unwrap_or_default(),
                 used: self.role == Role::Used,
             })
         })

@@ -219,12 +219,7 @@ impl Cx<'_> {
     }
     /// A value of another step, for `find` and the verbs.
     pub fn read<R: Resource, T>(&self, from: &Ref<R>, pick: impl FnOnce(&R::Output) -> T) -> Known<T> {
-        debug_assert!(
-            self.needs.contains(from.key()),
-            "{} reads {} but its spec does not",
-            self.key,
-            from.key()
-        );
+        debug_assert!(self.needs.contains(from.key()), "{} reads {} but its spec does not", self.key, from.key());
         Inputs::default().read(from, pick)
     }
 }

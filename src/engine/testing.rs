@@ -134,10 +134,7 @@ impl Resource for Thing {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        Spec {
-            size: self.size,
-            links: self.links.iter().map(|l| inputs.read(l, |o| o.id.clone())).collect(),
-        }
+        Spec { size: self.size, links: self.links.iter().map(|l| inputs.read(l, |o| o.id.clone())).collect() }
     }
     fn typical(&self) -> Typical {
         self.slow
@@ -158,10 +155,7 @@ impl Resource for Thing {
         let lives = all.iter().any(|o| !o.dying);
         let all: Vec<Object> = all.into_iter().filter(|o| !(lives && o.dying)).collect();
         if all.len() > 1 {
-            return Err(Error::Ambiguous {
-                key: cx.key.clone(),
-                ids: all.into_iter().map(|o| o.id).collect(),
-            });
+            return Err(Error::Ambiguous { key: cx.key.clone(), ids: all.into_iter().map(|o| o.id).collect() });
         }
         Ok(all.into_iter().next().map(|o| Found {
             phase: match (Instant::now() < o.busy_until, o.dying) {

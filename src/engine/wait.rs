@@ -152,7 +152,6 @@ fn budget(class: Class) -> Duration {
 }
 
 impl Tries {
-
     /// Sleeps before the next try; gives the error back when it does not pass or the budget is spent.
     pub async fn again(&mut self, cx: &Cx<'_>, error: Error) -> Result<()> {
         let Some(class) = error.class().filter(|c| c.passes()) else { return Err(error) };
@@ -173,7 +172,10 @@ impl Tries {
             cx.env.strain.set((cx.env.strain.get() * 1.5).min(8.0));
         }
         let most = Duration::from_millis(500).mul_f64(2f64.powi(self.count.min(5) as i32)).min(Duration::from_secs(10));
-        let pause = cx.env.pace.of(most.mul_f64(if cx.env.pace.jitter { 0.5 + 0.5 * fastrand::f64() } else { 1.0 }))
+        let pause = cx
+            .env
+            .pace
+            .of(most.mul_f64(if cx.env.pace.jitter { 0.5 + 0.5 * fastrand::f64() } else { 1.0 }))
             .max(Duration::from_millis(50));
         self.count += 1;
         cx.env.events.say(Event::Retrying {

@@ -1,5 +1,5 @@
 //! Visits every step, as many at once as their needs allow.
-use crate::{Class, Error, Event, Graph, Key, Node, Result, Env};
+use crate::{Class, Env, Error, Event, Graph, Key, Node, Result};
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::time::Duration;
 
@@ -124,7 +124,8 @@ pub async fn glance(graph: &Graph, env: &Env) {
     let after = graph.before(Direction::Reverse);
     let nodes = &nodes;
     let look = |i: usize| async move { (i, nodes[i].observe(env).await.is_ok_and(|s| s.phase.is_some())) };
-    let (mut seen, mut asked, mut again) = (vec![false; nodes.len()], vec![true; nodes.len()], vec![false; nodes.len()]);
+    let (mut seen, mut asked, mut again) =
+        (vec![false; nodes.len()], vec![true; nodes.len()], vec![false; nodes.len()]);
     let mut running: FuturesUnordered<_> = (0..nodes.len()).map(look).collect();
     while let Some((i, found)) = running.next().await {
         asked[i] = false;

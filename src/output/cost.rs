@@ -78,8 +78,10 @@ impl<'a> Cost<'a> {
             let (per_hour, for_event) = bill.group(group);
             Row { group, per_hour, for_event }
         };
-        let planned = [("min", bills.min), ("desired", bills.desired), ("max", bills.max)]
-            .map(|(size, (instances, b))| Planned { size, instances, per_hour: b.per_hour(), for_event: b.for_event() });
+        let planned =
+            [("min", bills.min), ("desired", bills.desired), ("max", bills.max)].map(|(size, (instances, b))| {
+                Planned { size, instances, per_hour: b.per_hour(), for_event: b.for_event() }
+            });
         Self {
             stack,
             currency: prices.unit(),

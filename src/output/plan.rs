@@ -61,10 +61,7 @@ impl<'a> Plan<'a> {
             .collect();
         // By group for the eye; within a group in the order of the graph.
         changes.sort_by_key(|s| s.group);
-        let errors = report
-            .failed()
-            .map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() })
-            .collect();
+        let errors = report.failed().map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() }).collect();
         Self { stack, changes, errors, handover: None, cost: None }
     }
 
@@ -112,7 +109,9 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
                 }
                 match c {
                     Change::Refuse { help, .. } => print(format!("      {DIM}{help}{RESET}")),
-                    Change::Replace { loses: Some(what), .. } => print(format!("      {BAD}{what} will be lost{RESET}")),
+                    Change::Replace { loses: Some(what), .. } => {
+                        print(format!("      {BAD}{what} will be lost{RESET}"))
+                    }
                     _ => {}
                 }
             }
@@ -174,8 +173,12 @@ fn diff_lines(diff: &Diff) -> String {
             // A set: what is missing and what is too much.
             (Some(Value::Array(a)), Some(Value::Array(b))) => {
                 lines.push(format!("      {}:", f.path));
-                lines.extend(a.iter().filter(|x| !b.contains(x)).map(|x| format!("        {BAD}- {}{RESET}", value(x, 90))));
-                lines.extend(b.iter().filter(|x| !a.contains(x)).map(|x| format!("        {GOOD}+ {}{RESET}", value(x, 90))));
+                lines.extend(
+                    a.iter().filter(|x| !b.contains(x)).map(|x| format!("        {BAD}- {}{RESET}", value(x, 90))),
+                );
+                lines.extend(
+                    b.iter().filter(|x| !a.contains(x)).map(|x| format!("        {GOOD}+ {}{RESET}", value(x, 90))),
+                );
             }
             (found, want) => {
                 let show = |v: &Option<Value>| v.as_ref().map_or("none".into(), |v| value(v, 60));

@@ -147,7 +147,8 @@ impl State {
         }
         if self.out.json() {
             // A script wants to know what is done, not each step that is looked at.
-            if !matches!(&e, Event::Started { .. } | Event::Planned { .. } if self.is_idle(&e)) || self.out.verbose > 0 {
+            if !matches!(&e, Event::Started { .. } | Event::Planned { .. } if self.is_idle(&e)) || self.out.verbose > 0
+            {
                 self.out.line(&Line { at: jiff::Timestamp::now().to_string(), event: &e });
             }
             return;

@@ -87,8 +87,7 @@ impl<'a> Picture<'a> {
 impl History {
     fn of(state: &State) -> Self {
         let kept = &state.seconds;
-        let answers =
-            kept.iter().skip(kept.len().saturating_sub(ANSWERS)).map(|s| (s.at, s.millis, s.status));
+        let answers = kept.iter().skip(kept.len().saturating_sub(ANSWERS)).map(|s| (s.at, s.millis, s.status));
         let minutes = |metric| state.minutes.recent(metric, MINUTES);
         let both = minutes(Metric::Target5xx).into_iter().zip(minutes(Metric::Elb5xx));
         Self {

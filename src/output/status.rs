@@ -77,12 +77,7 @@ impl<'a> Step<'a> {
             error,
         };
         match visit {
-            Visit::Done(s) => Step {
-                phase: word(s),
-                id: s.id.as_deref(),
-                drift: paths(&s.drift),
-                ..blank("", None)
-            },
+            Visit::Done(s) => Step { phase: word(s), id: s.id.as_deref(), drift: paths(&s.drift), ..blank("", None) },
             Visit::Failed(e) => blank("unknown", Some(e.to_string())),
             Visit::Skipped(because) => blank("unknown", Some(format!("not looked at, because of {because}"))),
             Visit::NotStarted => blank("unknown", None),

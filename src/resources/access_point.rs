@@ -1,9 +1,7 @@
 //! A folder of a file system, entered as one fixed user.
 use super::file_system::{FileSystem, phase};
 use super::prelude::*;
-use aws_sdk_efs::types::{
-    AccessPointDescription, CreationInfo, LifeCycleState, PosixUser, RootDirectory, Tag,
-};
+use aws_sdk_efs::types::{AccessPointDescription, CreationInfo, LifeCycleState, PosixUser, RootDirectory, Tag};
 use std::rc::Rc;
 
 pub struct AccessPoint {
@@ -97,8 +95,7 @@ impl Resource for AccessPoint {
         let user = PosixUser::builder().uid(want.uid).gid(want.gid).build().map_err(wrong)?;
         // Without this, mounting fails as long as the folder is missing (aws-facts 3).
         let new = CreationInfo::builder().owner_uid(want.uid).owner_gid(want.gid).permissions("0755");
-        let root =
-            RootDirectory::builder().path(&want.path).creation_info(new.build().map_err(wrong)?).build();
+        let root = RootDirectory::builder().path(&want.path).creation_info(new.build().map_err(wrong)?).build();
         self.aws
             .efs
             .create_access_point()
@@ -119,13 +116,7 @@ impl Resource for AccessPoint {
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        self.aws
-            .efs
-            .delete_access_point()
-            .access_point_id(&found.id)
-            .send()
-            .await
-            .or_gone("DeleteAccessPoint")
+        self.aws.efs.delete_access_point().access_point_id(&found.id).send().await.or_gone("DeleteAccessPoint")
     }
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {

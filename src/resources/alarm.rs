@@ -115,9 +115,8 @@ impl Resource for Alarm {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        let dimension = |(name, value): (&String, &Known<String>)| {
-            Ok(Dimension::builder().name(name).value(value.get()?).build())
-        };
+        let dimension =
+            |(name, value): (&String, &Known<String>)| Ok(Dimension::builder().name(name).value(value.get()?).build());
         let call = self
             .aws
             .cloudwatch
@@ -179,15 +178,8 @@ fn seen(alarm: &MetricAlarm) -> Spec {
     Spec {
         namespace: alarm.namespace().unwrap_or_default().into(),
         metric: alarm.metric_name().unwrap_or_default().into(),
-        dimensions: dimensions
-            .filter_map(|d| Some((d.name()?.into(), Known::Now(d.value()?.into()))))
-            .collect(),
-        statistic: alarm
-            .statistic()
-            .map(|s| s.as_str())
-            .or(alarm.extended_statistic())
-            .unwrap_or_default()
-            .into(),
+        dimensions: dimensions.filter_map(|d| Some((d.name()?.into(), Known::Now(d.value()?.into())))).collect(),
+        statistic: alarm.statistic().map(|s| s.as_str()).or(alarm.extended_statistic()).unwrap_or_default().into(),
         period: alarm.period().unwrap_or_default(),
         evaluate: alarm.datapoints_to_alarm().unwrap_or(of),
         of,

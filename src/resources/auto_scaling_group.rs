@@ -283,29 +283,22 @@ impl AutoScalingGroup {
     }
 
     /// The template itself, or with spot the policy that names it.
-    fn launch(
-        &self,
-        want: &Spec,
-    ) -> Result<(Option<LaunchTemplateSpecification>, Option<MixedInstancesPolicy>)> {
+    fn launch(&self, want: &Spec) -> Result<(Option<LaunchTemplateSpecification>, Option<MixedInstancesPolicy>)> {
         let template = LaunchTemplateSpecification::builder()
             .launch_template_id(want.template.get()?)
             .version(want.version.get()?.to_string())
             .build();
         let Some(spot) = &want.spot else { return Ok((Some(template), None)) };
-        let overrides =
-            spot.types.iter().map(|t| LaunchTemplateOverrides::builder().instance_type(t).build());
+        let overrides = spot.types.iter().map(|t| LaunchTemplateOverrides::builder().instance_type(t).build());
         let distribution = InstancesDistribution::builder()
             .on_demand_allocation_strategy("prioritized")
             .on_demand_base_capacity(spot.base)
             .on_demand_percentage_above_base_capacity(spot.percent)
             .spot_allocation_strategy(&spot.strategy)
             .build();
-        let template = Mixed::builder()
-            .launch_template_specification(template)
-            .set_overrides(Some(overrides.collect()))
-            .build();
-        let mixed =
-            MixedInstancesPolicy::builder().launch_template(template).instances_distribution(distribution);
+        let template =
+            Mixed::builder().launch_template_specification(template).set_overrides(Some(overrides.collect())).build();
+        let mixed = MixedInstancesPolicy::builder().launch_template(template).instances_distribution(distribution);
         Ok((None, Some(mixed.build())))
     }
 }

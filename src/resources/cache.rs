@@ -7,9 +7,7 @@ use super::{
     security_group::SecurityGroup,
 };
 use crate::error::AwsError;
-use aws_sdk_elasticache::types::{
-    AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup,
-};
+use aws_sdk_elasticache::types::{AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup};
 
 pub struct Cache {
     pub aws: Aws,
@@ -267,11 +265,5 @@ fn default_parameters(engine: &str, version: &str) -> String {
 
 /// There is more to do, which AWS would refuse now: the engine waits and looks again.
 fn more_later(call: &'static str, why: &str) -> Error {
-    Error::Aws(Box::new(AwsError {
-        call,
-        class: Class::WrongState,
-        code: None,
-        message: why.into(),
-        request_id: None,
-    }))
+    Error::Aws(Box::new(AwsError { call, class: Class::WrongState, code: None, message: why.into(), request_id: None }))
 }

@@ -204,11 +204,7 @@ impl Resource for Database {
         }
         if found.spec.deletion_protection {
             let call = self.aws.rds.modify_db_instance().db_instance_identifier(&found.id);
-            call.deletion_protection(false)
-                .apply_immediately(true)
-                .send()
-                .await
-                .during("ModifyDBInstance")?;
+            call.deletion_protection(false).apply_immediately(true).send().await.during("ModifyDBInstance")?;
         }
         self.aws
             .rds
@@ -230,10 +226,7 @@ impl Resource for Database {
 impl Database {
     async fn password(&self, cx: &Cx<'_>) -> Result<Secret> {
         let Some(password) = &self.master_password else {
-            return Err(Error::other(
-                format!("{} has no master password", cx.key),
-                "this is a defect of gameday",
-            ));
+            return Err(Error::other(format!("{} has no master password", cx.key), "this is a defect of gameday"));
         };
         self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await
     }
@@ -270,9 +263,7 @@ impl Database {
                     db.db_subnet_group().and_then(|g| g.db_subnet_group_name()),
                 ),
                 parameter_group: shown(self.parameter_group.is_some(), parameters),
-                groups: Known::Now(sorted(
-                    groups.filter_map(|g| g.vpc_security_group_id().map(Into::into)).collect(),
-                )),
+                groups: Known::Now(sorted(groups.filter_map(|g| g.vpc_security_group_id().map(Into::into)).collect())),
                 password_set: shown(
                     self.master_password.is_some(),
                     db.tag_list().iter().find(|t| t.key() == Some(PASSWORD_TAG)).and_then(|t| t.value()),

@@ -90,8 +90,7 @@ impl Resource for DbParameterGroup {
         // A dynamic parameter can apply at once; a static one waits for the next reboot, which is the user's to choose.
         let known = self.parameters(&found.id, false).await?.unwrap_or_default();
         let how = |name: &str| {
-            let dynamic =
-                known.iter().any(|p| p.parameter_name() == Some(name) && p.apply_type() == Some("dynamic"));
+            let dynamic = known.iter().any(|p| p.parameter_name() == Some(name) && p.apply_type() == Some("dynamic"));
             if dynamic { ApplyMethod::Immediate } else { ApplyMethod::PendingReboot }
         };
         let (have, want) = (&found.spec.parameters, &want.parameters);
@@ -136,8 +135,7 @@ impl DbParameterGroup {
             .aws
             .reads
             .get(format!("parameters of {name}, set: {set}"), async || {
-                let call =
-                    self.aws.rds.describe_db_parameters().db_parameter_group_name(name).set_source(source);
+                let call = self.aws.rds.describe_db_parameters().db_parameter_group_name(name).set_source(source);
                 let all: Result<Vec<_>, _> = call.into_paginator().items().send().try_collect().await;
                 all.or_absent("DescribeDBParameters")
             })

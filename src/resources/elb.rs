@@ -1,8 +1,8 @@
 //! What the kinds around a load balancer share.
 use super::prelude::*;
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, TargetGroupTuple,
-    TargetHealthDescription, TargetHealthStateEnum,
+    Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, TargetGroupTuple, TargetHealthDescription,
+    TargetHealthStateEnum,
 };
 use std::{collections::HashMap, rc::Rc};
 
@@ -69,8 +69,7 @@ pub(super) async fn pick<T: Clone>(
     let tags_of = |t: &T| arn(t).and_then(|a| tags.get(a));
     let is_this = |t: &&T| {
         tags_of(t).is_some_and(|tags| {
-            tags.get(STACK_TAG) == Some(&cx.env.stack)
-                && tags.get(STEP_TAG).is_some_and(|k| k == cx.key.as_str())
+            tags.get(STACK_TAG) == Some(&cx.env.stack) && tags.get(STEP_TAG).is_some_and(|k| k == cx.key.as_str())
         })
     };
     let mine: Vec<&T> = all.iter().filter(is_this).collect();
@@ -102,7 +101,8 @@ pub(super) fn action(target: Option<&str>) -> Action {
 
 /// Forwarded to several groups, each with its weight.
 fn split(groups: &[(String, i32)]) -> Action {
-    let tuple = |(arn, weight): &(String, i32)| TargetGroupTuple::builder().target_group_arn(arn).weight(*weight).build();
+    let tuple =
+        |(arn, weight): &(String, i32)| TargetGroupTuple::builder().target_group_arn(arn).weight(*weight).build();
     let to = ForwardActionConfig::builder().set_target_groups(Some(groups.iter().map(tuple).collect()));
     Action::builder().r#type(ActionTypeEnum::Forward).forward_config(to.build()).build()
 }
@@ -153,7 +153,9 @@ impl Handover<'_> {
     /// What is waited for while the group stands beside those that serve.
     pub async fn waits(&self, now: &[Action], target: Option<&str>) -> Result<Option<String>> {
         match target {
-            Some(new) if forwards(now).iter().any(|(arn, weight)| arn == new && *weight == 0) => self.missing(now, new).await,
+            Some(new) if forwards(now).iter().any(|(arn, weight)| arn == new && *weight == 0) => {
+                self.missing(now, new).await
+            }
             _ => Ok(None),
         }
     }
@@ -168,7 +170,12 @@ impl Handover<'_> {
         }
         let healthy = if serving.is_empty() { self.enough } else { healthy(self.aws, new).await? };
         Ok((healthy < self.enough).then(|| {
-            format!("{healthy} of {} targets of {} healthy; {} serves", self.enough, name_of(new), serving.join(" and "))
+            format!(
+                "{healthy} of {} targets of {} healthy; {} serves",
+                self.enough,
+                name_of(new),
+                serving.join(" and ")
+            )
         }))
     }
 }
@@ -177,7 +184,8 @@ impl Handover<'_> {
 async fn healthy(aws: &Aws, group: &str) -> Result<i32> {
     let call = async || {
         let answer = aws.elb.describe_target_health().target_group_arn(group).send().await;
-        let all = answer.or_absent("DescribeTargetHealth")?.and_then(|a| a.target_health_descriptions).unwrap_or_default();
+        let all =
+            answer.or_absent("DescribeTargetHealth")?.and_then(|a| a.target_health_descriptions).unwrap_or_default();
         let is_healthy = |t: &&TargetHealthDescription| {
             t.target_health().and_then(|h| h.state()) == Some(&TargetHealthStateEnum::Healthy)
         };
@@ -198,26 +206,21 @@ pub(super) fn said(target: Option<Known<String>>) -> Known<String> {
 
 /// What AWS has, in the same words.
 pub(super) fn shown(actions: &[Action]) -> Known<String> {
-    let one = |a: &Action| {
-        match a.r#type() {
-            Some(ActionTypeEnum::Forward) => {
-                let to = match &forwards(std::slice::from_ref(a))[..] {
-                    [(arn, _)] => arn.clone(),
-                    several => {
-                        let weighted = several.iter().map(|(arn, weight)| format!("{arn} (weight {weight})"));
-                        weighted.collect::<Vec<_>>().join(" and ")
-                    }
-                };
-                format!("forward to {to}")
-            }
-            Some(ActionTypeEnum::FixedResponse) => {
-                format!(
-                    "answer {}",
-                    a.fixed_response_config().and_then(|f| f.status_code()).unwrap_or_default()
-                )
-            }
-            other => other.map_or("nothing", |t| t.as_str()).to_owned(),
+    let one = |a: &Action| match a.r#type() {
+        Some(ActionTypeEnum::Forward) => {
+            let to = match &forwards(std::slice::from_ref(a))[..] {
+                [(arn, _)] => arn.clone(),
+                several => {
+                    let weighted = several.iter().map(|(arn, weight)| format!("{arn} (weight {weight})"));
+                    weighted.collect::<Vec<_>>().join(" and ")
+                }
+            };
+            format!("forward to {to}")
         }
+        Some(ActionTypeEnum::FixedResponse) => {
+            format!("answer {}", a.fixed_response_config().and_then(|f| f.status_code()).unwrap_or_default())
+        }
+        other => other.map_or("nothing", |t| t.as_str()).to_owned(),
     };
     Known::Now(actions.iter().map(one).collect::<Vec<_>>().join(", then "))
 }

@@ -23,10 +23,7 @@ pub(super) async fn of_interfaces(aws: &Aws, all: &[NetworkInterface]) -> Result
         let what = eni.description().filter(|d| !d.is_empty()).unwrap_or("no description");
         holders.push(if let Some(i) = instance(eni) {
             let state = instances.get(i).map_or("terminated", String::as_str);
-            Holder {
-                what: format!("instance {i} ({state})"),
-                passes: matches!(state, "shutting-down" | "terminated"),
-            }
+            Holder { what: format!("instance {i} ({state})"), passes: matches!(state, "shutting-down" | "terminated") }
         } else if eni.requester_managed() == Some(true) {
             // Nobody but the service can remove it; a balancer's outlives it by minutes (aws-facts 4.5).
             let name = what.strip_prefix("ELB app/").and_then(|rest| rest.split('/').next());
@@ -69,7 +66,8 @@ async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Optio
     if let Some((_, target)) = what.trim_end_matches(')').split_once("(fsmt-") {
         let call = aws.efs.describe_mount_targets().mount_target_id(format!("fsmt-{target}")).send().await;
         let found = call.or_absent("DescribeMountTargets")?.and_then(|a| a.mount_targets?.pop());
-        let stands = found.is_some_and(|t| !matches!(t.life_cycle_state(), LifeCycleState::Deleting | LifeCycleState::Deleted));
+        let stands =
+            found.is_some_and(|t| !matches!(t.life_cycle_state(), LifeCycleState::Deleting | LifeCycleState::Deleted));
         return Ok(stands.then(|| format!("mount target fsmt-{target}")));
     }
     Ok(None)
@@ -88,8 +86,7 @@ async fn states(aws: &Aws, ids: impl Iterator<Item = &str>) -> Result<HashMap<St
     let filter = aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
     let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
-    let state = |i: &aws_sdk_ec2::types::Instance| {
-        Some((i.instance_id()?.to_owned(), i.state()?.name()?.as_str().to_owned()))
-    };
+    let state =
+        |i: &aws_sdk_ec2::types::Instance| Some((i.instance_id()?.to_owned(), i.state()?.name()?.as_str().to_owned()));
     Ok(all.iter().flat_map(|r| r.instances()).filter_map(state).collect())
 }

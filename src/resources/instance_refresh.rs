@@ -2,8 +2,7 @@
 use super::prelude::*;
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup as AwsGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus,
-    LaunchTemplateSpecification, MixedInstancesPolicy, RefreshPreferences, ScaleInProtectedInstances,
-    StandbyInstances,
+    LaunchTemplateSpecification, MixedInstancesPolicy, RefreshPreferences, ScaleInProtectedInstances, StandbyInstances,
 };
 
 /// Instances of another version than the group's, unless an instance refresh to that version is under way:
@@ -36,8 +35,8 @@ pub(super) async fn outdated(aws: &Aws, group: &AwsGroup, name: &str) -> Result<
         .await?;
     let to_it = |r: &InstanceRefresh| {
         let to = r.desired_configuration();
-        let to = number(to.and_then(|d| d.launch_template()))
-            .or_else(|| mixed(to.and_then(|d| d.mixed_instances_policy())));
+        let to =
+            number(to.and_then(|d| d.launch_template())).or_else(|| mixed(to.and_then(|d| d.mixed_instances_policy())));
         is_under_way(r) && (to.is_none() || to == version)
     };
     Ok(if refreshes.iter().any(to_it) { vec![] } else { sorted(old) })
@@ -59,10 +58,7 @@ pub(super) async fn refresh(
         .scale_in_protected_instances(ScaleInProtectedInstances::Refresh)
         .standby_instances(StandbyInstances::Terminate)
         .build();
-    let to = DesiredConfiguration::builder()
-        .set_launch_template(template)
-        .set_mixed_instances_policy(mixed)
-        .build();
+    let to = DesiredConfiguration::builder().set_launch_template(template).set_mixed_instances_policy(mixed).build();
     let started = asg
         .start_instance_refresh()
         .auto_scaling_group_name(name)
@@ -82,7 +78,6 @@ pub(super) async fn refresh(
 /// Lenient: a status that AWS invents after this was written is taken for one that ends by itself.
 fn is_under_way(refresh: &InstanceRefresh) -> bool {
     use InstanceRefreshStatus::*;
-    let over =
-        [Successful, Failed, Cancelling, Cancelled, RollbackInProgress, RollbackFailed, RollbackSuccessful];
+    let over = [Successful, Failed, Cancelling, Cancelled, RollbackInProgress, RollbackFailed, RollbackSuccessful];
     refresh.status().is_some_and(|s| !over.contains(s))
 }

@@ -52,8 +52,7 @@ impl Resource for InternetGateway {
         };
         let Some(gateway) = gateway else { return Ok(None) };
         let id = gateway.internet_gateway_id().unwrap_or_default().to_owned();
-        let state =
-            |a: &aws_sdk_ec2::types::InternetGatewayAttachment| a.state().map(|s| s.as_str().to_owned());
+        let state = |a: &aws_sdk_ec2::types::InternetGatewayAttachment| a.state().map(|s| s.as_str().to_owned());
         let mut attached = gateway.attachments().iter().filter(|a| state(a).as_deref() != Some("detached"));
         let attached = attached.next();
         Ok(Some(Found {

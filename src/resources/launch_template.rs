@@ -195,16 +195,15 @@ impl LaunchTemplate {
             .http_tokens(LaunchTemplateHttpTokensState::from(want.imds_tokens.as_str()))
             .http_put_response_hop_limit(want.hop_limit)
             .build();
-        let credits =
-            want.cpu_credits.as_ref().map(|c| CreditSpecificationRequest::builder().cpu_credits(c).build());
+        let credits = want.cpu_credits.as_ref().map(|c| CreditSpecificationRequest::builder().cpu_credits(c).build());
         Ok(RequestLaunchTemplateData::builder()
             .image_id(&want.image)
             .instance_type(InstanceType::from(want.instance_type.as_str()))
             .set_key_name(want.key_pair.clone())
             .set_security_group_ids(Some(want.groups.get()?.clone()))
-            .set_iam_instance_profile(profile.map(|name| {
-                LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build()
-            }))
+            .set_iam_instance_profile(
+                profile.map(|name| LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build()),
+            )
             .user_data(encoded)
             .metadata_options(metadata)
             .monitoring(LaunchTemplatesMonitoringRequest::builder().enabled(want.monitoring).build())

@@ -69,8 +69,7 @@ impl Resource for ListenerRule {
         let all: Vec<AwsRule> = all.iter().filter(|r| r.is_default() != Some(true)).cloned().collect();
         // No two rules of a listener have the same priority.
         let priority = self.priority.to_string();
-        let one =
-            elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
+        let one = elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
         let Some((rule, tags)) = one else { return Ok(None) };
         let arn = rule.rule_arn().unwrap_or_default().to_owned();
         let target = cx.read(&self.target, |t| t.arn.clone()).now();

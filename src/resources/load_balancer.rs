@@ -142,15 +142,13 @@ impl LoadBalancer {
     /// `None` when the balancer is gone.
     async fn idle_timeout(&self, arn: &str) -> Result<Option<String>> {
         let all = listing::balancer_attributes(&self.aws, arn).await?;
-        let value =
-            |a: &LoadBalancerAttribute| (a.key() == Some(IDLE_TIMEOUT)).then(|| a.value().map(Into::into));
+        let value = |a: &LoadBalancerAttribute| (a.key() == Some(IDLE_TIMEOUT)).then(|| a.value().map(Into::into));
         Ok(all.map(|all| all.iter().find_map(value).flatten().unwrap_or_default()))
     }
 
     async fn set_idle_timeout(&self, arn: &str, want: &Spec) -> Result<()> {
         let attribute = LoadBalancerAttribute::builder().key(IDLE_TIMEOUT).value(&want.idle_timeout).build();
-        let call =
-            self.aws.elb.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(attribute);
+        let call = self.aws.elb.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(attribute);
         call.send().await.during("ModifyLoadBalancerAttributes").map(drop)
     }
 }

@@ -37,7 +37,9 @@ mod user_data;
 
 /// What every kind imports.
 pub(crate) mod prelude {
-    pub(crate) use super::{ec2_filter, ec2_list, ec2_once, ec2_where, half_made, look_again, one_of_ours, sorted, stripped, tag_ec2};
+    pub(crate) use super::{
+        ec2_filter, ec2_list, ec2_once, ec2_where, half_made, look_again, one_of_ours, sorted, stripped, tag_ec2,
+    };
     pub(crate) use crate::{
         aws::{Aws, error::AwsResult, listing, tags},
         engine::*,
@@ -107,8 +109,7 @@ pub(crate) fn one_of_ours<T: Clone>(
     tags_of: impl Fn(&T) -> &[aws_sdk_ec2::types::Tag],
     id_of: impl Fn(&T) -> Option<&str>,
 ) -> Result<Option<T>> {
-    let is_this =
-        |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
+    let is_this = |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
     let mine: Vec<&T> = all.iter().filter(is_this).collect();
     match mine[..] {
         [] => Ok(None),
@@ -129,9 +130,8 @@ pub(crate) fn stripped<T: Clone>(
     id_of: impl Fn(&T) -> Option<&str>,
     looks_like_it: impl Fn(&T) -> bool,
 ) -> Result<Option<T>> {
-    let says = |t: &T, key, value: &str| {
-        tags_of(t).iter().any(|tag| tag.key() == Some(key) && tag.value() != Some(value))
-    };
+    let says =
+        |t: &T, key, value: &str| tags_of(t).iter().any(|tag| tag.key() == Some(key) && tag.value() != Some(value));
     let other = |t: &T| says(t, STACK_TAG, &cx.env.stack) || says(t, STEP_TAG, cx.key.as_str());
     let mut like: Vec<&T> = all.iter().filter(|t| looks_like_it(t) && !other(t)).collect();
     match (like.len(), like.pop()) {
@@ -161,13 +161,7 @@ pub(crate) use ec2_where;
 
 /// Puts tags on an EC2 object.
 pub(crate) async fn tag_ec2(aws: &Aws, id: &str, tags: &Tags) -> Result<()> {
-    aws.ec2
-        .create_tags()
-        .resources(id)
-        .set_tags(Some(tags::ec2::to(tags)))
-        .send()
-        .await
-        .during("CreateTags")?;
+    aws.ec2.create_tags().resources(id).set_tags(Some(tags::ec2::to(tags))).send().await.during("CreateTags")?;
     Ok(())
 }
 

@@ -112,13 +112,7 @@ impl Resource for MountTarget {
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        self.aws
-            .efs
-            .delete_mount_target()
-            .mount_target_id(&found.id)
-            .send()
-            .await
-            .or_gone("DeleteMountTarget")
+        self.aws.efs.delete_mount_target().mount_target_id(&found.id).send().await.or_gone("DeleteMountTarget")
     }
 }
 

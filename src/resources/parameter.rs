@@ -62,10 +62,7 @@ impl Resource for Parameter {
         };
         Ok(Some(Found {
             id: self.path.clone(),
-            spec: Spec {
-                name: self.path.clone(),
-                r#type: p.r#type().map(|t| t.as_str()).unwrap_or_default().into(),
-            },
+            spec: Spec { name: self.path.clone(), r#type: p.r#type().map(|t| t.as_str()).unwrap_or_default().into() },
             output: Some(Output { name: self.path.clone(), arn, set: set(p), value }),
             phase: Phase::Ready,
             tags,

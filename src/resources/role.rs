@@ -138,8 +138,7 @@ impl Resource for Role {
         let call = self.aws.iam.list_instance_profiles_for_role().role_name(&found.id);
         let profiles = call.into_paginator().items().send().try_collect().await;
         let profiles = profiles.during("ListInstanceProfilesForRole")?;
-        let holder =
-            |p: &str| Holder { what: format!("instance profile {p}: remove the role"), passes: false };
+        let holder = |p: &str| Holder { what: format!("instance profile {p}: remove the role"), passes: false };
         Ok(profiles.iter().map(|p| holder(p.instance_profile_name())).collect())
     }
 }
@@ -250,8 +249,7 @@ fn statements(document: &Value) -> Value {
 }
 
 fn by_sid(document: &Value) -> BTreeMap<String, Value> {
-    let sid =
-        |(i, s): (usize, &Value)| s["Sid"].as_str().map_or_else(|| format!("statement {i}"), Into::into);
+    let sid = |(i, s): (usize, &Value)| s["Sid"].as_str().map_or_else(|| format!("statement {i}"), Into::into);
     let all = statements(document);
     all.as_array().into_iter().flatten().enumerate().map(|(i, s)| (sid((i, s)), s.clone())).collect()
 }
@@ -265,9 +263,7 @@ fn canonical(statement: Value) -> Value {
                 all.sort_by_key(|v| v.to_string());
                 Value::Array(all)
             }
-            Value::Object(m) => {
-                Value::Object(m.into_iter().map(|(k, v)| (k, many(v))).collect::<Map<_, _>>())
-            }
+            Value::Object(m) => Value::Object(m.into_iter().map(|(k, v)| (k, many(v))).collect::<Map<_, _>>()),
             v => v,
         }
     }

@@ -110,13 +110,12 @@ impl Resource for RouteTable {
 
     /// One that subnets follow is in use; but when the subnets are split between twins, somebody has to give way.
     async fn delete_twin(&self, cx: &Cx<'_>, id: &str) -> Result<()> {
-        let delete = async || {
-            self.aws.ec2.delete_route_table().route_table_id(id).send().await.or_gone("DeleteRouteTable")
-        };
+        let delete =
+            async || self.aws.ec2.delete_route_table().route_table_id(id).send().await.or_gone("DeleteRouteTable");
         let all = ec2_list!(self.aws, cx, route_tables);
-        let step = |t: &&AwsTable| t.tags().iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
-        let (this, others): (Vec<_>, Vec<_>) =
-            all.iter().filter(step).partition(|t| t.route_table_id() == Some(id));
+        let step =
+            |t: &&AwsTable| t.tags().iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
+        let (this, others): (Vec<_>, Vec<_>) = all.iter().filter(step).partition(|t| t.route_table_id() == Some(id));
         if others.iter().any(|t| associations(t).next().is_some()) {
             for a in this.into_iter().flat_map(associations) {
                 let call = self.aws.ec2.disassociate_route_table();
@@ -152,14 +151,12 @@ impl RouteTable {
     /// The one that a subnet of ours follows; never the VPC's main one.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
         let vpc = cx.read(&self.vpc, |v| v.id.clone()).now();
-        let subnets: Vec<String> =
-            self.subnets.iter().filter_map(|s| cx.read(s, |s| s.id.clone()).now()).collect();
+        let subnets: Vec<String> = self.subnets.iter().filter_map(|s| cx.read(s, |s| s.id.clone()).now()).collect();
         let Some(vpc) = vpc.filter(|_| !subnets.is_empty()) else { return Ok(None) };
         let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_route_tables, "DescribeRouteTables", AwsTable);
         let main = |t: &AwsTable| t.associations().iter().any(|a| a.main() == Some(true));
-        let follows = |t: &AwsTable| {
-            associations(t).filter_map(|a| a.subnet_id()).any(|id| subnets.iter().any(|s| s == id))
-        };
+        let follows =
+            |t: &AwsTable| associations(t).filter_map(|a| a.subnet_id()).any(|id| subnets.iter().any(|s| s == id));
         stripped(cx, &there, |t| t.tags(), |t| t.route_table_id(), |t| follows(t) && !main(t))
     }
 
@@ -189,8 +186,7 @@ impl RouteTable {
         let ec2 = &self.aws.ec2;
         let name = "association.subnet-id";
         let filter = Filter::builder().name(name).set_values(Some(subnets.to_vec())).build();
-        let tables =
-            ec2.describe_route_tables().filters(filter).send().await.during("DescribeRouteTables")?;
+        let tables = ec2.describe_route_tables().filters(filter).send().await.during("DescribeRouteTables")?;
         let before: Vec<_> = tables.route_tables().iter().flat_map(associations).collect();
         for subnet in subnets {
             match before.iter().find(|a| a.subnet_id() == Some(subnet)) {

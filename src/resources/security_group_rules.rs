@@ -1,8 +1,8 @@
 //! The rules of a security group, exactly: what is missing is added, what is extra is revoked.
 use super::{prelude::*, security_group::SecurityGroup};
 use aws_sdk_ec2::types::{
-    IpPermission, IpRange, Ipv6Range, SecurityGroupRule, SecurityGroupRuleRequest,
-    SecurityGroupRuleUpdate, UserIdGroupPair,
+    IpPermission, IpRange, Ipv6Range, SecurityGroupRule, SecurityGroupRuleRequest, SecurityGroupRuleUpdate,
+    UserIdGroupPair,
 };
 use std::fmt;
 
@@ -99,18 +99,10 @@ impl Resource for SecurityGroupRules {
         };
         let spec = Spec { rules: sorted(rules) };
         // What AWS gives a new group is nothing of this step's, unless it is all that is wanted.
-        if spec.rules.iter().all(Line::is_given)
-            && !Diff::between(&spec, &self.spec(&Inputs::default())).is_empty()
-        {
+        if spec.rules.iter().all(Line::is_given) && !Diff::between(&spec, &self.spec(&Inputs::default())).is_empty() {
             return Ok(None);
         }
-        Ok(Some(Found {
-            id: group,
-            spec,
-            output: Some(Output {}),
-            phase: Phase::Ready,
-            tags: cx.inherited(),
-        }))
+        Ok(Some(Found { id: group, spec, output: Some(Output {}), phase: Phase::Ready, tags: cx.inherited() }))
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
@@ -201,12 +193,10 @@ impl SecurityGroupRules {
             }
             let ec2 = &self.aws.ec2;
             if egress {
-                let call =
-                    ec2.authorize_security_group_egress().group_id(group).set_ip_permissions(Some(rules));
+                let call = ec2.authorize_security_group_egress().group_id(group).set_ip_permissions(Some(rules));
                 call.send().await.during("AuthorizeSecurityGroupEgress").map(drop).map_err(look_again)?;
             } else {
-                let call =
-                    ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(rules));
+                let call = ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(rules));
                 call.send().await.during("AuthorizeSecurityGroupIngress").map(drop).map_err(look_again)?;
             }
         }
@@ -216,19 +206,16 @@ impl SecurityGroupRules {
     /// By id: by content, AWS wants every detail as it was (and answers a near miss with success).
     async fn revoke(&self, group: &str, rules: &[&Line]) -> Result<()> {
         for egress in [false, true] {
-            let ids: Vec<String> =
-                rules.iter().filter(|r| r.egress == egress).filter_map(|r| r.id.clone()).collect();
+            let ids: Vec<String> = rules.iter().filter(|r| r.egress == egress).filter_map(|r| r.id.clone()).collect();
             if ids.is_empty() {
                 continue;
             }
             let (ec2, ids) = (&self.aws.ec2, Some(ids));
             if egress {
-                let call =
-                    ec2.revoke_security_group_egress().group_id(group).set_security_group_rule_ids(ids);
+                let call = ec2.revoke_security_group_egress().group_id(group).set_security_group_rule_ids(ids);
                 call.send().await.during("RevokeSecurityGroupEgress").map(drop).map_err(look_again)?;
             } else {
-                let call =
-                    ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(ids);
+                let call = ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(ids);
                 call.send().await.during("RevokeSecurityGroupIngress").map(drop).map_err(look_again)?;
             }
         }
@@ -260,12 +247,10 @@ impl Line {
 
     fn permission(&self) -> Result<IpPermission> {
         let to_peer = IpPermission::builder().ip_protocol(&self.protocol);
-        let to_peer =
-            if self.protocol == "-1" { to_peer } else { to_peer.from_port(self.from).to_port(self.to) };
+        let to_peer = if self.protocol == "-1" { to_peer } else { to_peer.from_port(self.from).to_port(self.to) };
         let (peer, why) = (self.peer.get()?, Some(self.why.clone()).filter(|w| !w.is_empty()));
         Ok(if peer.starts_with("sg-") {
-            to_peer
-                .user_id_group_pairs(UserIdGroupPair::builder().group_id(peer).set_description(why).build())
+            to_peer.user_id_group_pairs(UserIdGroupPair::builder().group_id(peer).set_description(why).build())
         } else if peer.contains(':') {
             to_peer.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(peer).set_description(why).build())
         } else {

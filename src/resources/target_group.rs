@@ -1,8 +1,6 @@
 //! The instances behind a balancer, and how their health is checked.
 use super::{elb, prelude::*, vpc::Vpc};
-use aws_sdk_elasticloadbalancingv2::types::{
-    Matcher, ProtocolEnum, TargetGroupAttribute, TargetTypeEnum,
-};
+use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroupAttribute, TargetTypeEnum};
 
 pub struct TargetGroup {
     pub aws: Aws,
@@ -129,10 +127,7 @@ impl Resource for TargetGroup {
                 algorithm: attribute(ALGORITHM),
                 deregistration_delay: attribute(DELAY),
             },
-            output: Some(Output {
-                metric: arn.rsplit(':').next().unwrap_or_default().into(),
-                arn: arn.clone(),
-            }),
+            output: Some(Output { metric: arn.rsplit(':').next().unwrap_or_default().into(), arn: arn.clone() }),
             phase: Phase::Ready,
             tags: tags.clone(),
             id: arn,

@@ -105,10 +105,7 @@ mod tests {
         let wanted = format!("--user '{DOTS}' --x\nport = 80\n");
         let other = "--user 'hunter2' --x\nMysqlPass = \"hunter2\"\nexport DB_SECRET=hunter2\nport = 8080\n";
         let shown = masked(other, &wanted);
-        assert_eq!(
-            shown,
-            format!("--user '{DOTS}' --x\nMysqlPass = {DOTS}\nexport DB_SECRET= {DOTS}\nport = 8080\n")
-        );
+        assert_eq!(shown, format!("--user '{DOTS}' --x\nMysqlPass = {DOTS}\nexport DB_SECRET= {DOTS}\nport = 8080\n"));
     }
 
     #[test]

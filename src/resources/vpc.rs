@@ -176,7 +176,9 @@ impl Resource for Vpc {
         for side in ["requester", "accepter"] {
             let filter = ec2_filter(&format!("{side}-vpc-info.vpc-id"), &found.id);
             let call = ec2.describe_vpc_peering_connections().filters(filter).send().await;
-            stay.extend(call.during("DescribeVpcPeeringConnections")?.vpc_peering_connections().iter().filter_map(peering));
+            stay.extend(
+                call.during("DescribeVpcPeeringConnections")?.vpc_peering_connections().iter().filter_map(peering),
+            );
         }
         let interfaces = holders::interfaces(&self.aws, "vpc-id", &found.id).await?;
         let mut holders = holders::of_interfaces(&self.aws, &interfaces).await?;
@@ -228,9 +230,7 @@ impl Vpc {
         let answer = self
             .aws
             .reads
-            .get(format!("{id} {}", name.as_str()), async || {
-                call.send().await.or_absent("DescribeVpcAttribute")
-            })
+            .get(format!("{id} {}", name.as_str()), async || call.send().await.or_absent("DescribeVpcAttribute"))
             .await?;
         let Some(answer) = answer.as_ref() else { return Ok(None) };
         let value = match name {

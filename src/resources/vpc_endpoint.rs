@@ -52,8 +52,7 @@ impl Resource for VpcEndpoint {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let all = ec2_list!(self.aws, cx, vpc_endpoints);
         // One that is deleted is listed for a while, beside its successor.
-        let step =
-            |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(STEP_TAG))?.value()?.to_owned());
+        let step = |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(STEP_TAG))?.value()?.to_owned());
         let going = |e: &AwsEndpoint| matches!(state(e).as_str(), "deleting" | "deleted");
         let live: Vec<_> = all.iter().filter(|e| !going(e)).map(step).collect();
         let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || going(e) && live.contains(&step(e));
@@ -103,8 +102,7 @@ impl Resource for VpcEndpoint {
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
         let (want, have) = (want.route_tables.get()?, found.spec.route_tables.get()?);
         let without = |all: &[String], those: &[String]| {
-            Some(all.iter().filter(|t| !those.contains(t)).cloned().collect::<Vec<_>>())
-                .filter(|v| !v.is_empty())
+            Some(all.iter().filter(|t| !those.contains(t)).cloned().collect::<Vec<_>>()).filter(|v| !v.is_empty())
         };
         self.aws
             .ec2
@@ -145,8 +143,7 @@ impl VpcEndpoint {
     /// The one that a route table of ours uses: it can have only one to a service.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsEndpoint>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(None) };
-        let tables: Vec<String> =
-            self.route_tables.iter().filter_map(|t| cx.read(t, |t| t.id.clone()).now()).collect();
+        let tables: Vec<String> = self.route_tables.iter().filter_map(|t| cx.read(t, |t| t.id.clone()).now()).collect();
         let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_vpc_endpoints, "DescribeVpcEndpoints", AwsEndpoint);
         let is_this = |e: &AwsEndpoint| {
             e.service_name() == Some(self.service.as_str())

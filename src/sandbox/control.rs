@@ -34,8 +34,7 @@ pub(super) async fn reset(port: u16) -> Result<(), Error> {
 async fn ask(port: u16, method: &str, what: &str) -> Result<String, Error> {
     let exchange = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let request =
-            format!("{method} /_gameday/{what} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        let request = format!("{method} /_gameday/{what} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;

@@ -12,9 +12,7 @@ pub enum Error {
     NoPython,
 
     #[error("the sandbox needs Python 3.10 or later; {path} is {version}")]
-    #[diagnostic(help(
-        "install a newer one beside it, for example python3.12, or name one in GAMEDAY_PYTHON"
-    ))]
+    #[diagnostic(help("install a newer one beside it, for example python3.12, or name one in GAMEDAY_PYTHON"))]
     OldPython { path: String, version: String },
 
     #[error("{path} cannot make virtual environments")]

@@ -151,8 +151,8 @@ impl Sandbox {
                 say(&line);
             }
         };
-        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(at(&install.python))?;
+        let mut term =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(at(&install.python))?;
         let ended = tokio::select! {
             _ = tokio::signal::ctrl_c() => None,
             _ = term.recv() => None,
@@ -180,13 +180,7 @@ impl Sandbox {
 
     fn running(&self, left: &Left, pace: Pace) -> Running {
         let log = self.folder.join("log");
-        Running {
-            endpoint: format!("http://127.0.0.1:{}", left.port),
-            port: left.port,
-            pid: left.pid,
-            pace,
-            log,
-        }
+        Running { endpoint: format!("http://127.0.0.1:{}", left.port), port: left.port, pid: left.pid, pace, log }
     }
 
     /// The one that runs and is of this version; an older one is replaced, since its plugin may not do.
@@ -214,9 +208,7 @@ impl Sandbox {
         let mut child = command.spawn().map_err(at(&install.python))?;
         let begun = Instant::now();
         loop {
-            if let Some(mut left) =
-                fs::read(&fresh).ok().and_then(|b| serde_json::from_slice::<Left>(&b).ok())
-            {
+            if let Some(mut left) = fs::read(&fresh).ok().and_then(|b| serde_json::from_slice::<Left>(&b).ok()) {
                 left.version = install::version();
                 let health = control::health(left.port).await?;
                 let text = serde_json::to_vec(&left).unwrap_or_default();
@@ -255,8 +247,7 @@ impl Sandbox {
     async fn lock(&self, path: &Path, say: &impl Fn(&str)) -> Result<File, Error> {
         let folder = path.parent().unwrap_or(path);
         fs::create_dir_all(folder).map_err(at(folder))?;
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(at(path))?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(at(path))?;
         let begun = Instant::now();
         let mut said = false;
         loop {
@@ -339,8 +330,7 @@ mod tests {
         let sandbox = Sandbox::named(home.path(), "x");
         let path = home.path().join("lock");
         let first = sandbox.lock(&path, &|_: &str| {}).await.unwrap();
-        let second =
-            tokio::time::timeout(Duration::from_millis(200), sandbox.lock(&path, &|_: &str| {})).await;
+        let second = tokio::time::timeout(Duration::from_millis(200), sandbox.lock(&path, &|_: &str| {})).await;
         assert!(second.is_err(), "still held");
         drop(first);
         sandbox.lock(&path, &|_: &str| {}).await.unwrap();

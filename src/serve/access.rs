@@ -36,19 +36,13 @@ fn hash(text: &str) -> [u8; 32] {
 /// Why somebody may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum No {
-    #[error(
-        "this is not the host that was asked for; use the address that `gameday serve` printed, or localhost"
-    )]
+    #[error("this is not the host that was asked for; use the address that `gameday serve` printed, or localhost")]
     Host,
-    #[error(
-        "a page of another site asked for this in a browser; ask for it from the command line, or from this site"
-    )]
+    #[error("a page of another site asked for this in a browser; ask for it from the command line, or from this site")]
     Site,
     #[error("changes need a token, and this server has none; start it with GAMEDAY_TOKEN or --token-file")]
     NoToken,
-    #[error(
-        "this needs the token; `curl -u user:TOKEN …`, or `Authorization: Basic` and the base64 of user:TOKEN"
-    )]
+    #[error("this needs the token; `curl -u user:TOKEN …`, or `Authorization: Basic` and the base64 of user:TOKEN")]
     Token,
 }
 
@@ -118,8 +112,7 @@ mod tests {
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         use axum::http::{HeaderName, HeaderValue};
-        let pair =
-            |(n, v): &(&str, &str)| (HeaderName::try_from(*n).unwrap(), HeaderValue::from_str(v).unwrap());
+        let pair = |(n, v): &(&str, &str)| (HeaderName::try_from(*n).unwrap(), HeaderValue::from_str(v).unwrap());
         pairs.iter().map(pair).collect()
     }
 
@@ -136,9 +129,7 @@ mod tests {
     fn a_token_is_a_password_or_both() {
         let fits = |token: &str, user: &str, password: &str| Token::new(token).unwrap().fits(user, password);
         assert!(fits("s3cret\n", "", "s3cret") && fits("s3cret", "anybody", "s3cret"));
-        assert!(
-            !fits("s3cret", "s3cret", "") && !fits("s3cret", "u", "s3cre") && !fits("s3cret", "u", "s3cret ")
-        );
+        assert!(!fits("s3cret", "s3cret", "") && !fits("s3cret", "u", "s3cre") && !fits("s3cret", "u", "s3cret "));
         assert!(fits("team:s3cret", "team", "s3cret"));
         assert!(!fits("team:s3cret", "other", "s3cret") && !fits("team:s3cret", "", "team:s3cret"));
         assert!(Token::new(" \n").is_none());
@@ -160,9 +151,7 @@ mod tests {
         for host in ["localhost", "LocalHost:8080", "127.0.0.1:8080", "127.0.0.1", "[::1]:9000", "[::1]"] {
             assert!(is_local(host), "{host}");
         }
-        for host in
-            ["", "evil.example", "localhost.evil.example:8080", "127.0.0.1.nip.io", "10.0.0.1", "[::2]"]
-        {
+        for host in ["", "evil.example", "localhost.evil.example:8080", "127.0.0.1.nip.io", "10.0.0.1", "[::2]"] {
             assert!(!is_local(host), "{host}");
         }
     }
@@ -173,9 +162,8 @@ mod tests {
         let right = basic("u:t0ken");
         let (open, closed) = (access("127.0.0.1", ""), access("127.0.0.1", "t0ken"));
         let wide = access("0.0.0.0", "t0ken");
-        let judge = |a: &Access, method: Method, path: &str, h: &[(&str, &str)]| {
-            a.judge(&method, path, &headers(h)).err()
-        };
+        let judge =
+            |a: &Access, method: Method, path: &str, h: &[(&str, &str)]| a.judge(&method, path, &headers(h)).err();
         let shown = [here, ("authorization", right.as_str())];
 
         assert_eq!(judge(&open, Method::GET, "/status", &[here]), None);

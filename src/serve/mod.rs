@@ -101,10 +101,7 @@ pub fn router(site: Site) -> Router {
         .route("/status", get(status))
         .route("/elb/{name}", get(list).post(attach).delete(detach))
         .fallback(async || {
-            Answer::new(
-                StatusCode::NOT_FOUND,
-                "there is nothing here; / is the page, /status and /elb/NAME are JSON",
-            )
+            Answer::new(StatusCode::NOT_FOUND, "there is nothing here; / is the page, /status and /elb/NAME are JSON")
         })
         .method_not_allowed_fallback(async || {
             let how = "GET is for everything, POST and DELETE only for /elb/NAME";
@@ -145,9 +142,7 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     let mut picture = site.picture.clone();
     let seen = tokio::time::timeout(FIRST, picture.wait_for(Option::is_some)).await;
     match seen {
-        Ok(Ok(picture)) => {
-            ([(CONTENT_TYPE, "application/json")], picture.clone().unwrap_or_default()).into_response()
-        }
+        Ok(Ok(picture)) => ([(CONTENT_TYPE, "application/json")], picture.clone().unwrap_or_default()).into_response(),
         _ => {
             let wait = "the account is being looked at for the first time; try again in a few seconds";
             let mut answer = Answer::new(StatusCode::SERVICE_UNAVAILABLE, wait).into_response();
@@ -168,22 +163,14 @@ async fn list(site: State<Arc<Site>>, name: Path<String>) -> Answer {
     ask(site, name, What::List).await
 }
 
-async fn attach(
-    site: State<Arc<Site>>,
-    name: Path<String>,
-    body: Result<Json<Which>, JsonRejection>,
-) -> Answer {
+async fn attach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
     match body {
         Ok(Json(which)) => ask(site, name, What::Attach(which.instance_id)).await,
         Err(e) => unread(&e),
     }
 }
 
-async fn detach(
-    site: State<Arc<Site>>,
-    name: Path<String>,
-    body: Result<Json<Which>, JsonRejection>,
-) -> Answer {
+async fn detach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
     match body {
         Ok(Json(which)) => ask(site, name, What::Detach(which.instance_id)).await,
         Err(e) => unread(&e),

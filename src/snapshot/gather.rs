@@ -18,7 +18,10 @@ pub enum Asking {
     Path(String),
     Url(String),
     /// Nothing, for this reason; the path or URL decides which rule is looked at.
-    Nothing { at: String, why: String },
+    Nothing {
+        at: String,
+        why: String,
+    },
 }
 
 struct Look<'a> {
@@ -78,7 +81,8 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     );
 
     // And what hangs on those.
-    let (listeners, mount_targets) = futures::join!(look.rules(listeners).boxed_local(), look.mount_groups(&mounts).boxed_local());
+    let (listeners, mount_targets) =
+        futures::join!(look.rules(listeners).boxed_local(), look.mount_groups(&mounts).boxed_local());
 
     let (subnets, route_tables, acls, security_groups) = network;
     let of_fleet = |i: &read::Found| {
@@ -123,10 +127,15 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
 /// Only what the verdict needs, for those who wait for it: the targets' health and the answers from outside, of a
 /// balancer and a target group that are known. One call.
-pub async fn verdict(aws: &Aws, balancer: Balancer, target_group: &str, expected: Expected, asking: &Asking) -> Result<Snapshot> {
+pub async fn verdict(
+    aws: &Aws,
+    balancer: Balancer,
+    target_group: &str,
+    expected: Expected,
+    asking: &Asking,
+) -> Result<Snapshot> {
     let each = expected.desired.try_into().unwrap_or(1);
-    let (targets, probe) =
-        futures::join!(targets(aws, target_group), super::probe::ask(asking, Some(&balancer), each));
+    let (targets, probe) = futures::join!(targets(aws, target_group), super::probe::ask(asking, Some(&balancer), each));
     Ok(Snapshot {
         version: VERSION,
         at: Timestamp::now(),
@@ -216,7 +225,9 @@ impl Look<'_> {
     async fn activities(&self, group: Option<&AutoScalingGroup>, depth: Depth) -> Vec<Activity> {
         let complete = |g: &AutoScalingGroup| {
             let in_service = |m: &&Member| m.lifecycle == "InService" && m.health.eq_ignore_ascii_case("healthy");
-            g.status.is_none() && g.members.len() as i32 == g.desired && g.members.iter().filter(in_service).count() == g.members.len()
+            g.status.is_none()
+                && g.members.len() as i32 == g.desired
+                && g.members.iter().filter(in_service).count() == g.members.len()
         };
         if depth == Depth::Path && group.is_some_and(complete) {
             return vec![];
@@ -246,10 +257,11 @@ impl Look<'_> {
                 (Some(id), Origin::Use) => v.vpc_id() == Some(id),
                 _ => tags::ec2::from(v.tags()).get(STACK_TAG) == Some(&self.whose.stack),
             };
-            Ok(all.iter().find(is_this).cloned().map(|v| Vpc {
-                id: v.vpc_id.unwrap_or_default(),
-                cidr: v.cidr_block.unwrap_or_default(),
-            }))
+            Ok(all
+                .iter()
+                .find(is_this)
+                .cloned()
+                .map(|v| Vpc { id: v.vpc_id.unwrap_or_default(), cidr: v.cidr_block.unwrap_or_default() }))
         })
         .await
     }
@@ -280,8 +292,7 @@ impl Look<'_> {
         self.see(Part::Cache, "DescribeReplicationGroups", async {
             let name = &self.expected.names.cache;
             // Only a member knows its security groups.
-            let (group, members) =
-                futures::try_join!(listing::cache(self.aws, name), listing::cache_nodes(self.aws))?;
+            let (group, members) = futures::try_join!(listing::cache(self.aws, name), listing::cache_nodes(self.aws))?;
             Ok(group.map(|g| read::cache(g, &members)))
         })
         .await

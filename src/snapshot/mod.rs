@@ -9,8 +9,8 @@ mod read;
 
 pub use expected::{Expected, Names, Whose, matches};
 pub use gather::{Asking, Depth, gather, targets, verdict};
-pub use probe::ask_address;
 pub use network::{Acl, AclEntry, GroupRule, InternetGateway, Route, RouteTable, SecurityGroup, Subnet, Vpc};
+pub use probe::ask_address;
 
 use crate::error::{Class, Error, Result};
 use jiff::Timestamp;

@@ -95,7 +95,8 @@ async fn one(url: &Url, host: &str, ip: IpAddr, port: u16) -> Answer {
         while let Some(next) = cause.source() {
             cause = next;
         }
-        let error = if e.is_timeout() { format!("no answer within {} s", TOO_LATE.as_secs()) } else { cause.to_string() };
+        let error =
+            if e.is_timeout() { format!("no answer within {} s", TOO_LATE.as_secs()) } else { cause.to_string() };
         Answer { error: Some(error), millis: start.elapsed().as_millis() as u64, ..Answer::default() }
     });
     answer.address = ip.to_string();

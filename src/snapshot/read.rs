@@ -97,9 +97,9 @@ fn actions(all: Option<Vec<elb::Action>>) -> Vec<Action> {
                 }
                 Action::Forward { targets }
             }
-            "fixed-response" => Action::FixedResponse {
-                code: a.fixed_response_config.and_then(|f| f.status_code).unwrap_or_default(),
-            },
+            "fixed-response" => {
+                Action::FixedResponse { code: a.fixed_response_config.and_then(|f| f.status_code).unwrap_or_default() }
+            }
             "redirect" => {
                 let r = a.redirect_config;
                 let part = |p: Option<&str>, other: &str| p.unwrap_or(other).to_owned();
@@ -403,12 +403,7 @@ pub fn database(d: aws_sdk_rds::types::DbInstance) -> Database {
         engine_version: d.engine_version.unwrap_or_default(),
         multi_az: d.multi_az.unwrap_or_default(),
         zone: d.availability_zone,
-        groups: d
-            .vpc_security_groups
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|g| g.vpc_security_group_id)
-            .collect(),
+        groups: d.vpc_security_groups.unwrap_or_default().into_iter().filter_map(|g| g.vpc_security_group_id).collect(),
         subnets: d
             .db_subnet_group
             .and_then(|g| g.subnets)
@@ -445,11 +440,8 @@ pub fn cache(g: elasticache::ReplicationGroup, clusters: &[elasticache::CacheClu
             id,
         }
     });
-    let mut groups: Vec<String> = clusters
-        .iter()
-        .flat_map(|c| c.security_groups())
-        .filter_map(|s| s.security_group_id.clone())
-        .collect();
+    let mut groups: Vec<String> =
+        clusters.iter().flat_map(|c| c.security_groups()).filter_map(|s| s.security_group_id.clone()).collect();
     groups.sort();
     groups.dedup();
     Cache {

@@ -33,7 +33,14 @@ pub struct Remains {
 
 impl Remains {
     /// Looks for what remains. `seen` is what the last look at the stack saw.
-    pub async fn find(loaded: &Loaded, facts: &Facts, aws: &Aws, env: &Env, stack: &Stack, seen: &Report<Status>) -> Result<Self> {
+    pub async fn find(
+        loaded: &Loaded,
+        facts: &Facts,
+        aws: &Aws,
+        env: &Env,
+        stack: &Stack,
+        seen: &Report<Status>,
+    ) -> Result<Self> {
         let wanted: BTreeSet<&Key> = stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key()).collect();
         // What is used must not be deleted, whatever tags it carries; nor what has become another step.
         let taken: BTreeSet<&str> =
@@ -48,7 +55,8 @@ impl Remains {
             })
             .await;
             let is_taken = |s: &Status| known_as(s).any(|name| taken.contains(name));
-            let taken_now: BTreeSet<&Key> = report.done().filter_map(|(k, s)| is_taken(s.as_ref()?).then_some(k)).collect();
+            let taken_now: BTreeSet<&Key> =
+                report.done().filter_map(|(k, s)| is_taken(s.as_ref()?).then_some(k)).collect();
             // A rule that has become another step leaves the target group that it led to.
             let (rules, used) = taken_now.into_iter().partition::<BTreeSet<&Key>, _>(|k| k.kind() == LISTENER_RULE);
             let mut kept = with_what_it_has(&graph, &used);

@@ -35,6 +35,7 @@ struct Row(&'static str, &'static str, &'static str, f64, (i32, i32), &'static s
 const ZERO: &str = "notBreaching";
 const GAUGE: &str = "missing";
 
+#[rustfmt::skip] // a table of alarms
 pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: &Seen, facts: &Facts) {
     let mut alarms = vec![];
     let mut add = |g: &mut Graph, namespace: &str, dimensions: Vec<(&str, Dim)>, comparison: &str, row: Row| {
@@ -159,41 +160,59 @@ fn body(
         |metric: &str, how: Value| json!([alb, metric, "TargetGroup", target, "LoadBalancer", balancer, how]);
     let mut widgets = vec![
         json!({"type": "alarm", "width": 24, "height": 3, "properties": {"title": "Alarms", "alarms": alarms}}),
-        graph("Requests", vec![
-            of_alb("RequestCount", json!({})),
-            of_alb("HTTPCode_Target_5XX_Count", json!({})),
-            of_alb("HTTPCode_ELB_5XX_Count", json!({})),
-        ]),
-        graph("Response time", vec![
-            of_alb("TargetResponseTime", json!({"stat": "p50"})),
-            of_alb("TargetResponseTime", json!({"stat": "p90"})),
-            of_alb("TargetResponseTime", json!({"stat": "p99"})),
-        ]),
-        graph("Targets", vec![
-            of_target("HealthyHostCount", json!({"stat": "Minimum"})),
-            of_target("UnHealthyHostCount", json!({"stat": "Maximum"})),
-            of_target("RequestCountPerTarget", json!({"yAxis": "right"})),
-        ]),
-        graph("Instances", vec![
-            json!(["AWS/EC2", "CPUUtilization", "AutoScalingGroupName", fleet, {"stat": "Average"}]),
-            json!(["GameDay", "mem_used_percent", "AutoScalingGroupName", fleet, {"stat": "Average"}]),
-        ]),
+        graph(
+            "Requests",
+            vec![
+                of_alb("RequestCount", json!({})),
+                of_alb("HTTPCode_Target_5XX_Count", json!({})),
+                of_alb("HTTPCode_ELB_5XX_Count", json!({})),
+            ],
+        ),
+        graph(
+            "Response time",
+            vec![
+                of_alb("TargetResponseTime", json!({"stat": "p50"})),
+                of_alb("TargetResponseTime", json!({"stat": "p90"})),
+                of_alb("TargetResponseTime", json!({"stat": "p99"})),
+            ],
+        ),
+        graph(
+            "Targets",
+            vec![
+                of_target("HealthyHostCount", json!({"stat": "Minimum"})),
+                of_target("UnHealthyHostCount", json!({"stat": "Maximum"})),
+                of_target("RequestCountPerTarget", json!({"yAxis": "right"})),
+            ],
+        ),
+        graph(
+            "Instances",
+            vec![
+                json!(["AWS/EC2", "CPUUtilization", "AutoScalingGroupName", fleet, {"stat": "Average"}]),
+                json!(["GameDay", "mem_used_percent", "AutoScalingGroupName", fleet, {"stat": "Average"}]),
+            ],
+        ),
     ];
     if let Some(id) = database {
         let of = |metric: &str, how: Value| json!(["AWS/RDS", metric, "DBInstanceIdentifier", id, how]);
-        widgets.push(graph("Database", vec![
-            of("CPUUtilization", json!({"stat": "Average"})),
-            of("DatabaseConnections", json!({"stat": "Maximum", "yAxis": "right"})),
-        ]));
+        widgets.push(graph(
+            "Database",
+            vec![
+                of("CPUUtilization", json!({"stat": "Average"})),
+                of("DatabaseConnections", json!({"stat": "Maximum", "yAxis": "right"})),
+            ],
+        ));
     }
     if let Some(id) = cache {
         let of = |metric: &str, how: Value| json!(["AWS/ElastiCache", metric, "CacheClusterId", id, how]);
-        widgets.push(graph("Cache", vec![
-            of("EngineCPUUtilization", json!({"stat": "Average"})),
-            of("CacheHits", json!({"yAxis": "right"})),
-            of("CacheMisses", json!({"yAxis": "right"})),
-            of("Evictions", json!({"yAxis": "right"})),
-        ]));
+        widgets.push(graph(
+            "Cache",
+            vec![
+                of("EngineCPUUtilization", json!({"stat": "Average"})),
+                of("CacheHits", json!({"yAxis": "right"})),
+                of("CacheMisses", json!({"yAxis": "right"})),
+                of("Evictions", json!({"yAxis": "right"})),
+            ],
+        ));
     }
     json!({"start": "-PT1H", "periodOverride": "inherit", "widgets": widgets})
 }

@@ -58,10 +58,7 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
     let mut found = rendered.notes.clone();
     let script = &rendered.user_data;
     if !script.starts_with("#!") && !script.starts_with("#cloud-config") {
-        found.push(
-            Finding::error("user-data.sh", "does not start with #!: cloud-init would not run it".into())
-                .at(1),
-        );
+        found.push(Finding::error("user-data.sh", "does not start with #!: cloud-init would not run it".into()).at(1));
     }
     let size = rendered.size;
     if size > LIMIT {
@@ -93,10 +90,7 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
         found.push(Finding::note("user-data.sh", "bash is not installed here: syntax not looked at".into()));
     }
     if !shellcheck {
-        found.push(Finding::note(
-            "user-data.sh",
-            "ShellCheck is not installed here: scripts not linted".into(),
-        ));
+        found.push(Finding::note("user-data.sh", "ShellCheck is not installed here: scripts not linted".into()));
     }
     found
 }
@@ -133,8 +127,7 @@ fn clear_secret(line: &str) -> Option<&'static str> {
     let (key, value) = line.split_once('=')?;
     let key = key.trim().trim_start_matches("export ").trim_matches('"').to_ascii_lowercase();
     let value = value.trim().trim_matches(['"', '\'']);
-    let secret =
-        ["password", "mysqlpass", "passwd", "secret", "secret_key", "token"].iter().any(|k| key.ends_with(k));
+    let secret = ["password", "mysqlpass", "passwd", "secret", "secret_key", "token"].iter().any(|k| key.ends_with(k));
     let named = key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     let clear = !value.is_empty() && !value.starts_with(['$', '@', '(', '•']);
     (secret && named && clear).then_some("a password or token")

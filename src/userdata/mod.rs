@@ -329,10 +329,7 @@ pub fn decode_raw(encoded: &str) -> Result<String> {
 
 /// No time and no operating system in the header: the same script, the same bytes.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gz = flate2::GzBuilder::new()
-        .mtime(0)
-        .operating_system(255)
-        .write(Vec::new(), flate2::Compression::best());
+    let mut gz = flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::best());
     gz.write_all(bytes).expect("a Vec takes everything");
     gz.finish().expect("a Vec takes everything")
 }

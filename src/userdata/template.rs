@@ -48,8 +48,8 @@ pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretS
     let mut notes = vec![];
     let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<(String, String)>> {
         let Some(path) = path else { return Ok(None) };
-        let text = std::fs::read_to_string(base.join(path))
-            .map_err(|source| Error::Read { path: base.join(path), source })?;
+        let text =
+            std::fs::read_to_string(base.join(path)).map_err(|source| Error::Read { path: base.join(path), source })?;
         let name = path.display().to_string();
         let text = line_ends(&name, &text, &mut notes);
         Ok(Some((name, text)))
@@ -122,12 +122,7 @@ fn environment<'a>() -> Environment<'a> {
     env.set_auto_escape_callback(|_| AutoEscape::None);
     let mut syntax = SyntaxConfig::builder();
     env.set_syntax(
-        syntax
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .keep_trailing_newline(true)
-            .build()
-            .expect("nothing odd in it"),
+        syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().expect("nothing odd in it"),
     );
     env.set_debug(true);
     env.add_filter("sh", sh);
@@ -136,9 +131,7 @@ fn environment<'a>() -> Environment<'a> {
         quoted(&text, "sql", &[('\\', "\\\\"), ('\'', "''")]).map(|text| format!("'{text}'"))
     });
     env.add_filter("line", |text: String| quoted(&text, "", &[]));
-    env.add_filter("basename", |text: String| {
-        text.rsplit(['/', '\\']).next().unwrap_or_default().to_string()
-    });
+    env.add_filter("basename", |text: String| text.rsplit(['/', '\\']).next().unwrap_or_default().to_string());
     env
 }
 
@@ -149,11 +142,7 @@ fn sh(text: String) -> std::result::Result<String, minijinja::Error> {
     }
     let text = quoted(&text, "sh", &[])?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
-    Ok(if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    })
+    Ok(if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) })
 }
 
 /// Escapes for a place of one line. A password's mark is told how its password has to be escaped.
@@ -178,9 +167,7 @@ fn quoted(text: &str, way: &str, escapes: &[(char, &str)]) -> std::result::Resul
 }
 
 fn password_mark(text: &str) -> Option<&str> {
-    text.strip_prefix("@@")?
-        .strip_suffix("@@")
-        .filter(|name| name.ends_with("_password") && !name.contains([':', '@']))
+    text.strip_prefix("@@")?.strip_suffix("@@").filter(|name| name.ends_with("_password") && !name.contains([':', '@']))
 }
 
 fn of_database(database: &Database, sql: &[Value]) -> Value {

@@ -21,22 +21,15 @@ fn database(password: SecretSource) -> Database {
 fn full() -> Boot {
     Boot {
         command: Some("./server -config server.ini".into()),
-        env: [
-            ("MODE".into(), "{{ stack }} of {{ region }}".into()),
-            ("DB".into(), "{{ database.password }}".into()),
-        ]
-        .into(),
+        env: [("MODE".into(), "{{ stack }} of {{ region }}".into()), ("DB".into(), "{{ database.password }}".into())]
+            .into(),
         database: Some(database(SecretSource::Parameter("/gameday/demo/app".into()))),
         cache: Some(Cache { host: "(known after cache/main)".into(), port: 6379 }),
         files: Some(Files {
             file_system: "fs-1".into(),
             access_point: Some("fsap-1".into()),
             path: "/mnt/efs".into(),
-            mount_targets: [
-                ("us-east-1a".into(), "10.0.1.5".into()),
-                ("us-east-1b".into(), "10.0.2.5".into()),
-            ]
-            .into(),
+            mount_targets: [("us-east-1a".into(), "10.0.1.5".into()), ("us-east-1b".into(), "10.0.2.5".into())].into(),
         }),
         logs: Some(Logs { app_group: "/gameday/demo/app".into(), boot_group: "/gameday/demo/boot".into() }),
         ..Boot::new("demo", "billing", "https://example.com/server")
@@ -50,10 +43,7 @@ fn styles() -> Vec<(String, Boot)> {
         let boot = Boot { run, ..full() };
         let plain_files = boot.files.clone().map(|f| Files { access_point: None, ..f });
         all.push((format!("{run:?} with everything"), boot.clone()));
-        all.push((
-            format!("{run:?} with nothing"),
-            Boot { run, ..Boot::new("demo", "billing", "s3://bucket/server") },
-        ));
+        all.push((format!("{run:?} with nothing"), Boot { run, ..Boot::new("demo", "billing", "s3://bucket/server") }));
         all.push((
             format!("{run:?} without a profile"),
             Boot {
@@ -64,10 +54,7 @@ fn styles() -> Vec<(String, Boot)> {
             },
         ));
         let ready_made = boot.database.clone().map(|d| Database { master_password: None, sql: vec![], ..d });
-        all.push((
-            format!("{run:?} with a ready made database"),
-            Boot { database: ready_made, cache: None, ..boot },
-        ));
+        all.push((format!("{run:?} with a ready made database"), Boot { database: ready_made, cache: None, ..boot }));
     }
     all
 }
@@ -81,11 +68,8 @@ fn every_rendered_script_passes_bash_and_shellcheck() {
     for (style, boot) in styles() {
         let rendered = render(&boot, here()).unwrap_or_else(|e| panic!("{style}: {e:?}"));
         let bad: Vec<_> = check(&rendered).into_iter().filter(|f| f.level > Level::Note).collect();
-        let bad: Vec<_> = bad
-            .iter()
-            .filter(|f| !f.message.contains("no instance profile"))
-            .map(ToString::to_string)
-            .collect();
+        let bad: Vec<_> =
+            bad.iter().filter(|f| !f.message.contains("no instance profile")).map(ToString::to_string).collect();
         assert!(bad.is_empty(), "{style}:\n{}", bad.join("\n"));
         assert!(rendered.size <= LIMIT && rendered.gzipped, "{style}: {}", rendered.size);
     }
@@ -139,8 +123,7 @@ fn a_password_is_only_in_what_aws_gets() {
 #[test]
 fn a_missing_name_is_an_error_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("my.ini.j2"), "\"A\" = \"{{ stack }}\"\n\"B\" = \"{{ cache.hots }}\"\n")
-        .unwrap();
+    fs::write(folder.path().join("my.ini.j2"), "\"A\" = \"{{ stack }}\"\n\"B\" = \"{{ cache.hots }}\"\n").unwrap();
     let boot = Boot { config: Some("my.ini.j2".into()), ..full() };
     let error = render(&boot, folder.path()).unwrap_err();
     let Error::Template { file, line, span, code, .. } = &*error else { panic!("{error:?}") };
@@ -163,8 +146,7 @@ fn a_missing_name_is_an_error_with_file_and_line() {
 fn the_user_can_replace_config_and_script() {
     let folder = tempfile::tempdir().unwrap();
     // As a Windows editor would leave it.
-    fs::write(folder.path().join("app.yaml.j2"), "\u{feff}redis: {{ cache.host | ini }}\r\nport: {{ port }}")
-        .unwrap();
+    fs::write(folder.path().join("app.yaml.j2"), "\u{feff}redis: {{ cache.host | ini }}\r\nport: {{ port }}").unwrap();
     fs::write(
         folder.path().join("own.sh.j2"),
         "#!/bin/bash\r\necho {{ service | sh }}\r\n{{ put('/etc/app.yaml', config.template) }}\r\n",
@@ -196,11 +178,7 @@ fn check_finds_what_would_not_boot() {
     assert!(messages("echo hello\n").contains("error: user-data.sh:1: does not start with #!"));
     assert!(messages("#!/bin/bash\nif true; then\n").contains("error: user-data.sh:"), "bash -n");
     assert!(messages("#!/bin/bash\necho hi").contains("no newline"));
-    assert!(
-        messages("#!/bin/bash\nexport DB_PASSWORD=hunter2\n").contains("user-data.sh:2"),
-        "{}",
-        messages("")
-    );
+    assert!(messages("#!/bin/bash\nexport DB_PASSWORD=hunter2\n").contains("user-data.sh:2"), "{}", messages(""));
     assert!(messages("#!/bin/bash\nPASSWORD=$(cat /x)\n").lines().all(|l| !l.contains("in clear")));
     assert!(messages("#!/bin/bash\n# AKIAABCDEFGHIJKLMNOP\n").contains("AWS access key"));
 }

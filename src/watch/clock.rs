@@ -92,14 +92,11 @@ impl Times {
             let p = match s.state {
                 Stand::Ready => return None,
                 Stand::Missing => Progress::Ahead(usually),
-                Stand::Busy => {
-                    Progress::Running { since: since(self.began.get(&s.key).copied(), now), usually }
-                }
+                Stand::Busy => Progress::Running { since: since(self.began.get(&s.key).copied(), now), usually },
             };
             Some((s.key.clone(), p))
         });
-        let (built, path) =
-            self.forecast.as_ref().map(|f| f.longest_path(&progress.collect())).unwrap_or_default();
+        let (built, path) = self.forecast.as_ref().map(|f| f.longest_path(&progress.collect())).unwrap_or_default();
         (built + BOOT.mul_f64(scale), path)
     }
 
@@ -130,8 +127,7 @@ impl Times {
 
     /// What could be made smaller, as far as it is not there yet and everything waits for it.
     fn cuts(&self, now: Timestamp) -> Vec<Cut> {
-        let missing =
-            |key: &str| self.steps.iter().any(|s| s.key.as_str() == key && s.state == Stand::Missing);
+        let missing = |key: &str| self.steps.iter().any(|s| s.key.as_str() == key && s.state == Stand::Missing);
         let without = |key: &str, seconds: u64| {
             let mut other = self.clone();
             for s in &mut other.steps {
@@ -149,11 +145,7 @@ impl Times {
         }
         if self.multi_az && missing("database/main") {
             let gain = without("database/main", 20);
-            cuts.push(Cut {
-                what: "single-AZ database",
-                gain_seconds: gain,
-                setting: "[database] multi_az = false",
-            });
+            cuts.push(Cut { what: "single-AZ database", gain_seconds: gain, setting: "[database] multi_az = false" });
         }
         cuts.retain(|c| c.gain_seconds > 0);
         cuts

@@ -49,10 +49,7 @@ pub fn word(v: &Verdict) -> &'static str {
 pub fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> {
     let now = word(new);
     (word(old) != now).then(|| {
-        let t = new
-            .targets
-            .as_ref()
-            .map_or(String::new(), |t| format!(", {} of {} targets healthy", t.healthy, t.all));
+        let t = new.targets.as_ref().map_or(String::new(), |t| format!(", {} of {} targets healthy", t.healthy, t.all));
         Event::new(at, Kind::Verdict, new.serving(), format!("{now} (was {}){t}", word(old)))
     })
 }
@@ -89,11 +86,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
         if was.is_some_and(|w| w.state == t.state) || (was.is_none() && old.target_group.is_none()) {
             continue;
         }
-        let why = t
-            .description
-            .as_ref()
-            .filter(|_| t.state != "healthy")
-            .map_or(String::new(), |d| format!(": {d}"));
+        let why = t.description.as_ref().filter(|_| t.state != "healthy").map_or(String::new(), |d| format!(": {d}"));
         let good = match t.state.as_str() {
             "healthy" => Some(true),
             "unhealthy" => Some(false),
@@ -122,8 +115,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
     }
 
     for b in new.probe.answers.iter().filter_map(|a| a.beacon.as_ref()) {
-        let was =
-            old.probe.answers.iter().filter_map(|a| a.beacon.as_ref()).find(|o| o.instance == b.instance);
+        let was = old.probe.answers.iter().filter_map(|a| a.beacon.as_ref()).find(|o| o.instance == b.instance);
         if was.is_none_or(|w| (&w.stage, &w.status) != (&b.stage, &b.status)) {
             let who = b.instance.as_deref().unwrap_or("an instance");
             let bad = (b.status.as_deref() == Some("failed")).then_some(false);
@@ -137,15 +129,12 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
 pub fn of_chain(at: Timestamp, old: &Chain, new: &Chain) -> Vec<Event> {
     let (before, after) = (old.findings(), new.findings());
     let alarm = |rule: &str| rule == "alarm";
-    let came =
-        after.iter().filter(|f| !alarm(f.rule) && before.iter().all(|o| (o.rule, o.hop) != (f.rule, f.hop)));
-    let went =
-        before.iter().filter(|f| !alarm(f.rule) && after.iter().all(|o| (o.rule, o.hop) != (f.rule, f.hop)));
+    let came = after.iter().filter(|f| !alarm(f.rule) && before.iter().all(|o| (o.rule, o.hop) != (f.rule, f.hop)));
+    let went = before.iter().filter(|f| !alarm(f.rule) && after.iter().all(|o| (o.rule, o.hop) != (f.rule, f.hop)));
     // What passes by itself is no bad news.
     let bad = |f: &Finding| (f.severity == Severity::Broken).then_some(false);
     let came = came.map(|f| Event::new(at, Kind::Path, bad(f), format!("{}: {}", f.hop, f.cause)));
-    came.chain(went.map(|f| Event::new(at, Kind::Path, true, format!("{}: solved: {}", f.hop, f.cause))))
-        .collect()
+    came.chain(went.map(|f| Event::new(at, Kind::Path, true, format!("{}: solved: {}", f.hop, f.cause)))).collect()
 }
 
 /// The reason in AWS's sentence about a scaling activity, without its times.

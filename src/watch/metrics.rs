@@ -1,8 +1,6 @@
 //! CloudWatch's numbers: all of them in one `GetMetricData` call.
 use crate::snapshot::Snapshot;
-use aws_sdk_cloudwatch::types::{
-    Dimension, Metric as AwsMetric, MetricDataQuery, MetricDataResult, MetricStat,
-};
+use aws_sdk_cloudwatch::types::{Dimension, Metric as AwsMetric, MetricDataQuery, MetricDataResult, MetricStat};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -79,8 +77,7 @@ pub struct Names {
 
 impl Names {
     pub fn of(s: &Snapshot) -> Self {
-        let balancer =
-            s.balancer.as_ref().and_then(|b| b.arn.split_once("loadbalancer/")).map(|(_, n)| n.to_owned());
+        let balancer = s.balancer.as_ref().and_then(|b| b.arn.split_once("loadbalancer/")).map(|(_, n)| n.to_owned());
         Self {
             balancer,
             fleet: s.auto_scaling_group.as_ref().map(|g| g.name.clone()),
@@ -164,11 +161,7 @@ mod tests {
 
     #[test]
     fn one_call_asks_for_what_there_is() {
-        let names = Names {
-            balancer: Some("app/b/1".into()),
-            zones: vec!["a".into(), "b".into()],
-            ..Names::default()
-        };
+        let names = Names { balancer: Some("app/b/1".into()), zones: vec!["a".into(), "b".into()], ..Names::default() };
         let ids: Vec<String> = queries(&names).iter().map(|q| q.id().unwrap().to_owned()).collect();
         assert_eq!(ids, ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9", "z0", "z1"]);
         assert!(queries(&Names::default()).is_empty());
@@ -178,11 +171,7 @@ mod tests {
     fn answers_find_their_metric() {
         let result = |id: &str, values: &[f64]| {
             let times = (0..values.len()).map(|n| DateTime::from_secs(600 + 60 * n as i64)).collect();
-            MetricDataResult::builder()
-                .id(id)
-                .set_timestamps(Some(times))
-                .set_values(Some(values.into()))
-                .build()
+            MetricDataResult::builder().id(id).set_timestamps(Some(times)).set_values(Some(values.into())).build()
         };
         let m = parse(&[
             result("m0", &[9.0, 12.0]),

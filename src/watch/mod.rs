@@ -87,8 +87,7 @@ impl Trouble {
     /// What a look's gaps say. One part that fails is a gap; many that fail for one reason are no look at all.
     pub fn of_look(s: &Snapshot) -> Option<Self> {
         let of = |kind| s.gaps.iter().filter(move |g| TroubleKind::of(g.class.as_deref()) == Some(kind));
-        let enough =
-            [(TroubleKind::Credentials, 1), (TroubleKind::Network, MANY), (TroubleKind::Throttled, MANY)];
+        let enough = [(TroubleKind::Credentials, 1), (TroubleKind::Network, MANY), (TroubleKind::Throttled, MANY)];
         let (kind, _) = enough.into_iter().find(|(kind, least)| of(*kind).count() >= *least)?;
         let said = of(kind).next().map(|g| g.why.clone()).unwrap_or_default();
         Some(Self { kind, said })

@@ -148,8 +148,7 @@ impl Schedule {
     /// Something is different from the last time.
     pub fn changed(&mut self, now: Duration) {
         if self.changed.is_none_or(|c| now.saturating_sub(c) > CHANGING / 2) {
-            self.asked_for |=
-                self.last[Job::Look as usize].is_none_or(|l| now.saturating_sub(l) >= CHANGING / 2);
+            self.asked_for |= self.last[Job::Look as usize].is_none_or(|l| now.saturating_sub(l) >= CHANGING / 2);
         }
         self.changed = Some(now);
     }

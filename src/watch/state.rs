@@ -1,8 +1,6 @@
 //! Everything the screen shows, folded from rounds. Its memory is bounded: five hours are like one.
 use super::clock::Times;
-use super::{
-    Clock, Cost, Event, Kind, Metric, Metrics, Ring, Round, Series, Trouble, TroubleKind, event, percentile,
-};
+use super::{Clock, Cost, Event, Kind, Metric, Metrics, Ring, Round, Series, Trouble, TroubleKind, event, percentile};
 use crate::{
     diagnose::{self, Chain},
     serving::{Answer, Verdict},
@@ -235,9 +233,8 @@ impl State {
         let Some(s) = &self.snapshot else { return };
         let mut verdict = self.verdict.clone();
         (verdict.answer, verdict.unasked) = (self.recent_answer(), None);
-        let stage = |a: &snapshot::Answer| {
-            a.beacon.as_ref().map(|b| (b.instance.clone(), b.stage.clone(), b.status.clone()))
-        };
+        let stage =
+            |a: &snapshot::Answer| a.beacon.as_ref().map(|b| (b.instance.clone(), b.stage.clone(), b.status.clone()));
         let before = s.probe.answers.iter().position(|o| o.address == new.address);
         let booted = before.is_some_and(|i| stage(&s.probe.answers[i]) != stage(&new));
         if event::word(&verdict) == event::word(&self.verdict) && !booted {

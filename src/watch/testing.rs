@@ -50,8 +50,7 @@ pub fn lost(at: i64, kind: TroubleKind, said: &str) -> Round {
 pub fn metrics(at: i64) -> Round {
     let minute = after(at).as_second() / 60 * 60;
     let wave = |n: i64, base: f64, swing: f64| base + swing * ((n % 12) as f64 - 6.0).abs() / 6.0;
-    let series =
-        |base: f64, swing: f64| (0..60).map(|n| (minute - 60 * n, wave(n, base, swing))).collect::<Series>();
+    let series = |base: f64, swing: f64| (0..60).map(|n| (minute - 60 * n, wave(n, base, swing))).collect::<Series>();
     let all = [
         (Metric::Requests, series(1500.0, 400.0)),
         (Metric::Good, series(1490.0, 380.0)),
@@ -73,26 +72,15 @@ pub fn metrics(at: i64) -> Round {
 
 /// Five minutes of it, with traffic, cost and a little history.
 pub fn serving() -> State {
-    let mut state =
-        State::new(start(), Times { traffic_at: Some(after(-1260)), scale: 1.0, ..Times::default() });
+    let mut state = State::new(start(), Times { traffic_at: Some(after(-1260)), scale: 1.0, ..Times::default() });
     state.fold(looked(0, unbroken()));
     state.fold(health(20, &[("i-0aaaaaaaaaaaaaaa1", "healthy"), ("i-0bbbbbbbbbbbbbbb2", "unhealthy")]));
     state.fold(health(60, &[("i-0aaaaaaaaaaaaaaa1", "healthy"), ("i-0bbbbbbbbbbbbbbb2", "healthy")]));
     for second in 61..300 {
-        state.fold(answered(
-            second,
-            Some(if second == 200 { 503 } else { 200 }),
-            20 + (second as u64 * 7) % 30,
-        ));
+        state.fold(answered(second, Some(if second == 200 { 503 } else { 200 }), 20 + (second as u64 * 7) % 30));
     }
     state.fold(metrics(298));
-    let cost = Cost {
-        unit: "$".into(),
-        per_hour: 0.0981,
-        for_event: 0.55,
-        hours: 5.6,
-        one_more_per_minute: 0.000_3,
-    };
+    let cost = Cost { unit: "$".into(), per_hour: 0.0981, for_event: 0.55, hours: 5.6, one_more_per_minute: 0.000_3 };
     state.fold(Round { cost: Some(cost), ..Round::at(after(299)) });
     state.fold(health(299, &[("i-0aaaaaaaaaaaaaaa1", "healthy"), ("i-0bbbbbbbbbbbbbbb2", "healthy")]));
     state.now = after(301);

@@ -29,10 +29,7 @@ fn a_target_that_fails_and_comes_back_is_told() {
     assert!(told[0].starts_with("i-0bbbbbbbbbbbbbbb2 unhealthy: Health checks failed"), "{told:?}");
     assert!(s.verdict.serving() && !s.chain.broken());
     let news = s.fold(health(20, &[(a, "unhealthy"), (b, "unhealthy")]));
-    assert!(
-        news.iter().any(|e| e.kind == Kind::Verdict && e.text.starts_with("FAIL-OPEN (was SERVING)")),
-        "{news:?}"
-    );
+    assert!(news.iter().any(|e| e.kind == Kind::Verdict && e.text.starts_with("FAIL-OPEN (was SERVING)")), "{news:?}");
     let news = s.fold(health(30, &[(a, "healthy"), (b, "healthy")]));
     assert!(news.iter().any(|e| e.kind == Kind::Verdict && e.good == Some(true)));
     assert_eq!(s.verdict_since, Some(after(30)));
@@ -137,8 +134,7 @@ fn a_look_that_saw_nothing_does_not_wipe_the_picture() {
 #[test]
 fn percentiles_are_of_the_last_five_minutes() {
     let mut s = state();
-    (0..600)
-        .for_each(|n| drop(s.fold(answered(n, Some(200), if n < 300 { 900 } else { 10 + n as u64 % 100 }))));
+    (0..600).for_each(|n| drop(s.fold(answered(n, Some(200), if n < 300 { 900 } else { 10 + n as u64 % 100 }))));
     let l = s.latency();
     assert!((299..=301).contains(&l.asked), "{l:?}");
     assert_eq!((l.failed, l.p50, l.p90, l.p99), (0, Some(60), Some(100), Some(109)), "{l:?}");
@@ -171,8 +167,7 @@ async fn clock(left: i64, missing: &[&str], serving: bool) -> Clock {
         facts::Facts,
         stack,
     };
-    let loaded =
-        config::load(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/billing-api.toml").as_ref()).unwrap();
+    let loaded = config::load(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/billing-api.toml").as_ref()).unwrap();
     let facts = Facts::offline(&loaded.config);
     let aws = Aws::connect(&Target { region: "us-east-1".into(), ..Target::default() }).await;
     let graph = stack::wire(&loaded, &facts, &aws).map_err(|e| e.to_string()).unwrap().graph;
@@ -196,18 +191,12 @@ async fn clock(left: i64, missing: &[&str], serving: bool) -> Clock {
 #[tokio::test]
 async fn the_clock_is_green_amber_red_and_proposes_cuts() {
     let c = clock(3600, &["cache/main"], false).await;
-    assert_eq!(
-        (c.light, c.left_seconds, c.waiting_for.as_deref()),
-        (Light::Green, Some(3600), Some("cache/main"))
-    );
+    assert_eq!((c.light, c.left_seconds, c.waiting_for.as_deref()), (Light::Green, Some(3600), Some("cache/main")));
     assert_eq!((c.eta_seconds, c.slack_seconds), (Some(455), Some(3145)));
     assert_eq!(clock(600, &["cache/main"], false).await.light, Light::Amber);
     let late = clock(300, &["cache/main", "database/main"], false).await;
     assert_eq!(late.light, Light::Red);
-    assert_eq!(
-        late.cuts.iter().map(|c| (c.what, c.gain_seconds)).collect::<Vec<_>>(),
-        [("single-node cache", 70)]
-    );
+    assert_eq!(late.cuts.iter().map(|c| (c.what, c.gain_seconds)).collect::<Vec<_>>(), [("single-node cache", 70)]);
     assert_eq!(clock(-60, &[], true).await.light, Light::Green);
     assert_eq!(clock(-60, &[], false).await.light, Light::Red);
 }

@@ -1,6 +1,7 @@
 //! The contract of the kinds of compute and watching, through the real SDK: absent, create, none, change, update,
 //! none, drift, repair, delete, absent; not ours is refused.
 
+use super::compute_support::*;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gameday::{
     engine::{Graph, Inputs, Key, Known, Ref},
@@ -24,26 +25,17 @@ use gameday::{
     },
 };
 use serde_json::{Value, json};
-use super::compute_support::*;
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
 fn role(w: &World, g: &mut Graph, objects: &[&str]) -> Ref<Role> {
     let parameter = g.add(
         "app-password",
-        Parameter {
-            aws: w.aws.clone(),
-            path: "/gameday/demo/app-password".into(),
-            existing: false,
-            reveal: false,
-        },
+        Parameter { aws: w.aws.clone(), path: "/gameday/demo/app-password".into(), existing: false, reveal: false },
     );
     let group = g.add("app", LogGroup { aws: w.aws.clone(), path: "/gameday/demo/app".into(), days: 3 });
     let objects = objects.iter().map(|o| o.to_string()).collect();
-    g.add(
-        "instance",
-        Role { aws: w.aws.clone(), parameters: vec![parameter], log_groups: vec![group], objects },
-    )
+    g.add("instance", Role { aws: w.aws.clone(), parameters: vec![parameter], log_groups: vec![group], objects })
 }
 
 const ROLE: &str = "role/instance";
@@ -70,16 +62,10 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
     role(&w, &mut more, &["arn:aws:s3:::games/server"]);
     w.look(&more, "parameter/app-password").await;
     w.look(&more, "log-group/app").await;
-    w.updates(
-        &more,
-        ROLE,
-        &["policy.Objects"],
-    )
-    .await;
+    w.updates(&more, ROLE, &["policy.Objects"]).await;
 
     // Meddled with: a deny slipped in, ours emptied, administrator rights, another trust, a tag lost.
-    let deny =
-        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]});
+    let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]});
     iam.put_role_policy()
         .role_name("demo-instance")
         .policy_name("evil")
@@ -94,40 +80,26 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
         .send()
         .await?;
     let plan = w.plan(&more, ROLE).await;
-    assert!(
-        plan.diff().is_some_and(|d| d.touches("policy.Logs") && d.touches("policy.statement 0")),
-        "{plan:?}"
-    );
+    assert!(plan.diff().is_some_and(|d| d.touches("policy.Logs") && d.touches("policy.statement 0")), "{plan:?}");
     assert_eq!(w.up(&more, ROLE).await.word(), "update");
     w.stands(&more, ROLE).await;
     let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
     iam.attach_role_policy().role_name("demo-instance").policy_arn(admin).send().await?;
     w.updates(&more, ROLE, &["attached"]).await;
     let trust = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}});
-    iam.update_assume_role_policy()
-        .role_name("demo-instance")
-        .policy_document(trust.to_string())
-        .send()
-        .await?;
+    iam.update_assume_role_policy().role_name("demo-instance").policy_document(trust.to_string()).send().await?;
     w.updates(&more, ROLE, &["trust"]).await;
     iam.untag_role().role_name("demo-instance").tag_keys("team").send().await?;
     w.updates(&more, ROLE, &["tags.team"]).await;
 
     // The same in another spelling is the same.
     let spelled = json!({"Version": "2012-10-17", "Statement": [{"Action": ["sts:AssumeRole"], "Effect": "Allow", "Principal": {"Service": ["ec2.amazonaws.com"]}}]});
-    iam.update_assume_role_policy()
-        .role_name("demo-instance")
-        .policy_document(spelled.to_string())
-        .send()
-        .await?;
+    iam.update_assume_role_policy().role_name("demo-instance").policy_document(spelled.to_string()).send().await?;
     w.stands(&more, ROLE).await;
 
     // Without anything to do there is no policy.
     let mut none = Graph::default();
-    none.add(
-        "instance",
-        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] },
-    );
+    none.add("instance", Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] });
     assert_eq!(w.up(&none, ROLE).await.word(), "update");
     w.stands(&none, ROLE).await;
 
@@ -154,10 +126,7 @@ const PROFILE: &str = "instance-profile/instance";
 async fn an_instance_profile_holds_the_role() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
-    let role = g.add(
-        "instance",
-        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] },
-    );
+    let role = g.add("instance", Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] });
     g.add("instance", InstanceProfile { aws: w.aws.clone(), role: Some(role), existing: None });
     w.up(&g, ROLE).await;
     w.creates(&g, PROFILE).await;
@@ -175,11 +144,7 @@ async fn an_instance_profile_holds_the_role() -> Test {
         .role_name("demo-instance")
         .send()
         .await?;
-    iam.add_role_to_instance_profile()
-        .instance_profile_name("demo-instance")
-        .role_name("other")
-        .send()
-        .await?;
+    iam.add_role_to_instance_profile().instance_profile_name("demo-instance").role_name("other").send().await?;
     w.updates(&g, PROFILE, &["role"]).await;
 
     // A role that a profile still holds says so.
@@ -195,10 +160,7 @@ async fn an_instance_profile_holds_the_role() -> Test {
         "instance",
         InstanceProfile { aws: w.aws.clone(), role: None, existing: Some("LabInstanceProfile".into()) },
     );
-    assert_eq!(
-        w.look(&used, PROFILE).await.output.map(|o| o["name"].clone()),
-        Some(json!("LabInstanceProfile"))
-    );
+    assert_eq!(w.look(&used, PROFILE).await.output.map(|o| o["name"].clone()), Some(json!("LabInstanceProfile")));
     w.stands(&used, PROFILE).await;
     assert!(!w.down(&used, PROFILE).await);
 
@@ -212,22 +174,14 @@ const TEMPLATE: &str = "launch-template/web";
 
 /// A script with a password, as it runs and as it is shown.
 fn script(version: u32, password: &str) -> UserData {
-    let script = |password: &str| {
-        format!("#!/bin/bash\n# version {version}\nexport MysqlPass='{password}'\n./server\n")
-    };
+    let script =
+        |password: &str| format!("#!/bin/bash\n# version {version}\nexport MysqlPass='{password}'\n./server\n");
     UserData {
-        encoded: Ok(BASE64_STANDARD.encode(script(password))),
-        shown: script("••••••••"),
-        secrets: true,
+        encoded: Ok(BASE64_STANDARD.encode(script(password))), shown: script("••••••••"), secrets: true
     }
 }
 
-fn template(
-    w: &World,
-    g: &mut Graph,
-    instance_type: &str,
-    user_data: fn() -> UserData,
-) -> Ref<LaunchTemplate> {
+fn template(w: &World, g: &mut Graph, instance_type: &str, user_data: fn() -> UserData) -> Ref<LaunchTemplate> {
     g.add(
         "web",
         LaunchTemplate {
@@ -265,8 +219,7 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     let data = versions().await?.remove(0).launch_template_data.unwrap_or_else(|| panic!("no data"));
     assert_eq!(data.metadata_options().and_then(|m| m.http_tokens()).map(|t| t.as_str()), Some("required"));
     assert_eq!(data.credit_specification().and_then(|c| c.cpu_credits()), Some("unlimited"));
-    let on: Vec<_> =
-        data.tag_specifications().iter().map(|s| s.resource_type().map(|t| t.as_str())).collect();
+    let on: Vec<_> = data.tag_specifications().iter().map(|s| s.resource_type().map(|t| t.as_str())).collect();
     assert_eq!(on, [Some("instance"), Some("volume")]);
 
     // Another script: a new version, and its number is not known before.
@@ -284,14 +237,9 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
 
     // Somebody makes another default version.
     let evil = aws_sdk_ec2::types::RequestLaunchTemplateData::builder().image_id("ami-evil").build();
-    let made = ec2
-        .create_launch_template_version()
-        .launch_template_name("demo-web")
-        .launch_template_data(evil)
-        .send()
-        .await?;
-    let number =
-        made.launch_template_version().and_then(|v| v.version_number()).unwrap_or_default().to_string();
+    let made =
+        ec2.create_launch_template_version().launch_template_name("demo-web").launch_template_data(evil).send().await?;
+    let number = made.launch_template_version().and_then(|v| v.version_number()).unwrap_or_default().to_string();
     w.stands(&third, TEMPLATE).await;
     ec2.modify_launch_template().launch_template_name("demo-web").default_version(number).send().await?;
     let drift = w.look(&third, TEMPLATE).await.drift;
@@ -322,9 +270,7 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     w.goes(&g, TEMPLATE).await;
     ec2.create_launch_template()
         .launch_template_name("demo-web")
-        .launch_template_data(
-            aws_sdk_ec2::types::RequestLaunchTemplateData::builder().image_id("ami-1").build(),
-        )
+        .launch_template_data(aws_sdk_ec2::types::RequestLaunchTemplateData::builder().image_id("ami-1").build())
         .send()
         .await?;
     w.refuses_what_is_not_ours(&g, TEMPLATE).await;
@@ -455,21 +401,11 @@ async fn a_dashboard_is_kept_as_described() -> Test {
     w.look(&other, ALARM).await;
     w.updates(&other, DASHBOARD, &["body.widgets"]).await;
     let cloudwatch = &w.aws.cloudwatch;
-    cloudwatch
-        .put_dashboard()
-        .dashboard_name("demo-main-us-east-1")
-        .dashboard_body(r#"{"widgets":[]}"#)
-        .send()
-        .await?;
+    cloudwatch.put_dashboard().dashboard_name("demo-main-us-east-1").dashboard_body(r#"{"widgets":[]}"#).send().await?;
     w.updates(&other, DASHBOARD, &["body.start", "body.widgets"]).await;
     w.goes(&other, DASHBOARD).await;
 
-    cloudwatch
-        .put_dashboard()
-        .dashboard_name("demo-main-us-east-1")
-        .dashboard_body(r#"{"widgets":[]}"#)
-        .send()
-        .await?;
+    cloudwatch.put_dashboard().dashboard_name("demo-main-us-east-1").dashboard_body(r#"{"widgets":[]}"#).send().await?;
     w.refuses_what_is_not_ours(&g, DASHBOARD).await;
     Ok(())
 }
@@ -523,14 +459,9 @@ impl Fleet {
                 )
             })
             .collect();
-        let group =
-            g.add("app", SecurityGroup { aws: aws(), vpc: vpc.clone(), description: "the service".into() });
-        let balancer = LoadBalancer {
-            aws: aws(),
-            subnets: subnets.clone(),
-            groups: vec![group.clone()],
-            idle_timeout: 60,
-        };
+        let group = g.add("app", SecurityGroup { aws: aws(), vpc: vpc.clone(), description: "the service".into() });
+        let balancer =
+            LoadBalancer { aws: aws(), subnets: subnets.clone(), groups: vec![group.clone()], idle_timeout: 60 };
         let balancer = g.add_after("main", balancer, &[gateway.key()]);
         let target = g.add(
             "web",
@@ -598,10 +529,7 @@ impl Fleet {
         };
         let policy = ScalingPolicy { aws: aws(), group: fleet.clone(), metric };
         g.add_after("web-requests", policy, &[listener.key()]);
-        g.add(
-            "web-cpu",
-            ScalingPolicy { aws: aws(), group: fleet.clone(), metric: Metric::Cpu { percent: 60.0 } },
-        );
+        g.add("web-cpu", ScalingPolicy { aws: aws(), group: fleet.clone(), metric: Metric::Cpu { percent: 60.0 } });
         let dimensions = [
             ("LoadBalancer", Dim::Balancer(balancer)),
             ("TargetGroup", Dim::Target(target)),
@@ -665,12 +593,8 @@ async fn an_auto_scaling_group_is_kept_as_described() -> Test {
     };
     let group = there().await?;
     assert_eq!(group.instances().len(), 2);
-    let propagated: Vec<_> = group
-        .tags()
-        .iter()
-        .filter(|t| t.propagate_at_launch() == Some(true))
-        .filter_map(|t| t.key())
-        .collect();
+    let propagated: Vec<_> =
+        group.tags().iter().filter(|t| t.propagate_at_launch() == Some(true)).filter_map(|t| t.key()).collect();
     assert_eq!(propagated, ["gameday:stack", "team"]);
 
     // Wanted otherwise.
@@ -706,14 +630,7 @@ async fn an_auto_scaling_group_is_kept_as_described() -> Test {
         .send()
         .await?;
     w.updates(&g, FLEET, &["targets"]).await;
-    let one = there()
-        .await?
-        .vpc_zone_identifier()
-        .unwrap_or_default()
-        .split(',')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let one = there().await?.vpc_zone_identifier().unwrap_or_default().split(',').next().unwrap_or_default().to_owned();
     asg.update_auto_scaling_group()
         .auto_scaling_group_name("demo-web")
         .vpc_zone_identifier(one)
@@ -752,8 +669,7 @@ async fn running_instances_follow_a_new_version() -> Test {
     let plan = w.plan(&second, "launch-template/web").await;
     assert_eq!(plan.word(), "update");
     let unknown = w.plan(&second, FLEET).await;
-    let version =
-        unknown.diff().and_then(|d| d.0.iter().find(|f| f.path == "version")).and_then(|f| f.want.clone());
+    let version = unknown.diff().and_then(|d| d.0.iter().find(|f| f.path == "version")).and_then(|f| f.want.clone());
     assert_eq!(version, Some(json!("(known after launch-template/web)")), "{unknown:?}");
     w.up(&second, "launch-template/web").await;
     w.updates(&second, FLEET, &["version"]).await;
@@ -794,8 +710,7 @@ async fn a_fleet_in_time() -> Test {
         assert_eq!(w.up(&next, FLEET).await.word(), "update");
         w.stands(&next, FLEET).await;
     }
-    let refreshes =
-        w.aws.autoscaling.describe_instance_refreshes().auto_scaling_group_name("demo-web").send().await?;
+    let refreshes = w.aws.autoscaling.describe_instance_refreshes().auto_scaling_group_name("demo-web").send().await?;
     let statuses: Vec<_> =
         refreshes.instance_refreshes().iter().filter_map(|r| r.status()).map(|s| s.as_str()).collect();
     assert_eq!(statuses.last(), Some(&"Cancelled"), "{statuses:?}");
@@ -815,11 +730,7 @@ async fn spot_comes_and_goes() -> Test {
     let g = fleet.graph(&w);
     ground(&w, &g).await;
     w.up(&g, FLEET).await;
-    let mix = SpotMix {
-        base: 2,
-        percent: 0,
-        types: vec!["t3a.micro".into(), "t3.micro".into(), "t2.micro".into()],
-    };
+    let mix = SpotMix { base: 2, percent: 0, types: vec!["t3a.micro".into(), "t3.micro".into(), "t2.micro".into()] };
     let spot = seen(&w, &fleet.with(|f| f.spot = Some(mix.clone()))).await;
     let diff = ["capacity_rebalance", "spot"];
     w.updates(&spot, FLEET, &diff).await;

@@ -1,9 +1,9 @@
 //! An emulator of its own for each test, and the graph's verbs on one step.
+use crate::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
     engine::{Change, Diff, Env, Events, Graph, Node, Pace, Status},
 };
-use crate::emulator::Emulator;
 use std::time::Duration;
 
 pub const REGION: &str = "us-east-1";

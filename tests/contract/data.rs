@@ -1,5 +1,6 @@
 //! Law 10 for the kinds that hold data: absent, create, none, change, update, none, delete, absent.
 
+use super::data_support::World;
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging};
 use gameday::{
     engine::*,
@@ -11,7 +12,6 @@ use gameday::{
     },
 };
 use std::collections::BTreeMap;
-use super::data_support::World;
 
 fn parameter(w: &World) -> Graph {
     let mut g = Graph::default();
@@ -44,8 +44,7 @@ async fn a_parameter_keeps_its_value() {
 async fn a_parameter_that_is_not_ours_is_left_alone() {
     let w = World::new("p2").await;
     let g = parameter(&w);
-    let put =
-        w.aws.ssm.put_parameter().name("/gameday/p2/secret").r#type(ParameterType::String).value("theirs");
+    let put = w.aws.ssm.put_parameter().name("/gameday/p2/secret").r#type(ParameterType::String).value("theirs");
     put.send().await.unwrap();
     let n = g.get("parameter/secret").unwrap();
     assert!(matches!(n.preview(&w.env).await, Err(Error::NotOurs { .. })));
@@ -130,8 +129,7 @@ async fn a_db_parameter_group_has_what_is_wanted_and_nothing_else() {
     );
     w.settle(&g).await;
     // Drift: one that is not wanted, and a tag that is gone.
-    let more =
-        aws_sdk_rds::types::Parameter::builder().parameter_name("long_query_time").parameter_value("1");
+    let more = aws_sdk_rds::types::Parameter::builder().parameter_name("long_query_time").parameter_value("1");
     let more = more.apply_method(aws_sdk_rds::types::ApplyMethod::Immediate).build();
     let call = w.aws.rds.modify_db_parameter_group().db_parameter_group_name("dp-main").parameters(more);
     call.send().await.unwrap();
@@ -207,8 +205,7 @@ fn files(w: &World, throughput: &str, uid: u32, other_group: bool) -> Graph {
     let groups = vec![net.groups[usize::from(other_group)].clone()];
     for (i, zone) in ["a", "b"].into_iter().enumerate() {
         let (file_system, subnet, zone) = (fs.clone(), net.subnets[i].clone(), format!("eu-west-1{zone}"));
-        let target =
-            MountTarget { aws: aws(), file_system, subnet, groups: groups.clone(), zone, existing: false };
+        let target = MountTarget { aws: aws(), file_system, subnet, groups: groups.clone(), zone, existing: false };
         g.add(&format!("main-{i}"), target);
     }
     let path = "/files".into();
@@ -326,13 +323,11 @@ fn database(w: &World, db: &Db) -> Graph {
     let aws = || w.aws.clone();
     let net = net(w, &mut g);
     let path = format!("/gameday/{}/db-master-password", w.env.stack);
-    let password =
-        g.add("db-master-password", Parameter { aws: aws(), path, existing: false, reveal: false });
+    let password = g.add("db-master-password", Parameter { aws: aws(), path, existing: false, reveal: false });
     let subnets = net.subnets[..db.subnets].to_vec();
     let subnet_group = g.add("main", DbSubnetGroup { aws: aws(), subnets });
     let parameters = BTreeMap::from([("max_connections".into(), "200".into())]);
-    let parameter_group =
-        g.add("main", DbParameterGroup { aws: aws(), family: "mysql8.4".into(), parameters });
+    let parameter_group = g.add("main", DbParameterGroup { aws: aws(), family: "mysql8.4".into(), parameters });
     g.add(
         "main",
         Database {
@@ -400,12 +395,7 @@ async fn a_database() {
     assert!(refused.to_string().contains("cannot change storage_gb in place"), "{refused}");
 
     // Drift: stopped, and open to the world.
-    rds.modify_db_instance()
-        .db_instance_identifier("db-main")
-        .publicly_accessible(true)
-        .send()
-        .await
-        .unwrap();
+    rds.modify_db_instance().db_instance_identifier("db-main").publicly_accessible(true).send().await.unwrap();
     rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
     let drift = w.diff(&g).await;
     assert!(drift == ["database/main update public,running"], "{drift:?}");
@@ -522,8 +512,7 @@ async fn a_cache_is_made_with_two_nodes() {
 async fn a_cache_that_is_not_ours_is_left_alone() {
     let w = World::new("cn").await;
     let call = w.aws.elasticache.create_replication_group().replication_group_id("cn-main");
-    let call =
-        call.replication_group_description("theirs").engine("valkey").cache_node_type("cache.t3.micro");
+    let call = call.replication_group_description("theirs").engine("valkey").cache_node_type("cache.t3.micro");
     call.transit_encryption_enabled(false).send().await.unwrap();
     let g = cache(&w, 1, "cache.t3.micro", "8.2", "valkey", false);
     let plan = w.plan(&g).await;

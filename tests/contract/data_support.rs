@@ -1,9 +1,9 @@
 //! An emulator of AWS for one test process, and the life of a small stack in it.
+use crate::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
     engine::*,
 };
-use crate::emulator::Emulator;
 use std::{sync::OnceLock, time::Duration};
 
 /// One for all tests here: each has a stack of its own in it.

@@ -1,6 +1,7 @@
 //! Every kind of the network keeps the contract: absent, create, none, change, update, none, delete, absent;
 //! drift is seen and repaired, what is fixed is refused, what is not ours is not touched.
 
+use super::network_support::{self as support, *};
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange};
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use gameday::{
@@ -20,7 +21,6 @@ use gameday::{
         vpc_endpoint::VpcEndpoint,
     },
 };
-use super::network_support::{self as support, *};
 
 /// What the tests change.
 #[derive(Clone)]
@@ -73,8 +73,7 @@ fn network(g: &mut Graph, aws: &Aws, s: &Shape) -> (Ref<Vpc>, Vec<Ref<Subnet>>, 
     let mut out = vec![a.clone(), b.clone()];
     let mut closed = vec![];
     if s.private_out { &mut out } else { &mut closed }.push(c.clone());
-    let routes =
-        g.add("public", RouteTable { aws: aws(), vpc: vpc.clone(), gateway: Some(gateway), subnets: out });
+    let routes = g.add("public", RouteTable { aws: aws(), vpc: vpc.clone(), gateway: Some(gateway), subnets: out });
     g.add_after(
         "private",
         RouteTable { aws: aws(), vpc: vpc.clone(), gateway: None, subnets: closed },
@@ -151,8 +150,7 @@ async fn the_whole_life() {
     assert_eq!(plan(&g(), &env).await, created);
     assert_eq!(aws.calls.writes(), 0, "a plan changes nothing");
     // The balancer is active by the time it is looked at: nothing was left to be done about that.
-    let done: Vec<String> =
-        created.iter().filter(|w| !w.starts_with("load-balancer-active")).cloned().collect();
+    let done: Vec<String> = created.iter().filter(|w| !w.starts_with("load-balancer-active")).cloned().collect();
     assert_eq!(up(&g(), &env).await, done);
     let writes = aws.calls.writes();
     assert_eq!(plan(&g(), &env).await, NONE);
@@ -164,11 +162,7 @@ async fn the_whole_life() {
     let output = |key: &str| all.iter().find(|s| s.key.as_str() == key).unwrap().output.clone().unwrap();
     let metric = |key: &str| output(key)["metric"].as_str().unwrap().to_owned();
     assert!(metric("load-balancer/main").starts_with("app/life-main/"), "{}", metric("load-balancer/main"));
-    assert!(
-        metric("target-group/web").starts_with("targetgroup/life-web/"),
-        "{}",
-        metric("target-group/web")
-    );
+    assert!(metric("target-group/web").starts_with("targetgroup/life-web/"), "{}", metric("target-group/web"));
     assert!(output("load-balancer/main")["dns_name"].as_str().unwrap().contains("life-main"));
     assert!(all.iter().all(|s| s.phase == Some(Phase::Ready) && s.drift.is_empty()));
 
@@ -199,16 +193,10 @@ async fn every_mutable_field_is_updated_in_place() {
     type Edit<'a> = (&'a dyn Fn(&mut Shape), &'a [&'a str]);
     let edits: [Edit<'_>; 11] = [
         (&|s| s.public = false, &["subnet/public-a update: public_addresses"]),
-        (
-            &|s| s.private_out = true,
-            &["route-table/public update: subnets", "route-table/private update: subnets"],
-        ),
+        (&|s| s.private_out = true, &["route-table/public update: subnets", "route-table/private update: subnets"]),
         (&|s| s.ssh = true, &["security-group-rules/app update: rules"]),
         (&|s| s.why = "from the balancer", &["security-group-rules/app update: rules"]),
-        (
-            &|s| s.app_port = 9090,
-            &["security-group-rules/alb update: rules", "security-group-rules/app update: rules"],
-        ),
+        (&|s| s.app_port = 9090, &["security-group-rules/alb update: rules", "security-group-rules/app update: rules"]),
         (&|s| s.idle = 120, &["load-balancer/main update: idle_timeout"]),
         (&|s| s.health = "/ping", &["target-group/web update: health.path"]),
         (&|s| s.http = 8000, &["listener/http update: port"]),
@@ -244,18 +232,12 @@ async fn what_is_fixed_is_refused_and_what_is_disposable_is_replaced() {
         let (vpc, ..) = network(&mut g, &aws, s);
         let (path, codes) = ("/".to_owned(), "200".to_owned());
         let (port, aws) = (s.app_port, aws.clone());
-        g.add(
-            "web",
-            TargetGroup { aws, vpc, port, health_path: path, health_codes: codes, health_interval: 10 },
-        );
+        g.add("web", TargetGroup { aws, vpc, port, health_path: path, health_codes: codes, health_interval: 10 });
         g
     };
     up(&first(&shape()), &env).await;
     let other = Shape { subnet_c: "10.0.4.0/24", app_port: 81, ..shape() };
-    assert_eq!(
-        plan(&first(&other), &env).await,
-        ["subnet/private-c refuse: cidr", "target-group/web refuse: port"]
-    );
+    assert_eq!(plan(&first(&other), &env).await, ["subnet/private-c refuse: cidr", "target-group/web refuse: port"]);
     let failed = up(&first(&other), &env).await;
     assert!(failed.contains(&"subnet/private-c failed: subnet/private-c cannot change cidr in place".into()));
     assert!(failed.contains(&"target-group/web failed: target-group/web cannot change port in place".into()));
@@ -335,8 +317,7 @@ async fn drift_is_seen_and_repaired() {
     repaired(&["security-group/app update: tags.Name"]).await;
 
     let balancer = id("load-balancer/main").await;
-    let attribute =
-        elb::LoadBalancerAttribute::builder().key("idle_timeout.timeout_seconds").value("30").build();
+    let attribute = elb::LoadBalancerAttribute::builder().key("idle_timeout.timeout_seconds").value("30").build();
     let call = lb.modify_load_balancer_attributes().load_balancer_arn(&balancer).attributes(attribute);
     call.send().await.unwrap();
     lb.set_security_groups().load_balancer_arn(&balancer).security_groups(&app).send().await.unwrap();
@@ -348,20 +329,13 @@ async fn drift_is_seen_and_repaired() {
     let call = lb.modify_target_group().target_group_arn(&target).health_check_path("/elsewhere");
     call.unhealthy_threshold_count(9).send().await.unwrap();
     let slow = elb::TargetGroupAttribute::builder().key("deregistration_delay.timeout_seconds").value("300");
-    lb.modify_target_group_attributes()
-        .target_group_arn(&target)
-        .attributes(slow.build())
-        .send()
-        .await
-        .unwrap();
+    lb.modify_target_group_attributes().target_group_arn(&target).attributes(slow.build()).send().await.unwrap();
     repaired(&["target-group/web update: deregistration_delay, health.path, health.unhealthy"]).await;
 
     let rule = id("listener-rule/web-1").await;
     let answer = elb::FixedResponseActionConfig::builder().status_code("503").build();
-    let answer = elb::Action::builder()
-        .r#type(elb::ActionTypeEnum::FixedResponse)
-        .fixed_response_config(answer)
-        .build();
+    let answer =
+        elb::Action::builder().r#type(elb::ActionTypeEnum::FixedResponse).fixed_response_config(answer).build();
     let hosts = elb::HostHeaderConditionConfig::builder().values("example.com").build();
     let host = elb::RuleCondition::builder().field("host-header").host_header_config(hosts).build();
     lb.modify_rule().rule_arn(&rule).conditions(host).actions(answer.clone()).send().await.unwrap();
@@ -381,8 +355,7 @@ async fn a_gateway_is_attached_again() {
     };
     let first = g();
     up(&first, &env).await;
-    let (vpc, gateway) =
-        (id(&first, &env, "vpc/main").await, id(&first, &env, "internet-gateway/main").await);
+    let (vpc, gateway) = (id(&first, &env, "vpc/main").await, id(&first, &env, "internet-gateway/main").await);
     let call = aws.ec2.detach_internet_gateway().internet_gateway_id(&gateway).vpc_id(&vpc);
     call.send().await.unwrap();
     assert_eq!(plan(&g(), &env).await, ["internet-gateway/main update: vpc"]);
@@ -408,17 +381,14 @@ async fn what_is_not_ours_is_not_touched() {
     let group = group.send().await.unwrap().group_id.unwrap();
     let call = lb.create_load_balancer().name("mine-main").subnets(&a).subnets(&b).security_groups(&group);
     let balancer = call.send().await.unwrap().load_balancers.unwrap().remove(0).load_balancer_arn.unwrap();
-    let call =
-        lb.create_target_group().name("mine-web").vpc_id(&vpc).port(1).protocol(elb::ProtocolEnum::Http);
+    let call = lb.create_target_group().name("mine-web").vpc_id(&vpc).port(1).protocol(elb::ProtocolEnum::Http);
     let target = call.send().await.unwrap().target_groups.unwrap().remove(0).target_group_arn.unwrap();
 
     let g = stack(&aws, &shape());
-    let not_ours = |key: &str, id: &str| {
-        format!("{key} failed: {key} exists as {id}, but carries no tag of stack `mine`")
-    };
+    let not_ours =
+        |key: &str, id: &str| format!("{key} failed: {key} exists as {id}, but carries no tag of stack `mine`");
     let p = plan(&g, &env).await;
-    for (key, id) in
-        [("security-group/alb", &group), ("load-balancer/main", &balancer), ("target-group/web", &target)]
+    for (key, id) in [("security-group/alb", &group), ("load-balancer/main", &balancer), ("target-group/web", &target)]
     {
         // What needs the group is not even looked at.
         let said = not_ours(key, id);
@@ -514,12 +484,7 @@ async fn who_holds_something_is_named() {
     let other = other.send().await.unwrap().group_id.unwrap();
     let pair = aws_sdk_ec2::types::UserIdGroupPair::builder().group_id(&group).build();
     let rule = IpPermission::builder().ip_protocol("tcp").from_port(1).to_port(1).user_id_group_pairs(pair);
-    ec2.authorize_security_group_ingress()
-        .group_id(&other)
-        .ip_permissions(rule.build())
-        .send()
-        .await
-        .unwrap();
+    ec2.authorize_security_group_ingress().group_id(&other).ip_permissions(rule.build()).send().await.unwrap();
     let eni = ec2.create_network_interface().subnet_id(&subnet).groups(&group).description("a printer");
     let eni = eni.send().await.unwrap().network_interface.unwrap().network_interface_id.unwrap();
 
@@ -532,10 +497,7 @@ async fn who_holds_something_is_named() {
         )),
         "{said}"
     );
-    assert!(
-        said.contains(&format!("subnet/private-c is still in use after 0 s, held by {interface}")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("subnet/private-c is still in use after 0 s, held by {interface}")), "{said}");
 
     ec2.delete_network_interface().network_interface_id(&eni).send().await.unwrap();
     ec2.delete_security_group().group_id(&other).send().await.unwrap();
@@ -565,9 +527,7 @@ async fn a_balancer_can_be_used_before_it_is_active_and_its_interfaces_are_waite
         seen.borrow().iter().find(|(_, e)| what(e)).map(|(t, _)| *t).expect("it was said")
     };
     let ended = |key: &'static str| at(&|e| matches!(e, Event::Done { key: k, .. } if k.as_str() == key));
-    assert!(
-        ended("listener-rule/web-1") + std::time::Duration::from_secs(2) < ended("load-balancer-active/main")
-    );
+    assert!(ended("listener-rule/web-1") + std::time::Duration::from_secs(2) < ended("load-balancer-active/main"));
     at(&|e| matches!(e, Event::Waiting { phase, .. } if phase == "provisioning"));
     assert_eq!(plan(&g(), &env).await, NONE);
 

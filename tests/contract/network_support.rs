@@ -1,9 +1,9 @@
 //! The sandbox as a server of this test, and the verbs without the talk.
+use crate::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
     engine::*,
 };
-use crate::emulator::Emulator;
 
 /// A sandbox on a port of its own, gone with this value.
 pub struct Sandbox(Emulator);

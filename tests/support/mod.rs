@@ -68,7 +68,8 @@ impl Said {
     /// Its lines, each of them JSON.
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
-        let parse = |l| serde_json::from_str(l).unwrap_or_else(|e| panic!("`gameday {}` printed {l:?}: {e}", self.line));
+        let parse =
+            |l| serde_json::from_str(l).unwrap_or_else(|e| panic!("`gameday {}` printed {l:?}: {e}", self.line));
         self.out.lines().map(parse).collect()
     }
 
@@ -92,7 +93,9 @@ impl Said {
         let name = |c: &Call| format!("{}:{}", c.service, c.operation);
         let mut all: Vec<String> = self.calls.iter().filter(|c| c.mutating).map(name).collect();
         // The lease takes, renews and gives back one parameter.
-        if all.first().is_some_and(|c| c == "ssm:PutParameter") && all.last().is_some_and(|c| c == "ssm:DeleteParameter") {
+        if all.first().is_some_and(|c| c == "ssm:PutParameter")
+            && all.last().is_some_and(|c| c == "ssm:DeleteParameter")
+        {
             all.pop();
             all.retain(|c| c != "ssm:PutParameter");
         }

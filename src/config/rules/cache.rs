@@ -54,12 +54,6 @@ fn engine_version(rules: &mut Rules<'_>, cache: &Cache, version: &str) {
     } else {
         ("not a version that ElastiCache offers".to_owned(), format!("one of {}", own.join(", ")))
     };
-    let issue = Issue::error(
-        "cache_version",
-        at("cache.version"),
-        format!("there is no {engine} {version}"),
-        why,
-        fix,
-    );
+    let issue = Issue::error("cache_version", at("cache.version"), format!("there is no {engine} {version}"), why, fix);
     rules.found.push(issue.with(at("cache.engine"), "the engine"));
 }

@@ -4,9 +4,8 @@ use crate::place::Place;
 use crate::suggest::nearest;
 
 const SIZES: &[&str] = &[
-    "nano", "micro", "small", "medium", "large", "xlarge", "2xlarge", "3xlarge", "4xlarge", "6xlarge",
-    "8xlarge", "9xlarge", "10xlarge", "12xlarge", "16xlarge", "18xlarge", "24xlarge", "32xlarge", "48xlarge",
-    "metal",
+    "nano", "micro", "small", "medium", "large", "xlarge", "2xlarge", "3xlarge", "4xlarge", "6xlarge", "8xlarge",
+    "9xlarge", "10xlarge", "12xlarge", "16xlarge", "18xlarge", "24xlarge", "32xlarge", "48xlarge", "metal",
 ];
 
 pub(super) struct Class<'a> {
@@ -27,12 +26,7 @@ impl Class<'_> {
 }
 
 /// Splits a class into family and size; anything else is reported.
-pub(super) fn class<'a>(
-    rules: &mut Rules<'_>,
-    place: Place,
-    prefix: &str,
-    text: &'a str,
-) -> Option<Class<'a>> {
+pub(super) fn class<'a>(rules: &mut Rules<'_>, place: Place, prefix: &str, text: &'a str) -> Option<Class<'a>> {
     let example = format!("{prefix}t3.micro");
     let (why, fix) = match text.strip_prefix(prefix) {
         None => {
@@ -53,10 +47,9 @@ pub(super) fn class<'a>(
                 return Some(Class { family, size });
             }
             Some((family, size)) if is_family(family) => match nearest(size, SIZES.iter().copied()) {
-                Some(meant) => (
-                    format!("there is no size {size:?}"),
-                    format!("did you mean \"{prefix}{family}.{meant}\"?"),
-                ),
+                Some(meant) => {
+                    (format!("there is no size {size:?}"), format!("did you mean \"{prefix}{family}.{meant}\"?"))
+                }
                 None => (format!("there is no size {size:?}"), format!("for example \"{example}\"")),
             },
             _ => (format!("classes look like {example}"), format!("for example \"{example}\"")),
@@ -73,13 +66,7 @@ fn is_family(text: &str) -> bool {
 }
 
 /// The contest pays for small machines only.
-pub(super) fn warn_unless_t(
-    rules: &mut Rules<'_>,
-    place: Place,
-    class: &Class<'_>,
-    text: &str,
-    instead: &str,
-) {
+pub(super) fn warn_unless_t(rules: &mut Rules<'_>, place: Place, class: &Class<'_>, text: &str, instead: &str) {
     if !class.is_t() {
         rules.found.warn(
             "class_not_t",

@@ -141,18 +141,8 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
     };
     // RDS and MySQL use these themselves.
     let reserved = |name: &str| {
-        [
-            "rdsadmin",
-            "rdsrepladmin",
-            "rdsproxyadmin",
-            "rds_superuser_role",
-            "mysql",
-            "sys",
-            "user",
-            "public",
-            "default",
-        ]
-        .contains(&name.to_lowercase().as_str())
+        ["rdsadmin", "rdsrepladmin", "rdsproxyadmin", "rds_superuser_role", "mysql", "sys", "user", "public", "default"]
+            .contains(&name.to_lowercase().as_str())
     };
     if let Some(why) = form(master, 16) {
         let fix = "letters, digits and _, a letter first, at most 16: \"gdadmin\"";
@@ -174,13 +164,7 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
     }
     if let Some(why) = form(user, 32) {
         let fix = "letters, digits and _, a letter first, at most 32: \"gdapp\"";
-        rules.found.error(
-            "user",
-            at("database.user"),
-            format!("{user:?} cannot be a database user"),
-            why,
-            fix,
-        );
+        rules.found.error("user", at("database.user"), format!("{user:?} cannot be a database user"), why, fix);
     } else if user.eq_ignore_ascii_case("root") || user.eq_ignore_ascii_case("admin") || reserved(user) {
         rules.found.error(
             "user_root",
@@ -247,8 +231,8 @@ fn parameters(rules: &mut Rules<'_>, database: &Database) {
         if !rules.map.given(&here) {
             continue;
         }
-        let well_formed = !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
+        let well_formed =
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
         let gone = name.starts_with("query_cache_")
             || (name == "default_authentication_plugin" && !database.extended_support());
         let meant = if KNOWN.contains(&name.as_str()) { None } else { nearest(name, KNOWN.iter().copied()) };

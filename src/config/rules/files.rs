@@ -21,8 +21,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
     let path = files.path.as_str();
     let system = [
-        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root",
-        "/run", "/sbin", "/sys", "/tmp", "/usr", "/var",
+        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root", "/run",
+        "/sbin", "/sys", "/tmp", "/usr", "/var",
     ];
     let (why, fix) = if !path.starts_with('/') {
         (
@@ -30,10 +30,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             format!("write \"/mnt/{}\"", path.trim_matches(['.', '/', '~']).trim_start_matches("mnt/")),
         )
     } else if system.contains(&path.trim_end_matches('/')) || path == "/" {
-        (
-            "the system's own folder would vanish behind it",
-            "mount it into a folder of its own: \"/mnt/efs\"".into(),
-        )
+        ("the system's own folder would vanish behind it", "mount it into a folder of its own: \"/mnt/efs\"".into())
     } else if path.ends_with('/') {
         (
             "no slash at the end here",
@@ -46,11 +43,5 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     } else {
         return;
     };
-    rules.found.error(
-        "files_path",
-        at("files.path"),
-        format!("nothing can be mounted at {path:?}"),
-        why,
-        fix,
-    );
+    rules.found.error("files_path", at("files.path"), format!("nothing can be mounted at {path:?}"), why, fix);
 }

@@ -84,20 +84,16 @@ fn object_arn(arn: &str) -> Option<(&'static str, String)> {
     }
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     match parts[..] {
-        ["arn", partition, "s3", "", "", path] if partition.starts_with("aws") => {
-            match path.split_once('/') {
-                Some((bucket, key)) if !bucket.is_empty() && !bucket.contains('*') && !key.is_empty() => None,
-                Some((bucket, _)) if bucket.contains('*') => Some((
-                    "the bucket has to be named",
-                    "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into(),
-                )),
-                None if path == "*" => Some((
-                    "the bucket has to be named",
-                    "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into(),
-                )),
-                _ => Some(("this is a bucket, not its objects", fix(path))),
+        ["arn", partition, "s3", "", "", path] if partition.starts_with("aws") => match path.split_once('/') {
+            Some((bucket, key)) if !bucket.is_empty() && !bucket.contains('*') && !key.is_empty() => None,
+            Some((bucket, _)) if bucket.contains('*') => {
+                Some(("the bucket has to be named", "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into()))
             }
-        }
+            None if path == "*" => {
+                Some(("the bucket has to be named", "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into()))
+            }
+            _ => Some(("this is a bucket, not its objects", fix(path))),
+        },
         _ => Some(("not an ARN of S3", "for example \"arn:aws:s3:::event-bucket/assets/*\"".into())),
     }
 }

@@ -69,9 +69,7 @@ fn plain_name(text: &str, longest: usize) -> Result<(), String> {
         "it is empty".to_owned()
     } else if length > longest {
         format!("{length} characters; {longest} are allowed")
-    } else if let Some(bad) =
-        text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
-    {
+    } else if let Some(bad) = text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')) {
         match bad {
             ' ' => "a space is in it".to_owned(),
             c if c.is_uppercase() => format!("{c:?} is a capital letter"),
@@ -91,10 +89,8 @@ fn plain_name(text: &str, longest: usize) -> Result<(), String> {
 /// The nearest name of that form.
 fn as_plain_name(text: &str, longest: usize, fallback: &str) -> String {
     let lower = text.to_lowercase();
-    let words: Vec<_> = lower
-        .split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit()))
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<_> =
+        lower.split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit())).filter(|w| !w.is_empty()).collect();
     let name = words.join("-");
     let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
     let name: String = name.chars().take(longest).collect();

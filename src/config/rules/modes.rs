@@ -26,15 +26,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         Group {
             name: "database",
             mode: mode(config.database.mode),
-            create: &[
-                "version",
-                "class",
-                "storage_gb",
-                "multi_az",
-                "backup_days",
-                "deletion_protection",
-                "parameters",
-            ],
+            create: &["version", "class", "storage_gb", "multi_az", "backup_days", "deletion_protection", "parameters"],
             use_: &[("endpoint", "endpoint = \"10.0.0.5:3306\"")],
             both: &["database", "user", "master_user", "sql"],
         },

@@ -4,9 +4,8 @@ use crate::check::Issue;
 use crate::place::at;
 
 /// What CloudWatch Logs takes.
-const LOG_DAYS: &[u32] = &[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+const LOG_DAYS: &[u32] =
+    &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let monitoring = &rules.config.monitoring;
@@ -73,9 +72,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 } else {
                     "not of the form of a topic's ARN"
                 },
-                format!(
-                    "subscribe to a topic and give its ARN: \"arn:aws:sns:{region}:123456789012:alarms\""
-                ),
+                format!("subscribe to a topic and give its ARN: \"arn:aws:sns:{region}:123456789012:alarms\""),
             ),
         }
     }

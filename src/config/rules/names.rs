@@ -72,13 +72,7 @@ const FORMS: &[Form] = &[
     form("load-balancer", "a load balancer", 32, Some("-"), Style::Balancer),
     form("listener", "a listener", 256, TAG, Style::Tag),
     form("listener-rule", "a listener rule", 256, TAG, Style::Tag),
-    form(
-        "auto-scaling-group",
-        "an Auto Scaling group",
-        255,
-        Some("!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~"),
-        Style::Free,
-    ),
+    form("auto-scaling-group", "an Auto Scaling group", 255, Some("!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~"), Style::Free),
     form("scaling-policy", "a scaling policy", 255, None, Style::Free),
     form("alarm", "an alarm", 255, None, Style::Free),
     form("dashboard", "a dashboard", 255, Some("-_"), Style::Free),
@@ -189,9 +183,7 @@ fn broken(form: &Form, name: &str) -> Option<String> {
     }
     let allowed = |c: &char| match form.also {
         Some(also) => {
-            c.is_ascii_alphanumeric()
-                || also.contains(*c)
-                || (form.style == Style::Tag && c.is_alphanumeric())
+            c.is_ascii_alphanumeric() || also.contains(*c) || (form.style == Style::Tag && c.is_alphanumeric())
         }
         None => !c.is_control(),
     };
@@ -227,18 +219,14 @@ fn broken(form: &Form, name: &str) -> Option<String> {
 
 fn fix(form: &Form, name: &str) -> String {
     let lower = name.to_lowercase();
-    if matches!(form.style, Style::Identifier | Style::Lower)
-        && name != lower
-        && broken(form, &lower).is_none()
-    {
+    if matches!(form.style, Style::Identifier | Style::Lower) && name != lower && broken(form, &lower).is_none() {
         return format!("write \"{lower}\"");
     }
     let signs = match form.also {
         Some("-") => "letters, digits and hyphens".to_owned(),
-        Some(also) => format!(
-            "letters, digits and {}",
-            also.trim().chars().map(String::from).collect::<Vec<_>>().join(" ")
-        ),
+        Some(also) => {
+            format!("letters, digits and {}", also.trim().chars().map(String::from).collect::<Vec<_>>().join(" "))
+        }
         None => "printable characters".to_owned(),
     };
     let place = match form.style {

@@ -34,11 +34,7 @@ fn ranges(rules: &mut Rules<'_>) {
                 "vpc_size",
                 at("network.cidr"),
                 format!("the VPC's range is too {}", if large { "large" } else { "small" }),
-                if large {
-                    "AWS takes /16 at most"
-                } else {
-                    "public and private subnets for two zones need a /24"
-                },
+                if large { "AWS takes /16 at most" } else { "public and private subnets for two zones need a /24" },
                 if large {
                     format!("write \"{}/16\"", vpc.network())
                 } else {
@@ -62,8 +58,7 @@ fn ranges(rules: &mut Rules<'_>) {
     let all: Vec<_> = public.into_iter().chain(private).collect();
     for (i, (place, range)) in all.iter().enumerate() {
         if let Some((other_place, other)) = all[..i].iter().find(|(_, other)| overlap(range, other)) {
-            let same =
-                if range == other { "the same range again".into() } else { format!("overlaps {other}") };
+            let same = if range == other { "the same range again".into() } else { format!("overlaps {other}") };
             rules.found.push(
                 Issue::error(
                     "subnets_overlap",

@@ -88,10 +88,7 @@ fn targets(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "scale_never",
             here.clone(),
             "the service will never scale",
-            format!(
-                "no target is left: it stays at {} of at most {} instances",
-                service.desired, service.max
-            ),
+            format!("no target is left: it stays at {} of at most {} instances", service.desired, service.max),
             "give requests_per_target (45 fits a service that answers in seconds) or cpu (50)",
         );
     }

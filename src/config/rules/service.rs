@@ -104,10 +104,8 @@ fn health(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     };
     if let Some(why) = why {
         let bare = path.rsplit("://").next().unwrap_or_default();
-        let bare =
-            if path.contains("://") { bare.split_once('/').map_or("", |(_, path)| path) } else { bare };
-        let simple: String =
-            bare.trim_start_matches('/').chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+        let bare = if path.contains("://") { bare.split_once('/').map_or("", |(_, path)| path) } else { bare };
+        let simple: String = bare.trim_start_matches('/').chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
         rules.found.error(
             "health_path",
             place.key("health_path"),
@@ -117,8 +115,7 @@ fn health(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         );
     }
     let codes = &service.health_codes;
-    let code =
-        |text: &str| text.parse::<u16>().ok().filter(|code| text.len() == 3 && (200..=499).contains(code));
+    let code = |text: &str| text.parse::<u16>().ok().filter(|code| text.len() == 3 && (200..=499).contains(code));
     let fits = |part: &str| match part.split_once('-') {
         Some((from, to)) => matches!((code(from), code(to)), (Some(from), Some(to)) if from <= to),
         None => code(part).is_some(),
@@ -129,11 +126,7 @@ fn health(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "health_codes",
             place.key("health_codes"),
             format!("{codes:?} are not codes that mean healthy"),
-            if server_error {
-                "a load balancer takes 200 to 499; 5xx means sick"
-            } else {
-                "codes from 200 to 499"
-            },
+            if server_error { "a load balancer takes 200 to 499; 5xx means sick" } else { "codes from 200 to 499" },
             "write \"200\", \"200,302\" or \"200-399\"",
         );
     }
@@ -155,14 +148,8 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         let here = place.item(i);
         if let Some(before) = first.insert(route, i) {
             rules.found.push(
-                Issue::error(
-                    "route_twice",
-                    here,
-                    format!("{route} is given twice"),
-                    "the same again",
-                    "delete one",
-                )
-                .with(place.item(before), "first here"),
+                Issue::error("route_twice", here, format!("{route} is given twice"), "the same again", "delete one")
+                    .with(place.item(before), "first here"),
             );
             continue;
         }
@@ -215,14 +202,7 @@ fn machine(rules: &mut Rules<'_>, place: &Place, service: &Service) {
 }
 
 /// An x86-64 binary does not run on Graviton, and the image is for x86-64.
-fn runs_here(
-    rules: &mut Rules<'_>,
-    run: Place,
-    place: Place,
-    service: &Service,
-    class: &class::Class<'_>,
-    text: &str,
-) {
+fn runs_here(rules: &mut Rules<'_>, run: Place, place: Place, service: &Service, class: &class::Class<'_>, text: &str) {
     if !class.is_arm() {
         return;
     }
@@ -263,8 +243,7 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
 }
 
 fn env_like(name: &str) -> String {
-    let upper: String =
-        name.to_uppercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let upper: String = name.to_uppercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let upper = upper.trim_matches('_');
     if upper.is_empty() {
         "LOG_LEVEL".into()

@@ -49,7 +49,8 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     } else if source.starts_with(['.', '/', '~']) || scheme == "file" {
         Some((
             "this file is on your own machine".to_owned(),
-            "the instances fetch it themselves: upload it (`aws s3 cp server s3://BUCKET/server`) and give its URL".into(),
+            "the instances fetch it themselves: upload it (`aws s3 cp server s3://BUCKET/server`) and give its URL"
+                .into(),
         ))
     } else if scheme.is_empty() && service.run == Run::Binary && looks_like_image(source) {
         Some((
@@ -144,9 +145,7 @@ fn container(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         );
         return;
     }
-    if let Some(upper) =
-        name.strip_suffix(tag.unwrap_or("")).unwrap_or(name).chars().find(char::is_ascii_uppercase)
-    {
+    if let Some(upper) = name.strip_suffix(tag.unwrap_or("")).unwrap_or(name).chars().find(char::is_ascii_uppercase) {
         rules.found.error(
             "source_form",
             here,

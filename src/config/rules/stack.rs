@@ -131,10 +131,7 @@ fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
             at("zones"),
             "one zone is not highly available",
             "load balancer and database both need at least two zones",
-            format!(
-                "add a second: [\"{}\", \"{region}{second}\"], or leave `zones` out and two are picked",
-                zones[0]
-            ),
+            format!("add a second: [\"{}\", \"{region}{second}\"], or leave `zones` out and two are picked", zones[0]),
         );
     }
     if zones.len() > 6 {
@@ -244,8 +241,7 @@ fn tags(rules: &mut Rules<'_>) {
         };
         if let Some(why) = key_why {
             let fix = "letters, digits, spaces and _ . : / = + - @, at most 128";
-            let issue =
-                Issue::error("tag_key", here, format!("{key:?} cannot be the key of a tag"), why, fix);
+            let issue = Issue::error("tag_key", here, format!("{key:?} cannot be the key of a tag"), why, fix);
             rules.found.push(issue.on_key());
             continue;
         }

@@ -27,10 +27,7 @@ fn check(text: &str) {
         }
     };
     for problem in &problems {
-        assert_ne!(
-            problem.rule, "unreadable",
-            "serde refused what the walk let through: {problem:?}\n{text}"
-        );
+        assert_ne!(problem.rule, "unreadable", "serde refused what the walk let through: {problem:?}\n{text}");
         within(text, problem);
     }
     assert_eq!(render(&problems, &source, false, 80), render(&problems, &source, false, 80));

@@ -69,9 +69,8 @@ fn the_clock() {
         .parse::<jiff::civil::DateTime>()
         .unwrap()
         .to_zoned(TimeZone::get("Europe/Berlin").unwrap());
-    let at = |text: &str| {
-        config(&format!("traffic_at = \"{text}\"")).traffic_at(&now.clone().unwrap()).unwrap().to_string()
-    };
+    let at =
+        |text: &str| config(&format!("traffic_at = \"{text}\"")).traffic_at(&now.clone().unwrap()).unwrap().to_string();
     assert_eq!(at("10:00"), "2026-11-21T09:00:00Z");
     assert_eq!(at("10:00:30"), "2026-11-21T09:00:30Z");
     assert_eq!(at("2026-11-22T10:00:00+09:00"), "2026-11-22T01:00:00Z");
@@ -81,8 +80,7 @@ fn the_clock() {
 #[test]
 fn what_is_no_time() {
     for text in ["", "10", "1000", "25:00", "10:61", "tomorrow", "2026-11-21", "10 am"] {
-        let text =
-            format!("name = \"x\"\ntraffic_at = {text:?}\n[service.a]\nsource = \"https://example.com/a\"\n");
+        let text = format!("name = \"x\"\ntraffic_at = {text:?}\n[service.a]\nsource = \"https://example.com/a\"\n");
         let errors = parse("gameday.toml", &text).unwrap_err();
         assert_eq!(errors.problems[0].rule, "traffic_at", "{text}");
     }
@@ -92,9 +90,7 @@ fn what_is_no_time() {
 fn hosts_and_ports() {
     assert_eq!(host_port("db.example.com:3306"), Some(("db.example.com".into(), 3306)));
     assert_eq!(host_port("10.0.0.5:6379"), Some(("10.0.0.5".into(), 6379)));
-    for text in
-        ["", ":1", "host", "host:", "host:0", "host:65536", "host:x", "a b:1", "http://h:1", "-h:1", "h..x:1"]
-    {
+    for text in ["", ":1", "host", "host:", "host:0", "host:65536", "host:x", "a b:1", "http://h:1", "-h:1", "h..x:1"] {
         assert_eq!(host_port(text), None, "{text}");
     }
     let config = config("[cache]\nmode = \"use\"\nendpoint = \"redis.internal:6380\"");

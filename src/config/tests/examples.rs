@@ -60,8 +60,7 @@ fn the_defaults_shown_are_the_defaults() {
         })
         .collect();
     assert_ne!(shown, uncommented.join("\n"));
-    let all = parse("billing-api.toml", &uncommented.join("\n"))
-        .unwrap_or_else(|e| panic!("{}", e.render(false, 100)));
+    let all = parse("billing-api.toml", &uncommented.join("\n")).unwrap_or_else(|e| panic!("{}", e.render(false, 100)));
     assert_eq!(all.config, example("billing-api.toml").config);
 }
 

@@ -67,8 +67,7 @@ fn every_file_breaks_the_rule_of_its_name_only() {
 fn every_rule_has_an_example() {
     let mut rules = BTreeSet::new();
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut sources: Vec<_> =
-        std::fs::read_dir(own.join("rules")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut sources: Vec<_> = std::fs::read_dir(own.join("rules")).unwrap().map(|e| e.unwrap().path()).collect();
     sources.extend(["shape.rs", "syntax.rs"].map(|file| own.join(file)));
     for source in sources {
         let text = std::fs::read_to_string(source).unwrap();

@@ -75,19 +75,12 @@ pub fn rows(s: &State, sort: Sort) -> Vec<Row> {
             let instance = look.instances.iter().find(|i| i.id == id);
             let member = members.iter().find(|m| m.id == id);
             let target = look.targets.iter().find(|t| t.id == id);
-            let beacon = look
-                .probe
-                .answers
-                .iter()
-                .filter_map(|a| a.beacon.as_ref())
-                .find(|b| b.instance.as_deref() == Some(id));
+            let beacon =
+                look.probe.answers.iter().filter_map(|a| a.beacon.as_ref()).find(|b| b.instance.as_deref() == Some(id));
             let running = instance.filter(|i| i.state != "running").map(|i| i.state.clone());
             Row {
                 id: id.into(),
-                zone: instance
-                    .map(|i| i.zone.clone())
-                    .or_else(|| Some(member?.zone.clone()))
-                    .unwrap_or_default(),
+                zone: instance.map(|i| i.zone.clone()).or_else(|| Some(member?.zone.clone())).unwrap_or_default(),
                 kind: instance.map(|i| i.instance_type.clone()).unwrap_or_default(),
                 age: instance.and_then(|i| i.launched_at).map(|t| s.now.duration_since(t).as_secs()),
                 health: running.or_else(|| Some(target?.state.clone())).unwrap_or_else(|| "no target".into()),
@@ -151,21 +144,14 @@ pub fn table(cx: &Cx, sort: Sort, selected: Option<usize>) -> Lines {
         let chosen = selected == Some(i);
         let share = r.share.map_or(String::new(), |s| format!("~{s:.0} %"));
         let old = r.age.map_or(String::new(), age);
-        let mut note: Vec<&str> =
-            [r.boot.as_str(), r.why.as_str()].into_iter().filter(|t| !t.is_empty()).collect();
+        let mut note: Vec<&str> = [r.boot.as_str(), r.why.as_str()].into_iter().filter(|t| !t.is_empty()).collect();
         if r.lifecycle != "InService" {
             note.insert(0, &r.lifecycle);
         }
         let mark = if chosen { "▸ " } else { "  " };
         let (head, tail) = if wide {
             (
-                format!(
-                    "{mark}{} {} {} {} ",
-                    cell(&r.zone, 12),
-                    cell(&r.id, 20),
-                    cell(&r.kind, 10),
-                    cell(&old, 8)
-                ),
+                format!("{mark}{} {} {} {} ", cell(&r.zone, 12), cell(&r.id, 20), cell(&r.kind, 10), cell(&old, 8)),
                 format!(" {} {}", cell(&share, 6), note.join(" · ")),
             )
         } else {
@@ -200,10 +186,7 @@ pub fn details(cx: &Cx, r: &Row) -> Lines {
     say("Auto Scaling", &r.lifecycle);
     say("template", &r.version);
     say("boot", &r.boot);
-    say(
-        "share",
-        &r.share.map_or(String::new(), |s| format!("about {s:.0} % of the requests, by its zone's count")),
-    );
+    say("share", &r.share.map_or(String::new(), |s| format!("about {s:.0} % of the requests, by its zone's count")));
     let told: Vec<_> = cx.s.events.iter().rev().filter(|e| e.text.contains(&r.id)).take(5).collect();
     for e in told {
         say(&cx.time(e.at), &e.text);

@@ -41,10 +41,7 @@ impl Cx<'_> {
 pub fn verdict(cx: &Cx) -> Lines {
     let (s, v) = (cx.s, &cx.s.verdict);
     if s.snapshot.is_none() {
-        return vec![line([
-            (" … ".into(), cx.theme.title()),
-            (" looking at the account".into(), Style::new()),
-        ])];
+        return vec![line([(" … ".into(), cx.theme.title()), (" looking at the account".into(), Style::new())])];
     }
     // What was true when AWS last answered is not known to be true now, unless the service itself still answers.
     let old = s.age().filter(|a| s.trouble.is_some() && v.answer.is_none() && *a > 30);
@@ -163,11 +160,8 @@ pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
         let label = |i| if i == 0 { format!("  {label} ") } else { " ".repeat(7) };
         words.map(|(i, l)| line([(label(i), cx.theme.dim()), (l, style)])).collect::<Lines>()
     };
-    let mut lines: Lines = wrap(&format!("→ {}", f.cause), cx.width)
-        .into_iter()
-        .take(most)
-        .map(|l| line([(l, style)]))
-        .collect();
+    let mut lines: Lines =
+        wrap(&format!("→ {}", f.cause), cx.width).into_iter().take(most).map(|l| line([(l, style)])).collect();
     // What to do comes before why: it is what must not be cut off.
     lines.extend(indented("type", &f.command, cx.theme.title()));
     lines.extend(indented("seen", &f.evidence, Style::new()));
@@ -207,22 +201,15 @@ pub fn traffic(cx: &Cx) -> Lines {
         return lines;
     }
     let per_second = of(Metric::Requests).unwrap_or(0.0) / 60.0;
-    lines.push(row(
-        "requests",
-        format!("{}/s", short(per_second)),
-        &m.recent(Metric::Requests, room),
-        Style::new(),
-    ));
+    lines.push(row("requests", format!("{}/s", short(per_second)), &m.recent(Metric::Requests, room), Style::new()));
     let bad = [
         ("4xx", Metric::Target4xx),
         ("5xx", Metric::Target5xx),
         ("elb 4xx", Metric::Elb4xx),
         ("elb 5xx", Metric::Elb5xx),
     ];
-    let counts: Vec<String> = bad
-        .iter()
-        .filter_map(|(name, m)| Some(format!("{name} {}", short(of(*m).filter(|v| *v > 0.0)?))))
-        .collect();
+    let counts: Vec<String> =
+        bad.iter().filter_map(|(name, m)| Some(format!("{name} {}", short(of(*m).filter(|v| *v > 0.0)?)))).collect();
     let errors: Vec<Vec<f64>> = [Metric::Target5xx, Metric::Elb5xx].map(|e| m.recent(e, room)).into();
     let errors: Vec<f64> = errors[0].iter().zip(&errors[1]).map(|(a, b)| a + b).collect();
     let (text, style) = match counts.is_empty() {
@@ -242,8 +229,7 @@ pub fn data(cx: &Cx) -> Lines {
     let of = |metric| m.latest(metric, s.now);
     let percent = |metric| of(metric).map(|v| format!("CPU {v:.0} %"));
     let row = |name: &str, state: String, load: Vec<Option<String>>| {
-        let load: Vec<String> =
-            std::iter::once(Some(state)).chain(load).flatten().filter(|t| !t.is_empty()).collect();
+        let load: Vec<String> = std::iter::once(Some(state)).chain(load).flatten().filter(|t| !t.is_empty()).collect();
         line([
             (format!("{name:<9} "), cx.theme.dim()),
             (fit(&load.join(" · "), cx.width.saturating_sub(10)), Style::new()),
@@ -264,17 +250,12 @@ pub fn data(cx: &Cx) -> Lines {
     if let Some(c) = &look.cache {
         let (hits, misses) = (of(Metric::CacheHits).unwrap_or(0.0), of(Metric::CacheMisses).unwrap_or(0.0));
         let ratio = (hits + misses > 0.0).then(|| format!("{:.0} % hits", 100.0 * hits / (hits + misses)));
-        let evicted =
-            of(Metric::CacheEvictions).filter(|v| *v > 0.0).map(|v| format!("{} evictions", short(v)));
+        let evicted = of(Metric::CacheEvictions).filter(|v| *v > 0.0).map(|v| format!("{} evictions", short(v)));
         let state = format!("{} · {} · {}", c.status, c.class, count(c.members.len(), "node"));
         lines.push(row("cache", state, vec![percent(Metric::CacheCpu), ratio, evicted]));
     }
     if let Some(f) = &look.files {
-        lines.push(row(
-            "files",
-            format!("{} · {}", f.state, count(f.mount_targets.len(), "mount target")),
-            vec![],
-        ));
+        lines.push(row("files", format!("{} · {}", f.state, count(f.mount_targets.len(), "mount target")), vec![]));
     }
     lines
 }
@@ -282,18 +263,14 @@ pub fn data(cx: &Cx) -> Lines {
 pub fn cost(cx: &Cx) -> Lines {
     let Some(c) = &cx.s.cost else { return vec![] };
     let money = |v: f64| if c.unit == "$" { format!("${v:.2}") } else { format!("{v:.1} {}", c.unit) };
-    let more =
-        if c.unit == "$" { format!("${:.4}", c.one_more_per_minute) } else { money(c.one_more_per_minute) };
+    let more = if c.unit == "$" { format!("${:.4}", c.one_more_per_minute) } else { money(c.one_more_per_minute) };
     let text = format!(
         "{} an hour · {} for the {:.1} h that are left · one more instance has to earn {more} a minute",
         money(c.per_hour),
         money(c.for_event),
         c.hours,
     );
-    vec![line([
-        (format!("{:<9} ", "cost"), cx.theme.dim()),
-        (fit(&text, cx.width.saturating_sub(10)), Style::new()),
-    ])]
+    vec![line([(format!("{:<9} ", "cost"), cx.theme.dim()), (fit(&text, cx.width.saturating_sub(10)), Style::new())])]
 }
 
 /// Alarms that fire, then what Auto Scaling did, the newest first.
@@ -301,8 +278,7 @@ pub fn alarms(cx: &Cx) -> Lines {
     let Some(look) = &cx.s.snapshot else { return vec![] };
     let mut lines: Lines = vec![];
     for a in &look.alarms {
-        let since =
-            a.since.map_or(String::new(), |t| format!(" for {}", age(cx.s.now.duration_since(t).as_secs())));
+        let since = a.since.map_or(String::new(), |t| format!(" for {}", age(cx.s.now.duration_since(t).as_secs())));
         let what = a.description.clone().or_else(|| a.reason.clone()).unwrap_or_default();
         lines.push(line([(fit(&format!("! {}{since}: {what}", a.name), cx.width), cx.theme.bad())]));
     }
@@ -328,10 +304,7 @@ pub fn events(cx: &Cx) -> Lines {
             None => "·",
         };
         let text = fit(&e.text, cx.width.saturating_sub(11));
-        line([
-            (format!("{} ", cx.time(e.at)), cx.theme.dim()),
-            (format!("{mark} {text}"), cx.theme.of(e.good)),
-        ])
+        line([(format!("{} ", cx.time(e.at)), cx.theme.dim()), (format!("{mark} {text}"), cx.theme.of(e.good))])
     };
     let mut lines: Lines = cx.s.events.iter().rev().map(one).collect();
     if lines.is_empty() {

@@ -30,8 +30,7 @@ impl<'a> Told<'a> {
     pub fn new(state: &'a State, overview: Option<Overview<'a>>, events: &'a [Event]) -> Self {
         let name = |m: Metric| match m {
             Metric::Zone(i) => {
-                let zone =
-                    state.snapshot.as_ref().and_then(|s| s.expected.zones.get(usize::from(i)).cloned());
+                let zone = state.snapshot.as_ref().and_then(|s| s.expected.zones.get(usize::from(i)).cloned());
                 format!("requests_in_{}", zone.unwrap_or_else(|| i.to_string()))
             }
             m => serde_json::to_value(m).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),
@@ -70,8 +69,5 @@ pub fn heartbeat(out: &Printer, state: &State) -> bool {
     let style = if state.verdict.serving() { GOOD } else { BAD };
     let at = state.now.strftime("%FT%TZ");
     let old = state.age().filter(|a| *a > 60).map_or(String::new(), |a| format!(" · seen {a} s ago"));
-    out.try_data(format!(
-        "{DIM}{at}{RESET} {style}{}{RESET}{old} · {} calls a minute",
-        state.verdict, state.rate
-    ))
+    out.try_data(format!("{DIM}{at}{RESET} {style}{}{RESET}{old} · {} calls a minute", state.verdict, state.rate))
 }

@@ -56,14 +56,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, tz: &Time
         }
         View::Overview => {
             let roomy = body.height >= 26;
-            let all = vec![
-                path(&cx, roomy),
-                traffic(&cx),
-                fleet(&cx, ui),
-                data(&cx),
-                alarms(&cx, 7),
-                events(&cx, 4),
-            ];
+            let all = vec![path(&cx, roomy), traffic(&cx), fleet(&cx, ui), data(&cx), alarms(&cx, 7), events(&cx, 4)];
             stack(buffer, body, theme, all);
         }
         View::Path => {
@@ -99,13 +92,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, tz: &Time
                 "less for as long as a boot takes.".into(),
                 "y  yes, replace it      any other key  no".into(),
             ];
-            popup(
-                buffer,
-                area,
-                theme,
-                " Replace ",
-                ask.into_iter().map(|t| line([(t, Style::new())])).collect(),
-            );
+            popup(buffer, area, theme, " Replace ", ask.into_iter().map(|t| line([(t, Style::new())])).collect());
         }
     }
 }
@@ -168,8 +155,7 @@ fn stack(buffer: &mut Buffer, area: Rect, theme: Theme, mut panels: Vec<Panel>) 
 
 fn title(buffer: &mut Buffer, at: Rect, theme: Theme, text: &str) {
     let rule = "─".repeat(usize::from(at.width).saturating_sub(text.chars().count() + 3));
-    let l =
-        line([("─ ".into(), theme.dim()), (text.into(), theme.title()), (format!(" {rule}"), theme.dim())]);
+    let l = line([("─ ".into(), theme.dim()), (text.into(), theme.title()), (format!(" {rule}"), theme.dim())]);
     buffer.set_line(at.x, at.y, &l, at.width);
 }
 
@@ -227,8 +213,7 @@ fn footer(buffer: &mut Buffer, area: Rect, state: &State, ui: &Ui, theme: Theme)
     let wide: usize = names.iter().map(|(t, _)| t.chars().count()).sum();
     let keys = "f freeze  s sort  Enter details  x replace  ? help  q quit";
     let y = area.bottom() - 1;
-    let mut pieces =
-        if wide <= room { names } else { vec![(format!("{} · ", ui.view.name()), theme.title())] };
+    let mut pieces = if wide <= room { names } else { vec![(format!("{} · ", ui.view.name()), theme.title())] };
     let used: usize = pieces.iter().map(|(t, _)| t.chars().count()).sum();
     let keys = if used + keys.len() <= room { keys } else { "? help  q quit" };
     if used + keys.len() <= room {
@@ -255,16 +240,13 @@ fn help(theme: Theme, sort: Sort) -> Lines {
         ("our own", "a request a second from here; no AWS call"),
         ("calls/min", "AWS calls of the last minute; 20 at the most in peace"),
     ];
-    rows.iter()
-        .map(|(k, t)| line([(format!("{k:<14} "), theme.title()), ((*t).into(), Style::new())]))
-        .collect()
+    rows.iter().map(|(k, t)| line([(format!("{k:<14} "), theme.title()), ((*t).into(), Style::new())])).collect()
 }
 
 fn popup(buffer: &mut Buffer, area: Rect, theme: Theme, name: &str, lines: Lines) {
     let width = lines.iter().map(Line::width).max().unwrap_or(0).clamp(30, 96) as u16 + 4;
     let (width, height) = (width.min(area.width), (lines.len() as u16 + 2).min(area.height));
-    let at =
-        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     Clear.render(at, buffer);
     Block::bordered().title(line([(name.to_owned(), theme.title())])).render(at, buffer);
     for (i, l) in lines.iter().take(usize::from(height.saturating_sub(2))).enumerate() {

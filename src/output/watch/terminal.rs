@@ -124,9 +124,7 @@ impl Backend for Ansi {
 
 fn sgr(out: &mut Vec<u8>, (fg, bg, modifier): (Color, Color, Modifier)) -> io::Result<()> {
     write!(out, "\x1b[0")?;
-    for (bit, code) in
-        [(Modifier::BOLD, 1), (Modifier::DIM, 2), (Modifier::UNDERLINED, 4), (Modifier::REVERSED, 7)]
-    {
+    for (bit, code) in [(Modifier::BOLD, 1), (Modifier::DIM, 2), (Modifier::UNDERLINED, 4), (Modifier::REVERSED, 7)] {
         if modifier.contains(bit) {
             write!(out, ";{code}")?;
         }

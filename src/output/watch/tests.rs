@@ -99,11 +99,7 @@ fn it_boots() {
 #[test]
 fn credentials_are_lost() {
     let mut s = serving();
-    s.fold(lost(
-        330,
-        TroubleKind::Credentials,
-        "ExpiredToken: the security token included in the request is expired",
-    ));
+    s.fold(lost(330, TroubleKind::Credentials, "ExpiredToken: the security token included in the request is expired"));
     s.fold(answered(340, Some(200), 31));
     screens!("lost", s);
 }

@@ -106,9 +106,7 @@ impl Ui {
             Key::Down | Key::Char('j') if self.view == View::Instances => {
                 self.selected = (self.selected + 1).min(ids.len().saturating_sub(1));
             }
-            Key::Up | Key::Char('k') if self.view == View::Instances => {
-                self.selected = self.selected.saturating_sub(1)
-            }
+            Key::Up | Key::Char('k') if self.view == View::Instances => self.selected = self.selected.saturating_sub(1),
             Key::Down | Key::Char('j') => self.scroll = (self.scroll + 1).min(500),
             Key::Up | Key::Char('k') => self.scroll = self.scroll.saturating_sub(1),
             Key::PageDown => self.scroll = (self.scroll + 10).min(500),
