@@ -3,11 +3,10 @@
 //! Kept as an SSM parameter beside the lease, so that whoever asks next, from any laptop, gets a better forecast. An
 //! account that forbids SSM has no history, and the usual durations hold.
 use crate::{
-    aws::{Aws, error::AwsResult, tags},
-    engine::{Change, Event, Events, Key, STACK_TAG, Tags},
+    aws::{Aws, note},
+    engine::{Change, Event, Events, Key},
     error::Result,
 };
-use aws_sdk_ssm::types::ParameterType;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
@@ -24,18 +23,15 @@ pub struct History {
     stored: bool,
 }
 
-/// The parameter of a stack's history.
-pub fn name(stack: &str) -> String {
-    format!("/gameday/{stack}/durations")
-}
+/// Its note in the account.
+const NOTE: &str = "durations";
 
 impl History {
     /// What the account knows; nothing when there is none, when it may not be read, or makes no sense.
     pub async fn load(aws: &Aws, stack: &str) -> Self {
-        let answer = aws.ssm.get_parameter().name(name(stack)).send().await.or_absent("GetParameter");
-        let value = answer.ok().flatten().and_then(|a| a.parameter).and_then(|p| p.value);
-        let stored = value.is_some();
-        Self { created: value.and_then(|v| serde_json::from_str(&v).ok()).unwrap_or_default(), stored }
+        let text = note::read(aws, stack, NOTE).await.ok().flatten().map(|(text, _)| text);
+        let stored = text.is_some();
+        Self { created: text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default(), stored }
     }
 
     /// How long each of these steps took to create, where it is known.
@@ -54,16 +50,8 @@ impl History {
         while self.created.len() > MOST {
             self.created.pop_last();
         }
-        let value = serde_json::to_string(&self.created).expect("a map of numbers serialises");
-        let put = aws.ssm.put_parameter().name(name(stack)).value(value).r#type(ParameterType::String);
-        // Tags can only be given when the parameter is created.
-        let put = if self.stored {
-            put.overwrite(true)
-        } else {
-            let ours = Tags::from([(STACK_TAG.to_owned(), stack.to_owned())]);
-            put.set_tags(Some(tags::ssm::to(&ours)))
-        };
-        _ = put.send().await;
+        let text = serde_json::to_string(&self.created).expect("a map of numbers serialises");
+        _ = note::write(aws, stack, NOTE, text, !self.stored).await;
     }
 
     /// Deletes it, if there is one: nothing of a stack stays behind.
@@ -71,7 +59,7 @@ impl History {
         if !Self::load(aws, stack).await.stored {
             return Ok(());
         }
-        aws.ssm.delete_parameter().name(name(stack)).send().await.or_gone("DeleteParameter").map(drop)
+        note::delete(aws, stack, NOTE).await
     }
 }
 

@@ -4,11 +4,10 @@
 //! callers can win. Its holder renews it every few seconds; when it stands still for [`DEAD`] its holder is gone. The
 //! steps are correct without it: an account that forbids SSM simply has no lease.
 use crate::{
-    aws::{Aws, error::AwsResult, tags},
-    engine::{STACK_TAG, Stop, Tags},
+    aws::{Aws, note},
+    engine::Stop,
     error::{Class, Error, Result},
 };
-use aws_sdk_ssm::types::ParameterType;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -75,31 +74,25 @@ pub enum Taken {
 /// A lease that is held, or that this account does not let us have.
 pub struct Lease {
     aws: Aws,
-    name: String,
     me: Holder,
     held: bool,
     /// Nobody else is at work: it was free, or whoever had it is dead.
     alone: bool,
 }
 
-/// The parameter of a stack's lease.
-pub fn name(stack: &str) -> String {
-    format!("/gameday/{stack}/lease")
-}
+/// Its note in the account.
+const NOTE: &str = "lease";
 
 /// Who holds the lease of a stack now, and the version of the parameter.
 pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
-    let answer = aws.ssm.get_parameter().name(name(stack)).send().await.or_absent("GetParameter")?;
-    Ok(answer.and_then(|a| a.parameter).and_then(|p| {
-        let version = p.version;
-        Some((serde_json::from_str(p.value.as_deref()?).ok()?, version))
-    }))
+    let found = note::read(aws, stack, NOTE).await?;
+    Ok(found.and_then(|(text, version)| Some((serde_json::from_str(&text).ok()?, version))))
 }
 
 impl Lease {
     /// Takes the lease. `say` is told whom it waits for.
     pub async fn take(aws: &Aws, stack: &str, me: Holder, taken: Taken, mut say: impl FnMut(&Holder)) -> Result<Self> {
-        let mut lease = Self { aws: aws.clone(), name: name(stack), me, held: false, alone: false };
+        let mut lease = Self { aws: aws.clone(), me, held: false, alone: false };
         let mut seen: Option<(i64, Instant)> = None;
         let mut said = false;
         loop {
@@ -171,21 +164,13 @@ impl Lease {
             && holder.run == self.me.run
         {
             // If this fails the lease dies by itself.
-            let _ = self.aws.ssm.delete_parameter().name(&self.name).send().await.or_gone("DeleteParameter");
+            let _ = note::delete(&self.aws, stack, NOTE).await;
         }
     }
 
     async fn put(&self, stack: &str, overwrite: bool) -> Result<()> {
-        let value = serde_json::to_string(&self.me).expect("a holder serialises");
-        let put = self.aws.ssm.put_parameter().name(&self.name).value(value).r#type(ParameterType::String);
-        // Tags can only be given when the parameter is created.
-        let put = if overwrite {
-            put.overwrite(true)
-        } else {
-            let ours = Tags::from([(STACK_TAG.to_owned(), stack.to_owned())]);
-            put.set_tags(Some(tags::ssm::to(&ours)))
-        };
-        put.send().await.during("PutParameter").map(drop)
+        let text = serde_json::to_string(&self.me).expect("a holder serialises");
+        note::write(&self.aws, stack, NOTE, text, !overwrite).await
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod error;
 pub mod listing;
+pub mod note;
 pub mod reads;
 pub mod tags;
 

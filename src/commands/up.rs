@@ -23,10 +23,10 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     }
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
-    let (preview, remains) = plan::preview(&mut session, args.groups.is_empty()).await?;
+    let (preview, remains) = plan::preview(&mut session, whole_stack).await?;
     let mut view = output::plan::Plan::new(&session.env.stack, &preview);
     view.handover = plan::handover(&session, &remains);
-    view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
+    view.cost = whole_stack.then(|| cost::planned(&session, &prices));
     let (usually, expected) = plan::forecast(&session, &preview);
     output::plan::show(&out, &view, &preview, usually, false);
     if !view.is_empty() {

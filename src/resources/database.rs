@@ -329,15 +329,7 @@ pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
 
 /// The databases that keep something from being deleted.
 pub(super) async fn holders(aws: &Aws, uses: impl Fn(&DbInstance) -> bool) -> Result<Vec<Holder>> {
-    let all: Vec<DbInstance> = aws
-        .rds
-        .describe_db_instances()
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .during("DescribeDBInstances")?;
+    let all = listing::databases(aws).await?;
     let holder = |db: &DbInstance| Holder {
         what: format!("database {}", db.db_instance_identifier().unwrap_or_default()),
         passes: db.db_instance_status() == Some("deleting"),

@@ -358,6 +358,16 @@ def whole(shared):
     return found
 
 
+@pytest.fixture(scope="module")
+def standing(shared, whole):
+    """A stack that stands, one for all tests of a file."""
+    shared.reset()
+    shared.edit(STACK)
+    shared.up()
+    shared.changes_made()
+    yield shared
+
+
 @pytest.fixture
 def built(world):
     """A stack that stands."""

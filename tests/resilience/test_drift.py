@@ -358,14 +358,6 @@ def step_tag_removed_from_the_file_system(w):
     w.efs.untag_resource(ResourceId=file_system(w), TagKeys=["gameday:step"])
 
 
-@pytest.fixture(scope="module")
-def standing(shared, whole):
-    shared.reset()
-    shared.up()
-    shared.changes_made()
-    yield shared
-
-
 REPAIRED = []
 
 

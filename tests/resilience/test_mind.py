@@ -21,14 +21,6 @@ IN_PLACE = {
 ONE_WAY = {"storage"}
 
 
-@pytest.fixture(scope="module")
-def standing(shared, whole):
-    shared.reset()
-    shared.edit(STACK)
-    shared.up()
-    yield shared
-
-
 @pytest.mark.parametrize("name", some([n for n in IN_PLACE if n not in ONE_WAY], 4))
 def test_an_edit_and_back(standing, whole, name):
     w, (text, shows) = standing, IN_PLACE[name]

@@ -49,14 +49,6 @@ OFF = {
 }
 
 
-@pytest.fixture(scope="module")
-def standing(shared, whole):
-    shared.reset()
-    shared.edit(STACK)
-    shared.up()
-    yield shared
-
-
 def switched(w, text, goes, kept):
     w.note_secrets()
     w.edit(STACK + text)
