@@ -6,60 +6,12 @@
 //! ```sh
 //! GAMEDAY_CUTS=all GAMEDAY_SEEDS=100 cargo test --test resilience -- --nocapture --test-threads 2
 //! ```
-use gameday::sandbox::{Pace, Sandbox};
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::OnceLock,
-};
-
-fn quiet(_: &str) {}
-
-fn block<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
-}
-
-/// Stops the sandbox and forgets its folder, also when the test fails.
-struct Guard(Sandbox);
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = block(self.0.stop());
-        self.0.forget();
-    }
-}
-
-/// pytest, beside the sandbox's own packages; the same folder as the sandbox's tests use.
-fn pytest(python: &Path, root: &Path) -> PathBuf {
-    static EXTRA: OnceLock<PathBuf> = OnceLock::new();
-    EXTRA
-        .get_or_init(|| {
-            let extra = root.join("target/sandbox-pytest");
-            if !extra.join("pytest").exists() {
-                let mut pip = Command::new(python);
-                pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&extra);
-                pip.arg("-r").arg(root.join("tests/sandbox/requirements.txt"));
-                assert!(pip.status().unwrap().success(), "pytest could not be installed");
-            }
-            extra
-        })
-        .clone()
-}
+#[path = "support/pytest.rs"]
+mod pytest;
 
 fn law(name: &str) {
-    let sandbox = format!("test-{name}-{}", std::process::id());
-    let guard = Guard(Sandbox::of_user_named(&sandbox).unwrap());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = block(guard.0.install(&quiet)).unwrap().python;
-    let running = block(guard.0.ensure(Some(Pace::Instant), quiet)).unwrap();
-    let mut pytest_ = Command::new(&python);
-    pytest_.args(["-m", "pytest", "-q", "-s", "-x", "--tb=short", "-p", "no:cacheprovider"]);
-    pytest_.arg(root.join(format!("tests/resilience/test_{name}.py")));
-    pytest_.env("PYTHONPATH", pytest(&python, root)).env("PYTHONPYCACHEPREFIX", root.join("target/sandbox-pycache"));
-    pytest_.env("GAMEDAY_BINARY", env!("CARGO_BIN_EXE_gameday")).env("GAMEDAY_SANDBOX", &sandbox);
-    pytest_.env("GAMEDAY_SANDBOX_URL", &running.endpoint).stdin(Stdio::null());
-    let out = pytest_.output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    let file = format!("resilience/test_{name}.py");
+    let text = pytest::in_a_sandbox(name, "sandbox", &file, |pytest| _ = pytest.arg("-s"));
     for line in text.lines().filter(|l| l.starts_with("count:")) {
         println!("{line}");
     }

@@ -1,6 +1,8 @@
 //! The sandbox as a process: started once for many, found again, stopped; the Rust SDK against it; its own tests.
+#[path = "support/pytest.rs"]
+mod pytest;
+
 use gameday::sandbox::{Pace, Running, Sandbox};
-use std::process::Stdio;
 use tokio::process::Command;
 
 fn quiet(_: &str) {}
@@ -133,20 +135,6 @@ fn serve_ends_with_its_parent() {
 fn the_plugin_passes_its_tests() {
     with("pytest", async |sandbox| {
         let python = sandbox.install(&quiet).await.unwrap().python;
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let extra = root.join("target/sandbox-pytest");
-        if !extra.join("pytest").exists() {
-            let mut pip = Command::new(&python);
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&extra);
-            pip.arg("-r").arg(root.join("tests/sandbox/requirements.txt"));
-            assert!(pip.status().await.unwrap().success(), "pytest could not be installed");
-        }
-        let mut pytest = Command::new(&python);
-        pytest.args(["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]).arg(root.join("tests/sandbox"));
-        pytest.env("PYTHONPATH", &extra).stdin(Stdio::null());
-        // Compiled files stay out of the repository.
-        pytest.env("PYTHONPYCACHEPREFIX", root.join("target/sandbox-pycache"));
-        let out = pytest.output().await.unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+        pytest::passes(pytest::pytest(&python, "sandbox", "sandbox"));
     });
 }

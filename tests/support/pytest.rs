@@ -1,0 +1,79 @@
+//! Python tests: with packages of their own beside the sandbox's, against a sandbox of their own and the real binary.
+#![allow(dead_code, reason = "not every test that runs some needs all of it")]
+use gameday::sandbox::{Pace, Sandbox};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Mutex,
+};
+
+fn quiet(_: &str) {}
+
+fn block<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// Stops the sandbox and forgets its folder, also when the test fails.
+struct Guard(Sandbox);
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = block(self.0.stop());
+        self.0.forget();
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder with the packages that `tests/SUITE/requirements.txt` lists, installed when they are not there.
+fn packages(python: &Path, suite: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let list = root().join(format!("tests/{suite}/requirements.txt"));
+    let folder = root().join(format!("target/{suite}-pytest"));
+    let done = folder.join("requirements.txt");
+    // Another list of packages is another folder's content: what is there half or of another day is made anew.
+    if fs::read(&done).ok() != fs::read(&list).ok() {
+        let _ = fs::remove_dir_all(&folder);
+        let mut pip = Command::new(python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&folder);
+        assert!(pip.arg("-r").arg(&list).status().unwrap().success(), "{} could not be installed", list.display());
+        fs::copy(&list, &done).unwrap();
+    }
+    folder
+}
+
+/// pytest on a file or folder of `tests/`, with the packages of a suite.
+pub fn pytest(python: &Path, suite: &str, what: &str) -> Command {
+    let mut pytest = Command::new(python);
+    pytest
+        .args(["-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"])
+        .arg(root().join("tests").join(what));
+    // Compiled files stay out of the repository.
+    pytest.env("PYTHONPATH", packages(python, suite)).env("PYTHONPYCACHEPREFIX", root().join("target/sandbox-pycache"));
+    pytest.stdin(Stdio::null());
+    pytest
+}
+
+/// Runs it to its end; what it printed, if all passed.
+pub fn passes(mut pytest: Command) -> String {
+    let out = pytest.output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    text
+}
+
+/// The same with a sandbox of its own, at pace `instant`; `more` may say more to pytest.
+pub fn in_a_sandbox(name: &str, suite: &str, what: &str, more: impl FnOnce(&mut Command)) -> String {
+    let sandbox = format!("test-{name}-{}", std::process::id());
+    let guard = Guard(Sandbox::of_user_named(&sandbox).unwrap());
+    let python = block(guard.0.install(&quiet)).unwrap().python;
+    let running = block(guard.0.ensure(Some(Pace::Instant), quiet)).unwrap();
+    let mut pytest = pytest(&python, suite, what);
+    pytest.env("GAMEDAY_BINARY", env!("CARGO_BIN_EXE_gameday")).env("GAMEDAY_SANDBOX", &sandbox);
+    pytest.env("GAMEDAY_SANDBOX_URL", &running.endpoint);
+    more(&mut pytest);
+    passes(pytest)
+}
