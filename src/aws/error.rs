@@ -137,6 +137,9 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "IncorrectState"
         | "IncorrectInstanceState"
         | "DependencyTimeout"
+        | "EntityTemporarilyUnmodifiable"
+        // SSM, for parameters that are created at the same moment, or deleted a moment ago: it passes.
+        | "TooManyUpdates"
         | "InstanceRefreshInProgress" => return Class::WrongState,
         "ServiceLinkedRoleFailure" => return Class::NotYetVisible,
         "NoSuchEntity"
@@ -157,7 +160,9 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
     if bare.starts_with("Insufficient") {
         return Class::Capacity;
     }
-    if bare.ends_with("LimitExceeded") || bare.ends_with("QuotaExceeded") || bare.starts_with("TooMany") {
+    // The last for ElastiCache, `NodeQuotaForCustomerExceeded` among them.
+    let quota = bare.ends_with("LimitExceeded") || bare.ends_with("QuotaExceeded") || bare.starts_with("TooMany");
+    if quota || bare.contains("QuotaFor") {
         return Class::Quota;
     }
     // Some services say these only in a text (aws-facts 4.7, 9.2).
@@ -168,13 +173,21 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
             "create service linked role",
             "The specified launch template",
             "Could not find the specified version",
+            "Provided Target Groups may not be valid",
         ];
+        if message.contains("An active instance refresh") {
+            return Class::WrongState;
+        }
         if not_yet.iter().any(|text| message.contains(text)) {
             return Class::NotYetVisible;
         }
         if message.contains("not found") && bare != "InvalidParameterValue" {
             return Class::NotFound;
         }
+    }
+    // To the balancer a gateway that was attached a moment ago may not be there yet.
+    if bare == "InvalidSubnet" && message.contains("no internet gateway") {
+        return Class::NotYetVisible;
     }
     match status {
         500.. => Class::Lost,

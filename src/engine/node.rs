@@ -208,7 +208,7 @@ impl<R: Resource> Managed<R> {
                     so_far.twins += 1;
                     self.keep_one(cx).await?;
                 }
-                Err(e) => tries.again(cx, e).await?,
+                Err(e) => tries.again(&self.resource, cx, e).await?,
             }
         }
     }
@@ -349,7 +349,7 @@ impl<R: Resource> Managed<R> {
                 Err(e) if e.class() == Some(Class::WrongState) && matches!(f.phase, Phase::Busy(_)) => {
                     until(&self.resource, cx, Goal::Settled, self.expect(cx.env).create).await?;
                 }
-                Err(e) if e.class() != Some(Class::NotFound) => tries.again(cx, e).await?,
+                Err(e) if e.class() != Some(Class::NotFound) => tries.again(&self.resource, cx, e).await?,
                 _ => {
                     until(&self.resource, cx, Goal::Gone(&f.id), self.resource.typical().delete).await?;
                     return Ok(());
@@ -376,7 +376,7 @@ impl<R: Resource> Managed<R> {
         let mut tries = Tries::default();
         loop {
             match self.look(cx).await {
-                Err(e) => tries.again(cx, e).await?,
+                Err(e) => tries.again(&self.resource, cx, e).await?,
                 found => return found,
             }
         }

@@ -36,6 +36,21 @@ def test_an_edit_and_back(standing, whole, name):
     assert differences(w.inventory(), whole) == []
 
 
+def test_another_edit_while_the_fleet_still_follows_the_last(world):
+    w = world
+    w.up()
+    w.control("POST", "pace?pace=fast")
+    try:
+        for kind in ("t3.small", "t3.medium"):
+            w.edit(STACK + f'instance_type = "{kind}"\nmax = 5\n')
+            w.run("--pace", "fast", "up", "--yes").expect(0)
+        refreshes = w.autoscaling.describe_instance_refreshes(AutoScalingGroupName="billing-api")["InstanceRefreshes"]
+        assert [r["Status"] in ("Cancelling", "Cancelled") for r in refreshes] == [False, True], refreshes
+        assert w.run("--pace", "fast", "plan").code == 0
+    finally:
+        w.control("POST", "pace?pace=instant")
+
+
 @pytest.mark.parametrize("group", some(["cache", "files", "monitoring", "database"], 1))
 def test_a_group_switched_off_and_on(standing, whole, group):
     w = standing

@@ -283,6 +283,12 @@ def test_refresh_replaces_all_and_keeps_its_promise(aws, stack, preferences):
     )
     with aws.refuses("InstanceRefreshInProgress"):
         aws.autoscaling.start_instance_refresh(AutoScalingGroupName="app")
+    # As long as it is open the group's own template stays; its sizes may change.
+    with aws.refuses("ValidationError"):
+        aws.autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName="app", LaunchTemplate={"LaunchTemplateId": template, "Version": "1"}
+        )
+    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName="app", MaxSize=5)
     least, seen = 9, set()
     for _ in range(60):
         fleet, refresh = aws.fleet_now(), _refresh(aws)
