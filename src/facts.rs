@@ -3,7 +3,7 @@ use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin},
     engine::{STACK_TAG, STEP_TAG, Tags},
-    error::{Error, Result},
+    error::{Class, Error, Result},
 };
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
 use aws_sdk_ec2::types::{Filter, LocationType};
@@ -81,7 +81,15 @@ impl Facts {
             async { Ok(older(aws, config).await) },
         )?;
         let zones = match &network {
-            Some(n) if found.is_empty() => n.public.iter().map(|s| s.zone.clone()).take(2).collect(),
+            Some(n) if found.is_empty() => {
+                let fits = match offering(aws, config).await {
+                    // Where that may not be asked, any will have to do.
+                    Err(e) if e.class() == Some(Class::Denied) => None,
+                    other => Some(other?),
+                };
+                let fits = |zone: &String| fits.as_ref().is_none_or(|f| f.contains(zone));
+                n.public.iter().map(|s| s.zone.clone()).filter(fits).take(2).collect()
+            }
             _ => found,
         };
         let network = network.map(|n| n.within(&zones)).transpose()?;
@@ -199,6 +207,20 @@ async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     if standing.len() >= 2 {
         return Ok(standing.into_iter().collect());
     }
+    let mut zones = offering(aws, config).await?;
+    zones.truncate(2);
+    if zones.len() < 2 {
+        let (_, service) = config.service();
+        return Err(Error::other(
+            format!("{} is offered in fewer than two zones of {}", service.instance_type, aws.region),
+            "choose another instance_type, or another region",
+        ));
+    }
+    Ok(zones)
+}
+
+/// The region's own zones (no Local Zones) that offer the instance type, in order.
+async fn offering(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     let (_, service) = config.service();
     let offered: Vec<_> = aws
         .ec2
@@ -219,7 +241,7 @@ async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
         .send()
         .await
         .during("DescribeAvailabilityZones")?;
-    let mut zones: Vec<String> = all
+    let zones: BTreeSet<String> = all
         .availability_zones
         .unwrap_or_default()
         .into_iter()
@@ -227,15 +249,7 @@ async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
         .filter_map(|z| z.zone_name)
         .filter(|z| offered.contains(z))
         .collect();
-    zones.sort();
-    zones.truncate(2);
-    if zones.len() < 2 {
-        return Err(Error::other(
-            format!("{} is offered in fewer than two zones of {}", service.instance_type, aws.region),
-            "choose another instance_type, or another region",
-        ));
-    }
-    Ok(zones)
+    Ok(zones.into_iter().collect())
 }
 
 /// An existing VPC (`default` is the account's default one) with its subnets by what their routes reach.

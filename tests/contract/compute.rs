@@ -188,8 +188,10 @@ fn template(w: &World, g: &mut Graph, instance_type: &str, user_data: fn() -> Us
             aws: w.aws.clone(),
             image: "ami-12c6146b".into(),
             instance_type: instance_type.into(),
+            other_types: vec![],
             key_pair: None,
             groups: vec![],
+            public_address: false,
             profile: None,
             user_data: Box::new(move |_: &Inputs| Known::Now(user_data())),
             instance_name: "demo-web".into(),
@@ -494,8 +496,10 @@ impl Fleet {
                 aws: aws(),
                 image: "ami-12c6146b".into(),
                 instance_type: "t3.micro".into(),
+                other_types: vec!["c5.large".into()],
                 key_pair: None,
                 groups: vec![group],
+                public_address: true,
                 profile,
                 user_data: Box::new({
                     let script = self.script;

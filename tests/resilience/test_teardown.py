@@ -110,6 +110,32 @@ def test_what_lost_its_tags_is_left_and_said(built):
     assert differences(w.inventory(), w.empty) == []
 
 
+def test_what_is_gone_and_still_listed_is_not_left(built):
+    w = built
+    w.note_secrets()
+    volume = w.ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=[
+        {"ResourceType": "volume", "Tags": [{"Key": "gameday:stack", "Value": "billing"}]}])["VolumeId"]
+    w.faults(list_gone=True)
+    assert [x["what"].split("/")[-1] for x in certificate(w, 1)["left"]] == [volume]
+    w.ec2.delete_volume(VolumeId=volume)
+    said = certificate(w, 0)
+    assert said["left"] == [] and said["listed"] and w.faults_done()["gone"], (said, w.faults_done())
+    # And what is only listed is not taken for standing.
+    assert {word for word, _ in w.plan().values()} == {"create"}
+    w.no_faults()
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_without_the_right_to_list_the_certificate_says_so(built):
+    w = built
+    w.note_secrets()
+    w.faults(deny=["resourcegroupstaggingapi:*"])
+    run = w.run("teardown", "--yes").expect(0)
+    assert "the account does not let us list" in run.text, run.text
+    w.no_faults()
+    assert differences(w.inventory(), w.empty) == []
+
+
 def test_a_database_without_tags_is_left_and_said(built):
     w = built
     arn = w.rds.describe_db_instances()["DBInstances"][0]["DBInstanceArn"]
