@@ -6,7 +6,7 @@ use crate::{
     error::{Class, Error, Result},
 };
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
-use aws_sdk_ec2::types::{Filter, LocationType};
+use aws_sdk_ec2::types::{Filter, LaunchTemplateVersion, LocationType};
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
@@ -23,6 +23,8 @@ pub struct Facts {
     pub image: String,
     /// The network to use, when it is not ours.
     pub network: Option<Network>,
+    /// The names under which steps stand, where the stack file wants others by now.
+    pub standing: BTreeMap<String, String>,
     /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
 }
@@ -51,7 +53,7 @@ impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
-        let (account, image, network, found, older) = futures::try_join!(
+        let (account, image, network, found, older, standing) = futures::try_join!(
             async {
                 // Who owns what we made is us, and that is looked at anyway.
                 if let Some(owner) = owner(aws, config).await {
@@ -79,6 +81,7 @@ impl Facts {
                 }
             },
             async { Ok(older(aws, config).await) },
+            async { Ok(standing(aws, config).await.as_ref().clone()) },
         )?;
         let zones = match &network {
             Some(n) if found.is_empty() => {
@@ -93,7 +96,7 @@ impl Facts {
             _ => found,
         };
         let network = network.map(|n| n.within(&zones)).transpose()?;
-        Ok(Self { account, region: aws.region.clone(), zones, image, network, older })
+        Ok(Self { account, region: aws.region.clone(), zones, image, network, standing, older })
     }
 
     /// Stand-ins, for what is rendered without AWS.
@@ -121,6 +124,7 @@ impl Facts {
             zones,
             image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
             network,
+            standing: BTreeMap::new(),
             older: vec![],
         }
     }
@@ -173,15 +177,12 @@ async fn owner(aws: &Aws, config: &Config) -> Option<String> {
 async fn image(aws: &Aws, config: &Config) -> Result<String> {
     let (service, _) = config.service();
     let key = format!("launch-template/{service}");
-    let name = config.name_of(&key);
+    let standing = standing(aws, config).await;
+    let name = standing.get(&key).cloned().unwrap_or_else(|| config.name_of(&key));
     let versions = listing::template_versions(aws, &name).await?;
-    // Only a version of ours: somebody else's default must not become what we want.
-    let ours = versions
-        .iter()
-        .filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")))
-        .max_by_key(|v| v.version_number());
-    let standing =
-        ours.and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned)).filter(|id| id.starts_with("ami-"));
+    let standing = ours(&versions)
+        .and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned))
+        .filter(|id| id.starts_with("ami-"));
     if let Some(id) = standing {
         return Ok(id);
     }
@@ -192,6 +193,93 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
             "give an image under [service.NAME]: image = \"ami-…\"",
         )
     })
+}
+
+/// The names under which steps stand, by the tags of their objects, where those are not the file's: a name under
+/// `[names]` that was changed, given or taken away after the object was made. An account that does not let us list
+/// them has none.
+async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, String>> {
+    let look = async || {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (arn, tags) in tags::of_stack(aws, &config.name).await?.iter() {
+            let Some(step) = tags.get(STEP_TAG) else { continue };
+            let name = match arn.split_once(":launch-template/") {
+                Some((_, id)) => template_name(aws, &config.name_of(step), id).await,
+                None => tags::name_in(arn).map(Into::into),
+            };
+            if let Some(name) = name {
+                names.entry(step.clone()).or_default().insert(name);
+            }
+        }
+        for fleet in fleets(aws, &config.name).await?.iter() {
+            let step = fleet.tags().iter().find(|t| t.key() == Some(STEP_TAG)).and_then(|t| t.value());
+            if let (Some(step), Some(name)) = (step, fleet.auto_scaling_group_name()) {
+                names.entry(step.into()).or_default().insert(name.into());
+            }
+        }
+        if config.iam.mode == Mode::Create {
+            for (step, name) in identity(aws, config, &names).await {
+                names.entry(step.into()).or_default().insert(name);
+            }
+        }
+        let other = |(step, names): (String, BTreeSet<String>)| {
+            let name = names.into_iter().try_fold(None, |_, n| (n != config.name_of(&step)).then_some(Some(n)));
+            Some((step, name??))
+        };
+        Ok(names.into_iter().filter_map(other).collect::<BTreeMap<_, _>>())
+    };
+    aws.reads.get("names that are not the file's", look).await.unwrap_or_default()
+}
+
+/// The instance profile of the launch template that stands and the role in it, by step: IAM's are not listed by their
+/// tags.
+async fn identity(
+    aws: &Aws,
+    config: &Config,
+    names: &BTreeMap<String, BTreeSet<String>>,
+) -> Vec<(&'static str, String)> {
+    let look = async || {
+        let step = format!("launch-template/{}", config.service().0);
+        let template = names.get(&step).and_then(|n| n.first().cloned()).unwrap_or_else(|| config.name_of(&step));
+        let versions = listing::template_versions(aws, &template).await.ok()?;
+        let name = ours(&versions)?.launch_template_data()?.iam_instance_profile()?.name()?.to_owned();
+        let profile = listing::instance_profile(aws, &name).await.ok()?;
+        let profile = profile.as_ref().as_ref()?;
+        let is_ours = |tags: &[aws_sdk_iam::types::Tag], step: &str| {
+            let tags = tags::iam::from(tags);
+            tags.get(STACK_TAG) == Some(&config.name) && tags.get(STEP_TAG).is_some_and(|s| s == step)
+        };
+        let [of_profile, of_role] = ["instance-profile/instance", "role/instance"];
+        let mut found = vec![];
+        if is_ours(profile.tags(), of_profile) {
+            found.push((of_profile, name));
+        }
+        // One that somebody put in its place is not ours under another name.
+        if let Some(role) = profile.roles().first().map(|r| r.role_name())
+            && role != config.name_of(of_role)
+            && let Ok(answer) = aws.iam.get_role().role_name(role).send().await
+            && answer.role().is_some_and(|r| is_ours(r.tags(), of_role))
+        {
+            found.push((of_role, role.to_owned()));
+        }
+        Some(found)
+    };
+    look().await.unwrap_or_default()
+}
+
+/// The newest version of a launch template that is ours: somebody else's default must not become what we want.
+fn ours(versions: &[LaunchTemplateVersion]) -> Option<&LaunchTemplateVersion> {
+    let ours = versions.iter().filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")));
+    ours.max_by_key(|v| v.version_number())
+}
+
+/// The name of a launch template, which is asked for only when none has the usual one.
+async fn template_name(aws: &Aws, usual: &str, id: &str) -> Option<String> {
+    if !listing::template_versions(aws, usual).await.ok()?.is_empty() {
+        return Some(usual.into());
+    }
+    let call = aws.ec2.describe_launch_templates().launch_template_ids(id).send().await;
+    call.or_absent("DescribeLaunchTemplates").ok()??.launch_templates?.pop()?.launch_template_name
 }
 
 /// The zones our subnets are in; without any, the first two that offer the instance type.

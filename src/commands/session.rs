@@ -46,6 +46,7 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     if let Some(region) = &global.region {
         loaded.config.region = region.clone();
     }
+    loaded.config.name_what_is_global();
     Ok(loaded)
 }
 
@@ -101,7 +102,7 @@ impl Session {
     }
 
     async fn connect(
-        loaded: Loaded,
+        mut loaded: Loaded,
         target: Target,
         scale: f64,
         out: Printer,
@@ -109,13 +110,19 @@ impl Session {
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         let aws = Aws::connect(&target).await;
         aws.reads.keep_for(ONE_LOOK);
-        let (facts, seen) = ahead.with_the_facts(&aws, &loaded).await?;
+        let (facts, mut seen) = ahead.with_the_facts(&aws, &loaded).await?;
+        let renamed = loaded.config.name_what_stands(&facts.standing);
+        if !renamed.is_empty() && seen.is_some() {
+            seen = ahead.look(&aws, &loaded, &facts).await;
+        }
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
         let view = View::new(out);
         let stopwatch = Stopwatch::new(scale);
         let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
         env.tags = loaded.config.tags.clone();
         env.names = loaded.config.names.clone();
+        env.names.extend(facts.standing.clone());
+        env.renamed = renamed;
         env.pace.scale = scale;
         let history = History::default();
         Ok((Self { loaded, aws, facts, stack, env, view, out, history, stopwatch, target, scale }, seen))
@@ -135,7 +142,9 @@ impl Session {
     /// The same anew, with the credentials that there are now: the SDK reads a profile once.
     pub async fn again(&self) -> Result<Self, Failure> {
         let target = self.target.clone();
-        let (mut session, _) = Self::connect(self.loaded.clone(), target, self.scale, self.out, Ahead::Nothing).await?;
+        let mut loaded = self.loaded.clone();
+        loaded.config.names.extend(self.env.renamed.clone());
+        let (mut session, _) = Self::connect(loaded, target, self.scale, self.out, Ahead::Nothing).await?;
         session.remember().await;
         Ok(session)
     }

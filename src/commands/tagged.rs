@@ -1,7 +1,7 @@
 //! What in the region still carries the stack's tag after a teardown, of whatever kind.
 use super::Session;
 use crate::{
-    aws::{Aws, error::AwsResult, note},
+    aws::{Aws, error::AwsResult, note, tags},
     engine::{Class, Report, STACK_TAG, STEP_TAG},
     error::Result,
     output::teardown::Leftover,
@@ -15,10 +15,16 @@ use std::time::Duration;
 pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftover>> {
     let (aws, stack) = (&session.aws, &session.env.stack);
     let known: Vec<&str> = report.0.iter().map(|(k, _)| k.as_str()).collect();
+    let name_of =
+        |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
+    // What says that it is a step, under another name, is not the one that the step was rid of.
+    let is_it = |arn: &str, step: &str| tags::name_in(arn).is_none_or(|name| name == name_of(step));
     for round in 0.. {
         let mut left = tagged(aws, stack).await?;
         // A snapshot carries its database's tags and outlives it.
-        left.retain(|(arn, step)| arn.contains(":snapshot:") || !step.as_deref().is_some_and(|s| known.contains(&s)));
+        left.retain(|(arn, step)| {
+            arn.contains(":snapshot:") || !step.as_deref().is_some_and(|s| known.contains(&s) && is_it(arn, s))
+        });
         let gone = gone(aws, stack, &left).await?;
         left.retain(|(arn, _)| !gone.contains(arn));
         if left.is_empty() || round == 3 {

@@ -1,6 +1,7 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
 use crate::{Cache, CacheEngine, Config, Database, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
+use std::collections::BTreeMap;
 
 /// An IPv4 range.
 pub use ipnet::Ipv4Net as Cidr;
@@ -69,6 +70,24 @@ impl Config {
     pub fn name_of(&self, key: &str) -> String {
         let name = key.split_once('/').map_or(key, |(_, name)| name);
         self.names.get(key).cloned().unwrap_or_else(|| format!("{}-{name}", self.name))
+    }
+
+    /// Gives what is global a name with the region in it, where none is prescribed: a stack of this name may be in another
+    /// region, too.
+    pub fn name_what_is_global(&mut self) {
+        for key in ["role/instance", "instance-profile/instance", "dashboard/main"] {
+            let name = format!("{}-{}", self.name_of(key), self.region);
+            self.names.entry(key.into()).or_insert(name);
+        }
+    }
+
+    /// Takes the names under which steps stand in the account for theirs, but for alarms and dashboards: those are made
+    /// again under the new name without a question, and what refers to them goes by that. What the file calls them all.
+    pub fn name_what_stands(&mut self, standing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let wanted = standing.keys().map(|key| (key.clone(), self.name_of(key))).collect();
+        let stays = |key: &str| !key.starts_with("alarm/") && !key.starts_with("dashboard/");
+        self.names.extend(standing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));
+        wanted
     }
 
     /// What is replaced together when the service gets another name or port, so that both can stand side by side for a

@@ -275,12 +275,6 @@ async fn dashboards(aws: &Aws, config: &Config) -> Result<usize> {
     if config.monitoring.mode == Switch::Off || !config.monitoring.dashboard {
         return Ok(0);
     }
-    let key = "dashboard/main";
-    // Dashboards are global: ours carries its region in its name.
-    let ours = match config.names.get(key) {
-        Some(given) => given.clone(),
-        None => format!("{}-{}", config.name_of(key), aws.region),
-    };
-    let answer = aws.cloudwatch.get_dashboard().dashboard_name(ours).send().await;
+    let answer = aws.cloudwatch.get_dashboard().dashboard_name(config.name_of("dashboard/main")).send().await;
     Ok(usize::from(answer.or_absent("GetDashboard")?.is_some()))
 }

@@ -77,6 +77,8 @@ enum Stage {
     Last,
 }
 
+/// The field that says that a step stands under another name than the wanted one.
+const NAME: &str = "name";
 /// How long what was created may take to show up before the create is sent again.
 const SETTLE: Duration = Duration::from_secs(15);
 /// How long somebody else's create, begun before ours was to be seen, may take to show up.
@@ -95,7 +97,10 @@ impl<R: Resource> Managed<R> {
 
     /// Finds the object, checks that it is ours, and lets the others read its outputs.
     async fn look(&self, cx: &Cx<'_>) -> Result<Option<Found<R>>> {
-        let found = self.resource.find(cx).await?;
+        let mut found = self.resource.find(cx).await?;
+        if found.is_none() && cx.env.moves(cx.key) {
+            found = self.resource.find(cx).await?;
+        }
         if let Some(f) = &found
             && self.role == Role::Ours
             && f.tags.get(STACK_TAG) != Some(&cx.env.stack)
@@ -125,6 +130,11 @@ impl<R: Resource> Managed<R> {
     /// What differs: the spec's fields, and the tags that every object of ours carries.
     fn diff(&self, cx: &Cx<'_>, found: &Found<R>, want: &R::Spec) -> Diff {
         let mut diff = Diff::between(&found.spec, want);
+        diff.0.extend(cx.env.renames(cx.key).map(|name| Field {
+            path: NAME.into(),
+            found: Some(cx.name().into()),
+            want: Some(name.as_str().into()),
+        }));
         let tags = cx.tags().into_iter().filter(|(k, v)| found.tags.get(k) != Some(v));
         diff.0.extend(tags.map(|(k, v)| Field {
             found: found.tags.get(&k).map(|v| Value::from(v.as_str())),
@@ -136,6 +146,7 @@ impl<R: Resource> Managed<R> {
 
     fn change(&self, cx: &Cx<'_>, found: &Option<Found<R>>, want: &R::Spec) -> Result<Change> {
         let Some(found) = found.as_ref().filter(|f| f.phase != Phase::Deleting) else {
+            cx.env.moves(cx.key);
             return match self.role {
                 Role::Ours => Ok(Change::Create { spec: to_value(want).expect("specs serialise") }),
                 Role::Used => Err(Error::Missing { key: cx.key.clone(), what: format!("{} (to be used)", cx.key) }),
@@ -163,7 +174,7 @@ impl<R: Resource> Managed<R> {
     /// What differs and cannot be changed in place.
     fn fixed<'d>(&self, found: &Found<R>, want: &R::Spec, diff: &'d Diff) -> Vec<&'d Field> {
         let one_way = self.resource.one_way(&found.spec, want);
-        let is_fixed = |f: &&Field| R::FIXED.iter().chain(one_way).any(|name| f.is(name));
+        let is_fixed = |f: &&Field| f.path == NAME || R::FIXED.iter().chain(one_way).any(|name| f.is(name));
         diff.0.iter().filter(is_fixed).collect()
     }
 
@@ -255,6 +266,7 @@ impl<R: Resource> Managed<R> {
             }
             (Change::Replace { .. }, Some(found)) => {
                 self.delete(cx, found).await?;
+                cx.env.moves(cx.key);
                 self.create(cx, so_far).await?
             }
             (Change::Refuse { diff, .. }, Some(found)) => {

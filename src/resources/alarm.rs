@@ -69,6 +69,7 @@ pub struct Output {
 
 impl Resource for Alarm {
     const KIND: &'static str = "alarm";
+    const DISPOSABLE: bool = true;
     const ACTIONS: &'static [&'static str] = &[
         "cloudwatch:DescribeAlarms",
         "cloudwatch:ListTagsForResource",

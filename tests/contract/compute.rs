@@ -398,16 +398,16 @@ async fn a_dashboard_is_kept_as_described() -> Test {
     assert_eq!(step(&g, DASHBOARD).needs(), [Key::new("alarm", "slow")]);
     w.up(&g, ALARM).await;
     let made = w.creates(&g, DASHBOARD).await;
-    assert_eq!(made.output, Some(json!({"name": "demo-main-us-east-1"})));
+    assert_eq!(made.output, Some(json!({"name": "demo-main"})));
     let other = dashboard(&w, "What burns");
     w.look(&other, ALARM).await;
     w.updates(&other, DASHBOARD, &["body.widgets"]).await;
     let cloudwatch = &w.aws.cloudwatch;
-    cloudwatch.put_dashboard().dashboard_name("demo-main-us-east-1").dashboard_body(r#"{"widgets":[]}"#).send().await?;
+    cloudwatch.put_dashboard().dashboard_name("demo-main").dashboard_body(r#"{"widgets":[]}"#).send().await?;
     w.updates(&other, DASHBOARD, &["body.start", "body.widgets"]).await;
     w.goes(&other, DASHBOARD).await;
 
-    cloudwatch.put_dashboard().dashboard_name("demo-main-us-east-1").dashboard_body(r#"{"widgets":[]}"#).send().await?;
+    cloudwatch.put_dashboard().dashboard_name("demo-main").dashboard_body(r#"{"widgets":[]}"#).send().await?;
     w.refuses_what_is_not_ours(&g, DASHBOARD).await;
     Ok(())
 }

@@ -304,12 +304,12 @@ def listener_deleted(w):  # field-notes 9
 @row({"role/instance": ("update", ["others"])}, {"iam:DeleteRolePolicy": 1})
 def a_denying_policy_beside_ours(w):  # field-notes 34
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    w.iam.put_role_policy(RoleName="billing-instance", PolicyName="deny", PolicyDocument=json.dumps(policy))
+    w.iam.put_role_policy(RoleName="billing-instance-us-east-1", PolicyName="deny", PolicyDocument=json.dumps(policy))
 
 
 @row({"instance-profile/instance": ("update", ["role"])}, {"iam:AddRoleToInstanceProfile": 1})
 def profile_without_its_role(w):  # field-notes 34
-    w.iam.remove_role_from_instance_profile(InstanceProfileName="billing-instance", RoleName="billing-instance")
+    w.iam.remove_role_from_instance_profile(InstanceProfileName="billing-instance-us-east-1", RoleName="billing-instance-us-east-1")
 
 
 @row({"alarm/slow": ("update", ["threshold"])}, {"cloudwatch:PutMetricAlarm": 1})

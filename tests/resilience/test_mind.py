@@ -36,6 +36,38 @@ def test_an_edit_and_back(standing, whole, name):
     assert differences(w.inventory(), whole) == []
 
 
+RENAMED = {
+    "load-balancer/main": "apdev-alb", "target-group/api": "apdev-tg", "auto-scaling-group/api": "apdev-asg",
+    "launch-template/api": "apdev-lt", "database/main": "apdev-rds-instance", "cache/main": "apdev-redis",
+    "role/instance": "apdev-role", "instance-profile/instance": "apdev-profile", "db-subnet-group/main": "apdev-subnets",
+    "alarm/slow": "apdev-slow", "dashboard/main": "apdev-board",
+}
+HARMLESS = {"alarm/slow", "dashboard/main"}
+
+
+def test_other_names_are_refused_and_nothing_is_made_twice(world, whole):
+    w = world
+    w.up()
+    names = "[names]\n" + "".join(f'"{key}" = "{name}"\n' for key, name in RENAMED.items())
+    w.edit(STACK + names)
+    plan = w.plan()
+    assert {k: word for k, (word, _) in plan.items()} == {k: "replace" if k in HARMLESS else "refuse" for k in RENAMED}
+    assert all("name" in paths for _, paths in plan.values()), plan
+    shown = w.run("plan").expect(2).text
+    assert 'name = "billing-main"' in shown and "the data in it would be lost" in shown, shown
+    # One refusal does not hold up the rest.
+    w.run("up", "--yes").expect(1)
+    assert set(w.plan()) == set(RENAMED) - HARMLESS
+    assert [d["DBInstanceIdentifier"] for d in w.rds.describe_db_instances()["DBInstances"]] == ["billing-main"]
+    # Insisted on where nothing is lost; then all goes, under whatever name.
+    insist = ("launch-template/api", "database/main")
+    w.up(*(f"--replace={key}" for key in insist), code=1)
+    assert set(w.plan()) == set(RENAMED) - HARMLESS - set(insist)
+    w.note_secrets()
+    w.run("teardown", "--yes").expect(0)
+    assert differences(w.inventory(), w.empty) == []
+
+
 def test_another_edit_while_the_fleet_still_follows_the_last(world):
     w = world
     w.up()

@@ -126,6 +126,15 @@ def test_what_is_gone_and_still_listed_is_not_left(built):
     assert differences(w.inventory(), w.empty) == []
 
 
+def test_another_region_is_another_world(built):
+    w = built
+    w.note_secrets()
+    before = w.inventory()
+    w.run("--region", "eu-west-1", "teardown", "--yes").expect(0)
+    assert differences(w.inventory(), before) == []
+    assert w.plan() == {}
+
+
 def test_without_the_right_to_list_the_certificate_says_so(built):
     w = built
     w.note_secrets()
