@@ -46,6 +46,7 @@ impl Remains {
         let taken: BTreeSet<&str> =
             seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| known_as(s)).collect();
         let mut remains = Self::default();
+        let facts = &Facts { zones: zones(facts, aws, env).await?, ..facts.clone() };
         for (service, port) in services(loaded, aws, env).await? {
             let graph = largest(loaded, facts, aws, &service, port);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
@@ -149,6 +150,19 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     config.service.insert(service.into(), only);
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
     wire(&loaded, &facts, aws).map(|s| s.graph).unwrap_or_default()
+}
+
+/// The zones of the stack, and those in which it still has subnets.
+async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
+    let mut zones = facts.zones.clone();
+    for tags in tags::of_stack(aws, &env.stack).await?.values() {
+        let step = tags.get(STEP_TAG).and_then(|s| s.strip_prefix("subnet/"));
+        let short = step.and_then(|s| s.strip_prefix("public-").or(s.strip_prefix("private-")));
+        if let Some(zone) = short.map(|short| format!("{}{short}", facts.region)).filter(|z| !zones.contains(z)) {
+            zones.push(zone);
+        }
+    }
+    Ok(zones)
 }
 
 /// The names and ports under which this stack has had a service, the longest names first: the tags of its Auto Scaling

@@ -36,6 +36,27 @@ def test_an_edit_and_back(standing, whole, name):
     assert differences(w.inventory(), whole) == []
 
 
+def test_a_zone_less_is_left_whole(world):
+    w = world
+    zones = ["us-east-1a", "us-east-1b", "us-east-1c"]
+    w.edit(f"zones = {zones}\n".replace("'", '"') + STACK)
+    w.up()
+    # Where the database is it stays: AWS does not take the subnet from it.
+    at = w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"]
+    less = next(z for z in reversed(zones) if z != at)
+    zones.remove(less)
+    w.edit(f"zones = {zones}\n".replace("'", '"') + STACK)
+    gone = {k for k, (word, _) in w.plan().items() if word == "delete"}
+    assert gone == {f"{kind}{less[-1]}" for kind in ("subnet/public-", "subnet/private-", "mount-target/")}, gone
+    w.up()
+    assert w.plan() == {}
+    ours = w.ec2.describe_subnets(Filters=[{"Name": "tag:gameday:stack", "Values": ["billing"]}])["Subnets"]
+    assert {s["AvailabilityZone"] for s in ours} == set(zones)
+    w.note_secrets()
+    w.run("teardown", "--yes").expect(0)
+    assert differences(w.inventory(), w.empty) == []
+
+
 RENAMED = {
     "load-balancer/main": "apdev-alb", "target-group/api": "apdev-tg", "auto-scaling-group/api": "apdev-asg",
     "launch-template/api": "apdev-lt", "database/main": "apdev-rds-instance", "cache/main": "apdev-redis",
