@@ -365,3 +365,14 @@ def test_tags_and_filters(aws, stack):
     assert len(aws.autoscaling.describe_auto_scaling_groups(Filters=by_tag)["AutoScalingGroups"]) == 1
     aws.autoscaling.delete_tags(Tags=[{k: tag[k] for k in ("ResourceId", "ResourceType", "Key")}])
     assert [t["Key"] for t in aws.fleet_now()["Tags"]] == ["gameday:stack"]
+
+
+def test_a_stopped_member_is_replaced(aws, stack):
+    _, subnets, _, template, _ = stack
+    aws.fleet(subnets, template)
+    stopped = aws.fleet_now()["Instances"][0]["InstanceId"]
+    aws.ec2.stop_instances(InstanceIds=[stopped])
+    aws.advance(400)
+    now = aws.fleet_now()["Instances"]
+    assert len(now) == 2 and stopped not in {i["InstanceId"] for i in now}
+    assert {i["LifecycleState"] for i in now} == {"InService"}
