@@ -29,13 +29,21 @@ use serde_json::{Value, json};
 type Test = Result<(), Box<dyn std::error::Error>>;
 
 fn role(w: &World, g: &mut Graph, objects: &[&str]) -> Ref<Role> {
+    role_with(w, g, objects, &[])
+}
+
+fn role_with(w: &World, g: &mut Graph, objects: &[&str], repositories: &[&str]) -> Ref<Role> {
     let parameter = g.add(
         "app-password",
         Parameter { aws: w.aws.clone(), path: "/gameday/demo/app-password".into(), existing: false, reveal: false },
     );
     let group = g.add("app", LogGroup { aws: w.aws.clone(), path: "/gameday/demo/app".into(), days: 3 });
-    let objects = objects.iter().map(|o| o.to_string()).collect();
-    g.add("instance", Role { aws: w.aws.clone(), parameters: vec![parameter], log_groups: vec![group], objects })
+    let all = |arns: &[&str]| arns.iter().map(|arn| arn.to_string()).collect();
+    let (objects, repositories) = (all(objects), all(repositories));
+    g.add(
+        "instance",
+        Role { aws: w.aws.clone(), parameters: vec![parameter], log_groups: vec![group], objects, repositories },
+    )
 }
 
 const ROLE: &str = "role/instance";
@@ -63,6 +71,17 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
     w.look(&more, "parameter/app-password").await;
     w.look(&more, "log-group/app").await;
     w.updates(&more, ROLE, &["policy.Objects"]).await;
+
+    // And an image from a registry of the account's.
+    let mut pulls = Graph::default();
+    let repository = "arn:aws:ecr:us-east-1:123456789012:repository/games";
+    role_with(&w, &mut pulls, &["arn:aws:s3:::games/server"], &[repository]);
+    w.look(&pulls, "parameter/app-password").await;
+    w.look(&pulls, "log-group/app").await;
+    w.updates(&pulls, ROLE, &["policy.Images", "policy.Registry"]).await;
+    let policy = iam.get_role_policy().role_name("demo-instance").policy_name("gameday").send().await?;
+    assert!(policy.policy_document().contains("repository/games"), "{}", policy.policy_document());
+    w.updates(&more, ROLE, &["policy.Images", "policy.Registry"]).await;
 
     // Meddled with: a deny slipped in, ours emptied, administrator rights, another trust, a tag lost.
     let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]});
@@ -99,7 +118,10 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
 
     // Without anything to do there is no policy.
     let mut none = Graph::default();
-    none.add("instance", Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] });
+    none.add(
+        "instance",
+        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![], repositories: vec![] },
+    );
     assert_eq!(w.up(&none, ROLE).await.word(), "update");
     w.stands(&none, ROLE).await;
 
@@ -126,7 +148,10 @@ const PROFILE: &str = "instance-profile/instance";
 async fn an_instance_profile_holds_the_role() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
-    let role = g.add("instance", Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] });
+    let role = g.add(
+        "instance",
+        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![], repositories: vec![] },
+    );
     g.add("instance", InstanceProfile { aws: w.aws.clone(), role: Some(role), existing: None });
     w.up(&g, ROLE).await;
     w.creates(&g, PROFILE).await;
@@ -484,6 +509,7 @@ impl Fleet {
                 parameters: vec![],
                 log_groups: vec![],
                 objects: vec!["arn:aws:s3:::games/*".into()],
+                repositories: vec![],
             };
             let role = g.add("instance", role);
             g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None })
