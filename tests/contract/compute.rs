@@ -2,9 +2,10 @@
 //! none, drift, repair, delete, absent; not ours is refused.
 
 use super::compute_support::*;
+use aws_sdk_ssm::types::ParameterType;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gameday::{
-    engine::{Graph, Inputs, Key, Known, Ref},
+    engine::{Class, Graph, Inputs, Key, Known, Ref},
     resources::{
         alarm::{Alarm, Dim},
         auto_scaling_group::{AutoScalingGroup, SpotMix},
@@ -187,11 +188,60 @@ async fn an_instance_profile_holds_the_role() -> Test {
     );
     assert_eq!(w.look(&used, PROFILE).await.output.map(|o| o["name"].clone()), Some(json!("LabInstanceProfile")));
     w.stands(&used, PROFILE).await;
+    // An account that lets nobody look at it can still have it used; one of ours cannot be made then.
+    w.denies(&["iam:GetInstanceProfile"]);
+    assert_eq!(w.look(&used, PROFILE).await.output, Some(json!({"name": "LabInstanceProfile"})));
+    w.stands(&used, PROFILE).await;
+    let denied = step(&g, PROFILE).preview(&w.env).await.expect_err("denied");
+    assert_eq!(denied.class(), Some(Class::Denied), "{denied}");
+    w.denies(&[]);
     assert!(!w.down(&used, PROFILE).await);
 
     iam.create_instance_profile().instance_profile_name("demo-instance").send().await?;
     w.up(&g, ROLE).await;
     w.refuses_what_is_not_ours(&g, PROFILE).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_parameter_to_use_needs_no_right_to_list_parameters() -> Test {
+    const PARAMETER: &str = "parameter/app-password";
+    let w = World::new().await;
+    let put = w.aws.ssm.put_parameter().name("/event/app").r#type(ParameterType::SecureString).value("theirs");
+    put.send().await?;
+    let used = |path: &str, existing, reveal| {
+        let mut g = Graph::default();
+        let parameter = Parameter { aws: w.aws.clone(), path: path.into(), existing, reveal };
+        if existing {
+            g.add_used("app-password", parameter)
+        } else {
+            g.add("app-password", parameter)
+        };
+        g
+    };
+    let (theirs, revealed, none) =
+        (used("/event/app", true, false), used("/event/app", true, true), used("/event/none", true, false));
+    let seen = w.look(&theirs, PARAMETER).await.output;
+    assert!(seen.is_some());
+    // By its name all of it is known, and that there is no such one.
+    w.denies(&["ssm:DescribeParameters"]);
+    assert_eq!(w.look(&theirs, PARAMETER).await.output, seen);
+    w.stands(&theirs, PARAMETER).await;
+    assert!(w.look(&revealed, PARAMETER).await.output.is_some());
+    assert_eq!(w.look(&none, PARAMETER).await.phase, None);
+    // What nobody here may see the instances may.
+    w.denies(&["ssm:DescribeParameters", "ssm:GetParameter"]);
+    let taken = w.look(&theirs, PARAMETER).await.output.ok_or("it is taken as found")?;
+    assert_eq!(
+        (&taken["name"], &taken["arn"]),
+        (&json!("/event/app"), &json!("arn:aws:ssm:us-east-1:*:parameter/event/app"))
+    );
+    w.stands(&theirs, PARAMETER).await;
+    // But not where its value is wanted, nor where it is to be ours.
+    for g in [revealed, used("/gameday/demo/app", false, false)] {
+        let denied = step(&g, PARAMETER).preview(&w.env).await.expect_err("denied");
+        assert_eq!(denied.class(), Some(Class::Denied), "{denied}");
+    }
     Ok(())
 }
 
