@@ -260,6 +260,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                     parameters: passwords.iter().flat_map(|p| p.all()).collect(),
                     log_groups: logs.clone().unwrap_or_default(),
                     objects: boot::readable_objects(config),
+                    repositories: boot::repository(config).into_iter().collect(),
                 },
             );
             Some(g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None }))

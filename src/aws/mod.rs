@@ -57,6 +57,15 @@ impl Deref for Aws {
     }
 }
 
+/// The partition of a region: the first part of every ARN in it.
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
 impl Aws {
     /// Reads credentials and settings the way every AWS tool does. Makes no call.
     pub async fn connect(target: &Target) -> Self {

@@ -51,7 +51,13 @@ impl Resource for Cache {
     const LOSES: Option<&'static str> = Some("what is cached");
     const FIXED: &'static [&'static str] = &["engine", "subnet_group"];
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
+    // The nodes' interfaces are made in the caller's name.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
         "elasticache:DescribeReplicationGroups",
         "elasticache:DescribeCacheClusters",
         "elasticache:ListTagsForResource",

@@ -66,14 +66,21 @@ impl Resource for Database {
     const FIXED: &'static [&'static str] = &["engine", "database", "master_user", "subnet_group"];
     const LOSES: Option<&'static str> = Some("the data in it");
     const PATIENCE: Duration = Duration::from_secs(45 * 60);
+    // It looks at the network in the caller's name. The master password's parameter has its own.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcs",
         "rds:DescribeDBInstances",
         "rds:CreateDBInstance",
         "rds:ModifyDBInstance",
         "rds:StartDBInstance",
         "rds:DeleteDBInstance",
         "rds:AddTagsToResource",
-        "ssm:GetParameter",
     ];
     type Spec = Spec;
     type Output = Output;

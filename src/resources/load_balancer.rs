@@ -38,7 +38,14 @@ const IDLE_TIMEOUT: &str = "idle_timeout.timeout_seconds";
 impl Resource for LoadBalancer {
     const KIND: &'static str = "load-balancer";
     const FIXED: &'static [&'static str] = &["scheme"];
+    // It looks at the network in the caller's name.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAddresses",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
         "elasticloadbalancing:AddTags",
         "elasticloadbalancing:CreateLoadBalancer",
         "elasticloadbalancing:DeleteLoadBalancer",

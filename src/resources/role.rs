@@ -13,6 +13,8 @@ pub struct Role {
     pub log_groups: Vec<Ref<LogGroup>>,
     /// S3 objects the instances may read, by ARN.
     pub objects: Vec<String>,
+    /// ECR repositories the instances may pull from, by ARN.
+    pub repositories: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -159,6 +161,12 @@ impl Role {
         let anything = || vec!["*".to_owned()];
         allow("Parameters", &["ssm:GetParameter"], parameters, None);
         allow("Objects", &["s3:GetObject"], self.objects.clone(), None);
+        if !self.repositories.is_empty() {
+            // One logs in to all of ECR: there is nothing narrower.
+            allow("Registry", &["ecr:GetAuthorizationToken"], anything(), None);
+        }
+        let pull = &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+        allow("Images", pull, self.repositories.clone(), None);
         if !groups.is_empty() {
             // A log group's ARN as a resource ends in `:*`, which covers its streams too.
             let groups = groups.iter().map(|arn| format!("{}:*", arn.trim_end_matches(":*"))).collect();

@@ -54,7 +54,10 @@ impl Resource for TargetGroup {
     const KIND: &'static str = "target-group";
     const FIXED: &'static [&'static str] = &["vpc", "protocol", "port", "target_type"];
     const PATIENCE: Duration = Duration::from_secs(120);
+    // It looks at the network in the caller's name.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeVpcs",
         "elasticloadbalancing:AddTags",
         "elasticloadbalancing:CreateTargetGroup",
         "elasticloadbalancing:DeleteRule",

@@ -131,6 +131,12 @@ fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
     all
 }
 
+/// All that this stack file could have described before, as far as its service was called the same.
+pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> Graph {
+    let (name, service) = loaded.config.service();
+    largest(loaded, facts, aws, name, service.port)
+}
+
 /// The stack with everything on.
 fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) -> Graph {
     let mut loaded = loaded.clone();

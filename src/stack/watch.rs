@@ -1,6 +1,6 @@
 //! The alarms that matter, and one dashboard.
 use crate::{
-    aws::Aws,
+    aws::{Aws, partition},
     config::Config,
     engine::{Graph, Inputs, Key, Known, Ref},
     facts::Facts,
@@ -112,13 +112,8 @@ pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: 
 
 /// The ARN of an alarm of ours.
 fn arn(config: &Config, facts: &Facts, key: &Key) -> String {
-    let partition = match facts.region.split('-').next() {
-        Some("cn") => "aws-cn",
-        _ if facts.region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
-    let name = config.name_of(key.as_str());
-    format!("arn:{partition}:cloudwatch:{}:{}:alarm:{name}", facts.region, facts.account)
+    let (region, name) = (&facts.region, config.name_of(key.as_str()));
+    format!("arn:{}:cloudwatch:{region}:{}:alarm:{name}", partition(region), facts.account)
 }
 
 /// Left what the public sees, right what carries it, alarms on top. Everything is read before anything is judged:

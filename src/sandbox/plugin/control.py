@@ -1,7 +1,8 @@
 """The control endpoints under /_gameday/: for tests and for `gameday sandbox`.
 
 GET    health                    {"status", "version", "pid", "pace", "now"}
-GET    calls                     {"calls": [{service, operation, mutating, status, error, began, ended}], "counts": {...}}
+GET    calls                     {"calls": [{service, operation, mutating, named, status, error, began, ended}],
+                                  "counts": {...}}
 DELETE calls                     forgets them
 POST   reset                     an empty account; pace and calls stay, faults go
 POST   advance?seconds=60        moves AWS's time forward
@@ -28,6 +29,29 @@ from .rules import RESET
 VERSION = "1"
 
 
+# What rights can depend on: names of objects that IAM policies know by name, and whether there is Spot.
+NAMES = (
+    "Name",
+    "ResourceId",
+    "RoleName",
+    "InstanceProfileName",
+    "LaunchTemplateData.IamInstanceProfile.Name",
+    "MixedInstancesPolicy.InstancesDistribution.SpotAllocationStrategy",
+)
+
+
+def named(call):
+    """Those that a call gives."""
+    found = {}
+    for path in NAMES:
+        value = call.params
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            found[path] = value
+    return found
+
+
 class Calls:
     def __init__(self):
         self.seen = []
@@ -38,6 +62,7 @@ class Calls:
                 "service": call.service,
                 "operation": call.operation,
                 "mutating": call.mutating and str(call.get("DryRun", "")).lower() != "true",
+                "named": named(call),
                 "status": status,
                 "error": error,
                 # Of this machine's clock: what ended before another began may have been waited for.
