@@ -211,7 +211,13 @@ async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, String>> {
                 names.entry(step.clone()).or_default().insert(name);
             }
         }
-        for fleet in fleets(aws, &config.name).await?.iter() {
+        // Groups are not listed by their tags either. Where the one of the usual name stands, nobody looks for others.
+        let usual = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
+        let fleets = match listing::auto_scaling_group(aws, &usual).await? {
+            Some(_) => Rc::default(),
+            None => fleets(aws, &config.name).await?,
+        };
+        for fleet in fleets.iter() {
             let step = fleet.tags().iter().find(|t| t.key() == Some(STEP_TAG)).and_then(|t| t.value());
             if let (Some(step), Some(name)) = (step, fleet.auto_scaling_group_name()) {
                 names.entry(step.into()).or_default().insert(name.into());

@@ -85,7 +85,9 @@ class Check:
             self.eq(f"{what} {name}", thing.get(name), value)
 
     def name(self, step, plain=None):
-        return self.config["names"].get(step, f"{self.stack}-{plain or step.split('/')[1]}")
+        # What is global has its region in its name.
+        where = f"-{self.config['region']}" if step.split("/")[0] in ("role", "instance-profile", "dashboard") else ""
+        return self.config["names"].get(step, f"{self.stack}-{plain or step.split('/')[1]}{where}")
 
     def step(self, kind, step, plain=None, more=()):
         """The one object of a kind that is tagged as this step; its tags are checked at once."""
