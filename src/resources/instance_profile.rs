@@ -57,7 +57,7 @@ impl Resource for InstanceProfile {
             Err(e) if self.existing.is_some() && e.class() == Some(Class::Denied) => Ok(Some(found(None, Tags::new()))),
             answer => Ok(answer?.as_ref().as_ref().map(|profile| {
                 let role = profile.roles().first().map(|r| Known::Now(r.role_name().into()));
-                found(role, tags::iam::from(profile.tags()))
+                found(role, tags::global::from(&self.aws, profile.tags()))
             })),
         }
     }
@@ -67,7 +67,7 @@ impl Resource for InstanceProfile {
             .iam
             .create_instance_profile()
             .instance_profile_name(cx.name())
-            .set_tags(Some(tags::iam::to(&cx.tags())))
+            .set_tags(Some(tags::global::to(&self.aws, cx.tags())))
             .send()
             .await
             .during("CreateInstanceProfile")?;

@@ -1,7 +1,6 @@
 //! The instances' IAM role: what the boot script and the agent do, and nothing else.
 use super::prelude::*;
 use super::{log_group::LogGroup, parameter::Parameter};
-use aws_sdk_iam::types::Role as AwsRole;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -95,7 +94,7 @@ impl Resource for Role {
             },
             output: Some(Output { name: name.clone(), arn: role.arn().into() }),
             phase: Phase::Ready,
-            tags: tags_of(role),
+            tags: tags::global::from(&self.aws, role.tags()),
             id: name,
         }))
     }
@@ -106,7 +105,7 @@ impl Resource for Role {
             .create_role()
             .role_name(cx.name())
             .assume_role_policy_document(trust().to_string())
-            .set_tags(Some(tags::iam::to(&cx.tags())))
+            .set_tags(Some(tags::global::to(&self.aws, cx.tags())))
             .send()
             .await
             .during("CreateRole")?;
@@ -221,10 +220,6 @@ impl Role {
         });
         Ok(all.await?.iter().filter_map(|p| p.policy_arn().map(Into::into)).collect())
     }
-}
-
-fn tags_of(role: &AwsRole) -> Tags {
-    tags::iam::from(role.tags())
 }
 
 fn trust() -> Value {

@@ -2,7 +2,8 @@
 
 import json
 
-from conftest import differences, some
+import pytest
+from conftest import STACK, differences, some
 from test_drift import balancer, group, subnet, targets, vpc
 
 
@@ -126,10 +127,14 @@ def test_what_is_gone_and_still_listed_is_not_left(built):
     assert differences(w.inventory(), w.empty) == []
 
 
-def test_another_region_is_another_world(built):
-    w = built
+@pytest.mark.parametrize("names", ["", '[names]\n"role/instance" = "apdev-role"\n"instance-profile/instance" = "apdev-role"\n'])
+def test_another_region_is_another_world(world, names):
+    w = world
+    w.edit(STACK + names)
+    w.up()
     w.note_secrets()
     before = w.inventory()
+    # IAM is global: under a prescribed name it is the other region's that stands there.
     w.run("--region", "eu-west-1", "teardown", "--yes").expect(0)
     assert differences(w.inventory(), before) == []
     assert w.plan() == {}
