@@ -127,6 +127,33 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
 }
 
 #[test]
+fn the_region_of_the_command_line_keeps_the_rules_of_the_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("gameday.toml");
+    let text = "name = \"shop\"\nregion = \"eu-west-1\"\nzones = [\"eu-west-1a\", \"eu-west-1b\"]\n\
+                [service.api]\nsource = \"https://x/server\"\n";
+    std::fs::write(&file, text).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    for verb in ["plan", "status", "teardown", "render", "policy"] {
+        let mars = run(&["-c", file, verb, "--region", "mars-1"]);
+        assert_eq!(mars.code, 2, "gameday {verb}: {}", mars.err);
+        assert!(mars.err.contains("--region: \"mars-1\" is not an AWS region"), "{}", mars.err);
+        assert!(!mars.err.contains("region = "), "the file's own is not the mistake:\n{}", mars.err);
+        let there = run(&["-c", file, verb, "--region", "us-east-1"]);
+        assert_eq!(there.code, 2, "gameday {verb}: {}", there.err);
+        assert!(there.err.contains("\"eu-west-1b\" is not a zone of us-east-1"), "{}", there.err);
+        assert!(there.err.contains("or say --region eu-west-1"), "{}", there.err);
+    }
+    assert_eq!(run(&["-c", file, "render", "--region", "eu-west-1"]).code, 0);
+    // What is wrong in the file does not matter then.
+    let wrong = folder.path().join("wrong.toml");
+    std::fs::write(&wrong, text.replace("region = \"eu-west-1\"", "region = \"mars-1\"")).expect("a file");
+    let wrong = wrong.to_str().expect("UTF-8");
+    assert_eq!(run(&["-c", wrong, "render"]).code, 2);
+    assert_eq!(run(&["-c", wrong, "render", "--region", "eu-west-1"]).code, 0);
+}
+
+#[test]
 fn what_needs_no_aws_prints_json_when_asked() {
     for name in EXAMPLES {
         let file = example(name);
