@@ -66,6 +66,11 @@ def targets(w):
     return w.elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
 
 
+def protect(w):
+    w.elbv2.modify_load_balancer_attributes(
+        LoadBalancerArn=balancer(w), Attributes=[{"Key": "deletion_protection.enabled", "Value": "true"}])
+
+
 def file_system(w):
     return w.efs.describe_file_systems()["FileSystems"][0]["FileSystemId"]
 
@@ -280,6 +285,11 @@ rows("target-group/api", "elbv2", "modify_target_group_attributes", {"elbv2:Modi
 def idle_timeout_changed(w):
     w.elbv2.modify_load_balancer_attributes(
         LoadBalancerArn=balancer(w), Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "1"}])
+
+
+@row({"load-balancer/main": ("update", ["deletion_protection"])}, {"elbv2:ModifyLoadBalancerAttributes": 1})
+def balancer_protected_from_deletion(w):
+    protect(w)
 
 
 @row({"load-balancer/main": ("update", ["groups"])}, {"elbv2:SetSecurityGroups": 1})
