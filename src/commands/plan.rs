@@ -31,6 +31,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
+    session.facts.fit()?;
     let seen = session.look().await;
     let env = &session.env;
     let mut report =
