@@ -1,7 +1,7 @@
 //! What has to be looked up once before the stack can be wired: never created, never changed.
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Mode, Origin},
+    config::{Config, Mode, Origin, Standing, Whose},
     engine::{STACK_TAG, STEP_TAG, Tags},
     error::{Class, Error, Result},
 };
@@ -23,6 +23,8 @@ pub struct Facts {
     pub image: String,
     /// The network to use, when it is not ours.
     pub network: Option<Network>,
+    /// The ranges that are in use in our own network.
+    pub ranges: Vec<Standing>,
     /// The names under which steps stand, where the stack file wants others by now.
     pub standing: BTreeMap<String, String>,
     /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
@@ -55,7 +57,7 @@ impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
-        let (account, image, network, found, older, standing) = futures::try_join!(
+        let (account, image, network, found, older, standing, ranges) = futures::try_join!(
             async {
                 // Who owns what we made is us, and that is looked at anyway.
                 if let Some(owner) = owner(aws, config).await {
@@ -84,6 +86,7 @@ impl Facts {
             },
             async { Ok(older(aws, config).await) },
             async { Ok(standing(aws, config).await.as_ref().clone()) },
+            async { Ok(ranges(aws, config).await.unwrap_or_default()) },
         )?;
         let (zones, network) = match network {
             None => (found, None),
@@ -100,7 +103,7 @@ impl Facts {
                 (zones, Some(network))
             }
         };
-        Ok(Self { account, region: aws.region.clone(), zones, image, network, standing, older })
+        Ok(Self { account, region: aws.region.clone(), zones, image, network, ranges, standing, older })
     }
 
     /// For those who build: whether the network to use is one that can be built in.
@@ -134,6 +137,7 @@ impl Facts {
             zones,
             image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
             network,
+            ranges: vec![],
             standing: BTreeMap::new(),
             older: vec![],
         }
@@ -180,6 +184,31 @@ async fn owner(aws: &Aws, config: &Config) -> Option<String> {
     let subnets = listing::subnets(aws).await.ok()?;
     let ours = subnets.iter().find(|s| tags::ec2::from(s.tags()).get(STACK_TAG) == Some(&config.name));
     ours?.owner_id().map(Into::into)
+}
+
+/// The ranges of all subnets in the VPC that is ours. Where they may not be looked at, the subnets' own steps say so.
+async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> {
+    if config.network.mode == Origin::Use {
+        return Ok(vec![]);
+    }
+    let (subnets, vpcs) = futures::try_join!(listing::subnets(aws), listing::vpcs(aws))?;
+    let ours = |tags: &Tags| tags.get(STACK_TAG) == Some(&config.name);
+    let by_tag = vpcs.iter().filter(|v| ours(&tags::ec2::from(v.tags()))).filter_map(|v| v.vpc_id());
+    let by_subnet = subnets.iter().filter(|s| ours(&tags::ec2::from(s.tags()))).filter_map(|s| s.vpc_id());
+    let homes: BTreeSet<&str> = by_tag.chain(by_subnet).collect();
+    let range = |s: &aws_sdk_ec2::types::Subnet| {
+        let tags = tags::ec2::from(s.tags());
+        let step = tags.get(STEP_TAG).filter(|_| ours(&tags)).and_then(|s| s.strip_prefix("subnet/"));
+        let whose = match step {
+            Some(name) if name.starts_with("public-") => Whose::Public,
+            Some(name) if name.starts_with("private-") => Whose::Private,
+            // The stack's tag alone, or the step's: what is left of ours.
+            _ if tags.get(STACK_TAG).is_none_or(|s| *s == config.name) => Whose::Unsaid,
+            _ => Whose::Others,
+        };
+        Some(Standing { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), whose })
+    };
+    Ok(subnets.iter().filter(|s| s.vpc_id().is_some_and(|id| homes.contains(id))).filter_map(range).collect())
 }
 
 /// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
