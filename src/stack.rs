@@ -420,7 +420,7 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws)
     let vpc = g.add("main", Vpc { aws: aws(), cidr: config.network.cidr.clone(), existing: None });
     let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
     let cut = config
-        .subnets(facts.zones.len())
+        .subnets_beside(&facts.zones, &facts.ranges)
         .unwrap_or_else(|_| crate::config::Subnets { public: vec![], private: vec![] });
     let mut side = |public: bool, cidrs: &[crate::config::Cidr]| -> Vec<Ref<Subnet>> {
         let side = if public { "public" } else { "private" };

@@ -1,4 +1,5 @@
 //! AWS errors become ours here, and nowhere else.
+use super::credentials::Missing;
 use crate::error::{AwsError, Class, Error, Result};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
@@ -21,7 +22,10 @@ where
     SdkError<E, HttpResponse>: RequestId,
 {
     fn during(self, call: &'static str) -> Result<T> {
-        self.map_err(|e| Error::Aws(Box::new(translate(call, &e))))
+        self.map_err(|e| match cause::<Missing>(&e) {
+            Some(Missing { what, help }) => Error::other(what, help),
+            None => Error::Aws(Box::new(translate(call, &e))),
+        })
     }
     fn or_absent(self, call: &'static str) -> Result<Option<T>> {
         match self.during(call) {
@@ -55,15 +59,20 @@ where
 }
 
 /// Whether the SDK found no credentials to sign with: it says so in an error's type only deep inside.
-fn is_credentials<E: std::error::Error + Send + Sync + 'static>(e: &SdkError<E, HttpResponse>) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(e);
+fn is_credentials<E: std::error::Error + 'static>(e: &SdkError<E, HttpResponse>) -> bool {
+    cause::<aws_credential_types::provider::error::CredentialsError>(e).is_some()
+}
+
+/// What of this type an error has inside.
+fn cause<T: std::error::Error + 'static>(e: &(impl std::error::Error + 'static)) -> Option<&T> {
+    let mut cause = e.source();
     while let Some(c) = cause {
-        if c.is::<aws_credential_types::provider::error::CredentialsError>() {
-            return true;
+        if let Some(found) = c.downcast_ref() {
+            return Some(found);
         }
         cause = c.source();
     }
-    false
+    None
 }
 
 fn root_cause(e: &(impl std::error::Error + 'static)) -> String {

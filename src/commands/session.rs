@@ -38,13 +38,10 @@ pub(super) struct Session {
 
 /// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
 pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
-    let mut loaded = config::load(&global.config)
+    let mut loaded = config::load_in(&global.config, global.region.as_deref())
         .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })?;
     if !out.json() && !loaded.warnings.is_empty() {
         out.note(loaded.render_warnings(out.color(), out.width()));
-    }
-    if let Some(region) = &global.region {
-        loaded.config.region = region.clone();
     }
     loaded.config.name_what_is_global();
     Ok(loaded)

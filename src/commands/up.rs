@@ -24,13 +24,13 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
     let (preview, remains) = plan::preview(&mut session, whole_stack).await?;
-    let mut view = output::plan::Plan::new(&session.env.stack, &preview);
+    let mut view = output::plan::Plan::new(&session.env.stack, &session.facts, &preview);
     view.handover = plan::handover(&session, &remains);
     view.cost = whole_stack.then(|| cost::planned(&session, &prices));
     let (usually, expected) = plan::forecast(&session, &preview);
     output::plan::show(&out, &view, &preview, usually, false);
     if !view.is_empty() {
-        if let Err(code) = consent(&out, args.change.yes) {
+        if let Err(code) = consent(&session, args.change.yes) {
             return Ok(code);
         }
         let lease = session.lease("up", args.change.lease).await?;
@@ -103,7 +103,8 @@ fn as_change(v: Visit<bool>) -> Visit<Change> {
 }
 
 /// Asks, unless told not to. Without a person to ask, nothing is changed.
-fn consent(out: &Printer, yes: bool) -> Result<(), ExitCode> {
+fn consent(session: &Session, yes: bool) -> Result<(), ExitCode> {
+    let out = &session.out;
     if yes {
         return Ok(());
     }
@@ -111,7 +112,8 @@ fn consent(out: &Printer, yes: bool) -> Result<(), ExitCode> {
         out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
         return Err(failed());
     }
-    if output::ask("Go ahead? [y/N] ").is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes")) {
+    let question = format!("Go ahead in account {}, {}? [y/N] ", session.facts.account, session.facts.region);
+    if output::ask(&question).is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes")) {
         return Ok(());
     }
     out.note("nothing was changed");

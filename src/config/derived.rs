@@ -13,6 +13,24 @@ pub struct Subnets {
     pub private: Vec<Cidr>,
 }
 
+/// A range that a subnet of the stack's VPC has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub cidr: Cidr,
+    pub zone: String,
+    pub whose: Whose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The stack's own subnet of its zone on that side.
+    Public,
+    Private,
+    /// Nothing says whose it is: it may be ours and have lost its tags.
+    Unsaid,
+    Others,
+}
+
 /// The VPC's range cannot hold a public and a private subnet for every zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cidr} has no room for {zones} public and {zones} private subnets of /{prefix}")]
@@ -28,28 +46,44 @@ impl Config {
     /// Public ones come from the lower half and private ones from the upper, so that a third zone
     /// added later moves no range that is in use. The config must have passed `parse`.
     pub fn subnets(&self, zones: usize) -> Result<Subnets, NoRoom> {
+        self.subnets_beside(&vec![String::new(); zones], &[])
+    }
+
+    /// The same in an account: what stands keeps its range, in whatever order the zones are given, and the others get
+    /// ranges that are free.
+    pub fn subnets_beside(&self, zones: &[String], standing: &[Standing]) -> Result<Subnets, NoRoom> {
         let network = &self.network;
         let cidr: Cidr = network.cidr.parse().unwrap_or_default();
         let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<Cidr>>();
         let (public, private) = (parsed(&network.public), parsed(&network.private));
         // 16 pieces, but none smaller than /27: a load balancer wants 8 free addresses per zone.
         let prefix = (cidr.prefix_len() + 4).clamp(24, 27).max(cidr.prefix_len());
-        let no_room = NoRoom { cidr, zones, prefix };
+        let no_room = NoRoom { cidr, zones: zones.len(), prefix };
         let pieces: Vec<Cidr> = cidr.subnets(prefix).map_err(|_| no_room.clone())?.collect();
         let (lower, upper) = pieces.split_at(pieces.len() / 2);
-        let cut = |given: &[Cidr], from: &[Cidr], taken: &[Cidr]| {
+        let mut taken = [public.as_slice(), private.as_slice()].concat();
+        let mut cut = |given: Vec<Cidr>, from: [&[Cidr]; 2], whose: Whose| {
             if !given.is_empty() {
-                return Ok(given.to_vec());
+                return Ok(given);
             }
-            let free = |piece: &&Cidr| taken.iter().all(|other| !overlap(piece, other));
-            let cut: Vec<_> = from.iter().filter(free).take(zones).copied().collect();
-            if cut.len() < zones { Err(no_room.clone()) } else { Ok(cut) }
+            let one = |zone: &String| {
+                if let Some(ours) = standing.iter().find(|s| s.whose == whose && s.zone == *zone) {
+                    return Some(ours.cidr);
+                }
+                // One that is there in this zone and lost its tags is found by its range.
+                let lost = |s: &Standing, piece: &Cidr| s.whose == Whose::Unsaid && s.zone == *zone && s.cidr == *piece;
+                let free = |piece: &&Cidr| {
+                    taken.iter().all(|other| !overlap(piece, other))
+                        && standing.iter().all(|s| !overlap(piece, &s.cidr) || lost(s, piece))
+                };
+                let piece = from.into_iter().flatten().find(free).copied()?;
+                taken.push(piece);
+                Some(piece)
+            };
+            zones.iter().map(one).collect::<Option<Vec<_>>>().ok_or_else(|| no_room.clone())
         };
-        // What is given may lie in the other's half; then the whole range is searched.
-        let all = |first: &[Cidr], second: &[Cidr]| [first, second].concat();
-        let from_lower = if private.is_empty() { lower.to_vec() } else { all(lower, upper) };
-        let from_upper = if public.is_empty() { upper.to_vec() } else { all(upper, lower) };
-        Ok(Subnets { public: cut(&public, &from_lower, &private)?, private: cut(&private, &from_upper, &public)? })
+        let public = cut(public, [lower, upper], Whose::Public)?;
+        Ok(Subnets { public, private: cut(private, [upper, lower], Whose::Private)? })
     }
 
     /// When the first request comes: a time of day counts in the zone of `now`, today.

@@ -3,6 +3,7 @@ use super::{Printer, style::*};
 use crate::{
     cost::Bill,
     engine::{Change, Diff, Key, Report, Visit},
+    facts::Facts,
     stack::Group,
 };
 use serde::Serialize;
@@ -13,6 +14,8 @@ use std::time::Duration;
 #[derive(Serialize)]
 pub struct Plan<'a> {
     pub stack: &'a str,
+    pub account: &'a str,
+    pub region: &'a str,
     pub changes: Vec<Step<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Trouble<'a>>,
@@ -53,7 +56,7 @@ pub struct Trouble<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(stack: &'a str, report: &'a Report<Change>) -> Self {
+    pub fn new(stack: &'a str, facts: &'a Facts, report: &'a Report<Change>) -> Self {
         let mut changes: Vec<Step> = report
             .done()
             .filter(|(_, c)| !c.is_none())
@@ -62,7 +65,8 @@ impl<'a> Plan<'a> {
         // By group for the eye; within a group in the order of the graph.
         changes.sort_by_key(|s| s.group);
         let errors = report.failed().map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() }).collect();
-        Self { stack, changes, errors, handover: None, cost: None }
+        let Facts { account, region, .. } = facts;
+        Self { stack, account, region, changes, errors, handover: None, cost: None }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -139,7 +143,8 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             clock(Duration::from_secs_f64(h.usually)),
         ));
     }
-    let mut last = format!("{TITLE}{}{RESET}: {}", plan.stack, plan.summary());
+    let mut last =
+        format!("{TITLE}{}{RESET} in account {}, {}: {}", plan.stack, plan.account, plan.region, plan.summary());
     if !plan.errors.is_empty() {
         last += &format!(", {BAD}{}{RESET}", count(plan.errors.len(), "error"));
     }

@@ -66,6 +66,11 @@ def targets(w):
     return w.elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
 
 
+def protect(w):
+    w.elbv2.modify_load_balancer_attributes(
+        LoadBalancerArn=balancer(w), Attributes=[{"Key": "deletion_protection.enabled", "Value": "true"}])
+
+
 def file_system(w):
     return w.efs.describe_file_systems()["FileSystems"][0]["FileSystemId"]
 
@@ -107,6 +112,22 @@ def default_route_deleted(w):  # field-notes 18
     w.ec2.delete_route(RouteTableId=table(w, "public")["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
 
 
+@row({"route-table/public": ("update", ["other_routes"])}, {"ec2:DeleteRoute": 2})
+def half_the_internet_led_astray(w):
+    at, interfaces = table(w, "public"), w.ec2.describe_network_interfaces()["NetworkInterfaces"]
+    interface = next(i for i in interfaces if i["VpcId"] == at["VpcId"])["NetworkInterfaceId"]
+    for half in ("0.0.0.0/1", "128.0.0.0/1"):
+        w.ec2.create_route(
+            RouteTableId=at["RouteTableId"], DestinationCidrBlock=half, NetworkInterfaceId=interface)
+
+
+@row({"route-table/private": ("update", ["other_routes"])}, {"ec2:DeleteRoute": 1})
+def a_way_out_of_the_private_subnets(w):
+    gateway = of_step(w.ec2.describe_internet_gateways()["InternetGateways"], "internet-gateway/main")
+    w.ec2.create_route(RouteTableId=table(w, "private")["RouteTableId"], DestinationCidrBlock="203.0.113.0/24",
+                       GatewayId=gateway["InternetGatewayId"])
+
+
 @row({"route-table/public": ("update", ["subnets"])}, {"ec2:AssociateRouteTable": 1})
 def subnet_taken_from_its_table(w):
     first = next(a for a in table(w, "public")["Associations"] if a.get("SubnetId"))
@@ -117,6 +138,13 @@ def subnet_taken_from_its_table(w):
 def endpoint_taken_from_its_table(w):
     endpoint = w.ec2.describe_vpc_endpoints()["VpcEndpoints"][0]
     w.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], RemoveRouteTableIds=endpoint["RouteTableIds"])
+
+
+@row({"vpc-endpoint/s3": ("update", ["policy"])}, {"ec2:ModifyVpcEndpoint": 1})
+def endpoint_lets_nobody_through(w):
+    endpoint = w.ec2.describe_vpc_endpoints()["VpcEndpoints"][0]["VpcEndpointId"]
+    policy = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}
+    w.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=json.dumps(policy))
 
 
 def rules_of(w, name, egress):
@@ -273,13 +301,20 @@ rows("target-group/api", "elbv2", "modify_target_group", {"elbv2:ModifyTargetGro
      health__healthy={"HealthyThresholdCount": 9}, health__unhealthy={"UnhealthyThresholdCount": 9})
 rows("target-group/api", "elbv2", "modify_target_group_attributes", {"elbv2:ModifyTargetGroupAttributes": 1},
      algorithm={"Attributes": [{"Key": "load_balancing.algorithm.type", "Value": "round_robin"}]},
-     deregistration_delay={"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]})
+     deregistration_delay={"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]},
+     stickiness={"Attributes": [{"Key": "stickiness.enabled", "Value": "true"},
+                                {"Key": "stickiness.type", "Value": "lb_cookie"}]})
 
 
 @row({"load-balancer/main": ("update", ["idle_timeout"])}, {"elbv2:ModifyLoadBalancerAttributes": 1})
 def idle_timeout_changed(w):
     w.elbv2.modify_load_balancer_attributes(
         LoadBalancerArn=balancer(w), Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "1"}])
+
+
+@row({"load-balancer/main": ("update", ["deletion_protection"])}, {"elbv2:ModifyLoadBalancerAttributes": 1})
+def balancer_protected_from_deletion(w):
+    protect(w)
 
 
 @row({"load-balancer/main": ("update", ["groups"])}, {"elbv2:SetSecurityGroups": 1})

@@ -57,6 +57,32 @@ def test_a_zone_less_is_left_whole(world):
     assert differences(w.inventory(), w.empty) == []
 
 
+def test_zones_in_another_order_and_one_in_place_of_another(world):
+    w = world
+    w.up()
+
+    def subnets():
+        ours = w.ec2.describe_subnets(Filters=[{"Name": "tag:gameday:stack", "Values": ["billing"]}])["Subnets"]
+        return {s["SubnetId"]: (s["AvailabilityZone"][-1], s["CidrBlock"]) for s in ours}
+
+    before = subnets()
+    w.edit('zones = ["us-east-1b", "us-east-1a"]\n' + STACK)
+    assert w.plan() == {}
+    # Where the database is it stays: AWS does not take the subnet from it.
+    kept = w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"]
+    w.edit(f'zones = ["us-east-1c", "{kept}"]\n' + STACK)
+    made = {k for k, (word, _) in w.plan().items() if word == "create"}
+    assert made == {"subnet/public-c", "subnet/private-c", "mount-target/c"}, made
+    w.up()
+    assert w.plan() == {}
+    after = subnets()
+    assert sorted(zone for zone, _ in after.values()) == sorted(["c", "c", kept[-1], kept[-1]]), after
+    assert {i for i, (zone, _) in before.items() if zone == kept[-1]} <= set(after), "what stays is not made again"
+    w.note_secrets()
+    w.run("teardown", "--yes").expect(0)
+    assert differences(w.inventory(), w.empty) == []
+
+
 RENAMED = {
     "load-balancer/main": "apdev-alb", "target-group/api": "apdev-tg", "auto-scaling-group/api": "apdev-asg",
     "launch-template/api": "apdev-lt", "database/main": "apdev-rds-instance", "cache/main": "apdev-redis",

@@ -1,5 +1,7 @@
 """A group is switched to `use` or `off`, and back: what was ours goes, what is used stays untouched."""
 
+import pathlib
+
 import pytest
 from conftest import STACK, count, differences, some
 from test_drift import group, of_step, subnet, vpc
@@ -151,3 +153,33 @@ def test_a_used_network_is_not_changed_for_one_of_ours(world):
     w.note_secrets()
     w.teardown()
     assert differences(w.inventory(), before) == [], "what was used is as it was"
+
+
+def test_a_used_network_that_lost_its_way_out_is_still_looked_at_and_left(world):
+    w = world
+    for name in ("master", "app"):
+        w.ssm.put_parameter(Name=f"/event/mysql/{name}", Value=f"theirs-{name}", Type="SecureString")
+    w.iam.create_instance_profile(InstanceProfileName="LabInstanceProfile")
+    text = (pathlib.Path(__file__).parents[2] / "examples/locked-down.toml").read_text()
+    zones = 'zones = ["us-east-1a", "us-east-1b"]\n'
+    assert zones in text
+    home = w.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    tables = w.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home]}])["RouteTables"]
+    main = next(t for t in tables if any(a["Main"] for a in t["Associations"]))["RouteTableId"]
+    gateway = w.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    w.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=home)
+    out = {"RouteTableId": main, "DestinationCidrBlock": "0.0.0.0/0"}
+    for given in (zones, ""):
+        w.ec2.create_route(**out, GatewayId=gateway)
+        w.edit(text.replace('name = "locked"', 'name = "billing"').replace(zones, given))
+        w.up()
+        w.ec2.delete_route(**out)
+        for verb in (["plan"], ["up", "--yes"]):
+            assert "no public subnet in at least two zones" in w.run(*verb).expect(1).text
+        status = w.run("status", "-o", "json", "--no-probe").json
+        off = [s for s in status["steps"] if s.get("drift") or s.get("error") or s["phase"] not in ("ready", "used")]
+        assert not off, off
+        why = w.run("why", "--no-probe").expect(1).text
+        assert f"aws ec2 create-route --route-table-id {main} --destination-cidr-block 0.0.0.0/0" in why, why
+        found = w.teardown("-o", "json").json
+        assert found["clean"] and "load-balancer/main" in found["deleted"], found

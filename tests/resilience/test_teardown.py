@@ -4,7 +4,7 @@ import json
 
 import pytest
 from conftest import STACK, differences, some
-from test_drift import balancer, group, subnet, targets, vpc
+from test_drift import balancer, group, protect, subnet, targets, vpc
 
 
 def certificate(world, code):
@@ -62,6 +62,14 @@ def test_a_manual_listener_goes_with_its_balancer(built):
     w.elbv2.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=8080, DefaultActions=forward)
     w.note_secrets()
     certificate(w, 0)
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_a_protected_balancer_goes_too(built):
+    w = built
+    protect(w)
+    w.note_secrets()
+    assert "load-balancer/main" in certificate(w, 0)["deleted"]
     assert differences(w.inventory(), w.empty) == []
 
 
