@@ -197,7 +197,7 @@ pub struct Up {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Probe {
     /// Ask this URL whether the service answers, instead of the load balancer's own
-    #[arg(long, value_name = "URL", conflicts_with = "no_probe")]
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "no_probe")]
     pub probe: Option<String>,
     /// Do not ask the service itself: healthy targets are enough
     #[arg(long)]
@@ -243,6 +243,22 @@ fn hours(text: &str) -> Result<f64, String> {
     if hours > 0.0 && hours <= 8784.0 { Ok(hours) } else { Err("more than 0 and at most a year".into()) }
 }
 
+/// A URL that can be asked, as it is written out. Without a scheme it is HTTP, as it is for a browser.
+fn url(text: &str) -> Result<String, String> {
+    let no = |why: &str| format!("{why}; a URL such as http://billing.example.com/healthcheck");
+    let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    // What parses URLs takes the first word of a path for a host.
+    let host = full.split_once("://").map_or("", |(_, rest)| rest);
+    if host.is_empty() || host.starts_with(['/', '?', '#', ':']) {
+        return Err(no("no host"));
+    }
+    let url: reqwest::Url = full.parse().map_err(|e| no(&format!("{e}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(no(&format!("{} is not asked for", url.scheme())));
+    }
+    Ok(url.into())
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct Logs {
     /// Go on printing what comes, until Ctrl-C
@@ -265,6 +281,7 @@ pub struct Logs {
 #[derive(Args, Debug, Default)]
 pub struct Why {
     /// The URL that gets no answer, instead of the load balancer's own with the health path
+    #[arg(value_parser = url)]
     pub url: Option<String>,
     /// Do not ask the service itself: only what AWS says
     #[arg(long)]

@@ -81,6 +81,12 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         &["teardown", "--confirm"],
         &["up", "--wait", "--steal"],
         &["up", "--probe", "http://x/", "--no-probe"],
+        &["up", "--probe", "/healthcheck"],
+        &["status", "--probe", ""],
+        &["status", "--probe", "ftp://billing.example.com/"],
+        &["serve", "--probe", "http://"],
+        &["why", "http:///healthcheck"],
+        &["why", "not a url"],
         &["completions", "basic"],
         &["--pace", "fast", "plan"],
     ] {
@@ -90,6 +96,12 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         assert_eq!(said.out, "", "gameday {args:?}");
     }
     assert!(run(&["bild"]).err.contains("unrecognized subcommand"));
+    for url in ["billing.example.com/healthcheck", "localhost:8080", "notaurl", "https://billing.example.com"] {
+        for verb in [&["why"][..], &["up", "--probe"], &["status", "--probe"], &["serve", "--probe"]] {
+            let said = run(&[&["-c", "/nowhere.toml"], verb, &[url]].concat());
+            assert!(said.err.contains("/nowhere.toml"), "gameday {verb:?} {url}: {}", said.err);
+        }
+    }
     assert_eq!(run(&["--version"]).code, 0);
     assert_ne!(run(&["--pace", "fast", "sandbox", "status"]).code, 2, "whoever says sandbox need not say --sandbox");
 }
