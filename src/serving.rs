@@ -1,5 +1,6 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
+    diagnose,
     error::Result,
     snapshot::{Part, Snapshot},
 };
@@ -64,6 +65,8 @@ pub struct Verdict {
     pub addresses: Option<(usize, usize)>,
     /// Why it was not asked.
     pub unasked: Option<String>,
+    /// When it was not asked: what stops requests on their way, as far as AWS's own word goes.
+    pub broken: Option<String>,
 }
 
 impl Verdict {
@@ -82,22 +85,28 @@ impl Verdict {
         targets.zones.sort();
         targets.zones.dedup();
         let seen = s.target_group.is_some() && s.saw(Part::Targets);
+        let answer = answer_of(s);
+        // An answer says more than any diagnosis.
+        let unasked = answer.is_none() && s.probe.unasked.is_some();
         Self {
             url: s.balancer.as_ref().and(s.probe.url.clone()),
             targets: seen.then_some(targets),
-            answer: answer_of(s),
+            answer,
             addresses: (!s.probe.addresses.is_empty()).then(|| {
                 let answers = |a: &&String| s.probe.answers.iter().any(|r| r.address == **a && r.good());
                 (s.probe.addresses.iter().filter(answers).count(), s.probe.addresses.len())
             }),
             unasked: s.probe.unasked.clone(),
+            broken: unasked.then(|| diagnose::chain(s)).and_then(|c| Some(c.stops_requests()?.cause.clone())),
         }
     }
 
-    /// Healthy targets, and a good answer where one was asked for. A balancer whose targets are all unhealthy
-    /// passes requests on to all of them (it "fails open"), so an answer alone proves nothing.
+    /// Healthy targets, and a good answer; where none was asked for, a way to the targets on which nothing is known to
+    /// be broken. A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an
+    /// answer alone proves nothing.
     pub fn serving(&self) -> bool {
-        self.targets.as_ref().is_some_and(|t| t.healthy > 0) && self.answer.as_ref().is_none_or(Answer::good)
+        let gets_through = self.answer.as_ref().map_or(self.broken.is_none(), Answer::good);
+        gets_through && self.targets.as_ref().is_some_and(|t| t.healthy > 0)
     }
 }
 
@@ -110,6 +119,9 @@ impl fmt::Display for Verdict {
             (true, _) => write!(f, "SERVING {url}")?,
             (false, true) => write!(f, "FAIL-OPEN {url}: the balancer answers without a healthy target")?,
             (false, false) => write!(f, "NOT SERVING {url}")?,
+        }
+        if let (None, Some(cause)) = (&self.answer, &self.broken) {
+            write!(f, ": {cause}")?;
         }
         write!(f, " · {} of {} targets healthy", targets.healthy, targets.all.max(targets.wanted))?;
         if !targets.zones.is_empty() {

@@ -5,6 +5,7 @@
 use gameday::{
     diagnose::{self, Chain, Finding, HopName, Severity, State},
     error::{Class, Error},
+    serving::Verdict,
     snapshot::*,
 };
 use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -539,6 +540,90 @@ fn every_breakage_is_named_by_its_cause_first() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
     let rules: BTreeSet<&str> = ROWS.iter().map(|r| r.2).collect();
     assert!(rules.len() >= 100, "{} distinct causes", rules.len());
+}
+
+/// Where nobody asks from outside, the verdict goes by what is known of the way: not by what is only weak, nor by what
+/// concerns instances to come or what they need.
+#[test]
+fn a_way_that_is_broken_does_not_serve_although_the_targets_are_healthy() {
+    let stops = [
+        "balancer-group-without-ingress",
+        "balancer-group-without-egress",
+        "balancer-internal",
+        "route-to-the-internet-deleted",
+        "route-table-not-associated",
+        "internet-gateway-detached",
+        "network-acl-denies-requests",
+        "network-acl-denies-answers",
+        "listener-deleted",
+        "listener-on-another-port",
+        "listener-answers-itself",
+        "listener-forwards-elsewhere",
+        "rule-deleted",
+        "rule-priority-stolen",
+        "rule-added-before-the-default",
+        "target-group-speaks-https",
+        "instances-with-the-default-group",
+        "app-group-without-ingress",
+    ];
+    let serves = [
+        "balancer-impaired",
+        "subnet-deleted",
+        "subnet-without-addresses",
+        "listener-open-for-paths-without-route",
+        "rule-for-some-other-path",
+        "target-group-on-another-port",
+        "health-check-asks-another-path",
+        "health-check-on-another-port",
+        "fleet-with-a-lower-maximum",
+        "fleet-may-not-replace",
+        "fleet-does-not-ask-the-balancer",
+        "template-with-a-foreign-default",
+        "instances-without-their-profile",
+        "instances-without-public-address",
+        "one-zone-empty",
+        "app-group-deleted",
+        "ssh-open-to-all",
+        "database-stopped",
+        "database-deleted",
+        "database-group-without-ingress",
+        "cache-deleted",
+        "file-system-deleted",
+        "mount-target-being-made",
+        "alarm",
+    ];
+    let serving = |mutate: &dyn Fn(&mut Snapshot)| {
+        let mut s = unbroken();
+        let (targets, instances, members) = (s.targets.clone(), s.instances.len(), fleet(&mut s).members.clone());
+        mutate(&mut s);
+        // The emulator's targets stay healthy, whatever the network.
+        (s.targets, fleet(&mut s).members) = (targets, members);
+        assert_eq!(s.instances.len(), instances);
+        s.probe.answers.clear();
+        (s.probe.addresses, s.probe.unasked) = (vec![], Some("an emulator".into()));
+        Verdict::of(&s)
+    };
+    assert!(serving(&|_| {}).serving());
+    let row = |name: &str| ROWS.iter().find(|r| r.0 == name).unwrap_or_else(|| panic!("{name} is a row")).1;
+    for name in stops {
+        let verdict = serving(&row(name));
+        assert!(!verdict.serving() && verdict.to_string().starts_with("NOT SERVING"), "{name}: {verdict}");
+    }
+    for name in serves {
+        let verdict = serving(&row(name));
+        assert!(verdict.serving() && verdict.to_string().starts_with("SERVING"), "{name}: {verdict}");
+    }
+    // Nobody makes new instances: those that are there go on.
+    for later in [
+        |s: &mut Snapshot| (fleet(s).min, fleet(s).desired, fleet(s).max) = (0, 0, 0),
+        |s: &mut Snapshot| fleet(s).status = Some("Delete in progress".into()),
+    ] {
+        assert!(serving(&later).serving());
+    }
+    // Who was asked knows better.
+    let mut s = unbroken();
+    s.listeners[0].rules.push(rule(5, "/*", forward(OTHER)));
+    assert!(Verdict::of(&s).serving());
 }
 
 #[test]

@@ -124,6 +124,13 @@ impl Chain {
         all
     }
 
+    /// What stops requests that have a healthy target to get to, if anything does: of the way there, without what only
+    /// concerns instances to come or what the instances need.
+    pub fn stops_requests(&self) -> Option<&Finding> {
+        let on_the_way = |f: &&Finding| f.hop <= HopName::Instances && f.severity != Severity::Weak;
+        self.findings().into_iter().filter(on_the_way).find(|f| !SERVES_ON.contains(&f.rule))
+    }
+
     /// Whether requests are lost.
     pub fn broken(&self) -> bool {
         self.hops.iter().flat_map(|h| &h.findings).any(|f| f.severity != Severity::Weak)
@@ -201,6 +208,10 @@ fn alarms(view: &View<'_>) -> Option<Hop> {
     };
     Some(hop.done(HopName::Alarms, s.saw(Part::Alarms), evidence))
 }
+
+/// Grave, but what runs goes on serving: nobody makes new instances, or it does not carry our tag any more.
+const SERVES_ON: &[&str] =
+    &["fleet-missing", "fleet-deleting", "fleet-zero", "fleet-suspended", "fleet-unattached", "vpc-missing"];
 
 /// The usual repair.
 const UP: &str = "gameday up";
