@@ -538,8 +538,29 @@ fn every_breakage_is_named_by_its_cause_first() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
+    every_command_can_be_pasted();
     let rules: BTreeSet<&str> = ROWS.iter().map(|r| r.2).collect();
     assert!(rules.len() >= 100, "{} distinct causes", rules.len());
+}
+
+/// Into a shell, in every row and also where the network is the user's own.
+fn every_command_can_be_pasted() {
+    let mut commands = BTreeSet::new();
+    for (_, mutate, _) in ROWS {
+        let mut s = unbroken();
+        mutate(&mut s);
+        for network in [gameday::config::Origin::Create, gameday::config::Origin::Use] {
+            s.expected.network = network;
+            commands.extend(diagnose::why(&s).into_iter().map(|f| f.command));
+        }
+    }
+    for command in &commands {
+        assert!(command.split(" && ").all(|c| c.starts_with("gameday ") || c.starts_with("aws ")), "{command}");
+        assert!(!command.contains('…'), "{command}");
+    }
+    let script = commands.iter().map(|c| format!("{c}\n")).collect::<String>();
+    let check = std::process::Command::new("bash").args(["-n", "-c", &script]).output().expect("bash");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
 /// Where nobody asks from outside, the verdict goes by what is known of the way: not by what is only weak, nor by what

@@ -83,10 +83,21 @@ pub struct Finding {
     pub severity: Severity,
     /// It shows the trouble, but something else is likely to be its cause.
     pub symptom: bool,
+    /// Something is at work on it, so that it may pass by itself: a boot or a launch that is tried again.
+    pub trying: bool,
     pub cause: String,
     pub evidence: String,
-    /// What repairs it.
+    /// What repairs it, to be typed as it stands.
     pub command: String,
+    /// What there is to know or to do besides.
+    pub note: Option<String>,
+}
+
+impl Finding {
+    /// Whether it stays as it is until somebody does something.
+    pub fn stays(&self) -> bool {
+        self.severity == Severity::Broken && !self.symptom && !self.trying
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -216,30 +227,68 @@ const SERVES_ON: &[&str] =
 /// The usual repair.
 const UP: &str = "gameday up";
 
+/// Which of the user's own subnets has room.
+const FREE_ADDRESSES: &str = "aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]'";
+
+/// What repairs something: a command, and what there is to say about it.
+struct Fix {
+    command: String,
+    note: Option<String>,
+}
+
+impl From<&str> for Fix {
+    fn from(command: &str) -> Self {
+        command.to_owned().into()
+    }
+}
+impl From<&String> for Fix {
+    fn from(command: &String) -> Self {
+        command.clone().into()
+    }
+}
+impl From<String> for Fix {
+    fn from(command: String) -> Self {
+        Self { command, note: None }
+    }
+}
+impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
+    fn from((command, note): (C, N)) -> Self {
+        Self { command: command.into(), note: Some(note.into()) }
+    }
+}
+
+/// New instances instead of these: the Auto Scaling group launches them at once.
+fn replace<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> String {
+    let one = |id: T| {
+        let id = id.as_ref();
+        format!(
+            "aws autoscaling terminate-instance-in-auto-scaling-group --instance-id {id} --no-should-decrement-desired-capacity"
+        )
+    };
+    ids.into_iter().map(one).collect::<Vec<_>>().join(" && ")
+}
+
 /// A finding in the making.
 struct Draft {
     rule: &'static str,
     severity: Severity,
     symptom: bool,
+    trying: bool,
     cause: String,
     evidence: String,
-    command: String,
+    fix: Fix,
 }
 
 impl Draft {
-    fn new(
-        rule: &'static str,
-        cause: impl Into<String>,
-        evidence: impl Into<String>,
-        command: impl Into<String>,
-    ) -> Self {
+    fn new(rule: &'static str, cause: impl Into<String>, evidence: impl Into<String>, fix: impl Into<Fix>) -> Self {
         Self {
             rule,
             severity: Severity::Broken,
             symptom: false,
+            trying: false,
             cause: cause.into(),
             evidence: evidence.into(),
-            command: command.into(),
+            fix: fix.into(),
         }
     }
     /// Requests are served for now.
@@ -252,6 +301,14 @@ impl Draft {
         self.severity = Severity::Waiting;
         self
     }
+    /// It may: something tries again.
+    fn trying(mut self) -> Self {
+        self.trying = true;
+        self
+    }
+    fn trying_if(self, is: bool) -> Self {
+        if is { self.trying() } else { self }
+    }
     fn weak_if(self, is: bool) -> Self {
         if is { self.weak() } else { self }
     }
@@ -263,8 +320,8 @@ impl Draft {
         if is { self.symptom() } else { self }
     }
     fn at(self, hop: HopName) -> Finding {
-        let Self { rule, severity, symptom, cause, evidence, command } = self;
-        Finding { rule, hop, severity, symptom, cause, evidence, command }
+        let Self { rule, severity, symptom, trying, cause, evidence, fix: Fix { command, note } } = self;
+        Finding { rule, hop, severity, symptom, trying, cause, evidence, command, note }
     }
     fn hop() -> Drafts {
         Drafts(vec![])

@@ -1,5 +1,5 @@
 //! Who reaches whom: security groups, routes and network ACLs, as AWS weighs them.
-use super::{Draft, UP, names};
+use super::{Draft, Fix, UP, names};
 use crate::{
     config::{Cidr, Origin},
     snapshot::{
@@ -224,8 +224,8 @@ impl<'a> View<'a> {
     }
 
     /// What repairs the network: gameday where it is ours, this command where it is not.
-    pub fn network_fix(&self, other: String) -> String {
-        if self.s.expected.network == Origin::Use { other } else { UP.into() }
+    pub fn network_fix(&self, other: impl Into<Fix>) -> Fix {
+        if self.s.expected.network == Origin::Use { other.into() } else { UP.into() }
     }
 }
 
