@@ -1,6 +1,6 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
-    diagnose,
+    diagnose::{self, Finding},
     error::Result,
     snapshot::{Part, Snapshot},
 };
@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// How many good answers in a row count as serving.
 const IN_A_ROW: u32 = 3;
+/// How many looks in a row something broken has to stand before nobody waits for it any more.
+const STANDS: u32 = 3;
 
 /// What the target group says of its targets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -175,23 +177,78 @@ fn answer_of(s: &Snapshot) -> Option<Answer> {
     })
 }
 
-/// Looks until it serves several times in a row, or until patience ends; the last verdict either way.
+/// One look of those who wait: the verdict and, while it does not serve, what is wrong first of all.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    pub verdict: Verdict,
+    pub wrong: Option<Finding>,
+}
+
+/// Looks until it serves several times in a row, until what is wrong does not pass by itself, or until patience ends;
+/// the last look in each case.
 pub async fn until_serving(
-    mut look: impl AsyncFnMut() -> Result<Verdict>,
+    mut look: impl AsyncFnMut() -> Result<Look>,
     patience: Duration,
     every: Duration,
-    mut say: impl FnMut(&Verdict),
-) -> Result<Verdict> {
+    mut say: impl FnMut(&Look),
+) -> Result<Look> {
     let start = Instant::now();
-    let mut good = 0;
+    let (mut good, mut stands, mut wrong) = (0, 0, None);
     loop {
-        let verdict = look().await?;
-        good = if verdict.serving() { good + 1 } else { 0 };
-        let enough = if verdict.answer.is_some() { IN_A_ROW } else { 1 };
-        if good >= enough || start.elapsed() > patience {
-            return Ok(verdict);
+        let seen = look().await?;
+        good = if seen.verdict.serving() { good + 1 } else { 0 };
+        let enough = if seen.verdict.answer.is_some() { IN_A_ROW } else { 1 };
+        let rule = seen.wrong.as_ref().filter(|f| f.stays()).map(|f| f.rule);
+        stands = if rule.is_some() && rule == wrong { stands + 1 } else { u32::from(rule.is_some()) };
+        wrong = rule;
+        if good >= enough || stands >= STANDS || start.elapsed() > patience {
+            return Ok(seen);
         }
-        say(&verdict);
+        say(&seen);
         tokio::time::sleep(if good > 0 { every / 4 } else { every }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::{HopName, Severity};
+
+    fn look(rule: &'static str, severity: Severity, trying: bool) -> Look {
+        let wrong = Finding {
+            rule,
+            hop: HopName::Listener,
+            severity,
+            symptom: false,
+            trying,
+            cause: String::new(),
+            evidence: String::new(),
+            command: String::new(),
+            note: None,
+        };
+        Look { wrong: Some(wrong), ..Look::default() }
+    }
+
+    /// How long it is waited for what these looks show, the last of them again and again.
+    async fn waits(looks: &[Look]) -> u64 {
+        let (begun, mut n) = (Instant::now(), 0);
+        let next = async || {
+            n += 1;
+            Ok(looks[n.min(looks.len()) - 1].clone())
+        };
+        until_serving(next, Duration::from_secs(900), Duration::from_secs(5), |_| {}).await.unwrap();
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_what_does_not_pass_by_itself() {
+        let broken = look("rule-stolen", Severity::Broken, false);
+        let booting = look("booting", Severity::Waiting, false);
+        let retried = look("boot-fetch", Severity::Broken, true);
+        assert_eq!(waits(&[broken.clone()]).await, 10, "three looks");
+        assert_eq!(waits(&[booting.clone(), broken.clone(), booting.clone(), broken.clone()]).await, 25, "in a row");
+        assert!(waits(&[booting]).await >= 900, "what passes has all the time there is");
+        assert!(waits(&[retried]).await >= 900);
+        assert!(waits(&[Look::default()]).await >= 900, "nothing is known to be wrong");
     }
 }

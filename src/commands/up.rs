@@ -2,14 +2,15 @@
 use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
     cli::{Global, Probe, Up},
+    diagnose::{self, Finding},
     engine::{Change, Direction, Node, Report, Visit, walk},
     error::Error,
     output::{self, Printer, style::*},
-    serving::{self, Verdict},
+    serving::{self, Look, Verdict},
     snapshot::{self, Asking},
     stack::Group,
 };
-use std::{process::ExitCode, time::Duration};
+use std::{cell::RefCell, process::ExitCode, time::Duration};
 
 pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
@@ -148,48 +149,87 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
     let (asking, expected) = (session.asking(probe.probe.clone(), probe.no_probe), session.expected());
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;
-    let mut last = String::new();
-    let mut first = true;
+    // Where nobody asks from outside, AWS's word on the whole way has to do.
+    let asked = !matches!(asking, Asking::Nothing { .. });
+    let (mut first, mut well) = (true, asked);
     let look = async || {
-        let seen = if matches!(asking, Asking::Nothing { .. }) {
-            // Nobody asks from outside, so AWS's word on the whole way has to do.
-            if !std::mem::take(&mut first) {
-                session.aws.reads.renew();
+        if well {
+            let seen =
+                snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?;
+            let verdict = Verdict::of(&seen);
+            if verdict.serving() {
+                return Ok(Look { verdict, wrong: None });
             }
-            session.snapshot(&asking).await
-        } else {
-            snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?
-        };
-        Ok(Verdict::of(&seen))
+        }
+        if !std::mem::take(&mut first) {
+            session.aws.reads.renew();
+        }
+        let seen = session.snapshot(&asking).await;
+        let verdict = Verdict::of(&seen);
+        well = asked && verdict.serving();
+        let wrong =
+            (!verdict.serving()).then(|| diagnose::chain(&seen)).and_then(|c| c.findings().first().copied().cloned());
+        Ok(Look { verdict, wrong })
     };
-    let say = |v: &Verdict| {
-        let line = v.to_string();
-        if line != last && !out.json() {
+    let last = RefCell::new(Look::default());
+    let say = |seen: &Look| {
+        let before = last.replace(seen.clone());
+        let line = seen.verdict.to_string();
+        if line != before.verdict.to_string() && !out.json() {
             out.note(format!("{DIM}{line}{RESET}"));
-            last = line;
+        }
+        if let Some(f) = seen.wrong.as_ref().filter(|f| f.stays() && before.wrong.is_none_or(|b| b.rule != f.rule)) {
+            output::why::event(&out, f);
         }
     };
     let every = session.env.pace.of(Duration::from_secs(5)).max(Duration::from_millis(200));
     let patience = session.env.pace.of(Duration::from_secs(probe.patience)).max(Duration::from_secs(20));
-    let verdict = tokio::select! {
-        v = serving::until_serving(look, patience, every, say) => v?,
-        _ = tokio::signal::ctrl_c() => return Ok(interrupted()),
+    let seen = tokio::select! {
+        seen = serving::until_serving(look, patience, every, say) => seen?,
+        _ = tokio::signal::ctrl_c() => {
+            out.error(
+                &format!("stopped waiting: what was to be built stands; {}", last.borrow().verdict),
+                Some(&format!(
+                    "`{}` shows when it answers, `{}` what keeps it from it; `{}` goes on waiting",
+                    out.typed("gameday status --watch"), out.typed("gameday why"), out.typed("gameday up"),
+                )),
+            );
+            return Ok(interrupted());
+        }
     };
+    let Look { verdict, wrong } = seen;
     let serving = verdict.serving();
     if out.json() {
         out.line(&serde_json::json!({
             "at": jiff::Timestamp::now().to_string(),
             "event": if serving { "serving" } else { "not_serving" },
-            "endpoint": verdict.url, "verdict": verdict,
+            "endpoint": verdict.url, "verdict": verdict, "finding": wrong,
         }));
     } else {
         out.data(format!("{}{verdict}{RESET}", if serving { GOOD } else { BAD }));
         if !serving {
-            out.error(
-                "the service does not answer yet",
-                Some("`gameday status` shows every step; run `gameday up` again to go on waiting"),
-            );
+            does_not_serve(&out, wrong.as_ref());
         }
     }
     Ok(if serving { DONE } else { failed() })
+}
+
+/// Why nobody waits any longer, and what to type.
+fn does_not_serve(out: &Printer, wrong: Option<&Finding>) {
+    let (why, up) = (out.typed("gameday why"), out.typed("gameday up"));
+    match wrong {
+        Some(f) => {
+            let what = if f.stays() {
+                "the service does not answer, and waiting does not help"
+            } else {
+                "the service does not answer yet"
+            };
+            out.error(what, Some(&format!("`{why}` shows the whole way; run `{up}` again to go on waiting")));
+            output::why::event(out, f);
+        }
+        None => out.error(
+            "the service does not answer yet",
+            Some(&format!("`{why}` looks for the cause; run `{up}` again to go on waiting")),
+        ),
+    }
 }
