@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// `plan -o json`.
 #[derive(Serialize)]
@@ -117,6 +117,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             }
         }
     }
+    let mut skipped: BTreeMap<&Key, usize> = BTreeMap::new();
     for (key, visit) in &report.0 {
         match visit {
             Visit::Failed(e) => {
@@ -125,9 +126,13 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
                     print(format!("      {DIM}{help}{RESET}"));
                 }
             }
-            Visit::Skipped(because) => print(format!("  {DIM}? {key}: not looked at, because of {because}{RESET}")),
+            // Each by itself would push the error, which alone matters, off the screen.
+            Visit::Skipped(because) => *skipped.entry(because).or_insert(0) += 1,
             _ => {}
         }
+    }
+    for (because, n) in skipped {
+        print(format!("  {DIM}? {} not looked at, because of {because}{RESET}", count(n, "step")));
     }
     if let Some(h) = &plan.handover {
         print(format!(
