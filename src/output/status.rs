@@ -162,7 +162,8 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
         what.push(format!("{missing} missing"));
     }
     if drifted > 0 {
-        what.push(format!("{drifted} changed by hand"));
+        // By hand, by an edit of the file, or because something that they refer to is gone.
+        what.push(format!("{drifted} differ from the stack file"));
     }
     if unseen > 0 {
         what.push(format!("{unseen} could not be looked at"));
