@@ -56,12 +56,18 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         session.learn().await;
         lease.release(&session.env.stack).await;
         session.say_calls();
-        if let Some(code) = ended_badly(&out, &report) {
-            return Ok(code);
-        }
-        if !out.json() {
+        let ended = ended_badly(&out, &report);
+        if ended.is_none() && !out.json() {
             let n = report.done().filter(|(_, c)| !c.is_none()).count();
             out.note(format!("{GOOD}built{RESET}: {} in {}", count(n, "change"), clock(took)));
+        }
+        if is_moved(&report)
+            && let Some(balancer) = session.stack.balancer.output()
+        {
+            output::plan::moved(&out, &format!("http://{}", balancer.dns_name));
+        }
+        if let Some(code) = ended {
+            return Ok(code);
         }
     } else {
         // A run that was killed after its last change has left its lease.
@@ -74,6 +80,14 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         return Ok(DONE);
     }
     serve(&session, &args.probe).await
+}
+
+/// Whether a stack that stood has another balancer now: a balancer's address goes with it. That it stood shows in its
+/// fleet, which is never made before the first balancer.
+fn is_moved(report: &Report<Change>) -> bool {
+    let new = |c: &Change| matches!(c, Change::Create { .. } | Change::Replace { .. });
+    let is_new = |kind: &str| report.done().find(|(k, _)| k.kind() == kind).map(|(_, c)| new(c));
+    is_new("load-balancer") == Some(true) && is_new("auto-scaling-group") == Some(false)
 }
 
 /// The last walk: what the first one left to an older fleet that is gone now.

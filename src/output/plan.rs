@@ -157,6 +157,18 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     }
 }
 
+/// The stack's address is another one than before.
+pub fn moved(out: &Printer, endpoint: &str) {
+    let what = format!("the address is new: {endpoint}");
+    let help = "register it again with the event: requests to the old one are lost";
+    if out.json() {
+        let at = jiff::Timestamp::now().to_string();
+        out.line(&serde_json::json!({"at": at, "event": "new_address", "endpoint": endpoint, "help": help}));
+        return;
+    }
+    out.note(format!("{BAD}{what}{RESET}\n  {TITLE}{help}{RESET}"));
+}
+
 fn fields(spec: &Value) -> String {
     let Value::Object(map) = spec else { return String::new() };
     map.iter()
