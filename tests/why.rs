@@ -405,6 +405,10 @@ const ROWS: &[Row] = &[
         }
         timeouts(s);
     }, "instance-profile"),
+    ("profile-deleted", |s| s.profile = Some(Profile::default()), "profile-missing"),
+    ("profile-without-role", |s| s.profile = Some(Profile { exists: true, role: None }), "profile-without-role"),
+    ("vpc-without-tags", |s| s.vpc = None, "vpc-untagged"),
+    ("file-system-without-tags", |s| files(s).untagged = true, "files-untagged"),
     ("instances-with-the-default-group", |s| {
         for i in &mut s.instances {
             i.groups = vec!["sg-0default".into()];
@@ -611,6 +615,9 @@ fn a_way_that_is_broken_does_not_serve_although_the_targets_are_healthy() {
         "cache-deleted",
         "file-system-deleted",
         "mount-target-being-made",
+        "vpc-without-tags",
+        "file-system-without-tags",
+        "profile-deleted",
         "alarm",
     ];
     let serving = |mutate: &dyn Fn(&mut Snapshot)| {

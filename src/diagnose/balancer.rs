@@ -1,6 +1,6 @@
 //! The balancer: is it there, is it public, do its groups and its network let requests in and on?
 use super::{
-    Draft, Drafts, FREE_ADDRESSES, Hop, HopName, UP, View, names,
+    Draft, Drafts, FREE_ADDRESSES, Hop, HopName, UP, View, adopt, names,
     reach::{Way, net},
 };
 use crate::{
@@ -12,12 +12,19 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     if s.vpc.is_none() && s.saw(Part::Vpc) && s.expected.vpc.is_none() {
-        hop.push(Draft::new(
-            "vpc-missing",
-            "the stack has no VPC",
-            format!("no VPC carries the tag gameday:stack={}", s.whose.stack),
-            UP,
-        ));
+        let no_tag = format!("no VPC carries the tag gameday:stack={}", s.whose.stack);
+        // Where the balancer is, and subnets of ours are, it is.
+        let home = view.vpc().filter(|_| s.subnets.iter().any(|n| n.step.is_some()));
+        hop.push(match (home, s.expected.step("vpc")) {
+            (Some(id), Some(key)) => Draft::new(
+                "vpc-untagged",
+                format!("the stack's VPC {id} has lost its tags: gameday does not touch it"),
+                format!("{no_tag}; the stack's subnets are in {id}"),
+                adopt(key),
+            )
+            .weak_if(view.serves()),
+            _ => Draft::new("vpc-missing", "the stack has no VPC", no_tag, UP),
+        });
     }
     subnets_missing(view, &mut hop);
     let Some(b) = &s.balancer else {

@@ -1,5 +1,5 @@
 //! What the service needs behind it: database, cache, files.
-use super::{Draft, Drafts, Fix, Hop, HopName, State, UP, View, fleet, names, reach::anywhere};
+use super::{Draft, Drafts, Fix, Hop, HopName, State, UP, View, adopt, fleet, names, reach::anywhere};
 use crate::{
     config::Mode,
     snapshot::{Beacon, Part},
@@ -264,6 +264,17 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
         }
         return Some(hop.done(HopName::Files, seen, "no EFS file system"));
     };
+    if let Some(key) = s.expected.step("file-system").filter(|_| f.untagged) {
+        hop.push(
+            Draft::new(
+                "files-untagged",
+                "the file system has lost the stack's tags: gameday does not touch it",
+                format!("{} was made for {}, and does not say so any more", f.id, s.whose.stack),
+                adopt(key),
+            )
+            .weak_if(view.serves()),
+        );
+    }
     match f.state.as_str() {
         "available" | "updating" => {}
         "deleting" | "deleted" => hop.push(Draft::new(

@@ -419,7 +419,21 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             )));
         }
     }
+    profile(view, hop);
     spread(view, hop);
+}
+
+/// Whether instances get at what they may do. Those that run notice it within hours, new ones at once.
+fn profile(view: &View<'_>, hop: &mut Drafts) {
+    let s = view.s;
+    let (Some(found), Some(name)) = (&s.profile, &s.expected.names.profile) else { return };
+    let (rule, cause) = match (found.exists, &found.role) {
+        (true, Some(_)) => return,
+        (true, None) => ("profile-without-role", "the instance profile has no role: instances may do nothing"),
+        (false, _) => ("profile-missing", "the instance profile is gone: no instance can be launched with it"),
+    };
+    let evidence = format!("GetInstanceProfile {name}: {}", if found.exists { "no role" } else { "there is none" });
+    hop.push(Draft::new(rule, cause, evidence, UP).weak_if(view.serves()));
 }
 
 /// What the loss of a zone would cost.
