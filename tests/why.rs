@@ -743,6 +743,13 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         }
         let findings = diagnose::why(&s);
         assert!(findings.is_empty(), "{parts:?}:{}", told(&findings));
+        for hop in diagnose::chain(&s).hops {
+            let absent = hop.state == State::Unknown && hop.evidence.starts_with("no");
+            assert!(
+                !absent || hop.hop == HopName::Name || hop.evidence.ends_with("to have rules"),
+                "{parts:?}: {hop:?}"
+            );
+        }
         assert!(diagnose::chain(&s).hops.iter().any(|h| h.state != State::Good) || parts.len() == 1);
     }
 }

@@ -37,7 +37,11 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 (UP, "the new balancer has a new address: register it with the event"),
             ));
         }
-        return hop.done(HopName::Balancer, s.saw(Part::Balancer), format!("no load balancer {name}"));
+        return hop.done(
+            HopName::Balancer,
+            s.saw(Part::Balancer),
+            view.absent(Part::Balancer, format!("no load balancer {name}")),
+        );
     };
     state(b, &mut hop);
     if b.scheme == "internal" {

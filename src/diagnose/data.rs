@@ -63,7 +63,11 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
                 (UP, "5 to 10 minutes; the data is gone unless there is a snapshot"),
             ));
         }
-        return Some(hop.done(HopName::Database, s.saw(Part::Database), format!("no RDS instance {name}")));
+        return Some(hop.done(
+            HopName::Database,
+            s.saw(Part::Database),
+            view.absent(Part::Database, format!("no RDS instance {name}")),
+        ));
     };
     let status = d.status.as_str();
     let evidence = format!("{} is {status}", d.id);
@@ -181,7 +185,11 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
                 (UP, "5 to 10 minutes"),
             ));
         }
-        return Some(hop.done(HopName::Cache, s.saw(Part::Cache), format!("no replication group {name}")));
+        return Some(hop.done(
+            HopName::Cache,
+            s.saw(Part::Cache),
+            view.absent(Part::Cache, format!("no replication group {name}")),
+        ));
     };
     let evidence = format!("{} is {}", c.id, c.status);
     match c.status.as_str() {
@@ -262,7 +270,7 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
                 UP,
             ));
         }
-        return Some(hop.done(HopName::Files, seen, "no EFS file system"));
+        return Some(hop.done(HopName::Files, seen, view.absent(Part::Files, "no EFS file system")));
     };
     if let Some(key) = s.expected.step("file-system").filter(|_| f.untagged) {
         hop.push(

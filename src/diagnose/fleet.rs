@@ -24,7 +24,11 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 UP,
             ));
         }
-        return hop.done(HopName::Instances, s.saw(Part::AutoScalingGroup), format!("no Auto Scaling group {name}"));
+        return hop.done(
+            HopName::Instances,
+            s.saw(Part::AutoScalingGroup),
+            view.absent(Part::AutoScalingGroup, format!("no Auto Scaling group {name}")),
+        );
     };
     group(view, g, &mut hop);
     hop.extend(launch::template(view, g));

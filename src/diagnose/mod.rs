@@ -214,6 +214,7 @@ fn alarms(view: &View<'_>) -> Option<Hop> {
         hop.push(Draft::new("alarm", format!("alarm {}: {what}", a.name), reason, "gameday status").weak().symptom());
     }
     let evidence = match s.alarms.len() {
+        _ if !s.saw(Part::Alarms) => "could not be looked at".to_owned(),
         0 => format!("none of {} in ALARM", s.expected.alarms.len()),
         n => format!("{n} of {} in ALARM: {}", s.expected.alarms.len(), names(s.alarms.iter().map(|a| &a.name))),
     };

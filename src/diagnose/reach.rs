@@ -46,6 +46,11 @@ impl<'a> View<'a> {
         Self { s }
     }
 
+    /// These words when this part was seen; else that it was not.
+    pub fn absent(&self, part: Part, words: impl Into<String>) -> String {
+        if self.s.saw(part) { words.into() } else { "could not be looked at".into() }
+    }
+
     /// The VPC, by who knows it.
     pub fn vpc(&self) -> Option<&'a str> {
         let own = self.s.vpc.as_ref().map(|v| &v.id);

@@ -15,7 +15,11 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 UP,
             ));
         }
-        return hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup), format!("no target group {name}"));
+        return hop.done(
+            HopName::TargetGroup,
+            s.saw(Part::TargetGroup),
+            view.absent(Part::TargetGroup, format!("no target group {name}")),
+        );
     };
     if let Some(b) = s.balancer.as_ref().filter(|b| !t.balancers.contains(&b.arn)) {
         hop.push(

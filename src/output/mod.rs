@@ -81,6 +81,15 @@ impl Printer {
         let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref().trim_end_matches('\n'));
     }
 
+    /// What was refused before anything was done: a stack file, a template, a name. In words for people, and as an
+    /// object where one was asked for.
+    pub fn refused(&self, text: &str) {
+        if self.json() {
+            self.line(&refusal(text));
+        }
+        self.note(text);
+    }
+
     /// An error and its way out.
     pub fn error(&self, what: &str, help: Option<&str>) {
         if self.json() {
@@ -103,6 +112,12 @@ impl Printer {
     pub fn color(&self) -> bool {
         anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
     }
+}
+
+/// `{"error": {"message"}}`, without colours.
+pub fn refusal(text: &str) -> serde_json::Value {
+    let plain = anstream::adapter::strip_str(text).to_string();
+    serde_json::json!({"error": {"message": plain.trim()}})
 }
 
 /// `-c other.toml --sandbox `, as it was typed.
