@@ -192,6 +192,7 @@ const ROWS: &[Row] = &[
     ("balancer-group-deleted", |s| { s.security_groups.retain(|g| g.name != "billing-alb"); silence(s) }, "balancer-group-missing"),
     ("vpc-deleted", |s| {
         s.vpc = None;
+        s.subnets.clear();
         s.balancer = None;
         s.listeners.clear();
     }, "vpc-missing"),
@@ -695,6 +696,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::AutoScalingGroup,
         Part::Activities,
         Part::Template,
+        Part::Profile,
         Part::Instances,
         Part::Vpc,
         Part::Subnets,
@@ -722,6 +724,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
                 Part::AutoScalingGroup => s.auto_scaling_group = None,
                 Part::Activities => s.activities.clear(),
                 Part::Template => s.template = None,
+                Part::Profile => s.profile = None,
                 Part::Instances => s.instances.clear(),
                 Part::Vpc => s.vpc = None,
                 Part::Subnets => s.subnets.clear(),

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     output::{self, Printer, style::*},
     serving::{self, Look, Verdict},
-    snapshot::{self, Asking},
+    snapshot::{self, Asking, Depth, Whose},
     stack::Group,
 };
 use std::{cell::RefCell, process::ExitCode, time::Duration};
@@ -161,6 +161,12 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
     let (asking, expected) = (session.asking(probe.probe.clone(), probe.no_probe), session.expected());
+    let whose = Whose {
+        stack: session.env.stack.clone(),
+        service: session.loaded.config.service().0.into(),
+        account: session.facts.account.clone(),
+        region: session.facts.region.clone(),
+    };
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;
     // Where nobody asks from outside, AWS's word on the whole way has to do.
@@ -178,7 +184,7 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
         if !std::mem::take(&mut first) {
             session.aws.reads.renew();
         }
-        let seen = session.snapshot(&asking).await;
+        let seen = snapshot::gather(&session.aws, whose.clone(), expected.clone(), &asking, Depth::Path).await;
         let verdict = Verdict::of(&seen);
         well = asked && verdict.serving();
         let wrong =

@@ -24,7 +24,14 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let mut hop = Draft::hop();
     let seen = s.saw(Part::Listeners) && s.balancer.is_some();
     if !seen {
-        return hop.done(HopName::Listener, false, view.absent(Part::Listeners, "no load balancer to listen"));
+        return hop.done(
+            HopName::Listener,
+            false,
+            match s.saw(Part::Listeners) {
+                true => view.absent(Part::Balancer, "no load balancer to listen"),
+                false => view.absent(Part::Listeners, ""),
+            },
+        );
     }
     let Some(l) = ours(view) else {
         let there: Vec<String> = s.listeners.iter().map(|l| format!("{} {}", l.protocol, l.port)).collect();
