@@ -238,18 +238,17 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
 fn does_not_serve(out: &Printer, wrong: Option<&Finding>) {
     let (why, up) = (out.typed("gameday why"), out.typed("gameday up"));
     match wrong {
-        Some(f) => {
-            let what = if f.stays() {
-                "the service does not answer, and waiting does not help"
-            } else {
-                "the service does not answer yet"
-            };
-            out.error(what, Some(&format!("`{why}` shows the whole way; run `{up}` again to go on waiting")));
-            output::why::event(out, f);
-        }
-        None => out.error(
-            "the service does not answer yet",
-            Some(&format!("`{why}` looks for the cause; run `{up}` again to go on waiting")),
+        // It has been told in full when it was seen.
+        Some(f) if f.stays() => out.error(
+            &format!("the service does not answer, and waiting does not help: {}", f.cause),
+            Some(&format!("type `{}`; `{why}` shows the whole way", out.typed(&f.command))),
         ),
+        wrong => {
+            let help = format!("`{why}` shows the whole way; run `{up}` again to go on waiting");
+            out.error("the service does not answer yet", Some(&help));
+            if let Some(f) = wrong {
+                output::why::event(out, f);
+            }
+        }
     }
 }
