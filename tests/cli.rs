@@ -82,6 +82,13 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         &["teardown", "--confirm"],
         &["up", "--wait", "--steal"],
         &["up", "--probe", "http://x/", "--no-probe"],
+        &["up", "--probe", "/healthcheck"],
+        &["status", "--probe", ""],
+        &["status", "--probe", "ftp://billing.example.com/"],
+        &["serve", "--probe", "http://"],
+        &["why", "http:///healthcheck"],
+        &["why", "not a url"],
+        &["logs", "--instance", "foo"],
         &["completions", "basic"],
         &["--pace", "fast", "plan"],
     ] {
@@ -90,7 +97,16 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         assert!(said.err.contains("Usage:") || said.err.contains("--help"), "gameday {args:?}: {}", said.err);
         assert_eq!(said.out, "", "gameday {args:?}");
     }
+    let json = run(&["plan", "nettwork", "-o", "json"]);
+    let object: serde_json::Value = serde_json::from_str(&json.out).expect("one object");
+    assert!(json.code == 2 && object["error"]["message"].as_str().is_some_and(|m| m.contains("nettwork")), "{object}");
     assert!(run(&["bild"]).err.contains("unrecognized subcommand"));
+    for url in ["billing.example.com/healthcheck", "localhost:8080", "notaurl", "https://billing.example.com"] {
+        for verb in [&["why"][..], &["up", "--probe"], &["status", "--probe"], &["serve", "--probe"]] {
+            let said = run(&[&["-c", "/nowhere.toml"], verb, &[url]].concat());
+            assert!(said.err.contains("/nowhere.toml"), "gameday {verb:?} {url}: {}", said.err);
+        }
+    }
     assert_eq!(run(&["--version"]).code, 0);
     assert_ne!(run(&["--pace", "fast", "sandbox", "status"]).code, 2, "whoever says sandbox need not say --sandbox");
 }
@@ -111,6 +127,11 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
                 let more: &[&str] = if verb == "targets" { &["list"] } else { &[] };
                 let said = run(&[&["-c", file, &verb, "-o", format], more].concat());
                 assert_eq!(said.code, 2, "gameday {verb} -c {file}: {}{}", said.out, said.err);
+                if format == "json" {
+                    let object: serde_json::Value = serde_json::from_str(&said.out).expect("one object");
+                    let message = object["error"]["message"].as_str().expect("a message");
+                    assert!(message.contains(file) && !message.contains('\u{1b}'), "{message}");
+                }
                 assert!(
                     said.err.contains(file) || said.out.contains(file),
                     "gameday {verb}: the file is named\n{}",
@@ -184,6 +205,7 @@ fn every_example_renders_and_is_sound() {
             assert_eq!(one.code, 0, "{file} render {file_name}");
             assert!(all.out.contains(one.out.trim_end()), "{file}: {file_name} alone is as in all");
         }
+        assert!(run(&["-c", &file, "render", "user-data"]).out.starts_with("#!"), "{file}: as help names it");
         let check = run(&["-c", &file, "render", "--check"]);
         assert_eq!(check.code, 0, "{file}: {}", check.out);
         let missing = run(&["-c", &file, "render", "nothing.txt"]);

@@ -401,7 +401,8 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     changed_nothing(&again);
     let by: BTreeSet<String> = again.calls.iter().map(|c| format!("{}:{}", c.service, c.operation)).collect();
     println!("second up: {} calls of {} operations", again.calls.len(), by.len());
-    assert!(again.calls.len() <= 40, "a second `up` makes {} calls: {by:?}", again.calls.len());
+    // Two of them, of the ACLs and the instances, only because nobody asks an emulator from outside.
+    assert!(again.calls.len() <= 42, "a second `up` makes {} calls: {by:?}", again.calls.len());
     // Every answer late: what could go at once does. With a target that is healthy, and one that is not.
     let late = |args: &[&str], code: i32, calls: usize, rounds: usize| {
         world.tell("POST", "faults", json!({"delay": 1.0}));
@@ -413,7 +414,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
         assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {:?}", said.calls.len(), said.calls);
         said
     };
-    late(&["up", "--yes", "-o", "json"], 0, 40, 6);
+    late(&["up", "--yes", "-o", "json"], 0, 42, 6);
     let seen = late(&["status", "-o", "json"], 0, 40, 3).json();
     assert!(
         seen["chain"].as_array().is_some_and(|c| c.len() > 5),

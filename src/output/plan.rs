@@ -8,7 +8,7 @@ use crate::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// `plan -o json`.
 #[derive(Serialize)]
@@ -121,6 +121,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             }
         }
     }
+    let mut skipped: BTreeMap<&Key, usize> = BTreeMap::new();
     for (key, visit) in &report.0 {
         match visit {
             Visit::Failed(e) => {
@@ -129,9 +130,13 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
                     print(format!("      {DIM}{help}{RESET}"));
                 }
             }
-            Visit::Skipped(because) => print(format!("  {DIM}? {key}: not looked at, because of {because}{RESET}")),
+            // Each by itself would push the error, which alone matters, off the screen.
+            Visit::Skipped(because) => *skipped.entry(because).or_insert(0) += 1,
             _ => {}
         }
+    }
+    for (because, n) in skipped {
+        print(format!("  {DIM}? {} not looked at, because of {because}{RESET}", count(n, "step")));
     }
     if let Some(h) = &plan.handover {
         print(format!(
@@ -155,6 +160,18 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     if let Some(bill) = &plan.cost {
         print(format!("{DIM}{}{RESET}", super::cost::line(bill)));
     }
+}
+
+/// The stack's address is another one than before.
+pub fn moved(out: &Printer, endpoint: &str) {
+    let what = format!("the address is new: {endpoint}");
+    let help = "register it again with the event: requests to the old one are lost";
+    if out.json() {
+        let at = jiff::Timestamp::now().to_string();
+        out.line(&serde_json::json!({"at": at, "event": "new_address", "endpoint": endpoint, "help": help}));
+        return;
+    }
+    out.note(format!("{BAD}{what}{RESET}\n  {TITLE}{help}{RESET}"));
 }
 
 fn fields(spec: &Value) -> String {
