@@ -107,7 +107,8 @@ impl Resource for Database {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         if let Some((host, port)) = &self.existing {
             // `id.x1y2z3.region.rds.amazonaws.com`
-            let id = host.contains(".rds.amazonaws.com").then(|| host.split('.').next().unwrap_or_default());
+            let lower = host.to_lowercase();
+            let id = lower.contains(".rds.amazonaws.com").then(|| lower.split('.').next().unwrap_or_default());
             return Ok(Some(Found {
                 id: host.clone(),
                 spec: self.spec(&Inputs::default()),
