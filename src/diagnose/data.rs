@@ -2,6 +2,7 @@
 use super::{Draft, Drafts, Hop, HopName, State, UP, View, fleet, names, reach::anywhere};
 use crate::{
     config::Mode,
+    resources::database::repair,
     snapshot::{Beacon, Part},
 };
 
@@ -86,8 +87,10 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
             &evidence,
             "raise storage_gb under [database], then gameday up",
         )),
-        "failed" | "restore-error" | "insufficient-capacity" => hop.push(failed(&evidence)),
-        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => hop.push(failed(&evidence)),
+        "failed" | "restore-error" | "insufficient-capacity" => hop.push(failed(&evidence, None)),
+        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => {
+            hop.push(failed(&evidence, repair(s, &d.id)))
+        }
         "available" => {}
         "starting" | "rebooting" | "renaming" | "upgrading" | "resetting-master-credentials" => {
             hop.push(busy("database-busy", "the database is not back yet", &evidence))
@@ -132,13 +135,9 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
     Some(hop)
 }
 
-fn failed(evidence: &str) -> Draft {
-    Draft::new(
-        "database-failed",
-        "the database is broken",
-        evidence,
-        "gameday up --replace database/main (its data is lost)",
-    )
+fn failed(evidence: &str, repair: Option<String>) -> Draft {
+    let fix = repair.unwrap_or_else(|| "gameday up --replace database/main (its data is lost)".into());
+    Draft::new("database-failed", "the database is broken", evidence, fix)
 }
 
 fn busy(rule: &'static str, cause: &str, evidence: &str) -> Draft {

@@ -100,6 +100,9 @@ impl Resource for Database {
     fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
         if want.storage_gb < found.storage_gb { &["storage_gb"] } else { &[] }
     }
+    fn repair(&self, cx: &Cx<'_>, why: &str) -> Option<String> {
+        repair(why, &cx.name())
+    }
     fn typical(&self) -> Typical {
         if self.multi_az { Typical::secs(280, 300, 385) } else { Typical::secs(260, 300, 150) }
     }
@@ -290,6 +293,9 @@ fn password_tag(want: &Spec) -> Result<Option<(String, String)>> {
 fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
     match status {
         "deleting" | "delete-precheck" => Phase::Deleting,
+        // More storage is put into it as it is; until AWS has begun with that, it goes on saying this.
+        "storage-full" if has_endpoint && is_pending(db) => Phase::Busy(status.into()),
+        "storage-full" if has_endpoint => Phase::Ready,
         "failed" | "restore-error" | "insufficient-capacity" | "storage-full" => Phase::Broken(status.into()),
         s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => Phase::Broken(s.into()),
         "stopped" => Phase::Ready,
@@ -298,6 +304,26 @@ fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
         "modifying" if has_endpoint && !is_pending(db) => Phase::Ready,
         s => Phase::Busy(s.into()),
     }
+}
+
+/// What brings it back with its data from a state that AWS does not leave by itself.
+pub(crate) fn repair(status: &str, id: &str) -> Option<String> {
+    let what = match status {
+        "incompatible-parameters" => format!(
+            "correct `parameters` under [database], `gameday up` (it writes them), then \
+             `aws rds reboot-db-instance --db-instance-identifier {id}`"
+        ),
+        "incompatible-network" => format!(
+            "`gameday network` repairs the subnets and the VPC; see that the private subnets have free addresses, then \
+             `aws rds start-db-instance --db-instance-identifier {id}`"
+        ),
+        s if s.starts_with("inaccessible-encryption-credentials") => {
+            format!("enable its KMS key again, then `aws rds start-db-instance --db-instance-identifier {id}`")
+        }
+        "storage-full" => "raise storage_gb under [database], then `gameday up`".into(),
+        _ => return None,
+    };
+    Some(format!("{what}: its data stays"))
 }
 
 fn pending_multi_az(db: &DbInstance) -> Option<bool> {
@@ -336,4 +362,29 @@ pub(super) async fn holders(aws: &Aws, uses: impl Fn(&DbInstance) -> bool) -> Re
         passes: db.db_instance_status() == Some("deleting"),
     };
     Ok(all.iter().filter(|db| uses(db)).map(holder).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_rds::types::PendingModifiedValues;
+
+    #[test]
+    fn a_full_one_is_given_more_and_waited_for() {
+        let pending = PendingModifiedValues::builder().allocated_storage(40).build();
+        let growing = DbInstance::builder().pending_modified_values(pending).build();
+        let full = DbInstance::builder().build();
+        assert_eq!(phase("storage-full", true, &full), Phase::Ready);
+        assert_eq!(phase("storage-full", true, &growing), Phase::Busy("storage-full".into()));
+        assert_eq!(phase("storage-full", false, &full), Phase::Broken("storage-full".into()));
+    }
+
+    #[test]
+    fn who_can_be_repaired_is_not_replaced() {
+        for status in ["incompatible-parameters", "incompatible-network", "inaccessible-encryption-credentials"] {
+            let help = repair(status, "billing-main").unwrap();
+            assert!(help.contains("its data stays") && !help.contains("--replace"), "{help}");
+        }
+        assert_eq!(repair("failed", "billing-main"), None);
+    }
 }

@@ -207,3 +207,18 @@ def test_catalogue(aws):
     for name in ("db.t3.micro", "db.t4g.micro"):
         assert {o["StorageType"] for o in options(name)} == {"gp2", "gp3"}
         assert len(options(name)[0]["AvailabilityZones"]) >= 3 and options(name)[0]["MultiAZCapable"]
+
+
+def test_a_full_one_takes_more_storage_and_nothing_else(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0]))
+    assert _database(aws)["DBInstanceStatus"] == "available"
+    aws.control("POST", "database", {"name": "app", "status": "storage-full"})
+    with aws.refuses("InvalidDBInstanceState"):
+        aws.rds.modify_db_instance(DBInstanceIdentifier="app", DBInstanceClass="db.t3.small", ApplyImmediately=True)
+    aws.pace("real")
+    aws.rds.modify_db_instance(DBInstanceIdentifier="app", AllocatedStorage=40, ApplyImmediately=True)
+    states = [_database(aws)["DBInstanceStatus"]]
+    for seconds in (6, 60):
+        aws.advance(seconds)
+        states.append(_database(aws)["DBInstanceStatus"])
+    assert states == ["storage-full", "modifying", "available"]

@@ -275,7 +275,9 @@ def modify(call):
         return None
     if call.get("NewDBInstanceIdentifier"):
         raise NotImplementedError("renaming a database")
-    if database.status not in ("available", "storage-optimization", "stopped"):
+    # A full one takes more storage (AWS's table of states: "scale up your storage by modifying the DB instance").
+    grows = database.status == "storage-full" and call.get("AllocatedStorage") is not None
+    if database.status not in ("available", "storage-optimization", "stopped") and not grows:
         raise Refusal("InvalidDBInstanceState", "Database instance is not in available state.")
     version = call.get("EngineVersion") and full(call.get("EngineVersion"))
     if call.get("EngineVersion"):
@@ -310,7 +312,8 @@ def modify(call):
     database.pending.update(changes)
     if database.pending and str(call.get("ApplyImmediately")).lower() == "true":
         # design: "RDS says available for a moment after a modify".
-        CLOCK.after(MODIFY_NOTICED, lambda: _become(database, "available", "modifying"))
+        before = database.status
+        CLOCK.after(MODIFY_NOTICED, lambda: _become(database, before, "modifying"))
         CLOCK.after(MODIFY, lambda: _apply(call, database))
     return {"DBInstance": _shown(call, database)}
 
