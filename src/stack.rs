@@ -143,7 +143,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                     DbParameterGroup {
                         aws: aws(),
                         family: format!("mysql{}", major(&d.version)),
-                        parameters: d.parameters.clone(),
+                        parameters: d.known_parameters(),
                     },
                 )
             });

@@ -1,6 +1,7 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
 use crate::{Cache, CacheEngine, Config, Database, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
+use std::collections::BTreeMap;
 
 /// An IPv4 range.
 pub use ipnet::Ipv4Net as Cidr;
@@ -11,6 +12,9 @@ pub struct Subnets {
     pub public: Vec<Cidr>,
     pub private: Vec<Cidr>,
 }
+
+/// A parameter that RDS refuses for MySQL 8.0.
+pub(crate) const NEW_IN_8_4: &str = "authentication_policy";
 
 /// The VPC's range cannot hold a public and a private subnet for every zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +97,16 @@ impl Database {
     /// Is this a version past its standard support, which RDS creates only when told to bill for it?
     pub fn extended_support(&self) -> bool {
         self.version == "8.0" || self.version.starts_with("8.0.")
+    }
+
+    /// The parameters of its group: those given and the defaults, as far as the version knows them.
+    pub fn known_parameters(&self) -> BTreeMap<String, String> {
+        let mut all = self.parameters.clone();
+        // 8.0 logs in with mysql_native_password as it is (aws-facts 1.5).
+        if self.extended_support() {
+            all.remove(NEW_IN_8_4);
+        }
+        all
     }
 }
 

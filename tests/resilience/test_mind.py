@@ -67,6 +67,16 @@ def test_storage_grows_and_is_refused_to_shrink(standing):
     assert w.rds.describe_db_instances()["DBInstances"][0]["AllocatedStorage"] == 20
 
 
+def test_mysql_8_0_is_built_and_left_alone(world):
+    """Its group knows no authentication_policy; and what AWS itself upgrades it to is no drift."""
+    w = world
+    w.edit(STACK + '[database]\nversion = "8.0"\n')
+    w.up()
+    assert w.plan() == {}
+    found = w.rds.describe_db_instances()["DBInstances"][0]
+    assert found["EngineVersion"].startswith("8.0.")
+
+
 def test_another_port_and_a_new_name_of_the_service(world, whole):
     w = world
     w.up()
