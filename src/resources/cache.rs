@@ -3,7 +3,7 @@
 use super::prelude::*;
 use super::{
     cache_subnet_group::CacheSubnetGroup,
-    database::{is_of, value},
+    database::{is_of, numbers, value},
     security_group::SecurityGroup,
 };
 use crate::error::AwsError;
@@ -75,6 +75,10 @@ impl Resource for Cache {
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
         }
+    }
+    /// AWS takes no version back.
+    fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
+        if numbers(&want.version) < numbers(&found.version) { &["version"] } else { &[] }
     }
     fn typical(&self) -> Typical {
         Typical::secs(400, 400, 300)

@@ -252,7 +252,11 @@ impl Database {
             id: text(db.db_instance_identifier()),
             spec: Spec {
                 engine: engine(&version),
-                version: if is_of(&version, &self.version) { self.version.clone() } else { version },
+                // A newer patch than the one wanted is AWS's own doing, and nobody can take it back.
+                version: match is_of(&version, &self.version) || is_later_patch(&version, &self.version) {
+                    true => self.version.clone(),
+                    false => version,
+                },
                 class: text(db.db_instance_class()),
                 storage_gb: if rounded_up { self.storage_gb } else { storage },
                 // The standby comes later, while the database is in use already (aws-facts 1.4).
@@ -344,9 +348,20 @@ fn engine(version: &str) -> String {
     format!("mysql {}", series.join("."))
 }
 
-/// Whether `8.4.6` is an `8.4`.
+/// Whether `8.4.6` is an `8.4`, and `8.0.46-rds.20260624` an `8.0.46`.
 pub(super) fn is_of(version: &str, wanted: &str) -> bool {
-    version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+}
+
+/// `8.4.6` in numbers, so that 8.4.10 comes after 8.4.9.
+pub(super) fn numbers(version: &str) -> Vec<u64> {
+    version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+}
+
+/// Whether `8.4.9` is what became of an `8.4.6`.
+fn is_later_patch(version: &str, wanted: &str) -> bool {
+    let exact = wanted.split('.').count() > 2;
+    exact && engine(version) == engine(wanted) && numbers(version) > numbers(wanted)
 }
 
 /// What a field says, if anything.
@@ -377,6 +392,20 @@ mod tests {
         assert_eq!(phase("storage-full", true, &full), Phase::Ready);
         assert_eq!(phase("storage-full", true, &growing), Phase::Busy("storage-full".into()));
         assert_eq!(phase("storage-full", false, &full), Phase::Broken("storage-full".into()));
+    }
+
+    #[test]
+    fn versions() {
+        for (found, wanted) in
+            [("8.4.6", "8.4"), ("8.4.6", "8.4.6"), ("8.0.46-rds.20260624", "8.0.46"), ("6.2.6", "6.2")]
+        {
+            assert!(is_of(found, wanted), "{found} is a {wanted}");
+        }
+        for (found, wanted) in [("8.4.10", "8.4.1"), ("8.40", "8.4"), ("8.4", "8.4.6")] {
+            assert!(!is_of(found, wanted), "{found} is no {wanted}");
+        }
+        assert!(is_later_patch("8.4.10", "8.4.9") && is_later_patch("8.0.46-rds.20260624", "8.0.40"));
+        assert!(!is_later_patch("8.4.6", "8.4.9") && !is_later_patch("8.4.6", "8.0.46"));
     }
 
     #[test]

@@ -423,6 +423,8 @@ async fn an_exact_version_of_a_database_is_changed_in_place() {
     let g = database(&w, &Db { version: "8.4.9", ..DB });
     assert_eq!(w.diff(&g).await, ["database/main update version"]);
     w.settle(&g).await;
+    // What AWS has upgraded by itself cannot be taken back, and is no drift.
+    assert_eq!(w.diff(&database(&w, &Db { version: "8.4.6", ..DB })).await, [""; 0]);
     w.end(&g).await;
 }
 
@@ -478,6 +480,8 @@ async fn a_cache_grows_and_shrinks() {
     assert_eq!(w.output(&two, "cache/main").await["members"].as_array().unwrap().len(), 2);
     let redis = cache(&w, 2, "cache.t3.small", "7.1", "redis", true);
     assert_eq!(w.diff(&redis).await, ["cache/main refuse engine,version"]);
+    let older = cache(&w, 2, "cache.t3.small", "8.1", "valkey", true);
+    assert_eq!(w.diff(&older).await, ["cache/main refuse version"]);
 
     // Drift: failover is off, a tag is gone.
     let ec = &w.aws.elasticache;

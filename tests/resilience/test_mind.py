@@ -75,6 +75,9 @@ def test_mysql_8_0_is_built_and_left_alone(world):
     assert w.plan() == {}
     found = w.rds.describe_db_instances()["DBInstances"][0]
     assert found["EngineVersion"].startswith("8.0.")
+    w.edit(STACK + '[database]\nversion = "8.0.46"\n')
+    w.control("POST", "database", {"name": "billing-main", "version": "8.0.46-rds.20260624"})
+    assert w.plan() == {}
 
 
 def test_another_port_and_a_new_name_of_the_service(world, whole):

@@ -209,6 +209,16 @@ def test_catalogue(aws):
         assert len(options(name)[0]["AvailabilityZones"]) >= 3 and options(name)[0]["MultiAZCapable"]
 
 
+def test_no_version_is_taken_back(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0], EngineVersion="8.4.9"))
+    with aws.refuses("InvalidParameterCombination"):
+        aws.rds.modify_db_instance(DBInstanceIdentifier="app", EngineVersion="8.4.6", ApplyImmediately=True)
+    aws.rds.create_db_parameter_group(DBParameterGroupName="old", DBParameterGroupFamily="mysql8.0", Description="old")
+    policy = {"ParameterName": "authentication_policy", "ParameterValue": "*", "ApplyMethod": "pending-reboot"}
+    with aws.refuses("InvalidParameterValue"):
+        aws.rds.modify_db_parameter_group(DBParameterGroupName="old", Parameters=[policy])
+
+
 def test_a_full_one_takes_more_storage_and_nothing_else(aws, groups):
     aws.rds.create_db_instance(**_settings(groups[0]))
     assert _database(aws)["DBInstanceStatus"] == "available"

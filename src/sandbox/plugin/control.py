@@ -7,7 +7,7 @@ POST   reset                     an empty account; pace and calls stay, faults g
 POST   advance?seconds=60        moves AWS's time forward
 POST   pace?pace=fast            instant, fast or real
 POST   unhealthy                 {"targets": ["i-...", a target group's name, or "*"]}: fail the health checks from now on
-POST   database                  {"name", "status": "storage-full", "incompatible-parameters", ...}: what a database says now
+POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: what AWS made of a database
 GET/POST/DELETE faults           see faults.py
 """
 
@@ -120,7 +120,8 @@ def _act(what, asked):
         found = [d for regions in rds_backends.values() for b in regions.values() for d in b.databases.values()]
         for database in found:
             if database.db_instance_identifier == asked["name"]:
-                database.status = asked["status"]
+                database.status = asked.get("status", database.status)
+                database.engine_version = asked.get("version", database.engine_version)
         return {}
     if what == ("POST", "faults"):
         FAULTS.set(asked)

@@ -7,7 +7,7 @@ from moto.rds.models import rds_backends
 from . import interfaces, rules
 from .clock import CLOCK
 from .ec2_instances import ec2_backends
-from .rds_catalog import CLASSES, OUT_OF_SUPPORT, full, major
+from .rds_catalog import CLASSES, MYSQL, OUT_OF_SUPPORT, full, major
 from .rules import NUMBERS, Refusal, after, before, instead
 
 # Seconds from facts 11.
@@ -73,6 +73,12 @@ def _check_class(name, version):
             f"DBInstanceClass={name}, Engine=mysql, EngineVersion={version}, LicenseModel=general-public-license. "
             "For supported combinations of instance class and database engine version, see the documentation."
         )
+
+
+def newer(one, other):
+    """Whether the first of two versions came after the second."""
+    order = MYSQL["8.0"] + MYSQL["8.4"]
+    return one in order and other in order and order.index(one) > order.index(other)
 
 
 def _check_password(password):
@@ -285,6 +291,8 @@ def modify(call):
             raise clash(f"Cannot upgrade mysql to {call.get('EngineVersion')}: no such version")
         if major(version) != major(database.engine_version) and not call.get("AllowMajorVersionUpgrade"):
             raise clash("The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.")
+        if newer(database.engine_version, version):
+            raise clash(f"Cannot upgrade mysql from {database.engine_version} to {version}")
         call.params["EngineVersion"] = version
     if call.get("DBInstanceClass"):
         _check_class(call.get("DBInstanceClass"), database.engine_version)
