@@ -7,7 +7,9 @@ use super::{
     security_group::SecurityGroup,
 };
 use crate::error::AwsError;
-use aws_sdk_elasticache::types::{AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup};
+use aws_sdk_elasticache::types::{
+    AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup, TransitEncryptionMode,
+};
 
 pub struct Cache {
     pub aws: Aws,
@@ -32,6 +34,8 @@ pub struct Spec {
     class: String,
     nodes: i32,
     failover: bool,
+    /// Whether nothing but TLS is understood: the service speaks plain Redis.
+    tls: bool,
     subnet_group: Option<Known<String>>,
     groups: Known<Vec<String>>,
 }
@@ -49,7 +53,7 @@ pub struct Output {
 impl Resource for Cache {
     const KIND: &'static str = "cache";
     const LOSES: Option<&'static str> = Some("what is cached");
-    const FIXED: &'static [&'static str] = &["engine", "subnet_group"];
+    const FIXED: &'static [&'static str] = &["engine", "subnet_group", "tls"];
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
     const ACTIONS: &'static [&'static str] = &[
         "elasticache:DescribeReplicationGroups",
@@ -72,6 +76,7 @@ impl Resource for Cache {
             class: self.class.clone(),
             nodes: self.nodes,
             failover: self.nodes > 1,
+            tls: false,
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
         }
@@ -132,7 +137,7 @@ impl Resource for Cache {
             .set_cache_subnet_group_name(value(&want.subnet_group)?)
             .set_security_group_ids(Some(want.groups.get()?.clone()))
             // Valkey wants this said; the clients speak plain RESP (aws-facts 2.2).
-            .transit_encryption_enabled(false)
+            .transit_encryption_enabled(want.tls)
             .at_rest_encryption_enabled(false)
             // T2 nodes make no snapshots.
             .snapshot_retention_limit(0)
@@ -225,6 +230,7 @@ impl Cache {
                 class: text(group.cache_node_type()),
                 nodes: members.len() as i32,
                 failover: failover && group.multi_az() == Some(&MultiAzStatus::Enabled),
+                tls: wants_tls(group),
                 subnet_group: self
                     .subnet_group
                     .is_some()
@@ -246,6 +252,12 @@ impl Cache {
             tags,
         }
     }
+}
+
+/// Whether it refuses who speaks plain Redis; with `preferred` it takes both.
+pub(crate) fn wants_tls(group: &ReplicationGroup) -> bool {
+    group.transit_encryption_enabled() == Some(true)
+        && group.transit_encryption_mode() != Some(&TransitEncryptionMode::Preferred)
 }
 
 /// Its tags, as far as its description tells them.

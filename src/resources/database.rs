@@ -39,6 +39,7 @@ pub struct Spec {
     backup_days: i32,
     deletion_protection: bool,
     public: bool,
+    port: u16,
     database: String,
     master_user: String,
     subnet_group: Option<Known<String>>,
@@ -88,6 +89,7 @@ impl Resource for Database {
             backup_days: self.backup_days,
             deletion_protection: self.deletion_protection,
             public: false,
+            port: PORT,
             database: self.database.clone(),
             master_user: self.master_user.clone(),
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
@@ -147,7 +149,7 @@ impl Resource for Database {
             .deletion_protection(want.deletion_protection)
             .publicly_accessible(want.public)
             .db_name(&want.database)
-            .port(PORT.into())
+            .port(want.port.into())
             .master_username(&want.master_user)
             .master_user_password(password.reveal())
             .set_db_subnet_group_name(value(&want.subnet_group)?)
@@ -187,6 +189,8 @@ impl Resource for Database {
             .set_backup_retention_period(on("backup_days").then_some(want.backup_days))
             .set_deletion_protection(on("deletion_protection").then_some(want.deletion_protection))
             .set_publicly_accessible(on("public").then_some(want.public))
+            // It restarts for this.
+            .set_db_port_number(on("port").then_some(want.port.into()))
             .set_db_parameter_group_name(parameters)
             .set_vpc_security_group_ids(groups)
             .set_master_user_password(password.as_ref().map(|p| p.reveal().to_owned()))
@@ -239,6 +243,7 @@ impl Database {
     fn found(&self, db: &DbInstance) -> Found<Self> {
         let status = db.db_instance_status().unwrap_or("creating");
         let (host, port) = db.endpoint().map(|e| (e.address(), e.port())).unwrap_or_default();
+        let port = port.and_then(|p| p.try_into().ok()).unwrap_or(PORT);
         let text = |s: Option<&str>| s.unwrap_or_default().to_owned();
         let version = text(db.engine_version());
         let storage = db.allocated_storage().unwrap_or_default();
@@ -264,6 +269,7 @@ impl Database {
                 backup_days: db.backup_retention_period().unwrap_or_default(),
                 deletion_protection: db.deletion_protection().unwrap_or_default(),
                 public: db.publicly_accessible().unwrap_or_default(),
+                port,
                 database: text(db.db_name()),
                 master_user: text(db.master_username()),
                 subnet_group: shown(
@@ -280,7 +286,8 @@ impl Database {
             },
             output: host.map(|host| Output {
                 host: host.into(),
-                port: port.and_then(|p| p.try_into().ok()).unwrap_or(PORT),
+                // Another one is put right before anybody reads this.
+                port: PORT,
                 id: text(db.db_instance_identifier()),
             }),
             phase: phase(status, host.is_some(), db),

@@ -1,6 +1,7 @@
 //! Law 10 for the kinds that hold data: absent, create, none, change, update, none, delete, absent.
 
 use super::data_support::World;
+use aws_sdk_elasticache::types::TransitEncryptionMode;
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging};
 use gameday::{
     engine::*,
@@ -394,11 +395,12 @@ async fn a_database() {
     let refused = smaller.get("database/main").unwrap().reconcile(&w.env).await.unwrap_err();
     assert!(refused.to_string().contains("cannot change storage_gb in place"), "{refused}");
 
-    // Drift: stopped, and open to the world.
-    rds.modify_db_instance().db_instance_identifier("db-main").publicly_accessible(true).send().await.unwrap();
+    // Drift: stopped, open to the world, and on another port.
+    let call = rds.modify_db_instance().db_instance_identifier("db-main").publicly_accessible(true);
+    call.db_port_number(3307).send().await.unwrap();
     rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
     let drift = w.diff(&g).await;
-    assert!(drift == ["database/main update public,running"], "{drift:?}");
+    assert!(drift == ["database/main update port,public,running"], "{drift:?}");
     w.settle(&g).await;
 
     // Protected, then not; what it holds is told.
@@ -491,6 +493,18 @@ async fn a_cache_grows_and_shrinks() {
     let arn = arn.replication_groups()[0].arn().unwrap().to_owned();
     w.up(&cache(&w, 2, "cache.t3.small", "8.2", "valkey", true)).await;
     assert_eq!(w.diff(&two).await, [""; 0]);
+    let call = ec.modify_replication_group().replication_group_id("ca-main").apply_immediately(true);
+    call.transit_encryption_enabled(true)
+        .transit_encryption_mode(TransitEncryptionMode::Preferred)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(w.diff(&two).await, [""; 0]);
+    let call = ec.modify_replication_group().replication_group_id("ca-main").apply_immediately(true);
+    call.transit_encryption_mode(TransitEncryptionMode::Required).send().await.unwrap();
+    assert_eq!(w.diff(&two).await, ["cache/main refuse tls"]);
+    let call = ec.modify_replication_group().replication_group_id("ca-main").apply_immediately(true);
+    call.transit_encryption_enabled(false).send().await.unwrap();
     ec.remove_tags_from_resource().resource_name(&arn).tag_keys("Name").send().await.unwrap();
     assert_eq!(w.diff(&two).await, ["cache/main update tags.Name"]);
     w.settle(&two).await;

@@ -362,6 +362,8 @@ def modify(call):
             truth(call.get("TransitEncryptionEnabled")),
             call.get("TransitEncryptionMode"),
         )
+    elif call.get("TransitEncryptionMode"):
+        changes["tls_mode"] = call.get("TransitEncryptionMode")
     changes = {k: v for k, v in changes.items() if s.get(k) != v}
 
     def apply():

@@ -27,6 +27,7 @@ DEFERRED = {
     "StorageThroughput": "storage_throughput",
     "CACertificateIdentifier": "ca_certificate_identifier",
 }
+PENDING = {**DEFERRED, "Port": "port"}
 AT_ONCE = {
     "VpcSecurityGroupIds": "vpc_security_group_ids",
     "DeletionProtection": "deletion_protection",
@@ -318,7 +319,12 @@ def modify(call):
     # A pending value that is asked back to what it is no longer waits.
     database.pending = {n: v for n, v in database.pending.items() if call.get(n) is None}
     database.pending.update(changes)
-    if database.pending and str(call.get("ApplyImmediately")).lower() == "true":
+    port = call.get("DBPortNumber")
+    moves = port is not None and int(port) != int(database.port)
+    if moves:
+        database.pending["Port"] = int(port)
+    # model DBPortNumber: "your database restarts regardless of the value of the ApplyImmediately parameter".
+    if database.pending and (moves or str(call.get("ApplyImmediately")).lower() == "true"):
         # design: "RDS says available for a moment after a modify".
         before = database.status
         CLOCK.after(MODIFY_NOTICED, lambda: _become(database, before, "modifying"))
@@ -336,7 +342,7 @@ def _apply(call, database):
         return
     multi_before = database.multi_az
     for name, value in database.pending.items():
-        setattr(database, DEFERRED[name], value)
+        setattr(database, PENDING[name], value)
     database.pending = {}
     if database.multi_az != multi_before:
         _hold(call, database)
