@@ -8,7 +8,8 @@ use super::{
 };
 use crate::error::AwsError;
 use aws_sdk_elasticache::types::{
-    AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup, TransitEncryptionMode,
+    AutomaticFailoverStatus, CacheCluster, ClusterMode, ConfigureShard, MultiAzStatus, NodeGroupMember,
+    ReplicationGroup, TransitEncryptionMode,
 };
 
 pub struct Cache {
@@ -21,7 +22,7 @@ pub struct Cache {
     pub class: String,
     /// 1, or 2 and more: then another takes over when the primary fails.
     pub nodes: i32,
-    /// Where to put the first nodes; AWS chooses when there are fewer than nodes, and for nodes that come later.
+    /// Where nodes can be put; AWS chooses when there are fewer than nodes.
     pub zones: Vec<String>,
     pub subnet_group: Option<Ref<CacheSubnetGroup>>,
     pub groups: Vec<Ref<SecurityGroup>>,
@@ -150,7 +151,7 @@ impl Resource for Cache {
 
     /// Failover needs a second node, and the last two cannot be parted while it is on: one call after the other,
     /// each of which AWS takes only when the one before is done.
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let (cache, id, have) = (&self.aws.elasticache, &found.id, &found.spec);
         if want.nodes < have.nodes && have.failover && !want.failover {
             let call = cache.modify_replication_group().replication_group_id(id).apply_immediately(true);
@@ -163,7 +164,19 @@ impl Resource for Cache {
             call.new_replica_count(want.nodes - 1).send().await.during("DecreaseReplicaCount")?;
         } else if want.nodes > have.nodes {
             let call = cache.increase_replica_count().replication_group_id(id).apply_immediately(true);
-            call.new_replica_count(want.nodes - 1).send().await.during("IncreaseReplicaCount")?;
+            let group = listing::cache(&self.aws, &cx.name()).await?;
+            // AWS may put it beside the primary, and refuses failover then.
+            let call = match group.and_then(|g| self.places(&g, want.nodes)) {
+                Some(zones) => call.replica_configuration(
+                    ConfigureShard::builder()
+                        .node_group_id("0001")
+                        .new_replica_count(want.nodes - 1)
+                        .set_preferred_availability_zones(Some(zones))
+                        .build(),
+                ),
+                None => call.new_replica_count(want.nodes - 1),
+            };
+            call.send().await.during("IncreaseReplicaCount")?;
         }
         if diff.only(&["nodes", "tags"]) {
             return Ok(());
@@ -207,6 +220,19 @@ impl Resource for Cache {
 }
 
 impl Cache {
+    /// The zone of each node, the primary's first: where they are, and the least used ones for those to come.
+    fn places(&self, group: &ReplicationGroup, nodes: i32) -> Option<Vec<String>> {
+        let members = group.node_groups().first()?.node_group_members();
+        let zone = |m: &NodeGroupMember| m.preferred_availability_zone().map(str::to_owned);
+        let (first, rest): (Vec<_>, Vec<_>) = members.iter().partition(|m| m.current_role() == Some("primary"));
+        let mut zones = first.into_iter().chain(rest).map(zone).collect::<Option<Vec<_>>>()?;
+        while (zones.len() as i32) < nodes {
+            let next = self.zones.iter().min_by_key(|z| zones.iter().filter(|used| used == z).count())?;
+            zones.push(next.clone());
+        }
+        Some(zones)
+    }
+
     /// What AWS shows, in the words of the spec. The group itself says nothing of version, subnets and security
     /// groups: its nodes do.
     fn found(&self, group: &ReplicationGroup, nodes: &[CacheCluster], tags: Tags) -> Found<Self> {

@@ -444,6 +444,19 @@ async fn a_database_that_is_not_ours_is_left_alone() {
 }
 
 fn cache(w: &World, nodes: i32, class: &str, version: &str, engine: &str, other_group: bool) -> Graph {
+    let zones = vec!["eu-west-1a".into(), "eu-west-1b".into()];
+    cache_in(w, zones, nodes, class, version, engine, other_group)
+}
+
+fn cache_in(
+    w: &World,
+    zones: Vec<String>,
+    nodes: i32,
+    class: &str,
+    version: &str,
+    engine: &str,
+    other_group: bool,
+) -> Graph {
     let mut g = Graph::default();
     let aws = || w.aws.clone();
     let net = net(w, &mut g);
@@ -457,7 +470,7 @@ fn cache(w: &World, nodes: i32, class: &str, version: &str, engine: &str, other_
             version: version.into(),
             class: class.into(),
             nodes,
-            zones: vec!["eu-west-1a".into(), "eu-west-1b".into()],
+            zones,
             subnet_group: Some(subnet_group),
             groups: vec![net.groups[usize::from(other_group)].clone()],
         },
@@ -468,7 +481,7 @@ fn cache(w: &World, nodes: i32, class: &str, version: &str, engine: &str, other_
 #[tokio::test]
 async fn a_cache_grows_and_shrinks() {
     let w = World::new("ca").await;
-    let one = cache(&w, 1, "cache.t3.micro", "8.1", "valkey", false);
+    let one = cache_in(&w, vec!["eu-west-1b".into()], 1, "cache.t3.micro", "8.1", "valkey", false);
     assert!(w.plan(&one).await.iter().all(|w| w.ends_with(" create")));
     w.settle(&one).await;
     let output = w.output(&one, "cache/main").await;
@@ -480,6 +493,10 @@ async fn a_cache_grows_and_shrinks() {
     assert_eq!(w.diff(&two).await, ["cache/main update class,failover,groups,nodes,version"]);
     w.settle(&two).await;
     assert_eq!(w.output(&two, "cache/main").await["members"].as_array().unwrap().len(), 2);
+    let group = w.aws.elasticache.describe_replication_groups().replication_group_id("ca-main").send().await.unwrap();
+    let nodes = group.replication_groups()[0].node_groups()[0].node_group_members();
+    let zones: Vec<_> = nodes.iter().filter_map(|m| m.preferred_availability_zone()).collect();
+    assert_eq!(zones, ["eu-west-1b", "eu-west-1a"], "the replica is not where the primary is");
     let redis = cache(&w, 2, "cache.t3.small", "7.1", "redis", true);
     assert_eq!(w.diff(&redis).await, ["cache/main refuse engine,version"]);
     let older = cache(&w, 2, "cache.t3.small", "8.1", "valkey", true);
