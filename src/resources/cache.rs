@@ -3,10 +3,9 @@
 use super::prelude::*;
 use super::{
     cache_subnet_group::CacheSubnetGroup,
-    database::{is_of, numbers, value},
+    database::{is_of, more_later, numbers, value},
     security_group::SecurityGroup,
 };
-use crate::error::AwsError;
 use aws_sdk_elasticache::types::{
     AutomaticFailoverStatus, CacheCluster, ClusterMode, ConfigureShard, MultiAzStatus, NodeGroupMember,
     ReplicationGroup, TransitEncryptionMode,
@@ -303,9 +302,4 @@ fn default_parameters(engine: &str, version: &str) -> String {
         ("redis", "4" | "5") => format!("default.redis{major}.0"),
         _ => format!("default.{engine}{major}"),
     }
-}
-
-/// There is more to do, which AWS would refuse now: the engine waits and looks again.
-fn more_later(call: &'static str, why: &str) -> Error {
-    Error::Aws(Box::new(AwsError { call, class: Class::WrongState, code: None, message: why.into(), request_id: None }))
 }

@@ -4,6 +4,7 @@ use super::{
     db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup, parameter::Parameter,
     security_group::SecurityGroup,
 };
+use crate::error::AwsError;
 use aws_sdk_rds::types::DbInstance;
 
 pub struct Database {
@@ -210,9 +211,16 @@ impl Resource for Database {
                 "set deletion_protection = false in gameday.toml, then run the same command again",
             ));
         }
+        // One that is stopped can be deleted, but not modified; one that is being modified cannot be deleted.
+        if found.spec.deletion_protection && !found.spec.running {
+            let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
+            call.send().await.during("StartDBInstance")?;
+            return Err(more_later("StartDBInstance", "its protection is taken off when it runs"));
+        }
         if found.spec.deletion_protection {
             let call = self.aws.rds.modify_db_instance().db_instance_identifier(&found.id);
             call.deletion_protection(false).apply_immediately(true).send().await.during("ModifyDBInstance")?;
+            return Err(more_later("ModifyDBInstance", "it is deleted when its protection is off"));
         }
         self.aws
             .rds
@@ -374,6 +382,11 @@ fn is_later_patch(version: &str, wanted: &str) -> bool {
 /// What a field says, if anything.
 pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
     field.as_ref().map(|f| f.get().cloned()).transpose()
+}
+
+/// There is more to do, which AWS would refuse now: the engine waits and looks again.
+pub(super) fn more_later(call: &'static str, why: &str) -> Error {
+    Error::Aws(Box::new(AwsError { call, class: Class::WrongState, code: None, message: why.into(), request_id: None }))
 }
 
 /// The databases that keep something from being deleted.

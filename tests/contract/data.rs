@@ -412,6 +412,8 @@ async fn a_database() {
         };
         assert_eq!(by, ["database db-main"]);
     }
+    // Stopped, its protection cannot be taken off.
+    rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
     w.end(&database(&w, &Db { protected: false, ..changed })).await;
 }
 

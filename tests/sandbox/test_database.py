@@ -209,6 +209,19 @@ def test_catalogue(aws):
         assert len(options(name)[0]["AvailabilityZones"]) >= 3 and options(name)[0]["MultiAZCapable"]
 
 
+def test_a_stopped_one_is_not_modified_but_deleted(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0], DeletionProtection=True))
+    aws.rds.stop_db_instance(DBInstanceIdentifier="app")
+    assert _database(aws)["DBInstanceStatus"] == "stopped"
+    unprotected = {"DBInstanceIdentifier": "app", "DeletionProtection": False, "ApplyImmediately": True}
+    with aws.refuses("InvalidDBInstanceState"):
+        aws.rds.modify_db_instance(**unprotected)
+    aws.rds.start_db_instance(DBInstanceIdentifier="app")
+    aws.rds.modify_db_instance(**unprotected)
+    aws.rds.stop_db_instance(DBInstanceIdentifier="app")
+    aws.rds.delete_db_instance(DBInstanceIdentifier="app", SkipFinalSnapshot=True)
+
+
 def test_no_version_is_taken_back(aws, groups):
     aws.rds.create_db_instance(**_settings(groups[0], EngineVersion="8.4.9"))
     with aws.refuses("InvalidParameterCombination"):

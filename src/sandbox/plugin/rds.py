@@ -284,7 +284,8 @@ def modify(call):
         raise NotImplementedError("renaming a database")
     # A full one takes more storage (AWS's table of states: "scale up your storage by modifying the DB instance").
     grows = database.status == "storage-full" and call.get("AllocatedStorage") is not None
-    if database.status not in ("available", "storage-optimization", "stopped") and not grows:
+    # One that is stopped cannot be modified (AWS's page on stopping: "You can't modify a stopped DB instance").
+    if database.status not in ("available", "storage-optimization") and not grows:
         raise Refusal("InvalidDBInstanceState", "Database instance is not in available state.")
     version = call.get("EngineVersion") and full(call.get("EngineVersion"))
     if call.get("EngineVersion"):
