@@ -178,6 +178,7 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     for mode in [&mut config.database.mode, &mut config.cache.mode, &mut config.files.mode, &mut config.iam.mode] {
         *mode = Mode::Create;
     }
+    config.cache.nodes = 2;
     config.secrets.mode = Origin::Create;
     config.monitoring.mode = Switch::Create;
     config.monitoring.dashboard = true;
