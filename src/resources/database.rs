@@ -60,6 +60,10 @@ pub struct Output {
 }
 
 const PORT: u16 = 3306;
+/// From this size in GiB on RDS stripes a gp3 volume, which then has these at the least (aws-facts 1.3).
+const STRIPED: i32 = 400;
+const LEAST_IOPS: i32 = 12_000;
+const LEAST_THROUGHPUT: i32 = 500;
 /// The tag that holds `password_set`.
 const PASSWORD_TAG: &str = "gameday:password-set";
 
@@ -178,11 +182,14 @@ impl Resource for Database {
         let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
         let password = if on("password_set") { Some(self.password(cx).await?) } else { None };
         let parameters = if on("parameter_group") { value(&want.parameter_group)? } else { None };
+        let speed = if on("storage_gb") { self.speed(cx, want).await? } else { None };
         self.aws
             .rds
             .modify_db_instance()
             .db_instance_identifier(&found.id)
             .apply_immediately(true)
+            .set_iops(speed.map(|(iops, _)| iops))
+            .set_storage_throughput(speed.map(|(_, throughput)| throughput))
             .set_engine_version(on("version").then(|| want.version.clone()))
             .set_db_instance_class(on("class").then(|| want.class.clone()))
             .set_allocated_storage(on("storage_gb").then_some(want.storage_gb))
@@ -240,6 +247,15 @@ impl Resource for Database {
 }
 
 impl Database {
+    /// IOPS and throughput of a gp3 volume that grows: to be given from 400 GiB on, not to be given below.
+    async fn speed(&self, cx: &Cx<'_>, want: &Spec) -> Result<Option<(i32, i32)>> {
+        let db = listing::database(&self.aws, &cx.name()).await?;
+        Ok(db.filter(|db| db.storage_type() == Some("gp3") && want.storage_gb >= STRIPED).map(|db| {
+            let (iops, throughput) = (db.iops().unwrap_or_default(), db.storage_throughput().unwrap_or_default());
+            (iops.max(LEAST_IOPS), throughput.max(LEAST_THROUGHPUT))
+        }))
+    }
+
     async fn password(&self, cx: &Cx<'_>) -> Result<Secret> {
         let Some(password) = &self.master_password else {
             return Err(Error::other(format!("{} has no master password", cx.key), "this is a defect of gameday"));

@@ -433,6 +433,17 @@ async fn an_exact_version_of_a_database_is_changed_in_place() {
 }
 
 #[tokio::test]
+async fn a_large_database_is_told_its_iops() {
+    let w = World::new("dl").await;
+    w.settle(&database(&w, &DB)).await;
+    let g = database(&w, &Db { storage_gb: 400, ..DB });
+    assert_eq!(w.diff(&g).await, ["database/main update storage_gb"]);
+    w.settle(&g).await;
+    w.settle(&database(&w, &Db { storage_gb: 500, ..DB })).await;
+    w.end(&g).await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_ours_is_left_alone() {
     let w = World::new("dn").await;
     let call = w.aws.rds.create_db_instance().db_instance_identifier("dn-main").engine("mysql");

@@ -222,6 +222,16 @@ def test_a_stopped_one_is_not_modified_but_deleted(aws, groups):
     aws.rds.delete_db_instance(DBInstanceIdentifier="app", SkipFinalSnapshot=True)
 
 
+def test_a_large_one_is_told_its_iops(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0]))
+    grown = {"DBInstanceIdentifier": "app", "ApplyImmediately": True, "AllocatedStorage": 400}
+    for more in ({}, {"Iops": 3000}, {"AllocatedStorage": 30, "Iops": 12000}):
+        with aws.refuses("InvalidParameterCombination"):
+            aws.rds.modify_db_instance(**{**grown, **more})
+    aws.rds.modify_db_instance(**grown, Iops=12000, StorageThroughput=500)
+    assert _database(aws)["AllocatedStorage"] == 400
+
+
 def test_no_version_is_taken_back(aws, groups):
     aws.rds.create_db_instance(**_settings(groups[0], EngineVersion="8.4.9"))
     with aws.refuses("InvalidParameterCombination"):

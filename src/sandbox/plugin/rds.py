@@ -301,7 +301,10 @@ def modify(call):
     _check_password(call.get("MasterUserPassword"))
     size = call.get("AllocatedStorage")
     if size is not None:
-        _check_storage(size, None)
+        _check_storage(size, call.get("Iops") or call.get("StorageThroughput"))
+        # model AllocatedStorage: "you must also specify the Iops parameter"; terraform-provider-aws#28382 for the least.
+        if int(size) >= 400 and database.storage_type == "gp3" and int(call.get("Iops") or 3000) < 12000:
+            raise clash(f"Invalid iops value for engine name mysql and storage type gp3: {call.get('Iops') or 3000}")
         if int(size) < int(database.allocated_storage):
             raise invalid(f"Invalid storage size: the storage size must be at least {database.allocated_storage}")
     _check_groups(call, call.get("VpcSecurityGroupIds"))
