@@ -109,7 +109,8 @@ pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: 
         // By their names, which are known before they stand: one that is made again changes nothing here.
         let arns: Vec<String> = alarms.iter().map(|a| arn(config, facts, a.key())).collect();
         let (seen, region) = (seen.clone(), facts.region.clone());
-        let body = move |inputs: &Inputs| dashboard(&seen, inputs, &region, &arns);
+        let nodes = config.cache.nodes as usize;
+        let body = move |inputs: &Inputs| dashboard(&seen, inputs, &region, &arns, nodes);
         g.add("main", Dashboard { aws: aws(), body: Box::new(body) });
     }
 }
@@ -127,13 +128,13 @@ fn arn(config: &Config, facts: &Facts, key: &Key) -> String {
 
 /// Left what the public sees, right what carries it, alarms on top. Everything is read before anything is judged:
 /// what is read makes the step's needs.
-fn dashboard(seen: &Seen, inputs: &Inputs, region: &str, alarms: &[String]) -> Known<Value> {
+fn dashboard(seen: &Seen, inputs: &Inputs, region: &str, alarms: &[String], nodes: usize) -> Known<Value> {
     let balancer = inputs.read(&seen.balancer, |o| o.metric.clone());
     let target = inputs.read(&seen.target, |o| o.metric.clone());
     let fleet = inputs.read(&seen.fleet, |o| o.name.clone());
     let optional = |id: Option<Known<String>>| id.map_or(Known::Now(None), |k| k.map(Some));
     let database = optional(seen.database.as_ref().map(|d| inputs.read(d, |o| o.id.clone())));
-    let cache = seen.cache.as_ref().map(|c| inputs.read(c, |o| o.members.clone()));
+    let cache = seen.cache.as_ref().map(|c| inputs.read(c, |o| o.members.iter().take(nodes).cloned().collect()));
     let cache = cache.unwrap_or(Known::Now(vec![]));
     balancer.and_then(|b| {
         target.and_then(|t| {
