@@ -143,7 +143,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                     DbParameterGroup {
                         aws: aws(),
                         family: format!("mysql{}", major(&d.version)),
-                        parameters: d.parameters.clone(),
+                        parameters: d.known_parameters(),
                     },
                 )
             });
@@ -183,7 +183,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                 version: c.engine_version().into(),
                 class: c.class.clone(),
                 nodes: c.nodes as i32,
-                zones: facts.zones.iter().take(c.nodes as usize).cloned().collect(),
+                zones: facts.zones.clone(),
                 subnet_group,
                 groups: cache_group.iter().cloned().collect(),
             };

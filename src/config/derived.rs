@@ -31,6 +31,9 @@ pub enum Whose {
     Others,
 }
 
+/// A parameter that RDS refuses for MySQL 8.0.
+pub(crate) const NEW_IN_8_4: &str = "authentication_policy";
+
 /// The VPC's range cannot hold a public and a private subnet for every zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cidr} has no room for {zones} public and {zones} private subnets of /{prefix}")]
@@ -146,6 +149,16 @@ impl Database {
     /// Is this a version past its standard support, which RDS creates only when told to bill for it?
     pub fn extended_support(&self) -> bool {
         self.version == "8.0" || self.version.starts_with("8.0.")
+    }
+
+    /// The parameters of its group: those given and the defaults, as far as the version knows them.
+    pub fn known_parameters(&self) -> BTreeMap<String, String> {
+        let mut all = self.parameters.clone();
+        // 8.0 logs in with mysql_native_password as it is (aws-facts 1.5).
+        if self.extended_support() {
+            all.remove(NEW_IN_8_4);
+        }
+        all
     }
 }
 

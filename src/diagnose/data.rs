@@ -2,6 +2,7 @@
 use super::{Draft, Drafts, Fix, Hop, HopName, State, UP, View, adopt, fleet, names, reach::anywhere};
 use crate::{
     config::Mode,
+    resources::database::repair,
     snapshot::{Beacon, Part},
 };
 
@@ -90,8 +91,10 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
             &evidence,
             (UP, "after raising storage_gb under [database]"),
         )),
-        "failed" | "restore-error" | "insufficient-capacity" => hop.push(failed(&evidence)),
-        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => hop.push(failed(&evidence)),
+        "failed" | "restore-error" | "insufficient-capacity" => hop.push(failed(&evidence, None)),
+        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => {
+            hop.push(failed(&evidence, repair(s, &d.id)))
+        }
         "available" => {}
         "starting" | "rebooting" | "renaming" | "upgrading" | "resetting-master-credentials" => {
             hop.push(busy("database-busy", "the database is not back yet", &evidence))
@@ -136,13 +139,10 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
     Some(hop)
 }
 
-fn failed(evidence: &str) -> Draft {
-    Draft::new(
-        "database-failed",
-        "the database is broken",
-        evidence,
-        ("gameday up --replace database/main", "its data is lost"),
-    )
+fn failed(evidence: &str, repair: Option<String>) -> Draft {
+    let again = || ("gameday up --replace database/main", "its data is lost").into();
+    let fix: Fix = repair.map_or_else(again, |how| (UP, how).into());
+    Draft::new("database-failed", "the database is broken", evidence, fix)
 }
 
 fn busy(rule: &'static str, cause: &str, evidence: &str) -> Draft {

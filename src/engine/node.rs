@@ -219,8 +219,20 @@ impl<R: Resource> Managed<R> {
                     so_far.twins += 1;
                     self.keep_one(cx).await?;
                 }
+                Err(Error::Broken { why, .. }) => return Err(self.broken(cx, why)),
                 Err(e) => tries.again(&self.resource, cx, e).await?,
             }
+        }
+    }
+
+    /// It is broken: what repairs it, or what would be lost by making it again.
+    fn broken(&self, cx: &Cx<'_>, why: String) -> Error {
+        let repair = self.resource.repair(cx, &why);
+        let error = Error::Broken { key: cx.key.clone(), why };
+        let again = |what| error.help().map(|help| format!("{help}: {what} would be lost"));
+        match repair.or_else(|| R::LOSES.and_then(again)) {
+            Some(help) => Error::other(error.to_string(), help),
+            None => error,
         }
     }
 
@@ -464,6 +476,10 @@ impl<R: Resource> Node for Managed<R> {
             let cx = self.cx(env);
             let found = self.look_patiently(&cx).await?;
             let change = self.change(&cx, &found, &self.want())?;
+            // Nothing to change about it, and still it is not well.
+            if let (Change::None, Some(Phase::Broken(why))) = (&change, found.as_ref().map(|f| &f.phase)) {
+                return Err(self.broken(&cx, why.clone()));
+            }
             // What comes out of this is not known before it is done.
             if matches!(change, Change::Replace { .. }) || R::MINTS && matches!(change, Change::Update { .. }) {
                 self.me.set(None)

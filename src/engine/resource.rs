@@ -46,6 +46,10 @@ pub trait Resource: Sized + 'static {
     fn one_way(&self, _found: &Self::Spec, _want: &Self::Spec) -> &'static [&'static str] {
         &[]
     }
+    /// What repairs one that is broken in this way and keeps what is in it, where something does.
+    fn repair(&self, _cx: &Cx<'_>, _why: &str) -> Option<String> {
+        None
+    }
     /// How long AWS usually takes; for progress, ETA and the polling schedule.
     fn typical(&self) -> Typical {
         Typical::default()

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import LONG, count, differences
+from conftest import LONG, STACK, count, differences
 
 ROWS = []
 
@@ -446,3 +446,24 @@ def test_many_at_once_are_shown_and_repaired(standing, whole, together):
 
 def test_the_count(standing):
     count("drifts", repaired=len(REPAIRED))
+
+
+def test_a_full_database_is_given_more_and_keeps_its_data(world):
+    w = world
+    w.up()
+    resource = w.rds.describe_db_instances()["DBInstances"][0]["DbiResourceId"]
+    w.control("POST", "pace?pace=fast")
+    w.control("POST", "database", {"name": "billing-main", "status": "storage-full"})
+    w.edit(STACK + "[database]\nstorage_gb = 40\n")
+    # AWS goes on saying that it is full for a while.
+    w.up()
+    found = w.rds.describe_db_instances()["DBInstances"][0]
+    assert (found["AllocatedStorage"], found["DbiResourceId"]) == (40, resource)
+    for status in ("incompatible-parameters", "incompatible-network"):
+        w.control("POST", "database", {"name": "billing-main", "status": status})
+        run = w.up(code=1)
+        assert f"database/main is broken: {status}" in run.text and "its data stays" in run.text, run.text
+        assert "--replace" not in run.text
+    w.control("POST", "database", {"name": "billing-main", "status": "failed"})
+    run = w.up(code=1)
+    assert "up --replace database/main" in run.text and "the data in it would be lost" in run.text, run.text

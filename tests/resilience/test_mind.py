@@ -161,6 +161,41 @@ def test_storage_grows_and_is_refused_to_shrink(standing):
     assert w.rds.describe_db_instances()["DBInstances"][0]["AllocatedStorage"] == 20
 
 
+def test_each_node_of_the_cache_is_watched(world):
+    w = world
+
+    def watched():
+        found = w.cloudwatch.describe_alarms(AlarmNamePrefix="billing-cache-")["MetricAlarms"]
+        return {a["AlarmName"]: a["Dimensions"][0]["Value"] for a in found}
+
+    w.up()
+    one = {f"billing-cache-{what}": "billing-main-001" for what in ("cpu", "evictions")}
+    assert watched() == one
+    w.edit(STACK + "[cache]\nnodes = 2\n")
+    w.up()
+    assert w.plan() == {}
+    assert watched() == {**one, **{f"{name}-2": "billing-main-002" for name in one}}
+    name = w.cloudwatch.list_dashboards()["DashboardEntries"][0]["DashboardName"]
+    body = w.cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"]
+    assert "billing-main-001" in body and "billing-main-002" in body
+    w.edit(STACK)
+    w.up()
+    assert watched() == one and w.plan() == {}
+
+
+def test_mysql_8_0_is_built_and_left_alone(world):
+    """Its group knows no authentication_policy; and what AWS itself upgrades it to is no drift."""
+    w = world
+    w.edit(STACK + '[database]\nversion = "8.0"\n')
+    w.up()
+    assert w.plan() == {}
+    found = w.rds.describe_db_instances()["DBInstances"][0]
+    assert found["EngineVersion"].startswith("8.0.")
+    w.edit(STACK + '[database]\nversion = "8.0.46"\n')
+    w.control("POST", "database", {"name": "billing-main", "version": "8.0.46-rds.20260624"})
+    assert w.plan() == {}
+
+
 def test_another_port_and_a_new_name_of_the_service(world, whole):
     w = world
     w.up()

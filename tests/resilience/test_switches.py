@@ -8,11 +8,11 @@ from test_drift import group, of_step, subnet, vpc
 
 
 def cache(w):
-    return '[cache]\nmode = "use"\nendpoint = "10.9.0.6:6379"\n'
+    return '[cache]\nmode = "use"\nendpoint = "theirs.0ab.ng.0001.use1.cache.amazonaws.com:6379"\n'
 
 
 def database(w):
-    return '[database]\nmode = "use"\nendpoint = "10.9.0.5:3306"\n'
+    return '[database]\nmode = "use"\nendpoint = "theirs.c0.us-east-1.rds.amazonaws.com:3306"\n'
 
 
 def files(w):
@@ -108,6 +108,29 @@ def test_our_own_database_that_is_used_is_not_deleted(world):
     w.up()
     assert w.rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available"
     assert [r for r in w.ec2.describe_security_group_rules()["SecurityGroupRules"] if r["GroupId"] == group(w, "db")]
+
+
+def test_what_may_be_our_own_is_not_deleted(world):
+    """A CNAME, an IP, other letters, another of its endpoints: none says that it is somebody else's."""
+    w = world
+    w.up()
+    w.note_secrets()
+    names = '"/gameday/billing/db-master-password"', '"/gameday/billing/db-app-password"'
+    secrets = '[secrets]\nmode = "use"\nmaster_password = {}\napp_password = {}\n'.format(*names)
+    group = w.elasticache.describe_replication_groups()["ReplicationGroups"][0]["NodeGroups"][0]
+    reader = group["ReaderEndpoint"]["Address"]
+    node = group["NodeGroupMembers"][0]["ReadEndpoint"]["Address"]
+    host = w.rds.describe_db_instances()["DBInstances"][0]["Endpoint"]["Address"].upper()
+    for db, cache in ((host, reader), ("db.example.com", node), ("10.0.8.4", "10.0.8.5")):
+        w.edit(STACK + f'[database]\nmode = "use"\nendpoint = "{db}:3306"\n' + secrets
+               + f'[cache]\nmode = "use"\nendpoint = "{cache}:6379"\n')
+        plan = w.plan()
+        kept = {k for k in plan if k.startswith(("database/", "cache/", "db-", "cache-subnet"))}
+        assert kept == set(), plan
+    assert "database/main stays: billing-main is the stack's, and 10.0.8.4 may lead to it" in w.run("plan").text
+    w.up()
+    assert w.rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available"
+    assert len(w.elasticache.describe_replication_groups()["ReplicationGroups"]) == 1
 
 
 def their_network(w):

@@ -151,6 +151,10 @@ fn one_more_parameter_keeps_the_default_ones() {
     assert_eq!(parameters["authentication_policy"], "*:mysql_native_password");
     let parameters = config("[database.parameters]\nauthentication_policy = \"*\"").database.parameters;
     assert_eq!(parameters["authentication_policy"], "*");
+    assert_eq!(config("").database.known_parameters().len(), 2);
+    // RDS knows it from 8.4 on.
+    let old = config("[database]\nversion = \"8.0\"").database.known_parameters();
+    assert_eq!(old.into_iter().collect::<Vec<_>>(), [("require_secure_transport".to_owned(), "0".to_owned())]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ POST   reset                     an empty account; pace and calls stay, faults g
 POST   advance?seconds=60        moves AWS's time forward
 POST   pace?pace=fast            instant, fast or real
 POST   unhealthy                 {"targets": ["i-...", a target group's name, or "*"]}: fail the health checks from now on
+POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: what AWS made of a database
 GET/POST/DELETE faults           see faults.py
 """
 
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
+from moto.rds.models import rds_backends
 
 from .asg_fleet import check_balancers
 from .clock import CLOCK
@@ -139,6 +141,13 @@ def _act(what, asked):
         UNHEALTHY.update(asked["targets"])
         check_balancers()
         return {"unhealthy": sorted(UNHEALTHY)}
+    if what == ("POST", "database"):
+        found = [d for regions in rds_backends.values() for b in regions.values() for d in b.databases.values()]
+        for database in found:
+            if database.db_instance_identifier == asked["name"]:
+                database.status = asked.get("status", database.status)
+                database.engine_version = asked.get("version", database.engine_version)
+        return {}
     if what == ("POST", "faults"):
         FAULTS.set(asked)
     if what == ("DELETE", "faults"):
