@@ -108,10 +108,10 @@ pub fn event(out: &Printer, f: &Finding) {
     out.note(format!("  {DIM}type{RESET}  {}", to_type(out, f)));
 }
 
-/// The command, in the user's own terms, and what is to be said about it.
+/// The command, in the user's own terms, and what is to be said about it: as a comment, for whoever pastes the line.
 pub fn to_type(out: &Printer, f: &Finding) -> String {
     let command = out.typed(&f.command);
-    let note = f.note.as_ref().map_or(String::new(), |n| format!("  {DIM}{n}{RESET}"));
+    let note = f.note.as_ref().map_or(String::new(), |n| format!("  {DIM}# {n}{RESET}"));
     format!("{TITLE}{command}{RESET}{note}")
 }
 
