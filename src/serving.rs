@@ -12,6 +12,8 @@ use tokio::time::Instant;
 const IN_A_ROW: u32 = 3;
 /// How many looks in a row something broken has to stand before nobody waits for it any more.
 const STANDS: u32 = 3;
+/// And how long at the least: the sandbox looks many times a second, and its instances come and go like others.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What the target group says of its targets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -193,15 +195,19 @@ pub async fn until_serving(
     mut say: impl FnMut(&Look),
 ) -> Result<Look> {
     let start = Instant::now();
-    let (mut good, mut stands, mut wrong) = (0, 0, None);
+    let (mut good, mut stands, mut wrong, mut since) = (0, 0, None, start);
     loop {
         let seen = look().await?;
         good = if seen.verdict.serving() { good + 1 } else { 0 };
         let enough = if seen.verdict.answer.is_some() { IN_A_ROW } else { 1 };
         let rule = seen.wrong.as_ref().filter(|f| f.stays()).map(|f| f.rule);
-        stands = if rule.is_some() && rule == wrong { stands + 1 } else { u32::from(rule.is_some()) };
+        if rule != wrong {
+            (stands, since) = (0, Instant::now());
+        }
+        stands += u32::from(rule.is_some());
         wrong = rule;
-        if good >= enough || stands >= STANDS || start.elapsed() > patience {
+        let stays = stands >= STANDS && since.elapsed() >= GRACE;
+        if good >= enough || stays || start.elapsed() > patience {
             return Ok(seen);
         }
         say(&seen);
