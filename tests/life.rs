@@ -405,13 +405,19 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     assert!(again.calls.len() <= 42, "a second `up` makes {} calls: {by:?}", again.calls.len());
     // Every answer late: what could go at once does. With a target that is healthy, and one that is not.
     let late = |args: &[&str], code: i32, calls: usize, rounds: usize| {
-        world.tell("POST", "faults", json!({"delay": 1.0}));
-        let said = world.plain(BILLING, args).ends(code);
-        world.control("DELETE", "faults");
-        let waited = said.rounds();
-        println!("{args:?}: {} calls in {} rounds: {}", said.calls.len(), waited.len(), waited.join(", "));
+        let look = |delay: f64| {
+            world.tell("POST", "faults", json!({ "delay": delay }));
+            let said = world.plain(BILLING, args).ends(code);
+            world.control("DELETE", "faults");
+            let waited = said.rounds();
+            println!("{args:?}: {} calls in {} rounds: {}", said.calls.len(), waited.len(), waited.join(", "));
+            assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {:?}", said.calls.len(), said.calls);
+            (said, waited)
+        };
+        // On a busy machine what goes at once takes longer to be sent than the first answers take.
+        let (said, waited) =
+            [1.0, 5.0, 20.0].into_iter().map(look).find(|(_, w)| w.len() <= rounds).unwrap_or_else(|| look(20.0));
         assert!(waited.len() <= rounds, "{args:?} makes {} dependent rounds of calls: {waited:?}", waited.len());
-        assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {:?}", said.calls.len(), said.calls);
         said
     };
     late(&["up", "--yes", "-o", "json"], 0, 42, 6);

@@ -359,13 +359,11 @@ pub(super) fn template(e: Box<crate::userdata::Error>) -> Failure {
 fn known(graph: &Graph, keys: &[String]) -> Result<Vec<String>, Failure> {
     for key in keys {
         if graph.get(key).is_none() {
-            let near = graph
-                .nodes()
-                .map(|n| n.key().as_str())
-                .max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)))
-                .unwrap_or_default();
+            let like = |n: &str| strsim::jaro_winkler(n, key);
+            let near = graph.nodes().map(|n| n.key().as_str()).max_by(|a, b| like(a).total_cmp(&like(b)));
+            let meant = near.filter(|n| like(n) > 0.8).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
             return Err(Failure::Said {
-                text: format!("there is no step {key}\n  help: did you mean {near}? `gameday status` lists all"),
+                text: format!("there is no step {key}\n  help: {meant}`gameday status` lists all"),
                 usage: true,
             });
         }
