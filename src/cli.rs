@@ -18,7 +18,13 @@ pub struct Cli {
 impl Cli {
     /// What was typed; leaves with exit code 2 and a usage message when it makes no sense.
     pub fn read() -> Self {
-        let cli = Self::parse();
+        let cli = Self::try_parse().unwrap_or_else(|e| {
+            // Scripts that asked for JSON get their object; what it is, nobody can say before it is parsed.
+            if e.use_stderr() && wants_json(std::env::args().skip(1)) {
+                println!("{}", crate::output::refusal(&e.to_string()));
+            }
+            e.exit()
+        });
         // No `requires`: `gameday sandbox start --pace fast` needs no --sandbox.
         if cli.global.pace.is_some() && !cli.global.sandbox && !matches!(cli.verb, Verb::Sandbox { .. }) {
             let why = "--pace is the sandbox's: AWS takes its own time; say --sandbox too";
@@ -26,6 +32,13 @@ impl Cli {
         }
         cli
     }
+}
+
+/// `-o json`, in any of its spellings.
+fn wants_json(args: impl Iterator<Item = String>) -> bool {
+    let args: Vec<String> = args.collect();
+    let two = args.windows(2).any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1] == "json");
+    two || args.iter().any(|a| matches!(a.as_str(), "-ojson" | "-o=json" | "--output=json"))
 }
 
 #[derive(Args, Clone, Debug)]
@@ -197,7 +210,7 @@ pub struct Up {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Probe {
     /// Ask this URL whether the service answers, instead of the load balancer's own
-    #[arg(long, value_name = "URL", conflicts_with = "no_probe")]
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "no_probe")]
     pub probe: Option<String>,
     /// Do not ask the service itself: healthy targets are enough
     #[arg(long)]
@@ -243,6 +256,28 @@ fn hours(text: &str) -> Result<f64, String> {
     if hours > 0.0 && hours <= 8784.0 { Ok(hours) } else { Err("more than 0 and at most a year".into()) }
 }
 
+/// A URL that can be asked, as it is written out. Without a scheme it is HTTP, as it is for a browser.
+fn url(text: &str) -> Result<String, String> {
+    let no = |why: &str| format!("{why}; a URL such as http://billing.example.com/healthcheck");
+    let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    // What parses URLs takes the first word of a path for a host.
+    let host = full.split_once("://").map_or("", |(_, rest)| rest);
+    if host.is_empty() || host.starts_with(['/', '?', '#', ':']) {
+        return Err(no("no host"));
+    }
+    let url: reqwest::Url = full.parse().map_err(|e| no(&format!("{e}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(no(&format!("{} is not asked for", url.scheme())));
+    }
+    Ok(url.into())
+}
+
+fn instance(id: &str) -> Result<String, String> {
+    let hex = |h: &str| (h.len() == 8 || h.len() == 17) && h.bytes().all(|b| b.is_ascii_hexdigit());
+    let no = || "an instance's id, such as i-0123456789abcdef0".to_owned();
+    id.strip_prefix("i-").filter(|h| hex(h)).map(|_| id.to_owned()).ok_or_else(no)
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct Logs {
     /// Go on printing what comes, until Ctrl-C
@@ -252,7 +287,7 @@ pub struct Logs {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::logs::since)]
     pub since: std::time::Duration,
     /// Only this instance (`i-…`)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = instance)]
     pub instance: Option<String>,
     /// Only messages that match this regular expression
     #[arg(long, value_name = "RE", value_parser = regex::Regex::new)]
@@ -265,6 +300,7 @@ pub struct Logs {
 #[derive(Args, Debug, Default)]
 pub struct Why {
     /// The URL that gets no answer, instead of the load balancer's own with the health path
+    #[arg(value_parser = url)]
     pub url: Option<String>,
     /// Do not ask the service itself: only what AWS says
     #[arg(long)]

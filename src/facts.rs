@@ -1,12 +1,12 @@
 //! What has to be looked up once before the stack can be wired: never created, never changed.
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Mode, Origin},
+    config::{Config, Mode, Origin, Standing, Whose},
     engine::{STACK_TAG, STEP_TAG, Tags},
-    error::{Error, Result},
+    error::{Class, Error, Result},
 };
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
-use aws_sdk_ec2::types::{Filter, LocationType};
+use aws_sdk_ec2::types::{Filter, LaunchTemplateVersion, LocationType};
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
@@ -23,6 +23,10 @@ pub struct Facts {
     pub image: String,
     /// The network to use, when it is not ours.
     pub network: Option<Network>,
+    /// The ranges that are in use in our own network.
+    pub ranges: Vec<Standing>,
+    /// The names under which steps stand, where the stack file wants others by now.
+    pub standing: BTreeMap<String, String>,
     /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
 }
@@ -35,6 +39,8 @@ pub struct Network {
     pub public: Vec<Subnet>,
     /// One subnet a zone for data: without a route to the internet where there is such a one.
     pub private: Vec<Subnet>,
+    /// Why nothing can be built in it. What stands there is looked at and torn down all the same.
+    pub unfit: Option<Error>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +57,7 @@ impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
-        let (account, image, network, found, older) = futures::try_join!(
+        let (account, image, network, found, older, standing, ranges) = futures::try_join!(
             async {
                 // Who owns what we made is us, and that is looked at anyway.
                 if let Some(owner) = owner(aws, config).await {
@@ -79,13 +85,30 @@ impl Facts {
                 }
             },
             async { Ok(older(aws, config).await) },
+            async { Ok(standing(aws, config).await.as_ref().clone()) },
+            async { Ok(ranges(aws, config).await.unwrap_or_default()) },
         )?;
-        let zones = match &network {
-            Some(n) if found.is_empty() => n.public.iter().map(|s| s.zone.clone()).take(2).collect(),
-            _ => found,
+        let (zones, network) = match network {
+            None => (found, None),
+            Some(there) => {
+                let zones = match found.is_empty() {
+                    true => there.zones_to_build_in(aws, config).await?,
+                    false => found,
+                };
+                let network = there.network(aws, config, &zones).await?;
+                let zones = match network.unfit {
+                    None => zones,
+                    Some(_) => network.public.iter().map(|s| s.zone.clone()).collect(),
+                };
+                (zones, Some(network))
+            }
         };
-        let network = network.map(|n| n.within(&zones)).transpose()?;
-        Ok(Self { account, region: aws.region.clone(), zones, image, network, older })
+        Ok(Self { account, region: aws.region.clone(), zones, image, network, ranges, standing, older })
+    }
+
+    /// For those who build: whether the network to use is one that can be built in.
+    pub fn fit(&self) -> Result<()> {
+        self.network.as_ref().and_then(|n| n.unfit.clone()).map_or(Ok(()), Err)
     }
 
     /// Stand-ins, for what is rendered without AWS.
@@ -105,6 +128,7 @@ impl Facts {
                 cidr: "10.0.0.0/16".into(),
                 public: subnets.clone(),
                 private: subnets,
+                unfit: None,
             }
         });
         Self {
@@ -113,6 +137,8 @@ impl Facts {
             zones,
             image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
             network,
+            ranges: vec![],
+            standing: BTreeMap::new(),
             older: vec![],
         }
     }
@@ -160,20 +186,42 @@ async fn owner(aws: &Aws, config: &Config) -> Option<String> {
     ours?.owner_id().map(Into::into)
 }
 
+/// The ranges of all subnets in the VPC that is ours. Where they may not be looked at, the subnets' own steps say so.
+async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> {
+    if config.network.mode == Origin::Use {
+        return Ok(vec![]);
+    }
+    let (subnets, vpcs) = futures::try_join!(listing::subnets(aws), listing::vpcs(aws))?;
+    let ours = |tags: &Tags| tags.get(STACK_TAG) == Some(&config.name);
+    let by_tag = vpcs.iter().filter(|v| ours(&tags::ec2::from(v.tags()))).filter_map(|v| v.vpc_id());
+    let by_subnet = subnets.iter().filter(|s| ours(&tags::ec2::from(s.tags()))).filter_map(|s| s.vpc_id());
+    let homes: BTreeSet<&str> = by_tag.chain(by_subnet).collect();
+    let range = |s: &aws_sdk_ec2::types::Subnet| {
+        let tags = tags::ec2::from(s.tags());
+        let step = tags.get(STEP_TAG).filter(|_| ours(&tags)).and_then(|s| s.strip_prefix("subnet/"));
+        let whose = match step {
+            Some(name) if name.starts_with("public-") => Whose::Public,
+            Some(name) if name.starts_with("private-") => Whose::Private,
+            // The stack's tag alone, or the step's: what is left of ours.
+            _ if tags.get(STACK_TAG).is_none_or(|s| *s == config.name) => Whose::Unsaid,
+            _ => Whose::Others,
+        };
+        Some(Standing { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), whose })
+    };
+    Ok(subnets.iter().filter(|s| s.vpc_id().is_some_and(|id| homes.contains(id))).filter_map(range).collect())
+}
+
 /// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
 /// an event; without one, the newest.
 async fn image(aws: &Aws, config: &Config) -> Result<String> {
     let (service, _) = config.service();
     let key = format!("launch-template/{service}");
-    let name = config.name_of(&key);
+    let standing = standing(aws, config).await;
+    let name = standing.get(&key).cloned().unwrap_or_else(|| config.name_of(&key));
     let versions = listing::template_versions(aws, &name).await?;
-    // Only a version of ours: somebody else's default must not become what we want.
-    let ours = versions
-        .iter()
-        .filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")))
-        .max_by_key(|v| v.version_number());
-    let standing =
-        ours.and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned)).filter(|id| id.starts_with("ami-"));
+    let standing = ours(&versions)
+        .and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned))
+        .filter(|id| id.starts_with("ami-"));
     if let Some(id) = standing {
         return Ok(id);
     }
@@ -184,6 +232,99 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
             "give an image under [service.NAME]: image = \"ami-…\"",
         )
     })
+}
+
+/// The names under which steps stand, by the tags of their objects, where those are not the file's: a name under
+/// `[names]` that was changed, given or taken away after the object was made. An account that does not let us list
+/// them has none.
+async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, String>> {
+    let look = async || {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (arn, tags) in tags::of_stack(aws, &config.name).await?.iter() {
+            let Some(step) = tags.get(STEP_TAG) else { continue };
+            let name = match arn.split_once(":launch-template/") {
+                Some((_, id)) => template_name(aws, &config.name_of(step), id).await,
+                None => tags::name_in(arn).map(Into::into),
+            };
+            if let Some(name) = name {
+                names.entry(step.clone()).or_default().insert(name);
+            }
+        }
+        // Groups are not listed by their tags either. Where the one of the usual name stands, nobody looks for others.
+        let usual = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
+        let fleets = match listing::auto_scaling_group(aws, &usual).await? {
+            Some(_) => Rc::default(),
+            None => fleets(aws, &config.name).await?,
+        };
+        for fleet in fleets.iter() {
+            let step = fleet.tags().iter().find(|t| t.key() == Some(STEP_TAG)).and_then(|t| t.value());
+            if let (Some(step), Some(name)) = (step, fleet.auto_scaling_group_name()) {
+                names.entry(step.into()).or_default().insert(name.into());
+            }
+        }
+        if config.iam.mode == Mode::Create {
+            for (step, name) in identity(aws, config, &names).await {
+                names.entry(step.into()).or_default().insert(name);
+            }
+        }
+        let other = |(step, names): (String, BTreeSet<String>)| {
+            let name = names.into_iter().try_fold(None, |_, n| (n != config.name_of(&step)).then_some(Some(n)));
+            Some((step, name??))
+        };
+        Ok(names.into_iter().filter_map(other).collect::<BTreeMap<_, _>>())
+    };
+    aws.reads.get("names that are not the file's", look).await.unwrap_or_default()
+}
+
+/// The instance profile of the launch template that stands and the role in it, by step: IAM's are not listed by their
+/// tags.
+async fn identity(
+    aws: &Aws,
+    config: &Config,
+    names: &BTreeMap<String, BTreeSet<String>>,
+) -> Vec<(&'static str, String)> {
+    let look = async || {
+        let step = format!("launch-template/{}", config.service().0);
+        let template = names.get(&step).and_then(|n| n.first().cloned()).unwrap_or_else(|| config.name_of(&step));
+        let versions = listing::template_versions(aws, &template).await.ok()?;
+        let name = ours(&versions)?.launch_template_data()?.iam_instance_profile()?.name()?.to_owned();
+        let profile = listing::instance_profile(aws, &name).await.ok()?;
+        let profile = profile.as_ref().as_ref()?;
+        let is_ours = |tags: &[aws_sdk_iam::types::Tag], step: &str| {
+            let tags = tags::iam::from(tags);
+            tags.get(STACK_TAG) == Some(&config.name) && tags.get(STEP_TAG).is_some_and(|s| s == step)
+        };
+        let [of_profile, of_role] = ["instance-profile/instance", "role/instance"];
+        let mut found = vec![];
+        if is_ours(profile.tags(), of_profile) {
+            found.push((of_profile, name));
+        }
+        // One that somebody put in its place is not ours under another name.
+        if let Some(role) = profile.roles().first().map(|r| r.role_name())
+            && role != config.name_of(of_role)
+            && let Ok(answer) = aws.iam.get_role().role_name(role).send().await
+            && answer.role().is_some_and(|r| is_ours(r.tags(), of_role))
+        {
+            found.push((of_role, role.to_owned()));
+        }
+        Some(found)
+    };
+    look().await.unwrap_or_default()
+}
+
+/// The newest version of a launch template that is ours: somebody else's default must not become what we want.
+fn ours(versions: &[LaunchTemplateVersion]) -> Option<&LaunchTemplateVersion> {
+    let ours = versions.iter().filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")));
+    ours.max_by_key(|v| v.version_number())
+}
+
+/// The name of a launch template, which is asked for only when none has the usual one.
+async fn template_name(aws: &Aws, usual: &str, id: &str) -> Option<String> {
+    if !listing::template_versions(aws, usual).await.ok()?.is_empty() {
+        return Some(usual.into());
+    }
+    let call = aws.ec2.describe_launch_templates().launch_template_ids(id).send().await;
+    call.or_absent("DescribeLaunchTemplates").ok()??.launch_templates?.pop()?.launch_template_name
 }
 
 /// The zones our subnets are in; without any, the first two that offer the instance type.
@@ -199,6 +340,20 @@ async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     if standing.len() >= 2 {
         return Ok(standing.into_iter().collect());
     }
+    let mut zones = offering(aws, config).await?;
+    zones.truncate(2);
+    if zones.len() < 2 {
+        let (_, service) = config.service();
+        return Err(Error::other(
+            format!("{} is offered in fewer than two zones of {}", service.instance_type, aws.region),
+            "choose another instance_type, or another region",
+        ));
+    }
+    Ok(zones)
+}
+
+/// The region's own zones (no Local Zones) that offer the instance type, in order.
+async fn offering(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     let (_, service) = config.service();
     let offered: Vec<_> = aws
         .ec2
@@ -219,7 +374,7 @@ async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
         .send()
         .await
         .during("DescribeAvailabilityZones")?;
-    let mut zones: Vec<String> = all
+    let zones: BTreeSet<String> = all
         .availability_zones
         .unwrap_or_default()
         .into_iter()
@@ -227,19 +382,19 @@ async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
         .filter_map(|z| z.zone_name)
         .filter(|z| offered.contains(z))
         .collect();
-    zones.sort();
-    zones.truncate(2);
-    if zones.len() < 2 {
-        return Err(Error::other(
-            format!("{} is offered in fewer than two zones of {}", service.instance_type, aws.region),
-            "choose another instance_type, or another region",
-        ));
-    }
-    Ok(zones)
+    Ok(zones.into_iter().collect())
 }
 
-/// An existing VPC (`default` is the account's default one) with its subnets by what their routes reach.
-async fn existing(aws: &Aws, wanted: &str) -> Result<Network> {
+/// An existing VPC with all its subnets.
+struct Existing {
+    vpc: String,
+    cidr: String,
+    /// And whether their routes reach the internet.
+    subnets: Vec<(Subnet, bool)>,
+}
+
+/// The VPC of this id; `default` is the account's default one.
+async fn existing(aws: &Aws, wanted: &str) -> Result<Existing> {
     let by = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     let call = match wanted {
         "default" => aws.ec2.describe_vpcs().filters(by("is-default", "true")),
@@ -274,43 +429,87 @@ async fn existing(aws: &Aws, wanted: &str) -> Result<Network> {
         let main = || tables.iter().find(|t| t.associations().iter().any(|a| a.main() == Some(true)));
         explicit.or_else(main).is_some_and(reaches_internet)
     };
-    let (mut public, mut private) = (BTreeMap::new(), BTreeMap::new());
-    for s in subnets {
-        let id = s.subnet_id.unwrap_or_default();
-        let zone = s.availability_zone.unwrap_or_default();
-        let side = if is_public(&id) { &mut public } else { &mut private };
-        side.entry(zone.clone()).or_insert(Subnet { id, zone, cidr: s.cidr_block.unwrap_or_default() });
-    }
-    // The default VPC has public subnets only; data then goes there, shut off by its security groups.
-    for (zone, subnet) in &public {
-        private.entry(zone.clone()).or_insert_with(|| subnet.clone());
-    }
-    Ok(Network {
-        vpc: id,
-        cidr: vpc.cidr_block.unwrap_or_default(),
-        public: public.into_values().collect(),
-        private: private.into_values().collect(),
-    })
+    let subnets = subnets.into_iter().map(|s: aws_sdk_ec2::types::Subnet| {
+        let text = |s: Option<String>| s.unwrap_or_default();
+        let subnet = Subnet { id: text(s.subnet_id), zone: text(s.availability_zone), cidr: text(s.cidr_block) };
+        let public = is_public(&subnet.id);
+        (subnet, public)
+    });
+    Ok(Existing { vpc: id, cidr: vpc.cidr_block.unwrap_or_default(), subnets: subnets.collect() })
 }
 
-impl Network {
-    fn within(mut self, zones: &[String]) -> Result<Self> {
-        for side in [&mut self.public, &mut self.private] {
-            side.retain(|s| zones.contains(&s.zone));
-        }
-        if zones.len() < 2 || self.public.len() < zones.len() || self.private.len() < zones.len() {
-            return Err(Error::other(
-                format!(
-                    "VPC {} has no public subnet in at least two zones ({} wanted)",
-                    self.vpc,
-                    if zones.is_empty() { "any".to_owned() } else { zones.join(", ") },
-                ),
-                "a public subnet has a route to an internet gateway: add one, choose other zones, \
-                 or set mode = \"create\" under [network]",
-            ));
-        }
-        Ok(self)
+impl Existing {
+    /// The first two zones that have a public subnet and offer the instance type.
+    async fn zones_to_build_in(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
+        let fits = match offering(aws, config).await {
+            // Where that may not be asked, any will have to do.
+            Err(e) if e.class() == Some(Class::Denied) => None,
+            other => Some(other?),
+        };
+        let fits = |zone: &String| fits.as_ref().is_none_or(|f| f.contains(zone));
+        let public: BTreeSet<String> = self.subnets.iter().filter(|(_, p)| *p).map(|(s, _)| s.zone.clone()).collect();
+        Ok(public.into_iter().filter(fits).take(2).collect())
     }
+
+    /// One subnet a zone of each side.
+    async fn network(self, aws: &Aws, config: &Config, zones: &[String]) -> Result<Network> {
+        let one_a_zone = |zones: &[String], is_public: &dyn Fn(&Subnet, bool) -> bool| {
+            let (mut public, mut private) = (BTreeMap::new(), BTreeMap::new());
+            for (s, reaches) in self.subnets.iter().filter(|(s, _)| zones.contains(&s.zone)) {
+                let side = if is_public(s, *reaches) { &mut public } else { &mut private };
+                side.entry(s.zone.clone()).or_insert_with(|| s.clone());
+            }
+            // The default VPC has public subnets only; data then goes there, shut off by its security groups.
+            for (zone, subnet) in &public {
+                private.entry(zone.clone()).or_insert_with(|| subnet.clone());
+            }
+            (public, private)
+        };
+        let (vpc, cidr) = (self.vpc.clone(), self.cidr.clone());
+        // In the order of the zones: what is in one goes by that.
+        let all = |zones: &[String], mut side: BTreeMap<String, Subnet>| -> Vec<Subnet> {
+            zones.iter().filter_map(|zone| side.remove(zone)).collect()
+        };
+        let (public, private) = one_a_zone(zones, &|_, reaches| reaches);
+        if zones.len() >= 2 && public.len() >= zones.len() && private.len() >= zones.len() {
+            return Ok(Network { vpc, cidr, public: all(zones, public), private: all(zones, private), unfit: None });
+        }
+        let unfit = Error::other(
+            format!(
+                "VPC {vpc} has no public subnet in at least two zones ({} wanted)",
+                if zones.is_empty() { "any".to_owned() } else { zones.join(", ") },
+            ),
+            "a public subnet has a route to an internet gateway: add one, choose other zones, \
+             or set mode = \"create\" under [network]",
+        );
+        // A route that is gone takes no subnet from what stands there: theirs, else any.
+        let used = in_use(aws, config).await;
+        let every: BTreeSet<&String> = self.subnets.iter().map(|(s, _)| &s.zone).collect();
+        let theirs: BTreeSet<&String> =
+            self.subnets.iter().filter(|(s, _)| used.contains(&s.id)).map(|(s, _)| &s.zone).collect();
+        let zones: Vec<String> = match (config.zones.is_empty(), theirs.is_empty()) {
+            (false, _) => config.zones.clone(),
+            (true, false) => theirs.into_iter().cloned().collect(),
+            (true, true) => every.into_iter().take(2).cloned().collect(),
+        };
+        let (mut public, private) = one_a_zone(&zones, &|s, _| used.contains(&s.id));
+        for (zone, subnet) in &private {
+            public.entry(zone.clone()).or_insert_with(|| subnet.clone());
+        }
+        Ok(Network { vpc, cidr, public: all(&zones, public), private: all(&zones, private), unfit: Some(unfit) })
+    }
+}
+
+/// The subnets of the stack's balancer and fleet, as far as they can be seen.
+async fn in_use(aws: &Aws, config: &Config) -> BTreeSet<String> {
+    let standing = standing(aws, config).await;
+    let name = |key: &str| standing.get(key).cloned().unwrap_or_else(|| config.name_of(key));
+    let (balancer, fleet) = (name("load-balancer/main"), name(&format!("auto-scaling-group/{}", config.slot())));
+    let (balancer, fleet) = futures::join!(listing::balancer(aws, &balancer), listing::auto_scaling_group(aws, &fleet));
+    let (balancer, fleet) = (balancer.ok().flatten(), fleet.ok().flatten());
+    let balancers = balancer.iter().flat_map(|b| b.availability_zones()).filter_map(|z| z.subnet_id());
+    let fleets = fleet.iter().filter_map(|g| g.vpc_zone_identifier()).flat_map(|ids| ids.split(','));
+    balancers.chain(fleets).map(Into::into).collect()
 }
 
 /// Whether anything in the user data has to be a password in clear: there is a database of ours to log in to and no

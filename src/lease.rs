@@ -16,6 +16,10 @@ use tokio::time::Instant;
 const RENEW: Duration = Duration::from_secs(4);
 /// A lease that stands still for this long belongs to nobody.
 pub const DEAD: Duration = Duration::from_secs(13);
+/// How long AWS may refuse it for a moment (throttling; a name that was deleted just now) before one works without.
+const REFUSED: Duration = Duration::from_secs(40);
+/// Between two tries to take it.
+const PAUSE: Duration = Duration::from_millis(700);
 
 /// Who holds it, for people to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,12 @@ impl Holder {
             run: format!("{:016x}", rand::random::<u64>()),
             generation: 0,
         }
+    }
+
+    /// Whoever wrote a lease that is none of ours.
+    fn unknown() -> Self {
+        let [owner, verb] = ["somebody", "(unknown)"].map(Into::into);
+        Self { owner, verb, since: jiff::Timestamp::now(), run: String::new(), generation: 0 }
     }
 }
 
@@ -86,7 +96,9 @@ const NOTE: &str = "lease";
 /// Who holds the lease of a stack now, and the version of the parameter.
 pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
     let found = note::read(aws, stack, NOTE).await?;
-    Ok(found.and_then(|(text, version)| Some((serde_json::from_str(&text).ok()?, version))))
+    // What cannot be read is somebody's, too, until it stands still.
+    let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Holder::unknown());
+    Ok(found.map(|(text, version)| (parsed(&text), version)))
 }
 
 impl Lease {
@@ -95,18 +107,31 @@ impl Lease {
         let mut lease = Self { aws: aws.clone(), me, held: false, alone: false };
         let mut seen: Option<(i64, Instant)> = None;
         let mut said = false;
+        let begun = Instant::now();
         loop {
-            match lease.put(stack, false).await {
-                Ok(()) => {
-                    (lease.held, lease.alone) = (true, true);
+            let there = match lease.put(stack, false).await {
+                Ok(()) => return Ok(lease.hold(true)),
+                Err(e) if e.class() == Some(Class::AlreadyExists) => holder(aws, stack).await,
+                Err(e) => Err(e),
+            };
+            let (other, version) = match there {
+                // The answer to our own call was lost.
+                Ok(Some((other, _))) if other.run == lease.me.run => return Ok(lease.hold(true)),
+                Ok(Some(there)) => there,
+                Ok(None) => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(e) if e.class().is_some_and(Class::passes) && begun.elapsed() < REFUSED => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                // Without the right to it, or without SSM, one works without a lease.
+                Err(e) if e.class().is_some_and(|c| c.passes() || matches!(c, Class::Denied | Class::Invalid)) => {
                     return Ok(lease);
                 }
-                Err(e) if e.class() == Some(Class::AlreadyExists) => {}
-                // Without the right to it, or without SSM, one works without a lease.
-                Err(e) if matches!(e.class(), Some(Class::Denied | Class::Invalid | Class::Lost)) => return Ok(lease),
                 Err(e) => return Err(e),
-            }
-            let Some((other, version)) = holder(aws, stack).await? else { continue };
+            };
             // A holder that was killed renews no more: only standing still tells.
             let (alive, still) = match seen {
                 Some((v, since)) if v == version => (false, since.elapsed()),
@@ -119,8 +144,7 @@ impl Lease {
             if taken == Taken::Steal || still > DEAD {
                 lease.me.generation = other.generation + 1;
                 lease.put(stack, true).await?;
-                (lease.held, lease.alone) = (true, still > DEAD);
-                return Ok(lease);
+                return Ok(lease.hold(still > DEAD));
             }
             if taken == Taken::Refuse && alive {
                 return Err(refused(&other));
@@ -129,8 +153,13 @@ impl Lease {
                 say(&other);
                 said = true;
             }
-            tokio::time::sleep(Duration::from_millis(700)).await;
+            tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    fn hold(mut self, alone: bool) -> Self {
+        (self.held, self.alone) = (true, alone);
+        self
     }
 
     /// Whether nobody else can be at work on the stack. Who has taken over is not alone until the other has stopped.

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Failure::Said { text, usage }) => {
-            out.note(text);
+            out.refused(&text);
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }

@@ -1,5 +1,9 @@
 //! The least-privilege IAM policy of whoever runs gameday, from the actions that each step declares.
-use crate::{config::Config, engine::Graph};
+use crate::{
+    aws::{calls::only_reads, partition},
+    config::Config,
+    engine::{Graph, Node},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,15 +23,18 @@ pub struct Policy {
 const ALWAYS: &[&str] = &[
     "autoscaling:DescribeScalingActivities",
     "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstances",
+    "ec2:DescribeInternetGateways",
     "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeNatGateways",
     "ec2:DescribeNetworkAcls",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
     "ec2:DescribeTags",
     "ec2:DescribeVolumes",
@@ -37,10 +44,15 @@ const ALWAYS: &[&str] = &[
     "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:RegisterTargets",
     "logs:FilterLogEvents",
-    "ssm:GetParameter",
     "sts:GetCallerIdentity",
     "tag:GetResources",
 ];
+
+/// What is done with the stack's own notes (`aws/note.rs`): the lease and the history.
+const NOTES: &[&str] = &["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"];
+
+/// Whoever has instances launched passes on the role in their profile.
+const PASS: &str = "iam:PassRole";
 
 /// Services whose first use in an account creates a service-linked role (aws-facts 9.2).
 const LINKED: &[(&str, &str)] = &[
@@ -51,72 +63,146 @@ const LINKED: &[(&str, &str)] = &[
     ("file-system", "elasticfilesystem.amazonaws.com"),
 ];
 
-/// The policies for one stack: as few as AWS's size limit allows.
-pub fn of(graph: &Graph, config: &Config, region: &str) -> Vec<Policy> {
-    let mut regional = BTreeSet::new();
-    let mut by_name: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for action in ALWAYS {
-        regional.insert(*action);
+/// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have
+/// left ([`crate::stack::remains::imaginable`]): it is looked for.
+pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
+    let mut rights = Rights::new(config);
+    for node in graph.nodes() {
+        rights.add(node, |action| !node.is_used() || only_reads(verb(action)) || action == PASS);
     }
-    for node in graph.nodes().filter(|n| !n.is_used()) {
-        for action in node.actions() {
-            let service = action.split(':').next().unwrap_or_default();
-            let kind = node.key().kind();
-            // IAM and SSM name their resources: these rights reach no further than this stack.
-            let resource = match service {
-                "iam" => {
-                    let kind = if kind == "instance-profile" && *action != "iam:PassRole" {
-                        "instance-profile"
-                    } else {
-                        "role"
-                    };
-                    Some(format!("arn:aws:iam::*:{kind}/{}", config.name_of(node.key().as_str())))
-                }
-                "ssm" if kind == "parameter" && *action != "ssm:DescribeParameters" => {
-                    Some(format!("arn:aws:ssm:{region}:*:parameter/gameday/{}/*", config.name))
-                }
-                _ => None,
-            };
-            match resource {
-                Some(arn) => _ = by_name.entry(arn).or_default().insert(action),
-                None => _ = regional.insert(action),
-            }
-        }
+    for node in before.nodes() {
+        rights.add(node, |action| only_reads(verb(action)));
     }
-    let mut statements: Vec<Value> = vec![];
-    let mut by_service: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for action in &regional {
-        by_service.entry(action.split(':').next().unwrap_or_default()).or_default().push(action);
-    }
-    for actions in by_service.values() {
-        statements.push(json!({
-            "Effect": "Allow", "Action": actions, "Resource": "*",
-            "Condition": {"StringEquals": {"aws:RequestedRegion": region}},
-        }));
-    }
-    for (arn, actions) in &by_name {
-        let (pass, rest): (Vec<&&str>, Vec<&&str>) = actions.iter().partition(|a| **a == "iam:PassRole");
-        if !rest.is_empty() {
-            statements.push(json!({"Effect": "Allow", "Action": rest, "Resource": arn}));
-        }
-        if !pass.is_empty() {
-            statements.push(json!({
-                "Effect": "Allow", "Action": "iam:PassRole", "Resource": arn,
-                "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-            }));
-        }
-    }
-    let linked: Vec<&str> = LINKED
+    let mut linked: Vec<&str> = LINKED
         .iter()
         .filter(|(kind, _)| graph.nodes().any(|n| n.key().kind() == *kind && !n.is_used()))
         .map(|(_, service)| *service)
         .collect();
-    statements.push(json!({
-        "Effect": "Allow", "Action": "iam:CreateServiceLinkedRole",
-        "Resource": "arn:aws:iam::*:role/aws-service-role/*",
-        "Condition": {"StringEquals": {"iam:AWSServiceName": linked}},
-    }));
-    pack(statements, &config.name)
+    linked.extend(config.service().1.spot.as_ref().map(|_| "spot.amazonaws.com"));
+    pack(rights.statements(&linked), &config.name)
+}
+
+fn service(action: &str) -> &str {
+    action.split_once(':').map_or(action, |(service, _)| service)
+}
+
+fn verb(action: &str) -> &str {
+    action.split_once(':').map_or(action, |(_, verb)| verb)
+}
+
+/// Rights as they are gathered: IAM and SSM name their resources, and there they reach no further than this stack.
+struct Rights<'a> {
+    config: &'a Config,
+    partition: &'static str,
+    regional: BTreeSet<&'static str>,
+    by_name: BTreeMap<String, BTreeSet<&'static str>>,
+}
+
+impl<'a> Rights<'a> {
+    fn new(config: &'a Config) -> Self {
+        let mut rights = Self {
+            config,
+            partition: partition(&config.region),
+            regional: ALWAYS.iter().copied().collect(),
+            by_name: BTreeMap::new(),
+        };
+        let notes = rights.parameter("*", &format!("gameday/{}/*", config.name));
+        rights.by_name.entry(notes).or_default().extend(NOTES);
+        if config.service().1.image.is_none() {
+            // Parameters of AWS's own are in no account.
+            let image = rights.parameter("", "aws/service/ami-amazon-linux-latest/*");
+            rights.by_name.entry(image).or_default().insert("ssm:GetParameter");
+        }
+        rights
+    }
+
+    /// The actions of a step that are needed.
+    fn add(&mut self, node: &dyn Node, needed: impl Fn(&str) -> bool) {
+        for action in node.actions().iter().filter(|a| needed(a)) {
+            match self.resource(node, action) {
+                Some(arn) => _ = self.by_name.entry(arn).or_default().insert(action),
+                None => _ = self.regional.insert(action),
+            }
+        }
+    }
+
+    /// What a policy can name.
+    fn resource(&self, node: &dyn Node, action: &str) -> Option<String> {
+        let (key, config) = (node.key(), self.config);
+        match (service(action), key.kind()) {
+            // Of a profile that is used nobody knows the role.
+            ("iam", _) if action == PASS => {
+                let role = node.needs().iter().find(|k| k.kind() == "role");
+                Some(self.iam("role", &role.map_or("*".into(), |role| config.name_of(role.as_str()))))
+            }
+            ("iam", kind) => {
+                let used = config.iam.instance_profile.clone().filter(|_| node.is_used());
+                Some(self.iam(kind, &used.unwrap_or_else(|| config.name_of(key.as_str()))))
+            }
+            // Parameters are listed all or not at all.
+            ("ssm", _) if action == "ssm:DescribeParameters" => None,
+            ("ssm", _) => {
+                let used = match key.name() {
+                    "db-master-password" => &config.secrets.master_password,
+                    _ => &config.secrets.app_password,
+                };
+                Some(match used.as_ref().filter(|_| node.is_used()) {
+                    Some(path) => self.parameter("*", path.trim_start_matches('/')),
+                    None => self.parameter("*", &format!("gameday/{}/*", config.name)),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn iam(&self, kind: &str, name: &str) -> String {
+        format!("arn:{}:iam::*:{kind}/{name}", self.partition)
+    }
+
+    fn parameter(&self, account: &str, path: &str) -> String {
+        format!("arn:{}:ssm:{}:{account}:parameter/{path}", self.partition, self.config.region)
+    }
+
+    /// One for each service and one for all that are only looked at, one for each thing that is named, one for the roles
+    /// that services make for themselves.
+    fn statements(&self, linked: &[&str]) -> Vec<Value> {
+        let mut statements: Vec<Value> = vec![];
+        let mut by_service: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for action in &self.regional {
+            let changes = |a: &&&str| service(a) == service(action) && !only_reads(verb(a));
+            let of = if self.regional.iter().any(|a| changes(&a)) { service(action) } else { "" };
+            by_service.entry(of).or_default().push(action);
+        }
+        for actions in by_service.values() {
+            statements.push(json!({
+                "Effect": "Allow", "Action": actions, "Resource": "*",
+                "Condition": {"StringEquals": {"aws:RequestedRegion": self.config.region}},
+            }));
+        }
+        // EC2 has two names in China.
+        let ec2: &[&str] = match self.partition {
+            "aws-cn" => &["ec2.amazonaws.com", "ec2.amazonaws.com.cn"],
+            _ => &["ec2.amazonaws.com"],
+        };
+        for (arn, actions) in &self.by_name {
+            let (pass, rest): (Vec<&str>, Vec<&str>) = actions.iter().copied().partition(|a| *a == PASS);
+            if !rest.is_empty() {
+                statements.push(json!({"Effect": "Allow", "Action": rest, "Resource": arn}));
+            }
+            if !pass.is_empty() {
+                statements.push(json!({
+                    "Effect": "Allow", "Action": PASS, "Resource": arn,
+                    "Condition": {"StringEquals": {"iam:PassedToService": ec2}},
+                }));
+            }
+        }
+        statements.push(json!({
+            "Effect": "Allow", "Action": "iam:CreateServiceLinkedRole",
+            "Resource": self.iam("role", "aws-service-role/*"),
+            "Condition": {"StringEquals": {"iam:AWSServiceName": linked}},
+        }));
+        statements
+    }
 }
 
 /// First fit: statements are never torn apart, so each policy makes sense by itself.
@@ -143,4 +229,61 @@ fn pack(statements: Vec<Value>, stack: &str) -> Vec<Policy> {
             document: document(part),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        aws::{Aws, Target},
+        facts::Facts,
+        stack,
+    };
+
+    /// Every statement of the policies for a stack file.
+    async fn statements(head: &str) -> Vec<Value> {
+        let text = format!("name = \"billing\"\n{head}\n[service.api]\nsource = \"https://example.com/server\"\n");
+        let loaded = crate::config::parse("gameday.toml", &text).expect("a sound stack file");
+        let facts = Facts::offline(&loaded.config);
+        let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
+        let stack = stack::wire(&loaded, &facts, &aws).map_err(|e| e.to_string()).expect("it renders");
+        let before = stack::remains::imaginable(&loaded, &facts, &aws);
+        let all = of(&stack.graph, &before, &loaded.config);
+        all.into_iter().flat_map(|p| p.document["Statement"].as_array().cloned().expect("statements")).collect()
+    }
+
+    #[tokio::test]
+    async fn arns_are_those_of_the_partition() {
+        for (region, arn) in
+            [("us-east-1", "arn:aws:"), ("cn-north-1", "arn:aws-cn:"), ("us-gov-west-1", "arn:aws-us-gov:")]
+        {
+            let all = statements(&format!("region = \"{region}\"")).await;
+            let named = all.iter().filter_map(|s| s["Resource"].as_str()).filter(|r| *r != "*");
+            assert!(named.clone().count() > 4 && named.clone().all(|r| r.starts_with(arn)), "{region}: {all:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_used_or_off_is_only_looked_at() {
+        let head = "[network]\nmode = \"use\"\nvpc = \"default\"\n[cache]\nmode = \"off\"\n[files]\nmode = \"off\"\n\
+                    [database]\nmode = \"use\"\nendpoint = \"db.local:3306\"\n[secrets]\nmode = \"use\"\n\
+                    master_password = \"/m\"\napp_password = \"/a\"\n[iam]\nmode = \"use\"\n\
+                    instance_profile = \"Lab\"\n[monitoring]\nmode = \"off\"";
+        let all = statements(head).await;
+        let actions = |s: &Value| match &s["Action"] {
+            Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            one => vec![one.as_str().unwrap_or_default().to_owned()],
+        };
+        let changes = |s: &Value| -> Vec<String> { actions(s).into_iter().filter(|a| !only_reads(verb(a))).collect() };
+        let changed: BTreeSet<String> = all.iter().flat_map(changes).map(|a| service(&a).to_owned()).collect();
+        let ours = ["autoscaling", "ec2", "elasticloadbalancing", "iam", "ssm"];
+        assert_eq!(changed, ours.map(String::from).into(), "{all:?}");
+        let networks = all.iter().flat_map(changes).filter(|a| a.contains("Vpc") || a.contains("Subnet"));
+        assert_eq!(networks.collect::<Vec<_>>(), ["elasticloadbalancing:SetSubnets"]);
+        // Nothing of others is changed by its name: only the stack's own notes are, and roles are passed on.
+        let named = all.iter().filter(|s| s["Resource"] != "*" && !changes(s).is_empty());
+        let named: Vec<&str> = named.filter_map(|s| s["Resource"].as_str()).collect();
+        let notes = "arn:aws:ssm:us-east-1:*:parameter/gameday/billing/*";
+        assert_eq!(named, ["arn:aws:iam::*:role/*", notes, "arn:aws:iam::*:role/aws-service-role/*"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
+    diagnose::{self, Finding},
     error::Result,
     snapshot::{Part, Snapshot},
 };
@@ -9,6 +10,10 @@ use tokio::time::Instant;
 
 /// How many good answers in a row count as serving.
 const IN_A_ROW: u32 = 3;
+/// How many looks in a row something broken has to stand before nobody waits for it any more.
+const STANDS: u32 = 3;
+/// And how long at the least: the sandbox looks many times a second, and its instances come and go like others.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What the target group says of its targets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -64,6 +69,8 @@ pub struct Verdict {
     pub addresses: Option<(usize, usize)>,
     /// Why it was not asked.
     pub unasked: Option<String>,
+    /// When it was not asked: what stops requests on their way, as far as AWS's own word goes.
+    pub broken: Option<String>,
 }
 
 impl Verdict {
@@ -82,22 +89,28 @@ impl Verdict {
         targets.zones.sort();
         targets.zones.dedup();
         let seen = s.target_group.is_some() && s.saw(Part::Targets);
+        let answer = answer_of(s);
+        // An answer says more than any diagnosis.
+        let unasked = answer.is_none() && s.probe.unasked.is_some();
         Self {
             url: s.balancer.as_ref().and(s.probe.url.clone()),
             targets: seen.then_some(targets),
-            answer: answer_of(s),
+            answer,
             addresses: (!s.probe.addresses.is_empty()).then(|| {
                 let answers = |a: &&String| s.probe.answers.iter().any(|r| r.address == **a && r.good());
                 (s.probe.addresses.iter().filter(answers).count(), s.probe.addresses.len())
             }),
             unasked: s.probe.unasked.clone(),
+            broken: unasked.then(|| diagnose::chain(s)).and_then(|c| Some(c.stops_requests()?.cause.clone())),
         }
     }
 
-    /// Healthy targets, and a good answer where one was asked for. A balancer whose targets are all unhealthy
-    /// passes requests on to all of them (it "fails open"), so an answer alone proves nothing.
+    /// Healthy targets, and a good answer; where none was asked for, a way to the targets on which nothing is known to
+    /// be broken. A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an
+    /// answer alone proves nothing.
     pub fn serving(&self) -> bool {
-        self.targets.as_ref().is_some_and(|t| t.healthy > 0) && self.answer.as_ref().is_none_or(Answer::good)
+        let gets_through = self.answer.as_ref().map_or(self.broken.is_none(), Answer::good);
+        gets_through && self.targets.as_ref().is_some_and(|t| t.healthy > 0)
     }
 }
 
@@ -110,6 +123,9 @@ impl fmt::Display for Verdict {
             (true, _) => write!(f, "SERVING {url}")?,
             (false, true) => write!(f, "FAIL-OPEN {url}: the balancer answers without a healthy target")?,
             (false, false) => write!(f, "NOT SERVING {url}")?,
+        }
+        if let (None, Some(cause)) = (&self.answer, &self.broken) {
+            write!(f, ": {cause}")?;
         }
         write!(f, " · {} of {} targets healthy", targets.healthy, targets.all.max(targets.wanted))?;
         if !targets.zones.is_empty() {
@@ -163,23 +179,82 @@ fn answer_of(s: &Snapshot) -> Option<Answer> {
     })
 }
 
-/// Looks until it serves several times in a row, or until patience ends; the last verdict either way.
+/// One look of those who wait: the verdict and, while it does not serve, what is wrong first of all.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    pub verdict: Verdict,
+    pub wrong: Option<Finding>,
+}
+
+/// Looks until it serves several times in a row, until what is wrong does not pass by itself, or until patience ends;
+/// the last look in each case.
 pub async fn until_serving(
-    mut look: impl AsyncFnMut() -> Result<Verdict>,
+    mut look: impl AsyncFnMut() -> Result<Look>,
     patience: Duration,
     every: Duration,
-    mut say: impl FnMut(&Verdict),
-) -> Result<Verdict> {
+    mut say: impl FnMut(&Look),
+) -> Result<Look> {
     let start = Instant::now();
-    let mut good = 0;
+    let (mut good, mut stands, mut wrong, mut since) = (0, 0, None, start);
     loop {
-        let verdict = look().await?;
-        good = if verdict.serving() { good + 1 } else { 0 };
-        let enough = if verdict.answer.is_some() { IN_A_ROW } else { 1 };
-        if good >= enough || start.elapsed() > patience {
-            return Ok(verdict);
+        let seen = look().await?;
+        good = if seen.verdict.serving() { good + 1 } else { 0 };
+        let enough = if seen.verdict.answer.is_some() { IN_A_ROW } else { 1 };
+        let rule = seen.wrong.as_ref().filter(|f| f.stays()).map(|f| f.rule);
+        if rule != wrong {
+            (stands, since) = (0, Instant::now());
         }
-        say(&verdict);
+        stands += u32::from(rule.is_some());
+        wrong = rule;
+        let stays = stands >= STANDS && since.elapsed() >= GRACE;
+        if good >= enough || stays || start.elapsed() > patience {
+            return Ok(seen);
+        }
+        say(&seen);
         tokio::time::sleep(if good > 0 { every / 4 } else { every }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::{HopName, Severity};
+
+    fn look(rule: &'static str, severity: Severity, trying: bool) -> Look {
+        let wrong = Finding {
+            rule,
+            hop: HopName::Listener,
+            severity,
+            symptom: false,
+            trying,
+            cause: String::new(),
+            evidence: String::new(),
+            command: String::new(),
+            note: None,
+        };
+        Look { wrong: Some(wrong), ..Look::default() }
+    }
+
+    /// How long it is waited for what these looks show, the last of them again and again.
+    async fn waits(looks: &[Look]) -> u64 {
+        let (begun, mut n) = (Instant::now(), 0);
+        let next = async || {
+            n += 1;
+            Ok(looks[n.min(looks.len()) - 1].clone())
+        };
+        until_serving(next, Duration::from_secs(900), Duration::from_secs(5), |_| {}).await.unwrap();
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_what_does_not_pass_by_itself() {
+        let broken = look("rule-stolen", Severity::Broken, false);
+        let booting = look("booting", Severity::Waiting, false);
+        let retried = look("boot-fetch", Severity::Broken, true);
+        assert_eq!(waits(&[broken.clone()]).await, 10, "three looks");
+        assert_eq!(waits(&[booting.clone(), broken.clone(), booting.clone(), broken.clone()]).await, 25, "in a row");
+        assert!(waits(&[booting]).await >= 900, "what passes has all the time there is");
+        assert!(waits(&[retried]).await >= 900);
+        assert!(waits(&[Look::default()]).await >= 900, "nothing is known to be wrong");
     }
 }

@@ -143,7 +143,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                     DbParameterGroup {
                         aws: aws(),
                         family: format!("mysql{}", major(&d.version)),
-                        parameters: d.parameters.clone(),
+                        parameters: d.known_parameters(),
                     },
                 )
             });
@@ -183,7 +183,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                 version: c.engine_version().into(),
                 class: c.class.clone(),
                 nodes: c.nodes as i32,
-                zones: facts.zones.iter().take(c.nodes as usize).cloned().collect(),
+                zones: facts.zones.clone(),
                 subnet_group,
                 groups: cache_group.iter().cloned().collect(),
             };
@@ -260,6 +260,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                     parameters: passwords.iter().flat_map(|p| p.all()).collect(),
                     log_groups: logs.clone().unwrap_or_default(),
                     objects: boot::readable_objects(config),
+                    repositories: boot::repository(config).into_iter().collect(),
                 },
             );
             Some(g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None }))
@@ -277,8 +278,10 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                 aws: aws(),
                 image: facts.image.clone(),
                 instance_type: service.instance_type.clone(),
+                other_types: service.spot.iter().flat_map(|s| s.types.clone()).collect(),
                 key_pair: config.access.key_pair.clone(),
                 groups: vec![app_group.clone()],
+                public_address: facts.network.is_some(),
                 profile,
                 user_data: Box::new(move |inputs| recipe.user_data(inputs)),
                 instance_name: format!("{}-{name}", config.name),
@@ -417,7 +420,7 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws)
     let vpc = g.add("main", Vpc { aws: aws(), cidr: config.network.cidr.clone(), existing: None });
     let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
     let cut = config
-        .subnets(facts.zones.len())
+        .subnets_beside(&facts.zones, &facts.ranges)
         .unwrap_or_else(|_| crate::config::Subnets { public: vec![], private: vec![] });
     let mut side = |public: bool, cidrs: &[crate::config::Cidr]| -> Vec<Ref<Subnet>> {
         let side = if public { "public" } else { "private" };

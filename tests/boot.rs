@@ -4,7 +4,8 @@
 //! See `tests/machines/`: `world.py` is the world, `run.py` what is asserted.
 //!
 //! Needs root on Debian or Ubuntu; installs what it needs. `GAMEDAY_NO_MACHINES=1` leaves it out, loudly.
-//! `GAMEDAY_MACHINES=two,ten,failures` runs some parts only.
+//! `GAMEDAY_MACHINES=two,ten,failures` runs some parts only. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself, from Ubuntu's
+//! archive, with the parameters that the stack file has by default.
 use gameday::userdata::{Boot, Cache, Database, Files, Limits, Logs, Run, SecretSource, decode_raw, render};
 use std::fs;
 use std::path::{Path, PathBuf};

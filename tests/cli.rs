@@ -1,8 +1,9 @@
-//! The command line: help, exit codes, and what works without AWS. Nothing here may make a call: the endpoint is a port
-//! that nobody listens on, and a call would take its time and end with exit code 1.
+//! The command line: help, exit codes, and what works without AWS. Nothing here may make a call, but for the tests of
+//! credentials: the endpoint is a port that nobody listens on, and a call would take its time and end with exit code 1.
 use std::{
     collections::BTreeSet,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
 };
@@ -81,6 +82,13 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         &["teardown", "--confirm"],
         &["up", "--wait", "--steal"],
         &["up", "--probe", "http://x/", "--no-probe"],
+        &["up", "--probe", "/healthcheck"],
+        &["status", "--probe", ""],
+        &["status", "--probe", "ftp://billing.example.com/"],
+        &["serve", "--probe", "http://"],
+        &["why", "http:///healthcheck"],
+        &["why", "not a url"],
+        &["logs", "--instance", "foo"],
         &["completions", "basic"],
         &["--pace", "fast", "plan"],
     ] {
@@ -89,7 +97,16 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
         assert!(said.err.contains("Usage:") || said.err.contains("--help"), "gameday {args:?}: {}", said.err);
         assert_eq!(said.out, "", "gameday {args:?}");
     }
+    let json = run(&["plan", "nettwork", "-o", "json"]);
+    let object: serde_json::Value = serde_json::from_str(&json.out).expect("one object");
+    assert!(json.code == 2 && object["error"]["message"].as_str().is_some_and(|m| m.contains("nettwork")), "{object}");
     assert!(run(&["bild"]).err.contains("unrecognized subcommand"));
+    for url in ["billing.example.com/healthcheck", "localhost:8080", "notaurl", "https://billing.example.com"] {
+        for verb in [&["why"][..], &["up", "--probe"], &["status", "--probe"], &["serve", "--probe"]] {
+            let said = run(&[&["-c", "/nowhere.toml"], verb, &[url]].concat());
+            assert!(said.err.contains("/nowhere.toml"), "gameday {verb:?} {url}: {}", said.err);
+        }
+    }
     assert_eq!(run(&["--version"]).code, 0);
     assert_ne!(run(&["--pace", "fast", "sandbox", "status"]).code, 2, "whoever says sandbox need not say --sandbox");
 }
@@ -110,6 +127,11 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
                 let more: &[&str] = if verb == "targets" { &["list"] } else { &[] };
                 let said = run(&[&["-c", file, &verb, "-o", format], more].concat());
                 assert_eq!(said.code, 2, "gameday {verb} -c {file}: {}{}", said.out, said.err);
+                if format == "json" {
+                    let object: serde_json::Value = serde_json::from_str(&said.out).expect("one object");
+                    let message = object["error"]["message"].as_str().expect("a message");
+                    assert!(message.contains(file) && !message.contains('\u{1b}'), "{message}");
+                }
                 assert!(
                     said.err.contains(file) || said.out.contains(file),
                     "gameday {verb}: the file is named\n{}",
@@ -123,6 +145,33 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
         text.contains("Bad Name") && text.contains("sorce") && text.contains("source"),
         "all mistakes at once:\n{text}"
     );
+}
+
+#[test]
+fn the_region_of_the_command_line_keeps_the_rules_of_the_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("gameday.toml");
+    let text = "name = \"shop\"\nregion = \"eu-west-1\"\nzones = [\"eu-west-1a\", \"eu-west-1b\"]\n\
+                [service.api]\nsource = \"https://x/server\"\n";
+    std::fs::write(&file, text).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    for verb in ["plan", "status", "teardown", "render", "policy"] {
+        let mars = run(&["-c", file, verb, "--region", "mars-1"]);
+        assert_eq!(mars.code, 2, "gameday {verb}: {}", mars.err);
+        assert!(mars.err.contains("--region: \"mars-1\" is not an AWS region"), "{}", mars.err);
+        assert!(!mars.err.contains("region = "), "the file's own is not the mistake:\n{}", mars.err);
+        let there = run(&["-c", file, verb, "--region", "us-east-1"]);
+        assert_eq!(there.code, 2, "gameday {verb}: {}", there.err);
+        assert!(there.err.contains("\"eu-west-1b\" is not a zone of us-east-1"), "{}", there.err);
+        assert!(there.err.contains("or say --region eu-west-1"), "{}", there.err);
+    }
+    assert_eq!(run(&["-c", file, "render", "--region", "eu-west-1"]).code, 0);
+    // What is wrong in the file does not matter then.
+    let wrong = folder.path().join("wrong.toml");
+    std::fs::write(&wrong, text.replace("region = \"eu-west-1\"", "region = \"mars-1\"")).expect("a file");
+    let wrong = wrong.to_str().expect("UTF-8");
+    assert_eq!(run(&["-c", wrong, "render"]).code, 2);
+    assert_eq!(run(&["-c", wrong, "render", "--region", "eu-west-1"]).code, 0);
 }
 
 #[test]
@@ -156,6 +205,7 @@ fn every_example_renders_and_is_sound() {
             assert_eq!(one.code, 0, "{file} render {file_name}");
             assert!(all.out.contains(one.out.trim_end()), "{file}: {file_name} alone is as in all");
         }
+        assert!(run(&["-c", &file, "render", "user-data"]).out.starts_with("#!"), "{file}: as help names it");
         let check = run(&["-c", &file, "render", "--check"]);
         assert_eq!(check.code, 0, "{file}: {}", check.out);
         let missing = run(&["-c", &file, "render", "nothing.txt"]);
@@ -196,6 +246,84 @@ fn a_closed_pipe_is_no_error() {
         assert!(!err.contains("panicked") && !err.contains("Broken pipe"), "gameday {args:?} | head -1: {err}");
         assert_eq!(said.status.code(), Some(0), "gameday {args:?} | head -1: {err}");
     }
+}
+
+/// `gameday` with two profiles and without keys in the environment.
+fn with_profiles(folder: &Path) -> Command {
+    let file = folder.join("config");
+    let text = "[default]\nregion = eu-west-1\n[profile work]\naws_access_key_id = AKIDOFWORK\n\
+                aws_secret_access_key = y\n[profile bare]\nregion = eu-west-1\n";
+    std::fs::write(&file, text).expect("a file");
+    let mut command = gameday();
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_CONFIG_FILE", file).env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command.args(["-c", &example("billing-api")]);
+    command
+}
+
+/// The access keys that a run signs its calls with; each is refused.
+fn keys_of(command: &mut Command) -> BTreeSet<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    command.env("AWS_ENDPOINT_URL", format!("http://{}", listener.local_addr().expect("an address")));
+    let (tell, told) = std::sync::mpsc::channel();
+    // It ends with the test.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
+                // A connection that was not needed after all says nothing.
+                if let Some(key) =
+                    lines.find_map(|l| Some(l.split_once("Credential=")?.1.split('/').next()?.to_owned()))
+                {
+                    _ = tell.send(key);
+                }
+                let refuse = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                _ = (&stream).write_all(refuse);
+            });
+        }
+    });
+    assert_eq!(said(command).code, 1, "all was refused");
+    told.try_iter().collect()
+}
+
+#[test]
+fn a_profile_that_is_named_wins_over_keys_in_the_environment() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let with_keys = || {
+        let mut command = with_profiles(folder.path());
+        command.env("AWS_ACCESS_KEY_ID", "AKIDOFSHELL").env("AWS_SECRET_ACCESS_KEY", "y");
+        command
+    };
+    let one = |key: &str| BTreeSet::from([key.to_owned()]);
+    assert_eq!(keys_of(with_keys().args(["plan"])), one("AKIDOFSHELL"));
+    assert_eq!(keys_of(with_keys().args(["plan", "--profile", "work"])), one("AKIDOFWORK"));
+    // As with the AWS CLI, the variable is weaker than the keys.
+    assert_eq!(keys_of(with_keys().args(["plan"]).env("AWS_PROFILE", "work")), one("AKIDOFSHELL"));
+    assert_eq!(keys_of(with_profiles(folder.path()).args(["plan"]).env("AWS_PROFILE", "work")), one("AKIDOFWORK"));
+}
+
+#[test]
+fn missing_credentials_are_said_with_the_ways_to_have_some() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for verb in ["plan", "up", "status", "why", "teardown", "logs"] {
+        let none = said(with_profiles(folder.path()).arg(verb));
+        assert_eq!((none.code, none.out.as_str()), (1, ""), "gameday {verb}: {}", none.err);
+        assert!(none.err.contains("no AWS credentials found"), "gameday {verb}: {}", none.err);
+        for way in ["AWS_ACCESS_KEY_ID", "aws sso login", "--profile"] {
+            assert!(none.err.contains(way), "gameday {verb} names {way}: {}", none.err);
+        }
+    }
+    let named = said(with_profiles(folder.path()).args(["plan", "--profile", "nope"]));
+    let set = said(with_profiles(folder.path()).arg("plan").env("AWS_PROFILE", "nope"));
+    for nope in [named, set] {
+        assert_eq!(nope.code, 1);
+        assert!(nope.err.contains("there is no profile nope in "), "{}", nope.err);
+        assert!(nope.err.contains("bare, default, work"), "the ones that are there: {}", nope.err);
+    }
+    let bare = said(with_profiles(folder.path()).args(["plan", "--profile", "bare"]));
+    assert!(bare.err.contains("the profile bare in ") && bare.err.contains("has no credentials"), "{}", bare.err);
 }
 
 #[test]

@@ -4,11 +4,15 @@ mod support;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, path::Path};
-use support::{Said, World};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+use support::{Asked, Said, World};
 
 const BILLING: &str = "examples/billing-api.toml";
 const RICH: &str = "tests/life/rich.toml";
+const LOCKED: &str = "examples/locked-down.toml";
 
 /// An account in which others work already, and what it looks like.
 fn crowded(stack: &str, service: &str) -> (World, Value) {
@@ -154,73 +158,209 @@ fn passwords(world: &World, stack: &str) -> Vec<String> {
     world.account(json!({"do": "passwords", "stack": stack}))
 }
 
-/// Every action that was needed is in the policies that gameday prints for the stack files of this account. (What an
-/// earlier file built, and a later one no longer wants, is in the policy of the earlier one.)
+/// Every call that was made for a stack file is allowed by the policies that gameday prints for that file. What an
+/// earlier file of the same stack built, and this one no longer wants, is taken away with the rights of the earlier one.
 #[track_caller]
 fn policy_allows_all(world: &World) {
     let called = world.called();
-    let mut allowed = BTreeSet::new();
-    for file in called.keys() {
-        let policy = world.run(file, &["policy", "-o", "json"]).ends(0);
-        assert!(policy.calls.is_empty(), "`policy` makes no call");
-        for policy in policy.json()["policies"].as_array().expect("an array") {
-            let document = policy["document"].to_string();
-            assert!(
-                document.len() <= 6144,
-                "{}: a managed policy holds 6144 characters, not {}",
-                policy["name"],
-                document.len()
-            );
-            for statement in policy["document"]["Statement"].as_array().expect("statements") {
-                let actions = &statement["Action"];
-                let actions = actions.as_array().cloned().unwrap_or_else(|| vec![actions.clone()]);
-                allowed.extend(actions.into_iter().map(|a| a.as_str().expect("an action").to_owned()));
+    let calls = || called.iter().flat_map(|(_, calls)| calls);
+    // Whoever launches an instance passes on the role in its profile: ours, or the one that `theirs` has made.
+    let passed = |profile: &str| {
+        let adds = calls().filter(|(_, o, n)| o == "AddRoleToInstanceProfile" && n["InstanceProfileName"] == profile);
+        adds.map(|(_, _, named)| named["RoleName"].clone()).last().unwrap_or_else(|| "LabRole".into())
+    };
+    let mut earlier: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let (mut missing, mut needed) = (BTreeSet::new(), 0);
+    for (file, calls) in &called {
+        let (stack, own) = statements(world, file);
+        let earlier = earlier.entry(stack).or_default();
+        for right in calls.iter().flat_map(|c| rights(c, &passed)) {
+            needed += 1;
+            let takes_away = right.action.contains(":Delete") || right.action.contains(":Remove");
+            let known = own.iter().chain(earlier.iter().filter(|_| takes_away));
+            if !known.into_iter().any(|s| right.is_in(s)) {
+                missing.insert(format!("{}: {right:?}", file.display()));
             }
         }
+        earlier.extend(own);
     }
-    let wide: Vec<&String> = allowed.iter().filter(|a| a.contains('*')).collect();
-    assert!(wide.is_empty(), "least privilege has no wildcard: {wide:?}");
-    let needed: BTreeSet<String> = called.values().flatten().flat_map(|(s, o)| actions(s, o)).collect();
-    let missing: Vec<&String> = needed.difference(&allowed).collect();
-    assert!(missing.is_empty(), "`gameday policy` does not allow {missing:?}");
-    println!("{} actions needed, {} allowed", needed.len(), allowed.len());
+    assert!(missing.is_empty(), "`gameday policy` does not allow\n{}", Vec::from_iter(missing).join("\n"));
+    println!("{needed} rights needed for {} files", called.len());
 }
 
-/// The IAM actions that a call needs: its own, and on AWS another one for tags given at creation (aws-facts 9.1).
-fn actions(service: &str, operation: &str) -> Vec<String> {
-    let prefix = match service {
+/// The statements of the policies for a stack file, and its stack.
+#[track_caller]
+fn statements(world: &World, file: &Path) -> (String, Vec<Value>) {
+    let said = world.run(file, &["policy", "-o", "json"]).ends(0);
+    assert!(said.calls.is_empty(), "`policy` makes no call");
+    let all = said.json();
+    let mut statements = vec![];
+    for policy in all["policies"].as_array().expect("an array") {
+        let size = policy["document"].to_string().len();
+        assert!(size <= 6144, "{}: a managed policy holds 6144 characters, not {size}", policy["name"]);
+        statements.extend(policy["document"]["Statement"].as_array().expect("statements").clone());
+    }
+    let wide: Vec<&str> = statements.iter().flat_map(|s| texts(&s["Action"])).filter(|a| a.contains('*')).collect();
+    assert!(wide.is_empty(), "least privilege has no wildcard: {wide:?}");
+    (all["stack"].as_str().expect("a name").to_owned(), statements)
+}
+
+/// One string or many, as IAM has it.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    }
+}
+
+/// What a call needs.
+#[derive(Debug)]
+struct Right {
+    action: String,
+    /// The object's ARN where the call names it and IAM cares; else `*`, which only a `*` allows.
+    on: String,
+    /// What a condition may ask for.
+    because: Vec<(&'static str, String)>,
+}
+
+impl Right {
+    fn is_in(&self, statement: &Value) -> bool {
+        let holds = |key: &str, wanted: &Value| {
+            let is = self.because.iter().find(|(k, _)| *k == key);
+            is.is_some_and(|(_, value)| texts(wanted).contains(&value.as_str()))
+        };
+        let conditions = statement["Condition"]["StringEquals"].as_object();
+        texts(&statement["Action"]).contains(&self.action.as_str())
+            && texts(&statement["Resource"]).iter().any(|pattern| is_like(pattern, &self.on))
+            && conditions.into_iter().flatten().all(|(key, wanted)| holds(key, wanted))
+    }
+}
+
+/// With `*` for anything.
+fn is_like(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, rest)) => text
+            .strip_prefix(head)
+            .is_some_and(|text| (0..=text.len()).any(|i| text.get(i..).is_some_and(|tail| is_like(rest, tail)))),
+    }
+}
+
+/// What a call needs: its own right, and on AWS those to what the service does in the caller's name: tags given at
+/// creation, roles passed on, looks at the network, roles of its own (aws-facts 9).
+fn rights((service, operation, named): &Asked, passed: &dyn Fn(&str) -> String) -> Vec<Right> {
+    const BALANCER: &[&str] = &[
+        "elasticloadbalancing:AddTags",
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAddresses",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+    ];
+    const DATABASE: &[&str] = &[
+        "rds:AddTagsToResource",
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcs",
+    ];
+    let prefix = match service.as_str() {
         "elbv2" => "elasticloadbalancing",
         "efs" => "elasticfilesystem",
         "resourcegroupstaggingapi" => "tag",
         same => same,
     };
-    let also: &[&str] = match (service, operation) {
+    let also: &[&str] = match (service.as_str(), operation.as_str()) {
         (
             "ec2",
             "CreateVpc" | "CreateSubnet" | "CreateInternetGateway" | "CreateRouteTable" | "CreateSecurityGroup",
         ) => &["ec2:CreateTags"],
         ("ec2", "CreateVpcEndpoint" | "CreateLaunchTemplate") => &["ec2:CreateTags"],
-        ("rds", "CreateDBInstance" | "CreateDBSubnetGroup" | "CreateDBParameterGroup") => &["rds:AddTagsToResource"],
-        ("elasticache", "CreateReplicationGroup" | "CreateCacheSubnetGroup") => &["elasticache:AddTagsToResource"],
+        ("rds", "CreateDBInstance" | "CreateDBSubnetGroup") => DATABASE,
+        ("rds", "CreateDBParameterGroup") => &["rds:AddTagsToResource"],
+        ("elasticache", "CreateReplicationGroup") => &[
+            "elasticache:AddTagsToResource",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+        ],
+        ("elasticache", "IncreaseReplicaCount" | "DecreaseReplicaCount") => {
+            &["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
+        }
+        ("elasticache", "CreateCacheSubnetGroup") => &["elasticache:AddTagsToResource"],
         ("efs", "CreateFileSystem" | "CreateAccessPoint") => &["elasticfilesystem:TagResource"],
         ("efs", "CreateMountTarget") => {
             &["ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces", "ec2:CreateNetworkInterface"]
         }
-        ("elbv2", "CreateLoadBalancer" | "CreateTargetGroup" | "CreateListener" | "CreateRule") => {
-            &["elasticloadbalancing:AddTags"]
+        ("elbv2", "CreateLoadBalancer") => BALANCER,
+        ("elbv2", "CreateTargetGroup") => {
+            &["elasticloadbalancing:AddTags", "ec2:DescribeInternetGateways", "ec2:DescribeVpcs"]
         }
-        ("autoscaling", "CreateAutoScalingGroup") => {
-            &["ec2:RunInstances", "ec2:CreateTags", "iam:PassRole", "iam:CreateServiceLinkedRole"]
+        ("elbv2", "CreateListener" | "CreateRule") => &["elasticloadbalancing:AddTags"],
+        ("elbv2", "RegisterTargets") => {
+            &["ec2:DescribeInstances", "ec2:DescribeInternetGateways", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
         }
+        ("autoscaling", "CreateAutoScalingGroup") => &["ec2:RunInstances", "ec2:CreateTags"],
         ("iam", "CreateRole") => &["iam:TagRole"],
         ("iam", "CreateInstanceProfile") => &["iam:TagInstanceProfile"],
-        ("iam", "AddRoleToInstanceProfile") => &["iam:PassRole"],
         ("ssm", "PutParameter") => &["ssm:AddTagsToResource"],
         ("logs", "CreateLogGroup") => &["logs:TagResource"],
         ("cloudwatch", "PutMetricAlarm") => &["cloudwatch:TagResource"],
         _ => &[],
     };
-    also.iter().map(|a| (*a).to_owned()).chain([format!("{prefix}:{operation}")]).collect()
+    let name = |key: &str| named.get(key);
+    let iam = |what: String| format!("arn:aws:iam::123456789012:{what}");
+    // IAM and SSM let a policy name what it is about.
+    let on = match service.as_str() {
+        // Adding a role to a profile is about the profile.
+        "iam" => match (name("InstanceProfileName"), name("RoleName")) {
+            (Some(profile), _) => iam(format!("instance-profile/{profile}")),
+            (None, role) => iam(format!("role/{}", role.expect("a role"))),
+        },
+        "ssm" => match name("Name").or(name("ResourceId")) {
+            Some(public) if public.starts_with("/aws/") => format!("arn:aws:ssm:us-east-1::parameter{public}"),
+            Some(own) => format!("arn:aws:ssm:us-east-1:123456789012:parameter/{}", own.trim_start_matches('/')),
+            None => "*".into(),
+        },
+        _ => "*".into(),
+    };
+    let region = || match service.as_str() {
+        "iam" => vec![],
+        _ => vec![("aws:RequestedRegion", "us-east-1".to_owned())],
+    };
+    let own = also.iter().map(|a| (*a).to_owned()).chain([format!("{prefix}:{operation}")]);
+    let mut all: Vec<Right> = own.map(|action| Right { action, on: on.clone(), because: region() }).collect();
+
+    let role = match (operation.as_str(), name("LaunchTemplateData.IamInstanceProfile.Name")) {
+        ("AddRoleToInstanceProfile", _) => name("RoleName").cloned(),
+        (_, profile) => profile.map(|p| passed(p)),
+    };
+    all.extend(role.map(|role| Right {
+        action: "iam:PassRole".into(),
+        on: iam(format!("role/{role}")),
+        because: vec![("iam:PassedToService", "ec2.amazonaws.com".into())],
+    }));
+    let on_spot = name("MixedInstancesPolicy.InstancesDistribution.SpotAllocationStrategy").map(|_| "spot");
+    let linked = match operation.as_str() {
+        "CreateAutoScalingGroup" => Some("autoscaling"),
+        "CreateLoadBalancer" => Some("elasticloadbalancing"),
+        "CreateDBInstance" => Some("rds"),
+        "CreateReplicationGroup" => Some("elasticache"),
+        "CreateFileSystem" => Some("elasticfilesystem"),
+        _ => None,
+    };
+    all.extend(linked.into_iter().chain(on_spot).map(|service| Right {
+        action: "iam:CreateServiceLinkedRole".into(),
+        on: iam(format!("role/aws-service-role/{service}.amazonaws.com/AWSServiceRoleFor{service}")),
+        because: vec![("iam:AWSServiceName", format!("{service}.amazonaws.com"))],
+    }));
+    all
 }
 
 #[test]
@@ -261,19 +401,26 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     changed_nothing(&again);
     let by: BTreeSet<String> = again.calls.iter().map(|c| format!("{}:{}", c.service, c.operation)).collect();
     println!("second up: {} calls of {} operations", again.calls.len(), by.len());
-    assert!(again.calls.len() <= 40, "a second `up` makes {} calls: {by:?}", again.calls.len());
+    // Two of them, of the ACLs and the instances, only because nobody asks an emulator from outside.
+    assert!(again.calls.len() <= 42, "a second `up` makes {} calls: {by:?}", again.calls.len());
     // Every answer late: what could go at once does. With a target that is healthy, and one that is not.
     let late = |args: &[&str], code: i32, calls: usize, rounds: usize| {
-        world.tell("POST", "faults", json!({"delay": 1.0}));
-        let said = world.plain(BILLING, args).ends(code);
-        world.control("DELETE", "faults");
-        let waited = said.rounds();
-        println!("{args:?}: {} calls in {} rounds: {}", said.calls.len(), waited.len(), waited.join(", "));
+        let look = |delay: f64| {
+            world.tell("POST", "faults", json!({ "delay": delay }));
+            let said = world.plain(BILLING, args).ends(code);
+            world.control("DELETE", "faults");
+            let waited = said.rounds();
+            println!("{args:?}: {} calls in {} rounds: {}", said.calls.len(), waited.len(), waited.join(", "));
+            assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {:?}", said.calls.len(), said.calls);
+            (said, waited)
+        };
+        // On a busy machine what goes at once takes longer to be sent than the first answers take.
+        let (said, waited) =
+            [1.0, 5.0, 20.0].into_iter().map(look).find(|(_, w)| w.len() <= rounds).unwrap_or_else(|| look(20.0));
         assert!(waited.len() <= rounds, "{args:?} makes {} dependent rounds of calls: {waited:?}", waited.len());
-        assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {:?}", said.calls.len(), said.calls);
         said
     };
-    late(&["up", "--yes", "-o", "json"], 0, 40, 6);
+    late(&["up", "--yes", "-o", "json"], 0, 42, 6);
     let seen = late(&["status", "-o", "json"], 0, 40, 3).json();
     assert!(
         seen["chain"].as_array().is_some_and(|c| c.len() > 5),
@@ -433,6 +580,7 @@ fn one_group_is_built_by_itself_and_its_gateway_attached_again() {
     // All groups together are the whole.
     settled(&world, BILLING);
     as_described(&world, Path::new(BILLING));
+    policy_allows_all(&world);
 }
 
 #[test]
@@ -526,4 +674,47 @@ fn without_an_instance_profile_passwords_are_in_the_user_data_and_nowhere_else()
     assert_eq!(all["roles"], json!({}), "no role is made");
     world.run(&told, &["teardown", "--confirm", "billing", "-o", "json"]).ends(0);
     keeps_its_secrets(&world, &secrets);
+    policy_allows_all(&world);
+}
+
+#[test]
+fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() {
+    let world = World::start();
+    let system: String = world.account(json!({"do": "theirs"}));
+    let before = dump(&world);
+    // Where all is used that can be, and instances are from the Spot market.
+    let spot = "[service.api.spot]\non_demand_base = 1\ntypes = [\"t3a.micro\"]\n\n[service.api]\n";
+    let cache = "[cache]\nmode = \"use\"\nendpoint = \"redis.event.internal:6379\"";
+    let files = format!("[files]\nmode = \"use\"\nfile_system = \"{system}\"\n\n[monitoring]\nmode = \"off\"");
+    let changes = [("[cache]\nmode = \"off\"", cache), ("[files]\nmode = \"off\"", &files), ("[service.api]\n", spot)];
+    let all_used = world.file("all-used.toml", LOCKED, &changes);
+    // A database and a cache of ours and no files; with a password of theirs, and a profile of ours under another name.
+    let secrets = "[secrets]\nmode = \"use\"\nmaster_password = \"/event/mysql/master\"\n\
+                   app_password = \"/event/mysql/app\"\n";
+    let names = "[names]\n\"role/instance\" = \"apdev-role\"\n\"instance-profile/instance\" = \"apdev-profile\"\n";
+    let their_password = world.file(
+        "their-password.toml",
+        BILLING,
+        &[("[secrets]\n", secrets), ("[names]\n", names), ("[files]\n", "[files]\nmode = \"off\"\n")],
+    );
+    for (file, stack) in [(Path::new(LOCKED), "locked"), (&all_used, "locked"), (&their_password, "billing")] {
+        up(&world, file);
+        settled(&world, file);
+        for args in [&["status"][..], &["cost"], &["why"], &["targets", "list"]] {
+            changed_nothing(&world.run(file, args));
+        }
+        world.run(file, &["teardown", "--confirm", stack]).ends(0);
+        untouched(&world, &before);
+    }
+    policy_allows_all(&world);
+
+    // An account that shows neither the profile nor the passwords has them used all the same: the instances read them.
+    let secret = |name: &str| json!({"on": "ssm:GetParameter", "code": "AccessDeniedException", "times": -1, "where": {"Name": name}});
+    let hidden = [secret("/event/mysql/master"), secret("/event/mysql/app")];
+    world.tell("POST", "faults", json!({"deny": ["iam:*", "ssm:DescribeParameters"], "refuse": hidden}));
+    up(&world, LOCKED);
+    settled(&world, LOCKED);
+    world.run(LOCKED, &["teardown", "--confirm", "locked"]).ends(0);
+    world.control("DELETE", "faults");
+    untouched(&world, &before);
 }

@@ -63,6 +63,11 @@ fn ctrl_c_stops_and_what_stands_is_resumed() {
 }
 
 #[test]
+fn a_wait_is_no_longer_than_it_makes_sense_and_says_why() {
+    law("wait");
+}
+
+#[test]
 fn teardown_deletes_ours_and_names_who_is_in_the_way() {
     law("teardown");
 }

@@ -115,14 +115,32 @@ impl Drop for World {
     }
 }
 
+/// What matters of a screen of 80 columns and 24 rows: the verdict, the endpoint, these panels and no others in this
+/// order, the keys.
+fn is_a_screen(screen: &str, panels: &[&str]) {
+    let lines: Vec<&str> = screen.lines().collect();
+    assert!(lines.len() == 24 && lines.iter().all(|l| l.chars().count() <= 80), "{screen}");
+    assert!(lines[0].starts_with(" SERVING ") && lines[0].contains("targets"), "{screen}");
+    assert!(lines[1].starts_with("http://"), "{screen}");
+    let titles = lines.iter().filter_map(|l| l.strip_prefix("─ ")?.split(" ─").next());
+    let shown: Vec<&str> = titles.filter(|t| *t != "Alarms and scaling").collect();
+    assert_eq!(shown, panels, "{screen}");
+    assert!(lines[23].starts_with("1 all  2 path  3 instances  4 traffic  5 events"), "{screen}");
+}
+
 #[test]
 fn keys_change_views_and_the_terminal_is_given_back() {
     let w = World::new("keys");
     w.shell(80, 24, &w.line());
     w.until("SERVING");
-    w.until("Request path");
+    // CloudWatch's numbers come last; then all panels have something to show.
+    w.until("─ Request path");
+    w.until("an hour");
+    let all = w.screen();
+    is_a_screen(&all, &["Request path", "Traffic", "Instances", "Cost and load", "Events"]);
+    assert!(all.contains("✓ balancer") && all.contains("✓ target group") && all.contains("healthy"), "{all}");
     w.keys(&["3"]);
-    w.until("Instances, and what Auto Scaling did");
+    is_a_screen(&w.until("Instances, and what Auto Scaling did"), &["Instances, and what Auto Scaling did"]);
     w.keys(&["Enter"]);
     w.until("gameday logs --instance i-");
     w.keys(&["Escape"]);
@@ -132,6 +150,8 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     w.until("our own");
     w.keys(&["5"]);
     w.until("─ Events");
+    w.until_gone("Request path");
+    is_a_screen(&w.screen(), &["Events"]);
     w.keys(&["f"]);
     w.until("FROZEN");
     w.keys(&["f"]);

@@ -5,6 +5,7 @@
 use gameday::{
     diagnose::{self, Chain, Finding, HopName, Severity, State},
     error::{Class, Error},
+    serving::Verdict,
     snapshot::*,
 };
 use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -191,6 +192,7 @@ const ROWS: &[Row] = &[
     ("balancer-group-deleted", |s| { s.security_groups.retain(|g| g.name != "billing-alb"); silence(s) }, "balancer-group-missing"),
     ("vpc-deleted", |s| {
         s.vpc = None;
+        s.subnets.clear();
         s.balancer = None;
         s.listeners.clear();
     }, "vpc-missing"),
@@ -404,6 +406,10 @@ const ROWS: &[Row] = &[
         }
         timeouts(s);
     }, "instance-profile"),
+    ("profile-deleted", |s| s.profile = Some(Profile::default()), "profile-missing"),
+    ("profile-without-role", |s| s.profile = Some(Profile { exists: true, role: None }), "profile-without-role"),
+    ("vpc-without-tags", |s| s.vpc = None, "vpc-untagged"),
+    ("file-system-without-tags", |s| files(s).untagged = true, "files-untagged"),
     ("instances-with-the-default-group", |s| {
         for i in &mut s.instances {
             i.groups = vec!["sg-0default".into()];
@@ -537,8 +543,116 @@ fn every_breakage_is_named_by_its_cause_first() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
+    every_command_can_be_pasted();
     let rules: BTreeSet<&str> = ROWS.iter().map(|r| r.2).collect();
     assert!(rules.len() >= 100, "{} distinct causes", rules.len());
+}
+
+/// Into a shell, in every row and also where the network is the user's own.
+fn every_command_can_be_pasted() {
+    let mut commands = BTreeSet::new();
+    for (_, mutate, _) in ROWS {
+        let mut s = unbroken();
+        mutate(&mut s);
+        for network in [gameday::config::Origin::Create, gameday::config::Origin::Use] {
+            s.expected.network = network;
+            commands.extend(diagnose::why(&s).into_iter().map(|f| f.command));
+        }
+    }
+    for command in &commands {
+        assert!(command.split(" && ").all(|c| c.starts_with("gameday ") || c.starts_with("aws ")), "{command}");
+        assert!(!command.contains('…'), "{command}");
+    }
+    let script = commands.iter().map(|c| format!("{c}\n")).collect::<String>();
+    let check = std::process::Command::new("bash").args(["-n", "-c", &script]).output().expect("bash");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+/// Where nobody asks from outside, the verdict goes by what is known of the way: not by what is only weak, nor by what
+/// concerns instances to come or what they need.
+#[test]
+fn a_way_that_is_broken_does_not_serve_although_the_targets_are_healthy() {
+    let stops = [
+        "balancer-group-without-ingress",
+        "balancer-group-without-egress",
+        "balancer-internal",
+        "route-to-the-internet-deleted",
+        "route-table-not-associated",
+        "internet-gateway-detached",
+        "network-acl-denies-requests",
+        "network-acl-denies-answers",
+        "listener-deleted",
+        "listener-on-another-port",
+        "listener-answers-itself",
+        "listener-forwards-elsewhere",
+        "rule-deleted",
+        "rule-priority-stolen",
+        "rule-added-before-the-default",
+        "target-group-speaks-https",
+        "instances-with-the-default-group",
+        "app-group-without-ingress",
+    ];
+    let serves = [
+        "balancer-impaired",
+        "subnet-deleted",
+        "subnet-without-addresses",
+        "listener-open-for-paths-without-route",
+        "rule-for-some-other-path",
+        "target-group-on-another-port",
+        "health-check-asks-another-path",
+        "health-check-on-another-port",
+        "fleet-with-a-lower-maximum",
+        "fleet-may-not-replace",
+        "fleet-does-not-ask-the-balancer",
+        "template-with-a-foreign-default",
+        "instances-without-their-profile",
+        "instances-without-public-address",
+        "one-zone-empty",
+        "app-group-deleted",
+        "ssh-open-to-all",
+        "database-stopped",
+        "database-deleted",
+        "database-group-without-ingress",
+        "cache-deleted",
+        "file-system-deleted",
+        "mount-target-being-made",
+        "vpc-without-tags",
+        "file-system-without-tags",
+        "profile-deleted",
+        "alarm",
+    ];
+    let serving = |mutate: &dyn Fn(&mut Snapshot)| {
+        let mut s = unbroken();
+        let (targets, instances, members) = (s.targets.clone(), s.instances.len(), fleet(&mut s).members.clone());
+        mutate(&mut s);
+        // The emulator's targets stay healthy, whatever the network.
+        (s.targets, fleet(&mut s).members) = (targets, members);
+        assert_eq!(s.instances.len(), instances);
+        s.probe.answers.clear();
+        (s.probe.addresses, s.probe.unasked) = (vec![], Some("an emulator".into()));
+        Verdict::of(&s)
+    };
+    assert!(serving(&|_| {}).serving());
+    let row = |name: &str| ROWS.iter().find(|r| r.0 == name).unwrap_or_else(|| panic!("{name} is a row")).1;
+    for name in stops {
+        let verdict = serving(&row(name));
+        assert!(!verdict.serving() && verdict.to_string().starts_with("NOT SERVING"), "{name}: {verdict}");
+    }
+    for name in serves {
+        let verdict = serving(&row(name));
+        assert!(verdict.serving() && verdict.to_string().starts_with("SERVING"), "{name}: {verdict}");
+    }
+    // Nobody makes new instances: those that are there go on.
+    for later in [
+        |s: &mut Snapshot| (fleet(s).min, fleet(s).desired, fleet(s).max) = (0, 0, 0),
+        |s: &mut Snapshot| fleet(s).status = Some("Delete in progress".into()),
+    ] {
+        assert!(serving(&later).serving());
+    }
+    // Who was asked knows better.
+    let mut s = unbroken();
+    s.listeners[0].rules.push(rule(5, "/*", forward(OTHER)));
+    assert!(Verdict::of(&s).serving());
 }
 
 #[test]
@@ -582,6 +696,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::AutoScalingGroup,
         Part::Activities,
         Part::Template,
+        Part::Profile,
         Part::Instances,
         Part::Vpc,
         Part::Subnets,
@@ -609,6 +724,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
                 Part::AutoScalingGroup => s.auto_scaling_group = None,
                 Part::Activities => s.activities.clear(),
                 Part::Template => s.template = None,
+                Part::Profile => s.profile = None,
                 Part::Instances => s.instances.clear(),
                 Part::Vpc => s.vpc = None,
                 Part::Subnets => s.subnets.clear(),
@@ -630,6 +746,13 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         }
         let findings = diagnose::why(&s);
         assert!(findings.is_empty(), "{parts:?}:{}", told(&findings));
+        for hop in diagnose::chain(&s).hops {
+            let absent = hop.state == State::Unknown && hop.evidence.starts_with("no");
+            assert!(
+                !absent || hop.hop == HopName::Name || hop.evidence.ends_with("to have rules"),
+                "{parts:?}: {hop:?}"
+            );
+        }
         assert!(diagnose::chain(&s).hops.iter().any(|h| h.state != State::Good) || parts.len() == 1);
     }
 }

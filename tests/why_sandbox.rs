@@ -310,6 +310,11 @@ const ROWS: &[Row] = rows![
         let call = call.state_value(aws_sdk_cloudwatch::types::StateValue::Alarm).state_reason("because");
         call.send().await.unwrap();
     }),
+    ("profile's role taken away", "profile-without-role", |aws, s| {
+        let name = s.expected.names.profile.as_ref().unwrap();
+        let role = s.profile.as_ref().and_then(|p| p.role.clone()).unwrap();
+        aws.iam.remove_role_from_instance_profile().instance_profile_name(name).role_name(role).send().await.unwrap();
+    }),
     ("fleet deleted", "fleet-missing", |aws, s| {
         let call = aws.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(group_name(s));
         call.force_delete(true).send().await.unwrap();

@@ -1,4 +1,5 @@
 //! AWS errors become ours here, and nowhere else.
+use super::credentials::Missing;
 use crate::error::{AwsError, Class, Error, Result};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
@@ -21,7 +22,10 @@ where
     SdkError<E, HttpResponse>: RequestId,
 {
     fn during(self, call: &'static str) -> Result<T> {
-        self.map_err(|e| Error::Aws(Box::new(translate(call, &e))))
+        self.map_err(|e| match cause::<Missing>(&e) {
+            Some(Missing { what, help }) => Error::other(what, help),
+            None => Error::Aws(Box::new(translate(call, &e))),
+        })
     }
     fn or_absent(self, call: &'static str) -> Result<Option<T>> {
         match self.during(call) {
@@ -55,15 +59,20 @@ where
 }
 
 /// Whether the SDK found no credentials to sign with: it says so in an error's type only deep inside.
-fn is_credentials<E: std::error::Error + Send + Sync + 'static>(e: &SdkError<E, HttpResponse>) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(e);
+fn is_credentials<E: std::error::Error + 'static>(e: &SdkError<E, HttpResponse>) -> bool {
+    cause::<aws_credential_types::provider::error::CredentialsError>(e).is_some()
+}
+
+/// What of this type an error has inside.
+fn cause<T: std::error::Error + 'static>(e: &(impl std::error::Error + 'static)) -> Option<&T> {
+    let mut cause = e.source();
     while let Some(c) = cause {
-        if c.is::<aws_credential_types::provider::error::CredentialsError>() {
-            return true;
+        if let Some(found) = c.downcast_ref() {
+            return Some(found);
         }
         cause = c.source();
     }
-    false
+    None
 }
 
 fn root_cause(e: &(impl std::error::Error + 'static)) -> String {
@@ -137,6 +146,9 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "IncorrectState"
         | "IncorrectInstanceState"
         | "DependencyTimeout"
+        | "EntityTemporarilyUnmodifiable"
+        // SSM, for parameters that are created at the same moment, or deleted a moment ago: it passes.
+        | "TooManyUpdates"
         | "InstanceRefreshInProgress" => return Class::WrongState,
         "ServiceLinkedRoleFailure" => return Class::NotYetVisible,
         "NoSuchEntity"
@@ -157,7 +169,9 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
     if bare.starts_with("Insufficient") {
         return Class::Capacity;
     }
-    if bare.ends_with("LimitExceeded") || bare.ends_with("QuotaExceeded") || bare.starts_with("TooMany") {
+    // The last for ElastiCache, `NodeQuotaForCustomerExceeded` among them.
+    let quota = bare.ends_with("LimitExceeded") || bare.ends_with("QuotaExceeded") || bare.starts_with("TooMany");
+    if quota || bare.contains("QuotaFor") {
         return Class::Quota;
     }
     // Some services say these only in a text (aws-facts 4.7, 9.2).
@@ -168,13 +182,21 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
             "create service linked role",
             "The specified launch template",
             "Could not find the specified version",
+            "Provided Target Groups may not be valid",
         ];
+        if message.contains("An active instance refresh") {
+            return Class::WrongState;
+        }
         if not_yet.iter().any(|text| message.contains(text)) {
             return Class::NotYetVisible;
         }
         if message.contains("not found") && bare != "InvalidParameterValue" {
             return Class::NotFound;
         }
+    }
+    // To the balancer a gateway that was attached a moment ago may not be there yet.
+    if bare == "InvalidSubnet" && message.contains("no internet gateway") {
+        return Class::NotYetVisible;
     }
     match status {
         500.. => Class::Lost,

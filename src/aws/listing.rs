@@ -14,16 +14,18 @@ use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup};
 use aws_sdk_elasticloadbalancingv2::types::{
     Listener, LoadBalancer, LoadBalancerAttribute, Rule, TargetGroup, TargetGroupAttribute,
 };
+use aws_sdk_iam::types::InstanceProfile;
 use aws_sdk_rds::types::DbInstance;
 use std::{collections::HashMap, rc::Rc};
 
+// A page of a size: without one EC2 counts the call against a smaller budget (aws-facts 4.6).
 macro_rules! of_the_region {
     ($($name:ident: $item:ty = $describe:ident, $call:literal;)*) => {
         $(
             #[doc = concat!("All of the region, by `", $call, "`.")]
             pub async fn $name(aws: &Aws) -> Result<Rc<Vec<$item>>> {
                 let call = async || {
-                    let pages = aws.ec2.$describe().into_paginator().items().send();
+                    let pages = aws.ec2.$describe().max_results(1000).into_paginator().items().send();
                     pages.try_collect().await.during($call)
                 };
                 aws.reads.get($call, call).await
@@ -232,4 +234,13 @@ pub async fn alarms(aws: &Aws, prefix: &str) -> Result<Rc<Vec<MetricAlarm>>> {
         Ok(pages.into_iter().flat_map(|p| p.metric_alarms.unwrap_or_default()).collect::<Vec<_>>())
     };
     aws.reads.get(format!("alarms {prefix}*"), call).await
+}
+
+/// An instance profile with its role; `None` when there is none.
+pub async fn instance_profile(aws: &Aws, name: &str) -> Result<Rc<Option<InstanceProfile>>> {
+    let call = async || {
+        let call = aws.iam.get_instance_profile().instance_profile_name(name);
+        Ok(call.send().await.or_absent("GetInstanceProfile")?.and_then(|p| p.instance_profile))
+    };
+    aws.reads.get(format!("instance profile {name}"), call).await
 }

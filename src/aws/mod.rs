@@ -1,6 +1,7 @@
 //! AWS clients from one configuration, and what every call shares: one retry policy, one TLS stack,
 //! a count of calls, and reads that are made once for all who ask at the same moment.
 pub mod calls;
+mod credentials;
 pub mod error;
 pub mod listing;
 pub mod note;
@@ -8,7 +9,11 @@ pub mod reads;
 pub mod tags;
 
 use crate::error::{Error, Result};
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::{
     Builder as Http,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -57,6 +62,15 @@ impl Deref for Aws {
     }
 }
 
+/// The partition of a region: the first part of every ARN in it.
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
 impl Aws {
     /// Reads credentials and settings the way every AWS tool does. Makes no call.
     pub async fn connect(target: &Target) -> Self {
@@ -68,13 +82,18 @@ impl Aws {
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(30))
             .build();
+        let region = Region::new(target.region.clone());
+        let http = Http::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new(target.region.clone()))
-            .http_client(Http::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+            .region(region.clone())
+            .http_client(http.clone())
             .retry_config(retry)
             .timeout_config(timeout);
         if let Some(profile) = &target.profile {
-            loader = loader.profile_name(profile);
+            // Who names one means it: the SDK's own order has keys in the environment win over it, other tools have not.
+            let with = ProviderConfig::default().with_region(Some(region)).with_http_client(http);
+            let keys = ProfileFileCredentialsProvider::builder().configure(&with).profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(keys);
         }
         if let Some(endpoint) = &target.endpoint {
             // An emulator takes any credentials: the user's own must not be sent to it.
@@ -82,7 +101,11 @@ impl Aws {
                 "sandbox", "sandbox", None, None, "sandbox",
             ));
         }
-        let sdk = loader.load().await;
+        let mut sdk = loader.load().await;
+        if let Some(inner) = sdk.credentials_provider() {
+            let explained = credentials::Explained { inner, profile: target.profile.clone() };
+            sdk = sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(explained)).build();
+        }
         Self::new(&sdk, target.region.clone())
     }
 

@@ -48,6 +48,28 @@ required_pairs!(efs, aws_sdk_efs::types::Tag);
 required_pairs!(iam, aws_sdk_iam::types::Tag);
 required_pairs!(ssm, aws_sdk_ssm::types::Tag);
 
+/// The tag that says which region's stack made something global.
+const REGION_TAG: &str = "gameday:region";
+
+/// Both ways for what is global: with the region. What a stack of this name in another region made is not ours.
+pub mod global {
+    use super::*;
+    pub fn to(aws: &Aws, tags: Tags) -> Vec<aws_sdk_iam::types::Tag> {
+        let mut tags = tags;
+        tags.insert(REGION_TAG.into(), aws.region.clone());
+        iam::to(&tags)
+    }
+    pub fn from(aws: &Aws, tags: &[aws_sdk_iam::types::Tag]) -> Tags {
+        let mut tags = iam::from(tags);
+        if let (Some(region), Some(stack)) = (tags.get(REGION_TAG), tags.get(STACK_TAG))
+            && *region != aws.region
+        {
+            tags.insert(STACK_TAG.into(), format!("{stack} in {region}"));
+        }
+        tags
+    }
+}
+
 /// `TagSpecifications` of an EC2 create call.
 pub fn on_create(kind: aws_sdk_ec2::types::ResourceType, tags: &Tags) -> aws_sdk_ec2::types::TagSpecification {
     aws_sdk_ec2::types::TagSpecification::builder().resource_type(kind).set_tags(Some(ec2::to(tags))).build()
@@ -71,6 +93,16 @@ pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<BTreeMap<String, Tags
         Ok(all.iter().filter_map(of).collect::<BTreeMap<String, Tags>>())
     };
     aws.reads.get(format!("all that is tagged {stack}"), call).await
+}
+
+/// The name of an object that AWS knows by one, out of its ARN.
+pub fn name_in(arn: &str) -> Option<&str> {
+    let kinds = [":db:", ":subgrp:", ":pg:", ":replicationgroup:", ":subnetgroup:", ":alarm:", ":dashboard/"];
+    if let Some(name) = kinds.iter().find_map(|kind| Some(arn.split_once(kind)?.1)) {
+        return Some(name);
+    }
+    // With an id after the name.
+    [":loadbalancer/app/", ":targetgroup/"].iter().find_map(|kind| arn.split_once(kind)?.1.split('/').next())
 }
 
 /// The tags of one object out of [`of_stack`], when they are all there: only then is nothing behind.

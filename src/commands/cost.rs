@@ -38,6 +38,7 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
         let aws = Aws::connect(&target).await;
         Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
     };
+    let left_out = there.as_ref().map_or(vec![], |i| i.left_out.clone());
     let there = there.map(|i| i.items());
     let running = there.as_ref().map(|i| Bill::of(i, &prices, hours));
     let (_, service) = config.service();
@@ -49,7 +50,9 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
         max: (service.max, &max),
         running: running.as_ref(),
     };
-    show(&out, &View::new(&config.name, &config.region, &prices, bills, &more));
+    let mut view = View::new(&config.name, &config.region, &prices, bills, &more);
+    view.notes.extend(left_out);
+    show(&out, &view);
     Ok(DONE)
 }
 

@@ -11,6 +11,7 @@ pub mod schema;
 pub mod serve;
 mod session;
 pub mod status;
+mod tagged;
 pub mod targets;
 pub mod teardown;
 mod untagged;

@@ -17,7 +17,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
     let (report, remains) = preview(&mut session, args.groups.is_empty()).await?;
-    let mut view = plan::Plan::new(&session.env.stack, &report);
+    let mut view = plan::Plan::new(&session.env.stack, &session.facts, &report);
     view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     plan::show(&out, &view, &report, forecast(&session, &report).0, true);
@@ -31,6 +31,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
+    session.facts.fit()?;
     let seen = session.look().await;
     let env = &session.env;
     let mut report =
@@ -40,6 +41,11 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
     report.0.extend(remains.changes());
     for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
         session.out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
+    }
+    for (key, (id, host)) in remains.spared.iter().filter(|_| !session.out.json()) {
+        session.out.note(format!(
+            "{WARN}{key} stays{RESET}: {id} is the stack's, and {host} may lead to it; if it does not, delete {id} by hand"
+        ));
     }
     if report.done().any(|(_, change)| !change.is_none()) {
         session.remember().await;

@@ -10,11 +10,11 @@ use crate::{
 
 pub async fn run(global: &Global, out: Printer) -> Outcome {
     let loaded = session::load(global, &out)?;
-    let region = loaded.config.region.clone();
-    let target = Target { region: region.clone(), ..Target::default() };
+    let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
     let facts = Facts::offline(&loaded.config);
-    let stack = stack::wire(&loaded, &facts, &Aws::connect(&target).await).map_err(session::template)?;
-    let policies = policy::of(&stack.graph, &loaded.config, &region);
+    let stack = stack::wire(&loaded, &facts, &aws).map_err(session::template)?;
+    let before = stack::remains::imaginable(&loaded, &facts, &aws);
+    let policies = policy::of(&stack.graph, &before, &loaded.config);
     let object = serde_json::json!({"stack": loaded.config.name, "policies": policies});
     if out.json() {
         out.line(&object);

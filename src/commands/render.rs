@@ -30,7 +30,11 @@ pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
     }
     match &args.file {
         Some(name) => {
-            let file = rendered.files.iter().find(|(path, _)| *path == name || path.rsplit('/').next() == Some(name));
+            // `user-data` stands for user-data.sh.
+            let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+            let whole = rendered.files.iter().find(|(path, _)| *path == name || last(path) == *name);
+            let without_ending = |path: &str| last(path).rsplit_once('.').is_some_and(|(stem, _)| stem == name);
+            let file = whole.or_else(|| rendered.files.iter().find(|(path, _)| without_ending(path)));
             let Some((_, text)) = file else {
                 let names: Vec<&str> = rendered.files.keys().map(String::as_str).collect();
                 return Err(Failure::Said {

@@ -38,14 +38,12 @@ pub(super) struct Session {
 
 /// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
 pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
-    let mut loaded = config::load(&global.config)
+    let mut loaded = config::load_in(&global.config, global.region.as_deref())
         .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })?;
     if !out.json() && !loaded.warnings.is_empty() {
         out.note(loaded.render_warnings(out.color(), out.width()));
     }
-    if let Some(region) = &global.region {
-        loaded.config.region = region.clone();
-    }
+    loaded.config.name_what_is_global();
     Ok(loaded)
 }
 
@@ -101,7 +99,7 @@ impl Session {
     }
 
     async fn connect(
-        loaded: Loaded,
+        mut loaded: Loaded,
         target: Target,
         scale: f64,
         out: Printer,
@@ -109,13 +107,19 @@ impl Session {
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         let aws = Aws::connect(&target).await;
         aws.reads.keep_for(ONE_LOOK);
-        let (facts, seen) = ahead.with_the_facts(&aws, &loaded).await?;
+        let (facts, mut seen) = ahead.with_the_facts(&aws, &loaded).await?;
+        let renamed = loaded.config.name_what_stands(&facts.standing);
+        if !renamed.is_empty() && seen.is_some() {
+            seen = ahead.look(&aws, &loaded, &facts).await;
+        }
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
         let view = View::new(out);
         let stopwatch = Stopwatch::new(scale);
         let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
         env.tags = loaded.config.tags.clone();
         env.names = loaded.config.names.clone();
+        env.names.extend(facts.standing.clone());
+        env.renamed = renamed;
         env.pace.scale = scale;
         let history = History::default();
         Ok((Self { loaded, aws, facts, stack, env, view, out, history, stopwatch, target, scale }, seen))
@@ -135,7 +139,9 @@ impl Session {
     /// The same anew, with the credentials that there are now: the SDK reads a profile once.
     pub async fn again(&self) -> Result<Self, Failure> {
         let target = self.target.clone();
-        let (mut session, _) = Self::connect(self.loaded.clone(), target, self.scale, self.out, Ahead::Nothing).await?;
+        let mut loaded = self.loaded.clone();
+        loaded.config.names.extend(self.env.renamed.clone());
+        let (mut session, _) = Self::connect(loaded, target, self.scale, self.out, Ahead::Nothing).await?;
         session.remember().await;
         Ok(session)
     }
@@ -353,13 +359,11 @@ pub(super) fn template(e: Box<crate::userdata::Error>) -> Failure {
 fn known(graph: &Graph, keys: &[String]) -> Result<Vec<String>, Failure> {
     for key in keys {
         if graph.get(key).is_none() {
-            let near = graph
-                .nodes()
-                .map(|n| n.key().as_str())
-                .max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)))
-                .unwrap_or_default();
+            let like = |n: &str| strsim::jaro_winkler(n, key);
+            let near = graph.nodes().map(|n| n.key().as_str()).max_by(|a, b| like(a).total_cmp(&like(b)));
+            let meant = near.filter(|n| like(n) > 0.8).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
             return Err(Failure::Said {
-                text: format!("there is no step {key}\n  help: did you mean {near}? `gameday status` lists all"),
+                text: format!("there is no step {key}\n  help: {meant}`gameday status` lists all"),
                 usage: true,
             });
         }

@@ -1,9 +1,8 @@
 //! `gameday teardown`: deletes all that is the stack's, and lists what is left.
-use super::{DONE, Outcome, Session, failed, interrupted, untagged};
+use super::{DONE, Outcome, Session, failed, interrupted, tagged, untagged};
 use crate::{
-    aws::{Aws, error::AwsResult},
     cli::{Consent, Global, Teardown},
-    engine::{Class, Direction, Key, Node, Report, STACK_TAG, STEP_TAG, Visit, walk},
+    engine::{Class, Direction, Key, Node, Report, Visit, walk},
     error::Result,
     history::History,
     output::{
@@ -55,10 +54,15 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         _ = History::forget(&session.aws, &env.stack).await;
     }
     lease.release(&env.stack).await;
-    let (mut left, mut alike) = (not_deleted(&report), vec![]);
+    let (mut left, mut alike, mut listed) = (not_deleted(&report), vec![], false);
     let (denied, unseen) = remains.unseen.iter().partition::<Vec<_>, _>(|(_, e)| e.class() == Some(Class::Denied));
     if !report.interrupted() {
-        left.extend(still_tagged(&session, &report).await?);
+        let tagged = match tagged::look(&session, &report).await {
+            Err(e) if e.class() == Some(Class::Denied) => None,
+            other => Some(other?),
+        };
+        listed = tagged.is_some();
+        left.extend(tagged.unwrap_or_default());
         let known: BTreeSet<String> = left.iter().map(|l| l.what.clone()).collect();
         let untagged = untagged::look(&session, &seen).await?;
         left.extend(untagged.left.into_iter().filter(|l| !known.contains(&l.what)));
@@ -81,6 +85,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         denied: denied.into_iter().map(|(key, _)| key).collect(),
         kept: graph.nodes().filter(|n| n.is_used()).map(|n| n.key()).collect(),
         clean: left.is_empty() && report.all_done(),
+        listed,
         left,
         alike,
     };
@@ -120,8 +125,9 @@ fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result
     }
     let account = &session.facts.account;
     let question = format!(
-        "This deletes {} in account {account}. Type the stack's name to go ahead: ",
-        count(there.len(), "object")
+        "This deletes {} in account {account}, {}. Type the stack's name to go ahead: ",
+        count(there.len(), "object"),
+        session.facts.region,
     );
     if output::ask(&question).is_some_and(|a| a.trim() == stack) {
         return Ok(());
@@ -144,59 +150,4 @@ fn not_deleted(report: &Report<bool>) -> Vec<Leftover> {
             Some(Leftover { what: key.to_string(), why })
         })
         .collect()
-}
-
-/// Whatever in this region still carries the stack's tag, of whatever kind. The tagging API lags behind: it is asked a
-/// few times, and what a step has been seen to be rid of, or has just reported itself, is not counted again.
-async fn still_tagged(session: &Session, report: &Report<bool>) -> Result<Vec<Leftover>> {
-    let known: Vec<&str> = report.0.iter().map(|(k, _)| k.as_str()).collect();
-    for round in 0.. {
-        let mut left = tagged(&session.aws, &session.env.stack).await?;
-        // A snapshot carries its database's tags and outlives it.
-        left.retain(|(arn, step)| arn.contains(":snapshot:") || !step.as_deref().is_some_and(|s| known.contains(&s)));
-        let dying = dying_instances(&session.aws, &left).await?;
-        left.retain(|(arn, _)| !dying.iter().any(|id| arn.ends_with(id.as_str())));
-        if left.is_empty() || round == 3 {
-            return Ok(left.into_iter().map(|(what, step)| Leftover { what, why: why(step) }).collect());
-        }
-        tokio::time::sleep(session.env.pace.of(Duration::from_secs(5))).await;
-    }
-    unreachable!("the last round returns")
-}
-
-fn why(step: Option<String>) -> String {
-    match step {
-        Some(s) => format!("carries the stack's tag as {s}, which is not in the stack file"),
-        None => "carries the stack's tag, but is no step of it".into(),
-    }
-}
-
-/// ARN and step of all that carries the stack's tag.
-async fn tagged(aws: &Aws, stack: &str) -> Result<Vec<(String, Option<String>)>> {
-    let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(STACK_TAG).values(stack).build();
-    let call = aws.tagging.get_resources().tag_filters(filter);
-    let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("GetResources")?;
-    let step = |r: &aws_sdk_resourcegroupstagging::types::ResourceTagMapping| {
-        r.tags().iter().find(|t| t.key() == STEP_TAG).map(|t| t.value().to_owned())
-    };
-    Ok(all.into_iter().map(|r| (r.resource_arn.clone().unwrap_or_default(), step(&r))).collect())
-}
-
-/// Instances among these that are gone, or are going without anything to do: they show for an hour after.
-async fn dying_instances(aws: &Aws, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
-    let ids: Vec<String> =
-        left.iter().filter_map(|(arn, _)| Some(arn.split_once(":instance/")?.1.to_owned())).collect();
-    if ids.is_empty() {
-        return Ok(vec![]);
-    }
-    let filter = aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(ids.clone())).build();
-    let call = aws.ec2.describe_instances().filters(filter);
-    let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("DescribeInstances")?;
-    let lives = |id: &String| {
-        all.iter().flat_map(|r| r.instances()).any(|i| {
-            i.instance_id() == Some(id)
-                && !matches!(i.state().and_then(|s| s.name()).map(|n| n.as_str()), Some("terminated" | "shutting-down"))
-        })
-    };
-    Ok(ids.into_iter().filter(|id| !lives(id)).collect())
 }

@@ -2,14 +2,15 @@
 use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
     cli::{Global, Probe, Up},
+    diagnose::{self, Finding},
     engine::{Change, Direction, Node, Report, Visit, walk},
     error::Error,
     output::{self, Printer, style::*},
-    serving::{self, Verdict},
-    snapshot,
+    serving::{self, Look, Verdict},
+    snapshot::{self, Asking, Depth, Whose},
     stack::Group,
 };
-use std::{process::ExitCode, time::Duration};
+use std::{cell::RefCell, process::ExitCode, time::Duration};
 
 pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
@@ -24,13 +25,13 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
     let (preview, remains) = plan::preview(&mut session, whole_stack).await?;
-    let mut view = output::plan::Plan::new(&session.env.stack, &preview);
+    let mut view = output::plan::Plan::new(&session.env.stack, &session.facts, &preview);
     view.handover = plan::handover(&session, &remains);
     view.cost = whole_stack.then(|| cost::planned(&session, &prices));
     let (usually, expected) = plan::forecast(&session, &preview);
     output::plan::show(&out, &view, &preview, usually, false);
     if !view.is_empty() {
-        if let Err(code) = consent(&out, args.change.yes) {
+        if let Err(code) = consent(&session, args.change.yes) {
             return Ok(code);
         }
         let lease = session.lease("up", args.change.lease).await?;
@@ -55,12 +56,18 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         session.learn().await;
         lease.release(&session.env.stack).await;
         session.say_calls();
-        if let Some(code) = ended_badly(&out, &report) {
-            return Ok(code);
-        }
-        if !out.json() {
+        let ended = ended_badly(&out, &report);
+        if ended.is_none() && !out.json() {
             let n = report.done().filter(|(_, c)| !c.is_none()).count();
             out.note(format!("{GOOD}built{RESET}: {} in {}", count(n, "change"), clock(took)));
+        }
+        if is_moved(&report)
+            && let Some(balancer) = session.stack.balancer.output()
+        {
+            output::plan::moved(&out, &format!("http://{}", balancer.dns_name));
+        }
+        if let Some(code) = ended {
+            return Ok(code);
         }
     } else {
         // A run that was killed after its last change has left its lease.
@@ -73,6 +80,14 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         return Ok(DONE);
     }
     serve(&session, &args.probe).await
+}
+
+/// Whether a stack that stood has another balancer now: a balancer's address goes with it. That it stood shows in its
+/// fleet, which is never made before the first balancer.
+fn is_moved(report: &Report<Change>) -> bool {
+    let new = |c: &Change| matches!(c, Change::Create { .. } | Change::Replace { .. });
+    let is_new = |kind: &str| report.done().find(|(k, _)| k.kind() == kind).map(|(_, c)| new(c));
+    is_new("load-balancer") == Some(true) && is_new("auto-scaling-group") == Some(false)
 }
 
 /// The last walk: what the first one left to an older fleet that is gone now.
@@ -103,7 +118,8 @@ fn as_change(v: Visit<bool>) -> Visit<Change> {
 }
 
 /// Asks, unless told not to. Without a person to ask, nothing is changed.
-fn consent(out: &Printer, yes: bool) -> Result<(), ExitCode> {
+fn consent(session: &Session, yes: bool) -> Result<(), ExitCode> {
+    let out = &session.out;
     if yes {
         return Ok(());
     }
@@ -111,7 +127,8 @@ fn consent(out: &Printer, yes: bool) -> Result<(), ExitCode> {
         out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
         return Err(failed());
     }
-    if output::ask("Go ahead? [y/N] ").is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes")) {
+    let question = format!("Go ahead in account {}, {}? [y/N] ", session.facts.account, session.facts.region);
+    if output::ask(&question).is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes")) {
         return Ok(());
     }
     out.note("nothing was changed");
@@ -146,41 +163,94 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
     let (asking, expected) = (session.asking(probe.probe.clone(), probe.no_probe), session.expected());
+    let whose = Whose {
+        stack: session.env.stack.clone(),
+        service: session.loaded.config.service().0.into(),
+        account: session.facts.account.clone(),
+        region: session.facts.region.clone(),
+    };
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;
-    let mut last = String::new();
+    // Where nobody asks from outside, AWS's word on the whole way has to do.
+    let asked = !matches!(asking, Asking::Nothing { .. });
+    let (mut first, mut well) = (true, asked);
     let look = async || {
-        let seen = snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?;
-        Ok(Verdict::of(&seen))
+        if well {
+            let seen =
+                snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?;
+            let verdict = Verdict::of(&seen);
+            if verdict.serving() {
+                return Ok(Look { verdict, wrong: None });
+            }
+        }
+        if !std::mem::take(&mut first) {
+            session.aws.reads.renew();
+        }
+        let seen = snapshot::gather(&session.aws, whose.clone(), expected.clone(), &asking, Depth::Path).await;
+        let verdict = Verdict::of(&seen);
+        well = asked && verdict.serving();
+        let wrong =
+            (!verdict.serving()).then(|| diagnose::chain(&seen)).and_then(|c| c.findings().first().copied().cloned());
+        Ok(Look { verdict, wrong })
     };
-    let say = |v: &Verdict| {
-        let line = v.to_string();
-        if line != last && !out.json() {
+    let last = RefCell::new(Look::default());
+    let say = |seen: &Look| {
+        let before = last.replace(seen.clone());
+        let line = seen.verdict.to_string();
+        if line != before.verdict.to_string() && !out.json() {
             out.note(format!("{DIM}{line}{RESET}"));
-            last = line;
+        }
+        if let Some(f) = seen.wrong.as_ref().filter(|f| f.stays() && before.wrong.is_none_or(|b| b.rule != f.rule)) {
+            output::why::event(&out, f);
         }
     };
     let every = session.env.pace.of(Duration::from_secs(5)).max(Duration::from_millis(200));
     let patience = session.env.pace.of(Duration::from_secs(probe.patience)).max(Duration::from_secs(20));
-    let verdict = tokio::select! {
-        v = serving::until_serving(look, patience, every, say) => v?,
-        _ = tokio::signal::ctrl_c() => return Ok(interrupted()),
+    let seen = tokio::select! {
+        seen = serving::until_serving(look, patience, every, say) => seen?,
+        _ = tokio::signal::ctrl_c() => {
+            out.error(
+                &format!("stopped waiting: what was to be built stands; {}", last.borrow().verdict),
+                Some(&format!(
+                    "`{}` shows when it answers, `{}` what keeps it from it; `{}` goes on waiting",
+                    out.typed("gameday status --watch"), out.typed("gameday why"), out.typed("gameday up"),
+                )),
+            );
+            return Ok(interrupted());
+        }
     };
+    let Look { verdict, wrong } = seen;
     let serving = verdict.serving();
     if out.json() {
         out.line(&serde_json::json!({
             "at": jiff::Timestamp::now().to_string(),
             "event": if serving { "serving" } else { "not_serving" },
-            "endpoint": verdict.url, "verdict": verdict,
+            "endpoint": verdict.url, "verdict": verdict, "finding": wrong,
         }));
     } else {
         out.data(format!("{}{verdict}{RESET}", if serving { GOOD } else { BAD }));
         if !serving {
-            out.error(
-                "the service does not answer yet",
-                Some("`gameday status` shows every step; run `gameday up` again to go on waiting"),
-            );
+            does_not_serve(&out, wrong.as_ref());
         }
     }
     Ok(if serving { DONE } else { failed() })
+}
+
+/// Why nobody waits any longer, and what to type.
+fn does_not_serve(out: &Printer, wrong: Option<&Finding>) {
+    let (why, up) = (out.typed("gameday why"), out.typed("gameday up"));
+    match wrong {
+        // It has been told in full when it was seen.
+        Some(f) if f.stays() => out.error(
+            &format!("the service does not answer, and waiting does not help: {}", f.cause),
+            Some(&format!("type `{}`; `{why}` shows the whole way", out.typed(&f.command))),
+        ),
+        wrong => {
+            let help = format!("`{why}` shows the whole way; run `{up}` again to go on waiting");
+            out.error("the service does not answer yet", Some(&help));
+            if let Some(f) = wrong {
+                output::why::event(out, f);
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
 use crate::{Cache, CacheEngine, Config, Database, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
+use std::collections::BTreeMap;
 
 /// An IPv4 range.
 pub use ipnet::Ipv4Net as Cidr;
@@ -11,6 +12,27 @@ pub struct Subnets {
     pub public: Vec<Cidr>,
     pub private: Vec<Cidr>,
 }
+
+/// A range that a subnet of the stack's VPC has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub cidr: Cidr,
+    pub zone: String,
+    pub whose: Whose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The stack's own subnet of its zone on that side.
+    Public,
+    Private,
+    /// Nothing says whose it is: it may be ours and have lost its tags.
+    Unsaid,
+    Others,
+}
+
+/// A parameter that RDS refuses for MySQL 8.0.
+pub(crate) const NEW_IN_8_4: &str = "authentication_policy";
 
 /// The VPC's range cannot hold a public and a private subnet for every zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,28 +49,44 @@ impl Config {
     /// Public ones come from the lower half and private ones from the upper, so that a third zone
     /// added later moves no range that is in use. The config must have passed `parse`.
     pub fn subnets(&self, zones: usize) -> Result<Subnets, NoRoom> {
+        self.subnets_beside(&vec![String::new(); zones], &[])
+    }
+
+    /// The same in an account: what stands keeps its range, in whatever order the zones are given, and the others get
+    /// ranges that are free.
+    pub fn subnets_beside(&self, zones: &[String], standing: &[Standing]) -> Result<Subnets, NoRoom> {
         let network = &self.network;
         let cidr: Cidr = network.cidr.parse().unwrap_or_default();
         let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<Cidr>>();
         let (public, private) = (parsed(&network.public), parsed(&network.private));
         // 16 pieces, but none smaller than /27: a load balancer wants 8 free addresses per zone.
         let prefix = (cidr.prefix_len() + 4).clamp(24, 27).max(cidr.prefix_len());
-        let no_room = NoRoom { cidr, zones, prefix };
+        let no_room = NoRoom { cidr, zones: zones.len(), prefix };
         let pieces: Vec<Cidr> = cidr.subnets(prefix).map_err(|_| no_room.clone())?.collect();
         let (lower, upper) = pieces.split_at(pieces.len() / 2);
-        let cut = |given: &[Cidr], from: &[Cidr], taken: &[Cidr]| {
+        let mut taken = [public.as_slice(), private.as_slice()].concat();
+        let mut cut = |given: Vec<Cidr>, from: [&[Cidr]; 2], whose: Whose| {
             if !given.is_empty() {
-                return Ok(given.to_vec());
+                return Ok(given);
             }
-            let free = |piece: &&Cidr| taken.iter().all(|other| !overlap(piece, other));
-            let cut: Vec<_> = from.iter().filter(free).take(zones).copied().collect();
-            if cut.len() < zones { Err(no_room.clone()) } else { Ok(cut) }
+            let one = |zone: &String| {
+                if let Some(ours) = standing.iter().find(|s| s.whose == whose && s.zone == *zone) {
+                    return Some(ours.cidr);
+                }
+                // One that is there in this zone and lost its tags is found by its range.
+                let lost = |s: &Standing, piece: &Cidr| s.whose == Whose::Unsaid && s.zone == *zone && s.cidr == *piece;
+                let free = |piece: &&Cidr| {
+                    taken.iter().all(|other| !overlap(piece, other))
+                        && standing.iter().all(|s| !overlap(piece, &s.cidr) || lost(s, piece))
+                };
+                let piece = from.into_iter().flatten().find(free).copied()?;
+                taken.push(piece);
+                Some(piece)
+            };
+            zones.iter().map(one).collect::<Option<Vec<_>>>().ok_or_else(|| no_room.clone())
         };
-        // What is given may lie in the other's half; then the whole range is searched.
-        let all = |first: &[Cidr], second: &[Cidr]| [first, second].concat();
-        let from_lower = if private.is_empty() { lower.to_vec() } else { all(lower, upper) };
-        let from_upper = if public.is_empty() { upper.to_vec() } else { all(upper, lower) };
-        Ok(Subnets { public: cut(&public, &from_lower, &private)?, private: cut(&private, &from_upper, &public)? })
+        let public = cut(public, [lower, upper], Whose::Public)?;
+        Ok(Subnets { public, private: cut(private, [upper, lower], Whose::Private)? })
     }
 
     /// When the first request comes: a time of day counts in the zone of `now`, today.
@@ -69,6 +107,24 @@ impl Config {
     pub fn name_of(&self, key: &str) -> String {
         let name = key.split_once('/').map_or(key, |(_, name)| name);
         self.names.get(key).cloned().unwrap_or_else(|| format!("{}-{name}", self.name))
+    }
+
+    /// Gives what is global a name with the region in it, where none is prescribed: a stack of this name may be in another
+    /// region, too.
+    pub fn name_what_is_global(&mut self) {
+        for key in ["role/instance", "instance-profile/instance", "dashboard/main"] {
+            let name = format!("{}-{}", self.name_of(key), self.region);
+            self.names.entry(key.into()).or_insert(name);
+        }
+    }
+
+    /// Takes the names under which steps stand in the account for theirs, but for alarms and dashboards: those are made
+    /// again under the new name without a question, and what refers to them goes by that. What the file calls them all.
+    pub fn name_what_stands(&mut self, standing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let wanted = standing.keys().map(|key| (key.clone(), self.name_of(key))).collect();
+        let stays = |key: &str| !key.starts_with("alarm/") && !key.starts_with("dashboard/");
+        self.names.extend(standing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));
+        wanted
     }
 
     /// What is replaced together when the service gets another name or port, so that both can stand side by side for a
@@ -93,6 +149,16 @@ impl Database {
     /// Is this a version past its standard support, which RDS creates only when told to bill for it?
     pub fn extended_support(&self) -> bool {
         self.version == "8.0" || self.version.starts_with("8.0.")
+    }
+
+    /// The parameters of its group: those given and the defaults, as far as the version knows them.
+    pub fn known_parameters(&self) -> BTreeMap<String, String> {
+        let mut all = self.parameters.clone();
+        // 8.0 logs in with mysql_native_password as it is (aws-facts 1.5).
+        if self.extended_support() {
+            all.remove(NEW_IN_8_4);
+        }
+        all
     }
 }
 

@@ -14,7 +14,7 @@ mod shape;
 mod suggest;
 mod syntax;
 
-pub use derived::{Cidr, NoRoom, Subnets, host_port};
+pub use derived::{Cidr, NoRoom, Standing, Subnets, Whose, host_port};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
 pub use schema::schema;
@@ -46,6 +46,11 @@ impl Loaded {
 
 /// Reads and checks a stack file.
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+    load_in(path, None)
+}
+
+/// The same for another region than the file's, which has to keep the same rules.
+pub fn load_in(path: &Path, region: Option<&str>) -> Result<Loaded, ConfigErrors> {
     let name = path.display().to_string();
     let unreadable = |what: String, fix: &str| {
         let mut issues = Issues::default();
@@ -55,7 +60,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     };
     match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => parse(&name, &text),
+            Ok(text) => parse_in(&name, &text, region),
             Err(error) => {
                 let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
                 Err(unreadable(format!("{name} is not UTF-8 text (line {line})"), "save the file as UTF-8"))
@@ -70,6 +75,11 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 
 /// Checks the text of a stack file. Files that it names are looked up beside `file_name`.
 pub fn parse(file_name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
+    parse_in(file_name, text, None)
+}
+
+/// The same for another region than the file's.
+pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loaded, ConfigErrors> {
     let source = Source { name: file_name.into(), text: text.into() };
     let (document, toml_errors) = DeTable::parse_recoverable(text);
     let mut syntax = Issues::default();
@@ -82,8 +92,8 @@ pub fn parse(file_name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
     let schema = schema();
     let mut walk = shape::Walk::new(&schema);
     let sound = walk.document(&document);
-    let (map, mut issues) = (walk.map, walk.issues);
-    let config = match serde_json::from_value::<Config>(sound) {
+    let (mut map, mut issues) = (walk.map, walk.issues);
+    let mut config = match serde_json::from_value::<Config>(sound) {
         Ok(config) => Some(config),
         // The walk lets nothing through that serde refuses; should it ever, it must not be silent.
         Err(error) => {
@@ -97,8 +107,12 @@ pub fn parse(file_name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
             None
         }
     };
+    if let (Some(config), Some(region)) = (&mut config, region) {
+        config.region = region.into();
+        map.forget(&place::at("region"));
+    }
     if let Some(config) = &config {
-        let mut broken = rules::check(config, &map, file_name);
+        let mut broken = rules::check(config, &map, file_name, region.is_some());
         broken.only_sound(&map);
         issues.extend(broken);
     }
@@ -110,6 +124,13 @@ pub fn parse(file_name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
     }
     let broken_lines: Vec<_> = syntax.locate(&Map::default(), text);
     let mut problems = issues.locate(&map, text);
+    if region.is_some() {
+        // It was typed: there is nothing in the text to point at.
+        for p in problems.iter_mut().filter(|p| p.path == "region" && !map.given(&place::at("region"))) {
+            p.message = format!("--region: {}", p.message);
+            p.span = 0..0;
+        }
+    }
     problems.retain(|p| broken_lines.iter().all(|broken| broken.line != p.line));
     problems.extend(broken_lines);
     problems.sort_by_key(|p| (p.span.start, p.span.end, p.rule));

@@ -72,6 +72,12 @@ impl Map {
         self.values.contains_key(place)
     }
 
+    /// What stands in the file does not count: it was said elsewhere.
+    pub fn forget(&mut self, place: &Place) {
+        self.values.remove(place);
+        self.keys.remove(place);
+    }
+
     pub fn sound(&self, place: &Place) -> bool {
         let mut place = Some(place.clone());
         while let Some(here) = place {

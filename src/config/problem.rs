@@ -23,7 +23,7 @@ pub struct Problem {
     /// Position of the value, both counted from 1.
     pub line: usize,
     pub column: usize,
-    /// Bytes of the value in the text.
+    /// Bytes of the value in the text; none when it does not stand there.
     #[serde(skip)]
     pub span: Range<usize>,
     /// What is wrong, in one line.
@@ -163,11 +163,11 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        (!self.text.is_empty()).then_some(self.source)
+        (!self.text.is_empty() && !self.problem.span.is_empty()).then_some(self.source)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        if self.text.is_empty() {
+        if self.text.is_empty() || self.problem.span.is_empty() {
             return None;
         }
         let place = |span: &Range<usize>| SourceSpan::from(span.clone());

@@ -25,6 +25,8 @@ pub struct Inventory {
     pub file_bytes: i64,
     pub alarms: usize,
     pub dashboards: usize,
+    /// What could not be looked at and is not counted, and why.
+    pub left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +54,7 @@ pub struct Cache {
 
 impl Inventory {
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self { left_out: self.left_out.clone(), ..Self::default() }
     }
 
     /// As things to pay for.
@@ -116,9 +118,18 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<I
         },
         network(aws, config, &fleet, &balancer),
         file_bytes(aws, config),
-        self::alarms(aws, alarms, &fleet),
-        dashboards(aws, config),
+        // Cents: no reason to tell nothing of the rest.
+        async { Ok(self::alarms(aws, alarms, &fleet).await) },
+        async { Ok(dashboards(aws, config).await) },
     )?;
+    let mut left_out = vec![];
+    let mut count = |what: &str, found: Result<usize>| {
+        found.unwrap_or_else(|e| {
+            left_out.push(format!("{what} are not counted: {e}"));
+            0
+        })
+    };
+    let (alarms, dashboards) = (count("alarms", alarms), count("dashboards", dashboards));
     let (public_addresses, nat_gateways) = network;
     Ok(Inventory {
         instances,
@@ -131,6 +142,7 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<I
         file_bytes,
         alarms,
         dashboards,
+        left_out,
     })
 }
 
@@ -275,12 +287,6 @@ async fn dashboards(aws: &Aws, config: &Config) -> Result<usize> {
     if config.monitoring.mode == Switch::Off || !config.monitoring.dashboard {
         return Ok(0);
     }
-    let key = "dashboard/main";
-    // Dashboards are global: ours carries its region in its name.
-    let ours = match config.names.get(key) {
-        Some(given) => given.clone(),
-        None => format!("{}-{}", config.name_of(key), aws.region),
-    };
-    let answer = aws.cloudwatch.get_dashboard().dashboard_name(ours).send().await;
+    let answer = aws.cloudwatch.get_dashboard().dashboard_name(config.name_of("dashboard/main")).send().await;
     Ok(usize::from(answer.or_absent("GetDashboard")?.is_some()))
 }

@@ -195,6 +195,7 @@ fn what_runs_is_billed_as_it_is() {
         file_bytes: 730_000_000_000,
         alarms: 12,
         dashboards: 1,
+        left_out: vec![],
     };
     let bill = Bill::of(&there.items(), &Prices::shipped(), 2.0);
     let of = |group| bill.group(group).0;

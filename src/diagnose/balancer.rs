@@ -1,6 +1,6 @@
 //! The balancer: is it there, is it public, do its groups and its network let requests in and on?
 use super::{
-    Draft, Drafts, Hop, HopName, UP, View, names,
+    Draft, Drafts, FREE_ADDRESSES, Hop, HopName, UP, View, adopt, names,
     reach::{Way, net},
 };
 use crate::{
@@ -12,12 +12,19 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     if s.vpc.is_none() && s.saw(Part::Vpc) && s.expected.vpc.is_none() {
-        hop.push(Draft::new(
-            "vpc-missing",
-            "the stack has no VPC",
-            format!("no VPC carries the tag gameday:stack={}", s.whose.stack),
-            UP,
-        ));
+        let no_tag = format!("no VPC carries the tag gameday:stack={}", s.whose.stack);
+        // Where the balancer is, and subnets of ours are, it is.
+        let home = view.vpc().filter(|_| s.subnets.iter().any(|n| n.step.is_some()));
+        hop.push(match (home, s.expected.step("vpc")) {
+            (Some(id), Some(key)) => Draft::new(
+                "vpc-untagged",
+                format!("the stack's VPC {id} has lost its tags: gameday does not touch it"),
+                format!("{no_tag}; the stack's subnets are in {id}"),
+                adopt(key),
+            )
+            .weak_if(view.serves()),
+            _ => Draft::new("vpc-missing", "the stack has no VPC", no_tag, UP),
+        });
     }
     subnets_missing(view, &mut hop);
     let Some(b) = &s.balancer else {
@@ -27,10 +34,14 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 "balancer-missing",
                 format!("there is no load balancer {name}"),
                 format!("DescribeLoadBalancers knows none of this name in {}", s.whose.region),
-                "gameday up (the new balancer has a new address: register it with the game)",
+                (UP, "the new balancer has a new address: register it with the event"),
             ));
         }
-        return hop.done(HopName::Balancer, s.saw(Part::Balancer), format!("no load balancer {name}"));
+        return hop.done(
+            HopName::Balancer,
+            s.saw(Part::Balancer),
+            view.absent(Part::Balancer, format!("no load balancer {name}")),
+        );
     };
     state(b, &mut hop);
     if b.scheme == "internal" {
@@ -38,7 +49,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
             "balancer-internal",
             "the balancer is internal: its addresses are private",
             format!("scheme of {} is internal", b.name),
-            "gameday up --replace load-balancer/main (AWS cannot change it; the address changes)",
+            ("gameday up --replace load-balancer/main", "AWS cannot change it; the address changes"),
         ));
     }
     let off: Vec<&String> = s.expected.zones.iter().filter(|z| b.zones.iter().all(|bz| bz.zone != **z)).collect();
@@ -71,7 +82,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 "subnet-full",
                 "a subnet of the balancer has fewer than 8 free addresses: it cannot grow, and answers 503 under load",
                 names(full),
-                view.network_fix("free addresses there, or give the balancer larger subnets".into()),
+                view.network_fix((FREE_ADDRESSES, "free addresses there, or give the balancer larger subnets")),
             )
             .weak(),
         );
@@ -88,7 +99,7 @@ fn state(b: &Balancer, hop: &mut Drafts) {
                 "balancer-provisioning",
                 "AWS is still making the balancer",
                 why,
-                "wait: 2 to 3 minutes in all; gameday up follows it",
+                ("gameday up", "waits for it: 2 to 3 minutes in all"),
             )
             .waiting(),
         ),
@@ -219,6 +230,10 @@ pub(super) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
     let attach = |id: &str| {
         view.network_fix(format!("aws ec2 attach-internet-gateway --internet-gateway-id {id} --vpc-id {vpc}"))
     };
+    let make = || {
+        let note = format!("then attach it to {vpc}, and lead 0.0.0.0/0 of {table} there");
+        view.network_fix(("aws ec2 create-internet-gateway", note))
+    };
     let lost = "nothing from the internet is answered, and instances reach nothing";
     Some(match way {
         Way::Internet => return None,
@@ -232,31 +247,31 @@ pub(super) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
             "gateway-missing",
             format!("{vpc} has no internet gateway"),
             format!("{table} leads 0.0.0.0/0 to {via}, which is gone: {lost}"),
-            attach("igw-…"),
+            make(),
         ),
         Way::Blackhole { via } => Draft::new(
             "route-blackhole",
             format!("the default route of {table} is a black hole"),
             format!("0.0.0.0/0 leads to {via}, which is gone or detached ({subnet})"),
-            route(gateway.map_or("igw-…", |g| &g.id)),
+            gateway.map_or_else(make, |g| route(&g.id)),
         ),
         Way::None if gateway.is_none() && view.s.saw(Part::InternetGateways) => Draft::new(
             "gateway-missing",
             format!("{vpc} has no internet gateway"),
             format!("and {table} of {subnet} has no route for 0.0.0.0/0: {lost}"),
-            attach("igw-…"),
+            make(),
         ),
         Way::None => Draft::new(
             "route-missing",
             format!("the route table {table} has no route to the internet"),
             format!("no route for 0.0.0.0/0 in the table of {subnet}: {lost}"),
-            route(gateway.map_or("igw-…", |g| &g.id)),
+            gateway.map_or_else(make, |g| route(&g.id)),
         ),
         Way::Through(via) => Draft::new(
             "route-not-public",
             format!("the route table {table} does not lead to an internet gateway"),
             format!("0.0.0.0/0 leads to {via}: {subnet} has to be public"),
-            route(gateway.map_or("igw-…", |g| &g.id)),
+            gateway.map_or_else(make, |g| route(&g.id)),
         ),
     })
 }

@@ -1,7 +1,8 @@
 //! What the service needs behind it: database, cache, files.
-use super::{Draft, Drafts, Hop, HopName, State, UP, View, fleet, names, reach::anywhere};
+use super::{Draft, Drafts, Fix, Hop, HopName, State, UP, View, adopt, fleet, names, reach::anywhere};
 use crate::{
     config::Mode,
+    resources::database::repair,
     snapshot::{Beacon, Part},
 };
 
@@ -60,10 +61,14 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
                 "database-missing",
                 format!("there is no database {name}"),
                 "DescribeDBInstances knows none of this name",
-                "gameday up (5 to 10 minutes; the data is gone unless there is a snapshot)",
+                (UP, "5 to 10 minutes; the data is gone unless there is a snapshot"),
             ));
         }
-        return Some(hop.done(HopName::Database, s.saw(Part::Database), format!("no RDS instance {name}")));
+        return Some(hop.done(
+            HopName::Database,
+            s.saw(Part::Database),
+            view.absent(Part::Database, format!("no RDS instance {name}")),
+        ));
     };
     let status = d.status.as_str();
     let evidence = format!("{} is {status}", d.id);
@@ -72,22 +77,24 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
             "database-stopped",
             "the database is stopped",
             &evidence,
-            "gameday up (starts it: about 5 minutes)",
+            (UP, "starts it: about 5 minutes"),
         )),
         "deleting" | "delete-precheck" => hop.push(Draft::new(
             "database-deleting",
             "the database is being deleted",
             &evidence,
-            "gameday up (waits, then makes a new one)",
+            (UP, "waits, then makes a new one"),
         )),
         "storage-full" => hop.push(Draft::new(
             "database-full",
             "the database's storage is full",
             &evidence,
-            "raise storage_gb under [database], then gameday up",
+            (UP, "after raising storage_gb under [database]"),
         )),
-        "failed" | "restore-error" | "insufficient-capacity" => hop.push(failed(&evidence)),
-        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => hop.push(failed(&evidence)),
+        "failed" | "restore-error" | "insufficient-capacity" => hop.push(failed(&evidence, None)),
+        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => {
+            hop.push(failed(&evidence, repair(s, &d.id)))
+        }
         "available" => {}
         "starting" | "rebooting" | "renaming" | "upgrading" | "resetting-master-credentials" => {
             hop.push(busy("database-busy", "the database is not back yet", &evidence))
@@ -132,17 +139,14 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
     Some(hop)
 }
 
-fn failed(evidence: &str) -> Draft {
-    Draft::new(
-        "database-failed",
-        "the database is broken",
-        evidence,
-        "gameday up --replace database/main (its data is lost)",
-    )
+fn failed(evidence: &str, repair: Option<String>) -> Draft {
+    let again = || ("gameday up --replace database/main", "its data is lost").into();
+    let fix: Fix = repair.map_or_else(again, |how| (UP, how).into());
+    Draft::new("database-failed", "the database is broken", evidence, fix)
 }
 
 fn busy(rule: &'static str, cause: &str, evidence: &str) -> Draft {
-    Draft::new(rule, cause, evidence, "wait; gameday up follows it").waiting()
+    Draft::new(rule, cause, evidence, (UP, "waits for it")).waiting()
 }
 
 pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
@@ -178,10 +182,14 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
                 "cache-missing",
                 format!("there is no cache {name}"),
                 "DescribeReplicationGroups knows none of this name",
-                "gameday up (5 to 10 minutes)",
+                (UP, "5 to 10 minutes"),
             ));
         }
-        return Some(hop.done(HopName::Cache, s.saw(Part::Cache), format!("no replication group {name}")));
+        return Some(hop.done(
+            HopName::Cache,
+            s.saw(Part::Cache),
+            view.absent(Part::Cache, format!("no replication group {name}")),
+        ));
     };
     let evidence = format!("{} is {}", c.id, c.status);
     match c.status.as_str() {
@@ -190,7 +198,7 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
             "cache-deleting",
             "the cache is being deleted",
             &evidence,
-            "gameday up (waits, then makes a new one)",
+            (UP, "waits, then makes a new one"),
         )),
         "create-failed" => hop.push(Draft::new(
             "cache-failed",
@@ -262,8 +270,19 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
                 UP,
             ));
         }
-        return Some(hop.done(HopName::Files, seen, "no EFS file system"));
+        return Some(hop.done(HopName::Files, seen, view.absent(Part::Files, "no EFS file system")));
     };
+    if let Some(key) = s.expected.step("file-system").filter(|_| f.untagged) {
+        hop.push(
+            Draft::new(
+                "files-untagged",
+                "the file system has lost the stack's tags: gameday does not touch it",
+                format!("{} was made for {}, and does not say so any more", f.id, s.whose.stack),
+                adopt(key),
+            )
+            .weak_if(view.serves()),
+        );
+    }
     match f.state.as_str() {
         "available" | "updating" => {}
         "deleting" | "deleted" => hop.push(Draft::new(
@@ -410,18 +429,17 @@ fn beacons(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
             hop.push(draft);
             continue;
         }
-        let (rule, cause, command) = refused(store, beacon, view);
-        hop.push(Draft { rule, cause, command, ..draft }.symptom_if(explained));
+        let (rule, cause, fix) = refused(store, beacon, view);
+        hop.push(Draft { rule, cause, fix, ..draft }.symptom_if(explained));
     }
 }
 
-fn refused(store: &Store<'_>, b: &Beacon, view: &View<'_>) -> (&'static str, String, String) {
+fn refused(store: &Store<'_>, b: &Beacon, view: &View<'_>) -> (&'static str, String, Fix) {
     let error = b.error.as_deref().unwrap_or_default();
     let mine = view.s.expected.database == Mode::Create;
     if store.stage == "database" && (error.contains("1045") || error.contains("wrong password")) {
-        let command =
-            if mine { UP.to_owned() } else { "correct the parameters under [secrets], then gameday up".to_owned() };
-        return ("database-credentials", "the database refuses the credentials".into(), command);
+        let fix = if mine { UP.into() } else { (UP, "after correcting the parameters under [secrets]").into() };
+        return ("database-credentials", "the database refuses the credentials".into(), fix);
     }
     if store.stage == "database" && !error.contains("not reachable") {
         return (

@@ -1,9 +1,10 @@
 //! The instances: does the Auto Scaling group make them, are they let in and out, and how far are they booted?
 use super::{
-    Draft, Drafts, Hop, HopName, State, UP, View, Zone,
+    Draft, Drafts, Fix, Hop, HopName, State, UP, View, Zone,
     balancer::broken_way,
     launch, names,
     reach::{Way, anywhere, net},
+    replace,
 };
 use crate::{
     config::Mode,
@@ -23,7 +24,11 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 UP,
             ));
         }
-        return hop.done(HopName::Instances, s.saw(Part::AutoScalingGroup), format!("no Auto Scaling group {name}"));
+        return hop.done(
+            HopName::Instances,
+            s.saw(Part::AutoScalingGroup),
+            view.absent(Part::AutoScalingGroup, format!("no Auto Scaling group {name}")),
+        );
     };
     group(view, g, &mut hop);
     hop.extend(launch::template(view, g));
@@ -56,7 +61,7 @@ fn group(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             "fleet-deleting",
             "the Auto Scaling group is being deleted",
             format!("{}: {status}", g.name),
-            "gameday up (waits until it is gone, then makes it again)",
+            (UP, "waits until it is gone, then makes it again"),
         ));
     }
     if g.desired == 0 || g.max == 0 {
@@ -164,16 +169,12 @@ fn security(view: &View<'_>, hop: &mut Drafts) {
     if !bare.is_empty() {
         let first = view.instance(bare[0]).map(|i| names(&i.groups)).unwrap_or_default();
         let all = bare.len() == view.alive().len();
-        let each = format!(
-            "gameday fleet; or for each: aws ec2 modify-instance-attribute --instance-id {} --groups {ours}",
-            bare[0],
-        );
         hop.push(
             Draft::new(
                 "instance-groups",
                 "instances do not carry their security group",
                 format!("{}: {first} instead of {ours}", names(&bare)),
-                each,
+                anew(view, &bare),
             )
             .weak_if(!all),
         );
@@ -303,7 +304,9 @@ fn network(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let hidden: Vec<&str> = view
         .alive()
         .iter()
-        .filter(|i| i.public_ip.is_none() && matches!(view.way_out(&i.subnet), Some((_, Way::Internet))))
+        .filter(|i| {
+            i.state == "running" && i.public_ip.is_none() && matches!(view.way_out(&i.subnet), Some((_, Way::Internet)))
+        })
         .map(|i| i.id.as_str())
         .collect();
     if !hidden.is_empty() {
@@ -312,7 +315,10 @@ fn network(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
                 "instance-no-address",
                 "instances without a public address cannot use the internet gateway: they reach nothing outside",
                 names(&hidden),
-                "gameday network, then gameday fleet (new instances get an address)",
+                (
+                    format!("gameday network && {}", replace(&hidden)),
+                    "the group launches others instead, which get an address",
+                ),
             )
             .weak_if(view.serves()),
         );
@@ -338,12 +344,15 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let stopped = with_state(&["stopped", "stopping"]);
     if !stopped.is_empty() {
         let why = view.instance(stopped[0]).and_then(|i| i.state_reason.clone()).unwrap_or_default();
-        hop.push(calm(Draft::new(
-            "instance-stopped",
-            "instances of the Auto Scaling group are stopped",
-            format!("{} {why}", names(&stopped)).trim().to_owned(),
-            format!("aws autoscaling set-instance-health --instance-id {} --health-status Unhealthy (it is then replaced; the group does so by itself within minutes)", stopped[0]),
-        )));
+        hop.push(calm(
+            Draft::new(
+                "instance-stopped",
+                "instances of the Auto Scaling group are stopped",
+                format!("{} {why}", names(&stopped)).trim().to_owned(),
+                (replace(&stopped), "the group does so by itself within minutes"),
+            )
+            .trying(),
+        ));
     }
     let gone = with_state(&["terminated", "shutting-down"]);
     if !gone.is_empty() {
@@ -377,9 +386,9 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             "instance-hook",
             "a lifecycle hook, which is not the stack's, holds instances back",
             format!("{} in {}", names(&held), members.iter().find(|m| m.id == held[0]).map_or("", |m| &m.lifecycle)),
-            format!(
-                "aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name {} (then delete-lifecycle-hook)",
-                g.name
+            (
+                format!("aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name {}", g.name),
+                "then aws autoscaling delete-lifecycle-hook",
             ),
         )));
     }
@@ -394,7 +403,7 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
                 "fleet-launching",
                 "instances are being launched",
                 evidence,
-                "wait: about a minute; gameday status",
+                ("gameday status --watch", "it takes about a minute"),
             )
             .waiting(),
         ));
@@ -410,13 +419,25 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
                 "instance-profile",
                 "instances do not have their instance profile: they cannot read the passwords",
                 format!("{}: {found} instead of {wanted}", names(&without)),
-                format!(
-                    "aws ec2 associate-iam-instance-profile --instance-id {first} --iam-instance-profile Name={wanted}"
-                ),
+                anew(view, &without),
             )));
         }
     }
+    profile(view, hop);
     spread(view, hop);
+}
+
+/// Whether instances get at what they may do. Those that run notice it within hours, new ones at once.
+fn profile(view: &View<'_>, hop: &mut Drafts) {
+    let s = view.s;
+    let (Some(found), Some(name)) = (&s.profile, &s.expected.names.profile) else { return };
+    let (rule, cause) = match (found.exists, &found.role) {
+        (true, Some(_)) => return,
+        (true, None) => ("profile-without-role", "the instance profile has no role: instances may do nothing"),
+        (false, _) => ("profile-missing", "the instance profile is gone: no instance can be launched with it"),
+    };
+    let evidence = format!("GetInstanceProfile {name}: {}", if found.exists { "no role" } else { "there is none" });
+    hop.push(Draft::new(rule, cause, evidence, UP).weak_if(view.serves()));
 }
 
 /// What the loss of a zone would cost.
@@ -432,8 +453,7 @@ fn spread(view: &View<'_>, hop: &mut Drafts) {
     if !empty.is_empty() && members.len() > 1 {
         let cause = format!("no instance serves in {}", names(&empty));
         hop.push(
-            Draft::new("zone-empty", cause, said, "gameday up; the Auto Scaling group evens out zones by itself")
-                .weak(),
+            Draft::new("zone-empty", cause, said, (UP, "the Auto Scaling group evens out zones by itself")).weak(),
         );
     } else if let (Some(most), Some(least)) =
         (s.expected.zones.iter().map(|z| count(z)).max(), s.expected.zones.iter().map(|z| count(z)).min())
@@ -444,7 +464,7 @@ fn spread(view: &View<'_>, hop: &mut Drafts) {
                 "zone-imbalance",
                 "the instances are unevenly spread over the zones",
                 said,
-                "the Auto Scaling group evens out zones by itself (AZRebalance)",
+                ("gameday status --watch", "the Auto Scaling group evens out zones by itself (AZRebalance)"),
             )
             .weak(),
         );
@@ -476,41 +496,60 @@ pub(super) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
     let slow = b.seconds.is_some_and(|s| s as i64 > i64::from(view.s.expected.grace_seconds));
     match &b.error {
         Some(error) => {
-            let retries = if b.status.as_deref() == Some("failed") { "it needs help" } else { "it tries again" };
-            let (cause, command) = words(view, rule, &b.stage);
-            Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: {error}"), command)
+            let failed = b.status.as_deref() == Some("failed");
+            let retries = if failed { "it needs help" } else { "it tries again" };
+            let (cause, fix) = words(view, rule, &b.stage);
+            Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: {error}"), fix).trying_if(!failed)
         }
         None if slow => Draft::new(
             "boot-stuck",
             format!("the boot hangs in the stage {}", b.stage),
             format!("{id}, stage {at}{seconds}: longer than the {} s of grace", view.s.expected.grace_seconds),
-            format!("gameday logs --instance {id}"),
-        ),
+            match &b.instance {
+                Some(id) => format!("gameday logs --instance {id}"),
+                None => "gameday logs".to_owned(),
+            },
+        )
+        .trying(),
         None => Draft::new(
             "booting",
             "instances are booting",
             format!("{id}, stage {at}{seconds}"),
-            "wait; gameday status --watch",
+            "gameday status --watch",
         )
         .waiting(),
     }
     .weak_if(view.serves())
 }
 
-fn words(view: &View<'_>, rule: &str, stage: &str) -> (String, String) {
+fn words(view: &View<'_>, rule: &str, stage: &str) -> (String, Fix) {
     let service = &view.s.whose.service;
-    let (cause, command): (&str, String) = match rule {
+    let (cause, fix): (&str, Fix) = match rule {
         "boot-packages" => ("packages cannot be installed at boot", UP.into()),
         "boot-secrets" => ("the instance cannot read its passwords", UP.into()),
         "boot-fetch" => (
             "the service's binary cannot be fetched",
-            format!("correct source or sha256 under [service.{service}], then gameday up"),
+            (UP, format!("after correcting source or sha256 under [service.{service}]")).into(),
         ),
         "boot-config" => ("the service's configuration cannot be written", "gameday render --check".into()),
         "boot-service" => ("the service does not start, or keeps ending", "gameday logs --since 10m".into()),
         _ => return (format!("the boot fails in the stage {stage}"), "gameday logs --since 10m".into()),
     };
-    (cause.into(), command)
+    (cause.into(), fix)
+}
+
+/// New instances for some that are not as they should be, which no step of ours does. Where all that serve are
+/// concerned, the group does it little by little.
+fn anew(view: &View<'_>, ids: &[&str]) -> Fix {
+    let all = view.serves() && ids.len() >= view.healthy();
+    match view.s.auto_scaling_group.as_ref().filter(|_| all) {
+        Some(g) => (
+            format!("aws autoscaling start-instance-refresh --auto-scaling-group-name {}", g.name),
+            "one after the other, so that requests go on being served",
+        )
+            .into(),
+        None => (replace(ids), "the group launches others instead").into(),
+    }
 }
 
 fn zones(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Zone> {

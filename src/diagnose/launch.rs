@@ -1,5 +1,5 @@
 //! Why instances are not launched, or launched from something that is not ours.
-use super::{Draft, UP, View, names, newest};
+use super::{Draft, FREE_ADDRESSES, Fix, UP, View, names, newest};
 use crate::snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion};
 
 /// How the description of a version of ours begins.
@@ -152,15 +152,17 @@ pub(super) fn activities(view: &View<'_>, g: &AutoScalingGroup) -> Option<Draft>
         return None;
     }
     let message = last.message.as_deref().unwrap_or(&last.description);
-    let (rule, cause, command) = classify(view, message);
-    Some(Draft::new(rule, cause, message, command).weak_if(view.serves()))
+    let (rule, cause, fix) = classify(view, message);
+    // The group tries again, in another zone too; IAM tells EC2 of a new profile only after a while.
+    let trying = ["launch-capacity", "launch-profile", "launch-failed"].contains(&rule);
+    Some(Draft::new(rule, cause, message, fix).trying_if(trying).weak_if(view.serves()))
 }
 
-fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, String) {
+fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, Fix) {
     let message = message.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| message.contains(&w.to_lowercase()));
     let service = &view.s.whose.service;
-    let edit = |what: &str| format!("{what} under [service.{service}], then gameday up");
+    let edit = |what: &str| Fix::from((UP, format!("after giving {what} under [service.{service}]")));
     if has(&["InsufficientInstanceCapacity", "do not have sufficient", "Insufficient capacity"]) {
         (
             "launch-capacity",
@@ -176,13 +178,17 @@ fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, Stri
             edit("another image (or none: the newest Amazon Linux)"),
         )
     } else if has(&["InsufficientFreeAddresses", "free addresses"]) {
-        ("launch-subnet", "a subnet has no free address", view.network_fix("free addresses in the subnets".into()))
+        (
+            "launch-subnet",
+            "a subnet has no free address",
+            view.network_fix((FREE_ADDRESSES, "free addresses in the subnets")),
+        )
     } else if has(&["security group", "InvalidGroup"]) {
         ("launch-group", "the security group of the launch template does not exist", UP.into())
     } else if has(&["InstanceProfile", "instance profile", "iamInstanceProfile"]) {
         ("launch-profile", "the instance profile does not exist, or may not be used", UP.into())
     } else if has(&["key pair", "InvalidKeyPair"]) {
-        ("launch-key-pair", "the key pair does not exist", "another key_pair under [access], then gameday up".into())
+        ("launch-key-pair", "the key pair does not exist", (UP, "after giving another key_pair under [access]").into())
     } else if has(&["not supported in your requested Availability Zone", "instance type", "Unsupported"]) {
         ("launch-type", "the instance type is not to be had in a zone", edit("another instance_type, or other zones"))
     } else if has(&["launch template", "LaunchTemplate"]) {
@@ -191,7 +197,7 @@ fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, Stri
         (
             "launch-denied",
             "the account does not let the Auto Scaling group launch instances",
-            "gameday policy; ask who runs the event".into(),
+            ("gameday policy", "is what it has to allow: ask who runs the event").into(),
         )
     } else {
         ("launch-failed", "the Auto Scaling group cannot launch instances", UP.into())

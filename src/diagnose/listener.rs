@@ -1,7 +1,7 @@
 //! The listener and its rules: which target group does a request for this path get to?
 use super::{
     Draft, Drafts, Hop, HopName, UP, View,
-    name::{host_of, path_of, port_of},
+    name::{host_of, path_of, port_of, quoted},
     names,
 };
 use crate::snapshot::{Action, Listener, Part, Rule, matches};
@@ -24,7 +24,14 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let mut hop = Draft::hop();
     let seen = s.saw(Part::Listeners) && s.balancer.is_some();
     if !seen {
-        return hop.done(HopName::Listener, false, "no load balancer to listen");
+        return hop.done(
+            HopName::Listener,
+            false,
+            match s.saw(Part::Listeners) {
+                true => view.absent(Part::Balancer, "no load balancer to listen"),
+                false => view.absent(Part::Listeners, ""),
+            },
+        );
     }
     let Some(l) = ours(view) else {
         let there: Vec<String> = s.listeners.iter().map(|l| format!("{} {}", l.protocol, l.port)).collect();
@@ -33,7 +40,14 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 "url-port",
                 format!("the URL asks port {port}, where the balancer does not listen"),
                 format!("it listens on {}", names(&there)),
-                format!("ask http://{}{}", host_of(s.probe.url.as_deref().unwrap_or_default()), s.expected.path()),
+                format!(
+                    "gameday why {}",
+                    quoted(&format!(
+                        "http://{}{}",
+                        host_of(s.probe.url.as_deref().unwrap_or_default()),
+                        s.expected.path()
+                    ))
+                ),
             )
         } else if s.listeners.is_empty() {
             Draft::new(
@@ -180,7 +194,7 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
                 "path-unrouted",
                 format!("no route of the stack file takes {path}"),
                 format!("routes = {}; everything else gets {}", names(routes), said(view, &l.default)),
-                format!("add it to routes under [service.{}], then gameday up", s.whose.service),
+                (UP, format!("after adding it to routes under [service.{}]", s.whose.service)),
             ));
         }
         paths.remove(0);

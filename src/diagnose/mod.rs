@@ -83,10 +83,21 @@ pub struct Finding {
     pub severity: Severity,
     /// It shows the trouble, but something else is likely to be its cause.
     pub symptom: bool,
+    /// Something is at work on it, so that it may pass by itself: a boot or a launch that is tried again.
+    pub trying: bool,
     pub cause: String,
     pub evidence: String,
-    /// What repairs it.
+    /// What repairs it, to be typed as it stands.
     pub command: String,
+    /// What there is to know or to do besides.
+    pub note: Option<String>,
+}
+
+impl Finding {
+    /// Whether it stays as it is until somebody does something.
+    pub fn stays(&self) -> bool {
+        self.severity == Severity::Broken && !self.symptom && !self.trying
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -122,6 +133,13 @@ impl Chain {
         let outermost = |f: &Finding| f.symptom && f.hop == HopName::Name;
         all.sort_by_key(|f| (f.severity == Severity::Weak, f.symptom, outermost(f), f.severity, f.hop));
         all
+    }
+
+    /// What stops requests that have a healthy target to get to, if anything does: of the way there, without what only
+    /// concerns instances to come or what the instances need.
+    pub fn stops_requests(&self) -> Option<&Finding> {
+        let on_the_way = |f: &&Finding| f.hop <= HopName::Instances && f.severity != Severity::Weak;
+        self.findings().into_iter().filter(on_the_way).find(|f| !SERVES_ON.contains(&f.rule))
     }
 
     /// Whether requests are lost.
@@ -196,39 +214,87 @@ fn alarms(view: &View<'_>) -> Option<Hop> {
         hop.push(Draft::new("alarm", format!("alarm {}: {what}", a.name), reason, "gameday status").weak().symptom());
     }
     let evidence = match s.alarms.len() {
+        _ if !s.saw(Part::Alarms) => "could not be looked at".to_owned(),
         0 => format!("none of {} in ALARM", s.expected.alarms.len()),
         n => format!("{n} of {} in ALARM: {}", s.expected.alarms.len(), names(s.alarms.iter().map(|a| &a.name))),
     };
     Some(hop.done(HopName::Alarms, s.saw(Part::Alarms), evidence))
 }
 
+/// Grave, but what runs goes on serving: nobody makes new instances, or it does not carry our tag any more.
+const SERVES_ON: &[&str] =
+    &["fleet-missing", "fleet-deleting", "fleet-zero", "fleet-suspended", "fleet-unattached", "vpc-missing"];
+
 /// The usual repair.
 const UP: &str = "gameday up";
+
+/// Which of the user's own subnets has room.
+const FREE_ADDRESSES: &str = "aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]'";
+
+/// What repairs something: a command, and what there is to say about it.
+struct Fix {
+    command: String,
+    note: Option<String>,
+}
+
+impl From<&str> for Fix {
+    fn from(command: &str) -> Self {
+        command.to_owned().into()
+    }
+}
+impl From<&String> for Fix {
+    fn from(command: &String) -> Self {
+        command.clone().into()
+    }
+}
+impl From<String> for Fix {
+    fn from(command: String) -> Self {
+        Self { command, note: None }
+    }
+}
+impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
+    fn from((command, note): (C, N)) -> Self {
+        Self { command: command.into(), note: Some(note.into()) }
+    }
+}
+
+/// What takes an object that lost its tags back into the stack.
+fn adopt(key: &str) -> Fix {
+    (format!("gameday up --adopt {key}"), "tags it again, when it is yours").into()
+}
+
+/// New instances instead of these: the Auto Scaling group launches them at once.
+fn replace<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> String {
+    let one = |id: T| {
+        let id = id.as_ref();
+        format!(
+            "aws autoscaling terminate-instance-in-auto-scaling-group --instance-id {id} --no-should-decrement-desired-capacity"
+        )
+    };
+    ids.into_iter().map(one).collect::<Vec<_>>().join(" && ")
+}
 
 /// A finding in the making.
 struct Draft {
     rule: &'static str,
     severity: Severity,
     symptom: bool,
+    trying: bool,
     cause: String,
     evidence: String,
-    command: String,
+    fix: Fix,
 }
 
 impl Draft {
-    fn new(
-        rule: &'static str,
-        cause: impl Into<String>,
-        evidence: impl Into<String>,
-        command: impl Into<String>,
-    ) -> Self {
+    fn new(rule: &'static str, cause: impl Into<String>, evidence: impl Into<String>, fix: impl Into<Fix>) -> Self {
         Self {
             rule,
             severity: Severity::Broken,
             symptom: false,
+            trying: false,
             cause: cause.into(),
             evidence: evidence.into(),
-            command: command.into(),
+            fix: fix.into(),
         }
     }
     /// Requests are served for now.
@@ -241,6 +307,14 @@ impl Draft {
         self.severity = Severity::Waiting;
         self
     }
+    /// It may: something tries again.
+    fn trying(mut self) -> Self {
+        self.trying = true;
+        self
+    }
+    fn trying_if(self, is: bool) -> Self {
+        if is { self.trying() } else { self }
+    }
     fn weak_if(self, is: bool) -> Self {
         if is { self.weak() } else { self }
     }
@@ -252,8 +326,8 @@ impl Draft {
         if is { self.symptom() } else { self }
     }
     fn at(self, hop: HopName) -> Finding {
-        let Self { rule, severity, symptom, cause, evidence, command } = self;
-        Finding { rule, hop, severity, symptom, cause, evidence, command }
+        let Self { rule, severity, symptom, trying, cause, evidence, fix: Fix { command, note } } = self;
+        Finding { rule, hop, severity, symptom, trying, cause, evidence, command, note }
     }
     fn hop() -> Drafts {
         Drafts(vec![])

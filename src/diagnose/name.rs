@@ -1,5 +1,5 @@
 //! The name: does it resolve, does it lead to our balancer, and does somebody answer there?
-use super::{Draft, Hop, HopName, State, UP, View, names};
+use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
 use crate::snapshot::Part;
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
@@ -11,7 +11,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
             "credentials",
             "AWS does not take the credentials, so nothing can be judged",
             format!("{}: {}", gap.call, gap.why),
-            "aws sts get-caller-identity, after new credentials; then gameday why",
+            ("aws sts get-caller-identity", "after new credentials; then gameday why"),
         ));
     }
     let host = probe.url.as_deref().map(host_of).unwrap_or_default();
@@ -24,21 +24,26 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         return unknown(hop.done(HopName::Name, false, format!("{}; not asked: {why}", balancer.dns_name)));
     }
     let own = balancer.dns_name.eq_ignore_ascii_case(host);
+    let again = format!("gameday why {}", quoted(probe.url.as_deref().unwrap_or_default()));
     if let Some(why) = &probe.unresolved {
         let draft = if own {
             Draft::new(
                 "name-unresolved",
                 "the balancer's own name does not resolve",
                 format!("{host}: {why}"),
-                "gameday status --watch (a new balancer's name takes a minute; else the fault is this machine's DNS)",
+                (
+                    "gameday status --watch",
+                    "a new balancer's name takes a minute; else the fault is this machine's DNS",
+                ),
             )
             .symptom_if(balancer.state != "active")
+            .trying()
         } else {
             Draft::new(
                 "name-unresolved",
                 format!("{host} does not resolve"),
                 why.clone(),
-                format!("register a CNAME record: {host} -> {}", balancer.dns_name),
+                (again.clone(), format!("after registering a CNAME record: {host} -> {}", balancer.dns_name)),
             )
         };
         hop.push(draft);
@@ -56,7 +61,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 names(&probe.addresses),
                 names(&probe.balancer_addresses)
             ),
-            format!("point it there: {host} CNAME {}", balancer.dns_name),
+            (again, format!("after pointing it there: {host} CNAME {}", balancer.dns_name)),
         ));
     }
     let silent: Vec<_> = probe.answers.iter().filter(|a| a.status.is_none()).collect();
@@ -71,12 +76,12 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         };
         let evidence = format!("{}: {}", names(addresses), first.error.as_deref().unwrap_or("no answer"));
         let allowed = s.expected.http.iter().any(|c| c == "0.0.0.0/0");
-        let command = if all && !allowed {
-            "add this machine's address to http under [access], then gameday up".to_owned()
+        let fix: Fix = if all && !allowed {
+            (UP, "after adding this machine's address to http under [access]").into()
         } else {
-            UP.to_owned()
+            UP.into()
         };
-        hop.push(Draft::new("no-answer", cause, evidence, command).symptom());
+        hop.push(Draft::new("no-answer", cause, evidence, fix).symptom());
     }
     bad_answers(view, &mut hop);
     let answered = probe.answers.iter().filter_map(|a| Some((a.status?, a.millis))).collect::<Vec<_>>();
@@ -117,6 +122,12 @@ fn unknown(mut hop: Hop) -> Hop {
         hop.state = State::Unknown;
     }
     hop
+}
+
+/// A URL as a shell takes it.
+pub(super) fn quoted(url: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/%+@,=".contains(c);
+    if url.chars().all(plain) { url.into() } else { format!("'{}'", url.replace('\'', "%27")) }
 }
 
 /// `example.com` of `http://example.com:80/path`.

@@ -1,5 +1,5 @@
 //! Who reaches whom: security groups, routes and network ACLs, as AWS weighs them.
-use super::{Draft, UP, names};
+use super::{Draft, Fix, UP, names};
 use crate::{
     config::{Cidr, Origin},
     snapshot::{
@@ -44,6 +44,11 @@ const SOMEBODY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 impl<'a> View<'a> {
     pub fn new(s: &'a Snapshot) -> Self {
         Self { s }
+    }
+
+    /// These words when this part was seen; else that it was not.
+    pub fn absent(&self, part: Part, words: impl Into<String>) -> String {
+        if self.s.saw(part) { words.into() } else { "could not be looked at".into() }
     }
 
     /// The VPC, by who knows it.
@@ -224,8 +229,8 @@ impl<'a> View<'a> {
     }
 
     /// What repairs the network: gameday where it is ours, this command where it is not.
-    pub fn network_fix(&self, other: String) -> String {
-        if self.s.expected.network == Origin::Use { other } else { UP.into() }
+    pub fn network_fix(&self, other: impl Into<Fix>) -> Fix {
+        if self.s.expected.network == Origin::Use { other.into() } else { UP.into() }
     }
 }
 

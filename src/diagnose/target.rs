@@ -1,5 +1,5 @@
 //! The target group: is it as the stack file says, is it attached at both ends, and why are its targets not healthy?
-use super::{Draft, Drafts, Hop, HopName, UP, View, names};
+use super::{Draft, Drafts, Fix, Hop, HopName, UP, View, names};
 use crate::snapshot::{Part, Target, TargetGroup};
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
@@ -15,7 +15,11 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 UP,
             ));
         }
-        return hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup), format!("no target group {name}"));
+        return hop.done(
+            HopName::TargetGroup,
+            s.saw(Part::TargetGroup),
+            view.absent(Part::TargetGroup, format!("no target group {name}")),
+        );
     };
     if let Some(b) = s.balancer.as_ref().filter(|b| !t.balancers.contains(&b.arn)) {
         hop.push(
@@ -103,15 +107,7 @@ fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
         let same_port = rule == "health-port" && *found == want.port.to_string();
         if found != wanted && !same_port {
             let evidence = format!("{found}, not {wanted}");
-            // Port and protocol are no setting of ours, so `up` does not look at them.
-            let command = match rule {
-                "health-port" | "health-protocol" => format!(
-                    "aws elbv2 modify-target-group --target-group-arn {} --health-check-port traffic-port --health-check-protocol HTTP",
-                    t.arn,
-                ),
-                _ => UP.into(),
-            };
-            hop.push(Draft::new(rule, cause, evidence, command).weak_if(view.serves()));
+            hop.push(Draft::new(rule, cause, evidence, UP).weak_if(view.serves()));
         }
     }
 }
@@ -133,12 +129,15 @@ fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     }
     let wanted = view.targets();
     if wanted.is_empty() {
-        hop.push(Draft::new(
-            "targets-draining",
-            "every target was deregistered",
-            format!("all {} are draining: new requests go nowhere", s.targets.len()),
-            UP,
-        ));
+        hop.push(
+            Draft::new(
+                "targets-draining",
+                "every target was deregistered",
+                format!("all {} are draining: new requests go nowhere", s.targets.len()),
+                UP,
+            )
+            .trying(),
+        );
         return;
     }
     // One finding a reason, the most frequent first.
@@ -260,12 +259,12 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
         if said.is_empty() { "" } else { ": " },
         said,
     );
-    let command = match rule {
-        "target-code-mismatch" | "target-failed-checks" => "gameday logs --since 10m",
-        "target-initial" => "wait a few seconds; gameday status",
-        _ => UP,
+    let fix: Fix = match rule {
+        "target-code-mismatch" | "target-failed-checks" => "gameday logs --since 10m".into(),
+        "target-initial" => ("gameday status", "in a few seconds").into(),
+        _ => UP.into(),
     };
-    let draft = Draft::new(rule, cause, evidence, command).symptom();
+    let draft = Draft::new(rule, cause, evidence, fix).symptom();
     if view.serves() {
         draft.weak()
     } else if rule == "target-initial" {

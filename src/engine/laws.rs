@@ -167,6 +167,52 @@ async fn law_4_what_disappears_is_made_again_and_what_is_fixed_is_refused_with_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn law_4_what_a_refused_step_is_needed_for_goes_on() {
+    let w = World::default();
+    up(&stack(&w), &env()).await;
+    w.log();
+    // Of fs a change is refused; web, which needs it, was lost.
+    w.meddle("t-fs", |o| o.links = vec!["another".into()]);
+    w.lose("t-web");
+    let r = up(&stack(&w), &env()).await;
+    assert_eq!(words(&r), ["net none", "db none", "fs failed", "alarm none", "web create"]);
+    assert_eq!(w.log(), ["create web"]);
+}
+
+/// A name under `[names]` that is changed after its object was made.
+#[tokio::test(start_paused = true)]
+async fn law_4_another_name_is_refused_with_a_way_out_and_never_a_second_one() {
+    let renamed = || {
+        let mut env = env();
+        env.names.insert("thing/web".into(), "t-web".into());
+        env.renamed.insert("thing/web".into(), "site".into());
+        env
+    };
+    let w = World::default();
+    up(&stack(&w), &env()).await;
+    w.log();
+    assert_eq!(words(&plan(&stack(&w), &renamed()).await)[4], "web refuse");
+    let r = up(&stack(&w), &renamed()).await;
+    let (_, error) = r.failed().next().unwrap();
+    assert_eq!(error.to_string(), "thing/web cannot change name in place");
+    assert!(error.help().unwrap().contains("name = \"t-web\""), "{:?}", error.help());
+    assert_eq!((w.log(), w.names().contains(&"t-web".into())), (vec![], true));
+
+    let mut insist = renamed();
+    insist.replace = ["thing/web".into()].into();
+    assert_eq!(words(&up(&stack(&w), &insist).await)[4], "web replace");
+    assert_eq!(w.log(), ["delete web", "create web"]);
+    assert!(w.names().contains(&"site".into()) && !w.names().contains(&"t-web".into()), "{:?}", w.names());
+    // What was only said to stand under the old name: the tags of what is gone are listed for a while.
+    assert_eq!(words(&up(&stack(&w), &renamed()).await)[4], "web none");
+    w.lose("site");
+    assert_eq!(words(&up(&stack(&w), &renamed()).await)[4], "web create");
+    assert!(w.names().contains(&"site".into()));
+    assert!(teardown(&stack(&w), &renamed()).await.all_done());
+    assert!(w.names().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn law_5_what_is_not_ours_is_never_touched() {
     let w = World::default();
     up(&stack(&w), &env()).await;

@@ -77,6 +77,8 @@ enum Stage {
     Last,
 }
 
+/// The field that says that a step stands under another name than the wanted one.
+const NAME: &str = "name";
 /// How long what was created may take to show up before the create is sent again.
 const SETTLE: Duration = Duration::from_secs(15);
 /// How long somebody else's create, begun before ours was to be seen, may take to show up.
@@ -95,7 +97,10 @@ impl<R: Resource> Managed<R> {
 
     /// Finds the object, checks that it is ours, and lets the others read its outputs.
     async fn look(&self, cx: &Cx<'_>) -> Result<Option<Found<R>>> {
-        let found = self.resource.find(cx).await?;
+        let mut found = self.resource.find(cx).await?;
+        if found.is_none() && cx.env.moves(cx.key) {
+            found = self.resource.find(cx).await?;
+        }
         if let Some(f) = &found
             && self.role == Role::Ours
             && f.tags.get(STACK_TAG) != Some(&cx.env.stack)
@@ -125,6 +130,11 @@ impl<R: Resource> Managed<R> {
     /// What differs: the spec's fields, and the tags that every object of ours carries.
     fn diff(&self, cx: &Cx<'_>, found: &Found<R>, want: &R::Spec) -> Diff {
         let mut diff = Diff::between(&found.spec, want);
+        diff.0.extend(cx.env.renames(cx.key).map(|name| Field {
+            path: NAME.into(),
+            found: Some(cx.name().into()),
+            want: Some(name.as_str().into()),
+        }));
         let tags = cx.tags().into_iter().filter(|(k, v)| found.tags.get(k) != Some(v));
         diff.0.extend(tags.map(|(k, v)| Field {
             found: found.tags.get(&k).map(|v| Value::from(v.as_str())),
@@ -136,6 +146,7 @@ impl<R: Resource> Managed<R> {
 
     fn change(&self, cx: &Cx<'_>, found: &Option<Found<R>>, want: &R::Spec) -> Result<Change> {
         let Some(found) = found.as_ref().filter(|f| f.phase != Phase::Deleting) else {
+            cx.env.moves(cx.key);
             return match self.role {
                 Role::Ours => Ok(Change::Create { spec: to_value(want).expect("specs serialise") }),
                 Role::Used => Err(Error::Missing { key: cx.key.clone(), what: format!("{} (to be used)", cx.key) }),
@@ -163,7 +174,7 @@ impl<R: Resource> Managed<R> {
     /// What differs and cannot be changed in place.
     fn fixed<'d>(&self, found: &Found<R>, want: &R::Spec, diff: &'d Diff) -> Vec<&'d Field> {
         let one_way = self.resource.one_way(&found.spec, want);
-        let is_fixed = |f: &&Field| R::FIXED.iter().chain(one_way).any(|name| f.is(name));
+        let is_fixed = |f: &&Field| f.path == NAME || R::FIXED.iter().chain(one_way).any(|name| f.is(name));
         diff.0.iter().filter(is_fixed).collect()
     }
 
@@ -208,8 +219,20 @@ impl<R: Resource> Managed<R> {
                     so_far.twins += 1;
                     self.keep_one(cx).await?;
                 }
-                Err(e) => tries.again(cx, e).await?,
+                Err(Error::Broken { why, .. }) => return Err(self.broken(cx, why)),
+                Err(e) => tries.again(&self.resource, cx, e).await?,
             }
+        }
+    }
+
+    /// It is broken: what repairs it, or what would be lost by making it again.
+    fn broken(&self, cx: &Cx<'_>, why: String) -> Error {
+        let repair = self.resource.repair(cx, &why);
+        let error = Error::Broken { key: cx.key.clone(), why };
+        let again = |what| error.help().map(|help| format!("{help}: {what} would be lost"));
+        match repair.or_else(|| R::LOSES.and_then(again)) {
+            Some(help) => Error::other(error.to_string(), help),
+            None => error,
         }
     }
 
@@ -255,6 +278,7 @@ impl<R: Resource> Managed<R> {
             }
             (Change::Replace { .. }, Some(found)) => {
                 self.delete(cx, found).await?;
+                cx.env.moves(cx.key);
                 self.create(cx, so_far).await?
             }
             (Change::Refuse { diff, .. }, Some(found)) => {
@@ -349,7 +373,7 @@ impl<R: Resource> Managed<R> {
                 Err(e) if e.class() == Some(Class::WrongState) && matches!(f.phase, Phase::Busy(_)) => {
                     until(&self.resource, cx, Goal::Settled, self.expect(cx.env).create).await?;
                 }
-                Err(e) if e.class() != Some(Class::NotFound) => tries.again(cx, e).await?,
+                Err(e) if e.class() != Some(Class::NotFound) => tries.again(&self.resource, cx, e).await?,
                 _ => {
                     until(&self.resource, cx, Goal::Gone(&f.id), self.resource.typical().delete).await?;
                     return Ok(());
@@ -376,7 +400,7 @@ impl<R: Resource> Managed<R> {
         let mut tries = Tries::default();
         loop {
             match self.look(cx).await {
-                Err(e) => tries.again(cx, e).await?,
+                Err(e) => tries.again(&self.resource, cx, e).await?,
                 found => return found,
             }
         }
@@ -452,6 +476,10 @@ impl<R: Resource> Node for Managed<R> {
             let cx = self.cx(env);
             let found = self.look_patiently(&cx).await?;
             let change = self.change(&cx, &found, &self.want())?;
+            // Nothing to change about it, and still it is not well.
+            if let (Change::None, Some(Phase::Broken(why))) = (&change, found.as_ref().map(|f| &f.phase)) {
+                return Err(self.broken(&cx, why.clone()));
+            }
             // What comes out of this is not known before it is done.
             if matches!(change, Change::Replace { .. }) || R::MINTS && matches!(change, Change::Update { .. }) {
                 self.me.set(None)

@@ -46,6 +46,10 @@ pub trait Resource: Sized + 'static {
     fn one_way(&self, _found: &Self::Spec, _want: &Self::Spec) -> &'static [&'static str] {
         &[]
     }
+    /// What repairs one that is broken in this way and keeps what is in it, where something does.
+    fn repair(&self, _cx: &Cx<'_>, _why: &str) -> Option<String> {
+        None
+    }
     /// How long AWS usually takes; for progress, ETA and the polling schedule.
     fn typical(&self) -> Typical {
         Typical::default()
@@ -135,6 +139,10 @@ pub struct Env {
     pub tags: Tags,
     /// Exact names by step key, where the user prescribes them.
     pub names: BTreeMap<String, String>,
+    /// Steps that stand under a name (in `names`) that is no longer the wanted one, with that.
+    pub renamed: BTreeMap<String, String>,
+    /// Those of them of which nothing stands under the old name any more.
+    pub moved: RefCell<BTreeSet<Key>>,
     /// Steps that may be deleted and made again although something is lost.
     pub replace: BTreeSet<String>,
     /// Steps that may be taken over although they carry no tag of ours.
@@ -160,6 +168,8 @@ impl Env {
             stack: stack.into(),
             tags: Tags::new(),
             names: BTreeMap::new(),
+            renamed: BTreeMap::new(),
+            moved: RefCell::default(),
             replace: BTreeSet::new(),
             adopt: BTreeSet::new(),
             pace: Pace::default(),
@@ -176,6 +186,20 @@ impl Env {
     /// Waits so long (of AWS's time), unless the run is to stop.
     pub async fn rest(&self, d: Duration) -> Result<()> {
         crate::wait::sleep(self, self.pace.of(d)).await
+    }
+
+    /// The name that a step should have, while it stands under another.
+    pub(crate) fn renames(&self, key: &Key) -> Option<&String> {
+        self.renamed.get(key.as_str()).filter(|_| !self.moved.borrow().contains(key))
+    }
+
+    /// From now on the step goes by the name it should have; whether that is another one.
+    pub(crate) fn moves(&self, key: &Key) -> bool {
+        let other = self.renames(key).is_some();
+        if other {
+            self.moved.borrow_mut().insert(key.clone());
+        }
+        other
     }
 
     /// How long a step takes: as it was shown here, else as is usual.
@@ -197,13 +221,11 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// The object's AWS name: prescribed in `[names]`, or `stack-name`.
+    /// The object's AWS name: prescribed in `[names]`, or `stack-name`. What stands under another name keeps that.
     pub fn name(&self) -> String {
-        self.env
-            .names
-            .get(self.key.as_str())
-            .cloned()
-            .unwrap_or_else(|| format!("{}-{}", self.env.stack, self.key.name()))
+        let moved = self.env.moved.borrow().contains(self.key);
+        let names = if moved { &self.env.renamed } else { &self.env.names };
+        names.get(self.key.as_str()).cloned().unwrap_or_else(|| format!("{}-{}", self.env.stack, self.key.name()))
     }
     /// The tags every object of ours carries.
     pub fn tags(&self) -> Tags {

@@ -105,6 +105,8 @@ async fn look_until<R: Resource>(
     let mut said = None;
     loop {
         let found = it.find(cx).await?;
+        // AWS answers again: back to the usual pauses, step by step.
+        cx.env.strain.set(1.0 + (cx.env.strain.get() - 1.0) * 0.8);
         let phase = match (&found, &goal) {
             (None, Goal::Gone(_) | Goal::Settled) => return Ok(None),
             (Some(f), Goal::Gone(id)) if f.id != *id => return Ok(None),
@@ -146,14 +148,19 @@ pub(crate) struct Tries {
 /// After this long without a failure, the next one is the first of a new streak.
 const STREAK: Duration = Duration::from_secs(30);
 
-/// How long a step may go on trying. IAM needs up to two minutes to be visible to EC2 (aws-facts 4.7).
-fn budget(class: Class) -> Duration {
-    Duration::from_secs(if class == Class::NotYetVisible { 150 } else { 300 })
+/// How long a step may go on trying. IAM needs up to two minutes to be visible to EC2 (aws-facts 4.7). What is in the
+/// wrong state for a change may be in the middle of another, which takes as long as any.
+fn budget(class: Class, patience: Duration) -> Duration {
+    match class {
+        Class::NotYetVisible => Duration::from_secs(150),
+        Class::WrongState => patience.max(Duration::from_secs(300)),
+        _ => Duration::from_secs(300),
+    }
 }
 
 impl Tries {
     /// Sleeps before the next try; gives the error back when it does not pass or the budget is spent.
-    pub async fn again(&mut self, cx: &Cx<'_>, error: Error) -> Result<()> {
+    pub async fn again<R: Resource>(&mut self, _: &R, cx: &Cx<'_>, error: Error) -> Result<()> {
         let Some(class) = error.class().filter(|c| c.passes()) else { return Err(error) };
         let now = Instant::now();
         let first = match self.streak {
@@ -164,7 +171,7 @@ impl Tries {
             }
         };
         self.streak = Some((first, now));
-        if now - first > budget(class) {
+        if now - first > budget(class, R::PATIENCE) {
             return Err(error);
         }
         let throttled = class == Class::Throttled;

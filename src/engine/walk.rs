@@ -78,6 +78,8 @@ pub async fn walk<T>(
                 let node = nodes[i];
                 let key = node.key().clone();
                 let blocker = before[i].iter().find_map(|&d| match results[d].as_ref()? {
+                    // It stands, and only a change was refused that nobody waits for.
+                    Visit::Failed(Error::Fixed { .. }) if dir == Direction::Forward => None,
                     Visit::Failed(_) => Some(nodes[d].key().clone()),
                     Visit::Skipped(k) => Some(k.clone()),
                     Visit::Done(_) | Visit::NotStarted => None,

@@ -11,15 +11,18 @@ pub fn words(c: &Clock) -> Vec<String> {
         Some(left) => said.push(format!("T+{} since the first request", time(left))),
         None => {}
     }
-    if let Some(eta) = c.eta_seconds.filter(|_| c.building) {
-        said.push(format!("ETA {}", time(eta as i64)));
+    match c.eta_seconds.filter(|eta| c.building && *eta > 0) {
+        Some(eta) if c.under_way => said.push(format!("ETA {}", time(eta as i64))),
+        // An ETA is a promise of somebody.
+        Some(eta) => said.push(format!("{} to build", time(eta as i64))),
+        None => {}
     }
     match c.slack_seconds {
         Some(slack) if slack < 0 => said.push(format!("late by {}", time(slack))),
         Some(slack) => said.push(format!("slack {}", time(slack))),
         None => {}
     }
-    if let Some(key) = &c.waiting_for {
+    if let Some(key) = c.waiting_for.as_ref().filter(|_| c.under_way) {
         said.push(format!("waiting for {key}"));
     }
     said

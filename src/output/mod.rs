@@ -25,6 +25,8 @@ pub struct Printer {
     pub live: bool,
     /// Whether a person can be asked.
     pub interactive: bool,
+    /// The global options that were typed, for commands to type next.
+    options: &'static str,
 }
 
 impl Printer {
@@ -37,7 +39,18 @@ impl Printer {
             verbose: global.verbose,
             live: human && tty && !ci && std::env::var("TERM").as_deref() != Ok("dumb"),
             interactive: tty && std::io::stdin().is_terminal() && !ci,
+            // Once in a process, so that printers can be handed around.
+            options: options(global).leak(),
         }
+    }
+
+    /// A command as this user has to type it: on the same stack file, in the same place.
+    pub fn typed(&self, command: &str) -> String {
+        let one = |c: &str| match c.strip_prefix("gameday ") {
+            Some(verb) => format!("gameday {}{verb}", self.options),
+            None => c.to_owned(),
+        };
+        command.split(" && ").map(one).collect::<Vec<_>>().join(" && ")
     }
 
     pub fn json(&self) -> bool {
@@ -68,6 +81,15 @@ impl Printer {
         let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref().trim_end_matches('\n'));
     }
 
+    /// What was refused before anything was done: a stack file, a template, a name. In words for people, and as an
+    /// object where one was asked for.
+    pub fn refused(&self, text: &str) {
+        if self.json() {
+            self.line(&refusal(text));
+        }
+        self.note(text);
+    }
+
     /// An error and its way out.
     pub fn error(&self, what: &str, help: Option<&str>) {
         if self.json() {
@@ -92,6 +114,37 @@ impl Printer {
     }
 }
 
+/// `{"error": {"message"}}`, without colours.
+pub fn refusal(text: &str) -> serde_json::Value {
+    let plain = anstream::adapter::strip_str(text).to_string();
+    serde_json::json!({"error": {"message": plain.trim()}})
+}
+
+/// `-c other.toml --sandbox `, as it was typed.
+fn options(global: &Global) -> String {
+    let mut all = String::new();
+    let config = global.config.display().to_string();
+    let by_itself = std::env::var("GAMEDAY_CONFIG").unwrap_or_else(|_| "gameday.toml".into());
+    if config != by_itself {
+        all += &format!("-c {} ", quoted(&config));
+    }
+    if global.sandbox {
+        all += "--sandbox ";
+    }
+    for (option, value) in [("--profile", &global.profile), ("--region", &global.region)] {
+        if let Some(value) = value {
+            all += &format!("{option} {} ", quoted(value));
+        }
+    }
+    all
+}
+
+/// One word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/@:+,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// Asks on the terminal; `None` at its end.
 pub fn ask(question: &str) -> Option<String> {
     let mut err = anstream::stderr().lock();
@@ -99,4 +152,26 @@ pub fn ask(question: &str) -> Option<String> {
     let _ = err.flush();
     let mut answer = String::new();
     (std::io::stdin().read_line(&mut answer).ok()? > 0).then_some(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn a_command_to_type_carries_what_was_typed() {
+        let typed = |args: &[&str], command: &str| {
+            let cli = crate::cli::Cli::parse_from([&["gameday"], args, &["why"]].concat());
+            Printer::new(&cli.global).typed(command)
+        };
+        assert_eq!(typed(&[], "gameday up"), "gameday up");
+        assert_eq!(
+            typed(&["-c", "my stack.toml", "--sandbox"], "gameday network && gameday fleet"),
+            "gameday -c 'my stack.toml' --sandbox network && gameday -c 'my stack.toml' --sandbox fleet"
+        );
+        let there = ["--profile", "team", "--region", "eu-west-1"];
+        assert_eq!(typed(&there, "gameday up --replace x"), "gameday --profile team --region eu-west-1 up --replace x");
+        assert_eq!(typed(&there, "aws ec2 describe-vpcs"), "aws ec2 describe-vpcs");
+    }
 }

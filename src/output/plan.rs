@@ -3,16 +3,19 @@ use super::{Printer, style::*};
 use crate::{
     cost::Bill,
     engine::{Change, Diff, Key, Report, Visit},
+    facts::Facts,
     stack::Group,
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// `plan -o json`.
 #[derive(Serialize)]
 pub struct Plan<'a> {
     pub stack: &'a str,
+    pub account: &'a str,
+    pub region: &'a str,
     pub changes: Vec<Step<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Trouble<'a>>,
@@ -53,7 +56,7 @@ pub struct Trouble<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(stack: &'a str, report: &'a Report<Change>) -> Self {
+    pub fn new(stack: &'a str, facts: &'a Facts, report: &'a Report<Change>) -> Self {
         let mut changes: Vec<Step> = report
             .done()
             .filter(|(_, c)| !c.is_none())
@@ -62,7 +65,8 @@ impl<'a> Plan<'a> {
         // By group for the eye; within a group in the order of the graph.
         changes.sort_by_key(|s| s.group);
         let errors = report.failed().map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() }).collect();
-        Self { stack, changes, errors, handover: None, cost: None }
+        let Facts { account, region, .. } = facts;
+        Self { stack, account, region, changes, errors, handover: None, cost: None }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -117,6 +121,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             }
         }
     }
+    let mut skipped: BTreeMap<&Key, usize> = BTreeMap::new();
     for (key, visit) in &report.0 {
         match visit {
             Visit::Failed(e) => {
@@ -125,9 +130,13 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
                     print(format!("      {DIM}{help}{RESET}"));
                 }
             }
-            Visit::Skipped(because) => print(format!("  {DIM}? {key}: not looked at, because of {because}{RESET}")),
+            // Each by itself would push the error, which alone matters, off the screen.
+            Visit::Skipped(because) => *skipped.entry(because).or_insert(0) += 1,
             _ => {}
         }
+    }
+    for (because, n) in skipped {
+        print(format!("  {DIM}? {} not looked at, because of {because}{RESET}", count(n, "step")));
     }
     if let Some(h) = &plan.handover {
         print(format!(
@@ -139,7 +148,8 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             clock(Duration::from_secs_f64(h.usually)),
         ));
     }
-    let mut last = format!("{TITLE}{}{RESET}: {}", plan.stack, plan.summary());
+    let mut last =
+        format!("{TITLE}{}{RESET} in account {}, {}: {}", plan.stack, plan.account, plan.region, plan.summary());
     if !plan.errors.is_empty() {
         last += &format!(", {BAD}{}{RESET}", count(plan.errors.len(), "error"));
     }
@@ -150,6 +160,18 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     if let Some(bill) = &plan.cost {
         print(format!("{DIM}{}{RESET}", super::cost::line(bill)));
     }
+}
+
+/// The stack's address is another one than before.
+pub fn moved(out: &Printer, endpoint: &str) {
+    let what = format!("the address is new: {endpoint}");
+    let help = "register it again with the event: requests to the old one are lost";
+    if out.json() {
+        let at = jiff::Timestamp::now().to_string();
+        out.line(&serde_json::json!({"at": at, "event": "new_address", "endpoint": endpoint, "help": help}));
+        return;
+    }
+    out.note(format!("{BAD}{what}{RESET}\n  {TITLE}{help}{RESET}"));
 }
 
 fn fields(spec: &Value) -> String {

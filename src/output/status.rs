@@ -156,14 +156,24 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
         out.data(line.trim_end().to_owned());
     }
     let drifted = view.steps.iter().filter(|s| !s.drift.is_empty()).count();
-    if missing + drifted > 0 {
-        let mut what = vec![];
-        if missing > 0 {
-            what.push(format!("{missing} missing"));
-        }
-        if drifted > 0 {
-            what.push(format!("{drifted} changed by hand"));
-        }
-        out.data(format!("{WARN}{}{RESET}; `gameday plan` shows what `gameday up` would do", what.join(", ")));
+    let unseen = view.steps.iter().filter(|s| s.phase == "unknown").count();
+    let mut what = vec![];
+    if missing > 0 {
+        what.push(format!("{missing} missing"));
+    }
+    if drifted > 0 {
+        // By hand, by an edit of the file, or because something that they refer to is gone.
+        what.push(format!("{drifted} differ from the stack file"));
+    }
+    if unseen > 0 {
+        what.push(format!("{unseen} could not be looked at"));
+    }
+    if !what.is_empty() {
+        let next = if missing + drifted > 0 {
+            format!("; `{}` shows what `{}` would do", out.typed("gameday plan"), out.typed("gameday up"))
+        } else {
+            String::new()
+        };
+        out.data(format!("{WARN}{}{RESET}{next}", what.join(", ")));
     }
 }

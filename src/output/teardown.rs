@@ -15,6 +15,8 @@ pub struct Certificate<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<&'a Key>,
     pub kept: Vec<&'a Key>,
+    /// Whether the account let us list what carries the stack's tag.
+    pub listed: bool,
     pub left: Vec<Leftover>,
     /// What is only named like ours, and was not touched.
     pub alike: Vec<Leftover>,
@@ -51,7 +53,13 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     for l in &c.alike {
         out.data(format!("  {DIM}not touched: {} {}{RESET}", l.what, l.why));
     }
-    if c.clean {
+    if c.clean && !c.listed {
+        out.data(format!(
+            "{GOOD}all steps are gone{RESET}; what else carries the tag gameday:stack = {} the account does not let us list \
+             (tag:GetResources)",
+            c.stack
+        ));
+    } else if c.clean {
         out.data(format!("{GOOD}nothing is left that carries the tag gameday:stack = {}{RESET}", c.stack));
     } else {
         out.data(format!("{WARN}run the same command again when what holds them is gone{RESET}"));

@@ -93,7 +93,26 @@ pub fn finding(out: &Printer, f: &Finding) {
     };
     out.data(format!("\n{style}{}{RESET} {DIM}({}, {}){RESET}", f.cause, f.hop, f.rule));
     out.data(format!("  {DIM}seen{RESET}  {}", f.evidence));
-    out.data(format!("  {DIM}type{RESET}  {TITLE}{}{RESET}", f.command));
+    out.data(format!("  {DIM}type{RESET}  {}", to_type(out, f)));
+}
+
+/// The same to those who wait, beside what they wait for.
+pub fn event(out: &Printer, f: &Finding) {
+    if out.json() {
+        let at = jiff::Timestamp::now().to_string();
+        return out.line(&serde_json::json!({"at": at, "event": "finding", "finding": f}));
+    }
+    let style = if f.severity == Severity::Broken { BAD } else { WARN };
+    out.note(format!("{style}{}{RESET} {DIM}({}, {}){RESET}", f.cause, f.hop, f.rule));
+    out.note(format!("  {DIM}seen{RESET}  {}", f.evidence));
+    out.note(format!("  {DIM}type{RESET}  {}", to_type(out, f)));
+}
+
+/// The command, in the user's own terms, and what is to be said about it: as a comment, for whoever pastes the line.
+pub fn to_type(out: &Printer, f: &Finding) -> String {
+    let command = out.typed(&f.command);
+    let note = f.note.as_ref().map_or(String::new(), |n| format!("  {DIM}# {n}{RESET}"));
+    format!("{TITLE}{command}{RESET}{note}")
 }
 
 pub fn more(out: &Printer, n: usize) {

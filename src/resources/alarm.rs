@@ -38,8 +38,8 @@ pub enum Dim {
     Balancer(Ref<LoadBalancer>),
     Target(Ref<TargetGroup>),
     Database(Ref<Database>),
-    /// Its first member.
-    Cache(Ref<Cache>),
+    /// Its member with this number, from 0.
+    Cache(Ref<Cache>, usize),
     Group(Ref<AutoScalingGroup>),
 }
 
@@ -69,6 +69,7 @@ pub struct Output {
 
 impl Resource for Alarm {
     const KIND: &'static str = "alarm";
+    const DISPOSABLE: bool = true;
     const ACTIONS: &'static [&'static str] = &[
         "cloudwatch:DescribeAlarms",
         "cloudwatch:ListTagsForResource",
@@ -166,7 +167,10 @@ impl Dim {
             Self::Balancer(b) => inputs.read(b, |b| b.metric.clone()),
             Self::Target(t) => inputs.read(t, |t| t.metric.clone()),
             Self::Database(d) => inputs.read(d, |d| d.id.clone()),
-            Self::Cache(c) => inputs.read(c, |c| c.members.first().cloned().unwrap_or_default()),
+            Self::Cache(c, i) => {
+                let member = inputs.read(c, |c| c.members.get(*i).cloned());
+                member.and_then(|m| m.map_or_else(|| Known::After(c.key().clone()), Known::Now))
+            }
             Self::Group(g) => inputs.read(g, |g| g.name.clone()),
         }
     }

@@ -1,5 +1,5 @@
 //! An Auto Scaling group of instances made from the launch template, registered with the target groups.
-use super::instance_refresh::{outdated, refresh};
+use super::instance_refresh::{outdated, refresh, stop_refresh};
 use super::prelude::*;
 use super::{launch_template::LaunchTemplate, subnet::Subnet, target_group::TargetGroup};
 use aws_sdk_autoscaling::types::{
@@ -189,11 +189,15 @@ impl Resource for AutoScalingGroup {
             call.send().await.or_gone("DetachLoadBalancerTargetGroups")?;
         }
         let (template, mixed) = self.launch(want)?;
+        let another = ["template", "version", "spot"].iter().any(|f| diff.touches(f));
+        if another {
+            stop_refresh(&self.aws, name).await?;
+        }
         if !diff.only(&["suspended", "targets", "outdated", "tags"]) {
             asg.update_auto_scaling_group()
                 .auto_scaling_group_name(name)
-                .set_launch_template(template.clone())
-                .set_mixed_instances_policy(mixed.clone())
+                .set_launch_template(template.clone().filter(|_| another))
+                .set_mixed_instances_policy(mixed.clone().filter(|_| another))
                 .vpc_zone_identifier(want.subnets.get()?.join(","))
                 .min_size(want.min)
                 .max_size(want.max)

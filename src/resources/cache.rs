@@ -3,11 +3,13 @@
 use super::prelude::*;
 use super::{
     cache_subnet_group::CacheSubnetGroup,
-    database::{is_of, value},
+    database::{is_of, more_later, numbers, value},
     security_group::SecurityGroup,
 };
-use crate::error::AwsError;
-use aws_sdk_elasticache::types::{AutomaticFailoverStatus, CacheCluster, ClusterMode, MultiAzStatus, ReplicationGroup};
+use aws_sdk_elasticache::types::{
+    AutomaticFailoverStatus, CacheCluster, ClusterMode, ConfigureShard, MultiAzStatus, NodeGroupMember,
+    ReplicationGroup, TransitEncryptionMode,
+};
 
 pub struct Cache {
     pub aws: Aws,
@@ -19,7 +21,7 @@ pub struct Cache {
     pub class: String,
     /// 1, or 2 and more: then another takes over when the primary fails.
     pub nodes: i32,
-    /// Where to put the first nodes; AWS chooses when there are fewer than nodes, and for nodes that come later.
+    /// Where nodes can be put; AWS chooses when there are fewer than nodes.
     pub zones: Vec<String>,
     pub subnet_group: Option<Ref<CacheSubnetGroup>>,
     pub groups: Vec<Ref<SecurityGroup>>,
@@ -32,6 +34,8 @@ pub struct Spec {
     class: String,
     nodes: i32,
     failover: bool,
+    /// Whether nothing but TLS is understood: the service speaks plain Redis.
+    tls: bool,
     subnet_group: Option<Known<String>>,
     groups: Known<Vec<String>>,
 }
@@ -49,9 +53,15 @@ pub struct Output {
 impl Resource for Cache {
     const KIND: &'static str = "cache";
     const LOSES: Option<&'static str> = Some("what is cached");
-    const FIXED: &'static [&'static str] = &["engine", "subnet_group"];
+    const FIXED: &'static [&'static str] = &["engine", "subnet_group", "tls"];
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
+    // The nodes' interfaces are made in the caller's name.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
         "elasticache:DescribeReplicationGroups",
         "elasticache:DescribeCacheClusters",
         "elasticache:ListTagsForResource",
@@ -72,9 +82,14 @@ impl Resource for Cache {
             class: self.class.clone(),
             nodes: self.nodes,
             failover: self.nodes > 1,
+            tls: false,
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
         }
+    }
+    /// AWS takes no version back.
+    fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
+        if numbers(&want.version) < numbers(&found.version) { &["version"] } else { &[] }
     }
     fn typical(&self) -> Typical {
         Typical::secs(400, 400, 300)
@@ -128,7 +143,7 @@ impl Resource for Cache {
             .set_cache_subnet_group_name(value(&want.subnet_group)?)
             .set_security_group_ids(Some(want.groups.get()?.clone()))
             // Valkey wants this said; the clients speak plain RESP (aws-facts 2.2).
-            .transit_encryption_enabled(false)
+            .transit_encryption_enabled(want.tls)
             .at_rest_encryption_enabled(false)
             // T2 nodes make no snapshots.
             .snapshot_retention_limit(0)
@@ -141,7 +156,7 @@ impl Resource for Cache {
 
     /// Failover needs a second node, and the last two cannot be parted while it is on: one call after the other,
     /// each of which AWS takes only when the one before is done.
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let (cache, id, have) = (&self.aws.elasticache, &found.id, &found.spec);
         if want.nodes < have.nodes && have.failover && !want.failover {
             let call = cache.modify_replication_group().replication_group_id(id).apply_immediately(true);
@@ -154,7 +169,19 @@ impl Resource for Cache {
             call.new_replica_count(want.nodes - 1).send().await.during("DecreaseReplicaCount")?;
         } else if want.nodes > have.nodes {
             let call = cache.increase_replica_count().replication_group_id(id).apply_immediately(true);
-            call.new_replica_count(want.nodes - 1).send().await.during("IncreaseReplicaCount")?;
+            let group = listing::cache(&self.aws, &cx.name()).await?;
+            // AWS may put it beside the primary, and refuses failover then.
+            let call = match group.and_then(|g| self.places(&g, want.nodes)) {
+                Some(zones) => call.replica_configuration(
+                    ConfigureShard::builder()
+                        .node_group_id("0001")
+                        .new_replica_count(want.nodes - 1)
+                        .set_preferred_availability_zones(Some(zones))
+                        .build(),
+                ),
+                None => call.new_replica_count(want.nodes - 1),
+            };
+            call.send().await.during("IncreaseReplicaCount")?;
         }
         if diff.only(&["nodes", "tags"]) {
             return Ok(());
@@ -198,6 +225,19 @@ impl Resource for Cache {
 }
 
 impl Cache {
+    /// The zone of each node, the primary's first: where they are, and the least used ones for those to come.
+    fn places(&self, group: &ReplicationGroup, nodes: i32) -> Option<Vec<String>> {
+        let members = group.node_groups().first()?.node_group_members();
+        let zone = |m: &NodeGroupMember| m.preferred_availability_zone().map(str::to_owned);
+        let (first, rest): (Vec<_>, Vec<_>) = members.iter().partition(|m| m.current_role() == Some("primary"));
+        let mut zones = first.into_iter().chain(rest).map(zone).collect::<Option<Vec<_>>>()?;
+        while (zones.len() as i32) < nodes {
+            let next = self.zones.iter().min_by_key(|z| zones.iter().filter(|used| used == z).count())?;
+            zones.push(next.clone());
+        }
+        Some(zones)
+    }
+
     /// What AWS shows, in the words of the spec. The group itself says nothing of version, subnets and security
     /// groups: its nodes do.
     fn found(&self, group: &ReplicationGroup, nodes: &[CacheCluster], tags: Tags) -> Found<Self> {
@@ -221,6 +261,7 @@ impl Cache {
                 class: text(group.cache_node_type()),
                 nodes: members.len() as i32,
                 failover: failover && group.multi_az() == Some(&MultiAzStatus::Enabled),
+                tls: wants_tls(group),
                 subnet_group: self
                     .subnet_group
                     .is_some()
@@ -244,6 +285,12 @@ impl Cache {
     }
 }
 
+/// Whether it refuses who speaks plain Redis; with `preferred` it takes both.
+pub(crate) fn wants_tls(group: &ReplicationGroup) -> bool {
+    group.transit_encryption_enabled() == Some(true)
+        && group.transit_encryption_mode() != Some(&TransitEncryptionMode::Preferred)
+}
+
 /// Its tags, as far as its description tells them.
 fn described(cx: &Cx<'_>, group: &ReplicationGroup) -> Tags {
     if group.description() == Some(&description(cx)) { cx.inherited() } else { Tags::new() }
@@ -261,9 +308,4 @@ fn default_parameters(engine: &str, version: &str) -> String {
         ("redis", "4" | "5") => format!("default.redis{major}.0"),
         _ => format!("default.{engine}{major}"),
     }
-}
-
-/// There is more to do, which AWS would refuse now: the engine waits and looks again.
-fn more_later(call: &'static str, why: &str) -> Error {
-    Error::Aws(Box::new(AwsError { call, class: Class::WrongState, code: None, message: why.into(), request_id: None }))
 }

@@ -21,6 +21,7 @@ pub struct Output {
 
 impl Resource for Dashboard {
     const KIND: &'static str = "dashboard";
+    const DISPOSABLE: bool = true;
     const ACTIONS: &'static [&'static str] = &[
         "cloudwatch:GetDashboard",
         "cloudwatch:ListTagsForResource",
@@ -36,7 +37,7 @@ impl Resource for Dashboard {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let (name, cloudwatch) = (self.name(cx), &self.aws.cloudwatch);
+        let (name, cloudwatch) = (cx.name(), &self.aws.cloudwatch);
         let seen = self
             .aws
             .reads
@@ -61,7 +62,7 @@ impl Resource for Dashboard {
         self.aws
             .cloudwatch
             .put_dashboard()
-            .dashboard_name(self.name(cx))
+            .dashboard_name(cx.name())
             .dashboard_body(want.body.get()?.to_string())
             // Only heard when the dashboard is new; `tag` is for the others.
             .set_tags(Some(tags::cloudwatch::to(&cx.tags())))
@@ -76,21 +77,11 @@ impl Resource for Dashboard {
     }
 
     async fn delete(&self, cx: &Cx<'_>, _: &Found<Self>) -> Result<()> {
-        let call = self.aws.cloudwatch.delete_dashboards().dashboard_names(self.name(cx));
+        let call = self.aws.cloudwatch.delete_dashboards().dashboard_names(cx.name());
         call.send().await.or_gone("DeleteDashboards")
     }
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
         tag_cloudwatch(&self.aws, &found.id, tags).await
-    }
-}
-
-impl Dashboard {
-    /// With the region: dashboards are global, and a stack of this name may be in another one (aws-facts 7).
-    fn name(&self, cx: &Cx<'_>) -> String {
-        match cx.env.names.get(cx.key.as_str()) {
-            Some(prescribed) => prescribed.clone(),
-            None => format!("{}-{}", cx.name(), self.aws.region),
-        }
     }
 }

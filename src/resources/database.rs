@@ -4,6 +4,7 @@ use super::{
     db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup, parameter::Parameter,
     security_group::SecurityGroup,
 };
+use crate::error::AwsError;
 use aws_sdk_rds::types::DbInstance;
 
 pub struct Database {
@@ -39,6 +40,7 @@ pub struct Spec {
     backup_days: i32,
     deletion_protection: bool,
     public: bool,
+    port: u16,
     database: String,
     master_user: String,
     subnet_group: Option<Known<String>>,
@@ -58,6 +60,10 @@ pub struct Output {
 }
 
 const PORT: u16 = 3306;
+/// From this size in GiB on RDS stripes a gp3 volume, which then has these at the least (aws-facts 1.3).
+const STRIPED: i32 = 400;
+const LEAST_IOPS: i32 = 12_000;
+const LEAST_THROUGHPUT: i32 = 500;
 /// The tag that holds `password_set`.
 const PASSWORD_TAG: &str = "gameday:password-set";
 
@@ -66,14 +72,21 @@ impl Resource for Database {
     const FIXED: &'static [&'static str] = &["engine", "database", "master_user", "subnet_group"];
     const LOSES: Option<&'static str> = Some("the data in it");
     const PATIENCE: Duration = Duration::from_secs(45 * 60);
+    // It looks at the network in the caller's name. The master password's parameter has its own.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcs",
         "rds:DescribeDBInstances",
         "rds:CreateDBInstance",
         "rds:ModifyDBInstance",
         "rds:StartDBInstance",
         "rds:DeleteDBInstance",
         "rds:AddTagsToResource",
-        "ssm:GetParameter",
     ];
     type Spec = Spec;
     type Output = Output;
@@ -88,6 +101,7 @@ impl Resource for Database {
             backup_days: self.backup_days,
             deletion_protection: self.deletion_protection,
             public: false,
+            port: PORT,
             database: self.database.clone(),
             master_user: self.master_user.clone(),
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
@@ -100,6 +114,9 @@ impl Resource for Database {
     fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
         if want.storage_gb < found.storage_gb { &["storage_gb"] } else { &[] }
     }
+    fn repair(&self, cx: &Cx<'_>, why: &str) -> Option<String> {
+        repair(why, &cx.name())
+    }
     fn typical(&self) -> Typical {
         if self.multi_az { Typical::secs(280, 300, 385) } else { Typical::secs(260, 300, 150) }
     }
@@ -107,7 +124,8 @@ impl Resource for Database {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         if let Some((host, port)) = &self.existing {
             // `id.x1y2z3.region.rds.amazonaws.com`
-            let id = host.contains(".rds.amazonaws.com").then(|| host.split('.').next().unwrap_or_default());
+            let lower = host.to_lowercase();
+            let id = lower.contains(".rds.amazonaws.com").then(|| lower.split('.').next().unwrap_or_default());
             return Ok(Some(Found {
                 id: host.clone(),
                 spec: self.spec(&Inputs::default()),
@@ -143,7 +161,7 @@ impl Resource for Database {
             .deletion_protection(want.deletion_protection)
             .publicly_accessible(want.public)
             .db_name(&want.database)
-            .port(PORT.into())
+            .port(want.port.into())
             .master_username(&want.master_user)
             .master_user_password(password.reveal())
             .set_db_subnet_group_name(value(&want.subnet_group)?)
@@ -171,11 +189,14 @@ impl Resource for Database {
         let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
         let password = if on("password_set") { Some(self.password(cx).await?) } else { None };
         let parameters = if on("parameter_group") { value(&want.parameter_group)? } else { None };
+        let speed = if on("storage_gb") { self.speed(cx, want).await? } else { None };
         self.aws
             .rds
             .modify_db_instance()
             .db_instance_identifier(&found.id)
             .apply_immediately(true)
+            .set_iops(speed.map(|(iops, _)| iops))
+            .set_storage_throughput(speed.map(|(_, throughput)| throughput))
             .set_engine_version(on("version").then(|| want.version.clone()))
             .set_db_instance_class(on("class").then(|| want.class.clone()))
             .set_allocated_storage(on("storage_gb").then_some(want.storage_gb))
@@ -183,6 +204,8 @@ impl Resource for Database {
             .set_backup_retention_period(on("backup_days").then_some(want.backup_days))
             .set_deletion_protection(on("deletion_protection").then_some(want.deletion_protection))
             .set_publicly_accessible(on("public").then_some(want.public))
+            // It restarts for this.
+            .set_db_port_number(on("port").then_some(want.port.into()))
             .set_db_parameter_group_name(parameters)
             .set_vpc_security_group_ids(groups)
             .set_master_user_password(password.as_ref().map(|p| p.reveal().to_owned()))
@@ -202,9 +225,16 @@ impl Resource for Database {
                 "set deletion_protection = false in gameday.toml, then run the same command again",
             ));
         }
+        // One that is stopped can be deleted, but not modified; one that is being modified cannot be deleted.
+        if found.spec.deletion_protection && !found.spec.running {
+            let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
+            call.send().await.during("StartDBInstance")?;
+            return Err(more_later("StartDBInstance", "its protection is taken off when it runs"));
+        }
         if found.spec.deletion_protection {
             let call = self.aws.rds.modify_db_instance().db_instance_identifier(&found.id);
             call.deletion_protection(false).apply_immediately(true).send().await.during("ModifyDBInstance")?;
+            return Err(more_later("ModifyDBInstance", "it is deleted when its protection is off"));
         }
         self.aws
             .rds
@@ -224,6 +254,15 @@ impl Resource for Database {
 }
 
 impl Database {
+    /// IOPS and throughput of a gp3 volume that grows: to be given from 400 GiB on, not to be given below.
+    async fn speed(&self, cx: &Cx<'_>, want: &Spec) -> Result<Option<(i32, i32)>> {
+        let db = listing::database(&self.aws, &cx.name()).await?;
+        Ok(db.filter(|db| db.storage_type() == Some("gp3") && want.storage_gb >= STRIPED).map(|db| {
+            let (iops, throughput) = (db.iops().unwrap_or_default(), db.storage_throughput().unwrap_or_default());
+            (iops.max(LEAST_IOPS), throughput.max(LEAST_THROUGHPUT))
+        }))
+    }
+
     async fn password(&self, cx: &Cx<'_>) -> Result<Secret> {
         let Some(password) = &self.master_password else {
             return Err(Error::other(format!("{} has no master password", cx.key), "this is a defect of gameday"));
@@ -235,6 +274,7 @@ impl Database {
     fn found(&self, db: &DbInstance) -> Found<Self> {
         let status = db.db_instance_status().unwrap_or("creating");
         let (host, port) = db.endpoint().map(|e| (e.address(), e.port())).unwrap_or_default();
+        let port = port.and_then(|p| p.try_into().ok()).unwrap_or(PORT);
         let text = |s: Option<&str>| s.unwrap_or_default().to_owned();
         let version = text(db.engine_version());
         let storage = db.allocated_storage().unwrap_or_default();
@@ -248,7 +288,11 @@ impl Database {
             id: text(db.db_instance_identifier()),
             spec: Spec {
                 engine: engine(&version),
-                version: if is_of(&version, &self.version) { self.version.clone() } else { version },
+                // A newer patch than the one wanted is AWS's own doing, and nobody can take it back.
+                version: match is_of(&version, &self.version) || is_later_patch(&version, &self.version) {
+                    true => self.version.clone(),
+                    false => version,
+                },
                 class: text(db.db_instance_class()),
                 storage_gb: if rounded_up { self.storage_gb } else { storage },
                 // The standby comes later, while the database is in use already (aws-facts 1.4).
@@ -256,6 +300,7 @@ impl Database {
                 backup_days: db.backup_retention_period().unwrap_or_default(),
                 deletion_protection: db.deletion_protection().unwrap_or_default(),
                 public: db.publicly_accessible().unwrap_or_default(),
+                port,
                 database: text(db.db_name()),
                 master_user: text(db.master_username()),
                 subnet_group: shown(
@@ -272,7 +317,8 @@ impl Database {
             },
             output: host.map(|host| Output {
                 host: host.into(),
-                port: port.and_then(|p| p.try_into().ok()).unwrap_or(PORT),
+                // Another one is put right before anybody reads this.
+                port: PORT,
                 id: text(db.db_instance_identifier()),
             }),
             phase: phase(status, host.is_some(), db),
@@ -289,6 +335,9 @@ fn password_tag(want: &Spec) -> Result<Option<(String, String)>> {
 fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
     match status {
         "deleting" | "delete-precheck" => Phase::Deleting,
+        // More storage is put into it as it is; until AWS has begun with that, it goes on saying this.
+        "storage-full" if has_endpoint && is_pending(db) => Phase::Busy(status.into()),
+        "storage-full" if has_endpoint => Phase::Ready,
         "failed" | "restore-error" | "insufficient-capacity" | "storage-full" => Phase::Broken(status.into()),
         s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => Phase::Broken(s.into()),
         "stopped" => Phase::Ready,
@@ -297,6 +346,26 @@ fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
         "modifying" if has_endpoint && !is_pending(db) => Phase::Ready,
         s => Phase::Busy(s.into()),
     }
+}
+
+/// What brings it back with its data from a state that AWS does not leave by itself.
+pub(crate) fn repair(status: &str, id: &str) -> Option<String> {
+    let what = match status {
+        "incompatible-parameters" => format!(
+            "correct `parameters` under [database], `gameday up` (it writes them), then \
+             `aws rds reboot-db-instance --db-instance-identifier {id}`"
+        ),
+        "incompatible-network" => format!(
+            "`gameday network` repairs the subnets and the VPC; see that the private subnets have free addresses, then \
+             `aws rds start-db-instance --db-instance-identifier {id}`"
+        ),
+        s if s.starts_with("inaccessible-encryption-credentials") => {
+            format!("enable its KMS key again, then `aws rds start-db-instance --db-instance-identifier {id}`")
+        }
+        "storage-full" => "raise storage_gb under [database], then `gameday up`".into(),
+        _ => return None,
+    };
+    Some(format!("{what}: its data stays"))
 }
 
 fn pending_multi_az(db: &DbInstance) -> Option<bool> {
@@ -317,14 +386,30 @@ fn engine(version: &str) -> String {
     format!("mysql {}", series.join("."))
 }
 
-/// Whether `8.4.6` is an `8.4`.
+/// Whether `8.4.6` is an `8.4`, and `8.0.46-rds.20260624` an `8.0.46`.
 pub(super) fn is_of(version: &str, wanted: &str) -> bool {
-    version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+}
+
+/// `8.4.6` in numbers, so that 8.4.10 comes after 8.4.9.
+pub(super) fn numbers(version: &str) -> Vec<u64> {
+    version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+}
+
+/// Whether `8.4.9` is what became of an `8.4.6`.
+fn is_later_patch(version: &str, wanted: &str) -> bool {
+    let exact = wanted.split('.').count() > 2;
+    exact && engine(version) == engine(wanted) && numbers(version) > numbers(wanted)
 }
 
 /// What a field says, if anything.
 pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
     field.as_ref().map(|f| f.get().cloned()).transpose()
+}
+
+/// There is more to do, which AWS would refuse now: the engine waits and looks again.
+pub(super) fn more_later(call: &'static str, why: &str) -> Error {
+    Error::Aws(Box::new(AwsError { call, class: Class::WrongState, code: None, message: why.into(), request_id: None }))
 }
 
 /// The databases that keep something from being deleted.
@@ -335,4 +420,43 @@ pub(super) async fn holders(aws: &Aws, uses: impl Fn(&DbInstance) -> bool) -> Re
         passes: db.db_instance_status() == Some("deleting"),
     };
     Ok(all.iter().filter(|db| uses(db)).map(holder).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_rds::types::PendingModifiedValues;
+
+    #[test]
+    fn a_full_one_is_given_more_and_waited_for() {
+        let pending = PendingModifiedValues::builder().allocated_storage(40).build();
+        let growing = DbInstance::builder().pending_modified_values(pending).build();
+        let full = DbInstance::builder().build();
+        assert_eq!(phase("storage-full", true, &full), Phase::Ready);
+        assert_eq!(phase("storage-full", true, &growing), Phase::Busy("storage-full".into()));
+        assert_eq!(phase("storage-full", false, &full), Phase::Broken("storage-full".into()));
+    }
+
+    #[test]
+    fn versions() {
+        for (found, wanted) in
+            [("8.4.6", "8.4"), ("8.4.6", "8.4.6"), ("8.0.46-rds.20260624", "8.0.46"), ("6.2.6", "6.2")]
+        {
+            assert!(is_of(found, wanted), "{found} is a {wanted}");
+        }
+        for (found, wanted) in [("8.4.10", "8.4.1"), ("8.40", "8.4"), ("8.4", "8.4.6")] {
+            assert!(!is_of(found, wanted), "{found} is no {wanted}");
+        }
+        assert!(is_later_patch("8.4.10", "8.4.9") && is_later_patch("8.0.46-rds.20260624", "8.0.40"));
+        assert!(!is_later_patch("8.4.6", "8.4.9") && !is_later_patch("8.4.6", "8.0.46"));
+    }
+
+    #[test]
+    fn who_can_be_repaired_is_not_replaced() {
+        for status in ["incompatible-parameters", "incompatible-network", "inaccessible-encryption-credentials"] {
+            let help = repair(status, "billing-main").unwrap();
+            assert!(help.contains("its data stays") && !help.contains("--replace"), "{help}");
+        }
+        assert_eq!(repair("failed", "billing-main"), None);
+    }
 }

@@ -20,7 +20,15 @@ pub struct Output {
 
 impl Resource for DbSubnetGroup {
     const KIND: &'static str = "db-subnet-group";
+    // It looks at the network in the caller's name.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcs",
         "rds:DescribeDBSubnetGroups",
         "rds:DescribeDBInstances",
         "rds:ListTagsForResource",

@@ -8,6 +8,9 @@ use std::collections::HashMap;
 pub(super) const ACTIONS: [&str; 3] =
     ["ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "elasticloadbalancing:DescribeLoadBalancers"];
 
+/// The tag that Auto Scaling gives the instances of a group.
+const GROUP_TAG: &str = "aws:autoscaling:groupName";
+
 /// The network interfaces for which an EC2 filter holds.
 pub(super) async fn interfaces(aws: &Aws, filter: &str, value: &str) -> Result<Vec<NetworkInterface>> {
     let pages = aws.ec2.describe_network_interfaces().filters(ec2_filter(filter, value)).into_paginator();
@@ -15,15 +18,15 @@ pub(super) async fn interfaces(aws: &Aws, filter: &str, value: &str) -> Result<V
 }
 
 /// Who they belong to, and whether that one is on its way out.
-pub(super) async fn of_interfaces(aws: &Aws, all: &[NetworkInterface]) -> Result<Vec<Holder>> {
-    let instances = states(aws, all.iter().filter_map(instance)).await?;
+pub(super) async fn of_interfaces(aws: &Aws, stack: &str, all: &[NetworkInterface]) -> Result<Vec<Holder>> {
+    let instances = states(aws, stack, all.iter().filter_map(instance)).await?;
     let mut holders = vec![];
     for eni in all {
         let id = eni.network_interface_id().unwrap_or_default();
         let what = eni.description().filter(|d| !d.is_empty()).unwrap_or("no description");
         holders.push(if let Some(i) = instance(eni) {
-            let state = instances.get(i).map_or("terminated", String::as_str);
-            Holder { what: format!("instance {i} ({state})"), passes: matches!(state, "shutting-down" | "terminated") }
+            let (state, passes) = instances.get(i).map_or(("terminated", true), |(s, p)| (s.as_str(), *p));
+            Holder { what: format!("instance {i} ({state})"), passes }
         } else if eni.requester_managed() == Some(true) {
             // Nobody but the service can remove it; a balancer's outlives it by minutes (aws-facts 4.5).
             let name = what.strip_prefix("ELB app/").and_then(|rest| rest.split('/').next());
@@ -77,7 +80,9 @@ fn instance(eni: &NetworkInterface) -> Option<&str> {
     eni.attachment()?.instance_id()
 }
 
-async fn states(aws: &Aws, ids: impl Iterator<Item = &str>) -> Result<HashMap<String, String>> {
+/// The state of each, and whether it goes by itself. The instances of a group of the stack do, from the moment that the
+/// group is deleted, though for some seconds they still run.
+async fn states(aws: &Aws, stack: &str, ids: impl Iterator<Item = &str>) -> Result<HashMap<String, (String, bool)>> {
     let ids: Vec<String> = ids.map(Into::into).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
@@ -86,7 +91,11 @@ async fn states(aws: &Aws, ids: impl Iterator<Item = &str>) -> Result<HashMap<St
     let filter = aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
     let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
-    let state =
-        |i: &aws_sdk_ec2::types::Instance| Some((i.instance_id()?.to_owned(), i.state()?.name()?.as_str().to_owned()));
+    let state = |i: &aws_sdk_ec2::types::Instance| {
+        let (state, tags) = (i.state()?.name()?.as_str(), tags::ec2::from(i.tags()));
+        let of_our_group = tags.contains_key(GROUP_TAG) && tags.get(STACK_TAG).is_some_and(|s| s == stack);
+        let passes = of_our_group || matches!(state, "shutting-down" | "terminated");
+        Some((i.instance_id()?.to_owned(), (state.to_owned(), passes)))
+    };
     Ok(all.iter().flat_map(|r| r.instances()).filter_map(state).collect())
 }

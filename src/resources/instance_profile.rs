@@ -18,7 +18,6 @@ pub struct Spec {
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,
-    pub arn: String,
 }
 
 impl Resource for InstanceProfile {
@@ -45,14 +44,22 @@ impl Resource for InstanceProfile {
             let call = self.aws.iam.get_instance_profile().instance_profile_name(&name);
             Ok(call.send().await.or_absent("GetInstanceProfile")?.and_then(|p| p.instance_profile))
         });
-        Ok(answer.await?.as_ref().as_ref().map(|profile| Found {
-            spec: Spec { role: profile.roles().first().map(|r| Known::Now(r.role_name().into())) },
-            output: Some(Output { name: name.clone(), arn: profile.arn().into() }),
+        let found = |role, tags| Found {
+            spec: Spec { role },
+            output: Some(Output { name: name.clone() }),
             // EC2 sees it up to two minutes later: what refers to it tries again (aws-facts 4.7).
             phase: Phase::Ready,
-            tags: tags::iam::from(profile.tags()),
+            tags,
             id: name.clone(),
-        }))
+        };
+        match answer.await {
+            // Its name is all that an instance needs: whether there is such a profile EC2 says then.
+            Err(e) if self.existing.is_some() && e.class() == Some(Class::Denied) => Ok(Some(found(None, Tags::new()))),
+            answer => Ok(answer?.as_ref().as_ref().map(|profile| {
+                let role = profile.roles().first().map(|r| Known::Now(r.role_name().into()));
+                found(role, tags::global::from(&self.aws, profile.tags()))
+            })),
+        }
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
@@ -60,7 +67,7 @@ impl Resource for InstanceProfile {
             .iam
             .create_instance_profile()
             .instance_profile_name(cx.name())
-            .set_tags(Some(tags::iam::to(&cx.tags())))
+            .set_tags(Some(tags::global::to(&self.aws, cx.tags())))
             .send()
             .await
             .during("CreateInstanceProfile")?;

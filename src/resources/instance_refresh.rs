@@ -4,6 +4,7 @@ use aws_sdk_autoscaling::types::{
     AutoScalingGroup as AwsGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus,
     LaunchTemplateSpecification, MixedInstancesPolicy, RefreshPreferences, ScaleInProtectedInstances, StandbyInstances,
 };
+use std::rc::Rc;
 
 /// Instances of another version than the group's, unless an instance refresh to that version is under way:
 /// a run may have been cut between the new version and the refresh.
@@ -24,22 +25,33 @@ pub(super) async fn outdated(aws: &Aws, group: &AwsGroup, name: &str) -> Result<
     if old.is_empty() {
         return Ok(old);
     }
-    let refreshes = aws
-        .reads
-        .get(format!("instance refreshes of {name}"), async || {
-            let call = aws.autoscaling.describe_instance_refreshes().auto_scaling_group_name(name);
-            // The newest come first; only one is ever open.
-            let answer = call.max_records(5).send().await.or_absent("DescribeInstanceRefreshes")?;
-            Ok(answer.and_then(|r| r.instance_refreshes).unwrap_or_default())
-        })
-        .await?;
     let to_it = |r: &InstanceRefresh| {
         let to = r.desired_configuration();
         let to =
             number(to.and_then(|d| d.launch_template())).or_else(|| mixed(to.and_then(|d| d.mixed_instances_policy())));
         is_under_way(r) && (to.is_none() || to == version)
     };
-    Ok(if refreshes.iter().any(to_it) { vec![] } else { sorted(old) })
+    Ok(if refreshes(aws, name).await?.iter().any(to_it) { vec![] } else { sorted(old) })
+}
+
+async fn refreshes(aws: &Aws, name: &str) -> Result<Rc<Vec<InstanceRefresh>>> {
+    let call = async || {
+        let call = aws.autoscaling.describe_instance_refreshes().auto_scaling_group_name(name);
+        // The newest come first; only one is ever open.
+        let answer = call.max_records(5).send().await.or_absent("DescribeInstanceRefreshes")?;
+        Ok(answer.and_then(|r| r.instance_refreshes).unwrap_or_default())
+    };
+    aws.reads.get(format!("instance refreshes of {name}"), call).await
+}
+
+/// Makes room for another template: while a refresh with a desired configuration is open, AWS refuses to give the group
+/// one (Auto Scaling user guide, "Update restriction"). Cancelling takes a while: until then the step tries again.
+pub(super) async fn stop_refresh(aws: &Aws, name: &str) -> Result<()> {
+    if !refreshes(aws, name).await?.iter().any(is_under_way) {
+        return Ok(());
+    }
+    let cancelled = aws.autoscaling.cancel_instance_refresh().auto_scaling_group_name(name).send().await;
+    cancelled.or_gone("CancelInstanceRefresh")
 }
 
 /// Has the running instances replaced, the new ones first. What is there already is left alone.

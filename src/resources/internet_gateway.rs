@@ -104,11 +104,11 @@ impl Resource for InternetGateway {
     }
 
     /// It cannot be detached while anything in the VPC has a public address.
-    async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
+    async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let Some(Known::Now(vpc)) = &found.spec.vpc else { return Ok(vec![]) };
         let mut all = holders::interfaces(&self.aws, "vpc-id", vpc).await?;
         all.retain(|eni| eni.association().is_some_and(|a| a.public_ip().is_some()));
-        holders::of_interfaces(&self.aws, &all).await
+        holders::of_interfaces(&self.aws, &cx.env.stack, &all).await
     }
 }
 

@@ -7,8 +7,9 @@ pub use super::user_data::UserData;
 use aws_sdk_ec2::types::{
     CreditSpecificationRequest, InstanceType, LaunchTemplateHttpTokensState,
     LaunchTemplateIamInstanceProfileSpecificationRequest, LaunchTemplateInstanceMetadataOptionsRequest,
-    LaunchTemplateTagSpecificationRequest, LaunchTemplateVersion, LaunchTemplatesMonitoringRequest,
-    RequestLaunchTemplateData, ResourceType, ResponseLaunchTemplateData,
+    LaunchTemplateInstanceNetworkInterfaceSpecificationRequest, LaunchTemplateTagSpecificationRequest,
+    LaunchTemplateVersion, LaunchTemplatesMonitoringRequest, RequestLaunchTemplateData, ResourceType,
+    ResponseLaunchTemplateData,
 };
 
 pub struct LaunchTemplate {
@@ -16,9 +17,13 @@ pub struct LaunchTemplate {
     /// AMI id.
     pub image: String,
     pub instance_type: String,
+    /// Types that the group may take instead.
+    pub other_types: Vec<String>,
     /// The name of an existing EC2 key pair.
     pub key_pair: Option<String>,
     pub groups: Vec<Ref<SecurityGroup>>,
+    /// Whether an instance asks for a public address itself: subnets that are not ours may not give it one.
+    pub public_address: bool,
     pub profile: Option<Ref<InstanceProfile>>,
     /// Renders what the instance runs at its first boot.
     pub user_data: Box<dyn Fn(&Inputs) -> Known<UserData>>,
@@ -34,6 +39,7 @@ pub struct Spec {
     instance_type: String,
     key_pair: Option<String>,
     groups: Known<Vec<String>>,
+    public_address: bool,
     profile: Option<Known<String>>,
     user_data: Known<Shown>,
     instance_name: String,
@@ -79,6 +85,7 @@ impl Resource for LaunchTemplate {
             instance_type: self.instance_type.clone(),
             key_pair: self.key_pair.clone(),
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
+            public_address: self.public_address,
             profile: self.profile.as_ref().map(|p| inputs.read(p, |o| o.name.clone())),
             user_data: (self.user_data)(inputs).map(Shown::from),
             instance_name: self.instance_name.clone(),
@@ -86,8 +93,9 @@ impl Resource for LaunchTemplate {
             hop_limit: self.hop_limit,
             imds_tokens: "required".into(),
             monitoring: true,
-            // Without credits left a T instance falls to a tenth of its speed (aws-facts 4.2).
-            cpu_credits: is_burstable(&self.instance_type).then(|| "unlimited".into()),
+            // Without credits left a T instance falls to a tenth of its speed (aws-facts 4.2). Of another type EC2 refuses
+            // to hear of credits.
+            cpu_credits: self.types().all(is_burstable).then(|| "unlimited".into()),
             made_by: "gameday".into(),
         }
     }
@@ -156,6 +164,10 @@ impl Resource for LaunchTemplate {
 }
 
 impl LaunchTemplate {
+    fn types(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.instance_type).chain(&self.other_types).map(String::as_str)
+    }
+
     /// The versions do not show them. `None` when it is gone.
     async fn tags(&self, cx: &Cx<'_>, id: &str) -> Result<Option<Tags>> {
         if self.aws.reads.is_look() {
@@ -195,12 +207,24 @@ impl LaunchTemplate {
             .http_tokens(LaunchTemplateHttpTokensState::from(want.imds_tokens.as_str()))
             .http_put_response_hop_limit(want.hop_limit)
             .build();
+        // Security groups are named in one place only: at the interface, when there is one.
+        let groups = want.groups.get()?.clone();
+        let card = |groups: Vec<String>| {
+            LaunchTemplateInstanceNetworkInterfaceSpecificationRequest::builder()
+                .device_index(0)
+                .associate_public_ip_address(true)
+                .delete_on_termination(true)
+                .set_groups(Some(groups))
+                .build()
+        };
+        let (groups, card) = if want.public_address { (None, Some(card(groups))) } else { (Some(groups), None) };
         let credits = want.cpu_credits.as_ref().map(|c| CreditSpecificationRequest::builder().cpu_credits(c).build());
         Ok(RequestLaunchTemplateData::builder()
             .image_id(&want.image)
             .instance_type(InstanceType::from(want.instance_type.as_str()))
             .set_key_name(want.key_pair.clone())
-            .set_security_group_ids(Some(want.groups.get()?.clone()))
+            .set_security_group_ids(groups)
+            .set_network_interfaces(card.map(|c| vec![c]))
             .set_iam_instance_profile(
                 profile.map(|name| LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build()),
             )
@@ -230,11 +254,16 @@ impl LaunchTemplate {
         };
         let (on_instance, on_volume) = (tags_on(ResourceType::Instance), tags_on(ResourceType::Volume));
         let metadata = data.metadata_options();
+        let card = data.network_interfaces().first();
         Spec {
             image: data.image_id().unwrap_or_default().into(),
             instance_type: data.instance_type().map(|t| t.as_str().into()).unwrap_or_default(),
             key_pair: data.key_name().map(Into::into),
-            groups: Known::Now(sorted(data.security_group_ids().to_vec())),
+            groups: Known::Now(sorted(match card {
+                Some(c) => c.groups().to_vec(),
+                None => data.security_group_ids().to_vec(),
+            })),
+            public_address: card.and_then(|c| c.associate_public_ip_address()).unwrap_or_default(),
             profile: data.iam_instance_profile().and_then(|p| p.name()).map(|n| Known::Now(n.into())),
             user_data: Known::Now(Shown::seen(
                 data.user_data().unwrap_or_default(),

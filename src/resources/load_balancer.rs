@@ -21,6 +21,8 @@ pub struct Spec {
     subnets: Known<Vec<String>>,
     groups: Known<Vec<String>>,
     idle_timeout: String,
+    /// Never: it would keep `teardown`, which asks by itself, from ending.
+    deletion_protection: bool,
 }
 
 #[derive(Clone, Serialize)]
@@ -34,11 +36,19 @@ pub struct Output {
 }
 
 const IDLE_TIMEOUT: &str = "idle_timeout.timeout_seconds";
+const PROTECTED: &str = "deletion_protection.enabled";
 
 impl Resource for LoadBalancer {
     const KIND: &'static str = "load-balancer";
     const FIXED: &'static [&'static str] = &["scheme"];
+    // It looks at the network in the caller's name.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAddresses",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
         "elasticloadbalancing:AddTags",
         "elasticloadbalancing:CreateLoadBalancer",
         "elasticloadbalancing:DeleteLoadBalancer",
@@ -58,6 +68,7 @@ impl Resource for LoadBalancer {
             subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
             idle_timeout: self.idle_timeout.to_string(),
+            deletion_protection: false,
         }
     }
     fn typical(&self) -> Typical {
@@ -68,17 +79,19 @@ impl Resource for LoadBalancer {
         let Some(balancer) = elb::balancer(&self.aws, &cx.name()).await? else { return Ok(None) };
         let arn = balancer.load_balancer_arn().unwrap_or_default().to_owned();
         let tags = elb::tags_of(&self.aws, cx, vec![arn.clone()]);
-        let (tags, idle) = futures::try_join!(tags, self.idle_timeout(&arn))?;
-        let (Some(tags), Some(idle)) = (tags.get(&arn), idle) else {
+        let (tags, attributes) = futures::try_join!(tags, listing::balancer_attributes(&self.aws, &arn))?;
+        let (Some(tags), Some(attributes)) = (tags.get(&arn), attributes) else {
             return Ok(None);
         };
+        let attribute = |key| attributes.iter().find(|a| a.key() == Some(key)).and_then(|a| a.value());
         let subnets = balancer.availability_zones().iter().filter_map(|z| z.subnet_id()).map(Into::into);
         Ok(Some(Found {
             spec: Spec {
                 scheme: balancer.scheme().map(|s| s.as_str()).unwrap_or_default().into(),
                 subnets: Known::Now(sorted(subnets.collect())),
                 groups: Known::Now(sorted(balancer.security_groups().to_vec())),
-                idle_timeout: idle,
+                idle_timeout: attribute(IDLE_TIMEOUT).unwrap_or_default().into(),
+                deletion_protection: attribute(PROTECTED) == Some("true"),
             },
             output: Some(Output {
                 dns_name: balancer.dns_name().unwrap_or_default().into(),
@@ -110,7 +123,7 @@ impl Resource for LoadBalancer {
             .await
             .during("CreateLoadBalancer")?;
         let arn = made.load_balancers().first().and_then(|b| b.load_balancer_arn()).unwrap_or_default();
-        self.set_idle_timeout(arn, want).await.map_err(half_made)
+        self.set_attributes(arn, want).await.map_err(half_made)
     }
 
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
@@ -125,10 +138,17 @@ impl Resource for LoadBalancer {
             let call = elb.set_subnets().load_balancer_arn(&found.id).set_subnets(subnets);
             call.send().await.during("SetSubnets")?;
         }
-        if diff.touches("idle_timeout") { self.set_idle_timeout(&found.id, want).await } else { Ok(()) }
+        if diff.touches("idle_timeout") || diff.touches("deletion_protection") {
+            self.set_attributes(&found.id, want).await?;
+        }
+        Ok(())
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        // Somebody has put it on. Whether to delete was asked and answered.
+        if found.spec.deletion_protection {
+            self.modify(&found.id, vec![attribute(PROTECTED, "false")]).await?;
+        }
         let call = self.aws.elb.delete_load_balancer().load_balancer_arn(&found.id);
         call.send().await.or_gone("DeleteLoadBalancer")
     }
@@ -139,18 +159,19 @@ impl Resource for LoadBalancer {
 }
 
 impl LoadBalancer {
-    /// `None` when the balancer is gone.
-    async fn idle_timeout(&self, arn: &str) -> Result<Option<String>> {
-        let all = listing::balancer_attributes(&self.aws, arn).await?;
-        let value = |a: &LoadBalancerAttribute| (a.key() == Some(IDLE_TIMEOUT)).then(|| a.value().map(Into::into));
-        Ok(all.map(|all| all.iter().find_map(value).flatten().unwrap_or_default()))
+    async fn set_attributes(&self, arn: &str, want: &Spec) -> Result<()> {
+        let protected = if want.deletion_protection { "true" } else { "false" };
+        self.modify(arn, vec![attribute(IDLE_TIMEOUT, &want.idle_timeout), attribute(PROTECTED, protected)]).await
     }
 
-    async fn set_idle_timeout(&self, arn: &str, want: &Spec) -> Result<()> {
-        let attribute = LoadBalancerAttribute::builder().key(IDLE_TIMEOUT).value(&want.idle_timeout).build();
-        let call = self.aws.elb.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(attribute);
-        call.send().await.during("ModifyLoadBalancerAttributes").map(drop)
+    async fn modify(&self, arn: &str, attributes: Vec<LoadBalancerAttribute>) -> Result<()> {
+        let call = self.aws.elb.modify_load_balancer_attributes().load_balancer_arn(arn);
+        call.set_attributes(Some(attributes)).send().await.during("ModifyLoadBalancerAttributes").map(drop)
     }
+}
+
+fn attribute(key: &str, value: &str) -> LoadBalancerAttribute {
+    LoadBalancerAttribute::builder().key(key).value(value).build()
 }
 
 fn phase(balancer: &AwsBalancer) -> Phase {

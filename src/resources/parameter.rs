@@ -1,8 +1,11 @@
 //! A generated secret, kept as a SecureString in the SSM Parameter Store.
 use super::prelude::*;
+use crate::aws::partition;
 use aws_sdk_ssm::types::{
-    ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType, ResourceTypeForTagging,
+    Parameter as AwsParameter, ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType,
+    ResourceTypeForTagging,
 };
+use aws_smithy_types::DateTime;
 use rand::{RngExt, distr::Alphanumeric};
 
 pub struct Parameter {
@@ -51,7 +54,10 @@ impl Resource for Parameter {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = self.beside().await?;
+        let all = match self.beside().await {
+            Err(e) if self.existing && e.class() == Some(Class::Denied) => return self.by_name().await,
+            all => all?,
+        };
         let Some(p) = all.iter().find(|p| p.name() == Some(&self.path)) else { return Ok(None) };
         let tags = if self.existing { Some(Tags::new()) } else { self.tags(cx, p).await? };
         let Some(tags) = tags else { return Ok(None) };
@@ -63,7 +69,7 @@ impl Resource for Parameter {
         Ok(Some(Found {
             id: self.path.clone(),
             spec: Spec { name: self.path.clone(), r#type: p.r#type().map(|t| t.as_str()).unwrap_or_default().into() },
-            output: Some(Output { name: self.path.clone(), arn, set: set(p), value }),
+            output: Some(Output { name: self.path.clone(), arn, set: set(p.last_modified_date()), value }),
             phase: Phase::Ready,
             tags,
         }))
@@ -132,25 +138,57 @@ impl Parameter {
             .await
     }
 
-    /// AWS lists it; where the list lacks it, the parameter itself tells.
-    async fn arn(&self, listed: &ParameterMetadata) -> Result<String> {
-        if let Some(arn) = listed.arn() {
-            return Ok(arn.into());
-        }
+    /// One to use in an account that lets nobody list parameters: asked for by its name. Where that is denied too it is
+    /// taken as it is named, unless its value is wanted: the instances read it, not we.
+    async fn by_name(&self) -> Result<Option<Found<Self>>> {
+        let told = async { Ok((self.itself().await?, self.value().await?)) };
+        let (kind, arn, set, value) = match told.await {
+            Ok((p, value)) => {
+                let kind = p.r#type().map(|t| t.as_str().to_owned());
+                (kind.unwrap_or_default(), p.arn().unwrap_or_default().into(), set(p.last_modified_date()), value)
+            }
+            Err(Error::Aws(e)) if e.class == Class::NotFound => return Ok(None),
+            Err(Error::Aws(e)) if e.class == Class::Denied && !self.reveal => {
+                let (region, name) = (&self.aws.region, self.path.trim_start_matches('/'));
+                let arn = format!("arn:{}:ssm:{region}:*:parameter/{name}", partition(region));
+                (String::new(), arn, String::new(), None)
+            }
+            Err(e) => return Err(e),
+        };
+        Ok(Some(Found {
+            id: self.path.clone(),
+            spec: Spec { name: self.path.clone(), r#type: kind },
+            output: Some(Output { name: self.path.clone(), arn, set, value }),
+            phase: Phase::Ready,
+            tags: Tags::new(),
+        }))
+    }
+
+    /// What AWS tells of it, but for its value.
+    async fn itself(&self) -> Result<AwsParameter> {
         let call = async || self.aws.ssm.get_parameter().name(&self.path).send().await.during("GetParameter");
         let answer = self.aws.reads.get(format!("parameter {}", self.path), call).await?;
-        Ok(answer.parameter().and_then(|p| p.arn()).unwrap_or_default().into())
+        Ok(answer.parameter().cloned().unwrap_or_else(|| AwsParameter::builder().build()))
+    }
+
+    /// Its value, where that is to be revealed.
+    async fn value(&self) -> Result<Option<Secret>> {
+        if !self.reveal {
+            return Ok(None);
+        }
+        let what = format!("value of parameter {}", self.path);
+        let value = self.aws.reads.get(what, async || self.aws.secret(&self.path).await).await?;
+        Ok(Some(value.as_ref().clone()))
     }
 
     /// Its ARN, and its value where that is to be revealed.
     async fn details(&self, listed: &ParameterMetadata) -> Result<(String, Option<Secret>)> {
-        let arn = self.arn(listed).await?;
-        if !self.reveal {
-            return Ok((arn, None));
-        }
-        let what = format!("value of parameter {}", self.path);
-        let value = self.aws.reads.get(what, async || self.aws.secret(&self.path).await).await?;
-        Ok((arn, Some(value.as_ref().clone())))
+        // AWS lists it; where the list lacks it, the parameter itself tells.
+        let arn = match listed.arn() {
+            Some(arn) => arn.into(),
+            None => self.itself().await?.arn().unwrap_or_default().into(),
+        };
+        Ok((arn, self.value().await?))
     }
 
     async fn tags(&self, cx: &Cx<'_>, listed: &ParameterMetadata) -> Result<Option<Tags>> {
@@ -172,7 +210,7 @@ impl Parameter {
 }
 
 /// When the value was set last, to the second.
-fn set(p: &ParameterMetadata) -> String {
-    let at = p.last_modified_date().and_then(|at| jiff::Timestamp::from_second(at.secs()).ok());
+fn set(at: Option<&DateTime>) -> String {
+    let at = at.and_then(|at| jiff::Timestamp::from_second(at.secs()).ok());
     at.map(|at| at.to_string()).unwrap_or_default()
 }

@@ -1,7 +1,6 @@
 //! The instances' IAM role: what the boot script and the agent do, and nothing else.
 use super::prelude::*;
 use super::{log_group::LogGroup, parameter::Parameter};
-use aws_sdk_iam::types::Role as AwsRole;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -13,6 +12,8 @@ pub struct Role {
     pub log_groups: Vec<Ref<LogGroup>>,
     /// S3 objects the instances may read, by ARN.
     pub objects: Vec<String>,
+    /// ECR repositories the instances may pull from, by ARN.
+    pub repositories: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -93,7 +94,7 @@ impl Resource for Role {
             },
             output: Some(Output { name: name.clone(), arn: role.arn().into() }),
             phase: Phase::Ready,
-            tags: tags_of(role),
+            tags: tags::global::from(&self.aws, role.tags()),
             id: name,
         }))
     }
@@ -104,7 +105,7 @@ impl Resource for Role {
             .create_role()
             .role_name(cx.name())
             .assume_role_policy_document(trust().to_string())
-            .set_tags(Some(tags::iam::to(&cx.tags())))
+            .set_tags(Some(tags::global::to(&self.aws, cx.tags())))
             .send()
             .await
             .during("CreateRole")?;
@@ -159,6 +160,12 @@ impl Role {
         let anything = || vec!["*".to_owned()];
         allow("Parameters", &["ssm:GetParameter"], parameters, None);
         allow("Objects", &["s3:GetObject"], self.objects.clone(), None);
+        if !self.repositories.is_empty() {
+            // One logs in to all of ECR: there is nothing narrower.
+            allow("Registry", &["ecr:GetAuthorizationToken"], anything(), None);
+        }
+        let pull = &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+        allow("Images", pull, self.repositories.clone(), None);
         if !groups.is_empty() {
             // A log group's ARN as a resource ends in `:*`, which covers its streams too.
             let groups = groups.iter().map(|arn| format!("{}:*", arn.trim_end_matches(":*"))).collect();
@@ -213,10 +220,6 @@ impl Role {
         });
         Ok(all.await?.iter().filter_map(|p| p.policy_arn().map(Into::into)).collect())
     }
-}
-
-fn tags_of(role: &AwsRole) -> Tags {
-    tags::iam::from(role.tags())
 }
 
 fn trust() -> Value {

@@ -1,6 +1,6 @@
-//! A route table with its default route, and the subnets that follow it.
+//! A route table with its default route and no other one, and the subnets that follow it.
 use super::{internet_gateway::InternetGateway, prelude::*, subnet::Subnet, vpc::Vpc};
-use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteTable as AwsTable, RouteTableAssociation};
+use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteOrigin, RouteTable as AwsTable, RouteTableAssociation};
 
 pub struct RouteTable {
     pub aws: Aws,
@@ -15,6 +15,8 @@ pub struct RouteTable {
 pub struct Spec {
     vpc: Known<String>,
     default_route: Option<Known<String>>,
+    /// None: a narrower route wins over the default one, and can lead half the internet astray.
+    other_routes: Vec<String>,
     subnets: Known<Vec<String>>,
 }
 
@@ -49,6 +51,7 @@ impl Resource for RouteTable {
         Spec {
             vpc: inputs.read(&self.vpc, |v| v.id.clone()),
             default_route: self.gateway.as_ref().map(|g| inputs.read(g, |g| g.id.clone())),
+            other_routes: vec![],
             subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
         }
     }
@@ -60,11 +63,13 @@ impl Resource for RouteTable {
         let Some(table) = self.table(cx).await? else { return Ok(None) };
         let id = table.route_table_id().unwrap_or_default().to_owned();
         let default = table.routes().iter().find(|r| r.destination_cidr_block() == Some(EVERYWHERE));
+        let others = others(&table).map(|r| format!("{} to {}", destination(r), leads_to(r)));
         let subnets = associations(&table).filter_map(|a| a.subnet_id()).map(Into::into);
         Ok(Some(Found {
             spec: Spec {
                 vpc: Known::Now(table.vpc_id().unwrap_or_default().into()),
                 default_route: default.map(|r| Known::Now(leads_to(r).into())),
+                other_routes: sorted(others.collect()),
                 subnets: Known::Now(sorted(subnets.collect())),
             },
             output: Some(Output { id: id.clone() }),
@@ -96,6 +101,9 @@ impl Resource for RouteTable {
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         if diff.touches("default_route") {
             self.set_default(&found.id, want).await?;
+        }
+        if diff.touches("other_routes") {
+            self.delete_others(cx).await?;
         }
         let (want, have) = (want.subnets.get()?, found.spec.subnets.get()?);
         let missing: Vec<String> = want.iter().filter(|s| !have.contains(s)).cloned().collect();
@@ -178,6 +186,20 @@ impl RouteTable {
         }
     }
 
+    async fn delete_others(&self, cx: &Cx<'_>) -> Result<()> {
+        let Some(table) = self.table(cx).await? else { return Ok(()) };
+        for route in others(&table) {
+            let call = self.aws.ec2.delete_route().set_route_table_id(table.route_table_id.clone());
+            let call = match (&route.destination_cidr_block, &route.destination_ipv6_cidr_block) {
+                (Some(cidr), _) => call.destination_cidr_block(cidr),
+                (_, Some(cidr)) => call.destination_ipv6_cidr_block(cidr),
+                _ => call.set_destination_prefix_list_id(route.destination_prefix_list_id.clone()),
+            };
+            call.send().await.or_gone("DeleteRoute")?;
+        }
+        Ok(())
+    }
+
     /// Has subnets follow this table, whichever they followed before.
     async fn associate(&self, id: &str, subnets: &[String]) -> Result<()> {
         if subnets.is_empty() {
@@ -223,6 +245,22 @@ fn associations(table: &AwsTable) -> impl Iterator<Item = &RouteTableAssociation
     })
 }
 
+/// The routes that somebody has put there: not the default one, and not those that AWS makes itself, within the VPC, for
+/// a gateway endpoint, or propagated from a VPN.
+fn others(table: &AwsTable) -> impl Iterator<Item = &Route> {
+    table.routes().iter().filter(|r| {
+        let made = r.origin().is_none_or(|o| *o == RouteOrigin::CreateRoute) && r.gateway_id() != Some("local");
+        let endpoint =
+            r.destination_prefix_list_id().is_some() && r.gateway_id().is_some_and(|g| g.starts_with("vpce-"));
+        made && !endpoint && r.destination_cidr_block() != Some(EVERYWHERE)
+    })
+}
+
+fn destination(route: &Route) -> &str {
+    let address = route.destination_cidr_block().or(route.destination_ipv6_cidr_block());
+    address.or(route.destination_prefix_list_id()).unwrap_or_default()
+}
+
 fn leads_to(route: &Route) -> &str {
     route
         .gateway_id()
@@ -230,5 +268,6 @@ fn leads_to(route: &Route) -> &str {
         .or(route.transit_gateway_id())
         .or(route.vpc_peering_connection_id())
         .or(route.network_interface_id())
+        .or(route.egress_only_internet_gateway_id())
         .unwrap_or("somewhere else")
 }

@@ -96,7 +96,7 @@ impl Resource for SecurityGroup {
 
     async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let all = holders::interfaces(&self.aws, "group-id", &found.id).await?;
-        let mut holders = holders::of_interfaces(&self.aws, &all).await?;
+        let mut holders = holders::of_interfaces(&self.aws, &cx.env.stack, &all).await?;
         // Rules of other groups that refer to this one; AWS has a filter for either direction.
         for filter in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
             for other in self.groups(&[(filter, &found.id)]).await? {

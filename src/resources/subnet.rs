@@ -125,9 +125,9 @@ impl Resource for Subnet {
         tag_ec2(&self.aws, &found.id, tags).await
     }
 
-    async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
+    async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let all = holders::interfaces(&self.aws, "subnet-id", &found.id).await?;
-        holders::of_interfaces(&self.aws, &all).await
+        holders::of_interfaces(&self.aws, &cx.env.stack, &all).await
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Spec {
     /// Which target gets a request: with few connections a target, the one with the fewest open ones.
     algorithm: String,
     deregistration_delay: String,
+    /// Not: who came once would stay with a target however busy it is.
+    stickiness: bool,
 }
 
 #[derive(Serialize)]
@@ -48,13 +50,17 @@ pub struct Output {
 /// Checked on the port that gets the requests.
 const WHERE_IT_LISTENS: &str = "traffic-port";
 const ALGORITHM: &str = "load_balancing.algorithm.type";
+const STICKY: &str = "stickiness.enabled";
 const DELAY: &str = "deregistration_delay.timeout_seconds";
 
 impl Resource for TargetGroup {
     const KIND: &'static str = "target-group";
     const FIXED: &'static [&'static str] = &["vpc", "protocol", "port", "target_type"];
     const PATIENCE: Duration = Duration::from_secs(120);
+    // It looks at the network in the caller's name.
     const ACTIONS: &'static [&'static str] = &[
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeVpcs",
         "elasticloadbalancing:AddTags",
         "elasticloadbalancing:CreateTargetGroup",
         "elasticloadbalancing:DeleteRule",
@@ -90,6 +96,7 @@ impl Resource for TargetGroup {
             },
             algorithm: "least_outstanding_requests".into(),
             deregistration_delay: "15".into(),
+            stickiness: false,
         }
     }
     fn typical(&self) -> Typical {
@@ -126,6 +133,7 @@ impl Resource for TargetGroup {
                 },
                 algorithm: attribute(ALGORITHM),
                 deregistration_delay: attribute(DELAY),
+                stickiness: attribute(STICKY) == "true",
             },
             output: Some(Output { metric: arn.rsplit(':').next().unwrap_or_default().into(), arn: arn.clone() }),
             phase: Phase::Ready,
@@ -248,6 +256,7 @@ impl TargetGroup {
             .target_group_arn(arn)
             .attributes(pair(ALGORITHM, &want.algorithm))
             .attributes(pair(DELAY, &want.deregistration_delay))
+            .attributes(pair(STICKY, if want.stickiness { "true" } else { "false" }))
             .send()
             .await
             .during("ModifyTargetGroupAttributes")

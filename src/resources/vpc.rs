@@ -135,7 +135,7 @@ impl Resource for Vpc {
     }
 
     /// Whatever else stands in it: a VPC goes last.
-    async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
+    async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let ec2 = &self.aws.ec2;
         let here = || ec2_filter("vpc-id", &found.id);
         let attached = ec2_filter("attachment.vpc-id", &found.id);
@@ -181,7 +181,7 @@ impl Resource for Vpc {
             );
         }
         let interfaces = holders::interfaces(&self.aws, "vpc-id", &found.id).await?;
-        let mut holders = holders::of_interfaces(&self.aws, &interfaces).await?;
+        let mut holders = holders::of_interfaces(&self.aws, &cx.env.stack, &interfaces).await?;
         let holder = |passes| move |what: String| Holder { what, passes };
         holders.extend(stay.into_iter().flatten().map(holder(false)));
         holders.extend(go.into_iter().flatten().map(holder(true)));

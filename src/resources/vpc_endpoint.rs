@@ -2,6 +2,7 @@
 use super::{prelude::*, route_table::RouteTable, vpc::Vpc};
 use crate::aws::error::classify;
 use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
+use serde_json::{Value, json};
 
 pub struct VpcEndpoint {
     pub aws: Aws,
@@ -16,7 +17,12 @@ pub struct Spec {
     vpc: Known<String>,
     service: String,
     route_tables: Known<Vec<String>>,
+    /// AWS's own: whoever gets there may do what IAM lets them. A `Deny` here keeps the machines from their packages.
+    policy: String,
 }
+
+/// What is wanted, and what AWS's own policy is read as.
+const FULL_ACCESS: &str = "full access";
 
 #[derive(Clone, Serialize)]
 pub struct Output {
@@ -43,6 +49,7 @@ impl Resource for VpcEndpoint {
             vpc: inputs.read(&self.vpc, |v| v.id.clone()),
             service: self.service.clone(),
             route_tables: inputs.read_all(&self.route_tables, |t| t.id.clone()).map(sorted),
+            policy: FULL_ACCESS.into(),
         }
     }
     fn typical(&self) -> Typical {
@@ -69,6 +76,7 @@ impl Resource for VpcEndpoint {
                 vpc: Known::Now(endpoint.vpc_id().unwrap_or_default().into()),
                 service: endpoint.service_name().unwrap_or_default().into(),
                 route_tables: Known::Now(sorted(endpoint.route_table_ids().to_vec())),
+                policy: policy(&endpoint),
             },
             output: Some(Output { id: id.clone() }),
             phase: match state.as_str() {
@@ -99,7 +107,7 @@ impl Resource for VpcEndpoint {
             .map(drop)
     }
 
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let (want, have) = (want.route_tables.get()?, found.spec.route_tables.get()?);
         let without = |all: &[String], those: &[String]| {
             Some(all.iter().filter(|t| !those.contains(t)).cloned().collect::<Vec<_>>()).filter(|v| !v.is_empty())
@@ -110,6 +118,7 @@ impl Resource for VpcEndpoint {
             .vpc_endpoint_id(&found.id)
             .set_add_route_table_ids(without(want, have))
             .set_remove_route_table_ids(without(have, want))
+            .set_reset_policy(diff.touches("policy").then_some(true))
             .send()
             .await
             .during("ModifyVpcEndpoint")
@@ -152,6 +161,14 @@ impl VpcEndpoint {
         };
         stripped(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
     }
+}
+
+/// The policy, or a word for the one that an endpoint has by default.
+fn policy(endpoint: &AwsEndpoint) -> String {
+    let Some(text) = endpoint.policy_document().filter(|t| !t.is_empty()) else { return FULL_ACCESS.into() };
+    let Ok(policy) = serde_json::from_str::<Value>(text) else { return text.into() };
+    let all = json!([{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]);
+    if policy["Statement"] == all { FULL_ACCESS.into() } else { policy.to_string() }
 }
 
 /// AWS writes it in two ways.

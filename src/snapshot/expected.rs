@@ -127,6 +127,11 @@ impl Expected {
 }
 
 impl Expected {
+    /// The key of the first step of this kind.
+    pub fn step(&self, kind: &str) -> Option<&str> {
+        self.steps.iter().map(String::as_str).find(|k| k.split('/').next() == Some(kind))
+    }
+
     /// What to ask the service for: its health path where requests to it get through, else the first route.
     pub fn path(&self) -> String {
         if self.routes.is_empty() || self.routes.iter().any(|r| matches(r, &self.health_path)) {

@@ -4,6 +4,7 @@ use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Mode, Origin},
     engine::STACK_TAG,
+    resources::token,
 };
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_ec2::types::Filter;
@@ -51,11 +52,12 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     let look = Look { aws, whose: &whose, expected: &expected, gaps: RefCell::default() };
 
     // First what is found by name or tag. Boxed: a call of the SDK is a large future, and a stack is small.
-    let (balancer, target_group, group, template, vpc, gateways, database, cache, files, alarms) = futures::join!(
+    let (balancer, target_group, group, template, profile, vpc, gateways, database, cache, files, alarms) = futures::join!(
         look.balancer().boxed_local(),
         look.target_group().boxed_local(),
         look.group().boxed_local(),
         look.template().boxed_local(),
+        look.profile().boxed_local(),
         look.vpc().boxed_local(),
         look.gateways().boxed_local(),
         look.database().boxed_local(),
@@ -105,6 +107,7 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         auto_scaling_group: group,
         activities,
         template: template.map(|t| that_matter(t, group_version.as_deref())),
+        profile,
         instances,
         vpc,
         subnets,
@@ -250,6 +253,22 @@ impl Look<'_> {
         .await
     }
 
+    /// Only of ours: somebody else's may not be ours to see.
+    async fn profile(&self) -> Option<Profile> {
+        let name = self.expected.names.profile.as_ref().filter(|_| self.expected.iam == Mode::Create)?;
+        self.see(Part::Profile, "GetInstanceProfile", async {
+            // As the step asks for it, so that one answer is for both.
+            let answer = self.aws.reads.get(format!("instance profile {name}"), async || {
+                let call = self.aws.iam.get_instance_profile().instance_profile_name(name);
+                Ok(call.send().await.or_absent("GetInstanceProfile")?.and_then(|p| p.instance_profile))
+            });
+            let found = answer.await?;
+            let role = found.as_ref().as_ref().and_then(|p| Some(p.roles().first()?.role_name().to_owned()));
+            Ok(Some(Profile { exists: found.is_some(), role }))
+        })
+        .await
+    }
+
     async fn vpc(&self) -> Option<Vpc> {
         self.see(Part::Vpc, "DescribeVpcs", async {
             let all = listing::vpcs(self.aws).await?;
@@ -308,9 +327,14 @@ impl Look<'_> {
                 Some(id) => f.file_system_id() == id,
                 None => tags::efs::from(f.tags()).get(STACK_TAG) == Some(&self.whose.stack),
             };
-            Ok(all.iter().find(is_this).map(|f| Files {
+            // The step finds its own by this token, whatever its tags.
+            let token = self.expected.step("file-system").map(|key| token(&[&self.whose.stack, key]));
+            let stripped = || all.iter().find(|f| Some(f.creation_token()) == token.as_deref());
+            let found = all.iter().find(is_this).map(|f| (f, false)).or_else(|| Some((stripped()?, true)));
+            Ok(found.map(|(f, untagged)| Files {
                 id: f.file_system_id().into(),
                 state: f.life_cycle_state().as_str().into(),
+                untagged,
                 mount_targets: vec![],
             }))
         })

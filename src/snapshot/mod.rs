@@ -37,6 +37,9 @@ pub struct Snapshot {
     /// The newest first.
     pub activities: Vec<Activity>,
     pub template: Option<Template>,
+    /// The instance profile, when it is ours; `None`: it was not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     pub instances: Vec<Instance>,
     pub vpc: Option<Vpc>,
     pub subnets: Vec<Subnet>,
@@ -110,6 +113,7 @@ pub enum Part {
     AutoScalingGroup,
     Activities,
     Template,
+    Profile,
     Instances,
     Vpc,
     Subnets,
@@ -288,6 +292,15 @@ pub struct Template {
     pub versions: Vec<TemplateVersion>,
 }
 
+/// How an instance gets at what it may do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    pub exists: bool,
+    /// One at the most.
+    pub role: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TemplateVersion {
@@ -373,6 +386,9 @@ pub struct CacheMember {
 pub struct Files {
     pub id: String,
     pub state: String,
+    /// It was found by the token that it was made with: it lost the stack's tags.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untagged: bool,
     pub mount_targets: Vec<MountTarget>,
 }
 

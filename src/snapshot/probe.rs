@@ -28,7 +28,8 @@ pub async fn ask(asking: &Asking, balancer: Option<&Balancer>, instances: usize)
     let url: Url = match url.parse() {
         Ok(url) => url,
         Err(e) => {
-            probe.unasked = Some(format!("{url} is no URL: {e}"));
+            // Not `unasked`: nobody wanted it to stay so.
+            probe.unresolved = Some(format!("it is no URL: {e}"));
             return probe;
         }
     };

@@ -1,6 +1,9 @@
 //! AWS's answers in our plain types. Words stay AWS's own, so that a state of tomorrow is still readable.
 use super::*;
-use crate::engine::{STACK_TAG, STEP_TAG};
+use crate::{
+    engine::{STACK_TAG, STEP_TAG},
+    resources::cache::wants_tls,
+};
 use aws_sdk_autoscaling::types as asg;
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticache::types as elasticache;
@@ -422,6 +425,7 @@ pub fn database(d: aws_sdk_rds::types::DbInstance) -> Database {
 }
 
 pub fn cache(g: elasticache::ReplicationGroup, clusters: &[elasticache::CacheCluster]) -> Cache {
+    let tls = wants_tls(&g);
     let id = g.replication_group_id.unwrap_or_default();
     let of_group = |c: &&elasticache::CacheCluster| c.replication_group_id() == Some(&id);
     let clusters: Vec<_> = clusters.iter().filter(of_group).collect();
@@ -449,7 +453,7 @@ pub fn cache(g: elasticache::ReplicationGroup, clusters: &[elasticache::CacheClu
         port: endpoint.as_ref().and_then(|e| e.port).map(|p| port(Some(p))),
         host: some(endpoint.and_then(|e| e.address)),
         class: g.cache_node_type.unwrap_or_default(),
-        tls: g.transit_encryption_enabled.unwrap_or_default(),
+        tls,
         members: members.collect(),
         groups,
         id,

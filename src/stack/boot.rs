@@ -1,7 +1,8 @@
 //! From references to the user data of an instance.
 use super::Passwords;
 use crate::{
-    config::{Config, Loaded, Mode},
+    aws::partition,
+    config::{Config, Loaded, Mode, Run},
     engine::{Inputs, Known, Ref},
     resources::{
         access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
@@ -167,10 +168,62 @@ impl Recipe {
 /// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.
 pub(super) fn readable_objects(config: &Config) -> Vec<String> {
     let (_, service) = config.service();
-    let own = service.source.strip_prefix("s3://").map(|path| format!("arn:aws:s3:::{path}"));
+    let partition = partition(&config.region);
+    let own = service.source.strip_prefix("s3://").map(|path| format!("arn:{partition}:s3:::{path}"));
     let mut all: Vec<String> = config.iam.read_objects.iter().cloned().chain(own).collect();
     all.sort();
     all.dedup();
     debug_assert!(config.iam.mode == Mode::Create, "only a role of ours is given rights");
     all
+}
+
+/// The ECR repository that an instance pulls its image from, by ARN, when it is a private one.
+pub(super) fn repository(config: &Config) -> Option<String> {
+    let (_, service) = config.service();
+    let (registry, image) = service.source.split_once('/').filter(|_| service.run == Run::Container)?;
+    // 123456789012.dkr.ecr.us-east-1.amazonaws.com; in China with .cn behind it.
+    let parts: Vec<&str> = registry.split('.').collect();
+    let [account, "dkr", "ecr", region, "amazonaws", ..] = parts[..] else { return None };
+    let name = image.split([':', '@']).next().unwrap_or_default();
+    Some(format!("arn:{}:ecr:{region}:{account}:repository/{name}", partition(region)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(head: &str, service: &str) -> Config {
+        let text = format!("name = \"billing\"\n{head}\n[service.api]\n{service}\n");
+        crate::config::parse("gameday.toml", &text).expect("a sound stack file").config
+    }
+
+    #[test]
+    fn only_a_private_ecr_image_has_a_repository_of_the_account() {
+        let of = |image: &str| repository(&config("", &format!("run = \"container\"\nsource = \"{image}\"")));
+        let ecr = "210987654321.dkr.ecr.eu-west-1.amazonaws.com";
+        let arn = "arn:aws:ecr:eu-west-1:210987654321:repository/team/shop";
+        assert_eq!(of(&format!("{ecr}/team/shop:1.2")).as_deref(), Some(arn));
+        assert_eq!(of(&format!("{ecr}/team/shop:1.2@sha256:{}", "0".repeat(64))).as_deref(), Some(arn));
+        assert_eq!(
+            of("210987654321.dkr.ecr.cn-north-1.amazonaws.com.cn/shop:1").as_deref(),
+            Some("arn:aws-cn:ecr:cn-north-1:210987654321:repository/shop")
+        );
+        for public in ["public.ecr.aws/docker/library/httpd:2.4", "nginx:1.27", "registry.example.com/team/api:1"] {
+            assert_eq!(of(public), None, "{public}");
+        }
+        let binary = format!("source = \"https://{ecr}/server\"");
+        assert_eq!(repository(&config("", &binary)), None);
+    }
+
+    #[test]
+    fn an_object_is_named_in_the_partition_of_the_region() {
+        for (region, arn) in [
+            ("us-east-1", "arn:aws:s3:::bucket/server"),
+            ("cn-north-1", "arn:aws-cn:s3:::bucket/server"),
+            ("us-gov-west-1", "arn:aws-us-gov:s3:::bucket/server"),
+        ] {
+            let config = config(&format!("region = \"{region}\""), "source = \"s3://bucket/server\"");
+            assert_eq!(readable_objects(&config), [arn]);
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub struct Remains {
     pub found: BTreeMap<Key, String>,
     /// What could not be looked at, by key: something of ours may stand there.
     pub unseen: BTreeMap<Key, Error>,
+    /// What stays because it may be what is used, by key: AWS's id of it and the address that is used.
+    pub spared: BTreeMap<Key, (String, String)>,
 }
 
 impl Remains {
@@ -46,6 +48,7 @@ impl Remains {
         let taken: BTreeSet<&str> =
             seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| known_as(s)).collect();
         let mut remains = Self::default();
+        let facts = &Facts { zones: zones(facts, aws, env).await?, ..facts.clone() };
         for (service, port) in services(loaded, aws, env).await? {
             let graph = largest(loaded, facts, aws, &service, port);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
@@ -54,9 +57,19 @@ impl Remains {
                 other => other.map(Some),
             })
             .await;
-            let is_taken = |s: &Status| known_as(s).any(|name| taken.contains(name));
-            let taken_now: BTreeSet<&Key> =
-                report.done().filter_map(|(k, s)| is_taken(s.as_ref()?).then_some(k)).collect();
+            let mut taken_now = BTreeSet::new();
+            for (key, status) in report.done().filter_map(|(k, s)| Some((k, s.as_ref()?))) {
+                let (is_taken, used) = (known_as(status).any(|n| taken.contains(n)), used_host(&loaded.config, key));
+                let may_be = used.filter(|host| status.id.as_ref().is_some_and(|id| may_lead_to(key.kind(), id, host)));
+                // AWS's own name of it says enough.
+                let unsure = may_be.as_ref().filter(|host| !host.to_lowercase().contains(".amazonaws.com"));
+                if let (Some(host), Some(id)) = (unsure, &status.id) {
+                    remains.spared.insert(key.clone(), (id.clone(), host.clone()));
+                }
+                if is_taken || may_be.is_some() {
+                    taken_now.insert(key);
+                }
+            }
             // A rule that has become another step leaves the target group that it led to.
             let (rules, used) = taken_now.into_iter().partition::<BTreeSet<&Key>, _>(|k| k.kind() == LISTENER_RULE);
             let mut kept = with_what_it_has(&graph, &used);
@@ -120,6 +133,34 @@ fn known_as(status: &Status) -> impl Iterator<Item = &str> {
     all.into_iter().flatten().filter(|name| !name.is_empty())
 }
 
+/// The host that is used in place of this step.
+fn used_host(config: &Config, key: &Key) -> Option<String> {
+    let (mode, endpoint) = match key.kind() {
+        "database" => (config.database.mode, config.database.endpoint()),
+        "cache" => (config.cache.mode, config.cache.endpoint()),
+        _ => return None,
+    };
+    endpoint.filter(|_| mode == Mode::Use).map(|(host, _)| host)
+}
+
+/// Whether this address may be one of the database or cache with this id. Only AWS's own name of another one says that
+/// it is not: a CNAME, an IP and a proxy may lead anywhere.
+fn may_lead_to(kind: &str, id: &str, host: &str) -> bool {
+    let (id, host) = (id.to_lowercase(), host.to_lowercase());
+    let service = if kind == "database" { ".rds.amazonaws.com" } else { ".cache.amazonaws.com" };
+    let Some(name) = host.strip_suffix(".cn").unwrap_or(&host).strip_suffix(service) else { return true };
+    let mut labels = name.split('.');
+    let (first, second) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+    // `billing-main-ro.…` reads from all nodes of a cache, `billing-main-001.…` is one.
+    let is_node = |rest: &str| rest == "-ro" || rest.strip_prefix('-').is_some_and(|n| n.parse::<u16>().is_ok());
+    let is_ours = |label: &str| label.strip_prefix(&id).is_some_and(|rest| rest.is_empty() || is_node(rest));
+    match kind {
+        "database" => first == id || second.starts_with("proxy-"),
+        // With TLS it is `master.billing-main.…`.
+        _ => is_ours(first) || is_ours(second),
+    }
+}
+
 /// These steps and what they cannot do without: our own database that is only used from now on keeps its subnet group,
 /// its security group and the rules in that.
 fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
@@ -130,6 +171,12 @@ fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
     all
 }
 
+/// All that this stack file could have described before, as far as its service was called the same.
+pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> Graph {
+    let (name, service) = loaded.config.service();
+    largest(loaded, facts, aws, name, service.port)
+}
+
 /// The stack with everything on.
 fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) -> Graph {
     let mut loaded = loaded.clone();
@@ -138,6 +185,7 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     for mode in [&mut config.database.mode, &mut config.cache.mode, &mut config.files.mode, &mut config.iam.mode] {
         *mode = Mode::Create;
     }
+    config.cache.nodes = 2;
     config.secrets.mode = Origin::Create;
     config.monitoring.mode = Switch::Create;
     config.monitoring.dashboard = true;
@@ -149,6 +197,19 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     config.service.insert(service.into(), only);
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
     wire(&loaded, &facts, aws).map(|s| s.graph).unwrap_or_default()
+}
+
+/// The zones of the stack, and those in which it still has subnets.
+async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
+    let mut zones = facts.zones.clone();
+    for tags in tags::of_stack(aws, &env.stack).await?.values() {
+        let step = tags.get(STEP_TAG).and_then(|s| s.strip_prefix("subnet/"));
+        let short = step.and_then(|s| s.strip_prefix("public-").or(s.strip_prefix("private-")));
+        if let Some(zone) = short.map(|short| format!("{}{short}", facts.region)).filter(|z| !zones.contains(z)) {
+            zones.push(zone);
+        }
+    }
+    Ok(zones)
 }
 
 /// The names and ports under which this stack has had a service, the longest names first: the tags of its Auto Scaling
@@ -174,4 +235,45 @@ async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Vec<(String, 
 fn could_be(name: &str) -> Vec<(String, u16)> {
     let on_port = name.rsplit_once('-').and_then(|(service, port)| Some((service.to_owned(), port.parse().ok()?)));
     [(name.to_owned(), 80)].into_iter().chain(on_port.filter(|(service, _)| !service.is_empty())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_name_of_aws_is_surely_another_one() {
+        let ours = |kind, host| may_lead_to(kind, "billing-main", host);
+        for host in [
+            "billing-main.c0.us-east-1.rds.amazonaws.com",
+            "Billing-Main.C0.us-east-1.RDS.amazonaws.com",
+            "billing-main.c0.cn-north-1.rds.amazonaws.com.cn",
+            "pool.proxy-c0.us-east-1.rds.amazonaws.com",
+            "db.example.com",
+            "10.0.8.4",
+            "rds.amazonaws.com.example.com",
+        ] {
+            assert!(ours("database", host), "{host}");
+        }
+        for host in ["theirs.c0.us-east-1.rds.amazonaws.com", "billing-main-2.c0.us-east-1.rds.amazonaws.com"] {
+            assert!(!ours("database", host), "{host}");
+        }
+        for host in [
+            "billing-main.0ab.ng.0001.use1.cache.amazonaws.com",
+            "Billing-main-ro.0ab.ng.0001.use1.cache.amazonaws.com",
+            "billing-main-002.0ab.0001.use1.cache.amazonaws.com",
+            "master.billing-main.0ab.use1.cache.amazonaws.com",
+            "10.0.8.5",
+            "cache.internal",
+        ] {
+            assert!(ours("cache", host), "{host}");
+        }
+        for host in [
+            "theirs.0ab.ng.0001.use1.cache.amazonaws.com",
+            "billing-main-two.0ab.ng.0001.use1.cache.amazonaws.com",
+            "theirs-001.0ab.0001.use1.cache.amazonaws.com",
+        ] {
+            assert!(!ours("cache", host), "{host}");
+        }
+    }
 }

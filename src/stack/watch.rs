@@ -1,6 +1,6 @@
 //! The alarms that matter, and one dashboard.
 use crate::{
-    aws::Aws,
+    aws::{Aws, partition},
     config::Config,
     engine::{Graph, Inputs, Key, Known, Ref},
     facts::Facts,
@@ -95,47 +95,45 @@ pub(super) fn wire(g: &mut Graph, config: &Config, aws: &dyn Fn() -> Aws, seen: 
     }
     if let Some(cache) = &seen.cache {
         let elasticache = "AWS/ElastiCache";
-        let of = || vec![("CacheClusterId", Dim::Cache(cache.clone()))];
-        add(g, elasticache, of(), at_least, Row("cache-evictions", "Evictions", "Sum", 1.0, (1, 1), ZERO,
-            "the cache is full and throws answers away"));
-        add(g, elasticache, of(), above, Row("cache-cpu", "EngineCPUUtilization", "Average", 80.0, (3, 3), GAUGE,
-            "the cache's one thread is busy"));
+        // Each node: after a failover it is another one that has the work.
+        let names = [("cache-evictions", "cache-cpu"), ("cache-evictions-2", "cache-cpu-2")];
+        for (i, (evictions, cpu)) in names.into_iter().enumerate().take(config.cache.nodes as usize) {
+            let of = || vec![("CacheClusterId", Dim::Cache(cache.clone(), i))];
+            add(g, elasticache, of(), at_least, Row(evictions, "Evictions", "Sum", 1.0, (1, 1), ZERO,
+                "the cache is full and throws answers away"));
+            add(g, elasticache, of(), above, Row(cpu, "EngineCPUUtilization", "Average", 80.0, (3, 3), GAUGE,
+                "the cache's one thread is busy"));
+        }
     }
     if config.monitoring.dashboard {
         // By their names, which are known before they stand: one that is made again changes nothing here.
         let arns: Vec<String> = alarms.iter().map(|a| arn(config, facts, a.key())).collect();
         let (seen, region) = (seen.clone(), facts.region.clone());
-        let body = move |inputs: &Inputs| dashboard(&seen, inputs, &region, &arns);
+        let nodes = config.cache.nodes as usize;
+        let body = move |inputs: &Inputs| dashboard(&seen, inputs, &region, &arns, nodes);
         g.add("main", Dashboard { aws: aws(), body: Box::new(body) });
     }
 }
 
 /// The ARN of an alarm of ours.
 fn arn(config: &Config, facts: &Facts, key: &Key) -> String {
-    let partition = match facts.region.split('-').next() {
-        Some("cn") => "aws-cn",
-        _ if facts.region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
-    let name = config.name_of(key.as_str());
-    format!("arn:{partition}:cloudwatch:{}:{}:alarm:{name}", facts.region, facts.account)
+    let (region, name) = (&facts.region, config.name_of(key.as_str()));
+    format!("arn:{}:cloudwatch:{region}:{}:alarm:{name}", partition(region), facts.account)
 }
 
 /// Left what the public sees, right what carries it, alarms on top. Everything is read before anything is judged:
 /// what is read makes the step's needs.
-fn dashboard(seen: &Seen, inputs: &Inputs, region: &str, alarms: &[String]) -> Known<Value> {
+fn dashboard(seen: &Seen, inputs: &Inputs, region: &str, alarms: &[String], nodes: usize) -> Known<Value> {
     let balancer = inputs.read(&seen.balancer, |o| o.metric.clone());
     let target = inputs.read(&seen.target, |o| o.metric.clone());
     let fleet = inputs.read(&seen.fleet, |o| o.name.clone());
     let optional = |id: Option<Known<String>>| id.map_or(Known::Now(None), |k| k.map(Some));
     let database = optional(seen.database.as_ref().map(|d| inputs.read(d, |o| o.id.clone())));
-    let cache = seen.cache.as_ref().map(|c| inputs.read(c, |o| o.members.first().cloned().unwrap_or_default()));
-    let cache = optional(cache);
+    let cache = seen.cache.as_ref().map(|c| inputs.read(c, |o| o.members.iter().take(nodes).cloned().collect()));
+    let cache = cache.unwrap_or(Known::Now(vec![]));
     balancer.and_then(|b| {
         target.and_then(|t| {
-            fleet.and_then(|f| {
-                database.and_then(|d| cache.map(|c| body(region, alarms, &b, &t, &f, d.as_deref(), c.as_deref())))
-            })
+            fleet.and_then(|f| database.and_then(|d| cache.map(|c| body(region, alarms, &b, &t, &f, d.as_deref(), &c))))
         })
     })
 }
@@ -147,7 +145,7 @@ fn body(
     target: &str,
     fleet: &str,
     database: Option<&str>,
-    cache: Option<&str>,
+    cache: &[String],
 ) -> Value {
     let alb = "AWS/ApplicationELB";
     let graph = |title: &str, metrics: Vec<Value>| {
@@ -202,17 +200,17 @@ fn body(
             ],
         ));
     }
-    if let Some(id) = cache {
-        let of = |metric: &str, how: Value| json!(["AWS/ElastiCache", metric, "CacheClusterId", id, how]);
-        widgets.push(graph(
-            "Cache",
-            vec![
-                of("EngineCPUUtilization", json!({"stat": "Average"})),
-                of("CacheHits", json!({"yAxis": "right"})),
-                of("CacheMisses", json!({"yAxis": "right"})),
-                of("Evictions", json!({"yAxis": "right"})),
-            ],
-        ));
+    if !cache.is_empty() {
+        let of_each = |metric: &str, how: Value| -> Vec<Value> {
+            cache.iter().map(|id| json!(["AWS/ElastiCache", metric, "CacheClusterId", id, how])).collect()
+        };
+        let metrics = [
+            of_each("EngineCPUUtilization", json!({"stat": "Average"})),
+            of_each("CacheHits", json!({"yAxis": "right"})),
+            of_each("CacheMisses", json!({"yAxis": "right"})),
+            of_each("Evictions", json!({"yAxis": "right"})),
+        ];
+        widgets.push(graph("Cache", metrics.concat()));
     }
     json!({"start": "-PT1H", "periodOverride": "inherit", "widgets": widgets})
 }

@@ -55,6 +55,8 @@ pub struct Clock {
     pub light: Light,
     /// Whether steps are missing or still being made.
     pub building: bool,
+    /// Whether somebody is at it: a step is being made.
+    pub under_way: bool,
     pub cuts: Vec<Cut>,
 }
 
@@ -121,6 +123,7 @@ impl Times {
             slack_seconds: slack,
             light,
             building: self.building(),
+            under_way: self.steps.iter().any(|s| s.state == Stand::Busy),
             cuts: if short { self.cuts(now) } else { vec![] },
         }
     }

@@ -71,7 +71,8 @@ pub struct Names {
     pub balancer: Option<String>,
     pub fleet: Option<String>,
     pub database: Option<String>,
-    pub cache: Option<String>,
+    /// Its nodes: after a failover it is another one that has the work.
+    pub cache: Vec<String>,
     pub zones: Vec<String>,
 }
 
@@ -82,23 +83,23 @@ impl Names {
             balancer,
             fleet: s.auto_scaling_group.as_ref().map(|g| g.name.clone()),
             database: s.database.as_ref().map(|d| d.id.clone()).filter(|id| !id.is_empty()),
-            cache: s.cache.as_ref().and_then(|c| c.members.first()).map(|m| m.id.clone()),
+            cache: s.cache.iter().flat_map(|c| &c.members).map(|m| m.id.clone()).collect(),
             zones: s.expected.zones.clone(),
         }
     }
 
-    fn dimension(&self, of: Of) -> Option<(&'static str, &'static str, &str)> {
-        let (namespace, name, value) = match of {
-            Of::Balancer => ("AWS/ApplicationELB", "LoadBalancer", &self.balancer),
-            Of::Fleet => ("AWS/EC2", "AutoScalingGroupName", &self.fleet),
-            Of::Database => ("AWS/RDS", "DBInstanceIdentifier", &self.database),
-            Of::Cache => ("AWS/ElastiCache", "CacheClusterId", &self.cache),
-        };
-        Some((namespace, name, value.as_deref()?))
+    /// Namespace and name of the dimension, and what to ask for, one after the other.
+    fn dimension(&self, of: Of) -> (&'static str, &'static str, Vec<&String>) {
+        match of {
+            Of::Balancer => ("AWS/ApplicationELB", "LoadBalancer", self.balancer.iter().collect()),
+            Of::Fleet => ("AWS/EC2", "AutoScalingGroupName", self.fleet.iter().collect()),
+            Of::Database => ("AWS/RDS", "DBInstanceIdentifier", self.database.iter().collect()),
+            Of::Cache => ("AWS/ElastiCache", "CacheClusterId", self.cache.iter().collect()),
+        }
     }
 }
 
-/// The queries of one call: `m3` is the fourth row of the table, `z1` the second zone.
+/// The queries of one call: `m3` is the fourth row of the table, `m3_1` that of the second node, `z1` the second zone.
 pub fn queries(names: &Names) -> Vec<MetricDataQuery> {
     let query = |id: String, namespace: &str, metric: &str, stat: &str, dimensions: &[(&str, &str)]| {
         let dimension = |(n, v): &(&str, &str)| Dimension::builder().name(*n).value(*v).build();
@@ -110,9 +111,12 @@ pub fn queries(names: &Names) -> Vec<MetricDataQuery> {
         let stat = MetricStat::builder().metric(metric).period(60).stat(stat).build();
         MetricDataQuery::builder().id(id).metric_stat(stat).build()
     };
-    let rows = ALL.iter().enumerate().filter_map(|(i, (_, of, metric, stat))| {
-        let (namespace, name, value) = names.dimension(*of)?;
-        Some(query(format!("m{i}"), namespace, metric, stat, &[(name, value)]))
+    let rows = ALL.iter().enumerate().flat_map(|(i, (_, of, metric, stat))| {
+        let (namespace, name, values) = names.dimension(*of);
+        values.into_iter().enumerate().map(move |(n, value)| {
+            let id = if n == 0 { format!("m{i}") } else { format!("m{i}_{n}") };
+            query(id, namespace, metric, stat, &[(name, value)])
+        })
     });
     let zones = names.balancer.iter().flat_map(|b| {
         names.zones.iter().enumerate().map(move |(i, zone)| {
@@ -132,8 +136,10 @@ pub struct Metrics(pub BTreeMap<Metric, Series>);
 
 pub fn parse(results: &[MetricDataResult]) -> Metrics {
     let mut all = Metrics::default();
-    for r in results {
+    let another = |r: &&MetricDataResult| r.id().is_some_and(|id| id.contains('_'));
+    for r in results.iter().filter(|r| !another(r)).chain(results.iter().filter(another)) {
         let Some((kind, index)) = r.id().and_then(|id| id.split_at_checked(1)) else { continue };
+        let index = index.split('_').next().unwrap_or_default();
         let metric = match (kind, index.parse::<usize>()) {
             ("m", Ok(i)) if i < ALL.len() => ALL[i].0,
             ("z", Ok(i)) => Metric::Zone(i as u8),
@@ -141,8 +147,9 @@ pub fn parse(results: &[MetricDataResult]) -> Metrics {
         };
         let series = all.0.entry(metric).or_default();
         for (at, value) in r.timestamps().iter().zip(r.values()) {
-            // 2xx and 3xx are one.
-            *series.entry(at.secs() / 60 * 60).or_default() += value;
+            let so_far = series.entry(at.secs() / 60 * 60).or_default();
+            // Of several nodes the busiest counts; 2xx and 3xx are one.
+            *so_far = if another(&r) { so_far.max(*value) } else { *so_far + value };
         }
     }
     all
@@ -165,6 +172,9 @@ mod tests {
         let ids: Vec<String> = queries(&names).iter().map(|q| q.id().unwrap().to_owned()).collect();
         assert_eq!(ids, ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9", "z0", "z1"]);
         assert!(queries(&Names::default()).is_empty());
+        let two = queries(&Names { cache: vec!["c-001".into(), "c-002".into()], ..Names::default() });
+        let ids: Vec<&str> = two.iter().filter_map(|q| q.id()).collect();
+        assert_eq!(&ids[..3], ["m14", "m14_1", "m15"]);
     }
 
     #[test]
@@ -179,10 +189,13 @@ mod tests {
             result("m2", &[1.0]),
             result("z1", &[4.0]),
             result("x", &[1.0]),
+            result("m14_1", &[20.0, 70.0]),
+            result("m14", &[60.0, 10.0]),
         ]);
+        assert_eq!(m.0[&Metric::CacheCpu], Series::from([(600, 60.0), (660, 70.0)]), "the busier of two nodes");
         assert_eq!(m.0[&Metric::Requests], Series::from([(600, 9.0), (660, 12.0)]));
         assert_eq!(m.0[&Metric::Good], Series::from([(600, 8.0)]));
         assert_eq!(m.0[&Metric::Zone(1)], Series::from([(600, 4.0)]));
-        assert_eq!(m.0.len(), 3);
+        assert_eq!(m.0.len(), 4);
     }
 }

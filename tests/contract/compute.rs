@@ -2,9 +2,10 @@
 //! none, drift, repair, delete, absent; not ours is refused.
 
 use super::compute_support::*;
+use aws_sdk_ssm::types::ParameterType;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gameday::{
-    engine::{Graph, Inputs, Key, Known, Ref},
+    engine::{Class, Graph, Inputs, Key, Known, Ref},
     resources::{
         alarm::{Alarm, Dim},
         auto_scaling_group::{AutoScalingGroup, SpotMix},
@@ -29,13 +30,21 @@ use serde_json::{Value, json};
 type Test = Result<(), Box<dyn std::error::Error>>;
 
 fn role(w: &World, g: &mut Graph, objects: &[&str]) -> Ref<Role> {
+    role_with(w, g, objects, &[])
+}
+
+fn role_with(w: &World, g: &mut Graph, objects: &[&str], repositories: &[&str]) -> Ref<Role> {
     let parameter = g.add(
         "app-password",
         Parameter { aws: w.aws.clone(), path: "/gameday/demo/app-password".into(), existing: false, reveal: false },
     );
     let group = g.add("app", LogGroup { aws: w.aws.clone(), path: "/gameday/demo/app".into(), days: 3 });
-    let objects = objects.iter().map(|o| o.to_string()).collect();
-    g.add("instance", Role { aws: w.aws.clone(), parameters: vec![parameter], log_groups: vec![group], objects })
+    let all = |arns: &[&str]| arns.iter().map(|arn| arn.to_string()).collect();
+    let (objects, repositories) = (all(objects), all(repositories));
+    g.add(
+        "instance",
+        Role { aws: w.aws.clone(), parameters: vec![parameter], log_groups: vec![group], objects, repositories },
+    )
 }
 
 const ROLE: &str = "role/instance";
@@ -63,6 +72,17 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
     w.look(&more, "parameter/app-password").await;
     w.look(&more, "log-group/app").await;
     w.updates(&more, ROLE, &["policy.Objects"]).await;
+
+    // And an image from a registry of the account's.
+    let mut pulls = Graph::default();
+    let repository = "arn:aws:ecr:us-east-1:123456789012:repository/games";
+    role_with(&w, &mut pulls, &["arn:aws:s3:::games/server"], &[repository]);
+    w.look(&pulls, "parameter/app-password").await;
+    w.look(&pulls, "log-group/app").await;
+    w.updates(&pulls, ROLE, &["policy.Images", "policy.Registry"]).await;
+    let policy = iam.get_role_policy().role_name("demo-instance").policy_name("gameday").send().await?;
+    assert!(policy.policy_document().contains("repository/games"), "{}", policy.policy_document());
+    w.updates(&more, ROLE, &["policy.Images", "policy.Registry"]).await;
 
     // Meddled with: a deny slipped in, ours emptied, administrator rights, another trust, a tag lost.
     let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]});
@@ -99,7 +119,10 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
 
     // Without anything to do there is no policy.
     let mut none = Graph::default();
-    none.add("instance", Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] });
+    none.add(
+        "instance",
+        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![], repositories: vec![] },
+    );
     assert_eq!(w.up(&none, ROLE).await.word(), "update");
     w.stands(&none, ROLE).await;
 
@@ -126,7 +149,10 @@ const PROFILE: &str = "instance-profile/instance";
 async fn an_instance_profile_holds_the_role() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
-    let role = g.add("instance", Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![] });
+    let role = g.add(
+        "instance",
+        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![], repositories: vec![] },
+    );
     g.add("instance", InstanceProfile { aws: w.aws.clone(), role: Some(role), existing: None });
     w.up(&g, ROLE).await;
     w.creates(&g, PROFILE).await;
@@ -162,11 +188,60 @@ async fn an_instance_profile_holds_the_role() -> Test {
     );
     assert_eq!(w.look(&used, PROFILE).await.output.map(|o| o["name"].clone()), Some(json!("LabInstanceProfile")));
     w.stands(&used, PROFILE).await;
+    // An account that lets nobody look at it can still have it used; one of ours cannot be made then.
+    w.denies(&["iam:GetInstanceProfile"]);
+    assert_eq!(w.look(&used, PROFILE).await.output, Some(json!({"name": "LabInstanceProfile"})));
+    w.stands(&used, PROFILE).await;
+    let denied = step(&g, PROFILE).preview(&w.env).await.expect_err("denied");
+    assert_eq!(denied.class(), Some(Class::Denied), "{denied}");
+    w.denies(&[]);
     assert!(!w.down(&used, PROFILE).await);
 
     iam.create_instance_profile().instance_profile_name("demo-instance").send().await?;
     w.up(&g, ROLE).await;
     w.refuses_what_is_not_ours(&g, PROFILE).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_parameter_to_use_needs_no_right_to_list_parameters() -> Test {
+    const PARAMETER: &str = "parameter/app-password";
+    let w = World::new().await;
+    let put = w.aws.ssm.put_parameter().name("/event/app").r#type(ParameterType::SecureString).value("theirs");
+    put.send().await?;
+    let used = |path: &str, existing, reveal| {
+        let mut g = Graph::default();
+        let parameter = Parameter { aws: w.aws.clone(), path: path.into(), existing, reveal };
+        if existing {
+            g.add_used("app-password", parameter)
+        } else {
+            g.add("app-password", parameter)
+        };
+        g
+    };
+    let (theirs, revealed, none) =
+        (used("/event/app", true, false), used("/event/app", true, true), used("/event/none", true, false));
+    let seen = w.look(&theirs, PARAMETER).await.output;
+    assert!(seen.is_some());
+    // By its name all of it is known, and that there is no such one.
+    w.denies(&["ssm:DescribeParameters"]);
+    assert_eq!(w.look(&theirs, PARAMETER).await.output, seen);
+    w.stands(&theirs, PARAMETER).await;
+    assert!(w.look(&revealed, PARAMETER).await.output.is_some());
+    assert_eq!(w.look(&none, PARAMETER).await.phase, None);
+    // What nobody here may see the instances may.
+    w.denies(&["ssm:DescribeParameters", "ssm:GetParameter"]);
+    let taken = w.look(&theirs, PARAMETER).await.output.ok_or("it is taken as found")?;
+    assert_eq!(
+        (&taken["name"], &taken["arn"]),
+        (&json!("/event/app"), &json!("arn:aws:ssm:us-east-1:*:parameter/event/app"))
+    );
+    w.stands(&theirs, PARAMETER).await;
+    // But not where its value is wanted, nor where it is to be ours.
+    for g in [revealed, used("/gameday/demo/app", false, false)] {
+        let denied = step(&g, PARAMETER).preview(&w.env).await.expect_err("denied");
+        assert_eq!(denied.class(), Some(Class::Denied), "{denied}");
+    }
     Ok(())
 }
 
@@ -188,8 +263,10 @@ fn template(w: &World, g: &mut Graph, instance_type: &str, user_data: fn() -> Us
             aws: w.aws.clone(),
             image: "ami-12c6146b".into(),
             instance_type: instance_type.into(),
+            other_types: vec![],
             key_pair: None,
             groups: vec![],
+            public_address: false,
             profile: None,
             user_data: Box::new(move |_: &Inputs| Known::Now(user_data())),
             instance_name: "demo-web".into(),
@@ -396,16 +473,16 @@ async fn a_dashboard_is_kept_as_described() -> Test {
     assert_eq!(step(&g, DASHBOARD).needs(), [Key::new("alarm", "slow")]);
     w.up(&g, ALARM).await;
     let made = w.creates(&g, DASHBOARD).await;
-    assert_eq!(made.output, Some(json!({"name": "demo-main-us-east-1"})));
+    assert_eq!(made.output, Some(json!({"name": "demo-main"})));
     let other = dashboard(&w, "What burns");
     w.look(&other, ALARM).await;
     w.updates(&other, DASHBOARD, &["body.widgets"]).await;
     let cloudwatch = &w.aws.cloudwatch;
-    cloudwatch.put_dashboard().dashboard_name("demo-main-us-east-1").dashboard_body(r#"{"widgets":[]}"#).send().await?;
+    cloudwatch.put_dashboard().dashboard_name("demo-main").dashboard_body(r#"{"widgets":[]}"#).send().await?;
     w.updates(&other, DASHBOARD, &["body.start", "body.widgets"]).await;
     w.goes(&other, DASHBOARD).await;
 
-    cloudwatch.put_dashboard().dashboard_name("demo-main-us-east-1").dashboard_body(r#"{"widgets":[]}"#).send().await?;
+    cloudwatch.put_dashboard().dashboard_name("demo-main").dashboard_body(r#"{"widgets":[]}"#).send().await?;
     w.refuses_what_is_not_ours(&g, DASHBOARD).await;
     Ok(())
 }
@@ -484,6 +561,7 @@ impl Fleet {
                 parameters: vec![],
                 log_groups: vec![],
                 objects: vec!["arn:aws:s3:::games/*".into()],
+                repositories: vec![],
             };
             let role = g.add("instance", role);
             g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None })
@@ -494,8 +572,10 @@ impl Fleet {
                 aws: aws(),
                 image: "ami-12c6146b".into(),
                 instance_type: "t3.micro".into(),
+                other_types: vec!["c5.large".into()],
                 key_pair: None,
                 groups: vec![group],
+                public_address: true,
                 profile,
                 user_data: Box::new({
                     let script = self.script;

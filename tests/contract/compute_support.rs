@@ -4,6 +4,7 @@ use gameday::{
     aws::{Aws, Target},
     engine::{Change, Diff, Env, Events, Graph, Node, Pace, Status},
 };
+use serde_json::json;
 use std::time::Duration;
 
 pub const REGION: &str = "us-east-1";
@@ -11,7 +12,7 @@ pub const REGION: &str = "us-east-1";
 pub struct World {
     pub aws: Aws,
     pub env: Env,
-    _emulator: Emulator,
+    emulator: Emulator,
 }
 
 impl World {
@@ -40,7 +41,12 @@ impl World {
         );
         env.pace = Pace { scale: 0.05, jitter: false };
         env.tags = [("team".to_owned(), "unicorns".to_owned())].into();
-        Self { aws, env, _emulator: emulator }
+        Self { aws, env, emulator }
+    }
+
+    /// What the account does not allow, as `service:Operation`.
+    pub fn denies(&self, what: &[&str]) {
+        self.emulator.tell("POST", "faults", &json!({"deny": what}).to_string());
     }
 
     pub async fn plan(&self, g: &Graph, key: &str) -> Change {

@@ -1,6 +1,7 @@
 //! Law 10 for the kinds that hold data: absent, create, none, change, update, none, delete, absent.
 
 use super::data_support::World;
+use aws_sdk_elasticache::types::TransitEncryptionMode;
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging};
 use gameday::{
     engine::*,
@@ -394,11 +395,12 @@ async fn a_database() {
     let refused = smaller.get("database/main").unwrap().reconcile(&w.env).await.unwrap_err();
     assert!(refused.to_string().contains("cannot change storage_gb in place"), "{refused}");
 
-    // Drift: stopped, and open to the world.
-    rds.modify_db_instance().db_instance_identifier("db-main").publicly_accessible(true).send().await.unwrap();
+    // Drift: stopped, open to the world, and on another port.
+    let call = rds.modify_db_instance().db_instance_identifier("db-main").publicly_accessible(true);
+    call.db_port_number(3307).send().await.unwrap();
     rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
     let drift = w.diff(&g).await;
-    assert!(drift == ["database/main update public,running"], "{drift:?}");
+    assert!(drift == ["database/main update port,public,running"], "{drift:?}");
     w.settle(&g).await;
 
     // Protected, then not; what it holds is told.
@@ -410,6 +412,8 @@ async fn a_database() {
         };
         assert_eq!(by, ["database db-main"]);
     }
+    // Stopped, its protection cannot be taken off.
+    rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
     w.end(&database(&w, &Db { protected: false, ..changed })).await;
 }
 
@@ -423,6 +427,19 @@ async fn an_exact_version_of_a_database_is_changed_in_place() {
     let g = database(&w, &Db { version: "8.4.9", ..DB });
     assert_eq!(w.diff(&g).await, ["database/main update version"]);
     w.settle(&g).await;
+    // What AWS has upgraded by itself cannot be taken back, and is no drift.
+    assert_eq!(w.diff(&database(&w, &Db { version: "8.4.6", ..DB })).await, [""; 0]);
+    w.end(&g).await;
+}
+
+#[tokio::test]
+async fn a_large_database_is_told_its_iops() {
+    let w = World::new("dl").await;
+    w.settle(&database(&w, &DB)).await;
+    let g = database(&w, &Db { storage_gb: 400, ..DB });
+    assert_eq!(w.diff(&g).await, ["database/main update storage_gb"]);
+    w.settle(&g).await;
+    w.settle(&database(&w, &Db { storage_gb: 500, ..DB })).await;
     w.end(&g).await;
 }
 
@@ -440,6 +457,19 @@ async fn a_database_that_is_not_ours_is_left_alone() {
 }
 
 fn cache(w: &World, nodes: i32, class: &str, version: &str, engine: &str, other_group: bool) -> Graph {
+    let zones = vec!["eu-west-1a".into(), "eu-west-1b".into()];
+    cache_in(w, zones, nodes, class, version, engine, other_group)
+}
+
+fn cache_in(
+    w: &World,
+    zones: Vec<String>,
+    nodes: i32,
+    class: &str,
+    version: &str,
+    engine: &str,
+    other_group: bool,
+) -> Graph {
     let mut g = Graph::default();
     let aws = || w.aws.clone();
     let net = net(w, &mut g);
@@ -453,7 +483,7 @@ fn cache(w: &World, nodes: i32, class: &str, version: &str, engine: &str, other_
             version: version.into(),
             class: class.into(),
             nodes,
-            zones: vec!["eu-west-1a".into(), "eu-west-1b".into()],
+            zones,
             subnet_group: Some(subnet_group),
             groups: vec![net.groups[usize::from(other_group)].clone()],
         },
@@ -464,7 +494,7 @@ fn cache(w: &World, nodes: i32, class: &str, version: &str, engine: &str, other_
 #[tokio::test]
 async fn a_cache_grows_and_shrinks() {
     let w = World::new("ca").await;
-    let one = cache(&w, 1, "cache.t3.micro", "8.1", "valkey", false);
+    let one = cache_in(&w, vec!["eu-west-1b".into()], 1, "cache.t3.micro", "8.1", "valkey", false);
     assert!(w.plan(&one).await.iter().all(|w| w.ends_with(" create")));
     w.settle(&one).await;
     let output = w.output(&one, "cache/main").await;
@@ -476,8 +506,14 @@ async fn a_cache_grows_and_shrinks() {
     assert_eq!(w.diff(&two).await, ["cache/main update class,failover,groups,nodes,version"]);
     w.settle(&two).await;
     assert_eq!(w.output(&two, "cache/main").await["members"].as_array().unwrap().len(), 2);
+    let group = w.aws.elasticache.describe_replication_groups().replication_group_id("ca-main").send().await.unwrap();
+    let nodes = group.replication_groups()[0].node_groups()[0].node_group_members();
+    let zones: Vec<_> = nodes.iter().filter_map(|m| m.preferred_availability_zone()).collect();
+    assert_eq!(zones, ["eu-west-1b", "eu-west-1a"], "the replica is not where the primary is");
     let redis = cache(&w, 2, "cache.t3.small", "7.1", "redis", true);
     assert_eq!(w.diff(&redis).await, ["cache/main refuse engine,version"]);
+    let older = cache(&w, 2, "cache.t3.small", "8.1", "valkey", true);
+    assert_eq!(w.diff(&older).await, ["cache/main refuse version"]);
 
     // Drift: failover is off, a tag is gone.
     let ec = &w.aws.elasticache;
@@ -487,6 +523,18 @@ async fn a_cache_grows_and_shrinks() {
     let arn = arn.replication_groups()[0].arn().unwrap().to_owned();
     w.up(&cache(&w, 2, "cache.t3.small", "8.2", "valkey", true)).await;
     assert_eq!(w.diff(&two).await, [""; 0]);
+    let call = ec.modify_replication_group().replication_group_id("ca-main").apply_immediately(true);
+    call.transit_encryption_enabled(true)
+        .transit_encryption_mode(TransitEncryptionMode::Preferred)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(w.diff(&two).await, [""; 0]);
+    let call = ec.modify_replication_group().replication_group_id("ca-main").apply_immediately(true);
+    call.transit_encryption_mode(TransitEncryptionMode::Required).send().await.unwrap();
+    assert_eq!(w.diff(&two).await, ["cache/main refuse tls"]);
+    let call = ec.modify_replication_group().replication_group_id("ca-main").apply_immediately(true);
+    call.transit_encryption_enabled(false).send().await.unwrap();
     ec.remove_tags_from_resource().resource_name(&arn).tag_keys("Name").send().await.unwrap();
     assert_eq!(w.diff(&two).await, ["cache/main update tags.Name"]);
     w.settle(&two).await;

@@ -19,6 +19,29 @@ class Account:
     def foreign(self, stack, service):
         return foreign.make(self.here, self.elsewhere, stack, service)
 
+    def theirs(self):
+        """What the organisers of an event have ready: a profile, passwords, a file system in the default VPC, which
+        reaches the internet as on AWS; the id of the file system."""
+        ec2 = self.here.ec2
+        home = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=home)
+        in_vpc = [{"Name": "vpc-id", "Values": [home]}]
+        table = ec2.describe_route_tables(Filters=in_vpc)["RouteTables"][0]["RouteTableId"]
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        iam, role, profile = self.here.iam, "LabRole", "LabInstanceProfile"
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)
+        iam.create_instance_profile(InstanceProfileName=profile)
+        iam.add_role_to_instance_profile(InstanceProfileName=profile, RoleName=role)
+        for name in ("master", "app"):
+            self.here.ssm.put_parameter(Name=f"/event/mysql/{name}", Value="a-password-of-theirs-0123", Type="SecureString")
+        system = self.here.efs.create_file_system(CreationToken="theirs")["FileSystemId"]
+        for subnet in ec2.describe_subnets(Filters=in_vpc)["Subnets"]:
+            self.here.efs.create_mount_target(FileSystemId=system, SubnetId=subnet["SubnetId"])
+        return system
+
     def dump(self):
         return dump(self.here, self.elsewhere)
 

@@ -85,7 +85,9 @@ class Check:
             self.eq(f"{what} {name}", thing.get(name), value)
 
     def name(self, step, plain=None):
-        return self.config["names"].get(step, f"{self.stack}-{plain or step.split('/')[1]}")
+        # What is global has its region in its name.
+        where = f"-{self.config['region']}" if step.split("/")[0] in ("role", "instance-profile", "dashboard") else ""
+        return self.config["names"].get(step, f"{self.stack}-{plain or step.split('/')[1]}{where}")
 
     def step(self, kind, step, plain=None, more=()):
         """The one object of a kind that is tagged as this step; its tags are checked at once."""
@@ -246,7 +248,9 @@ class Check:
 
     def iam(self):
         account = "us-east-1:123456789012"
-        role, body = self.step("roles", "role/instance")
+        # Of one stack in several regions: whose they are says a tag.
+        where = {"gameday:region": self.config["region"]}
+        role, body = self.step("roles", "role/instance", more=where)
         self.eq("role name", role, self.name("role/instance"))
         trust = [(s["Effect"], s["Principal"], one(s["Action"])) for s in body["trust"]["Statement"]]
         self.eq("role's trust", trust, [("Allow", {"Service": "ec2.amazonaws.com"}, "sts:AssumeRole")])
@@ -264,7 +268,7 @@ class Check:
         limited = [s.get("Condition") for s in policy["Statement"] if "cloudwatch:PutMetricData" in many(s["Action"])]
         self.eq("metrics' namespace", limited, [{"StringEqualsIgnoreCase": {"cloudwatch:namespace": ["GameDay"]}}])
         self.eq("all are Allow", {s["Effect"] for s in policy["Statement"]}, {"Allow"})
-        self.profile, profile = self.step("instance_profiles", "instance-profile/instance")
+        self.profile, profile = self.step("instance_profiles", "instance-profile/instance", more=where)
         self.eq("profile's role", profile["roles"], [role])
 
     def template(self):

@@ -31,6 +31,16 @@ if [ "${missing[*]-}" ]; then
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+# MySQL itself is not in Debian: the one of Ubuntu 26.04, for who asks for it. Its keys are not in Debian either: TLS vouches.
+MYSQL=$CACHE/mysql-8.4
+if [ "${GAMEDAY_DATABASE:-}" = mysql-8.4 ] && [ ! -e "$MYSQL" ]; then
+  echo "making a root with MySQL 8.4 (about a minute, once)"
+  rm -rf --one-file-system "$MYSQL.new"
+  debootstrap --no-check-gpg --variant=minbase --include=mysql-server-core --components=main resolute "$MYSQL.new" \
+    https://archive.ubuntu.com/ubuntu /usr/share/debootstrap/scripts/gutsy >"$CACHE/log" || { tail -n 5 "$CACHE/log"; exit 1; }
+  mv "$MYSQL.new" "$MYSQL"
+fi
+
 [ -e "$BASE/.key" ] && [ "$(cat "$BASE/.key")" = "$KEY" ] && exit 0
 echo "making the machines' root with debootstrap (about a minute, once)"
 rm -rf --one-file-system "$BASE" "$BASE.new"

@@ -289,7 +289,7 @@ def main():
     threading.Thread(target=watch_process_list, daemon=True).start()
     only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "failures"]
     world = World(sys.argv[1])
-    say("MariaDB, Redis, web server and mount targets are up")
+    say("database, Redis, web server and mount targets are up")
     if "two" in only:
         one, two = two_machines(world)
         shared_answers(world, one, two)

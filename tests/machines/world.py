@@ -17,6 +17,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BASE = "/var/cache/gameday-test/base"
+MYSQL = "/var/cache/gameday-test/mysql-8.4"
+DATABASE = os.environ.get("GAMEDAY_DATABASE", "mariadb")
 SCRATCH = "/run/gameday-test"
 HOST = "10.213.0.1"
 MASTER, APP = "m4ster-Pw'\"x", "app-Pw\\'\"77"  # what quoting has to survive
@@ -85,7 +87,7 @@ class Forward:
 
 
 class World:
-    """MariaDB, Redis, the binary's web server, mount targets, the balancer."""
+    """The database, Redis, the binary's web server, mount targets, the balancer."""
 
     def __init__(self, inputs):
         self.inputs = inputs
@@ -107,7 +109,7 @@ class World:
         self.start_imds()
         for address in ("10.213.0.21", "10.213.0.22"):
             self.mount_target(address)
-        self.start_mariadb()
+        self.start_database()
         self.start_redis()
 
     def start_redis(self):
@@ -191,19 +193,31 @@ class World:
         server = socketserver.ThreadingTCPServer((address, 2049), Silent)
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    def start_mariadb(self):
-        data = f"{SCRATCH}/mariadb"
-        sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal")
+    def start_database(self):
+        data = f"{SCRATCH}/database"
+        os.makedirs(data)
+        if DATABASE == "mysql-8.4":
+            # The parameter group of the stack file's defaults. The master user has the login of MySQL's own default.
+            options = ["--authentication-policy=*:mysql_native_password", "--mysql-native-password=ON", "--require-secure-transport=OFF", "--secure-file-priv="]
+            way = "WITH caching_sha2_password "
+            os.makedirs(f"{MYSQL}/data", exist_ok=True)
+            sh("mount", "--bind", data, f"{MYSQL}/data")
+            server, inside = ["chroot", MYSQL, "mysqld", "--no-defaults", "--user=root"], "/data"
+            sh(*server, "--initialize-insecure", f"--datadir={inside}", *options)
+        else:
+            options, way, server, inside = [], "", ["mariadbd", "--no-defaults", "--user=mysql"], data
+            sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal")
         self.start(
-            "mariadb", "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--socket={data}/sock",
-            f"--bind-address={HOST}", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", f"--pid-file={data}/pid",
+            "database", *server, *options, f"--datadir={inside}", f"--socket={inside}/sock", f"--bind-address={HOST}",
+            "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", f"--pid-file={inside}/pid",
         )
-        until("MariaDB", 30, lambda: subprocess.run(["mariadb-admin", "--no-defaults", f"-S{SCRATCH}/mariadb/sock", "ping"], capture_output=True).returncode == 0)
+        until(DATABASE, 60, lambda: subprocess.run(["mariadb-admin", "--no-defaults", f"-S{data}/sock", "-uroot", "ping"], capture_output=True).returncode == 0)
         quoted = MASTER.replace("\\", "\\\\").replace("'", "''")
-        self.sql(f"CREATE USER gdadmin@'%' IDENTIFIED BY '{quoted}'; GRANT ALL ON *.* TO gdadmin@'%' WITH GRANT OPTION")
+        self.sql(f"CREATE USER gdadmin@'%' IDENTIFIED {way}BY '{quoted}'; GRANT ALL ON *.* TO gdadmin@'%' WITH GRANT OPTION")
+        say(f"the database is {self.sql('SELECT VERSION()')}")
 
     def sql(self, text):
-        return sh("mariadb", "--no-defaults", f"-S{SCRATCH}/mariadb/sock", "-uroot", "-N", "-B", input=text).strip()
+        return sh("mariadb", "--no-defaults", f"-S{SCRATCH}/database/sock", "-uroot", "-N", "-B", input=text).strip()
 
     def redis(self, *words):
         out = subprocess.run(["redis-cli", "-h", HOST, *words], capture_output=True, text=True)

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import LONG, count, differences
+from conftest import LONG, STACK, count, differences
 
 ROWS = []
 
@@ -66,6 +66,11 @@ def targets(w):
     return w.elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
 
 
+def protect(w):
+    w.elbv2.modify_load_balancer_attributes(
+        LoadBalancerArn=balancer(w), Attributes=[{"Key": "deletion_protection.enabled", "Value": "true"}])
+
+
 def file_system(w):
     return w.efs.describe_file_systems()["FileSystems"][0]["FileSystemId"]
 
@@ -107,6 +112,22 @@ def default_route_deleted(w):  # field-notes 18
     w.ec2.delete_route(RouteTableId=table(w, "public")["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
 
 
+@row({"route-table/public": ("update", ["other_routes"])}, {"ec2:DeleteRoute": 2})
+def half_the_internet_led_astray(w):
+    at, interfaces = table(w, "public"), w.ec2.describe_network_interfaces()["NetworkInterfaces"]
+    interface = next(i for i in interfaces if i["VpcId"] == at["VpcId"])["NetworkInterfaceId"]
+    for half in ("0.0.0.0/1", "128.0.0.0/1"):
+        w.ec2.create_route(
+            RouteTableId=at["RouteTableId"], DestinationCidrBlock=half, NetworkInterfaceId=interface)
+
+
+@row({"route-table/private": ("update", ["other_routes"])}, {"ec2:DeleteRoute": 1})
+def a_way_out_of_the_private_subnets(w):
+    gateway = of_step(w.ec2.describe_internet_gateways()["InternetGateways"], "internet-gateway/main")
+    w.ec2.create_route(RouteTableId=table(w, "private")["RouteTableId"], DestinationCidrBlock="203.0.113.0/24",
+                       GatewayId=gateway["InternetGatewayId"])
+
+
 @row({"route-table/public": ("update", ["subnets"])}, {"ec2:AssociateRouteTable": 1})
 def subnet_taken_from_its_table(w):
     first = next(a for a in table(w, "public")["Associations"] if a.get("SubnetId"))
@@ -117,6 +138,13 @@ def subnet_taken_from_its_table(w):
 def endpoint_taken_from_its_table(w):
     endpoint = w.ec2.describe_vpc_endpoints()["VpcEndpoints"][0]
     w.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], RemoveRouteTableIds=endpoint["RouteTableIds"])
+
+
+@row({"vpc-endpoint/s3": ("update", ["policy"])}, {"ec2:ModifyVpcEndpoint": 1})
+def endpoint_lets_nobody_through(w):
+    endpoint = w.ec2.describe_vpc_endpoints()["VpcEndpoints"][0]["VpcEndpointId"]
+    policy = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}
+    w.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=json.dumps(policy))
 
 
 def rules_of(w, name, egress):
@@ -273,13 +301,20 @@ rows("target-group/api", "elbv2", "modify_target_group", {"elbv2:ModifyTargetGro
      health__healthy={"HealthyThresholdCount": 9}, health__unhealthy={"UnhealthyThresholdCount": 9})
 rows("target-group/api", "elbv2", "modify_target_group_attributes", {"elbv2:ModifyTargetGroupAttributes": 1},
      algorithm={"Attributes": [{"Key": "load_balancing.algorithm.type", "Value": "round_robin"}]},
-     deregistration_delay={"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]})
+     deregistration_delay={"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]},
+     stickiness={"Attributes": [{"Key": "stickiness.enabled", "Value": "true"},
+                                {"Key": "stickiness.type", "Value": "lb_cookie"}]})
 
 
 @row({"load-balancer/main": ("update", ["idle_timeout"])}, {"elbv2:ModifyLoadBalancerAttributes": 1})
 def idle_timeout_changed(w):
     w.elbv2.modify_load_balancer_attributes(
         LoadBalancerArn=balancer(w), Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "1"}])
+
+
+@row({"load-balancer/main": ("update", ["deletion_protection"])}, {"elbv2:ModifyLoadBalancerAttributes": 1})
+def balancer_protected_from_deletion(w):
+    protect(w)
 
 
 @row({"load-balancer/main": ("update", ["groups"])}, {"elbv2:SetSecurityGroups": 1})
@@ -304,12 +339,12 @@ def listener_deleted(w):  # field-notes 9
 @row({"role/instance": ("update", ["others"])}, {"iam:DeleteRolePolicy": 1})
 def a_denying_policy_beside_ours(w):  # field-notes 34
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    w.iam.put_role_policy(RoleName="billing-instance", PolicyName="deny", PolicyDocument=json.dumps(policy))
+    w.iam.put_role_policy(RoleName="billing-instance-us-east-1", PolicyName="deny", PolicyDocument=json.dumps(policy))
 
 
 @row({"instance-profile/instance": ("update", ["role"])}, {"iam:AddRoleToInstanceProfile": 1})
 def profile_without_its_role(w):  # field-notes 34
-    w.iam.remove_role_from_instance_profile(InstanceProfileName="billing-instance", RoleName="billing-instance")
+    w.iam.remove_role_from_instance_profile(InstanceProfileName="billing-instance-us-east-1", RoleName="billing-instance-us-east-1")
 
 
 @row({"alarm/slow": ("update", ["threshold"])}, {"cloudwatch:PutMetricAlarm": 1})
@@ -411,3 +446,24 @@ def test_many_at_once_are_shown_and_repaired(standing, whole, together):
 
 def test_the_count(standing):
     count("drifts", repaired=len(REPAIRED))
+
+
+def test_a_full_database_is_given_more_and_keeps_its_data(world):
+    w = world
+    w.up()
+    resource = w.rds.describe_db_instances()["DBInstances"][0]["DbiResourceId"]
+    w.control("POST", "pace?pace=fast")
+    w.control("POST", "database", {"name": "billing-main", "status": "storage-full"})
+    w.edit(STACK + "[database]\nstorage_gb = 40\n")
+    # AWS goes on saying that it is full for a while.
+    w.up()
+    found = w.rds.describe_db_instances()["DBInstances"][0]
+    assert (found["AllocatedStorage"], found["DbiResourceId"]) == (40, resource)
+    for status in ("incompatible-parameters", "incompatible-network"):
+        w.control("POST", "database", {"name": "billing-main", "status": status})
+        run = w.up(code=1)
+        assert f"database/main is broken: {status}" in run.text and "its data stays" in run.text, run.text
+        assert "--replace" not in run.text
+    w.control("POST", "database", {"name": "billing-main", "status": "failed"})
+    run = w.up(code=1)
+    assert "up --replace database/main" in run.text and "the data in it would be lost" in run.text, run.text

@@ -36,6 +36,100 @@ def test_an_edit_and_back(standing, whole, name):
     assert differences(w.inventory(), whole) == []
 
 
+def test_a_zone_less_is_left_whole(world):
+    w = world
+    zones = ["us-east-1a", "us-east-1b", "us-east-1c"]
+    w.edit(f"zones = {zones}\n".replace("'", '"') + STACK)
+    w.up()
+    # Where the database is it stays: AWS does not take the subnet from it.
+    at = w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"]
+    less = next(z for z in reversed(zones) if z != at)
+    zones.remove(less)
+    w.edit(f"zones = {zones}\n".replace("'", '"') + STACK)
+    gone = {k for k, (word, _) in w.plan().items() if word == "delete"}
+    assert gone == {f"{kind}{less[-1]}" for kind in ("subnet/public-", "subnet/private-", "mount-target/")}, gone
+    w.up()
+    assert w.plan() == {}
+    ours = w.ec2.describe_subnets(Filters=[{"Name": "tag:gameday:stack", "Values": ["billing"]}])["Subnets"]
+    assert {s["AvailabilityZone"] for s in ours} == set(zones)
+    w.note_secrets()
+    w.run("teardown", "--yes").expect(0)
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_zones_in_another_order_and_one_in_place_of_another(world):
+    w = world
+    w.up()
+
+    def subnets():
+        ours = w.ec2.describe_subnets(Filters=[{"Name": "tag:gameday:stack", "Values": ["billing"]}])["Subnets"]
+        return {s["SubnetId"]: (s["AvailabilityZone"][-1], s["CidrBlock"]) for s in ours}
+
+    before = subnets()
+    w.edit('zones = ["us-east-1b", "us-east-1a"]\n' + STACK)
+    assert w.plan() == {}
+    # Where the database is it stays: AWS does not take the subnet from it.
+    kept = w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"]
+    w.edit(f'zones = ["us-east-1c", "{kept}"]\n' + STACK)
+    made = {k for k, (word, _) in w.plan().items() if word == "create"}
+    assert made == {"subnet/public-c", "subnet/private-c", "mount-target/c"}, made
+    w.up()
+    assert w.plan() == {}
+    after = subnets()
+    assert sorted(zone for zone, _ in after.values()) == sorted(["c", "c", kept[-1], kept[-1]]), after
+    assert {i for i, (zone, _) in before.items() if zone == kept[-1]} <= set(after), "what stays is not made again"
+    w.note_secrets()
+    w.run("teardown", "--yes").expect(0)
+    assert differences(w.inventory(), w.empty) == []
+
+
+RENAMED = {
+    "load-balancer/main": "apdev-alb", "target-group/api": "apdev-tg", "auto-scaling-group/api": "apdev-asg",
+    "launch-template/api": "apdev-lt", "database/main": "apdev-rds-instance", "cache/main": "apdev-redis",
+    "role/instance": "apdev-role", "instance-profile/instance": "apdev-profile", "db-subnet-group/main": "apdev-subnets",
+    "alarm/slow": "apdev-slow", "dashboard/main": "apdev-board",
+}
+HARMLESS = {"alarm/slow", "dashboard/main"}
+
+
+def test_other_names_are_refused_and_nothing_is_made_twice(world, whole):
+    w = world
+    w.up()
+    names = "[names]\n" + "".join(f'"{key}" = "{name}"\n' for key, name in RENAMED.items())
+    w.edit(STACK + names)
+    plan = w.plan()
+    assert {k: word for k, (word, _) in plan.items()} == {k: "replace" if k in HARMLESS else "refuse" for k in RENAMED}
+    assert all("name" in paths for _, paths in plan.values()), plan
+    shown = w.run("plan").expect(2).text
+    assert 'name = "billing-main"' in shown and "the data in it would be lost" in shown, shown
+    # One refusal does not hold up the rest.
+    w.run("up", "--yes").expect(1)
+    assert set(w.plan()) == set(RENAMED) - HARMLESS
+    assert [d["DBInstanceIdentifier"] for d in w.rds.describe_db_instances()["DBInstances"]] == ["billing-main"]
+    # Insisted on where nothing is lost; then all goes, under whatever name.
+    insist = ("launch-template/api", "database/main")
+    w.up(*(f"--replace={key}" for key in insist), code=1)
+    assert set(w.plan()) == set(RENAMED) - HARMLESS - set(insist)
+    w.note_secrets()
+    w.run("teardown", "--yes").expect(0)
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_another_edit_while_the_fleet_still_follows_the_last(world):
+    w = world
+    w.up()
+    w.control("POST", "pace?pace=fast")
+    try:
+        for kind in ("t3.small", "t3.medium"):
+            w.edit(STACK + f'instance_type = "{kind}"\nmax = 5\n')
+            w.run("--pace", "fast", "up", "--yes").expect(0)
+        refreshes = w.autoscaling.describe_instance_refreshes(AutoScalingGroupName="billing-api")["InstanceRefreshes"]
+        assert [r["Status"] in ("Cancelling", "Cancelled") for r in refreshes] == [False, True], refreshes
+        assert w.run("--pace", "fast", "plan").code == 0
+    finally:
+        w.control("POST", "pace?pace=instant")
+
+
 @pytest.mark.parametrize("group", some(["cache", "files", "monitoring", "database"], 1))
 def test_a_group_switched_off_and_on(standing, whole, group):
     w = standing
@@ -65,6 +159,41 @@ def test_storage_grows_and_is_refused_to_shrink(standing):
     w.up("--replace", "database/main")
     assert w.plan() == {}
     assert w.rds.describe_db_instances()["DBInstances"][0]["AllocatedStorage"] == 20
+
+
+def test_each_node_of_the_cache_is_watched(world):
+    w = world
+
+    def watched():
+        found = w.cloudwatch.describe_alarms(AlarmNamePrefix="billing-cache-")["MetricAlarms"]
+        return {a["AlarmName"]: a["Dimensions"][0]["Value"] for a in found}
+
+    w.up()
+    one = {f"billing-cache-{what}": "billing-main-001" for what in ("cpu", "evictions")}
+    assert watched() == one
+    w.edit(STACK + "[cache]\nnodes = 2\n")
+    w.up()
+    assert w.plan() == {}
+    assert watched() == {**one, **{f"{name}-2": "billing-main-002" for name in one}}
+    name = w.cloudwatch.list_dashboards()["DashboardEntries"][0]["DashboardName"]
+    body = w.cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"]
+    assert "billing-main-001" in body and "billing-main-002" in body
+    w.edit(STACK)
+    w.up()
+    assert watched() == one and w.plan() == {}
+
+
+def test_mysql_8_0_is_built_and_left_alone(world):
+    """Its group knows no authentication_policy; and what AWS itself upgrades it to is no drift."""
+    w = world
+    w.edit(STACK + '[database]\nversion = "8.0"\n')
+    w.up()
+    assert w.plan() == {}
+    found = w.rds.describe_db_instances()["DBInstances"][0]
+    assert found["EngineVersion"].startswith("8.0.")
+    w.edit(STACK + '[database]\nversion = "8.0.46"\n')
+    w.control("POST", "database", {"name": "billing-main", "version": "8.0.46-rds.20260624"})
+    assert w.plan() == {}
 
 
 def test_another_port_and_a_new_name_of_the_service(world, whole):

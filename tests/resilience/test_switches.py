@@ -1,16 +1,18 @@
 """A group is switched to `use` or `off`, and back: what was ours goes, what is used stays untouched."""
 
+import pathlib
+
 import pytest
 from conftest import STACK, count, differences, some
 from test_drift import group, of_step, subnet, vpc
 
 
 def cache(w):
-    return '[cache]\nmode = "use"\nendpoint = "10.9.0.6:6379"\n'
+    return '[cache]\nmode = "use"\nendpoint = "theirs.0ab.ng.0001.use1.cache.amazonaws.com:6379"\n'
 
 
 def database(w):
-    return '[database]\nmode = "use"\nendpoint = "10.9.0.5:3306"\n'
+    return '[database]\nmode = "use"\nendpoint = "theirs.c0.us-east-1.rds.amazonaws.com:3306"\n'
 
 
 def files(w):
@@ -108,6 +110,29 @@ def test_our_own_database_that_is_used_is_not_deleted(world):
     assert [r for r in w.ec2.describe_security_group_rules()["SecurityGroupRules"] if r["GroupId"] == group(w, "db")]
 
 
+def test_what_may_be_our_own_is_not_deleted(world):
+    """A CNAME, an IP, other letters, another of its endpoints: none says that it is somebody else's."""
+    w = world
+    w.up()
+    w.note_secrets()
+    names = '"/gameday/billing/db-master-password"', '"/gameday/billing/db-app-password"'
+    secrets = '[secrets]\nmode = "use"\nmaster_password = {}\napp_password = {}\n'.format(*names)
+    group = w.elasticache.describe_replication_groups()["ReplicationGroups"][0]["NodeGroups"][0]
+    reader = group["ReaderEndpoint"]["Address"]
+    node = group["NodeGroupMembers"][0]["ReadEndpoint"]["Address"]
+    host = w.rds.describe_db_instances()["DBInstances"][0]["Endpoint"]["Address"].upper()
+    for db, cache in ((host, reader), ("db.example.com", node), ("10.0.8.4", "10.0.8.5")):
+        w.edit(STACK + f'[database]\nmode = "use"\nendpoint = "{db}:3306"\n' + secrets
+               + f'[cache]\nmode = "use"\nendpoint = "{cache}:6379"\n')
+        plan = w.plan()
+        kept = {k for k in plan if k.startswith(("database/", "cache/", "db-", "cache-subnet"))}
+        assert kept == set(), plan
+    assert "database/main stays: billing-main is the stack's, and 10.0.8.4 may lead to it" in w.run("plan").text
+    w.up()
+    assert w.rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available"
+    assert len(w.elasticache.describe_replication_groups()["ReplicationGroups"]) == 1
+
+
 def their_network(w):
     """A VPC with a public subnet in each of two zones."""
     ec2 = w.ec2
@@ -151,3 +176,33 @@ def test_a_used_network_is_not_changed_for_one_of_ours(world):
     w.note_secrets()
     w.teardown()
     assert differences(w.inventory(), before) == [], "what was used is as it was"
+
+
+def test_a_used_network_that_lost_its_way_out_is_still_looked_at_and_left(world):
+    w = world
+    for name in ("master", "app"):
+        w.ssm.put_parameter(Name=f"/event/mysql/{name}", Value=f"theirs-{name}", Type="SecureString")
+    w.iam.create_instance_profile(InstanceProfileName="LabInstanceProfile")
+    text = (pathlib.Path(__file__).parents[2] / "examples/locked-down.toml").read_text()
+    zones = 'zones = ["us-east-1a", "us-east-1b"]\n'
+    assert zones in text
+    home = w.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    tables = w.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home]}])["RouteTables"]
+    main = next(t for t in tables if any(a["Main"] for a in t["Associations"]))["RouteTableId"]
+    gateway = w.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    w.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=home)
+    out = {"RouteTableId": main, "DestinationCidrBlock": "0.0.0.0/0"}
+    for given in (zones, ""):
+        w.ec2.create_route(**out, GatewayId=gateway)
+        w.edit(text.replace('name = "locked"', 'name = "billing"').replace(zones, given))
+        w.up()
+        w.ec2.delete_route(**out)
+        for verb in (["plan"], ["up", "--yes"]):
+            assert "no public subnet in at least two zones" in w.run(*verb).expect(1).text
+        status = w.run("status", "-o", "json", "--no-probe").json
+        off = [s for s in status["steps"] if s.get("drift") or s.get("error") or s["phase"] not in ("ready", "used")]
+        assert not off, off
+        why = w.run("why", "--no-probe").expect(1).text
+        assert f"aws ec2 create-route --route-table-id {main} --destination-cidr-block 0.0.0.0/0" in why, why
+        found = w.teardown("-o", "json").json
+        assert found["clean"] and "load-balancer/main" in found["deleted"], found

@@ -2,8 +2,9 @@
 
 import json
 
-from conftest import differences, some
-from test_drift import balancer, group, subnet, targets, vpc
+import pytest
+from conftest import STACK, differences, some
+from test_drift import balancer, group, protect, subnet, targets, vpc
 
 
 def certificate(world, code):
@@ -64,6 +65,14 @@ def test_a_manual_listener_goes_with_its_balancer(built):
     assert differences(w.inventory(), w.empty) == []
 
 
+def test_a_protected_balancer_goes_too(built):
+    w = built
+    protect(w)
+    w.note_secrets()
+    assert "load-balancer/main" in certificate(w, 0)["deleted"]
+    assert differences(w.inventory(), w.empty) == []
+
+
 def test_half_built_stacks(world):
     operations = ["CreateDBInstance", "CreateReplicationGroup", "CreateLoadBalancer", "CreateFileSystem",
                   "CreateLaunchTemplate", "CreateInternetGateway"]
@@ -107,6 +116,45 @@ def test_what_lost_its_tags_is_left_and_said(built):
     w.ec2.create_tags(Resources=[home], Tags=[{"Key": "gameday:stack", "Value": "billing"},
                                               {"Key": "gameday:step", "Value": "vpc/main"}])
     certificate(w, 0)
+    assert differences(w.inventory(), w.empty) == []
+
+
+def test_what_is_gone_and_still_listed_is_not_left(built):
+    w = built
+    w.note_secrets()
+    volume = w.ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=[
+        {"ResourceType": "volume", "Tags": [{"Key": "gameday:stack", "Value": "billing"}]}])["VolumeId"]
+    w.faults(list_gone=True)
+    assert [x["what"].split("/")[-1] for x in certificate(w, 1)["left"]] == [volume]
+    w.ec2.delete_volume(VolumeId=volume)
+    said = certificate(w, 0)
+    assert said["left"] == [] and said["listed"] and w.faults_done()["gone"], (said, w.faults_done())
+    # And what is only listed is not taken for standing.
+    assert {word for word, _ in w.plan().values()} == {"create"}
+    w.no_faults()
+    assert differences(w.inventory(), w.empty) == []
+
+
+@pytest.mark.parametrize("names", ["", '[names]\n"role/instance" = "apdev-role"\n"instance-profile/instance" = "apdev-role"\n'])
+def test_another_region_is_another_world(world, names):
+    w = world
+    w.edit(STACK + names)
+    w.up()
+    w.note_secrets()
+    before = w.inventory()
+    # IAM is global: under a prescribed name it is the other region's that stands there.
+    w.run("--region", "eu-west-1", "teardown", "--yes").expect(0)
+    assert differences(w.inventory(), before) == []
+    assert w.plan() == {}
+
+
+def test_without_the_right_to_list_the_certificate_says_so(built):
+    w = built
+    w.note_secrets()
+    w.faults(deny=["resourcegroupstaggingapi:*"])
+    run = w.run("teardown", "--yes").expect(0)
+    assert "the account does not let us list" in run.text, run.text
+    w.no_faults()
     assert differences(w.inventory(), w.empty) == []
 
 

@@ -105,6 +105,27 @@ def test_replicas_come_and_go(aws, groups):
     assert _group(aws)["Status"] == "modifying"
     aws.advance(331)
     assert _group(aws)["MemberClusters"] == ["app-001", "app-002"]
+    # AWS chose the primary's zone; told another one, it can take over.
+    multi = {"AutomaticFailoverEnabled": True, "MultiAZEnabled": True, "ApplyImmediately": True}
+    with aws.refuses("InvalidParameterCombination"):
+        aws.elasticache.modify_replication_group(ReplicationGroupId="app", **multi)
+    aws.elasticache.decrease_replica_count(ReplicationGroupId="app", NewReplicaCount=0, ApplyImmediately=True)
+    aws.advance(121)
+    shard = {"NodeGroupId": "0001", "NewReplicaCount": 1, "PreferredAvailabilityZones": ["us-east-1a"]}
+    with aws.refuses("InvalidParameterCombination"):
+        aws.elasticache.increase_replica_count(
+            ReplicationGroupId="app", ReplicaConfiguration=[shard], ApplyImmediately=True
+        )
+    seats = _group(aws)["NodeGroups"][0]["NodeGroupMembers"]
+    here = seats[0]["PreferredAvailabilityZone"]
+    other = "us-east-1b" if here == "us-east-1a" else "us-east-1a"
+    shard["PreferredAvailabilityZones"] = [here, other]
+    aws.elasticache.increase_replica_count(
+        ReplicationGroupId="app", ReplicaConfiguration=[shard], ApplyImmediately=True
+    )
+    aws.advance(331)
+    seats = _group(aws)["NodeGroups"][0]["NodeGroupMembers"]
+    assert [s["PreferredAvailabilityZone"] for s in seats] == [here, other]
     aws.elasticache.modify_replication_group(
         ReplicationGroupId="app", AutomaticFailoverEnabled=True, MultiAZEnabled=True, ApplyImmediately=True
     )

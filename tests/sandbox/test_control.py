@@ -46,6 +46,17 @@ def test_calls_are_counted(aws):
     assert aws.control("GET", "calls")["calls"] == []
 
 
+def test_calls_tell_what_rights_depend_on_and_no_secrets(aws):
+    aws.ssm.put_parameter(Name="/a/b", Value="secret", Type="SecureString")
+    aws.ec2.create_launch_template(
+        LaunchTemplateName="web", LaunchTemplateData={"InstanceType": "t3.micro", "IamInstanceProfile": {"Name": "lab"}}
+    )
+    assert [c["named"] for c in aws.control("GET", "calls")["calls"]] == [
+        {"Name": "/a/b"},
+        {"LaunchTemplateData.IamInstanceProfile.Name": "lab"},
+    ]
+
+
 def test_reset_empties_the_account(aws):
     vpc, subnets, _ = aws.network()
     aws.fleet(subnets, aws.template([aws.group(vpc)]))

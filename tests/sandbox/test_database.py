@@ -207,3 +207,51 @@ def test_catalogue(aws):
     for name in ("db.t3.micro", "db.t4g.micro"):
         assert {o["StorageType"] for o in options(name)} == {"gp2", "gp3"}
         assert len(options(name)[0]["AvailabilityZones"]) >= 3 and options(name)[0]["MultiAZCapable"]
+
+
+def test_a_stopped_one_is_not_modified_but_deleted(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0], DeletionProtection=True))
+    aws.rds.stop_db_instance(DBInstanceIdentifier="app")
+    assert _database(aws)["DBInstanceStatus"] == "stopped"
+    unprotected = {"DBInstanceIdentifier": "app", "DeletionProtection": False, "ApplyImmediately": True}
+    with aws.refuses("InvalidDBInstanceState"):
+        aws.rds.modify_db_instance(**unprotected)
+    aws.rds.start_db_instance(DBInstanceIdentifier="app")
+    aws.rds.modify_db_instance(**unprotected)
+    aws.rds.stop_db_instance(DBInstanceIdentifier="app")
+    aws.rds.delete_db_instance(DBInstanceIdentifier="app", SkipFinalSnapshot=True)
+
+
+def test_a_large_one_is_told_its_iops(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0]))
+    grown = {"DBInstanceIdentifier": "app", "ApplyImmediately": True, "AllocatedStorage": 400}
+    for more in ({}, {"Iops": 3000}, {"AllocatedStorage": 30, "Iops": 12000}):
+        with aws.refuses("InvalidParameterCombination"):
+            aws.rds.modify_db_instance(**{**grown, **more})
+    aws.rds.modify_db_instance(**grown, Iops=12000, StorageThroughput=500)
+    assert _database(aws)["AllocatedStorage"] == 400
+
+
+def test_no_version_is_taken_back(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0], EngineVersion="8.4.9"))
+    with aws.refuses("InvalidParameterCombination"):
+        aws.rds.modify_db_instance(DBInstanceIdentifier="app", EngineVersion="8.4.6", ApplyImmediately=True)
+    aws.rds.create_db_parameter_group(DBParameterGroupName="old", DBParameterGroupFamily="mysql8.0", Description="old")
+    policy = {"ParameterName": "authentication_policy", "ParameterValue": "*", "ApplyMethod": "pending-reboot"}
+    with aws.refuses("InvalidParameterValue"):
+        aws.rds.modify_db_parameter_group(DBParameterGroupName="old", Parameters=[policy])
+
+
+def test_a_full_one_takes_more_storage_and_nothing_else(aws, groups):
+    aws.rds.create_db_instance(**_settings(groups[0]))
+    assert _database(aws)["DBInstanceStatus"] == "available"
+    aws.control("POST", "database", {"name": "app", "status": "storage-full"})
+    with aws.refuses("InvalidDBInstanceState"):
+        aws.rds.modify_db_instance(DBInstanceIdentifier="app", DBInstanceClass="db.t3.small", ApplyImmediately=True)
+    aws.pace("real")
+    aws.rds.modify_db_instance(DBInstanceIdentifier="app", AllocatedStorage=40, ApplyImmediately=True)
+    states = [_database(aws)["DBInstanceStatus"]]
+    for seconds in (6, 60):
+        aws.advance(seconds)
+        states.append(_database(aws)["DBInstanceStatus"])
+    assert states == ["storage-full", "modifying", "available"]

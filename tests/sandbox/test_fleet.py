@@ -283,6 +283,12 @@ def test_refresh_replaces_all_and_keeps_its_promise(aws, stack, preferences):
     )
     with aws.refuses("InstanceRefreshInProgress"):
         aws.autoscaling.start_instance_refresh(AutoScalingGroupName="app")
+    # As long as it is open the group's own template stays; its sizes may change.
+    with aws.refuses("ValidationError"):
+        aws.autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName="app", LaunchTemplate={"LaunchTemplateId": template, "Version": "1"}
+        )
+    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName="app", MaxSize=5)
     least, seen = 9, set()
     for _ in range(60):
         fleet, refresh = aws.fleet_now(), _refresh(aws)
@@ -359,3 +365,14 @@ def test_tags_and_filters(aws, stack):
     assert len(aws.autoscaling.describe_auto_scaling_groups(Filters=by_tag)["AutoScalingGroups"]) == 1
     aws.autoscaling.delete_tags(Tags=[{k: tag[k] for k in ("ResourceId", "ResourceType", "Key")}])
     assert [t["Key"] for t in aws.fleet_now()["Tags"]] == ["gameday:stack"]
+
+
+def test_a_stopped_member_is_replaced(aws, stack):
+    _, subnets, _, template, _ = stack
+    aws.fleet(subnets, template)
+    stopped = aws.fleet_now()["Instances"][0]["InstanceId"]
+    aws.ec2.stop_instances(InstanceIds=[stopped])
+    aws.advance(400)
+    now = aws.fleet_now()["Instances"]
+    assert len(now) == 2 and stopped not in {i["InstanceId"] for i in now}
+    assert {i["LifecycleState"] for i in now} == {"InService"}

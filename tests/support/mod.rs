@@ -39,10 +39,15 @@ pub struct Call {
     pub service: String,
     pub operation: String,
     pub mutating: bool,
+    /// What in it names an object that a policy could know by name.
+    pub named: BTreeMap<String, String>,
     /// Seconds of the emulator's clock.
     began: f64,
     ended: f64,
 }
+
+/// A call as far as the rights to it are concerned: service, operation, and what it names.
+pub type Asked = (String, String, BTreeMap<String, String>);
 
 impl Said {
     pub fn of(line: String, output: Output) -> Self {
@@ -110,8 +115,8 @@ pub struct World {
     pub folder: tempfile::TempDir,
     /// Everything gameday said, for the search for passwords.
     said: RefCell<Vec<(String, String)>>,
-    /// The operations it called, by stack file.
-    called: RefCell<BTreeMap<PathBuf, BTreeSet<(String, String)>>>,
+    /// What it called, by stack file, in the order of their first runs.
+    called: RefCell<Vec<(PathBuf, BTreeSet<Asked>)>>,
 }
 
 struct Account {
@@ -146,8 +151,11 @@ impl World {
         said.calls = serde_json::from_value(calls).expect("the emulator's list of calls");
         self.said.borrow_mut().push((said.line.clone(), format!("{}\n{}", said.out, said.err)));
         let mut called = self.called.borrow_mut();
-        let of_file = called.entry(file.into()).or_default();
-        of_file.extend(said.calls.iter().map(|c| (c.service.clone(), c.operation.clone())));
+        let at = called.iter().position(|(f, _)| f == file).unwrap_or_else(|| {
+            called.push((file.into(), BTreeSet::new()));
+            called.len() - 1
+        });
+        called[at].1.extend(said.calls.iter().map(|c| (c.service.clone(), c.operation.clone(), c.named.clone())));
         said
     }
 
@@ -188,8 +196,8 @@ impl World {
         said.iter().filter(|(_, text)| leaks(text)).map(|(line, _)| line.clone()).collect()
     }
 
-    /// The operations called for each stack file.
-    pub fn called(&self) -> BTreeMap<PathBuf, BTreeSet<(String, String)>> {
+    /// What was called for each stack file.
+    pub fn called(&self) -> Vec<(PathBuf, BTreeSet<Asked>)> {
         self.called.borrow().clone()
     }
 }

@@ -40,10 +40,13 @@ fn engine_version(rules: &mut Rules<'_>, cache: &Cache, version: &str) {
         CacheEngine::Redis => ("redis", REDIS, "valkey", VALKEY),
         CacheEngine::Valkey => ("valkey", VALKEY, "redis", REDIS),
     };
-    if own.contains(&version) || (engine == "redis" && version == "6.x") {
+    if own.contains(&version) {
         return;
     }
     let newest = own.last().unwrap_or(&"");
+    // `6.x` and `6`: AWS takes them, and shows 6.2.6 for them ever after.
+    let series = version.strip_suffix(".x").unwrap_or(version);
+    let of_series = own.iter().rfind(|v| v.strip_prefix(series).is_some_and(|rest| rest.starts_with('.')));
     let (why, fix) = if other.contains(&version) {
         (
             format!("this is a version of {other_engine}"),
@@ -51,6 +54,8 @@ fn engine_version(rules: &mut Rules<'_>, cache: &Cache, version: &str) {
         )
     } else if version.starts_with(['2', '3', '4', '5']) {
         ("out of standard support, 80 % dearer".to_owned(), format!("use \"{newest}\""))
+    } else if let Some(version) = of_series {
+        ("a series, not a version".to_owned(), format!("use \"{version}\""))
     } else {
         ("not a version that ElastiCache offers".to_owned(), format!("one of {}", own.join(", ")))
     };

@@ -2,7 +2,7 @@
 use super::Rules;
 use super::class::{class, warn_unless_t};
 use crate::check::Issue;
-use crate::derived::host_port;
+use crate::derived::{NEW_IN_8_4, host_port};
 use crate::place::{Place, at};
 use crate::suggest::nearest;
 use crate::{Database, Mode};
@@ -235,6 +235,7 @@ fn parameters(rules: &mut Rules<'_>, database: &Database) {
             !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
         let gone = name.starts_with("query_cache_")
             || (name == "default_authentication_plugin" && !database.extended_support());
+        let to_come = name == NEW_IN_8_4 && database.extended_support();
         let meant = if KNOWN.contains(&name.as_str()) { None } else { nearest(name, KNOWN.iter().copied()) };
         if !well_formed {
             let lower = name.to_lowercase();
@@ -249,13 +250,16 @@ fn parameters(rules: &mut Rules<'_>, database: &Database) {
                 },
             );
             rules.found.push(issue.on_key());
-        } else if gone {
+        } else if gone || to_come {
             let issue = Issue::error(
                 "parameter_gone",
                 here,
                 format!("MySQL {} has no `{name}`", database.version),
-                "the parameter was removed",
+                if to_come { "the parameter is new in 8.4" } else { "the parameter was removed" },
                 match name.as_str() {
+                    NEW_IN_8_4 => {
+                        "delete the line: 8.0 logs in with mysql_native_password as it is; or use version = \"8.4\""
+                    }
                     "default_authentication_plugin" => {
                         "use `authentication_policy = \"*:mysql_native_password\"` (the default here)"
                     }

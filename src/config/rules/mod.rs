@@ -25,12 +25,14 @@ pub(crate) struct Rules<'a> {
     map: &'a Map,
     /// The stack file; the files it names are beside it.
     file: &'a str,
+    /// Whether the region is the one of --region, not the file's.
+    region_asked: bool,
     found: Issues,
 }
 
 /// All broken rules. Some may judge a default that stands for an unusable value: the caller drops these.
-pub(crate) fn check(config: &Config, map: &Map, file: &str) -> Issues {
-    let mut rules = Rules { config, map, file, found: Issues::default() };
+pub(crate) fn check(config: &Config, map: &Map, file: &str, region_asked: bool) -> Issues {
+    let mut rules = Rules { config, map, file, region_asked, found: Issues::default() };
     stack::check(&mut rules);
     names::check(&mut rules);
     modes::check(&mut rules);

@@ -32,6 +32,8 @@ enum Style {
     Free,
     /// Has no name on AWS.
     Nameless,
+    /// Stands under a path that is gameday's.
+    Path,
 }
 
 const fn form(
@@ -65,8 +67,8 @@ const FORMS: &[Form] = &[
     form("access-point", "an access point", 256, TAG, Style::Tag),
     form("role", "a role", 64, IAM, Style::Free),
     form("instance-profile", "an instance profile", 128, IAM, Style::Free),
-    form("parameter", "an SSM parameter", 1011, Some("_.-/"), Style::Free),
-    form("log-group", "a log group", 512, Some(".-_/#"), Style::Free),
+    form("parameter", "an SSM parameter", 0, None, Style::Path),
+    form("log-group", "a log group", 0, None, Style::Path),
     Form { shortest: 3, ..form("launch-template", "a launch template", 128, Some("().-/_"), Style::Free) },
     form("target-group", "a target group", 32, Some("-"), Style::Balancer),
     form("load-balancer", "a load balancer", 32, Some("-"), Style::Balancer),
@@ -112,6 +114,17 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 format!("{key:?} is not the key of a step"),
                 "keys are kind/name, in small letters",
                 format!("write \"{kind}/main\", or as `gameday plan` prints the step"),
+            );
+            rules.found.push(issue.on_key());
+            continue;
+        }
+        if form.style == Style::Path {
+            let issue = Issue::error(
+                "name_path",
+                here,
+                format!("{} keeps the name that gameday gives it", form.noun),
+                "instances and teammates find it there",
+                format!("delete this line; it is /gameday/{}/{step}", rules.config.name),
             );
             rules.found.push(issue.on_key());
             continue;
@@ -209,8 +222,6 @@ fn broken(form: &Form, name: &str) -> Option<String> {
         }
         Style::Free => match form.kind {
             "security-group" if lower.starts_with("sg-") => Some("AWS keeps `sg-` to itself".into()),
-            "parameter" => parameter(name),
-            "log-group" if name.starts_with("aws/") => Some("AWS keeps `aws/` to itself".into()),
             _ => None,
         },
         _ => None,

@@ -177,7 +177,10 @@ fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
             match other {
                 Some(other) => (
                     format!("it belongs to {other}"),
-                    format!("write \"{region}{}\", or set region = \"{other}\"", &zone[other.len()..]),
+                    match rules.region_asked {
+                        true => format!("write \"{region}{}\", or say --region {other}", &zone[other.len()..]),
+                        false => format!("write \"{region}{}\", or set region = \"{other}\"", &zone[other.len()..]),
+                    },
                 ),
                 None => ("not a zone's name".to_owned(), format!("region and one letter: \"{region}a\"")),
             }

@@ -1,5 +1,5 @@
 //! What follows from a config by itself.
-use gameday_config::{Cidr, Config, host_port, parse};
+use gameday_config::{Cidr, Config, Standing, Whose, host_port, parse};
 use jiff::tz::TimeZone;
 
 fn config(top: &str) -> Config {
@@ -64,6 +64,36 @@ fn given_subnets_are_kept_and_avoided() {
 }
 
 #[test]
+fn what_stands_keeps_its_range() {
+    let config = config("");
+    let (a, b, c) = ("us-east-1a", "us-east-1b", "us-east-1c");
+    let on = |zone: &str, whose, cidr: &str| Standing { cidr: cidr.parse().unwrap(), zone: zone.into(), whose };
+    let mut standing = vec![
+        on(a, Whose::Public, "10.0.0.0/24"),
+        on(b, Whose::Public, "10.0.1.0/24"),
+        on(a, Whose::Private, "10.0.128.0/24"),
+        on(b, Whose::Private, "10.0.129.0/24"),
+    ];
+    let cut = |zones: &[&str], standing: &[Standing]| {
+        config.subnets_beside(&zones.iter().map(|z| (*z).to_owned()).collect::<Vec<_>>(), standing).unwrap()
+    };
+    // In whatever order, and a zone in place of another one gets what is free.
+    let turned = cut(&[b, a], &standing);
+    assert_eq!(turned.public, ranges(&["10.0.1.0/24", "10.0.0.0/24"]));
+    assert_eq!(turned.private, ranges(&["10.0.129.0/24", "10.0.128.0/24"]));
+    let other = cut(&[a, c], &standing);
+    assert_eq!(other.public, ranges(&["10.0.0.0/24", "10.0.2.0/24"]));
+    assert_eq!(other.private, ranges(&["10.0.128.0/24", "10.0.130.0/24"]));
+    // One that lost its tags is asked for by its range; somebody else's is avoided.
+    standing[0].whose = Whose::Unsaid;
+    assert_eq!(cut(&[a, b], &standing).public, ranges(&["10.0.0.0/24", "10.0.1.0/24"]));
+    standing[0].whose = Whose::Others;
+    assert_eq!(cut(&[a, b], &standing).public, ranges(&["10.0.2.0/24", "10.0.1.0/24"]));
+    // Where nothing stands it is as on every laptop.
+    assert_eq!(cut(&[a, b, c], &[]), config.subnets(3).unwrap());
+}
+
+#[test]
 fn the_clock() {
     let now = "2026-11-21T08:15:00"
         .parse::<jiff::civil::DateTime>()
@@ -121,6 +151,10 @@ fn one_more_parameter_keeps_the_default_ones() {
     assert_eq!(parameters["authentication_policy"], "*:mysql_native_password");
     let parameters = config("[database.parameters]\nauthentication_policy = \"*\"").database.parameters;
     assert_eq!(parameters["authentication_policy"], "*");
+    assert_eq!(config("").database.known_parameters().len(), 2);
+    // RDS knows it from 8.4 on.
+    let old = config("[database]\nversion = \"8.0\"").database.known_parameters();
+    assert_eq!(old.into_iter().collect::<Vec<_>>(), [("require_secure_transport".to_owned(), "0".to_owned())]);
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn there() -> Inventory {
         file_bytes: 6144,
         alarms: 13,
         dashboards: 1,
+        left_out: vec![],
     }
 }
 

@@ -164,6 +164,9 @@ pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
         wrap(&format!("→ {}", f.cause), cx.width).into_iter().take(most).map(|l| line([(l, style)])).collect();
     // What to do comes before why: it is what must not be cut off.
     lines.extend(indented("type", &f.command, cx.theme.title()));
+    if let Some(note) = f.note.as_ref().filter(|_| most > 1) {
+        lines.extend(indented("note", note, cx.theme.dim()));
+    }
     lines.extend(indented("seen", &f.evidence, Style::new()));
     lines
 }

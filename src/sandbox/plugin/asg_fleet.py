@@ -74,6 +74,12 @@ def find(call, name):
     return group
 
 
+def open_refresh(group):
+    """The instance refresh that has not ended."""
+    over = ("Successful", "Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful")
+    return next((r for r in group.refreshes if r["Status"] not in over), None)
+
+
 def version_wanted(group):
     """(template version) that a new member gets now."""
     ec2 = ec2_backends[group.account][group.region]

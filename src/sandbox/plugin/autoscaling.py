@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from moto.elbv2.models import elbv2_backends
 
 from . import ec2_templates, elbv2
-from .asg_fleet import GROUPS, Group, begin_delete, find, groups_of, reconcile, retire
+from .asg_fleet import GROUPS, Group, begin_delete, find, groups_of, open_refresh, reconcile, retire
 from .ec2_instances import check_profile, ec2_backends
 from .rules import Refusal, instead, page
 
@@ -175,6 +175,14 @@ def update(call):
     if call.get("VPCZoneIdentifier"):
         _subnets(call, call.get("VPCZoneIdentifier"))
     template, mixed = _template(call, call.get("LaunchTemplate")), _mixed(call, call.get("MixedInstancesPolicy"))
+    refresh = open_refresh(group)
+    if (template or mixed) and refresh and refresh["DesiredConfiguration"]:
+        # user guide, instance refresh, "Update restriction".
+        raise Refusal(
+            "ValidationError",
+            "An active instance refresh with a desired configuration exists. All configuration options derived from the"
+            " desired configuration are not available for update while the instance refresh is active.",
+        )
     if template:
         group.template, group.mixed = template, None
     if mixed:

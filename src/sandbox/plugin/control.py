@@ -1,12 +1,14 @@
 """The control endpoints under /_gameday/: for tests and for `gameday sandbox`.
 
 GET    health                    {"status", "version", "pid", "pace", "now"}
-GET    calls                     {"calls": [{service, operation, mutating, status, error, began, ended}], "counts": {...}}
+GET    calls                     {"calls": [{service, operation, mutating, named, status, error, began, ended}],
+                                  "counts": {...}}
 DELETE calls                     forgets them
 POST   reset                     an empty account; pace and calls stay, faults go
 POST   advance?seconds=60        moves AWS's time forward
 POST   pace?pace=fast            instant, fast or real
 POST   unhealthy                 {"targets": ["i-...", a target group's name, or "*"]}: fail the health checks from now on
+POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: what AWS made of a database
 GET/POST/DELETE faults           see faults.py
 """
 
@@ -18,6 +20,7 @@ from urllib.parse import parse_qs
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
+from moto.rds.models import rds_backends
 
 from .asg_fleet import check_balancers
 from .clock import CLOCK
@@ -26,6 +29,29 @@ from .faults import BORN, FAULTS
 from .rules import RESET
 
 VERSION = "1"
+
+
+# What rights can depend on: names of objects that IAM policies know by name, and whether there is Spot.
+NAMES = (
+    "Name",
+    "ResourceId",
+    "RoleName",
+    "InstanceProfileName",
+    "LaunchTemplateData.IamInstanceProfile.Name",
+    "MixedInstancesPolicy.InstancesDistribution.SpotAllocationStrategy",
+)
+
+
+def named(call):
+    """Those that a call gives."""
+    found = {}
+    for path in NAMES:
+        value = call.params
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            found[path] = value
+    return found
 
 
 class Calls:
@@ -38,6 +64,7 @@ class Calls:
                 "service": call.service,
                 "operation": call.operation,
                 "mutating": call.mutating and str(call.get("DryRun", "")).lower() != "true",
+                "named": named(call),
                 "status": status,
                 "error": error,
                 # Of this machine's clock: what ended before another began may have been waited for.
@@ -114,6 +141,13 @@ def _act(what, asked):
         UNHEALTHY.update(asked["targets"])
         check_balancers()
         return {"unhealthy": sorted(UNHEALTHY)}
+    if what == ("POST", "database"):
+        found = [d for regions in rds_backends.values() for b in regions.values() for d in b.databases.values()]
+        for database in found:
+            if database.db_instance_identifier == asked["name"]:
+                database.status = asked.get("status", database.status)
+                database.engine_version = asked.get("version", database.engine_version)
+        return {}
     if what == ("POST", "faults"):
         FAULTS.set(asked)
     if what == ("DELETE", "faults"):

@@ -59,8 +59,14 @@ def _terminate(self):
     return previous
 
 
-_moto_run, _moto_terminate = InstanceBackend.run_instances, Instance.terminate
-InstanceBackend.run_instances, Instance.terminate = _run, _terminate
+def _stop(self):
+    previous = _moto_stop(self)
+    become(self, "stopped")
+    return previous
+
+
+_moto_run, _moto_terminate, _moto_stop = InstanceBackend.run_instances, Instance.terminate, Instance.stop
+InstanceBackend.run_instances, Instance.terminate, Instance.stop = _run, _terminate, _stop
 # moto frees an instance's addresses when Python collects it, which is no moment of AWS's.
 Instance.__del__ = lambda self: None
 

@@ -1,5 +1,7 @@
 """VPC, subnets, gateways, endpoints: states on the clock, and what AWS refuses while it is in use."""
 
+import json
+
 from moto.ec2 import ec2_backends
 
 from . import interfaces
@@ -148,6 +150,14 @@ def endpoint_pending(call, answer):
     CLOCK.after(ENDPOINT, ready)
     answer["VpcEndpoint"]["State"] = "pending"
     return answer
+
+
+@before("ec2", "ModifyVpcEndpoint")
+def reset_policy(call):
+    # model ModifyVpcEndpoint.ResetPolicy: "reset the policy document to the default policy"; moto does not know it.
+    endpoint = backend(call).vpc_end_points.get(call.get("VpcEndpointId"))
+    if endpoint and call.get("ResetPolicy"):
+        endpoint.policy_document = json.dumps(endpoint.DEFAULT_POLICY)
 
 
 @instead("ec2", "DeleteVpcEndpoints")

@@ -325,6 +325,8 @@ def modify(call):
     if call.get("MultiAZEnabled") is not None:
         changes["multi"] = truth(call.get("MultiAZEnabled"))
     _check_failover(changes.get("failover", s["failover"]), changes.get("multi", s["multi"]), len(group.members))
+    if changes.get("multi") and len({m.subnet.availability_zone for m in group.members if m.subnet}) == 1:
+        raise clash("Multi-AZ needs nodes in at least two availability zones.")
     if call.get("CacheNodeType"):
         if not TYPES.fullmatch(call.get("CacheNodeType")):
             raise invalid(f"The parameter CacheNodeType is invalid: {call.get('CacheNodeType')}")
@@ -362,6 +364,8 @@ def modify(call):
             truth(call.get("TransitEncryptionEnabled")),
             call.get("TransitEncryptionMode"),
         )
+    elif call.get("TransitEncryptionMode"):
+        changes["tls_mode"] = call.get("TransitEncryptionMode")
     changes = {k: v for k, v in changes.items() if s.get(k) != v}
 
     def apply():
@@ -400,7 +404,13 @@ def replicas(call):
                 else invalid(f"Invalid NewReplicaCount {wanted}")
             )
         settings = group.settings
-        for place in places(settings, wanted - now, have=group.members):
+        zones = (call.get("ReplicaConfiguration") or [{}])[0].get("PreferredAvailabilityZones")
+        if zones and len(zones) != wanted + 1:
+            # model ConfigureShard: "must equal the value of NewReplicaCount plus 1 to account for the primary node".
+            raise clash("The number of PreferredAvailabilityZones must equal NewReplicaCount plus 1.")
+        # Without them "ElastiCache selects the availability zone": perhaps the primary's.
+        where = zones[now + 1 :] if zones else [m.subnet.availability_zone for m in group.members if m.subnet][:1]
+        for place in places(settings, wanted - now, where * (wanted - now if not zones else 1), have=group.members):
             node = Node(call, next(group.node_names()), settings, place, group)
             tag(node.arn, [{"Key": k, "Value": v} for k, v in TAGS.get(group.arn, {}).items()])
             group.members.append(node)

@@ -5,6 +5,7 @@ POST /_gameday/faults takes these, all of them optional; what each has done so f
     seed                                  of the dice
     throttle, error500, drop, lost_answer chances from 0 to 1: refused, failed, cut before and after the effect
     hide_fresh_seconds                    how long describes do not know what was made (AWS's time)
+    list_gone                             the tagging API goes on listing what it has listed once
     delay                                 seconds that each call takes longer
     only                                  a pattern of `service:Operation` that all of the above and `hold_after` are for
     after_n_calls, max_faults             where they begin and end
@@ -70,17 +71,18 @@ class Faults:
         known = {
             *("seed", "throttle", "error500", "lost_answer", "drop", "hide_fresh_seconds", "delay"),
             *("only", "after_n_calls", "max_faults", "deny", "refuse"),
-            *("hold_after", "hold_counts_changes", "expire_after", "region"),
+            *("list_gone", "hold_after", "hold_counts_changes", "expire_after", "region"),
         }
         unknown = set(rules) - known
         if unknown:
             raise ValueError(f"no such fault: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
         self.rules = rules
+        self.listed = {}
         self.only = re.compile(rules.get("only", ""))
         self.dice = random.Random(rules.get("seed", 0))
         self.calls = self.passed = 0
         self.seen = 0
-        kinds = ("throttle", "error500", "lost_answer", "drop", "deny", "hidden", "held", "refuse", "expired", "closed")
+        kinds = ("throttle", "error500", "lost_answer", "drop", "deny", "hidden", "held", "refuse", "expired", "closed", "gone")
         self.done = dict.fromkeys(kinds, 0)
         self.refusals = [dict(r) for r in rules.get("refuse", ())]
         with self.changed:
@@ -157,6 +159,14 @@ class Faults:
         struck = self.dice.random() < chance
         self.done[kind] += struck
         return struck
+
+    def and_what_is_gone(self, found):
+        """Resources by ARN; with those that were listed before, and are deleted (aws-cli issue 4173)."""
+        if not self.rules.get("list_gone"):
+            return found
+        self.listed.update(found)
+        self.done["gone"] += len(self.listed) > len(found)
+        return list(self.listed.items())
 
     def hides(self, call):
         return bool(self.rules.get("hide_fresh_seconds")) and (call.service, call.operation) in FRESH

@@ -7,7 +7,7 @@ from moto.rds.models import rds_backends
 from . import interfaces, rules
 from .clock import CLOCK
 from .ec2_instances import ec2_backends
-from .rds_catalog import CLASSES, OUT_OF_SUPPORT, full, major
+from .rds_catalog import CLASSES, MYSQL, OUT_OF_SUPPORT, full, major
 from .rules import NUMBERS, Refusal, after, before, instead
 
 # Seconds from facts 11.
@@ -27,6 +27,7 @@ DEFERRED = {
     "StorageThroughput": "storage_throughput",
     "CACertificateIdentifier": "ca_certificate_identifier",
 }
+PENDING = {**DEFERRED, "Port": "port"}
 AT_ONCE = {
     "VpcSecurityGroupIds": "vpc_security_group_ids",
     "DeletionProtection": "deletion_protection",
@@ -73,6 +74,12 @@ def _check_class(name, version):
             f"DBInstanceClass={name}, Engine=mysql, EngineVersion={version}, LicenseModel=general-public-license. "
             "For supported combinations of instance class and database engine version, see the documentation."
         )
+
+
+def newer(one, other):
+    """Whether the first of two versions came after the second."""
+    order = MYSQL["8.0"] + MYSQL["8.4"]
+    return one in order and other in order and order.index(one) > order.index(other)
 
 
 def _check_password(password):
@@ -275,7 +282,10 @@ def modify(call):
         return None
     if call.get("NewDBInstanceIdentifier"):
         raise NotImplementedError("renaming a database")
-    if database.status not in ("available", "storage-optimization", "stopped"):
+    # A full one takes more storage (AWS's table of states: "scale up your storage by modifying the DB instance").
+    grows = database.status == "storage-full" and call.get("AllocatedStorage") is not None
+    # One that is stopped cannot be modified (AWS's page on stopping: "You can't modify a stopped DB instance").
+    if database.status not in ("available", "storage-optimization") and not grows:
         raise Refusal("InvalidDBInstanceState", "Database instance is not in available state.")
     version = call.get("EngineVersion") and full(call.get("EngineVersion"))
     if call.get("EngineVersion"):
@@ -283,13 +293,18 @@ def modify(call):
             raise clash(f"Cannot upgrade mysql to {call.get('EngineVersion')}: no such version")
         if major(version) != major(database.engine_version) and not call.get("AllowMajorVersionUpgrade"):
             raise clash("The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.")
+        if newer(database.engine_version, version):
+            raise clash(f"Cannot upgrade mysql from {database.engine_version} to {version}")
         call.params["EngineVersion"] = version
     if call.get("DBInstanceClass"):
         _check_class(call.get("DBInstanceClass"), database.engine_version)
     _check_password(call.get("MasterUserPassword"))
     size = call.get("AllocatedStorage")
     if size is not None:
-        _check_storage(size, None)
+        _check_storage(size, call.get("Iops") or call.get("StorageThroughput"))
+        # model AllocatedStorage: "you must also specify the Iops parameter"; terraform-provider-aws#28382 for the least.
+        if int(size) >= 400 and database.storage_type == "gp3" and int(call.get("Iops") or 3000) < 12000:
+            raise clash(f"Invalid iops value for engine name mysql and storage type gp3: {call.get('Iops') or 3000}")
         if int(size) < int(database.allocated_storage):
             raise invalid(f"Invalid storage size: the storage size must be at least {database.allocated_storage}")
     _check_groups(call, call.get("VpcSecurityGroupIds"))
@@ -308,9 +323,15 @@ def modify(call):
     # A pending value that is asked back to what it is no longer waits.
     database.pending = {n: v for n, v in database.pending.items() if call.get(n) is None}
     database.pending.update(changes)
-    if database.pending and str(call.get("ApplyImmediately")).lower() == "true":
+    port = call.get("DBPortNumber")
+    moves = port is not None and int(port) != int(database.port)
+    if moves:
+        database.pending["Port"] = int(port)
+    # model DBPortNumber: "your database restarts regardless of the value of the ApplyImmediately parameter".
+    if database.pending and (moves or str(call.get("ApplyImmediately")).lower() == "true"):
         # design: "RDS says available for a moment after a modify".
-        CLOCK.after(MODIFY_NOTICED, lambda: _become(database, "available", "modifying"))
+        before = database.status
+        CLOCK.after(MODIFY_NOTICED, lambda: _become(database, before, "modifying"))
         CLOCK.after(MODIFY, lambda: _apply(call, database))
     return {"DBInstance": _shown(call, database)}
 
@@ -325,7 +346,7 @@ def _apply(call, database):
         return
     multi_before = database.multi_az
     for name, value in database.pending.items():
-        setattr(database, DEFERRED[name], value)
+        setattr(database, PENDING[name], value)
     database.pending = {}
     if database.multi_az != multi_before:
         _hold(call, database)

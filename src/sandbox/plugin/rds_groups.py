@@ -178,6 +178,12 @@ def few_parameters(call):
         raise invalid("A maximum of 20 parameters can be modified in a single request.")
     if (call.get("DBParameterGroupName") or "").startswith("default."):
         raise invalid("Default parameter groups cannot be modified.")
+    group = backend(call).db_parameter_groups.get(call.get("DBParameterGroupName"))
+    # facts 1.5: for 8.4 "create a custom parameter group and modify the value of the authentication_policy parameter".
+    if group is not None and group.family == "mysql8.0":
+        for parameter in parameters:
+            if parameter.get("ParameterName") == "authentication_policy":
+                raise invalid("Could not find parameter with name: authentication_policy")
 
 
 @after("rds", "ModifyDBParameterGroup", "ResetDBParameterGroup")

@@ -7,6 +7,7 @@ from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backen
 from . import cloudwatch
 from .ec2_instances import ec2_backends
 from .elasticache_groups import TAGS
+from .faults import FAULTS
 from .rules import after, instead, page
 
 
@@ -26,6 +27,7 @@ def resources(call):
             found.append((arn, dict(tags)))
     # AWS does not list IAM roles here; and Auto Scaling groups are found by their own DescribeTags.
     found = [(arn, tags) for arn, tags in found if ":iam:" not in arn or ":role/" not in arn]
+    found = FAULTS.and_what_is_gone(found)
     shown, token = page(call, found, "ResourcesPerPage", "PaginationToken")
     listed = [{"ResourceARN": a, "Tags": [{"Key": k, "Value": v} for k, v in t.items()]} for a, t in shown]
     return {"ResourceTagMappingList": listed, "PaginationToken": token or ""}

@@ -1,0 +1,107 @@
+//! What in the region still carries the stack's tag after a teardown, of whatever kind.
+use super::Session;
+use crate::{
+    aws::{Aws, error::AwsResult, note, tags},
+    engine::{Class, Report, STACK_TAG, STEP_TAG},
+    error::Result,
+    output::teardown::Leftover,
+};
+use aws_sdk_ec2::types::Filter;
+use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, TagFilter};
+use std::time::Duration;
+
+/// The tagging API lags behind: it is asked a few times, and what a step has been seen to be rid of, or has just reported
+/// itself, is not counted again, nor what its own service says is gone.
+pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftover>> {
+    let (aws, stack) = (&session.aws, &session.env.stack);
+    let known: Vec<&str> = report.0.iter().map(|(k, _)| k.as_str()).collect();
+    let name_of =
+        |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
+    // What says that it is a step, under another name, is not the one that the step was rid of.
+    let is_it = |arn: &str, step: &str| tags::name_in(arn).is_none_or(|name| name == name_of(step));
+    for round in 0.. {
+        let mut left = tagged(aws, stack).await?;
+        // A snapshot carries its database's tags and outlives it.
+        left.retain(|(arn, step)| {
+            arn.contains(":snapshot:") || !step.as_deref().is_some_and(|s| known.contains(&s) && is_it(arn, s))
+        });
+        let gone = gone(aws, stack, &left).await?;
+        left.retain(|(arn, _)| !gone.contains(arn));
+        if left.is_empty() || round == 3 {
+            return Ok(left.into_iter().map(|(what, step)| Leftover { what, why: why(step) }).collect());
+        }
+        tokio::time::sleep(session.env.pace.of(Duration::from_secs(5))).await;
+    }
+    unreachable!("the last round returns")
+}
+
+fn why(step: Option<String>) -> String {
+    match step {
+        Some(s) => format!("carries the stack's tag as {s}, which is not in the stack file"),
+        None => "carries the stack's tag, but is no step of it".into(),
+    }
+}
+
+/// ARN and step of all that carries the stack's tag.
+async fn tagged(aws: &Aws, stack: &str) -> Result<Vec<(String, Option<String>)>> {
+    let call = aws.tagging.get_resources().tag_filters(TagFilter::builder().key(STACK_TAG).values(stack).build());
+    let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("GetResources")?;
+    let step = |r: &ResourceTagMapping| r.tags().iter().find(|t| t.key() == STEP_TAG).map(|t| t.value().to_owned());
+    Ok(all.into_iter().map(|r| (r.resource_arn.clone().unwrap_or_default(), step(&r))).collect())
+}
+
+/// Those of these ARNs that are gone, or are going without anything to do, though they are listed, some for over twenty
+/// minutes (aws-cli issue 4173): what hung on the steps and is no step itself.
+async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
+    let of = |part: &str| -> Vec<(&str, String)> {
+        left.iter().filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(part)?.1.to_owned()))).collect()
+    };
+    let ids = |of: &[(&str, String)]| Some(of.iter().map(|(_, id)| id.clone()).collect::<Vec<_>>());
+    let mut gone: Vec<String> = vec![];
+    let mut without = |there: &[String], of: Vec<(&str, String)>| {
+        gone.extend(of.into_iter().filter(|(_, id)| !there.contains(id)).map(|(arn, _)| arn.to_owned()));
+    };
+    // By filter: asked by id, one that is gone fails the call for all.
+    let instances = of(":instance/");
+    if !instances.is_empty() {
+        let filter = Filter::builder().name("instance-id").set_values(ids(&instances)).build();
+        let states = ["pending", "running", "stopping", "stopped"].map(String::from).to_vec();
+        let living = Filter::builder().name("instance-state-name").set_values(Some(states)).build();
+        let pages = aws.ec2.describe_instances().filters(filter).filters(living).into_paginator().items().send();
+        let all: Vec<_> = pages.try_collect().await.during("DescribeInstances")?;
+        let living = all.iter().flat_map(|r| r.instances()).filter_map(|i| i.instance_id().map(Into::into));
+        without(&living.collect::<Vec<String>>(), instances);
+    }
+    let volumes = of(":volume/");
+    if !volumes.is_empty() {
+        let filter = Filter::builder().name("volume-id").set_values(ids(&volumes)).build();
+        let pages = aws.ec2.describe_volumes().filters(filter).into_paginator().items().send();
+        let all: Vec<_> = pages.try_collect().await.during("DescribeVolumes")?;
+        let there = all.iter().filter_map(|v| v.volume_id().map(Into::into));
+        without(&there.collect::<Vec<String>>(), volumes);
+    }
+    // The stack's own notes.
+    for (arn, name) in of(&format!(":parameter/gameday/{stack}/")) {
+        if allowed(note::read(aws, stack, &name).await)?.is_some_and(|n| n.is_none()) {
+            gone.push(arn.to_owned());
+        }
+    }
+    // The automated snapshots of a database go with it.
+    for (arn, name) in of(":snapshot:rds:") {
+        let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(format!("rds:{name}")).send().await;
+        let Some(there) = allowed(call.or_absent("DescribeDBSnapshots"))? else { continue };
+        let there = there.and_then(|a| a.db_snapshots).unwrap_or_default();
+        if there.iter().all(|s| s.status() == Some("deleting")) {
+            gone.push(arn.to_owned());
+        }
+    }
+    Ok(gone)
+}
+
+/// `None`: the account does not let us look, so it counts as there.
+fn allowed<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Err(e) if e.class() == Some(Class::Denied) => Ok(None),
+        other => other.map(Some),
+    }
+}
