@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 /// How many good answers in a row count as serving.
 const IN_A_ROW: u32 = 3;
-/// How many looks in a row something broken has to stand before nobody waits for it any more.
-const STANDS: u32 = 3;
+/// How many looks in a row something broken has to stand before nobody waits for it any more. At the usual five seconds these
+/// are 40: a group that was attached just now has its instances registered a while later.
+const STANDS: u32 = 9;
 /// And how long at the least: the sandbox looks many times a second, and its instances come and go like others.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -251,8 +252,8 @@ mod tests {
         let broken = look("rule-stolen", Severity::Broken, false);
         let booting = look("booting", Severity::Waiting, false);
         let retried = look("boot-fetch", Severity::Broken, true);
-        assert_eq!(waits(&[broken.clone()]).await, 10, "three looks");
-        assert_eq!(waits(&[booting.clone(), broken.clone(), booting.clone(), broken.clone()]).await, 25, "in a row");
+        assert_eq!(waits(&[broken.clone()]).await, 40, "nine looks");
+        assert_eq!(waits(&[booting.clone(), broken.clone(), booting.clone(), broken.clone()]).await, 55, "in a row");
         assert!(waits(&[booting]).await >= 900, "what passes has all the time there is");
         assert!(waits(&[retried]).await >= 900);
         assert!(waits(&[Look::default()]).await >= 900, "nothing is known to be wrong");

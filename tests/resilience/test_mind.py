@@ -41,9 +41,10 @@ def test_a_zone_less_is_left_whole(world):
     zones = ["us-east-1a", "us-east-1b", "us-east-1c"]
     w.edit(f"zones = {zones}\n".replace("'", '"') + STACK)
     w.up()
-    # Where the database is it stays: AWS does not take the subnet from it.
-    at = w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"]
-    less = next(z for z in reversed(zones) if z != at)
+    # Where the database and the cache are they stay: AWS does not take the subnets from them.
+    node = w.elasticache.describe_cache_clusters()["CacheClusters"][0]
+    busy = {w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"], node["PreferredAvailabilityZone"]}
+    less = next(z for z in zones if z not in busy)
     zones.remove(less)
     w.edit(f"zones = {zones}\n".replace("'", '"') + STACK)
     gone = {k for k, (word, _) in w.plan().items() if word == "delete"}
@@ -59,25 +60,32 @@ def test_a_zone_less_is_left_whole(world):
 
 def test_zones_in_another_order_and_one_in_place_of_another(world):
     w = world
-    w.up()
+
+    def zones(*letters):
+        w.edit("zones = [" + ", ".join(f'"us-east-1{z}"' for z in letters) + "]\n" + STACK)
 
     def subnets():
         ours = w.ec2.describe_subnets(Filters=[{"Name": "tag:gameday:stack", "Values": ["billing"]}])["Subnets"]
         return {s["SubnetId"]: (s["AvailabilityZone"][-1], s["CidrBlock"]) for s in ours}
 
+    zones("a", "b", "c")
+    w.up()
     before = subnets()
-    w.edit('zones = ["us-east-1b", "us-east-1a"]\n' + STACK)
+    zones("c", "a", "b")
     assert w.plan() == {}
-    # Where the database is it stays: AWS does not take the subnet from it.
-    kept = w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"]
-    w.edit(f'zones = ["us-east-1c", "{kept}"]\n' + STACK)
+    # Where the database and the cache are they stay: AWS does not take the subnets from them.
+    node = w.elasticache.describe_cache_clusters()["CacheClusters"][0]
+    busy = {w.rds.describe_db_instances()["DBInstances"][0]["AvailabilityZone"][-1], node["PreferredAvailabilityZone"][-1]}
+    less = next(z for z in "abc" if z not in busy)
+    kept = sorted(set("abc") - {less})
+    zones("d", *reversed(kept))
     made = {k for k, (word, _) in w.plan().items() if word == "create"}
-    assert made == {"subnet/public-c", "subnet/private-c", "mount-target/c"}, made
+    assert made == {"subnet/public-d", "subnet/private-d", "mount-target/d"}, made
     w.up()
     assert w.plan() == {}
     after = subnets()
-    assert sorted(zone for zone, _ in after.values()) == sorted(["c", "c", kept[-1], kept[-1]]), after
-    assert {i for i, (zone, _) in before.items() if zone == kept[-1]} <= set(after), "what stays is not made again"
+    assert sorted(zone for zone, _ in after.values()) == sorted(2 * [*kept, "d"]), after
+    assert {i for i, (zone, _) in before.items() if zone in kept} <= set(after), "what stays is not made again"
     w.note_secrets()
     w.run("teardown", "--yes").expect(0)
     assert differences(w.inventory(), w.empty) == []
