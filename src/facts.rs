@@ -4,6 +4,7 @@ use crate::{
     config::{Config, Mode, Origin, Standing, Whose},
     engine::{STACK_TAG, STEP_TAG, Tags},
     error::{Class, Error, Result},
+    resources::launch_template::OURS,
 };
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
 use aws_sdk_ec2::types::{Filter, LaunchTemplateVersion, LocationType};
@@ -216,8 +217,7 @@ async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> {
 async fn image(aws: &Aws, config: &Config) -> Result<String> {
     let (service, _) = config.service();
     let key = format!("launch-template/{service}");
-    let standing = standing(aws, config).await;
-    let name = standing.get(&key).cloned().unwrap_or_else(|| config.name_of(&key));
+    let name = name_in_account(aws, config, &key).await;
     let versions = listing::template_versions(aws, &name).await?;
     let standing = ours(&versions)
         .and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned))
@@ -276,6 +276,11 @@ async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, String>> {
     aws.reads.get("names that are not the file's", look).await.unwrap_or_default()
 }
 
+/// The name under which a step stands, or would.
+async fn name_in_account(aws: &Aws, config: &Config, key: &str) -> String {
+    standing(aws, config).await.get(key).cloned().unwrap_or_else(|| config.name_of(key))
+}
+
 /// The instance profile of the launch template that stands and the role in it, by step: IAM's are not listed by their
 /// tags.
 async fn identity(
@@ -314,7 +319,7 @@ async fn identity(
 
 /// The newest version of a launch template that is ours: somebody else's default must not become what we want.
 fn ours(versions: &[LaunchTemplateVersion]) -> Option<&LaunchTemplateVersion> {
-    let ours = versions.iter().filter(|v| v.version_description().is_some_and(|d| d.starts_with("gameday ")));
+    let ours = versions.iter().filter(|v| v.version_description().is_some_and(|d| d.starts_with(OURS)));
     ours.max_by_key(|v| v.version_number())
 }
 
@@ -502,9 +507,8 @@ impl Existing {
 
 /// The subnets of the stack's balancer and fleet, as far as they can be seen.
 async fn in_use(aws: &Aws, config: &Config) -> BTreeSet<String> {
-    let standing = standing(aws, config).await;
-    let name = |key: &str| standing.get(key).cloned().unwrap_or_else(|| config.name_of(key));
-    let (balancer, fleet) = (name("load-balancer/main"), name(&format!("auto-scaling-group/{}", config.slot())));
+    let balancer = name_in_account(aws, config, "load-balancer/main").await;
+    let fleet = name_in_account(aws, config, &format!("auto-scaling-group/{}", config.slot())).await;
     let (balancer, fleet) = futures::join!(listing::balancer(aws, &balancer), listing::auto_scaling_group(aws, &fleet));
     let (balancer, fleet) = (balancer.ok().flatten(), fleet.ok().flatten());
     let balancers = balancer.iter().flat_map(|b| b.availability_zones()).filter_map(|z| z.subnet_id());

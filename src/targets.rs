@@ -1,7 +1,7 @@
 //! The machines behind a balancer: which they are, one more, one less. Any application or network balancer of the
 //! account, by its name; only instances, only what Elastic Load Balancing itself can do.
 use crate::{
-    aws::{Aws, error::AwsResult},
+    aws::{Aws, error::AwsResult, tags},
     error::{Class, Error as AwsError},
     snapshot::{self, Target},
 };
@@ -14,8 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Values that a filter of EC2 takes at once.
 const FILTER: usize = 200;
-/// The tag that Auto Scaling gives its instances.
-const FLEET: &str = "aws:autoscaling:groupName";
 
 /// An instance behind a balancer, with the names that the API of the big screen gives it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -200,7 +198,7 @@ fn target(id: &str) -> TargetDescription {
 }
 
 fn machine(id: &str, known: Option<&Instance>, health: Option<&str>) -> Machine {
-    let tag = |t: &aws_sdk_ec2::types::Tag| t.value().filter(|_| t.key() == Some(FLEET)).map(Into::into);
+    let tag = |t: &aws_sdk_ec2::types::Tag| t.value().filter(|_| t.key() == Some(tags::GROUP_TAG)).map(Into::into);
     let since = |i: &Instance| i.launch_time().and_then(|t| Timestamp::new(t.secs(), 0).ok());
     Machine {
         instance_id: id.into(),

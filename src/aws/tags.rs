@@ -48,6 +48,8 @@ required_pairs!(efs, aws_sdk_efs::types::Tag);
 required_pairs!(iam, aws_sdk_iam::types::Tag);
 required_pairs!(ssm, aws_sdk_ssm::types::Tag);
 
+/// The tag that Auto Scaling gives the instances of a group.
+pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 /// The tag that says which region's stack made something global.
 const REGION_TAG: &str = "gameday:region";
 
@@ -83,16 +85,19 @@ pub fn filter(key: &str, value: &str) -> aws_sdk_ec2::types::Filter {
 /// The tags of everything that carries the stack's tag, by ARN, in one call for all services. What was made or changed
 /// a moment ago may be missing or behind, and not every account allows it: then it is empty.
 pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<BTreeMap<String, Tags>>> {
-    let call = async || {
-        // The most that a page takes.
-        let call = aws.tagging.get_resources().resources_per_page(100);
-        let call = call.tag_filters(TagFilter::builder().key(STACK_TAG).values(stack).build());
-        let all = call.into_paginator().items().send().try_collect().await.unwrap_or_default();
-        let tags = |tags: &[Tag]| tags.iter().map(|t| (t.key().into(), t.value().into())).collect::<Tags>();
-        let of = |r: &ResourceTagMapping| Some((r.resource_arn()?.to_owned(), tags(r.tags())));
-        Ok(all.iter().filter_map(of).collect::<BTreeMap<String, Tags>>())
-    };
+    let call = async || Ok(now_of_stack(aws, stack).await.unwrap_or_default());
     aws.reads.get(format!("all that is tagged {stack}"), call).await
+}
+
+/// The same, asked now and by itself; an error where the account does not allow it.
+pub async fn now_of_stack(aws: &Aws, stack: &str) -> Result<BTreeMap<String, Tags>> {
+    // The most that a page takes.
+    let call = aws.tagging.get_resources().resources_per_page(100);
+    let call = call.tag_filters(TagFilter::builder().key(STACK_TAG).values(stack).build());
+    let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("GetResources")?;
+    let tags = |tags: &[Tag]| tags.iter().map(|t| (t.key().into(), t.value().into())).collect::<Tags>();
+    let of = |r: &ResourceTagMapping| Some((r.resource_arn()?.to_owned(), tags(r.tags())));
+    Ok(all.iter().filter_map(of).collect())
 }
 
 /// The name of an object that AWS knows by one, out of its ARN.

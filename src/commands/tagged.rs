@@ -2,12 +2,11 @@
 use super::Session;
 use crate::{
     aws::{Aws, error::AwsResult, note, tags},
-    engine::{Class, Report, STACK_TAG, STEP_TAG},
+    engine::{Class, Report, STEP_TAG},
     error::Result,
     output::teardown::Leftover,
 };
 use aws_sdk_ec2::types::Filter;
-use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, TagFilter};
 use std::time::Duration;
 
 /// The tagging API lags behind: it is asked a few times, and what a step has been seen to be rid of, or has just reported
@@ -20,7 +19,8 @@ pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftov
     // What says that it is a step, under another name, is not the one that the step was rid of.
     let is_it = |arn: &str, step: &str| tags::name_in(arn).is_none_or(|name| name == name_of(step));
     for round in 0.. {
-        let mut left = tagged(aws, stack).await?;
+        let all = tags::now_of_stack(aws, stack).await?;
+        let mut left: Vec<_> = all.into_iter().map(|(arn, mut tags)| (arn, tags.remove(STEP_TAG))).collect();
         // A snapshot carries its database's tags and outlives it.
         left.retain(|(arn, step)| {
             arn.contains(":snapshot:") || !step.as_deref().is_some_and(|s| known.contains(&s) && is_it(arn, s))
@@ -40,14 +40,6 @@ fn why(step: Option<String>) -> String {
         Some(s) => format!("carries the stack's tag as {s}, which is not in the stack file"),
         None => "carries the stack's tag, but is no step of it".into(),
     }
-}
-
-/// ARN and step of all that carries the stack's tag.
-async fn tagged(aws: &Aws, stack: &str) -> Result<Vec<(String, Option<String>)>> {
-    let call = aws.tagging.get_resources().tag_filters(TagFilter::builder().key(STACK_TAG).values(stack).build());
-    let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("GetResources")?;
-    let step = |r: &ResourceTagMapping| r.tags().iter().find(|t| t.key() == STEP_TAG).map(|t| t.value().to_owned());
-    Ok(all.into_iter().map(|r| (r.resource_arn.clone().unwrap_or_default(), step(&r))).collect())
 }
 
 /// Those of these ARNs that are gone, or are going without anything to do, though they are listed, some for over twenty

@@ -151,7 +151,7 @@ async fn instances(aws: &Aws, fleet: &str) -> Result<Vec<aws_sdk_ec2::types::Ins
     let pages = aws
         .ec2
         .describe_instances()
-        .filters(by("tag:aws:autoscaling:groupName", &[fleet]))
+        .filters(by(&format!("tag:{}", tags::GROUP_TAG), &[fleet]))
         .filters(by("instance-state-name", &["pending", "running"]))
         .into_paginator()
         .items()

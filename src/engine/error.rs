@@ -113,7 +113,14 @@ pub enum Error {
     #[error("{key} was still `{last}` after {}", seconds(.waited))]
     StillBusy { key: Key, last: String, waited: Duration },
     #[error("{key} is broken: {why}")]
-    Broken { key: Key, why: String },
+    Broken {
+        key: Key,
+        why: String,
+        /// What brings it back, where something does.
+        repair: Option<String>,
+        /// What making it again would lose.
+        loses: Option<&'static str>,
+    },
     #[error("{key} exists as {id}, but carries no tag of stack `{stack}`")]
     NotOurs {
         key: Key,
@@ -163,7 +170,10 @@ impl Error {
         Some(match self {
             Self::Aws(e) => return e.help().map(Into::into),
             Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
-            Self::Broken { key, .. } => format!("`gameday up --replace {key}` deletes it and makes it again"),
+            Self::Broken { repair: Some(how), .. } => how.clone(),
+            Self::Broken { key, loses, .. } => {
+                format!("`gameday up --replace {key}` deletes it and makes it again{}", lost(loses))
+            }
             Self::NotOurs { key, .. } => format!(
                 "`gameday up --adopt {key}` tags it as ours; or give it another name under [names], \
                  or set its group to `use`"
@@ -171,9 +181,9 @@ impl Error {
             Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
             Self::Fixed { key, was, loses, .. } => {
                 let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
-                let loses = loses.map(|what| format!(": {what} would be lost")).unwrap_or_default();
+                let lost = lost(loses);
                 format!(
-                    "put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{loses}"
+                    "put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{lost}"
                 )
             }
             Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
@@ -197,6 +207,10 @@ fn seconds(d: &Duration) -> String {
         s @ 0..120 => format!("{s} s"),
         s => format!("{} min", s / 60),
     }
+}
+
+fn lost(loses: &Option<&str>) -> String {
+    loses.map(|what| format!(": {what} would be lost")).unwrap_or_default()
 }
 
 fn held_by(by: &[String]) -> String {

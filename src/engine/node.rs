@@ -5,7 +5,7 @@ use crate::{
     event::Event,
     refs::*,
     resource::*,
-    wait::{Goal, Tries, next_stage, sleep, until, until_within},
+    wait::{Goal, Tries, broken, next_stage, sleep, until, until_within},
 };
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
@@ -219,20 +219,8 @@ impl<R: Resource> Managed<R> {
                     so_far.twins += 1;
                     self.keep_one(cx).await?;
                 }
-                Err(Error::Broken { why, .. }) => return Err(self.broken(cx, why)),
                 Err(e) => tries.again(&self.resource, cx, e).await?,
             }
-        }
-    }
-
-    /// It is broken: what repairs it, or what would be lost by making it again.
-    fn broken(&self, cx: &Cx<'_>, why: String) -> Error {
-        let repair = self.resource.repair(cx, &why);
-        let error = Error::Broken { key: cx.key.clone(), why };
-        let again = |what| error.help().map(|help| format!("{help}: {what} would be lost"));
-        match repair.or_else(|| R::LOSES.and_then(again)) {
-            Some(help) => Error::other(error.to_string(), help),
-            None => error,
         }
     }
 
@@ -262,7 +250,7 @@ impl<R: Resource> Managed<R> {
         match (&change, found) {
             (Change::None, found) => {
                 if let Some(Phase::Broken(why)) = found.as_ref().map(|f| &f.phase) {
-                    return Err(Error::Broken { key: cx.key.clone(), why: why.clone() });
+                    return Err(broken(&self.resource, cx, why));
                 }
                 self.publish(&found);
                 return Ok(Stage::Last);
@@ -478,7 +466,7 @@ impl<R: Resource> Node for Managed<R> {
             let change = self.change(&cx, &found, &self.want())?;
             // Nothing to change about it, and still it is not well.
             if let (Change::None, Some(Phase::Broken(why))) = (&change, found.as_ref().map(|f| &f.phase)) {
-                return Err(self.broken(&cx, why.clone()));
+                return Err(broken(&self.resource, &cx, why));
             }
             // What comes out of this is not known before it is done.
             if matches!(change, Change::Replace { .. }) || R::MINTS && matches!(change, Change::Update { .. }) {

@@ -59,6 +59,11 @@ pub(crate) async fn sleep(env: &Env, d: Duration) -> Result<()> {
     }
 }
 
+/// It is broken, with what repairs it, or what making it again would lose.
+pub(crate) fn broken<R: Resource>(it: &R, cx: &Cx<'_>, why: &str) -> Error {
+    Error::Broken { key: cx.key.clone(), why: why.into(), repair: it.repair(cx, why), loses: R::LOSES }
+}
+
 /// Looks again and again until the goal is met.
 pub(crate) async fn until<R: Resource>(
     it: &R,
@@ -119,7 +124,7 @@ async fn look_until<R: Resource>(
                 },
                 (Phase::Ready, Goal::Gone(_)) => "still there".into(),
                 (Phase::Broken(why), Goal::Matching(_)) => {
-                    return Err(Error::Broken { key: cx.key.clone(), why: why.clone() });
+                    return Err(broken(it, cx, why));
                 }
                 (Phase::Broken(s) | Phase::Busy(s), _) => s.clone(),
                 (Phase::Deleting, _) => "deleting".into(),

@@ -1,10 +1,9 @@
 //! Where the events come from: CloudWatch Logs, or the instances' consoles.
 use super::{Event, Log, Page, pages};
 use crate::{
-    aws::{Aws, error::AwsResult},
+    aws::{Aws, error::AwsResult, tags},
     error::{Class, Error, Result},
 };
-use aws_sdk_ec2::types::Filter;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 
@@ -51,7 +50,7 @@ fn event(log: Log, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event 
 
 /// The ids of the group's instances, those that have just ended too: their last words matter most.
 pub async fn instances(aws: &Aws, fleet: &str) -> Result<Vec<String>> {
-    let filter = Filter::builder().name("tag:aws:autoscaling:groupName").values(fleet).build();
+    let filter = tags::filter(tags::GROUP_TAG, fleet);
     let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
     let mut instances: Vec<_> = all.iter().flat_map(|r| r.instances()).collect();

@@ -8,9 +8,6 @@ use std::collections::HashMap;
 pub(super) const ACTIONS: [&str; 3] =
     ["ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "elasticloadbalancing:DescribeLoadBalancers"];
 
-/// The tag that Auto Scaling gives the instances of a group.
-const GROUP_TAG: &str = "aws:autoscaling:groupName";
-
 /// The network interfaces for which an EC2 filter holds.
 pub(super) async fn interfaces(aws: &Aws, filter: &str, value: &str) -> Result<Vec<NetworkInterface>> {
     let pages = aws.ec2.describe_network_interfaces().filters(ec2_filter(filter, value)).into_paginator();
@@ -92,8 +89,8 @@ async fn states(aws: &Aws, stack: &str, ids: impl Iterator<Item = &str>) -> Resu
     let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
     let state = |i: &aws_sdk_ec2::types::Instance| {
-        let (state, tags) = (i.state()?.name()?.as_str(), tags::ec2::from(i.tags()));
-        let of_our_group = tags.contains_key(GROUP_TAG) && tags.get(STACK_TAG).is_some_and(|s| s == stack);
+        let (state, has) = (i.state()?.name()?.as_str(), tags::ec2::from(i.tags()));
+        let of_our_group = has.contains_key(tags::GROUP_TAG) && has.get(STACK_TAG).is_some_and(|s| s == stack);
         let passes = of_our_group || matches!(state, "shutting-down" | "terminated");
         Some((i.instance_id()?.to_owned(), (state.to_owned(), passes)))
     };

@@ -40,10 +40,6 @@ impl Resource for InstanceProfile {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = self.existing.clone().unwrap_or_else(|| cx.name());
-        let answer = self.aws.reads.get(format!("instance profile {name}"), async || {
-            let call = self.aws.iam.get_instance_profile().instance_profile_name(&name);
-            Ok(call.send().await.or_absent("GetInstanceProfile")?.and_then(|p| p.instance_profile))
-        });
         let found = |role, tags| Found {
             spec: Spec { role },
             output: Some(Output { name: name.clone() }),
@@ -52,7 +48,7 @@ impl Resource for InstanceProfile {
             tags,
             id: name.clone(),
         };
-        match answer.await {
+        match listing::instance_profile(&self.aws, &name).await {
             // Its name is all that an instance needs: whether there is such a profile EC2 says then.
             Err(e) if self.existing.is_some() && e.class() == Some(Class::Denied) => Ok(Some(found(None, Tags::new()))),
             answer => Ok(answer?.as_ref().as_ref().map(|profile| {

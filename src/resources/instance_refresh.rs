@@ -50,8 +50,12 @@ pub(super) async fn stop_refresh(aws: &Aws, name: &str) -> Result<()> {
     if !refreshes(aws, name).await?.iter().any(is_under_way) {
         return Ok(());
     }
-    let cancelled = aws.autoscaling.cancel_instance_refresh().auto_scaling_group_name(name).send().await;
-    cancelled.or_gone("CancelInstanceRefresh")
+    cancel(aws, name).await
+}
+
+async fn cancel(aws: &Aws, name: &str) -> Result<()> {
+    let call = aws.autoscaling.cancel_instance_refresh().auto_scaling_group_name(name);
+    call.send().await.or_gone("CancelInstanceRefresh")
 }
 
 /// Has the running instances replaced, the new ones first. What is there already is left alone.
@@ -81,8 +85,7 @@ pub(super) async fn refresh(
     let refused = started.as_ref().err().and_then(|e| e.as_service_error());
     if refused.is_some_and(|e| e.is_instance_refresh_in_progress_fault()) {
         // There is one to another version. It takes a while to end: the step tries again until it has.
-        let cancelled = asg.cancel_instance_refresh().auto_scaling_group_name(name).send().await;
-        cancelled.or_gone("CancelInstanceRefresh")?;
+        cancel(aws, name).await?;
     }
     started.during("StartInstanceRefresh").map(drop)
 }

@@ -62,7 +62,7 @@ pub struct Output {
 }
 
 /// How the description of a version of ours begins.
-const OURS: &str = "gameday ";
+pub(crate) const OURS: &str = "gameday ";
 
 impl Resource for LaunchTemplate {
     const KIND: &'static str = "launch-template";

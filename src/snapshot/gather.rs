@@ -257,12 +257,7 @@ impl Look<'_> {
     async fn profile(&self) -> Option<Profile> {
         let name = self.expected.names.profile.as_ref().filter(|_| self.expected.iam == Mode::Create)?;
         self.see(Part::Profile, "GetInstanceProfile", async {
-            // As the step asks for it, so that one answer is for both.
-            let answer = self.aws.reads.get(format!("instance profile {name}"), async || {
-                let call = self.aws.iam.get_instance_profile().instance_profile_name(name);
-                Ok(call.send().await.or_absent("GetInstanceProfile")?.and_then(|p| p.instance_profile))
-            });
-            let found = answer.await?;
+            let found = listing::instance_profile(self.aws, name).await?;
             let role = found.as_ref().as_ref().and_then(|p| Some(p.roles().first()?.role_name().to_owned()));
             Ok(Some(Profile { exists: found.is_some(), role }))
         })
