@@ -16,7 +16,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.change.consent).await?;
     session.narrow(&args.groups);
-    if crate::facts::passwords_in_user_data(&session.loaded.config) && !out.json() {
+    if session.loaded.config.passwords_in_user_data() && !out.json() {
         out.note(format!(
             "{WARN}warning{RESET}: without an instance profile the database passwords stand in the user data, where \
              everybody who may describe launch templates can read them"

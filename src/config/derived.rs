@@ -1,5 +1,5 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
-use crate::{Cache, CacheEngine, Config, Database, Service};
+use crate::{Cache, CacheEngine, Config, Database, Mode, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
 
@@ -125,6 +125,12 @@ impl Config {
         let stays = |key: &str| !key.starts_with("alarm/") && !key.starts_with("dashboard/");
         self.names.extend(standing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));
         wanted
+    }
+
+    /// Whether a password has to stand in the user data in clear: there is a database to log in to, and no profile to
+    /// fetch the password with.
+    pub fn passwords_in_user_data(&self) -> bool {
+        self.iam.mode == Mode::Off && self.database.mode != Mode::Off
     }
 
     /// What is replaced together when the service gets another name or port, so that both can stand side by side for a

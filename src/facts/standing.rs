@@ -1,0 +1,179 @@
+//! What stands of the stack already: fleets of before, names that are not the file's, ranges that are in use.
+use crate::{
+    aws::{Aws, error::AwsResult, listing, tags},
+    config::{Config, Mode, Origin, Standing, Whose},
+    engine::{STACK_TAG, STEP_TAG, Tags},
+    error::Result,
+    resources::launch_template::OURS,
+};
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
+use aws_sdk_ec2::types::LaunchTemplateVersion;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+/// All Auto Scaling groups of the stack.
+pub async fn fleets(aws: &Aws, stack: &str) -> Result<Rc<Vec<AutoScalingGroup>>> {
+    let call = async || {
+        let filter = AsgFilter::builder().name(format!("tag:{STACK_TAG}")).values(stack).build();
+        let call = aws.autoscaling.describe_auto_scaling_groups().filters(filter);
+        call.into_paginator().items().send().try_collect().await.during("DescribeAutoScalingGroups")
+    };
+    aws.reads.get(format!("Auto Scaling groups of stack {stack}"), call).await
+}
+
+/// The steps that say so in their tags.
+pub fn steps_of(fleets: &[AutoScalingGroup]) -> impl Iterator<Item = &str> {
+    let steps = fleets.iter().flat_map(|g| g.tags()).filter(|t| t.key() == Some(STEP_TAG)).filter_map(|t| t.value());
+    steps.filter_map(|s| s.strip_prefix("auto-scaling-group/"))
+}
+
+/// Fleets of the stack that still serve and are not the one of the stack file. Where they may not be looked at, the
+/// fleet's own step says so.
+pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
+    let now = config.slot();
+    // Nothing that is named after another one: that needs no call of its own.
+    let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
+    let other =
+        |t: &Tags| t.get(STEP_TAG).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
+    if !tagged.is_empty() && !tagged.values().any(other) {
+        return vec![];
+    }
+    let fleets = fleets(aws, &config.name).await.unwrap_or_default();
+    let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).cloned().collect();
+    steps_of(&serving).filter(|slot| *slot != now).map(Into::into).collect()
+}
+
+/// The account that owns the subnets which the stack has made, if any.
+pub(super) async fn owner(aws: &Aws, config: &Config) -> Option<String> {
+    if config.network.mode == Origin::Use {
+        return None;
+    }
+    let subnets = listing::subnets(aws).await.ok()?;
+    let ours = subnets.iter().find(|s| tags::ec2::from(s.tags()).get(STACK_TAG) == Some(&config.name));
+    ours?.owner_id().map(Into::into)
+}
+
+/// The ranges of all subnets in the VPC that is ours. Where they may not be looked at, the subnets' own steps say so.
+pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> {
+    if config.network.mode == Origin::Use {
+        return Ok(vec![]);
+    }
+    let (subnets, vpcs) = futures::try_join!(listing::subnets(aws), listing::vpcs(aws))?;
+    let ours = |tags: &Tags| tags.get(STACK_TAG) == Some(&config.name);
+    let by_tag = vpcs.iter().filter(|v| ours(&tags::ec2::from(v.tags()))).filter_map(|v| v.vpc_id());
+    let by_subnet = subnets.iter().filter(|s| ours(&tags::ec2::from(s.tags()))).filter_map(|s| s.vpc_id());
+    let homes: BTreeSet<&str> = by_tag.chain(by_subnet).collect();
+    let range = |s: &aws_sdk_ec2::types::Subnet| {
+        let tags = tags::ec2::from(s.tags());
+        let step = tags.get(STEP_TAG).filter(|_| ours(&tags)).and_then(|s| s.strip_prefix("subnet/"));
+        let whose = match step {
+            Some(name) if name.starts_with("public-") => Whose::Public,
+            Some(name) if name.starts_with("private-") => Whose::Private,
+            // The stack's tag alone, or the step's: what is left of ours.
+            _ if tags.get(STACK_TAG).is_none_or(|s| *s == config.name) => Whose::Unsaid,
+            _ => Whose::Others,
+        };
+        Some(Standing { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), whose })
+    };
+    Ok(subnets.iter().filter(|s| s.vpc_id().is_some_and(|id| homes.contains(id))).filter_map(range).collect())
+}
+
+/// The names under which steps stand, by the tags of their objects, where those are not the file's: a name under
+/// `[names]` that was changed, given or taken away after the object was made. An account that does not let us list
+/// them has none.
+pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, String>> {
+    let look = async || {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (arn, tags) in tags::of_stack(aws, &config.name).await?.iter() {
+            let Some(step) = tags.get(STEP_TAG) else { continue };
+            let name = match arn.split_once(":launch-template/") {
+                Some((_, id)) => template_name(aws, &config.name_of(step), id).await,
+                None => tags::name_in(arn).map(Into::into),
+            };
+            if let Some(name) = name {
+                names.entry(step.clone()).or_default().insert(name);
+            }
+        }
+        // Groups are not listed by their tags either. Where the one of the usual name stands, nobody looks for others.
+        let usual = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
+        let fleets = match listing::auto_scaling_group(aws, &usual).await? {
+            Some(_) => Rc::default(),
+            None => fleets(aws, &config.name).await?,
+        };
+        for fleet in fleets.iter() {
+            let step = fleet.tags().iter().find(|t| t.key() == Some(STEP_TAG)).and_then(|t| t.value());
+            if let (Some(step), Some(name)) = (step, fleet.auto_scaling_group_name()) {
+                names.entry(step.into()).or_default().insert(name.into());
+            }
+        }
+        if config.iam.mode == Mode::Create {
+            for (step, name) in identity(aws, config, &names).await {
+                names.entry(step.into()).or_default().insert(name);
+            }
+        }
+        let other = |(step, names): (String, BTreeSet<String>)| {
+            let name = names.into_iter().try_fold(None, |_, n| (n != config.name_of(&step)).then_some(Some(n)));
+            Some((step, name??))
+        };
+        Ok(names.into_iter().filter_map(other).collect::<BTreeMap<_, _>>())
+    };
+    aws.reads.get("names that are not the file's", look).await.unwrap_or_default()
+}
+
+/// The name under which a step stands, or would.
+pub(super) async fn name_in_account(aws: &Aws, config: &Config, key: &str) -> String {
+    standing(aws, config).await.get(key).cloned().unwrap_or_else(|| config.name_of(key))
+}
+
+/// The instance profile of the launch template that stands and the role in it, by step: IAM's are not listed by their
+/// tags.
+async fn identity(
+    aws: &Aws,
+    config: &Config,
+    names: &BTreeMap<String, BTreeSet<String>>,
+) -> Vec<(&'static str, String)> {
+    let look = async || {
+        let step = format!("launch-template/{}", config.service().0);
+        let template = names.get(&step).and_then(|n| n.first().cloned()).unwrap_or_else(|| config.name_of(&step));
+        let versions = listing::template_versions(aws, &template).await.ok()?;
+        let name = ours(&versions)?.launch_template_data()?.iam_instance_profile()?.name()?.to_owned();
+        let profile = listing::instance_profile(aws, &name).await.ok()?;
+        let profile = profile.as_ref().as_ref()?;
+        let is_ours = |tags: &[aws_sdk_iam::types::Tag], step: &str| {
+            let tags = tags::iam::from(tags);
+            tags.get(STACK_TAG) == Some(&config.name) && tags.get(STEP_TAG).is_some_and(|s| s == step)
+        };
+        let [of_profile, of_role] = ["instance-profile/instance", "role/instance"];
+        let mut found = vec![];
+        if is_ours(profile.tags(), of_profile) {
+            found.push((of_profile, name));
+        }
+        // One that somebody put in its place is not ours under another name.
+        if let Some(role) = profile.roles().first().map(|r| r.role_name())
+            && role != config.name_of(of_role)
+            && let Ok(answer) = aws.iam.get_role().role_name(role).send().await
+            && answer.role().is_some_and(|r| is_ours(r.tags(), of_role))
+        {
+            found.push((of_role, role.to_owned()));
+        }
+        Some(found)
+    };
+    look().await.unwrap_or_default()
+}
+
+/// The newest version of a launch template that is ours: somebody else's default must not become what we want.
+pub(super) fn ours(versions: &[LaunchTemplateVersion]) -> Option<&LaunchTemplateVersion> {
+    let ours = versions.iter().filter(|v| v.version_description().is_some_and(|d| d.starts_with(OURS)));
+    ours.max_by_key(|v| v.version_number())
+}
+
+/// The name of a launch template, which is asked for only when none has the usual one.
+async fn template_name(aws: &Aws, usual: &str, id: &str) -> Option<String> {
+    if !listing::template_versions(aws, usual).await.ok()?.is_empty() {
+        return Some(usual.into());
+    }
+    let call = aws.ec2.describe_launch_templates().launch_template_ids(id).send().await;
+    call.or_absent("DescribeLaunchTemplates").ok()??.launch_templates?.pop()?.launch_template_name
+}
