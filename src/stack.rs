@@ -9,8 +9,8 @@ pub use group::Group;
 
 use crate::{
     aws::Aws,
-    config::{Config, Loaded, Mode, Origin, Run, Switch},
-    engine::{Graph, Key, Ref},
+    config::{Cidr, Config, Egress, Instances, Loaded, Mode, Origin, Run, Subnets, Switch},
+    engine::{Graph, Key, Ref, Resource},
     facts::Facts,
     resources::{
         access_point::AccessPoint,
@@ -20,8 +20,10 @@ use crate::{
         database::Database,
         db_parameter_group::DbParameterGroup,
         db_subnet_group::DbSubnetGroup,
+        elastic_ip::ElasticIp,
         file_system::FileSystem,
         instance_profile::InstanceProfile,
+        interface_endpoint::InterfaceEndpoint,
         internet_gateway::InternetGateway,
         launch_template::LaunchTemplate,
         listener::Listener,
@@ -29,9 +31,10 @@ use crate::{
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
         log_group::LogGroup,
         mount_target::MountTarget,
+        nat_gateway::NatGateway,
         parameter::Parameter,
         role::Role,
-        route_table::RouteTable,
+        route_table::{Gateway, RouteTable},
         scaling_policy::{Metric, ScalingPolicy},
         security_group::SecurityGroup,
         security_group_rules::{Peer, Rule, SecurityGroupRules},
@@ -57,10 +60,16 @@ pub struct Stack {
 const MYSQL: u16 = 3306;
 const REDIS: u16 = 6379;
 const NFS: u16 = 2049;
+const HTTPS: u16 = 443;
 const ANYWHERE: &str = "0.0.0.0/0";
 
 /// Wires the stack. Fails only for what the stack file's own rules could not see: a template that does not render.
 pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack> {
+    wire_with(loaded, facts, aws, &[loaded.config.network.egress])
+}
+
+/// The same with several ways out for private instances, as no stack file can describe them.
+fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> userdata::Result<Stack> {
     let config = &loaded.config;
     let (name, service) = config.service();
     let slot = &config.slot();
@@ -70,7 +79,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
     let aws = || aws.clone();
 
     // Network: ours, or one that is there already.
-    let net = network(&mut g, config, facts, &aws);
+    let net = network(&mut g, config, facts, &aws, egress);
 
     // Security groups first, their rules after: the rules refer to each other's groups.
     let group = |g: &mut Graph, name: &str, description: &str| {
@@ -96,6 +105,28 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
             g.add(name, SecurityGroupRules { aws: aws(), group: group.clone(), ingress, egress, spared }).key().clone()
         };
     let from_app = |port, what: &str| vec![tcp(port, to(&app_group), what)];
+
+    // The services of AWS that instances without a way to the internet need, each by an endpoint in their subnets.
+    let mut way_out = net.way_out.clone();
+    if net.has_endpoints {
+        let every = egress.len() > 1;
+        let services = boot::services(config).into_iter().filter(|(_, needed)| *needed || every);
+        let services: Vec<&str> = services.map(|(service, _)| service).collect();
+        if !services.is_empty() {
+            let endpoints = group(&mut g, "endpoints", "endpoints of AWS services");
+            way_out.push(rules(&mut g, "endpoints", &endpoints, from_app(HTTPS, "from the instances"), vec![]));
+            for service in services {
+                let endpoint = InterfaceEndpoint {
+                    aws: aws(),
+                    vpc: net.vpc.clone(),
+                    service: format!("com.amazonaws.{}.{service}", facts.region),
+                    subnets: net.app.clone(),
+                    groups: vec![endpoints.clone()],
+                };
+                way_out.push(g.add(service, endpoint).key().clone());
+            }
+        }
+    }
 
     let mut app_in = vec![tcp(service.port, to(&alb_group), "requests from the load balancer")];
     app_in.extend(config.access.ssh.iter().map(|c| tcp(22, net_of(c), "SSH")));
@@ -281,7 +312,12 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
                 other_types: service.spot.iter().flat_map(|s| s.types.clone()).collect(),
                 key_pair: config.access.key_pair.clone(),
                 groups: vec![app_group.clone()],
-                public_address: facts.network.is_some(),
+                public_address: match (config.has_private_instances(), &facts.network) {
+                    (true, _) => Some(false),
+                    (false, Some(_)) => Some(true),
+                    // Our own subnets give each one.
+                    (false, None) => None,
+                },
                 profile,
                 user_data: Box::new(move |inputs| recipe.user_data(inputs)),
                 instance_name: format!("{}-{name}", config.name),
@@ -313,13 +349,13 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
     );
 
     // Fleet. An instance that boots before its rules stand cannot reach anything.
-    let after: Vec<&Key> = net.reachable.iter().chain([&app_rules]).chain(&data_rules).collect();
+    let after: Vec<&Key> = way_out.iter().chain([&app_rules]).chain(&data_rules).collect();
     let fleet = g.add_after(
         slot,
         AutoScalingGroup {
             aws: aws(),
             template,
-            subnets: net.public.clone(),
+            subnets: net.app.clone(),
             targets: vec![target.clone()],
             min: service.min as i32,
             desired: service.desired as i32,
@@ -388,15 +424,20 @@ struct Net {
     vpc: Ref<Vpc>,
     public: Vec<Ref<Subnet>>,
     private: Vec<Ref<Subnet>>,
+    /// Where the instances are: the public subnets, or private ones of their own.
+    app: Vec<Ref<Subnet>>,
     /// What makes the public subnets reach the internet.
     reachable: Vec<Key>,
+    /// What makes the instances reach out.
+    way_out: Vec<Key>,
+    /// Whether they need an endpoint for each service of AWS.
+    has_endpoints: bool,
 }
 
-fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws) -> Net {
+fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws, egress: &[Egress]) -> Net {
     if let Some(used) = &facts.network {
         let vpc = g.add_used("main", Vpc { aws: aws(), cidr: used.cidr.clone(), existing: Some(used.vpc.clone()) });
-        let mut side = |public: bool, subnets: &[crate::facts::Subnet]| {
-            let side = if public { "public" } else { "private" };
+        let mut side = |side: &str, subnets: &[crate::facts::Subnet]| -> Vec<Ref<Subnet>> {
             subnets
                 .iter()
                 .map(|s| {
@@ -407,23 +448,21 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws)
                             vpc: vpc.clone(),
                             cidr: s.cidr.clone(),
                             zone: s.zone.clone(),
-                            public,
+                            public: side == "public",
                             existing: Some(s.id.clone()),
                         },
                     )
                 })
                 .collect()
         };
-        let (public, private) = (side(true, &used.public), side(false, &used.private));
-        return Net { vpc, public, private, reachable: vec![] };
+        let (public, private) = (side("public", &used.public), side("private", &used.private));
+        let app = if config.has_private_instances() { side("app", &used.instances) } else { public.clone() };
+        return Net { vpc, public, private, app, reachable: vec![], way_out: vec![], has_endpoints: false };
     }
     let vpc = g.add("main", Vpc { aws: aws(), cidr: config.network.cidr.clone(), existing: None });
     let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
-    let cut = config
-        .subnets_beside(&facts.zones, &facts.ranges)
-        .unwrap_or_else(|_| crate::config::Subnets { public: vec![], private: vec![] });
-    let mut side = |public: bool, cidrs: &[crate::config::Cidr]| -> Vec<Ref<Subnet>> {
-        let side = if public { "public" } else { "private" };
+    let cut = ranges(config, facts, egress.len() > 1);
+    let mut side = |side: &str, cidrs: &[Cidr]| -> Vec<Ref<Subnet>> {
         cidrs
             .iter()
             .zip(&facts.zones)
@@ -435,33 +474,74 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws)
                         vpc: vpc.clone(),
                         cidr: cidr.to_string(),
                         zone: zone.clone(),
-                        public,
+                        public: side == "public",
                         existing: None,
                     },
                 )
             })
             .collect()
     };
-    let (public, private) = (side(true, &cut.public), side(false, &cut.private));
+    let (public, private, app) = (side("public", &cut.public), side("private", &cut.private), side("app", &cut.app));
     let table = |gateway, subnets: &[Ref<Subnet>]| RouteTable {
         aws: aws(),
         vpc: vpc.clone(),
         gateway,
         subnets: subnets.to_vec(),
     };
-    let routes = g.add("public", table(Some(gateway), &public));
+    let routes = g.add("public", table(Some(Gateway::Internet(gateway)), &public));
     g.add("private", table(None, &private));
+    let reachable = vec![routes.key().clone()];
+    // Private instances: a table a zone, which leads to the zone's own NAT gateway, or to the one there is.
+    let mut nats: Vec<Ref<NatGateway>> = vec![];
+    let many = if egress.contains(&Egress::NatPerZone) {
+        app.len()
+    } else {
+        usize::from(egress.contains(&Egress::Nat)).min(app.len())
+    };
+    for (subnet, zone) in public.iter().zip(&facts.zones).take(many) {
+        let name = short(zone, facts);
+        let address = g.add(&format!("nat-{name}"), ElasticIp { aws: aws(), of: Key::new(NatGateway::KIND, name) });
+        // A gateway that is made before its own subnet leads out fails.
+        let nat = NatGateway { aws: aws(), subnet: subnet.clone(), address };
+        nats.push(g.add_after(name, nat, &[routes.key()]));
+    }
+    let mut tables = vec![routes];
+    for (i, (subnet, zone)) in app.iter().zip(&facts.zones).enumerate() {
+        let gateway = nats.get(i).or(nats.first()).cloned().map(Gateway::Nat);
+        let table = table(gateway, std::slice::from_ref(subnet));
+        tables.push(g.add(&format!("app-{}", short(zone, facts)), table));
+    }
+    let way_out = tables.iter().map(|t| t.key().clone());
     // S3 holds the binary and Amazon Linux's packages; through the endpoint they cost nothing.
-    g.add(
+    let s3 = g.add(
         "s3",
         VpcEndpoint {
             aws: aws(),
             vpc: vpc.clone(),
             service: format!("com.amazonaws.{}.s3", facts.region),
-            route_tables: vec![routes.clone()],
+            route_tables: tables.clone(),
         },
     );
-    Net { vpc, public, private, reachable: vec![routes.key().clone()] }
+    let has_endpoints = !app.is_empty() && egress.contains(&Egress::Endpoints);
+    let way_out = way_out.chain(has_endpoints.then(|| s3.key().clone())).collect();
+    let app = if app.is_empty() { public.clone() } else { app };
+    Net { vpc, public, private, app, reachable, way_out, has_endpoints }
+}
+
+/// The ranges of the subnets. Where all that was ever there is only looked for, it need not fit into the VPC.
+fn ranges(config: &Config, facts: &Facts, only_looked_for: bool) -> Subnets {
+    let cut = |config: &Config| config.subnets_beside(&facts.zones, &facts.ranges);
+    let none = Subnets { public: vec![], private: vec![], app: vec![] };
+    match cut(config) {
+        Ok(ranges) => ranges,
+        Err(_) if only_looked_for => {
+            let mut public = config.clone();
+            public.network.instances = Instances::Public;
+            // No subnet has this range: what is looked for by it is not found.
+            Subnets { app: vec![Cidr::default(); facts.zones.len()], ..cut(&public).unwrap_or(none) }
+        }
+        Err(_) => none,
+    }
 }
 
 /// The passwords of the database.

@@ -89,6 +89,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
     let bare = code.strip_suffix("Exception").unwrap_or(code);
     let bare = bare.strip_suffix("Fault").unwrap_or(bare);
     match bare {
+        // EC2's word for an address that a NAT gateway still has; nothing is wrong with the credentials.
+        "AuthFailure" if message.contains("permission to access the specified resource") => return Class::InUse,
         "ExpiredToken"
         | "RequestExpired"
         | "InvalidClientTokenId"
@@ -129,6 +131,7 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         "DependencyViolation"
         | "ResourceInUse"
         | "InvalidGroup.InUse"
+        | "InvalidIPAddress.InUse"
         | "DeleteConflict"
         | "FileSystemInUse"
         | "CacheSubnetGroupInUse"

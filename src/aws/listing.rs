@@ -8,7 +8,9 @@ use super::{Aws, error::AwsResult};
 use crate::error::Result;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_cloudwatch::types::MetricAlarm;
-use aws_sdk_ec2::types::{InternetGateway, LaunchTemplateVersion, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint};
+use aws_sdk_ec2::types::{
+    Address, InternetGateway, LaunchTemplateVersion, NatGateway, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint,
+};
 use aws_sdk_efs::types::{FileSystemDescription, MountTargetDescription};
 use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup};
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -36,11 +38,21 @@ macro_rules! of_the_region {
 
 of_the_region! {
     internet_gateways: InternetGateway = describe_internet_gateways, "DescribeInternetGateways";
+    nat_gateways: NatGateway = describe_nat_gateways, "DescribeNatGateways";
     route_tables: RouteTable = describe_route_tables, "DescribeRouteTables";
     security_groups: SecurityGroup = describe_security_groups, "DescribeSecurityGroups";
     subnets: Subnet = describe_subnets, "DescribeSubnets";
     vpc_endpoints: VpcEndpoint = describe_vpc_endpoints, "DescribeVpcEndpoints";
     vpcs: Vpc = describe_vpcs, "DescribeVpcs";
+}
+
+/// All Elastic IP addresses of the region: a list without pages.
+pub async fn addresses(aws: &Aws) -> Result<Rc<Vec<Address>>> {
+    let call = async || {
+        let answer = aws.ec2.describe_addresses().send().await.during("DescribeAddresses")?;
+        Ok(answer.addresses.unwrap_or_default())
+    };
+    aws.reads.get("DescribeAddresses", call).await
 }
 
 /// Every version of a launch template; none when there is no such template.

@@ -1,5 +1,5 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
-use crate::{Cache, CacheEngine, Config, Database, Mode, Service};
+use crate::{Cache, CacheEngine, Config, Database, Instances, Mode, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ pub use ipnet::Ipv4Net as Cidr;
 pub struct Subnets {
     pub public: Vec<Cidr>,
     pub private: Vec<Cidr>,
+    /// Of instances without public addresses; empty where they have such.
+    pub app: Vec<Cidr>,
 }
 
 /// A range that a subnet of the stack's VPC has.
@@ -26,6 +28,7 @@ pub enum Whose {
     /// The stack's own subnet of its zone on that side.
     Public,
     Private,
+    App,
     /// Nothing says whose it is: it may be ours and have lost its tags.
     Unsaid,
     Others,
@@ -34,20 +37,22 @@ pub enum Whose {
 /// A parameter that RDS refuses for MySQL 8.0.
 pub(crate) const NEW_IN_8_4: &str = "authentication_policy";
 
-/// The VPC's range cannot hold a public and a private subnet for every zone.
+/// The VPC's range cannot hold a subnet of every sort for every zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{cidr} has no room for {zones} public and {zones} private subnets of /{prefix}")]
+#[error("{cidr} has no room for {} subnets of /{prefix}, {sorts} for each of {zones} zones", zones * sorts)]
 pub struct NoRoom {
     pub cidr: Cidr,
     pub zones: usize,
+    pub sorts: usize,
     pub prefix: u8,
 }
 
 impl Config {
     /// The ranges of the subnets: those given, the others cut from `network.cidr`.
     ///
-    /// Public ones come from the lower half and private ones from the upper, so that a third zone
-    /// added later moves no range that is in use. The config must have passed `parse`.
+    /// Public ones come from the lower half, private ones from the upper, and those of instances without public addresses
+    /// from the upper quarter of either, so that a third zone added later moves no range that is in use. The config must
+    /// have passed `parse`.
     pub fn subnets(&self, zones: usize) -> Result<Subnets, NoRoom> {
         self.subnets_beside(&vec![String::new(); zones], &[])
     }
@@ -58,14 +63,16 @@ impl Config {
         let network = &self.network;
         let cidr: Cidr = network.cidr.parse().unwrap_or_default();
         let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<Cidr>>();
-        let (public, private) = (parsed(&network.public), parsed(&network.private));
+        let (public, private, app) = (parsed(&network.public), parsed(&network.private), parsed(&network.app));
+        let has_app = network.instances == Instances::Private;
         // 16 pieces, but none smaller than /27: a load balancer wants 8 free addresses per zone.
         let prefix = (cidr.prefix_len() + 4).clamp(24, 27).max(cidr.prefix_len());
-        let no_room = NoRoom { cidr, zones: zones.len(), prefix };
+        let no_room = NoRoom { cidr, zones: zones.len(), sorts: if has_app { 3 } else { 2 }, prefix };
         let pieces: Vec<Cidr> = cidr.subnets(prefix).map_err(|_| no_room.clone())?.collect();
         let (lower, upper) = pieces.split_at(pieces.len() / 2);
-        let mut taken = [public.as_slice(), private.as_slice()].concat();
-        let mut cut = |given: Vec<Cidr>, from: [&[Cidr]; 2], whose: Whose| {
+        let [(first, second), (third, fourth)] = [lower, upper].map(|half| half.split_at(half.len() / 2));
+        let mut taken = [public.as_slice(), private.as_slice(), app.as_slice()].concat();
+        let mut cut = |given: Vec<Cidr>, from: [&[Cidr]; 4], whose: Whose| {
             if !given.is_empty() {
                 return Ok(given);
             }
@@ -85,8 +92,15 @@ impl Config {
             };
             zones.iter().map(one).collect::<Option<Vec<_>>>().ok_or_else(|| no_room.clone())
         };
-        let public = cut(public, [lower, upper], Whose::Public)?;
-        Ok(Subnets { public, private: cut(private, [upper, lower], Whose::Private)? })
+        let public = cut(public, [first, second, third, fourth], Whose::Public)?;
+        let private = cut(private, [third, fourth, first, second], Whose::Private)?;
+        let app = if has_app { cut(app, [second, fourth, first, third], Whose::App)? } else { vec![] };
+        Ok(Subnets { public, private, app })
+    }
+
+    /// Whether the instances do without public addresses.
+    pub fn has_private_instances(&self) -> bool {
+        self.network.instances == Instances::Private
     }
 
     /// When the first request comes: a time of day counts in the zone of `now`, today.

@@ -92,6 +92,36 @@ pub struct Network {
     pub public: Vec<String>,
     /// Ranges of the private subnets for data (no route to the internet), one per zone. Empty: cut from `cidr`.
     pub private: Vec<String>,
+    /// Whether the instances have public addresses.
+    pub instances: Instances,
+    /// How instances without public addresses reach out (with `mode = "create"`).
+    pub egress: Egress,
+    /// Ranges of the subnets of instances without public addresses, one per zone. Empty: cut from `cidr`.
+    pub app: Vec<String>,
+}
+
+/// Where the instances are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Instances {
+    /// In public subnets, each with a public address.
+    #[default]
+    Public,
+    /// In subnets of their own, without public addresses.
+    Private,
+}
+
+/// The way out of the VPC for instances without public addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Egress {
+    /// One NAT gateway, in the first zone.
+    #[default]
+    Nat,
+    /// A NAT gateway in each zone: the loss of a zone takes no other one's way out.
+    NatPerZone,
+    /// No way to the internet: only to those services of AWS that the instances need.
+    Endpoints,
 }
 
 /// Who may reach what from outside.
@@ -406,7 +436,16 @@ pub(crate) mod default {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { mode: Origin::Create, vpc: None, cidr: "10.0.0.0/16".into(), public: vec![], private: vec![] }
+        Self {
+            mode: Origin::Create,
+            vpc: None,
+            cidr: "10.0.0.0/16".into(),
+            public: vec![],
+            private: vec![],
+            instances: Instances::Public,
+            egress: Egress::Nat,
+            app: vec![],
+        }
     }
 }
 impl Default for Access {
@@ -485,6 +524,17 @@ impl std::fmt::Display for CacheEngine {
         f.write_str(match self {
             Self::Redis => "redis",
             Self::Valkey => "valkey",
+        })
+    }
+}
+
+/// As in the stack file.
+impl std::fmt::Display for Egress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nat => "nat",
+            Self::NatPerZone => "nat-per-zone",
+            Self::Endpoints => "endpoints",
         })
     }
 }

@@ -337,6 +337,8 @@ fn aliases(name: &str) -> &'static [&'static str] {
         "efs" => &["files"],
         "vpc" => &["network"],
         "host" | "address" => &["endpoint"],
+        "nat" | "nat_gateway" | "nat_gateways" | "enable_nat_gateway" | "single_nat_gateway" => &["egress"],
+        "public_ip" | "public_address" | "associate_public_ip_address" | "assign_public_ip" => &["instances"],
         "storage" | "allocated_storage" => &["storage_gb"],
         "health" | "health_check" | "healthcheck" | "health_check_path" => &["health_path"],
         "paths" | "path_patterns" => &["routes"],

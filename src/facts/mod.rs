@@ -112,7 +112,8 @@ impl Facts {
                 vpc: config.network.vpc.clone().unwrap_or_default(),
                 cidr: "10.0.0.0/16".into(),
                 public: subnets.clone(),
-                private: subnets,
+                private: subnets.clone(),
+                instances: subnets,
                 unfit: None,
             }
         });

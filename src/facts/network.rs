@@ -16,6 +16,8 @@ pub struct Network {
     pub public: Vec<Subnet>,
     /// One subnet a zone for data: without a route to the internet where there is such a one.
     pub private: Vec<Subnet>,
+    /// One subnet a zone for the instances: with `instances = "private"` such without public addresses.
+    pub instances: Vec<Subnet>,
     /// Why nothing can be built in it. What stands there is looked at and torn down all the same.
     pub unfit: Option<Error>,
 }
@@ -114,7 +116,9 @@ impl Existing {
         };
         let (public, private) = one_a_zone(zones, &|_, reaches| reaches);
         if zones.len() >= 2 && public.len() >= zones.len() && private.len() >= zones.len() {
-            return Ok(Network { vpc, cidr, public: all(zones, public), private: all(zones, private), unfit: None });
+            let public = all(zones, public);
+            let (instances, private) = (public.clone(), all(zones, private));
+            return Ok(Network { vpc, cidr, public, private, instances, unfit: None });
         }
         let unfit = Error::other(
             format!(
@@ -138,7 +142,9 @@ impl Existing {
         for (zone, subnet) in &private {
             public.entry(zone.clone()).or_insert_with(|| subnet.clone());
         }
-        Ok(Network { vpc, cidr, public: all(&zones, public), private: all(&zones, private), unfit: Some(unfit) })
+        let public = all(&zones, public);
+        let (instances, private) = (public.clone(), all(&zones, private));
+        Ok(Network { vpc, cidr, public, private, instances, unfit: Some(unfit) })
     }
 }
 

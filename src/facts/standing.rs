@@ -71,6 +71,7 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> 
         let whose = match step {
             Some(name) if name.starts_with("public-") => Whose::Public,
             Some(name) if name.starts_with("private-") => Whose::Private,
+            Some(name) if name.starts_with("app-") => Whose::App,
             // The stack's tag alone, or the step's: what is left of ours.
             _ if tags.get(STACK_TAG).is_none_or(|s| *s == config.name) => Whose::Unsaid,
             _ => Whose::Others,

@@ -22,8 +22,9 @@ pub struct LaunchTemplate {
     /// The name of an existing EC2 key pair.
     pub key_pair: Option<String>,
     pub groups: Vec<Ref<SecurityGroup>>,
-    /// Whether an instance asks for a public address itself: subnets that are not ours may not give it one.
-    pub public_address: bool,
+    /// Whether an instance asks for a public address, or for none; `None`: as its subnet says, which is not enough where
+    /// that is not ours.
+    pub public_address: Option<bool>,
     pub profile: Option<Ref<InstanceProfile>>,
     /// Renders what the instance runs at its first boot.
     pub user_data: Box<dyn Fn(&Inputs) -> Known<UserData>>,
@@ -39,7 +40,7 @@ pub struct Spec {
     instance_type: String,
     key_pair: Option<String>,
     groups: Known<Vec<String>>,
-    public_address: bool,
+    public_address: Option<bool>,
     profile: Option<Known<String>>,
     user_data: Known<Shown>,
     instance_name: String,
@@ -209,15 +210,18 @@ impl LaunchTemplate {
             .build();
         // Security groups are named in one place only: at the interface, when there is one.
         let groups = want.groups.get()?.clone();
-        let card = |groups: Vec<String>| {
+        let card = |groups: Vec<String>, public| {
             LaunchTemplateInstanceNetworkInterfaceSpecificationRequest::builder()
                 .device_index(0)
-                .associate_public_ip_address(true)
+                .associate_public_ip_address(public)
                 .delete_on_termination(true)
                 .set_groups(Some(groups))
                 .build()
         };
-        let (groups, card) = if want.public_address { (None, Some(card(groups))) } else { (Some(groups), None) };
+        let (groups, card) = match want.public_address {
+            Some(public) => (None, Some(card(groups, public))),
+            None => (Some(groups), None),
+        };
         let credits = want.cpu_credits.as_ref().map(|c| CreditSpecificationRequest::builder().cpu_credits(c).build());
         Ok(RequestLaunchTemplateData::builder()
             .image_id(&want.image)
@@ -263,7 +267,7 @@ impl LaunchTemplate {
                 Some(c) => c.groups().to_vec(),
                 None => data.security_group_ids().to_vec(),
             })),
-            public_address: card.and_then(|c| c.associate_public_ip_address()).unwrap_or_default(),
+            public_address: card.and_then(|c| c.associate_public_ip_address()),
             profile: data.iam_instance_profile().and_then(|p| p.name()).map(|n| Known::Now(n.into())),
             user_data: Known::Now(Shown::seen(
                 data.user_data().unwrap_or_default(),

@@ -1,14 +1,20 @@
 //! A route table with its default route and no other one, and the subnets that follow it.
-use super::{internet_gateway::InternetGateway, prelude::*, subnet::Subnet, vpc::Vpc};
+use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, prelude::*, subnet::Subnet, vpc::Vpc};
 use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteOrigin, RouteTable as AwsTable, RouteTableAssociation};
 
 pub struct RouteTable {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
     /// Where the default route leads; `None`: there is none, and no way out.
-    pub gateway: Option<Ref<InternetGateway>>,
+    pub gateway: Option<Gateway>,
     /// The subnets associated with it, and no others.
     pub subnets: Vec<Ref<Subnet>>,
+}
+
+/// What a default route leads to.
+pub enum Gateway {
+    Internet(Ref<InternetGateway>),
+    Nat(Ref<NatGateway>),
 }
 
 #[derive(Serialize)]
@@ -50,7 +56,10 @@ impl Resource for RouteTable {
     fn spec(&self, inputs: &Inputs) -> Spec {
         Spec {
             vpc: inputs.read(&self.vpc, |v| v.id.clone()),
-            default_route: self.gateway.as_ref().map(|g| inputs.read(g, |g| g.id.clone())),
+            default_route: self.gateway.as_ref().map(|g| match g {
+                Gateway::Internet(g) => inputs.read(g, |g| g.id.clone()),
+                Gateway::Nat(g) => inputs.read(g, |g| g.id.clone()),
+            }),
             other_routes: vec![],
             subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
         }
@@ -175,12 +184,18 @@ impl RouteTable {
             return call.send().await.or_gone("DeleteRoute");
         };
         let gateway = gateway.get()?;
+        let (internet, nat) = match self.gateway {
+            Some(Gateway::Nat(_)) => (None, Some(gateway)),
+            _ => (Some(gateway), None),
+        };
         let call = ec2.create_route().route_table_id(id).destination_cidr_block(EVERYWHERE);
-        match call.gateway_id(gateway).send().await.during("CreateRoute") {
+        let call = call.set_gateway_id(internet.cloned()).set_nat_gateway_id(nat.cloned());
+        match call.send().await.during("CreateRoute") {
             // A route that leads elsewhere.
             Err(e) if e.class() == Some(Class::AlreadyExists) => {
                 let call = ec2.replace_route().route_table_id(id).destination_cidr_block(EVERYWHERE);
-                call.gateway_id(gateway).send().await.during("ReplaceRoute").map(drop)
+                let call = call.set_gateway_id(internet.cloned()).set_nat_gateway_id(nat.cloned());
+                call.send().await.during("ReplaceRoute").map(drop)
             }
             other => other.map(drop),
         }

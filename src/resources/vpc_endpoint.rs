@@ -22,7 +22,7 @@ pub struct Spec {
 }
 
 /// What is wanted, and what AWS's own policy is read as.
-const FULL_ACCESS: &str = "full access";
+pub(super) const FULL_ACCESS: &str = "full access";
 
 #[derive(Clone, Serialize)]
 pub struct Output {
@@ -57,20 +57,13 @@ impl Resource for VpcEndpoint {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = ec2_list!(self.aws, cx, vpc_endpoints);
-        // One that is deleted is listed for a while, beside its successor.
-        let step = |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(STEP_TAG))?.value()?.to_owned());
-        let going = |e: &AwsEndpoint| matches!(state(e).as_str(), "deleting" | "deleted");
-        let live: Vec<_> = all.iter().filter(|e| !going(e)).map(step).collect();
-        let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || going(e) && live.contains(&step(e));
-        let all: Vec<_> = all.iter().filter(|e| !is_gone(e)).cloned().collect();
+        let all = standing(ec2_list!(self.aws, cx, vpc_endpoints));
         let endpoint = match one_of_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
             None => self.without_tags(cx).await?,
             ours => ours,
         };
         let Some(endpoint) = endpoint else { return Ok(None) };
         let id = endpoint.vpc_endpoint_id().unwrap_or_default().to_owned();
-        let state = state(&endpoint);
         Ok(Some(Found {
             spec: Spec {
                 vpc: Known::Now(endpoint.vpc_id().unwrap_or_default().into()),
@@ -79,12 +72,7 @@ impl Resource for VpcEndpoint {
                 policy: policy(&endpoint),
             },
             output: Some(Output { id: id.clone() }),
-            phase: match state.as_str() {
-                "available" => Phase::Ready,
-                "deleting" => Phase::Deleting,
-                "failed" | "rejected" | "expired" => Phase::Broken(state),
-                _ => Phase::Busy(state),
-            },
+            phase: phase(&endpoint),
             tags: tags::ec2::from(endpoint.tags()),
             id,
         }))
@@ -126,21 +114,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        let call = self.aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&found.id);
-        let answer = call.send().await.during("DeleteVpcEndpoints")?;
-        // A refusal of this call comes inside a good answer.
-        let Some(error) = answer.unsuccessful().iter().find_map(|u| u.error()) else { return Ok(()) };
-        let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
-        match classify(code, message, 400) {
-            Class::NotFound => Ok(()),
-            class => Err(Error::Aws(Box::new(AwsError {
-                call: "DeleteVpcEndpoints",
-                class,
-                code: Some(code.into()),
-                message: message.into(),
-                request_id: None,
-            }))),
-        }
+        delete(&self.aws, &found.id).await
     }
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
@@ -163,8 +137,48 @@ impl VpcEndpoint {
     }
 }
 
+pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
+    let answer = aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.during("DeleteVpcEndpoints")?;
+    // A refusal of this call comes inside a good answer.
+    let Some(error) = answer.unsuccessful().iter().find_map(|u| u.error()) else { return Ok(()) };
+    let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+    match classify(code, message, 400) {
+        Class::NotFound => Ok(()),
+        class => Err(Error::Aws(Box::new(AwsError {
+            call: "DeleteVpcEndpoints",
+            class,
+            code: Some(code.into()),
+            message: message.into(),
+            request_id: None,
+        }))),
+    }
+}
+
+/// Without those that are deleted, which are listed for a while, beside their successors.
+pub(super) fn standing(all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
+    let step = |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(STEP_TAG))?.value()?.to_owned());
+    let going = |e: &AwsEndpoint| matches!(state(e).as_str(), "deleting" | "deleted");
+    let live: Vec<_> = all.iter().filter(|e| !going(e)).map(step).collect();
+    let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || going(e) && live.contains(&step(e));
+    all.into_iter().filter(|e| !is_gone(e)).collect()
+}
+
+pub(super) fn phase(endpoint: &AwsEndpoint) -> Phase {
+    let state = state(endpoint);
+    match state.as_str() {
+        "available" => Phase::Ready,
+        "deleting" => Phase::Deleting,
+        // Of one that failed AWS says why.
+        "failed" | "rejected" | "expired" => {
+            let why = endpoint.last_error().and_then(|e| e.message().map(|m| format!("{state}: {m}")));
+            Phase::Broken(why.unwrap_or(state))
+        }
+        _ => Phase::Busy(state),
+    }
+}
+
 /// The policy, or a word for the one that an endpoint has by default.
-fn policy(endpoint: &AwsEndpoint) -> String {
+pub(super) fn policy(endpoint: &AwsEndpoint) -> String {
     let Some(text) = endpoint.policy_document().filter(|t| !t.is_empty()) else { return FULL_ACCESS.into() };
     let Ok(policy) = serde_json::from_str::<Value>(text) else { return text.into() };
     let all = json!([{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]);
@@ -172,6 +186,6 @@ fn policy(endpoint: &AwsEndpoint) -> String {
 }
 
 /// AWS writes it in two ways.
-fn state(endpoint: &AwsEndpoint) -> String {
+pub(super) fn state(endpoint: &AwsEndpoint) -> String {
     endpoint.state().map(|s| s.as_str().to_ascii_lowercase()).unwrap_or_else(|| "pending".into())
 }

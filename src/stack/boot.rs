@@ -2,7 +2,7 @@
 use super::Passwords;
 use crate::{
     aws::partition,
-    config::{Config, Loaded, Mode, Run},
+    config::{Config, Loaded, Mode, Run, Switch},
     engine::{Inputs, Known, Ref},
     resources::{
         access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
@@ -163,6 +163,22 @@ impl Recipe {
         }
         (boot, missing.into_inner())
     }
+}
+
+/// The services of AWS that an instance may need, by the last part of their endpoints' names, and whether it does.
+pub(super) fn services(config: &Config) -> [(&'static str, bool); 6] {
+    let has_profile = config.iam.mode != Mode::Off;
+    let has_agent = has_profile && config.monitoring.mode == Switch::Create;
+    let has_registry = repository(config).is_some();
+    [
+        ("ssm", has_profile && config.database.mode != Mode::Off),
+        ("logs", has_agent),
+        ("monitoring", has_agent),
+        // The agent asks for the tag that names its Auto Scaling group.
+        ("ec2", has_agent),
+        ("ecr.api", has_registry),
+        ("ecr.dkr", has_registry),
+    ]
 }
 
 /// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.

@@ -3,10 +3,10 @@
 //!
 //! The largest stack this file could have described is wired once more, and what of it exists, carries our tag and is
 //! not in the stack as it is now, remains from before. So there is no second description for deletion.
-use super::{Stack, wire};
+use super::{Stack, wire_with};
 use crate::{
     aws::{Aws, tags},
-    config::{Config, Loaded, Mode, Origin, Switch},
+    config::{Config, Egress, Instances, Loaded, Mode, Origin, Switch},
     engine::{Change, Direction, Env, Error, Graph, Key, Node, Report, STEP_TAG, Status, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
@@ -182,6 +182,7 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     let mut loaded = loaded.clone();
     let config: &mut Config = &mut loaded.config;
     config.network.mode = Origin::Create;
+    config.network.instances = Instances::Private;
     for mode in [&mut config.database.mode, &mut config.cache.mode, &mut config.files.mode, &mut config.iam.mode] {
         *mode = Mode::Create;
     }
@@ -196,7 +197,7 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     only.scale.cpu = Some(50.0);
     config.service.insert(service.into(), only);
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
-    wire(&loaded, &facts, aws).map(|s| s.graph).unwrap_or_default()
+    wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|s| s.graph).unwrap_or_default()
 }
 
 /// The zones of the stack, and those in which it still has subnets.
@@ -204,7 +205,7 @@ async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
     let mut zones = facts.zones.clone();
     for tags in tags::of_stack(aws, &env.stack).await?.values() {
         let step = tags.get(STEP_TAG).and_then(|s| s.strip_prefix("subnet/"));
-        let short = step.and_then(|s| s.strip_prefix("public-").or(s.strip_prefix("private-")));
+        let short = step.and_then(|s| ["public-", "private-", "app-"].iter().find_map(|side| s.strip_prefix(side)));
         if let Some(zone) = short.map(|short| format!("{}{short}", facts.region)).filter(|z| !zones.contains(z)) {
             zones.push(zone);
         }

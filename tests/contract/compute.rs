@@ -266,7 +266,7 @@ fn template(w: &World, g: &mut Graph, instance_type: &str, user_data: fn() -> Us
             other_types: vec![],
             key_pair: None,
             groups: vec![],
-            public_address: false,
+            public_address: None,
             profile: None,
             user_data: Box::new(move |_: &Inputs| Known::Now(user_data())),
             instance_name: "demo-web".into(),
@@ -575,7 +575,7 @@ impl Fleet {
                 other_types: vec!["c5.large".into()],
                 key_pair: None,
                 groups: vec![group],
-                public_address: true,
+                public_address: Some(true),
                 profile,
                 user_data: Box::new({
                     let script = self.script;

@@ -12,7 +12,7 @@ use gameday::{
         listener::Listener,
         listener_rule::ListenerRule,
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
-        route_table::RouteTable,
+        route_table::{Gateway, RouteTable},
         security_group::SecurityGroup,
         security_group_rules::{Peer, Rule, SecurityGroupRules},
         subnet::Subnet,
@@ -73,7 +73,10 @@ fn network(g: &mut Graph, aws: &Aws, s: &Shape) -> (Ref<Vpc>, Vec<Ref<Subnet>>, 
     let mut out = vec![a.clone(), b.clone()];
     let mut closed = vec![];
     if s.private_out { &mut out } else { &mut closed }.push(c.clone());
-    let routes = g.add("public", RouteTable { aws: aws(), vpc: vpc.clone(), gateway: Some(gateway), subnets: out });
+    let routes = g.add(
+        "public",
+        RouteTable { aws: aws(), vpc: vpc.clone(), gateway: Some(Gateway::Internet(gateway)), subnets: out },
+    );
     g.add_after(
         "private",
         RouteTable { aws: aws(), vpc: vpc.clone(), gateway: None, subnets: closed },

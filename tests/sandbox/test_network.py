@@ -89,6 +89,117 @@ def test_nat_gateway_takes_its_time(aws):
     aws.ec2.delete_subnet(SubnetId=subnets[0])
 
 
+def test_nat_gateway_keeps_what_it_uses(aws):
+    aws.pace("real")
+    vpc, subnets, gateway = aws.network()
+    address = aws.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = aws.ec2.create_nat_gateway(SubnetId=subnets[0], AllocationId=address)["NatGateway"]["NatGatewayId"]
+    table = aws.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    aws.advance(116)
+    aws.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+
+    def route():
+        routes = aws.ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
+        return next(r for r in routes if r["DestinationCidrBlock"] == "0.0.0.0/0")
+
+    assert (route()["NatGatewayId"], route()["State"]) == (nat, "active")
+    eni = aws.ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkInterfaces"][0]
+    assert eni["Description"] == f"Interface for NAT Gateway {nat}"
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    association = aws.ec2.describe_addresses(AllocationIds=[address])["Addresses"][0]["AssociationId"]
+    with aws.refuses("AuthFailure"):
+        aws.ec2.disassociate_address(AssociationId=association)
+    with aws.refuses("Resource.AlreadyAssociated"):
+        aws.ec2.create_nat_gateway(SubnetId=subnets[1], AllocationId=address)
+    # Deleted twice is deleted once; the route that led there leads nowhere.
+    aws.ec2.delete_nat_gateway(NatGatewayId=nat)
+    aws.ec2.delete_nat_gateway(NatGatewayId=nat)
+    assert route()["State"] == "blackhole"
+    aws.advance(62)
+    assert aws.ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkInterfaces"] == []
+    aws.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    with aws.refuses("NatGatewayNotFound"):
+        aws.ec2.delete_nat_gateway(NatGatewayId="nat-0123456789abcdef0")
+
+
+def test_nat_gateway_without_a_way_out_fails_later_and_says_why(aws):
+    aws.pace("real")
+    vpc, subnets, gateway = aws.network()
+    aws.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    address = aws.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    made = aws.ec2.create_nat_gateway(SubnetId=subnets[0], AllocationId=address)["NatGateway"]
+    assert made["State"] == "pending"
+    aws.advance(30)
+    found = aws.ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
+    assert (found["State"], found["FailureCode"]) == ("failed", "Gateway.NotAttached")
+    aws.ec2.release_address(AllocationId=address)
+
+
+def test_interface_endpoint_stands_in_its_subnets_with_its_groups(aws):
+    aws.pace("real")
+    vpc, subnets, _ = aws.network()
+    aws.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    group = aws.group(vpc)
+    asked = {
+        "VpcId": vpc,
+        "VpcEndpointType": "Interface",
+        "ServiceName": "com.amazonaws.us-east-1.ssm",
+        "SubnetIds": subnets[:1],
+        "SecurityGroupIds": [group],
+        "PrivateDnsEnabled": True,
+    }
+    made = aws.ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]
+    name = made["VpcEndpointId"]
+    assert made["State"] == "pending"
+    aws.advance(61)
+
+    def found():
+        return aws.ec2.describe_vpc_endpoints(VpcEndpointIds=[name])["VpcEndpoints"][0]
+
+    def held():
+        enis = aws.ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkInterfaces"]
+        return [(e["SubnetId"], [g["GroupId"] for g in e["Groups"]], e["Description"]) for e in enis]
+
+    assert (found()["State"], found()["PrivateDnsEnabled"]) == ("available", True)
+    assert held() == [(subnets[0], [group], f"VPC Endpoint Interface {name}")]
+    # A second one of that name is one too many.
+    with aws.refuses("InvalidParameter"):
+        aws.ec2.create_vpc_endpoint(**asked)
+    other = aws.group(vpc, "other")
+    aws.ec2.modify_vpc_endpoint(
+        VpcEndpointId=name, AddSubnetIds=subnets[1:2], AddSecurityGroupIds=[other], RemoveSecurityGroupIds=[group]
+    )
+    assert sorted(held()) == sorted((s, [other], f"VPC Endpoint Interface {name}") for s in subnets[:2])
+    aws.ec2.modify_vpc_endpoint(VpcEndpointId=name, PrivateDnsEnabled=False)
+    assert found()["PrivateDnsEnabled"] is False
+    for refused in (
+        lambda: aws.ec2.delete_subnet(SubnetId=subnets[0]),
+        lambda: aws.ec2.delete_security_group(GroupId=other),
+    ):
+        with aws.refuses("DependencyViolation"):
+            refused()
+    aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[name])
+    assert found()["State"] == "deleting"
+    aws.advance(61)
+    assert held() == []
+    aws.ec2.delete_security_group(GroupId=other)
+    aws.ec2.delete_subnet(SubnetId=subnets[0])
+
+
+def test_private_names_need_both_attributes_and_a_zone_one_subnet(aws):
+    vpc, subnets, _ = aws.network()
+    asked = {"VpcId": vpc, "VpcEndpointType": "Interface", "ServiceName": "com.amazonaws.us-east-1.logs"}
+    aws.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
+    with aws.refuses("InvalidParameter"):
+        aws.ec2.create_vpc_endpoint(**asked, SubnetIds=subnets[:1], PrivateDnsEnabled=True)
+    aws.ec2.create_vpc_endpoint(**asked, SubnetIds=subnets[:1], PrivateDnsEnabled=False)
+    zone = aws.ec2.describe_subnets(SubnetIds=subnets[:1])["Subnets"][0]["AvailabilityZone"]
+    twin = aws.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.200.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+    with aws.refuses("DuplicateSubnetsInSameZone"):
+        aws.ec2.create_vpc_endpoint(**asked, SubnetIds=[subnets[0], twin], PrivateDnsEnabled=False)
+
+
 def _from(group, **more):
     return [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": group, **more}]}]
 

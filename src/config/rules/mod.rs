@@ -4,6 +4,7 @@ mod access;
 mod cache;
 mod class;
 mod database;
+mod egress;
 mod files;
 mod iam;
 mod modes;
@@ -37,6 +38,7 @@ pub(crate) fn check(config: &Config, map: &Map, file: &str, region_asked: bool) 
     names::check(&mut rules);
     modes::check(&mut rules);
     network::check(&mut rules);
+    egress::check(&mut rules);
     access::check(&mut rules);
     database::check(&mut rules);
     cache::check(&mut rules);

@@ -19,7 +19,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         Group {
             name: "network",
             mode: origin(config.network.mode),
-            create: &["cidr", "public", "private"],
+            create: &["cidr", "public", "private", "egress", "app"],
             use_: &[("vpc", "vpc = \"default\"")],
             both: &[],
         },

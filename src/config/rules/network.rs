@@ -55,7 +55,8 @@ fn ranges(rules: &mut Rules<'_>) {
     }
     let public = subnets(rules, at("network.public"), &network.public, vpc);
     let private = subnets(rules, at("network.private"), &network.private, vpc);
-    let all: Vec<_> = public.into_iter().chain(private).collect();
+    let app = subnets(rules, at("network.app"), &network.app, vpc);
+    let all: Vec<_> = public.into_iter().chain(private).chain(app).collect();
     for (i, (place, range)) in all.iter().enumerate() {
         if let Some((other_place, other)) = all[..i].iter().find(|(_, other)| overlap(range, other)) {
             let same = if range == other { "the same range again".into() } else { format!("overlaps {other}") };
@@ -70,7 +71,7 @@ fn ranges(rules: &mut Rules<'_>) {
                     same,
                     match free(vpc, range.prefix_len(), &all) {
                         Some(free) => format!("{free} is free"),
-                        None => "leave `public` and `private` out and gameday cuts them from `cidr`".into(),
+                        None => "leave the ranges of subnets out and gameday cuts them from `cidr`".into(),
                     },
                 )
                 .with(other_place.clone(), "this one"),
@@ -146,7 +147,7 @@ fn room(rules: &mut Rules<'_>, vpc: Option<Cidr>, nothing_given: bool) {
         let fix = if nothing_given {
             "give a /22 or larger, or fewer zones"
         } else {
-            "give `public` and `private` both, or a larger `cidr`"
+            "give the ranges of all subnets, or a larger `cidr`"
         };
         let what = format!("the VPC's range has no room for the subnets of {zones} zones");
         let issue = Issue::error("vpc_room", at("network.cidr"), what, no_room.to_string(), fix);

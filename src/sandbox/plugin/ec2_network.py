@@ -1,16 +1,14 @@
-"""VPC, subnets, gateways, endpoints: states on the clock, and what AWS refuses while it is in use."""
-
-import json
+"""VPC, subnets, gateways: states on the clock, and what AWS refuses while it is in use."""
 
 from moto.ec2 import ec2_backends
 
 from . import interfaces
 from .clock import CLOCK
 from .faults import BORN
-from .rules import Refusal, after, before, instead
+from .rules import Refusal, after, before
 
 # Seconds from facts 11.
-VPC, SUBNET, ENDPOINT, NAT_CREATE, NAT_DELETE = 2, 1, 8, 115, 61
+VPC, SUBNET = 2, 1
 
 
 def backend(call):
@@ -85,17 +83,6 @@ def its_acls_go(call, answer):
         del acls[acl_id]
 
 
-@before("ec2", "CreateVpcEndpoint")
-def one_gateway_endpoint(call):
-    # AWS: "route table rtb-... already has a route with destination-prefix-list-id pl-...": one for each service.
-    tables = set(call.get("RouteTableIds") or ())
-    for endpoint in backend(call).vpc_end_points.values():
-        shared = tables & set(endpoint.route_table_ids or ())
-        if shared and endpoint.service_name == call.get("ServiceName") and endpoint.state not in ("deleting", "deleted"):
-            message = f"route table {min(shared)} already has a route with destination-prefix-list-id pl-63a5400a"
-            raise Refusal("RouteAlreadyExists", message)
-
-
 @before("ec2", "AttachInternetGateway")
 def one_gateway(call):
     # AWS: "Network vpc-... already has an internet gateway attached", whichever gateway it is.
@@ -132,94 +119,3 @@ def interface_in_use(call):
     eni = backend(call).enis.get(call.get("NetworkInterfaceId"))
     if eni and (eni.instance or eni.requester_managed):
         raise Refusal("InvalidParameterValue", f"Network interface '{eni.id}' is currently in use.")
-
-
-# VPC endpoints: moto crashes when it deletes a gateway endpoint, since it looks for the route by the wrong name.
-
-
-@after("ec2", "CreateVpcEndpoint")
-def endpoint_pending(call, answer):
-    # facts 11: a gateway endpoint takes 8 s; model: State pending, available, deleting, deleted.
-    endpoint = backend(call).vpc_end_points[answer["VpcEndpoint"]["VpcEndpointId"]]
-    endpoint.state = "pending"
-
-    def ready():
-        if endpoint.state == "pending":
-            endpoint.state = "available"
-
-    CLOCK.after(ENDPOINT, ready)
-    answer["VpcEndpoint"]["State"] = "pending"
-    return answer
-
-
-@before("ec2", "ModifyVpcEndpoint")
-def reset_policy(call):
-    # model ModifyVpcEndpoint.ResetPolicy: "reset the policy document to the default policy"; moto does not know it.
-    endpoint = backend(call).vpc_end_points.get(call.get("VpcEndpointId"))
-    if endpoint and call.get("ResetPolicy"):
-        endpoint.policy_document = json.dumps(endpoint.DEFAULT_POLICY)
-
-
-@instead("ec2", "DeleteVpcEndpoints")
-def delete_endpoints(call):
-    ec2, unsuccessful = backend(call), []
-    for endpoint_id in call.get("VpcEndpointIds", []):
-        endpoint = ec2.vpc_end_points.get(endpoint_id)
-        if endpoint is None:
-            message = f"The Vpc Endpoint Id '{endpoint_id}' does not exist"
-            error = {"Code": "InvalidVpcEndpoint.NotFound", "Message": message}
-            unsuccessful.append({"ResourceId": endpoint_id, "Error": error})
-            continue
-        endpoint.state = "deleting"
-
-        def gone(endpoint=endpoint):
-            for table in ec2.route_tables.values():
-                for key, route in list(table._routes.items()):
-                    if getattr(route, "gateway_id", None) == endpoint.id or (
-                        getattr(route, "gateway", None) is endpoint
-                    ):
-                        del table._routes[key]
-            for eni_id in endpoint.network_interface_ids:
-                ec2.enis.pop(eni_id, None)
-            ec2.vpc_end_points.pop(endpoint.id, None)
-
-        CLOCK.after(ENDPOINT, gone)
-    return {"Unsuccessful": unsuccessful}
-
-
-# NAT gateways
-
-
-@after("ec2", "CreateNatGateway")
-def nat_pending(call, answer):
-    nat = backend(call).nat_gateways[answer["NatGateway"]["NatGatewayId"]]
-    nat.state = "pending"
-
-    def ready():
-        if nat.state == "pending":
-            nat.state = "available"
-
-    CLOCK.after(NAT_CREATE, ready)
-    nat._eni.requester_managed, nat._eni.status = True, "in-use"
-    answer["NatGateway"]["State"] = "pending"
-    return answer
-
-
-@instead("ec2", "DeleteNatGateway")
-def delete_nat(call):
-    # facts 11: deleting for about a minute, holding its address and its interface; then listed as deleted.
-    ec2 = backend(call)
-    nat = ec2.nat_gateways.get(call.get("NatGatewayId"))
-    if nat is None:
-        raise Refusal("NatGatewayNotFound", f"The Nat Gateway {call.get('NatGatewayId')} was not found")
-    nat.state = "deleting"
-
-    def gone():
-        nat.state = "deleted"
-        for address in ec2.addresses:
-            if address.eni is nat._eni:
-                ec2.disassociate_address(address=address.public_ip)
-        ec2.enis.pop(nat._eni.id, None)
-
-    CLOCK.after(NAT_DELETE, gone)
-    return {"NatGatewayId": nat.id}
