@@ -5,9 +5,9 @@
 //! not in the stack as it is now, remains from before. So there is no second description for deletion.
 use super::{Stack, wire_with};
 use crate::{
-    aws::{Aws, tags},
+    aws::{Aws, listing, tags},
     config::{Config, Egress, Instances, Loaded, Mode, Origin, Switch},
-    engine::{Change, Direction, Env, Error, Graph, Key, Node, Report, STEP_TAG, Status, Visit, walk},
+    engine::{Change, Direction, Env, Error, Graph, Key, Node, Report, STACK_TAG, STEP_TAG, Status, Tags, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
 };
@@ -49,8 +49,9 @@ impl Remains {
             seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| known_as(s)).collect();
         let mut remains = Self::default();
         let facts = &Facts { zones: zones(facts, aws, env).await?, ..facts.clone() };
+        let private = had_private_instances(aws, env).await?;
         for (service, port) in services(loaded, aws, env).await? {
-            let graph = largest(loaded, facts, aws, &service, port);
+            let graph = largest(loaded, facts, aws, (&service, port), private);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
                 // A stranger's object under a name that could have been ours is none of our business.
                 Err(Error::NotOurs { .. } | Error::Ambiguous { .. }) => Ok(None),
@@ -174,15 +175,15 @@ fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
 /// All that this stack file could have described before, as far as its service was called the same.
 pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> Graph {
     let (name, service) = loaded.config.service();
-    largest(loaded, facts, aws, name, service.port)
+    largest(loaded, facts, aws, (name, service.port), true)
 }
 
-/// The stack with everything on.
-fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) -> Graph {
+/// The stack with everything on, for a service of that name on that port.
+fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, (service, port): (&str, u16), private: bool) -> Graph {
     let mut loaded = loaded.clone();
     let config: &mut Config = &mut loaded.config;
     config.network.mode = Origin::Create;
-    config.network.instances = Instances::Private;
+    config.network.instances = if private { Instances::Private } else { Instances::Public };
     for mode in [&mut config.database.mode, &mut config.cache.mode, &mut config.files.mode, &mut config.iam.mode] {
         *mode = Mode::Create;
     }
@@ -197,7 +198,27 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     only.scale.cpu = Some(50.0);
     config.service.insert(service.into(), only);
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
+    // Each of them with what it needs, which no stack file can say.
     wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|s| s.graph).unwrap_or_default()
+}
+
+/// Whether the stack has, or may have, what only instances without public addresses need. Looking for that takes calls of
+/// its own.
+async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
+    let tagged = tags::of_stack(aws, &env.stack).await?;
+    let of_them = |step: &String| {
+        let (kind, name) = step.split_once('/').unwrap_or_default();
+        matches!(kind, "elastic-ip" | "nat-gateway" | "interface-endpoint")
+            || matches!(kind, "subnet" | "route-table") && name.starts_with("app-")
+    };
+    let is_theirs = |tags: &Tags| tags.get(STEP_TAG).is_some_and(of_them);
+    if tagged.is_empty() || tagged.values().any(is_theirs) {
+        return Ok(true);
+    }
+    // The list of what is tagged is behind by minutes.
+    let subnets = listing::subnets(aws).await?;
+    let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
+    Ok(tags.into_iter().any(|t| t.get(STACK_TAG) == Some(&env.stack) && is_theirs(&t)))
 }
 
 /// The zones of the stack, and those in which it still has subnets.
