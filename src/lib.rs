@@ -24,6 +24,7 @@ pub mod resources;
 pub mod sandbox;
 pub mod serve;
 pub mod serving;
+mod shell;
 pub mod snapshot;
 pub mod stack;
 pub mod targets;

@@ -153,13 +153,6 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A client needs to be told which TLS this process uses, once.
-pub(crate) fn tls_ready(client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    // Only the first caller in the process installs it; for the others it stands already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    client
-}
-
 /// One answer that stands for those of all addresses: a bad one when half of them are bad, else the slowest good one.
 fn answer_of(s: &Snapshot) -> Option<Answer> {
     let probe = &s.probe;

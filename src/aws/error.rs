@@ -1,5 +1,8 @@
 //! AWS errors become ours here, and nowhere else.
-use super::credentials::Missing;
+use super::{
+    network::{Asked, Unreachable},
+    refusal::Refusal,
+};
 use crate::error::{AwsError, Class, Error, Result};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
@@ -22,8 +25,9 @@ where
     SdkError<E, HttpResponse>: RequestId,
 {
     fn during(self, call: &'static str) -> Result<T> {
-        self.map_err(|e| match cause::<Missing>(&e) {
-            Some(Missing { what, help }) => Error::other(what, help),
+        // Whoever looks for credentials says what is wrong with them.
+        self.map_err(|e| match cause::<Error>(&e) {
+            Some(ours) => ours.clone(),
             None => Error::Aws(Box::new(translate(call, &e))),
         })
     }
@@ -43,8 +47,22 @@ where
     let service = e.as_service_error();
     let code = service.and_then(|s| s.code()).map(str::to_owned);
     let message = service.and_then(|s| s.message()).map_or_else(|| root_cause(e), str::to_owned);
-    let status = e.raw_response().map(|r| r.status().as_u16());
+    let answer = e.raw_response();
+    let status = answer.map(|r| r.status().as_u16());
+    if let Some(Unreachable { what, help, passes, .. }) = cause(e) {
+        let class = if *passes { Class::Lost } else { Class::Invalid };
+        let (message, help) = (what.clone(), Some(help.clone()));
+        return AwsError { call, class, code: None, message, request_id: None, help };
+    }
+    let refusal = Refusal {
+        code: code.as_deref().unwrap_or_default(),
+        message: &message,
+        asked: answer.and_then(Asked::of_answer),
+        date: answer.and_then(|r| r.headers().get("date")),
+        now: std::time::SystemTime::now(),
+    };
     AwsError {
+        help: refusal.help(),
         call,
         class: match e {
             SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) if is_credentials(e) => Class::Credentials,
@@ -64,7 +82,7 @@ fn is_credentials<E: std::error::Error + 'static>(e: &SdkError<E, HttpResponse>)
 }
 
 /// What of this type an error has inside.
-fn cause<T: std::error::Error + 'static>(e: &(impl std::error::Error + 'static)) -> Option<&T> {
+pub(super) fn cause<T: std::error::Error + 'static>(e: &(impl std::error::Error + 'static)) -> Option<&T> {
     let mut cause = e.source();
     while let Some(c) = cause {
         if let Some(found) = c.downcast_ref() {
@@ -97,6 +115,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "UnrecognizedClient"
         | "AuthFailure"
         | "SignatureDoesNotMatch"
+        | "InvalidSignature"
+        | "RequestTimeTooSkewed"
         | "InvalidAccessKeyId"
         | "MissingAuthenticationToken"
         | "IncompleteSignature"

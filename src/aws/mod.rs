@@ -3,24 +3,39 @@
 pub mod calls;
 mod credentials;
 pub mod error;
+mod files;
 pub mod listing;
+pub mod network;
 pub mod note;
+mod profile;
+pub mod proxy;
 pub mod reads;
+mod refusal;
+pub mod region;
+mod settings;
 pub mod tags;
+pub mod trust;
 
 use crate::error::{Error, Result};
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
-    retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Region, SdkConfig,
+    identity::IdentityCache,
+    profile::profile_file::{ProfileFileKind, ProfileFiles},
+    provider_config::ProviderConfig,
+    retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::{
-    Builder as Http,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
 use calls::Calls;
+pub use credentials::Ask;
+use credentials::{Found, Plan, Provider};
+use network::Network;
 use reads::Reads;
-use std::{ops::Deref, rc::Rc, time::Duration};
+use settings::Settings;
+use std::{ops::Deref, rc::Rc, sync::Arc, time::Duration};
+
+/// A helper that fetches credentials may ask a person for something, or open a browser.
+const CREDENTIALS_TAKE: Duration = Duration::from_secs(120);
 
 /// Where and as whom to talk to AWS.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +44,8 @@ pub struct Target {
     pub profile: Option<String>,
     /// An emulator; `None` is AWS itself, unless the environment says otherwise (`AWS_ENDPOINT_URL`).
     pub endpoint: Option<String>,
+    /// Who is asked for the code of an MFA device; `None`: nobody is there.
+    pub ask: Option<Ask>,
 }
 
 /// The clients. Clones share everything.
@@ -51,8 +68,11 @@ pub struct Clients {
     pub region: String,
     /// The emulator's URL, when it is not AWS that answers.
     pub endpoint: Option<String>,
+    /// The way out, for who asks the service itself.
+    pub network: Network,
     pub calls: Calls,
     pub reads: Reads,
+    credentials: Arc<Provider>,
 }
 
 impl Deref for Aws {
@@ -83,58 +103,82 @@ impl Aws {
             .operation_attempt_timeout(Duration::from_secs(30))
             .build();
         let region = Region::new(target.region.clone());
-        let http = Http::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let (network, plan, files, custom) = match target.endpoint {
+            // An emulator takes any credentials, and is on this machine: nothing of the user's is sent to it or read for it.
+            Some(_) => {
+                let keys = aws_credential_types::Credentials::new("sandbox", "sandbox", None, None, "sandbox");
+                (Network::default(), Plan::Keys(keys), String::new(), true)
+            }
+            None => {
+                let settings = Settings::of_the_user(target.profile.as_deref());
+                let (files, custom) = (settings.for_the_sdk(), settings.has_endpoint());
+                match Network::of_the_user(settings.placed("ca_bundle")) {
+                    Ok(network) => (network, Plan::of(settings), files, custom),
+                    Err(e) => (Network::default(), Plan::Wrong(e), files, custom),
+                }
+            }
+        };
+        let http = network.client();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(region.clone())
             .http_client(http.clone())
+            .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TAKE).build())
             .retry_config(retry)
-            .timeout_config(timeout);
-        if let Some(profile) = &target.profile {
-            // Who names one means it: the SDK's own order has keys in the environment win over it, other tools have not.
-            let with = ProviderConfig::default().with_region(Some(region)).with_http_client(http);
-            let keys = ProfileFileCredentialsProvider::builder().configure(&with).profile_name(profile).build();
-            loader = loader.profile_name(profile).credentials_provider(keys);
-        }
+            .timeout_config(timeout)
+            .profile_files(ProfileFiles::builder().with_contents(ProfileFileKind::Config, files).build())
+            .profile_name("default")
+            .no_credentials();
         if let Some(endpoint) = &target.endpoint {
-            // An emulator takes any credentials: the user's own must not be sent to it.
-            loader = loader.endpoint_url(endpoint).credentials_provider(aws_credential_types::Credentials::new(
-                "sandbox", "sandbox", None, None, "sandbox",
-            ));
+            loader = loader.endpoint_url(endpoint);
         }
-        let mut sdk = loader.load().await;
-        if let Some(inner) = sdk.credentials_provider() {
-            let explained = credentials::Explained { inner, profile: target.profile.clone() };
-            sdk = sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(explained)).build();
+        if custom {
+            // An endpoint of one's own has no other forms.
+            loader = loader.use_fips(false).use_dual_stack(false);
         }
-        Self::new(&sdk, target.region.clone())
+        let sdk = loader.load().await;
+        let parts = ProviderConfig::default().with_region(Some(region)).with_http_client(http);
+        let credentials = Arc::new(Provider::new(plan, sdk.clone(), parts, target.ask));
+        let shared = SharedCredentialsProvider::new(Found(credentials.clone()));
+        let sdk = sdk.into_builder().credentials_provider(shared).build();
+        Self::new(&sdk, target.region.clone(), network, credentials)
     }
 
-    fn new(sdk: &SdkConfig, region: String) -> Self {
+    /// Finds the credentials before anything is asked of AWS. What is wrong with them is told here, once; and only here a
+    /// person is asked for a code.
+    pub async fn ready(&self) -> Result<()> {
+        self.credentials.get().await.map(drop)
+    }
+
+    fn new(sdk: &SdkConfig, region: String, network: Network, credentials: Arc<Provider>) -> Self {
         let calls = Calls::default();
         macro_rules! client {
-            ($service:ident) => {
-                $service::Client::from_conf(
-                    $service::config::Builder::from(sdk).interceptor(calls.interceptor()).build(),
-                )
-            };
+            ($service:ident, $id:literal) => {{
+                let mut config = $service::config::Builder::from(sdk).interceptor(calls.interceptor());
+                if std::env::var_os(concat!("AWS_ENDPOINT_URL_", $id)).is_some() {
+                    config.set_use_fips(Some(false)).set_use_dual_stack(Some(false));
+                }
+                $service::Client::from_conf(config.build())
+            }};
         }
         Self(Rc::new(Clients {
-            autoscaling: client!(aws_sdk_autoscaling),
-            cloudwatch: client!(aws_sdk_cloudwatch),
-            ec2: client!(aws_sdk_ec2),
-            efs: client!(aws_sdk_efs),
-            elasticache: client!(aws_sdk_elasticache),
-            elb: client!(aws_sdk_elasticloadbalancingv2),
-            iam: client!(aws_sdk_iam),
-            logs: client!(aws_sdk_cloudwatchlogs),
-            rds: client!(aws_sdk_rds),
-            ssm: client!(aws_sdk_ssm),
-            sts: client!(aws_sdk_sts),
-            tagging: client!(aws_sdk_resourcegroupstagging),
+            autoscaling: client!(aws_sdk_autoscaling, "AUTO_SCALING"),
+            cloudwatch: client!(aws_sdk_cloudwatch, "CLOUDWATCH"),
+            ec2: client!(aws_sdk_ec2, "EC2"),
+            efs: client!(aws_sdk_efs, "EFS"),
+            elasticache: client!(aws_sdk_elasticache, "ELASTICACHE"),
+            elb: client!(aws_sdk_elasticloadbalancingv2, "ELASTIC_LOAD_BALANCING_V2"),
+            iam: client!(aws_sdk_iam, "IAM"),
+            logs: client!(aws_sdk_cloudwatchlogs, "CLOUDWATCH_LOGS"),
+            rds: client!(aws_sdk_rds, "RDS"),
+            ssm: client!(aws_sdk_ssm, "SSM"),
+            sts: client!(aws_sdk_sts, "STS"),
+            tagging: client!(aws_sdk_resourcegroupstagging, "RESOURCE_GROUPS_TAGGING_API"),
             region,
             endpoint: sdk.endpoint_url().map(Into::into),
             reads: Reads::new(calls.clone()),
             calls,
+            network,
+            credentials,
         }))
     }
 

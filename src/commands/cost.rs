@@ -35,7 +35,7 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
         None
     } else {
         let (target, _) = session::target(global, &config.region, &out).await?;
-        let aws = Aws::connect(&target).await;
+        let aws = session::reach(&target).await?;
         Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
     };
     let left_out = there.as_ref().map_or(vec![], |i| i.left_out.clone());

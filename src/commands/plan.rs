@@ -17,7 +17,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
     let (report, remains) = preview(&mut session, args.groups.is_empty()).await?;
-    let mut view = plan::Plan::new(&session.env.stack, &session.facts, &report);
+    let mut view = plan::Plan::new(&session.loaded, &session.facts, &report);
     view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     plan::show(&out, &view, &report, forecast(&session, &report).0, true);

@@ -1,14 +1,14 @@
 //! What most verbs begin with: the stack file, the clients, the facts, the graph.
 use super::Failure;
 use crate::{
-    aws::{Aws, Target},
+    aws::{self, Aws, Target},
     cli::{Consent, Global, Pace, Probe},
-    config::{self, Loaded, Origin},
+    config::{self, Loaded, Named, Origin, Outside},
     engine::{Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Report, Status, Stop, Visit, glance, walk},
     facts::Facts,
     history::{History, Stopwatch},
     lease::{Holder, Lease, Taken},
-    output::{Printer, progress::View},
+    output::{self, Printer, progress::View},
     sandbox,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     stack::{self, Group, Stack, remains::Remains},
@@ -38,7 +38,12 @@ pub(super) struct Session {
 
 /// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
 pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
-    let mut loaded = config::load_in(&global.config, global.region.as_deref())
+    let named = |region: String, by: String| Named { region, by };
+    let outside = Outside {
+        asked: global.region.clone().map(|region| named(region, "--region".into())),
+        usual: aws::region::of_the_user(global.profile.as_deref()).map(|(region, by)| named(region, by)),
+    };
+    let mut loaded = config::load_in(&global.config, &outside)
         .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })?;
     if !out.json() && !loaded.warnings.is_empty() {
         out.note(loaded.render_warnings(out.color(), out.width()));
@@ -49,13 +54,26 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
 
 /// Where to talk to: AWS, or the sandbox, started if need be. With the sandbox's own pace.
 pub(super) async fn target(global: &Global, region: &str, out: &Printer) -> Result<(Target, f64), Failure> {
-    let mut target = Target { region: region.into(), profile: global.profile.clone(), endpoint: None };
+    let ask: aws::Ask = output::ask;
+    let mut target = Target {
+        region: region.into(),
+        profile: global.profile.clone(),
+        endpoint: None,
+        ask: out.interactive.then_some(ask),
+    };
     if !global.sandbox {
         return Ok((target, 1.0));
     }
     let running = sandbox::ensure(pace(global, out), |line| out.note(line)).await.map_err(said)?;
     target.endpoint = Some(running.endpoint);
     Ok((target, running.pace.scale()))
+}
+
+/// The clients, once there are credentials for them.
+pub(super) async fn reach(target: &Target) -> Result<Aws, Failure> {
+    let aws = Aws::connect(target).await;
+    aws.ready().await?;
+    Ok(aws)
 }
 
 /// The pace asked for; on a terminal things take their time so that there is something to see.
@@ -105,7 +123,7 @@ impl Session {
         out: Printer,
         ahead: Ahead<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
-        let aws = Aws::connect(&target).await;
+        let aws = reach(&target).await?;
         aws.reads.keep_for(ONE_LOOK);
         let (facts, mut seen) = ahead.with_the_facts(&aws, &loaded).await?;
         let renamed = loaded.config.name_what_stands(&facts.standing);
@@ -138,7 +156,8 @@ impl Session {
 
     /// The same anew, with the credentials that there are now: the SDK reads a profile once.
     pub async fn again(&self) -> Result<Self, Failure> {
-        let target = self.target.clone();
+        // The terminal is the screen's by now: nobody can be asked for a code.
+        let target = Target { ask: None, ..self.target.clone() };
         let mut loaded = self.loaded.clone();
         loaded.config.names.extend(self.env.renamed.clone());
         let (mut session, _) = Self::connect(loaded, target, self.scale, self.out, Ahead::Nothing).await?;

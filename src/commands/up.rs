@@ -25,7 +25,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
     let (preview, remains) = plan::preview(&mut session, whole_stack).await?;
-    let mut view = output::plan::Plan::new(&session.env.stack, &session.facts, &preview);
+    let mut view = output::plan::Plan::new(&session.loaded, &session.facts, &preview);
     view.handover = plan::handover(&session, &remains);
     view.cost = whole_stack.then(|| cost::planned(&session, &prices));
     let (usually, expected) = plan::forecast(&session, &preview);
@@ -127,7 +127,8 @@ fn consent(session: &Session, yes: bool) -> Result<(), ExitCode> {
         out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
         return Err(failed());
     }
-    let question = format!("Go ahead in account {}, {}? [y/N] ", session.facts.account, session.facts.region);
+    let (account, region, by) = (&session.facts.account, &session.facts.region, &session.loaded.region_by);
+    let question = format!("Go ahead in account {account}, region {region} ({by})? [y/N] ");
     if output::ask(&question).is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes")) {
         return Ok(());
     }

@@ -208,12 +208,13 @@ impl Watch {
             }
             Job::Probe => {
                 let probe = &look?.probe;
-                let url = probe.url.clone().filter(|_| probe.unasked.is_none() && !probe.addresses.is_empty())?;
-                // One address after the other: each zone has its own.
-                let address = probe.addresses[self.probes % probe.addresses.len()].clone();
+                let to_ask = probe.via.is_some() || !probe.addresses.is_empty();
+                let url = probe.url.clone().filter(|_| probe.unasked.is_none() && to_ask)?;
+                // One address after the other: each zone has its own. Behind a proxy there are none.
+                let address = probe.addresses.get(self.probes % probe.addresses.len().max(1)).cloned();
                 self.probes += 1;
                 async move {
-                    let answer = snapshot::ask_address(&url, &address).await;
+                    let answer = snapshot::ask_address(&session.aws.network, &url, address.as_deref()).await;
                     round(Round { answer, ..Round::default() })
                 }
                 .boxed_local()

@@ -30,6 +30,25 @@ pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Problem>,
     pub source: Source,
+    /// Who names the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or nobody (`by default`).
+    pub region_by: String,
+}
+
+/// A region that is named outside the stack file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    pub region: String,
+    /// Who names it.
+    pub by: String,
+}
+
+/// The regions that are named outside the stack file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outside {
+    /// On the command line: it wins over the file.
+    pub asked: Option<Named>,
+    /// In the environment or the profile: it is taken where the file is silent.
+    pub usual: Option<Named>,
 }
 
 impl Loaded {
@@ -46,11 +65,11 @@ impl Loaded {
 
 /// Reads and checks a stack file.
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
-    load_in(path, None)
+    load_in(path, &Outside::default())
 }
 
-/// The same for another region than the file's, which has to keep the same rules.
-pub fn load_in(path: &Path, region: Option<&str>) -> Result<Loaded, ConfigErrors> {
+/// The same with the regions that are named elsewhere; the one that counts has to keep the same rules.
+pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
     let name = path.display().to_string();
     let unreadable = |what: String, fix: &str| {
         let mut issues = Issues::default();
@@ -60,7 +79,7 @@ pub fn load_in(path: &Path, region: Option<&str>) -> Result<Loaded, ConfigErrors
     };
     match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => parse_in(&name, &text, region),
+            Ok(text) => parse_in(&name, &text, outside),
             Err(error) => {
                 let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
                 Err(unreadable(format!("{name} is not UTF-8 text (line {line})"), "save the file as UTF-8"))
@@ -75,11 +94,11 @@ pub fn load_in(path: &Path, region: Option<&str>) -> Result<Loaded, ConfigErrors
 
 /// Checks the text of a stack file. Files that it names are looked up beside `file_name`.
 pub fn parse(file_name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
-    parse_in(file_name, text, None)
+    parse_in(file_name, text, &Outside::default())
 }
 
-/// The same for another region than the file's.
-pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loaded, ConfigErrors> {
+/// The same with the regions that are named elsewhere.
+pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded, ConfigErrors> {
     let source = Source { name: file_name.into(), text: text.into() };
     let (document, toml_errors) = DeTable::parse_recoverable(text);
     let mut syntax = Issues::default();
@@ -107,12 +126,14 @@ pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loa
             None
         }
     };
-    if let (Some(config), Some(region)) = (&mut config, region) {
-        config.region = region.into();
+    let in_file = map.given(&place::at("region"));
+    let taken = outside.asked.as_ref().or(outside.usual.as_ref().filter(|_| !in_file));
+    if let (Some(config), Some(named)) = (&mut config, taken) {
+        config.region = named.region.clone();
         map.forget(&place::at("region"));
     }
     if let Some(config) = &config {
-        let mut broken = rules::check(config, &map, file_name, region.is_some());
+        let mut broken = rules::check(config, &map, file_name, outside, taken);
         broken.only_sound(&map);
         issues.extend(broken);
     }
@@ -124,10 +145,10 @@ pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loa
     }
     let broken_lines: Vec<_> = syntax.locate(&Map::default(), text);
     let mut problems = issues.locate(&map, text);
-    if region.is_some() {
-        // It was typed: there is nothing in the text to point at.
+    if let Some(named) = taken {
+        // It stands elsewhere: there is nothing in the text to point at.
         for p in problems.iter_mut().filter(|p| p.path == "region" && !map.given(&place::at("region"))) {
-            p.message = format!("--region: {}", p.message);
+            p.message = format!("{}: {}", named.by, p.message);
             p.span = 0..0;
         }
     }
@@ -137,7 +158,14 @@ pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loa
 
     match config {
         Some(config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
-            Ok(Loaded { config, warnings: problems, source })
+            let region_by = match taken {
+                Some(named) => named.by.clone(),
+                None if in_file => {
+                    Path::new(file_name).file_name().map_or(file_name.into(), |f| f.display().to_string())
+                }
+                None => "by default".into(),
+            };
+            Ok(Loaded { config, warnings: problems, source, region_by })
         }
         _ => Err(ConfigErrors { problems, source }),
     }

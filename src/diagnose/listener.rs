@@ -1,10 +1,13 @@
 //! The listener and its rules: which target group does a request for this path get to?
 use super::{
     Draft, Drafts, Hop, HopName, UP, View,
-    name::{host_of, path_of, port_of, quoted},
+    name::{host_of, path_of, port_of},
     names,
 };
-use crate::snapshot::{Action, Listener, Part, Rule, matches};
+use crate::{
+    shell::word,
+    snapshot::{Action, Listener, Part, Rule, matches},
+};
 
 /// The listener that requests of this URL come to.
 fn ours<'a>(view: &View<'a>) -> Option<&'a Listener> {
@@ -42,7 +45,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 format!("it listens on {}", names(&there)),
                 format!(
                     "gameday why {}",
-                    quoted(&format!(
+                    word(&format!(
                         "http://{}{}",
                         host_of(s.probe.url.as_deref().unwrap_or_default()),
                         s.expected.path()

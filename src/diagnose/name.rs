@@ -1,6 +1,6 @@
 //! The name: does it resolve, does it lead to our balancer, and does somebody answer there?
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
-use crate::snapshot::Part;
+use crate::{shell::word, snapshot::Part};
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
@@ -24,7 +24,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         return unknown(hop.done(HopName::Name, false, format!("{}; not asked: {why}", balancer.dns_name)));
     }
     let own = balancer.dns_name.eq_ignore_ascii_case(host);
-    let again = format!("gameday why {}", quoted(probe.url.as_deref().unwrap_or_default()));
+    let again = format!("gameday why {}", word(probe.url.as_deref().unwrap_or_default()));
     if let Some(why) = &probe.unresolved {
         let draft = if own {
             Draft::new(
@@ -85,7 +85,10 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     }
     bad_answers(view, &mut hop);
     let answered = probe.answers.iter().filter_map(|a| Some((a.status?, a.millis))).collect::<Vec<_>>();
-    let mut evidence = format!("{host} -> {}", names(&probe.addresses));
+    let mut evidence = match &probe.via {
+        Some(proxy) => format!("{host}, through {proxy}"),
+        None => format!("{host} -> {}", names(&probe.addresses)),
+    };
     if let Some(slowest) = answered.iter().map(|(_, ms)| ms).max() {
         let mut codes: Vec<String> = answered.iter().map(|(code, _)| code.to_string()).collect();
         codes.sort();
@@ -122,12 +125,6 @@ fn unknown(mut hop: Hop) -> Hop {
         hop.state = State::Unknown;
     }
     hop
-}
-
-/// A URL as a shell takes it.
-pub(super) fn quoted(url: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/%+@,=".contains(c);
-    if url.chars().all(plain) { url.into() } else { format!("'{}'", url.replace('\'', "%27")) }
 }
 
 /// `example.com` of `http://example.com:80/path`.

@@ -72,25 +72,13 @@ pub struct AwsError {
     pub code: Option<String>,
     pub message: String,
     pub request_id: Option<String>,
+    /// The way out, where the layer that made the call knows a better one than the class has.
+    pub help: Option<String>,
 }
 
 impl AwsError {
-    /// A region that the account has not enabled answers as if the keys were wrong: each service in its own words.
-    fn help(&self) -> Option<&'static str> {
-        match self.code.as_deref() {
-            Some(
-                "AuthFailure"
-                | "UnrecognizedClientException"
-                | "UnrecognizedClient"
-                | "InvalidClientTokenId"
-                | "OptInRequired",
-            ) => Some(
-                "either the keys are wrong (environment variables, `aws sso login`, --profile), or this account has not \
-                 enabled the region (--region, `region` in gameday.toml): `aws sts get-caller-identity --region us-east-1` \
-                 tells which; then run the same command again",
-            ),
-            _ => self.class.help(),
-        }
+    fn help(&self) -> Option<String> {
+        self.help.clone().or_else(|| self.class.help().map(Into::into))
     }
 }
 
@@ -148,6 +136,9 @@ pub enum Error {
     Unknown(Key),
     #[error("interrupted")]
     Interrupted,
+    /// There are no credentials that could be used: nothing was asked of AWS.
+    #[error("{what}")]
+    Credentials { what: String, help: String },
     #[error("{what}")]
     Other { what: String, help: String },
 }
@@ -161,6 +152,7 @@ impl Error {
     pub fn class(&self) -> Option<Class> {
         match self {
             Self::Aws(e) => Some(e.class),
+            Self::Credentials { .. } => Some(Class::Credentials),
             _ => None,
         }
     }
@@ -168,7 +160,7 @@ impl Error {
     /// The way out, where one is known.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Aws(e) => return e.help().map(Into::into),
+            Self::Aws(e) => return e.help(),
             Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
             Self::Broken { repair: Some(how), .. } => how.clone(),
             Self::Broken { key, loses, .. } => {
@@ -190,7 +182,7 @@ impl Error {
             Self::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),
             Self::Unknown(_) => "this is a defect of gameday: please report it".into(),
             Self::Interrupted => "run the same command again: it resumes where it stopped".into(),
-            Self::Other { help, .. } => help.clone(),
+            Self::Credentials { help, .. } | Self::Other { help, .. } => help.clone(),
         })
         .filter(|help| !help.is_empty())
     }

@@ -92,6 +92,7 @@ impl World {
                 code: None,
                 message: format!("{class:?}"),
                 request_id: None,
+                help: None,
             }))
         };
         match fault {
@@ -218,6 +219,7 @@ impl Resource for Thing {
                         code: Some("DependencyViolation".into()),
                         message: format!("in use by {}", user.id),
                         request_id: None,
+                        help: None,
                     })));
                 }
                 w.log.push(format!("delete {}", cx.key.name()));

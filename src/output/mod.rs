@@ -12,7 +12,10 @@ pub mod teardown;
 pub mod watch;
 pub mod why;
 
-use crate::cli::{Format, Global};
+use crate::{
+    cli::{Format, Global},
+    shell::word,
+};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 
@@ -126,23 +129,17 @@ fn options(global: &Global) -> String {
     let config = global.config.display().to_string();
     let by_itself = std::env::var("GAMEDAY_CONFIG").unwrap_or_else(|_| "gameday.toml".into());
     if config != by_itself {
-        all += &format!("-c {} ", quoted(&config));
+        all += &format!("-c {} ", word(&config));
     }
     if global.sandbox {
         all += "--sandbox ";
     }
     for (option, value) in [("--profile", &global.profile), ("--region", &global.region)] {
         if let Some(value) = value {
-            all += &format!("{option} {} ", quoted(value));
+            all += &format!("{option} {} ", word(value));
         }
     }
     all
-}
-
-/// One word for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/@:+,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// Asks on the terminal; `None` at its end.

@@ -1,6 +1,7 @@
 //! The plan: what `up` would change.
 use super::{Printer, style::*};
 use crate::{
+    config::Loaded,
     cost::Bill,
     engine::{Change, Diff, Key, Report, Visit},
     facts::Facts,
@@ -16,6 +17,8 @@ pub struct Plan<'a> {
     pub stack: &'a str,
     pub account: &'a str,
     pub region: &'a str,
+    /// Who names the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or nobody (`by default`).
+    pub region_by: &'a str,
     pub changes: Vec<Step<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Trouble<'a>>,
@@ -56,7 +59,7 @@ pub struct Trouble<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(stack: &'a str, facts: &'a Facts, report: &'a Report<Change>) -> Self {
+    pub fn new(loaded: &'a Loaded, facts: &'a Facts, report: &'a Report<Change>) -> Self {
         let mut changes: Vec<Step> = report
             .done()
             .filter(|(_, c)| !c.is_none())
@@ -66,7 +69,8 @@ impl<'a> Plan<'a> {
         changes.sort_by_key(|s| s.group);
         let errors = report.failed().map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() }).collect();
         let Facts { account, region, .. } = facts;
-        Self { stack, account, region, changes, errors, handover: None, cost: None }
+        let (stack, region_by) = (loaded.config.name.as_str(), loaded.region_by.as_str());
+        Self { stack, account, region, region_by, changes, errors, handover: None, cost: None }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -148,8 +152,14 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             clock(Duration::from_secs_f64(h.usually)),
         ));
     }
-    let mut last =
-        format!("{TITLE}{}{RESET} in account {}, {}: {}", plan.stack, plan.account, plan.region, plan.summary());
+    let mut last = format!(
+        "{TITLE}{}{RESET} in account {}, region {} ({}): {}",
+        plan.stack,
+        plan.account,
+        plan.region,
+        plan.region_by,
+        plan.summary()
+    );
     if !plan.errors.is_empty() {
         last += &format!(", {BAD}{}{RESET}", count(plan.errors.len(), "error"));
     }

@@ -409,7 +409,14 @@ pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
 
 /// There is more to do, which AWS would refuse now: the engine waits and looks again.
 pub(super) fn more_later(call: &'static str, why: &str) -> Error {
-    Error::Aws(Box::new(AwsError { call, class: Class::WrongState, code: None, message: why.into(), request_id: None }))
+    Error::Aws(Box::new(AwsError {
+        call,
+        class: Class::WrongState,
+        code: None,
+        message: why.into(),
+        request_id: None,
+        help: None,
+    }))
 }
 
 /// The databases that keep something from being deleted.

@@ -150,6 +150,7 @@ pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
             code: Some(code.into()),
             message: message.into(),
             request_id: None,
+            help: None,
         }))),
     }
 }

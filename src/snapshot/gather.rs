@@ -79,7 +79,8 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         look.instances(in_vpc).boxed_local(),
         look.mount_targets(files.as_ref()).boxed_local(),
         look.activities(group.as_ref(), depth).boxed_local(),
-        super::probe::ask(asking, balancer.as_ref(), group.as_ref().map_or(1, |g| g.members.len())).boxed_local(),
+        super::probe::ask(&aws.network, asking, balancer.as_ref(), group.as_ref().map_or(1, |g| g.members.len()))
+            .boxed_local(),
     );
 
     // And what hangs on those.
@@ -138,7 +139,8 @@ pub async fn verdict(
     asking: &Asking,
 ) -> Result<Snapshot> {
     let each = expected.desired.try_into().unwrap_or(1);
-    let (targets, probe) = futures::join!(targets(aws, target_group), super::probe::ask(asking, Some(&balancer), each));
+    let (targets, probe) =
+        futures::join!(targets(aws, target_group), super::probe::ask(&aws.network, asking, Some(&balancer), each));
     Ok(Snapshot {
         version: VERSION,
         at: Timestamp::now(),

@@ -422,6 +422,8 @@ pub struct Probe {
     pub url: Option<String>,
     /// Why nothing was asked: an emulator, or the user did not want it.
     pub unasked: Option<String>,
+    /// The proxy that it was asked through, which resolves the name; `None`: straight.
+    pub via: Option<String>,
     /// What the host of `url` resolves to.
     pub addresses: Vec<String>,
     /// What the balancer's own name resolves to, when `url` goes by another one.

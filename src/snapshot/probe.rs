@@ -1,5 +1,6 @@
 //! The service as the players see it: its name, and every address behind it.
 use super::{Answer, Asking, Balancer, Beacon, Probe};
+use crate::aws::network::Network;
 use futures::future::join_all;
 use reqwest::{Client, Url, redirect::Policy};
 use std::{
@@ -15,7 +16,9 @@ const TOO_LATE: Duration = Duration::from_secs(5);
 const MOST: usize = 4;
 
 /// Resolves the name and asks every address, often enough to have met each of `instances` by chance.
-pub async fn ask(asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
+///
+/// Behind a proxy it is the proxy that resolves it: then as many requests go through that.
+pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
     let own = |path: &str| Some(format!("http://{}{path}", balancer?.dns_name));
     let (url, unasked) = match asking {
         Asking::Path(path) => (own(path), None),
@@ -35,6 +38,16 @@ pub async fn ask(asking: &Asking, balancer: Option<&Balancer>, instances: usize)
     };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(80);
+    if let Some(proxy) = network.proxies.of_url(url.as_str()) {
+        probe.via = Some(proxy.to_string());
+        let asks = (0..instances.clamp(1, MOST)).map(|_| one(network, &url, &host, None));
+        // Where the proxy answers itself, nobody has seen whether the service would.
+        match join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>() {
+            Ok(answers) => probe.answers = answers,
+            Err(said) => probe.unasked = Some(format!("{proxy} {said}")),
+        }
+        return probe;
+    }
     let other_name = balancer.filter(|b| !b.dns_name.eq_ignore_ascii_case(&host)).map(|b| b.dns_name.clone());
     let (own, others) = futures::join!(resolve(&host, port), async {
         match &other_name {
@@ -52,16 +65,20 @@ pub async fn ask(asking: &Asking, balancer: Option<&Balancer>, instances: usize)
     };
     probe.addresses = addresses.iter().map(ToString::to_string).collect();
     let each = instances.div_ceil(addresses.len().max(1)).clamp(1, MOST);
-    let asks = addresses.iter().flat_map(|ip| (0..each).map(|_| one(&url, &host, *ip, port)));
-    probe.answers = join_all(asks).await;
+    let asks =
+        addresses.iter().flat_map(|ip| (0..each).map(|_| one(network, &url, &host, Some(SocketAddr::new(*ip, port)))));
+    probe.answers = join_all(asks).await.into_iter().flatten().collect();
     probe
 }
 
-/// One request to one address that an earlier look found.
-pub async fn ask_address(url: &str, address: &str) -> Option<Answer> {
+/// One request to one address that an earlier look found; without one, through the proxy.
+pub async fn ask_address(network: &Network, url: &str, address: Option<&str>) -> Option<Answer> {
     let url: Url = url.parse().ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
-    Some(one(&url, &host, address.parse().ok()?, url.port_or_known_default().unwrap_or(80)).await)
+    let port = url.port_or_known_default().unwrap_or(80);
+    let to = address.map(|ip| Some(SocketAddr::new(ip.parse().ok()?, port)));
+    // An address that is none is not asked.
+    one(network, &url, &host, if let Some(to) = to { Some(to?) } else { None }).await.ok()
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
@@ -77,31 +94,42 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
     }
 }
 
-async fn one(url: &Url, host: &str, ip: IpAddr, port: u16) -> Answer {
+/// One request, to this address; `None`: through the proxy, whose own word is an error.
+async fn one(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -> Result<Answer, String> {
     let start = Instant::now();
     let asked = async {
-        let client = crate::serving::tls_ready(Client::builder())
+        let mut client = network
+            .asks(url.as_str(), Client::builder())
             .timeout(TOO_LATE)
             .redirect(Policy::none())
-            .user_agent(concat!("gameday/", env!("CARGO_PKG_VERSION")))
-            .resolve(host, SocketAddr::new(ip, port))
-            .build()?;
-        let answer = client.get(url.clone()).send().await?;
+            .user_agent(concat!("gameday/", env!("CARGO_PKG_VERSION")));
+        if let Some(to) = to {
+            client = client.resolve(host, to);
+        }
+        let answer = client.build()?.get(url.clone()).send().await?;
         let (status, millis) = (answer.status().as_u16(), start.elapsed().as_millis() as u64);
+        let by_balancer = answer.headers().get("server").is_some_and(|s| s.as_bytes().starts_with(b"awselb"));
         let beacon = if status == 503 { answer.text().await.ok().and_then(|t| beacon(&t)) } else { None };
-        Ok::<_, reqwest::Error>(Answer { status: Some(status), millis, beacon, ..Answer::default() })
+        // These are what proxies say for themselves; the balancer signs what it says.
+        let doubtful = matches!(status, 403 | 407 | 502 | 503 | 504) && !by_balancer && beacon.is_none();
+        let said = (to.is_none() && doubtful).then(|| match status {
+            407 => "wants a user and a password (HTTP 407)".to_owned(),
+            _ => format!("answers HTTP {status}, its own or the service's: NO_PROXY={host} asks the service straight"),
+        });
+        Ok::<_, reqwest::Error>((Answer { status: Some(status), millis, beacon, ..Answer::default() }, said))
     };
-    let mut answer = asked.await.unwrap_or_else(|e| {
+    let (mut answer, by_proxy) = asked.await.unwrap_or_else(|e| {
         let mut cause: &dyn std::error::Error = &e;
         while let Some(next) = cause.source() {
             cause = next;
         }
         let error =
             if e.is_timeout() { format!("no answer within {} s", TOO_LATE.as_secs()) } else { cause.to_string() };
-        Answer { error: Some(error), millis: start.elapsed().as_millis() as u64, ..Answer::default() }
+        let said = to.is_none().then(|| format!("does not lead to {host}: {error}"));
+        (Answer { error: Some(error), millis: start.elapsed().as_millis() as u64, ..Answer::default() }, said)
     });
-    answer.address = ip.to_string();
-    answer
+    answer.address = to.map(|to| to.ip().to_string()).unwrap_or_default();
+    by_proxy.map_or(Ok(answer), Err)
 }
 
 /// What the boot beacon says, if it is it that answered.

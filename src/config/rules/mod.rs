@@ -16,9 +16,9 @@ mod service;
 mod source;
 mod stack;
 
-use crate::Config;
 use crate::check::Issues;
 use crate::place::{Map, Place};
+use crate::{Config, Named, Outside};
 
 /// What every rule sees.
 pub(crate) struct Rules<'a> {
@@ -26,14 +26,16 @@ pub(crate) struct Rules<'a> {
     map: &'a Map,
     /// The stack file; the files it names are beside it.
     file: &'a str,
-    /// Whether the region is the one of --region, not the file's.
-    region_asked: bool,
+    /// The regions that are named elsewhere.
+    outside: &'a Outside,
+    /// The one of them that counts instead of the file's.
+    taken: Option<&'a Named>,
     found: Issues,
 }
 
 /// All broken rules. Some may judge a default that stands for an unusable value: the caller drops these.
-pub(crate) fn check(config: &Config, map: &Map, file: &str, region_asked: bool) -> Issues {
-    let mut rules = Rules { config, map, file, region_asked, found: Issues::default() };
+pub(crate) fn check(config: &Config, map: &Map, file: &str, outside: &Outside, taken: Option<&Named>) -> Issues {
+    let mut rules = Rules { config, map, file, outside, taken, found: Issues::default() };
     stack::check(&mut rules);
     names::check(&mut rules);
     modes::check(&mut rules);

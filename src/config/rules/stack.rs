@@ -51,6 +51,7 @@ const REGIONS: &[&str] = &[
 pub(super) fn check(rules: &mut Rules<'_>) {
     name(rules);
     let region = region(rules);
+    elsewhere(rules);
     zones(rules, region);
     traffic_at(rules);
     tags(rules);
@@ -121,6 +122,22 @@ fn region<'a>(rules: &mut Rules<'a>) -> Option<&'a str> {
     meant
 }
 
+/// Whoever has another region in the environment or the profile may expect the stack there.
+fn elsewhere(rules: &mut Rules<'_>) {
+    let Some(usual) = rules.outside.usual.as_ref().filter(|u| u.region != rules.config.region) else { return };
+    if rules.taken.is_some() || !rules.map.given(&at("region")) {
+        return;
+    }
+    let (here, there, by) = (&rules.config.region, &usual.region, &usual.by);
+    rules.found.push(Issue::warning(
+        "region_elsewhere",
+        at("region"),
+        format!("the stack file says {here:?}, {by} says {there:?}: it is built in {here}"),
+        "the stack file wins",
+        format!("`--region {there}` builds it there; without this line {by} decides"),
+    ));
+}
+
 fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
     let zones = &rules.config.zones;
     let Some(region) = region else { return };
@@ -177,9 +194,15 @@ fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
             match other {
                 Some(other) => (
                     format!("it belongs to {other}"),
-                    match rules.region_asked {
-                        true => format!("write \"{region}{}\", or say --region {other}", &zone[other.len()..]),
-                        false => format!("write \"{region}{}\", or set region = \"{other}\"", &zone[other.len()..]),
+                    match rules.taken.map(|named| named.by.as_str()) {
+                        Some("--region") => {
+                            format!("write \"{region}{}\", or say --region {other}", &zone[other.len()..])
+                        }
+                        Some(by) => format!(
+                            "{by} says {region}: write \"{region}{}\", or set region = \"{other}\" in the file",
+                            &zone[other.len()..]
+                        ),
+                        None => format!("write \"{region}{}\", or set region = \"{other}\"", &zone[other.len()..]),
                     },
                 ),
                 None => ("not a zone's name".to_owned(), format!("region and one letter: \"{region}a\"")),

@@ -1,0 +1,304 @@
+//! The way out, the same for every call and for the probe: proxies, trusted certificates, words for what fails on it.
+use super::{
+    proxy::{Proxies, Proxy},
+    trust::Trust,
+};
+use crate::error::Result;
+use aws_smithy_http_client::{
+    Builder, Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use std::{fmt, sync::Arc};
+
+/// How this process gets to others.
+#[derive(Clone, Debug, Default)]
+pub struct Network {
+    pub proxies: Proxies,
+    pub trust: Trust,
+}
+
+impl Network {
+    /// As the environment and the profile say. `ca_bundle` is the profile's, and where that stands.
+    pub fn of_the_user(ca_bundle: Option<(&str, String)>) -> Result<Self> {
+        Ok(Self { proxies: Proxies::of_the_environment()?, trust: Trust::of_the_user(ca_bundle)? })
+    }
+
+    /// The HTTP client of all SDK clients.
+    pub fn client(&self) -> SharedHttpClient {
+        let tls = self.tls();
+        let straight = client(tls.clone(), ProxyConfig::disabled());
+        let through = |proxy: Option<&Proxy>| {
+            let proxy = ProxyConfig::all(proxy?.secret_url()).ok()?;
+            Some(client(tls.clone(), proxy))
+        };
+        let (http, https) = (through(self.proxies.http()), through(self.proxies.https()));
+        SharedHttpClient::new(Client { network: Arc::new(self.clone()), straight, http, https })
+    }
+
+    fn tls(&self) -> TlsContext {
+        let mut store = TrustStore::empty();
+        match self.trust.certificates() {
+            Some(all) => {
+                for certificate in all {
+                    store.add_pem_certificate(pem(certificate));
+                }
+            }
+            None => store = TrustStore::default(),
+        }
+        TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
+    }
+
+    /// A client for a URL that goes the same way; it trusts this machine's certificates and those of the bundle.
+    pub fn asks(&self, url: &str, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+        // A client needs to be told which TLS this process uses, once: for the others it stands already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = match self.proxies.of_url(url).and_then(|p| reqwest::Proxy::all(p.secret_url()).ok()) {
+            Some(proxy) => client.proxy(proxy),
+            None => client.no_proxy(),
+        };
+        let certificates = self.trust.certificates().unwrap_or_default();
+        client.tls_certs_merge(certificates.iter().filter_map(|c| reqwest::Certificate::from_der(c).ok()))
+    }
+}
+
+fn pem(der: &[u8]) -> Vec<u8> {
+    let text = BASE64_STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|l| std::str::from_utf8(l).ok()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")).into_bytes()
+}
+
+fn client(tls: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+    })
+}
+
+/// A client that chooses the way by the URL.
+#[derive(Debug)]
+struct Client {
+    network: Arc<Network>,
+    straight: SharedHttpClient,
+    http: Option<SharedHttpClient>,
+    https: Option<SharedHttpClient>,
+}
+
+impl HttpClient for Client {
+    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+        let of = |client: &Option<SharedHttpClient>| client.as_ref().map(|c| c.http_connector(settings, parts));
+        SharedHttpConnector::new(Crossing {
+            network: self.network.clone(),
+            straight: self.straight.http_connector(settings, parts),
+            http: of(&self.http),
+            https: of(&self.https),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Crossing {
+    network: Arc<Network>,
+    straight: SharedHttpConnector,
+    http: Option<SharedHttpConnector>,
+    https: Option<SharedHttpConnector>,
+}
+
+impl HttpConnector for Crossing {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asked = Asked::of(&request);
+        let proxy = self.network.proxies.of_url(request.uri()).cloned();
+        let secure = request.uri().starts_with("https:");
+        let through = if secure { &self.https } else { &self.http };
+        let connector = if proxy.is_some() { through.as_ref().unwrap_or(&self.straight) } else { &self.straight };
+        let answer = connector.call(request);
+        let network = self.network.clone();
+        HttpConnectorFuture::new(async move {
+            match (answer.await, &proxy) {
+                (Ok(answer), Some(proxy)) if answer.status().as_u16() == 407 => {
+                    Err(Unreachable::wants_a_user(proxy, "HTTP 407".into()).into())
+                }
+                (Ok(mut answer), _) => {
+                    answer.add_extension(asked);
+                    Ok(answer)
+                }
+                (Err(e), _) => Err(told(e, &asked, proxy.as_ref(), &network.trust)),
+            }
+        })
+    }
+}
+
+/// Whom a request was for: what an answer alone does not tell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Asked {
+    pub host: String,
+    /// The region that it was signed for.
+    pub region: Option<String>,
+}
+
+impl Asked {
+    fn of(request: &HttpRequest) -> Self {
+        let uri = request.uri();
+        let host = uri.split_once("://").map_or(uri, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+        // `AWS4-HMAC-SHA256 Credential=AKID/20261129/eu-west-1/ec2/aws4_request, …`
+        let scope = request.headers().get("authorization").and_then(|a| a.split_once("Credential="));
+        let region = scope.and_then(|(_, scope)| scope.split('/').nth(2)).map(str::to_owned);
+        Self { host: host.into(), region }
+    }
+
+    pub fn of_answer(answer: &HttpResponse) -> Option<&Self> {
+        answer.extension()
+    }
+}
+
+/// Why there was no answer, in words that name who is at fault. Deep inside the SDK's error.
+#[derive(Debug)]
+pub(super) struct Unreachable {
+    pub what: String,
+    pub help: String,
+    /// Whether the same call may succeed a little later.
+    pub passes: bool,
+    timeout: bool,
+    source: BoxError,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Unreachable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+impl From<Unreachable> for ConnectorError {
+    fn from(e: Unreachable) -> Self {
+        match e.passes {
+            true if e.timeout => Self::timeout(e.into()),
+            true => Self::io(e.into()),
+            // What does not pass is not sent again.
+            false => Self::other(e.into(), None),
+        }
+    }
+}
+
+impl Unreachable {
+    fn wants_a_user(proxy: &Proxy, source: BoxError) -> Self {
+        let what = match proxy.has_user() {
+            true => format!("{proxy} does not take this user and password (HTTP 407)"),
+            false => format!("{proxy} wants a user and a password (HTTP 407)"),
+        };
+        let help = format!(
+            "set {}=http://user:password@host:port, with special characters as %40 and the like",
+            proxy.variable()
+        );
+        Self { what, help, passes: false, timeout: false, source }
+    }
+}
+
+/// The same error with the one at fault named, where that can be told.
+fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) -> ConnectorError {
+    let timeout = e.is_timeout();
+    let said = chain(&e);
+    let last = said.last().cloned().unwrap_or_default();
+    let has = |text: &str| said.iter().any(|s| s.contains(text));
+    let host = &asked.host;
+    let (what, help, passes) = if has("invalid peer certificate") {
+        let (what, help) = distrusted(&said, host, trust);
+        (what, help, false)
+    } else if let Some(proxy) = proxy {
+        if has("proxy authorization required") {
+            return Unreachable::wants_a_user(proxy, e.into_source()).into();
+        }
+        let help = format!("correct {}, or take {host} out of it with NO_PROXY", proxy.variable());
+        let refused = has("tunnel error: unsuccessful");
+        let what = match () {
+            () if refused => format!("{proxy} refuses to lead to {host}"),
+            () if has("tunnel error: unexpected end") => format!("{proxy} ends the connection to {host}"),
+            () if timeout => format!("{proxy} gives no answer for {host}"),
+            () => format!("{proxy} cannot be reached: {last}"),
+        };
+        (what, if refused { format!("have the proxy allow {host}, or add {host} to NO_PROXY") } else { help }, true)
+    } else if has("dns error") || has("failed to lookup address") {
+        let region = asked.region.as_deref().unwrap_or("this region");
+        let lacks = |kind: &str, variable: &str, key: &str| {
+            let what =
+                format!("{host} does not resolve: the service has no {kind} endpoint in {region}, or there is no DNS");
+            (what, format!("without {variable} (or {key} in the profile) the usual endpoint is asked"))
+        };
+        let (what, help) = if host.contains("-fips.") {
+            lacks("FIPS", "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
+        } else if host.ends_with(".api.aws") {
+            lacks("dual-stack", "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
+        } else {
+            let help = "check the network, and behind a proxy set HTTPS_PROXY; then run the same command again: it \
+                        resumes where it stopped";
+            (format!("{host} does not resolve: {last}"), help.to_owned())
+        };
+        (what, help, true)
+    } else {
+        return e;
+    };
+    Unreachable { what, help, passes, timeout, source: e.into_source() }.into()
+}
+
+fn distrusted(said: &[String], host: &str, trust: &Trust) -> (String, String) {
+    let is = |text: &str| said.iter().any(|s| s.contains(text));
+    let clock = "set this machine's clock, if it is wrong; else tell whoever runs the endpoint";
+    if is("UnknownIssuer") {
+        let what = |by: &str| format!("the certificate of {host} is signed by nobody whom {by} trusts (UnknownIssuer)");
+        return match trust.from() {
+            Some(from) => (what(from), format!("add the certificate of the CA that signed it to {from}")),
+            None => (
+                what("this machine"),
+                "behind a firewall that looks into TLS name its CA: AWS_CA_BUNDLE=/path/to/ca.pem, or `ca_bundle` in the \
+                 profile"
+                    .into(),
+            ),
+        };
+    }
+    if is("Expired") || is("expired") {
+        return (format!("the certificate of {host} has expired"), clock.into());
+    }
+    if is("NotValidYet") || is("not valid yet") {
+        return (format!("the certificate of {host} is not valid yet"), clock.into());
+    }
+    let last = said.last().cloned().unwrap_or_default();
+    (
+        format!("the certificate of {host} is not accepted: {last}"),
+        "check the endpoint and what stands before it".into(),
+    )
+}
+
+/// What an error and all that is inside it say.
+fn chain(e: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut all = vec![];
+    let mut next = Some(e);
+    while let Some(e) = next {
+        all.push(e.to_string());
+        // Its own text may be that of what it wraps, whose source is another one.
+        next = match e.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
+            Some(inner) => Some(inner),
+            None => e.source(),
+        };
+    }
+    all
+}
