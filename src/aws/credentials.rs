@@ -313,7 +313,11 @@ impl Fetch<'_> {
 
     async fn ambient(&self, settings: &Settings) -> Result<Credentials> {
         let token = "AWS_WEB_IDENTITY_TOKEN_FILE";
-        if let (Some((_, file)), Some((_, arn))) = (variable(&[token]), variable(&["AWS_ROLE_ARN"])) {
+        if let Some((_, file)) = variable(&[token]) {
+            let Some((_, arn)) = variable(&["AWS_ROLE_ARN"]) else {
+                let what = format!("{token} is set in the environment, but AWS_ROLE_ARN is not");
+                return Err(unusable(what, "set both, or choose a profile with --profile"));
+            };
             let file = profile::token_file(&file, token)?;
             let session = variable(&["AWS_ROLE_SESSION_NAME"]).map(|(_, s)| s);
             return self.web_identity(&arn, session.as_deref(), &file).await;

@@ -18,14 +18,11 @@ pub mod trust;
 
 use crate::error::{Error, Result};
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
-    identity::IdentityCache,
-    profile::profile_file::{ProfileFileKind, ProfileFiles},
-    provider_config::ProviderConfig,
-    retry::RetryConfig,
+    BehaviorVersion, Region, SdkConfig, identity::IdentityCache, provider_config::ProviderConfig, retry::RetryConfig,
     timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use calls::Calls;
 pub use credentials::Ask;
 use credentials::{Found, Plan, Provider};
@@ -125,7 +122,7 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TAKE).build())
             .retry_config(retry)
             .timeout_config(timeout)
-            .profile_files(ProfileFiles::builder().with_contents(ProfileFileKind::Config, files).build())
+            .profile_files(EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, files).build())
             .profile_name("default")
             .no_credentials();
         if let Some(endpoint) = &target.endpoint {

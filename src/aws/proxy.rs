@@ -66,7 +66,7 @@ impl Proxies {
 
     /// Reads the variables as boto3 does: small letters win, also when they are empty. `ALL_PROXY` stands for those that
     /// are not set, as for curl.
-    fn of(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    pub(crate) fn of(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let given = |small: &'static str, big: &'static str| match (env(small), env(big)) {
             (Some(text), _) => Some((small, text.trim().to_owned())),
             (None, Some(text)) if !text.trim().is_empty() => Some((big, text.trim().to_owned())),

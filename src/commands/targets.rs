@@ -1,7 +1,6 @@
 //! `gameday targets list|attach|detach`: the machines behind a balancer.
 use super::{DONE, Outcome, session};
 use crate::{
-    aws::Aws,
     cli::{Global, Targets},
     config::Config,
     output::{Printer, targets as view},

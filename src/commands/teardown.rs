@@ -125,9 +125,10 @@ fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result
     }
     let account = &session.facts.account;
     let question = format!(
-        "This deletes {} in account {account}, {}. Type the stack's name to go ahead: ",
+        "This deletes {} in account {account}, region {} ({}). Type the stack's name to go ahead: ",
         count(there.len(), "object"),
         session.facts.region,
+        session.loaded.region_by,
     );
     if output::ask(&question).is_some_and(|a| a.trim() == stack) {
         return Ok(());

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Config {
     /// The stack's name. Part of every AWS name and of the tag `gameday:stack`.
     pub name: String,
-    /// The AWS region everything is built in.
+    /// The AWS region everything is built in. Without it AWS_REGION, the profile or us-east-1 decides.
     #[serde(default = "default::region")]
     pub region: String,
     /// Availability Zones by name. Empty: the first two that offer the instance class.

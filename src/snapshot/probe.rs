@@ -162,6 +162,64 @@ fn beacon(body: &str) -> Option<Beacon> {
 mod tests {
     use super::*;
 
+    /// A proxy that gives this answer to whatever it is asked; the URL to set, and what it was asked.
+    fn proxy(answer: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
+        use std::io::{BufRead, BufReader, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, told) = std::sync::mpsc::channel();
+        // It ends with the test.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
+                _ = tell.send(lines.next().unwrap_or_default());
+                lines.for_each(drop);
+                _ = (&stream)
+                    .write_all(format!("HTTP/1.1 {answer}Content-Length: 0\r\nConnection: close\r\n\r\n").as_bytes());
+            }
+        });
+        (url, told)
+    }
+
+    async fn through(answer: &'static str) -> (Probe, Vec<String>) {
+        let (url, told) = proxy(answer);
+        let proxies = crate::aws::proxy::Proxies::of(|name| (name == "HTTP_PROXY").then(|| url.clone())).unwrap();
+        let network = Network { proxies, ..Network::default() };
+        // Nobody resolves it but the proxy.
+        let asking = Asking::Url("http://billing.invalid/healthcheck".into());
+        (ask(&network, &asking, None, 2).await, told.try_iter().collect())
+    }
+
+    #[tokio::test]
+    async fn behind_a_proxy_the_proxy_resolves_the_name() {
+        let (probe, asked) = through("200 OK\r\n").await;
+        assert_eq!(asked, ["GET http://billing.invalid/healthcheck HTTP/1.1"; 2]);
+        assert!(probe.unresolved.is_none() && probe.unasked.is_none(), "{probe:?}");
+        assert!(probe.via.is_some_and(|v| v.contains("(HTTP_PROXY)")));
+        assert!(probe.answers.len() == 2 && probe.answers.iter().all(Answer::good));
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_says_for_itself_is_not_the_service_s() {
+        for (answer, said) in [
+            ("407 Proxy Authentication Required\r\n", "wants a user"),
+            ("403 Forbidden\r\n", "HTTP 403"),
+            ("502 Bad Gateway\r\nServer: squid\r\n", "HTTP 502"),
+            ("503 Service Unavailable\r\n", "NO_PROXY=billing.invalid"),
+            ("504 Gateway Timeout\r\n", "HTTP 504"),
+        ] {
+            let (probe, _) = through(answer).await;
+            let why = probe.unasked.unwrap_or_default();
+            assert!(why.contains(said) && why.contains("(HTTP_PROXY)") && probe.answers.is_empty(), "{answer}: {why}");
+        }
+        for answer in
+            ["502 Bad Gateway\r\nServer: awselb/2.0\r\n", "500 Internal Server Error\r\n", "404 Not Found\r\n"]
+        {
+            let (probe, _) = through(answer).await;
+            assert!(probe.unasked.is_none() && !probe.answers.is_empty(), "{answer}: {probe:?}");
+        }
+    }
+
     #[test]
     fn a_beacon_is_told_from_any_other_503() {
         let seen = beacon(

@@ -1,5 +1,5 @@
 //! One stack file per mistake in tests/mistakes, and beside it what a competitor gets to read.
-use gameday_config::{Severity, load, parse};
+use gameday_config::{ConfigErrors, Loaded, Named, Outside, Severity, load, parse, parse_in};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,13 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Reads a stack file. One that begins with `# elsewhere: AWS_REGION = eu-west-1` is read as where that is set.
+fn read(name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
+    let elsewhere = text.lines().next().and_then(|l| l.strip_prefix("# elsewhere: ")?.split_once(" = "));
+    let usual = elsewhere.map(|(by, region)| Named { region: region.into(), by: by.into() });
+    parse_in(name, text, &Outside { asked: None, usual })
+}
+
 #[test]
 fn every_mistake_is_explained() {
     let mut settings = insta::Settings::clone_current();
@@ -28,7 +35,7 @@ fn every_mistake_is_explained() {
     for path in files {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let shown = match parse(&format!("{name}.toml"), &text) {
+        let shown = match read(&format!("{name}.toml"), &text) {
             Ok(loaded) => {
                 assert!(!loaded.warnings.is_empty(), "{name} has no mistake");
                 loaded.render_warnings(false, 100)
@@ -53,7 +60,7 @@ fn every_file_breaks_the_rule_of_its_name_only() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let problems = match parse(name, &text) {
+        let problems = match read(name, &text) {
             Ok(loaded) => loaded.warnings,
             Err(errors) => errors.problems,
         };
