@@ -191,9 +191,11 @@ impl Fetch<'_> {
                         |said: &str| unusable(format!("{whose} {said}"), "run it by itself to see what it lacks");
                     asked.provide_credentials().await.map_err(|e| said(&process_said(&last_words(&e))))
                 }
-                Source::Environment => profile::keys_of_the_environment()?.ok_or_else(|| {
-                    let what = "credential_source = Environment, but AWS_ACCESS_KEY_ID is not set";
-                    unusable(what, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment")
+                Source::Environment { profile, at } => profile::keys_of_the_environment()?.ok_or_else(|| {
+                    let what = format!(
+                        "the profile {profile} takes its keys from the environment, where AWS_ACCESS_KEY_ID is not set ({at})"
+                    );
+                    unusable(what, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
                 }),
                 Source::InstanceMetadata => {
                     let from = ImdsCredentialsProvider::builder().configure(self.parts).build();
@@ -283,7 +285,7 @@ impl Fetch<'_> {
         from.set_session_name(sso.session.clone());
         from.build().provide_credentials().await.map_err(|e| {
             let said = last_words(&e);
-            let no_file = said.contains("failed to read") || said.contains("No such file");
+            let no_file = said.contains("failed to read") || said.contains("failed to load the cached SSO token");
             let why = if no_file { "nobody is logged in".to_owned() } else { said.clone() };
             let login =
                 format!("`aws sso login --profile {}`, then run the same command again", shell::word(&sso.profile));

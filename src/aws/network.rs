@@ -221,7 +221,11 @@ fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) 
     let last = said.last().cloned().unwrap_or_default();
     let has = |text: &str| said.iter().any(|s| s.contains(text));
     let host = &asked.host;
-    let (what, help, passes) = if has("invalid peer certificate") {
+    // The request itself could not be made, or the connection was lost in the middle: nobody beside is at fault.
+    let lost = has("IncompleteMessage") || has("connection closed") || has("connection reset") || e.is_user();
+    let (what, help, passes) = if lost && proxy.is_none() {
+        return e;
+    } else if has("invalid peer certificate") {
         let (what, help) = distrusted(&said, host, trust);
         (what, help, false)
     } else if let Some(proxy) = proxy {
@@ -237,27 +241,33 @@ fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) 
             () => format!("{proxy} cannot be reached: {last}"),
         };
         (what, if refused { format!("have the proxy allow {host}, or add {host} to NO_PROXY") } else { help }, true)
-    } else if has("dns error") || has("failed to lookup address") {
-        let region = asked.region.as_deref().unwrap_or("this region");
-        let lacks = |kind: &str, variable: &str, key: &str| {
-            let what =
-                format!("{host} does not resolve: the service has no {kind} endpoint in {region}, or there is no DNS");
-            (what, format!("without {variable} (or {key} in the profile) the usual endpoint is asked"))
-        };
-        let (what, help) = if host.contains("-fips.") {
-            lacks("FIPS", "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
-        } else if host.ends_with(".api.aws") {
-            lacks("dual-stack", "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
-        } else {
-            let help = "check the network, and behind a proxy set HTTPS_PROXY; then run the same command again: it \
-                        resumes where it stopped";
-            (format!("{host} does not resolve: {last}"), help.to_owned())
-        };
-        (what, help, true)
     } else {
-        return e;
+        let (what, help) = silent(&last, has("dns error") || has("failed to lookup address"), asked);
+        (what, help, true)
     };
     Unreachable { what, help, passes, timeout, source: e.into_source() }.into()
+}
+
+/// Nobody answers at the endpoint itself.
+fn silent(last: &str, unresolved: bool, asked: &Asked) -> (String, String) {
+    let Asked { host, region } = asked;
+    let fails = if unresolved { "does not resolve" } else { "does not answer" };
+    let region = region.as_deref().unwrap_or("this region");
+    let lacks = |kind: &str, variable: &str, key: &str| {
+        let what = format!("{host} {fails} ({last}): has the service a {kind} endpoint in {region}?");
+        (
+            what,
+            format!("without {variable} (or {key} in the profile) the usual endpoint is asked; else check the network"),
+        )
+    };
+    if host.contains("-fips.") {
+        lacks("FIPS", "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
+    } else if host.ends_with(".api.aws") {
+        lacks("dual-stack", "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
+    } else {
+        let help = "check the network (behind a proxy: HTTPS_PROXY) and run the same command again: it resumes where it stopped";
+        (format!("{host} {fails}: {last}"), help.into())
+    }
 }
 
 fn distrusted(said: &[String], host: &str, trust: &Trust) -> (String, String) {

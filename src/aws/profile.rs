@@ -16,7 +16,7 @@ pub(super) enum Source {
     Sso(Sso),
     Login { session: String, profile: String, at: Place },
     Process { command: String, profile: String, at: Place },
-    Environment,
+    Environment { profile: String, at: Place },
     InstanceMetadata,
     Container,
 }
@@ -128,7 +128,7 @@ impl Judge<'_> {
             }
             (Some(source), None) => self.source_profile(profile, &source, at("source_profile"), seen)?,
             (None, Some(source)) => match SOURCES.iter().position(|s| s.eq_ignore_ascii_case(&source)) {
-                Some(0) => Source::Environment,
+                Some(0) => Source::Environment { profile: name.clone(), at: at("credential_source").clone() },
                 Some(1) => Source::InstanceMetadata,
                 Some(_) => Source::Container,
                 None => {
