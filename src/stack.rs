@@ -20,6 +20,9 @@ use crate::{
         database::Database,
         db_parameter_group::DbParameterGroup,
         db_subnet_group::DbSubnetGroup,
+        default_network_acl::DefaultNetworkAcl,
+        default_security_group::DefaultSecurityGroup,
+        dhcp_options::DhcpOptions,
         file_system::FileSystem,
         instance_profile::InstanceProfile,
         internet_gateway::InternetGateway,
@@ -28,6 +31,7 @@ use crate::{
         listener_rule::ListenerRule,
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
         log_group::LogGroup,
+        main_route_table::MainRouteTable,
         mount_target::MountTarget,
         parameter::Parameter,
         role::Role,
@@ -450,7 +454,14 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws)
         subnets: subnets.to_vec(),
     };
     let routes = g.add("public", table(Some(gateway), &public));
-    g.add("private", table(None, &private));
+    let closed = g.add("private", table(None, &private));
+    // What comes with a VPC. A table of ours that somebody made the main one cannot be deleted before that is put right.
+    let tables = [routes.key(), closed.key()];
+    g.add_after("main", MainRouteTable::new(aws(), vpc.clone()), &tables);
+    let subnets = public.iter().chain(&private).cloned().collect();
+    g.add("main", DefaultNetworkAcl::new(aws(), vpc.clone(), subnets));
+    g.add("main", DefaultSecurityGroup::new(aws(), vpc.clone()));
+    g.add("main", DhcpOptions::new(aws(), vpc.clone()));
     // S3 holds the binary and Amazon Linux's packages; through the endpoint they cost nothing.
     g.add(
         "s3",

@@ -8,7 +8,9 @@ use super::{Aws, error::AwsResult};
 use crate::error::Result;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_cloudwatch::types::MetricAlarm;
-use aws_sdk_ec2::types::{InternetGateway, LaunchTemplateVersion, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint};
+use aws_sdk_ec2::types::{
+    DhcpOptions, InternetGateway, LaunchTemplateVersion, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint,
+};
 use aws_sdk_efs::types::{FileSystemDescription, MountTargetDescription};
 use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup};
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -35,7 +37,9 @@ macro_rules! of_the_region {
 }
 
 of_the_region! {
+    dhcp_options: DhcpOptions = describe_dhcp_options, "DescribeDhcpOptions";
     internet_gateways: InternetGateway = describe_internet_gateways, "DescribeInternetGateways";
+    network_acls: NetworkAcl = describe_network_acls, "DescribeNetworkAcls";
     route_tables: RouteTable = describe_route_tables, "DescribeRouteTables";
     security_groups: SecurityGroup = describe_security_groups, "DescribeSecurityGroups";
     subnets: Subnet = describe_subnets, "DescribeSubnets";

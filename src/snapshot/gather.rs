@@ -403,7 +403,7 @@ impl Look<'_> {
         futures::join!(
             listed!(self, Subnets, subnets, "DescribeSubnets", vpc, subnet),
             listed!(self, RouteTables, route_tables, "DescribeRouteTables", vpc, route_table),
-            in_vpc!(self, Acls, describe_network_acls, "DescribeNetworkAcls", vpc, read::acl),
+            listed!(self, Acls, network_acls, "DescribeNetworkAcls", vpc, acl),
             listed!(self, SecurityGroups, security_groups, "DescribeSecurityGroups", vpc, security_group),
         )
     }

@@ -59,6 +59,7 @@ pub struct Acl {
     pub subnets: Vec<String>,
     /// By number.
     pub entries: Vec<AclEntry>,
+    pub step: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

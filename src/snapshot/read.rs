@@ -337,7 +337,7 @@ pub fn gateway(g: ec2::InternetGateway, stack: &str) -> InternetGateway {
     }
 }
 
-pub fn acl(a: ec2::NetworkAcl) -> Acl {
+pub fn acl(a: ec2::NetworkAcl, stack: &str) -> Acl {
     let entries = a.entries.unwrap_or_default().into_iter().map(|e| AclEntry {
         number: e.rule_number.unwrap_or_default(),
         egress: e.egress.unwrap_or_default(),
@@ -349,6 +349,7 @@ pub fn acl(a: ec2::NetworkAcl) -> Acl {
     let mut entries: Vec<AclEntry> = entries.collect();
     entries.sort_by_key(|e| (e.egress, e.number));
     Acl {
+        step: step(a.tags.as_deref().unwrap_or_default(), stack),
         id: a.network_acl_id.unwrap_or_default(),
         default: a.is_default.unwrap_or_default(),
         subnets: a.associations.unwrap_or_default().into_iter().filter_map(|a| a.subnet_id).collect(),
