@@ -9,7 +9,8 @@ use crate::error::Result;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_cloudwatch::types::MetricAlarm;
 use aws_sdk_ec2::types::{
-    DhcpOptions, InternetGateway, LaunchTemplateVersion, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint,
+    DhcpOptions, InternetGateway, LaunchTemplateVersion, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc,
+    VpcAttributeName, VpcEndpoint,
 };
 use aws_sdk_efs::types::{FileSystemDescription, MountTargetDescription};
 use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup};
@@ -45,6 +46,19 @@ of_the_region! {
     subnets: Subnet = describe_subnets, "DescribeSubnets";
     vpc_endpoints: VpcEndpoint = describe_vpc_endpoints, "DescribeVpcEndpoints";
     vpcs: Vpc = describe_vpcs, "DescribeVpcs";
+}
+
+/// Whether a VPC has this; `None` when it is gone.
+pub async fn vpc_attribute(aws: &Aws, id: &str, name: VpcAttributeName) -> Result<Option<bool>> {
+    let call = aws.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone());
+    let call = async || call.send().await.or_absent("DescribeVpcAttribute");
+    let answer = aws.reads.get(format!("{id} {}", name.as_str()), call).await?;
+    let Some(answer) = answer.as_ref() else { return Ok(None) };
+    let value = match name {
+        VpcAttributeName::EnableDnsSupport => answer.enable_dns_support(),
+        _ => answer.enable_dns_hostnames(),
+    };
+    Ok(Some(value.and_then(|v| v.value()).unwrap_or_default()))
 }
 
 /// Every version of a launch template; none when there is no such template.

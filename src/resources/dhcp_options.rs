@@ -17,7 +17,7 @@ impl DhcpOptions {
     }
 }
 
-type Options = BTreeMap<String, Vec<String>>;
+pub(crate) type Options = BTreeMap<String, Vec<String>>;
 
 #[derive(Serialize)]
 pub struct Spec {
@@ -59,7 +59,7 @@ impl Resource for DhcpOptions {
         // A VPC without any has the id `default`, which is in no list.
         let set = sets.iter().find(|s| s.dhcp_options_id().is_some() && s.dhcp_options_id() == vpc.dhcp_options_id());
         Ok(Some(Found {
-            spec: Spec { options: set.map(options).unwrap_or_default() },
+            spec: Spec { options: set.map(said).unwrap_or_default() },
             output: Some(Output {}),
             phase: Phase::Ready,
             tags: cx.inherited(),
@@ -101,7 +101,7 @@ impl DhcpOptions {
         // Not one of another stack, which deletes it some day.
         let usable = |s: &&AwsOptions| {
             let of = tags::ec2::from(s.tags()).remove(STACK_TAG);
-            options(s) == *want && of.is_none_or(|of| of == cx.env.stack)
+            said(s) == *want && of.is_none_or(|of| of == cx.env.stack)
         };
         // AWS's own has no tag, unless somebody tags everything.
         let known = sets.iter().filter(usable).min_by_key(|s| (s.tags().len(), s.dhcp_options_id().map(str::to_owned)));
@@ -129,7 +129,7 @@ impl DhcpOptions {
 }
 
 /// What AWS's own set of a region says.
-fn usual(region: &str) -> Options {
+pub(crate) fn usual(region: &str) -> Options {
     let domain = if region == "us-east-1" { "ec2.internal".into() } else { format!("{region}.compute.internal") };
     [("domain-name", domain), ("domain-name-servers", AMAZON_DNS.into())].map(|(k, v)| (k.into(), vec![v])).into()
 }
@@ -137,7 +137,8 @@ fn usual(region: &str) -> Options {
 /// Amazon's own DNS server, whose address is that of the VPC plus two.
 pub(crate) const AMAZON_DNS: &str = "AmazonProvidedDNS";
 
-fn options(set: &AwsOptions) -> Options {
+/// What a set says.
+pub(crate) fn said(set: &AwsOptions) -> Options {
     let values = |c: &aws_sdk_ec2::types::DhcpConfiguration| {
         c.values().iter().filter_map(|v| v.value().map(Into::into)).collect::<Vec<String>>()
     };

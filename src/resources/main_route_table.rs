@@ -146,9 +146,8 @@ impl MainRouteTable {
             return Ok(Some(table));
         }
         let free = || all.iter().filter(|t| step(t).is_none());
-        let unused = |t: &&AwsTable| {
-            route_table::associations(t).next().is_none() && route_table::by_hand(t).next().is_none()
-        };
+        let unused =
+            |t: &&AwsTable| route_table::associations(t).next().is_none() && route_table::by_hand(t).next().is_none();
         let main = free().find(|t| main_association(t).is_some());
         Ok(main.or_else(|| free().filter(unused).min_by_key(|t| t.route_table_id())).cloned())
     }

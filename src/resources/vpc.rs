@@ -84,8 +84,8 @@ impl Resource for Vpc {
         let Some(vpc) = ours else { return Ok(None) };
         let id = vpc.vpc_id().unwrap_or_default().to_owned();
         let (support, hostnames) = futures::try_join!(
-            self.attribute(&id, VpcAttributeName::EnableDnsSupport),
-            self.attribute(&id, VpcAttributeName::EnableDnsHostnames),
+            listing::vpc_attribute(&self.aws, &id, VpcAttributeName::EnableDnsSupport),
+            listing::vpc_attribute(&self.aws, &id, VpcAttributeName::EnableDnsHostnames),
         )?;
         // Gone since it was listed.
         let (Some(support), Some(hostnames)) = (support, hostnames) else { return Ok(None) };
@@ -227,21 +227,5 @@ impl Vpc {
             call().enable_dns_hostnames(yes()).send().await.during("ModifyVpcAttribute")?;
         }
         Ok(())
-    }
-
-    /// `None` when the VPC is gone.
-    async fn attribute(&self, id: &str, name: VpcAttributeName) -> Result<Option<bool>> {
-        let call = self.aws.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone());
-        let answer = self
-            .aws
-            .reads
-            .get(format!("{id} {}", name.as_str()), async || call.send().await.or_absent("DescribeVpcAttribute"))
-            .await?;
-        let Some(answer) = answer.as_ref() else { return Ok(None) };
-        let value = match name {
-            VpcAttributeName::EnableDnsSupport => answer.enable_dns_support(),
-            _ => answer.enable_dns_hostnames(),
-        };
-        Ok(Some(value.and_then(|v| v.value()).unwrap_or_default()))
     }
 }

@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     engine::{STACK_TAG, STEP_TAG},
-    resources::cache::wants_tls,
+    resources::{cache::wants_tls, dhcp_options},
 };
 use aws_sdk_autoscaling::types as asg;
 use aws_sdk_ec2::types as ec2;
@@ -334,6 +334,20 @@ pub fn gateway(g: ec2::InternetGateway, stack: &str) -> InternetGateway {
         step: step(g.tags(), stack),
         vpc: g.attachments.unwrap_or_default().into_iter().find_map(|a| a.vpc_id),
         id: g.internet_gateway_id.unwrap_or_default(),
+    }
+}
+
+/// A VPC with what its instances are told; `sets` are all DHCP options of the region, when they were seen.
+pub fn vpc(v: ec2::Vpc, sets: Option<&[ec2::DhcpOptions]>, region: &str) -> Vpc {
+    let of_vpc = |s: &&ec2::DhcpOptions| s.dhcp_options_id().is_some() && s.dhcp_options_id == v.dhcp_options_id;
+    let usual = |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::said(s) == dhcp_options::usual(region);
+    Vpc {
+        // A VPC may have none: then they are told nothing.
+        options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::said).unwrap_or_default()),
+        usual_options: sets.and_then(|sets| sets.iter().find(usual)?.dhcp_options_id.clone()),
+        id: v.vpc_id.unwrap_or_default(),
+        cidr: v.cidr_block.unwrap_or_default(),
+        ..Vpc::default()
     }
 }
 
