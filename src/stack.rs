@@ -20,6 +20,9 @@ use crate::{
         database::Database,
         db_parameter_group::DbParameterGroup,
         db_subnet_group::DbSubnetGroup,
+        default_network_acl::DefaultNetworkAcl,
+        default_security_group::DefaultSecurityGroup,
+        dhcp_options::DhcpOptions,
         elastic_ip::ElasticIp,
         file_system::FileSystem,
         instance_profile::InstanceProfile,
@@ -30,6 +33,7 @@ use crate::{
         listener_rule::ListenerRule,
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
         log_group::LogGroup,
+        main_route_table::MainRouteTable,
         mount_target::MountTarget,
         nat_gateway::NatGateway,
         parameter::Parameter,
@@ -489,7 +493,7 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws,
         subnets: subnets.to_vec(),
     };
     let routes = g.add("public", table(Some(Gateway::Internet(gateway)), &public));
-    g.add("private", table(None, &private));
+    let closed = g.add("private", table(None, &private));
     let reachable = vec![routes.key().clone()];
     // Private instances: a table a zone, which leads to the zone's own NAT gateway, or to the one there is.
     let mut nats: Vec<Ref<NatGateway>> = vec![];
@@ -511,7 +515,14 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws,
         let table = table(gateway, std::slice::from_ref(subnet));
         tables.push(g.add(&format!("app-{}", short(zone, facts)), table));
     }
-    let way_out = tables.iter().map(|t| t.key().clone());
+    let way_out: Vec<Key> = tables.iter().map(|t| t.key().clone()).collect();
+    // What comes with a VPC. A table of ours that somebody made the main one cannot be deleted before that is put right.
+    let ours: Vec<&Key> = tables.iter().chain([&closed]).map(|t| t.key()).collect();
+    g.add_after("main", MainRouteTable::new(aws(), vpc.clone()), &ours);
+    let subnets = public.iter().chain(&private).chain(&app).cloned().collect();
+    g.add("main", DefaultNetworkAcl::new(aws(), vpc.clone(), subnets));
+    g.add("main", DefaultSecurityGroup::new(aws(), vpc.clone()));
+    g.add("main", DhcpOptions::new(aws(), vpc.clone()));
     // S3 holds the binary and Amazon Linux's packages; through the endpoint they cost nothing.
     let s3 = g.add(
         "s3",
@@ -523,7 +534,7 @@ fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws,
         },
     );
     let has_endpoints = !app.is_empty() && egress.contains(&Egress::Endpoints);
-    let way_out = way_out.chain(has_endpoints.then(|| s3.key().clone())).collect();
+    let way_out = way_out.into_iter().chain(has_endpoints.then(|| s3.key().clone())).collect();
     let app = if app.is_empty() { public.clone() } else { app };
     Net { vpc, public, private, app, reachable, way_out, has_endpoints }
 }

@@ -49,6 +49,14 @@ fn group<'a>(s: &'a mut Snapshot, name: &str) -> &'a mut SecurityGroup {
     let step = format!("security-group/{name}");
     s.security_groups.iter_mut().find(|g| g.step.as_deref() == Some(&step)).unwrap()
 }
+fn vpc(s: &mut Snapshot) -> &mut Vpc {
+    s.vpc.as_mut().unwrap()
+}
+/// What DHCP tells the instances of the name servers.
+fn told_to_ask(s: &mut Snapshot, servers: &[&str]) {
+    let all = servers.iter().map(|&s| s.into()).collect::<Vec<String>>();
+    vpc(s).options = Some((!all.is_empty()).then(|| ("domain-name-servers".to_owned(), all)).into_iter().collect());
+}
 fn public_routes(s: &mut Snapshot) -> &mut RouteTable {
     s.route_tables.iter_mut().find(|t| t.step.as_deref() == Some("route-table/public")).unwrap()
 }
@@ -229,6 +237,16 @@ const ROWS: &[Row] = &[
         s.acls.push(Acl { id: "acl-0evil".into(), subnets, ..Acl::default() });
         silence(s);
     }, "acl-balancer"),
+    // What instances ask for names, and reach outside.
+    ("dhcp-names-another-server", |s| { told_to_ask(s, &["10.0.0.9"]); booting(s, "packages", Some("Could not resolve host"), 90) }, "dhcp-dns"),
+    ("dhcp-names-nobody", |s| { told_to_ask(s, &[]); timeouts(s) }, "dhcp-no-dns"),
+    ("dhcp-names-two-of-google", |s| told_to_ask(s, &["8.8.8.8", "8.8.4.4"]), "dhcp-dns"),
+    ("dns-support-off", |s| { vpc(s).dns_support = Some(false); timeouts(s) }, "vpc-dns"),
+    ("dns-hostnames-off", |s| { vpc(s).dns_hostnames = Some(false); timeouts(s) }, "vpc-dns-hostnames"),
+    ("network-acl-denies-what-goes-out", |s| {
+        s.acls[0].entries.insert(2, AclEntry { number: 9, egress: true, protocol: "6".into(), cidr: "0.0.0.0/0".into(), ports: Some((443, 443)), ..AclEntry::default() });
+        timeouts(s);
+    }, "acl-outbound"),
     // Listener.
     ("listener-deleted", |s| {
         s.listeners.clear();
@@ -568,6 +586,97 @@ fn every_command_can_be_pasted() {
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
+/// What comes with a VPC is put right by `up` where the VPC is ours; in somebody else's the command is named.
+#[test]
+fn what_comes_with_a_vpc_is_repaired_in_ours_and_only_named_in_others() {
+    let main_lost_its_route = |s: &mut Snapshot| {
+        // No subnet follows a table of its own: the main one decides.
+        s.route_tables.retain(|t| t.main);
+        let main = &mut s.route_tables[0];
+        main.subnets.clear();
+        main.routes.retain(|r| r.to != "0.0.0.0/0");
+        silence(s);
+    };
+    type Row<'a> = (&'a dyn Fn(&mut Snapshot), &'a str, &'a str);
+    let rows: [Row<'_>; 7] = [
+        (
+            &|s| {
+                s.acls[0].entries.insert(
+                    0,
+                    AclEntry { number: 5, protocol: "-1".into(), cidr: "0.0.0.0/0".into(), ..AclEntry::default() },
+                )
+            },
+            "acl-balancer",
+            "aws ec2 delete-network-acl-entry --network-acl-id acl-0main --rule-number 5 --ingress",
+        ),
+        (
+            &|s| s.acls[0].entries.retain(|e| !e.allow || !e.egress),
+            "acl-balancer",
+            "aws ec2 create-network-acl-entry --network-acl-id acl-0main --rule-number 90 --egress --protocol=-1 \
+             --cidr-block 0.0.0.0/0 --rule-action allow",
+        ),
+        (
+            &main_lost_its_route,
+            "route-missing",
+            "aws ec2 create-route --route-table-id rtb-0main --destination-cidr-block 0.0.0.0/0 --gateway-id igw-0main",
+        ),
+        (
+            &|s| {
+                told_to_ask(s, &["10.0.0.9"]);
+                timeouts(s)
+            },
+            "dhcp-dns",
+            "aws ec2 associate-dhcp-options --dhcp-options-id dopt-0usual --vpc-id vpc-0main",
+        ),
+        (
+            &|s| {
+                told_to_ask(s, &[]);
+                vpc(s).usual_options = None;
+                timeouts(s)
+            },
+            "dhcp-no-dns",
+            "aws ec2 create-dhcp-options --dhcp-configurations Key=domain-name-servers,Values=AmazonProvidedDNS",
+        ),
+        (
+            &|s| {
+                vpc(s).dns_support = Some(false);
+                timeouts(s)
+            },
+            "vpc-dns",
+            "aws ec2 modify-vpc-attribute --vpc-id vpc-0main --enable-dns-support Value=true",
+        ),
+        (
+            &|s| {
+                vpc(s).dns_hostnames = Some(false);
+                timeouts(s)
+            },
+            "vpc-dns-hostnames",
+            "aws ec2 modify-vpc-attribute --vpc-id vpc-0main --enable-dns-hostnames Value=true",
+        ),
+    ];
+    for (mutate, rule, command) in rows {
+        let mut s = unbroken();
+        mutate(&mut s);
+        s.expected.network = gameday::config::Origin::Create;
+        let found = diagnose::why(&s);
+        assert_eq!((found[0].rule, found[0].command.as_str()), (rule, "gameday up"), "{}", told(&found));
+        s.expected.network = gameday::config::Origin::Use;
+        let found = diagnose::why(&s);
+        assert_eq!((found[0].rule, found[0].command.as_str()), (rule, command), "{}", told(&found));
+    }
+    // Somebody's own name server may know every name: while it all works it is a remark, and `up` does not give up for it.
+    let mut s = unbroken();
+    told_to_ask(&mut s, &["10.0.0.9", "10.0.0.10"]);
+    s.expected.network = gameday::config::Origin::Use;
+    assert_eq!(diagnose::why(&s).iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Weak]);
+    timeouts(&mut s);
+    assert!(!diagnose::why(&s)[0].stays());
+    // Beside Amazon's, or with DNS off where nobody asks Amazon's, nothing is wrong.
+    let mut s = unbroken();
+    told_to_ask(&mut s, &["AmazonProvidedDNS", "10.0.0.9"]);
+    assert_eq!(diagnose::why(&s), vec![]);
+}
+
 /// Where nobody asks from outside, the verdict goes by what is known of the way: not by what is only weak, nor by what
 /// concerns instances to come or what they need.
 #[test]
@@ -699,6 +808,8 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::Profile,
         Part::Instances,
         Part::Vpc,
+        Part::VpcAttributes,
+        Part::DhcpOptions,
         Part::Subnets,
         Part::RouteTables,
         Part::InternetGateways,
@@ -727,6 +838,16 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
                 Part::Profile => s.profile = None,
                 Part::Instances => s.instances.clear(),
                 Part::Vpc => s.vpc = None,
+                Part::VpcAttributes => {
+                    if let Some(v) = &mut s.vpc {
+                        (v.dns_support, v.dns_hostnames) = (None, None);
+                    }
+                }
+                Part::DhcpOptions => {
+                    if let Some(v) = &mut s.vpc {
+                        v.options = None;
+                    }
+                }
                 Part::Subnets => s.subnets.clear(),
                 Part::RouteTables => s.route_tables.clear(),
                 Part::InternetGateways => s.internet_gateways.clear(),

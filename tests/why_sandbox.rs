@@ -221,6 +221,36 @@ const ROWS: &[Row] = rows![
         let call = call.rule_action(ec2::RuleAction::Deny).egress(false).cidr_block("0.0.0.0/0").port_range(ports);
         call.send().await.unwrap();
     }),
+    ("network ACL denies everything out", "acl-balancer", |aws, s| {
+        let acl = &s.acls.iter().find(|a| !a.subnets.is_empty()).unwrap().id;
+        let call = aws.ec2.create_network_acl_entry().network_acl_id(acl).rule_number(1).protocol("-1").egress(true);
+        call.rule_action(ec2::RuleAction::Deny).cidr_block("0.0.0.0/0").send().await.unwrap();
+    }),
+    ("subnets follow an ACL without entries", "acl-balancer", |aws, s| {
+        let ours = s.acls.iter().find(|a| a.default).unwrap();
+        let vpc = s.vpc.as_ref().unwrap();
+        let made = aws.ec2.create_network_acl().vpc_id(&vpc.id).send().await.unwrap().network_acl.unwrap();
+        let found = aws.ec2.describe_network_acls().network_acl_ids(&ours.id).send().await.unwrap();
+        for a in found.network_acls()[0].associations() {
+            let call = aws.ec2.replace_network_acl_association().network_acl_id(made.network_acl_id().unwrap());
+            call.association_id(a.network_acl_association_id().unwrap()).send().await.unwrap();
+        }
+    }),
+    ("DHCP names another server", "dhcp-dns", |aws, s| {
+        let server = ec2::NewDhcpConfiguration::builder().key("domain-name-servers").values("10.0.0.9").build();
+        let made = aws.ec2.create_dhcp_options().dhcp_configurations(server).send().await.unwrap();
+        let call = aws.ec2.associate_dhcp_options().vpc_id(&s.vpc.as_ref().unwrap().id);
+        call.dhcp_options_id(made.dhcp_options().unwrap().dhcp_options_id().unwrap()).send().await.unwrap();
+    }),
+    ("DHCP names nobody", "dhcp-no-dns", |aws, s| {
+        let call = aws.ec2.associate_dhcp_options().vpc_id(&s.vpc.as_ref().unwrap().id).dhcp_options_id("default");
+        call.send().await.unwrap();
+    }),
+    ("DNS of the VPC off", "vpc-dns", |aws, s| {
+        let no = ec2::AttributeBooleanValue::builder().value(false).build();
+        let call = aws.ec2.modify_vpc_attribute().vpc_id(&s.vpc.as_ref().unwrap().id).enable_dns_support(no);
+        call.send().await.unwrap();
+    }),
     ("fleet sized to zero", "fleet-zero", |aws, s| {
         let call = aws.autoscaling.update_auto_scaling_group().auto_scaling_group_name(group_name(s));
         call.min_size(0).desired_capacity(0).max_size(0).send().await.unwrap();
@@ -329,11 +359,6 @@ async fn by_hand(aws: &Aws, s: &Snapshot, findings: &[Finding]) {
     match findings[0].rule {
         "rule-stolen" => {
             aws.elb.delete_rule().rule_arn(&s.listeners[0].rules[0].arn).send().await.unwrap();
-        }
-        "acl-balancer" => {
-            let acl = &s.acls.iter().find(|a| !a.subnets.is_empty()).unwrap().id;
-            let call = aws.ec2.delete_network_acl_entry().network_acl_id(acl).rule_number(10).egress(false);
-            call.send().await.unwrap();
         }
         "targets-deregistered" => {
             let call = aws.elb.register_targets().target_group_arn(&s.target_group.as_ref().unwrap().arn);

@@ -9,7 +9,8 @@ use crate::error::Result;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_cloudwatch::types::MetricAlarm;
 use aws_sdk_ec2::types::{
-    Address, InternetGateway, LaunchTemplateVersion, NatGateway, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint,
+    Address, DhcpOptions, InternetGateway, LaunchTemplateVersion, NatGateway, NetworkAcl, RouteTable, SecurityGroup,
+    Subnet, Vpc, VpcAttributeName, VpcEndpoint,
 };
 use aws_sdk_efs::types::{FileSystemDescription, MountTargetDescription};
 use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup};
@@ -37,8 +38,10 @@ macro_rules! of_the_region {
 }
 
 of_the_region! {
+    dhcp_options: DhcpOptions = describe_dhcp_options, "DescribeDhcpOptions";
     internet_gateways: InternetGateway = describe_internet_gateways, "DescribeInternetGateways";
     nat_gateways: NatGateway = describe_nat_gateways, "DescribeNatGateways";
+    network_acls: NetworkAcl = describe_network_acls, "DescribeNetworkAcls";
     route_tables: RouteTable = describe_route_tables, "DescribeRouteTables";
     security_groups: SecurityGroup = describe_security_groups, "DescribeSecurityGroups";
     subnets: Subnet = describe_subnets, "DescribeSubnets";
@@ -53,6 +56,19 @@ pub async fn addresses(aws: &Aws) -> Result<Rc<Vec<Address>>> {
         Ok(answer.addresses.unwrap_or_default())
     };
     aws.reads.get("DescribeAddresses", call).await
+}
+
+/// Whether a VPC has this; `None` when it is gone.
+pub async fn vpc_attribute(aws: &Aws, id: &str, name: VpcAttributeName) -> Result<Option<bool>> {
+    let call = aws.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone());
+    let call = async || call.send().await.or_absent("DescribeVpcAttribute");
+    let answer = aws.reads.get(format!("{id} {}", name.as_str()), call).await?;
+    let Some(answer) = answer.as_ref() else { return Ok(None) };
+    let value = match name {
+        VpcAttributeName::EnableDnsSupport => answer.enable_dns_support(),
+        _ => answer.enable_dns_hostnames(),
+    };
+    Ok(Some(value.and_then(|v| v.value()).unwrap_or_default()))
 }
 
 /// Every version of a launch template; none when there is no such template.

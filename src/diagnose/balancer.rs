@@ -214,7 +214,7 @@ fn network(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
         }
     }
     if let Some(stop) = view.acl_stops(&subnets, view.visitor(), s.expected.listener_port) {
-        hop.push(stop.finding("acl-balancer", "requests to the balancer, or its answers"));
+        hop.push(stop.finding(view, "acl-balancer", "requests to the balancer, or its answers"));
     }
 }
 

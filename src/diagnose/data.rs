@@ -416,7 +416,7 @@ fn reach(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
     }
     let inside = app.nets.first().map(|n| n.addr());
     if let Some(stop) = inside.and_then(|from| view.acl_stops(&store.subnets, from, port)) {
-        hop.push(stop.finding(store.rules.acl, &format!("connections of the instances to {what}")));
+        hop.push(stop.finding(view, store.rules.acl, &format!("connections of the instances to {what}")));
     }
 }
 

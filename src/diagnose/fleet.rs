@@ -4,7 +4,7 @@ use super::{
     balancer::broken_way,
     launch, names,
     reach::{Way, anywhere, net},
-    replace,
+    replace, resolve,
 };
 use crate::{
     config::Mode,
@@ -37,6 +37,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         security(view, &mut hop);
     }
     network(view, g, &mut hop);
+    resolve::findings(view, &mut hop);
     instances(view, g, &mut hop);
     for beacon in view.beacons() {
         hop.extend(boot(view, beacon));
@@ -324,11 +325,22 @@ fn network(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
         );
     }
     let subnets: Vec<&str> = g.subnets.iter().map(String::as_str).collect();
+    // The same entry is not told twice.
+    if view.acl_stops(&subnets, view.visitor(), s.expected.listener_port).is_none()
+        && let Some(stop) = view.acl_stops_out(&subnets, 443)
+    {
+        let draft = stop.finding(view, "acl-outbound", "what the instances fetch from outside, or the answers");
+        hop.push(draft.weak_if(view.serves()));
+    }
     let of_balancer_acls = s.balancer.iter().flat_map(|b| &b.zones).map(|z| z.subnet.as_str()).collect::<Vec<_>>();
     if subnets.iter().any(|id| !of_balancer_acls.contains(id)) {
         let inside = view.balancer().nets.first().map(|n| n.addr());
         if let Some(stop) = inside.and_then(|from| view.acl_stops(&subnets, from, s.expected.port)) {
-            hop.push(stop.finding("acl-instances", "requests from the balancer to the instances, or their answers"));
+            hop.push(stop.finding(
+                view,
+                "acl-instances",
+                "requests from the balancer to the instances, or their answers",
+            ));
         }
     }
 }

@@ -202,6 +202,11 @@ impl<'a> View<'a> {
         self.acl_on_the_way(subnets, from, port, true)
     }
 
+    /// Which subnets' network ACL stops this: a connection from them to somewhere on the internet, on this port.
+    pub fn acl_stops_out(&self, subnets: &[&str], port: u16) -> Option<AclStop> {
+        self.acl_on_the_way(subnets, SOMEBODY, port, false)
+    }
+
     fn acl_on_the_way(&self, subnets: &[&str], other: Ipv4Addr, port: u16, inbound: bool) -> Option<AclStop> {
         // Requests on the port, answers on one of the high ports that clients use.
         let high = 40_000;
@@ -245,7 +250,7 @@ pub(super) struct AclStop {
 }
 
 impl AclStop {
-    pub fn finding(&self, rule: &'static str, what: &str) -> Draft {
+    pub fn finding(&self, view: &View<'_>, rule: &'static str, what: &str) -> Draft {
         let (way, flag) = if self.egress { ("outbound", "--egress") } else { ("inbound", "--ingress") };
         let said = match self.number {
             Some(n) => format!("entry {n} denies {way} TCP {}", self.port),
@@ -259,7 +264,8 @@ impl AclStop {
                  --cidr-block 0.0.0.0/0 --rule-action allow"
             ),
         };
-        Draft::new(rule, format!("network ACL {acl} stops {what}"), format!("{said} ({})", self.subnets), command)
+        let (cause, evidence) = (format!("network ACL {acl} stops {what}"), format!("{said} ({})", self.subnets));
+        Draft::new(rule, cause, evidence, view.network_fix(command))
     }
 }
 

@@ -50,13 +50,12 @@ impl Resource for DbParameterGroup {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
-        let (group, set) = futures::try_join!(self.look(&name), self.parameters(&name, true))?;
-        let (Some(group), Some(set)) = (group, set) else { return Ok(None) };
-        let arn = group.db_parameter_group_arn().unwrap_or_default();
-        let Some(tags) = tags::of_rds(&self.aws, cx, arn).await? else { return Ok(None) };
+        let (group, set) = futures::try_join!(self.family_and_arn(&name), self.parameters(&name, true))?;
+        let (Some((family, arn)), Some(set)) = (group, set) else { return Ok(None) };
+        let Some(tags) = tags::of_rds(&self.aws, cx, &arn).await? else { return Ok(None) };
         Ok(Some(Found {
             spec: Spec {
-                family: group.db_parameter_group_family().unwrap_or_default().into(),
+                family,
                 parameters: set
                     .iter()
                     .filter_map(|p| Some((p.parameter_name()?.into(), p.parameter_value()?.into())))
@@ -119,6 +118,27 @@ impl Resource for DbParameterGroup {
 }
 
 impl DbParameterGroup {
+    /// For a look: as a database that uses it tells, whose version is of its family. The listing of databases is no call
+    /// more.
+    async fn family_and_arn(&self, name: &str) -> Result<Option<(String, String)>> {
+        if self.aws.reads.is_look() {
+            let all = listing::databases(&self.aws).await?;
+            let seen = all.iter().find_map(|db| {
+                db.db_parameter_groups().iter().find(|g| g.db_parameter_group_name() == Some(name))?;
+                let (account, _) = db.db_instance_arn()?.split_once(":db:")?;
+                let mut version = db.engine_version()?.split('.');
+                let family = format!("{}{}.{}", db.engine()?, version.next()?, version.next()?);
+                Some((family, format!("{account}:pg:{name}")))
+            });
+            if seen.is_some() {
+                return Ok(seen);
+            }
+        }
+        let group = self.look(name).await?;
+        let text = |s: Option<&str>| s.unwrap_or_default().to_owned();
+        Ok(group.map(|g| (text(g.db_parameter_group_family()), text(g.db_parameter_group_arn()))))
+    }
+
     async fn look(&self, name: &str) -> Result<Option<AwsGroup>> {
         let call = async || {
             let call = self.aws.rds.describe_db_parameter_groups().db_parameter_group_name(name);

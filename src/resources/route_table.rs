@@ -72,7 +72,7 @@ impl Resource for RouteTable {
         let Some(table) = self.table(cx).await? else { return Ok(None) };
         let id = table.route_table_id().unwrap_or_default().to_owned();
         let default = table.routes().iter().find(|r| r.destination_cidr_block() == Some(EVERYWHERE));
-        let others = others(&table).map(|r| format!("{} to {}", destination(r), leads_to(r)));
+        let others = others(&table).map(said);
         let subnets = associations(&table).filter_map(|a| a.subnet_id()).map(Into::into);
         Ok(Some(Found {
             spec: Spec {
@@ -204,13 +204,7 @@ impl RouteTable {
     async fn delete_others(&self, cx: &Cx<'_>) -> Result<()> {
         let Some(table) = self.table(cx).await? else { return Ok(()) };
         for route in others(&table) {
-            let call = self.aws.ec2.delete_route().set_route_table_id(table.route_table_id.clone());
-            let call = match (&route.destination_cidr_block, &route.destination_ipv6_cidr_block) {
-                (Some(cidr), _) => call.destination_cidr_block(cidr),
-                (_, Some(cidr)) => call.destination_ipv6_cidr_block(cidr),
-                _ => call.set_destination_prefix_list_id(route.destination_prefix_list_id.clone()),
-            };
-            call.send().await.or_gone("DeleteRoute")?;
+            delete_route(&self.aws, &table, route).await?;
         }
         Ok(())
     }
@@ -243,32 +237,57 @@ impl RouteTable {
 
     async fn dissociate(&self, cx: &Cx<'_>, which: impl Fn(&str) -> bool) -> Result<()> {
         let Some(table) = self.table(cx).await? else { return Ok(()) };
-        for a in associations(&table).filter(|a| a.subnet_id().is_some_and(&which)) {
-            let id = a.route_table_association_id().unwrap_or_default();
-            let call = self.aws.ec2.disassociate_route_table().association_id(id);
-            call.send().await.or_gone("DisassociateRouteTable")?;
-        }
-        Ok(())
+        dissociate(&self.aws, &table, which).await
     }
 }
 
+/// Has none of these subnets follow the table any more.
+pub(super) async fn dissociate(aws: &Aws, table: &AwsTable, which: impl Fn(&str) -> bool) -> Result<()> {
+    for a in associations(table).filter(|a| a.subnet_id().is_some_and(&which)) {
+        let id = a.route_table_association_id().unwrap_or_default();
+        let call = aws.ec2.disassociate_route_table().association_id(id);
+        call.send().await.or_gone("DisassociateRouteTable")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn delete_route(aws: &Aws, table: &AwsTable, route: &Route) -> Result<()> {
+    let call = aws.ec2.delete_route().set_route_table_id(table.route_table_id.clone());
+    let call = match (&route.destination_cidr_block, &route.destination_ipv6_cidr_block) {
+        (Some(cidr), _) => call.destination_cidr_block(cidr),
+        (_, Some(cidr)) => call.destination_ipv6_cidr_block(cidr),
+        _ => call.set_destination_prefix_list_id(route.destination_prefix_list_id.clone()),
+    };
+    call.send().await.or_gone("DeleteRoute")
+}
+
 /// Those with subnets that are not on their way out.
-fn associations(table: &AwsTable) -> impl Iterator<Item = &RouteTableAssociation> {
+pub(super) fn associations(table: &AwsTable) -> impl Iterator<Item = &RouteTableAssociation> {
     table.associations().iter().filter(|a| {
         let state = a.association_state().and_then(|s| s.state()).map(|s| s.as_str());
         a.subnet_id().is_some() && !matches!(state, Some("disassociating" | "disassociated" | "failed"))
     })
 }
 
-/// The routes that somebody has put there: not the default one, and not those that AWS makes itself, within the VPC, for
-/// a gateway endpoint, or propagated from a VPN.
+/// The routes that somebody has put there, but for the default one.
 fn others(table: &AwsTable) -> impl Iterator<Item = &Route> {
+    by_hand(table).filter(|r| r.destination_cidr_block() != Some(EVERYWHERE))
+}
+
+/// The routes that somebody has put there: not those that AWS makes itself, within the VPC, for a gateway endpoint, or
+/// propagated from a VPN.
+pub(super) fn by_hand(table: &AwsTable) -> impl Iterator<Item = &Route> {
     table.routes().iter().filter(|r| {
         let made = r.origin().is_none_or(|o| *o == RouteOrigin::CreateRoute) && r.gateway_id() != Some("local");
         let endpoint =
             r.destination_prefix_list_id().is_some() && r.gateway_id().is_some_and(|g| g.starts_with("vpce-"));
-        made && !endpoint && r.destination_cidr_block() != Some(EVERYWHERE)
+        made && !endpoint
     })
+}
+
+/// `10.9.0.0/16 to igw-1`
+pub(super) fn said(route: &Route) -> String {
+    format!("{} to {}", destination(route), leads_to(route))
 }
 
 fn destination(route: &Route) -> &str {

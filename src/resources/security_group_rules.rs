@@ -1,8 +1,8 @@
 //! The rules of a security group, exactly: what is missing is added, what is extra is revoked.
 use super::{prelude::*, security_group::SecurityGroup};
 use aws_sdk_ec2::types::{
-    IpPermission, IpRange, Ipv6Range, SecurityGroupRule, SecurityGroupRuleRequest, SecurityGroupRuleUpdate,
-    UserIdGroupPair,
+    IpPermission, IpRange, Ipv6Range, SecurityGroup as AwsGroup, SecurityGroupRule, SecurityGroupRuleRequest,
+    SecurityGroupRuleUpdate, UserIdGroupPair,
 };
 use std::fmt;
 
@@ -42,7 +42,7 @@ pub struct Output {}
 
 /// One rule, wanted or found, in the order that compares best.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Line {
+pub(super) struct Line {
     egress: bool,
     protocol: String,
     from: i32,
@@ -126,7 +126,7 @@ impl Resource for SecurityGroupRules {
     }
 
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        self.revoke(&found.id, &self.with_ids(cx, found).await?.iter().collect::<Vec<_>>()).await
+        revoke(&self.aws, &found.id, &self.with_ids(cx, found).await?.iter().collect::<Vec<_>>()).await
     }
 }
 
@@ -138,11 +138,7 @@ impl SecurityGroupRules {
             return Ok(None);
         }
         let all = listing::security_groups(&self.aws).await?;
-        let group = all.iter().find(|g| g.group_id() == Some(group));
-        Ok(group.map(|g| {
-            let (ingress, egress) = (g.ip_permissions().iter(), g.ip_permissions_egress().iter());
-            ingress.flat_map(|p| lines(false, p)).chain(egress.flat_map(|p| lines(true, p))).collect()
-        }))
+        Ok(all.iter().find(|g| g.group_id() == Some(group)).map(shown))
     }
 
     /// What was found, with AWS's ids of the rules.
@@ -161,12 +157,7 @@ impl SecurityGroupRules {
         }
         let ids = sorted(ids);
         let key = format!("rules of {}", ids.join(" "));
-        let call = async || {
-            let filter = aws_sdk_ec2::types::Filter::builder().name("group-id").set_values(Some(ids)).build();
-            let pages = self.aws.ec2.describe_security_group_rules().filters(filter).into_paginator();
-            pages.items().send().try_collect().await.during("DescribeSecurityGroupRules")
-        };
-        let all: std::rc::Rc<Vec<SecurityGroupRule>> = self.aws.reads.get(key, call).await?;
+        let all = self.aws.reads.get(key, async || listed(&self.aws, ids).await).await?;
         Ok(all.iter().filter(|r| r.group_id() == Some(group)).map(line).collect())
     }
 
@@ -180,7 +171,7 @@ impl SecurityGroupRules {
         }
         // What is wanted stands before anything is taken away.
         let extra: Vec<&Line> = have.iter().filter(|h| !want.iter().any(|w| h.is(w))).collect();
-        self.revoke(group, &extra).await
+        revoke(&self.aws, group, &extra).await
     }
 
     /// AWS refuses all of a call's rules when one of them is there (aws-facts 4.5): only those that are missing.
@@ -198,25 +189,6 @@ impl SecurityGroupRules {
             } else {
                 let call = ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(rules));
                 call.send().await.during("AuthorizeSecurityGroupIngress").map(drop).map_err(look_again)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// By id: by content, AWS wants every detail as it was (and answers a near miss with success).
-    async fn revoke(&self, group: &str, rules: &[&Line]) -> Result<()> {
-        for egress in [false, true] {
-            let ids: Vec<String> = rules.iter().filter(|r| r.egress == egress).filter_map(|r| r.id.clone()).collect();
-            if ids.is_empty() {
-                continue;
-            }
-            let (ec2, ids) = (&self.aws.ec2, Some(ids));
-            if egress {
-                let call = ec2.revoke_security_group_egress().group_id(group).set_security_group_rule_ids(ids);
-                call.send().await.during("RevokeSecurityGroupEgress").map(drop).map_err(look_again)?;
-            } else {
-                let call = ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(ids);
-                call.send().await.during("RevokeSecurityGroupIngress").map(drop).map_err(look_again)?;
             }
         }
         Ok(())
@@ -273,6 +245,44 @@ impl Line {
         }
         .build())
     }
+}
+
+/// The rules of groups, with AWS's ids of them.
+async fn listed(aws: &Aws, groups: Vec<String>) -> Result<Vec<SecurityGroupRule>> {
+    let filter = aws_sdk_ec2::types::Filter::builder().name("group-id").set_values(Some(groups)).build();
+    let pages = aws.ec2.describe_security_group_rules().filters(filter).into_paginator();
+    pages.items().send().try_collect().await.during("DescribeSecurityGroupRules")
+}
+
+/// By id: by content, AWS wants every detail as it was (and answers a near miss with success).
+async fn revoke(aws: &Aws, group: &str, rules: &[&Line]) -> Result<()> {
+    for egress in [false, true] {
+        let ids: Vec<String> = rules.iter().filter(|r| r.egress == egress).filter_map(|r| r.id.clone()).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let (ec2, ids) = (&aws.ec2, Some(ids));
+        if egress {
+            let call = ec2.revoke_security_group_egress().group_id(group).set_security_group_rule_ids(ids);
+            call.send().await.during("RevokeSecurityGroupEgress").map(drop).map_err(look_again)?;
+        } else {
+            let call = ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(ids);
+            call.send().await.during("RevokeSecurityGroupIngress").map(drop).map_err(look_again)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes every rule from a group.
+pub(super) async fn revoke_all(aws: &Aws, group: &str) -> Result<()> {
+    let rules: Vec<Line> = listed(aws, vec![group.into()]).await?.iter().map(line).collect();
+    revoke(aws, group, &rules.iter().collect::<Vec<_>>()).await
+}
+
+/// The rules as a group itself shows them: without their ids.
+pub(super) fn shown(group: &AwsGroup) -> Vec<Line> {
+    let (ingress, egress) = (group.ip_permissions().iter(), group.ip_permissions_egress().iter());
+    ingress.flat_map(|p| lines(false, p)).chain(egress.flat_map(|p| lines(true, p))).collect()
 }
 
 /// One a peer, as [`line`] has them.

@@ -37,6 +37,7 @@ impl Resource for Vpc {
         "ec2:DeleteVpc",
         "ec2:DescribeInternetGateways",
         "ec2:DescribeNatGateways",
+        "ec2:DescribeNetworkAcls",
         "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
@@ -83,8 +84,8 @@ impl Resource for Vpc {
         let Some(vpc) = ours else { return Ok(None) };
         let id = vpc.vpc_id().unwrap_or_default().to_owned();
         let (support, hostnames) = futures::try_join!(
-            self.attribute(&id, VpcAttributeName::EnableDnsSupport),
-            self.attribute(&id, VpcAttributeName::EnableDnsHostnames),
+            listing::vpc_attribute(&self.aws, &id, VpcAttributeName::EnableDnsSupport),
+            listing::vpc_attribute(&self.aws, &id, VpcAttributeName::EnableDnsHostnames),
         )?;
         // Gone since it was listed.
         let (Some(support), Some(hostnames)) = (support, hostnames) else { return Ok(None) };
@@ -139,10 +140,11 @@ impl Resource for Vpc {
         let ec2 = &self.aws.ec2;
         let here = || ec2_filter("vpc-id", &found.id);
         let attached = ec2_filter("attachment.vpc-id", &found.id);
-        let (subnets, groups, tables, gateways, nats, endpoints) = futures::join!(
+        let (subnets, groups, tables, acls, gateways, nats, endpoints) = futures::join!(
             ec2.describe_subnets().filters(here()).send(),
             ec2.describe_security_groups().filters(here()).send(),
             ec2.describe_route_tables().filters(here()).send(),
+            ec2.describe_network_acls().filters(here()).send(),
             ec2.describe_internet_gateways().filters(attached).send(),
             ec2.describe_nat_gateways().filter(here()).send(),
             ec2.describe_vpc_endpoints().filters(here()).send(),
@@ -157,6 +159,9 @@ impl Resource for Vpc {
         let tables = tables.during("DescribeRouteTables")?;
         let is_main = |t: &&RouteTable| t.associations().iter().any(|a| a.main() == Some(true));
         stay.extend(tables.route_tables().iter().filter(|t| !is_main(t)).map(|t| t.route_table_id.clone()));
+        let acls = acls.during("DescribeNetworkAcls")?;
+        let acls = acls.network_acls().iter().filter(|a| a.is_default() != Some(true));
+        stay.extend(acls.map(|a| a.network_acl_id.clone()));
         let gateways = gateways.during("DescribeInternetGateways")?;
         stay.extend(gateways.internet_gateways().iter().map(|g| g.internet_gateway_id.clone()));
         for nat in nats.during("DescribeNatGateways")?.nat_gateways() {
@@ -222,21 +227,5 @@ impl Vpc {
             call().enable_dns_hostnames(yes()).send().await.during("ModifyVpcAttribute")?;
         }
         Ok(())
-    }
-
-    /// `None` when the VPC is gone.
-    async fn attribute(&self, id: &str, name: VpcAttributeName) -> Result<Option<bool>> {
-        let call = self.aws.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone());
-        let answer = self
-            .aws
-            .reads
-            .get(format!("{id} {}", name.as_str()), async || call.send().await.or_absent("DescribeVpcAttribute"))
-            .await?;
-        let Some(answer) = answer.as_ref() else { return Ok(None) };
-        let value = match name {
-            VpcAttributeName::EnableDnsSupport => answer.enable_dns_support(),
-            _ => answer.enable_dns_hostnames(),
-        };
-        Ok(Some(value.and_then(|v| v.value()).unwrap_or_default()))
     }
 }

@@ -29,6 +29,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "clock.py",
     "cloudwatch.py",
     "control.py",
+    "ec2_defaults.py",
     "ec2_endpoints.py",
     "ec2_groups.py",
     "ec2_instances.py",

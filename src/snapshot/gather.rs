@@ -7,7 +7,7 @@ use crate::{
     resources::token,
 };
 use aws_sdk_cloudwatch::types::StateValue;
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, VpcAttributeName};
 use aws_sdk_efs::types::MountTargetDescription;
 use futures::{FutureExt, future::join_all};
 use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
@@ -71,11 +71,12 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
     // Then what hangs on an id of those.
     let in_vpc = vpc_id.as_deref();
-    let (listeners, targets, attributes, network, instances, mounts, activities, probe) = futures::join!(
+    let (listeners, targets, attributes, network, dns, instances, mounts, activities, probe) = futures::join!(
         look.listeners(balancer.as_ref()).boxed_local(),
         look.targets(target_group.as_ref()).boxed_local(),
         look.attributes(target_group.as_ref()).boxed_local(),
         look.network(in_vpc).boxed_local(),
+        look.dns(vpc.as_ref()).boxed_local(),
         look.instances(in_vpc).boxed_local(),
         look.mount_targets(files.as_ref()).boxed_local(),
         look.activities(group.as_ref(), depth).boxed_local(),
@@ -110,7 +111,7 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         template: template.map(|t| that_matter(t, group_version.as_deref())),
         profile,
         instances,
-        vpc,
+        vpc: vpc.map(|v| Vpc { dns_support: dns.0, dns_hostnames: dns.1, ..v }),
         subnets,
         route_tables,
         internet_gateways: gateways.collect(),
@@ -267,17 +268,28 @@ impl Look<'_> {
     }
 
     async fn vpc(&self) -> Option<Vpc> {
-        self.see(Part::Vpc, "DescribeVpcs", async {
+        let sets = self
+            .see(Part::DhcpOptions, "DescribeDhcpOptions", async { listing::dhcp_options(self.aws).await.map(Some) });
+        let vpc = self.see(Part::Vpc, "DescribeVpcs", async {
             let all = listing::vpcs(self.aws).await?;
             let is_this = |v: &&aws_sdk_ec2::types::Vpc| match (&self.expected.vpc, self.expected.network) {
                 (Some(id), Origin::Use) => v.vpc_id() == Some(id),
                 _ => tags::ec2::from(v.tags()).get(STACK_TAG) == Some(&self.whose.stack),
             };
-            Ok(all
-                .iter()
-                .find(is_this)
-                .cloned()
-                .map(|v| Vpc { id: v.vpc_id.unwrap_or_default(), cidr: v.cidr_block.unwrap_or_default() }))
+            Ok(all.iter().find(is_this).cloned())
+        });
+        let (vpc, sets) = futures::join!(vpc, sets);
+        vpc.map(|v| read::vpc(v, sets.as_deref().map(Vec::as_slice), &self.aws.region))
+    }
+
+    /// Whether its DNS server answers, and whether it gives names.
+    async fn dns(&self, vpc: Option<&Vpc>) -> (Option<bool>, Option<bool>) {
+        let Some(vpc) = vpc else { return (None, None) };
+        self.see(Part::VpcAttributes, "DescribeVpcAttribute", async {
+            futures::try_join!(
+                listing::vpc_attribute(self.aws, &vpc.id, VpcAttributeName::EnableDnsSupport),
+                listing::vpc_attribute(self.aws, &vpc.id, VpcAttributeName::EnableDnsHostnames),
+            )
         })
         .await
     }
@@ -405,7 +417,7 @@ impl Look<'_> {
         futures::join!(
             listed!(self, Subnets, subnets, "DescribeSubnets", vpc, subnet),
             listed!(self, RouteTables, route_tables, "DescribeRouteTables", vpc, route_table),
-            in_vpc!(self, Acls, describe_network_acls, "DescribeNetworkAcls", vpc, read::acl),
+            listed!(self, Acls, network_acls, "DescribeNetworkAcls", vpc, acl),
             listed!(self, SecurityGroups, security_groups, "DescribeSecurityGroups", vpc, security_group),
         )
     }

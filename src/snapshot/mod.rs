@@ -116,6 +116,8 @@ pub enum Part {
     Profile,
     Instances,
     Vpc,
+    VpcAttributes,
+    DhcpOptions,
     Subnets,
     RouteTables,
     InternetGateways,

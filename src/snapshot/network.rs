@@ -1,11 +1,20 @@
 //! The network as far as it decides who reaches whom.
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Vpc {
     pub id: String,
     pub cidr: String,
+    /// What instances are told by DHCP, by AWS's words for it; `None`: it was not seen.
+    pub options: Option<BTreeMap<String, Vec<String>>>,
+    /// A set of DHCP options of the region that names Amazon's DNS server.
+    pub usual_options: Option<String>,
+    /// Whether Amazon's DNS server answers; `None`: it was not seen.
+    pub dns_support: Option<bool>,
+    /// Whether instances and file systems get names; `None`: it was not seen.
+    pub dns_hostnames: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,6 +68,7 @@ pub struct Acl {
     pub subnets: Vec<String>,
     /// By number.
     pub entries: Vec<AclEntry>,
+    pub step: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     engine::{STACK_TAG, STEP_TAG},
-    resources::cache::wants_tls,
+    resources::{cache::wants_tls, dhcp_options},
 };
 use aws_sdk_autoscaling::types as asg;
 use aws_sdk_ec2::types as ec2;
@@ -337,7 +337,21 @@ pub fn gateway(g: ec2::InternetGateway, stack: &str) -> InternetGateway {
     }
 }
 
-pub fn acl(a: ec2::NetworkAcl) -> Acl {
+/// A VPC with what its instances are told; `sets` are all DHCP options of the region, when they were seen.
+pub fn vpc(v: ec2::Vpc, sets: Option<&[ec2::DhcpOptions]>, region: &str) -> Vpc {
+    let of_vpc = |s: &&ec2::DhcpOptions| s.dhcp_options_id().is_some() && s.dhcp_options_id == v.dhcp_options_id;
+    let usual = |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::said(s) == dhcp_options::usual(region);
+    Vpc {
+        // A VPC may have none: then they are told nothing.
+        options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::said).unwrap_or_default()),
+        usual_options: sets.and_then(|sets| sets.iter().find(usual)?.dhcp_options_id.clone()),
+        id: v.vpc_id.unwrap_or_default(),
+        cidr: v.cidr_block.unwrap_or_default(),
+        ..Vpc::default()
+    }
+}
+
+pub fn acl(a: ec2::NetworkAcl, stack: &str) -> Acl {
     let entries = a.entries.unwrap_or_default().into_iter().map(|e| AclEntry {
         number: e.rule_number.unwrap_or_default(),
         egress: e.egress.unwrap_or_default(),
@@ -349,6 +363,7 @@ pub fn acl(a: ec2::NetworkAcl) -> Acl {
     let mut entries: Vec<AclEntry> = entries.collect();
     entries.sort_by_key(|e| (e.egress, e.number));
     Acl {
+        step: step(a.tags.as_deref().unwrap_or_default(), stack),
         id: a.network_acl_id.unwrap_or_default(),
         default: a.is_default.unwrap_or_default(),
         subnets: a.associations.unwrap_or_default().into_iter().filter_map(|a| a.subnet_id).collect(),

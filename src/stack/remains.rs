@@ -89,6 +89,14 @@ impl Remains {
                     _ => {}
                 }
             }
+            // What comes with a VPC goes with it, and stays with it.
+            let stays: Vec<Key> = remains.found.keys().filter(|k| comes_with(k)).cloned().collect();
+            for key in stays {
+                let owner = graph.get(key.as_str()).and_then(|n| n.needs().iter().find(|k| k.kind() == "vpc"));
+                if owner.is_none_or(|owner| !remains.found.contains_key(owner)) {
+                    remains.found.remove(&key);
+                }
+            }
             remains.graphs.push(graph);
         }
         Ok(remains)
@@ -132,6 +140,11 @@ fn known_as(status: &Status) -> impl Iterator<Item = &str> {
     let output = |field: &str| status.output.as_ref().and_then(|o| o.get(field)).and_then(|v| v.as_str());
     let all = [status.id.as_deref(), output("id"), output("host")];
     all.into_iter().flatten().filter(|name| !name.is_empty())
+}
+
+/// Whether AWS makes it with a VPC and deletes it with that.
+fn comes_with(key: &Key) -> bool {
+    matches!(key.kind(), "default-network-acl" | "default-security-group" | "main-route-table" | "dhcp-options")
 }
 
 /// The host that is used in place of this step.

@@ -24,7 +24,7 @@ use gameday::{
 
 /// What the tests change.
 #[derive(Clone)]
-struct Shape {
+pub(super) struct Shape {
     public: bool,
     /// Whether the private subnet follows the public table.
     private_out: bool,
@@ -41,7 +41,7 @@ struct Shape {
     subnet_c: &'static str,
 }
 
-fn shape() -> Shape {
+pub(super) fn shape() -> Shape {
     Shape {
         public: true,
         private_out: false,
@@ -59,7 +59,7 @@ fn shape() -> Shape {
     }
 }
 
-fn network(g: &mut Graph, aws: &Aws, s: &Shape) -> (Ref<Vpc>, Vec<Ref<Subnet>>, Ref<RouteTable>) {
+pub(super) fn network(g: &mut Graph, aws: &Aws, s: &Shape) -> (Ref<Vpc>, Vec<Ref<Subnet>>, Ref<RouteTable>) {
     let aws = || aws.clone();
     let vpc = g.add("main", Vpc { aws: aws(), cidr: "10.0.0.0/16".into(), existing: None });
     let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
@@ -139,7 +139,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
     g
 }
 
-const NONE: [&str; 0] = [];
+pub(super) const NONE: [&str; 0] = [];
 
 #[tokio::test]
 async fn the_whole_life() {

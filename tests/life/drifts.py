@@ -83,6 +83,31 @@ def subnet_taken_off_its_table(c, s):
     c.ec2.disassociate_route_table(AssociationId=table["Associations"][0]["RouteTableAssociationId"])
 
 
+@drift("default-network-acl/main", "update", "entries")
+def everything_denied_by_the_acl(c, s):
+    acl = s.id("network_acls", "default-network-acl/main")
+    for egress in (False, True):
+        c.ec2.create_network_acl_entry(NetworkAclId=acl, RuleNumber=1, Protocol="-1", RuleAction="deny", Egress=egress,
+                                       CidrBlock="0.0.0.0/0")
+
+
+@drift("default-security-group/main", "update", "rules")
+def default_group_opened(c, s):
+    group = s.id("security_groups", "default-security-group/main")
+    c.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission(22, IpRanges=[{"CidrIp": "0.0.0.0/0"}]))
+
+
+@drift("main-route-table/main", "update", "routes")
+def main_table_given_a_way_out(c, s):
+    table, gateway = s.id("route_tables", "main-route-table/main"), s.id("internet_gateways", "internet-gateway/main")
+    c.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+
+
+@drift("dhcp-options/main", "update", "options.domain-name", "options.domain-name-servers")
+def instances_told_nothing(c, s):
+    c.ec2.associate_dhcp_options(VpcId=s.id("vpcs", "vpc/main"), DhcpOptionsId="default")
+
+
 @drift("subnet/public-a", "update", "public_addresses")
 def public_addresses_turned_off(c, s):
     c.ec2.modify_subnet_attribute(SubnetId=s.id("subnets", "subnet/public-a"), MapPublicIpOnLaunch={"Value": False})

@@ -51,6 +51,7 @@ def _ec2(c, out):
         "vpc_endpoints": ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
         "nat_gateways": ("describe_nat_gateways", "NatGateways", "NatGatewayId"),
         "network_interfaces": ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+        "dhcp_options": ("describe_dhcp_options", "DhcpOptions", "DhcpOptionsId"),
         "network_acls": ("describe_network_acls", "NetworkAcls", "NetworkAclId"),
         "launch_templates": ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
     }

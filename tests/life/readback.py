@@ -140,6 +140,25 @@ class Check:
         self.eq("NAT gateways (none: they cost)", nat, [])
         self.eq("elastic addresses", self.all["addresses"], {})
 
+    def what_comes_with_the_vpc(self):
+        _, acl = self.step("network_acls", "default-network-acl/main")
+        self.fields("default network ACL", acl, VpcId=self.vpc, IsDefault=True)
+        entries = {(e["Egress"], e["RuleNumber"], e["RuleAction"], e["Protocol"], e["CidrBlock"]) for e in acl["Entries"]}
+        want = [(way, *rule, "-1", "0.0.0.0/0") for way in (False, True) for rule in ((100, "allow"), (32767, "deny"))]
+        self.eq("entries of the default network ACL", sorted(entries), want)
+        followers = sorted(a["SubnetId"] for a in acl["Associations"])
+        self.eq("subnets of the default network ACL", followers, sorted(self.public + self.private))
+        _, group = self.step("security_groups", "default-security-group/main")
+        self.fields("default group", group, VpcId=self.vpc, GroupName="default")
+        self.eq("rules of the default group", self.rules(group), [])
+        _, table = self.step("route_tables", "main-route-table/main")
+        self.eq("main table's associations", [(a["Main"], a.get("SubnetId")) for a in table["Associations"]], [(True, None)])
+        self.eq("main table's routes", [r["GatewayId"] for r in table["Routes"]], ["local"])
+        options = self.all["dhcp_options"][self.all["vpcs"][self.vpc]["DhcpOptionsId"]]
+        told = {c["Key"]: [v["Value"] for v in c["Values"]] for c in options["DhcpConfigurations"]}
+        self.eq("what DHCP tells", told, {"domain-name": ["ec2.internal"], "domain-name-servers": ["AmazonProvidedDNS"]})
+        self.eq("the region's options have no tags", options["tags"], {})
+
     def groups(self):
         access, port = self.config["access"], self.config["service"]["port"]
         self.sg, bodies = {}, {}
@@ -461,8 +480,8 @@ class Check:
             self.eq(f"{kind} that are tagged as ours but no step's", sorted(i for i in mine if (kind, i) not in self.seen), [])
 
     def run(self):
-        parts = (self.network, self.groups, self.secrets, self.database, self.cache, self.files, self.logs, self.iam,
-                 self.template, self.balancer, self.fleet, self.watch, self.nothing_else)
+        parts = (self.network, self.what_comes_with_the_vpc, self.groups, self.secrets, self.database, self.cache,
+                 self.files, self.logs, self.iam, self.template, self.balancer, self.fleet, self.watch, self.nothing_else)
         for part in parts:
             try:
                 part()

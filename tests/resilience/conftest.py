@@ -123,7 +123,7 @@ class Run:
 class World:
     def __init__(self, folder):
         self.file = folder / "gameday.toml"
-        self.clients, self.said, self.passwords = {}, [], set()
+        self.clients, self.said, self.passwords, self.later = {}, [], set(), []
         self.file.write_text(STACK)
 
     # gameday
@@ -147,6 +147,14 @@ class World:
         changes = {c["key"]: (c["change"], [f["path"] for f in c.get("diff", [])]) for c in run.json["changes"]}
         assert run.code == (2 if changes else 0)
         return changes
+
+    def after_repair(self, undo):
+        """What somebody added and nothing uses any more is somebody's to delete."""
+        self.later.append(undo)
+
+    def clear_away(self):
+        while self.later:
+            self.later.pop()()
 
     def edit(self, text):
         self.file.write_text(text)
@@ -233,7 +241,6 @@ class World:
         add("vpc", vpcs, step)
         add("subnet", inside(ec2.describe_subnets()["Subnets"]), step)
         groups = inside(ec2.describe_security_groups()["SecurityGroups"])
-        groups = [g for g in groups if g["GroupName"] != "default"]
         add("security group", groups, step)
         rules = ec2.describe_security_group_rules()["SecurityGroupRules"]
         names = {g["GroupId"]: g["GroupName"] for g in groups}
@@ -244,7 +251,19 @@ class World:
                 found[("rule", f"{names[r['GroupId']]} {way} {r.get('IpProtocol')} {r.get('FromPort')} {peer}")] += 1
         add("gateway", ec2.describe_internet_gateways()["InternetGateways"], step)
         tables = inside(ec2.describe_route_tables()["RouteTables"])
-        add("route table", [t for t in tables if not any(a["Main"] for a in t["Associations"])], step)
+        add("route table", tables, step)
+        add("main table", [t for t in tables if any(a["Main"] for a in t["Associations"])], step)
+        for t in tables:
+            add("route", t["Routes"], lambda r: f"{step(t)} {r.get('DestinationCidrBlock', '')} {r['State']}")
+        for a in inside(ec2.describe_network_acls()["NetworkAcls"]):
+            add("network ACL", [a], step)
+            add("entry", a["Entries"],
+                lambda e: f"{step(a)} {e['Egress']} {e['RuleNumber']} {e['RuleAction']} {e['Protocol']} {e['CidrBlock']}")
+            add("follower", a["Associations"], lambda s: step(a))
+        options = {o["DhcpOptionsId"]: json.dumps(o["DhcpConfigurations"]) for o in
+                   ec2.describe_dhcp_options()["DhcpOptions"]}
+        add("options", options.values(), str)
+        add("options of a VPC", vpcs, lambda v: options.get(v["DhcpOptionsId"]))
         add("endpoint", [e for e in ec2.describe_vpc_endpoints()["VpcEndpoints"] if e["State"] != "deleted"], step)
         add("template", ec2.describe_launch_templates()["LaunchTemplates"], lambda t: t["LaunchTemplateName"])
         lives = [

@@ -177,6 +177,134 @@ for _name in ("alb", "app"):
         w.ec2.revoke_security_group_egress(GroupId=group(w, name), SecurityGroupRuleIds=rules_of(w, name, True))
 
 
+# What comes with the VPC.
+
+
+def default_acl(w):
+    return of_step(w.ec2.describe_network_acls()["NetworkAcls"], "default-network-acl/main")
+
+
+def default_group(w):
+    return of_step(w.ec2.describe_security_groups()["SecurityGroups"], "default-security-group/main")
+
+
+def main_table(w):
+    return of_step(w.ec2.describe_route_tables()["RouteTables"], "main-route-table/main")
+
+
+def entry(w, number, action, egress=False, protocol="-1", cidr="0.0.0.0/0", change="create", **more):
+    getattr(w.ec2, f"{change}_network_acl_entry")(
+        NetworkAclId=default_acl(w)["NetworkAclId"], RuleNumber=number, RuleAction=action, Egress=egress,
+        Protocol=protocol, CidrBlock=cidr, **more)
+
+
+ACL, GROUP, MAIN = "default-network-acl/main", "default-security-group/main", "main-route-table/main"
+DHCP = "dhcp-options/main"
+
+
+@row({ACL: ("update", ["entries"])}, {"ec2:DeleteNetworkAclEntry": 2})
+def acl_denies_everything(w):
+    entry(w, 1, "deny")
+    entry(w, 1, "deny", egress=True)
+
+
+@row({ACL: ("update", ["entries"])}, {"ec2:CreateNetworkAclEntry": 1})
+def acl_lets_nothing_in(w):
+    w.ec2.delete_network_acl_entry(NetworkAclId=default_acl(w)["NetworkAclId"], RuleNumber=100, Egress=False)
+
+
+@row({ACL: ("update", ["entries"])}, {"ec2:ReplaceNetworkAclEntry": 1})
+def acl_lets_only_a_neighbour_in(w):
+    entry(w, 100, "allow", cidr="10.9.0.0/16", change="replace")
+
+
+@row({ACL: ("update", ["entries"])}, {"ec2:ReplaceNetworkAclEntry": 1, "ec2:DeleteNetworkAclEntry": 2})
+def acl_of_somebody_with_ideas(w):
+    entry(w, 100, "deny", egress=True, change="replace")
+    entry(w, 50, "deny", protocol="6", PortRange={"From": 80, "To": 80})
+    entry(w, 60, "allow", protocol="17", cidr="192.0.2.0/24", PortRange={"From": 1, "To": 65535})
+
+
+@row({ACL: ("update", ["subnets"])}, {"ec2:ReplaceNetworkAclAssociation": 1})
+def a_subnet_follows_somebody_elses_acl(w):
+    ours = default_acl(w)
+    other = w.ec2.create_network_acl(VpcId=ours["VpcId"])["NetworkAcl"]["NetworkAclId"]
+    wanted = next(a for a in ours["Associations"] if a["SubnetId"] == subnet(w, "public-a"))
+    w.ec2.replace_network_acl_association(AssociationId=wanted["NetworkAclAssociationId"], NetworkAclId=other)
+    w.after_repair(lambda: w.ec2.delete_network_acl(NetworkAclId=other))
+
+
+@row({GROUP: ("update", ["rules"])}, {"ec2:RevokeSecurityGroupIngress": 1})
+def default_group_lets_everybody_in(w):
+    at = default_group(w)["GroupId"]
+    for port in (22, 3306):
+        w.ec2.authorize_security_group_ingress(
+            GroupId=at, IpProtocol="tcp", FromPort=port, ToPort=port, CidrIp="0.0.0.0/0")
+
+
+@row({GROUP: ("update", ["rules"])}, {"ec2:RevokeSecurityGroupIngress": 1, "ec2:RevokeSecurityGroupEgress": 1})
+def default_group_is_as_aws_made_it(w):
+    at = default_group(w)["GroupId"]
+    w.ec2.authorize_security_group_ingress(
+        GroupId=at, IpPermissions=[{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": at}]}])
+    w.ec2.authorize_security_group_egress(
+        GroupId=at, IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+
+
+@row({MAIN: ("update", ["routes"])}, {"ec2:DeleteRoute": 2})
+def main_table_leads_out(w):
+    gateway = of_step(w.ec2.describe_internet_gateways()["InternetGateways"], "internet-gateway/main")
+    for to in ("0.0.0.0/0", "203.0.113.0/24"):
+        w.ec2.create_route(RouteTableId=main_table(w)["RouteTableId"], DestinationCidrBlock=to,
+                           GatewayId=gateway["InternetGatewayId"])
+
+
+def make_main(w, other):
+    association = next(a for a in main_table(w)["Associations"] if a["Main"])["RouteTableAssociationId"]
+    w.ec2.replace_route_table_association(AssociationId=association, RouteTableId=other)
+
+
+@row({MAIN: ("update", ["main"])}, {"ec2:ReplaceRouteTableAssociation": 1})
+def the_public_table_is_the_main_one(w):
+    make_main(w, table(w, "public")["RouteTableId"])
+
+
+@row({MAIN: ("update", ["main"])}, {"ec2:ReplaceRouteTableAssociation": 1})
+def somebody_elses_table_is_the_main_one(w):
+    other = w.ec2.create_route_table(VpcId=vpc(w))["RouteTable"]["RouteTableId"]
+    make_main(w, other)
+    w.after_repair(lambda: w.ec2.delete_route_table(RouteTableId=other))
+
+
+@row({MAIN: ("create", [])}, {"ec2:CreateRouteTable": 1, "ec2:ReplaceRouteTableAssociation": 1})
+def the_main_table_of_aws_is_deleted(w):
+    was = main_table(w)["RouteTableId"]
+    make_main(w, table(w, "private")["RouteTableId"])
+    w.ec2.delete_route_table(RouteTableId=was)
+
+
+def told(w, **options):
+    options = [{"Key": k.replace("_", "-"), "Values": v} for k, v in options.items()]
+    made = w.ec2.create_dhcp_options(DhcpConfigurations=options)["DhcpOptions"]["DhcpOptionsId"]
+    w.ec2.associate_dhcp_options(VpcId=vpc(w), DhcpOptionsId=made)
+    w.after_repair(lambda: w.ec2.delete_dhcp_options(DhcpOptionsId=made))
+
+
+@row({DHCP: ("update", ["options.domain-name", "options.domain-name-servers"])}, {"ec2:AssociateDhcpOptions": 1})
+def another_name_server(w):
+    told(w, domain_name_servers=["10.0.0.9"])
+
+
+@row({DHCP: ("update", ["options.ntp-servers"])}, {"ec2:AssociateDhcpOptions": 1})
+def another_clock(w):
+    told(w, domain_name_servers=["AmazonProvidedDNS"], domain_name=["ec2.internal"], ntp_servers=["192.0.2.1"])
+
+
+@row({DHCP: ("update", ["options.domain-name", "options.domain-name-servers"])}, {"ec2:AssociateDhcpOptions": 1})
+def no_options_at_all(w):
+    w.ec2.associate_dhcp_options(VpcId=vpc(w), DhcpOptionsId="default")
+
+
 # The database.
 
 rows("database/main", "rds", "modify_db_instance", {"rds:ModifyDBInstance": 1},
@@ -408,6 +536,7 @@ def test_each_drift_is_shown_and_repaired(standing, whole, name, act, shows, cal
     assert standing.changes_made() == {}, "plan changes nothing"
     standing.up()
     made = standing.changes_made()
+    standing.clear_away()
     if calls is not None:
         assert made == calls
     assert standing.plan() == {}
@@ -440,6 +569,7 @@ def test_many_at_once_are_shown_and_repaired(standing, whole, together):
     assert standing.plan() == shows
     standing.up()
     assert standing.changes_made() == calls
+    standing.clear_away()
     assert standing.plan() == {} and differences(standing.inventory(), whole) == []
     REPAIRED.extend(name for name, *_ in together)
 

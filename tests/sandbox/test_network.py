@@ -295,3 +295,121 @@ def test_dry_run(aws):
     with aws.refuses("DryRunOperation"):
         aws.ec2.create_vpc(CidrBlock="10.0.0.0/16", DryRun=True)
     assert len(aws.ec2.describe_vpcs()["Vpcs"]) == before
+
+
+# What comes with a VPC.
+
+
+def defaults(aws, vpc):
+    """Its network ACL, its group, its main table and its DHCP options."""
+    here = [{"Name": "vpc-id", "Values": [vpc]}]
+    acl = next(a for a in aws.ec2.describe_network_acls(Filters=here)["NetworkAcls"] if a["IsDefault"])
+    groups = aws.ec2.describe_security_groups(Filters=here)["SecurityGroups"]
+    tables = aws.ec2.describe_route_tables(Filters=here)["RouteTables"]
+    main = next(t for t in tables if any(a["Main"] for a in t["Associations"]))
+    options = aws.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["DhcpOptionsId"]
+    return acl, next(g for g in groups if g["GroupName"] == "default"), main, options
+
+
+def test_what_comes_with_a_vpc_is_as_aws_makes_it(aws):
+    vpc, subnets, _ = aws.network()
+    acl, group, main, options = defaults(aws, vpc)
+    shown = sorted((e["Egress"], e["RuleNumber"], e["RuleAction"], e["Protocol"], e["CidrBlock"]) for e in acl["Entries"])
+    assert shown == [(way, n, action, "-1", "0.0.0.0/0") for way in (False, True)
+                     for n, action in ((100, "allow"), (32767, "deny"))]
+    assert sorted(a["SubnetId"] for a in acl["Associations"]) == sorted(subnets)
+    assert [p["UserIdGroupPairs"][0]["GroupId"] for p in group["IpPermissions"]] == [group["GroupId"]]
+    assert [p["IpRanges"] for p in group["IpPermissionsEgress"]] == [[{"CidrIp": "0.0.0.0/0"}]]
+    assert [r["GatewayId"] for r in main["Routes"]] == ["local"]
+    told = {c["Key"]: [v["Value"] for v in c["Values"]]
+            for c in aws.ec2.describe_dhcp_options(DhcpOptionsIds=[options])["DhcpOptions"][0]["DhcpConfigurations"]}
+    assert told == {"domain-name": ["ec2.internal"], "domain-name-servers": ["AmazonProvidedDNS"]}
+    # The region's, for every VPC and from the start.
+    assert {v["DhcpOptionsId"] for v in aws.ec2.describe_vpcs()["Vpcs"]} == {options}
+
+
+def test_what_comes_with_a_vpc_goes_with_it_and_not_before(aws):
+    vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    acl, group, main, options = defaults(aws, vpc)
+    with aws.refuses("InvalidParameterValue"):
+        aws.ec2.delete_network_acl(NetworkAclId=acl["NetworkAclId"])
+    with aws.refuses("CannotDelete"):
+        aws.ec2.delete_security_group(GroupId=group["GroupId"])
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.delete_route_table(RouteTableId=main["RouteTableId"])
+    with aws.refuses("InvalidParameterValue"):
+        aws.ec2.disassociate_route_table(AssociationId=main["Associations"][0]["RouteTableAssociationId"])
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.delete_dhcp_options(DhcpOptionsId=options)
+    aws.ec2.delete_vpc(VpcId=vpc)
+    assert all(a["VpcId"] != vpc for a in aws.ec2.describe_network_acls()["NetworkAcls"])
+    assert all(t["VpcId"] != vpc for t in aws.ec2.describe_route_tables()["RouteTables"])
+    assert aws.ec2.describe_dhcp_options(DhcpOptionsIds=[options])["DhcpOptions"], "they are the region's"
+
+
+def test_a_vpc_with_an_acl_or_a_table_of_somebodys_stays(aws):
+    vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    acl = aws.ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.delete_vpc(VpcId=vpc)
+    aws.ec2.delete_network_acl(NetworkAclId=acl)
+    table = aws.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.delete_vpc(VpcId=vpc)
+    # As the main one it goes with the VPC; the one that was it can be deleted now.
+    _, _, main, _ = defaults(aws, vpc)
+    association = main["Associations"][0]["RouteTableAssociationId"]
+    aws.ec2.replace_route_table_association(AssociationId=association, RouteTableId=table)
+    assert defaults(aws, vpc)[2]["RouteTableId"] == table
+    aws.ec2.delete_route_table(RouteTableId=main["RouteTableId"])
+    aws.ec2.delete_vpc(VpcId=vpc)
+
+
+def test_entries_of_an_acl_are_there_once_and_the_last_is_awss(aws):
+    vpc, _, _ = aws.network()
+    acl = defaults(aws, vpc)[0]["NetworkAclId"]
+    rule = {"NetworkAclId": acl, "Protocol": "-1", "CidrBlock": "0.0.0.0/0", "Egress": False}
+    aws.ec2.create_network_acl_entry(**rule, RuleNumber=90, RuleAction="deny")
+    with aws.refuses("NetworkAclEntryAlreadyExists"):
+        aws.ec2.create_network_acl_entry(**rule, RuleNumber=90, RuleAction="allow")
+    aws.ec2.replace_network_acl_entry(**rule, RuleNumber=90, RuleAction="allow")
+    aws.ec2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=90, Egress=False)
+    for absent in (aws.ec2.delete_network_acl_entry, lambda **k: aws.ec2.replace_network_acl_entry(**{**rule, **k}, RuleAction="deny")):
+        with aws.refuses("InvalidNetworkAclEntry.NotFound"):
+            absent(NetworkAclId=acl, RuleNumber=90, Egress=False)
+    with aws.refuses("InvalidParameterValue"):
+        aws.ec2.replace_network_acl_entry(**rule, RuleNumber=32767, RuleAction="allow")
+
+
+def test_a_subnet_follows_one_acl(aws):
+    vpc, subnets, _ = aws.network()
+    other = aws.ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    association = next(a for a in defaults(aws, vpc)[0]["Associations"] if a["SubnetId"] == subnets[0])
+    aws.ec2.replace_network_acl_association(AssociationId=association["NetworkAclAssociationId"], NetworkAclId=other)
+    assert [a["SubnetId"] for a in defaults(aws, vpc)[0]["Associations"]] == subnets[1:]
+    with aws.refuses("InvalidAssociationID.NotFound"):
+        aws.ec2.replace_network_acl_association(AssociationId=association["NetworkAclAssociationId"], NetworkAclId=other)
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.delete_network_acl(NetworkAclId=other)
+    aws.ec2.delete_subnet(SubnetId=subnets[0])
+    aws.ec2.delete_network_acl(NetworkAclId=other)
+
+
+def test_dhcp_options_are_kept_while_a_vpc_uses_them(aws):
+    one, other = (aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(2))
+    tag = [{"ResourceType": "dhcp-options", "Tags": [{"Key": "gameday:stack", "Value": "x"}]}]
+    servers = [{"Key": "domain-name-servers", "Values": ["10.0.0.9"]}]
+    made = aws.ec2.create_dhcp_options(DhcpConfigurations=servers, TagSpecifications=tag)["DhcpOptions"]
+    assert made["Tags"] == tag[0]["Tags"]
+    for vpc in (one, other):
+        aws.ec2.associate_dhcp_options(VpcId=vpc, DhcpOptionsId=made["DhcpOptionsId"])
+    listed = aws.tagging.get_resources(TagFilters=[{"Key": "gameday:stack"}])["ResourceTagMappingList"]
+    assert [r["ResourceARN"].split("/")[1] for r in listed] == [made["DhcpOptionsId"]]
+    aws.ec2.associate_dhcp_options(VpcId=other, DhcpOptionsId="default")
+    assert defaults(aws, other)[3] == "default"
+    with aws.refuses("DependencyViolation"):
+        aws.ec2.delete_dhcp_options(DhcpOptionsId=made["DhcpOptionsId"])
+    aws.ec2.delete_vpc(VpcId=one)
+    aws.ec2.delete_dhcp_options(DhcpOptionsId=made["DhcpOptionsId"])
+    with aws.refuses("InvalidDhcpOptionID.NotFound"):
+        aws.ec2.delete_dhcp_options(DhcpOptionsId=made["DhcpOptionsId"])

@@ -62,6 +62,8 @@ def vpc_in_use(call):
         any(g.vpc_id == vpc_id and not g.is_default for groups in ec2.groups.values() for g in groups.values()),
         any(s.vpc_id == vpc_id for zone in ec2.subnets.values() for s in zone.values()),
         any(i.vpc and i.vpc.id == vpc_id for i in ec2.internet_gateways.values()),
+        any(a.vpc_id == vpc_id and not a.default for a in ec2.network_acls.values()),
+        any(t.vpc_id == vpc_id and not t.main_association_id for t in ec2.route_tables.values()),
         any(e.vpc_id == vpc_id and e.state != "deleted" for e in ec2.vpc_end_points.values()),
         any(n.vpc_id == vpc_id and n.state not in ("deleted", "failed") for n in ec2.nat_gateways.values()),
         # From memory: a VPC with a peering connection that stands is refused like any other with a dependency.
@@ -75,12 +77,13 @@ def vpc_in_use(call):
 
 
 @after("ec2", "DeleteVpc")
-def its_acls_go(call, answer):
+def its_acl_goes(call, answer):
     # model DeleteVpc: "When you delete the VPC, it deletes the default security group, network ACL, and route table for
     # the VPC"; moto leaves the network ACL.
     acls = backend(call).network_acls
     for acl_id in [a.id for a in acls.values() if a.vpc_id == call.get("VpcId")]:
         del acls[acl_id]
+        backend(call).tags.pop(acl_id, None)
 
 
 @before("ec2", "AttachInternetGateway")

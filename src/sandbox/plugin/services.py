@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     asg_refresh,
     autoscaling,
     cloudwatch,
+    ec2_defaults,
     ec2_endpoints,
     ec2_groups,
     ec2_instances,

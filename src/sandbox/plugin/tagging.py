@@ -41,6 +41,8 @@ EC2_KINDS = {
     "eipalloc": "elastic-ip",
     "eni": "network-interface",
     "sgr": "security-group-rule",
+    "acl": "network-acl",
+    "dopt": "dhcp-options",
 }
 
 
@@ -53,6 +55,8 @@ def _ec2(call):
         *(n.id for n in ec2.nat_gateways.values() if n.state != "deleted"),
         *(a.allocation_id for a in ec2.addresses),
         *ec2.enis,
+        *ec2.network_acls,
+        *ec2.dhcp_options_sets,
         *(r.id for g in groups for r in [*g.ingress_rules, *g.egress_rules]),
     }
     for resource_id, tags in ec2.tags.items():
@@ -96,6 +100,8 @@ PAGES = {
     ("ec2", "DescribeSecurityGroups"): ("SecurityGroups", "MaxResults", "NextToken", "NextToken", 1000),
     ("ec2", "DescribeSecurityGroupRules"): ("SecurityGroupRules", "MaxResults", "NextToken", "NextToken", 1000),
     ("ec2", "DescribeVpcs"): ("Vpcs", "MaxResults", "NextToken", "NextToken", 1000),
+    ("ec2", "DescribeNetworkAcls"): ("NetworkAcls", "MaxResults", "NextToken", "NextToken", 1000),
+    ("ec2", "DescribeDhcpOptions"): ("DhcpOptions", "MaxResults", "NextToken", "NextToken", 1000),
     ("ec2", "DescribeSubnets"): ("Subnets", "MaxResults", "NextToken", "NextToken", 1000),
     ("ec2", "DescribeNetworkInterfaces"): ("NetworkInterfaces", "MaxResults", "NextToken", "NextToken", 1000),
     ("elbv2", "DescribeTargetGroups"): ("TargetGroups", "PageSize", "Marker", "NextMarker", 400),

@@ -1,0 +1,71 @@
+//! Whom the instances ask for names: what DHCP tells them, and whether the VPC's own DNS server answers.
+use super::{Draft, Drafts, Fix, reach::View};
+use crate::{
+    config::{Mode, Origin},
+    resources::dhcp_options::AMAZON_DNS,
+};
+
+const SERVERS: &str = "domain-name-servers";
+
+pub(super) fn findings(view: &View<'_>, hop: &mut Drafts) {
+    let s = view.s;
+    let Some(vpc) = &s.vpc else { return };
+    let id = &vpc.id;
+    let calm = |d: Draft| d.weak_if(view.serves());
+    let turn_on = |what: &str| format!("aws ec2 modify-vpc-attribute --vpc-id {id} --enable-dns-{what} Value=true");
+    let servers = vpc.options.as_ref().map(|o| o.get(SERVERS).cloned().unwrap_or_default());
+    let amazons = servers.as_ref().is_none_or(|all| all.iter().any(|s| s == AMAZON_DNS));
+    match &servers {
+        Some(all) if all.is_empty() => hop.push(calm(Draft::new(
+            "dhcp-no-dns",
+            format!("the instances in {id} are told no name server: they resolve no name"),
+            format!("its DHCP options have no {SERVERS}"),
+            view.network_fix(lead_back(vpc.usual_options.as_deref(), id)),
+        ))),
+        // It may well know all names: of others' networks nobody here can tell.
+        Some(all) if !amazons => hop.push(
+            calm(Draft::new(
+                "dhcp-dns",
+                format!("the instances in {id} ask another name server than Amazon's"),
+                format!(
+                    "its DHCP options say {SERVERS} = {}: unless that one knows the names of AWS, instances reach \
+                     neither packages nor database, cache and files",
+                    all.join(", ")
+                ),
+                view.network_fix(lead_back(vpc.usual_options.as_deref(), id)),
+            ))
+            .trying_if(s.expected.network == Origin::Use),
+        ),
+        _ => {}
+    }
+    if vpc.dns_support == Some(false) && amazons {
+        hop.push(calm(Draft::new(
+            "vpc-dns",
+            format!("Amazon's DNS server does not answer in {id}: its instances resolve no name"),
+            "enableDnsSupport is false",
+            view.network_fix(turn_on("support")),
+        )));
+    } else if vpc.dns_hostnames == Some(false) && amazons && s.expected.files != Mode::Off {
+        hop.push(calm(Draft::new(
+            "vpc-dns-hostnames",
+            format!("file systems have no name in {id}: the instances cannot mount them by it"),
+            "enableDnsHostnames is false",
+            view.network_fix(turn_on("hostnames")),
+        )));
+    }
+}
+
+/// Leads the VPC to a set of options with Amazon's DNS server; those that run ask again when their lease ends.
+fn lead_back(usual: Option<&str>, vpc: &str) -> Fix {
+    let lease = "instances that run take it up with their next lease, or when they boot";
+    match usual {
+        Some(set) => {
+            (format!("aws ec2 associate-dhcp-options --dhcp-options-id {set} --vpc-id {vpc}"), lease.to_owned()).into()
+        }
+        None => (
+            format!("aws ec2 create-dhcp-options --dhcp-configurations Key={SERVERS},Values={AMAZON_DNS}"),
+            format!("then `aws ec2 associate-dhcp-options` leads {vpc} there; {lease}"),
+        )
+            .into(),
+    }
+}

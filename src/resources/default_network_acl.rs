@@ -1,0 +1,216 @@
+//! The network ACL that AWS makes with a VPC, as AWS makes it: it lets everything through, and our subnets follow it.
+use super::{born, prelude::*, subnet::Subnet, vpc::Vpc};
+use aws_sdk_ec2::types::{NetworkAcl, NetworkAclEntry, RuleAction};
+use std::{cell::Cell, fmt};
+
+pub struct DefaultNetworkAcl {
+    aws: Aws,
+    vpc: Ref<Vpc>,
+    /// Those that follow it; what others' subnets follow is their business.
+    subnets: Vec<Ref<Subnet>>,
+    /// Asked to delete, it is gone: it goes with the VPC.
+    dropped: Cell<bool>,
+}
+
+impl DefaultNetworkAcl {
+    pub fn new(aws: Aws, vpc: Ref<Vpc>, subnets: Vec<Ref<Subnet>>) -> Self {
+        Self { aws, vpc, subnets, dropped: Cell::new(false) }
+    }
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    entries: Vec<Entry>,
+    subnets: Known<Vec<String>>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {}
+
+/// One rule, wanted or found; the numbers decide, the lowest first.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    egress: bool,
+    number: i32,
+    allow: bool,
+    /// `-1` for all protocols and ports.
+    protocol: String,
+    ports: Option<(i32, i32)>,
+    peer: String,
+}
+
+/// The number of the entry that lets everything through.
+const ALL: i32 = 100;
+/// From here on the entries are AWS's own: they deny what no other takes, and cannot be changed.
+const LAST: i32 = 32_767;
+
+impl Resource for DefaultNetworkAcl {
+    const KIND: &'static str = "default-network-acl";
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:CreateNetworkAclEntry",
+        "ec2:CreateTags",
+        "ec2:DeleteNetworkAclEntry",
+        "ec2:DescribeNetworkAcls",
+        "ec2:ReplaceNetworkAclAssociation",
+        "ec2:ReplaceNetworkAclEntry",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        // What it comes with: needed even when no subnet follows it.
+        let _ = inputs.read(&self.vpc, |_| ());
+        Spec {
+            entries: [false, true].map(Entry::all).to_vec(),
+            subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
+        }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 0)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        if self.dropped.get() {
+            return Ok(None);
+        }
+        let all = self.of_the_vpc(cx).await?;
+        let Some(acl) = all.into_iter().find(|a| a.is_default() == Some(true)) else { return Ok(None) };
+        let ours: Vec<String> = self.subnets.iter().filter_map(|s| cx.read(s, |s| s.id.clone()).now()).collect();
+        let follow = acl.associations().iter().filter_map(|a| a.subnet_id.clone()).filter(|s| ours.contains(s));
+        Ok(Some(Found {
+            spec: Spec {
+                entries: sorted(acl.entries().iter().filter_map(entry).collect()),
+                subnets: Known::Now(sorted(follow.collect())),
+            },
+            output: Some(Output {}),
+            phase: Phase::Ready,
+            tags: born::tags_of(cx, acl.tags()),
+            id: acl.network_acl_id.unwrap_or_default(),
+        }))
+    }
+
+    async fn create(&self, _: &Cx<'_>, _: &Spec) -> Result<()> {
+        self.dropped.set(false);
+        Err(born::not_there_yet("DescribeNetworkAcls", "default network ACL"))
+    }
+
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        if diff.touches("entries") {
+            self.set_entries(&found.id, &found.spec.entries, &want.entries).await?;
+        }
+        if diff.touches("subnets") { self.lead_here(cx, &found.id, want.subnets.get()?).await } else { Ok(()) }
+    }
+
+    async fn delete(&self, _: &Cx<'_>, _: &Found<Self>) -> Result<()> {
+        self.dropped.set(true);
+        Ok(())
+    }
+
+    async fn tag(&self, cx: &Cx<'_>, found: &Found<Self>, _: &Tags) -> Result<()> {
+        born::tag(&self.aws, cx, &found.id).await
+    }
+}
+
+impl DefaultNetworkAcl {
+    /// All network ACLs of the VPC, of the one listing that everybody shares.
+    async fn of_the_vpc(&self, cx: &Cx<'_>) -> Result<Vec<NetworkAcl>> {
+        let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(vec![]) };
+        let all = listing::network_acls(&self.aws).await?;
+        Ok(all.iter().filter(|a| a.vpc_id() == Some(&vpc)).cloned().collect())
+    }
+
+    async fn set_entries(&self, acl: &str, have: &[Entry], want: &[Entry]) -> Result<()> {
+        let ec2 = &self.aws.ec2;
+        let at = |e: &Entry, all: &[Entry]| all.iter().find(|h| (h.egress, h.number) == (e.egress, e.number)).cloned();
+        for wanted in want.iter().filter(|w| !have.contains(w)) {
+            // Two builders of one shape: the wanted entries are for all protocols and every address.
+            if at(wanted, have).is_some() {
+                let call = ec2.replace_network_acl_entry().network_acl_id(acl).egress(wanted.egress);
+                let call = call.rule_number(wanted.number).rule_action(RuleAction::Allow);
+                let call = call.protocol(&wanted.protocol).cidr_block(&wanted.peer);
+                call.send().await.during("ReplaceNetworkAclEntry").map_err(look_again)?;
+            } else {
+                let call = ec2.create_network_acl_entry().network_acl_id(acl).egress(wanted.egress);
+                let call = call.rule_number(wanted.number).rule_action(RuleAction::Allow);
+                let call = call.protocol(&wanted.protocol).cidr_block(&wanted.peer);
+                call.send().await.during("CreateNetworkAclEntry").map_err(look_again)?;
+            }
+        }
+        // What is wanted stands before anything is taken away.
+        for extra in have.iter().filter(|h| at(h, want).is_none()) {
+            let call = ec2.delete_network_acl_entry().network_acl_id(acl);
+            let call = call.egress(extra.egress).rule_number(extra.number);
+            call.send().await.or_gone("DeleteNetworkAclEntry")?;
+        }
+        Ok(())
+    }
+
+    /// Has subnets follow this ACL, whichever they followed before: each follows one always.
+    async fn lead_here(&self, cx: &Cx<'_>, acl: &str, subnets: &[String]) -> Result<()> {
+        let all = self.of_the_vpc(cx).await?;
+        let others = all.iter().filter(|a| a.network_acl_id() != Some(acl)).flat_map(|a| a.associations());
+        let astray = others.filter(|a| a.subnet_id().is_some_and(|id| subnets.iter().any(|s| s == id)));
+        for association in astray.filter_map(|a| a.network_acl_association_id()) {
+            let call = self.aws.ec2.replace_network_acl_association().network_acl_id(acl);
+            let call = call.association_id(association).send().await;
+            call.during("ReplaceNetworkAclAssociation").map_err(look_again)?;
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// The one that lets everything through in this direction.
+    fn all(egress: bool) -> Self {
+        let peer = "0.0.0.0/0".into();
+        Self { egress, number: ALL, allow: true, protocol: "-1".into(), ports: None, peer }
+    }
+}
+
+/// One that somebody can have put there: not AWS's own last ones, nor what AWS adds itself when the VPC is given an IPv6
+/// range.
+fn entry(e: &NetworkAclEntry) -> Option<Entry> {
+    let number = e.rule_number().unwrap_or_default();
+    let all = e.protocol() == Some("-1");
+    let (allow, v6) = (e.rule_action() == Some(&RuleAction::Allow), e.ipv6_cidr_block());
+    if number >= LAST || number == ALL + 1 && all && allow && v6 == Some("::/0") {
+        return None;
+    }
+    let ports = e.port_range().and_then(|p| Some((p.from()?, p.to()?))).filter(|_| !all);
+    Some(Entry {
+        egress: e.egress().unwrap_or_default(),
+        number,
+        allow,
+        protocol: e.protocol().unwrap_or_default().into(),
+        ports,
+        peer: e.cidr_block().or(v6).unwrap_or_default().into(),
+    })
+}
+
+/// `in 90: deny tcp 80 from 0.0.0.0/0`
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (way, word) = if self.egress { ("out", "to") } else { ("in", "from") };
+        let protocol = match self.protocol.as_str() {
+            "-1" => "all",
+            "1" => "icmp",
+            "6" => "tcp",
+            "17" => "udp",
+            other => other,
+        };
+        write!(f, "{way} {}: {} {protocol}", self.number, if self.allow { "allow" } else { "deny" })?;
+        match self.ports {
+            Some((from, to)) if from == to => write!(f, " {from}")?,
+            Some((from, to)) => write!(f, " {from}-{to}")?,
+            None => {}
+        }
+        write!(f, " {word} {}", self.peer)
+    }
+}
+
+impl Serialize for Entry {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}

@@ -1,0 +1,88 @@
+//! The security group that AWS makes with a VPC, without any rule: what is launched without a thought reaches nothing.
+use super::{
+    born,
+    prelude::*,
+    security_group_rules::{self, Line},
+    vpc::Vpc,
+};
+use aws_sdk_ec2::types::SecurityGroup as AwsGroup;
+use std::cell::Cell;
+
+pub struct DefaultSecurityGroup {
+    aws: Aws,
+    vpc: Ref<Vpc>,
+    /// Asked to delete, it is gone: it goes with the VPC.
+    dropped: Cell<bool>,
+}
+
+impl DefaultSecurityGroup {
+    pub fn new(aws: Aws, vpc: Ref<Vpc>) -> Self {
+        Self { aws, vpc, dropped: Cell::new(false) }
+    }
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    /// None, inbound and outbound.
+    rules: Vec<Line>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {}
+
+impl Resource for DefaultSecurityGroup {
+    const KIND: &'static str = "default-security-group";
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:CreateTags",
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeSecurityGroups",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        let _ = inputs.read(&self.vpc, |_| ());
+        Spec { rules: vec![] }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 0)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now().filter(|_| !self.dropped.get()) else {
+            return Ok(None);
+        };
+        let all = listing::security_groups(&self.aws).await?;
+        // AWS gives nobody else the name.
+        let is_it = |g: &&AwsGroup| g.vpc_id() == Some(&vpc) && g.group_name() == Some("default");
+        let Some(group) = all.iter().find(is_it) else { return Ok(None) };
+        Ok(Some(Found {
+            spec: Spec { rules: sorted(security_group_rules::shown(group)) },
+            output: Some(Output {}),
+            phase: Phase::Ready,
+            tags: born::tags_of(cx, group.tags()),
+            id: group.group_id().unwrap_or_default().into(),
+        }))
+    }
+
+    async fn create(&self, _: &Cx<'_>, _: &Spec) -> Result<()> {
+        self.dropped.set(false);
+        Err(born::not_there_yet("DescribeSecurityGroups", "default security group"))
+    }
+
+    async fn update(&self, _: &Cx<'_>, _: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        security_group_rules::revoke_all(&self.aws, &found.id).await
+    }
+
+    async fn delete(&self, _: &Cx<'_>, _: &Found<Self>) -> Result<()> {
+        self.dropped.set(true);
+        Ok(())
+    }
+
+    async fn tag(&self, cx: &Cx<'_>, found: &Found<Self>, _: &Tags) -> Result<()> {
+        born::tag(&self.aws, cx, &found.id).await
+    }
+}

@@ -1,0 +1,147 @@
+//! What instances in a VPC are told by DHCP, as AWS tells it where nobody says otherwise: Amazon's DNS server.
+use super::{prelude::*, vpc::Vpc};
+use aws_sdk_ec2::types::{DhcpOptions as AwsOptions, NewDhcpConfiguration, ResourceType};
+use std::{cell::Cell, collections::BTreeMap};
+
+/// A set of options cannot be changed, and is the region's: a VPC is led to another one.
+pub struct DhcpOptions {
+    aws: Aws,
+    vpc: Ref<Vpc>,
+    /// Asked to delete, it is gone: it goes with the VPC.
+    dropped: Cell<bool>,
+}
+
+impl DhcpOptions {
+    pub fn new(aws: Aws, vpc: Ref<Vpc>) -> Self {
+        Self { aws, vpc, dropped: Cell::new(false) }
+    }
+}
+
+pub(crate) type Options = BTreeMap<String, Vec<String>>;
+
+#[derive(Serialize)]
+pub struct Spec {
+    /// By AWS's words for them.
+    options: Options,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {}
+
+impl Resource for DhcpOptions {
+    const KIND: &'static str = "dhcp-options";
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:AssociateDhcpOptions",
+        "ec2:CreateDhcpOptions",
+        "ec2:CreateTags",
+        "ec2:DeleteDhcpOptions",
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeVpcs",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        let _ = inputs.read(&self.vpc, |_| ());
+        Spec { options: usual(&self.aws.region) }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 0)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(id) = cx.read(&self.vpc, |v| v.id.clone()).now().filter(|_| !self.dropped.get()) else {
+            return Ok(None);
+        };
+        let (vpcs, sets) = futures::try_join!(listing::vpcs(&self.aws), listing::dhcp_options(&self.aws))?;
+        let Some(vpc) = vpcs.iter().find(|v| v.vpc_id() == Some(&id)) else { return Ok(None) };
+        // A VPC without any has the id `default`, which is in no list.
+        let set = sets.iter().find(|s| s.dhcp_options_id().is_some() && s.dhcp_options_id() == vpc.dhcp_options_id());
+        Ok(Some(Found {
+            spec: Spec { options: set.map(said).unwrap_or_default() },
+            output: Some(Output {}),
+            phase: Phase::Ready,
+            tags: cx.inherited(),
+            id,
+        }))
+    }
+
+    async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        self.dropped.set(false);
+        let vpc = cx.read(&self.vpc, |v| v.id.clone());
+        self.lead_to(cx, vpc.get()?, &want.options).await
+    }
+
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        self.lead_to(cx, &found.id, &want.options).await
+    }
+
+    /// A set that AWS made stays, for other VPCs. One that the stack had to make does not.
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let ours = self.ours(cx).await?;
+        if !ours.is_empty() {
+            let call = self.aws.ec2.associate_dhcp_options().vpc_id(&found.id).dhcp_options_id("default");
+            call.send().await.or_gone("AssociateDhcpOptions")?;
+        }
+        for set in ours {
+            let call = self.aws.ec2.delete_dhcp_options().dhcp_options_id(set).send().await;
+            call.or_gone("DeleteDhcpOptions")?;
+        }
+        self.dropped.set(true);
+        Ok(())
+    }
+}
+
+impl DhcpOptions {
+    /// Leads the VPC to a set with these options: AWS's own, or ours where AWS's was deleted.
+    async fn lead_to(&self, cx: &Cx<'_>, vpc: &str, want: &Options) -> Result<()> {
+        let ec2 = &self.aws.ec2;
+        let sets = listing::dhcp_options(&self.aws).await?;
+        // Not one of another stack, which deletes it some day.
+        let usable = |s: &&AwsOptions| {
+            let of = tags::ec2::from(s.tags()).remove(STACK_TAG);
+            said(s) == *want && of.is_none_or(|of| of == cx.env.stack)
+        };
+        // AWS's own has no tag, unless somebody tags everything.
+        let known = sets.iter().filter(usable).min_by_key(|s| (s.tags().len(), s.dhcp_options_id().map(str::to_owned)));
+        let id = match known.and_then(|s| s.dhcp_options_id()) {
+            Some(id) => id.to_owned(),
+            None => {
+                let one = |(key, values): (&String, &Vec<String>)| {
+                    NewDhcpConfiguration::builder().key(key).set_values(Some(values.clone())).build()
+                };
+                let call = ec2.create_dhcp_options().set_dhcp_configurations(Some(want.iter().map(one).collect()));
+                let call = call.tag_specifications(tags::on_create(ResourceType::DhcpOptions, &cx.tags()));
+                let made = call.send().await.during("CreateDhcpOptions")?;
+                made.dhcp_options.and_then(|s| s.dhcp_options_id).unwrap_or_default()
+            }
+        };
+        let call = ec2.associate_dhcp_options().vpc_id(vpc).dhcp_options_id(id).send().await;
+        call.during("AssociateDhcpOptions").map(drop).map_err(look_again)
+    }
+
+    /// The ids of the sets that the stack made: two, when an answer was lost.
+    async fn ours(&self, cx: &Cx<'_>) -> Result<Vec<String>> {
+        let all = ec2_list!(self.aws, cx, dhcp_options);
+        Ok(all.into_iter().filter_map(|s| s.dhcp_options_id).collect())
+    }
+}
+
+/// What AWS's own set of a region says.
+pub(crate) fn usual(region: &str) -> Options {
+    let domain = if region == "us-east-1" { "ec2.internal".into() } else { format!("{region}.compute.internal") };
+    [("domain-name", domain), ("domain-name-servers", AMAZON_DNS.into())].map(|(k, v)| (k.into(), vec![v])).into()
+}
+
+/// Amazon's own DNS server, whose address is that of the VPC plus two.
+pub(crate) const AMAZON_DNS: &str = "AmazonProvidedDNS";
+
+/// What a set says.
+pub(crate) fn said(set: &AwsOptions) -> Options {
+    let values = |c: &aws_sdk_ec2::types::DhcpConfiguration| {
+        c.values().iter().filter_map(|v| v.value().map(Into::into)).collect::<Vec<String>>()
+    };
+    let one = |c: &aws_sdk_ec2::types::DhcpConfiguration| Some((c.key()?.to_owned(), values(c)));
+    set.dhcp_configurations().iter().filter_map(one).collect()
+}

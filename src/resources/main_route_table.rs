@@ -1,0 +1,166 @@
+//! The main route table that AWS makes with a VPC: what no other table takes has no way out.
+use super::{born, prelude::*, route_table, vpc::Vpc};
+use aws_sdk_ec2::types::{ResourceType, RouteTable as AwsTable};
+use std::cell::Cell;
+
+pub struct MainRouteTable {
+    aws: Aws,
+    vpc: Ref<Vpc>,
+    /// Asked to delete, it is gone: it goes with the VPC.
+    dropped: Cell<bool>,
+}
+
+impl MainRouteTable {
+    pub fn new(aws: Aws, vpc: Ref<Vpc>) -> Self {
+        Self { aws, vpc, dropped: Cell::new(false) }
+    }
+}
+
+#[derive(Serialize)]
+pub struct Spec {
+    /// Whether subnets that follow no table follow this one.
+    main: bool,
+    /// None but the one within the VPC.
+    routes: Vec<String>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Output {}
+
+impl Resource for MainRouteTable {
+    const KIND: &'static str = "main-route-table";
+    const PATIENCE: Duration = Duration::from_secs(120);
+    const ACTIONS: &'static [&'static str] = &[
+        "ec2:CreateRouteTable",
+        "ec2:CreateTags",
+        "ec2:DeleteRoute",
+        "ec2:DeleteRouteTable",
+        "ec2:DescribeRouteTables",
+        "ec2:DisassociateRouteTable",
+        "ec2:ReplaceRouteTableAssociation",
+    ];
+    type Spec = Spec;
+    type Output = Output;
+
+    fn spec(&self, inputs: &Inputs) -> Spec {
+        let _ = inputs.read(&self.vpc, |_| ());
+        Spec { main: true, routes: vec![] }
+    }
+    fn typical(&self) -> Typical {
+        Typical::secs(1, 1, 0)
+    }
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        if self.dropped.get() {
+            return Ok(None);
+        }
+        let Some(table) = self.table(cx).await? else { return Ok(None) };
+        Ok(Some(Found {
+            spec: Spec {
+                main: main_association(&table).is_some(),
+                routes: sorted(route_table::by_hand(&table).map(route_table::said).collect()),
+            },
+            output: Some(Output {}),
+            phase: Phase::Ready,
+            tags: born::tags_of(cx, table.tags()),
+            id: table.route_table_id.unwrap_or_default(),
+        }))
+    }
+
+    /// Only when the one that AWS made is gone: it can be deleted once another step's is the main one.
+    async fn create(&self, cx: &Cx<'_>, _: &Spec) -> Result<()> {
+        self.dropped.set(false);
+        let main = self.of_the_vpc(cx).await?.iter().any(|t| main_association(t).is_some());
+        if !main || self.table(cx).await?.is_some() {
+            return Err(born::not_there_yet("DescribeRouteTables", "main route table"));
+        }
+        let vpc = cx.read(&self.vpc, |v| v.id.clone());
+        let made = self
+            .aws
+            .ec2
+            .create_route_table()
+            .vpc_id(vpc.get()?)
+            .tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()))
+            .customize()
+            .config_override(ec2_once(&self.aws))
+            .send()
+            .await
+            .during("CreateRouteTable")?;
+        let id = made.route_table().and_then(|t| t.route_table_id()).unwrap_or_default();
+        self.make_main(cx, id).await.map_err(half_made)
+    }
+
+    async fn update(&self, cx: &Cx<'_>, _: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+        if diff.touches("routes")
+            && let Some(table) = self.table(cx).await?
+        {
+            for route in route_table::by_hand(&table) {
+                route_table::delete_route(&self.aws, &table, route).await?;
+            }
+        }
+        if diff.touches("main") { self.make_main(cx, &found.id).await } else { Ok(()) }
+    }
+
+    /// The main one goes with the VPC, whichever it is; another table of the stack has to be let go of.
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let all = self.of_the_vpc(cx).await?;
+        let main = all.iter().find(|t| main_association(t).is_some());
+        let of_the_stack = |t: &AwsTable| tags::ec2::from(t.tags()).get(STACK_TAG) == Some(&cx.env.stack);
+        match main {
+            Some(main) if main.route_table_id() == Some(&found.id) => {}
+            Some(main) if of_the_stack(main) => self.make_main(cx, &found.id).await?,
+            _ => {
+                if let Some(table) = all.iter().find(|t| t.route_table_id() == Some(&found.id)) {
+                    route_table::dissociate(&self.aws, table, |_| true).await?;
+                }
+                let call = self.aws.ec2.delete_route_table().route_table_id(&found.id);
+                call.send().await.or_gone("DeleteRouteTable")?;
+            }
+        }
+        self.dropped.set(true);
+        Ok(())
+    }
+
+    async fn tag(&self, cx: &Cx<'_>, found: &Found<Self>, _: &Tags) -> Result<()> {
+        born::tag(&self.aws, cx, &found.id).await
+    }
+}
+
+impl MainRouteTable {
+    /// All tables of the VPC, of the one listing that everybody shares.
+    async fn of_the_vpc(&self, cx: &Cx<'_>) -> Result<Vec<AwsTable>> {
+        let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(vec![]) };
+        let all = listing::route_tables(&self.aws).await?;
+        Ok(all.iter().filter(|t| t.vpc_id() == Some(&vpc)).cloned().collect())
+    }
+
+    /// The one that says so; without tags the main one, or, when that is another step, the one that was before it.
+    async fn table(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
+        let all = self.of_the_vpc(cx).await?;
+        let step = |t: &AwsTable| {
+            let tags = tags::ec2::from(t.tags());
+            tags.get(STEP_TAG).filter(|_| tags.get(STACK_TAG) == Some(&cx.env.stack)).cloned()
+        };
+        let ours: Vec<AwsTable> = all.iter().filter(|t| step(t).is_some()).cloned().collect();
+        if let Some(table) = one_of_ours(cx, &ours, |t| t.tags(), |t| t.route_table_id())? {
+            return Ok(Some(table));
+        }
+        let free = || all.iter().filter(|t| step(t).is_none());
+        let unused =
+            |t: &&AwsTable| route_table::associations(t).next().is_none() && route_table::by_hand(t).next().is_none();
+        let main = free().find(|t| main_association(t).is_some());
+        Ok(main.or_else(|| free().filter(unused).min_by_key(|t| t.route_table_id())).cloned())
+    }
+
+    async fn make_main(&self, cx: &Cx<'_>, table: &str) -> Result<()> {
+        let all = self.of_the_vpc(cx).await?;
+        let Some(was) = all.iter().find_map(main_association) else { return Ok(()) };
+        let call = self.aws.ec2.replace_route_table_association().association_id(was).route_table_id(table);
+        call.send().await.during("ReplaceRouteTableAssociation").map(drop).map_err(look_again)
+    }
+}
+
+/// The id of the association that makes it the main one.
+fn main_association(table: &AwsTable) -> Option<&str> {
+    table.associations().iter().find(|a| a.main() == Some(true))?.route_table_association_id()
+}
