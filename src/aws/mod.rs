@@ -8,7 +8,11 @@ pub mod note;
 pub mod reads;
 pub mod tags;
 
-use crate::error::{Error, Result};
+pub use crate::config::partition;
+use crate::{
+    engine::TagKeys,
+    error::{Error, Result},
+};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
     retry::RetryConfig, timeout::TimeoutConfig,
@@ -29,6 +33,8 @@ pub struct Target {
     pub profile: Option<String>,
     /// An emulator; `None` is AWS itself, unless the environment says otherwise (`AWS_ENDPOINT_URL`).
     pub endpoint: Option<String>,
+    /// The keys of the tags of what is the stack's.
+    pub keys: TagKeys,
 }
 
 /// The clients. Clones share everything.
@@ -49,6 +55,8 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     pub region: String,
+    /// The keys of the tags of what is the stack's.
+    pub keys: TagKeys,
     /// The emulator's URL, when it is not AWS that answers.
     pub endpoint: Option<String>,
     pub calls: Calls,
@@ -59,15 +67,6 @@ impl Deref for Aws {
     type Target = Clients;
     fn deref(&self) -> &Clients {
         &self.0
-    }
-}
-
-/// The partition of a region: the first part of every ARN in it.
-pub fn partition(region: &str) -> &'static str {
-    match region {
-        r if r.starts_with("cn-") => "aws-cn",
-        r if r.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }
 
@@ -106,10 +105,10 @@ impl Aws {
             let explained = credentials::Explained { inner, profile: target.profile.clone() };
             sdk = sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(explained)).build();
         }
-        Self::new(&sdk, target.region.clone())
+        Self::new(&sdk, target)
     }
 
-    fn new(sdk: &SdkConfig, region: String) -> Self {
+    fn new(sdk: &SdkConfig, target: &Target) -> Self {
         let calls = Calls::default();
         macro_rules! client {
             ($service:ident) => {
@@ -131,7 +130,8 @@ impl Aws {
             ssm: client!(aws_sdk_ssm),
             sts: client!(aws_sdk_sts),
             tagging: client!(aws_sdk_resourcegroupstagging),
-            region,
+            region: target.region.clone(),
+            keys: target.keys.clone(),
             endpoint: sdk.endpoint_url().map(Into::into),
             reads: Reads::new(calls.clone()),
             calls,

@@ -37,6 +37,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
     same_network(&report)?;
+    same_prefix(&report)?;
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
     for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
@@ -65,6 +66,12 @@ fn same_network(report: &Report<Change>) -> Result<(), Failure> {
         "put [network] back as it was; or `gameday teardown` with that first (the data are lost), then `gameday up` with \
          the new one",
     )))
+}
+
+/// A stack that stands under another tag prefix is not built a second time beside itself.
+fn same_prefix(report: &Report<Change>) -> Result<(), Failure> {
+    let other = report.failed().map(|(_, e)| e).find(|e| matches!(e, Error::OtherPrefix { .. }));
+    other.map_or(Ok(()), |e| Err(Failure::Error(e.clone())))
 }
 
 /// Who takes over from whom, if a fleet remains from before the service got another name or port.

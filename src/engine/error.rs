@@ -129,6 +129,8 @@ pub enum Error {
         /// The stack that it says it belongs to.
         of: Option<String>,
     },
+    #[error("{key} exists as {id}, and is this stack's under the tag prefix `{prefix}`, not `{ours}`")]
+    OtherPrefix { key: Key, id: String, stack: String, prefix: String, ours: String },
     #[error("{key} exists more than once: {}", .ids.join(", "))]
     Ambiguous { key: Key, ids: Vec<String> },
     #[error("{key} cannot change {} in place", .fields.join(", "))]
@@ -177,6 +179,10 @@ impl Error {
             Self::NotOurs { key, .. } => format!(
                 "`gameday up --adopt {key}` tags it as ours; or give it another name under [names], \
                  or set its group to `use`"
+            ),
+            Self::OtherPrefix { stack, prefix, .. } => format!(
+                "write tag_prefix = {prefix:?} in gameday.toml to go on with the stack that stands; to change the prefix, \
+                 run `gameday teardown --confirm {stack}` under the old one first"
             ),
             Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
             Self::Fixed { key, was, loses, .. } => {

@@ -134,7 +134,7 @@ async fn law_4_drift_is_shown_and_repaired() {
     up(&stack(&w), &env()).await;
     assert_eq!(w.log(), ["update db"]);
 
-    w.meddle("t-fs", |o| drop(o.tags.remove(STEP_TAG)));
+    w.meddle("t-fs", |o| drop(o.tags.remove("gameday:step")));
     up(&stack(&w), &env()).await;
     assert_eq!(w.log(), ["tag fs"]);
     whole(&w).await;
@@ -221,7 +221,7 @@ async fn law_5_what_is_not_ours_is_never_touched() {
         w.meddle("t-alarm", |o| {
             o.size = 77;
             o.tags.clear();
-            o.tags.extend(theirs.map(|s| (STACK_TAG.to_owned(), s.to_owned())));
+            o.tags.extend(theirs.map(|s| ("gameday:stack".to_owned(), s.to_owned())));
         });
         let r = up(&stack(&w), &env()).await;
         assert!(matches!(r.failed().next(), Some((_, Error::NotOurs { .. }))));

@@ -244,7 +244,7 @@ impl LaunchTemplate {
     /// The stack's tags with the instance's own name; it is no step.
     fn instance_tags(&self, cx: &Cx<'_>) -> Tags {
         let mut tags = cx.tags();
-        tags.remove(STEP_TAG);
+        tags.remove(cx.env.keys.step());
         tags.insert("Name".into(), self.instance_name.clone());
         tags
     }
