@@ -241,6 +241,32 @@ async fn law_5_what_is_not_ours_is_never_touched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn law_5_a_stack_under_another_tag_prefix_is_told_and_never_touched() {
+    let under = |prefix: &str| Env { keys: TagKeys::new(prefix), ..env() };
+    let w = World::default();
+    up(&stack(&w), &under("event-")).await;
+    w.meddle("t-fs", |o| assert_eq!(o.tags["event-step"], "thing/fs"));
+    w.log();
+    // The usual prefix, one of another sign, one that is equal but for capitals.
+    for other in [TagKeys::USUAL, "event:", "Event-"] {
+        let r = up(&stack(&w), &under(other)).await;
+        let (_, error) = r.failed().next().expect("it stands under another prefix");
+        assert!(matches!(error, Error::OtherPrefix { prefix, ours, .. } if prefix == "event-" && ours == other), "{error}");
+        assert!(error.help().is_some_and(|h| h.contains("tag_prefix = \"event-\"")), "{error}");
+        assert!(!teardown(&stack(&w), &under(other)).await.all_done());
+        assert_eq!(w.log(), Vec::<String>::new());
+    }
+    // Another stack's is a stranger's, whatever the prefix.
+    w.meddle("t-fs", |o| drop(o.tags.insert("event-stack".into(), "another".into())));
+    let r = up(&stack(&w), &env()).await;
+    assert!(r.failed().any(|(k, e)| k.name() == "fs" && matches!(e, Error::NotOurs { .. })));
+    w.meddle("t-fs", |o| drop(o.tags.insert("event-stack".into(), env().stack)));
+    assert!(up(&stack(&w), &under("event-")).await.all_done());
+    assert!(teardown(&stack(&w), &under("event-")).await.all_done());
+    assert!(w.names().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn law_5_what_is_used_is_read_but_never_changed_or_deleted() {
     let w = World::default();
     up(&stack(&w), &env()).await;
