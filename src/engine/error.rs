@@ -76,7 +76,61 @@ pub struct AwsError {
 
 impl AwsError {
     /// A region that the account has not enabled answers as if the keys were wrong: each service in its own words.
-    fn help(&self) -> Option<&'static str> {
+    fn help(&self) -> Option<String> {
+        self.organisation().or_else(|| self.usual().map(Into::into))
+    }
+
+    /// The way out where it is an organisation's rule that refuses the call.
+    fn organisation(&self) -> Option<String> {
+        let code = self.code.as_deref().unwrap_or_default();
+        let message = self.message.to_lowercase();
+        if code.starts_with("TagPolicy") || message.contains("tag policy") {
+            let key = self.message.split_once("tag key: ").and_then(|(_, rest)| {
+                let key = rest.trim_start_matches(['\'', '"']).split(['\'', '"']).next()?.trim_end_matches('.');
+                Some(key).filter(|key| !key.is_empty())
+            });
+            let place = match key {
+                Some("Name") => "the names under [names] in gameday.toml".to_owned(),
+                Some(key) => {
+                    format!(
+                        "the value of {key:?} under [tags] in gameday.toml (or `tag_prefix`, if the tag is gameday's own)"
+                    )
+                }
+                None => "the values under [tags] in gameday.toml".to_owned(),
+            };
+            return Some(format!(
+                "change {place}; what the organisation allows says \
+                 `aws organizations describe-effective-policy --policy-type TAG_POLICY`"
+            ));
+        }
+        if self.class != Class::Denied {
+            return None;
+        }
+        let by_rule = ["explicit deny", "service control policy", "permissions boundary"];
+        let by_rule = by_rule.iter().any(|words| message.contains(words));
+        match self.call {
+            "DeleteRolePermissionsBoundary" | "PutRolePermissionsBoundary" => Some(
+                "the organisation keeps its boundary on the role: name that one under [iam] in gameday.toml, \
+                 permissions_boundary = \"arn:aws:iam::ACCOUNT:policy/NAME\""
+                    .into(),
+            ),
+            "CreateRole" | "CreateInstanceProfile" | "PutRolePolicy" | "AttachRolePolicy" if by_rule => Some(
+                "where an organisation lets roles be made only with a permissions boundary or under a path, give them under \
+                 [iam] in gameday.toml: permissions_boundary = \"arn:aws:iam::ACCOUNT:policy/NAME\", path = \"/…/\"; where it \
+                 lets none be made, take a ready profile: mode = \"use\", instance_profile = \"NAME\"; \
+                 `gameday policy` prints the IAM policy this stack needs"
+                    .into(),
+            ),
+            _ if message.contains("service control policy") => Some(
+                "a service control policy of the organisation denies this, which no policy in the account can allow; it may \
+                 ask for a tag ([tags] in gameday.toml), another region or another type; else set the group to `use` or `off`"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+
+    fn usual(&self) -> Option<&'static str> {
         match self.code.as_deref() {
             Some(
                 "AuthFailure"
@@ -170,7 +224,7 @@ impl Error {
     /// The way out, where one is known.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Aws(e) => return e.help().map(Into::into),
+            Self::Aws(e) => return e.help(),
             Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
             Self::Broken { repair: Some(how), .. } => how.clone(),
             Self::Broken { key, loses, .. } => {

@@ -251,7 +251,10 @@ async fn law_5_a_stack_under_another_tag_prefix_is_told_and_never_touched() {
     for other in [TagKeys::USUAL, "event:", "Event-"] {
         let r = up(&stack(&w), &under(other)).await;
         let (_, error) = r.failed().next().expect("it stands under another prefix");
-        assert!(matches!(error, Error::OtherPrefix { prefix, ours, .. } if prefix == "event-" && ours == other), "{error}");
+        assert!(
+            matches!(error, Error::OtherPrefix { prefix, ours, .. } if prefix == "event-" && ours == other),
+            "{error}"
+        );
         assert!(error.help().is_some_and(|h| h.contains("tag_prefix = \"event-\"")), "{error}");
         assert!(!teardown(&stack(&w), &under(other)).await.all_done());
         assert_eq!(w.log(), Vec::<String>::new());
