@@ -135,11 +135,18 @@ impl<'a> Rights<'a> {
             // Of a profile that is used nobody knows the role.
             ("iam", _) if action == PASS => {
                 let role = node.needs().iter().find(|k| k.kind() == "role");
-                Some(self.iam("role", &role.map_or("*".into(), |role| config.name_of(role.as_str()))))
+                Some(match role {
+                    Some(role) => self.iam_ours("role", &config.name_of(role.as_str())),
+                    None => self.iam("role", "*"),
+                })
             }
             ("iam", kind) => {
-                let used = config.iam.instance_profile.clone().filter(|_| node.is_used());
-                Some(self.iam(kind, &used.unwrap_or_else(|| config.name_of(key.as_str()))))
+                let used = config.iam.instance_profile.as_ref().filter(|_| node.is_used());
+                Some(match used {
+                    // A policy names it with its path, which the stack file does not know.
+                    Some(used) => self.iam(kind, used),
+                    None => self.iam_ours(kind, &config.name_of(key.as_str())),
+                })
             }
             // Parameters are listed all or not at all.
             ("ssm", _) if action == "ssm:DescribeParameters" => None,
@@ -161,8 +168,31 @@ impl<'a> Rights<'a> {
         format!("arn:{}:iam::*:{kind}/{name}", self.partition)
     }
 
+    /// Role and profile of ours, under their path.
+    fn iam_ours(&self, kind: &str, name: &str) -> String {
+        self.iam(kind, &format!("{}{name}", self.config.iam.path.trim_start_matches('/')))
+    }
+
     fn parameter(&self, account: &str, path: &str) -> String {
         format!("arn:{}:ssm:{}:{account}:parameter/{path}", self.partition, self.config.region)
+    }
+
+    /// The condition under which an action on something that is named is needed; none where it is not needed at all.
+    fn condition(&self, action: &str, ec2: &[&str]) -> Option<Option<Value>> {
+        let iam = &self.config.iam;
+        Some(match action {
+            PASS => Some(json!({"StringEquals": {"iam:PassedToService": ec2}})),
+            "iam:CreateRole" | "iam:PutRolePermissionsBoundary" => match &iam.permissions_boundary {
+                Some(arn) => Some(json!({"StringEquals": {"iam:PermissionsBoundary": arn}})),
+                None if action == "iam:CreateRole" => None,
+                None => return None,
+            },
+            // One that somebody else put on is taken off.
+            "iam:DeleteRolePermissionsBoundary" if iam.permissions_boundary.is_some() => return None,
+            "iam:AttachRolePolicy" if iam.policies.is_empty() => return None,
+            "iam:AttachRolePolicy" => Some(json!({"ArnEquals": {"iam:PolicyARN": iam.policies}})),
+            _ => None,
+        })
     }
 
     /// One for each service and one for all that are only looked at, one for each thing that is named, one for the roles
@@ -187,15 +217,18 @@ impl<'a> Rights<'a> {
             _ => &["ec2.amazonaws.com"],
         };
         for (arn, actions) in &self.by_name {
-            let (pass, rest): (Vec<&str>, Vec<&str>) = actions.iter().copied().partition(|a| *a == PASS);
-            if !rest.is_empty() {
-                statements.push(json!({"Effect": "Allow", "Action": rest, "Resource": arn}));
+            let mut by_condition: BTreeMap<String, (Option<Value>, Vec<&str>)> = BTreeMap::new();
+            for action in actions {
+                let Some(condition) = self.condition(action, ec2) else { continue };
+                let same = condition.as_ref().map(Value::to_string).unwrap_or_default();
+                by_condition.entry(same).or_insert((condition, vec![])).1.push(action);
             }
-            if !pass.is_empty() {
-                statements.push(json!({
-                    "Effect": "Allow", "Action": PASS, "Resource": arn,
-                    "Condition": {"StringEquals": {"iam:PassedToService": ec2}},
-                }));
+            for (condition, actions) in by_condition.into_values() {
+                let mut statement = json!({"Effect": "Allow", "Action": actions, "Resource": arn});
+                if let Some(condition) = condition {
+                    statement["Condition"] = condition;
+                }
+                statements.push(statement);
             }
         }
         statements.push(json!({
@@ -263,6 +296,42 @@ mod tests {
             let named = all.iter().filter_map(|s| s["Resource"].as_str()).filter(|r| *r != "*");
             assert!(named.clone().count() > 4 && named.clone().all(|r| r.starts_with(arn)), "{region}: {all:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_role_is_made_with_what_the_organisation_demands_and_nothing_else() {
+        let with = |action: &str, all: &[Value]| -> Vec<Value> {
+            let has = |s: &&Value| match &s["Action"] {
+                Value::Array(all) => all.iter().any(|a| a == action),
+                one => one == action,
+            };
+            all.iter().filter(has).cloned().collect()
+        };
+        let free = statements("").await;
+        assert_eq!(with("iam:CreateRole", &free)[0]["Condition"], Value::Null);
+        for needless in ["iam:PutRolePermissionsBoundary", "iam:AttachRolePolicy"] {
+            assert_eq!(with(needless, &free), Vec::<Value>::new(), "{needless}");
+        }
+        assert_eq!(with("iam:DeleteRolePermissionsBoundary", &free).len(), 1);
+
+        let boundary = "arn:aws:iam::111122223333:policy/Boundary";
+        let agent = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy";
+        let head = format!(
+            "[iam]\npath = \"/event/\"\npermissions_boundary = \"{boundary}\"\npolicies = [\"{agent}\"]\nssm = true"
+        );
+        let all = statements(&head).await;
+        let role = "arn:aws:iam::*:role/event/billing-instance";
+        for action in ["iam:CreateRole", "iam:PutRolePermissionsBoundary"] {
+            let [statement] = &with(action, &all)[..] else { panic!("one statement allows {action}: {all:?}") };
+            assert_eq!(statement["Resource"], role);
+            assert_eq!(statement["Condition"], json!({"StringEquals": {"iam:PermissionsBoundary": boundary}}));
+        }
+        let [attach] = &with("iam:AttachRolePolicy", &all)[..] else { panic!("{all:?}") };
+        assert_eq!(attach["Condition"], json!({"ArnEquals": {"iam:PolicyARN": [agent]}}));
+        assert_eq!(with("iam:DeleteRolePermissionsBoundary", &all), Vec::<Value>::new());
+        assert_eq!(with("iam:PassRole", &all)[0]["Resource"], role);
+        let profile = "arn:aws:iam::*:instance-profile/event/billing-instance";
+        assert_eq!(with("iam:CreateInstanceProfile", &all)[0]["Resource"], profile);
     }
 
     #[tokio::test]

@@ -285,7 +285,7 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
         Mode::Off => None,
         Mode::Use => {
             let existing = config.iam.instance_profile.clone();
-            Some(g.add_used("instance", InstanceProfile { aws: aws(), role: None, existing }))
+            Some(g.add_used("instance", InstanceProfile { aws: aws(), role: None, existing, path: String::new() }))
         }
         Mode::Create => {
             let role = g.add(
@@ -296,9 +296,19 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
                     log_groups: logs.clone().unwrap_or_default(),
                     objects: boot::readable_objects(config),
                     repositories: boot::repository(config).into_iter().collect(),
+                    keys: config.iam.kms_keys.clone(),
+                    keys_via: boot::keys_via(config),
+                    sessions: config.iam.ssm,
+                    policies: config.iam.policies.clone(),
+                    boundary: config.iam.permissions_boundary.clone(),
+                    path: config.iam.path.clone(),
+                    profile: config.name_of("instance-profile/instance"),
                 },
             );
-            Some(g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None }))
+            Some(g.add(
+                "instance",
+                InstanceProfile { aws: aws(), role: Some(role), existing: None, path: config.iam.path.clone() },
+            ))
         }
     };
 
@@ -307,6 +317,8 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
         Rc::new(boot::Recipe::new(loaded, database.clone(), cache.clone(), files, passwords, logs, profile.clone())?);
     let template = {
         let recipe = recipe.clone();
+        let named = |what: &str| config.names.get(&format!("{what}/{name}")).cloned();
+        let instance_name = || named("instance").unwrap_or_else(|| format!("{}-{name}", config.name));
         g.add(
             name,
             LaunchTemplate {
@@ -324,7 +336,8 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
                 },
                 profile,
                 user_data: Box::new(move |inputs| recipe.user_data(inputs)),
-                instance_name: format!("{}-{name}", config.name),
+                volume_name: named("volume").unwrap_or_else(instance_name),
+                instance_name: instance_name(),
                 // A container is one hop further from the metadata service.
                 hop_limit: if service.run == Run::Container { 2 } else { 1 },
             },

@@ -56,6 +56,7 @@ impl Game {
             service: stack.service.clone(),
             account: facts.account.clone(),
             region: facts.region.clone(),
+            ..Whose::default()
         };
         let asking = Asking::Nothing { at: expected.path(), why: "an emulator".into() };
         snapshot::gather(&self.aws, whose, expected, &asking, snapshot::Depth::Events).await

@@ -16,7 +16,11 @@ mod settings;
 pub mod tags;
 pub mod trust;
 
-use crate::error::{Error, Result};
+pub use crate::config::partition;
+use crate::{
+    engine::TagKeys,
+    error::{Error, Result},
+};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, identity::IdentityCache, provider_config::ProviderConfig, retry::RetryConfig,
     timeout::TimeoutConfig,
@@ -43,6 +47,8 @@ pub struct Target {
     pub endpoint: Option<String>,
     /// Who is asked for the code of an MFA device; `None`: nobody is there.
     pub ask: Option<Ask>,
+    /// The keys of the tags of what is the stack's.
+    pub keys: TagKeys,
 }
 
 /// The clients. Clones share everything.
@@ -63,6 +69,8 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     pub region: String,
+    /// The keys of the tags of what is the stack's.
+    pub keys: TagKeys,
     /// The emulator's URL, when it is not AWS that answers.
     pub endpoint: Option<String>,
     /// The way out, for who asks the service itself.
@@ -76,15 +84,6 @@ impl Deref for Aws {
     type Target = Clients;
     fn deref(&self) -> &Clients {
         &self.0
-    }
-}
-
-/// The partition of a region: the first part of every ARN in it.
-pub fn partition(region: &str) -> &'static str {
-    match region {
-        r if r.starts_with("cn-") => "aws-cn",
-        r if r.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }
 
@@ -137,7 +136,7 @@ impl Aws {
         let credentials = Arc::new(Provider::new(plan, sdk.clone(), parts, target.ask));
         let shared = SharedCredentialsProvider::new(Found(credentials.clone()));
         let sdk = sdk.into_builder().credentials_provider(shared).build();
-        Self::new(&sdk, target.region.clone(), network, credentials)
+        Self::new(&sdk, target, network, credentials)
     }
 
     /// Finds the credentials before anything is asked of AWS. What is wrong with them is told here, once; and only here a
@@ -146,7 +145,7 @@ impl Aws {
         self.credentials.get().await.map(drop)
     }
 
-    fn new(sdk: &SdkConfig, region: String, network: Network, credentials: Arc<Provider>) -> Self {
+    fn new(sdk: &SdkConfig, target: &Target, network: Network, credentials: Arc<Provider>) -> Self {
         let calls = Calls::default();
         macro_rules! client {
             ($service:ident, $id:literal) => {{
@@ -170,7 +169,8 @@ impl Aws {
             ssm: client!(aws_sdk_ssm, "SSM"),
             sts: client!(aws_sdk_sts, "STS"),
             tagging: client!(aws_sdk_resourcegroupstagging, "RESOURCE_GROUPS_TAGGING_API"),
-            region,
+            region: target.region.clone(),
+            keys: target.keys.clone(),
             endpoint: sdk.endpoint_url().map(Into::into),
             reads: Reads::new(calls.clone()),
             calls,

@@ -1,9 +1,6 @@
 //! A stack's own notes in the account: SSM parameters in its folder, for every teammate to read. No secrets.
 use super::{Aws, error::AwsResult, tags};
-use crate::{
-    engine::{STACK_TAG, Tags},
-    error::Result,
-};
+use crate::{engine::Tags, error::Result};
 use aws_sdk_ssm::types::ParameterType;
 
 /// The parameter of a note.
@@ -22,7 +19,7 @@ pub async fn write(aws: &Aws, stack: &str, note: &str, text: String, new: bool) 
     let put = aws.ssm.put_parameter().name(name(stack, note)).value(text).r#type(ParameterType::String);
     // Tags can only be given when the parameter is created.
     let put = if new {
-        let ours = Tags::from([(STACK_TAG.to_owned(), stack.to_owned())]);
+        let ours = Tags::from([(aws.keys.stack().to_owned(), stack.to_owned())]);
         put.set_tags(Some(tags::ssm::to(&ours)))
     } else {
         put.overwrite(true)

@@ -1,7 +1,7 @@
 //! Our tags in the shape of each service.
 use super::{Aws, error::AwsResult};
 use crate::{
-    engine::{Cx, STACK_TAG, Tags},
+    engine::{Cx, Tags},
     error::Result,
 };
 use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, Tag, TagFilter};
@@ -16,7 +16,7 @@ macro_rules! pairs {
                 tags.iter().map(|(k, v)| <$tag>::builder().key(k).value(v).build()).collect()
             }
             pub fn from(tags: &[$tag]) -> Tags {
-                tags.iter().filter_map(|t| Some((t.key()?.into(), t.value()?.into()))).collect()
+                tags.iter().filter_map(|t| Some((t.key()?.into(), t.value().unwrap_or_default().into()))).collect()
             }
         }
     };
@@ -51,22 +51,22 @@ required_pairs!(ssm, aws_sdk_ssm::types::Tag);
 /// The tag that Auto Scaling gives the instances of a group.
 pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 /// The tag that says which region's stack made something global.
-const REGION_TAG: &str = "gameday:region";
+const REGION: &str = "region";
 
 /// Both ways for what is global: with the region. What a stack of this name in another region made is not ours.
 pub mod global {
     use super::*;
     pub fn to(aws: &Aws, tags: Tags) -> Vec<aws_sdk_iam::types::Tag> {
         let mut tags = tags;
-        tags.insert(REGION_TAG.into(), aws.region.clone());
+        tags.insert(aws.keys.other(REGION), aws.region.clone());
         iam::to(&tags)
     }
     pub fn from(aws: &Aws, tags: &[aws_sdk_iam::types::Tag]) -> Tags {
         let mut tags = iam::from(tags);
-        if let (Some(region), Some(stack)) = (tags.get(REGION_TAG), tags.get(STACK_TAG))
+        if let (Some(region), Some(stack)) = (tags.get(&aws.keys.other(REGION)), tags.get(aws.keys.stack()))
             && *region != aws.region
         {
-            tags.insert(STACK_TAG.into(), format!("{stack} in {region}"));
+            tags.insert(aws.keys.stack().into(), format!("{stack} in {region}"));
         }
         tags
     }
@@ -93,7 +93,7 @@ pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<BTreeMap<String, Tags
 pub async fn now_of_stack(aws: &Aws, stack: &str) -> Result<BTreeMap<String, Tags>> {
     // The most that a page takes.
     let call = aws.tagging.get_resources().resources_per_page(100);
-    let call = call.tag_filters(TagFilter::builder().key(STACK_TAG).values(stack).build());
+    let call = call.tag_filters(TagFilter::builder().key(aws.keys.stack()).values(stack).build());
     let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("GetResources")?;
     let tags = |tags: &[Tag]| tags.iter().map(|t| (t.key().into(), t.value().into())).collect::<Tags>();
     let of = |r: &ResourceTagMapping| Some((r.resource_arn()?.to_owned(), tags(r.tags())));

@@ -34,7 +34,7 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
     let there = if args.planned {
         None
     } else {
-        let (target, _) = session::target(global, &config.region, &out).await?;
+        let (target, _) = session::target(global, config, &out).await?;
         let aws = session::reach(&target).await?;
         Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
     };

@@ -20,7 +20,7 @@ const SLOWEST: Duration = Duration::from_secs(30);
 
 pub async fn run(global: &Global, out: Printer, args: Logs) -> Outcome {
     let loaded = session::load(global, &out)?;
-    let (target, _) = session::target(global, &loaded.config.region, &out).await?;
+    let (target, _) = session::target(global, &loaded.config, &out).await?;
     let aws = session::reach(&target).await?;
     let follow = args.follow;
     tokio::select! {

@@ -2,11 +2,13 @@
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
-    engine::{Change, Direction, Forecast, Key, Node, Progress, Report, walk},
+    engine::{Change, Direction, Field, Forecast, Key, Node, Progress, Report, walk},
     error::Error,
     output::{Printer, plan, style::*},
+    resources::role::SESSIONS_POLICY,
     stack::remains::Remains,
 };
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
 /// A launch, a boot and two health checks; the end of the requests under way, and of the old instances (aws-facts 11).
@@ -37,6 +39,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
     same_network(&report)?;
+    same_prefix(&report)?;
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
     for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
@@ -47,10 +50,47 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
             "{WARN}{key} stays{RESET}: {id} is the stack's, and {host} may lead to it; if it does not, delete {id} by hand"
         ));
     }
+    for note in kept_by(&report).into_iter().filter(|_| !session.out.json()) {
+        session.out.note(note);
+    }
     if report.done().any(|(_, change)| !change.is_none()) {
         session.remember().await;
     }
     Ok((report, remains))
+}
+
+/// Which keys of the stack file keep what an organisation has put on the role, where it would be taken off.
+fn kept_by(report: &Report<Change>) -> Vec<String> {
+    let roles = report.done().filter(|(key, _)| key.kind() == "role");
+    let fields = roles.filter_map(|(key, change)| Some((key, change.diff()?))).flat_map(|(key, diff)| {
+        let of = move |field: &'static str| diff.0.iter().find(|f| f.path == field).map(|f| (key, f));
+        [of("attached"), of("boundary")].into_iter().flatten()
+    });
+    let all = |value: &Option<Value>| -> Vec<String> {
+        match value {
+            Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(Into::into).collect(),
+            Some(Value::String(one)) => vec![one.clone()],
+            _ => vec![],
+        }
+    };
+    let note = |(key, field): (&Key, &Field)| {
+        let wanted = all(&field.want);
+        let too_much = all(&field.found).into_iter().filter(|arn| !wanted.contains(arn)).collect::<Vec<_>>();
+        let how = |arn: String| match field.path.as_str() {
+            "boundary" if wanted.is_empty() => format!("permissions_boundary = {arn:?}"),
+            "boundary" => String::new(),
+            _ if arn.ends_with(SESSIONS_POLICY) => "ssm = true".into(),
+            _ => format!("policies = [{arn:?}]"),
+        };
+        let how: Vec<String> = too_much.into_iter().map(how).filter(|how| !how.is_empty()).collect();
+        (!how.is_empty()).then(|| {
+            format!(
+                "{WARN}{key} has what the stack file does not say{RESET}; to keep it, under [iam]: {}",
+                how.join(", ")
+            )
+        })
+    };
+    fields.filter_map(note).collect()
 }
 
 /// Nothing of a stack can move to another VPC: that is said once, instead of by every step in its own words.
@@ -65,6 +105,12 @@ fn same_network(report: &Report<Change>) -> Result<(), Failure> {
         "put [network] back as it was; or `gameday teardown` with that first (the data are lost), then `gameday up` with \
          the new one",
     )))
+}
+
+/// A stack that stands under another tag prefix is not built a second time beside itself.
+fn same_prefix(report: &Report<Change>) -> Result<(), Failure> {
+    let other = report.failed().map(|(_, e)| e).find(|e| matches!(e, Error::OtherPrefix { .. }));
+    other.map_or(Ok(()), |e| Err(Failure::Error(e.clone())))
 }
 
 /// Who takes over from whom, if a fleet remains from before the service got another name or port.

@@ -3,8 +3,10 @@ use super::Failure;
 use crate::{
     aws::{self, Aws, Target},
     cli::{Consent, Global, Pace, Probe},
-    config::{self, Loaded, Named, Origin, Outside},
-    engine::{Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Report, Status, Stop, Visit, glance, walk},
+    config::{self, Config, Loaded, Named, Origin, Outside},
+    engine::{
+        Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Report, Status, Stop, TagKeys, Visit, glance, walk,
+    },
     facts::Facts,
     history::{History, Stopwatch},
     lease::{Holder, Lease, Taken},
@@ -53,13 +55,14 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
 }
 
 /// Where to talk to: AWS, or the sandbox, started if need be. With the sandbox's own pace.
-pub(super) async fn target(global: &Global, region: &str, out: &Printer) -> Result<(Target, f64), Failure> {
+pub(super) async fn target(global: &Global, config: &Config, out: &Printer) -> Result<(Target, f64), Failure> {
     let ask: aws::Ask = output::ask;
     let mut target = Target {
-        region: region.into(),
+        region: config.region.clone(),
         profile: global.profile.clone(),
         endpoint: None,
         ask: out.interactive.then_some(ask),
+        keys: TagKeys::new(&config.tag_prefix),
     };
     if !global.sandbox {
         return Ok((target, 1.0));
@@ -109,7 +112,7 @@ impl Session {
         ahead: Ahead<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         let loaded = load(global, &out)?;
-        let (target, scale) = target(global, &loaded.config.region, &out).await?;
+        let (target, scale) = target(global, &loaded.config, &out).await?;
         let (mut session, seen) = Self::connect(loaded, target, scale, out, ahead).await?;
         session.env.replace = known(&session.stack.graph, &consent.replace)?.into_iter().collect();
         session.env.adopt = known(&session.stack.graph, &consent.adopt)?.into_iter().collect();
@@ -134,6 +137,7 @@ impl Session {
         let view = View::new(out);
         let stopwatch = Stopwatch::new(scale);
         let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
+        env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
         env.names = loaded.config.names.clone();
         env.names.extend(facts.standing.clone());
@@ -322,6 +326,7 @@ impl Ahead<'_> {
         // What is wrong with a template is told when the stack itself is wired.
         let graph = stack::wire(loaded, facts, aws).map(|s| s.graph).unwrap_or_default();
         let mut env = Env::new(&loaded.config.name, Events::silent());
+        env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
         env.names = loaded.config.names.clone();
         let path = async {
@@ -355,6 +360,7 @@ fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
         service: loaded.config.service().0.into(),
         account: facts.account.clone(),
         region: facts.region.clone(),
+        keys: TagKeys::new(&loaded.config.tag_prefix),
     }
 }
 

@@ -2,7 +2,7 @@
 use super::Session;
 use crate::{
     aws::{Aws, error::AwsResult, note, tags},
-    engine::{Class, Report, STEP_TAG},
+    engine::{Class, Report},
     error::Result,
     output::teardown::Leftover,
 };
@@ -20,7 +20,7 @@ pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftov
     let is_it = |arn: &str, step: &str| tags::name_in(arn).is_none_or(|name| name == name_of(step));
     for round in 0.. {
         let all = tags::now_of_stack(aws, stack).await?;
-        let mut left: Vec<_> = all.into_iter().map(|(arn, mut tags)| (arn, tags.remove(STEP_TAG))).collect();
+        let mut left: Vec<_> = all.into_iter().map(|(arn, mut tags)| (arn, tags.remove(aws.keys.step()))).collect();
         // A snapshot carries its database's tags and outlives it.
         left.retain(|(arn, step)| {
             arn.contains(":snapshot:") || !step.as_deref().is_some_and(|s| known.contains(&s) && is_it(arn, s))

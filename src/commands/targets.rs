@@ -9,7 +9,7 @@ use crate::{
 
 pub async fn run(global: &Global, out: Printer, what: Targets) -> Outcome {
     let loaded = session::load(global, &out)?;
-    let (target, _) = session::target(global, &loaded.config.region, &out).await?;
+    let (target, _) = session::target(global, &loaded.config, &out).await?;
     let aws = session::reach(&target).await?;
     let own = Own::of(&loaded.config);
     let named = |name: Option<String>| name.unwrap_or_else(|| own.balancer.clone());

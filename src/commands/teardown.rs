@@ -80,6 +80,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         at: jiff::Timestamp::now().to_string(),
         event: "certificate",
         stack: &env.stack,
+        tag: env.keys.stack(),
         deleted: keys(true),
         absent: keys(false),
         denied: denied.into_iter().map(|(key, _)| key).collect(),

@@ -2,7 +2,7 @@
 use super::Session;
 use crate::{
     aws::error::AwsResult,
-    engine::{Error, Key, Report, STACK_TAG, STEP_TAG, Status},
+    engine::{Error, Key, Report, Status},
     error::Result,
     output::teardown::Leftover,
 };
@@ -23,7 +23,7 @@ pub(super) struct Untagged {
 
 /// What stood where ours would when the teardown began (`seen`), and what still carries the exact name of a step.
 pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Untagged> {
-    let (stack, account) = (&session.env.stack, &session.facts.account);
+    let (stack, tag, account) = (&session.env.stack, session.env.keys.stack(), &session.facts.account);
     let ours: BTreeSet<&Key> = seen.done().filter(|(_, s)| s.phase.is_some() && !s.used).map(|(k, _)| k).collect();
     let (in_place, alike): (Vec<_>, Vec<_>) =
         named(session).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
@@ -35,7 +35,7 @@ pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Unt
     let in_place: BTreeMap<String, Key> = in_place.into_iter().chain(taken).collect();
     let left = |(id, key): (String, Key)| Leftover {
         why: format!(
-            "stands where {key} would, in account {account}, but carries no tag {STACK_TAG} = {stack}: if it is the \
+            "stands where {key} would, in account {account}, but carries no tag {tag} = {stack}: if it is the \
              stack's, `gameday up --adopt {key}` tags it, or delete {id} by hand; if it is not, give the step another name \
              under [names]"
         ),
@@ -75,7 +75,7 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     }
     let ids: Vec<String> = found.keys().cloned().collect();
     for some in ids.chunks(200) {
-        for key in [STACK_TAG, STEP_TAG] {
+        for key in [session.env.keys.stack(), session.env.keys.step()] {
             for tag in tags(session, &[("key", vec![key.into()]), ("resource-id", some.to_vec())]).await? {
                 found.remove(tag.resource_id().unwrap_or_default());
             }

@@ -169,6 +169,7 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
         service: session.loaded.config.service().0.into(),
         account: session.facts.account.clone(),
         region: session.facts.region.clone(),
+        keys: session.env.keys.clone(),
     };
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;

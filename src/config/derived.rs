@@ -34,6 +34,18 @@ pub enum Whose {
     Others,
 }
 
+/// What gameday's own tags are called after [`Config::tag_prefix`].
+pub(crate) const OWN_TAGS: [&str; 4] = ["stack", "step", "region", "password-set"];
+
+/// The partition of a region: the second part of every ARN in it.
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
 /// A parameter that RDS refuses for MySQL 8.0.
 pub(crate) const NEW_IN_8_4: &str = "authentication_policy";
 

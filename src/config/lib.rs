@@ -14,7 +14,7 @@ mod shape;
 mod suggest;
 mod syntax;
 
-pub use derived::{Cidr, NoRoom, Standing, Subnets, Whose, host_port};
+pub use derived::{Cidr, NoRoom, Standing, Subnets, Whose, host_port, partition};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
 pub use schema::schema;

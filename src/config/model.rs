@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The stack's name. Part of every AWS name and of the tag `gameday:stack`.
+    /// The stack's name. Part of every AWS name, and the value of the tag `gameday:stack`.
     pub name: String,
     /// The AWS region everything is built in. Without it AWS_REGION, the profile or us-east-1 decides.
     #[serde(default = "default::region")]
@@ -22,6 +22,10 @@ pub struct Config {
     /// Extra tags for everything gameday creates.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// What the keys of gameday's own tags begin with: `gameday:stack`, `gameday:step`. Another one where an
+    /// organisation forbids the colon or prescribes a beginning: `event-`.
+    #[serde(default = "default::tag_prefix")]
+    pub tag_prefix: String,
     /// Exact names that the event prescribes, by step: `"database/main" = "apdev-rds-instance"`.
     #[serde(default)]
     pub names: BTreeMap<String, String>,
@@ -247,6 +251,16 @@ pub struct Iam {
     pub instance_profile: Option<String>,
     /// More S3 objects or prefixes the instances may read: `arn:aws:s3:::bucket/prefix/*`.
     pub read_objects: Vec<String>,
+    /// KMS keys under which the S3 objects, or the passwords that are used, are encrypted: `arn:aws:kms:…:key/…`.
+    pub kms_keys: Vec<String>,
+    /// Lets Session Manager open a shell on the instances.
+    pub ssm: bool,
+    /// More managed policies for the role: `arn:aws:iam::aws:policy/…`.
+    pub policies: Vec<String>,
+    /// The managed policy that bounds the role, where an organisation demands one: `arn:aws:iam::…:policy/…`.
+    pub permissions_boundary: Option<String>,
+    /// The path of role and profile, where an organisation prescribes one: `/event/`.
+    pub path: String,
 }
 
 /// Alarms, dashboard, logs.
@@ -402,6 +416,9 @@ fn with_default_parameters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<
 }
 
 pub(crate) mod default {
+    pub fn tag_prefix() -> String {
+        "gameday:".into()
+    }
     pub fn region() -> String {
         "us-east-1".into()
     }
@@ -499,7 +516,16 @@ impl Default for Secrets {
 }
 impl Default for Iam {
     fn default() -> Self {
-        Self { mode: Mode::Create, instance_profile: None, read_objects: vec![] }
+        Self {
+            mode: Mode::Create,
+            instance_profile: None,
+            read_objects: vec![],
+            kms_keys: vec![],
+            ssm: false,
+            policies: vec![],
+            permissions_boundary: None,
+            path: "/".into(),
+        }
     }
 }
 impl Default for Monitoring {

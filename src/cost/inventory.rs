@@ -3,7 +3,6 @@ use super::{Item, Thing};
 use crate::{
     aws::{Aws, error::AwsResult, tags},
     config::{Config, Mode, Origin, Switch},
-    engine::STACK_TAG,
     error::Result,
     stack::Group,
 };
@@ -231,7 +230,7 @@ async fn network(aws: &Aws, config: &Config, fleet: &str, balancer: &str) -> Res
         let addressed = instances.iter().filter(|i| i.public_ip_address().is_some()).count();
         return Ok((public(&balancer) + addressed, 0));
     }
-    let answer = aws.ec2.describe_vpcs().filters(tags::filter(STACK_TAG, &config.name)).send().await;
+    let answer = aws.ec2.describe_vpcs().filters(tags::filter(aws.keys.stack(), &config.name)).send().await;
     let vpcs = answer.during("DescribeVpcs")?.vpcs.unwrap_or_default();
     let ids: Vec<&str> = vpcs.iter().filter_map(|v| v.vpc_id()).collect();
     if ids.is_empty() {
@@ -259,7 +258,7 @@ async fn file_bytes(aws: &Aws, config: &Config) -> Result<i64> {
     let pages = aws.efs.describe_file_systems().into_paginator().items().send();
     let all: Vec<aws_sdk_efs::types::FileSystemDescription> =
         pages.try_collect().await.during("DescribeFileSystems")?;
-    let ours = all.iter().filter(|f| f.tags().iter().any(|t| t.key() == STACK_TAG && t.value() == config.name));
+    let ours = all.iter().filter(|f| f.tags().iter().any(|t| t.key() == aws.keys.stack() && t.value() == config.name));
     Ok(ours.filter_map(|f| f.size_in_bytes()).map(|s| s.value()).sum())
 }
 

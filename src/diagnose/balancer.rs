@@ -1,6 +1,6 @@
 //! The balancer: is it there, is it public, do its groups and its network let requests in and on?
 use super::{
-    Draft, Drafts, FREE_ADDRESSES, Hop, HopName, UP, View, adopt, names,
+    Draft, Drafts, FREE_ADDRESSES, Hop, HopName, UP, View, adopt, names, no_group,
     reach::{Way, net},
 };
 use crate::{
@@ -12,7 +12,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     if s.vpc.is_none() && s.saw(Part::Vpc) && s.expected.vpc.is_none() {
-        let no_tag = format!("no VPC carries the tag gameday:stack={}", s.whose.stack);
+        let no_tag = format!("no VPC carries the tag {}={}", s.whose.keys.stack(), s.whose.stack);
         // Where the balancer is, and subnets of ours are, it is.
         let home = view.vpc().filter(|_| s.subnets.iter().any(|n| n.step.is_some()));
         hop.push(match (home, s.expected.step("vpc")) {
@@ -146,13 +146,8 @@ fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
     let shut: Vec<&String> = s.expected.http.iter().filter(|c| !view.lets_in(&b.groups, port, &net(c))).collect();
     if ours.is_empty() {
         hop.push(
-            Draft::new(
-                "balancer-group-missing",
-                "the balancer's security group is gone",
-                "no group carries the tag gameday:step=security-group/alb",
-                UP,
-            )
-            .weak_if(shut.is_empty()),
+            Draft::new("balancer-group-missing", "the balancer's security group is gone", no_group(view, "alb"), UP)
+                .weak_if(shut.is_empty()),
         );
     } else if !b.groups.iter().any(|g| g == ours) {
         hop.push(

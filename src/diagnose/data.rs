@@ -1,5 +1,5 @@
 //! What the service needs behind it: database, cache, files.
-use super::{Draft, Drafts, Fix, Hop, HopName, State, UP, View, adopt, fleet, names, reach::anywhere};
+use super::{Draft, Drafts, Fix, Hop, HopName, State, UP, View, adopt, fleet, names, no_group, reach::anywhere};
 use crate::{
     config::Mode,
     resources::database::repair,
@@ -373,7 +373,7 @@ fn reach(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
     let wrong = store.groups.iter().find(|carried| !carried.iter().any(|g| g == ours));
     if let Some(carried) = wrong {
         let evidence = if ours.is_empty() {
-            format!("no group carries the tag gameday:step=security-group/{}", store.group)
+            no_group(view, store.group)
         } else {
             format!("it carries {}, not {ours}", names(carried.iter()))
         };

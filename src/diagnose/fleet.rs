@@ -2,7 +2,7 @@
 use super::{
     Draft, Drafts, Fix, Hop, HopName, State, UP, View, Zone,
     balancer::broken_way,
-    launch, names,
+    launch, names, no_group,
     reach::{Way, anywhere, net},
     replace, resolve,
 };
@@ -155,13 +155,8 @@ fn security(view: &View<'_>, hop: &mut Drafts) {
     let ours = view.group_id("app");
     if ours.is_empty() {
         hop.push(
-            Draft::new(
-                "app-group-missing",
-                "the instances' security group is gone",
-                "no group carries the tag gameday:step=security-group/app",
-                UP,
-            )
-            .weak_if(view.serves()),
+            Draft::new("app-group-missing", "the instances' security group is gone", no_group(view, "app"), UP)
+                .weak_if(view.serves()),
         );
         return;
     }

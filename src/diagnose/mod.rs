@@ -371,6 +371,11 @@ fn names<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
     }
 }
 
+/// The evidence for a security group that is gone.
+fn no_group(view: &View<'_>, name: &str) -> String {
+    format!("no group carries the tag {}=security-group/{name}", view.s.whose.keys.step())
+}
+
 /// The newest first.
 fn newest<T>(all: impl IntoIterator<Item = T>, at: impl Fn(&T) -> jiff::Timestamp) -> Vec<T> {
     let mut all: Vec<T> = all.into_iter().collect();

@@ -134,7 +134,7 @@ async fn law_4_drift_is_shown_and_repaired() {
     up(&stack(&w), &env()).await;
     assert_eq!(w.log(), ["update db"]);
 
-    w.meddle("t-fs", |o| drop(o.tags.remove(STEP_TAG)));
+    w.meddle("t-fs", |o| drop(o.tags.remove("gameday:step")));
     up(&stack(&w), &env()).await;
     assert_eq!(w.log(), ["tag fs"]);
     whole(&w).await;
@@ -221,7 +221,7 @@ async fn law_5_what_is_not_ours_is_never_touched() {
         w.meddle("t-alarm", |o| {
             o.size = 77;
             o.tags.clear();
-            o.tags.extend(theirs.map(|s| (STACK_TAG.to_owned(), s.to_owned())));
+            o.tags.extend(theirs.map(|s| ("gameday:stack".to_owned(), s.to_owned())));
         });
         let r = up(&stack(&w), &env()).await;
         assert!(matches!(r.failed().next(), Some((_, Error::NotOurs { .. }))));
@@ -238,6 +238,35 @@ async fn law_5_what_is_not_ours_is_never_touched() {
     up(&stack(&w), &env).await;
     assert!(w.log().contains(&"tag alarm".to_owned()));
     whole(&w).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_5_a_stack_under_another_tag_prefix_is_told_and_never_touched() {
+    let under = |prefix: &str| Env { keys: TagKeys::new(prefix), ..env() };
+    let w = World::default();
+    up(&stack(&w), &under("event-")).await;
+    w.meddle("t-net", |o| assert_eq!(o.tags["event-step"], "thing/net"));
+    w.log();
+    // The usual prefix, one of another sign, one that is equal but for capitals.
+    for other in [TagKeys::USUAL, "event:", "Event-"] {
+        let r = up(&stack(&w), &under(other)).await;
+        let (_, error) = r.failed().next().expect("it stands under another prefix");
+        assert!(
+            matches!(error, Error::OtherPrefix { prefix, ours, .. } if prefix == "event-" && ours == other),
+            "{error}"
+        );
+        assert!(error.help().is_some_and(|h| h.contains("tag_prefix = \"event-\"")), "{error}");
+        assert!(!teardown(&stack(&w), &under(other)).await.all_done());
+        assert_eq!(w.log(), Vec::<String>::new());
+    }
+    // Another stack's is a stranger's, whatever the prefix.
+    w.meddle("t-net", |o| drop(o.tags.insert("event-stack".into(), "another".into())));
+    let r = up(&stack(&w), &env()).await;
+    assert!(r.failed().any(|(k, e)| k.name() == "net" && matches!(e, Error::NotOurs { .. })));
+    w.meddle("t-net", |o| drop(o.tags.insert("event-stack".into(), env().stack)));
+    assert!(up(&stack(&w), &under("event-")).await.all_done());
+    assert!(teardown(&stack(&w), &under("event-")).await.all_done());
+    assert!(w.names().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,7 +31,7 @@ pub use forecast::{Forecast, Progress};
 pub use graph::Graph;
 pub use node::{Node, Status};
 pub use refs::{Inputs, Key, Known, Ref};
-pub use resource::{Cx, Env, Found, Holder, Phase, Resource, STACK_TAG, STEP_TAG, Tags, Typical};
+pub use resource::{Cx, Env, Found, Holder, Phase, Resource, TagKeys, Tags, Typical};
 pub use secret::Secret;
 pub use stop::Stop;
 pub use wait::Pace;

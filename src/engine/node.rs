@@ -103,11 +103,15 @@ impl<R: Resource> Managed<R> {
         }
         if let Some(f) = &found
             && self.role == Role::Ours
-            && f.tags.get(STACK_TAG) != Some(&cx.env.stack)
+            && f.tags.get(cx.env.keys.stack()) != Some(&cx.env.stack)
             && !cx.env.adopt.contains(cx.key.as_str())
         {
-            let of = f.tags.get(STACK_TAG).cloned();
-            return Err(Error::NotOurs { key: cx.key.clone(), id: f.id.clone(), stack: cx.env.stack.clone(), of });
+            let (key, id, stack) = (cx.key.clone(), f.id.clone(), cx.env.stack.clone());
+            if let Some(prefix) = cx.env.keys.elsewhere(&f.tags, &stack, &key) {
+                return Err(Error::OtherPrefix { key, id, stack, prefix, ours: cx.env.keys.prefix().into() });
+            }
+            let of = f.tags.get(cx.env.keys.stack()).cloned();
+            return Err(Error::NotOurs { key, id, stack, of });
         }
         self.publish(&found);
         Ok(found)

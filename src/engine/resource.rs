@@ -1,6 +1,6 @@
 //! The one trait to implement for a new kind of AWS object.
 use crate::{Diff, Error, Events, Inputs, Key, Known, Ref, Result, Stop, wait::Pace};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -135,6 +135,8 @@ impl Default for Typical {
 /// What the whole run shares.
 pub struct Env {
     pub stack: String,
+    /// The keys of the tags that say so.
+    pub keys: TagKeys,
     /// The user's tags, put on everything.
     pub tags: Tags,
     /// Exact names by step key, where the user prescribes them.
@@ -166,6 +168,7 @@ impl Env {
     pub fn new(stack: impl Into<String>, events: Events) -> Self {
         Self {
             stack: stack.into(),
+            keys: TagKeys::default(),
             tags: Tags::new(),
             names: BTreeMap::new(),
             renamed: BTreeMap::new(),
@@ -208,10 +211,67 @@ impl Env {
     }
 }
 
-/// The tag that says whose an object is.
-pub const STACK_TAG: &str = "gameday:stack";
-/// The tag that says which step an object is.
-pub const STEP_TAG: &str = "gameday:step";
+/// The keys of the tags by which a stack finds what is its own. They share a prefix, which the user may choose.
+///
+/// It serialises as its prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct TagKeys {
+    prefix: String,
+    stack: String,
+    step: String,
+}
+
+impl TagKeys {
+    /// The prefix where none is chosen.
+    pub const USUAL: &str = "gameday:";
+
+    pub fn new(prefix: &str) -> Self {
+        let key = |of: &str| format!("{prefix}{of}");
+        Self { prefix: prefix.into(), stack: key("stack"), step: key("step") }
+    }
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+    /// The tag that says whose an object is.
+    pub fn stack(&self) -> &str {
+        &self.stack
+    }
+    /// The tag that says which step an object is.
+    pub fn step(&self) -> &str {
+        &self.step
+    }
+    /// Another tag of ours.
+    pub fn other(&self, of: &str) -> String {
+        format!("{}{of}", self.prefix)
+    }
+    pub fn is_usual(&self) -> bool {
+        self.prefix == Self::USUAL
+    }
+
+    /// The prefix under which these tags say that an object is this step of this stack, if it is another one than ours.
+    pub(crate) fn elsewhere(&self, tags: &Tags, stack: &str, key: &Key) -> Option<String> {
+        let mut prefixes = tags.iter().filter(|(_, v)| *v == stack).filter_map(|(k, _)| k.strip_suffix("stack"));
+        let is_step = |prefix: &&str| tags.get(&format!("{prefix}step")).is_some_and(|step| step == key.as_str());
+        prefixes.find(|prefix| *prefix != self.prefix && is_step(prefix)).map(Into::into)
+    }
+}
+
+impl Default for TagKeys {
+    fn default() -> Self {
+        Self::new(Self::USUAL)
+    }
+}
+impl From<String> for TagKeys {
+    fn from(prefix: String) -> Self {
+        Self::new(&prefix)
+    }
+}
+impl From<TagKeys> for String {
+    fn from(keys: TagKeys) -> Self {
+        keys.prefix
+    }
+}
 
 /// What one step is given.
 pub struct Cx<'a> {
@@ -230,8 +290,8 @@ impl Cx<'_> {
     /// The tags every object of ours carries.
     pub fn tags(&self) -> Tags {
         let mut tags = self.env.tags.clone();
-        tags.insert(STACK_TAG.into(), self.env.stack.clone());
-        tags.insert(STEP_TAG.into(), self.key.to_string());
+        tags.insert(self.env.keys.stack().into(), self.env.stack.clone());
+        tags.insert(self.env.keys.step().into(), self.key.to_string());
         tags.insert("Name".into(), self.name());
         tags
     }

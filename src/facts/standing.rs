@@ -2,7 +2,7 @@
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin, Standing, Whose},
-    engine::{STACK_TAG, STEP_TAG, Tags},
+    engine::{TagKeys, Tags},
     error::Result,
     resources::launch_template::OURS,
 };
@@ -16,7 +16,7 @@ use std::{
 /// All Auto Scaling groups of the stack.
 pub async fn fleets(aws: &Aws, stack: &str) -> Result<Rc<Vec<AutoScalingGroup>>> {
     let call = async || {
-        let filter = AsgFilter::builder().name(format!("tag:{STACK_TAG}")).values(stack).build();
+        let filter = AsgFilter::builder().name(format!("tag:{}", aws.keys.stack())).values(stack).build();
         let call = aws.autoscaling.describe_auto_scaling_groups().filters(filter);
         call.into_paginator().items().send().try_collect().await.during("DescribeAutoScalingGroups")
     };
@@ -24,8 +24,8 @@ pub async fn fleets(aws: &Aws, stack: &str) -> Result<Rc<Vec<AutoScalingGroup>>>
 }
 
 /// The steps that say so in their tags.
-pub fn steps_of(fleets: &[AutoScalingGroup]) -> impl Iterator<Item = &str> {
-    let steps = fleets.iter().flat_map(|g| g.tags()).filter(|t| t.key() == Some(STEP_TAG)).filter_map(|t| t.value());
+pub fn steps_of<'a>(keys: &'a TagKeys, fleets: &'a [AutoScalingGroup]) -> impl Iterator<Item = &'a str> {
+    let steps = fleets.iter().flat_map(|g| g.tags()).filter(|t| t.key() == Some(keys.step())).filter_map(|t| t.value());
     steps.filter_map(|s| s.strip_prefix("auto-scaling-group/"))
 }
 
@@ -36,13 +36,13 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
     // Nothing that is named after another one: that needs no call of its own.
     let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
     let other =
-        |t: &Tags| t.get(STEP_TAG).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
+        |t: &Tags| t.get(aws.keys.step()).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
     if !tagged.is_empty() && !tagged.values().any(other) {
         return vec![];
     }
     let fleets = fleets(aws, &config.name).await.unwrap_or_default();
     let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).cloned().collect();
-    steps_of(&serving).filter(|slot| *slot != now).map(Into::into).collect()
+    steps_of(&aws.keys, &serving).filter(|slot| *slot != now).map(Into::into).collect()
 }
 
 /// The account that owns the subnets which the stack has made, if any.
@@ -51,7 +51,7 @@ pub(super) async fn owner(aws: &Aws, config: &Config) -> Option<String> {
         return None;
     }
     let subnets = listing::subnets(aws).await.ok()?;
-    let ours = subnets.iter().find(|s| tags::ec2::from(s.tags()).get(STACK_TAG) == Some(&config.name));
+    let ours = subnets.iter().find(|s| tags::ec2::from(s.tags()).get(aws.keys.stack()) == Some(&config.name));
     ours?.owner_id().map(Into::into)
 }
 
@@ -61,19 +61,19 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> 
         return Ok(vec![]);
     }
     let (subnets, vpcs) = futures::try_join!(listing::subnets(aws), listing::vpcs(aws))?;
-    let ours = |tags: &Tags| tags.get(STACK_TAG) == Some(&config.name);
+    let ours = |tags: &Tags| tags.get(aws.keys.stack()) == Some(&config.name);
     let by_tag = vpcs.iter().filter(|v| ours(&tags::ec2::from(v.tags()))).filter_map(|v| v.vpc_id());
     let by_subnet = subnets.iter().filter(|s| ours(&tags::ec2::from(s.tags()))).filter_map(|s| s.vpc_id());
     let homes: BTreeSet<&str> = by_tag.chain(by_subnet).collect();
     let range = |s: &aws_sdk_ec2::types::Subnet| {
         let tags = tags::ec2::from(s.tags());
-        let step = tags.get(STEP_TAG).filter(|_| ours(&tags)).and_then(|s| s.strip_prefix("subnet/"));
+        let step = tags.get(aws.keys.step()).filter(|_| ours(&tags)).and_then(|s| s.strip_prefix("subnet/"));
         let whose = match step {
             Some(name) if name.starts_with("public-") => Whose::Public,
             Some(name) if name.starts_with("private-") => Whose::Private,
             Some(name) if name.starts_with("app-") => Whose::App,
             // The stack's tag alone, or the step's: what is left of ours.
-            _ if tags.get(STACK_TAG).is_none_or(|s| *s == config.name) => Whose::Unsaid,
+            _ if tags.get(aws.keys.stack()).is_none_or(|s| *s == config.name) => Whose::Unsaid,
             _ => Whose::Others,
         };
         Some(Standing { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), whose })
@@ -88,7 +88,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, 
     let look = async || {
         let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (arn, tags) in tags::of_stack(aws, &config.name).await?.iter() {
-            let Some(step) = tags.get(STEP_TAG) else { continue };
+            let Some(step) = tags.get(aws.keys.step()) else { continue };
             let name = match arn.split_once(":launch-template/") {
                 Some((_, id)) => template_name(aws, &config.name_of(step), id).await,
                 None => tags::name_in(arn).map(Into::into),
@@ -104,7 +104,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, 
             None => fleets(aws, &config.name).await?,
         };
         for fleet in fleets.iter() {
-            let step = fleet.tags().iter().find(|t| t.key() == Some(STEP_TAG)).and_then(|t| t.value());
+            let step = fleet.tags().iter().find(|t| t.key() == Some(aws.keys.step())).and_then(|t| t.value());
             if let (Some(step), Some(name)) = (step, fleet.auto_scaling_group_name()) {
                 names.entry(step.into()).or_default().insert(name.into());
             }
@@ -144,7 +144,7 @@ async fn identity(
         let profile = profile.as_ref().as_ref()?;
         let is_ours = |tags: &[aws_sdk_iam::types::Tag], step: &str| {
             let tags = tags::iam::from(tags);
-            tags.get(STACK_TAG) == Some(&config.name) && tags.get(STEP_TAG).is_some_and(|s| s == step)
+            tags.get(aws.keys.stack()) == Some(&config.name) && tags.get(aws.keys.step()).is_some_and(|s| s == step)
         };
         let [of_profile, of_role] = ["instance-profile/instance", "role/instance"];
         let mut found = vec![];

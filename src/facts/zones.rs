@@ -2,7 +2,6 @@
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::Config,
-    engine::{STACK_TAG, STEP_TAG},
     error::{Error, Result},
 };
 use aws_sdk_ec2::types::{Filter, LocationType};
@@ -13,8 +12,8 @@ pub(super) async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     let subnets = listing::subnets(aws).await?;
     let public = |s: &&aws_sdk_ec2::types::Subnet| {
         let tags = tags::ec2::from(s.tags());
-        tags.get(STACK_TAG) == Some(&config.name)
-            && tags.get(STEP_TAG).is_some_and(|step| step.starts_with("subnet/public-"))
+        tags.get(aws.keys.stack()) == Some(&config.name)
+            && tags.get(aws.keys.step()).is_some_and(|step| step.starts_with("subnet/public-"))
     };
     let standing: BTreeSet<String> =
         subnets.iter().filter(public).filter_map(|s| s.availability_zone.clone()).collect();

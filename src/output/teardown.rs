@@ -9,6 +9,8 @@ pub struct Certificate<'a> {
     pub at: String,
     pub event: &'static str,
     pub stack: &'a str,
+    /// The tag that says whose an object is.
+    pub tag: &'a str,
     pub deleted: Vec<&'a Key>,
     pub absent: Vec<&'a Key>,
     /// Steps of groups that are not in the stack file, which the account does not let us look for.
@@ -55,12 +57,12 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     }
     if c.clean && !c.listed {
         out.data(format!(
-            "{GOOD}all steps are gone{RESET}; what else carries the tag gameday:stack = {} the account does not let us list \
+            "{GOOD}all steps are gone{RESET}; what else carries the tag {} = {} the account does not let us list \
              (tag:GetResources)",
-            c.stack
+            c.tag, c.stack
         ));
     } else if c.clean {
-        out.data(format!("{GOOD}nothing is left that carries the tag gameday:stack = {}{RESET}", c.stack));
+        out.data(format!("{GOOD}nothing is left that carries the tag {} = {}{RESET}", c.tag, c.stack));
     } else {
         out.data(format!("{WARN}run the same command again when what holds them is gone{RESET}"));
     }

@@ -62,7 +62,7 @@ impl Resource for AccessPoint {
             .iter()
             .filter(|a| a.life_cycle_state() != Some(&LifeCycleState::Deleted))
             .filter(|a| {
-                has(a, STACK_TAG, &cx.env.stack) && has(a, STEP_TAG, cx.key.as_str())
+                has(a, cx.env.keys.stack(), &cx.env.stack) && has(a, cx.env.keys.step(), cx.key.as_str())
                     || a.client_token() == Some(&token)
             })
             .collect();

@@ -160,7 +160,7 @@ impl Resource for AutoScalingGroup {
             .default_instance_warmup(want.warmup)
             .capacity_rebalance(want.capacity_rebalance)
             .instance_maintenance_policy(maintenance(want))
-            .set_tags(Some(tags_for(&cx.name(), &cx.tags())))
+            .set_tags(Some(tags_for(cx, &cx.name(), &cx.tags())))
             .send()
             .await
             .during("CreateAutoScalingGroup")
@@ -223,8 +223,8 @@ impl Resource for AutoScalingGroup {
         call.force_delete(true).send().await.or_gone("DeleteAutoScalingGroup")
     }
 
-    async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
-        let call = self.aws.autoscaling.create_or_update_tags().set_tags(Some(tags_for(&found.id, tags)));
+    async fn tag(&self, cx: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
+        let call = self.aws.autoscaling.create_or_update_tags().set_tags(Some(tags_for(cx, &found.id, tags)));
         call.send().await.during("CreateOrUpdateTags").map(drop)
     }
 }
@@ -315,8 +315,8 @@ fn maintenance(want: &Spec) -> InstanceMaintenancePolicy {
 }
 
 /// The group's tags. Its instances get them too, but for what the launch template gives them itself.
-fn tags_for(group: &str, tags: &Tags) -> Vec<Tag> {
-    let own = |k: &str| k == STEP_TAG || k == "Name";
+fn tags_for(cx: &Cx<'_>, group: &str, tags: &Tags) -> Vec<Tag> {
+    let own = |k: &str| k == cx.env.keys.step() || k == "Name";
     let tag = |(k, v): (&String, &String)| {
         Tag::builder()
             .resource_type("auto-scaling-group")

@@ -6,9 +6,10 @@ use aws_sdk_ec2::types::Tag;
 /// are put there.
 pub(super) fn tags_of(cx: &Cx<'_>, own: &[Tag]) -> Tags {
     let mut tags = tags::ec2::from(own);
-    if !tags.contains_key(STACK_TAG) {
-        tags.remove(STEP_TAG);
-        tags.insert(STACK_TAG.into(), cx.env.stack.clone());
+    let keys = &cx.env.keys;
+    if !tags.contains_key(keys.stack()) {
+        tags.remove(keys.step());
+        tags.insert(keys.stack().into(), cx.env.stack.clone());
     }
     tags
 }

@@ -64,8 +64,8 @@ const PORT: u16 = 3306;
 const STRIPED: i32 = 400;
 const LEAST_IOPS: i32 = 12_000;
 const LEAST_THROUGHPUT: i32 = 500;
-/// The tag that holds `password_set`.
-const PASSWORD_TAG: &str = "gameday:password-set";
+/// What the tag that holds `password_set` is called after the prefix.
+const PASSWORD_SET: &str = "password-set";
 
 impl Resource for Database {
     const KIND: &'static str = "database";
@@ -169,7 +169,7 @@ impl Resource for Database {
             .set_vpc_security_group_ids(Some(want.groups.get()?.clone()))
             .monitoring_interval(0)
             .copy_tags_to_snapshot(true)
-            .set_tags(Some(tags::rds::to(&cx.tags().into_iter().chain(password_tag(want)?).collect())))
+            .set_tags(Some(tags::rds::to(&cx.tags().into_iter().chain(password_tag(cx, want)?).collect())))
             .send()
             .await
             .during("CreateDBInstance")?;
@@ -213,7 +213,7 @@ impl Resource for Database {
             .await
             .during("ModifyDBInstance")?;
         if password.is_some() {
-            self.tag(cx, found, &password_tag(want)?.into_iter().collect()).await?;
+            self.tag(cx, found, &password_tag(cx, want)?.into_iter().collect()).await?;
         }
         Ok(())
     }
@@ -272,6 +272,7 @@ impl Database {
 
     /// What AWS shows, in the words of the spec.
     fn found(&self, db: &DbInstance) -> Found<Self> {
+        let tag = self.aws.keys.other(PASSWORD_SET);
         let status = db.db_instance_status().unwrap_or("creating");
         let (host, port) = db.endpoint().map(|e| (e.address(), e.port())).unwrap_or_default();
         let port = port.and_then(|p| p.try_into().ok()).unwrap_or(PORT);
@@ -311,7 +312,7 @@ impl Database {
                 groups: Known::Now(sorted(groups.filter_map(|g| g.vpc_security_group_id().map(Into::into)).collect())),
                 password_set: shown(
                     self.master_password.is_some(),
-                    db.tag_list().iter().find(|t| t.key() == Some(PASSWORD_TAG)).and_then(|t| t.value()),
+                    db.tag_list().iter().find(|t| t.key() == Some(tag.as_str())).and_then(|t| t.value()),
                 ),
                 running: !matches!(status, "stopping" | "stopped"),
             },
@@ -327,8 +328,8 @@ impl Database {
     }
 }
 
-fn password_tag(want: &Spec) -> Result<Option<(String, String)>> {
-    Ok(value(&want.password_set)?.map(|at| (PASSWORD_TAG.to_owned(), at)))
+fn password_tag(cx: &Cx<'_>, want: &Spec) -> Result<Option<(String, String)>> {
+    Ok(value(&want.password_set)?.map(|at| (cx.env.keys.other(PASSWORD_SET), at)))
 }
 
 /// It takes connections long before it is `available` (aws-facts 1.4).

@@ -100,7 +100,7 @@ impl DhcpOptions {
         let sets = listing::dhcp_options(&self.aws).await?;
         // Not one of another stack, which deletes it some day.
         let usable = |s: &&AwsOptions| {
-            let of = tags::ec2::from(s.tags()).remove(STACK_TAG);
+            let of = tags::ec2::from(s.tags()).remove(cx.env.keys.stack());
             said(s) == *want && of.is_none_or(|of| of == cx.env.stack)
         };
         // AWS's own has no tag, unless somebody tags everything.

@@ -69,7 +69,8 @@ pub(super) async fn pick<T: Clone>(
     let tags_of = |t: &T| arn(t).and_then(|a| tags.get(a));
     let is_this = |t: &&T| {
         tags_of(t).is_some_and(|tags| {
-            tags.get(STACK_TAG) == Some(&cx.env.stack) && tags.get(STEP_TAG).is_some_and(|k| k == cx.key.as_str())
+            tags.get(cx.env.keys.stack()) == Some(&cx.env.stack)
+                && tags.get(cx.env.keys.step()).is_some_and(|k| k == cx.key.as_str())
         })
     };
     let mine: Vec<&T> = all.iter().filter(is_this).collect();

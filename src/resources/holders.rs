@@ -90,7 +90,7 @@ async fn states(aws: &Aws, stack: &str, ids: impl Iterator<Item = &str>) -> Resu
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
     let state = |i: &aws_sdk_ec2::types::Instance| {
         let (state, has) = (i.state()?.name()?.as_str(), tags::ec2::from(i.tags()));
-        let of_our_group = has.contains_key(tags::GROUP_TAG) && has.get(STACK_TAG).is_some_and(|s| s == stack);
+        let of_our_group = has.contains_key(tags::GROUP_TAG) && has.get(aws.keys.stack()).is_some_and(|s| s == stack);
         let passes = of_our_group || matches!(state, "shutting-down" | "terminated");
         Some((i.instance_id()?.to_owned(), (state.to_owned(), passes)))
     };

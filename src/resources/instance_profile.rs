@@ -7,12 +7,14 @@ pub struct InstanceProfile {
     pub role: Option<Ref<Role>>,
     /// The name of an existing profile to use, instead of ours.
     pub existing: Option<String>,
+    pub path: String,
 }
 
 #[derive(Serialize)]
 pub struct Spec {
     /// A profile holds one role at the most.
     role: Option<Known<String>>,
+    path: String,
 }
 
 #[derive(Clone, Serialize)]
@@ -22,6 +24,8 @@ pub struct Output {
 
 impl Resource for InstanceProfile {
     const KIND: &'static str = "instance-profile";
+    const FIXED: &'static [&'static str] = &["path"];
+    const LOSES: Option<&'static str> = Some("what the running instances may do, until they are replaced");
     const ACTIONS: &'static [&'static str] = &[
         "iam:GetInstanceProfile",
         "iam:CreateInstanceProfile",
@@ -35,13 +39,13 @@ impl Resource for InstanceProfile {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        Spec { role: self.role.as_ref().map(|r| inputs.read(r, |o| o.name.clone())) }
+        Spec { role: self.role.as_ref().map(|r| inputs.read(r, |o| o.name.clone())), path: self.path.clone() }
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = self.existing.clone().unwrap_or_else(|| cx.name());
-        let found = |role, tags| Found {
-            spec: Spec { role },
+        let found = |role, path: &str, tags| Found {
+            spec: Spec { role, path: path.into() },
             output: Some(Output { name: name.clone() }),
             // EC2 sees it up to two minutes later: what refers to it tries again (aws-facts 4.7).
             phase: Phase::Ready,
@@ -50,10 +54,12 @@ impl Resource for InstanceProfile {
         };
         match listing::instance_profile(&self.aws, &name).await {
             // Its name is all that an instance needs: whether there is such a profile EC2 says then.
-            Err(e) if self.existing.is_some() && e.class() == Some(Class::Denied) => Ok(Some(found(None, Tags::new()))),
+            Err(e) if self.existing.is_some() && e.class() == Some(Class::Denied) => {
+                Ok(Some(found(None, &self.path, Tags::new())))
+            }
             answer => Ok(answer?.as_ref().as_ref().map(|profile| {
                 let role = profile.roles().first().map(|r| Known::Now(r.role_name().into()));
-                found(role, tags::global::from(&self.aws, profile.tags()))
+                found(role, profile.path(), tags::global::from(&self.aws, profile.tags()))
             })),
         }
     }
@@ -63,6 +69,7 @@ impl Resource for InstanceProfile {
             .iam
             .create_instance_profile()
             .instance_profile_name(cx.name())
+            .path(&self.path)
             .set_tags(Some(tags::global::to(&self.aws, cx.tags())))
             .send()
             .await

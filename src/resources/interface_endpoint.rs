@@ -60,7 +60,7 @@ impl Resource for InterfaceEndpoint {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = standing(ec2_list!(self.aws, cx, vpc_endpoints));
+        let all = standing(cx, ec2_list!(self.aws, cx, vpc_endpoints));
         let endpoint = match one_of_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
             None => self.without_tags(cx).await?,
             ours => ours,

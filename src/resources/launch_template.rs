@@ -6,7 +6,8 @@ use super::{instance_profile::InstanceProfile, security_group::SecurityGroup};
 pub use super::user_data::UserData;
 use aws_sdk_ec2::types::{
     CreditSpecificationRequest, InstanceType, LaunchTemplateHttpTokensState,
-    LaunchTemplateIamInstanceProfileSpecificationRequest, LaunchTemplateInstanceMetadataOptionsRequest,
+    LaunchTemplateIamInstanceProfileSpecificationRequest, LaunchTemplateInstanceMetadataEndpointState,
+    LaunchTemplateInstanceMetadataOptionsRequest, LaunchTemplateInstanceMetadataTagsState,
     LaunchTemplateInstanceNetworkInterfaceSpecificationRequest, LaunchTemplateTagSpecificationRequest,
     LaunchTemplateVersion, LaunchTemplatesMonitoringRequest, RequestLaunchTemplateData, ResourceType,
     ResponseLaunchTemplateData,
@@ -30,6 +31,8 @@ pub struct LaunchTemplate {
     pub user_data: Box<dyn Fn(&Inputs) -> Known<UserData>>,
     /// The `Name` tag of the instances.
     pub instance_name: String,
+    /// That of their volumes.
+    pub volume_name: String,
     /// How many hops the metadata service answers over: 2 for containers.
     pub hop_limit: i32,
 }
@@ -44,10 +47,15 @@ pub struct Spec {
     profile: Option<Known<String>>,
     user_data: Known<Shown>,
     instance_name: String,
+    volume_name: String,
     /// Whether instances and their volumes get the stack's tags.
     tags_instances: bool,
     hop_limit: i32,
     imds_tokens: String,
+    /// Whether there is a metadata service at all, and whether it shows tags: an account may have it off and them on by
+    /// default, and with tags shown EC2 refuses every launch with a key that has a blank or `/`.
+    imds: String,
+    imds_tags: String,
     /// Metrics every minute.
     monitoring: bool,
     cpu_credits: Option<String>,
@@ -90,9 +98,12 @@ impl Resource for LaunchTemplate {
             profile: self.profile.as_ref().map(|p| inputs.read(p, |o| o.name.clone())),
             user_data: (self.user_data)(inputs).map(Shown::from),
             instance_name: self.instance_name.clone(),
+            volume_name: self.volume_name.clone(),
             tags_instances: true,
             hop_limit: self.hop_limit,
             imds_tokens: "required".into(),
+            imds: "enabled".into(),
+            imds_tags: "disabled".into(),
             monitoring: true,
             // Without credits left a T instance falls to a tenth of its speed (aws-facts 4.2). Of another type EC2 refuses
             // to hear of credits.
@@ -134,7 +145,7 @@ impl Resource for LaunchTemplate {
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
         let before = found.output.as_ref().map_or(0, |o| o.version);
-        let tags = format!("{:?}", self.instance_tags(cx));
+        let tags = format!("{:?} {}", self.tags_of(cx, &self.instance_name), self.volume_name);
         let token = super::token(&[&found.id, &before.to_string(), &content(want)?, &tags]);
         // The whole data, not a change of the version before it, which may hold what others put there. The same
         // token gives the same version again when the answer was lost.
@@ -198,15 +209,17 @@ impl LaunchTemplate {
         let encoded = user_data.get()?.encoded.as_ref().map_err(|why| {
             Error::other(format!("the user data cannot be rendered: {why}"), "`gameday render` shows it")
         })?;
-        let on = |kind| {
+        let on = |kind, name: &str| {
             LaunchTemplateTagSpecificationRequest::builder()
                 .resource_type(kind)
-                .set_tags(Some(tags::ec2::to(&self.instance_tags(cx))))
+                .set_tags(Some(tags::ec2::to(&self.tags_of(cx, name))))
                 .build()
         };
         let metadata = LaunchTemplateInstanceMetadataOptionsRequest::builder()
             .http_tokens(LaunchTemplateHttpTokensState::from(want.imds_tokens.as_str()))
             .http_put_response_hop_limit(want.hop_limit)
+            .http_endpoint(LaunchTemplateInstanceMetadataEndpointState::from(want.imds.as_str()))
+            .instance_metadata_tags(LaunchTemplateInstanceMetadataTagsState::from(want.imds_tags.as_str()))
             .build();
         // Security groups are named in one place only: at the interface, when there is one.
         let groups = want.groups.get()?.clone();
@@ -236,16 +249,16 @@ impl LaunchTemplate {
             .metadata_options(metadata)
             .monitoring(LaunchTemplatesMonitoringRequest::builder().enabled(want.monitoring).build())
             .set_credit_specification(credits)
-            .tag_specifications(on(ResourceType::Instance))
-            .tag_specifications(on(ResourceType::Volume))
+            .tag_specifications(on(ResourceType::Instance, &want.instance_name))
+            .tag_specifications(on(ResourceType::Volume, &want.volume_name))
             .build())
     }
 
-    /// The stack's tags with the instance's own name; it is no step.
-    fn instance_tags(&self, cx: &Cx<'_>) -> Tags {
+    /// The stack's tags with a name of its own, for what is no step.
+    fn tags_of(&self, cx: &Cx<'_>, name: &str) -> Tags {
         let mut tags = cx.tags();
-        tags.remove(STEP_TAG);
-        tags.insert("Name".into(), self.instance_name.clone());
+        tags.remove(cx.env.keys.step());
+        tags.insert("Name".into(), name.into());
         tags
     }
 
@@ -274,11 +287,17 @@ impl LaunchTemplate {
                 (self.user_data)(&Inputs::default()).now(),
             )),
             instance_name: on_instance.get("Name").cloned().unwrap_or_default(),
+            volume_name: on_volume.get("Name").cloned().unwrap_or_default(),
             tags_instances: [&on_instance, &on_volume]
                 .iter()
-                .all(|has| self.instance_tags(cx).iter().all(|(k, v)| k == "Name" || has.get(k) == Some(v))),
+                .all(|has| self.tags_of(cx, "").iter().all(|(k, v)| k == "Name" || has.get(k) == Some(v))),
             hop_limit: metadata.and_then(|m| m.http_put_response_hop_limit()).unwrap_or(1),
             imds_tokens: metadata.and_then(|m| m.http_tokens()).map_or("optional", |t| t.as_str()).into(),
+            imds: metadata.and_then(|m| m.http_endpoint()).map_or("as the account", |t| t.as_str()).into(),
+            imds_tags: metadata
+                .and_then(|m| m.instance_metadata_tags())
+                .map_or("as the account", |t| t.as_str())
+                .into(),
             monitoring: data.monitoring().and_then(|m| m.enabled()).unwrap_or_default(),
             cpu_credits: data.credit_specification().and_then(|c| c.cpu_credits()).map(Into::into),
             made_by: match version.version_description() {

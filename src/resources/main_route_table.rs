@@ -105,7 +105,7 @@ impl Resource for MainRouteTable {
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         let all = self.of_the_vpc(cx).await?;
         let main = all.iter().find(|t| main_association(t).is_some());
-        let of_the_stack = |t: &AwsTable| tags::ec2::from(t.tags()).get(STACK_TAG) == Some(&cx.env.stack);
+        let of_the_stack = |t: &AwsTable| tags::ec2::from(t.tags()).get(cx.env.keys.stack()) == Some(&cx.env.stack);
         match main {
             Some(main) if main.route_table_id() == Some(&found.id) => {}
             Some(main) if of_the_stack(main) => self.make_main(cx, &found.id).await?,
@@ -139,7 +139,7 @@ impl MainRouteTable {
         let all = self.of_the_vpc(cx).await?;
         let step = |t: &AwsTable| {
             let tags = tags::ec2::from(t.tags());
-            tags.get(STEP_TAG).filter(|_| tags.get(STACK_TAG) == Some(&cx.env.stack)).cloned()
+            tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack)).cloned()
         };
         let ours: Vec<AwsTable> = all.iter().filter(|t| step(t).is_some()).cloned().collect();
         if let Some(table) = one_of_ours(cx, &ours, |t| t.tags(), |t| t.route_table_id())? {

@@ -104,7 +104,7 @@ macro_rules! ec2_list {
     ($aws:expr, $cx:expr, $list:ident) => {{
         let stack = &$cx.env.stack;
         let all = crate::aws::listing::$list(&$aws).await?;
-        let ours = all.iter().filter(|it| tags::ec2::from(it.tags()).get(STACK_TAG) == Some(stack));
+        let ours = all.iter().filter(|it| tags::ec2::from(it.tags()).get($cx.env.keys.stack()) == Some(stack));
         ours.cloned().collect::<Vec<_>>()
     }};
 }
@@ -117,7 +117,8 @@ pub(crate) fn one_of_ours<T: Clone>(
     tags_of: impl Fn(&T) -> &[aws_sdk_ec2::types::Tag],
     id_of: impl Fn(&T) -> Option<&str>,
 ) -> Result<Option<T>> {
-    let is_this = |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
+    let step = cx.env.keys.step();
+    let is_this = |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(step) && t.value() == Some(cx.key.as_str()));
     let mine: Vec<&T> = all.iter().filter(is_this).collect();
     match mine[..] {
         [] => Ok(None),
@@ -140,7 +141,8 @@ pub(crate) fn stripped<T: Clone>(
 ) -> Result<Option<T>> {
     let says =
         |t: &T, key, value: &str| tags_of(t).iter().any(|tag| tag.key() == Some(key) && tag.value() != Some(value));
-    let other = |t: &T| says(t, STACK_TAG, &cx.env.stack) || says(t, STEP_TAG, cx.key.as_str());
+    let keys = &cx.env.keys;
+    let other = |t: &T| says(t, keys.stack(), &cx.env.stack) || says(t, keys.step(), cx.key.as_str());
     let mut like: Vec<&T> = all.iter().filter(|t| looks_like_it(t) && !other(t)).collect();
     match (like.len(), like.pop()) {
         (1, Some(one)) => Ok(Some(one.clone())),

@@ -14,6 +14,18 @@ pub struct Role {
     pub objects: Vec<String>,
     /// ECR repositories the instances may pull from, by ARN.
     pub repositories: Vec<String>,
+    /// KMS keys under which what they read is encrypted, by ARN, and the services through which they may use them.
+    pub keys: Vec<String>,
+    pub keys_via: Vec<String>,
+    /// Whether Session Manager may open a shell on them.
+    pub sessions: bool,
+    /// More managed policies, by ARN.
+    pub policies: Vec<String>,
+    /// The managed policy that bounds the role.
+    pub boundary: Option<String>,
+    pub path: String,
+    /// The name of the profile that holds it.
+    pub profile: String,
 }
 
 #[derive(Serialize)]
@@ -26,6 +38,9 @@ pub struct Spec {
     others: Vec<String>,
     /// ARNs of managed policies.
     attached: Vec<String>,
+    /// The ARN of its permissions boundary.
+    boundary: Option<String>,
+    path: String,
 }
 
 #[derive(Clone, Serialize)]
@@ -36,9 +51,21 @@ pub struct Output {
 
 /// The name of our inline policy.
 const POLICY: &str = "gameday";
+/// What Session Manager's agent does. Its managed policy allows more, every parameter of the account among it.
+const SESSIONS: &[&str] = &[
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+];
+/// The managed policy that Systems Manager's Quick Setup attaches to the roles of all instances.
+pub const SESSIONS_POLICY: &str = ":iam::aws:policy/AmazonSSMManagedInstanceCore";
 
 impl Resource for Role {
     const KIND: &'static str = "role";
+    const FIXED: &'static [&'static str] = &["path"];
+    const LOSES: Option<&'static str> = Some("what the running instances may do, until they are replaced");
     const ACTIONS: &'static [&'static str] = &[
         "iam:GetRole",
         "iam:GetRolePolicy",
@@ -47,7 +74,10 @@ impl Resource for Role {
         "iam:ListInstanceProfilesForRole",
         "iam:CreateRole",
         "iam:UpdateAssumeRolePolicy",
+        "iam:PutRolePermissionsBoundary",
+        "iam:DeleteRolePermissionsBoundary",
         "iam:PutRolePolicy",
+        "iam:AttachRolePolicy",
         "iam:DeleteRolePolicy",
         "iam:DetachRolePolicy",
         "iam:DeleteRole",
@@ -60,7 +90,14 @@ impl Resource for Role {
         let parameters = inputs.read_all(&self.parameters, |p| p.arn.clone());
         let groups = inputs.read_all(&self.log_groups, |g| g.arn.clone());
         let policy = parameters.and_then(|parameters| groups.map(|groups| self.policy(parameters, groups)));
-        Spec { trust: statements(&trust()), policy, others: vec![], attached: vec![] }
+        Spec {
+            trust: statements(&trust()),
+            policy,
+            others: vec![],
+            attached: sorted(self.policies.clone()),
+            boundary: self.boundary.clone(),
+            path: self.path.clone(),
+        }
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
@@ -85,12 +122,16 @@ impl Resource for Role {
         )?;
         let Some(role) = &*role else { return Ok(None) };
         others.retain(|p| p != POLICY);
+        let quick = |arn: &String| self.sessions && arn.ends_with(SESSIONS_POLICY) && !self.policies.contains(arn);
+        let attached = sorted(attached.into_iter().filter(|arn| !quick(arn)).collect());
         Ok(Some(Found {
             spec: Spec {
                 trust: statements(&decoded(role.assume_role_policy_document().unwrap_or_default())),
                 policy: Known::Now(policy.unwrap_or_default()),
                 others,
                 attached,
+                boundary: role.permissions_boundary().and_then(|b| b.permissions_boundary_arn()).map(Into::into),
+                path: role.path().into(),
             },
             output: Some(Output { name: name.clone(), arn: role.arn().into() }),
             phase: Phase::Ready,
@@ -104,12 +145,16 @@ impl Resource for Role {
             .iam
             .create_role()
             .role_name(cx.name())
+            .path(&want.path)
             .assume_role_policy_document(trust().to_string())
+            .set_permissions_boundary(want.boundary.clone())
             .set_tags(Some(tags::global::to(&self.aws, cx.tags())))
             .send()
             .await
-            .during("CreateRole")?;
-        self.put_policy(&cx.name(), want).await
+            .during("CreateRole")
+            .map_err(|e| no_policy(e, "permissions_boundary", want.boundary.as_deref()))?;
+        self.put_policy(&cx.name(), want).await?;
+        self.attach(&cx.name(), &want.attached).await
     }
 
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
@@ -118,15 +163,37 @@ impl Resource for Role {
             let call = iam.update_assume_role_policy().role_name(name).policy_document(trust().to_string());
             call.send().await.during("UpdateAssumeRolePolicy")?;
         }
+        match &want.boundary {
+            Some(arn) if diff.touches("boundary") => {
+                let call = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(arn).send().await;
+                let put = call.during("PutRolePermissionsBoundary");
+                put.map_err(|e| no_policy(e, "permissions_boundary", Some(arn)))?;
+            }
+            None if diff.touches("boundary") => {
+                let call = iam.delete_role_permissions_boundary().role_name(name).send().await;
+                call.or_gone("DeleteRolePermissionsBoundary")?;
+            }
+            _ => {}
+        }
         if diff.touches("policy") {
             self.put_policy(name, want).await?;
         }
-        self.strip(name, &found.spec.others, &found.spec.attached).await
+        let without = |all: &[String], others: &[String]| -> Vec<String> {
+            all.iter().filter(|arn| !others.contains(arn)).cloned().collect()
+        };
+        let (have, want) = (&found.spec.attached, &want.attached);
+        self.strip(name, &found.spec.others, &without(have, want)).await?;
+        self.attach(name, &without(want, have)).await
     }
 
-    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         // A role with policies cannot be deleted.
-        self.strip(&found.id, &self.inline(&found.id).await?, &found.spec.attached).await?;
+        self.strip(&found.id, &self.inline(&found.id).await?, &self.attached(&found.id).await?).await?;
+        if cx.env.replace.contains(cx.key.as_str()) {
+            // The step of the profile puts the new one in.
+            let call = self.aws.iam.remove_role_from_instance_profile().instance_profile_name(&self.profile);
+            call.role_name(&found.id).send().await.or_gone("RemoveRoleFromInstanceProfile")?;
+        }
         self.aws.iam.delete_role().role_name(&found.id).send().await.or_gone("DeleteRole")
     }
 
@@ -166,6 +233,11 @@ impl Role {
         }
         let pull = &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
         allow("Images", pull, self.repositories.clone(), None);
+        let via = json!({"StringEquals": {"kms:ViaService": self.keys_via}});
+        allow("Keys", &["kms:Decrypt"], self.keys.clone(), Some(via));
+        if self.sessions {
+            allow("Sessions", SESSIONS, anything(), None);
+        }
         if !groups.is_empty() {
             // A log group's ARN as a resource ends in `:*`, which covers its streams too.
             let groups = groups.iter().map(|arn| format!("{}:*", arn.trim_end_matches(":*"))).collect();
@@ -188,6 +260,15 @@ impl Role {
         let document = json!({"Version": "2012-10-17", "Statement": wanted.values().collect::<Vec<_>>()});
         let call = self.aws.iam.put_role_policy().role_name(role).policy_name(POLICY);
         call.policy_document(document.to_string()).send().await.during("PutRolePolicy").map(drop)
+    }
+
+    /// Attaches managed policies.
+    async fn attach(&self, role: &str, arns: &[String]) -> Result<()> {
+        for arn in arns {
+            let call = self.aws.iam.attach_role_policy().role_name(role).policy_arn(arn).send().await;
+            call.during("AttachRolePolicy").map_err(|e| no_policy(e, "policies", Some(arn)))?;
+        }
+        Ok(())
     }
 
     /// Takes policies off.
@@ -219,6 +300,19 @@ impl Role {
             Ok(call.send().try_collect().await.or_absent("ListAttachedRolePolicies")?.unwrap_or_default())
         });
         Ok(all.await?.iter().filter_map(|p| p.policy_arn().map(Into::into)).collect())
+    }
+}
+
+/// That there is no such policy, which waiting does not change; of a role that is not visible yet the words are others.
+fn no_policy(e: Error, key: &str, arn: Option<&str>) -> Error {
+    match arn {
+        Some(arn) if e.class() == Some(Class::NotFound) && e.to_string().contains(arn) => Error::other(
+            format!("the policy {arn} does not exist, or cannot be attached to a role: {e}"),
+            format!(
+                "correct `{key}` under [iam] in gameday.toml; `aws iam get-policy --policy-arn {arn}` looks for it"
+            ),
+        ),
+        _ => e,
     }
 }
 

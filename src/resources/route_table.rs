@@ -130,8 +130,9 @@ impl Resource for RouteTable {
         let delete =
             async || self.aws.ec2.delete_route_table().route_table_id(id).send().await.or_gone("DeleteRouteTable");
         let all = ec2_list!(self.aws, cx, route_tables);
-        let step =
-            |t: &&AwsTable| t.tags().iter().any(|t| t.key() == Some(STEP_TAG) && t.value() == Some(cx.key.as_str()));
+        let step = |t: &&AwsTable| {
+            t.tags().iter().any(|t| t.key() == Some(cx.env.keys.step()) && t.value() == Some(cx.key.as_str()))
+        };
         let (this, others): (Vec<_>, Vec<_>) = all.iter().filter(step).partition(|t| t.route_table_id() == Some(id));
         if others.iter().any(|t| associations(t).next().is_some()) {
             for a in this.into_iter().flat_map(associations) {

@@ -102,7 +102,7 @@ impl Resource for SecurityGroup {
             for other in self.groups(&[(filter, &found.id)]).await? {
                 let id = other.group_id().unwrap_or_default();
                 // A group of ours loses its rules by a step of its own.
-                let passes = tags::ec2::from(other.tags()).get(STACK_TAG) == Some(&cx.env.stack);
+                let passes = tags::ec2::from(other.tags()).get(cx.env.keys.stack()) == Some(&cx.env.stack);
                 let what = format!("a rule of {id} ({})", other.group_name().unwrap_or_default());
                 if id != found.id && holders.iter().all(|h| h.what != what) {
                     holders.push(Holder { what, passes });

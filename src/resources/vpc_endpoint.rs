@@ -57,7 +57,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = standing(ec2_list!(self.aws, cx, vpc_endpoints));
+        let all = standing(cx, ec2_list!(self.aws, cx, vpc_endpoints));
         let endpoint = match one_of_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
             None => self.without_tags(cx).await?,
             ours => ours,
@@ -156,8 +156,9 @@ pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
 }
 
 /// Without those that are deleted, which are listed for a while, beside their successors.
-pub(super) fn standing(all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
-    let step = |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(STEP_TAG))?.value()?.to_owned());
+pub(super) fn standing(cx: &Cx<'_>, all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
+    let step =
+        |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(cx.env.keys.step()))?.value()?.to_owned());
     let going = |e: &AwsEndpoint| matches!(state(e).as_str(), "deleting" | "deleted");
     let live: Vec<_> = all.iter().filter(|e| !going(e)).map(step).collect();
     let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || going(e) && live.contains(&step(e));

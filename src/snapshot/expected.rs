@@ -1,6 +1,7 @@
 //! What the stack file says of the request path: the half of a snapshot that needs no AWS.
 use crate::{
     config::{Config, Mode, Origin},
+    engine::TagKeys,
     facts::Facts,
 };
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ pub struct Whose {
     pub service: String,
     pub account: String,
     pub region: String,
+    /// The keys of the tags of what is the stack's.
+    #[serde(rename = "tag_prefix", skip_serializing_if = "TagKeys::is_usual")]
+    pub keys: TagKeys,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

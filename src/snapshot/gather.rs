@@ -3,7 +3,6 @@ use super::{read, *};
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Mode, Origin},
-    engine::STACK_TAG,
     resources::token,
 };
 use aws_sdk_cloudwatch::types::StateValue;
@@ -189,7 +188,7 @@ macro_rules! listed {
         $look.see(Part::$part, $call, async {
             let all = listing::$list($look.aws).await?;
             let here = all.iter().filter(|it| it.vpc_id() == Some($vpc)).cloned();
-            Ok(here.map(|it| read::$read(it, &$look.whose.stack)).collect::<Vec<_>>())
+            Ok(here.map(|it| read::$read(it, &$look.whose)).collect::<Vec<_>>())
         })
     };
 }
@@ -274,7 +273,7 @@ impl Look<'_> {
             let all = listing::vpcs(self.aws).await?;
             let is_this = |v: &&aws_sdk_ec2::types::Vpc| match (&self.expected.vpc, self.expected.network) {
                 (Some(id), Origin::Use) => v.vpc_id() == Some(id),
-                _ => tags::ec2::from(v.tags()).get(STACK_TAG) == Some(&self.whose.stack),
+                _ => tags::ec2::from(v.tags()).get(self.whose.keys.stack()) == Some(&self.whose.stack),
             };
             Ok(all.iter().find(is_this).cloned())
         });
@@ -298,7 +297,7 @@ impl Look<'_> {
     async fn gateways(&self) -> Vec<InternetGateway> {
         self.see(Part::InternetGateways, "DescribeInternetGateways", async {
             let all = listing::internet_gateways(self.aws).await?;
-            Ok(all.iter().map(|g| read::gateway(g.clone(), &self.whose.stack)).collect())
+            Ok(all.iter().map(|g| read::gateway(g.clone(), &self.whose)).collect())
         })
         .await
     }
@@ -334,7 +333,7 @@ impl Look<'_> {
             let all = listing::file_systems(self.aws).await?;
             let is_this = |f: &&aws_sdk_efs::types::FileSystemDescription| match &self.expected.file_system {
                 Some(id) => f.file_system_id() == id,
-                None => tags::efs::from(f.tags()).get(STACK_TAG) == Some(&self.whose.stack),
+                None => tags::efs::from(f.tags()).get(self.whose.keys.stack()) == Some(&self.whose.stack),
             };
             // The step finds its own by this token, whatever its tags.
             let token = self.expected.step("file-system").map(|key| token(&[&self.whose.stack, key]));
@@ -425,7 +424,8 @@ impl Look<'_> {
     async fn instances(&self, vpc: Option<&str>) -> Vec<read::Found> {
         let Some(vpc) = vpc else { return vec![] };
         let reservations: Vec<Vec<read::Found>> =
-            in_vpc!(self, Instances, describe_instances, "DescribeInstances", vpc, read::instances).await;
+            in_vpc!(self, Instances, describe_instances, "DescribeInstances", vpc, |r| read::instances(r, &self.whose))
+                .await;
         reservations.into_iter().flatten().collect()
     }
 

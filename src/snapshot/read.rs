@@ -1,9 +1,6 @@
 //! AWS's answers in our plain types. Words stay AWS's own, so that a state of tomorrow is still readable.
 use super::*;
-use crate::{
-    engine::{STACK_TAG, STEP_TAG},
-    resources::{cache::wants_tls, dhcp_options},
-};
+use crate::resources::{cache::wants_tls, dhcp_options};
 use aws_sdk_autoscaling::types as asg;
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticache::types as elasticache;
@@ -22,9 +19,10 @@ fn some(s: Option<String>) -> Option<String> {
     s.filter(|s| !s.is_empty())
 }
 /// Which step of the stack an EC2 object is, by its tags.
-fn step(tags: &[ec2::Tag], stack: &str) -> Option<String> {
+fn step(tags: &[ec2::Tag], whose: &Whose) -> Option<String> {
     let value = |key: &str| tags.iter().find(|t| t.key() == Some(key)).and_then(|t| t.value());
-    (value(STACK_TAG) == Some(stack)).then(|| value(STEP_TAG).unwrap_or_default().to_owned())
+    (value(whose.keys.stack()) == Some(whose.stack.as_str()))
+        .then(|| value(whose.keys.step()).unwrap_or_default().to_owned())
 }
 
 pub fn balancer(b: elb::LoadBalancer) -> Balancer {
@@ -260,12 +258,12 @@ pub struct Found {
     pub stack: Option<String>,
 }
 
-pub fn instances(r: ec2::Reservation) -> Vec<Found> {
-    r.instances.unwrap_or_default().into_iter().map(instance).collect()
+pub fn instances(r: ec2::Reservation, whose: &Whose) -> Vec<Found> {
+    r.instances.unwrap_or_default().into_iter().map(|i| instance(i, whose)).collect()
 }
 
-fn instance(i: ec2::Instance) -> Found {
-    let tag = i.tags().iter().find(|t| t.key() == Some(STACK_TAG)).and_then(|t| t.value());
+fn instance(i: ec2::Instance, whose: &Whose) -> Found {
+    let tag = i.tags().iter().find(|t| t.key() == Some(whose.keys.stack())).and_then(|t| t.value());
     let state = i.state.as_ref().and_then(|s| s.name()).map_or("unknown", |n| n.as_str());
     Found {
         stack: tag.map(Into::into).filter(|_| state != "terminated"),
@@ -286,9 +284,9 @@ fn instance(i: ec2::Instance) -> Found {
     }
 }
 
-pub fn subnet(s: ec2::Subnet, stack: &str) -> Subnet {
+pub fn subnet(s: ec2::Subnet, whose: &Whose) -> Subnet {
     Subnet {
-        step: step(s.tags(), stack),
+        step: step(s.tags(), whose),
         id: s.subnet_id.unwrap_or_default(),
         zone: s.availability_zone.unwrap_or_default(),
         cidr: s.cidr_block.unwrap_or_default(),
@@ -297,8 +295,8 @@ pub fn subnet(s: ec2::Subnet, stack: &str) -> Subnet {
     }
 }
 
-pub fn route_table(t: ec2::RouteTable, stack: &str) -> RouteTable {
-    let step = step(t.tags(), stack);
+pub fn route_table(t: ec2::RouteTable, whose: &Whose) -> RouteTable {
+    let step = step(t.tags(), whose);
     let associations = t.associations.unwrap_or_default();
     let routes = t.routes.unwrap_or_default().into_iter().map(|r| {
         let via = [
@@ -329,9 +327,9 @@ pub fn route_table(t: ec2::RouteTable, stack: &str) -> RouteTable {
     }
 }
 
-pub fn gateway(g: ec2::InternetGateway, stack: &str) -> InternetGateway {
+pub fn gateway(g: ec2::InternetGateway, whose: &Whose) -> InternetGateway {
     InternetGateway {
-        step: step(g.tags(), stack),
+        step: step(g.tags(), whose),
         vpc: g.attachments.unwrap_or_default().into_iter().find_map(|a| a.vpc_id),
         id: g.internet_gateway_id.unwrap_or_default(),
     }
@@ -371,9 +369,9 @@ pub fn acl(a: ec2::NetworkAcl, stack: &str) -> Acl {
     }
 }
 
-pub fn security_group(g: ec2::SecurityGroup, stack: &str) -> SecurityGroup {
+pub fn security_group(g: ec2::SecurityGroup, whose: &Whose) -> SecurityGroup {
     SecurityGroup {
-        step: step(g.tags(), stack),
+        step: step(g.tags(), whose),
         id: g.group_id.unwrap_or_default(),
         name: g.group_name.unwrap_or_default(),
         ingress: permissions(g.ip_permissions),

@@ -2,7 +2,7 @@
 use super::Passwords;
 use crate::{
     aws::partition,
-    config::{Config, Loaded, Mode, Run, Switch},
+    config::{Config, Loaded, Mode, Origin, Run, Switch},
     engine::{Inputs, Known, Ref},
     resources::{
         access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
@@ -11,7 +11,7 @@ use crate::{
     },
     userdata::{self, Boot, Rendered, SecretSource},
 };
-use std::{cell::RefCell, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf};
 
 /// The file system and how the instances reach it.
 pub(crate) struct Files {
@@ -191,6 +191,16 @@ pub(super) fn readable_objects(config: &Config) -> Vec<String> {
     all.dedup();
     debug_assert!(config.iam.mode == Mode::Create, "only a role of ours is given rights");
     all
+}
+
+/// The services through which the instances may use the keys that they are given: S3 where a key is, SSM for passwords
+/// that are used.
+pub(super) fn keys_via(config: &Config) -> Vec<String> {
+    let suffix = if partition(&config.region) == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let regions = config.iam.kms_keys.iter().filter_map(|arn| arn.split(':').nth(3));
+    let s3 = regions.map(|region| format!("s3.{region}.{suffix}"));
+    let ssm = (config.secrets.mode == Origin::Use).then(|| format!("ssm.{}.{suffix}", config.region));
+    s3.chain(ssm).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The ECR repository that an instance pulls its image from, by ARN, when it is a private one.

@@ -7,7 +7,7 @@ use super::{Stack, wire_with};
 use crate::{
     aws::{Aws, listing, tags},
     config::{Config, Egress, Instances, Loaded, Mode, Origin, Switch},
-    engine::{Change, Direction, Env, Error, Graph, Key, Node, Report, STACK_TAG, STEP_TAG, Status, Tags, Visit, walk},
+    engine::{Change, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
 };
@@ -54,7 +54,7 @@ impl Remains {
             let graph = largest(loaded, facts, aws, (&service, port), private);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
                 // A stranger's object under a name that could have been ours is none of our business.
-                Err(Error::NotOurs { .. } | Error::Ambiguous { .. }) => Ok(None),
+                Err(Error::NotOurs { .. } | Error::OtherPrefix { .. } | Error::Ambiguous { .. }) => Ok(None),
                 other => other.map(Some),
             })
             .await;
@@ -224,21 +224,21 @@ async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
         matches!(kind, "elastic-ip" | "nat-gateway" | "interface-endpoint")
             || matches!(kind, "subnet" | "route-table") && name.starts_with("app-")
     };
-    let is_theirs = |tags: &Tags| tags.get(STEP_TAG).is_some_and(of_them);
+    let is_theirs = |tags: &Tags| tags.get(aws.keys.step()).is_some_and(of_them);
     if tagged.is_empty() || tagged.values().any(is_theirs) {
         return Ok(true);
     }
     // The list of what is tagged is behind by minutes.
     let subnets = listing::subnets(aws).await?;
     let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
-    Ok(tags.into_iter().any(|t| t.get(STACK_TAG) == Some(&env.stack) && is_theirs(&t)))
+    Ok(tags.into_iter().any(|t| t.get(aws.keys.stack()) == Some(&env.stack) && is_theirs(&t)))
 }
 
 /// The zones of the stack, and those in which it still has subnets.
 async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
     let mut zones = facts.zones.clone();
     for tags in tags::of_stack(aws, &env.stack).await?.values() {
-        let step = tags.get(STEP_TAG).and_then(|s| s.strip_prefix("subnet/"));
+        let step = tags.get(aws.keys.step()).and_then(|s| s.strip_prefix("subnet/"));
         let short = step.and_then(|s| ["public-", "private-", "app-"].iter().find_map(|side| s.strip_prefix(side)));
         if let Some(zone) = short.map(|short| format!("{}{short}", facts.region)).filter(|z| !zones.contains(z)) {
             zones.push(zone);
@@ -254,13 +254,13 @@ async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Vec<(String, 
     let fleets = fleets(aws, &env.stack).await?;
     let all = tags::of_stack(aws, &env.stack).await?;
     let slot = loaded.config.slot();
-    let tagged = all.values().filter_map(|t| t.get(STEP_TAG)?.split_once('/'));
+    let tagged = all.values().filter_map(|t| t.get(aws.keys.step())?.split_once('/'));
     let tagged = tagged.filter_map(|(kind, name)| match kind {
         "target-group" => Some(name).filter(|n| *n != slot),
         "launch-template" | "access-point" => Some(name).filter(|n| *n != now),
         _ => None,
     });
-    let fleets = steps_of(&fleets).filter(|n| *n != slot);
+    let fleets = steps_of(&aws.keys, &fleets).filter(|n| *n != slot);
     let mut known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(could_be).collect();
     known.insert((now.to_owned(), service.port));
     Ok(known.into_iter().rev().collect())

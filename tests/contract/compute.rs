@@ -5,6 +5,7 @@ use super::compute_support::*;
 use aws_sdk_ssm::types::ParameterType;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gameday::{
+    aws::Aws,
     engine::{Class, Graph, Inputs, Key, Known, Ref},
     resources::{
         alarm::{Alarm, Dim},
@@ -43,8 +44,26 @@ fn role_with(w: &World, g: &mut Graph, objects: &[&str], repositories: &[&str]) 
     let (objects, repositories) = (all(objects), all(repositories));
     g.add(
         "instance",
-        Role { aws: w.aws.clone(), parameters: vec![parameter], log_groups: vec![group], objects, repositories },
+        Role { parameters: vec![parameter], log_groups: vec![group], objects, repositories, ..bare_role(&w.aws) },
     )
+}
+
+/// A role that may do nothing.
+fn bare_role(aws: &Aws) -> Role {
+    Role {
+        aws: aws.clone(),
+        parameters: vec![],
+        log_groups: vec![],
+        objects: vec![],
+        repositories: vec![],
+        keys: vec![],
+        keys_via: vec![],
+        sessions: false,
+        policies: vec![],
+        boundary: None,
+        path: "/".into(),
+        profile: "demo-instance".into(),
+    }
 }
 
 const ROLE: &str = "role/instance";
@@ -119,15 +138,101 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
 
     // Without anything to do there is no policy.
     let mut none = Graph::default();
-    none.add(
-        "instance",
-        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![], repositories: vec![] },
-    );
+    none.add("instance", bare_role(&w.aws));
     assert_eq!(w.up(&none, ROLE).await.word(), "update");
     w.stands(&none, ROLE).await;
 
     iam.attach_role_policy().role_name("demo-instance").policy_arn(admin).send().await?;
     w.goes(&more, ROLE).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_role_has_what_an_organisation_demands() -> Test {
+    let w = World::new().await;
+    let iam = &w.aws.iam;
+    let boundary = "arn:aws:iam::123456789012:policy/Boundary".to_owned();
+    let with = |change: &dyn Fn(&mut Role)| {
+        let mut role = bare_role(&w.aws);
+        change(&mut role);
+        let mut g = Graph::default();
+        g.add("instance", role);
+        g
+    };
+    let bound = with(&|r| r.boundary = Some(boundary.clone()));
+    let seen = async || -> Result<Option<String>, Box<dyn std::error::Error>> {
+        let role = iam.get_role().role_name("demo-instance").send().await?.role.ok_or("no role")?;
+        Ok(role.permissions_boundary().and_then(|b| b.permissions_boundary_arn()).map(Into::into))
+    };
+    // It is given in the creating call: an organisation refuses a role that is bounded later.
+    w.denies(&["iam:PutRolePermissionsBoundary"]);
+    w.creates(&bound, ROLE).await;
+    w.denies(&[]);
+    assert_eq!(seen().await?, Some(boundary.clone()));
+
+    // Taken off by hand, another one put on by hand, changed in the file, gone from the file, put on by somebody else.
+    iam.delete_role_permissions_boundary().role_name("demo-instance").send().await?;
+    w.updates(&bound, ROLE, &["boundary"]).await;
+    let put =
+        |arn: &str| iam.put_role_permissions_boundary().role_name("demo-instance").permissions_boundary(arn).send();
+    put("arn:aws:iam::aws:policy/PowerUserAccess").await?;
+    w.updates(&bound, ROLE, &["boundary"]).await;
+    let aws_own = "arn:aws:iam::aws:policy/PowerUserAccess".to_owned();
+    w.updates(&with(&|r| r.boundary = Some(aws_own.clone())), ROLE, &["boundary"]).await;
+    assert_eq!(seen().await?, Some(aws_own.clone()));
+    let free = with(&|_| {});
+    w.updates(&free, ROLE, &["boundary"]).await;
+    assert_eq!(seen().await?, None);
+    put(&boundary).await?;
+    w.updates(&free, ROLE, &["boundary"]).await;
+    assert_eq!(seen().await?, None);
+
+    // Sessions: a statement of ours. The policy that Quick Setup attaches is then left alone; without it is taken off.
+    let core = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+    let sessions = with(&|r| r.sessions = true);
+    let attach = async |arn: &str| iam.attach_role_policy().role_name("demo-instance").policy_arn(arn).send().await;
+    w.updates(&sessions, ROLE, &["policy.Sessions"]).await;
+    attach(core).await?;
+    w.stands(&sessions, ROLE).await;
+    attach("arn:aws:iam::aws:policy/AdministratorAccess").await?;
+    w.updates(&sessions, ROLE, &["attached"]).await;
+    let attached = iam.list_attached_role_policies().role_name("demo-instance").send().await?;
+    assert_eq!(attached.attached_policies().iter().filter_map(|p| p.policy_arn()).collect::<Vec<_>>(), [core]);
+    iam.delete_role_policy().role_name("demo-instance").policy_name("gameday").send().await?;
+    w.updates(&sessions, ROLE, &["policy.Sessions"]).await;
+    w.updates(&free, ROLE, &["attached", "policy.Sessions"]).await;
+
+    // More managed policies: attached, kept in any order, detached with the key; one that there is not is told as that.
+    let agent = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy";
+    let two = with(&|r| r.policies = vec![core.into(), agent.into()]);
+    w.updates(&two, ROLE, &["attached"]).await;
+    w.stands(&with(&|r| r.policies = vec![agent.into(), core.into()]), ROLE).await;
+    iam.detach_role_policy().role_name("demo-instance").policy_arn(core).send().await?;
+    w.updates(&two, ROLE, &["attached"]).await;
+    w.updates(&with(&|r| r.policies = vec![agent.into()]), ROLE, &["attached"]).await;
+    let none = with(&|r| r.policies = vec!["arn:aws:iam::123456789012:policy/None".into()]);
+    let error = step(&none, ROLE).reconcile(&w.env).await.expect_err("there is no such policy");
+    assert!(error.to_string().contains("policy/None does not exist"), "{error}");
+    assert!(error.help().is_some_and(|h| h.contains("`policies` under [iam]")), "{error:?}");
+    w.up(&free, ROLE).await;
+
+    // Keys of KMS, through the services that read with them.
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let keys = with(&|r| (r.keys, r.keys_via) = (vec![key.into()], vec!["s3.us-east-1.amazonaws.com".into()]));
+    w.updates(&keys, ROLE, &["policy.Keys"]).await;
+    let policy = iam.get_role_policy().role_name("demo-instance").policy_name("gameday").send().await?;
+    let document = policy.policy_document();
+    assert!(document.contains("kms%3AViaService") && document.contains("kms%3ADecrypt"), "{document}");
+
+    // Another path is refused, since IAM moves no role; a new one is made where that is insisted on.
+    let elsewhere = with(&|r| r.path = "/event/".into());
+    let plan = w.plan(&elsewhere, ROLE).await;
+    assert_eq!(plan.word(), "refuse", "{plan:?}");
+    w.goes(&elsewhere, ROLE).await;
+    w.creates(&elsewhere, ROLE).await;
+    let role = iam.get_role().role_name("demo-instance").send().await?.role.ok_or("no role")?;
+    assert_eq!(role.arn(), "arn:aws:iam::123456789012:role/event/demo-instance");
+    w.goes(&elsewhere, ROLE).await;
     Ok(())
 }
 
@@ -149,11 +254,8 @@ const PROFILE: &str = "instance-profile/instance";
 async fn an_instance_profile_holds_the_role() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
-    let role = g.add(
-        "instance",
-        Role { aws: w.aws.clone(), parameters: vec![], log_groups: vec![], objects: vec![], repositories: vec![] },
-    );
-    g.add("instance", InstanceProfile { aws: w.aws.clone(), role: Some(role), existing: None });
+    let role = g.add("instance", bare_role(&w.aws));
+    g.add("instance", InstanceProfile { aws: w.aws.clone(), role: Some(role), existing: None, path: "/".into() });
     w.up(&g, ROLE).await;
     w.creates(&g, PROFILE).await;
 
@@ -184,7 +286,12 @@ async fn an_instance_profile_holds_the_role() -> Test {
     let mut used = Graph::default();
     used.add_used(
         "instance",
-        InstanceProfile { aws: w.aws.clone(), role: None, existing: Some("LabInstanceProfile".into()) },
+        InstanceProfile {
+            aws: w.aws.clone(),
+            role: None,
+            existing: Some("LabInstanceProfile".into()),
+            path: String::new(),
+        },
     );
     assert_eq!(w.look(&used, PROFILE).await.output.map(|o| o["name"].clone()), Some(json!("LabInstanceProfile")));
     w.stands(&used, PROFILE).await;
@@ -257,22 +364,24 @@ fn script(version: u32, password: &str) -> UserData {
 }
 
 fn template(w: &World, g: &mut Graph, instance_type: &str, user_data: fn() -> UserData) -> Ref<LaunchTemplate> {
-    g.add(
-        "web",
-        LaunchTemplate {
-            aws: w.aws.clone(),
-            image: "ami-12c6146b".into(),
-            instance_type: instance_type.into(),
-            other_types: vec![],
-            key_pair: None,
-            groups: vec![],
-            public_address: None,
-            profile: None,
-            user_data: Box::new(move |_: &Inputs| Known::Now(user_data())),
-            instance_name: "demo-web".into(),
-            hop_limit: 1,
-        },
-    )
+    g.add("web", bare_template(w, instance_type, user_data))
+}
+
+fn bare_template(w: &World, instance_type: &str, user_data: fn() -> UserData) -> LaunchTemplate {
+    LaunchTemplate {
+        aws: w.aws.clone(),
+        image: "ami-12c6146b".into(),
+        instance_type: instance_type.into(),
+        other_types: vec![],
+        key_pair: None,
+        groups: vec![],
+        public_address: None,
+        profile: None,
+        user_data: Box::new(move |_: &Inputs| Known::Now(user_data())),
+        instance_name: "demo-web".into(),
+        volume_name: "demo-web".into(),
+        hop_limit: 1,
+    }
 }
 
 fn version(status: &gameday::engine::Status) -> Option<i64> {
@@ -295,6 +404,9 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     };
     let data = versions().await?.remove(0).launch_template_data.unwrap_or_else(|| panic!("no data"));
     assert_eq!(data.metadata_options().and_then(|m| m.http_tokens()).map(|t| t.as_str()), Some("required"));
+    let metadata = data.metadata_options().ok_or("no metadata options")?;
+    assert_eq!(metadata.http_endpoint().map(|t| t.as_str()), Some("enabled"));
+    assert_eq!(metadata.instance_metadata_tags().map(|t| t.as_str()), Some("disabled"));
     assert_eq!(data.credit_specification().and_then(|c| c.cpu_credits()), Some("unlimited"));
     let on: Vec<_> = data.tag_specifications().iter().map(|s| s.resource_type().map(|t| t.as_str())).collect();
     assert_eq!(on, [Some("instance"), Some("volume")]);
@@ -321,7 +433,9 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     ec2.modify_launch_template().launch_template_name("demo-web").default_version(number).send().await?;
     let drift = w.look(&third, TEMPLATE).await.drift;
     assert!(
-        ["image", "made_by", "user_data", "imds_tokens", "tags_instances"].iter().all(|f| drift.touches(f)),
+        ["image", "made_by", "user_data", "imds_tokens", "imds_tags", "instance_name", "tags_instances"]
+            .iter()
+            .all(|f| drift.touches(f)),
         "{drift:?}"
     );
     assert_eq!(w.up(&third, TEMPLATE).await.word(), "update");
@@ -343,6 +457,27 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     let mut m5 = Graph::default();
     template(&w, &mut m5, "m5.large", || script(1, "hunter2"));
     w.updates(&m5, TEMPLATE, &["cpu_credits", "instance_type"]).await;
+
+    // Names of their own for instances and volumes, and metadata tags that somebody turned on.
+    let named = |instance: &str, volume: &str| {
+        let mut template = bare_template(&w, "m5.large", || script(1, "hunter2"));
+        (template.instance_name, template.volume_name) = (instance.into(), volume.into());
+        let mut g = Graph::default();
+        g.add("web", template);
+        g
+    };
+    w.updates(&named("wsi-web-api-asg", "wsi-web-api-asg"), TEMPLATE, &["instance_name", "volume_name"]).await;
+    let named = named("wsi-web-api-asg", "wsi-disk");
+    w.updates(&named, TEMPLATE, &["volume_name"]).await;
+    let newest = versions().await?.into_iter().max_by_key(|v| v.version_number()).ok_or("no version")?;
+    let data = newest.launch_template_data.ok_or("no data")?;
+    let name = |kind: &str| {
+        let mut all =
+            data.tag_specifications().iter().filter(|s| s.resource_type().is_some_and(|t| t.as_str() == kind));
+        let tags = all.next().map(|s| s.tags()).unwrap_or_default();
+        tags.iter().find(|t| t.key() == Some("Name")).and_then(|t| t.value()).map(str::to_owned)
+    };
+    assert_eq!((name("instance"), name("volume")), (Some("wsi-web-api-asg".into()), Some("wsi-disk".into())));
 
     w.goes(&g, TEMPLATE).await;
     ec2.create_launch_template()
@@ -556,15 +691,9 @@ impl Fleet {
             Listener { aws: aws(), balancer: balancer.clone(), target: Some(target.clone()), port: 80, enough: 1 },
         );
         let profile = self.profile.then(|| {
-            let role = Role {
-                aws: aws(),
-                parameters: vec![],
-                log_groups: vec![],
-                objects: vec!["arn:aws:s3:::games/*".into()],
-                repositories: vec![],
-            };
+            let role = Role { objects: vec!["arn:aws:s3:::games/*".into()], ..bare_role(&aws()) };
             let role = g.add("instance", role);
-            g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None })
+            g.add("instance", InstanceProfile { aws: aws(), role: Some(role), existing: None, path: "/".into() })
         });
         let template = g.add(
             "web",
@@ -582,6 +711,7 @@ impl Fleet {
                     move |_: &Inputs| Known::Now(script())
                 }),
                 instance_name: "demo-web".into(),
+                volume_name: "demo-web".into(),
                 hop_limit: 1,
             },
         );

@@ -61,7 +61,7 @@ async fn a_parameter_that_is_not_ours_is_left_alone() {
     );
     assert_eq!(w.plan(&used).await, ["parameter/secret none"]);
     assert_eq!(w.down(&used).await, [false]);
-    let tag = aws_sdk_ssm::types::Tag::builder().key(STACK_TAG).value("p2").build().unwrap();
+    let tag = aws_sdk_ssm::types::Tag::builder().key(w.aws.keys.stack()).value("p2").build().unwrap();
     let call = w.aws.ssm.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
     call.resource_id("/gameday/p2/secret").tags(tag).send().await.unwrap();
     assert_eq!(w.plan(&g).await, ["parameter/secret refuse type,tags.Name,tags.gameday:step"]);
@@ -284,11 +284,11 @@ async fn a_file_system_that_lost_its_tags_is_left_alone() {
     g.add("main", FileSystem { aws: w.aws.clone(), existing: None, throughput: "bursting".into() });
     w.settle(&g).await;
     let id = w.output(&g, "file-system/main").await["id"].as_str().unwrap().to_owned();
-    w.aws.efs.untag_resource().resource_id(&id).tag_keys(STACK_TAG).send().await.unwrap();
+    w.aws.efs.untag_resource().resource_id(&id).tag_keys(w.aws.keys.stack()).send().await.unwrap();
     let n = g.get("file-system/main").unwrap();
     assert!(matches!(n.reconcile(&w.env).await, Err(Error::NotOurs { .. })));
     assert!(!n.remove(&w.env).await.unwrap());
-    let tag = aws_sdk_efs::types::Tag::builder().key(STACK_TAG).value("fs2").build().unwrap();
+    let tag = aws_sdk_efs::types::Tag::builder().key(w.aws.keys.stack()).value("fs2").build().unwrap();
     w.aws.efs.tag_resource().resource_id(&id).tags(tag).send().await.unwrap();
     w.end(&g).await;
 }

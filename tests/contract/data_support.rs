@@ -25,7 +25,7 @@ pub struct World {
 
 impl World {
     pub async fn new(stack: &str) -> Self {
-        let target = Target { region: "eu-west-1".into(), profile: None, endpoint: Some(emulator().into()) };
+        let target = Target { region: "eu-west-1".into(), endpoint: Some(emulator().into()), ..Target::default() };
         let aws = Aws::connect(&target).await;
         let mut env = Env::new(stack, Events::silent());
         env.pace = Pace { scale: if pace() == "instant" { 0.01 } else { 0.05 }, jitter: false };

@@ -76,6 +76,8 @@ const FORMS: &[Form] = &[
     form("instance-profile", "an instance profile", 128, IAM, Style::Free),
     form("parameter", "an SSM parameter", 0, None, Style::Path),
     form("log-group", "a log group", 0, None, Style::Path),
+    form("instance", "an instance", 256, TAG, Style::Tag),
+    form("volume", "an instance's volume", 256, TAG, Style::Tag),
     Form { shortest: 3, ..form("launch-template", "a launch template", 128, Some("().-/_"), Style::Free) },
     form("target-group", "a target group", 32, Some("-"), Style::Balancer),
     form("load-balancer", "a load balancer", 32, Some("-"), Style::Balancer),
@@ -147,6 +149,18 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             rules.found.push(issue.on_key());
             continue;
         }
+        let service = rules.config.service.keys().next().filter(|_| ["instance", "volume"].contains(&kind));
+        if let Some(service) = service.filter(|service| **service != step) {
+            let issue = Issue::error(
+                "name_instance",
+                here,
+                format!("there is no service called {step:?}"),
+                "instances and their volumes go by the service they run",
+                format!("write \"{kind}/{service}\""),
+            );
+            rules.found.push(issue.on_key());
+            continue;
+        }
         if let Some(why) = broken(form, name) {
             rules.found.error(
                 "name_form",
@@ -190,6 +204,8 @@ fn other_word(kind: &str) -> Option<&'static str> {
         "acl" | "nacl" | "network-acl" => "default-network-acl",
         "dhcp" => "dhcp-options",
         "network" => "vpc",
+        "ec2" | "instances" | "server" | "machine" | "vm" | "node" => "instance",
+        "ebs" | "disk" | "volumes" => "volume",
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! Name, region, zones, clock, tags.
 use super::{Rules, as_plain_name, plain_name};
 use crate::check::Issue;
-use crate::derived::clock;
+use crate::derived::{OWN_TAGS, clock};
 use crate::place::at;
 use crate::suggest::nearest;
 use std::collections::BTreeMap;
@@ -54,6 +54,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     elsewhere(rules);
     zones(rules, region);
     traffic_at(rules);
+    tag_prefix(rules);
     tags(rules);
 }
 
@@ -230,6 +231,42 @@ fn traffic_at(rules: &mut Rules<'_>) {
     }
 }
 
+/// The longest key that every service takes: EC2 takes 127 characters, the others 128.
+const LONGEST_KEY: usize = 127;
+/// Prefixes that AWS keeps to itself in any case: `rds:` for RDS, in values too.
+const RESERVED: [&str; 2] = ["aws:", "rds:"];
+
+fn tag_prefix(rules: &mut Rules<'_>) {
+    let prefix = &rules.config.tag_prefix;
+    let here = at("tag_prefix");
+    let longest = LONGEST_KEY - OWN_TAGS.iter().map(|of| of.len()).max().unwrap_or_default();
+    let length = prefix.chars().count();
+    let why = if prefix.is_empty() {
+        Some("the tags would be called `stack` and `step`, as many others are".to_owned())
+    } else if let Some(bad) = prefix.chars().find(|c| !in_tags(*c) || *c == ' ') {
+        Some(format!("{bad:?} is in it"))
+    } else if RESERVED.iter().any(|whose| prefix.to_lowercase().starts_with(whose)) {
+        Some("AWS keeps `aws:` and `rds:` to itself".to_owned())
+    } else if length > longest {
+        Some(format!("{length} characters; with what follows EC2 takes {longest}"))
+    } else {
+        None
+    };
+    if let Some(why) = why {
+        let fix = "letters, digits and _ . : / = + - @, for example \"event-\"";
+        let what = format!("{prefix:?} cannot be the beginning of tags");
+        rules.found.error("tag_prefix", here, what, why, fix);
+    } else if prefix.ends_with(char::is_alphanumeric) {
+        rules.found.warn(
+            "tag_prefix_bare",
+            here,
+            format!("the tags will be called `{prefix}stack` and `{prefix}step`"),
+            "nothing stands between",
+            format!("if that is not meant: \"{prefix}-\""),
+        );
+    }
+}
+
 fn tags(rules: &mut Rules<'_>) {
     let tags = &rules.config.tags;
     if tags.len() > 45 {
@@ -241,39 +278,71 @@ fn tags(rules: &mut Rules<'_>) {
             "keep 45 or fewer",
         );
     }
+    let own: Vec<String> =
+        OWN_TAGS.iter().map(|of| format!("{}{of}", rules.config.tag_prefix).to_lowercase()).collect();
+    let mut seen: BTreeMap<String, &String> = BTreeMap::new();
     for (key, value) in tags {
         let here = at("tags").key(key);
         let lower = key.to_lowercase();
-        let allowed = |text: &str| text.chars().find(|c| !(c.is_alphanumeric() || " _.:/=+-@".contains(*c)));
-        let whose = if lower.starts_with("aws:") {
-            Some("AWS keeps tags that begin with `aws:` to itself")
-        } else if lower.starts_with("gameday:") {
-            Some("gameday finds its own things by these tags")
+        let named = rules.config.service.keys().next().map_or("NAME", String::as_str);
+        let reserved = if lower.starts_with("aws:") {
+            Some(("AWS keeps tags that begin with `aws:` to itself", "choose another key".to_owned()))
+        } else if lower.starts_with("rds:") {
+            Some(("RDS keeps tags that begin with `rds:` to itself", "choose another key".to_owned()))
+        } else if lower.starts_with("gameday:") || own.contains(&lower) {
+            Some(("gameday finds its own things by these tags", "choose another key".to_owned()))
         } else if key == "Name" {
-            Some("gameday gives every object its own Name; exact ones go into [names]")
+            Some((
+                "gameday gives every object its own Name",
+                format!(
+                    "exact ones go under [names], by step: \"instance/{named}\" = {value:?} for the instances, \
+                     \"vpc/main\" for the VPC"
+                ),
+            ))
+        } else if lower == "name" {
+            Some((
+                "every object has the tag `Name`, and IAM takes no two keys that are equal but for capitals",
+                format!("choose another key; the instances' Name is [names] \"instance/{named}\" = {value:?}"),
+            ))
         } else {
             None
         };
-        if let Some(why) = whose {
-            let fix = if key == "Name" { "use `[names]`, or another key" } else { "choose another key" };
+        if let Some((why, fix)) = reserved {
             let issue = Issue::error("tag_reserved", here, format!("the tag {key:?} is reserved"), why, fix);
             rules.found.push(issue.on_key());
             continue;
         }
+        if let Some(before) = seen.insert(lower, key) {
+            rules.found.push(
+                Issue::error(
+                    "tag_case",
+                    here,
+                    format!("the tags {before:?} and {key:?} are equal but for capitals"),
+                    "IAM takes one of them only",
+                    "keep one",
+                )
+                .on_key()
+                .with(at("tags").key(before), "the other one"),
+            );
+            continue;
+        }
         let key_why = match key.chars().count() {
             0 => Some("the key is empty".to_owned()),
-            n if n > 128 => Some(format!("the key has {n} characters; AWS takes 128")),
-            _ => allowed(key).map(|c| format!("AWS does not take {c:?} in a tag")),
+            n if n > LONGEST_KEY => Some(format!("the key has {n} characters; EC2 takes {LONGEST_KEY}")),
+            _ => refused(key),
         };
         if let Some(why) = key_why {
-            let fix = "letters, digits, spaces and _ . : / = + - @, at most 128";
+            let fix = "letters, digits, spaces within and _ . : / = + - @, at most 127";
             let issue = Issue::error("tag_key", here, format!("{key:?} cannot be the key of a tag"), why, fix);
             rules.found.push(issue.on_key());
             continue;
         }
         let value_why = match value.chars().count() {
             n if n > 256 => Some(format!("{n} characters; AWS takes 256")),
-            _ => allowed(value).map(|c| format!("AWS does not take {c:?} in a tag")),
+            _ => match RESERVED.iter().find(|whose| value.to_lowercase().starts_with(*whose)) {
+                Some(whose) => Some(format!("RDS refuses a value that begins with `{whose}`")),
+                None => refused(value),
+            },
         };
         if let Some(why) = value_why {
             rules.found.error(
@@ -281,8 +350,21 @@ fn tags(rules: &mut Rules<'_>) {
                 here,
                 format!("the tag `{key}` cannot have this value"),
                 why,
-                "letters, digits, spaces and _ . : / = + - @, at most 256",
+                "letters, digits, spaces within and _ . : / = + - @, at most 256",
             );
         }
     }
+}
+
+/// Why services refuse this text in a tag.
+fn refused(text: &str) -> Option<String> {
+    if let Some(bad) = text.chars().find(|c| !in_tags(*c)) {
+        return Some(format!("AWS does not take {bad:?} in a tag"));
+    }
+    (text.trim() != text).then(|| "ELB takes no space at the beginning or the end".to_owned())
+}
+
+/// What every service takes in tags.
+fn in_tags(c: char) -> bool {
+    c.is_alphanumeric() || " _.:/=+-@".contains(c)
 }
