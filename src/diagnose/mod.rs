@@ -7,6 +7,7 @@ mod launch;
 mod listener;
 mod name;
 mod reach;
+mod refusal;
 mod target;
 
 use crate::{
