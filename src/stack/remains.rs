@@ -222,7 +222,12 @@ async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
         return Ok(true);
     }
     // The list of what is tagged is behind by minutes.
-    let subnets = listing::subnets(aws).await?;
+    let subnets = match listing::subnets(aws).await {
+        Ok(subnets) => subnets,
+        Err(e) if e.class() == Some(Class::Credentials) => return Err(e),
+        // Then each is looked for, and says so itself.
+        Err(_) => return Ok(true),
+    };
     let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
     Ok(tags.into_iter().any(|t| t.get(STACK_TAG) == Some(&env.stack) && is_theirs(&t)))
 }
