@@ -1,4 +1,5 @@
 //! The command line: help, man page and completions all come from this one definition.
+use crate::output::plain;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -21,9 +22,22 @@ impl Cli {
         let cli = Self::try_parse().unwrap_or_else(|e| {
             // Scripts that asked for JSON get their object; what it is, nobody can say before it is parsed.
             if e.use_stderr() && wants_json(std::env::args().skip(1)) {
-                println!("{}", crate::output::refusal(&e.to_string()));
+                plain::put(&format!("{}\n", crate::output::refusal(&e.to_string())));
             }
-            e.exit()
+            let text = e.render().ansi().to_string();
+            if e.use_stderr() {
+                anstream::eprint!("{}", plain::shown(&text));
+            } else {
+                // The help, or the version.
+                plain::put(&plain::shown(&text));
+            }
+            match plain::lost() {
+                Some(why) if !e.use_stderr() => {
+                    anstream::eprintln!("error: cannot write to stdout: {why}");
+                    std::process::exit(1)
+                }
+                _ => std::process::exit(e.exit_code()),
+            }
         });
         // No `requires`: `gameday sandbox start --pace fast` needs no --sandbox.
         if cli.global.pace.is_some() && !cli.global.sandbox && !matches!(cli.verb, Verb::Sandbox { .. }) {

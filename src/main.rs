@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(commands::run(cli, out)),
         Err(e) => Err(Failure::Said { text: format!("cannot start: {e}"), usage: false }),
     };
-    match outcome {
+    let code = match outcome {
         Ok(code) => code,
         Err(Failure::Error(e)) => {
             out.error(&e.to_string(), e.help().as_deref());
@@ -25,5 +25,6 @@ fn main() -> ExitCode {
             out.refused(&text);
             ExitCode::from(if usage { 2 } else { 1 })
         }
-    }
+    };
+    out.end(code)
 }

@@ -1,8 +1,8 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
     diagnose::{self, Finding},
-    error::Result,
-    snapshot::{Part, Snapshot},
+    error::{Class, Result},
+    snapshot::{Gap, Part, Snapshot},
 };
 use serde::Serialize;
 use std::{fmt, time::Duration};
@@ -59,12 +59,59 @@ impl Answer {
     }
 }
 
+/// The verdict in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Word {
+    Serving,
+    NotServing,
+    /// The balancer answers without a healthy target.
+    FailOpen,
+    /// What would decide it could not be seen.
+    Unknown,
+}
+
+impl Word {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "SERVING",
+            Self::NotServing => "NOT SERVING",
+            Self::FailOpen => "FAIL-OPEN",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// Good news, bad news, or neither.
+    pub fn good(self) -> Option<bool> {
+        match self {
+            Self::Serving => Some(true),
+            Self::NotServing | Self::FailOpen => Some(false),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// Whether the stack serves, and the evidence.
+///
+/// | the balancer | answer from outside | targets | the way there | word |
+/// | --- | --- | --- | --- | --- |
+/// | is not there | any | any | any | NOT SERVING |
+/// | seen or not | bad, or none came | any | any | NOT SERVING |
+/// | seen or not | good | one is healthy | any | SERVING |
+/// | seen or not | good | none is healthy | any | FAIL-OPEN |
+/// | seen or not | good | not seen | any | UNKNOWN |
+/// | seen or not | not asked | none is healthy | any | NOT SERVING |
+/// | seen or not | not asked | healthy, or not seen | something on it is broken | NOT SERVING |
+/// | seen | not asked | one is healthy | seen whole, and nothing on it is broken | SERVING |
+/// | seen or not | not asked | healthy, or not seen | not seen whole | UNKNOWN |
+///
+/// So nothing that was not seen counts as evidence: neither that it is there, nor that it is not. A good answer needs no way
+/// that was seen, because it has come that way; but whether a target is healthy it does not say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Verdict {
     pub url: Option<String>,
+    /// `None`: they could not be seen.
     pub targets: Option<Targets>,
-    /// `None`: not asked (an emulator, or `--no-probe`).
+    /// `None`: not asked (an emulator, `--no-probe`, or the address could not be seen).
     pub answer: Option<Answer>,
     /// How many of the name's addresses, one a zone, gave a good answer, and how many there are.
     pub addresses: Option<(usize, usize)>,
@@ -72,7 +119,25 @@ pub struct Verdict {
     pub unasked: Option<String>,
     /// When it was not asked: what stops requests on their way, as far as AWS's own word goes.
     pub broken: Option<String>,
+    /// What is known not to exist, without which nothing is served.
+    pub missing: Option<String>,
+    /// The calls that would have told more about it, and failed.
+    pub unseen: Vec<String>,
+    /// Whether they fail again however often they are made.
+    pub forbidden: bool,
 }
+
+/// What decides when the answer from outside is there, and what else does when it is not.
+const DECIDE: &[Part] = &[Part::Balancer, Part::TargetGroup, Part::Targets];
+const WAY: &[Part] = &[
+    Part::Listeners,
+    Part::Rules,
+    Part::Subnets,
+    Part::RouteTables,
+    Part::InternetGateways,
+    Part::Acls,
+    Part::SecurityGroups,
+];
 
 impl Verdict {
     /// What a snapshot proves.
@@ -89,51 +154,84 @@ impl Verdict {
         }
         targets.zones.sort();
         targets.zones.dedup();
-        let seen = s.target_group.is_some() && s.saw(Part::Targets);
         let answer = answer_of(s);
+        let missing = (s.balancer.is_none() && s.saw(Part::Balancer)).then(|| "there is no load balancer".to_owned());
+        let decides = |g: &&Gap| DECIDE.contains(&g.part) || answer.is_none() && WAY.contains(&g.part);
+        let gaps: Vec<&Gap> = s.gaps.iter().filter(decides).collect();
+        let mut unseen: Vec<String> = gaps.iter().map(|g| g.call.clone()).collect();
+        unseen.dedup();
         // An answer says more than any diagnosis.
-        let unasked = answer.is_none() && s.probe.unasked.is_some();
+        let broken = answer.is_none().then(|| diagnose::chain(s)).and_then(|c| Some(c.stops_requests()?.cause.clone()));
         Self {
-            url: s.balancer.as_ref().and(s.probe.url.clone()),
-            targets: seen.then_some(targets),
+            url: s.probe.url.clone().filter(|_| missing.is_none()),
+            targets: s.saw_targets().then_some(targets),
             answer,
             addresses: (!s.probe.addresses.is_empty()).then(|| {
                 let answers = |a: &&String| s.probe.answers.iter().any(|r| r.address == **a && r.good());
                 (s.probe.addresses.iter().filter(answers).count(), s.probe.addresses.len())
             }),
             unasked: s.probe.unasked.clone(),
-            broken: unasked.then(|| diagnose::chain(s)).and_then(|c| Some(c.stops_requests()?.cause.clone())),
+            broken,
+            missing,
+            unseen,
+            forbidden: !gaps.is_empty() && gaps.iter().all(|g| g.is(Class::Denied)),
         }
     }
 
-    /// Healthy targets, and a good answer; where none was asked for, a way to the targets on which nothing is known to
-    /// be broken. A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an
-    /// answer alone proves nothing.
+    pub fn word(&self) -> Word {
+        let healthy = self.targets.as_ref().map(|t| t.healthy > 0);
+        match (&self.answer, healthy) {
+            _ if self.missing.is_some() => Word::NotServing,
+            (Some(a), _) if !a.good() => Word::NotServing,
+            (Some(_), Some(true)) => Word::Serving,
+            // A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an answer
+            // alone proves nothing.
+            (Some(_), Some(false)) => Word::FailOpen,
+            (Some(_), None) => Word::Unknown,
+            (None, Some(false)) => Word::NotServing,
+            (None, _) if self.broken.is_some() => Word::NotServing,
+            (None, Some(true)) if self.unseen.is_empty() => Word::Serving,
+            (None, _) => Word::Unknown,
+        }
+    }
+
     pub fn serving(&self) -> bool {
-        let gets_through = self.answer.as_ref().map_or(self.broken.is_none(), Answer::good);
-        gets_through && self.targets.as_ref().is_some_and(|t| t.healthy > 0)
+        self.word() == Word::Serving
+    }
+
+    /// Whether looking again cannot tell more: what decides may not be looked at.
+    pub fn is_blind(&self) -> bool {
+        self.word() == Word::Unknown && self.forbidden
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(url) = &self.url else { return write!(f, "NOT SERVING: there is no load balancer") };
-        let targets = self.targets.clone().unwrap_or_default();
-        let good = self.answer.as_ref().is_some_and(Answer::good);
-        match (self.serving(), good) {
-            (true, _) => write!(f, "SERVING {url}")?,
-            (false, true) => write!(f, "FAIL-OPEN {url}: the balancer answers without a healthy target")?,
-            (false, false) => write!(f, "NOT SERVING {url}")?,
+        let word = self.word();
+        f.write_str(word.as_str())?;
+        if let Some(what) = &self.missing {
+            return write!(f, ": {what}");
         }
-        if let (None, Some(cause)) = (&self.answer, &self.broken) {
-            write!(f, ": {cause}")?;
+        if let Some(url) = &self.url {
+            write!(f, " {url}")?;
         }
-        write!(f, " · {} of {} targets healthy", targets.healthy, targets.all.max(targets.wanted))?;
-        if !targets.zones.is_empty() {
-            write!(f, " in {}", targets.zones.join(", "))?;
+        match (word, &self.broken) {
+            (Word::FailOpen, _) => write!(f, ": the balancer answers without a healthy target")?,
+            (Word::Unknown, _) => write!(f, ": not enough could be seen to say whether it serves")?,
+            (Word::NotServing, Some(cause)) => write!(f, ": {cause}")?,
+            _ => {}
         }
-        if !targets.reasons.is_empty() {
-            write!(f, " ({})", targets.reasons.join("; "))?;
+        match &self.targets {
+            Some(t) => {
+                write!(f, " · {} of {} targets healthy", t.healthy, t.all.max(t.wanted))?;
+                if !t.zones.is_empty() {
+                    write!(f, " in {}", t.zones.join(", "))?;
+                }
+                if !t.reasons.is_empty() {
+                    write!(f, " ({})", t.reasons.join("; "))?;
+                }
+            }
+            None => write!(f, " · the targets' health could not be seen")?,
         }
         match (&self.answer, &self.unasked) {
             (Some(Answer { status: Some(s), millis, beacon, .. }), _) => {
@@ -144,12 +242,18 @@ impl fmt::Display for Verdict {
                 if let Some(b) = beacon {
                     write!(f, " · boot: {b}")?;
                 }
-                Ok(())
             }
-            (Some(Answer { error: Some(e), .. }), _) => write!(f, " · no answer: {e}"),
-            (_, Some(why)) => write!(f, " · not asked from outside: {why}"),
-            _ => Ok(()),
+            (Some(Answer { error: Some(e), .. }), _) => write!(f, " · no answer: {e}")?,
+            (_, Some(why)) => write!(f, " · not asked from outside: {why}")?,
+            (None, None) if self.url.is_none() => {
+                write!(f, " · not asked from outside: its address could not be seen")?
+            }
+            _ => {}
         }
+        if !self.unseen.is_empty() {
+            write!(f, " · not seen: {}", self.unseen.join(", "))?;
+        }
+        Ok(())
     }
 }
 
@@ -194,7 +298,9 @@ pub async fn until_serving(
         let seen = look().await?;
         good = if seen.verdict.serving() { good + 1 } else { 0 };
         let enough = if seen.verdict.answer.is_some() { IN_A_ROW } else { 1 };
-        let rule = seen.wrong.as_ref().filter(|f| f.stays()).map(|f| f.rule);
+        // What may not be looked at is no more to be seen later.
+        let blind = seen.verdict.is_blind().then_some("unseen");
+        let rule = seen.wrong.as_ref().filter(|f| f.stays()).map(|f| f.rule).or(blind);
         if rule != wrong {
             (stands, since) = (0, Instant::now());
         }
@@ -213,6 +319,58 @@ pub async fn until_serving(
 mod tests {
     use super::*;
     use crate::diagnose::{HopName, Severity};
+
+    /// A verdict on this evidence: is the balancer there, the answer, a healthy target, a broken way, all of the way seen?
+    fn verdict(there: bool, good: Option<bool>, healthy: Option<bool>, broken: bool, whole: bool) -> Verdict {
+        let answer = |good| Answer { status: Some(if good { 200 } else { 503 }), error: None, millis: 9, beacon: None };
+        Verdict {
+            url: there.then(|| "http://x/".into()),
+            missing: (!there).then(|| "there is no load balancer".into()),
+            answer: good.map(answer),
+            targets: healthy.map(|h| Targets { healthy: usize::from(h), all: 1, ..Targets::default() }),
+            broken: broken.then(|| "nobody listens".into()),
+            unseen: if whole { vec![] } else { vec!["DescribeListeners".into()] },
+            ..Verdict::default()
+        }
+    }
+
+    #[test]
+    fn the_word_follows_the_table() {
+        const BOTH: [bool; 2] = [true, false];
+        let all = |of: [bool; 2]| [Some(of[0]), Some(of[1]), None];
+        for good in all(BOTH) {
+            for healthy in all(BOTH) {
+                for broken in BOTH {
+                    for whole in BOTH {
+                        let here = format!("answer {good:?}, healthy {healthy:?}, broken {broken}, all seen {whole}");
+                        assert_eq!(verdict(false, good, healthy, broken, whole).word(), Word::NotServing, "{here}");
+                        let v = verdict(true, good, healthy, broken, whole);
+                        let word = match (good, healthy) {
+                            (Some(false), _) => Word::NotServing,
+                            (Some(true), Some(true)) => Word::Serving,
+                            (Some(true), Some(false)) => Word::FailOpen,
+                            (Some(true), None) => Word::Unknown,
+                            (None, Some(false)) => Word::NotServing,
+                            (None, _) if broken => Word::NotServing,
+                            (None, Some(true)) if whole => Word::Serving,
+                            (None, _) => Word::Unknown,
+                        };
+                        assert_eq!(v.word(), word, "{here}");
+                        assert!(v.to_string().starts_with(word.as_str()), "{v}");
+                        assert_eq!(v.serving(), v.word().good() == Some(true), "{here}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_what_may_not_be_seen() {
+        let mut look = Look { verdict: verdict(true, None, Some(true), false, false), wrong: None };
+        assert!(waits(&[look.clone()]).await >= 900, "a call that failed may succeed");
+        look.verdict.forbidden = true;
+        assert_eq!(waits(&[look]).await, 40, "one that is denied does not");
+    }
 
     fn look(rule: &'static str, severity: Severity, trying: bool) -> Look {
         let wrong = Finding {

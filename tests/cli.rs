@@ -23,7 +23,7 @@ fn gameday() -> Command {
         .env("AWS_ACCESS_KEY_ID", "x")
         .env("AWS_SECRET_ACCESS_KEY", "y");
     // Help wraps at the width of the terminal.
-    command.env("COLUMNS", "100");
+    command.env("COLUMNS", "100").env("LC_ALL", "C.UTF-8");
     command
 }
 

@@ -5,7 +5,7 @@
 use gameday::{
     diagnose::{self, Chain, Finding, HopName, Severity, State},
     error::{Class, Error},
-    serving::Verdict,
+    serving::{Verdict, Word},
     snapshot::*,
 };
 use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -32,6 +32,10 @@ fn fleet(s: &mut Snapshot) -> &mut AutoScalingGroup {
 }
 fn target_group(s: &mut Snapshot) -> &mut TargetGroup {
     s.target_group.as_mut().unwrap()
+}
+/// One that takes what is done to it, where there is none.
+fn target_group_of(s: &mut Snapshot) -> &mut TargetGroup {
+    if s.target_group.is_some() { s.target_group.as_mut().unwrap() } else { Box::leak(Box::default()) }
 }
 fn database(s: &mut Snapshot) -> &mut Database {
     s.database.as_mut().unwrap()
@@ -801,6 +805,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::Listeners,
         Part::Rules,
         Part::TargetGroup,
+        Part::TargetGroupAttributes,
         Part::Targets,
         Part::AutoScalingGroup,
         Part::Activities,
@@ -817,20 +822,35 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::SecurityGroups,
         Part::Database,
         Part::Cache,
+        Part::CacheNodes,
         Part::Files,
         Part::MountTargets,
         Part::Alarms,
     ];
-    // Each alone, then all at once.
-    for parts in all.iter().map(|p| vec![*p]).chain([all.to_vec()]) {
+    let unasked = || {
         let mut s = unbroken();
-        for part in &parts {
+        s.probe = Probe { url: s.probe.url, unasked: Some("an emulator".into()), ..Probe::default() };
+        s
+    };
+    // Each alone, each with each other, then all at once; asked from outside, and not.
+    let pairs = all.iter().flat_map(|a| all.iter().map(move |b| if a == b { vec![*a] } else { vec![*a, *b] }));
+    let parts = pairs.chain([all.to_vec()]).collect::<Vec<_>>();
+    for (parts, is_asked) in parts.iter().flat_map(|p| [(p, true), (p, false)]) {
+        let mut s = if is_asked { unbroken() } else { unasked() };
+        for part in parts {
             s.gaps.push(Gap::new(*part, "Describe", &e));
             match part {
-                Part::Balancer => s.balancer = None,
+                Part::Balancer => {
+                    s.balancer = None;
+                    s.listeners.clear();
+                }
                 Part::Listeners => s.listeners.clear(),
                 Part::Rules => {}
-                Part::TargetGroup => s.target_group = None,
+                Part::TargetGroup => {
+                    s.target_group = None;
+                    s.targets.clear();
+                }
+                Part::TargetGroupAttributes => target_group_of(&mut s).attributes.clear(),
                 Part::Targets => s.targets.clear(),
                 Part::AutoScalingGroup => s.auto_scaling_group = None,
                 Part::Activities => s.activities.clear(),
@@ -855,6 +875,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
                 Part::SecurityGroups => s.security_groups.clear(),
                 Part::Database => s.database = None,
                 Part::Cache => s.cache = None,
+                Part::CacheNodes => s.cache.iter_mut().for_each(|c| c.groups.clear()),
                 Part::Files => s.files = None,
                 Part::MountTargets => {
                     if let Some(f) = &mut s.files {
@@ -869,12 +890,25 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         assert!(findings.is_empty(), "{parts:?}:{}", told(&findings));
         for hop in diagnose::chain(&s).hops {
             let absent = hop.state == State::Unknown && hop.evidence.starts_with("no");
-            assert!(
-                !absent || hop.hop == HopName::Name || hop.evidence.ends_with("to have rules"),
-                "{parts:?}: {hop:?}"
-            );
+            assert!(!absent, "{parts:?}: {hop:?}");
         }
-        assert!(diagnose::chain(&s).hops.iter().any(|h| h.state != State::Good) || parts.len() == 1);
+        assert!(diagnose::chain(&s).hops.iter().any(|h| h.state != State::Good) || parts.len() < 3);
+
+        let (verdict, unseen) = (Verdict::of(&s), |of: &[Part]| parts.iter().any(|p| of.contains(p)));
+        let way = [
+            Part::Balancer,
+            Part::Listeners,
+            Part::Rules,
+            Part::Subnets,
+            Part::RouteTables,
+            Part::InternetGateways,
+            Part::Acls,
+            Part::SecurityGroups,
+        ];
+        let blind = unseen(&[Part::TargetGroup, Part::Targets]) || !is_asked && unseen(&way);
+        let word = if blind { Word::Unknown } else { Word::Serving };
+        assert_eq!(verdict.word(), word, "{parts:?}, asked {is_asked}: {verdict}");
+        assert!(!verdict.to_string().contains("there is no"), "{verdict}");
     }
 }
 

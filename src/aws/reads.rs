@@ -16,7 +16,8 @@ struct Answer {
     at: Instant,
     /// How many changes there had been when it was asked.
     writes: u64,
-    value: Rc<dyn Any>,
+    /// A failure is only for those who were waiting for the same answer.
+    value: Result<Rc<dyn Any>>,
 }
 
 /// Answers that are still good: young enough, and nothing was changed since they were asked for.
@@ -50,24 +51,40 @@ impl Reads {
     }
 
     /// The answer to `what`, fetched now or shared with whoever asked just before. Two who ask at the same
-    /// moment make one call.
+    /// moment make one call, and share its failure, too.
     pub async fn get<T: 'static>(
         &self,
         what: impl Into<String>,
         fetch: impl AsyncFnOnce() -> Result<T>,
     ) -> Result<Rc<T>> {
+        let asked = Instant::now();
         let slot = self.slots.borrow_mut().entry((TypeId::of::<T>(), what.into())).or_default().clone();
         let mut slot = slot.lock().await;
+        if let Some(Answer { at, value: Err(e), .. }) = &*slot
+            && *at >= asked
+        {
+            return Err(e.clone());
+        }
         if let Some(answer) = &*slot
+            && let Ok(value) = &answer.value
             && answer.at.elapsed() <= self.keep.get()
             && self.from.get().is_none_or(|from| answer.at >= from)
             && answer.writes == self.calls.writes()
         {
-            return Ok(answer.value.clone().downcast().expect("slots are keyed by type"));
+            return Ok(value.clone().downcast().expect("slots are keyed by type"));
         }
         let (at, writes) = (Instant::now(), self.calls.writes());
-        let value = Rc::new(fetch().await?);
-        *slot = Some(Answer { at, writes, value: value.clone() });
-        Ok(value)
+        match fetch().await {
+            Ok(value) => {
+                let value = Rc::new(value);
+                *slot = Some(Answer { at, writes, value: Ok(value.clone()) });
+                Ok(value)
+            }
+            // Whoever began to wait before it came has the same; whoever asks later asks again.
+            Err(e) => {
+                *slot = Some(Answer { at: Instant::now(), writes, value: Err(e.clone()) });
+                Err(e)
+            }
+        }
     }
 }

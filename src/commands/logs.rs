@@ -63,7 +63,7 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: Logs) -> Outcome 
                 Ok(events) => new.push(tail.take(events.unwrap_or_default(), now)),
             }
         }
-        if lines.print(&interleave(new)).is_err() {
+        if !lines.print(&interleave(new)) {
             return Ok(DONE);
         }
         if !args.follow {
@@ -131,7 +131,7 @@ async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &Logs, lines:
         let mut trouble = None;
         match round(aws, &fleet, args.instance.as_deref(), &mut said).await {
             Ok(events) => {
-                if lines.print(&events).is_err() {
+                if !lines.print(&events) {
                     return Ok(DONE);
                 }
             }

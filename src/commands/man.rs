@@ -1,10 +1,10 @@
 //! `gameday man`: one page for the tool, and one part for every verb.
 use super::{DONE, Failure, Outcome};
-use crate::{cli::Cli, error::Error};
+use crate::{cli::Cli, error::Error, output::Printer};
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-pub fn run() -> Outcome {
+pub fn run(out: Printer) -> Outcome {
     let mut page = vec![];
     let write = |page: &mut Vec<u8>| -> std::io::Result<()> {
         let mut command = Cli::command();
@@ -19,7 +19,6 @@ pub fn run() -> Outcome {
         Ok(())
     };
     write(&mut page).map_err(|e| Failure::Error(Error::other(format!("the man page: {e}"), "")))?;
-    use std::io::Write;
-    let _ = std::io::stdout().write_all(&page);
+    out.verbatim(String::from_utf8_lossy(&page));
     Ok(DONE)
 }

@@ -83,7 +83,7 @@ pub async fn run(cli: Cli, out: Printer) -> Outcome {
         Verb::Policy => policy::run(global, out).await,
         Verb::Schema => schema::run(out),
         Verb::Sandbox { what } => sandbox::run(global, out, what).await,
-        Verb::Completions { shell } => completions::run(shell),
-        Verb::Man => man::run(),
+        Verb::Completions { shell } => completions::run(out, shell),
+        Verb::Man => man::run(out),
     }
 }

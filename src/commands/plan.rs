@@ -45,6 +45,11 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
     for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
         session.out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
     }
+    if let Some(e) = remains.blind.as_ref().filter(|_| !session.out.json()) {
+        session
+            .out
+            .note(format!("{WARN}whether a fleet from before the service was renamed stands is not known{RESET}: {e}"));
+    }
     for (key, (id, host)) in remains.spared.iter().filter(|_| !session.out.json()) {
         session.out.note(format!(
             "{WARN}{key} stays{RESET}: {id} is the stack's, and {host} may lead to it; if it does not, delete {id} by hand"

@@ -19,7 +19,7 @@ pub async fn run(global: &Global, out: Printer) -> Outcome {
     if out.json() {
         out.line(&object);
     } else {
-        out.data(serde_json::to_string_pretty(&object).expect("policies serialise"));
+        out.verbatim(serde_json::to_string_pretty(&object).expect("policies serialise"));
     }
     Ok(DONE)
 }

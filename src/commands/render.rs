@@ -42,13 +42,13 @@ pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
                     usage: true,
                 });
             };
-            out.data(text);
+            out.verbatim(text);
         }
         None if out.json() => out.line(&rendered.files),
         None => {
             for (name, text) in &rendered.files {
                 out.data(format!("{TITLE}==> {name} <=={RESET}"));
-                out.data(text);
+                out.verbatim(text);
             }
         }
     }

@@ -5,8 +5,11 @@ use crate::{
     diagnose::{self, Finding},
     engine::{Change, Direction, Node, Report, Visit, walk},
     error::Error,
-    output::{self, Printer, style::*},
-    serving::{self, Look, Verdict},
+    output::{
+        self, Printer,
+        style::{self, *},
+    },
+    serving::{self, Look, Verdict, Word},
     snapshot::{self, Asking, Depth, Whose},
     stack::Group,
 };
@@ -178,8 +181,7 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
     let (mut first, mut well) = (true, asked);
     let look = async || {
         if well {
-            let seen =
-                snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await?;
+            let seen = snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await;
             let verdict = Verdict::of(&seen);
             if verdict.serving() {
                 return Ok(Look { verdict, wrong: None });
@@ -226,16 +228,32 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
     if out.json() {
         out.line(&serde_json::json!({
             "at": jiff::Timestamp::now().to_string(),
-            "event": if serving { "serving" } else { "not_serving" },
+            "event": match verdict.word() {
+                Word::Serving => "serving",
+                Word::Unknown => "unknown",
+                Word::NotServing | Word::FailOpen => "not_serving",
+            },
             "endpoint": verdict.url, "verdict": verdict, "finding": wrong,
         }));
     } else {
-        out.data(format!("{}{verdict}{RESET}", if serving { GOOD } else { BAD }));
-        if !serving {
-            does_not_serve(&out, wrong.as_ref());
+        out.data(format!("{}{verdict}{RESET}", style::verdict(verdict.word())));
+        match verdict.word() {
+            Word::Serving => {}
+            Word::Unknown => not_seen(&out, &verdict),
+            Word::NotServing | Word::FailOpen => does_not_serve(&out, wrong.as_ref()),
         }
     }
     Ok(if serving { DONE } else { failed() })
+}
+
+/// What is missing for a verdict, and how to get one.
+fn not_seen(out: &Printer, verdict: &Verdict) {
+    let what = format!("whether the service answers could not be seen ({})", verdict.unseen.join(", "));
+    let help = match verdict.is_blind() {
+        true => format!("`{}` is what the account has to allow", out.typed("gameday policy")),
+        false => format!("`{}` looks again", out.typed("gameday status")),
+    };
+    out.error(&what, Some(&help));
 }
 
 /// Why nobody waits any longer, and what to type.

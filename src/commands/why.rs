@@ -5,6 +5,7 @@ use crate::{
     diagnose,
     error::Error,
     output::{Printer, why},
+    serving::{Verdict, Word},
     snapshot::Snapshot,
 };
 use std::{fs, path::Path};
@@ -20,16 +21,19 @@ pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
             snapshot
         }
     };
+    let chain = diagnose::chain(&snapshot);
+    let verdict = Verdict::of(&snapshot);
+    why::show(&out, &snapshot, &chain, &verdict);
+    // Last: what was seen is told, even where it cannot be kept.
     if let Some(file) = &args.save {
         fs::write(file, snapshot.to_json())
             .map_err(|e| Error::other(format!("cannot write {}: {e}", file.display()), "choose another place"))?;
+        if !out.json() {
+            out.note(format!("kept in {}: gameday why --from {0}", file.display()));
+        }
     }
-    let chain = diagnose::chain(&snapshot);
-    why::show(&out, &snapshot, &chain);
-    if let (Some(file), false) = (&args.save, out.json()) {
-        out.note(format!("kept in {}: gameday why --from {0}", file.display()));
-    }
-    Ok(if chain.broken() { failed() } else { DONE })
+    // What could not be seen is not known to be whole.
+    Ok(if chain.broken() || verdict.word() == Word::Unknown { failed() } else { DONE })
 }
 
 fn read(file: &Path) -> Result<Snapshot, Failure> {

@@ -133,6 +133,11 @@ fn locate(issue: Issue, map: &Map, text: &str) -> Problem {
     };
     let span = visible(text, span);
     let (line, column) = position(text, span.start);
+    let hidden = text[span.clone()].chars().find_map(invisible).filter(|name| !issue.what.contains(name.as_str()));
+    let reason = match hidden {
+        Some(name) => format!("{}; it holds an invisible character ({name})", issue.why),
+        None => issue.why,
+    };
     // Two labels on one value are hard to read: the value says it once.
     let others = issue
         .others
@@ -150,7 +155,7 @@ fn locate(issue: Issue, map: &Map, text: &str) -> Problem {
         column,
         span,
         message: issue.what,
-        reason: issue.why,
+        reason,
         help: issue.fix,
         others,
     }
@@ -188,7 +193,30 @@ fn visible(text: &str, span: Range<usize>) -> Range<usize> {
 pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    // A byte order mark has no place of its own.
+    let column = before[line_start..].chars().filter(|c| *c != BYTE_ORDER_MARK).count();
+    (before.matches('\n').count() + 1, column + 1)
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What a character is called that looks like a blank, or like nothing, and is none.
+pub(crate) fn invisible(c: char) -> Option<String> {
+    let name = match c {
+        '\u{a0}' => "no-break space",
+        '\u{202f}' => "narrow no-break space",
+        '\u{2000}'..='\u{200a}' | '\u{205f}' => "typographic space",
+        '\u{3000}' => "ideographic space",
+        '\u{200b}' => "zero-width space",
+        '\u{200c}' | '\u{200d}' => "zero-width joiner",
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => "mark of the writing direction",
+        '\u{2060}' => "word joiner",
+        '\u{ad}' => "soft hyphen",
+        '\u{feff}' => "byte order mark",
+        '\u{85}' | '\u{2028}' | '\u{2029}' => "line break that is none in TOML",
+        _ => return None,
+    };
+    Some(format!("U+{:04X}, {name}", u32::from(c)))
 }
 
 /// The nearest boundary of a character at or before `at`.

@@ -1,5 +1,9 @@
 //! A problem in a stack file, and how it is shown.
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use crate::check::{floor, position};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, NamedSource, SourceCode,
+    SourceSpan, SpanContents,
+};
 use serde::Serialize;
 use std::fmt;
 use std::ops::Range;
@@ -77,7 +81,7 @@ pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) 
         .with_width(width)
         .with_break_words(false)
         .without_syntax_highlighting();
-    let named = NamedSource::new(&source.name, source.text.clone());
+    let named = Counted(NamedSource::new(&source.name, source.text.clone()), source.text.clone());
     let mut out = String::new();
     for problem in problems {
         let report = Report { problem, source: &named, text: &source.text, width };
@@ -98,10 +102,33 @@ fn summary(problems: &[Problem], source: &Source) -> String {
     format!("{}: {}", source.name, counts.join(", "))
 }
 
+/// The text for miette, which by itself counts columns in bytes.
+struct Counted(NamedSource<Arc<str>>, Arc<str>);
+
+impl SourceCode for Counted {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.0.read_span(span, before, after)?;
+        let (_, column) = position(&self.1, floor(&self.1, found.span().offset()));
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.0.name().into(),
+            found.data(),
+            *found.span(),
+            found.line(),
+            column - 1,
+            found.line_count(),
+        )))
+    }
+}
+
 /// One problem as miette wants to see it.
 struct Report<'a> {
     problem: &'a Problem,
-    source: &'a NamedSource<Arc<str>>,
+    source: &'a Counted,
     text: &'a str,
     width: usize,
 }

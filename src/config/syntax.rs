@@ -1,5 +1,5 @@
 //! Mistakes in the TOML itself, said in the words of somebody who is not a parser.
-use crate::check::{Issue, Issues, floor};
+use crate::check::{Issue, Issues, floor, invisible};
 use std::ops::Range;
 
 /// Problems of the TOML itself. Says whether what stands below can be trusted to stand in its table.
@@ -25,7 +25,39 @@ pub(crate) fn check(text: &str, errors: &[toml::de::Error], issues: &mut Issues)
     trusted
 }
 
+/// The first character of the line with this byte that looks like a blank or like nothing, outside of texts and comments.
+fn unseen(text: &str, at: usize) -> Option<(Range<usize>, String)> {
+    let at = floor(text, at);
+    let start = text[..at].rfind('\n').map_or(0, |n| n + 1);
+    let line = text[start..].split('\n').next().unwrap_or_default();
+    let mut quote = None;
+    for (i, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '#') => return None,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(q), c) if c == q => quote = None,
+            (None, c) if start + i > 0 => {
+                if let Some(name) = invisible(c) {
+                    return Some((start + i..start + i + c.len_utf8(), name));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
+    if let Some((span, name)) = unseen(text, span.start) {
+        let what = format!("an invisible character: {name}");
+        return Issue::at_span(
+            "syntax",
+            span,
+            what,
+            "TOML takes it for no blank",
+            "put an ordinary blank in its place, or nothing",
+        );
+    }
     let piece = text.get(span.clone()).unwrap_or_default();
     let rest = text.get(floor(text, span.start)..).unwrap_or_default().lines().next().unwrap_or_default();
     let before = text.get(..floor(text, span.start)).unwrap_or_default();

@@ -229,6 +229,7 @@ pub(super) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
         let note = format!("then attach it to {vpc}, and lead 0.0.0.0/0 of {table} there");
         view.network_fix(("aws ec2 create-internet-gateway", note))
     };
+    let saw_gateways = view.s.saw(Part::InternetGateways);
     let lost = "nothing from the internet is answered, and instances reach nothing";
     Some(match way {
         Way::Internet => return None,
@@ -238,7 +239,7 @@ pub(super) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
             format!("{table} leads 0.0.0.0/0 to it: {lost}"),
             attach(via),
         ),
-        Way::Blackhole { via } if via.starts_with("igw-") && gateway.is_none() => Draft::new(
+        Way::Blackhole { via } if via.starts_with("igw-") && gateway.is_none() && saw_gateways => Draft::new(
             "gateway-missing",
             format!("{vpc} has no internet gateway"),
             format!("{table} leads 0.0.0.0/0 to {via}, which is gone: {lost}"),
@@ -250,7 +251,7 @@ pub(super) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
             format!("0.0.0.0/0 leads to {via}, which is gone or detached ({subnet})"),
             gateway.map_or_else(make, |g| route(&g.id)),
         ),
-        Way::None if gateway.is_none() && view.s.saw(Part::InternetGateways) => Draft::new(
+        Way::None if gateway.is_none() && saw_gateways => Draft::new(
             "gateway-missing",
             format!("{vpc} has no internet gateway"),
             format!("and {table} of {subnet} has no route for 0.0.0.0/0: {lost}"),

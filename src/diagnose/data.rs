@@ -229,7 +229,7 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
     }
     store.groups = vec![&c.groups];
     // A member says its groups only once it is there.
-    if !c.groups.is_empty() || c.status == "available" {
+    if s.saw(Part::CacheNodes) && (!c.groups.is_empty() || c.status == "available") {
         reach(view, &store, &mut hop);
     }
     beacons(view, &store, &mut hop);
@@ -437,7 +437,7 @@ fn beacons(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
 fn refused(store: &Store<'_>, b: &Beacon, view: &View<'_>) -> (&'static str, String, Fix) {
     let error = b.error.as_deref().unwrap_or_default();
     let mine = view.s.expected.database == Mode::Create;
-    if store.stage == "database" && (error.contains("1045") || error.contains("wrong password")) {
+    if store.stage == "database" && (error.contains("ERROR 1045") || error.contains("wrong password")) {
         let fix = if mine { UP.into() } else { (UP, "after correcting the parameters under [secrets]").into() };
         return ("database-credentials", "the database refuses the credentials".into(), fix);
     }

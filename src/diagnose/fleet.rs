@@ -48,7 +48,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let mut hop = hop.done(HopName::Instances, s.saw(Part::AutoScalingGroup) && s.saw(Part::Instances), evidence);
     hop.zones = zones(view, g);
     // In service for the group, but no zone has an instance that answers: whatever the cause, it shows here.
-    if hop.state == State::Good && s.saw(Part::Targets) && hop.zones.iter().all(|z| z.state == State::Bad) {
+    if hop.state == State::Good && s.saw_targets() && hop.zones.iter().all(|z| z.state == State::Bad) {
         hop.state = State::Bad;
     }
     hop
@@ -576,11 +576,16 @@ fn one_zone(view: &View<'_>, g: &AutoScalingGroup, zone: String) -> Zone {
     let mut states = vec![];
     let lines = members.iter().map(|m| {
         let target = view.s.targets.iter().find(|t| t.id == m.id);
-        let health = target.map_or("no target", |t| t.state.as_str());
+        let health = match target {
+            Some(t) => t.state.as_str(),
+            None if view.s.saw_targets() => "no target",
+            None => "health not seen",
+        };
         let running = view.instance(&m.id).map_or("", |i| i.state.as_str());
         states.push(match (health, m.lifecycle.as_str()) {
             ("healthy", _) => State::Good,
             ("initial", _) | (_, "Pending") => State::Busy,
+            ("health not seen", "InService") => State::Unknown,
             _ => State::Bad,
         });
         let boot = beacons.iter().find(|b| b.instance.as_ref() == Some(&m.id));

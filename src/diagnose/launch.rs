@@ -1,5 +1,5 @@
 //! Why instances are not launched, or launched from something that is not ours.
-use super::{Draft, FREE_ADDRESSES, Fix, UP, View, names, newest};
+use super::{Draft, UP, View, names, newest, refusal};
 use crate::snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion};
 
 /// How the description of a version of ours begins.
@@ -105,7 +105,7 @@ fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
             UP,
         ));
     }
-    if v.image.as_ref().is_some_and(|i| *i != want.image) {
+    if !want.image.is_empty() && v.image.as_ref().is_some_and(|i| *i != want.image) {
         let what = version(format!("{}, not {}", v.image.as_deref().unwrap_or_default(), want.image));
         all.push(Draft::new("template-image", "the launch template has another image", what, UP));
     }
@@ -152,54 +152,6 @@ pub(super) fn activities(view: &View<'_>, g: &AutoScalingGroup) -> Option<Draft>
         return None;
     }
     let message = last.message.as_deref().unwrap_or(&last.description);
-    let (rule, cause, fix) = classify(view, message);
-    // The group tries again, in another zone too; IAM tells EC2 of a new profile only after a while.
-    let trying = ["launch-capacity", "launch-profile", "launch-failed"].contains(&rule);
+    let refusal::Told { rule, cause, trying, fix } = refusal::of(view, &g.name, message);
     Some(Draft::new(rule, cause, message, fix).trying_if(trying).weak_if(view.serves()))
-}
-
-fn classify(view: &View<'_>, message: &str) -> (&'static str, &'static str, Fix) {
-    let message = message.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| message.contains(&w.to_lowercase()));
-    let service = &view.s.whose.service;
-    let edit = |what: &str| Fix::from((UP, format!("after giving {what} under [service.{service}]")));
-    if has(&["InsufficientInstanceCapacity", "do not have sufficient", "Insufficient capacity"]) {
-        (
-            "launch-capacity",
-            "AWS has no capacity for this instance type in the zone",
-            edit("another instance_type, or spot.types"),
-        )
-    } else if has(&["VcpuLimitExceeded", "vCPU", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded", "quota"]) {
-        ("launch-quota", "a quota of the account is used up", edit("fewer instances, or a smaller instance_type"))
-    } else if has(&["InvalidAMIID", "image id", "AMI"]) {
-        (
-            "launch-image",
-            "the image does not exist, or may not be used",
-            edit("another image (or none: the newest Amazon Linux)"),
-        )
-    } else if has(&["InsufficientFreeAddresses", "free addresses"]) {
-        (
-            "launch-subnet",
-            "a subnet has no free address",
-            view.network_fix((FREE_ADDRESSES, "free addresses in the subnets")),
-        )
-    } else if has(&["security group", "InvalidGroup"]) {
-        ("launch-group", "the security group of the launch template does not exist", UP.into())
-    } else if has(&["InstanceProfile", "instance profile", "iamInstanceProfile"]) {
-        ("launch-profile", "the instance profile does not exist, or may not be used", UP.into())
-    } else if has(&["key pair", "InvalidKeyPair"]) {
-        ("launch-key-pair", "the key pair does not exist", (UP, "after giving another key_pair under [access]").into())
-    } else if has(&["not supported in your requested Availability Zone", "instance type", "Unsupported"]) {
-        ("launch-type", "the instance type is not to be had in a zone", edit("another instance_type, or other zones"))
-    } else if has(&["launch template", "LaunchTemplate"]) {
-        ("launch-template", "the launch template cannot be used", UP.into())
-    } else if has(&["not authorized", "UnauthorizedOperation", "AccessDenied", "explicit deny"]) {
-        (
-            "launch-denied",
-            "the account does not let the Auto Scaling group launch instances",
-            ("gameday policy", "is what it has to allow: ask who runs the event").into(),
-        )
-    } else {
-        ("launch-failed", "the Auto Scaling group cannot launch instances", UP.into())
-    }
 }

@@ -172,7 +172,11 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     let Some(l) = ours(view) else {
-        return hop.done(HopName::Rule, false, "no listener to have rules");
+        let why = match s.balancer {
+            Some(_) => view.absent(Part::Listeners, "no listener to have rules"),
+            None => view.absent(Part::Balancer, "no listener to have rules"),
+        };
+        return hop.done(HopName::Rule, false, why);
     };
     if !s.saw(Part::Rules) || !s.saw(Part::TargetGroup) {
         return hop.done(HopName::Rule, false, "the rules, or where they lead, could not be read");

@@ -7,6 +7,7 @@ mod launch;
 mod listener;
 mod name;
 mod reach;
+mod refusal;
 mod resolve;
 mod target;
 
@@ -198,7 +199,7 @@ pub fn why(snapshot: &Snapshot) -> Vec<Finding> {
 }
 
 fn nothing_exists(s: &Snapshot) -> bool {
-    let seen = [Part::Balancer, Part::AutoScalingGroup, Part::Vpc].into_iter().all(|p| s.saw(p));
+    let seen = [Part::Balancer, Part::TargetGroup, Part::AutoScalingGroup, Part::Vpc].into_iter().all(|p| s.saw(p));
     let no_network = s.vpc.is_none() || s.expected.network == Origin::Use;
     seen && no_network && s.balancer.is_none() && s.auto_scaling_group.is_none() && s.target_group.is_none()
 }
@@ -222,9 +223,17 @@ fn alarms(view: &View<'_>) -> Option<Hop> {
     Some(hop.done(HopName::Alarms, s.saw(Part::Alarms), evidence))
 }
 
-/// Grave, but what runs goes on serving: nobody makes new instances, or it does not carry our tag any more.
-const SERVES_ON: &[&str] =
-    &["fleet-missing", "fleet-deleting", "fleet-zero", "fleet-suspended", "fleet-unattached", "vpc-missing"];
+/// Grave, but what runs goes on serving: nobody makes new instances, it does not carry our tag any more, or it is only we
+/// who cannot look.
+const SERVES_ON: &[&str] = &[
+    "credentials",
+    "fleet-missing",
+    "fleet-deleting",
+    "fleet-zero",
+    "fleet-suspended",
+    "fleet-unattached",
+    "vpc-missing",
+];
 
 /// The usual repair.
 const UP: &str = "gameday up";

@@ -74,14 +74,19 @@ impl<'a> View<'a> {
         self.s.security_groups.iter().filter(|g| ids.contains(&g.id)).flat_map(of).collect()
     }
 
-    /// Whether those who carry these groups may be reached on this TCP port by that side.
+    /// Whether those who carry these groups may be reached on this TCP port by that side. Where its addresses could not
+    /// be seen nobody can say that they may not.
     pub fn lets_in(&self, ids: &[String], port: u16, from: &Peer) -> bool {
-        passes(&self.rules(ids, |g| &g.ingress), port, from)
+        self.hides(from) || passes(&self.rules(ids, |g| &g.ingress), port, from)
     }
 
-    /// Whether those who carry these groups may reach that side on this TCP port.
+    /// Whether those who carry these groups may reach that side on this TCP port; as for `lets_in`.
     pub fn lets_out(&self, ids: &[String], port: u16, to: &Peer) -> bool {
-        passes(&self.rules(ids, |g| &g.egress), port, to)
+        self.hides(to) || passes(&self.rules(ids, |g| &g.egress), port, to)
+    }
+
+    fn hides(&self, peer: &Peer) -> bool {
+        peer.nets.is_empty() && !self.s.saw(Part::Subnets)
     }
 
     pub fn lets_out_to_all(&self, ids: &[String], port: u16) -> bool {
@@ -151,9 +156,13 @@ impl<'a> View<'a> {
         self.s.targets.iter().filter(|t| t.state == "healthy").count()
     }
 
-    /// Whether requests find a healthy target now.
+    /// Whether requests find a healthy target now. Where the targets' health could not be seen, nothing is said to be lost
+    /// unless the answers from outside say so.
     pub fn serves(&self) -> bool {
-        self.healthy() > 0
+        if self.s.saw_targets() {
+            return self.healthy() > 0;
+        }
+        self.s.probe.answers.is_empty() || self.good_answer().is_some()
     }
 
     pub fn good_answer(&self) -> Option<&'a Answer> {

@@ -37,16 +37,11 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         targets(view, t, &mut hop);
     }
     let h = &t.health;
-    let evidence = format!(
-        "{} {} {}, {} of {} targets healthy, health check {} ({})",
-        t.name,
-        t.protocol,
-        t.port,
-        view.healthy(),
-        view.targets().len(),
-        h.path,
-        h.matcher,
-    );
+    let healthy = match s.saw(Part::Targets) {
+        true => format!("{} of {} targets healthy", view.healthy(), view.targets().len()),
+        false => "the targets' health could not be looked at".into(),
+    };
+    let evidence = format!("{} {} {}, {healthy}, health check {} ({})", t.name, t.protocol, t.port, h.path, h.matcher);
     hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup) && s.saw(Part::Targets), evidence)
 }
 
@@ -219,11 +214,11 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
                 h.path,
                 h.matcher,
                 match codes(said) {
-                    Some(code) if code.contains("503") =>
+                    Some(code) if has(code, |c| c == 503) =>
                         format!(" but with {code}: it is booting, full, or what it needs is missing"),
-                    Some(code) if code.contains("404") =>
+                    Some(code) if has(code, |c| c == 404) =>
                         format!(" but with {code}: the service does not know this path"),
-                    Some(code) if code.contains("30") => format!(" but with {code}: it redirects"),
+                    Some(code) if has(code, |c| (300..400).contains(&c)) => format!(" but with {code}: it redirects"),
                     Some(code) => format!(" but with {code}"),
                     None => String::new(),
                 }
@@ -272,6 +267,11 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
     } else {
         draft
     }
+}
+
+/// Whether one of `404, 503` is such a one.
+fn has(codes: &str, is: impl Fn(u16) -> bool) -> bool {
+    codes.split(|c: char| !c.is_ascii_digit()).filter_map(|c| c.parse().ok()).any(is)
 }
 
 /// `[503]` of `Health checks failed with these codes: [503]`.

@@ -271,7 +271,9 @@ mod tests {
 
     fn refused(call: &'static str, class: Class, code: &str, message: &str) -> String {
         let (code, message) = (Some(code.to_owned()), message.to_owned());
-        Error::Aws(Box::new(AwsError { call, class, code, message, request_id: None })).help().unwrap_or_default()
+        Error::Aws(Box::new(AwsError { call, class, code, message, request_id: None, help: None }))
+            .help()
+            .unwrap_or_default()
     }
 
     /// As EC2, DynamoDB, SNS and S3 word it, with and without the key.

@@ -387,6 +387,31 @@ impl<R: Resource> Managed<R> {
         sleep(cx.env, cx.env.pace.pause(waited, Duration::ZERO, cx.env.strain.get())).await
     }
 
+    /// A look of those who change nothing: they would rather hear what could not be seen than wait for it.
+    async fn look_for_a_while(&self, cx: &Cx<'_>) -> Result<Option<Found<R>>> {
+        let mut failed = None;
+        let look = async {
+            let mut tries = Tries::default();
+            loop {
+                match self.look(cx).await {
+                    Err(e) => {
+                        failed = Some(e.clone());
+                        tries.again(&self.resource, cx, e).await?
+                    }
+                    found => return found,
+                }
+            }
+        };
+        let ended = tokio::time::timeout(cx.env.patience, look).await;
+        ended.unwrap_or_else(|_| {
+            let silence = || {
+                let what = format!("no answer within {} s", cx.env.patience.as_secs());
+                Error::other(what, "check the network, and run the same command again")
+            };
+            Err(failed.unwrap_or_else(silence))
+        })
+    }
+
     /// A look that tries again what fails in a way that passes.
     async fn look_patiently(&self, cx: &Cx<'_>) -> Result<Option<Found<R>>> {
         let mut tries = Tries::default();
@@ -447,7 +472,7 @@ impl<R: Resource> Node for Managed<R> {
     fn observe<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Status>> {
         Box::pin(async move {
             let cx = self.cx(env);
-            let found = self.look_patiently(&cx).await?;
+            let found = self.look_for_a_while(&cx).await?;
             let found = found.as_ref();
             Ok(Status {
                 key: cx.key.clone(),
@@ -466,7 +491,7 @@ impl<R: Resource> Node for Managed<R> {
     fn preview<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Change>> {
         Box::pin(async move {
             let cx = self.cx(env);
-            let found = self.look_patiently(&cx).await?;
+            let found = self.look_for_a_while(&cx).await?;
             let change = self.change(&cx, &found, &self.want())?;
             // Nothing to change about it, and still it is not well.
             if let (Change::None, Some(Phase::Broken(why))) = (&change, found.as_ref().map(|f| &f.phase)) {

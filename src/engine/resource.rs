@@ -162,6 +162,8 @@ pub struct Env {
     pub last: Cell<bool>,
     /// The steps that were content with less, for the last walk ([`Resource::meanwhile`]).
     pub unfinished: RefCell<BTreeSet<Key>>,
+    /// How long a look that changes nothing goes on about one step, when its calls fail or get no answer.
+    pub patience: Duration,
 }
 
 impl Env {
@@ -183,6 +185,7 @@ impl Env {
             alone: Cell::new(true),
             last: Cell::new(false),
             unfinished: RefCell::default(),
+            patience: Duration::from_secs(10),
         }
     }
 

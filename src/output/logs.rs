@@ -1,9 +1,9 @@
 //! The logs: one event a line, coloured by instance.
-use super::{Printer, style::*};
+use super::{Printer, plain, style::*};
 use crate::logs::{Event, Log};
 use jiff::tz::TimeZone;
 use regex::Regex;
-use std::io::{self, Write};
+use std::io::Write;
 
 /// Prints events. Remembers which instance has which colour.
 pub struct Lines {
@@ -20,16 +20,19 @@ impl Lines {
         Self { json: out.json(), grep, zone: TimeZone::system(), instances: vec![], count: 0 }
     }
 
-    /// Prints what matches. An error is a reader that has gone (`| head`): then there is no one to go on for.
-    pub fn print(&mut self, events: &[Event]) -> io::Result<()> {
+    /// Prints what matches, as the log has it; whether anybody took it: without a reader (`| head`) there is no one to go
+    /// on for.
+    pub fn print(&mut self, events: &[Event]) -> bool {
         let mut out = anstream::stdout().lock();
         for e in events {
             if let Some(line) = self.line(e) {
                 self.count += 1;
-                writeln!(out, "{line}")?;
+                if !plain::took(writeln!(out, "{line}")) {
+                    return false;
+                }
             }
         }
-        out.flush()
+        plain::took(out.flush())
     }
 
     /// One event as it is printed; `None` when it does not match.

@@ -2,6 +2,7 @@
 pub mod clock;
 pub mod cost;
 pub mod logs;
+pub mod plain;
 pub mod plan;
 pub mod progress;
 pub mod serve;
@@ -17,7 +18,10 @@ use crate::{
     shell::word,
 };
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 /// How to print, decided once.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +60,15 @@ impl Printer {
         command.split(" && ").map(one).collect::<Vec<_>>().join(" && ")
     }
 
+    /// A text whose commands, between backquotes, are as this user has to type them.
+    pub fn in_text(&self, text: &str) -> String {
+        let part = |(i, p): (usize, &str)| if i % 2 == 1 { format!("`{}`", self.typed(p)) } else { p.to_owned() };
+        match text.matches('`').count() % 2 {
+            0 => text.split('`').enumerate().map(part).collect(),
+            _ => text.to_owned(),
+        }
+    }
+
     pub fn json(&self) -> bool {
         self.format == Format::Json
     }
@@ -70,18 +83,36 @@ impl Printer {
         self.try_line(value);
     }
 
-    /// The same; whether anybody took it: what goes on for hours ends when nobody reads.
+    /// What is a file's or a program's own text, byte for byte in every locale.
+    pub fn verbatim(&self, text: impl AsRef<str>) {
+        plain::put(&format!("{}\n", text.as_ref().trim_end_matches('\n')));
+    }
+
+    /// Data for people; whether anybody took it: what goes on for hours ends when nobody reads.
     pub fn try_data(&self, text: impl AsRef<str>) -> bool {
-        writeln!(anstream::stdout().lock(), "{}", text.as_ref().trim_end_matches('\n')).is_ok()
+        plain::put(&format!("{}\n", plain::shown(text.as_ref().trim_end_matches('\n'))))
     }
 
     pub fn try_line(&self, value: &impl Serialize) -> bool {
-        writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(value).expect("views serialise")).is_ok()
+        let text = serde_json::to_string(value).expect("views serialise");
+        plain::took(writeln!(std::io::stdout().lock(), "{text}"))
     }
 
     /// A remark for people; not part of the data.
     pub fn note(&self, text: impl AsRef<str>) {
-        let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref().trim_end_matches('\n'));
+        let _ = writeln!(anstream::stderr().lock(), "{}", plain::shown(text.as_ref().trim_end_matches('\n')));
+    }
+
+    /// At the end: the exit code, or 1 and a message when not all that was said has got where it should.
+    pub fn end(&self, code: ExitCode) -> ExitCode {
+        let Some(why) = plain::lost() else { return code };
+        self.note(format!("{}error{}: cannot write to stdout: {why}", style::BAD, style::RESET));
+        self.note(format!(
+            "  {}help:{} what was printed is not all there is: make room, and run it again",
+            style::TITLE,
+            style::RESET
+        ));
+        ExitCode::from(1)
     }
 
     /// What was refused before anything was done: a stack file, a template, a name. In words for people, and as an
@@ -145,7 +176,7 @@ fn options(global: &Global) -> String {
 /// Asks on the terminal; `None` at its end.
 pub fn ask(question: &str) -> Option<String> {
     let mut err = anstream::stderr().lock();
-    let _ = write!(err, "{question}");
+    let _ = write!(err, "{}", plain::shown(question));
     let _ = err.flush();
     let mut answer = String::new();
     (std::io::stdin().read_line(&mut answer).ok()? > 0).then_some(answer)

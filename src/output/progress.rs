@@ -1,5 +1,5 @@
 //! A walk as it goes: live lines on a terminal, one line an event elsewhere, one object a line as JSON.
-use super::{Printer, style::*};
+use super::{Printer, plain::shown, style::*};
 use crate::engine::{Direction, Event, Events, Forecast, Graph, Key, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -289,7 +289,7 @@ impl State {
 
     fn header(&self) {
         if let Some(screen) = &self.screen {
-            screen.header.set_message(self.summary());
+            screen.header.set_message(shown(&self.summary()).into_owned());
         }
     }
 
@@ -319,7 +319,8 @@ impl Running {
             String::new()
         };
         let late = if since > self.usually + Duration::from_secs(5) && !usual.is_empty() { WARN } else { DIM };
-        bar.set_message(format!("  {key:<34} {} {late}{}{usual}{RESET}", self.phase, clock(since)));
+        let line = format!("  {key:<34} {} {late}{}{usual}{RESET}", self.phase, clock(since));
+        bar.set_message(shown(&line).into_owned());
     }
 }
 

@@ -26,7 +26,7 @@ const MINUTES: usize = 60;
 pub struct Picture<'a> {
     #[serde(flatten)]
     round: Told<'a>,
-    /// `SERVING`, `NOT SERVING` or `FAIL-OPEN`.
+    /// `SERVING`, `NOT SERVING`, `FAIL-OPEN` or `UNKNOWN`.
     word: &'static str,
     verdict_since: Option<Timestamp>,
     seen: &'a Verdict,

@@ -38,6 +38,9 @@ pub struct Step<'a> {
     pub drift: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The way out, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 impl<'a> Overview<'a> {
@@ -75,10 +78,11 @@ impl<'a> Step<'a> {
             id: None,
             drift: vec![],
             error,
+            help: None,
         };
         match visit {
             Visit::Done(s) => Step { phase: word(s), id: s.id.as_deref(), drift: paths(&s.drift), ..blank("", None) },
-            Visit::Failed(e) => blank("unknown", Some(e.to_string())),
+            Visit::Failed(e) => Step { help: e.help(), ..blank("unknown", Some(e.to_string())) },
             Visit::Skipped(because) => blank("unknown", Some(format!("not looked at, because of {because}"))),
             Visit::NotStarted => blank("unknown", None),
         }
@@ -120,8 +124,7 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
     if out.json() {
         return out.line(view);
     }
-    let style = if view.serving { GOOD } else { BAD };
-    out.data(format!("{style}{}{RESET}", view.verdict));
+    out.data(format!("{}{}{RESET}", verdict(view.seen.word()), view.verdict));
     time(out, &view.clock);
     let missing = view.steps.iter().filter(|s| s.phase == "missing").count();
     if missing == view.steps.len() {
@@ -142,7 +145,8 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
         }
         let style = match s.phase.as_str() {
             "ready" | "used" if s.drift.is_empty() => GOOD,
-            "missing" | "unknown" => BAD,
+            "missing" => BAD,
+            "unknown" => WARN,
             p if p.starts_with("broken") => BAD,
             _ => WARN,
         };
@@ -151,7 +155,7 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
             line += &format!("  {WARN}drift: {}{RESET}", s.drift.join(", "));
         }
         if let Some(e) = &s.error {
-            line += &format!("  {BAD}{e}{RESET}");
+            line += &format!("  {WARN}{e}{RESET}");
         }
         out.data(line.trim_end().to_owned());
     }
@@ -176,4 +180,7 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
         };
         out.data(format!("{WARN}{}{RESET}{next}", what.join(", ")));
     }
+    let ways_out = view.steps.iter().filter_map(|s| s.help.as_deref());
+    let told: Vec<&str> = view.gaps.iter().filter_map(|g| g.help.as_deref()).collect();
+    why::helps(out, ways_out.filter(|h| !told.contains(h)));
 }

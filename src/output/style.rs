@@ -1,4 +1,5 @@
 //! Colours by meaning, and how durations, keys and values look.
+use crate::serving::Word;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use std::time::Duration;
@@ -9,6 +10,15 @@ pub const BAD: Style = AnsiColor::Red.on_default().bold();
 pub const DIM: Style = Style::new().dimmed();
 pub const TITLE: Style = Style::new().bold();
 pub const RESET: anstyle::Reset = anstyle::Reset;
+
+/// The colour of a verdict.
+pub fn verdict(word: Word) -> Style {
+    match word.good() {
+        Some(true) => GOOD,
+        Some(false) => BAD,
+        None => WARN,
+    }
+}
 
 /// `9 s`, `1:40`, `1:02:03`.
 pub fn clock(d: Duration) -> String {

@@ -2,10 +2,12 @@
 use super::{Printer, style::*};
 use crate::{
     diagnose::{Chain, Finding, Hop, HopName, Severity, State},
+    serving::{Verdict, Word},
     snapshot::{Gap, Snapshot},
 };
 use anstyle::Style;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// `why -o json`.
 #[derive(Serialize)]
@@ -13,6 +15,7 @@ struct Told<'a> {
     stack: &'a str,
     at: String,
     url: Option<&'a str>,
+    verdict: String,
     broken: bool,
     chain: &'a [Hop],
     /// The one to begin with first.
@@ -31,13 +34,14 @@ pub fn mark(state: State) -> (&'static str, Style) {
     }
 }
 
-pub fn show(out: &Printer, s: &Snapshot, chain: &Chain) {
+pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict) {
     let findings = chain.findings();
     if out.json() {
         return out.line(&Told {
             stack: &s.whose.stack,
             at: s.at.to_string(),
             url: s.probe.url.as_deref(),
+            verdict: verdict.to_string(),
             broken: chain.broken(),
             chain: &chain.hops,
             findings,
@@ -49,10 +53,10 @@ pub fn show(out: &Printer, s: &Snapshot, chain: &Chain) {
     let Some(first) = findings.first() else {
         hops(out, &chain.hops);
         gaps(out, &s.gaps);
-        return out.data(if s.gaps.is_empty() {
-            format!("{GOOD}nothing is broken{RESET}")
-        } else {
-            format!("{WARN}nothing broken was seen, but not everything was seen{RESET}")
+        return out.data(match verdict.word() {
+            _ if s.gaps.is_empty() => format!("{GOOD}nothing is broken{RESET}"),
+            Word::Unknown => format!("{WARN}{verdict}{RESET}"),
+            _ => format!("{WARN}nothing broken was seen, but not everything was seen{RESET}"),
         });
     };
     // What lies behind the first broken hop is of no use now.
@@ -125,5 +129,13 @@ pub fn more(out: &Printer, n: usize) {
 pub fn gaps(out: &Printer, gaps: &[Gap]) {
     for g in gaps {
         out.data(format!("{WARN}not seen{RESET} {}: {}", g.call, g.why));
+    }
+    helps(out, gaps.iter().filter_map(|g| g.help.as_deref()));
+}
+
+/// The ways out, each once.
+pub fn helps<'a>(out: &Printer, ways: impl Iterator<Item = &'a str>) {
+    for help in ways.collect::<BTreeSet<_>>() {
+        out.data(format!("  {TITLE}help:{RESET} {}", out.in_text(help)));
     }
 }

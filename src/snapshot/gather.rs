@@ -137,20 +137,25 @@ pub async fn verdict(
     target_group: &str,
     expected: Expected,
     asking: &Asking,
-) -> Result<Snapshot> {
+) -> Snapshot {
     let each = expected.desired.try_into().unwrap_or(1);
     let (targets, probe) =
         futures::join!(targets(aws, target_group), super::probe::ask(&aws.network, asking, Some(&balancer), each));
-    Ok(Snapshot {
+    let (targets, gaps) = match targets {
+        Ok(targets) => (targets, vec![]),
+        Err(e) => (vec![], vec![Gap::new(Part::Targets, "DescribeTargetHealth", &e)]),
+    };
+    Snapshot {
         version: VERSION,
         at: Timestamp::now(),
         target_group: Some(TargetGroup { arn: target_group.into(), ..TargetGroup::default() }),
-        targets: targets?,
+        targets,
+        gaps,
         balancer: Some(balancer),
         probe,
         expected,
         ..Snapshot::default()
-    })
+    }
 }
 
 /// Only the targets' health: one call.
@@ -196,7 +201,9 @@ macro_rules! listed {
 impl Look<'_> {
     /// One part of the look: its value, or nothing and a gap.
     async fn see<T: Default>(&self, part: Part, call: &str, asked: impl Future<Output = Result<T>>) -> T {
-        let late = || Error::other(format!("no answer within {} s", PATIENCE.as_secs()), "try again");
+        let late = || {
+            Error::other(format!("no answer within {} s", PATIENCE.as_secs()), "check the network, and run it again")
+        };
         let answer = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()));
         answer.unwrap_or_else(|e| {
             self.gaps.borrow_mut().push(Gap::new(part, call, &e));
@@ -316,13 +323,12 @@ impl Look<'_> {
         if self.expected.cache != Mode::Create {
             return None;
         }
-        self.see(Part::Cache, "DescribeReplicationGroups", async {
-            let name = &self.expected.names.cache;
-            // Only a member knows its security groups.
-            let (group, members) = futures::try_join!(listing::cache(self.aws, name), listing::cache_nodes(self.aws))?;
-            Ok(group.map(|g| read::cache(g, &members)))
-        })
-        .await
+        // Only a member knows its security groups.
+        let (group, members) = futures::join!(
+            self.see(Part::Cache, "DescribeReplicationGroups", listing::cache(self.aws, &self.expected.names.cache)),
+            self.see(Part::CacheNodes, "DescribeCacheClusters", listing::cache_nodes(self.aws)),
+        );
+        group.map(|g| read::cache(g, &members))
     }
 
     async fn files(&self) -> Option<Files> {
@@ -404,7 +410,7 @@ impl Look<'_> {
 
     async fn attributes(&self, group: Option<&TargetGroup>) -> BTreeMap<String, String> {
         let Some(group) = group else { return BTreeMap::new() };
-        self.see(Part::TargetGroup, "DescribeTargetGroupAttributes", async {
+        self.see(Part::TargetGroupAttributes, "DescribeTargetGroupAttributes", async {
             let found = listing::target_group_attributes(self.aws, &group.arn).await?;
             Ok(found.unwrap_or_default().into_iter().filter_map(|a| Some((a.key?, a.value?))).collect())
         })

@@ -65,6 +65,11 @@ impl Snapshot {
         self.gaps.iter().all(|g| g.part != part)
     }
 
+    /// Whether the targets' health was seen, or that there can be none.
+    pub fn saw_targets(&self) -> bool {
+        self.saw(Part::Targets) && (self.target_group.is_some() || self.saw(Part::TargetGroup))
+    }
+
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a snapshot serialises") + "\n"
     }
@@ -91,12 +96,19 @@ pub struct Gap {
     pub call: String,
     pub class: Option<String>,
     pub why: String,
+    /// The way out, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 impl Gap {
     pub fn new(part: Part, call: &str, e: &Error) -> Self {
         let class = e.class().map(|c: Class| format!("{c:?}"));
-        Self { part, call: call.into(), class, why: e.to_string() }
+        Self { part, call: call.into(), class, why: e.to_string(), help: e.help() }
+    }
+
+    pub fn is(&self, class: Class) -> bool {
+        self.class.as_deref() == Some(format!("{class:?}").as_str())
     }
 }
 
@@ -109,6 +121,7 @@ pub enum Part {
     Listeners,
     Rules,
     TargetGroup,
+    TargetGroupAttributes,
     Targets,
     AutoScalingGroup,
     Activities,
@@ -125,6 +138,7 @@ pub enum Part {
     SecurityGroups,
     Database,
     Cache,
+    CacheNodes,
     Files,
     MountTargets,
     Alarms,

@@ -7,7 +7,7 @@ use super::{Stack, wire_with};
 use crate::{
     aws::{Aws, listing, tags},
     config::{Config, Egress, Instances, Loaded, Mode, Origin, Switch},
-    engine::{Change, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
+    engine::{Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
 };
@@ -29,6 +29,8 @@ pub struct Remains {
     pub found: BTreeMap<Key, String>,
     /// What could not be looked at, by key: something of ours may stand there.
     pub unseen: BTreeMap<Key, Error>,
+    /// Why the services that were may be more than were seen.
+    pub blind: Option<Error>,
     /// What stays because it may be what is used, by key: AWS's id of it and the address that is used.
     pub spared: BTreeMap<Key, (String, String)>,
 }
@@ -50,7 +52,9 @@ impl Remains {
         let mut remains = Self::default();
         let facts = &Facts { zones: zones(facts, aws, env).await?, ..facts.clone() };
         let private = had_private_instances(aws, env).await?;
-        for (service, port) in services(loaded, aws, env).await? {
+        let (services, blind) = services(loaded, aws, env).await?;
+        remains.blind = blind;
+        for (service, port) in services {
             let graph = largest(loaded, facts, aws, (&service, port), private);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
                 // A stranger's object under a name that could have been ours is none of our business.
@@ -229,7 +233,12 @@ async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
         return Ok(true);
     }
     // The list of what is tagged is behind by minutes.
-    let subnets = listing::subnets(aws).await?;
+    let subnets = match listing::subnets(aws).await {
+        Ok(subnets) => subnets,
+        Err(e) if e.class() == Some(Class::Credentials) => return Err(e),
+        // Then each is looked for, and says so itself.
+        Err(_) => return Ok(true),
+    };
     let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
     Ok(tags.into_iter().any(|t| t.get(aws.keys.stack()) == Some(&env.stack) && is_theirs(&t)))
 }
@@ -249,9 +258,13 @@ async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
 
 /// The names and ports under which this stack has had a service, the longest names first: the tags of its Auto Scaling
 /// groups say so, and of whatever else is named after it.
-async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Vec<(String, u16)>> {
+async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<(Vec<(String, u16)>, Option<Error>)> {
     let (now, service) = loaded.config.service();
-    let fleets = fleets(aws, &env.stack).await?;
+    let (fleets, blind) = match fleets(aws, &env.stack).await {
+        Ok(fleets) => (fleets, None),
+        Err(e) if e.class() == Some(Class::Credentials) => return Err(e),
+        Err(e) => (Default::default(), Some(e)),
+    };
     let all = tags::of_stack(aws, &env.stack).await?;
     let slot = loaded.config.slot();
     let tagged = all.values().filter_map(|t| t.get(aws.keys.step())?.split_once('/'));
@@ -263,7 +276,7 @@ async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Vec<(String, 
     let fleets = steps_of(&aws.keys, &fleets).filter(|n| *n != slot);
     let mut known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(could_be).collect();
     known.insert((now.to_owned(), service.port));
-    Ok(known.into_iter().rev().collect())
+    Ok((known.into_iter().rev().collect(), blind))
 }
 
 /// The services that something of this name could belong to: `api-8080` is `api` on port 8080, or `api-8080` on port 80.

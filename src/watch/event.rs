@@ -2,7 +2,7 @@
 use crate::{
     diagnose::{Chain, Finding, Severity},
     serving::Verdict,
-    snapshot::Snapshot,
+    snapshot::{Part, Snapshot},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -37,20 +37,16 @@ impl Event {
     }
 }
 
-/// `SERVING`, `NOT SERVING` or `FAIL-OPEN`.
+/// `SERVING`, `NOT SERVING`, `FAIL-OPEN` or `UNKNOWN`.
 pub fn word(v: &Verdict) -> &'static str {
-    match (v.serving(), v.answer.as_ref().is_some_and(|a| a.good())) {
-        (true, _) => "SERVING",
-        (false, true) => "FAIL-OPEN",
-        (false, false) => "NOT SERVING",
-    }
+    v.word().as_str()
 }
 
 pub fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> {
     let now = word(new);
     (word(old) != now).then(|| {
         let t = new.targets.as_ref().map_or(String::new(), |t| format!(", {} of {} targets healthy", t.healthy, t.all));
-        Event::new(at, Kind::Verdict, new.serving(), format!("{now} (was {}){t}", word(old)))
+        Event::new(at, Kind::Verdict, new.word().good(), format!("{now} (was {}){t}", word(old)))
     })
 }
 
@@ -81,7 +77,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
         }
     }
 
-    for t in &new.targets {
+    for t in new.targets.iter().filter(|_| old.saw_targets()) {
         let was = old.targets.iter().find(|o| o.id == t.id);
         if was.is_some_and(|w| w.state == t.state) || (was.is_none() && old.target_group.is_none()) {
             continue;
@@ -95,11 +91,12 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
         say(Event::new(at, Kind::Target, good, format!("{} {}{why}", t.id, t.state)));
     }
 
-    for a in new.alarms.iter().filter(|a| old.alarms.iter().all(|o| o.name != a.name)) {
+    for a in new.alarms.iter().filter(|a| old.saw(Part::Alarms) && old.alarms.iter().all(|o| o.name != a.name)) {
         let what = a.description.clone().or_else(|| a.reason.clone()).unwrap_or_default();
         say(Event::new(at, Kind::Alarm, false, format!("alarm {}: {what}", a.name)));
     }
-    for a in old.alarms.iter().filter(|o| new.alarms.iter().all(|a| a.name != o.name)) {
+    let saw_alarms = new.saw(Part::Alarms);
+    for a in old.alarms.iter().filter(|o| saw_alarms && new.alarms.iter().all(|a| a.name != o.name)) {
         say(Event::new(at, Kind::Alarm, true, format!("alarm {} is over", a.name)));
     }
 

@@ -122,6 +122,7 @@ fn a_look_that_saw_nothing_does_not_wipe_the_picture() {
         call: "DescribeLoadBalancers".into(),
         class: Some("Lost".into()),
         why: "dns error".into(),
+        help: None,
     };
     s.fold(looked(60, Snapshot { gaps: vec![gap.clone(); 5], ..Snapshot::default() }));
     assert_eq!(s.trouble.as_ref().unwrap().kind, TroubleKind::Network);

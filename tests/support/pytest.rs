@@ -53,7 +53,7 @@ pub fn pytest(python: &Path, suite: &str, what: &str) -> Command {
         .arg(root().join("tests").join(what));
     // Compiled files stay out of the repository.
     pytest.env("PYTHONPATH", packages(python, suite)).env("PYTHONPYCACHEPREFIX", root().join("target/sandbox-pycache"));
-    pytest.stdin(Stdio::null());
+    pytest.stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
     pytest
 }
 

@@ -83,7 +83,10 @@ pub fn rows(s: &State, sort: Sort) -> Vec<Row> {
                 zone: instance.map(|i| i.zone.clone()).or_else(|| Some(member?.zone.clone())).unwrap_or_default(),
                 kind: instance.map(|i| i.instance_type.clone()).unwrap_or_default(),
                 age: instance.and_then(|i| i.launched_at).map(|t| s.now.duration_since(t).as_secs()),
-                health: running.or_else(|| Some(target?.state.clone())).unwrap_or_else(|| "no target".into()),
+                health: running.or_else(|| Some(target?.state.clone())).unwrap_or_else(|| {
+                    let known = look.saw_targets();
+                    if known { "no target" } else { "not seen" }.into()
+                }),
                 why: target.and_then(|t| t.description.clone()).unwrap_or_default(),
                 lifecycle: member.map_or("not in the group".into(), |m| m.lifecycle.clone()),
                 boot: beacon.map(ToString::to_string).unwrap_or_default(),

@@ -61,12 +61,15 @@ pub fn verdict(cx: &Cx) -> Lines {
     }
     if let Some(t) = &v.targets {
         said.push(format!("{}/{} targets", t.healthy, t.all));
+    } else {
+        said.push("targets not seen".into());
     }
     let zones = s
         .chain
         .hop(HopName::Instances)
         .map_or(vec![], |h| h.zones.iter().filter(|z| z.state == crate::diagnose::State::Good).collect());
     said.push(match zones.len() {
+        0 if v.targets.is_none() => "zones not seen".into(),
         0 => "no zone".into(),
         1 => format!("only {}", zones[0].zone),
         n => format!("{n} zones"),
@@ -75,9 +78,9 @@ pub fn verdict(cx: &Cx) -> Lines {
         said.push(format!("for {}", age(s.now.duration_since(since).as_secs())));
     }
     let said = said.join(" · ");
-    let url = v.url.as_deref().unwrap_or("there is no load balancer");
+    let url = v.url.as_deref().or(v.missing.as_deref()).unwrap_or("the load balancer could not be seen");
     let room = cx.width.saturating_sub(flag.chars().count() + 1);
-    let flagged = (flag, if old.is_some() { cx.theme.warn() } else { cx.theme.flag(v.serving()) });
+    let flagged = (flag, if old.is_some() { cx.theme.warn() } else { cx.theme.flag(v.word().good()) });
     // The URL goes first where both fit; else it has a line of its own only if it must not be lost.
     if url.chars().count() + 3 + said.chars().count() <= room {
         return vec![line([flagged, (format!(" {url} · {said}"), Style::new())])];

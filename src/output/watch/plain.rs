@@ -66,7 +66,7 @@ pub fn news(out: &Printer, events: &[Event]) {
 
 /// Says that it is alive, and how the stack is; whether anybody reads it.
 pub fn heartbeat(out: &Printer, state: &State) -> bool {
-    let style = if state.verdict.serving() { GOOD } else { BAD };
+    let style = verdict(state.verdict.word());
     let at = state.now.strftime("%FT%TZ");
     let old = state.age().filter(|a| *a > 60).map_or(String::new(), |a| format!(" · seen {a} s ago"));
     out.try_data(format!("{DIM}{at}{RESET} {style}{}{RESET}{old} · {} calls a minute", state.verdict, state.rate))

@@ -1,4 +1,5 @@
 //! The terminal: taken over, drawn on, and given back whatever happens.
+use crate::output::plain::{ascii_only, one};
 use ratatui_core::{
     backend::{Backend, ClearType, WindowSize},
     buffer::Cell,
@@ -80,7 +81,10 @@ impl Backend for Ansi {
                 sgr(&mut self.frame, new)?;
                 style = Some(new);
             }
-            self.frame.extend_from_slice(cell.symbol().as_bytes());
+            match ascii_only() {
+                false => self.frame.extend_from_slice(cell.symbol().as_bytes()),
+                true => self.frame.extend(cell.symbol().chars().next().map(|c| one(c) as u8)),
+            }
             at = Some((x + 1, y));
         }
         self.frame.extend_from_slice(b"\x1b[0m");

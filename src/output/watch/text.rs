@@ -39,12 +39,13 @@ impl Theme {
             None => Style::new(),
         }
     }
-    /// A verdict: white on its colour, or reversed.
-    pub fn flag(self, good: bool) -> Style {
+    /// A verdict: white on its colour, or reversed; one that says neither on amber.
+    pub fn flag(self, good: Option<bool>) -> Style {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         match (self.color, good) {
-            (true, true) => bold.fg(Color::Black).bg(Color::Green),
-            (true, false) => bold.fg(Color::White).bg(Color::Red),
+            (true, Some(true)) => bold.fg(Color::Black).bg(Color::Green),
+            (true, None) => bold.fg(Color::Black).bg(Color::Yellow),
+            (true, Some(false)) => bold.fg(Color::White).bg(Color::Red),
             (false, _) => bold.add_modifier(Modifier::REVERSED),
         }
     }

@@ -1,0 +1,139 @@
+//! Where text leaves the process: whether it got there, and whether whoever reads it can show more than ASCII.
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+    sync::{Mutex, OnceLock},
+};
+
+/// The first failure of stdout that was not a reader who has gone.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Whether this was taken. A full disk is remembered for the end; a closed pipe (`| head`) is no error.
+pub fn took(written: io::Result<()>) -> bool {
+    let Err(e) = written else { return true };
+    if e.kind() != io::ErrorKind::BrokenPipe {
+        LOST.lock().expect("nobody panics with it").get_or_insert(e);
+    }
+    false
+}
+
+/// Text for whoever reads stdout, as it is; whether anybody took it.
+pub fn put(text: &str) -> bool {
+    took(write!(anstream::stdout().lock(), "{text}"))
+}
+
+/// Why not all that was said has reached stdout.
+pub fn lost() -> Option<String> {
+    took(io::stdout().flush());
+    LOST.lock().expect("nobody panics with it").as_ref().map(ToString::to_string)
+}
+
+/// Whether the locale takes UTF-8: the first of these that is set and not empty says so. Without any it is `C`.
+fn takes_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|v| variable(v).filter(|l| !l.is_empty()));
+    let locale = locale.unwrap_or_default().to_lowercase();
+    let charset = locale.split('@').next().unwrap_or_default();
+    // `en_US.UTF-8`; macOS has a plain `UTF-8`, too.
+    let charset = charset.rsplit('.').next().unwrap_or_default();
+    matches!(charset, "utf-8" | "utf8")
+}
+
+/// Whether people are shown ASCII only. JSON is UTF-8 whatever the locale.
+pub fn ascii_only() -> bool {
+    static ASCII: OnceLock<bool> = OnceLock::new();
+    *ASCII.get_or_init(|| !takes_utf8(|name| std::env::var(name).ok()))
+}
+
+/// The text as this locale can show it.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if ascii_only() { ascii(text) } else { Cow::Borrowed(text) }
+}
+
+fn ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '…' => plain += "...",
+            '→' => plain += "->",
+            '←' => plain += "<-",
+            '≥' => plain += ">=",
+            '≤' => plain += "<=",
+            c => plain.push(one(c)),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// An ASCII character that stands for this one, in one column.
+pub fn one(c: char) -> char {
+    match c {
+        c if c.is_ascii() => c,
+        '✓' | '✔' => '+',
+        '✗' | '✘' | '×' => 'x',
+        '…' | '▁' | '▂' | '┬' => '.',
+        '·' | '•' | '–' | '—' | '−' | '─' | '━' | '╶' | '╴' => '-',
+        '→' | '▸' | '▶' | '☞' => '>',
+        '←' => '<',
+        '↑' | '▲' => '^',
+        '↓' | '▼' => 'v',
+        '↻' | '±' | '≈' => '~',
+        '│' | '┃' | '├' | '┤' | '╎' | '┆' => '|',
+        '╭' => ',',
+        '╰' => '`',
+        '┌' | '┐' | '└' | '┘' | '╮' | '╯' | '┼' | '┴' | '╔' | '╗' | '╚' | '╝' => '+',
+        '▃' | '▄' => ':',
+        '▅' | '▆' => '=',
+        '▇' | '█' | '▉' | '▊' | '▋' | '▌' | '▍' | '▎' | '▏' => '#',
+        '⚠' | '⚡' => '!',
+        '⏎' | '\u{a0}' | '\u{2007}' | '\u{202f}' => ' ',
+        '‘' | '’' | '‚' => '\'',
+        '“' | '”' | '„' => '"',
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utf8(vars: &[(&str, &str)]) -> bool {
+        takes_utf8(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn the_first_locale_that_is_set_decides() {
+        assert!(!utf8(&[]), "nothing set is C");
+        for locale in ["C", "POSIX", "en_US", "en_US.ISO-8859-1", "de_DE@euro", "ko_KR.eucKR", "ja_JP.SJIS", ""] {
+            assert!(!utf8(&[("LANG", locale)]), "{locale}");
+        }
+        for locale in ["C.UTF-8", "en_US.UTF-8", "en_US.utf8", "ko_KR.UTF8", "de_DE.UTF-8@euro", "UTF-8"] {
+            assert!(utf8(&[("LANG", locale)]), "{locale}");
+            assert!(
+                utf8(&[("LC_ALL", ""), ("LC_CTYPE", locale), ("LANG", "C")]),
+                "{locale}: an empty one falls through"
+            );
+        }
+        assert!(!utf8(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(!utf8(&[("LC_CTYPE", "POSIX"), ("LANG", "en_US.UTF-8")]));
+        assert!(utf8(&[("LC_ALL", "C.UTF-8"), ("LC_CTYPE", "C")]));
+    }
+
+    #[test]
+    fn every_mark_has_one_in_ascii() {
+        let marks = "✓✗×…·•–→←↑↓↻±│├╭╰─┌┐└┘┬┼▁▂▃▄▅▆▇█▸⏎⚡";
+        assert!(marks.chars().all(|c| one(c) != '?'), "{}", ascii(marks));
+        assert_eq!(ascii("✓ name · a → b, ami-…"), "+ name - a -> b, ami-...");
+        assert!(ascii("équipe 팀").is_ascii());
+        assert!(matches!(ascii("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn only_a_reader_who_has_gone_is_no_failure() {
+        assert!(took(Ok(())));
+        assert!(!took(Err(io::ErrorKind::BrokenPipe.into())));
+        assert!(LOST.lock().unwrap().is_none());
+    }
+}
