@@ -4,13 +4,16 @@
 //! recovers after a mistake), names and types against the JSON schema (`shape`), and the rules that
 //! types cannot say (`rules`).
 mod check;
+pub mod command;
 mod derived;
+pub mod markup;
 mod model;
 mod place;
 mod problem;
 mod rules;
 mod schema;
 mod shape;
+pub mod signed;
 mod suggest;
 mod syntax;
 
@@ -107,12 +110,15 @@ pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loa
             None
         }
     };
+    if let Some(config) = &mut config {
+        small_schemes(config);
+    }
     if let (Some(config), Some(region)) = (&mut config, region) {
         config.region = region.into();
         map.forget(&place::at("region"));
     }
     if let Some(config) = &config {
-        let mut broken = rules::check(config, &map, file_name, region.is_some());
+        let mut broken = rules::check(config, &map, file_name, text, region.is_some());
         broken.only_sound(&map);
         issues.extend(broken);
     }
@@ -140,6 +146,20 @@ pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loa
             Ok(Loaded { config, warnings: problems, source })
         }
         _ => Err(ConfigErrors { problems, source }),
+    }
+}
+
+/// Whether a file is a template: by its name alone.
+pub fn is_template(file: &str) -> bool {
+    file.to_ascii_lowercase().ends_with(".j2")
+}
+
+/// `HTTPS://` and `S3://` are what they are in small letters.
+fn small_schemes(config: &mut Config) {
+    for service in config.service.values_mut() {
+        if let Some((scheme, rest)) = service.source.split_once("://") {
+            service.source = format!("{}://{rest}", scheme.to_ascii_lowercase());
+        }
     }
 }
 

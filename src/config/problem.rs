@@ -77,7 +77,9 @@ pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) 
         .with_width(width)
         .with_break_words(false)
         .without_syntax_highlighting();
-    let named = NamedSource::new(&source.name, source.text.clone());
+    // The line is shown, the right that a signed URL in it gives is not.
+    let text = crate::signed::masked_in_place(&source.text);
+    let named = NamedSource::new(&source.name, Arc::from(text.as_str()));
     let mut out = String::new();
     for problem in problems {
         let report = Report { problem, source: &named, text: &source.text, width };

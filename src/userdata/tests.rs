@@ -14,7 +14,7 @@ fn database(password: SecretSource) -> Database {
             SecretSource::Parameter(_) => SecretSource::Parameter("/gameday/demo/master".into()),
             SecretSource::Literal(_) => SecretSource::Literal("m4ster's".into()),
         }),
-        sql: vec![("sql/more.sql".into(), "CREATE INDEX ix ON unicorns (unicornid);".into())],
+        sql: vec![("sql/more.sql".into(), "CREATE INDEX ix ON unicorns (unicornid);\n".into())],
     }
 }
 
@@ -192,7 +192,7 @@ fn what_does_not_fit_is_refused() {
         noise.push_str(&format!("{x:x}\n"));
     }
     let mut boot = full();
-    boot.database.as_mut().unwrap().sql.push(("noise.sql".into(), noise));
+    boot.database.as_mut().unwrap().sql.push(("noise.sql".into(), noise.into_bytes()));
     let error = render(&boot, here()).unwrap_err();
     assert!(matches!(*error, Error::TooLarge { size } if size > LIMIT), "{error}");
     boot.database.as_mut().unwrap().sql.clear();
