@@ -146,7 +146,10 @@ pub struct Mark {
 /// What is not ours, or does not do what it seems to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
+    /// The very place.
     pub at: Range<usize>,
+    /// The whole piece of syntax around it.
+    pub piece: Range<usize>,
     pub what: String,
 }
 
@@ -193,7 +196,7 @@ pub fn foreign(text: &str) -> Option<Foreign> {
     marks.iter().find_map(|mark| {
         let piece = &text[mark.at.clone()];
         let short: String = piece.lines().next().unwrap_or_default().chars().take(60).collect();
-        let foreign = |what: String| Some(Foreign { at: mark.at.clone(), what });
+        let foreign = |what: String| Some(Foreign { at: mark.at.clone(), piece: mark.at.clone(), what });
         if mark.kind == Kind::Comment {
             return foreign(match mark.closed {
                 true => format!("`{short}` is a comment of the template language: it would vanish"),
@@ -204,13 +207,17 @@ pub fn foreign(text: &str) -> Option<Foreign> {
             return foreign(format!("`{short}` is not closed"));
         }
         if mark.kind == Kind::Expression && text[..mark.at.start].ends_with('$') {
+            let piece = mark.at.start - 1..mark.at.end;
             return Some(Foreign {
-                at: mark.at.start - 1..mark.at.end,
+                at: piece.clone(),
+                piece,
                 what: format!("`${short}` is no expression of ours: the $ would stay, and what follows be replaced"),
             });
         }
         let unknown = roots(&text[mark.inner.clone()]).into_iter().find(|name| !is_known(name, &own))?;
-        foreign(format!("`{short}`: there is nothing called `{unknown}`"))
+        let from = mark.inner.start + text[mark.inner.clone()].find(&unknown).unwrap_or_default();
+        let what = format!("`{short}`: there is nothing called `{unknown}`");
+        Some(Foreign { at: from..from + unknown.len(), piece: mark.at.clone(), what })
     })
 }
 
@@ -417,7 +424,8 @@ mod tests {
             ("{{ end }}", "{{ end }}", "`end`"),
         ] {
             let found = foreign(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(&text[found.at.clone()], at);
+            assert_eq!(&text[found.piece.clone()], at);
+            assert!(text[found.piece.clone()].contains(&text[found.at.clone()]));
             assert!(found.what.contains(what), "{found:?}");
         }
     }

@@ -101,6 +101,12 @@ pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretS
         })
         .collect::<Result<Vec<_>>>()?;
 
+    for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
+        if let Own::Template { key, text } = own {
+            ours_only(key, text, boot)?;
+        }
+    }
+
     let mut env = environment();
     let mut sources: BTreeMap<&str, &str> = SHIPPED.iter().copied().collect();
     let mut raw: Raw = BTreeMap::new();
@@ -165,25 +171,21 @@ pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretS
             "give it as a variable under env, and name that: \"$VARIABLE\"".into(),
         ));
     }
-    let started = command.as_deref().unwrap_or("./server");
+    let started = command.clone();
+    let started = started.as_deref().unwrap_or("./server");
     let line = command::read(started).unwrap_or_default();
     let context = context! {
         env => own_env,
-        command,
+        command => command,
         // As a start script runs it, and as words for a container.
         start => CommandLine::in_foreground(started),
-        arguments => line.commands.first().filter(|_| command.is_some()).map(|c| c.words.clone()).unwrap_or_default(),
+        arguments => line.commands.first().filter(|_| boot.command.is_some()).map(|c| c.words.clone()).unwrap_or_default(),
         programs => line.programs(),
         ..base_context
     };
 
     let files = Arc::new(Mutex::new(BTreeMap::new()));
     add_puts(&mut env, &context, &files, raw);
-    for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
-        if let Own::Template { key, text } = own {
-            ours_only(key, text, boot)?;
-        }
-    }
     let script = match &user_data {
         Some(Own::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
         own => {

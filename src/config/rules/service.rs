@@ -253,7 +253,7 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
 /// Values and the command may hold `{{ }}` of ours; whatever else looks like a template would be lost or refused later.
 fn template(rules: &mut Rules<'_>, here: Place, text: &str) {
     let Some(foreign) = markup::foreign(text) else { return };
-    let piece = &text[foreign.at];
+    let piece = &text[foreign.piece];
     rules.found.error(
         "template_syntax",
         here,
