@@ -24,7 +24,7 @@ pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
             }
             let packed = if rendered.gzipped { " compressed" } else { "" };
             out.data(format!("{} bytes{packed} of {}", rendered.size, userdata::LIMIT));
-            out.data(format!("in templates: {}", rendered.names));
+            out.data(format!("names for templates: {}", rendered.names.join(", ")));
         }
         let bad = findings.iter().any(|f| f.level == userdata::Level::Error);
         return Ok(if bad { failed() } else { DONE });

@@ -158,7 +158,7 @@ pub fn marks(text: &str) -> Vec<Mark> {
     let mut found = vec![];
     let mut at = 0;
     while let Some(open) = text[at..].find('{').map(|o| at + o) {
-        let kind = match text[open..].as_bytes().get(1) {
+        let kind = match text.as_bytes().get(open + 1) {
             Some(b'{') => Kind::Expression,
             Some(b'%') => Kind::Statement,
             Some(b'#') => Kind::Comment,

@@ -205,7 +205,10 @@ pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
 pub(super) fn readable_objects(config: &Config) -> Vec<String> {
     let (_, service) = config.service();
     let partition = partition(&config.region);
-    let own = service.source.strip_prefix("s3://").map(|path| format!("arn:{partition}:s3:::{path}"));
+    // In a policy these three are wildcards and variables; in a key they are themselves.
+    let literal = |c: char| if "*?$".contains(c) { format!("${{{c}}}") } else { c.to_string() };
+    let own = service.source.strip_prefix("s3://").map(|path| path.chars().map(literal).collect::<String>());
+    let own = own.map(|path| format!("arn:{partition}:s3:::{path}"));
     let mut all: Vec<String> = config.iam.read_objects.iter().cloned().chain(own).collect();
     all.sort();
     all.dedup();
@@ -249,6 +252,27 @@ mod tests {
         }
         let binary = format!("source = \"https://{ecr}/server\"");
         assert_eq!(repository(&config("", &binary)), None);
+    }
+
+    #[test]
+    fn an_object_is_named_as_it_is_written() {
+        for (source, object) in [
+            ("s3://bucket/dir with space/server", "bucket/dir with space/server"),
+            ("S3://bucket/a?b*c$d", "bucket/a${?}b${*}c${$}d"),
+            ("s3://bucket/한글/ü#1", "bucket/한글/ü#1"),
+        ] {
+            let config = config("", &format!("source = \"{source}\""));
+            assert_eq!(readable_objects(&config), [format!("arn:aws:s3:::{object}")]);
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_reached_is_known_by_its_range() {
+        let config = config(
+            "[network]\ncidr = \"172.17.0.0/16\"\n[cache]\nmode = \"use\"\nendpoint = \"192.168.241.9:6379\"",
+            "source = \"https://a/b\"",
+        );
+        assert_eq!(ranges(&config, &Facts::offline(&config)), ["172.17.0.0/16", "192.168.241.9/32"]);
     }
 
     #[test]

@@ -204,7 +204,7 @@ pub struct Rendered {
     /// Things the user may want to hear: line ends that were changed, passwords in clear.
     pub notes: Vec<Finding>,
     /// The names that templates may use here.
-    pub names: String,
+    pub names: Vec<String>,
 }
 
 impl fmt::Debug for Rendered {

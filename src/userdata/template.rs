@@ -229,15 +229,15 @@ fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
 fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
     let Some(foreign) = markup::foreign(text) else { return Ok(()) };
     let help = format!(
-        "to have it as it stands, put {{% raw %}} before and {{% endraw %}} behind it{}. {}",
+        "to have it as it stands, put {{% raw %}} before and {{% endraw %}} behind it{}. The names there are: {}",
         if is_template(key) { ", or call the file by a name without .j2" } else { "" },
-        names(boot)
+        names(boot).join(", ")
     );
     Err(refused(key, text, Some(foreign.at), foreign.what, help))
 }
 
 /// The names that there are for the templates of this stack.
-pub(super) fn names(boot: &Boot) -> String {
+pub(super) fn names(boot: &Boot) -> Vec<String> {
     let has = |table: &str| match table {
         "database" => boot.database.is_some(),
         "cache" => boot.cache.is_some(),
@@ -245,7 +245,7 @@ pub(super) fn names(boot: &Boot) -> String {
         "logs" => boot.logs.is_some(),
         _ => true,
     };
-    format!("The names there are: {}", markup::names(has))
+    markup::names(has).split(", ").map(str::to_owned).collect()
 }
 
 fn refused(key: &str, text: &str, at: Option<std::ops::Range<usize>>, message: String, help: String) -> Box<Error> {

@@ -361,16 +361,15 @@ fn nothing_in_a_template_vanishes_or_is_taken_for_ours() {
 fn the_names_that_are_listed_are_the_names_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let rendered = render(&full(), here()).unwrap();
-    let listed: Vec<&str> = rendered.names.split(": ").nth(1).unwrap().split(", ").collect();
-    assert!(listed.len() > 25, "{listed:?}");
-    for name in listed {
+    assert!(rendered.names.len() > 25, "{:?}", rendered.names);
+    for name in &rendered.names {
         let text = format!("{{{{ {} }}}}", name.replace("env.NAME", "env.MODE"));
         fs::write(folder.path().join("my.conf.j2"), text).unwrap();
         let boot = Boot { config: Some("my.conf.j2".into()), sha256: Some("0".repeat(64)), ..full() };
         render(&boot, folder.path()).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let without = render(&Boot::new("demo", "billing", "https://example.com/server"), here()).unwrap().names;
-    assert!(!without.contains("database.host") && !without.contains("cache.host"), "{without}");
+    assert!(!without.iter().any(|n| n.starts_with("database.") || n.starts_with("cache.")), "{without:?}");
 }
 
 #[test]
