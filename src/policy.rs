@@ -114,6 +114,8 @@ impl<'a> Rights<'a> {
             // Parameters of AWS's own are in no account.
             let image = rights.parameter("", "aws/service/ami-amazon-linux-latest/*");
             rights.by_name.entry(image).or_default().insert("ssm:GetParameter");
+        } else {
+            rights.regional.insert("ec2:DescribeImages");
         }
         rights
     }

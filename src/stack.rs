@@ -313,8 +313,16 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
     };
 
     // Launch template.
-    let recipe =
-        Rc::new(boot::Recipe::new(loaded, database.clone(), cache.clone(), files, passwords, logs, profile.clone())?);
+    let recipe = Rc::new(boot::Recipe::new(
+        loaded,
+        boot::ranges(config, facts),
+        database.clone(),
+        cache.clone(),
+        files,
+        passwords,
+        logs,
+        profile.clone(),
+    )?);
     let template = {
         let recipe = recipe.clone();
         let named = |what: &str| config.names.get(&format!("{what}/{name}")).cloned();

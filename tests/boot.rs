@@ -33,7 +33,7 @@ fn main_boot() -> Boot {
             app_password_set: Some("2026-11-21T10:00:00Z".into()),
             master_user: "gdadmin".into(),
             master_password: Some(parameter("master")),
-            sql: vec![("more.sql".into(), "INSERT INTO unicorns VALUES ('seed', 'it''s run once');".into())],
+            sql: vec![("more.sql".into(), b"INSERT INTO unicorns VALUES ('seed', 'it''s run once');".to_vec())],
         }),
         cache: Some(Cache { host: HOST.into(), port: 6379 }),
         files: Some(Files {
@@ -89,6 +89,18 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
         d.master_password = Some(SecretSource::Literal(MASTER.into()));
     });
     literal.logs = None;
+    // Ubuntu's way: what is missing comes from apt, and NFS stands in for the helper that only Amazon Linux has.
+    let apt = Boot { logs: None, ..short.clone() };
+    let archive = |file: &str, command: &str| Boot {
+        run: Run::Archive,
+        command: Some(command.into()),
+        logs: None,
+        ..with_source(file)
+    };
+    let mac = Boot {
+        config: Some("raw.ini".into()),
+        ..archive("mac.tar", ". ./vars && cd release-1/bin && HELLO=\"$GREETING you\" ./server -config ../raw.ini")
+    };
     literal.files.as_mut().expect("it has some").access_point = None;
     vec![
         ("main", main_boot()),
@@ -113,6 +125,9 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
         ("service-ends", Boot { command: Some("./server -config nope.ini".into()), ..short.clone() }),
         ("no-efs", with_files(&|f| f.mount_targets = [("us-east-1a".into(), "10.213.0.250".into())].into())),
         ("literal", literal),
+        ("apt", apt),
+        ("mac", mac),
+        ("background", archive("background.tar.gz", "./start.sh")),
         (
             "archive",
             Boot {
@@ -172,7 +187,23 @@ fn web(folder: &Path) -> String {
         .arg("-C")
         .arg(folder.join("tree"))
         .arg("release-1"));
-    fs::remove_dir_all(folder.join("tree")).unwrap();
+    // As a Mac packs it: notes beside everything, and "./" before every name.
+    let root = folder.join("tree");
+    fs::write(root.join("release-1/vars"), "GREETING=hello\n").unwrap();
+    fs::create_dir_all(root.join("__MACOSX/release-1")).unwrap();
+    for note in ["._release-1", ".DS_Store", "release-1/._bin", "release-1/bin/._server", "__MACOSX/release-1/._bin"] {
+        fs::write(root.join(note), "Mac OS X").unwrap();
+    }
+    run(Command::new("tar").arg("-cf").arg(folder.join("mac.tar")).arg("-C").arg(&root).arg("."));
+    let start = "#!/bin/bash\nnohup ./release-1/bin/server -config server.ini >/dev/null 2>&1 &\n";
+    fs::write(root.join("start.sh"), start).unwrap();
+    run(Command::new("tar")
+        .arg("-czf")
+        .arg(folder.join("background.tar.gz"))
+        .arg("-C")
+        .arg(&root)
+        .args(["start.sh", "release-1"]));
+    fs::remove_dir_all(root).unwrap();
     use sha2::Digest as _;
     sha2::Sha256::digest(&server).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -200,6 +231,14 @@ fn machines_boot_the_rendered_user_data() {
     let sha256 = web(&inputs.join("web"));
     fs::create_dir_all(inputs.join("user-data")).unwrap();
     fs::write(inputs.join("bin-server.ini.j2"), include_str!("../templates/server.ini.j2")).unwrap();
+    // No template by its name: with the line ends of Windows, no last one, and what others would render.
+    let app = APP.replace('\\', "\\\\").replace('"', "\\\"");
+    let raw = format!(
+        "\"MysqlHost\" = \"{HOST}\"\r\n\"MysqlPort\" = \"3306\"\r\n\"MysqlUser\" = \"gdapp\"\r\n\"MysqlPass\" = \"{app}\"\r\n\
+         \"MysqlDb\" = \"unicorndb\"\r\n\"RedisHost\" = \"{HOST}\"\r\n\"RedisPort\" = \"6379\"\r\n\"FsPath\" = \"/mnt/efs/\"\r\n\
+         \"LogLocation\" = \"/var/log/gameday/\"\r\n# {{{{ scoring.url }}}} ${{#array}} @@app_password@@ {{% raw"
+    );
+    fs::write(inputs.join("raw.ini"), raw).unwrap();
     for (name, boot) in scenarios(sha256) {
         let rendered = render(&boot, &inputs).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         use base64::Engine as _;

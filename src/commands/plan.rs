@@ -4,6 +4,7 @@ use crate::{
     cli::{Global, Plan},
     engine::{Change, Direction, Field, Forecast, Key, Node, Progress, Report, walk},
     error::Error,
+    facts,
     output::{Printer, plan, style::*},
     resources::role::SESSIONS_POLICY,
     stack::remains::Remains,
@@ -34,6 +35,10 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
     session.facts.fit()?;
+    if let Some(word) = facts::image::given(&session.aws, &session.loaded.config).await?.filter(|_| !session.out.json())
+    {
+        session.out.note(format!("{WARN}{word}{RESET}"));
+    }
     let seen = session.look().await;
     let env = &session.env;
     let mut report =

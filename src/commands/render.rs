@@ -17,13 +17,14 @@ pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
     if args.check {
         let findings = userdata::check(&rendered);
         if out.json() {
-            out.line(&serde_json::json!({"size": rendered.size, "gzipped": rendered.gzipped, "findings": findings}));
+            out.line(&serde_json::json!({"size": rendered.size, "gzipped": rendered.gzipped, "findings": findings, "names": rendered.names}));
         } else {
             for f in &findings {
                 out.data(f.to_string());
             }
             let packed = if rendered.gzipped { " compressed" } else { "" };
             out.data(format!("{} bytes{packed} of {}", rendered.size, userdata::LIMIT));
+            out.data(format!("names for templates: {}", rendered.names.join(", ")));
         }
         let bad = findings.iter().any(|f| f.level == userdata::Level::Error);
         return Ok(if bad { failed() } else { DONE });

@@ -4,13 +4,16 @@
 //! recovers after a mistake), names and types against the JSON schema (`shape`), and the rules that
 //! types cannot say (`rules`).
 mod check;
+pub mod command;
 mod derived;
+pub mod markup;
 mod model;
 mod place;
 mod problem;
 mod rules;
 mod schema;
 mod shape;
+pub mod signed;
 mod suggest;
 mod syntax;
 
@@ -126,6 +129,9 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
             None
         }
     };
+    if let Some(config) = &mut config {
+        small_schemes(config);
+    }
     let in_file = map.given(&place::at("region"));
     let taken = outside.asked.as_ref().or(outside.usual.as_ref().filter(|_| !in_file));
     if let (Some(config), Some(named)) = (&mut config, taken) {
@@ -133,7 +139,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
         map.forget(&place::at("region"));
     }
     if let Some(config) = &config {
-        let mut broken = rules::check(config, &map, file_name, outside, taken);
+        let mut broken = rules::check(config, &map, file_name, text, outside, taken);
         broken.only_sound(&map);
         issues.extend(broken);
     }
@@ -168,6 +174,20 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
             Ok(Loaded { config, warnings: problems, source, region_by })
         }
         _ => Err(ConfigErrors { problems, source }),
+    }
+}
+
+/// Whether a file is a template: by its name alone.
+pub fn is_template(file: &str) -> bool {
+    file.to_ascii_lowercase().ends_with(".j2")
+}
+
+/// `HTTPS://` and `S3://` are what they are in small letters.
+fn small_schemes(config: &mut Config) {
+    for service in config.service.values_mut() {
+        if let Some((scheme, rest)) = service.source.split_once("://") {
+            service.source = format!("{}://{rest}", scheme.to_ascii_lowercase());
+        }
     }
 }
 

@@ -295,21 +295,21 @@ pub struct Service {
     /// How `source` is run.
     #[serde(default)]
     pub run: Run,
-    /// What to run: the URL (`https://` or `s3://`) of a static x86-64 binary or of a .tar.gz, or a container image.
+    /// What to run: the URL (`https://` or `s3://`) of a static x86-64 binary or of an archive that tar takes, or a container image.
     pub source: String,
     /// SHA-256 of the binary or archive; checked at boot when given.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// What starts it, when it is not `./server`: a command line in the working directory (binary, archive).
+    /// What starts it, when it is not `./server`: a command line of bash that stays in the foreground (binary, archive), or the words that follow the image (container).
     #[serde(default)]
     pub command: Option<String>,
-    /// Environment variables. `{{ }}` expressions as in templates.
+    /// Environment variables. `{{ }}` expressions as in templates; `{% raw %}…{% endraw %}` is left as it is.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Template of the configuration file, written beside the binary under its own name less `.j2`. Empty: the shipped `server.ini`.
+    /// The configuration file, written beside the binary as it stands; a name that ends in `.j2` makes it a template. Empty: the shipped `server.ini`.
     #[serde(default)]
     pub config: Option<String>,
-    /// Replaces the shipped boot script's template.
+    /// Replaces the shipped boot script: whatever cloud-init takes, as it stands; a name that ends in `.j2` makes it a template.
     #[serde(default)]
     pub user_data: Option<String>,
     /// TCP port the service listens on.
@@ -371,7 +371,7 @@ pub enum Run {
     Binary,
     /// A container image, run by Docker under systemd.
     Container,
-    /// A .tar.gz, unpacked; `command` is run by systemd.
+    /// What tar takes (.tar.gz, .tar, .tar.xz, …), unpacked; `command` is run by systemd.
     Archive,
 }
 

@@ -81,7 +81,9 @@ pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) 
         .with_width(width)
         .with_break_words(false)
         .without_syntax_highlighting();
-    let named = Counted(NamedSource::new(&source.name, source.text.clone()), source.text.clone());
+    // The line is shown, the right that a signed URL in it gives is not.
+    let text: Arc<str> = crate::signed::masked_in_place(&source.text).as_str().into();
+    let named = Counted(NamedSource::new(&source.name, text.clone()), text);
     let mut out = String::new();
     for problem in problems {
         let report = Report { problem, source: &named, text: &source.text, width };

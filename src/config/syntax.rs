@@ -63,7 +63,14 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
     let before = text.get(..floor(text, span.start)).unwrap_or_default();
     let starts_line = before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
     let typographic = |c: char| "\u{201c}\u{201d}\u{201e}\u{2018}\u{2019}\u{ab}\u{bb}".contains(c);
-    let (what, why, fix) = if message.contains("must be quoted") && piece.is_empty() {
+    let escape = message.contains("escape") || message.contains("unicode") || message.contains("hexadecimal");
+    let (what, why, fix) = if escape && in_quotes(before, rest) {
+        (
+            "a backslash between double quotes",
+            "there a backslash begins a special sign".to_owned(),
+            "use / in a path, or single quotes, in which a backslash is only itself: 'C:\\data'".to_owned(),
+        )
+    } else if message.contains("must be quoted") && piece.is_empty() {
         ("a key without a value", "nothing stands after the =".into(), "give it a value, or delete the line".into())
     } else if message.contains("must be quoted") && piece.contains(typographic) {
         let plain = piece.trim_matches(|c: char| typographic(c) || c == '"');
@@ -100,6 +107,12 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
     };
     let rule = if message.contains("duplicate key") { "key_twice" } else { "syntax" };
     Issue::at_span(rule, span, what, why, fix)
+}
+
+/// Whether the backslash is there: at the place or just before it.
+fn in_quotes(before: &str, rest: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    rest.starts_with('\\') || line.contains('\\')
 }
 
 /// A line such as `key = …` or `[table]`.

@@ -1,4 +1,5 @@
 //! What has to be looked up once before the stack can be wired: never created, never changed.
+pub mod image;
 mod network;
 mod standing;
 mod zones;

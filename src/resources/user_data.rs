@@ -1,4 +1,5 @@
 //! User data as AWS holds it and as people see it: without base64, gzip and passwords.
+use crate::config::signed;
 use crate::userdata;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
@@ -39,6 +40,7 @@ impl Shown {
             Some(w) if w.sha256() == sha256 => w.into(),
             w => {
                 let script = masked(&String::from_utf8_lossy(&text), w.as_ref().map_or("", |w| &w.shown));
+                let script = signed::masked(&script);
                 Self { sha256, script }
             }
         }

@@ -4,6 +4,7 @@ use crate::{
     aws::partition,
     config::{Config, Loaded, Mode, Origin, Run, Switch},
     engine::{Inputs, Known, Ref},
+    facts::Facts,
     resources::{
         access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
         instance_profile::InstanceProfile, launch_template::UserData, log_group::LogGroup, mount_target::MountTarget,
@@ -25,7 +26,9 @@ pub struct Recipe {
     config: Config,
     /// Where the stack file is: templates and SQL files are found beside it.
     base: PathBuf,
-    sql: Vec<(String, String)>,
+    sql: Vec<(String, Vec<u8>)>,
+    /// The ranges of the VPC, and what is used outside of it.
+    vpc: Vec<String>,
     database: Option<Ref<Database>>,
     cache: Option<Ref<Cache>>,
     files: Option<Files>,
@@ -35,8 +38,10 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    #[expect(clippy::too_many_arguments, reason = "one for each thing an instance is told")]
     pub(super) fn new(
         loaded: &Loaded,
+        vpc: Vec<String>,
         database: Option<Ref<Database>>,
         cache: Option<Ref<Cache>>,
         files: Option<Files>,
@@ -53,7 +58,7 @@ impl Recipe {
             .map(|file| Ok((file.clone(), userdata::read(&loaded.resolve(file))?)))
             .collect::<userdata::Result<_>>()?;
         let recipe =
-            Self { config: loaded.config.clone(), base, sql, database, cache, files, passwords, logs, profile };
+            Self { config: loaded.config.clone(), base, sql, vpc, database, cache, files, passwords, logs, profile };
         // A template that does not render must be known now, not when the database is ready.
         recipe.rendered()?;
         Ok(recipe)
@@ -155,6 +160,7 @@ impl Recipe {
                     boot_group: text(inputs.read(boot, |o| o.name.clone())),
                 })
             }),
+            vpc: self.vpc.clone(),
             ..Boot::new(&self.config.name, name, &service.source)
         };
         // The profile has to exist before an instance can use it, though nothing of it is rendered.
@@ -181,11 +187,28 @@ pub(super) fn services(config: &Config) -> [(&'static str, bool); 6] {
     ]
 }
 
+/// The addresses that an instance has to reach, as ranges: the VPC with its subnets, and servers used by address.
+pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
+    let mut all = match &facts.network {
+        None => vec![config.network.cidr.clone()],
+        Some(there) => {
+            let subnets = there.public.iter().chain(&there.private).map(|s| s.cidr.clone());
+            std::iter::once(there.cidr.clone()).chain(subnets).collect()
+        }
+    };
+    let used = [config.database.endpoint(), config.cache.endpoint()].into_iter().flatten();
+    all.extend(used.filter_map(|(host, _)| host.parse::<std::net::Ipv4Addr>().ok()).map(|ip| format!("{ip}/32")));
+    all
+}
+
 /// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.
 pub(super) fn readable_objects(config: &Config) -> Vec<String> {
     let (_, service) = config.service();
     let partition = partition(&config.region);
-    let own = service.source.strip_prefix("s3://").map(|path| format!("arn:{partition}:s3:::{path}"));
+    // In a policy these three are wildcards and variables; in a key they are themselves.
+    let literal = |c: char| if "*?$".contains(c) { format!("${{{c}}}") } else { c.to_string() };
+    let own = service.source.strip_prefix("s3://").map(|path| path.chars().map(literal).collect::<String>());
+    let own = own.map(|path| format!("arn:{partition}:s3:::{path}"));
     let mut all: Vec<String> = config.iam.read_objects.iter().cloned().chain(own).collect();
     all.sort();
     all.dedup();
@@ -239,6 +262,27 @@ mod tests {
         }
         let binary = format!("source = \"https://{ecr}/server\"");
         assert_eq!(repository(&config("", &binary)), None);
+    }
+
+    #[test]
+    fn an_object_is_named_as_it_is_written() {
+        for (source, object) in [
+            ("s3://bucket/dir with space/server", "bucket/dir with space/server"),
+            ("S3://bucket/a?b*c$d", "bucket/a${?}b${*}c${$}d"),
+            ("s3://bucket/한글/ü#1", "bucket/한글/ü#1"),
+        ] {
+            let config = config("", &format!("source = \"{source}\""));
+            assert_eq!(readable_objects(&config), [format!("arn:aws:s3:::{object}")]);
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_reached_is_known_by_its_range() {
+        let config = config(
+            "[network]\ncidr = \"172.17.0.0/16\"\n[cache]\nmode = \"use\"\nendpoint = \"192.168.241.9:6379\"",
+            "source = \"https://a/b\"",
+        );
+        assert_eq!(ranges(&config, &Facts::offline(&config)), ["172.17.0.0/16", "192.168.241.9/32"]);
     }
 
     #[test]

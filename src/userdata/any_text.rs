@@ -40,7 +40,7 @@ fn text() -> impl Strategy<Value = String> {
         "put_secret(",
         "include ",
         "'server.ini.j2'",
-        "'own.ini'",
+        "'own.ini.j2'",
         "'app_password'",
         ", ",
         ")",
@@ -66,8 +66,8 @@ fn text() -> impl Strategy<Value = String> {
 
 fn boot(config: bool, user_data: bool, env: &str, command: &str) -> Boot {
     Boot {
-        config: config.then(|| "own.ini".into()),
-        user_data: user_data.then(|| "own.sh".into()),
+        config: config.then(|| "own.ini.j2".into()),
+        user_data: user_data.then(|| "own.sh.j2".into()),
         env: [("KEY".to_owned(), env.to_owned())].into(),
         command: Some(command.to_owned()),
         database: Some(Database {
@@ -105,9 +105,9 @@ fn check(boot: &Boot, base: &Path, own: &[(&str, &str)]) -> std::result::Result<
 fn any_template_is_rendered_or_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     proptest!(ProptestConfig::with_cases(400), |(config in text(), user_data in text())| {
-        std::fs::write(folder.path().join("own.ini"), &config).unwrap();
-        std::fs::write(folder.path().join("own.sh"), &user_data).unwrap();
-        let own = [("own.ini", config.as_str()), ("own.sh", user_data.as_str())];
+        std::fs::write(folder.path().join("own.ini.j2"), &config).unwrap();
+        std::fs::write(folder.path().join("own.sh.j2"), &user_data).unwrap();
+        let own = [("own.ini.j2", config.as_str()), ("own.sh.j2", user_data.as_str())];
         check(&boot(true, false, "", "./server"), folder.path(), &own)?;
         check(&boot(true, true, "", "./server"), folder.path(), &own)?;
     });

@@ -57,8 +57,12 @@ impl fmt::Display for Finding {
 pub fn check(rendered: &Rendered) -> Vec<Finding> {
     let mut found = rendered.notes.clone();
     let script = &rendered.user_data;
-    if !script.starts_with("#!") && !script.starts_with("#cloud-config") {
-        found.push(Finding::error("user-data.sh", "does not start with #!: cloud-init would not run it".into()).at(1));
+    if !is_for_cloud_init(script) {
+        let why = match script.trim_start().starts_with('<') {
+            true => "is for Windows (<powershell>, <script>); the instances run Linux",
+            false => "does not start with #!, #cloud-config or another sign that cloud-init knows: it would not run it",
+        };
+        found.push(Finding::error("user-data.sh", why.into()).at(1));
     }
     let size = rendered.size;
     if size > LIMIT {
@@ -74,7 +78,7 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
     let shellcheck = find("shellcheck");
     let bash = find("bash");
     for (name, text) in &rendered.files {
-        text_lints(name, text, &mut found);
+        text_lints(name, text, name != "user-data.sh" || !rendered.as_written, &mut found);
         let first = text.lines().next().unwrap_or_default();
         if first.starts_with("#!") && first.trim_end().ends_with("sh") {
             if bash {
@@ -95,15 +99,21 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
     found
 }
 
-fn text_lints(name: &str, text: &str, found: &mut Vec<Finding>) {
-    if !text.is_empty() && !text.ends_with('\n') {
+/// Whether cloud-init knows what to do with it: by its first line, or as parts in MIME.
+fn is_for_cloud_init(script: &str) -> bool {
+    let first = script.lines().next().unwrap_or_default();
+    let known =
+        ["#!", "#cloud-config", "#cloud-boothook", "#include", "#part-handler", "#upstart-job", "## template: jinja"];
+    let head: String = script.chars().take(4096).collect::<String>().to_ascii_lowercase();
+    known.iter().any(|k| first.starts_with(k)) || head.contains("mime-version:")
+}
+
+fn text_lints(name: &str, text: &str, ours: bool, found: &mut Vec<Finding>) {
+    if ours && !text.is_empty() && !text.ends_with('\n') {
         found.push(Finding::warning(name, "the last line has no newline".into()));
     }
     let mut in_secret = false;
     for (at, line) in (1..).zip(text.lines()) {
-        if line.ends_with('\r') {
-            found.push(Finding::error(name, "Windows line end (CR)".into()).at(at));
-        }
         if let Some(what) = clear_secret(line).filter(|_| !in_secret) {
             found.push(Finding::warning(name, format!("{what} in clear")).at(at));
         }
@@ -117,7 +127,9 @@ fn clear_secret(line: &str) -> Option<&'static str> {
         let rest = &line.as_bytes()[from + 4..];
         rest.len() >= 16 && rest[..16].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
-    if ["AKIA", "ASIA"].iter().any(|p| line.find(p).is_some_and(access_key)) {
+    // In a signed URL it only names who signed.
+    let signed = line.contains("X-Amz-Credential=") || line.contains("AWSAccessKeyId=");
+    if !signed && ["AKIA", "ASIA"].iter().any(|p| line.find(p).is_some_and(access_key)) {
         return Some("an AWS access key");
     }
     if line.contains("PRIVATE KEY-----") {

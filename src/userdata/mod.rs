@@ -11,6 +11,7 @@ mod template;
 
 pub use check::{Finding, Level, check};
 pub use gameday_config::Run;
+use gameday_config::signed;
 
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
@@ -42,14 +43,16 @@ pub struct Boot {
     pub env: BTreeMap<String, String>,
     pub port: u16,
     pub health_path: String,
-    /// A template of the user's instead of the shipped `server.ini.j2`, relative to the stack file.
+    /// A file of the user's instead of the shipped `server.ini.j2`, relative to the stack file; a template by its name.
     pub config: Option<PathBuf>,
-    /// A template of the user's instead of the shipped `user-data.sh.j2`, relative to the stack file.
+    /// A script of the user's instead of the shipped `user-data.sh.j2`, the same way.
     pub user_data: Option<PathBuf>,
     pub database: Option<Database>,
     pub cache: Option<Cache>,
     pub files: Option<Files>,
     pub logs: Option<Logs>,
+    /// The ranges that are the VPC's, or used in it.
+    pub vpc: Vec<String>,
     pub limits: Limits,
 }
 
@@ -73,6 +76,7 @@ impl Boot {
             cache: None,
             files: None,
             logs: None,
+            vpc: vec!["10.0.0.0/16".into()],
             limits: Limits::default(),
         }
     }
@@ -95,8 +99,8 @@ pub struct Database {
     pub master_user: String,
     /// None: the database is ready made, only looked at.
     pub master_password: Option<SecretSource>,
-    /// SQL to run once after the schema: name and text.
-    pub sql: Vec<(String, String)>,
+    /// SQL to run once after the schema: name and text, a template where the name ends in `.j2`.
+    pub sql: Vec<(String, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -187,6 +191,8 @@ impl Default for Limits {
 pub struct Rendered {
     /// The script, with dots for passwords: for plans, diffs and people.
     pub user_data: String,
+    /// It is what the user wrote, to the byte.
+    pub as_written: bool,
     /// Base64 of what AWS gets. Holds the passwords when there is no instance profile.
     pub encoded: String,
     /// The script was larger than AWS takes and goes compressed; cloud-init unpacks it.
@@ -197,6 +203,8 @@ pub struct Rendered {
     pub files: BTreeMap<String, String>,
     /// Things the user may want to hear: line ends that were changed, passwords in clear.
     pub notes: Vec<Finding>,
+    /// The names that templates may use here.
+    pub names: Vec<String>,
 }
 
 impl fmt::Debug for Rendered {
@@ -230,6 +238,10 @@ pub enum Error {
         help: String,
     },
 
+    #[error("{file} is not UTF-8 text (line {line})")]
+    #[diagnostic(help("a template is text; a file whose name does not end in .j2 is delivered as it stands"))]
+    NotText { file: String, line: usize },
+
     #[error("the value of {what} has a line break or another control character in it")]
     #[diagnostic(help("it is written into files of one line per value; take it out"))]
     Control { what: String },
@@ -243,8 +255,8 @@ pub enum Error {
 }
 
 /// Reads a file that the stack file names.
-pub fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source }.into())
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source }.into())
 }
 
 /// Renders the user data. `base` is the folder of the stack file.
@@ -265,15 +277,27 @@ pub fn render(boot: &Boot, base: &Path) -> Result<Rendered> {
     }
 
     let template::Output { script, mut files, mut notes } = template::render(boot, base, &secrets)?;
+    let (mut shown, mut sent, as_written) = match script {
+        template::Script::Rendered(script) => (script.clone(), script.into_bytes(), false),
+        template::Script::Raw(bytes) => (text_of(&bytes), bytes, true),
+    };
     // The only place where a password meets the script. `put_secret` left a mark there.
-    let (mut shown, mut sent) = (script.clone(), script);
     for (name, secret) in &secrets {
         if let SecretSource::Literal(text) = secret {
+            if as_written {
+                let message = format!(
+                    "{name} is nowhere put on the machine: a script that is no template cannot hold it; end its name in \
+                     .j2 and write {{{{ put_secret('{name}') }}}}"
+                );
+                notes.push(Finding::warning("user-data.sh", message));
+                continue;
+            }
+            let script = String::from_utf8(sent).expect("a template is text");
             let mark = template::mark(name);
-            if !sent.contains(&mark) {
+            if !script.contains(&mark) {
                 notes.push(Finding::error("user-data.sh", format!("{name} is nowhere put on the machine")));
             }
-            if !text.is_empty() && sent.contains(text.as_str()) {
+            if !text.is_empty() && script.contains(text.as_str()) {
                 notes.push(Finding::error("user-data.sh", format!("{name} stands in a template in clear")));
                 shown = shown.replace(text.as_str(), DOTS);
                 files.values_mut().for_each(|file| *file = file.replace(text.as_str(), DOTS));
@@ -281,20 +305,35 @@ pub fn render(boot: &Boot, base: &Path) -> Result<Rendered> {
             notes.push(Finding::warning("user-data.sh", format!(
                 "{name} is in the user data: whoever may read launch templates or the instance's metadata can read it (no instance profile)"
             )));
-            sent = sent.replace(&mark, text);
+            sent = script.replace(&mark, text).into_bytes();
             shown = shown.replace(&mark, DOTS);
         }
     }
+    shown = signed::masked(&shown);
+    files.values_mut().for_each(|file| *file = signed::masked(file));
 
-    let gzipped = sent.len() > LIMIT;
-    let bytes = if gzipped { gzip(sent.as_bytes()) } else { sent.into_bytes() };
+    let gzipped = sent.len() > LIMIT && !sent.starts_with(GZIP);
+    let bytes = if gzipped { gzip(&sent) } else { sent };
     let size = bytes.len();
     if size > LIMIT {
         return Err(Error::TooLarge { size }.into());
     }
     files.insert("user-data.sh".into(), shown.clone());
     let encoded = base64::prelude::BASE64_STANDARD.encode(bytes);
-    Ok(Rendered { user_data: shown, encoded, gzipped, size, files, notes })
+    let names = template::names(boot);
+    Ok(Rendered { user_data: shown, as_written, encoded, gzipped, size, files, notes, names })
+}
+
+/// How compressed data begins.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// A script of the user's for people: unpacked, and with a sign for what is no text.
+fn text_of(bytes: &[u8]) -> String {
+    let mut unpacked = vec![];
+    if bytes.starts_with(GZIP) && flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut unpacked).is_ok() {
+        return String::from_utf8_lossy(&unpacked).into_owned();
+    }
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The script in user data as AWS has it, with dots for the passwords: for showing what is there now.
@@ -307,7 +346,7 @@ pub fn decode(encoded: &str) -> Result<String> {
         secret = is_before_secret(line);
         if hide { format!("{DOTS}\n") } else { line.to_string() }
     });
-    Ok(lines.collect())
+    Ok(signed::masked(&lines.collect::<String>()))
 }
 
 /// Whether the line after this one in a script of ours is a password.
@@ -319,7 +358,7 @@ pub fn is_before_secret(line: &str) -> bool {
 pub fn decode_raw(encoded: &str) -> Result<String> {
     let failed = |e: &dyn fmt::Display| Box::new(Error::Decode(e.to_string()));
     let bytes = base64::prelude::BASE64_STANDARD.decode(encoded).map_err(|e| failed(&e))?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
+    if bytes.starts_with(GZIP) {
         let mut text = String::new();
         flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).map_err(|e| failed(&e))?;
         return Ok(text);

@@ -1,5 +1,6 @@
 //! The template engine with what is ours: `put`, the quoting filters, marks instead of passwords.
 use super::{Boot, Database, Error, Finding, Result, SecretSource};
+use gameday_config::{command, command::CommandLine, is_template, markup};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, Value, context};
@@ -30,10 +31,34 @@ const SHIPPED: &[(&str, &str)] = &[
 ];
 
 pub(super) struct Output {
-    pub script: String,
+    pub script: Script,
     pub files: BTreeMap<String, String>,
     pub notes: Vec<Finding>,
 }
+
+pub(super) enum Script {
+    /// Rendered from a template.
+    Rendered(String),
+    /// As the user wrote it.
+    Raw(Vec<u8>),
+}
+
+/// A file of the user's: a template by its name, or bytes that nobody changes.
+enum Own {
+    Template { key: String, text: String },
+    Raw { key: String, bytes: Vec<u8> },
+}
+
+impl Own {
+    fn key(&self) -> &str {
+        match self {
+            Self::Template { key, .. } | Self::Raw { key, .. } => key,
+        }
+    }
+}
+
+/// Before the name of a file of the user's that is called as one of ours is.
+const OWN: &str = "./";
 
 /// What stands in the script where a password comes.
 pub(super) fn mark(secret: &str) -> String {
@@ -46,35 +71,60 @@ fn from(value: &impl serde::Serialize) -> Value {
 
 pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
     let mut notes = vec![];
-    let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<(String, String)>> {
+    let shipped = |name: &str| SHIPPED.iter().any(|(shipped, _)| *shipped == name);
+    let key_of = |name: &str| if shipped(name) { format!("{OWN}{name}") } else { name.to_owned() };
+    let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<Own>> {
         let Some(path) = path else { return Ok(None) };
-        let text =
-            std::fs::read_to_string(base.join(path)).map_err(|source| Error::Read { path: base.join(path), source })?;
+        let bytes = std::fs::read(base.join(path)).map_err(|source| Error::Read { path: base.join(path), source })?;
         let name = path.display().to_string();
-        let text = line_ends(&name, &text, &mut notes);
-        Ok(Some((name, text)))
+        let key = key_of(&name);
+        Ok(Some(match is_template(&name) {
+            true => Own::Template { key, text: template_text(&name, bytes, &mut notes)? },
+            false => {
+                as_written(&name, &bytes, &mut notes);
+                Own::Raw { key, bytes }
+            }
+        }))
     };
     let config = own(&boot.config)?;
     let user_data = own(&boot.user_data)?;
-    let sql: Vec<_> = boot
+    let sql = boot
         .database
         .iter()
         .flat_map(|d| &d.sql)
-        .map(|(name, text)| context! { name, text => line_ends(name, text, &mut notes) })
-        .collect();
+        .map(|(name, bytes)| match is_template(name) {
+            true => Ok(Own::Template { key: key_of(name), text: template_text(name, bytes.clone(), &mut notes)? }),
+            false => {
+                as_written(name, bytes, &mut notes);
+                Ok(Own::Raw { key: key_of(name), bytes: bytes.clone() })
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+
+    for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
+        if let Own::Template { key, text } = own {
+            ours_only(key, text, boot)?;
+        }
+    }
 
     let mut env = environment();
     let mut sources: BTreeMap<&str, &str> = SHIPPED.iter().copied().collect();
-    for (name, text) in [&config, &user_data].into_iter().flatten() {
-        sources.insert(name, text);
+    let mut raw: Raw = BTreeMap::new();
+    for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
+        match own {
+            Own::Template { key, text } => drop(sources.insert(key, text)),
+            Own::Raw { key, bytes } => drop(raw.insert(key.clone(), Arc::from(bytes.as_slice()))),
+        }
     }
     for (name, text) in &sources {
         env.add_template(name, text).map_err(|e| failed(e, name, text))?;
     }
 
-    let config_template = config.as_ref().map_or("server.ini.j2", |(name, _)| name);
+    let config_template = config.as_ref().map_or("server.ini.j2", Own::key);
     let config_name = Path::new(config_template).file_name().unwrap_or_default().to_string_lossy();
-    let config_name = config_name.strip_suffix(".j2").unwrap_or(&config_name);
+    let config_name = without_ending(&config_name);
+    // Written as it stands, so that not even a password's mark in it is touched.
+    let config_raw = matches!(config, Some(Own::Raw { .. }));
     // A container is told everything by its environment, unless the user says otherwise.
     let has_config = config.is_some() || boot.run == super::Run::Binary;
 
@@ -84,36 +134,141 @@ pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretS
             .filter(move |(_, source)| matches!(source, SecretSource::Literal(_)) == literal)
             .map(|(name, source)| ((*name).to_string(), (*source).clone()))
     };
+    let sql_files: Vec<_> =
+        sql.iter().map(|own| context! { template => own.key(), name => without_ending(own.key()) }).collect();
     let base_context = context! {
         name => format!("gameday-{}", boot.service),
         unit => boot.unit(),
         dir => "/opt/gameday/app",
         log_dir => "/var/log/gameday",
         fs_path => boot.files.as_ref().map_or("/opt/gameday/app/cache", |f| f.path.trim_end_matches('/')),
-        config => has_config.then(|| context! { template => config_template, name => config_name }),
-        database => boot.database.as_ref().map(|database| of_database(database, &sql)),
+        config => has_config.then(|| context! { template => config_template, name => config_name, raw => config_raw }),
+        database => boot.database.as_ref().map(|database| of_database(database, &sql_files)),
         literals => by_source(true).map(|(name, _)| name).collect::<Vec<_>>(),
         parameters => from(&by_source(false).collect::<BTreeMap<_, _>>()),
+        uid => super::SERVICE_UID,
+        docker => (boot.run == super::Run::Container).then(|| docker_ranges(&boot.vpc)),
         ..from(boot)
     };
     // `env` and `command` are small templates themselves.
+    for (name, text) in
+        boot.env.iter().map(|(k, v)| (format!("env.{k}"), v)).chain(boot.command.iter().map(|c| ("command".into(), c)))
+    {
+        ours_only(&name, text, boot)?;
+    }
     let own_env = boot
         .env
         .iter()
         .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
     let command = boot.command.as_ref().map(|c| inline(&env, "command", c, &base_context)).transpose()?;
-    let context = context! { env => own_env, command, ..base_context };
+    if command.as_ref().is_some_and(|c| c.contains("_password@@")) {
+        return Err(refused(
+            "command",
+            boot.command.as_deref().unwrap_or_default(),
+            None,
+            "a password in the start command would be seen in the list of processes".into(),
+            "give it as a variable under env, and name that: \"$VARIABLE\"".into(),
+        ));
+    }
+    let started = command.clone();
+    let started = started.as_deref().unwrap_or("./server");
+    let line = command::read(started).unwrap_or_default();
+    let context = context! {
+        env => own_env,
+        command => command,
+        // As a start script runs it, and as words for a container.
+        start => CommandLine::in_foreground(started),
+        arguments => line.commands.first().filter(|_| boot.command.is_some()).map(|c| c.words.clone()).unwrap_or_default(),
+        programs => line.programs(),
+        ..base_context
+    };
 
     let files = Arc::new(Mutex::new(BTreeMap::new()));
-    add_puts(&mut env, &context, &files);
-    let top = user_data.as_ref().map_or("user-data.sh.j2", |(name, _)| name);
-    let script = env
-        .get_template(top)
-        .and_then(|template| template.render(&context))
-        .map_err(|e| failed(e, top, sources[top]))?;
+    add_puts(&mut env, &context, &files, raw);
+    let script = match &user_data {
+        Some(Own::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
+        own => {
+            let top = own.as_ref().map_or("user-data.sh.j2", Own::key);
+            let script = env.get_template(top).and_then(|template| template.render(&context));
+            Script::Rendered(script.map_err(|e| failed(e, top, sources[top]))?)
+        }
+    };
     let files = std::mem::take(&mut *files.lock().expect("no thread panics"));
     Ok(Output { script, files, notes })
+}
+
+/// Files that are delivered as they stand, by the names under which templates put them.
+type Raw = BTreeMap<String, Arc<[u8]>>;
+
+/// A template's text: UTF-8, without the line ends of Windows.
+fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result<String> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(line_ends(name, &text, notes)),
+        Err(e) => {
+            let line = e.as_bytes()[..e.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
+            Err(Error::NotText { file: name.into(), line }.into())
+        }
+    }
+}
+
+/// What may be a slip in a file that is delivered as it stands.
+fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
+    if bytes.starts_with(b"#!") && bytes.split(|b| *b == b'\n').next().is_some_and(|first| first.ends_with(b"\r")) {
+        let message = "has Windows line ends (CRLF) and is delivered as it stands: the kernel would look for an interpreter whose name ends in \\r";
+        notes.push(Finding::warning(name, message.into()));
+    } else if bytes.windows(2).any(|w| w == b"\r\n") {
+        notes.push(Finding::warning(name, "has Windows line ends (CRLF) and is delivered as it stands".into()));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        notes.push(Finding::warning(name, "begins with a byte order mark and is delivered as it stands".into()));
+    }
+}
+
+/// Nothing in a template may look like syntax of it and be lost, or belong to another language of templates.
+fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
+    let Some(foreign) = markup::foreign(text) else { return Ok(()) };
+    let help = format!(
+        "to have it as it stands, put {{% raw %}} before and {{% endraw %}} behind it{}. The names there are: {}",
+        if is_template(key) { ", or call the file by a name without .j2" } else { "" },
+        names(boot).join(", ")
+    );
+    Err(refused(key, text, Some(foreign.at), foreign.what, help))
+}
+
+/// The names that there are for the templates of this stack.
+pub(super) fn names(boot: &Boot) -> Vec<String> {
+    let has = |table: &str| match table {
+        "database" => boot.database.is_some(),
+        "cache" => boot.cache.is_some(),
+        "files" => boot.files.is_some(),
+        "logs" => boot.logs.is_some(),
+        _ => true,
+    };
+    markup::names(has).split(", ").map(str::to_owned).collect()
+}
+
+fn refused(key: &str, text: &str, at: Option<std::ops::Range<usize>>, message: String, help: String) -> Box<Error> {
+    let file = key.strip_prefix(OWN).unwrap_or(key).to_string();
+    let line = at.as_ref().map_or(1, |at| text[..at.start].matches('\n').count() + 1);
+    let code = miette::NamedSource::new(&file, text.to_string());
+    Box::new(Error::Template { file, line, message, code, span: at.map(Into::into), help })
+}
+
+/// Ranges for Docker's own networks, beside those of the VPC: Docker's usual 172.17.0.0/16 may be a part of it.
+fn docker_ranges(vpc: &[String]) -> Value {
+    use gameday_config::Cidr;
+    let vpc: Vec<Cidr> = vpc.iter().filter_map(|c| c.parse().ok()).collect();
+    let apart = |range: &Cidr| vpc.iter().all(|c| !c.contains(range) && !range.contains(c));
+    let ranges = ["192.168.240.0/20", "172.29.240.0/20", "10.253.240.0/20", "100.127.240.0/20"];
+    let free = ranges.iter().find(|r| r.parse().is_ok_and(|r| apart(&r))).unwrap_or(&ranges[0]);
+    // 192.168.240.1/24 for the bridge, the upper half for what else Docker makes.
+    let head = free.trim_end_matches("240.0/20");
+    context! { bridge => format!("{head}240.1/24"), pool => format!("{head}248.0/21") }
+}
+
+fn without_ending(name: &str) -> &str {
+    if is_template(name) { &name[..name.len() - 3] } else { name }
 }
 
 fn environment<'a>() -> Environment<'a> {
@@ -125,6 +280,12 @@ fn environment<'a>() -> Environment<'a> {
         syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().expect("nothing odd in it"),
     );
     env.set_debug(true);
+    env.set_formatter(|out, state, value| match value.is_none() {
+        true => {
+            Err(minijinja::Error::new(ErrorKind::UndefinedError, "the value is not given; guard it with {% if … %}"))
+        }
+        false => minijinja::escape_formatter(out, state, value),
+    });
     env.add_filter("sh", sh);
     env.add_filter("ini", |text: String| quoted(&text, "ini", &[('\\', "\\\\"), ('"', "\\\"")]));
     env.add_filter("sql", |text: String| {
@@ -180,10 +341,17 @@ fn of_database(database: &Database, sql: &[Value]) -> Value {
 }
 
 /// `put(path, template, mode)` and its kin write a file on the machine, as a here-document of the script.
-fn add_puts(env: &mut Environment<'_>, context: &Value, files: &Arc<Mutex<BTreeMap<String, String>>>) {
+fn add_puts(env: &mut Environment<'_>, context: &Value, files: &Arc<Mutex<BTreeMap<String, String>>>, raw: Raw) {
     let (context, seen) = (context.clone(), files.clone());
     env.add_function("put", move |state: &State, path: String, template: String, mode: Option<String>| {
+        if let Some(bytes) = raw.get(&template) {
+            return as_bytes(&path, bytes, mode.as_deref(), &seen);
+        }
         let text = state.env().get_template(&template)?.render(&context)?;
+        if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
+            let why = "a password cannot stand in a file of SQL: the users are made without it";
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
+        }
         here_document(&path, &text, mode.as_deref(), &seen)
     });
     let seen = files.clone();
@@ -195,12 +363,33 @@ fn add_puts(env: &mut Environment<'_>, context: &Value, files: &Arc<Mutex<BTreeM
     });
 }
 
-fn here_document(
-    path: &str,
-    text: &str,
-    mode: Option<&str>,
-    files: &Mutex<BTreeMap<String, String>>,
-) -> std::result::Result<String, minijinja::Error> {
+type Done = std::result::Result<String, minijinja::Error>;
+
+/// A file to the byte: as it stands where a here-document can hold it, otherwise as base64.
+fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> Done {
+    use base64::Engine as _;
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.ends_with('\n') && !text.contains(['\0', '\r']) => here_document(path, text, mode, files),
+        _ => {
+            let mut coded = base64::prelude::BASE64_STANDARD.encode(bytes);
+            for at in (76..coded.len()).step_by(77) {
+                coded.insert(at, '\n');
+            }
+            let put = format!(
+                "base64 -d <<'END_OF_FILE' | put {} {}\n{coded}\nEND_OF_FILE",
+                sh(path.to_string())?,
+                mode.unwrap_or("0644")
+            );
+            files
+                .lock()
+                .expect("no thread panics")
+                .insert(path.to_string(), String::from_utf8_lossy(bytes).into_owned());
+            Ok(put)
+        }
+    }
+}
+
+fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> Done {
     let mut text = text.to_string();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -242,14 +431,18 @@ fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
         }
         next = error.source();
     }
-    let file = at.name().unwrap_or(name).to_string();
+    let file = at.name().unwrap_or(name);
+    let file = file.strip_prefix(OWN).unwrap_or(file).to_string();
     let code = at.template_source().unwrap_or(text).to_string();
     let help = match at.kind() {
         ErrorKind::UndefinedError => {
-            "templates are strict: every name has to be given. `gameday render --check` shows the names there are; \
+            "templates are strict: every name has to be given. `gameday render --check` lists the names there are; \
              guard what may be off with {% if database %}"
         }
-        ErrorKind::SyntaxError => "the syntax is that of Jinja: {{ value }}, {% if … %} … {% endif %}",
+        ErrorKind::SyntaxError => {
+            "the syntax is that of Jinja: {{ value }}, {% if … %} … {% endif %}. What is meant for somebody else goes \
+             between {% raw %} and {% endraw %}, or into a file whose name does not end in .j2"
+        }
         _ => "correct the template, or leave it out to take the shipped one",
     };
     Box::new(Error::Template {

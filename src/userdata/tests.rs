@@ -14,7 +14,7 @@ fn database(password: SecretSource) -> Database {
             SecretSource::Parameter(_) => SecretSource::Parameter("/gameday/demo/master".into()),
             SecretSource::Literal(_) => SecretSource::Literal("m4ster's".into()),
         }),
-        sql: vec![("sql/more.sql".into(), "CREATE INDEX ix ON unicorns (unicornid);".into())],
+        sql: vec![("sql/more.sql".into(), "CREATE INDEX ix ON unicorns (unicornid);\n".into())],
     }
 }
 
@@ -192,10 +192,389 @@ fn what_does_not_fit_is_refused() {
         noise.push_str(&format!("{x:x}\n"));
     }
     let mut boot = full();
-    boot.database.as_mut().unwrap().sql.push(("noise.sql".into(), noise));
+    boot.database.as_mut().unwrap().sql.push(("noise.sql".into(), noise.into_bytes()));
     let error = render(&boot, here()).unwrap_err();
     assert!(matches!(*error, Error::TooLarge { size } if size > LIMIT), "{error}");
     boot.database.as_mut().unwrap().sql.clear();
     boot.database.as_mut().unwrap().app_password = SecretSource::Literal("a\nb".into());
     assert!(matches!(*render(&boot, here()).unwrap_err(), Error::Control { .. }));
+}
+
+/// What a machine gets: the bytes that EC2 hands over, and the files that the script lays down when bash runs it.
+fn delivered(boot: &Boot, base: &Path) -> (Vec<u8>, PathBuf, tempfile::TempDir) {
+    let rendered = render(boot, base).unwrap_or_else(|e| panic!("{e:?}"));
+    let bytes = base64::prelude::BASE64_STANDARD.decode(&rendered.encoded).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let mut script = vec![];
+    if rendered.gzipped {
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut script).unwrap();
+    } else {
+        script.clone_from(&bytes);
+    }
+    let path = root.path().join("script");
+    fs::write(&path, &script).unwrap();
+    (bytes, path, root)
+}
+
+const ODD: &[(&str, &[u8])] = &[
+    ("mime", b"Content-Type: multipart/mixed; boundary=\"//\"\nMIME-Version: 1.0\n\n--//\nContent-Type: text/cloud-config\n\n#cloud-config\n--//--\n"),
+    ("cloud-config", b"#cloud-config\nwrite_files:\n- content: |\n    {{ ds.meta_data.x }} {# jinja #}\n"),
+    ("include", b"#include\nhttps://example.com/script\n"),
+    ("crlf", b"#!/bin/bash\r\necho {{ port }}\r\n"),
+    ("no final newline", b"#!/bin/bash\necho ${#array[@]} {{ nothing }} {% raw"),
+    ("not UTF-8", b"#!/bin/bash\necho '\xff\xfe\x00 \xe4' # @@app_password@@\n"),
+    ("a mark of ours", b"#!/bin/sh\nEND_OF_FILE\n@@app_password@@\nEND_OF_FILE\n"),
+    ("empty", b""),
+    ("byte order mark", b"\xef\xbb\xbf#!/bin/sh\n"),
+    ("part-handler", b"#part-handler\ndef list_types():\n    return ['text/x']\n"),
+    ("blank lines", b"\n\n#!/bin/sh\n\n\n"),
+];
+
+#[test]
+fn a_script_that_is_no_template_arrives_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in ODD {
+        for file in ["boot.sh", "boot", "user-data.sh", "boot.sh.j2.txt", "boot.jinja"] {
+            fs::write(folder.path().join(file), bytes).unwrap();
+            let boot = Boot { user_data: Some(file.into()), ..full() };
+            assert_eq!(delivered(&boot, folder.path()).0, *bytes, "{name} as {file}");
+        }
+    }
+    // Compressed by the user: left alone, and shown unpacked.
+    let packed = gzip(b"#!/bin/bash\necho hello\n");
+    fs::write(folder.path().join("boot.sh"), &packed).unwrap();
+    let boot = Boot { user_data: Some("boot.sh".into()), ..full() };
+    assert_eq!(delivered(&boot, folder.path()).0, packed);
+    assert_eq!(render(&boot, folder.path()).unwrap().user_data, "#!/bin/bash\necho hello\n");
+    // Too large: compressed, which cloud-init unpacks; larger still: refused with numbers.
+    let large = [b"#!/bin/bash\n# ".as_slice(), &b"x".repeat(LIMIT)].concat();
+    fs::write(folder.path().join("boot.sh"), &large).unwrap();
+    let (sent, script, _root) = delivered(&boot, folder.path());
+    assert!(sent.len() < LIMIT && fs::read(script).unwrap() == large);
+    let next = |x: &u64| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+    let noise: Vec<u8> = std::iter::successors(Some(1u64), next).map(|x| (x >> 56) as u8).take(40_000).collect();
+    fs::write(folder.path().join("boot.sh"), noise).unwrap();
+    let error = render(&boot, folder.path()).unwrap_err().to_string();
+    assert!(error.contains("bytes even when compressed; AWS takes 16384"), "{error}");
+}
+
+#[test]
+fn a_configuration_file_that_is_no_template_arrives_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in ODD {
+        // Also under the name of something that is shipped.
+        for file in ["app.conf", "beacon.py", "server.ini"] {
+            fs::write(folder.path().join(file), bytes).unwrap();
+            let boot = Boot { config: Some(file.into()), ..full() };
+            let (_, script, root) = delivered(&boot, folder.path());
+            let text = String::from_utf8(fs::read(&script).unwrap()).expect("a script of ours is text");
+            // The piece of the script that lays the file down, run by bash itself.
+            let at = format!("/opt/gameday/etc/{file} ");
+            let lines: Vec<&str> = text.lines().collect();
+            let begin = lines.iter().position(|l| l.contains(&format!("put {at}"))).unwrap_or_else(|| panic!("{name}"));
+            let end = lines[begin].split("<<'").nth(1).unwrap().split('\'').next().unwrap();
+            let length = lines[begin + 1..].iter().position(|l| *l == end).unwrap() + 2;
+            let piece = lines[begin..begin + length].join("\n");
+            let run = format!("put() {{ cat >'{}/file'; }}\n{piece}\n", root.path().display());
+            fs::write(&script, run).unwrap();
+            assert!(std::process::Command::new("bash").arg(&script).status().unwrap().success());
+            assert_eq!(fs::read(root.path().join("file")).unwrap(), *bytes, "{name} as {file}");
+            // And nothing is put into it on the machine.
+            assert!(text.contains(&format!("put_if_changed \"$ETC/\"{file} \"$APP/\"{file}")), "{name}");
+            assert!(!text.contains(&format!("fill \"$ETC/\"{file}")), "{name}");
+            assert!(text.contains("class Beacon("), "the beacon is still ours");
+        }
+    }
+}
+
+#[test]
+fn sql_is_a_template_only_by_its_name_too() {
+    let with = |name: &str, text: &[u8]| {
+        let mut boot = full();
+        boot.database.as_mut().unwrap().sql = vec![(name.into(), text.to_vec())];
+        render(&boot, here())
+    };
+    let plain = with("a/more.sql", b"SELECT '{{ stack }}', '${#x}'").unwrap();
+    assert_eq!(plain.files["/opt/gameday/etc/sql/101-more.sql"], "SELECT '{{ stack }}', '${#x}'");
+    let template = with("a/more.sql.j2", b"SELECT '{{ stack }}'").unwrap();
+    assert_eq!(template.files["/opt/gameday/etc/sql/101-more.sql"], "SELECT 'demo'\n");
+    let error = with("more.sql.j2", b"SELECT '{{ nope }}'").unwrap_err().to_string();
+    assert!(error.starts_with("more.sql.j2, line 1: ") && error.contains("`nope`"), "{error}");
+    let error = with("more.sql.j2", b"SELECT '{{ database.password }}'").unwrap_err().to_string();
+    assert!(error.contains("a password cannot stand in a file of SQL"), "{error}");
+    assert!(with("more.sql.j2", b"\xff").unwrap_err().to_string().contains("not UTF-8 text (line 1)"));
+}
+
+#[test]
+fn nothing_in_a_template_vanishes_or_is_taken_for_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |text: &str| {
+        fs::write(folder.path().join("my.conf.j2"), format!("first\n{text}\n")).unwrap();
+        let boot = Boot { config: Some("my.conf.j2".into()), ..full() };
+        match render(&boot, folder.path()) {
+            Ok(done) => panic!("{text}: {}", done.files["/opt/gameday/etc/my.conf"]),
+            Err(e) => format!("{e}\n{}", miette::Diagnostic::help(&*e).unwrap()),
+        }
+    };
+    for text in [
+        "{{ scoring.api_token }}",
+        "{# a note #}",
+        "echo ${#array[@]} # #}",
+        "echo ${#array[@]}",
+        "${{ secrets.KEY }}",
+        "${{ port }}",
+        "{{ .Values.image }}",
+        "{{- range .Items }}x{{ end }}",
+        "{{ ansible_default_ipv4.address }}",
+        "{{ groups['web'] | first }}",
+        "{{ lookup('env', 'HOME') }}",
+        "{% if inventory_hostname == 'a' %}x{% endif %}",
+        "{% if not database %}{{ vault_password }}{% endif %}",
+        "{{ undefined_name | default('') }}",
+        "{% load static %}",
+        "{{#each items}}x{{/each}}",
+        "{{> partial}}",
+        "docker ps --format '{{.Names}}'",
+        "{{ sha256 }}",
+        "{% verbatim %}x{% endverbatim %}",
+    ] {
+        let said = error(text);
+        assert!(said.starts_with("my.conf.j2, line 2: "), "{text}: {said}");
+        assert!(said.contains("{% raw %}") || said.contains("lists the names"), "{text}: {said}");
+    }
+    assert!(error("{{ scoring.url }}").contains("cache.host"), "it lists the names");
+    // The way out that it names.
+    for (text, delivered) in [
+        ("{% raw %}{{ scoring.url }} ${#a} {# x #}{% endraw %} {{ port }}", "{{ scoring.url }} ${#a} {# x #} 80"),
+        ("{{ '{#' }} {{ '{{' }}", "{# {{"),
+    ] {
+        fs::write(folder.path().join("my.conf.j2"), text).unwrap();
+        let done = render(&Boot { config: Some("my.conf.j2".into()), ..full() }, folder.path()).unwrap();
+        assert_eq!(done.files["/opt/gameday/etc/my.conf"].trim_end(), delivered);
+        let env = Boot { env: [("X".into(), text.into())].into(), ..full() };
+        assert!(render(&env, here()).unwrap().files["/opt/gameday/etc/env"].contains(delivered));
+    }
+}
+
+/// Every name that people are told of is given, and every name that is given is known.
+#[test]
+fn the_names_that_are_listed_are_the_names_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let rendered = render(&full(), here()).unwrap();
+    assert!(rendered.names.len() > 25, "{:?}", rendered.names);
+    for name in &rendered.names {
+        let text = format!("{{{{ {} }}}}", name.replace("env.NAME", "env.MODE"));
+        fs::write(folder.path().join("my.conf.j2"), text).unwrap();
+        let boot = Boot { config: Some("my.conf.j2".into()), sha256: Some("0".repeat(64)), ..full() };
+        render(&boot, folder.path()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    let without = render(&Boot::new("demo", "billing", "https://example.com/server"), here()).unwrap().names;
+    assert!(!without.iter().any(|n| n.starts_with("database.") || n.starts_with("cache.")), "{without:?}");
+}
+
+#[test]
+fn start_commands_are_run_as_they_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path();
+    fs::create_dir_all(app.join("app/venv/bin")).unwrap();
+    fs::write(app.join("app/run.sh"), "echo \"run:$PORT:$$:$(basename \"$PWD\"):$*\"\n").unwrap();
+    fs::write(app.join("app/venv/bin/activate"), "PATH=$PWD/app/venv/bin:$PATH\n").unwrap();
+    fs::write(app.join("app/venv/bin/serve"), "#!/bin/sh\necho \"serve:$*\"\n").unwrap();
+    for file in ["app/run.sh", "app/venv/bin/serve"] {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(app.join(file), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for (command, said) in [
+        ("PORT=80 bash app/run.sh", "run:80:PID:DIR:"),
+        ("cd app && PORT=81 bash ./run.sh 'a b' \"$((1 + 1))\"", "run:81:PID:app:a b 2"),
+        ("source app/venv/bin/activate && serve --x 'y  z'", "serve:--x y  z"),
+        ("export PORT=7; cd app; exec bash run.sh *.sh", "run:7:PID:app:run.sh"),
+        ("bash app/run.sh 2>&1 | sed s/run/piped/", "piped::"),
+        ("A=1 B='2 3' env | grep ^B=", "B=2 3"),
+        ("echo $HOME ~ >&2; bash app/run.sh", "run::PID:DIR:"),
+        ("(cd app && bash run.sh)", "run::"),
+    ] {
+        let boot = Boot {
+            run: Run::Archive,
+            command: Some(command.into()),
+            ..Boot::new("demo", "billing", "https://x/y.tar.gz")
+        };
+        let start = render(&boot, here()).unwrap().files["/opt/gameday/start"]
+            .replace("/opt/gameday/app", app.to_str().unwrap());
+        let script = app.join("start");
+        fs::write(&script, start).unwrap();
+        let child =
+            std::process::Command::new("bash").arg(&script).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = child.id().to_string();
+        let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        let wanted = said.replace("PID", &pid).replace("DIR", app.file_name().unwrap().to_str().unwrap());
+        assert!(out.trim_end().starts_with(&wanted), "{command}: {out:?}, not {wanted:?}");
+    }
+    let password = Boot { command: Some("./server --password {{ database.password }}".into()), ..full() };
+    assert!(render(&password, here()).unwrap_err().to_string().contains("list of processes"));
+}
+
+#[test]
+fn a_container_is_given_the_words_of_the_command() {
+    let last = |command: &str| {
+        let boot = Boot { run: Run::Container, command: Some(command.into()), ..Boot::new("demo", "web", "httpd:2.4") };
+        let start = render(&boot, here()).unwrap().files["/opt/gameday/start"].clone();
+        start.lines().last().unwrap().trim().to_owned()
+    };
+    assert_eq!(last("httpd-foreground -X"), "httpd:2.4 httpd-foreground -X");
+    assert_eq!(last("sh -c 'a && b \"c d\"' $X"), "httpd:2.4 sh -c 'a && b \"c d\"' '$X'");
+    assert_eq!(
+        last("serve --url https://x/?a=1 \"it's\" --port {{ port }}"),
+        "httpd:2.4 serve --url 'https://x/?a=1' 'it'\\''s' --port 80"
+    );
+    let none = render(&Boot { run: Run::Container, ..Boot::new("demo", "web", "httpd:2.4") }, here()).unwrap();
+    assert!(none.files["/opt/gameday/start"].ends_with("  httpd:2.4\n"));
+}
+
+#[test]
+fn docker_keeps_out_of_the_vpc() {
+    let of = |vpc: &[&str]| {
+        let vpc = vpc.iter().map(|c| (*c).to_owned()).collect();
+        let boot = Boot { run: Run::Container, vpc, ..Boot::new("demo", "web", "httpd:2.4") };
+        let script = render(&boot, here()).unwrap().files["/opt/gameday/boot"].clone();
+        script.lines().find_map(|l| Some(l.split_once("\"bip\", \"")?.1.trim_end_matches("\")").to_owned())).unwrap()
+    };
+    assert_eq!(of(&["10.0.0.0/16"]), "192.168.240.1/24");
+    assert_eq!(of(&["172.17.0.0/16"]), "192.168.240.1/24");
+    assert_eq!(of(&["192.168.0.0/16"]), "172.29.240.1/24");
+    assert_eq!(of(&["192.168.0.0/16", "172.16.0.0/12"]), "10.253.240.1/24");
+    assert_eq!(of(&["192.168.241.5/32", "172.29.255.0/24", "10.0.0.0/8"]), "100.127.240.1/24");
+    // What somebody has set stays, and what is no JSON is left alone.
+    let boot = Boot { run: Run::Container, ..Boot::new("demo", "web", "httpd:2.4") };
+    let script = render(&boot, here()).unwrap().files["/opt/gameday/boot"].clone();
+    let python = script.split("<<'PYTHON'\n").nth(1).unwrap().split("\nPYTHON").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("docker/daemon.json");
+    let python = python.replace("/etc/docker/daemon.json", file.to_str().unwrap());
+    let run = || std::process::Command::new("python3").args(["-I", "-c", &python]).output().unwrap();
+    assert_eq!(run().stdout, b"written\n");
+    assert_eq!(run().stdout, b"", "the second time there is nothing to do");
+    for (before, bip) in [
+        (r#"{"log-driver": "journald"}"#, Some("192.168.240.1/24")),
+        (r#"{"bip": "10.9.0.1/24", "default-address-pools": []}"#, Some("10.9.0.1/24")),
+        (r#"{"bridge": "none"}"#, None),
+    ] {
+        fs::write(&file, before).unwrap();
+        assert!(run().status.success());
+        let after: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(after["bip"].as_str(), bip, "{before}");
+        let kept: serde_json::Value = serde_json::from_str(before).unwrap();
+        assert!(kept.as_object().unwrap().iter().all(|(k, v)| after[k] == *v), "{before}: {after}");
+    }
+    fs::write(&file, "{ broken").unwrap();
+    assert!(!run().status.success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{ broken");
+}
+
+/// Runs functions of the rendered boot script by bash, after `before`; what is printed.
+fn bash(boot: &Boot, functions: &[&str], before: &str, after: &str) -> String {
+    let script = render(boot, here()).unwrap().files["/opt/gameday/boot"].clone();
+    let taken: String = functions
+        .iter()
+        .map(|name| {
+            let begin = script.find(&format!("\n{name}() {{")).unwrap_or_else(|| panic!("{name}")) + 1;
+            let line = script[begin..].lines().next().unwrap();
+            let length = if line.ends_with('}') { line.len() } else { script[begin..].find("\n}\n").unwrap() + 2 };
+            format!("{}\n", &script[begin..begin + length])
+        })
+        .collect();
+    let text = format!("set -uo pipefail\n{taken}{before}\n{after}\n");
+    let done = std::process::Command::new("bash").args(["-c", &text]).output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)).trim_end().to_owned()
+}
+
+#[test]
+fn packages_have_the_names_of_the_family() {
+    let stubs = "dnf() { case $* in *list*) printf '%b' \"$LIST\" ;; *) echo \"dnf: ${*: -1}\" ;; esac; }\n\
+        apt() { case \" $GONE \" in *\" $1 \"*) return 1 ;; esac; echo \"apt: $*\"; }; snap() { echo \"snap: $*\"; }";
+    let install = |family: &str, name: &str, list: &str, gone: &str| {
+        let before = format!("{stubs}\nFAMILY={family} LIST='{list}' GONE='{gone}'");
+        bash(&full(), &["install_package"], &before, &format!("install_package {name}"))
+    };
+    let all = "Available Packages\\nmariadb105.x86_64 3:10.5 a\\nmariadb114.x86_64 3:11.4 a\\nmariadb1011.x86_64 3:10.11 a\\nmariadb118-server.x86_64 1 a\\n";
+    assert_eq!(install("dnf", "mariadb", all, ""), "dnf: mariadb114");
+    assert_eq!(install("dnf", "mariadb", "mariadb105.x86_64 1 a\\nmariadb1011.x86_64 1 a\\n", ""), "dnf: mariadb1011");
+    assert_eq!(install("dnf", "mariadb", "", ""), "dnf: mariadb105", "nothing is listed");
+    assert_eq!(install("dnf", "amazon-efs-utils", "", ""), "dnf: amazon-efs-utils");
+    assert_eq!(install("apt", "awscli", "", ""), "apt: awscli");
+    assert_eq!(install("apt", "awscli", "", "awscli"), "snap: install aws-cli --classic");
+    assert_eq!(install("apt", "mariadb-client", "", "mariadb-client"), "apt: mysql-client");
+    assert_eq!(install("apt", "nfs-common", "", ""), "apt: nfs-common");
+
+    let stage = |boot: &Boot, family: &str| {
+        let before = format!(
+            "FAMILY={family} SOURCE='{}' STATE=/nowhere\ncommand() {{ return 1; }}\ntimeout() {{ :; }}\ndocker_network() {{ :; }}\n\
+             log() {{ echo \"${{1#installing }}\"; }}\ninstall_package() {{ :; }}",
+            boot.source
+        );
+        let said = bash(boot, &["stage_packages"], &before, "stage_packages");
+        said.replace('\n', " ")
+    };
+    assert_eq!(stage(&full(), "dnf"), "mariadb amazon-efs-utils awscli-2");
+    assert_eq!(stage(&full(), "apt"), "mariadb-client nfs-common awscli");
+    let archive = Boot {
+        run: Run::Archive,
+        source: "s3://bucket/dir with space/app.tar.xz".into(),
+        ..Boot::new("demo", "x", "y")
+    };
+    assert_eq!(stage(&archive, "dnf"), "tar xz awscli-2");
+    assert_eq!(stage(&archive, "apt"), "tar xz-utils awscli");
+    let container =
+        Boot { run: Run::Container, ..Boot::new("demo", "x", "210987654321.dkr.ecr.eu-west-1.amazonaws.com/x:1") };
+    assert_eq!(stage(&container, "dnf"), "docker awscli-2");
+    assert_eq!(stage(&container, "apt"), "docker.io awscli");
+}
+
+#[test]
+fn a_refused_login_says_why() {
+    let said = |error: &str| {
+        let before = format!("fail() {{ echo \"$1 $2\"; exit; }}\nsql_error() {{ echo '{error}'; }}");
+        bash(&full(), &["login_refused"], &before, "login_refused 'the master user'")
+    };
+    let plugin =
+        said("ERROR 1045 (28000): Plugin caching_sha2_password could not be loaded: cannot open shared object file");
+    assert!(plugin.starts_with("78 the MySQL client of this image does not know the login"), "{plugin}");
+    let password = said("ERROR 1045 (28000): Access denied for user");
+    assert!(password.starts_with("78 wrong password: db.example refuses the master user"), "{password}");
+    assert!(said("ERROR 2003 (HY000): gone").starts_with("1 MySQL at db.example:3306: ERROR 2003"));
+}
+
+#[test]
+fn a_signed_url_is_never_shown_whole() {
+    let source = "https://b.s3.amazonaws.com/server?X-Amz-Credential=AKIAABCDEFGHIJKLMNOP%2F20261129&X-Amz-Security-Token=FwoGZXIvTOKEN&X-Amz-Signature=0123abcdef";
+    let boot = Boot { source: source.into(), ..full() };
+    let rendered = render(&boot, here()).unwrap();
+    let all = format!(
+        "{} {:?} {:?} {}",
+        rendered.user_data,
+        rendered.files,
+        check(&rendered),
+        decode(&rendered.encoded).unwrap()
+    );
+    assert!(!all.contains("0123abcdef") && !all.contains("FwoGZXIvTOKEN"));
+    assert!(!all.contains("an AWS access key in clear"));
+    assert!(decode_raw(&rendered.encoded).unwrap().contains(source), "the machine has it whole");
+}
+
+#[test]
+fn check_knows_what_cloud_init_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let errors = |bytes: &[u8]| {
+        fs::write(folder.path().join("own.sh"), bytes).unwrap();
+        let boot = Boot { user_data: Some("own.sh".into()), ..Boot::new("demo", "x", "y") };
+        let found = check(&render(&boot, folder.path()).unwrap());
+        found.iter().filter(|f| f.level == Level::Error).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for (name, bytes) in ODD.iter().filter(|(name, _)| {
+        !["empty", "byte order mark", "blank lines", "not UTF-8", "crlf", "a mark of ours"].contains(name)
+    }) {
+        assert_eq!(errors(bytes), Vec::<String>::new(), "{name}");
+    }
+    assert!(errors(b"<powershell>\nGet-Date\n</powershell>\n")[0].contains("is for Windows"));
+    assert!(errors(b"echo hello\n")[0].contains("would not run it"));
 }

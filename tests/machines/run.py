@@ -145,6 +145,7 @@ def again(world, one):
     """Boot script and user data a second time: nothing changes, and the service does not even notice."""
     before = state_of(one, "unicorndb")
     pid = one.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing")
+    proxy = one.inside("pgrep", "-f", "^efs-proxy")
     lines = len(one.inside("cat", "/var/log/gameday-boot.log").splitlines())
     one.inside("bash", "/var/lib/cloud/instance/scripts/part-001")
     until("second run", 20, lambda: "the service runs already" in "\n".join(one.inside("cat", "/var/log/gameday-boot.log").splitlines()[lines:]))
@@ -154,6 +155,7 @@ def again(world, one):
     after = state_of(one, "unicorndb")
     assert before == after, "\n".join(set(str(before).split("\\n")) ^ set(str(after).split("\\n")))
     assert pid == one.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing")
+    assert proxy == one.inside("pgrep", "-f", "^efs-proxy"), "the proxy of the shared files ended with the first boot"
     say("a second boot changes nothing, and the service runs on")
 
 
@@ -226,6 +228,7 @@ def failures(world):
         "no-profile": ("secrets", "no instance profile", {"profile": False}),
         "disk-full": ("fetch", "no space left", {"options": small}),
         "service-ends": ("service", "nope.ini: No such file", {}),
+        "background": ("service", "the start command ended by itself with code 0: it must stay in the foreground", {}),
     }
     def seen(names):
         for name in names:
@@ -236,7 +239,7 @@ def failures(world):
 
     # Seven at a time: Linux gives a user 128 inotify instances, and a systemd takes nine.
     machines = {}
-    waiting = ("database-down", "wrong-password", "redis-down", "service-ends")
+    waiting = ("database-down", "wrong-password", "redis-down", "service-ends", "background")
     quick = [name for name in cases if name not in waiting]
     for name in quick:
         machines[name] = Machine(world, name, name, **cases[name][2]).boot()
@@ -250,9 +253,16 @@ def failures(world):
     literal = Machine(world, "literal", "literal", profile=False).boot()
     archive = Machine(world, "archive", "archive").boot()
     seen(waiting)
-    for machine in (no_efs, literal, archive):
+    for name in ("wrong-password", "service-ends", "background"):
+        no_secret(machines[name])
+        machines.pop(name).stop()
+    mac = Machine(world, "mac", "mac").boot()
+    apt = Machine(world, "apt", "apt", family="ubuntu").boot()
+    for machine in (no_efs, literal, archive, mac, apt):
         machine.serving(60)
     say("without shared files, without a profile (password given), from an archive: all three serve")
+    as_written(world, mac)
+    from_apt(apt)
     warned = [r for _, _, r in no_efs.seen if "files" in r.get("warnings", {})]
     assert warned and "not mounted" in warned[0]["warnings"]["files"], no_efs.story()
     say(f"no-efs: {json.dumps(warned[0])}")
@@ -270,9 +280,37 @@ def failures(world):
     until("the shared files are mounted later", 60, lambda: no_efs.inside("mountpoint", "/mnt/efs", check=False).endswith("is a mountpoint"))
     assert get(no_efs.address)[0] == 200
     say("no-efs: mounted when the mount target came, without a restart")
-    for machine in [*machines.values(), no_efs, literal, archive]:
+    for machine in [*machines.values(), no_efs, literal, archive, mac, apt]:
         no_secret(machine)
         machine.stop()
+
+
+def as_written(world, mac):
+    """An archive that a Mac packed, a start command of several parts, a configuration file that is no template."""
+    pid = mac.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing")
+    assert mac.inside("cat", f"/proc/{pid}/comm") == "server", "the last program takes the place of the shell"
+    assert "HELLO=hello you" in mac.inside("cat", f"/proc/{pid}/environ").split("\0")
+    assert "HOME=/opt/gameday/app" in mac.inside("cat", f"/proc/{pid}/environ").split("\0")
+    assert mac.inside("readlink", f"/proc/{pid}/cwd") == "/opt/gameday/app/bin"
+    assert mac.inside("find", "/opt/gameday/app", "-name", "._*", "-o", "-name", "__MACOSX", "-o", "-name", ".DS_Store") == ""
+    with open(f"{world.inputs}/raw.ini", "rb") as given, open(f"{mac.root}/opt/gameday/app/raw.ini", "rb") as there:
+        assert given.read() == there.read()
+    mac.inside("/opt/gameday/boot", "stage", "fetch")
+    say("mac: one folder taken off, bash ran the command and gave its place to the server, the file is the same to the byte")
+
+
+def from_apt(machine):
+    """No dnf, no AWS CLI, no helper for EFS: apt installs what there is, NFS mounts the rest."""
+    log = machine.inside("cat", "/var/log/gameday-boot.log")
+    for package in ("mariadb-client", "nfs-common", "awscli"):
+        assert f"installing {package}\n" in log, log
+        assert machine.inside("dpkg-query", "-W", "-f", "${Version}", package) == "9:99"
+    assert "without TLS" in log and machine.inside("id", "-u", "gameday") == "1818", log
+    assert machine.inside("stat", "-c", "%u %a", "/mnt/efs") == "1818 755"
+    assert machine.inside("mountpoint", "/mnt/efs").endswith("is a mountpoint")
+    assert ":/billing /mnt/efs nfs4 " in machine.inside("cat", "/etc/fstab")
+    assert calc(machine, "apt")[0] == "computed"
+    say("apt: packages from an archive by apt itself, the folder of the access point by NFS: it serves")
 
 
 def no_secret(machine):

@@ -3,6 +3,7 @@
 Runs inside namespaces of its own (network, mounts, processes), see tests/boot.rs: whatever happens to this process, the
 kernel takes everything down with it. Addresses are on a bridge that nothing else can reach.
 """
+import hashlib
 import http.client
 import http.server
 import json
@@ -125,11 +126,18 @@ class World:
     def stand_ins(self):
         """A layer over the Debian root with what only Amazon has."""
         layer = f"{SCRATCH}/layer"
-        for folder in ("usr/bin", "usr/sbin", "usr/lib/stand-ins", "etc/systemd/system/sysinit.target.wants", "etc/cloud/cloud.cfg.d", "srv/efs"):
+        for folder in ("usr/lib/stand-ins", "etc/systemd/system/sysinit.target.wants", "etc/cloud/cloud.cfg.d", "srv/efs"):
             os.makedirs(f"{layer}/{folder}")
-        for name, to in (("dnf", "usr/bin"), ("aws", "usr/bin"), ("mount.efs", "usr/lib/stand-ins")):
-            shutil.copy(f"{HERE}/stand-ins/{name}", f"{layer}/{to}/{name}")
-        shutil.copy(f"{HERE}/stand-ins/mount.efs", f"{layer}/usr/sbin/mount.nfs4")
+        for name in ("aws", "mount.efs"):
+            shutil.copy(f"{HERE}/stand-ins/{name}", f"{layer}/usr/lib/stand-ins/{name}")
+        # Amazon Linux has dnf and these from the beginning; Ubuntu has apt, and gets all from its archive.
+        amazon = f"{SCRATCH}/amazon/usr"
+        os.makedirs(f"{amazon}/bin")
+        os.makedirs(f"{amazon}/sbin")
+        shutil.copy(f"{HERE}/stand-ins/dnf", f"{amazon}/bin/dnf")
+        shutil.copy(f"{HERE}/stand-ins/aws", f"{amazon}/bin/aws")
+        shutil.copy(f"{HERE}/stand-ins/mount.efs", f"{amazon}/sbin/mount.nfs4")
+        self.archive_of_packages()
         with open(f"{layer}/etc/cloud/cloud.cfg.d/99-test.cfg", "w") as f:
             f.write("datasource_list: [NoCloud, None]\nnetwork: {config: disabled}\n")
         with open(f"{layer}/etc/systemd/system/amazon.service", "w") as f:
@@ -141,6 +149,36 @@ class World:
                 "ip address replace $ADDRESS/24 dev host0; until ip route replace 169.254.169.254 dev host0; do sleep 0.1; done'\n"
             )
         os.symlink("../amazon.service", f"{layer}/etc/systemd/system/sysinit.target.wants/amazon.service")
+
+    def archive_of_packages(self):
+        """An archive for apt itself: packages of Ubuntu's names that put the stand-ins in their places."""
+        folder, index = f"{self.inputs}/web/debs", ""
+        os.makedirs(folder, exist_ok=True)
+        for name, links in (
+            ("mariadb-client", {"mysql": "/usr/bin/mysql", "mariadb": "/usr/bin/mariadb"}),
+            ("nfs-common", {"mount.efs": "/usr/sbin/mount.nfs4"}),
+            ("awscli", {"aws": "/usr/bin/aws"}),
+        ):
+            fields = f"Package: {name}\nVersion: 9:99\nArchitecture: all\nMaintainer: test\nDescription: a stand-in\n"
+            control = f"{SCRATCH}/deb/{name}/DEBIAN"
+            os.makedirs(control)
+            with open(f"{control}/control", "w") as f:
+                f.write(fields)
+            with open(f"{control}/postinst", "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as f:
+                f.write("#!/bin/sh\n" + "".join(f"ln -sf /usr/lib/stand-ins/{what} {to}\n" for what, to in links.items()))
+            sh("dpkg-deb", "--build", "--root-owner-group", f"{SCRATCH}/deb/{name}", f"{folder}/{name}.deb")
+            with open(f"{folder}/{name}.deb", "rb") as f:
+                content = f.read()
+            digest = hashlib.sha256(content).hexdigest()
+            index += f"{fields}Filename: ./{name}.deb\nSize: {len(content)}\nSHA256: {digest}\n\n"
+        with open(f"{folder}/Packages", "w") as f:
+            f.write(index)
+        apt = f"{SCRATCH}/ubuntu/etc/apt"
+        os.makedirs(f"{apt}/apt.conf.d")
+        with open(f"{apt}/sources.list", "w") as f:
+            f.write(f"deb [trusted=yes] http://{HOST}:8000/debs ./\n")
+        with open(f"{apt}/apt.conf.d/zz-direct", "w") as f:
+            f.write('Acquire::http::Proxy "DIRECT";\nAcquire::https::Proxy "DIRECT";\n')
 
     def start_web(self):
         web = f"{self.inputs}/web"
@@ -241,7 +279,7 @@ class World:
 class Machine:
     count = 0
 
-    def __init__(self, world, name, scenario, profile=True, zone=None, options=()):
+    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon"):
         Machine.count += 1
         self.world, self.name, self.number, self.options = world, name, Machine.count, list(options)
         self.address = f"10.213.0.{100 + self.number}"
@@ -252,7 +290,7 @@ class Machine:
         self.seen, self.stopping, self.process = [], False, None
         for sub in ("root", "upper", "work"):
             os.makedirs(f"{self.folder}/{sub}")
-        sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={SCRATCH}/layer:{BASE},upperdir={self.folder}/upper,workdir={self.folder}/work", self.root)
+        sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={SCRATCH}/{family}:{SCRATCH}/layer:{BASE},upperdir={self.folder}/upper,workdir={self.folder}/work", self.root)
         self.write("etc/address", f"ADDRESS={self.address}\n")
         self.write("etc/machine-id", "")
         facts = {"instance-id": self.instance, "placement/availability-zone": self.zone}

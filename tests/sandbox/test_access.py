@@ -82,6 +82,14 @@ def test_images(aws, chip):
     assert aws.ec2.describe_images(ImageIds=[image])["Images"][0]["Architecture"] == chip
 
 
+def test_an_image_of_ones_own_is_there(aws):
+    """An id that nobody registered is an image of the user's account; among known ones moto answers."""
+    (own,) = aws.ec2.describe_images(ImageIds=["ami-0123456789abcdef0"])["Images"]
+    assert (own["ImageId"], own["State"], own["Architecture"]) == ("ami-0123456789abcdef0", "available", "x86_64")
+    with aws.refuses("InvalidAMIID.Malformed"):
+        aws.ec2.describe_images(ImageIds=["image-1"])
+
+
 def test_everything_tagged_is_found_by_tag(aws):
     spec = lambda kind: [{"ResourceType": kind, "Tags": TAGS}]
     vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=spec("vpc"))["Vpc"]["VpcId"]

@@ -33,6 +33,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     users(rules, database);
     for (i, file) in database.sql.iter().enumerate() {
         rules.file_exists(at("database.sql").item(i), file);
+        super::source::template_without_ending(rules, at("database.sql").item(i), file);
     }
 }
 

@@ -15,6 +15,7 @@ mod scaling;
 mod service;
 mod source;
 mod stack;
+mod text;
 
 use crate::check::Issues;
 use crate::place::{Map, Place};
@@ -26,6 +27,8 @@ pub(crate) struct Rules<'a> {
     map: &'a Map,
     /// The stack file; the files it names are beside it.
     file: &'a str,
+    /// Its text.
+    text: &'a str,
     /// The regions that are named elsewhere.
     outside: &'a Outside,
     /// The one of them that counts instead of the file's.
@@ -34,8 +37,16 @@ pub(crate) struct Rules<'a> {
 }
 
 /// All broken rules. Some may judge a default that stands for an unusable value: the caller drops these.
-pub(crate) fn check(config: &Config, map: &Map, file: &str, outside: &Outside, taken: Option<&Named>) -> Issues {
-    let mut rules = Rules { config, map, file, outside, taken, found: Issues::default() };
+pub(crate) fn check(
+    config: &Config,
+    map: &Map,
+    file: &str,
+    text: &str,
+    outside: &Outside,
+    taken: Option<&Named>,
+) -> Issues {
+    let mut rules = Rules { config, map, file, text, outside, taken, found: Issues::default() };
+    text::check(&mut rules);
     stack::check(&mut rules);
     names::check(&mut rules);
     modes::check(&mut rules);
@@ -51,10 +62,28 @@ pub(crate) fn check(config: &Config, map: &Map, file: &str, outside: &Outside, t
     rules.found
 }
 
-impl Rules<'_> {
+impl<'a> Rules<'a> {
+    /// The value as it stands in the file, quotes and all; nothing for a default.
+    fn raw(&self, place: &Place) -> &'a str {
+        if !self.map.given(place) {
+            return "";
+        }
+        self.text.get(self.map.span(place)).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    fn of_test(config: &'a Config) -> Self {
+        static EMPTY: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::default);
+        static NOWHERE: Outside = Outside { asked: None, usual: None };
+        Self { config, map: &EMPTY, file: "", text: "", outside: &NOWHERE, taken: None, found: Issues::default() }
+    }
+
     /// A file that the stack file names has to be there.
     fn file_exists(&mut self, place: Place, file: &str) {
         let path = crate::beside(self.file, file);
+        if text::backslash(self, &place, file, path.is_file()) {
+            return;
+        }
         if !path.is_file() {
             let found = if path.is_dir() { "is a folder" } else { "is not there" };
             self.found.error(

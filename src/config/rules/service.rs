@@ -2,7 +2,7 @@
 use super::{Rules, as_plain_name, class, plain_name, scaling, source};
 use crate::check::Issue;
 use crate::place::{Place, at};
-use crate::{Run, Service};
+use crate::{Run, Service, markup};
 use std::collections::BTreeMap;
 
 pub(super) fn check(rules: &mut Rules<'_>) {
@@ -230,7 +230,10 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 format!("for example {}", env_like(name)),
             );
             rules.found.push(issue.on_key());
-        } else if value.contains(['\n', '\r', '\0']) {
+        } else if value.chars().any(char::is_control) {
+            if !rules.raw(&here).contains('\n') {
+                continue;
+            }
             rules.found.error(
                 "env_value",
                 here,
@@ -238,8 +241,29 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 "neither systemd nor Docker read such a value",
                 "put it into a file (`config`), or encode it",
             );
+        } else {
+            template(rules, here, value);
         }
     }
+    if let Some(command) = &service.command {
+        template(rules, place.key("command"), command);
+    }
+}
+
+/// Values and the command may hold `{{ }}` of ours; whatever else looks like a template would be lost or refused later.
+fn template(rules: &mut Rules<'_>, here: Place, text: &str) {
+    let Some(foreign) = markup::foreign(text) else { return };
+    let piece = &text[foreign.piece];
+    rules.found.error(
+        "template_syntax",
+        here,
+        foreign.what,
+        "a value here is a small template",
+        format!(
+            "to have it as it stands, write {{% raw %}}{piece}{{% endraw %}}; the names there are: {}",
+            markup::names(|_| true)
+        ),
+    );
 }
 
 fn env_like(name: &str) -> String {

@@ -1,8 +1,11 @@
 //! What a service runs.
 use super::Rules;
 use crate::check::Issue;
+use crate::command::{self, After, Kind};
 use crate::place::Place;
-use crate::{Mode, Run, Service};
+use crate::signed::{self, Holds};
+use crate::{Mode, Run, Service, markup};
+use jiff::Timestamp;
 
 pub(super) fn check(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     match service.run {
@@ -20,20 +23,110 @@ pub(super) fn check(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "copy the first column of `sha256sum server`",
         );
     }
-    if service.command.as_ref().is_some_and(|command| command.trim().is_empty() || command.contains('\n')) {
-        rules.found.error(
-            "command",
-            place.key("command"),
-            "this is not a command line",
-            "one line that starts the service",
-            "for example \"./server -config server.ini\", or delete the line for ./server",
-        );
-    }
+    start(rules, place, service);
     for (key, file) in [("config", &service.config), ("user_data", &service.user_data)] {
         if let Some(file) = file {
             rules.file_exists(place.key(key), file);
+            template_without_ending(rules, place.key(key), file);
         }
     }
+}
+
+/// What starts it: a command line that stays in the foreground, or the arguments of a container.
+fn start(rules: &mut Rules<'_>, place: &Place, service: &Service) {
+    let Some(text) = &service.command else { return };
+    let here = place.key("command");
+    if text.chars().any(char::is_control) && !rules.raw(&here).contains('\n') {
+        return;
+    }
+    let example = "for example \"./server -config server.ini\", or delete the line for ./server";
+    let line = match command::read(text) {
+        _ if text.trim().is_empty() || text.contains('\n') => Err("one line that starts the service".to_owned()),
+        Err(open) => Err(format!("{open} is not closed")),
+        Ok(line) => Ok(line),
+    };
+    let line = match line {
+        Ok(line) => line,
+        Err(why) => {
+            rules.found.error("command", here, "this is not a command line", why, example);
+            return;
+        }
+    };
+    let container = service.run == Run::Container;
+    if container {
+        arguments(rules, place, text, &line);
+    }
+    for doubt in line.doubts() {
+        let (why, fix) = (doubt.why, doubt.fix);
+        match doubt.kind {
+            Kind::Root | Kind::Nothing if container => {}
+            Kind::Background if doubt.sure => {
+                let what = "the start command would not stay: systemd would start it again and again";
+                rules.found.error("command_background", here.clone(), what, why, fix);
+            }
+            Kind::Background => {
+                let what = "the start command may not stay: then systemd starts it again and again";
+                rules.found.warn("command_may_end", here.clone(), what, why, fix);
+            }
+            Kind::Root => {
+                let what = "the start command wants to be another user";
+                rules.found.error("command_root", here.clone(), what, why, fix);
+            }
+            Kind::Nothing => {
+                rules.found.error("command_nothing", here.clone(), "the start command starts nothing", why, fix);
+            }
+        }
+    }
+}
+
+/// What follows the image's name: words for its entry point, which no shell reads.
+fn arguments(rules: &mut Rules<'_>, place: &Place, text: &str, line: &command::CommandLine) {
+    let here = place.key("command");
+    let quoted = text.replace('\'', r"'\''");
+    let in_a_shell = format!("start a shell in the container: command = \"\"\"sh -c '{quoted}'\"\"\"");
+    let first = line.commands.first();
+    let why = match first {
+        _ if line.compound => Some("brackets and conditions are a shell's"),
+        Some(c) if !matches!(c.after, After::End) => Some("&&, |, ; and & are a shell's"),
+        Some(c) if c.redirected => Some("< and > are a shell's"),
+        Some(c) if !c.assignments.is_empty() => Some("a variable before the command is a shell's"),
+        _ => None,
+    };
+    if let Some(why) = why {
+        let fix = match first.is_some_and(|c| !c.assignments.is_empty()) {
+            true => format!("put the variable under [{place}.env]"),
+            false => in_a_shell,
+        };
+        rules.found.error("command_no_shell", here, "the container is given words, and no shell reads them", why, fix);
+    } else if let Some(word) =
+        first.and_then(|c| c.words.iter().find(|w| w.contains(['$', '`', '*']) && !w.contains(char::is_whitespace)))
+    {
+        rules.found.warn(
+            "command_literal",
+            here,
+            format!("the container is given {word:?} as it stands"),
+            "no shell reads the words, so nothing is put in its place",
+            in_a_shell,
+        );
+    }
+}
+
+/// A file with our names in it that no longer, or not yet, ends in `.j2`.
+pub(super) fn template_without_ending(rules: &mut Rules<'_>, place: Place, file: &str) {
+    if crate::is_template(file) {
+        return;
+    }
+    let Ok(text) = std::fs::read_to_string(crate::beside(rules.file, file)) else { return };
+    let Some(mark) = markup::is_ours(&text) else { return };
+    let line = text[..mark.at.start].matches('\n').count() + 1;
+    let piece: String = text[mark.at].lines().next().unwrap_or_default().chars().take(60).collect();
+    rules.found.warn(
+        "template_ending",
+        place,
+        format!("{file} is delivered as it stands, {piece} and all"),
+        format!("line {line} looks like a template, but only a name that ends in .j2 makes one"),
+        format!("rename it to {file}.j2, here too, to have it rendered"),
+    );
 }
 
 fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
@@ -44,8 +137,12 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let wrong = if source.is_empty() {
         Some(("it is empty".to_owned(), format!("for example {example}")))
-    } else if source.contains(char::is_whitespace) {
-        Some(("a URL has no spaces".to_owned(), "escape them as %20".into()))
+    } else if source.trim() != source {
+        Some(("it begins or ends with a space".to_owned(), format!("write {:?}", source.trim())))
+    } else if source.contains(char::is_whitespace) && scheme != "s3" {
+        Some(("a URL has no spaces".to_owned(), format!("escape them: {:?}", source.replace(' ', "%20"))))
+    } else if source.contains('\\') && scheme != "s3" {
+        Some(("a URL has / between its parts".to_owned(), format!("write {:?}", source.replace('\\', "/"))))
     } else if source.starts_with(['.', '/', '~']) || scheme == "file" {
         Some((
             "this file is on your own machine".to_owned(),
@@ -89,29 +186,142 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             .with(crate::place::at("iam.mode"), "no profile"),
         );
     }
-    let file = path.split(['?', '#']).next().unwrap_or_default().to_lowercase();
-    let tar = file.ends_with(".tar.gz") || file.ends_with(".tgz");
-    if service.run == Run::Binary && (tar || file.ends_with(".zip")) {
-        rules.found.error(
+    if scheme == "s3" && has_escapes(path) {
+        rules.found.warn(
+            "source_escaped",
+            here.clone(),
+            "s3:// takes a key as it stands",
+            "%20 is three characters of the key here, no space",
+            format!("if the key has spaces, write them: {:?}", source.replace("%20", " ")),
+        );
+    }
+    expiry(rules, here.clone(), source, Timestamp::now());
+    // In a URL a query may follow; in a key of S3 every sign belongs to the name.
+    let file = if scheme == "s3" { path } else { path.split(['?', '#']).next().unwrap_or_default() };
+    kind_of_file(rules, here, &file.to_lowercase(), service.run);
+}
+
+/// What tar on Amazon Linux unpacks.
+const TAR: &[&str] =
+    &[".tar", ".tar.gz", ".tgz", ".taz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
+
+fn kind_of_file(rules: &mut Rules<'_>, here: Place, file: &str, run: Run) {
+    let ends = |all: &[&'static str]| all.iter().filter(|e| file.ends_with(**e)).max_by_key(|e| e.len()).copied();
+    let tar = ends(TAR);
+    let other = ends(&[
+        ".zip", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".lz", ".lz4", ".tar.lz", ".tar.lz4", ".tar.lzo",
+        ".tar.z", ".tar.br", ".cpio", ".ar",
+    ]);
+    let package = ends(&[".deb", ".rpm", ".apk", ".snap", ".msi", ".exe", ".dmg", ".pkg", ".iso", ".img", ".appimage"]);
+    let program =
+        ends(&[".jar", ".war", ".py", ".pyz", ".js", ".mjs", ".rb", ".php", ".sh", ".pl", ".whl", ".gem", ".wasm"]);
+    match (run, tar, other, package, program) {
+        (Run::Binary, Some(_), ..) => rules.found.error(
             "source_is_archive",
             here,
             "an archive cannot be run as a binary",
-            "run = \"binary\" starts the file itself",
-            if tar {
-                "add run = \"archive\" and, when it is not ./server, a `command`"
-            } else {
-                "pack it as .tar.gz and add run = \"archive\""
-            },
-        );
-    } else if service.run == Run::Archive && !tar {
-        rules.found.warn(
+            "run = \"binary\", the default, starts the file itself",
+            "add run = \"archive\" and, when it is not ./server, a `command`",
+        ),
+        (Run::Archive, Some(_), ..) => {}
+        (Run::Binary, None, Some(ending), ..) => rules.found.error(
+            "source_is_archive",
+            here,
+            "an archive cannot be run as a binary",
+            format!("run = \"binary\", the default, starts the file itself; this is a {ending}"),
+            "unpack it and upload the binary, or pack it as .tar.gz and add run = \"archive\"",
+        ),
+        (_, _, Some(ending), ..) => rules.found.error(
+            "archive_kind",
+            here,
+            format!("{ending} is not unpacked"),
+            "run = \"archive\" takes what tar takes: .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst",
+            "pack it again: `tar czf app.tar.gz -C FOLDER .`",
+        ),
+        (_, _, _, Some(ending), _) => rules.found.error(
+            "source_kind",
+            here,
+            format!("{ending} is neither a binary nor an archive"),
+            "nothing installs it on the instances",
+            "pack what it installs as .tar.gz with run = \"archive\", or install it in a boot script (`user_data`)",
+        ),
+        (_, _, _, _, Some(ending)) => rules.found.error(
+            "source_kind",
+            here,
+            format!("{ending} is not a binary"),
+            "it needs something that runs it, and comes alone",
+            format!(
+                "pack it as .tar.gz, add run = \"archive\" and `command` = \"{} …\"",
+                match ending {
+                    ".jar" | ".war" => "java -jar",
+                    ".py" | ".pyz" | ".whl" => "python3",
+                    ".js" | ".mjs" => "node",
+                    ".sh" => "bash",
+                    ".rb" | ".gem" => "ruby",
+                    ".php" => "php -S",
+                    ".pl" => "perl",
+                    _ => "PROGRAM",
+                }
+            ),
+        ),
+        (Run::Archive, ..) => rules.found.warn(
             "source_not_archive",
             here,
             "this does not look like an archive",
-            "run = \"archive\" unpacks a .tar.gz",
+            "run = \"archive\" unpacks what tar takes, such as .tar.gz",
             "name a .tar.gz, or set run = \"binary\"",
-        );
+        ),
+        _ => {}
     }
+}
+
+/// A URL that holds for a while only: every instance that starts later fetches it again.
+fn expiry(rules: &mut Rules<'_>, here: Place, source: &str, now: Timestamp) {
+    let Some(holds) = signed::holds(source) else { return };
+    let way_out = "upload the file to a bucket of your own and give its s3:// URL, which the instances' role reads";
+    let until = match holds {
+        Holds::Until(until) => until,
+        Holds::Unsaid => {
+            rules.found.warn(
+                "source_signed",
+                here,
+                "the URL is signed, and ends one day",
+                "it does not say when; instances that start later cannot fetch it",
+                way_out,
+            );
+            return;
+        }
+    };
+    let moment = until.strftime("%Y-%m-%d %H:%M UTC");
+    if until <= now {
+        rules.found.error(
+            "source_expired",
+            here,
+            format!("the signed URL held until {moment}"),
+            "no instance can fetch it any more",
+            format!("have it signed again; better: {way_out}"),
+        );
+        return;
+    }
+    let sooner = match source.to_ascii_lowercase().contains("x-amz-security-token=") {
+        true => ", sooner if the credentials that signed it end before",
+        false => "",
+    };
+    let left = until.duration_since(now);
+    let left = if left.as_hours() < 24 * 365 { format!(", {} from now", signed::long(left)) } else { String::new() };
+    rules.found.warn(
+        "source_expires",
+        here,
+        format!("the signed URL holds until {moment}{left}{sooner}"),
+        "instances that start later, to scale or to replace one, cannot fetch it",
+        way_out,
+    );
+}
+
+/// `%20` and the like.
+fn has_escapes(text: &str) -> bool {
+    let hex = |i: usize| text.as_bytes().get(i).is_some_and(u8::is_ascii_hexdigit);
+    text.match_indices('%').any(|(at, _)| hex(at + 1) && hex(at + 2))
 }
 
 fn container(rules: &mut Rules<'_>, place: &Place, service: &Service) {
@@ -164,20 +374,15 @@ fn container(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             format!("name a version: \"{}:1.0\"", name.trim_end_matches(":latest")),
         );
     }
-    for (key, given, instead) in [
-        ("sha256", service.sha256.is_some(), "a digest goes into `source`: name@sha256:…"),
-        ("command", service.command.is_some(), "the image says itself how it is started"),
-    ] {
-        if given {
-            let issue = Issue::warning(
-                "container_ignores",
-                place.key(key),
-                format!("`{key}` has no effect"),
-                "run = \"container\" does not read it",
-                format!("delete the line; {instead}"),
-            );
-            rules.found.push(issue.on_key());
-        }
+    if service.sha256.is_some() {
+        let issue = Issue::warning(
+            "container_ignores",
+            place.key("sha256"),
+            "`sha256` has no effect",
+            "run = \"container\" does not read it",
+            "delete the line; a digest goes into `source`: name@sha256:…",
+        );
+        rules.found.push(issue.on_key());
     }
 }
 
@@ -185,4 +390,27 @@ fn container(rules: &mut Rules<'_>, place: &Place, service: &Service) {
 fn looks_like_image(source: &str) -> bool {
     let last = source.rsplit('/').next().unwrap_or_default();
     last.contains(':') && source.chars().all(|c| c.is_ascii_alphanumeric() || "/:._-@".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_url_is_said_with_the_time_that_is_left() {
+        let source = "https://b.s3.amazonaws.com/server?X-Amz-Date=20261129T100000Z&X-Amz-Expires=3600&X-Amz-Security-Token=x&X-Amz-Signature=y";
+        let text = format!("name = \"x\"\n[service.api]\nsource = \"{source}\"\n");
+        let config: crate::Config = toml::from_str(&text).unwrap();
+        let said = |now: &str| {
+            let mut rules = Rules::of_test(&config);
+            expiry(&mut rules, Place::default(), source, now.parse().unwrap());
+            let problems = rules.found.locate(&crate::place::Map::default(), "");
+            problems[0].message.clone()
+        };
+        assert_eq!(
+            said("2026-11-29T10:10:00Z"),
+            "the signed URL holds until 2026-11-29 11:00 UTC, 50 minutes from now, sooner if the credentials that signed it end before"
+        );
+        assert_eq!(said("2026-11-29T11:00:00Z"), "the signed URL held until 2026-11-29 11:00 UTC");
+    }
 }

@@ -6,7 +6,7 @@ from moto.ssm.models import ssm_backends
 
 from . import iam
 from .clock import CLOCK
-from .rules import Refusal, after, before
+from .rules import Refusal, after, before, instead
 
 # Seconds from facts 11.
 RUNNING, TERMINATED = 43, 30
@@ -89,6 +89,16 @@ def shown_pending(call, answer):
     for instance in answer["Instances"]:
         instance["State"] = {"Code": 0, "Name": "pending"}
     return answer
+
+
+@instead("ec2", "DescribeImages")
+def image_of_ones_own(call):
+    """An id that was never registered here is an image of the user's own account: Linux for x86-64."""
+    ids, known = call.get("ImageIds") or [], ec2_backends[call.account][call.region].amis
+    if not ids or any(i in known or not i.startswith("ami-") for i in ids):
+        return None
+    shared = {"Name": "al2023-ami-own", "State": "available", "Architecture": "x86_64", "RootDeviceType": "ebs"}
+    return {"Images": [{"ImageId": i, "OwnerId": call.account, "EnaSupport": True, **shared} for i in ids]}
 
 
 def launch(account, region, version, subnet_id, tags, instance_type=None, spot=False):
