@@ -31,8 +31,11 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
-    session.facts.fit()?;
-    let seen = session.look().await;
+    let fit = session.facts.fit(&session.aws, &session.loaded.config);
+    let (words, seen) = futures::join!(fit, session.look());
+    for word in words?.iter().filter(|_| !session.out.json()) {
+        session.out.note(format!("{WARN}{word}{RESET}"));
+    }
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;

@@ -34,6 +34,7 @@ pub mod vpc_endpoint;
 
 mod cloudwatch;
 mod elb;
+mod guardduty;
 mod holders;
 mod instance_refresh;
 mod user_data;
