@@ -316,7 +316,7 @@ impl Existing {
             return Ok(Zones { names: standing, ..Zones::default() });
         }
         let suited = suited(aws, config).await?;
-        let mut zones = Zones { words: suited.words, ..Zones::default() };
+        let mut zones = Zones { words: suited.words.clone(), ..Zones::default() };
         let every: BTreeSet<&String> = self.subnets.iter().map(|c| &c.subnet.zone).collect();
         let mut lacks = vec![];
         let mut fit = standing.clone();
@@ -334,14 +334,16 @@ impl Existing {
         }
         fit.truncate(2);
         if fit.len() < 2 {
-            let unsuited: Vec<&str> = lacks.iter().filter(|(_, l)| l.is_none()).map(|(z, _)| z.as_str()).collect();
+            let said: Vec<String> = lacks
+                .iter()
+                .filter(|(_, lack)| lack.is_none())
+                .filter_map(|(zone, _)| suited.others.iter().find(|(z, _)| z == zone))
+                .map(|(zone, what)| format!("; {zone} does not offer {what}"))
+                .collect();
             let lacks: Vec<(String, Lack)> = lacks.iter().filter_map(|(z, l)| Some((z.clone(), l.clone()?))).collect();
             let mut unfit = self.lacks(config, &[], &lacks);
-            if let (Error::Other { what, .. }, false) = (&mut unfit, unsuited.is_empty()) {
-                let (_, service) = config.service();
-                let class = if config.database.mode == Mode::Create { &config.database.class } else { "" };
-                let and = if class.is_empty() { String::new() } else { format!(" or {class}") };
-                *what += &format!("; {} not offer {}{and}", do_or_does(&unsuited), service.instance_type);
+            if let Error::Other { what, .. } = &mut unfit {
+                *what += &said.concat();
             }
             zones.unfit = Some(unfit);
         }
@@ -434,11 +436,6 @@ const SAID: usize = 6;
 
 const OTHERWISE: &str = "a public subnet has a route to an internet gateway: add one, choose other zones, \
                          or set mode = \"create\" under [network]";
-
-/// The subject of a sentence about what zones do not do.
-fn do_or_does(zones: &[&str]) -> String {
-    format!("{} {}", zones.join(", "), if zones.len() == 1 { "does" } else { "do" })
-}
 
 /// The subnets of the stack's balancer, fleet, database, cache and files, as far as they can be seen.
 async fn in_use(aws: &Aws, config: &Config) -> InUse {

@@ -42,22 +42,45 @@ pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
     if standing.len() >= 2 {
         return Ok(Zones { names: standing.into_iter().collect(), ..Zones::default() });
     }
-    let mut all = suited(aws, config).await?;
-    all.names.truncate(2);
-    if all.names.len() < 2 {
-        let (_, service) = config.service();
-        all.unfit = Some(Error::other(
-            format!("{} is offered in fewer than two zones of {}", service.instance_type, aws.region),
-            "choose another instance_type, or another region; or name the zones that you know to have it: \
-             zones = [\"…\", \"…\"]",
-        ));
-        all.names = first_letters(&aws.region);
+    let suited = suited(aws, config).await?;
+    let mut zones = Zones { names: suited.names.clone(), unfit: None, words: suited.words.clone() };
+    zones.names.truncate(2);
+    if zones.names.len() < 2 {
+        zones.unfit = Some(suited.too_few(config, &aws.region));
+        zones.names = first_letters(&aws.region);
     }
-    Ok(all)
+    Ok(zones)
+}
+
+/// The zones of a region, sorted by whether they offer what is put there.
+pub(super) struct Suited {
+    /// Those that do, in order.
+    pub names: Vec<String>,
+    /// Those that do not, with what they lack.
+    pub others: Vec<(String, String)>,
+    pub words: Vec<String>,
+}
+
+impl Suited {
+    fn too_few(&self, config: &Config, region: &str) -> Error {
+        let (_, service) = config.service();
+        let of_class = |(_, lacks): &&(String, String)| *lacks == config.database.class;
+        let (what, key) = match self.others.iter().filter(of_class).count() > self.others.len() / 2 {
+            true => (&config.database.class, "class under [database]"),
+            false => (&service.instance_type, "instance_type"),
+        };
+        Error::other(
+            format!("{what} is offered in fewer than two zones of {region}"),
+            format!(
+                "choose another {key}, or another region; or name the zones that you know to have it: \
+                 zones = [\"…\", \"…\"]"
+            ),
+        )
+    }
 }
 
 /// All zones of the region that offer what is put there, in order. What cannot be asked does not narrow the choice.
-pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Zones> {
+pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Suited> {
     let (_, service) = config.service();
     let (available, offers, classes) = futures::join!(available(aws), offers(aws, config), database_zones(aws, config));
     let mut words = vec![];
@@ -77,9 +100,20 @@ pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Zones> {
     let available = seen(available.map(Some), "which zones the region has is not known")?;
     let known =
         available.or_else(|| offers.clone()).unwrap_or_else(|| first_letters(&aws.region).into_iter().collect());
-    let suits = |zone: &String| [&offers, &classes].into_iter().flatten().all(|has| has.contains(zone));
-    let is_zone = |zone: &String| is_of_region(zone, &aws.region);
-    Ok(Zones { names: known.into_iter().filter(is_zone).filter(suits).collect(), unfit: None, words })
+    let lacks = |zone: &String| {
+        let has = [(&offers, &service.instance_type), (&classes, &config.database.class)];
+        has.into_iter()
+            .find(|(offered, _)| offered.as_ref().is_some_and(|o| !o.contains(zone)))
+            .map(|(_, what)| what.clone())
+    };
+    let (mut names, mut others) = (vec![], vec![]);
+    for zone in known.into_iter().filter(|zone| is_of_region(zone, &aws.region)) {
+        match lacks(&zone) {
+            None => names.push(zone),
+            Some(what) => others.push((zone, what)),
+        }
+    }
+    Ok(Suited { names, others, words })
 }
 
 /// A zone of the region itself: no Local and no Wavelength Zone, whose names go on after the letter's place.

@@ -65,12 +65,18 @@ def test_what_stands_is_still_looked_at_when_the_gateway_goes(world):
     home, gateway, _ = their_network(w)
     use(w, home)
     w.up()
-    w.ec2.create_route_table(VpcId=home)
-    for eni in w.ec2.describe_network_interfaces()["NetworkInterfaces"]:
-        assert eni["VpcId"] == home
     w.faults(refuse=[{"on": "ec2:DescribeInternetGateways", "code": "UnauthorizedOperation", "status": 403, "times": -1}])
     assert w.plan() == {}, "gateways that may not be seen are taken to be there"
     w.no_faults()
+    w.faults(deny=["ec2:DescribeRouteTables"])
+    assert w.run("status", "-o", "json", "--no-probe").json["verdict"]
+    w.no_faults()
+    # What is attached cannot be detached while balancers have addresses; a route can go.
+    table = w.ec2.describe_route_tables(Filters=[{"Name": "route.gateway-id", "Values": [gateway]}])["RouteTables"][0]
+    w.ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
+    refused(w, "it has no default route")
+    why = w.run("why", "--no-probe").expect(1).text
+    assert "aws ec2 create-route" in why, why
     w.note_secrets()
     assert w.teardown("-o", "json").json["clean"]
 
@@ -111,14 +117,23 @@ def test_named_zones_have_to_offer_the_types(world):
     w.edit('zones = ["us-east-1a", "us-east-1e"]\n' + STACK)
     refused(w, "t3.micro is not offered in us-east-1e", 'zones = ["us-east-1a", "us-east-1b"]')
     # One that cannot be had at all, and one among several.
-    w.edit(STACK.replace("[service.api]", '[service.api]\ninstance_type = "t3.gigantic"'))
-    refused(w, "t3.gigantic")
-    spot = '[service.api.spot]\ntypes = ["t3a.micro", "t3a.gigantic"]\n'
-    w.edit(STACK + spot)
-    refused(w, "t3a.gigantic is not offered in us-east-1a, us-east-1b", "spot.types")
-    w.edit(STACK + "[database]\nclass = \"db.t3.gigantic\"\n")
-    run = w.run("plan").expect(1)
-    assert "db.t3.gigantic" in run.text
+    kind = STACK + 'instance_type = "{}"\n'
+    w.edit(kind.format("trn1n.32xlarge"))
+    refused(w, "trn1n.32xlarge is offered in fewer than two zones of us-east-1")
+    w.edit(kind.format("trn1.2xlarge"))
+    made = {c["key"] for c in w.run("plan", "-o", "json").expect(2).json["changes"]}
+    assert {"subnet/public-c", "subnet/public-f"} <= made, made
+    w.edit('zones = ["us-east-1a", "us-east-1e"]\n' + kind.format("t2.micro"))
+    assert w.plan(), "t2.micro is offered there"
+    w.edit(STACK + '[service.api.spot]\ntypes = ["t3a.micro", "p3dn.24xlarge"]\n')
+    refused(w, "p3dn.24xlarge is not offered in us-east-1a, us-east-1b", "spot.types")
+    zones = 'zones = ["us-east-1a", "us-east-1e"]\n'
+    w.edit(zones + STACK + '[service.api.spot]\ntypes = ["t3a.micro", "t2.micro"]\n')
+    assert "t3.micro is not offered in us-east-1e" in w.run("plan").expect(2).text
+    w.edit(STACK + '[database]\nclass = "db.r6i.large"\n')
+    refused(w, "db.r6i.large is offered in fewer than two zones of us-east-1", "class")
+    w.edit(zones.replace("1e", "1b") + STACK + '[database]\nclass = "db.r6i.large"\n')
+    refused(w, "db.r6i.large is not offered in us-east-1a, us-east-1b", "class")
     # In a network of others.
     home, _, _ = their_network(w, zones="ae")
     use(w, home)
@@ -186,7 +201,6 @@ def test_public_access_is_blocked_later(built, mode):
 
 def test_a_default_vpc_that_was_deleted(world):
     w = world
-    w.faults(answer=[])
     home = w.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
     for s in w.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [home]}])["Subnets"]:
         w.ec2.delete_subnet(SubnetId=s["SubnetId"])
@@ -337,8 +351,6 @@ def test_guardduty_stays_for_somebody_else_s_instance(built):
 def test_what_holds_a_subnet_is_named_at_once(built, description, command):
     w = built
     made = w.ec2.create_network_interface(SubnetId=subnet(w, "public-a"), Description=description)
-    w.control("POST", "pace?pace=real")
-    w.control("POST", "pace?pace=instant")
     found = left(w)
     assert command in found["subnet/public-a"], found
     w.ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterface"]["NetworkInterfaceId"])
