@@ -133,10 +133,9 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
     }
 
     let mut app_in = vec![tcp(service.port, to(&alb_group), "requests from the load balancer")];
-    app_in.extend(config.access.ssh.iter().map(|c| tcp(22, net_of(c), "SSH")));
+    app_in.extend(facts.sources(&config.access.ssh).iter().map(|c| tcp(22, net_of(c), "SSH")));
     // Packages, the binary and AWS's own endpoints.
     let mut app_out = vec![tcp(80, net_of(ANYWHERE), "packages"), tcp(443, net_of(ANYWHERE), "AWS and downloads")];
-    let vpc_cidr = facts.network.as_ref().map_or(config.network.cidr.as_str(), |n| n.cidr.as_str());
     for (group, used, port, what) in [
         (&db_group, config.database.endpoint().map(|(_, p)| p), MYSQL, "database"),
         (&cache_group, config.cache.endpoint().map(|(_, p)| p), REDIS, "cache"),
@@ -145,12 +144,12 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
         match (group, used) {
             (Some(group), _) => app_out.push(tcp(port, to(group), what)),
             // The file system is in this VPC; a used database or cache may be anywhere.
-            (None, Some(NFS)) => app_out.push(tcp(NFS, net_of(vpc_cidr), what)),
+            (None, Some(NFS)) => app_out.extend(facts.cidrs(config).iter().map(|c| tcp(NFS, net_of(c), what))),
             (None, Some(port)) if port != 80 && port != 443 => app_out.push(tcp(port, net_of(ANYWHERE), what)),
             (None, _) => {}
         }
     }
-    let http = config.access.http.iter().map(|c| tcp(80, net_of(c), "requests")).collect();
+    let http = facts.sources(&config.access.http).iter().map(|c| tcp(80, net_of(c), "requests")).collect();
     let to_app = vec![tcp(service.port, to(&app_group), "requests to the instances")];
     let alb_rules = sparing(&mut g, "alb", &alb_group, &app_group, http, to_app);
     let app_rules = sparing(&mut g, "app", &app_group, &alb_group, app_in, app_out);
@@ -461,7 +460,10 @@ struct Net {
 
 fn network(g: &mut Graph, config: &Config, facts: &Facts, aws: &dyn Fn() -> Aws, egress: &[Egress]) -> Net {
     if let Some(used) = &facts.network {
-        let vpc = g.add_used("main", Vpc { aws: aws(), cidr: used.cidr.clone(), existing: Some(used.vpc.clone()) });
+        let vpc = g.add_used(
+            "main",
+            Vpc { aws: aws(), cidr: used.cidrs.first().cloned().unwrap_or_default(), existing: Some(used.vpc.clone()) },
+        );
         let mut side = |side: &str, subnets: &[crate::facts::Subnet]| -> Vec<Ref<Subnet>> {
             subnets
                 .iter()

@@ -48,6 +48,11 @@ fn a_changed_mind_is_followed_or_refused_with_the_way_out() {
 }
 
 #[test]
+fn networks_of_others_are_judged_before_anything_is_built() {
+    law("networks");
+}
+
+#[test]
 fn a_group_switched_to_use_or_off_takes_what_was_ours_and_nothing_else() {
     law("switches");
 }

@@ -13,12 +13,12 @@ use aws_sdk_ec2::types::{
     Subnet, Vpc, VpcAttributeName, VpcEndpoint,
 };
 use aws_sdk_efs::types::{FileSystemDescription, MountTargetDescription};
-use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup};
+use aws_sdk_elasticache::types::{CacheCluster, CacheSubnetGroup, ReplicationGroup};
 use aws_sdk_elasticloadbalancingv2::types::{
     Listener, LoadBalancer, LoadBalancerAttribute, Rule, TargetGroup, TargetGroupAttribute,
 };
 use aws_sdk_iam::types::InstanceProfile;
-use aws_sdk_rds::types::DbInstance;
+use aws_sdk_rds::types::{DbInstance, DbSubnetGroup};
 use std::{collections::HashMap, rc::Rc};
 
 // A page of a size: without one EC2 counts the call against a smaller budget (aws-facts 4.6).
@@ -168,6 +168,24 @@ pub async fn databases(aws: &Aws) -> Result<Rc<Vec<DbInstance>>> {
 pub async fn database(aws: &Aws, name: &str) -> Result<Option<DbInstance>> {
     let all = databases(aws).await?;
     Ok(all.iter().find(|d| d.db_instance_identifier().is_some_and(|id| id.eq_ignore_ascii_case(name))).cloned())
+}
+
+/// The DB subnet group of this name.
+pub async fn db_subnet_group(aws: &Aws, name: &str) -> Result<Option<DbSubnetGroup>> {
+    let call = async || {
+        let call = aws.rds.describe_db_subnet_groups().db_subnet_group_name(name).send().await;
+        Ok(call.or_absent("DescribeDBSubnetGroups")?.and_then(|a| a.db_subnet_groups?.into_iter().next()))
+    };
+    Ok((*aws.reads.get(format!("db subnet group {name}"), call).await?).clone())
+}
+
+/// The cache subnet group of this name.
+pub async fn cache_subnet_group(aws: &Aws, name: &str) -> Result<Option<CacheSubnetGroup>> {
+    let call = async || {
+        let call = aws.elasticache.describe_cache_subnet_groups().cache_subnet_group_name(name).send().await;
+        Ok(call.or_absent("DescribeCacheSubnetGroups")?.and_then(|a| a.cache_subnet_groups?.into_iter().next()))
+    };
+    Ok((*aws.reads.get(format!("cache subnet group {name}"), call).await?).clone())
 }
 
 /// The replication group of this name.

@@ -34,12 +34,12 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
-    session.facts.fit()?;
-    if let Some(word) = facts::image::given(&session.aws, &session.loaded.config).await?.filter(|_| !session.out.json())
-    {
+    let fit = session.facts.fit(&session.aws, &session.loaded.config);
+    let image = facts::image::given(&session.aws, &session.loaded.config);
+    let (words, image, seen) = futures::join!(fit, image, session.look());
+    for word in words?.iter().chain(&image?).filter(|_| !session.out.json()) {
         session.out.note(format!("{WARN}{word}{RESET}"));
     }
-    let seen = session.look().await;
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;

@@ -132,9 +132,9 @@ pub enum Egress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
-    /// CIDRs that may reach the load balancer.
+    /// Who may reach the load balancer: CIDRs, and prefix lists by id (`pl-…`) or by AWS's name of them.
     pub http: Vec<String>,
-    /// CIDRs that may reach port 22 of the instances. Empty: nobody.
+    /// CIDRs and prefix lists that may reach port 22 of the instances. Empty: nobody.
     pub ssh: Vec<String>,
     /// The name of an existing EC2 key pair for the instances.
     pub key_pair: Option<String>,

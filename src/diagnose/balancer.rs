@@ -1,6 +1,6 @@
 //! The balancer: is it there, is it public, do its groups and its network let requests in and on?
 use super::{
-    Draft, Drafts, FREE_ADDRESSES, Hop, HopName, UP, View, adopt, names, no_group,
+    Draft, Drafts, FREE_ADDRESSES, Fix, Hop, HopName, UP, View, adopt, names, no_group,
     reach::{Way, net},
 };
 use crate::{
@@ -208,9 +208,47 @@ fn network(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
             }
         }
     }
+    hop.extend(public_access(view, &subnets));
     if let Some(stop) = view.acl_stops(&subnets, view.visitor(), s.expected.listener_port) {
         hop.push(stop.finding(view, "acl-balancer", "requests to the balancer, or its answers"));
     }
+}
+
+/// Subnets of the balancer that VPC Block Public Access shuts off from the internet.
+fn public_access(view: &View<'_>, subnets: &[&str]) -> Option<Draft> {
+    let seen = || subnets.iter().filter_map(|id| view.subnet(id));
+    let blocked: Vec<&str> = seen().filter(|s| s.blocked.is_some()).map(|s| s.id.as_str()).collect();
+    let mode = seen().find_map(|s| s.blocked.as_deref())?;
+    let vpc = view.vpc().unwrap_or("VPC");
+    let exclude = format!(
+        "aws ec2 create-vpc-block-public-access-exclusion --vpc-id {vpc} --internet-gateway-exclusion-mode \
+         allow-bidirectional"
+    );
+    let off = "aws ec2 modify-vpc-block-public-access-options --internet-gateway-block-mode off";
+    let fix: Fix = match view.s.public_access.clone() {
+        Some(p) if p.by_policy && !p.exclusions => (
+            "aws ec2 describe-vpc-block-public-access-options",
+            "a policy of the organization sets it and allows no exclusion: ask who administers it",
+        )
+            .into(),
+        Some(p) if !p.exclusions => off.into(),
+        Some(p) if p.by_policy => (exclude, "lets this VPC through; the mode itself is set by the organization").into(),
+        _ => (exclude, "lets this VPC through; some minutes pass until it does").into(),
+    };
+    let all = blocked.len() == subnets.len();
+    Some(
+        Draft::new(
+            "public-access-blocked",
+            "VPC Block Public Access keeps requests from the internet from the balancer",
+            format!(
+                "{} in mode {mode}: {}",
+                if all { "all its subnets" } else { "some of its subnets" },
+                names(&blocked)
+            ),
+            fix,
+        )
+        .weak_if(!all && view.good_answer().is_some()),
+    )
 }
 
 /// A default route that leads nowhere, for a subnet that has to be public.

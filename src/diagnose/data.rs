@@ -394,7 +394,7 @@ fn reach(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
     let mut groups: Vec<String> = store.groups.iter().flat_map(|g| g.iter().cloned()).collect();
     groups.sort();
     groups.dedup();
-    let to = super::reach::Peer { groups, nets: vec![] };
+    let to = super::reach::Peer { groups, ..Default::default() };
     if !carried.is_empty()
         && !to.groups.is_empty()
         && !view.lets_out(&carried, port, &to)

@@ -19,6 +19,8 @@ pub(super) struct View<'a> {
 pub(super) struct Peer {
     pub groups: Vec<String>,
     pub nets: Vec<Cidr>,
+    /// A prefix list, by id.
+    pub list: Option<String>,
 }
 
 /// What the default route of a subnet is good for.
@@ -77,16 +79,45 @@ impl<'a> View<'a> {
     /// Whether those who carry these groups may be reached on this TCP port by that side. Where its addresses could not
     /// be seen nobody can say that they may not.
     pub fn lets_in(&self, ids: &[String], port: u16, from: &Peer) -> bool {
-        self.hides(from) || passes(&self.rules(ids, |g| &g.ingress), port, from)
+        self.hides(from) || self.passes(&self.rules(ids, |g| &g.ingress), port, from)
     }
 
     /// Whether those who carry these groups may reach that side on this TCP port; as for `lets_in`.
     pub fn lets_out(&self, ids: &[String], port: u16, to: &Peer) -> bool {
-        self.hides(to) || passes(&self.rules(ids, |g| &g.egress), port, to)
+        self.hides(to) || self.passes(&self.rules(ids, |g| &g.egress), port, to)
     }
 
     fn hides(&self, peer: &Peer) -> bool {
-        peer.nets.is_empty() && !self.s.saw(Part::Subnets)
+        peer.nets.is_empty() && peer.list.is_none() && !self.s.saw(Part::Subnets)
+    }
+
+    fn passes(&self, rules: &[&GroupRule], port: u16, peer: &Peer) -> bool {
+        let port = i32::from(port);
+        let on_port = |r: &&&GroupRule| {
+            (r.protocol == "-1" || r.protocol == "tcp" || r.protocol == "6")
+                && r.ports.is_none_or(|(from, to)| (from..=to).contains(&port) || from == -1)
+        };
+        let rules: Vec<&&GroupRule> = rules.iter().filter(on_port).collect();
+        if rules.iter().any(|r| peer.groups.contains(&r.peer) || peer.list.as_ref() == Some(&r.peer)) {
+            return true;
+        }
+        let mut open: Vec<Cidr> = rules.iter().filter_map(|r| r.peer.parse().ok()).collect();
+        let mut unread = false;
+        for id in rules.iter().map(|r| &r.peer).filter(|p| p.starts_with("pl-")) {
+            match self.s.prefix_lists.iter().find(|l| l.id == *id) {
+                Some(list) => open.extend(list.cidrs.iter().filter_map(|c| c.parse::<Cidr>().ok())),
+                None => unread = true,
+            }
+        }
+        let nets = match peer.list.as_ref().and_then(|id| self.s.prefix_lists.iter().find(|l| l.id == *id)) {
+            Some(list) => list.cidrs.iter().filter_map(|c| c.parse().ok()).collect(),
+            // Nobody knows what is in it: only who lets everybody through does so with it.
+            None if peer.list.is_some() => vec![Cidr::default()],
+            None => peer.nets.clone(),
+        };
+        // A list that could not be read may hold any range, but hardly all of them.
+        let held = |n: &Cidr| unread && n.prefix_len() > 0;
+        !nets.is_empty() && nets.iter().all(|n| held(n) || open.iter().any(|o| o.contains(n)))
     }
 
     pub fn lets_out_to_all(&self, ids: &[String], port: u16) -> bool {
@@ -112,7 +143,7 @@ impl<'a> View<'a> {
     /// The balancer, as the instances' groups see it.
     pub fn balancer(&self) -> Peer {
         let Some(b) = &self.s.balancer else { return Peer::default() };
-        Peer { groups: b.groups.clone(), nets: self.cidrs(b.zones.iter().map(|z| z.subnet.as_str())) }
+        Peer { groups: b.groups.clone(), nets: self.cidrs(b.zones.iter().map(|z| z.subnet.as_str())), list: None }
     }
 
     /// The instances that are meant to serve, with the group they should carry: that one does not is said of itself.
@@ -129,7 +160,7 @@ impl<'a> View<'a> {
         };
         groups.sort();
         groups.dedup();
-        Peer { groups, nets: self.cidrs(subnets) }
+        Peer { groups, nets: self.cidrs(subnets), list: None }
     }
 
     /// Instances that run or are about to.
@@ -238,7 +269,8 @@ impl<'a> View<'a> {
 
     /// An address that should get through to the balancer.
     pub fn visitor(&self) -> Ipv4Addr {
-        let first = self.s.expected.http.iter().find_map(|c| c.parse::<Cidr>().ok());
+        let of_list = |id: &String| self.s.prefix_lists.iter().find(|l| l.id == *id)?.cidrs.first()?.parse().ok();
+        let first = self.s.expected.http.iter().find_map(|c| c.parse::<Cidr>().ok().or_else(|| of_list(c)));
         first.filter(|c| !c.contains(&SOMEBODY)).map_or(SOMEBODY, |c| c.addr())
     }
 
@@ -279,25 +311,13 @@ impl AclStop {
 }
 
 pub(super) fn anywhere() -> Peer {
-    Peer { groups: vec![], nets: vec![Cidr::default()] }
+    Peer { nets: vec![Cidr::default()], ..Peer::default() }
 }
 
-pub(super) fn net(cidr: &str) -> Peer {
-    Peer { groups: vec![], nets: cidr.parse().into_iter().collect() }
-}
-
-fn passes(rules: &[&GroupRule], port: u16, peer: &Peer) -> bool {
-    let port = i32::from(port);
-    let on_port = |r: &&&GroupRule| {
-        (r.protocol == "-1" || r.protocol == "tcp" || r.protocol == "6")
-            && r.ports.is_none_or(|(from, to)| (from..=to).contains(&port) || from == -1)
-    };
-    let rules: Vec<&&GroupRule> = rules.iter().filter(on_port).collect();
-    if rules.iter().any(|r| peer.groups.contains(&r.peer)) {
-        return true;
-    }
-    let open: Vec<Cidr> = rules.iter().filter_map(|r| r.peer.parse().ok()).collect();
-    !peer.nets.is_empty() && peer.nets.iter().all(|n| open.iter().any(|o| o.contains(n)))
+/// A source as the stack file has it: a range, or a prefix list.
+pub(super) fn net(source: &str) -> Peer {
+    let list = source.starts_with("pl-").then(|| source.to_owned());
+    Peer { nets: source.parse().into_iter().collect(), list, ..Peer::default() }
 }
 
 fn takes(e: &AclEntry, other: Ipv4Addr, port: u16) -> bool {

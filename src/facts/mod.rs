@@ -1,7 +1,10 @@
 //! What has to be looked up once before the stack can be wired: never created, never changed.
+mod fit;
 pub mod image;
 mod network;
+mod prefix_lists;
 mod standing;
+mod subnets;
 mod zones;
 
 pub use network::{Network, Subnet};
@@ -10,12 +13,11 @@ pub use standing::{fleets, steps_of};
 use crate::{
     aws::{Aws, error::AwsResult, listing},
     config::{Config, Origin, Standing},
-    error::{Error, Result},
+    error::{Class, Error, Result},
 };
-use network::existing;
 use standing::{name_in_account, older, ours, owner, ranges};
 use std::collections::BTreeMap;
-use zones::zones;
+use zones::Zones;
 
 /// The facts of one account and region that a stack depends on.
 #[derive(Clone, Debug)]
@@ -34,6 +36,12 @@ pub struct Facts {
     pub standing: BTreeMap<String, String>,
     /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
+    /// The ids of the prefix lists that the stack file names.
+    pub prefix_lists: BTreeMap<String, String>,
+    /// Why nothing can be built. What stands is looked at and torn down all the same.
+    pub unfit: Option<Error>,
+    /// What there is to say to those who build: where a choice could have been better, had more been seen.
+    pub words: Vec<String>,
 }
 
 /// The newest Amazon Linux 2023 for x86-64 (aws-facts 4.1).
@@ -43,7 +51,7 @@ impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
-        let (account, image, network, found, older, standing, ranges) = futures::try_join!(
+        let (account, (image, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list)) = futures::try_join!(
             async {
                 // Who owns what we made is us, and that is looked at anyway.
                 if let Some(owner) = owner(aws, config).await {
@@ -54,47 +62,39 @@ impl Facts {
             },
             async {
                 match &service.image {
-                    Some(id) => Ok(id.clone()),
-                    None => image(aws, config).await,
-                }
-            },
-            async {
-                match config.network.mode {
-                    Origin::Use => existing(aws, config.network.vpc.as_deref().unwrap_or("default")).await.map(Some),
-                    Origin::Create => Ok(None),
+                    Some(id) => Ok((id.clone(), None)),
+                    None => match image(aws, config).await {
+                        Err(e) if unseen(&e) => Ok(("(not seen)".to_owned(), Some(e))),
+                        found => found.map(|id| (id, None)),
+                    },
                 }
             },
             async {
                 match (config.network.mode, config.zones.is_empty()) {
-                    (Origin::Create, true) => zones(aws, config).await,
-                    _ => Ok(config.zones.clone()),
+                    (Origin::Use, _) => network::used(aws, config).await.map(|(n, zones)| (Some(n), zones)),
+                    (Origin::Create, true) => zones::ours(aws, config).await.map(|zones| (None, zones)),
+                    (Origin::Create, false) => Ok((None, Zones { names: config.zones.clone(), ..Zones::default() })),
                 }
             },
             async { Ok(older(aws, config).await) },
             async { Ok(standing::standing(aws, config).await.as_ref().clone()) },
             async { Ok(ranges(aws, config).await.unwrap_or_default()) },
+            prefix_lists::ids(aws, config),
         )?;
-        let (zones, network) = match network {
-            None => (found, None),
-            Some(there) => {
-                let zones = match found.is_empty() {
-                    true => there.zones_to_build_in(aws, config).await?,
-                    false => found,
-                };
-                let network = there.network(aws, config, &zones).await?;
-                let zones = match network.unfit {
-                    None => zones,
-                    Some(_) => network.public.iter().map(|s| s.zone.clone()).collect(),
-                };
-                (zones, Some(network))
-            }
-        };
-        Ok(Self { account, region: aws.region.clone(), zones, image, network, ranges, standing, older })
+        let Zones { names: zones, unfit, words } = zones;
+        let (unfit, region) = (unfit.or(no_image).or(no_list), aws.region.clone());
+        Ok(Self { account, region, zones, image, network, ranges, standing, older, prefix_lists, unfit, words })
     }
 
-    /// For those who build: whether the network to use is one that can be built in.
-    pub fn fit(&self) -> Result<()> {
-        self.network.as_ref().and_then(|n| n.unfit.clone()).map_or(Ok(()), Err)
+    /// The IPv4 ranges of the VPC.
+    pub fn cidrs(&self, config: &Config) -> Vec<String> {
+        self.network.as_ref().map_or_else(|| vec![config.network.cidr.clone()], |n| n.cidrs.clone())
+    }
+
+    /// Those who may reach the stack, as security groups know them: ranges and the ids of prefix lists.
+    pub fn sources(&self, list: &[String]) -> Vec<String> {
+        let known = |source: &String| self.prefix_lists.get(source).unwrap_or(source).clone();
+        list.iter().map(known).collect()
     }
 
     /// Stand-ins, for what is rendered without AWS.
@@ -111,11 +111,10 @@ impl Facts {
                 .collect();
             Network {
                 vpc: config.network.vpc.clone().unwrap_or_default(),
-                cidr: "10.0.0.0/16".into(),
+                cidrs: vec!["10.0.0.0/16".into()],
                 public: subnets.clone(),
-                private: subnets.clone(),
-                instances: subnets,
-                unfit: None,
+                instances: subnets.clone(),
+                private: subnets,
             }
         });
         Self {
@@ -127,8 +126,16 @@ impl Facts {
             ranges: vec![],
             standing: BTreeMap::new(),
             older: vec![],
+            prefix_lists: BTreeMap::new(),
+            unfit: None,
+            words: vec![],
         }
     }
+}
+
+/// Whether this is no answer at all: the account does not let us look, or AWS did not get round to it.
+fn unseen(e: &Error) -> bool {
+    matches!(e.class(), Some(Class::Denied | Class::Throttled | Class::Lost))
 }
 
 /// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
@@ -137,7 +144,11 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
     let (service, _) = config.service();
     let key = format!("launch-template/{service}");
     let name = name_in_account(aws, config, &key).await;
-    let versions = listing::template_versions(aws, &name).await?;
+    let versions = match listing::template_versions(aws, &name).await {
+        // The template's own step says so.
+        Err(e) if unseen(&e) => Default::default(),
+        other => other?,
+    };
     let standing = ours(&versions)
         .and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned))
         .filter(|id| id.starts_with("ami-"));

@@ -1,15 +1,36 @@
-//! The zones to build in.
+//! The zones to build in, and what AWS offers in each.
+use super::unseen;
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::Config,
     error::{Error, Result},
 };
-use aws_sdk_ec2::types::{Filter, LocationType};
-use std::collections::BTreeSet;
+use aws_sdk_ec2::types::{Filter, InstanceTypeOffering, LocationType};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
-/// The zones our subnets are in; without any, the first two that offer the instance type.
-pub(super) async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
-    let subnets = listing::subnets(aws).await?;
+/// Where a stack is built.
+#[derive(Default)]
+pub(super) struct Zones {
+    pub names: Vec<String>,
+    /// Why nothing can be built there.
+    pub unfit: Option<Error>,
+    /// What there is to say about the choice.
+    pub words: Vec<String>,
+}
+
+/// What each zone offers of the types that were asked for.
+pub(super) type Offers = BTreeMap<String, BTreeSet<String>>;
+
+/// The zones our subnets are in; without any, the first two that offer what is put there.
+pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
+    let subnets = match listing::subnets(aws).await {
+        // The subnets' own steps say so.
+        Err(e) if unseen(&e) => Rc::default(),
+        other => other?,
+    };
     let public = |s: &&aws_sdk_ec2::types::Subnet| {
         let tags = tags::ec2::from(s.tags());
         tags.get(aws.keys.stack()) == Some(&config.name)
@@ -18,35 +39,126 @@ pub(super) async fn zones(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     let standing: BTreeSet<String> =
         subnets.iter().filter(public).filter_map(|s| s.availability_zone.clone()).collect();
     if standing.len() >= 2 {
-        return Ok(standing.into_iter().collect());
+        return Ok(Zones { names: standing.into_iter().collect(), ..Zones::default() });
     }
-    let mut zones = offering(aws, config).await?;
-    zones.truncate(2);
-    if zones.len() < 2 {
-        let (_, service) = config.service();
-        return Err(Error::other(
-            format!("{} is offered in fewer than two zones of {}", service.instance_type, aws.region),
-            "choose another instance_type, or another region",
-        ));
+    let suited = suited(aws, config).await?;
+    let mut zones = Zones { names: suited.names.clone(), unfit: None, words: suited.words.clone() };
+    zones.names.truncate(2);
+    if zones.names.len() < 2 {
+        zones.unfit = Some(suited.too_few(config, &aws.region));
+        zones.names = first_letters(&aws.region);
     }
     Ok(zones)
 }
 
-/// The region's own zones (no Local Zones) that offer the instance type, in order.
-pub(super) async fn offering(aws: &Aws, config: &Config) -> Result<Vec<String>> {
+/// The zones of a region, sorted by whether they offer what is put there.
+pub(super) struct Suited {
+    /// Those that do, in order.
+    pub names: Vec<String>,
+    /// Those that do not, with what they lack.
+    pub others: Vec<(String, String)>,
+    pub words: Vec<String>,
+}
+
+impl Suited {
+    fn too_few(&self, config: &Config, region: &str) -> Error {
+        let (_, service) = config.service();
+        let of_class = |(_, lacks): &&(String, String)| *lacks == config.database.class;
+        let (what, key) = match self.others.iter().filter(of_class).count() > self.others.len() / 2 {
+            true => (&config.database.class, "class under [database]"),
+            false => (&service.instance_type, "instance_type"),
+        };
+        Error::other(
+            format!("{what} is offered in fewer than two zones of {region}"),
+            format!(
+                "choose another {key}, or another region; or name the zones that you know to have it: \
+                 zones = [\"…\", \"…\"]"
+            ),
+        )
+    }
+}
+
+/// All zones of the region that offer what is put there, in order. What cannot be asked does not narrow the choice.
+pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Suited> {
     let (_, service) = config.service();
-    let offered: Vec<_> = aws
-        .ec2
-        .describe_instance_type_offerings()
-        .location_type(LocationType::AvailabilityZone)
-        .filters(Filter::builder().name("instance-type").values(&service.instance_type).build())
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .during("DescribeInstanceTypeOfferings")?;
-    let offered: BTreeSet<String> = offered.into_iter().filter_map(|o| o.location).collect();
+    let (available, offers, classes) = futures::join!(available(aws), offers(aws, config), database_zones(aws, config));
+    let mut words = vec![];
+    let mut seen = |what: Result<Option<BTreeSet<String>>>, unknown: &str| match what {
+        Err(e) if unseen(&e) => {
+            words.push(format!("{unknown} ({e}): name zones that have it, zones = [\"…\", \"…\"], if these do not"));
+            Ok(None)
+        }
+        other => other,
+    };
+    let offers = offers.map(|all| {
+        let has = |offered: &&BTreeSet<String>| offered.contains(&service.instance_type);
+        Some(all.iter().filter(|(_, offered)| has(offered)).map(|(zone, _)| zone.clone()).collect())
+    });
+    let offers = seen(offers, &format!("whether the zones offer {} is not known", service.instance_type))?;
+    let classes = seen(classes, &format!("whether the zones offer {} is not known", config.database.class))?;
+    let available = seen(available.map(Some), "which zones the region has is not known")?;
+    let known =
+        available.or_else(|| offers.clone()).unwrap_or_else(|| first_letters(&aws.region).into_iter().collect());
+    let lacks = |zone: &String| {
+        let has = [(&offers, &service.instance_type), (&classes, &config.database.class)];
+        has.into_iter()
+            .find(|(offered, _)| offered.as_ref().is_some_and(|o| !o.contains(zone)))
+            .map(|(_, what)| what.clone())
+    };
+    let (mut names, mut others) = (vec![], vec![]);
+    for zone in known.into_iter().filter(|zone| is_of_region(zone, &aws.region)) {
+        match lacks(&zone) {
+            None => names.push(zone),
+            Some(what) => others.push((zone, what)),
+        }
+    }
+    Ok(Suited { names, others, words })
+}
+
+/// A zone of the region itself: no Local and no Wavelength Zone, whose names go on after the letter's place.
+pub(super) fn is_of_region(zone: &str, region: &str) -> bool {
+    let letter = zone.strip_prefix(region).unwrap_or_default();
+    letter.len() == 1 && letter.chars().all(|c| c.is_ascii_lowercase())
+}
+
+fn first_letters(region: &str) -> Vec<String> {
+    ["a", "b"].map(|letter| format!("{region}{letter}")).to_vec()
+}
+
+/// The types of instances that the fleet may be made of: the service's own first.
+pub(super) fn types(config: &Config) -> Vec<String> {
+    let (_, service) = config.service();
+    let more = service.spot.iter().flat_map(|s| &s.types).filter(|t| **t != service.instance_type);
+    std::iter::once(&service.instance_type).chain(more).cloned().collect()
+}
+
+/// The zones that offer them: one call.
+pub(super) async fn offers(aws: &Aws, config: &Config) -> Result<Rc<Offers>> {
+    let types = types(config);
+    let call = async || {
+        let filter = Filter::builder().name("instance-type").set_values(Some(types.clone())).build();
+        let call = aws.ec2.describe_instance_type_offerings().location_type(LocationType::AvailabilityZone);
+        let all: Vec<InstanceTypeOffering> = call
+            .filters(filter)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .during("DescribeInstanceTypeOfferings")?;
+        let mut offers = Offers::new();
+        for offer in all {
+            if let (Some(zone), Some(kind)) = (offer.location, offer.instance_type) {
+                offers.entry(zone).or_default().insert(kind.as_str().to_owned());
+            }
+        }
+        Ok(offers)
+    };
+    aws.reads.get(format!("offerings of {}", types.join(" ")), call).await
+}
+
+/// The region's own zones that take new things.
+async fn available(aws: &Aws) -> Result<BTreeSet<String>> {
     let all = aws
         .ec2
         .describe_availability_zones()
@@ -54,13 +166,24 @@ pub(super) async fn offering(aws: &Aws, config: &Config) -> Result<Vec<String>> 
         .send()
         .await
         .during("DescribeAvailabilityZones")?;
-    let zones: BTreeSet<String> = all
-        .availability_zones
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|z| z.state().is_none_or(|s| s.as_str() == "available"))
-        .filter_map(|z| z.zone_name)
-        .filter(|z| offered.contains(z))
-        .collect();
-    Ok(zones.into_iter().collect())
+    let all = all.availability_zones.unwrap_or_default().into_iter();
+    Ok(all.filter(|z| z.state().is_none_or(|s| s.as_str() == "available")).filter_map(|z| z.zone_name).collect())
+}
+
+/// The zones in which RDS offers the database's class; `None`: there is no database of ours. One page says it: all
+/// versions of a series are offered alike.
+pub(super) async fn database_zones(aws: &Aws, config: &Config) -> Result<Option<BTreeSet<String>>> {
+    let database = &config.database;
+    if database.mode != crate::config::Mode::Create {
+        return Ok(None);
+    }
+    let call = async || {
+        let call = aws.rds.describe_orderable_db_instance_options().engine("mysql").vpc(true);
+        let page = call.db_instance_class(&database.class).send().await.during("DescribeOrderableDBInstanceOptions")?;
+        let options = page.orderable_db_instance_options.unwrap_or_default().into_iter();
+        let zones = options.flat_map(|o| o.availability_zones.unwrap_or_default()).filter_map(|z| z.name);
+        Ok(zones.collect::<BTreeSet<String>>())
+    };
+    let found = aws.reads.get(format!("orderable {}", database.class), call).await?;
+    Ok(Some((*found).clone()))
 }

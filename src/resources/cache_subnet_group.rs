@@ -1,7 +1,6 @@
 //! The subnets ElastiCache may put the cache's nodes into.
 use super::prelude::*;
 use super::subnet::Subnet;
-use aws_sdk_elasticache::types::CacheSubnetGroup as AwsGroup;
 
 pub struct CacheSubnetGroup {
     pub aws: Aws,
@@ -41,7 +40,7 @@ impl Resource for CacheSubnetGroup {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
-        let Some(group) = self.look(&name).await? else { return Ok(None) };
+        let Some(group) = listing::cache_subnet_group(&self.aws, &name).await? else { return Ok(None) };
         let Some(tags) = tags::of_elasticache(&self.aws, cx, group.arn().unwrap_or_default()).await? else {
             return Ok(None);
         };
@@ -82,7 +81,7 @@ impl Resource for CacheSubnetGroup {
     }
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
-        let Some(group) = self.look(&found.id).await? else { return Ok(()) };
+        let Some(group) = listing::cache_subnet_group(&self.aws, &found.id).await? else { return Ok(()) };
         tags::put_elasticache(&self.aws, group.arn().unwrap_or_default(), tags).await
     }
 
@@ -94,16 +93,5 @@ impl Resource for CacheSubnetGroup {
             passes: n.cache_cluster_status() == Some("deleting"),
         };
         Ok(mine.map(holder).collect())
-    }
-}
-
-impl CacheSubnetGroup {
-    async fn look(&self, name: &str) -> Result<Option<AwsGroup>> {
-        let call = async || {
-            let call = self.aws.elasticache.describe_cache_subnet_groups().cache_subnet_group_name(name);
-            call.send().await.or_absent("DescribeCacheSubnetGroups")
-        };
-        let answer = self.aws.reads.get(format!("cache subnet group {name}"), call).await?;
-        Ok(answer.as_ref().as_ref().and_then(|a| a.cache_subnet_groups().first().cloned()))
     }
 }

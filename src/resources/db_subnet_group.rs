@@ -52,7 +52,7 @@ impl Resource for DbSubnetGroup {
         let (group, arn) = match self.in_use(&name).await? {
             Some(seen) => seen,
             None => {
-                let Some(group) = self.look(&name).await? else { return Ok(None) };
+                let Some(group) = listing::db_subnet_group(&self.aws, &name).await? else { return Ok(None) };
                 let arn = group.db_subnet_group_arn().unwrap_or_default().to_owned();
                 (group, arn)
             }
@@ -97,7 +97,7 @@ impl Resource for DbSubnetGroup {
     }
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
-        let Some(group) = self.look(&found.id).await? else { return Ok(()) };
+        let Some(group) = listing::db_subnet_group(&self.aws, &found.id).await? else { return Ok(()) };
         tags::put_rds(&self.aws, group.db_subnet_group_arn().unwrap_or_default(), tags).await
     }
 
@@ -122,14 +122,5 @@ impl DbSubnetGroup {
             let (account, _) = db.db_instance_arn()?.split_once(":db:")?;
             Some((group.clone(), format!("{account}:subgrp:{name}")))
         }))
-    }
-
-    async fn look(&self, name: &str) -> Result<Option<AwsGroup>> {
-        let call = async || {
-            let call = self.aws.rds.describe_db_subnet_groups().db_subnet_group_name(name);
-            call.send().await.or_absent("DescribeDBSubnetGroups")
-        };
-        let answer = self.aws.reads.get(format!("db subnet group {name}"), call).await?;
-        Ok(answer.as_ref().as_ref().and_then(|a| a.db_subnet_groups().first().cloned()))
     }
 }

@@ -1,6 +1,6 @@
 //! What still uses a part of the network when AWS will not delete it: in the end always a network interface.
 use super::{database, elb, prelude::*};
-use aws_sdk_ec2::types::NetworkInterface;
+use aws_sdk_ec2::types::{NatGateway, NetworkInterface, VpcEndpoint};
 use aws_sdk_efs::types::LifeCycleState;
 use aws_sdk_rds::types::DbInstance;
 use std::collections::HashMap;
@@ -17,38 +17,177 @@ pub(super) async fn interfaces(aws: &Aws, filter: &str, value: &str) -> Result<V
 /// Who they belong to, and whether that one is on its way out.
 pub(super) async fn of_interfaces(aws: &Aws, stack: &str, all: &[NetworkInterface]) -> Result<Vec<Holder>> {
     let instances = states(aws, stack, all.iter().filter_map(instance)).await?;
-    let mut holders = vec![];
+    let mut holders: Vec<Holder> = vec![];
     for eni in all {
-        let id = eni.network_interface_id().unwrap_or_default();
-        let what = eni.description().filter(|d| !d.is_empty()).unwrap_or("no description");
-        holders.push(if let Some(i) = instance(eni) {
-            let (state, passes) = instances.get(i).map_or(("terminated", true), |(s, p)| (s.as_str(), *p));
-            Holder { what: format!("instance {i} ({state})"), passes }
-        } else if eni.requester_managed() == Some(true) {
-            // Nobody but the service can remove it; a balancer's outlives it by minutes (aws-facts 4.5).
-            let name = what.strip_prefix("ELB app/").and_then(|rest| rest.split('/').next());
-            let in_use = match name {
-                Some(name) => elb::balancer(aws, name).await?.is_some_and(|b| {
-                    b.load_balancer_arn().is_some_and(|arn| what.ends_with(elb::tail(arn, "loadbalancer/")))
-                }),
-                None => false,
-            };
-            // Where that may not be looked at, it is waited for.
-            let standing = standing(aws, eni, what).await.unwrap_or_default();
-            let owner = standing.as_deref().or(eni.requester_id()).unwrap_or("AWS");
-            Holder { what: format!("interface {id} ({what}, of {owner})"), passes: !in_use && standing.is_none() }
-        } else {
-            Holder { what: format!("interface {id} ({what})"), passes: false }
-        });
+        let holder = match instance(eni) {
+            Some(i) => {
+                let (state, passes) = instances.get(i).map_or(("terminated", true), |(s, p)| (s.as_str(), *p));
+                Holder { what: format!("instance {i} ({state})"), passes }
+            }
+            None => of_service(aws, eni).await,
+        };
+        // A balancer has one a zone, and each says the same of its owner.
+        if holders.iter().all(|h| h.what != holder.what) {
+            holders.push(holder);
+        }
     }
-    // A balancer has one a zone, and each says the same of an instance.
-    holders.dedup();
     Ok(holders)
 }
 
-/// The database, cache node or mount target that such an interface belongs to, while nobody is deleting it: it goes with
-/// that one only.
+/// The owner of an interface that is no instance's.
+async fn of_service(aws: &Aws, eni: &NetworkInterface) -> Holder {
+    let id = eni.network_interface_id().unwrap_or_default();
+    let what = eni.description().filter(|d| !d.is_empty()).unwrap_or("no description");
+    // The services of a stack take theirs away by themselves, a balancer minutes later (aws-facts 4.5).
+    if is_of_stack(what) {
+        let by = eni.requester_id().unwrap_or("AWS");
+        // Where that may not be looked at, it is waited for.
+        return match standing(aws, eni, what).await.unwrap_or_default() {
+            Some(owner) => Holder { what: format!("interface {id} ({what}, of {owner})"), passes: false },
+            None => Holder { what: format!("interface {id} ({what}, of {by})"), passes: true },
+        };
+    }
+    if let Some(holder) = of_endpoint(aws, eni, what).await {
+        return holder;
+    }
+    if let Some(holder) = of_nat_gateway(aws, eni, what).await {
+        return holder;
+    }
+    if let Some((owner, command)) = by_description(what) {
+        return Holder { what: format!("{owner}: `{command}`"), passes: false };
+    }
+    let owner = match (eni.requester_managed(), eni.requester_id()) {
+        (Some(true), Some(by)) => format!("interface {id} ({what}, of {by}): delete what it belongs to"),
+        (Some(true), None) => format!("interface {id} ({what}, of AWS): delete what it belongs to"),
+        _ => format!("interface {id} ({what}): `aws ec2 delete-network-interface --network-interface-id {id}`"),
+    };
+    Holder { what: owner, passes: false }
+}
+
+/// Whether it is one of those that a load balancer, RDS, ElastiCache or EFS puts into a subnet.
+fn is_of_stack(what: &str) -> bool {
+    what == "RDSNetworkInterface"
+        || what.starts_with("ELB app/")
+        || what.starts_with("ElastiCache ")
+        || what.contains("(fsmt-")
+}
+
+/// The VPC endpoint that has this interface, while it stands.
+async fn of_endpoint(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Holder> {
+    let id = eni.network_interface_id()?;
+    let named = word(what, "vpce-");
+    let all = listing::vpc_endpoints(aws).await.unwrap_or_default();
+    let is_this =
+        |e: &&VpcEndpoint| e.vpc_endpoint_id() == named || e.network_interface_ids().iter().any(|other| other == id);
+    match all.iter().find(is_this) {
+        Some(endpoint) => Some(endpoint_holder(endpoint)),
+        // Deleted since, or not ours to see.
+        None => named.map(|endpoint| Holder { what: format!("VPC endpoint {endpoint}"), passes: !all.is_empty() }),
+    }
+}
+
+/// What removes a VPC endpoint.
+pub(super) fn endpoint_holder(endpoint: &VpcEndpoint) -> Holder {
+    let (id, service) = (endpoint.vpc_endpoint_id().unwrap_or_default(), endpoint.service_name().unwrap_or_default());
+    let passes = endpoint.state().is_some_and(|s| s.as_str().to_ascii_lowercase().starts_with("delet"));
+    let tags = tags::ec2::from(endpoint.tags());
+    let what = match tags.get("Firewall").or_else(|| tags.get("AWSNetworkFirewallManaged")) {
+        Some(arn) if tags.contains_key("AWSNetworkFirewallManaged") => {
+            format!(
+                "VPC endpoint {id} of a network firewall: `aws network-firewall delete-firewall --firewall-arn {arn}`"
+            )
+        }
+        _ => format!("VPC endpoint {id} ({service}): `aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}`"),
+    };
+    Holder { what, passes }
+}
+
+/// The NAT gateway that has this interface, while it stands.
+async fn of_nat_gateway(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Holder> {
+    let named = word(what, "nat-");
+    let is_nat = eni.interface_type().is_some_and(|t| t.as_str() == "natGateway");
+    if named.is_none() && !is_nat {
+        return None;
+    }
+    let call = aws.ec2.describe_nat_gateways().filter(ec2_filter("vpc-id", eni.vpc_id().unwrap_or_default()));
+    let answer = call.send().await.during("DescribeNatGateways").ok();
+    let all = answer.and_then(|a| a.nat_gateways).unwrap_or_default();
+    let has = |n: &&NatGateway| {
+        let mut addresses = n.nat_gateway_addresses().iter().filter_map(|a| a.network_interface_id());
+        n.nat_gateway_id() == named || addresses.any(|id| eni.network_interface_id() == Some(id))
+    };
+    let found = all.iter().find(has);
+    let id = found.and_then(|n| n.nat_gateway_id()).or(named)?;
+    let passes = found.is_none_or(|n| n.state().is_some_and(|s| matches!(s.as_str(), "deleting" | "deleted")));
+    Some(nat_holder(id, passes))
+}
+
+/// What removes a NAT gateway.
+pub(super) fn nat_holder(id: &str, passes: bool) -> Holder {
+    Holder { what: format!("NAT gateway {id}: `aws ec2 delete-nat-gateway --nat-gateway-id {id}`"), passes }
+}
+
+/// Interfaces of other services, by the words in which these describe them: whose one is, and what removes it.
+fn by_description(what: &str) -> Option<(String, String)> {
+    if let Some(rest) = what.strip_prefix("AWS Lambda VPC ENI-") {
+        // The function's name, then a UUID.
+        let name = rest.len().checked_sub(37).and_then(|n| rest.get(..n)).unwrap_or(rest);
+        let owner = format!("Lambda function {name} (its interfaces go some 20 minutes after it)");
+        return Some((owner, format!("aws lambda delete-function --function-name {name}")));
+    }
+    if let Some(name) = what.strip_prefix("Network interface for DBProxy ") {
+        return Some((format!("RDS proxy {name}"), format!("aws rds delete-db-proxy --db-proxy-name {name}")));
+    }
+    if let Some(name) = what.strip_prefix("Amazon EKS ") {
+        return Some((format!("EKS cluster {name}"), format!("aws eks delete-cluster --name {name}")));
+    }
+    if let Some(rest) = what.strip_prefix("ELB ") {
+        let name = rest.split('/').nth(1).unwrap_or(rest);
+        let new = format!(
+            "aws elbv2 describe-load-balancers --names {name} --query LoadBalancers[].LoadBalancerArn --output text | \
+             xargs aws elbv2 delete-load-balancer --load-balancer-arn"
+        );
+        let classic = format!("aws elb delete-load-balancer --load-balancer-name {name}");
+        return Some((format!("load balancer {name}"), if rest.contains('/') { new } else { classic }));
+    }
+    let found = BY_ID.iter().find_map(|(prefix, owner, command)| Some((word(what, prefix)?, owner, command)));
+    let (id, owner, command) = found?;
+    Some((format!("{owner} {id}"), format!("{command} {id}")))
+}
+
+/// What begins so is the id of such a thing; the command ends with it.
+const BY_ID: &[(&str, &str, &str)] = &[
+    (
+        "tgw-attach-",
+        "transit gateway attachment",
+        "aws ec2 delete-transit-gateway-vpc-attachment --transit-gateway-attachment-id",
+    ),
+    ("d-", "directory", "aws ds delete-directory --directory-id"),
+    (
+        "eice-",
+        "EC2 Instance Connect endpoint",
+        "aws ec2 delete-instance-connect-endpoint --instance-connect-endpoint-id",
+    ),
+    ("rslvr-in-", "resolver endpoint", "aws route53resolver delete-resolver-endpoint --resolver-endpoint-id"),
+    ("rslvr-out-", "resolver endpoint", "aws route53resolver delete-resolver-endpoint --resolver-endpoint-id"),
+    ("fs-", "FSx file system", "aws fsx delete-file-system --file-system-id"),
+    ("cvpn-endpoint-", "Client VPN endpoint", "aws ec2 delete-client-vpn-endpoint --client-vpn-endpoint-id"),
+];
+
+/// The word in a text that begins so.
+fn word<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    words.into_iter().find(|w| w.len() > prefix.len() && w.starts_with(prefix))
+}
+
+/// The balancer, database, cache node or mount target that such an interface belongs to, while nobody is deleting it: it
+/// goes with that one only.
 async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Option<String>> {
+    if let Some(name) = what.strip_prefix("ELB app/").and_then(|rest| rest.split('/').next()) {
+        let found = elb::balancer(aws, name).await?.and_then(|b| b.load_balancer_arn);
+        let this = found.filter(|arn| what.ends_with(elb::tail(arn, "loadbalancer/")));
+        return Ok(this.map(|arn| format!("{name}: `aws elbv2 delete-load-balancer --load-balancer-arn {arn}`")));
+    }
     let groups: Vec<&str> = eni.groups().iter().filter_map(|g| g.group_id()).collect();
     if what == "RDSNetworkInterface" {
         let shares = |db: &DbInstance| {
@@ -73,6 +212,14 @@ async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Optio
     Ok(None)
 }
 
+/// Whether somebody else's instance is among those that have them.
+pub(super) async fn has_other_instances(aws: &Aws, stack: &str, all: &[NetworkInterface]) -> Result<bool> {
+    let states = states(aws, stack, all.iter().filter_map(instance)).await?;
+    // A task of ECS has an interface of its own.
+    let task = |eni: &NetworkInterface| eni.description().is_some_and(|d| d.contains(":ecs:"));
+    Ok(states.values().any(|(_, passes)| !passes) || all.iter().any(task))
+}
+
 fn instance(eni: &NetworkInterface) -> Option<&str> {
     eni.attachment()?.instance_id()
 }
@@ -95,4 +242,43 @@ async fn states(aws: &Aws, stack: &str, ids: impl Iterator<Item = &str>) -> Resu
         Some((i.instance_id()?.to_owned(), (state.to_owned(), passes)))
     };
     Ok(all.iter().flat_map(|r| r.instances()).filter_map(state).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_say_whose_they_are() {
+        for (what, owner, command) in [
+            (
+                "AWS Lambda VPC ENI-score-keeper-0f3c5e2a-1b2c-4d5e-8f90-123456789abc",
+                "Lambda function score-keeper",
+                "delete-function --function-name score-keeper",
+            ),
+            ("Network interface for DBProxy pool", "RDS proxy pool", "delete-db-proxy --db-proxy-name pool"),
+            (
+                "Network Interface for Transit Gateway Attachment tgw-attach-0a1b",
+                "transit gateway attachment tgw-attach-0a1b",
+                "--transit-gateway-attachment-id tgw-attach-0a1b",
+            ),
+            (
+                "AWS created network interface for directory d-90670a1b",
+                "directory d-90670a1b",
+                "--directory-id d-90670a1b",
+            ),
+            ("EC2 Instance Connect Endpoint: eice-0a1b", "EC2 Instance Connect endpoint eice-0a1b", "eice-0a1b"),
+            ("Route 53 Resolver: rslvr-in-0a1b:rni-1", "resolver endpoint rslvr-in-0a1b", "rslvr-in-0a1b"),
+            ("ELB net/game/0123456789abcdef", "load balancer game", "--names game"),
+            ("ELB old-one", "load balancer old-one", "aws elb delete-load-balancer --load-balancer-name old-one"),
+            ("Amazon EKS arena", "EKS cluster arena", "delete-cluster --name arena"),
+        ] {
+            let (found, says) = by_description(what).unwrap_or_default();
+            assert!(found.starts_with(owner), "{what}: {found}");
+            assert!(says.contains(command), "{what}: {says}");
+        }
+        for what in ["no description", "RDSNetworkInterface", "made by hand", "and-x"] {
+            assert_eq!(by_description(what), None, "{what}");
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub mod vpc_endpoint;
 mod born;
 mod cloudwatch;
 mod elb;
+mod guardduty;
 mod holders;
 mod instance_refresh;
 mod user_data;

@@ -1,8 +1,8 @@
 //! The rules of a security group, exactly: what is missing is added, what is extra is revoked.
 use super::{prelude::*, security_group::SecurityGroup};
 use aws_sdk_ec2::types::{
-    IpPermission, IpRange, Ipv6Range, SecurityGroup as AwsGroup, SecurityGroupRule, SecurityGroupRuleRequest,
-    SecurityGroupRuleUpdate, UserIdGroupPair,
+    IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup as AwsGroup, SecurityGroupRule,
+    SecurityGroupRuleRequest, SecurityGroupRuleUpdate, UserIdGroupPair,
 };
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub struct Rule {
 }
 
 pub enum Peer {
-    /// As AWS writes it: no bits beyond the prefix.
+    /// As AWS writes it: no bits beyond the prefix. Or the id of a prefix list.
     Cidr(String),
     Group(Ref<SecurityGroup>),
 }
@@ -223,6 +223,8 @@ impl Line {
         let (peer, why) = (self.peer.get()?, Some(self.why.clone()).filter(|w| !w.is_empty()));
         Ok(if peer.starts_with("sg-") {
             to_peer.user_id_group_pairs(UserIdGroupPair::builder().group_id(peer).set_description(why).build())
+        } else if peer.starts_with("pl-") {
+            to_peer.prefix_list_ids(PrefixListId::builder().prefix_list_id(peer).set_description(why).build())
         } else if peer.contains(':') {
             to_peer.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(peer).set_description(why).build())
         } else {
@@ -238,6 +240,8 @@ impl Line {
         let peer = self.peer.get()?;
         Ok(if peer.starts_with("sg-") {
             rule.referenced_group_id(peer)
+        } else if peer.starts_with("pl-") {
+            rule.prefix_list_id(peer)
         } else if peer.contains(':') {
             rule.cidr_ipv6(peer)
         } else {

@@ -1,5 +1,5 @@
 //! A subnet in one zone; what is launched into a public one gets a public address.
-use super::{holders, prelude::*, vpc::Vpc};
+use super::{guardduty, holders, prelude::*, vpc::Vpc};
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as AwsSubnet};
 
 pub struct Subnet {
@@ -117,8 +117,15 @@ impl Resource for Subnet {
         self.set_public(&found.id, want.public_addresses).await
     }
 
-    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        self.aws.ec2.delete_subnet().subnet_id(&found.id).send().await.or_gone("DeleteSubnet")
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let gone = self.aws.ec2.delete_subnet().subnet_id(&found.id).send().await.or_gone("DeleteSubnet");
+        if let (Err(e), Known::Now(vpc)) = (&gone, &found.spec.vpc)
+            && e.class() == Some(Class::InUse)
+        {
+            // What may not be looked at or deleted is named by the holders.
+            let _ = guardduty::clear(&self.aws, &cx.env.stack, vpc).await;
+        }
+        gone
     }
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {

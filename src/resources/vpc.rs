@@ -1,8 +1,8 @@
 //! A VPC with DNS hostnames, which RDS and EFS names need.
-use super::{holders, prelude::*};
+use super::{guardduty, holders, prelude::*};
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, ResourceType, RouteTable, Vpc as AwsVpc, VpcAttributeName, VpcPeeringConnection,
-    VpcPeeringConnectionVpcInfo,
+    AttributeBooleanValue, ResourceType, RouteTable, Vpc as AwsVpc, VpcAttributeName, VpcEndpoint,
+    VpcPeeringConnection, VpcPeeringConnectionVpcInfo, VpnGateway,
 };
 
 pub struct Vpc {
@@ -45,6 +45,7 @@ impl Resource for Vpc {
         "ec2:DescribeVpcEndpoints",
         "ec2:DescribeVpcPeeringConnections",
         "ec2:DescribeVpcs",
+        "ec2:DescribeVpnGateways",
         "ec2:ModifyVpcAttribute",
         holders::ACTIONS[0],
         holders::ACTIONS[1],
@@ -123,8 +124,13 @@ impl Resource for Vpc {
         self.set(&found.id, diff.touches("dns_support"), diff.touches("dns_hostnames")).await
     }
 
-    async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        self.aws.ec2.delete_vpc().vpc_id(&found.id).send().await.or_gone("DeleteVpc")
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let gone = self.aws.ec2.delete_vpc().vpc_id(&found.id).send().await.or_gone("DeleteVpc");
+        if gone.as_ref().is_err_and(|e| e.class() == Some(Class::InUse)) {
+            // What may not be looked at or deleted is named by the holders.
+            let _ = guardduty::clear(&self.aws, &cx.env.stack, &found.id).await;
+        }
+        gone
     }
 
     async fn delete_twin(&self, _: &Cx<'_>, id: &str) -> Result<()> {
@@ -150,52 +156,70 @@ impl Resource for Vpc {
             ec2.describe_vpc_endpoints().filters(here()).send(),
         );
         // One page of each is enough to say what holds it.
-        let mut stay: Vec<Option<String>> = vec![];
-        let mut go: Vec<Option<String>> = vec![];
-        stay.extend(subnets.during("DescribeSubnets")?.subnets().iter().map(|s| s.subnet_id.clone()));
-        let groups = groups.during("DescribeSecurityGroups")?;
-        let groups = groups.security_groups().iter().filter(|g| g.group_name() != Some("default"));
-        stay.extend(groups.map(|g| g.group_id.clone()));
-        let tables = tables.during("DescribeRouteTables")?;
+        let (subnets, groups) = (subnets.during("DescribeSubnets")?, groups.during("DescribeSecurityGroups")?);
+        let (tables, gateways) = (tables.during("DescribeRouteTables")?, gateways.during("DescribeInternetGateways")?);
+        let (nats, endpoints) = (nats.during("DescribeNatGateways")?, endpoints.during("DescribeVpcEndpoints")?);
+        let stays = |what: String| Holder { what, passes: false };
+        let delete = |noun: &str, id: Option<&str>, verb: &str| {
+            let id = id.unwrap_or_default();
+            format!("{noun} {id}: `aws ec2 delete-{verb} --{verb}-id {id}`")
+        };
+        let mut holders: Vec<Holder> =
+            subnets.subnets().iter().map(|s| stays(delete("subnet", s.subnet_id(), "subnet"))).collect();
+        for group in groups.security_groups().iter().filter(|g| g.group_name() != Some("default")) {
+            let (id, name) = (group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default());
+            holders.push(Holder {
+                what: format!("security group {id} ({name}): `aws ec2 delete-security-group --group-id {id}`"),
+                passes: guardduty::is_on_its_way(group, endpoints.vpc_endpoints()),
+            });
+        }
         let is_main = |t: &&RouteTable| t.associations().iter().any(|a| a.main() == Some(true));
-        stay.extend(tables.route_tables().iter().filter(|t| !is_main(t)).map(|t| t.route_table_id.clone()));
+        let tables = tables.route_tables().iter().filter(|t| !is_main(t));
+        holders.extend(tables.map(|t| stays(delete("route table", t.route_table_id(), "route-table"))));
+        holders.extend(gateways.internet_gateways().iter().map(|g| {
+            let id = g.internet_gateway_id().unwrap_or_default();
+            let vpc = &found.id;
+            stays(format!(
+                "internet gateway {id}: `aws ec2 detach-internet-gateway --internet-gateway-id {id} --vpc-id {vpc}`"
+            ))
+        }));
         let acls = acls.during("DescribeNetworkAcls")?;
         let acls = acls.network_acls().iter().filter(|a| a.is_default() != Some(true));
-        stay.extend(acls.map(|a| a.network_acl_id.clone()));
-        let gateways = gateways.during("DescribeInternetGateways")?;
-        stay.extend(gateways.internet_gateways().iter().map(|g| g.internet_gateway_id.clone()));
-        for nat in nats.during("DescribeNatGateways")?.nat_gateways() {
-            match nat.state().map(|s| s.as_str()) {
-                Some("deleted" | "failed") => {}
-                Some("deleting") => go.push(nat.nat_gateway_id.clone()),
-                _ => stay.push(nat.nat_gateway_id.clone()),
-            }
+        holders.extend(acls.map(|a| stays(delete("network ACL", a.network_acl_id(), "network-acl"))));
+        let gone = |state: Option<&str>| matches!(state, Some("deleted" | "failed"));
+        for nat in nats.nat_gateways().iter().filter(|n| !gone(n.state().map(|s| s.as_str()))) {
+            let passes = nat.state().is_some_and(|s| s.as_str() == "deleting");
+            holders.push(holders::nat_holder(nat.nat_gateway_id().unwrap_or_default(), passes));
         }
-        for endpoint in endpoints.during("DescribeVpcEndpoints")?.vpc_endpoints() {
-            match endpoint.state().map(|s| s.as_str().to_ascii_lowercase()).as_deref() {
-                Some("deleted") => {}
-                Some("deleting") => go.push(endpoint.vpc_endpoint_id.clone()),
-                _ => stay.push(endpoint.vpc_endpoint_id.clone()),
-            }
-        }
+        let stands = |e: &&VpcEndpoint| !e.state().is_some_and(|s| s.as_str().eq_ignore_ascii_case("deleted"));
+        holders.extend(endpoints.vpc_endpoints().iter().filter(stands).map(holders::endpoint_holder));
         for side in ["requester", "accepter"] {
             let filter = ec2_filter(&format!("{side}-vpc-info.vpc-id"), &found.id);
             let call = ec2.describe_vpc_peering_connections().filters(filter).send().await;
-            stay.extend(
-                call.during("DescribeVpcPeeringConnections")?.vpc_peering_connections().iter().filter_map(peering),
-            );
+            let found = call.during("DescribeVpcPeeringConnections")?;
+            holders.extend(found.vpc_peering_connections().iter().filter_map(peering).map(stays));
         }
+        // What may not be listed is not named.
+        let call = ec2.describe_vpn_gateways().filters(ec2_filter("attachment.vpc-id", &found.id)).send().await;
+        let call = call.during("DescribeVpnGateways").ok().and_then(|a| a.vpn_gateways).unwrap_or_default();
+        let attached =
+            |g: &&VpnGateway| g.vpc_attachments().iter().any(|a| a.state().is_none_or(|s| s.as_str() == "attached"));
+        holders.extend(call.iter().filter(attached).map(|g| {
+            let (id, vpc) = (g.vpn_gateway_id().unwrap_or_default(), &found.id);
+            stays(format!("VPN gateway {id}: `aws ec2 detach-vpn-gateway --vpn-gateway-id {id} --vpc-id {vpc}`"))
+        }));
         let interfaces = holders::interfaces(&self.aws, "vpc-id", &found.id).await?;
-        let mut holders = holders::of_interfaces(&self.aws, &cx.env.stack, &interfaces).await?;
-        let holder = |passes| move |what: String| Holder { what, passes };
-        holders.extend(stay.into_iter().flatten().map(holder(false)));
-        holders.extend(go.into_iter().flatten().map(holder(true)));
+        for holder in holders::of_interfaces(&self.aws, &cx.env.stack, &interfaces).await? {
+            if holders.iter().all(|h| h.what != holder.what) {
+                holders.push(holder);
+            }
+        }
         Ok(holders)
     }
 }
 
 /// A peering connection that stands, with the other side's VPC and account.
-fn peering(p: &VpcPeeringConnection) -> Option<Option<String>> {
+fn peering(p: &VpcPeeringConnection) -> Option<String> {
     let state = p.status().and_then(|s| s.code()).map(|c| c.as_str()).unwrap_or_default();
     let sides = [p.requester_vpc_info(), p.accepter_vpc_info()];
     let side = |s: &VpcPeeringConnectionVpcInfo| {
@@ -203,8 +227,11 @@ fn peering(p: &VpcPeeringConnection) -> Option<Option<String>> {
     };
     let who = sides.into_iter().flatten().map(side).collect::<Vec<_>>().join(" and ");
     let id = p.vpc_peering_connection_id().unwrap_or_default();
-    matches!(state, "active" | "pending-acceptance" | "provisioning" | "initiating-request")
-        .then(|| Some(format!("peering connection {id} ({who}): delete it")))
+    matches!(state, "active" | "pending-acceptance" | "provisioning" | "initiating-request").then(|| {
+        format!(
+            "peering connection {id} ({who}): `aws ec2 delete-vpc-peering-connection --vpc-peering-connection-id {id}`"
+        )
+    })
 }
 
 impl Vpc {

@@ -35,6 +35,8 @@ const PLUGIN: &[(&str, &str)] = files![
     "ec2_instances.py",
     "ec2_nat.py",
     "ec2_network.py",
+    "ec2_offerings.py",
+    "ec2_public_access.py",
     "ec2_templates.py",
     "efs.py",
     "elasticache.py",

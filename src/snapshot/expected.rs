@@ -39,9 +39,9 @@ pub struct Expected {
     pub image: String,
     /// Some instances are from the Spot market.
     pub spot: bool,
-    /// CIDRs that may reach the balancer.
+    /// CIDRs and prefix lists that may reach the balancer.
     pub http: Vec<String>,
-    /// CIDRs that may reach port 22 of the instances.
+    /// CIDRs and prefix lists that may reach port 22 of the instances.
     pub ssh: Vec<String>,
     pub key_pair: Option<String>,
     pub network: Origin,
@@ -97,8 +97,8 @@ impl Expected {
             instance_type: service.instance_type.clone(),
             image: facts.image.clone(),
             spot: service.spot.is_some(),
-            http: config.access.http.clone(),
-            ssh: config.access.ssh.clone(),
+            http: facts.sources(&config.access.http),
+            ssh: facts.sources(&config.access.ssh),
             key_pair: config.access.key_pair.clone(),
             network: config.network.mode,
             vpc: facts.network.as_ref().map(|n| n.vpc.clone()),

@@ -9,7 +9,7 @@ use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_ec2::types::{Filter, VpcAttributeName};
 use aws_sdk_efs::types::MountTargetDescription;
 use futures::{FutureExt, future::join_all};
-use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, future::Future, rc::Rc, time::Duration};
 
 /// What to ask the service from outside.
 #[derive(Clone, Debug)]
@@ -84,10 +84,14 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     );
 
     // And what hangs on those.
-    let (listeners, mount_targets) =
-        futures::join!(look.rules(listeners).boxed_local(), look.mount_groups(&mounts).boxed_local());
-
     let (subnets, route_tables, acls, security_groups) = network;
+    let (listeners, mount_targets, prefix_lists, public_access) = futures::join!(
+        look.rules(listeners).boxed_local(),
+        look.mount_groups(&mounts).boxed_local(),
+        look.prefix_lists(&security_groups).boxed_local(),
+        look.public_access(&subnets).boxed_local(),
+    );
+
     let of_fleet = |i: &read::Found| {
         i.stack.as_deref() == Some(&whose.stack)
             || group.as_ref().is_some_and(|g| g.members.iter().any(|m| m.id == i.instance.id))
@@ -116,6 +120,8 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         internet_gateways: gateways.collect(),
         acls,
         security_groups,
+        prefix_lists,
+        public_access,
         database,
         cache,
         files: files.map(|f| Files { mount_targets, ..f }),
@@ -425,6 +431,31 @@ impl Look<'_> {
             listed!(self, Acls, network_acls, "DescribeNetworkAcls", vpc, acl),
             listed!(self, SecurityGroups, security_groups, "DescribeSecurityGroups", vpc, security_group),
         )
+    }
+
+    /// What the prefix lists hold that the rules of the stack's groups name: mostly there are none. One that cannot be read
+    /// may hold anything.
+    async fn prefix_lists(&self, groups: &[SecurityGroup]) -> Vec<PrefixList> {
+        let rules = groups.iter().filter(|g| g.step.is_some()).flat_map(|g| g.ingress.iter().chain(&g.egress));
+        let ids: BTreeSet<&String> = rules.map(|r| &r.peer).filter(|peer| peer.starts_with("pl-")).collect();
+        let read = ids.into_iter().map(async |id: &String| {
+            let call = self.aws.ec2.get_managed_prefix_list_entries().prefix_list_id(id).into_paginator();
+            let all: Vec<_> = call.items().send().try_collect().await.during("GetManagedPrefixListEntries").ok()?;
+            Some(PrefixList { id: id.clone(), cidrs: all.into_iter().filter_map(|e| e.cidr).collect() })
+        });
+        join_all(read).await.into_iter().flatten().collect()
+    }
+
+    /// Who has the say, where a subnet shows that public access is blocked.
+    async fn public_access(&self, subnets: &[Subnet]) -> Option<PublicAccess> {
+        subnets.iter().find(|s| s.blocked.is_some())?;
+        let answer = self.aws.ec2.describe_vpc_block_public_access_options().send().await;
+        let answer = answer.during("DescribeVpcBlockPublicAccessOptions").ok()?;
+        let options = answer.vpc_block_public_access_options()?;
+        Some(PublicAccess {
+            by_policy: options.managed_by().is_some_and(|m| m.as_str() == "declarative-policy"),
+            exclusions: options.exclusions_allowed().is_none_or(|e| e.as_str() != "not-allowed"),
+        })
     }
 
     async fn instances(&self, vpc: Option<&str>) -> Vec<read::Found> {

@@ -9,7 +9,9 @@ mod read;
 
 pub use expected::{Expected, Names, Whose, matches};
 pub use gather::{Asking, Depth, gather, targets, verdict};
-pub use network::{Acl, AclEntry, GroupRule, InternetGateway, Route, RouteTable, SecurityGroup, Subnet, Vpc};
+pub use network::{
+    Acl, AclEntry, GroupRule, InternetGateway, PrefixList, PublicAccess, Route, RouteTable, SecurityGroup, Subnet, Vpc,
+};
 pub use probe::ask_address;
 
 use crate::error::{Class, Error, Result};
@@ -47,6 +49,12 @@ pub struct Snapshot {
     pub internet_gateways: Vec<InternetGateway>,
     pub acls: Vec<Acl>,
     pub security_groups: Vec<SecurityGroup>,
+    /// Those that rules of the stack's security groups name, as far as they could be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefix_lists: Vec<PrefixList>,
+    /// Looked at only where a subnet is stopped by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_access: Option<PublicAccess>,
     pub database: Option<Database>,
     pub cache: Option<Cache>,
     pub files: Option<Files>,

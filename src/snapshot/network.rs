@@ -26,8 +26,20 @@ pub struct Subnet {
     pub free_addresses: i32,
     /// Whether an instance launched in it gets a public address.
     pub public_ip: bool,
+    /// How VPC Block Public Access stops it, where it does: `block-bidirectional`, `block-ingress`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
     /// Which step of the stack it is.
     pub step: Option<String>,
+}
+
+/// Who sets VPC Block Public Access, and whether VPCs may be let through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PublicAccess {
+    /// An organization's policy sets it, not the account.
+    pub by_policy: bool,
+    pub exclusions: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,6 +105,14 @@ pub struct SecurityGroup {
     pub step: Option<String>,
     pub ingress: Vec<GroupRule>,
     pub egress: Vec<GroupRule>,
+}
+
+/// Ranges under one name, as rules of security groups name them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PrefixList {
+    pub id: String,
+    pub cidrs: Vec<String>,
 }
 
 /// One permission for one peer.

@@ -292,6 +292,11 @@ pub fn subnet(s: ec2::Subnet, whose: &Whose) -> Subnet {
         cidr: s.cidr_block.unwrap_or_default(),
         free_addresses: s.available_ip_address_count.unwrap_or_default(),
         public_ip: s.map_public_ip_on_launch.unwrap_or_default(),
+        blocked: s
+            .block_public_access_states
+            .and_then(|b| b.internet_gateway_block_mode)
+            .map(|mode| mode.as_str().to_owned())
+            .filter(|mode| mode != "off"),
     }
 }
 

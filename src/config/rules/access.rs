@@ -1,7 +1,8 @@
 //! Who may reach the stack from outside.
-use super::Rules;
 use super::network::cidr;
-use crate::place::at;
+use super::{Rules, is_id};
+use crate::derived::Cidr;
+use crate::place::{Place, at};
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let access = &rules.config.access;
@@ -15,11 +16,11 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         );
     }
     for (i, text) in access.http.iter().enumerate() {
-        cidr(rules, at("access.http").item(i), text);
+        source(rules, at("access.http").item(i), text);
     }
     for (i, text) in access.ssh.iter().enumerate() {
         let here = at("access.ssh").item(i);
-        if cidr(rules, here.clone(), text).is_some_and(|range| range.prefix_len() == 0) {
+        if source(rules, here.clone(), text).is_some_and(|range| range.prefix_len() == 0) {
             rules.found.error(
                 "ssh_open",
                 here,
@@ -56,4 +57,45 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "name a key pair of the account: `key_pair = \"NAME\"`",
         );
     }
+}
+
+/// A range, or a prefix list by id or name; `None` for those and for what is neither, which is reported.
+fn source(rules: &mut Rules<'_>, place: Place, text: &str) -> Option<Cidr> {
+    if text.starts_with("sg-") {
+        rules.found.error(
+            "access_group",
+            place,
+            format!("{text} is a security group"),
+            "the load balancer sees public addresses, and a group stands for private ones",
+            "give the range that requests come from, \"203.0.113.0/24\", or a prefix list, \"pl-…\"",
+        );
+        return None;
+    }
+    if !is_list(text) {
+        return cidr(rules, place, text);
+    }
+    if text.contains(".ipv6.") {
+        rules.found.error(
+            "prefix_list_ipv6",
+            place,
+            format!("{text} holds IPv6 ranges"),
+            "the stack speaks IPv4",
+            format!("write \"{}\"", text.replace(".ipv6.", ".")),
+        );
+    } else if text.starts_with("pl-") && !is_id(text, "pl-") {
+        rules.found.error(
+            "prefix_list_id",
+            place,
+            format!("{text:?} is not the id of a prefix list"),
+            "ids look like pl-0123456789abcdef0",
+            "copy the id, or write the name: `aws ec2 describe-managed-prefix-lists` lists both",
+        );
+    }
+    None
+}
+
+/// Whether this is meant for a prefix list: an id, or the name of one of AWS's own.
+fn is_list(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    text.starts_with("pl-") || text.starts_with("com.amazonaws.") && text.chars().all(word)
 }

@@ -1,9 +1,9 @@
 //! The VPC and its subnets.
 use super::{Rules, is_id};
-use crate::Origin;
 use crate::check::Issue;
 use crate::derived::{Cidr, overlap};
 use crate::place::{Place, at};
+use crate::{Origin, Run};
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let network = &rules.config.network;
@@ -53,6 +53,9 @@ fn ranges(rules: &mut Rules<'_>) {
             );
         }
     }
+    if let Some(vpc) = vpc {
+        beside_docker(rules, vpc);
+    }
     let public = subnets(rules, at("network.public"), &network.public, vpc);
     let private = subnets(rules, at("network.private"), &network.private, vpc);
     let app = subnets(rules, at("network.app"), &network.app, vpc);
@@ -79,6 +82,22 @@ fn ranges(rules: &mut Rules<'_>) {
         }
     }
     room(rules, vpc, all.is_empty());
+}
+
+/// The shipped boot script gives Docker another range where that is needed; a script of the user's own has to.
+fn beside_docker(rules: &mut Rules<'_>, vpc: Cidr) {
+    let docker: Cidr = "172.17.0.0/16".parse().unwrap_or_default();
+    let own_script = rules.config.service.values().any(|s| s.run == Run::Container && s.user_data.is_some());
+    if own_script && overlap(&vpc, &docker) {
+        rules.found.warn(
+            "docker_range",
+            at("network.cidr"),
+            format!("{vpc} is Docker's own range as well"),
+            "what containers send there never leaves the machine, and `user_data` is a script of your own",
+            "take another range, \"10.0.0.0/16\", or have the script start Docker with another one: \"bip\" in \
+             /etc/docker/daemon.json",
+        );
+    }
 }
 
 /// Zones that the ranges are for; without names gameday picks two.

@@ -1,0 +1,222 @@
+//! For those who build: what cannot be built is refused before anything is.
+use super::{
+    Facts, name_in_account, ours, prefix_lists, unseen,
+    zones::{database_zones, is_of_region, offers, types},
+};
+use crate::{
+    aws::{Aws, error::AwsResult, listing, tags},
+    config::{Config, Mode, Origin},
+    engine::STACK_TAG,
+    error::{Error, Result},
+};
+use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion, VpcBlockPublicAccessOptions};
+use std::collections::BTreeSet;
+
+impl Facts {
+    /// Whether the stack can be built in this account; what there is to say besides. Asks only about what does not stand.
+    pub async fn fit(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
+        if let Some(unfit) = &self.unfit {
+            return Err(unfit.clone());
+        }
+        let (instances, database, lists, blocked) = futures::join!(
+            self.instances(aws, config),
+            self.database(aws, config),
+            prefix_lists::check(aws, config),
+            self.public_access(aws, config),
+        );
+        Ok([self.words.clone(), instances?, database?, lists?, blocked?].concat())
+    }
+
+    /// Whether each zone offers a type that the fleet may be made of.
+    async fn instances(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
+        let (service_name, service) = config.service();
+        let fleet = name_in_account(aws, config, &format!("auto-scaling-group/{}", config.slot())).await;
+        let template = name_in_account(aws, config, &format!("launch-template/{service_name}")).await;
+        let (fleet, template) =
+            futures::join!(listing::auto_scaling_group(aws, &fleet), listing::template_versions(aws, &template));
+        let template = template.unwrap_or_default();
+        let stands = ours(&template).and_then(|v| Some(v.launch_template_data()?.instance_type()?.as_str().to_owned()));
+        let fleet = fleet.ok().flatten();
+        let covered: BTreeSet<&String> = fleet.iter().flat_map(|g| g.availability_zones()).collect();
+        if stands.as_ref() == Some(&service.instance_type) && self.zones.iter().all(|z| covered.contains(z)) {
+            return Ok(vec![]);
+        }
+        let types = types(config);
+        let offers = match offers(aws, config).await {
+            Err(e) if unseen(&e) => {
+                let said = self.words.iter().any(|w| w.contains("DescribeInstanceTypeOfferings"));
+                let word = format!("whether {} offer {} is not known: {e}", self.zones.join(", "), types.join(", "));
+                return Ok(if said { vec![] } else { vec![word] });
+            }
+            other => other?,
+        };
+        let offers_in = |zone: &String, kind: &String| offers.get(zone).is_some_and(|all| all.contains(kind));
+        let own = &service.instance_type;
+        let without: Vec<&String> =
+            self.zones.iter().filter(|zone| !types.iter().any(|kind| offers_in(zone, kind))).collect();
+        if !without.is_empty() {
+            let with: Vec<&String> = offers
+                .keys()
+                .filter(|z| is_of_region(z, &self.region) && types.iter().any(|t| offers_in(z, t)))
+                .collect();
+            return Err(not_offered(&types.join(", "), &without, &with, &self.region, "instance_type"));
+        }
+        // With several types Auto Scaling takes another one where the first is not to be had.
+        let nowhere = |kind: &&String| !self.zones.iter().any(|zone| offers_in(zone, kind));
+        if let Some(kind) = types.iter().find(nowhere) {
+            let key = if kind == own { "instance_type" } else { "spot.types" };
+            return Err(Error::other(
+                format!("{kind} is not offered in {}", self.zones.join(", ")),
+                format!("correct {key} under [service.{service_name}], or take other zones"),
+            ));
+        }
+        let some: Vec<&String> = self.zones.iter().filter(|zone| !offers_in(zone, own)).collect();
+        Ok(if some.is_empty() {
+            vec![]
+        } else {
+            vec![format!("{own} is not offered in {}: only the other types of `spot` start there", list(&some))]
+        })
+    }
+
+    /// Whether RDS offers the database's class in enough of the zones.
+    async fn database(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
+        let wanted = &config.database;
+        if wanted.mode != Mode::Create {
+            return Ok(vec![]);
+        }
+        let name = name_in_account(aws, config, "database/main").await;
+        let stands = listing::database(aws, &name).await.ok().flatten();
+        if stands.is_some_and(|d| d.db_instance_class() == Some(&wanted.class)) {
+            return Ok(vec![]);
+        }
+        let offered = match database_zones(aws, config).await {
+            Err(e) if unseen(&e) => {
+                let said = self.words.iter().any(|w| w.contains("DescribeOrderableDBInstanceOptions"));
+                let word = format!("whether {} offer {} is not known: {e}", self.zones.join(", "), wanted.class);
+                return Ok(if said { vec![] } else { vec![word] });
+            }
+            other => other?.unwrap_or_default(),
+        };
+        let with: Vec<&String> = offered.iter().filter(|z| is_of_region(z, &self.region)).collect();
+        let without: Vec<&String> = self.zones.iter().filter(|z| !offered.contains(*z)).collect();
+        let (have, need) = (self.zones.len() - without.len(), if wanted.multi_az { 2 } else { 1 });
+        if have < need {
+            return Err(not_offered(&wanted.class, &without, &with, &self.region, "class"));
+        }
+        Ok(vec![])
+    }
+
+    /// Whether VPC Block Public Access would keep requests from a balancer that is still to be made.
+    async fn public_access(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
+        let name = name_in_account(aws, config, "load-balancer/main").await;
+        if listing::balancer(aws, &name).await.is_ok_and(|b| b.is_some()) {
+            return Ok(vec![]);
+        }
+        let vpc = match &self.network {
+            Some(network) => Some(network.vpc.clone()),
+            None => listing::vpcs(aws).await.ok().and_then(|all| {
+                let ours = all.iter().find(|v| tags::ec2::from(v.tags()).get(STACK_TAG) == Some(&config.name));
+                ours?.vpc_id().map(Into::into)
+            }),
+        };
+        let Some(block) = block(aws).await else { return Ok(vec![]) };
+        let subnets: Vec<&str> = self.network.iter().flat_map(|n| &n.public).map(|s| s.id.as_str()).collect();
+        if let Some(vpc) = &vpc
+            && let Some(exclusions) = exclusions(aws).await
+            && is_excluded(&exclusions, vpc, &subnets)
+        {
+            return Ok(vec![]);
+        }
+        let what = format!(
+            "VPC Block Public Access is on in {} ({}): it keeps requests from the internet from the load balancer",
+            self.region, block.mode
+        );
+        let help = block.way_out(vpc.as_deref(), &self.region);
+        match config.network.mode {
+            Origin::Use => Err(Error::other(what, help)),
+            // Before there is a VPC there is nothing that could be let through.
+            Origin::Create => Ok(vec![format!("{what}; {help}")]),
+        }
+    }
+}
+
+/// What is offered where it is not wanted.
+fn not_offered(what: &str, without: &[&String], with: &[&String], region: &str, key: &str) -> Error {
+    let help = match with {
+        [] => format!("choose another {key}: no zone of {region} offers this one"),
+        [only] => format!("only {only} offers it: choose another {key}"),
+        [first, second, ..] => format!(
+            "these zones offer it: {}; write zones = [\"{first}\", \"{second}\"], or choose another {key}",
+            list(with)
+        ),
+    };
+    Error::other(format!("{what} is not offered in {}", list(without)), help)
+}
+
+fn list(all: &[&String]) -> String {
+    all.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// VPC Block Public Access, where it is on.
+struct Block {
+    mode: String,
+    /// An organization's policy sets it, not the account.
+    by_policy: bool,
+    exclusions: bool,
+}
+
+impl Block {
+    fn of(options: &VpcBlockPublicAccessOptions) -> Option<Self> {
+        let mode = options.internet_gateway_block_mode().map_or("off", |m| m.as_str());
+        (mode != "off").then(|| Self {
+            mode: mode.into(),
+            by_policy: options.managed_by().is_some_and(|m| m.as_str() == "declarative-policy"),
+            exclusions: options.exclusions_allowed().is_none_or(|e| e.as_str() != "not-allowed"),
+        })
+    }
+
+    fn way_out(&self, vpc: Option<&str>, region: &str) -> String {
+        let exclude = |vpc: &str| {
+            format!(
+                "`aws ec2 create-vpc-block-public-access-exclusion --region {region} --vpc-id {vpc} \
+                 --internet-gateway-exclusion-mode allow-bidirectional` lets this VPC through"
+            )
+        };
+        match (vpc, self.exclusions, self.by_policy) {
+            (Some(vpc), true, _) => exclude(vpc),
+            (None, true, _) => format!("build the VPC first with `gameday network`, then {}", exclude("VPC")),
+            (_, false, true) => {
+                "a policy of the organization sets it and allows no exclusion: ask who administers it".into()
+            }
+            (_, false, false) => {
+                format!(
+                    "`aws ec2 modify-vpc-block-public-access-options --region {region} --internet-gateway-block-mode off`"
+                )
+            }
+        }
+    }
+}
+
+/// Where that may not be asked, nothing is known of it, and nothing is said.
+async fn block(aws: &Aws) -> Option<Block> {
+    let answer = aws.ec2.describe_vpc_block_public_access_options().send().await;
+    let answer = answer.during("DescribeVpcBlockPublicAccessOptions").ok()?;
+    Block::of(answer.vpc_block_public_access_options()?)
+}
+
+async fn exclusions(aws: &Aws) -> Option<Vec<VpcBlockPublicAccessExclusion>> {
+    let state = Filter::builder().name("state").values("create-complete").values("update-complete").build();
+    let answer = aws.ec2.describe_vpc_block_public_access_exclusions().filters(state).send().await;
+    answer.during("DescribeVpcBlockPublicAccessExclusions").ok()?.vpc_block_public_access_exclusions
+}
+
+/// Whether requests get through to the VPC, or to all of these subnets.
+fn is_excluded(all: &[VpcBlockPublicAccessExclusion], vpc: &str, subnets: &[&str]) -> bool {
+    let both = |e: &&VpcBlockPublicAccessExclusion| {
+        e.internet_gateway_exclusion_mode().is_some_and(|m| m.as_str() == "allow-bidirectional")
+    };
+    let excludes = |id: &str| {
+        all.iter().filter(both).filter_map(|e| e.resource_arn()).any(|arn| arn.rsplit('/').next() == Some(id))
+    };
+    excludes(vpc) || !subnets.is_empty() && subnets.iter().all(|id| excludes(id))
+}

@@ -1,0 +1,61 @@
+//! What GuardDuty has put into a VPC of ours: AWS makes an endpoint and a security group when an instance starts, and nobody
+//! deletes them when the last one is gone.
+use super::{holders, prelude::*};
+use aws_sdk_ec2::types::{SecurityGroup, Tag, VpcEndpoint};
+
+/// The tag that AWS puts on both.
+const MANAGED: &str = "GuardDutyManaged";
+
+/// Whether this endpoint is GuardDuty's, by its service and the mark that AWS gives it.
+fn is_its_endpoint(e: &VpcEndpoint) -> bool {
+    let service = e.service_name().unwrap_or_default();
+    service.ends_with("guardduty-data") && (e.requester_managed() == Some(true) || is_marked(e.tags()))
+}
+
+/// Whether this group is, by its name and the mark.
+fn is_its_group(g: &SecurityGroup) -> bool {
+    g.group_name().is_some_and(|name| name.starts_with("GuardDutyManagedSecurityGroup-")) && is_marked(g.tags())
+}
+
+fn is_marked(tags: &[Tag]) -> bool {
+    tags.iter().any(|t| t.key() == Some(MANAGED) && t.value() == Some("true"))
+}
+
+/// Deletes both, where the VPC is the stack's and nobody else's instance runs in it: the endpoint first, and the group once
+/// that is gone. What may not be deleted is told by those who ask what holds the VPC.
+pub(super) async fn clear(aws: &Aws, stack: &str, vpc: &str) -> Result<()> {
+    let (endpoints, groups) = futures::try_join!(listing::vpc_endpoints(aws), listing::security_groups(aws))?;
+    let endpoints: Vec<&VpcEndpoint> =
+        endpoints.iter().filter(|e| e.vpc_id() == Some(vpc) && is_its_endpoint(e)).collect();
+    let groups: Vec<&SecurityGroup> = groups.iter().filter(|g| g.vpc_id() == Some(vpc) && is_its_group(g)).collect();
+    if endpoints.is_empty() && groups.is_empty() {
+        return Ok(());
+    }
+    let vpcs = listing::vpcs(aws).await?;
+    let ours = vpcs.iter().find(|v| v.vpc_id() == Some(vpc)).map(|v| tags::ec2::from(v.tags()));
+    if ours.and_then(|tags| tags.get(STACK_TAG).cloned()).as_deref() != Some(stack) {
+        return Ok(());
+    }
+    let interfaces = holders::interfaces(aws, "vpc-id", vpc).await?;
+    if holders::has_other_instances(aws, stack, &interfaces).await? {
+        return Ok(());
+    }
+    let stands = |e: &&&VpcEndpoint| !e.state().is_some_and(|s| s.as_str().to_ascii_lowercase().starts_with("delet"));
+    let ids: Vec<String> = endpoints.iter().filter(stands).filter_map(|e| e.vpc_endpoint_id.clone()).collect();
+    if !ids.is_empty() {
+        let call = aws.ec2.delete_vpc_endpoints().set_vpc_endpoint_ids(Some(ids));
+        call.send().await.or_gone("DeleteVpcEndpoints")?;
+    }
+    if endpoints.is_empty() {
+        for id in groups.iter().filter_map(|g| g.group_id()) {
+            aws.ec2.delete_security_group().group_id(id).send().await.or_gone("DeleteSecurityGroup")?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether such a group goes once its endpoint has gone.
+pub(super) fn is_on_its_way(group: &SecurityGroup, endpoints: &[VpcEndpoint]) -> bool {
+    let going = |e: &&VpcEndpoint| e.state().is_some_and(|s| s.as_str().eq_ignore_ascii_case("deleting"));
+    is_its_group(group) && endpoints.iter().filter(|e| is_its_endpoint(e)).any(|e| going(&e))
+}
