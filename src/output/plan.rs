@@ -1,7 +1,7 @@
 //! The plan: what `up` would change.
 use super::{Printer, style::*};
 use crate::{
-    cost::Bill,
+    cost::{Bill, WayOut},
     engine::{Change, Diff, Key, Report, Visit},
     facts::Facts,
     stack::Group,
@@ -25,6 +25,9 @@ pub struct Plan<'a> {
     /// Of the whole stack at its desired size; none for a part of it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::cost::brief")]
     pub cost: Option<Bill>,
+    /// Of private instances: what each way out costs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<WayOut>,
 }
 
 #[derive(Serialize)]
@@ -66,7 +69,7 @@ impl<'a> Plan<'a> {
         changes.sort_by_key(|s| s.group);
         let errors = report.failed().map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() }).collect();
         let Facts { account, region, .. } = facts;
-        Self { stack, account, region, changes, errors, handover: None, cost: None }
+        Self { stack, account, region, changes, errors, handover: None, cost: None, egress: vec![] }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -159,6 +162,9 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     print(last);
     if let Some(bill) = &plan.cost {
         print(format!("{DIM}{}{RESET}", super::cost::line(bill)));
+        if let Some(line) = super::cost::ways_out(&bill.unit, &plan.egress) {
+            print(format!("{DIM}{line}{RESET}"));
+        }
     }
 }
 

@@ -71,11 +71,12 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
     // Then what hangs on an id of those.
     let in_vpc = vpc_id.as_deref();
-    let (listeners, targets, attributes, network, instances, mounts, activities, probe) = futures::join!(
+    let (listeners, targets, attributes, network, ways_out, instances, mounts, activities, probe) = futures::join!(
         look.listeners(balancer.as_ref()).boxed_local(),
         look.targets(target_group.as_ref()).boxed_local(),
         look.attributes(target_group.as_ref()).boxed_local(),
         look.network(in_vpc).boxed_local(),
+        look.ways_out(in_vpc).boxed_local(),
         look.instances(in_vpc).boxed_local(),
         look.mount_targets(files.as_ref()).boxed_local(),
         look.activities(group.as_ref(), depth).boxed_local(),
@@ -87,6 +88,7 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         futures::join!(look.rules(listeners).boxed_local(), look.mount_groups(&mounts).boxed_local());
 
     let (subnets, route_tables, acls, security_groups) = network;
+    let (nat_gateways, endpoints) = ways_out;
     let of_fleet = |i: &read::Found| {
         i.stack.as_deref() == Some(&whose.stack)
             || group.as_ref().is_some_and(|g| g.members.iter().any(|m| m.id == i.instance.id))
@@ -113,6 +115,8 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         subnets,
         route_tables,
         internet_gateways: gateways.collect(),
+        nat_gateways,
+        endpoints,
         acls,
         security_groups,
         database,
@@ -405,6 +409,15 @@ impl Look<'_> {
             listed!(self, RouteTables, route_tables, "DescribeRouteTables", vpc, route_table),
             in_vpc!(self, Acls, describe_network_acls, "DescribeNetworkAcls", vpc, read::acl),
             listed!(self, SecurityGroups, security_groups, "DescribeSecurityGroups", vpc, security_group),
+        )
+    }
+
+    /// What instances without public addresses go through: others need none of it.
+    async fn ways_out(&self, vpc: Option<&str>) -> (Vec<NatGateway>, Vec<Endpoint>) {
+        let Some(vpc) = vpc.filter(|_| self.expected.private_instances) else { return Default::default() };
+        futures::join!(
+            listed!(self, NatGateways, nat_gateways, "DescribeNatGateways", vpc, nat_gateway),
+            listed!(self, Endpoints, vpc_endpoints, "DescribeVpcEndpoints", vpc, endpoint),
         )
     }
 

@@ -9,7 +9,9 @@ mod read;
 
 pub use expected::{Expected, Names, Whose, matches};
 pub use gather::{Asking, Depth, gather, targets, verdict};
-pub use network::{Acl, AclEntry, GroupRule, InternetGateway, Route, RouteTable, SecurityGroup, Subnet, Vpc};
+pub use network::{
+    Acl, AclEntry, Endpoint, GroupRule, InternetGateway, NatGateway, Route, RouteTable, SecurityGroup, Subnet, Vpc,
+};
 pub use probe::ask_address;
 
 use crate::error::{Class, Error, Result};
@@ -45,6 +47,11 @@ pub struct Snapshot {
     pub subnets: Vec<Subnet>,
     pub route_tables: Vec<RouteTable>,
     pub internet_gateways: Vec<InternetGateway>,
+    /// These and the endpoints are looked at for instances without public addresses only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nat_gateways: Vec<NatGateway>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
     pub acls: Vec<Acl>,
     pub security_groups: Vec<SecurityGroup>,
     pub database: Option<Database>,
@@ -119,6 +126,8 @@ pub enum Part {
     Subnets,
     RouteTables,
     InternetGateways,
+    NatGateways,
+    Endpoints,
     Acls,
     SecurityGroups,
     Database,

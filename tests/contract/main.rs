@@ -4,6 +4,7 @@ mod compute;
 mod compute_support;
 mod data;
 mod data_support;
+mod egress;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod network;
