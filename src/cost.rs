@@ -8,7 +8,7 @@ pub mod prices;
 mod tests;
 
 pub use inventory::Inventory;
-pub use planned::{Size, from_config};
+pub use planned::{Size, WayOut, from_config, ways_out};
 pub use prices::Prices;
 
 use crate::stack::Group;
@@ -50,6 +50,7 @@ pub enum Thing {
     CapacityUnit,
     PublicAddress,
     NatGateway,
+    InterfaceEndpoint,
     Files,
     Alarm,
     Dashboard,
@@ -96,6 +97,7 @@ impl Thing {
             Self::CapacityUnit => "capacity unit (assumed)".into(),
             Self::PublicAddress => "public IPv4 address".into(),
             Self::NatGateway => "NAT gateway".into(),
+            Self::InterfaceEndpoint => "interface endpoint in a zone".into(),
             Self::Files => "GB of files".into(),
             Self::Alarm => "alarm".into(),
             Self::Dashboard => "dashboard".into(),
@@ -128,6 +130,7 @@ impl Thing {
             Self::CapacityUnit => (p.balancer.capacity_unit?.0, Per::Hour),
             Self::PublicAddress => (p.network.public_address?.0, Per::Hour),
             Self::NatGateway => (p.network.nat_gateway?.0, Per::Hour),
+            Self::InterfaceEndpoint => (p.network.interface_endpoint?.0, Per::Hour),
             Self::Files => (p.files.stored?.0, Per::GbMonth),
             Self::Alarm => (p.monitoring.alarm?.0, Per::Month),
             Self::Dashboard => (p.monitoring.dashboard?.0, Per::Month),
@@ -275,9 +278,11 @@ pub struct OneMore {
 }
 
 impl OneMore {
-    /// The difference that an instance of this type makes, with its address and disk, surcharges included.
-    pub fn of(items: &[Item], kind: &str, prices: &Prices, hours: f64) -> Self {
-        let more = [items, &planned::instance(kind, false)].concat();
+    /// The difference that an instance of this type makes, with its disk and, where it has one, its public address,
+    /// surcharges included.
+    pub fn of(items: &[Item], kind: &str, public: bool, prices: &Prices, hours: f64) -> Self {
+        let one = planned::instance(kind, false, public);
+        let more = [items, &one].concat();
         let bills = |hours| (Bill::of(&more, prices, hours), Bill::of(items, prices, hours));
         let (with, without) = bills(hours);
         let per_hour = with.per_hour() - without.per_hour();
@@ -292,7 +297,7 @@ impl OneMore {
             per_hour,
             for_event: with.for_event() - without.for_event(),
             at_least,
-            unpriced: Bill::of(&planned::instance(kind, false), prices, hours).unpriced,
+            unpriced: Bill::of(&one, prices, hours).unpriced,
         }
     }
 }

@@ -5,6 +5,7 @@ mod group;
 pub mod remains;
 mod watch;
 
+pub use boot::endpoint_services;
 pub use group::Group;
 
 use crate::{

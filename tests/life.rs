@@ -14,6 +14,7 @@ const BILLING: &str = "examples/billing-api.toml";
 const RICH: &str = "tests/life/rich.toml";
 const ORGANISATION: &str = "tests/life/organisation.toml";
 const LOCKED: &str = "examples/locked-down.toml";
+const PRIVATE: &str = "examples/private.toml";
 
 /// An account in which others work already, and what it looks like.
 fn crowded(stack: &str, service: &str) -> (World, Value) {
@@ -675,6 +676,72 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     as_described(&world, &renamed);
 
     world.run(&renamed, &["teardown", "--confirm", "billing"]).ends(0);
+    untouched(&world, &before);
+    policy_allows_all(&world);
+}
+
+#[test]
+fn instances_without_public_addresses_reach_out_by_one_way_or_the_other_and_leave_nothing() {
+    let world = World::start();
+    let before = dump(&world);
+    let addresses = || {
+        let all = dump(&world);
+        let addresses = all["instances"].as_object().unwrap().values().map(|i| i["PublicIpAddress"].clone());
+        addresses.collect::<Vec<Value>>()
+    };
+    let drift =
+        |name: &str| -> () { world.account(json!({"do": "drift", "name": name, "stack": "inside", "service": "api"})) };
+    let steps = |said: &Said, word: &str| -> BTreeSet<String> {
+        changes(said).into_iter().filter(|(_, change, _)| change == word).map(|(key, ..)| key).collect()
+    };
+    let set = |all: &[&str]| all.iter().map(|k| (*k).to_owned()).collect::<BTreeSet<String>>();
+    let plan = world.run(PRIVATE, &["plan", "-o", "json"]).ends(2);
+    let egress = &plan.json()["egress"];
+    assert_eq!(egress[2]["way"], "endpoints");
+    assert_eq!(egress[2]["chosen"], true);
+    up(&world, PRIVATE);
+    settled(&world, PRIVATE);
+    let first = addresses();
+    assert!(first.len() == 2 && first.iter().all(Value::is_null), "{first:?}");
+    drift("endpoint-of-a-service-deleted");
+    let why = world.run(PRIVATE, &["why", "-o", "json"]);
+    assert!(why.out.contains("endpoint-missing"), "{}", why.out);
+    assert_eq!(changes(&world.run(PRIVATE, &["plan", "-o", "json"]).ends(2)).len(), 1);
+    up(&world, PRIVATE);
+
+    // Another way out: what is no longer needed goes when the new one stands.
+    let nat = world.file("nat.toml", PRIVATE, &[("egress = \"endpoints\"", "egress = \"nat-per-zone\"")]);
+    let plan = world.run(&nat, &["plan", "-o", "json"]).ends(2);
+    let made = ["elastic-ip/nat-a", "elastic-ip/nat-b", "nat-gateway/a", "nat-gateway/b"];
+    assert_eq!(steps(&plan, "create"), set(&made));
+    let gone = ["ec2", "logs", "monitoring", "ssm"].map(|s| format!("interface-endpoint/{s}"));
+    let gone = gone.into_iter().chain(["security-group/endpoints".into(), "security-group-rules/endpoints".into()]);
+    assert_eq!(steps(&plan, "delete"), gone.collect());
+    assert_eq!(steps(&plan, "update"), set(&["route-table/app-a", "route-table/app-b"]));
+    up(&world, &nat);
+    settled(&world, &nat);
+    drift("nat-gateway-deleted");
+    let why = world.run(&nat, &["why", "-o", "json"]);
+    assert!(why.out.contains("nat-gateway-gone"), "{}", why.out);
+    up(&world, &nat);
+    settled(&world, &nat);
+
+    // With public addresses, as most have it.
+    let ways = "instances = \"private\"\n# nat: one NAT gateway, when the instances have to reach more than AWS. \
+                nat-per-zone: one in each zone.\negress = \"endpoints\"";
+    let public = world.file("public.toml", PRIVATE, &[(ways, "")]);
+    let plan = world.run(&public, &["plan", "-o", "json"]).ends(2);
+    let gone = made.iter().chain(&["subnet/app-a", "subnet/app-b", "route-table/app-a", "route-table/app-b"]);
+    assert_eq!(steps(&plan, "delete"), gone.map(|k| (*k).to_owned()).collect());
+    up(&world, &public);
+    settled(&world, &public);
+    let now = addresses();
+    assert!(now.len() >= 2 && now.iter().all(Value::is_string), "{now:?}");
+
+    // And back; then all of it goes.
+    up(&world, &nat);
+    settled(&world, &nat);
+    world.run(&nat, &["teardown", "--confirm", "inside"]).ends(0);
     untouched(&world, &before);
     policy_allows_all(&world);
 }

@@ -9,7 +9,7 @@ use crate::{
     facts::Facts,
     output::{
         Printer,
-        cost::{Bills, Cost as View, show},
+        cost::{Bills, Cost as View, per_gb, show},
     },
     stack, watch,
 };
@@ -43,7 +43,7 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
     let running = there.as_ref().map(|i| Bill::of(i, &prices, hours));
     let (_, service) = config.service();
     let now = there.unwrap_or_else(|| items(Size::Desired));
-    let more = OneMore::of(&now, &service.instance_type, &prices, hours);
+    let more = OneMore::of(&now, &service.instance_type, !config.has_private_instances(), &prices, hours);
     let bills = Bills {
         min: (service.min, &min),
         desired: (service.desired, &desired),
@@ -51,6 +51,7 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
         running: running.as_ref(),
     };
     let mut view = View::new(&config.name, &config.region, &prices, bills, &more);
+    view.notes.extend(per_gb(prices.unit(), &cost::ways_out(config, facts.zones.len(), &prices)));
     view.notes.extend(left_out);
     show(&out, &view);
     Ok(DONE)
@@ -63,6 +64,11 @@ pub(super) fn planned(session: &Session, prices: &Prices) -> Bill {
     Bill::of(&items, prices, hours(config, None))
 }
 
+/// What the ways out of private instances would cost beside each other.
+pub(super) fn ways_out(session: &Session, prices: &Prices) -> Vec<cost::WayOut> {
+    cost::ways_out(&session.loaded.config, session.facts.zones.len(), prices)
+}
+
 /// What runs now, by the hour and for what is left of the event.
 pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<watch::Cost>> {
     let config = &session.loaded.config;
@@ -72,7 +78,8 @@ pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error:
     }
     let (items, hours) = (there.items(), hours(config, None));
     let bill = Bill::of(&items, prices, hours);
-    let more = OneMore::of(&items, &config.service().1.instance_type, prices, hours);
+    let public = !config.has_private_instances();
+    let more = OneMore::of(&items, &config.service().1.instance_type, public, prices, hours);
     Ok(Some(watch::Cost {
         unit: bill.unit.clone(),
         per_hour: bill.per_hour(),

@@ -23,6 +23,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let mut view = plan::Plan::new(&session.loaded, &session.facts, &report);
     view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
+    view.egress = if args.groups.is_empty() { cost::ways_out(&session, &prices) } else { vec![] };
     plan::show(&out, &view, &report, forecast(&session, &report).0, true);
     session.say_calls();
     Ok(match (report.all_done(), view.is_empty()) {

@@ -31,6 +31,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let mut view = output::plan::Plan::new(&session.loaded, &session.facts, &preview);
     view.handover = plan::handover(&session, &remains);
     view.cost = whole_stack.then(|| cost::planned(&session, &prices));
+    view.egress = if whole_stack { cost::ways_out(&session, &prices) } else { vec![] };
     let (usually, expected) = plan::forecast(&session, &preview);
     output::plan::show(&out, &view, &preview, usually, false);
     if !view.is_empty() {

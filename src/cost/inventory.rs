@@ -21,6 +21,8 @@ pub struct Inventory {
     pub balancers: usize,
     pub public_addresses: usize,
     pub nat_gateways: usize,
+    /// Interface endpoints of ours, each counted once a zone.
+    pub endpoints: usize,
     pub file_bytes: i64,
     pub alarms: usize,
     pub dashboards: usize,
@@ -69,6 +71,7 @@ impl Inventory {
         }
         add(Group::Network, Thing::PublicAddress, self.public_addresses as f64);
         add(Group::Network, Thing::NatGateway, self.nat_gateways as f64);
+        add(Group::Network, Thing::InterfaceEndpoint, self.endpoints as f64);
         add(Group::Balancer, Thing::Balancer, self.balancers as f64);
         add(Group::Balancer, Thing::CapacityUnit, self.balancers as f64);
         if let Some(d) = &self.database {
@@ -102,7 +105,7 @@ fn by(name: &str, values: &[&str]) -> Filter {
 pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<Inventory> {
     let fleet = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
     let balancer = config.name_of("load-balancer/main");
-    let ((instances, disks), database, cache, balancers, network, file_bytes, alarms, dashboards) = futures::try_join!(
+    let ((instances, disks), database, cache, balancers, network, endpoints, file_bytes, alarms, dashboards) = futures::try_join!(
         async {
             let all = instances(aws, &fleet).await?;
             let disks = disks(aws, all.iter().filter_map(|i| i.instance_id())).await?;
@@ -116,6 +119,7 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<I
             Ok(found.and_then(|a| a.load_balancers).unwrap_or_default().len())
         },
         network(aws, config, &fleet, &balancer),
+        endpoints(aws, config),
         file_bytes(aws, config),
         // Cents: no reason to tell nothing of the rest.
         async { Ok(self::alarms(aws, alarms, &fleet).await) },
@@ -138,6 +142,7 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<I
         balancers,
         public_addresses,
         nat_gateways,
+        endpoints,
         file_bytes,
         alarms,
         dashboards,
@@ -249,6 +254,19 @@ async fn network(aws: &Aws, config: &Config, fleet: &str, balancer: &str) -> Res
         Ok(all.len())
     })?;
     Ok((public(&all), gateways))
+}
+
+/// Those that instances without public addresses need; nobody else has any.
+async fn endpoints(aws: &Aws, config: &Config) -> Result<usize> {
+    if !config.has_private_instances() {
+        return Ok(0);
+    }
+    let pages = aws.ec2.describe_vpc_endpoints().filters(tags::filter(STACK_TAG, &config.name)).into_paginator();
+    let all: Vec<aws_sdk_ec2::types::VpcEndpoint> =
+        pages.items().send().try_collect().await.during("DescribeVpcEndpoints")?;
+    let interfaces = all.iter().filter(|e| e.vpc_endpoint_type().is_some_and(|t| t.as_str() == "Interface"));
+    let billed = interfaces.filter(|e| e.state().is_none_or(|s| !s.as_str().to_lowercase().starts_with("delet")));
+    Ok(billed.map(|e| e.subnet_ids().len()).sum())
 }
 
 async fn file_bytes(aws: &Aws, config: &Config) -> Result<i64> {

@@ -1,9 +1,10 @@
 //! What the stack file would cost, before anything is created.
-use super::{Item, Thing};
+use super::{Bill, Item, Prices, Thing};
 use crate::{
-    config::{Config, Mode, Switch},
-    stack::Group,
+    config::{Config, Egress, Mode, Origin, Switch},
+    stack::{Group, endpoint_services},
 };
+use serde::Serialize;
 
 /// GB of the root disk of Amazon Linux 2023, which the launch template leaves as the image has it.
 const ROOT_DISK: f64 = 8.0;
@@ -28,11 +29,67 @@ impl Size {
 }
 
 /// One instance and what comes with it.
-pub fn instance(kind: &str, spot: bool) -> Vec<Item> {
-    vec![
+pub fn instance(kind: &str, spot: bool, public: bool) -> Vec<Item> {
+    let mut all = vec![
         Item::new(Group::Fleet, Thing::Instance { kind: kind.into(), spot }, 1),
         Item::new(Group::Fleet, Thing::Disk { kind: "gp3".into() }, ROOT_DISK),
-        Item::new(Group::Network, Thing::PublicAddress, 1),
+    ];
+    all.extend(public.then(|| Item::new(Group::Network, Thing::PublicAddress, 1)));
+    all
+}
+
+/// A way out for the instances, by the hour.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WayOut {
+    /// `nat`, `nat-per-zone`, `endpoints`; `public`: without any of them.
+    pub way: String,
+    #[serde(serialize_with = "super::rounded")]
+    pub per_hour: f64,
+    /// And for each GB that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_gb: Option<f64>,
+    /// Whether it is the stack file's.
+    pub chosen: bool,
+}
+
+/// What the ways out of instances without public addresses cost beside each other, where we make one: which is cheapest
+/// depends on zones and services. None in a game's own money.
+pub fn ways_out(config: &Config, zones: usize, prices: &Prices) -> Vec<WayOut> {
+    if !config.has_private_instances() || config.network.mode == Origin::Use || prices.economy.is_some() {
+        return vec![];
+    }
+    let way = |way: String, items: Vec<Item>, per_gb: Option<f64>, chosen| {
+        let per_hour = Bill::of(&items, prices, 1.0).per_hour();
+        WayOut { way, per_hour, per_gb, chosen }
+    };
+    let network = &prices.network;
+    let mut all: Vec<WayOut> = [Egress::Nat, Egress::NatPerZone, Egress::Endpoints]
+        .into_iter()
+        .map(|egress| {
+            let per_gb =
+                if egress == Egress::Endpoints { network.interface_endpoint_gb } else { network.nat_gateway_gb };
+            let items = of_way_out(config, egress, zones);
+            way(egress.to_string(), items, per_gb.map(|a| a.0), egress == config.network.egress)
+        })
+        .collect();
+    let addresses = Item::new(Group::Network, Thing::PublicAddress, config.service().1.desired);
+    all.push(way("public".into(), vec![addresses], None, false));
+    all
+}
+
+fn of_way_out(config: &Config, egress: Egress, zones: usize) -> Vec<Item> {
+    let nats = match egress {
+        Egress::Nat => 1.0,
+        Egress::NatPerZone => zones as f64,
+        Egress::Endpoints => {
+            let endpoints = endpoint_services(config).len() * zones;
+            return vec![Item::new(Group::Network, Thing::InterfaceEndpoint, endpoints as f64)];
+        }
+    };
+    vec![
+        Item::new(Group::Network, Thing::NatGateway, nats),
+        // Each has an address.
+        Item::new(Group::Network, Thing::PublicAddress, nats),
     ]
 }
 
@@ -45,6 +102,12 @@ pub fn from_config(config: &Config, zones: usize, alarms: usize, size: Size) -> 
 
     // The load balancer has an address in each zone.
     add(Group::Network, Thing::PublicAddress, zones as f64);
+    let private = config.has_private_instances();
+    if private && config.network.mode == Origin::Create {
+        for item in of_way_out(config, config.network.egress, zones) {
+            add(item.group, item.thing, item.quantity);
+        }
+    }
     add(Group::Balancer, Thing::Balancer, 1.0);
     add(Group::Balancer, Thing::CapacityUnit, 1.0);
     let d = &config.database;
@@ -72,7 +135,7 @@ pub fn from_config(config: &Config, zones: usize, alarms: usize, size: Size) -> 
         s.on_demand_base.min(count) + (rest * s.on_demand_percent).div_ceil(100)
     });
     for n in 0..count {
-        items.extend(instance(&service.instance_type, n >= on_demand));
+        items.extend(instance(&service.instance_type, n >= on_demand, !private));
     }
     items
 }

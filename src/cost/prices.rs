@@ -81,6 +81,11 @@ pub struct Balancer {
 pub struct Network {
     pub public_address: Option<Amount>,
     pub nat_gateway: Option<Amount>,
+    /// In each zone.
+    pub interface_endpoint: Option<Amount>,
+    /// For each GB that passes.
+    pub nat_gateway_gb: Option<Amount>,
+    pub interface_endpoint_gb: Option<Amount>,
 }
 
 /// Per GB and month.

@@ -158,22 +158,22 @@ fn a_minimum_longer_than_the_quantum_is_billed() {
 #[test]
 fn one_more_instance_has_to_earn_what_it_adds() {
     let items = from_config(&example(), 2, 0, Size::Desired);
-    let more = OneMore::of(&items, "t3.micro", &Prices::shipped(), 6.0);
+    let more = OneMore::of(&items, "t3.micro", true, &Prices::shipped(), 6.0);
     let hour = 0.0104 + 0.005 + 8.0 * 0.08 / 730.0;
     close(more.per_hour, hour);
     close(more.per_minute, hour / 60.0);
     close(more.at_least, hour / 60.0);
     close(more.for_event, hour * 6.0);
 
-    let more = OneMore::of(&fleet(2, "t2.micro"), "t2.micro", &game(), 6.0);
+    let more = OneMore::of(&fleet(2, "t2.micro"), "t2.micro", true, &game(), 6.0);
     close(more.per_hour, 32.0);
     close(more.at_least, 8.0);
     // The sixth doubles the price of the other five, too.
-    let sixth = OneMore::of(&fleet(5, "t2.micro"), "t2.micro", &game(), 6.0);
+    let sixth = OneMore::of(&fleet(5, "t2.micro"), "t2.micro", true, &game(), 6.0);
     close(sixth.per_hour, 6.0 * 64.0 - 5.0 * 32.0);
     close(sixth.per_minute, 224.0 / 60.0);
     close(sixth.at_least, 6.0 * 16.0 - 5.0 * 8.0);
-    assert_eq!(OneMore::of(&[], "m9.big", &game(), 1.0).unpriced, ["m9.big"]);
+    assert_eq!(OneMore::of(&[], "m9.big", true, &game(), 1.0).unpriced, ["m9.big"]);
 }
 
 #[test]
@@ -192,6 +192,7 @@ fn what_runs_is_billed_as_it_is() {
         balancers: 1,
         public_addresses: 3,
         nat_gateways: 1,
+        endpoints: 0,
         file_bytes: 730_000_000_000,
         alarms: 12,
         dashboards: 1,
@@ -262,4 +263,34 @@ fn a_mistake_in_a_price_file_says_file_line_and_key() {
     insta::assert_snapshot!(seen);
     let missing = Prices::load(Some(std::path::Path::new("/nowhere/own.toml"))).unwrap_err();
     assert!(missing.problems[0].message.starts_with("cannot read /nowhere/own.toml"));
+}
+
+#[test]
+fn private_instances_pay_for_their_way_out_instead_of_addresses() {
+    let stack = |network: &str, source: &str| {
+        config(&format!("name = \"x\"\n[network]\n{network}\n[service.a]\nsource = \"{source}\"\ndesired = 4\n"))
+    };
+    let prices = Prices::shipped();
+    let hour = |c: &config::Config| Bill::of(&from_config(c, 2, 0, Size::Desired), &prices, 1.0).per_hour();
+    let s3 = "s3://bucket/server";
+    let public = hour(&stack("", s3));
+    // Four addresses less; a gateway with one of its own, two of them, or four endpoints in two zones.
+    for (egress, more) in [("nat", 0.05), ("nat-per-zone", 0.10), ("endpoints", 0.08)] {
+        let c = stack(&format!("instances = \"private\"\negress = \"{egress}\""), s3);
+        close(hour(&c), public - 4.0 * 0.005 + more);
+        let ways = ways_out(&c, 2, &prices);
+        let chosen: Vec<&WayOut> = ways.iter().filter(|w| w.chosen).collect();
+        assert_eq!((chosen.len(), chosen[0].way.as_str()), (1, egress));
+        close(chosen[0].per_hour, more);
+        let all: Vec<(&str, Option<f64>)> = ways.iter().map(|w| (w.way.as_str(), w.per_gb)).collect();
+        let (nat, endpoints) = (Some(0.045), Some(0.01));
+        assert_eq!(all, [("nat", nat), ("nat-per-zone", nat), ("endpoints", endpoints), ("public", None)]);
+    }
+    // In somebody else's VPC the way out is theirs to pay for, and one more instance has no address.
+    let used = stack("mode = \"use\"\nvpc = \"default\"\ninstances = \"private\"", s3);
+    close(hour(&used), public - 4.0 * 0.005);
+    assert_eq!(ways_out(&used, 2, &prices), []);
+    assert_eq!(ways_out(&stack("instances = \"private\"", s3), 2, &game()), []);
+    let more = |public| OneMore::of(&[], "t3.micro", public, &prices, 1.0).per_hour;
+    close(more(true) - more(false), 0.005);
 }

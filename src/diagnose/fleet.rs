@@ -2,7 +2,7 @@
 use super::{
     Draft, Drafts, Fix, Hop, HopName, State, UP, View, Zone,
     balancer::broken_way,
-    launch, names, no_group,
+    egress, launch, names, no_group,
     reach::{Way, anywhere, net},
     replace, resolve,
 };
@@ -271,6 +271,35 @@ fn network(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     if !s.saw(Part::RouteTables) || s.route_tables.is_empty() {
         return;
     }
+    if s.expected.private_instances {
+        egress::ways_out(view, g, hop);
+    } else {
+        public_ways_out(view, g, hop);
+    }
+    let subnets: Vec<&str> = g.subnets.iter().map(String::as_str).collect();
+    // The same entry is not told twice.
+    if view.acl_stops(&subnets, view.visitor(), s.expected.listener_port).is_none()
+        && let Some(stop) = view.acl_stops_out(&subnets, 443)
+    {
+        let draft = stop.finding(view, "acl-outbound", "what the instances fetch from outside, or the answers");
+        hop.push(draft.weak_if(view.serves()));
+    }
+    let of_balancer_acls = s.balancer.iter().flat_map(|b| &b.zones).map(|z| z.subnet.as_str()).collect::<Vec<_>>();
+    if subnets.iter().any(|id| !of_balancer_acls.contains(id)) {
+        let inside = view.balancer().nets.first().map(|n| n.addr());
+        if let Some(stop) = inside.and_then(|from| view.acl_stops(&subnets, from, s.expected.port)) {
+            hop.push(stop.finding(
+                view,
+                "acl-instances",
+                "requests from the balancer to the instances, or their answers",
+            ));
+        }
+    }
+}
+
+/// The ways out of instances with public addresses.
+fn public_ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
+    let s = view.s;
     let of_balancer = |id: &str| s.balancer.iter().flat_map(|b| &b.zones).any(|z| z.subnet == id);
     let mut told: Vec<&str> = vec![];
     for id in g.subnets.iter().filter(|id| !of_balancer(id)) {
@@ -318,25 +347,6 @@ fn network(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             )
             .weak_if(view.serves()),
         );
-    }
-    let subnets: Vec<&str> = g.subnets.iter().map(String::as_str).collect();
-    // The same entry is not told twice.
-    if view.acl_stops(&subnets, view.visitor(), s.expected.listener_port).is_none()
-        && let Some(stop) = view.acl_stops_out(&subnets, 443)
-    {
-        let draft = stop.finding(view, "acl-outbound", "what the instances fetch from outside, or the answers");
-        hop.push(draft.weak_if(view.serves()));
-    }
-    let of_balancer_acls = s.balancer.iter().flat_map(|b| &b.zones).map(|z| z.subnet.as_str()).collect::<Vec<_>>();
-    if subnets.iter().any(|id| !of_balancer_acls.contains(id)) {
-        let inside = view.balancer().nets.first().map(|n| n.addr());
-        if let Some(stop) = inside.and_then(|from| view.acl_stops(&subnets, from, s.expected.port)) {
-            hop.push(stop.finding(
-                view,
-                "acl-instances",
-                "requests from the balancer to the instances, or their answers",
-            ));
-        }
     }
 }
 

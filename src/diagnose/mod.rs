@@ -2,6 +2,7 @@
 //! saved snapshot tells the same story to somebody without access, and every breakage can be a test.
 mod balancer;
 mod data;
+mod egress;
 mod fleet;
 mod launch;
 mod listener;

@@ -1,7 +1,7 @@
 //! What it costs: a table by group, and what one more instance would have to earn.
 use super::{Printer, style::*};
 use crate::{
-    cost::{Bill, Line, OneMore, Per, Prices},
+    cost::{Bill, Line, OneMore, Per, Prices, WayOut},
     stack::Group,
 };
 use serde::Serialize;
@@ -142,6 +142,30 @@ pub fn line(bill: &Bill) -> String {
         line += &format!(", without {}", bill.unpriced.join("; "));
     }
     line
+}
+
+/// One line for the end of a plan: the ways out of private instances beside each other.
+pub fn ways_out(unit: &str, ways: &[WayOut]) -> Option<String> {
+    let one = |w: &WayOut| {
+        let (way, chosen) = match w.way.as_str() {
+            "public" => ("public addresses", ""),
+            way => (way, if w.chosen { " (chosen)" } else { "" }),
+        };
+        let per_gb = w.per_gb.map_or(String::new(), |a| format!(" and {} a GB", money(unit, a)));
+        format!("{way} {}/h{per_gb}{chosen}", money(unit, w.per_hour))
+    };
+    let all: Vec<String> = ways.iter().map(one).collect();
+    (!all.is_empty()).then(|| format!("ways out of the instances: {}", all.join("; ")))
+}
+
+/// What passes is billed too, and nobody knows how much that will be.
+pub fn per_gb(unit: &str, ways: &[WayOut]) -> Option<String> {
+    let chosen = ways.iter().find(|w| w.chosen)?;
+    Some(format!(
+        "{} for each GB that leaves by the way out ({}) is not counted",
+        money(unit, chosen.per_gb?),
+        chosen.way
+    ))
 }
 
 /// The same for scripts.

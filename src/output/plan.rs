@@ -2,7 +2,7 @@
 use super::{Printer, style::*};
 use crate::{
     config::Loaded,
-    cost::Bill,
+    cost::{Bill, WayOut},
     engine::{Change, Diff, Key, Report, Visit},
     facts::Facts,
     stack::Group,
@@ -28,6 +28,9 @@ pub struct Plan<'a> {
     /// Of the whole stack at its desired size; none for a part of it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::cost::brief")]
     pub cost: Option<Bill>,
+    /// Of private instances: what each way out costs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<WayOut>,
 }
 
 #[derive(Serialize)]
@@ -70,7 +73,7 @@ impl<'a> Plan<'a> {
         let errors = report.failed().map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() }).collect();
         let Facts { account, region, .. } = facts;
         let (stack, region_by) = (loaded.config.name.as_str(), loaded.region_by.as_str());
-        Self { stack, account, region, region_by, changes, errors, handover: None, cost: None }
+        Self { stack, account, region, region_by, changes, errors, handover: None, cost: None, egress: vec![] }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -169,6 +172,9 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     print(last);
     if let Some(bill) = &plan.cost {
         print(format!("{DIM}{}{RESET}", super::cost::line(bill)));
+        if let Some(line) = super::cost::ways_out(&bill.unit, &plan.egress) {
+            print(format!("{DIM}{line}{RESET}"));
+        }
     }
 }
 

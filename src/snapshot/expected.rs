@@ -1,8 +1,9 @@
 //! What the stack file says of the request path: the half of a snapshot that needs no AWS.
 use crate::{
-    config::{Config, Mode, Origin},
+    config::{Config, Egress, Mode, Origin},
     engine::TagKeys,
     facts::Facts,
+    stack::endpoint_services,
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,12 @@ pub struct Expected {
     pub ssh: Vec<String>,
     pub key_pair: Option<String>,
     pub network: Origin,
+    /// They have no public addresses.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub private_instances: bool,
+    /// The services of AWS that they reach by endpoints where no route leads to the internet; `None`: one has to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Vec<String>>,
     /// The VPC, when it is not ours.
     pub vpc: Option<String>,
     pub database: Mode,
@@ -101,6 +108,11 @@ impl Expected {
             ssh: facts.sources(&config.access.ssh),
             key_pair: config.access.key_pair.clone(),
             network: config.network.mode,
+            private_instances: config.has_private_instances(),
+            // In somebody else's network either will do.
+            services: (config.has_private_instances()
+                && (config.network.mode == Origin::Use || config.network.egress == Egress::Endpoints))
+                .then(|| endpoint_services(config).into_iter().map(Into::into).collect()),
             vpc: facts.network.as_ref().map(|n| n.vpc.clone()),
             database: config.database.mode,
             cache: config.cache.mode,

@@ -70,12 +70,13 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
     // Then what hangs on an id of those.
     let in_vpc = vpc_id.as_deref();
-    let (listeners, targets, attributes, network, dns, instances, mounts, activities, probe) = futures::join!(
+    let (listeners, targets, attributes, network, dns, ways_out, instances, mounts, activities, probe) = futures::join!(
         look.listeners(balancer.as_ref()).boxed_local(),
         look.targets(target_group.as_ref()).boxed_local(),
         look.attributes(target_group.as_ref()).boxed_local(),
         look.network(in_vpc).boxed_local(),
         look.dns(vpc.as_ref()).boxed_local(),
+        look.ways_out(in_vpc).boxed_local(),
         look.instances(in_vpc).boxed_local(),
         look.mount_targets(files.as_ref()).boxed_local(),
         look.activities(group.as_ref(), depth).boxed_local(),
@@ -85,6 +86,7 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
     // And what hangs on those.
     let (subnets, route_tables, acls, security_groups) = network;
+    let (nat_gateways, endpoints) = ways_out;
     let (listeners, mount_targets, prefix_lists, public_access) = futures::join!(
         look.rules(listeners).boxed_local(),
         look.mount_groups(&mounts).boxed_local(),
@@ -118,6 +120,8 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
         subnets,
         route_tables,
         internet_gateways: gateways.collect(),
+        nat_gateways,
+        endpoints,
         acls,
         security_groups,
         prefix_lists,
@@ -456,6 +460,15 @@ impl Look<'_> {
             by_policy: options.managed_by().is_some_and(|m| m.as_str() == "declarative-policy"),
             exclusions: options.exclusions_allowed().is_none_or(|e| e.as_str() != "not-allowed"),
         })
+    }
+
+    /// What instances without public addresses go through: others need none of it.
+    async fn ways_out(&self, vpc: Option<&str>) -> (Vec<NatGateway>, Vec<Endpoint>) {
+        let Some(vpc) = vpc.filter(|_| self.expected.private_instances) else { return Default::default() };
+        futures::join!(
+            listed!(self, NatGateways, nat_gateways, "DescribeNatGateways", vpc, nat_gateway),
+            listed!(self, Endpoints, vpc_endpoints, "DescribeVpcEndpoints", vpc, endpoint),
+        )
     }
 
     async fn instances(&self, vpc: Option<&str>) -> Vec<read::Found> {

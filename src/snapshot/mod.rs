@@ -10,7 +10,8 @@ mod read;
 pub use expected::{Expected, Names, Whose, matches};
 pub use gather::{Asking, Depth, gather, targets, verdict};
 pub use network::{
-    Acl, AclEntry, GroupRule, InternetGateway, PrefixList, PublicAccess, Route, RouteTable, SecurityGroup, Subnet, Vpc,
+    Acl, AclEntry, Endpoint, GroupRule, InternetGateway, NatGateway, PrefixList, PublicAccess, Route, RouteTable,
+    SecurityGroup, Subnet, Vpc,
 };
 pub use probe::ask_address;
 
@@ -47,6 +48,11 @@ pub struct Snapshot {
     pub subnets: Vec<Subnet>,
     pub route_tables: Vec<RouteTable>,
     pub internet_gateways: Vec<InternetGateway>,
+    /// These and the endpoints are looked at for instances without public addresses only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nat_gateways: Vec<NatGateway>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
     pub acls: Vec<Acl>,
     pub security_groups: Vec<SecurityGroup>,
     /// Those that rules of the stack's security groups name, as far as they could be read.
@@ -142,6 +148,8 @@ pub enum Part {
     Subnets,
     RouteTables,
     InternetGateways,
+    NatGateways,
+    Endpoints,
     Acls,
     SecurityGroups,
     Database,

@@ -74,6 +74,36 @@ pub struct InternetGateway {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+pub struct NatGateway {
+    pub id: String,
+    /// The one it stands in.
+    pub subnet: String,
+    /// One that is deleted is listed for an hour.
+    pub state: String,
+    /// Why it failed, in AWS's words.
+    pub reason: Option<String>,
+    pub step: Option<String>,
+}
+
+/// A VPC endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Endpoint {
+    pub id: String,
+    /// `com.amazonaws.us-east-1.ssm`
+    pub service: String,
+    /// In subnets, not in route tables.
+    pub interface: bool,
+    pub state: String,
+    /// Whether the service's own name leads to it within the VPC.
+    pub private_dns: bool,
+    pub subnets: Vec<String>,
+    pub groups: Vec<String>,
+    pub step: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Acl {
     pub id: String,
     pub default: bool,

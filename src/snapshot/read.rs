@@ -354,7 +354,32 @@ pub fn vpc(v: ec2::Vpc, sets: Option<&[ec2::DhcpOptions]>, region: &str) -> Vpc 
     }
 }
 
-pub fn acl(a: ec2::NetworkAcl, stack: &str) -> Acl {
+pub fn nat_gateway(n: ec2::NatGateway, whose: &Whose) -> NatGateway {
+    let reason: Vec<String> = [n.failure_code.clone(), n.failure_message.clone()].into_iter().flatten().collect();
+    NatGateway {
+        step: step(n.tags(), whose),
+        state: n.state().map_or("pending", |s| s.as_str()).into(),
+        id: n.nat_gateway_id.unwrap_or_default(),
+        subnet: n.subnet_id.unwrap_or_default(),
+        reason: Some(reason.join(": ")).filter(|r| !r.is_empty()),
+    }
+}
+
+pub fn endpoint(e: ec2::VpcEndpoint, whose: &Whose) -> Endpoint {
+    Endpoint {
+        step: step(e.tags(), whose),
+        interface: e.vpc_endpoint_type().is_some_and(|t| t.as_str() == "Interface"),
+        // AWS writes it in two ways.
+        state: e.state().map_or("pending".into(), |s| s.as_str().to_ascii_lowercase()),
+        id: e.vpc_endpoint_id.unwrap_or_default(),
+        service: e.service_name.unwrap_or_default(),
+        private_dns: e.private_dns_enabled.unwrap_or_default(),
+        subnets: e.subnet_ids.unwrap_or_default(),
+        groups: e.groups.unwrap_or_default().into_iter().filter_map(|g| g.group_id).collect(),
+    }
+}
+
+pub fn acl(a: ec2::NetworkAcl, whose: &Whose) -> Acl {
     let entries = a.entries.unwrap_or_default().into_iter().map(|e| AclEntry {
         number: e.rule_number.unwrap_or_default(),
         egress: e.egress.unwrap_or_default(),

@@ -201,6 +201,11 @@ pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
     all
 }
 
+/// Those of them that it does need.
+pub fn endpoint_services(config: &Config) -> Vec<&'static str> {
+    services(config).into_iter().filter(|(_, needed)| *needed).map(|(service, _)| service).collect()
+}
+
 /// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.
 pub(super) fn readable_objects(config: &Config) -> Vec<String> {
     let (_, service) = config.service();

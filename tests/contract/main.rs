@@ -5,6 +5,7 @@ mod compute_support;
 mod data;
 mod data_support;
 mod defaults;
+mod egress;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod network;

@@ -278,3 +278,16 @@ def log_group_deleted(c, s):
 def endpoint_taken_off_its_table(c, s):
     c.ec2.modify_vpc_endpoint(VpcEndpointId=s.id("vpc_endpoints", "vpc-endpoint/s3"),
                               RemoveRouteTableIds=[s.id("route_tables", "route-table/public")])
+
+
+# Of stacks whose instances have no public addresses.
+
+
+@drift("nat-gateway/a", "create", follow=["route-table/app-a", "route-table/app-b"], listed=False)
+def nat_gateway_deleted(c, s):
+    c.ec2.delete_nat_gateway(NatGatewayId=s.id("nat_gateways", "nat-gateway/a"))
+
+
+@drift("interface-endpoint/ssm", "create", listed=False)
+def endpoint_of_a_service_deleted(c, s):
+    c.ec2.delete_vpc_endpoints(VpcEndpointIds=[s.id("vpc_endpoints", "interface-endpoint/ssm")])

@@ -56,6 +56,48 @@ fn subnets_lie_within_the_vpc_and_apart() {
 }
 
 #[test]
+fn private_instances_have_subnets_of_their_own() {
+    let with = |cidr: &str| config(&format!("[network]\ncidr = \"{cidr}\"\ninstances = \"private\""));
+    let subnets = with("10.0.0.0/16").subnets(2).unwrap();
+    assert_eq!(subnets.public, ranges(&["10.0.0.0/24", "10.0.1.0/24"]));
+    assert_eq!(subnets.app, ranges(&["10.0.64.0/24", "10.0.65.0/24"]));
+    assert_eq!(subnets.private, ranges(&["10.0.128.0/24", "10.0.129.0/24"]));
+    assert_eq!(config("").subnets(2).unwrap().app, []);
+    // Apart from all others, in whatever VPC they fit; where they do not, it is said.
+    for prefix in 16..=24 {
+        for zones in 2..=6 {
+            let Ok(s) = with(&format!("10.0.0.0/{prefix}")).subnets(zones) else {
+                assert!(prefix == 24 && zones > 2 || prefix >= 20 && zones > 5, "/{prefix} holds {zones} zones");
+                continue;
+            };
+            let all: Vec<_> = s.public.iter().chain(&s.private).chain(&s.app).collect();
+            assert_eq!(all.len(), 3 * zones);
+            for (i, one) in all.iter().enumerate() {
+                assert!(
+                    all[..i].iter().all(|other| !other.contains(*one) && !one.contains(*other)),
+                    "/{prefix} {zones}"
+                );
+            }
+        }
+    }
+    // Given ones are kept, and what stands keeps its range when another zone's public subnet comes.
+    let given =
+        config("[network]\ninstances = \"private\"\napp = [\"10.0.0.0/24\", \"10.0.1.0/24\"]").subnets(2).unwrap();
+    assert_eq!(
+        (given.app, given.public),
+        (ranges(&["10.0.0.0/24", "10.0.1.0/24"]), ranges(&["10.0.2.0/24", "10.0.3.0/24"]))
+    );
+    let small = with("10.0.0.0/20");
+    let zones = |n: usize| ["a", "b", "c", "d", "e"][..n].iter().map(|z| format!("us-east-1{z}")).collect::<Vec<_>>();
+    let two = small.subnets(2).unwrap();
+    let standing: Vec<Standing> =
+        (two.app.iter().zip(zones(2))).map(|(cidr, zone)| Standing { cidr: *cidr, zone, whose: Whose::App }).collect();
+    let five = small.subnets_beside(&zones(5), &standing).unwrap();
+    assert_eq!(five.app[..2], two.app[..]);
+    assert!(five.public.iter().all(|p| !two.app.contains(p)));
+}
+
+#[test]
 fn given_subnets_are_kept_and_avoided() {
     let config = config("[network]\npublic = [\"10.0.128.0/24\", \"10.0.129.0/24\"]");
     let subnets = config.subnets(2).unwrap();

@@ -31,6 +31,7 @@ fn there() -> Inventory {
         balancers: 1,
         public_addresses: 5,
         nat_gateways: 1,
+        endpoints: 0,
         file_bytes: 6144,
         alarms: 13,
         dashboards: 1,
@@ -49,7 +50,8 @@ fn views(prices: &Prices, there: Option<Inventory>, kind: &str) -> (String, serd
     let (min, desired, max) = (bill(Size::Min), bill(Size::Desired), bill(Size::Max));
     let items = there.map(|t| t.items());
     let running = items.as_ref().map(|i| Bill::of(i, prices, 6.0));
-    let more = OneMore::of(items.as_deref().unwrap_or(&from_config(&config, 2, 13, Size::Desired)), kind, prices, 6.0);
+    let more =
+        OneMore::of(items.as_deref().unwrap_or(&from_config(&config, 2, 13, Size::Desired)), kind, true, prices, 6.0);
     let bills = Bills { min: (2, &min), desired: (2, &desired), max: (4, &max), running: running.as_ref() };
     let view = Cost::new("billing", "eu-north-1", prices, bills, &more);
     (plain(&text(&view)), serde_json::to_value(&view).unwrap())

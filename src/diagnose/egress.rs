@@ -1,0 +1,558 @@
+//! How instances without public addresses reach out: through a NAT gateway, or by endpoints to the services of AWS that
+//! they need.
+use super::{
+    Draft, Drafts, Fix, UP,
+    balancer::broken_way,
+    names,
+    reach::{View, Way},
+};
+use crate::snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable};
+
+const HTTPS: u16 = 443;
+const LOST: &str = "packages, the binary and AWS's own services cannot be reached";
+
+/// The ways out of the subnets that the Auto Scaling group launches into, each route table once.
+pub(super) fn ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
+    let mut told: Vec<&str> = vec![];
+    for id in &g.subnets {
+        let Some((table, way)) = view.way_out(id) else { continue };
+        if told.contains(&table.id.as_str()) {
+            continue;
+        }
+        told.push(&table.id);
+        let drafts = match &way {
+            Way::Through(via) | Way::Blackhole { via } if via.starts_with("nat-") => {
+                Vec::from_iter(nat(view, table, via))
+            }
+            // A transit gateway, a firewall: what is behind it is not seen.
+            Way::Through(_) => vec![],
+            Way::Blackhole { via } if !via.starts_with("igw-") => vec![black_hole(view, table, via)],
+            Way::None => match &view.s.expected.services {
+                Some(services) => endpoints(view, g, table, services),
+                None => vec![no_route(view, table, id)],
+            },
+            Way::Internet | Way::Detached { .. } | Way::Blackhole { .. } => vec![in_public_subnet(table, id)],
+        };
+        hop.extend(drafts.into_iter().map(|d| d.weak_if(view.serves())));
+    }
+}
+
+fn in_public_subnet(table: &RouteTable, subnet: &str) -> Draft {
+    Draft::new(
+        "fleet-subnets-public",
+        "the Auto Scaling group launches instances without public addresses into public subnets: they reach nothing outside",
+        format!("{} of {subnet} leads 0.0.0.0/0 to an internet gateway, which serves public addresses only", table.id),
+        UP,
+    )
+}
+
+fn no_route(view: &View<'_>, table: &RouteTable, subnet: &str) -> Draft {
+    Draft::new(
+        "nat-route-missing",
+        format!("the route table {} has no route to a NAT gateway: {LOST}", table.id),
+        format!("no route for 0.0.0.0/0 in the table of {subnet}"),
+        lead_to_another(view, table, "create-route"),
+    )
+}
+
+fn black_hole(view: &View<'_>, table: &RouteTable, via: &str) -> Draft {
+    Draft::new(
+        "route-blackhole",
+        format!("the default route of {} is a black hole: {LOST}", table.id),
+        format!("0.0.0.0/0 leads to {via}, which is gone or detached"),
+        lead_to_another(view, table, "replace-route"),
+    )
+}
+
+/// Gameday makes its own again; in somebody else's network another one may be there to lead to.
+fn lead_to_another(view: &View<'_>, table: &RouteTable, call: &str) -> Fix {
+    let (table, vpc) = (&table.id, view.vpc().unwrap_or("the VPC"));
+    let route = format!("aws ec2 {call} --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id");
+    let other = view.s.nat_gateways.iter().find(|n| n.state == "available");
+    view.network_fix(match other {
+        Some(nat) => Fix::from(format!("{route} {}", nat.id)),
+        None => Fix::from((
+            format!("aws ec2 describe-nat-gateways --filter Name=vpc-id,Values={vpc}"),
+            format!("none is available: make one in a public subnet, then lead 0.0.0.0/0 of {table} to it"),
+        )),
+    })
+}
+
+fn nat(view: &View<'_>, table: &RouteTable, via: &str) -> Option<Draft> {
+    let s = view.s;
+    if !s.saw(Part::NatGateways) {
+        return None;
+    }
+    let nat = s.nat_gateways.iter().find(|n| n.id == via);
+    let state = nat.map_or("gone", |n| n.state.as_str());
+    let reason = nat.and_then(|n| n.reason.as_ref()).map_or(String::new(), |r| format!(" ({r})"));
+    let evidence = format!("{} leads 0.0.0.0/0 to {via}, which is {state}{reason}", table.id);
+    match (state, nat) {
+        ("available", Some(nat)) => {
+            // It goes out by the route of its own subnet.
+            let (own, way) = view.way_out(&nat.subnet)?;
+            let draft = broken_way(view, &own.id, &way, &nat.subnet)?;
+            // The balancer's subnets say the same, nearer to the cause.
+            let same = |z: &crate::snapshot::ZoneSubnet| view.table(&z.subnet).is_some_and(|t| t.id == own.id);
+            let told = s.balancer.iter().flat_map(|b| &b.zones).any(same);
+            let cause = format!("the NAT gateway {via} has no way to the internet itself: {LOST}");
+            Some(Draft::new("nat-gateway-shut", cause, draft.evidence, draft.fix).symptom_if(told))
+        }
+        ("pending", _) => Some(
+            Draft::new(
+                "nat-gateway-pending",
+                format!("the NAT gateway {via} is being made"),
+                evidence,
+                ("gameday status --watch", "it takes about two minutes"),
+            )
+            .waiting(),
+        ),
+        ("failed", _) => Some(Draft::new(
+            "nat-gateway-failed",
+            format!("AWS could not make the NAT gateway {via}: {LOST}"),
+            evidence,
+            lead_to_another(view, table, "replace-route"),
+        )),
+        _ => Some(Draft::new(
+            "nat-gateway-gone",
+            format!("the NAT gateway of the instances is gone: {LOST}"),
+            evidence,
+            lead_to_another(view, table, "replace-route"),
+        )),
+    }
+}
+
+/// Without a route to the internet each service has to be reached by an endpoint.
+fn endpoints(view: &View<'_>, g: &AutoScalingGroup, table: &RouteTable, services: &[String]) -> Vec<Draft> {
+    let s = view.s;
+    if !s.saw(Part::Endpoints) {
+        return vec![];
+    }
+    let mut drafts = vec![];
+    let by_route = table.routes.iter().any(|r| r.to.starts_with("pl-") && r.via.starts_with("vpce-"));
+    if !by_route && interface_to(&s.endpoints, "s3").is_none() {
+        let (region, vpc) = (&s.whose.region, view.vpc().unwrap_or("the VPC"));
+        drafts.push(Draft::new(
+            "endpoint-s3-missing",
+            format!("no endpoint leads from {} to S3: packages and the binary cannot be fetched", table.id),
+            "neither a route to a gateway endpoint nor an interface endpoint of S3",
+            view.network_fix(format!(
+                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --service-name com.amazonaws.{region}.s3 --route-table-ids {}",
+                table.id
+            )),
+        ));
+    }
+    drafts.extend(services.iter().filter_map(|service| endpoint(view, g, service)));
+    drafts
+}
+
+fn interface_to<'e>(all: &'e [Endpoint], service: &str) -> Option<&'e Endpoint> {
+    let end = format!(".{service}");
+    let leads =
+        |e: &&Endpoint| e.interface && e.service.ends_with(&end) && !matches!(e.state.as_str(), "deleting" | "deleted");
+    // One that works, where there are several.
+    let all: Vec<&Endpoint> = all.iter().filter(leads).collect();
+    all.iter().find(|e| e.state == "available" && e.private_dns).or(all.first()).copied()
+}
+
+fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draft> {
+    let s = view.s;
+    let (what, grave) = match service {
+        "ssm" => ("instances cannot read their passwords", true),
+        "logs" => ("their logs do not arrive", false),
+        "monitoring" | "ec2" => ("their memory and disks are not measured", false),
+        "ecr.api" | "ecr.dkr" => ("the image cannot be pulled", true),
+        _ => ("instances cannot be reached through Session Manager", false),
+    };
+    let (region, vpc) = (&s.whose.region, view.vpc().unwrap_or("the VPC"));
+    let Some(e) = interface_to(&s.endpoints, service) else {
+        let make = format!(
+            "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --vpc-id {vpc} --service-name \
+             com.amazonaws.{region}.{service} --subnet-ids {}",
+            g.subnets.join(" ")
+        );
+        let note = "with a security group that lets TCP 443 of the instances in, or the VPC's default one has to";
+        return Some(
+            Draft::new(
+                "endpoint-missing",
+                format!("no endpoint leads to {service}, and there is no way to the internet: {what}"),
+                format!("{vpc} has no interface endpoint of com.amazonaws.{region}.{service}"),
+                view.network_fix((make, note)),
+            )
+            .weak_if(!grave),
+        );
+    };
+    let id = &e.id;
+    let draft = match e.state.to_ascii_lowercase().as_str() {
+        "pending" | "pendingacceptance" => Draft::new(
+            "endpoint-pending",
+            format!("the endpoint of {service} is being made"),
+            format!("{id} is {}", e.state),
+            ("gameday status --watch", "it takes about a minute"),
+        )
+        .waiting(),
+        "available" if !e.private_dns => Draft::new(
+            "endpoint-name",
+            format!("the name of {service} does not lead to its endpoint: {what}"),
+            format!("private DNS of {id} is off"),
+            view.network_fix(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --private-dns-enabled")),
+        ),
+        "available" if view.saw_groups() && !view.lets_in(&e.groups, HTTPS, &view.app()) => {
+            let (group, app) = (e.groups.first().map_or("its group", String::as_str), view.group_id("app"));
+            Draft::new(
+                "endpoint-shut",
+                format!("the endpoint of {service} does not let the instances in: {what}"),
+                format!("{} of {id} has no rule for TCP {HTTPS} from {app}", names(&e.groups)),
+                view.network_fix(format!(
+                    "aws ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port {HTTPS} \
+                     --source-group {app}"
+                )),
+            )
+        }
+        "available" => return None,
+        _ => Draft::new(
+            "endpoint-broken",
+            format!("the endpoint of {service} does not work: {what}"),
+            format!("{id} is {}", e.state),
+            view.network_fix(format!("aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {id}")),
+        ),
+    };
+    Some(draft.weak_if(!grave))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Severity, why};
+    use crate::{
+        config::Origin,
+        snapshot::{Endpoint, Gap, GroupRule, NatGateway, Part, Route, RouteTable, SecurityGroup, Snapshot, Subnet},
+    };
+
+    /// A stack that serves, with its instances in private subnets.
+    fn private() -> Snapshot {
+        let text = include_str!("../../tests/fixtures/why/unbroken.json");
+        let mut s = Snapshot::from_json(text).unwrap();
+        s.expected.private_instances = true;
+        for (zone, n) in [("a", 3), ("b", 4)] {
+            s.subnets.push(Subnet {
+                id: format!("subnet-0{zone}3"),
+                zone: format!("us-east-1{zone}"),
+                cidr: format!("10.0.{n}.0/24"),
+                free_addresses: 240,
+                step: Some(format!("subnet/app-{zone}")),
+                ..Subnet::default()
+            });
+            s.route_tables.push(RouteTable {
+                id: format!("rtb-0app{zone}"),
+                subnets: vec![format!("subnet-0{zone}3")],
+                routes: vec![
+                    Route { to: "10.0.0.0/16".into(), via: "local".into(), state: "active".into() },
+                    Route { to: "pl-63a5400a".into(), via: "vpce-0s3".into(), state: "active".into() },
+                    Route { to: "0.0.0.0/0".into(), via: "nat-0a".into(), state: "active".into() },
+                ],
+                step: Some(format!("route-table/app-{zone}")),
+                ..RouteTable::default()
+            });
+        }
+        s.nat_gateways = vec![NatGateway {
+            id: "nat-0a".into(),
+            subnet: "subnet-0a1".into(),
+            state: "available".into(),
+            ..NatGateway::default()
+        }];
+        let subnets = vec!["subnet-0a3".to_owned(), "subnet-0b3".to_owned()];
+        s.acls[0].subnets.extend(subnets.clone());
+        for (i, subnet) in s.instances.iter_mut().zip(&subnets) {
+            (i.subnet, i.public_ip) = (subnet.clone(), None);
+        }
+        s.auto_scaling_group.as_mut().unwrap().subnets = subnets;
+        s
+    }
+
+    /// The same without a way to the internet.
+    fn by_endpoints() -> Snapshot {
+        let mut s = private();
+        s.nat_gateways.clear();
+        for table in s.route_tables.iter_mut().filter(|t| t.id.starts_with("rtb-0app")) {
+            table.routes.retain(|r| r.to != "0.0.0.0/0");
+        }
+        s.security_groups.push(SecurityGroup {
+            id: "sg-0endpoints".into(),
+            name: "billing-endpoints".into(),
+            step: Some("security-group/endpoints".into()),
+            ingress: vec![GroupRule { protocol: "tcp".into(), ports: Some((443, 443)), peer: "sg-0app".into() }],
+            egress: vec![],
+        });
+        let services = ["ssm", "logs", "monitoring", "ec2"];
+        s.expected.services = Some(services.map(String::from).into());
+        s.endpoints = services
+            .iter()
+            .map(|service| Endpoint {
+                id: format!("vpce-0{service}"),
+                service: format!("com.amazonaws.us-east-1.{service}"),
+                interface: true,
+                state: "available".into(),
+                private_dns: true,
+                groups: vec!["sg-0endpoints".into()],
+                ..Endpoint::default()
+            })
+            .collect();
+        s
+    }
+
+    fn down(mut s: Snapshot) -> Snapshot {
+        for t in &mut s.targets {
+            (t.state, t.reason) = ("unhealthy".into(), Some("Target.Timeout".into()));
+        }
+        for a in &mut s.probe.answers {
+            a.status = Some(504);
+        }
+        s
+    }
+
+    fn tables(s: &mut Snapshot) -> impl Iterator<Item = &mut RouteTable> {
+        s.route_tables.iter_mut().filter(|t| t.id.starts_with("rtb-0app"))
+    }
+
+    #[test]
+    fn private_instances_that_reach_out_have_nothing_to_say() {
+        for s in [private(), by_endpoints()] {
+            assert_eq!(why(&s), vec![]);
+        }
+        // By a firewall or a transit gateway.
+        let mut other = private();
+        tables(&mut other).for_each(|t| t.routes[2].via = "tgw-0hub".into());
+        assert_eq!(why(&other), vec![]);
+    }
+
+    #[test]
+    fn a_way_out_that_is_broken_is_named() {
+        type Row = (&'static str, fn() -> Snapshot, fn(&mut Snapshot), &'static str, &'static str);
+        let rows: &[Row] = &[
+            ("deleted", private, |s| s.nat_gateways[0].state = "deleted".into(), "nat-gateway-gone", "gameday up"),
+            ("gone for more than an hour", private, |s| s.nat_gateways.clear(), "nat-gateway-gone", "gameday up"),
+            (
+                "a black hole",
+                private,
+                |s| {
+                    s.nat_gateways.clear();
+                    tables(s).for_each(|t| t.routes[2].state = "blackhole".into());
+                },
+                "nat-gateway-gone",
+                "gameday up",
+            ),
+            (
+                "failed",
+                private,
+                |s| {
+                    s.nat_gateways[0].state = "failed".into();
+                    s.nat_gateways[0].reason = Some("InsufficientFreeAddressesInSubnet".into());
+                },
+                "nat-gateway-failed",
+                "gameday up",
+            ),
+            (
+                "made",
+                private,
+                |s| s.nat_gateways[0].state = "pending".into(),
+                "nat-gateway-pending",
+                "gameday status --watch",
+            ),
+            (
+                "no route",
+                private,
+                |s| {
+                    tables(s).for_each(|t| {
+                        t.routes.pop();
+                    })
+                },
+                "nat-route-missing",
+                "gameday up",
+            ),
+            (
+                "in a subnet without a way",
+                private,
+                |s| s.nat_gateways[0].subnet = "subnet-0a2".into(),
+                "nat-gateway-shut",
+                "gameday up",
+            ),
+            (
+                "no internet gateway",
+                private,
+                |s| {
+                    s.internet_gateways[0].vpc = None;
+                },
+                "gateway-detached",
+                "gameday up",
+            ),
+            (
+                "public subnets",
+                private,
+                |s| {
+                    s.auto_scaling_group.as_mut().unwrap().subnets = vec!["subnet-0a1".into(), "subnet-0b1".into()];
+                },
+                "fleet-subnets-public",
+                "gameday up",
+            ),
+            (
+                "a route to a deleted firewall",
+                private,
+                |s| {
+                    tables(s)
+                        .for_each(|t| (t.routes[2].via, t.routes[2].state) = ("eni-0gone".into(), "blackhole".into()));
+                },
+                "route-blackhole",
+                "gameday up",
+            ),
+            (
+                "theirs, deleted",
+                private,
+                |s| {
+                    s.expected.network = Origin::Use;
+                    s.nat_gateways[0].state = "deleted".into();
+                    s.nat_gateways.push(NatGateway {
+                        id: "nat-0b".into(),
+                        state: "available".into(),
+                        ..NatGateway::default()
+                    });
+                },
+                "nat-gateway-gone",
+                "aws ec2 replace-route --route-table-id rtb-0appa --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-0b",
+            ),
+            (
+                "theirs, deleted, without another",
+                private,
+                |s| {
+                    s.expected.network = Origin::Use;
+                    s.nat_gateways.clear();
+                },
+                "nat-gateway-gone",
+                "aws ec2 describe-nat-gateways --filter Name=vpc-id,Values=vpc-0main",
+            ),
+            (
+                "no endpoint of SSM",
+                by_endpoints,
+                |s| s.endpoints.retain(|e| e.id != "vpce-0ssm"),
+                "endpoint-missing",
+                "gameday up",
+            ),
+            (
+                "its endpoint is going",
+                by_endpoints,
+                |s| s.endpoints[0].state = "deleting".into(),
+                "endpoint-missing",
+                "gameday up",
+            ),
+            (
+                "its endpoint was refused",
+                by_endpoints,
+                |s| s.endpoints[0].state = "rejected".into(),
+                "endpoint-broken",
+                "gameday up",
+            ),
+            (
+                "its endpoint is made",
+                by_endpoints,
+                |s| s.endpoints[0].state = "pending".into(),
+                "endpoint-pending",
+                "gameday status --watch",
+            ),
+            (
+                "its name leads elsewhere",
+                by_endpoints,
+                |s| s.endpoints[0].private_dns = false,
+                "endpoint-name",
+                "gameday up",
+            ),
+            (
+                "its group is shut",
+                by_endpoints,
+                |s| s.security_groups.last_mut().unwrap().ingress.clear(),
+                "endpoint-shut",
+                "gameday up",
+            ),
+            (
+                "another group",
+                by_endpoints,
+                |s| s.endpoints[0].groups = vec!["sg-0default".into()],
+                "endpoint-shut",
+                "gameday up",
+            ),
+            (
+                "no route to S3",
+                by_endpoints,
+                |s| {
+                    tables(s).for_each(|t| {
+                        t.routes.pop();
+                    })
+                },
+                "endpoint-s3-missing",
+                "gameday up",
+            ),
+            (
+                "theirs without private DNS",
+                by_endpoints,
+                |s| {
+                    s.expected.network = Origin::Use;
+                    s.endpoints[0].private_dns = false;
+                },
+                "endpoint-name",
+                "aws ec2 modify-vpc-endpoint --vpc-endpoint-id vpce-0ssm --private-dns-enabled",
+            ),
+            (
+                "theirs, shut",
+                by_endpoints,
+                |s| {
+                    s.expected.network = Origin::Use;
+                    s.security_groups.last_mut().unwrap().ingress.clear();
+                },
+                "endpoint-shut",
+                "aws ec2 authorize-security-group-ingress --group-id sg-0endpoints --protocol tcp --port 443 --source-group sg-0app",
+            ),
+        ];
+        let mut wrong = vec![];
+        for (name, stack, break_it, rule, command) in rows {
+            let mut s = down(stack());
+            break_it(&mut s);
+            let first = why(&s).into_iter().next();
+            let told = first.as_ref().map(|f| (f.rule, f.command.as_str()));
+            if told != Some((*rule, *command)) {
+                wrong.push(format!("{name}: wanted {rule} and {command}, got {first:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn while_requests_are_served_it_is_weak() {
+        let mut s = private();
+        s.nat_gateways.clear();
+        let found = why(&s);
+        assert_eq!(
+            (found.len(), found[0].rule, found[0].severity),
+            (1, "nat-gateway-gone", Severity::Weak),
+            "{found:?}"
+        );
+        // Both tables lead to the one gateway: each is told, once.
+        let mut logs = by_endpoints();
+        logs.endpoints.retain(|e| e.id != "vpce-0logs");
+        let found = why(&logs);
+        assert_eq!((found[0].rule, found[0].severity), ("endpoint-missing", Severity::Weak), "{found:?}");
+        // What only logs and metrics need keeps nothing from serving.
+        let found = why(&down(logs));
+        assert!(found.iter().all(|f| f.rule != "endpoint-missing" || f.severity == Severity::Weak), "{found:?}");
+    }
+
+    #[test]
+    fn what_was_not_seen_is_not_missed() {
+        let unseen = |mut s: Snapshot, part| {
+            let e = crate::error::Error::other("not authorized", "");
+            (s.nat_gateways, s.endpoints) = (vec![], vec![]);
+            s.gaps = vec![Gap::new(part, "Describe", &e)];
+            why(&s).into_iter().map(|f| f.rule).collect::<Vec<_>>()
+        };
+        let none: Vec<&str> = vec![];
+        assert_eq!(unseen(private(), Part::NatGateways), none);
+        assert_eq!(unseen(by_endpoints(), Part::Endpoints), none);
+    }
+}
