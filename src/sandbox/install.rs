@@ -42,6 +42,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "gate.py",
     "iam.py",
     "interfaces.py",
+    "model.py",
     "quotas.py",
     "rds.py",
     "rds_catalog.py",

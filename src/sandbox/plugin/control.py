@@ -1,7 +1,8 @@
 """The control endpoints under /_gameday/: for tests and for `gameday sandbox`.
 
 GET    health                    {"status", "version", "pid", "pace", "now"}
-GET    calls                     {"calls": [{service, operation, mutating, named, status, error, began, ended}],
+GET    calls                     {"calls": [{service, operation, mutating, named, status, error, checked, began,
+                                                ended}],
                                   "counts": {...}}
 DELETE calls                     forgets them
 POST   reset                     an empty account; pace and calls stay, faults go
@@ -67,6 +68,7 @@ class Calls:
                 "named": named(call),
                 "status": status,
                 "error": error,
+                "checked": call.checked,
                 # Of this machine's clock: what ended before another began may have been waited for.
                 "began": call.began,
                 "ended": time.monotonic(),

@@ -39,6 +39,9 @@ class Call:
     # What a `before` rule wants its `after` rule to know.
     notes: dict = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    # Whether it was held against the API model, and what AWS says if it breaks it.
+    checked: bool = False
+    wrong: Refusal = None
 
     def get(self, name, default=None):
         return self.params.get(name, default)
