@@ -44,6 +44,7 @@ const ALWAYS: &[&str] = &[
     "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:RegisterTargets",
     "logs:FilterLogEvents",
+    "rds:DescribeDBSnapshots",
     "sts:GetCallerIdentity",
     "tag:GetResources",
 ];
@@ -61,6 +62,9 @@ const LINKED: &[(&str, &str)] = &[
     ("database", "rds.amazonaws.com"),
     ("cache", "elasticache.amazonaws.com"),
     ("file-system", "elasticfilesystem.amazonaws.com"),
+    // In accounts without it the first alarm is refused, whatever it does (aws-samples/amazon-cloudwatch-auto-alarms,
+    // issue 47).
+    ("alarm", "events.amazonaws.com"),
 ];
 
 /// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have

@@ -103,8 +103,9 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "UnauthorizedOperation"
         | "Unauthorized"
         | "OptInRequired"
-        | "UnauthorizedAccess"
-        | "OperationNotPermitted" => return Class::Denied,
+        | "UnauthorizedAccess" => return Class::Denied,
+        // Protected against deletion, or an account that may not have any yet: no policy changes that.
+        "OperationNotPermitted" => return Class::Invalid,
         "Throttling"
         | "Throttled"
         | "RequestThrottled"
@@ -143,6 +144,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "ResourceContention"
         | "OperationAborted"
         | "ConcurrentModification"
+        // CloudWatch, for two who put the same dashboard at the same moment.
+        | "Conflict"
         | "IncorrectState"
         | "IncorrectInstanceState"
         | "DependencyTimeout"
@@ -150,7 +153,10 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         // SSM, for parameters that are created at the same moment, or deleted a moment ago: it passes.
         | "TooManyUpdates"
         | "InstanceRefreshInProgress" => return Class::WrongState,
-        "ServiceLinkedRoleFailure" => return Class::NotYetVisible,
+        // A subnet or group that was made a moment ago is not known to RDS or the balancers yet.
+        "ServiceLinkedRoleFailure" | "InvalidSecurityGroup" | "DBSubnetGroupDoesNotCoverEnoughAZs" => {
+            return Class::NotYetVisible;
+        }
         "NoSuchEntity"
         | "ParameterNotFound"
         | "ResourceNotFound"
@@ -175,7 +181,7 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         return Class::Quota;
     }
     // Some services say these only in a text (aws-facts 4.7, 9.2).
-    if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue") {
+    if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue" | "InvalidSubnet") {
         // Auto Scaling wraps EC2's words: a template or version made a moment ago may not be visible to it.
         let not_yet = [
             "Invalid IAM Instance Profile",
@@ -183,6 +189,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
             "The specified launch template",
             "Could not find the specified version",
             "Provided Target Groups may not be valid",
+            // RDS and ElastiCache, of subnets that were made a moment ago.
+            "Some input subnets in",
         ];
         if message.contains("An active instance refresh") {
             return Class::WrongState;

@@ -3,7 +3,7 @@ use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
     cli::{Global, Probe, Up},
     diagnose::{self, Finding},
-    engine::{Change, Direction, Node, Report, Visit, walk},
+    engine::{Change, Class, Direction, Graph, Node, Report, Visit, walk},
     error::Error,
     output::{self, Printer, style::*},
     serving::{self, Look, Verdict},
@@ -40,6 +40,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         session.view.begin(graph, Direction::Forward, expected, session.traffic_at(), env.pace.scale);
         let build = async {
             let mut report = walk(graph, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await;
+            do_without(graph, &mut report);
             // What is no longer wanted goes last: until then others may still refer to it.
             if report.all_done() && !remains.is_empty() {
                 let deleted = remains.remove(env).await;
@@ -80,6 +81,16 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         return Ok(DONE);
     }
     serve(&session, &args.probe).await
+}
+
+/// What the account denies and the service is served without has been told, and fails nothing.
+fn do_without(graph: &Graph, report: &mut Report<Change>) {
+    for (key, visit) in &mut report.0 {
+        let extra = graph.get(key.as_str()).is_some_and(|n| n.extra().is_some());
+        if extra && matches!(visit, Visit::Failed(e) if e.class() == Some(Class::Denied)) {
+            *visit = Visit::Done(Change::None);
+        }
+    }
 }
 
 /// Whether a stack that stood has another balancer now: a balancer's address goes with it. That it stood shows in its

@@ -95,10 +95,12 @@ def _mixed(call, policy):
         "SpotAllocationStrategy": "lowest-price",
         **(policy.get("InstancesDistribution") or {}),
     }
-    template = {
-        "LaunchTemplateSpecification": _template(call, spec),
-        "Overrides": policy["LaunchTemplate"].get("Overrides") or [],
-    }
+    overrides = policy["LaunchTemplate"].get("Overrides") or []
+    types = [o["InstanceType"] for o in overrides if o.get("InstanceType")]
+    if len(set(types)) < len(types):
+        # github.com/terraform-aws-modules/terraform-aws-eks/issues/368
+        raise invalid("Cannot add same instance type override more than once. Remove these duplicates")
+    template = {"LaunchTemplateSpecification": _template(call, spec), "Overrides": overrides}
     return {"LaunchTemplate": template, "InstancesDistribution": distribution}
 
 

@@ -34,6 +34,32 @@ def profile_born(call, answer):
     VISIBLE[call.get("InstanceProfileName")] = CLOCK.when(PROPAGATION)
 
 
+@before("iam", "CreateRole", "UpdateAssumeRolePolicy")
+def china(call):
+    # github.com/kubernetes/kubernetes/issues/21858, github.com/galaxyproject/cloudlaunch/issues/234: in China EC2 has
+    # another name, and the usual one is no principal.
+    document = call.get("AssumeRolePolicyDocument") or call.get("PolicyDocument") or ""
+    if call.region.startswith("cn-") and re.search(r'"ec2\.amazonaws\.com"', document):
+        message = 'Invalid principal in policy: "SERVICE":"ec2.amazonaws.com"'
+        raise Refusal("MalformedPolicyDocument", message)
+
+
+@before("iam", "CreateInstanceProfile", "CreateRole", "TagInstanceProfile", "TagRole")
+def tag_case(call):
+    # github.com/eksctl-io/eksctl/issues/2603, github.com/aws/aws-cdk/issues/26253: IAM compares the keys of tags without
+    # case; moto does so only where a role's are given.
+    keys = [tag["Key"].lower() for tag in call.get("Tags") or []]
+    if len(set(keys)) < len(keys):
+        raise Refusal("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    iam = backend(call.account)
+    tagged = {
+        "TagInstanceProfile": [p for p in iam.instance_profiles.values() if p.name == call.get("InstanceProfileName")],
+        "TagRole": [r for r in iam.roles.values() if r.name == call.get("RoleName")],
+    }
+    for thing in tagged.get(call.operation, ()):
+        thing.tags = [tag for tag in thing.tags if tag["Key"].lower() not in keys]
+
+
 @before("iam", "AttachRolePolicy")
 def aws_managed(call):
     # AWS's own policies exist in every account; moto has them only when told to load all thousand of them.
