@@ -213,3 +213,40 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         _ => Class::Invalid,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_cause_has_one_class_in_whatever_words() {
+        let new_subnets = "Some input subnets in :[subnet-0a, subnet-0b] are invalid.";
+        for (code, message, class) in [
+            // What was made a moment ago, to RDS, ElastiCache and the balancers.
+            ("InvalidParameterValue", new_subnets, Class::NotYetVisible),
+            ("InvalidSubnet", new_subnets, Class::NotYetVisible),
+            ("DBSubnetGroupDoesNotCoverEnoughAZs", "Add subnets to cover at least 2 AZs.", Class::NotYetVisible),
+            ("InvalidSecurityGroup", "The security group 'sg-0a' does not exist", Class::NotYetVisible),
+            ("InvalidSubnet", "VPC vpc-0a has no internet gateway", Class::NotYetVisible),
+            // What does not pass keeps its class.
+            ("InvalidSubnet", "Not enough IP space available in subnet-0a.", Class::Invalid),
+            ("InvalidParameterValue", "The same permission must not appear multiple times", Class::Invalid),
+            ("InvalidParameterValue", "Value ( 1000 ) for parameter maxResults is invalid.", Class::Invalid),
+            // Two at once.
+            ("ConflictException", "", Class::WrongState),
+            ("ScalingActivityInProgress", "", Class::InUse),
+            ("InvalidDBParameterGroupState", "", Class::InUse),
+            ("ResourceInUseFault", "", Class::InUse),
+            // Of the account, and no matter of a policy.
+            (
+                "OperationNotPermitted",
+                "This account currently does not support creating load balancers.",
+                Class::Invalid,
+            ),
+            ("OperationNotPermitted", "it cannot be deleted because deletion protection is enabled", Class::Invalid),
+            ("AccessDenied", "", Class::Denied),
+        ] {
+            assert_eq!(classify(code, message, 400), class, "{code}: {message}");
+        }
+    }
+}
