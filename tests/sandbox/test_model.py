@@ -233,6 +233,8 @@ def test_what_is_right_passes_at_its_bounds(aws):
         Tags=[{"Key": "Ürün 팀", "Value": "São Paulo: +@=/-._"}],  # letters, marks and blanks of any language
     )
     aws.cloudwatch.describe_alarms(AlarmNames=["a"] * 100)
+    # A type that is newer than the model's list.
+    aws.ec2.create_launch_template(LaunchTemplateName="new", LaunchTemplateData={"InstanceType": "t9g.micro"})
     assert all(c["checked"] for c in aws.control("GET", "calls")["calls"])
 
 

@@ -171,7 +171,7 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 here,
                 format!("{route} has {} wildcards", wildcards(route)),
                 "a load balancer takes 5 in a rule; one * stands for any text, slashes too",
-                "join them: \"/a/*/b\" is \"/a/x/y/b\" as well",
+                "take fewer: \"/a/*\" is good for /a/b and for /a/b/c",
             );
             continue;
         } else {

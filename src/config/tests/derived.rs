@@ -187,7 +187,7 @@ fn routes_are_as_many_in_a_rule_as_it_takes() {
         }
         rules.iter().map(Vec::len).collect()
     };
-    assert_eq!(rules(&[]), []);
+    assert!(rules(&[]).is_empty());
     assert_eq!(rules(&["/a", "/b", "/c", "/d", "/e", "/f"]), [5, 1]);
     assert_eq!(rules(&["/a/*", "/b/*", "/c/*", "/d/*", "/e/*", "/f/*"]), [5, 1]);
     assert_eq!(rules(&["/a/*/x/*", "/b/*/y/*", "/c/*/z/*"]), [2, 1]);
