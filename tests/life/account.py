@@ -73,17 +73,12 @@ class Account:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
-    def snapshots(self, stack):
-        """One that a teammate made, and one that RDS made by itself, which is gone again, though it is listed still."""
+    def snapshot(self, stack, name):
+        """One that a teammate made of the stack's database, with its tags."""
         [database] = self.here.rds.describe_db_instances(DBInstanceIdentifier=f"{stack}-main")["DBInstances"]
-        made = ("before-lunch", f"rds:{stack}-main-2026-11-21-06-10")
-        for name in made:
-            self.here.rds.create_db_snapshot(
-                DBSnapshotIdentifier=name, DBInstanceIdentifier=f"{stack}-main", Tags=database["TagList"]
-            )
-        listed = self.tagged(stack)
-        self.here.rds.delete_db_snapshot(DBSnapshotIdentifier=made[1])
-        return [arn for arn in listed if ":snapshot:" in arn]
+        self.here.rds.create_db_snapshot(
+            DBSnapshotIdentifier=name, DBInstanceIdentifier=f"{stack}-main", Tags=database["TagList"]
+        )
 
     def delete_snapshot(self, name):
         self.here.rds.delete_db_snapshot(DBSnapshotIdentifier=name)

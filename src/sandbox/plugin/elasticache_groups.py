@@ -4,7 +4,7 @@ import re
 
 from .ec2_instances import ec2_backends
 from .faults import FAULTS
-from .rules import Refusal, instead, on_reset, page
+from .rules import Refusal, instead, on_reset, page, partition
 
 # facts 2.1
 VERSIONS = {
@@ -27,7 +27,7 @@ def forget():
 
 
 def arn_of(call, kind, name):
-    return f"arn:aws:elasticache:{call.region}:{call.account}:{kind}:{name}"
+    return f"arn:{partition(call.region)}:elasticache:{call.region}:{call.account}:{kind}:{name}"
 
 
 def invalid(message):

@@ -24,7 +24,7 @@ import re
 import threading
 
 from .clock import CLOCK
-from .rules import Refusal
+from .rules import Refusal, partition
 
 # Retried by the SDKs, in each service's own words (facts 12.3).
 THROTTLED = {
@@ -232,7 +232,7 @@ def _closed(call):
 
 def _denied(call):
     action = f"{call.service}:{call.operation}"
-    who = f"arn:aws:sts::{call.account}:assumed-role/sandbox/gameday"
+    who = f"arn:{partition(call.region)}:sts::{call.account}:assumed-role/sandbox/gameday"
     if call.service == "ec2":
         message = (
             f"You are not authorized to perform this operation. User: {who} is not authorized to perform: {action}"

@@ -90,6 +90,11 @@ def page(call, items, size_name, token_name="NextToken", default=100):
     return items[start:following], (str(following) if following < len(items) else None)
 
 
+def partition(region):
+    """What every ARN of a region begins with."""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
+
+
 class Numbers:
     """Ids that look like AWS's, the same in every run."""
 
