@@ -406,12 +406,12 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
     let listener = Listener { aws: aws(), balancer: balancer.clone(), target: default, port: 80, enough };
     let listener = g.add_after("http", listener, &after);
     let mut routed = vec![listener.key().clone()];
-    for (i, paths) in service.routes.chunks(5).enumerate() {
+    for (i, paths) in service.rules().into_iter().enumerate() {
         let rule = ListenerRule {
             aws: aws(),
             listener: listener.clone(),
             target: target.clone(),
-            paths: paths.to_vec(),
+            paths,
             priority: 100 + i as i32,
             enough,
         };

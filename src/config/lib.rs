@@ -163,7 +163,8 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
     problems.sort_by_key(|p| (p.span.start, p.span.end, p.rule));
 
     match config {
-        Some(config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
+        Some(mut config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
+            rules::once(&mut config);
             let region_by = match taken {
                 Some(named) => named.by.clone(),
                 None if in_file => {

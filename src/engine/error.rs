@@ -78,7 +78,28 @@ pub struct AwsError {
 
 impl AwsError {
     fn help(&self) -> Option<String> {
-        self.help.clone().or_else(|| self.organisation()).or_else(|| self.class.help().map(Into::into))
+        let of_account = || self.account().map(Into::into);
+        self.help
+            .clone()
+            .or_else(|| self.organisation())
+            .or_else(of_account)
+            .or_else(|| self.class.help().map(Into::into))
+    }
+
+    /// The way out where AWS keeps the account from it.
+    fn account(&self) -> Option<&'static str> {
+        Some(match self.code.as_deref()? {
+            // Of a new account; no policy changes it.
+            "OperationNotPermitted" if self.message.contains("support creating load balancers") => {
+                "AWS has not enabled load balancers for this account yet (new accounts): ask AWS Support to do so, under \
+                 Account and billing, then run the same command again: it resumes where it stopped"
+            }
+            "PendingVerification" | "Blocked" | "AccountProblem" => {
+                "this is about the account, not about rights or the stack file: AWS Support and the account's mails say \
+                 more; then run the same command again"
+            }
+            _ => return None,
+        })
     }
 
     /// The way out where it is an organisation's rule that refuses the call.

@@ -16,6 +16,9 @@ mod service;
 mod source;
 mod stack;
 mod text;
+mod twice;
+
+pub(crate) use twice::once;
 
 use crate::check::Issues;
 use crate::place::{Map, Place};
@@ -59,6 +62,7 @@ pub(crate) fn check(
     iam::check(&mut rules);
     monitoring::check(&mut rules);
     service::check(&mut rules);
+    twice::check(&mut rules);
     rules.found
 }
 

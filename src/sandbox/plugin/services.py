@@ -23,6 +23,7 @@ from . import (  # noqa: F401
     quotas,
     rds,
     rds_groups,
+    regions,
     ssm,
     tagging,
 )
