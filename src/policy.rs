@@ -297,6 +297,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_role_is_made_with_what_the_organisation_demands_and_nothing_else() {
+        let with = |action: &str, all: &[Value]| -> Vec<Value> {
+            let has = |s: &&Value| match &s["Action"] {
+                Value::Array(all) => all.iter().any(|a| a == action),
+                one => one == action,
+            };
+            all.iter().filter(has).cloned().collect()
+        };
+        let free = statements("").await;
+        assert_eq!(with("iam:CreateRole", &free)[0]["Condition"], Value::Null);
+        for needless in ["iam:PutRolePermissionsBoundary", "iam:AttachRolePolicy"] {
+            assert_eq!(with(needless, &free), Vec::<Value>::new(), "{needless}");
+        }
+        assert_eq!(with("iam:DeleteRolePermissionsBoundary", &free).len(), 1);
+
+        let boundary = "arn:aws:iam::111122223333:policy/Boundary";
+        let agent = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy";
+        let head = format!(
+            "[iam]\npath = \"/event/\"\npermissions_boundary = \"{boundary}\"\npolicies = [\"{agent}\"]\nssm = true"
+        );
+        let all = statements(&head).await;
+        let role = "arn:aws:iam::*:role/event/billing-instance";
+        for action in ["iam:CreateRole", "iam:PutRolePermissionsBoundary"] {
+            let [statement] = &with(action, &all)[..] else { panic!("one statement allows {action}: {all:?}") };
+            assert_eq!(statement["Resource"], role);
+            assert_eq!(statement["Condition"], json!({"StringEquals": {"iam:PermissionsBoundary": boundary}}));
+        }
+        let [attach] = &with("iam:AttachRolePolicy", &all)[..] else { panic!("{all:?}") };
+        assert_eq!(attach["Condition"], json!({"ArnEquals": {"iam:PolicyARN": [agent]}}));
+        assert_eq!(with("iam:DeleteRolePermissionsBoundary", &all), Vec::<Value>::new());
+        assert_eq!(with("iam:PassRole", &all)[0]["Resource"], role);
+        let profile = "arn:aws:iam::*:instance-profile/event/billing-instance";
+        assert_eq!(with("iam:CreateInstanceProfile", &all)[0]["Resource"], profile);
+    }
+
+    #[tokio::test]
     async fn what_is_used_or_off_is_only_looked_at() {
         let head = "[network]\nmode = \"use\"\nvpc = \"default\"\n[cache]\nmode = \"off\"\n[files]\nmode = \"off\"\n\
                     [database]\nmode = \"use\"\nendpoint = \"db.local:3306\"\n[secrets]\nmode = \"use\"\n\

@@ -12,6 +12,7 @@ use support::{Asked, Said, World};
 
 const BILLING: &str = "examples/billing-api.toml";
 const RICH: &str = "tests/life/rich.toml";
+const ORGANISATION: &str = "tests/life/organisation.toml";
 const LOCKED: &str = "examples/locked-down.toml";
 
 /// An account in which others work already, and what it looks like.
@@ -316,6 +317,7 @@ fn rights((service, operation, named): &Asked, passed: &dyn Fn(&str) -> String) 
     };
     let name = |key: &str| named.get(key);
     let iam = |what: String| format!("arn:aws:iam::123456789012:{what}");
+    let bound = name("PermissionsBoundary").map(|arn| ("iam:PermissionsBoundary", arn.clone()));
     // IAM and SSM let a policy name what it is about.
     let on = match service.as_str() {
         // Adding a role to a profile is about the profile.
@@ -331,7 +333,7 @@ fn rights((service, operation, named): &Asked, passed: &dyn Fn(&str) -> String) 
         _ => "*".into(),
     };
     let region = || match service.as_str() {
-        "iam" => vec![],
+        "iam" => bound.clone().into_iter().collect(),
         _ => vec![("aws:RequestedRegion", "us-east-1".to_owned())],
     };
     let own = also.iter().map(|a| (*a).to_owned()).chain([format!("{prefix}:{operation}")]);
@@ -493,6 +495,44 @@ fn everything_that_a_stack_file_can_ask_for_is_built() {
     world.run(RICH, &["teardown", "--confirm", "rich"]).ends(0);
     untouched(&world, &before);
     keeps_its_secrets(&world, &secrets);
+    policy_allows_all(&world);
+}
+
+/// A stack of the same name stands beside it as far as no name is shared: its network, under the usual tags.
+#[test]
+fn an_organisations_rules_are_kept_under_a_tag_prefix_of_its_own() {
+    let (world, _) = crowded("billing", "api");
+    world.run(BILLING, &["network", "--yes"]).ends(0);
+    // What the stack of this name notes for itself is in one place, whatever the prefix.
+    let but_notes = |mut dump: Value| {
+        dump["parameters"] = json!({});
+        dump
+    };
+    let before = but_notes(dump(&world));
+
+    up(&world, ORGANISATION);
+    println!("{} properties read back", as_described(&world, Path::new(ORGANISATION)));
+    settled(&world, ORGANISATION);
+    changed_nothing(&up(&world, ORGANISATION));
+    let status = world.run(ORGANISATION, &["status", "--no-probe", "-o", "json"]).ends(0);
+    assert_eq!(status.json()["serving"], true);
+    let gone = differences(&before, &dump(&world), true);
+    assert!(gone.is_empty(), "{gone:?}");
+
+    // Without the prefix, or with another one, the stack is told, and nothing is built beside it.
+    for (line, verb) in [("", "plan"), ("", "up"), ("tag_prefix = \"Event-\"", "up")] {
+        let other = world.file("other.toml", ORGANISATION, &[("tag_prefix = \"event-\"", line)]);
+        let said = world.run(&other, if verb == "up" { &["up", "--yes"] } else { &["plan"] }).ends(1);
+        assert!(said.err.contains("this stack's under the tag prefix `event-`"), "{}", said.err);
+        assert!(said.err.contains("tag_prefix = \"event-\""), "{}", said.err);
+        changed_nothing(&said);
+    }
+
+    let said = world.run(ORGANISATION, &["teardown", "--confirm", "billing"]).ends(0);
+    assert!(said.out.contains("nothing is left that carries the tag event-stack = billing"), "{}", said.out);
+    let wrong = differences(&before, &but_notes(dump(&world)), false);
+    assert!(wrong.is_empty(), "the account is not as it was before:\n{}", wrong.join("\n"));
+    world.run(BILLING, &["teardown", "--confirm", "billing"]).ends(0);
     policy_allows_all(&world);
 }
 

@@ -276,3 +276,63 @@ fn lost(loses: &Option<&str>) -> String {
 fn held_by(by: &[String]) -> String {
     if by.is_empty() { String::new() } else { format!(", held by {}", by.join(", ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(call: &'static str, class: Class, code: &str, message: &str) -> String {
+        let (code, message) = (Some(code.to_owned()), message.to_owned());
+        Error::Aws(Box::new(AwsError { call, class, code, message, request_id: None })).help().unwrap_or_default()
+    }
+
+    /// As EC2, DynamoDB, SNS and S3 word it, with and without the key.
+    #[test]
+    fn a_tag_policy_is_told_with_the_key_and_the_place() {
+        let says = |code: &str, message: &str| refused("CreateVpc", Class::Invalid, code, message);
+        let value = "The tag policy does not allow the specified value for the following tag key: ";
+        for (code, message) in [
+            ("TagPolicyViolation", format!("{value}'CostCenter'.")),
+            ("TagPolicyException", format!("{value}'CostCenter'.")),
+            ("ValidationException", format!("One or more parameter values were invalid: {value}'CostCenter'.")),
+            ("InvalidParameterValue", format!("{value}CostCenter.")),
+            ("TagPolicyViolation", format!("{}'CostCenter'.", value.replace("value", "capitalization"))),
+        ] {
+            let help = says(code, &message);
+            assert!(help.contains("\"CostCenter\" under [tags] in gameday.toml"), "{message}: {help}");
+            assert!(help.contains("--policy-type TAG_POLICY"), "{help}");
+        }
+        assert!(says("TagPolicyViolation", &format!("{value}'Name'.")).contains("under [names]"));
+        assert!(says("TagPolicyViolation", &format!("{value}'gameday:stack'.")).contains("tag_prefix"));
+        assert!(says("TagPolicyException", "Tag policy does not allow it.").contains("under [tags]"));
+    }
+
+    #[test]
+    fn a_role_that_an_organisation_denies_names_its_keys() {
+        let start = "User: arn:aws:sts::111122223333:assumed-role/team/anna is not authorized to perform: iam:CreateRole on \
+                     resource: arn:aws:iam::111122223333:role/billing-instance";
+        for end in [
+            " with an explicit deny",
+            " with an explicit deny in a service control policy",
+            " with an explicit deny in an identity-based policy: arn:aws:iam::111122223333:policy/Team",
+            " because no permissions boundary allows the iam:CreateRole action",
+        ] {
+            let help = refused("CreateRole", Class::Denied, "AccessDenied", &format!("{start}{end}"));
+            for key in ["permissions_boundary = ", "path = ", "mode = \"use\"", "`gameday policy`"] {
+                assert!(help.contains(key), "{end}: {help}");
+            }
+        }
+        // What no rule of an organisation denies is a matter of the policy.
+        let plain = format!("{start} because no identity-based policy allows the iam:CreateRole action");
+        let help = refused("CreateRole", Class::Denied, "AccessDenied", &plain);
+        assert!(help.starts_with("`gameday policy`"), "{help}");
+        // A boundary that may not be taken off.
+        let help = refused("DeleteRolePermissionsBoundary", Class::Denied, "AccessDenied", "… with an explicit deny");
+        assert!(help.contains("permissions_boundary = "), "{help}");
+        // Other calls that such a rule denies.
+        let deny =
+            "You are not authorized to perform this operation with an explicit deny in a service control policy.";
+        let help = refused("CreateVpc", Class::Denied, "UnauthorizedOperation", deny);
+        assert!(help.contains("[tags]") && help.contains("service control policy"), "{help}");
+    }
+}

@@ -245,7 +245,7 @@ async fn law_5_a_stack_under_another_tag_prefix_is_told_and_never_touched() {
     let under = |prefix: &str| Env { keys: TagKeys::new(prefix), ..env() };
     let w = World::default();
     up(&stack(&w), &under("event-")).await;
-    w.meddle("t-fs", |o| assert_eq!(o.tags["event-step"], "thing/fs"));
+    w.meddle("t-net", |o| assert_eq!(o.tags["event-step"], "thing/net"));
     w.log();
     // The usual prefix, one of another sign, one that is equal but for capitals.
     for other in [TagKeys::USUAL, "event:", "Event-"] {
@@ -260,10 +260,10 @@ async fn law_5_a_stack_under_another_tag_prefix_is_told_and_never_touched() {
         assert_eq!(w.log(), Vec::<String>::new());
     }
     // Another stack's is a stranger's, whatever the prefix.
-    w.meddle("t-fs", |o| drop(o.tags.insert("event-stack".into(), "another".into())));
+    w.meddle("t-net", |o| drop(o.tags.insert("event-stack".into(), "another".into())));
     let r = up(&stack(&w), &env()).await;
-    assert!(r.failed().any(|(k, e)| k.name() == "fs" && matches!(e, Error::NotOurs { .. })));
-    w.meddle("t-fs", |o| drop(o.tags.insert("event-stack".into(), env().stack)));
+    assert!(r.failed().any(|(k, e)| k.name() == "net" && matches!(e, Error::NotOurs { .. })));
+    w.meddle("t-net", |o| drop(o.tags.insert("event-stack".into(), env().stack)));
     assert!(up(&stack(&w), &under("event-")).await.all_done());
     assert!(teardown(&stack(&w), &under("event-")).await.all_done());
     assert!(w.names().is_empty());

@@ -112,12 +112,14 @@ impl ElasticIp {
     /// The one that the stack's NAT gateway has.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<Address>> {
         let all = listing::addresses(&self.aws).await?;
-        let bare = |a: &&Address| a.allocation_id().is_some() && !tags::ec2::from(a.tags()).contains_key(cx.env.keys.stack());
+        let bare =
+            |a: &&Address| a.allocation_id().is_some() && !tags::ec2::from(a.tags()).contains_key(cx.env.keys.stack());
         if !all.iter().any(|a| bare(&a)) {
             return Ok(None);
         }
         let nats = ec2_list!(self.aws, cx, nat_gateways);
-        let is_its = |n: &AwsNat| tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == self.of.as_str());
+        let is_its =
+            |n: &AwsNat| tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == self.of.as_str());
         let its: Vec<&str> = nats
             .iter()
             .filter(|n| is_its(n) && stands(n))

@@ -46,7 +46,8 @@ impl Resource for NatGateway {
         let all = ec2_list!(self.aws, cx, nat_gateways).into_iter().filter(|n| state(n) != "deleted");
         // One that failed or is deleted is listed for an hour, beside its successor.
         let (standing, others): (Vec<_>, Vec<_>) = all.partition(stands);
-        let is_this = |n: &AwsNat| tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == cx.key.as_str());
+        let is_this =
+            |n: &AwsNat| tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == cx.key.as_str());
         let nat = match one_of_ours(cx, &standing, |n| n.tags(), |n| n.nat_gateway_id())? {
             None => match others.into_iter().find(is_this) {
                 None => self.without_tags(cx).await?,

@@ -156,7 +156,8 @@ pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
 
 /// Without those that are deleted, which are listed for a while, beside their successors.
 pub(super) fn standing(cx: &Cx<'_>, all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
-    let step = |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(cx.env.keys.step()))?.value()?.to_owned());
+    let step =
+        |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(cx.env.keys.step()))?.value()?.to_owned());
     let going = |e: &AwsEndpoint| matches!(state(e).as_str(), "deleting" | "deleted");
     let live: Vec<_> = all.iter().filter(|e| !going(e)).map(step).collect();
     let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || going(e) && live.contains(&step(e));

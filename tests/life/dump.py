@@ -182,8 +182,9 @@ def _iam(c, out):
         attached = [p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]]
         tags = tags_of(iam.list_role_tags(RoleName=name)["Tags"])
         trust = document(role["AssumeRolePolicyDocument"])
-        seen = without(role, "AssumeRolePolicyDocument", "Tags", "RoleLastUsed")
-        out["roles"][name] = seen | {"trust": trust, "inline": inline, "attached": attached, "tags": tags}
+        seen = without(role, "AssumeRolePolicyDocument", "Tags", "RoleLastUsed", "PermissionsBoundary")
+        bound = iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+        out["roles"][name] = seen | {"boundary": bound, "trust": trust, "inline": inline, "attached": attached, "tags": tags}
     for profile in pages(iam, "list_instance_profiles", "InstanceProfiles"):
         name = profile["InstanceProfileName"]
         tags = tags_of(iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags"))

@@ -10,7 +10,7 @@ import tomllib
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 # What the stack file's comments promise for each key that is not given.
 DEFAULTS = {
-    "zones": ["us-east-1a", "us-east-1b"], "tags": {}, "names": {}, "region": "us-east-1",
+    "zones": ["us-east-1a", "us-east-1b"], "tags": {}, "names": {}, "region": "us-east-1", "tag_prefix": "gameday:",
     "network": {
         "cidr": "10.0.0.0/16",
         "public": ["10.0.0.0/24", "10.0.1.0/24"],
@@ -24,7 +24,7 @@ DEFAULTS = {
     },
     "cache": {"engine": "redis", "class": "cache.t3.micro", "nodes": 1},
     "files": {"throughput": "elastic", "path": "/mnt/efs"},
-    "iam": {"read_objects": []},
+    "iam": {"read_objects": [], "kms_keys": [], "ssm": False, "policies": [], "permissions_boundary": None, "path": "/"},
     "monitoring": {"notify": [], "log_days": 3, "slow_seconds": 4.0, "dashboard": True},
 }
 SERVICE = {
@@ -84,6 +84,9 @@ class Check:
         for name, value in want.items():
             self.eq(f"{what} {name}", thing.get(name), value)
 
+    def tag(self, of):
+        return f"{self.config['tag_prefix']}{of}"
+
     def name(self, step, plain=None):
         # What is global has its region in its name.
         where = f"-{self.config['region']}" if step.split("/")[0] in ("role", "instance-profile", "dashboard") else ""
@@ -91,7 +94,7 @@ class Check:
 
     def step(self, kind, step, plain=None, more=()):
         """The one object of a kind that is tagged as this step; its tags are checked at once."""
-        want = {"gameday:stack": self.stack, "gameday:step": step}
+        want = {self.tag("stack"): self.stack, self.tag("step"): step}
         mine = [(i, o) for i, o in self.all[kind].items() if want.items() <= o.get("tags", {}).items()]
         self.eq(f"objects of {kind} tagged {step}", len(mine), 1)
         if not mine:
@@ -177,7 +180,7 @@ class Check:
         self.fields("parameter group", family, DBParameterGroupFamily="mysql8.4", parameters=PARAMETERS | d["parameters"])
         # Which password the database was given last cannot be read back: a tag says when that one was set.
         master = self.step("parameters", "parameter/db-master-password")[1]
-        id, db = self.step("db_instances", "database/main", more={"gameday:password-set": when(master["LastModifiedDate"])})
+        id, db = self.step("db_instances", "database/main", more={self.tag("password-set"): when(master["LastModifiedDate"])})
         self.eq("database name", id, self.name("database/main"))
         self.fields(
             "database", db, Engine="mysql", DBInstanceClass=d["class"], AllocatedStorage=d["storage_gb"],
@@ -249,12 +252,15 @@ class Check:
     def iam(self):
         account = "us-east-1:123456789012"
         # Of one stack in several regions: whose they are says a tag.
-        where = {"gameday:region": self.config["region"]}
+        where = {self.tag("region"): self.config["region"]}
         role, body = self.step("roles", "role/instance", more=where)
         self.eq("role name", role, self.name("role/instance"))
         trust = [(s["Effect"], s["Principal"], one(s["Action"])) for s in body["trust"]["Statement"]]
         self.eq("role's trust", trust, [("Allow", {"Service": "ec2.amazonaws.com"}, "sts:AssumeRole")])
-        self.eq("role's attached policies", body["attached"], [])
+        iam = self.config["iam"]
+        self.eq("role's attached policies", sorted(body["attached"]), sorted(iam["policies"]))
+        self.eq("role's boundary", body["boundary"], iam["permissions_boundary"])
+        self.eq("role's path", body["Path"], iam["path"])
         self.eq("role's policies", len(body["inline"]), 1)
         [policy] = body["inline"].values()
         found = sorted((a, r) for s in policy["Statement"] for a in many(s["Action"]) for r in many(s["Resource"]))
@@ -263,13 +269,22 @@ class Check:
                 for n in ("db-master-password", "db-app-password")]
         want += [(a, f"arn:aws:logs:{account}:log-group:/gameday/{self.stack}/{n}:*") for a in logs for n in ("app", "boot")]
         want += [("cloudwatch:PutMetricData", "*"), ("ec2:DescribeTags", "*")]
-        want += [("s3:GetObject", arn) for arn in self.config["iam"]["read_objects"]]
+        want += [("s3:GetObject", arn) for arn in iam["read_objects"]]
+        source = self.config["service"]["source"]
+        want += [("s3:GetObject", f"arn:aws:s3:::{source[5:]}")] if source.startswith("s3://") else []
+        want += [("kms:Decrypt", arn) for arn in iam["kms_keys"]]
+        channels = [f"ssmmessages:{do}{what}Channel" for do in ("Create", "Open") for what in ("Control", "Data")]
+        want += [(a, "*") for a in ("ssm:UpdateInstanceInformation", *channels)] if iam["ssm"] else []
         self.eq("role may do exactly", found, sorted(want))
         limited = [s.get("Condition") for s in policy["Statement"] if "cloudwatch:PutMetricData" in many(s["Action"])]
         self.eq("metrics' namespace", limited, [{"StringEqualsIgnoreCase": {"cloudwatch:namespace": ["GameDay"]}}])
+        decrypt = [s.get("Condition") for s in policy["Statement"] if "kms:Decrypt" in many(s["Action"])]
+        via = {"StringEquals": {"kms:ViaService": ["s3.us-east-1.amazonaws.com"]}}
+        self.eq("keys only through S3", decrypt, [via] if iam["kms_keys"] else [])
         self.eq("all are Allow", {s["Effect"] for s in policy["Statement"]}, {"Allow"})
         self.profile, profile = self.step("instance_profiles", "instance-profile/instance", more=where)
         self.eq("profile's role", profile["roles"], [role])
+        self.eq("profile's path", profile["Path"], iam["path"])
 
     def template(self):
         s = self.config["service"]
@@ -284,15 +299,16 @@ class Check:
                     KeyName=self.config["access"]["key_pair"], SecurityGroupIds=[self.sg["app"]])
         self.eq("template's profile", list(data["IamInstanceProfile"].values()), [self.profile])
         options = data["MetadataOptions"]
-        self.fields("template's metadata", options, HttpTokens="required", HttpPutResponseHopLimit=1)
+        self.fields("template's metadata", options, HttpTokens="required", HttpPutResponseHopLimit=1,
+                    HttpEndpoint="enabled", InstanceMetadataTags="disabled")
         self.eq("template's monitoring", data["Monitoring"], {"Enabled": True})
         self.eq("template's credits", data["CreditSpecification"], {"CpuCredits": "unlimited"})
         spread = {t["ResourceType"]: {p["Key"]: p["Value"] for p in t["Tags"]} for t in data["TagSpecifications"]}
-        ours = {"gameday:stack": self.stack, "gameday:step": f"launch-template/{self.service}",
-                "Name": f"{self.stack}-{self.service}"} | self.config["tags"]
+        ours = {self.tag("stack"): self.stack, "Name": self.name(f"instance/{self.service}")} | self.config["tags"]
         self.eq("template tags", sorted(spread), ["instance", "volume"])
         for kind, tags in spread.items():
-            self.eq(f"{kind}'s tags but its step", without_step(tags), without_step(ours))
+            name = self.config["names"].get(f"{kind}/{self.service}", ours["Name"])
+            self.eq(f"{kind}'s tags", tags, ours | {"Name": name})
         self.eq("user data's size", len(base64.b64decode(data["UserData"])) <= 16384, True)
         text = script(data["UserData"])
         self.eq("user data has no password", [n for n, p in self.passwords.items() if p in text], [])
@@ -363,7 +379,8 @@ class Check:
         )
         self.eq("group's subnets", sorted(group["VPCZoneIdentifier"].split(",")), sorted(self.public))
         spread = {k: v for k, v in group["propagated"].items()}
-        self.eq("group spreads no step to instances that is not theirs", spread.get("gameday:step") in (False, True), True)
+        self.eq("group spreads no step", spread.get(self.tag("step")), False)
+        self.eq("group spreads no Name of its own", spread.get("Name"), False)
         if s["spot"]:
             mixed = group["MixedInstancesPolicy"]
             template = mixed["LaunchTemplate"]["LaunchTemplateSpecification"]
@@ -382,8 +399,8 @@ class Check:
             body = self.all["instances"][id]
             self.seen.add(("instances", id))
             own = {k: v for k, v in body["tags"].items() if not k.startswith("aws:")}
-            want = {"gameday:stack": self.stack, "Name": f"{self.stack}-{self.service}"} | self.config["tags"]
-            self.eq("instance's tags but its step", without_step(own), want)
+            want = {self.tag("stack"): self.stack, "Name": self.name(f"instance/{self.service}")} | self.config["tags"]
+            self.eq("instance's tags", own, want)
             self.eq("instance's groups", [g["GroupId"] for g in body["SecurityGroups"]], [self.sg["app"]])
             self.eq("instance's metadata", body["MetadataOptions"]["HttpTokens"], "required")
             self.eq("instance's subnet is public", body["SubnetId"] in self.public, True)
@@ -447,8 +464,8 @@ class Check:
         self.eq("dashboard's rows are namespace, metric, pairs, options", odd, [])
 
     def steps(self):
-        return {o["tags"].get("gameday:step") for things in self.all.values() if isinstance(things, dict)
-                for o in things.values() if isinstance(o, dict) and o.get("tags", {}).get("gameday:stack") == self.stack}
+        return {o["tags"].get(self.tag("step")) for things in self.all.values() if isinstance(things, dict)
+                for o in things.values() if isinstance(o, dict) and o.get("tags", {}).get(self.tag("stack")) == self.stack}
 
     def nothing_else(self):
         """Whatever carries the stack's tag has been looked at above; automatic snapshots are RDS's own, and how long the
@@ -457,7 +474,7 @@ class Check:
         for kind, things in self.all.items():
             if kind in ("elsewhere", "image", "db_snapshots"):
                 continue
-            mine = {i for i, o in things.items() if isinstance(o, dict) and (o.get("tags") or {}).get("gameday:stack") == self.stack}
+            mine = {i for i, o in things.items() if isinstance(o, dict) and (o.get("tags") or {}).get(self.tag("stack")) == self.stack}
             self.eq(f"{kind} that are tagged as ours but no step's", sorted(i for i in mine if (kind, i) not in self.seen), [])
 
     def run(self):
@@ -491,10 +508,6 @@ def one(value):
 
 def when(text):
     return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def without_step(tags):
-    return {k: v for k, v in tags.items() if k != "gameday:step"}
 
 
 def check(account, image, file):

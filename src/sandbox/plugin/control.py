@@ -37,6 +37,7 @@ NAMES = (
     "ResourceId",
     "RoleName",
     "InstanceProfileName",
+    "PermissionsBoundary",
     "LaunchTemplateData.IamInstanceProfile.Name",
     "MixedInstancesPolicy.InstancesDistribution.SpotAllocationStrategy",
 )
