@@ -261,7 +261,7 @@ async fn endpoints(aws: &Aws, config: &Config) -> Result<usize> {
     if !config.has_private_instances() {
         return Ok(0);
     }
-    let pages = aws.ec2.describe_vpc_endpoints().filters(tags::filter(STACK_TAG, &config.name)).into_paginator();
+    let pages = aws.ec2.describe_vpc_endpoints().filters(tags::filter(aws.keys.stack(), &config.name)).into_paginator();
     let all: Vec<aws_sdk_ec2::types::VpcEndpoint> =
         pages.items().send().try_collect().await.during("DescribeVpcEndpoints")?;
     let interfaces = all.iter().filter(|e| e.vpc_endpoint_type().is_some_and(|t| t.as_str() == "Interface"));

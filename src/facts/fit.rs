@@ -6,7 +6,6 @@ use super::{
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin},
-    engine::STACK_TAG,
     error::{Error, Result},
 };
 use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion, VpcBlockPublicAccessOptions};
@@ -115,7 +114,7 @@ impl Facts {
         let vpc = match &self.network {
             Some(network) => Some(network.vpc.clone()),
             None => listing::vpcs(aws).await.ok().and_then(|all| {
-                let ours = all.iter().find(|v| tags::ec2::from(v.tags()).get(STACK_TAG) == Some(&config.name));
+                let ours = all.iter().find(|v| tags::ec2::from(v.tags()).get(aws.keys.stack()) == Some(&config.name));
                 ours?.vpc_id().map(Into::into)
             }),
         };

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     aws::{Aws, listing, tags},
     config::{Config, Mode},
-    engine::STACK_TAG,
     error::{Error, Result},
     resources::token,
 };
@@ -492,7 +491,7 @@ async fn mount_subnets(aws: &Aws, config: &Config) -> Result<BTreeSet<String>> {
     let token = token(&[&config.name, "file-system/main"]);
     let ours = all
         .iter()
-        .find(|f| tags::efs::from(f.tags()).get(STACK_TAG) == Some(&config.name) || f.creation_token() == token);
+        .find(|f| tags::efs::from(f.tags()).get(aws.keys.stack()) == Some(&config.name) || f.creation_token() == token);
     let Some(ours) = ours else { return Ok(BTreeSet::new()) };
     let targets = listing::mount_targets(aws, ours.file_system_id()).await?;
     Ok(targets.iter().map(|t| t.subnet_id().to_owned()).collect())

@@ -28,5 +28,6 @@ pub(super) fn not_there_yet(call: &'static str, what: &str) -> Error {
         code: None,
         message: format!("the {what} of the VPC is not there yet"),
         request_id: None,
+        help: None,
     }))
 }

@@ -33,7 +33,7 @@ pub(super) async fn clear(aws: &Aws, stack: &str, vpc: &str) -> Result<()> {
     }
     let vpcs = listing::vpcs(aws).await?;
     let ours = vpcs.iter().find(|v| v.vpc_id() == Some(vpc)).map(|v| tags::ec2::from(v.tags()));
-    if ours.and_then(|tags| tags.get(STACK_TAG).cloned()).as_deref() != Some(stack) {
+    if ours.and_then(|tags| tags.get(aws.keys.stack()).cloned()).as_deref() != Some(stack) {
         return Ok(());
     }
     let interfaces = holders::interfaces(aws, "vpc-id", vpc).await?;

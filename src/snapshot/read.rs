@@ -391,7 +391,7 @@ pub fn acl(a: ec2::NetworkAcl, whose: &Whose) -> Acl {
     let mut entries: Vec<AclEntry> = entries.collect();
     entries.sort_by_key(|e| (e.egress, e.number));
     Acl {
-        step: step(a.tags.as_deref().unwrap_or_default(), stack),
+        step: step(a.tags.as_deref().unwrap_or_default(), whose),
         id: a.network_acl_id.unwrap_or_default(),
         default: a.is_default.unwrap_or_default(),
         subnets: a.associations.unwrap_or_default().into_iter().filter_map(|a| a.subnet_id).collect(),

@@ -192,8 +192,8 @@ pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
     let mut all = match &facts.network {
         None => vec![config.network.cidr.clone()],
         Some(there) => {
-            let subnets = there.public.iter().chain(&there.private).map(|s| s.cidr.clone());
-            std::iter::once(there.cidr.clone()).chain(subnets).collect()
+            let subnets = there.public.iter().chain(&there.private).chain(&there.instances).map(|s| s.cidr.clone());
+            there.cidrs.iter().cloned().chain(subnets).collect()
         }
     };
     let used = [config.database.endpoint(), config.cache.endpoint()].into_iter().flatten();
