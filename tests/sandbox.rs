@@ -130,6 +130,41 @@ fn serve_ends_with_its_parent() {
     });
 }
 
+/// Installed anew under settings that would break it, then broken by hand and made again.
+#[test]
+fn the_installation_is_none_of_the_users_other_pythons() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let (cache, elsewhere, config) = (path("cache"), path("elsewhere"), path("pip.conf"));
+    std::fs::create_dir_all(path("python/moto")).unwrap();
+    std::fs::write(path("python/moto/__init__.py"), "raise SystemExit('not this one')").unwrap();
+    std::fs::write(&config, "[install]\nuser = yes\nrequire-hashes = yes\n[global]\nno-index = yes\n").unwrap();
+    // What was downloaded once is not downloaded again.
+    let downloads = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pip-cache");
+    let sandbox = |verb: &str| {
+        let mut gameday = std::process::Command::new(env!("CARGO_BIN_EXE_gameday"));
+        gameday.args(["sandbox", verb]).env("XDG_CACHE_HOME", &cache).env_remove("GAMEDAY_SANDBOX");
+        gameday.env("PIP_CACHE_DIR", &downloads).env("PIP_CONFIG_FILE", &config).env("PIP_TARGET", &elsewhere);
+        gameday.env("PIP_USER", "1").env("PIP_REQUIRE_HASHES", "1").env("PIP_PREFIX", &elsewhere);
+        gameday.env("PYTHONPATH", path("python")).env("PYTHONHOME", "/nowhere").env("VIRTUAL_ENV", "/nowhere");
+        gameday.env("PYTHONUSERBASE", &elsewhere).env("HTTP_PROXY", "http://127.0.0.1:9");
+        let out = gameday.output().unwrap();
+        let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        assert!(out.status.success(), "gameday sandbox {verb}: {said}");
+        said
+    };
+    sandbox("start");
+    assert!(!elsewhere.exists(), "nothing was installed for the user");
+    sandbox("stop");
+    let venv = |e: &std::fs::DirEntry| e.file_name().to_string_lossy().starts_with("venv-");
+    let venv = std::fs::read_dir(cache.join("gameday/sandbox")).unwrap().flatten().find(venv).unwrap().path();
+    let libraries = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_dir_all(libraries.join("site-packages/moto")).unwrap();
+    let said = sandbox("start");
+    assert!(said.contains("made again"), "{said}");
+    sandbox("stop");
+}
+
 /// The plugin's own tests, in the environment that users get, with pytest beside it.
 #[test]
 fn the_plugin_passes_its_tests() {

@@ -18,14 +18,15 @@ use aws_sdk_iam::types::InstanceProfile;
 use aws_sdk_rds::types::DbInstance;
 use std::{collections::HashMap, rc::Rc};
 
-// A page of a size: without one EC2 counts the call against a smaller budget (aws-facts 4.6).
+// A page of a size: without one EC2 counts the call against a smaller budget (aws-facts 4.6). The largest that each
+// takes: more is refused, and the emulator refuses it too.
 macro_rules! of_the_region {
-    ($($name:ident: $item:ty = $describe:ident, $call:literal;)*) => {
+    ($($name:ident: $item:ty = $describe:ident, $call:literal by $page:literal;)*) => {
         $(
             #[doc = concat!("All of the region, by `", $call, "`.")]
             pub async fn $name(aws: &Aws) -> Result<Rc<Vec<$item>>> {
                 let call = async || {
-                    let pages = aws.ec2.$describe().max_results(1000).into_paginator().items().send();
+                    let pages = aws.ec2.$describe().max_results($page).into_paginator().items().send();
                     pages.try_collect().await.during($call)
                 };
                 aws.reads.get($call, call).await
@@ -35,12 +36,12 @@ macro_rules! of_the_region {
 }
 
 of_the_region! {
-    internet_gateways: InternetGateway = describe_internet_gateways, "DescribeInternetGateways";
-    route_tables: RouteTable = describe_route_tables, "DescribeRouteTables";
-    security_groups: SecurityGroup = describe_security_groups, "DescribeSecurityGroups";
-    subnets: Subnet = describe_subnets, "DescribeSubnets";
-    vpc_endpoints: VpcEndpoint = describe_vpc_endpoints, "DescribeVpcEndpoints";
-    vpcs: Vpc = describe_vpcs, "DescribeVpcs";
+    internet_gateways: InternetGateway = describe_internet_gateways, "DescribeInternetGateways" by 1000;
+    route_tables: RouteTable = describe_route_tables, "DescribeRouteTables" by 100;
+    security_groups: SecurityGroup = describe_security_groups, "DescribeSecurityGroups" by 1000;
+    subnets: Subnet = describe_subnets, "DescribeSubnets" by 1000;
+    vpc_endpoints: VpcEndpoint = describe_vpc_endpoints, "DescribeVpcEndpoints" by 1000;
+    vpcs: Vpc = describe_vpcs, "DescribeVpcs" by 1000;
 }
 
 /// Every version of a launch template; none when there is no such template.

@@ -42,10 +42,12 @@ const PLUGIN: &[(&str, &str)] = files![
     "gate.py",
     "iam.py",
     "interfaces.py",
+    "model.py",
     "quotas.py",
     "rds.py",
     "rds_catalog.py",
     "rds_groups.py",
+    "regions.py",
     "rules.py",
     "services.py",
     "ssm.py",
@@ -71,7 +73,7 @@ impl Install {
         let name = hash(&[REQUIREMENTS, &python.to_string_lossy(), &version]);
         let venv = home.join(format!("venv-{name}"));
         let inside = venv.join("bin/python");
-        // Written last: an installation that was cut off is started again from nothing.
+        // Written last: an installation that was cut off, or that lacks something, is started again from nothing.
         let done = venv.join("installed");
         if !done.exists() || !inside.exists() {
             if venv.exists() {
@@ -80,12 +82,101 @@ impl Install {
             say(&format!("installing the sandbox into {} (once, about a minute)", venv.display()));
             make(&python, &venv).await?;
             pip(&inside, &venv, say).await?;
+            import(&inside).await.map_err(|output| Error::Install { venv: venv.clone(), output })?;
             fs::write(&done, REQUIREMENTS).map_err(at(&done))?;
             tidy(home, &[&venv, &plugin], Duration::from_secs(24 * 3600));
             say("the sandbox is installed");
         }
         Ok(Self { python: inside, plugin })
     }
+
+    /// Whether what it is made of is still there; if not, the next `ready` makes it again. For a server that did not
+    /// start.
+    pub(super) async fn is_whole(&self) -> bool {
+        let whole = import(&self.python).await.is_ok();
+        if !whole && let Some(venv) = self.python.ancestors().nth(2) {
+            let _ = fs::remove_file(venv.join("installed"));
+        }
+        whole
+    }
+}
+
+/// What the server imports first, and what of it is missing.
+async fn import(python: &Path) -> Result<(), String> {
+    const ALL: &str = "import boto3, cbor2, flask_cors, moto.moto_server.werkzeug_app";
+    let mut command = alone(python);
+    let out = command.args(["-c", ALL]).stdin(Stdio::null()).output().await.map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
+    // The last line of a traceback names what is missing.
+    if out.status.success() { Ok(()) } else { Err(said.lines().last().unwrap_or("it cannot be imported").to_owned()) }
+}
+
+/// A Python that only its own installation tells what to do: not the user's variables, folders and packages. An active
+/// virtual environment, `PYTHONPATH` or pip's `user`, `target` and `require-hashes` would break ours.
+fn alone(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.arg("-I");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_theirs(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Whether a variable speaks to Python, pip, moto, its web server or AWS's clients in it.
+pub(super) fn is_theirs(name: &str) -> bool {
+    const BEGIN: &[&str] = &["AWS_", "BOTO", "CONDA_", "FLASK_", "MOTO_", "PIP_", "PYTHON", "WERKZEUG_", "__PYVENV_"];
+    name == "VIRTUAL_ENV" || BEGIN.iter().any(|begin| name.starts_with(begin))
+}
+
+/// What of the user's pip settings is about the way to the package index, which a company may need; every other setting
+/// is about what they install for themselves.
+const WAY: &[&str] = &[
+    "cache-dir",
+    "cert",
+    "client-cert",
+    "default-timeout",
+    "extra-index-url",
+    "find-links",
+    "index-url",
+    "keyring-provider",
+    "proxy",
+    "retries",
+    "timeout",
+    "trusted-host",
+];
+
+/// Those settings as variables, from the user's own and from their configuration files, as pip itself reads them.
+async fn way_to_the_index(python: &Path) -> Vec<(String, String)> {
+    // Where the list cannot be read, pip's own defaults have to do.
+    let mut command = Command::new(python);
+    command.env_remove("PIP_PYTHON");
+    let out = command.args(["-I", "-m", "pip", "config", "list"]).stdin(Stdio::null()).output().await;
+    let said = out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
+    let ours = |name: &str| std::env::var(name).ok().map(|value| (name.to_owned(), value));
+    let from_files = settings(&said);
+    WAY.iter()
+        .filter_map(|key| {
+            let name = format!("PIP_{}", key.replace('-', "_").to_uppercase());
+            ours(&name).or_else(|| Some((name, from_files.iter().rfind(|(k, _)| k == key)?.1.clone())))
+        })
+        .collect()
+}
+
+/// `key` and value of each line of `pip config list`, which is `section.key='value'`, later ones stronger.
+fn settings(list: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(u8, String, String)> = list
+        .lines()
+        .filter_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            let (section, key) = name.rsplit_once('.')?;
+            // What is for `pip install` is stronger than what is for all of pip.
+            let strength = ["global", "install"].iter().position(|s| *s == section)?;
+            let value = value.strip_prefix(['\'', '"'])?.strip_suffix(['\'', '"'])?;
+            Some((strength as u8, key.to_owned(), value.replace("\\n", "\n").trim().to_owned()))
+        })
+        .collect();
+    found.sort_by_key(|(strength, ..)| *strength);
+    found.into_iter().map(|(_, key, value)| (key, value)).collect()
 }
 
 /// A hash short enough for a file name.
@@ -177,7 +268,7 @@ async fn probe(name: &str) -> Option<Python> {
          print(sys.executable)\n\
          print('%d.%d.%d' % sys.version_info[:3])\n\
          print(all(u.find_spec(m) for m in ('venv', 'ensurepip')))";
-    let out = Command::new(name).args(["-c", ASK]).stdin(Stdio::null()).output().await.ok()?;
+    let out = alone(Path::new(name)).args(["-c", ASK]).stdin(Stdio::null()).output().await.ok()?;
     let text = String::from_utf8(out.stdout).ok().filter(|_| out.status.success())?;
     let mut lines = text.lines();
     let (path, version, venv) = (lines.next()?, lines.next()?, lines.next()?);
@@ -187,7 +278,7 @@ async fn probe(name: &str) -> Option<Python> {
 }
 
 async fn make(python: &Path, venv: &Path) -> Result<(), Error> {
-    let out = Command::new(python).args(["-m", "venv"]).arg(venv).stdin(Stdio::null()).output().await;
+    let out = alone(python).args(["-m", "venv"]).arg(venv).stdin(Stdio::null()).output().await;
     let out = out.map_err(at(python))?;
     if out.status.success() {
         return Ok(());
@@ -202,7 +293,10 @@ async fn make(python: &Path, venv: &Path) -> Result<(), Error> {
 async fn pip(python: &Path, venv: &Path, say: &impl Fn(&str)) -> Result<(), Error> {
     let list = venv.join("requirements.txt");
     fs::write(&list, REQUIREMENTS).map_err(at(&list))?;
-    let mut child = Command::new(python)
+    let mut child = alone(python)
+        // None of pip's configuration files, but what of them leads to the index: not as arguments, which others see.
+        .env("PIP_CONFIG_FILE", "/dev/null")
+        .envs(way_to_the_index(python).await)
         // Compiling all of moto takes longer than downloading it; Python compiles what is used.
         .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile", "-r"])
         .arg(&list)
@@ -289,6 +383,33 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["default", "plugin-new", "venv-new"]);
+    }
+
+    #[test]
+    fn what_the_user_has_set_for_python_is_not_for_ours() {
+        for name in ["PIP_USER", "PIP_TARGET", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "AWS_PROFILE", "MOTO_PORT"] {
+            assert!(is_theirs(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "PYENV_ROOT", "HTTPS_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
+            assert!(!is_theirs(name), "{name}");
+        }
+        let alone = alone(Path::new("python3"));
+        let handed: Vec<_> = alone.as_std().get_envs().map(|(name, _)| name.to_string_lossy()).collect();
+        let kept = std::env::vars().filter(|(name, _)| is_theirs(name) && !handed.contains(&name.as_str().into()));
+        assert_eq!(kept.count(), 0);
+        assert_eq!(alone.as_std().get_args().next().unwrap(), "-I");
+    }
+
+    #[test]
+    fn the_way_to_the_index_is_read_off_pips_own_list() {
+        let list = "global.index-url='https://pypi.company.example/simple'\n\
+                    global.extra-index-url='\\nhttps://a.example\\nhttps://b.example'\n\
+                    install.index-url='https://install.example/simple'\n\
+                    install.user='yes'\n:env:.target='/tmp/x'\nbroken line\n";
+        let found: std::collections::BTreeMap<_, _> = settings(list).into_iter().collect();
+        assert_eq!(found["index-url"], "https://install.example/simple");
+        assert_eq!(found["extra-index-url"], "https://a.example\nhttps://b.example");
+        assert!(!WAY.contains(&"user") && !WAY.contains(&"target") && !WAY.contains(&"require-hashes"));
     }
 
     #[tokio::test]

@@ -132,7 +132,10 @@ impl Sandbox {
 
     /// In the foreground, until Ctrl-C or SIGTERM. A sandbox of its own, that no other command finds.
     pub async fn serve(&self, port: u16, pace: Option<Pace>, say: impl Fn(&str)) -> Result<(), Error> {
-        let install = self.install(&say).await?;
+        let mut install = self.install(&say).await?;
+        if !install.is_whole().await {
+            install = self.install(&say).await?;
+        }
         let mut child = command(&install, port, pace.unwrap_or(Pace::Instant))
             .arg("--until-eof")
             .stdin(Stdio::piped())
@@ -189,13 +192,24 @@ impl Sandbox {
         if ours { self.status().await } else { Ok(None) }
     }
 
+    /// Starts it; where it does not, because what it is made of is no longer whole, that is made again first.
     async fn start(&self, pace: Pace, say: &impl Fn(&str)) -> Result<Running, Error> {
         let install = self.install(say).await?;
+        match self.start_with(&install, pace).await {
+            Err(Error::Start { .. }) if !install.is_whole().await => {
+                say("the sandbox is broken, and is made again");
+                self.start_with(&self.install(say).await?, pace).await
+            }
+            started => started,
+        }
+    }
+
+    async fn start_with(&self, install: &Install, pace: Pace) -> Result<Running, Error> {
         let (log, fresh) = (self.folder.join("log"), self.folder.join("ready.json"));
         let _ = fs::remove_file(&fresh);
         let out = File::create(&log).map_err(at(&log))?;
         let err = out.try_clone().map_err(at(&log))?;
-        let mut command = command(&install, 0, pace);
+        let mut command = command(install, 0, pace);
         command.arg("--ready-file").arg(&fresh).stdin(Stdio::null()).stdout(out).stderr(err);
         // SAFETY: setsid is async-signal-safe and touches nothing of ours. A session of its own: Ctrl-C and a closed
         // terminal are not for the sandbox, which outlives this command.
@@ -271,11 +285,11 @@ impl Sandbox {
 
 fn command(install: &Install, port: u16, pace: Pace) -> Command {
     let mut command = Command::new(&install.python);
-    command.arg(&install.plugin).args(["--port", &port.to_string(), "--pace", pace.word()]);
-    // moto listens to these, and AWS's clients inside it too: the sandbox is the same whatever the shell has set.
+    command.arg("-I").arg(&install.plugin).args(["--port", &port.to_string(), "--pace", pace.word()]);
+    // The sandbox is the same whatever the shell has set, and talks to nobody.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("MOTO_") || text.starts_with("AWS_") || text.starts_with("PYTHON") {
+        if install::is_theirs(&text) || text.to_lowercase().ends_with("_proxy") {
             command.env_remove(&name);
         }
     }

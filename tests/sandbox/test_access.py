@@ -2,6 +2,7 @@
 
 import json
 
+import boto3
 import pytest
 
 TAGS = [{"Key": "gameday:stack", "Value": "s"}]
@@ -190,3 +191,42 @@ def test_quotas(aws):
     assert len(aws.quotas.list_service_quotas(ServiceCode="ec2")["Quotas"]) == 2
     with aws.refuses("NoSuchResourceException"):
         aws.quotas.get_service_quota(ServiceCode="vpc", QuotaCode="L-0")
+
+
+def test_tag_keys_of_iam_are_compared_without_case(aws):
+    pair = [{"Key": "Name", "Value": "a"}, {"Key": "name", "Value": "b"}]
+    with aws.refuses("InvalidInput") as caught:
+        aws.iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}", Tags=pair)
+    assert "case insensitive" in str(caught.value)
+    with aws.refuses("InvalidInput"):
+        aws.iam.create_instance_profile(InstanceProfileName="app", Tags=pair)
+    aws.iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}", Tags=pair[:1])
+    aws.iam.create_instance_profile(InstanceProfileName="app", Tags=pair[:1])
+    with aws.refuses("InvalidInput"):
+        aws.iam.tag_role(RoleName="app", Tags=pair)
+    with aws.refuses("InvalidInput"):
+        aws.iam.tag_instance_profile(InstanceProfileName="app", Tags=pair)
+    # One after the other: the second takes the first one's place (github.com/aws/aws-cdk/issues/26253).
+    aws.iam.tag_role(RoleName="app", Tags=pair[1:])
+    aws.iam.tag_instance_profile(InstanceProfileName="app", Tags=pair[1:])
+    assert [t["Value"] for t in aws.iam.list_role_tags(RoleName="app")["Tags"]] == ["b"]
+    profile = aws.iam.get_instance_profile(InstanceProfileName="app")["InstanceProfile"]
+    assert [t["Value"] for t in profile["Tags"]] == ["b"]
+
+
+def test_china_calls_ec2_by_another_name(aws):
+    def trust(service):
+        statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    china = boto3.client(
+        "iam",
+        endpoint_url=aws.url,
+        region_name="cn-north-1",
+        aws_access_key_id="sandbox",
+        aws_secret_access_key="sandbox",
+    )
+    with aws.refuses("MalformedPolicyDocument"):
+        china.create_role(RoleName="app", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))
+    china.create_role(RoleName="app", AssumeRolePolicyDocument=trust("ec2.amazonaws.com.cn"))
+    aws.iam.create_role(RoleName="app", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))

@@ -177,3 +177,37 @@ def test_unused_without_a_listener(aws):
     instance = run["Instances"][0]["InstanceId"]
     aws.elbv2.register_targets(TargetGroupArn=target_group, Targets=[{"Id": instance}])
     assert aws.health(target_group) == {instance: "unused"}
+
+
+def test_a_rule_takes_five_values_and_five_wildcards(aws):
+    vpc, subnets, _ = aws.network()
+    target = aws.target_group(vpc)
+    listener = aws.listen(aws.balancer(subnets, [aws.group(vpc)])["LoadBalancerArn"], target)
+    numbers = iter(range(1, 100))
+
+    def rule(*values, more=()):
+        made = aws.elbv2.create_rule(
+            ListenerArn=listener,
+            Priority=next(numbers),
+            Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": list(values)}}, *more],
+            Actions=[{"Type": "forward", "TargetGroupArn": target}],
+        )
+        return made["Rules"][0]["RuleArn"]
+
+    host = {"Field": "host-header", "HostHeaderConfig": {"Values": ["*.example.com"]}}
+    for values, more, what in (
+        ([f"/{n}" for n in range(6)], (), "condition values"),
+        (["/a/*/*/*", "/b/*/*/*"], (), "condition wildcards"),
+        (["/a/?????x?"], (), "condition wildcards"),
+        (["/*/*/*/*/*"], (host,), "condition wildcards"),  # all conditions together
+        (["/a", "/b", "/c", "/d", "/e"], (host,), "condition values"),
+    ):
+        with aws.refuses("ValidationError") as caught:
+            rule(*values, more=more)
+        assert what in str(caught.value), caught.value
+    made = rule("/a/*", "/b/*", "/c/*", "/d/*", "/e/*")
+    with aws.refuses("ValidationError"):
+        aws.elbv2.modify_rule(RuleArn=made, Conditions=[{"Field": "path-pattern", "Values": ["/" + "*/" * 6]}])
+    with aws.refuses("ValidationError"):
+        rule("/" + "x" * 128)
+    rule("/" + "x" * 127)

@@ -174,7 +174,7 @@ def test_subnet_groups(aws, groups):
         aws.elasticache.create_cache_subnet_group(
             CacheSubnetGroupName="app", CacheSubnetGroupDescription="x", SubnetIds=subnets
         )
-    with aws.refuses("InvalidSubnet"):
+    with aws.refuses("InvalidParameterValue"):
         aws.elasticache.create_cache_subnet_group(
             CacheSubnetGroupName="x", CacheSubnetGroupDescription="x", SubnetIds=["subnet-0123456789abcdef0"]
         )

@@ -376,3 +376,56 @@ def test_a_stopped_member_is_replaced(aws, stack):
     now = aws.fleet_now()["Instances"]
     assert len(now) == 2 and stopped not in {i["InstanceId"] for i in now}
     assert {i["LifecycleState"] for i in now} == {"InService"}
+
+
+def test_one_type_twice_in_the_overrides(aws):
+    vpc, subnets, _ = aws.network()
+    template = aws.template([aws.group(vpc)])
+    policy = lambda *types: {
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": {"LaunchTemplateId": template, "Version": "1"},
+            "Overrides": [{"InstanceType": t} for t in types],
+        }
+    }
+    with aws.refuses("ValidationError") as caught:
+        aws.fleet(subnets, template, MixedInstancesPolicy=policy("t3.micro", "t3a.micro", "t3a.micro"))
+    assert "same instance type override more than once" in str(caught.value)
+    aws.fleet(subnets, template, MixedInstancesPolicy=policy("t3.micro", "t3a.micro"))
+    with aws.refuses("ValidationError"):
+        aws.autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName="app", MixedInstancesPolicy=policy("t3.micro", "t3.micro")
+        )
+
+
+def test_tag_keys_where_the_metadata_shows_them(aws):
+    """Blanks and slashes are fine in a tag, but not where instances see theirs: by the template, or by the account."""
+    vpc, subnets, _ = aws.network()
+    tags = lambda key: [{"Key": key, "Value": "x", "PropagateAtLaunch": True}]
+    shown = aws.template([aws.group(vpc)], name="shown", MetadataOptions={"InstanceMetadataTags": "enabled"})
+    usual = aws.template([aws.group(vpc, "usual")], name="usual")
+    hidden = aws.template([aws.group(vpc, "off")], name="off", MetadataOptions={"InstanceMetadataTags": "disabled"})
+    started = lambda name: len((aws.fleet_now(name) or {}).get("Instances", []))
+    activities = lambda name: aws.autoscaling.describe_scaling_activities(AutoScalingGroupName=name)["Activities"]
+
+    aws.fleet(subnets, shown, name="a", Tags=tags("cost center"))
+    assert started("a") == 0 and "'cost center' is not a valid tag key" in activities("a")[0]["StatusMessage"]
+    aws.fleet(subnets, usual, name="b", Tags=tags("app/owner"))
+    aws.fleet(subnets, shown, name="c", Tags=tags("gameday:stack"))
+    assert (started("b"), started("c")) == (2, 2)
+
+    aws.ec2.modify_instance_metadata_defaults(InstanceMetadataTags="enabled")
+    assert aws.ec2.get_instance_metadata_defaults()["AccountLevel"]["InstanceMetadataTags"] == "enabled"
+    aws.fleet(subnets, usual, name="d", Tags=tags("app/owner"))
+    aws.fleet(subnets, hidden, name="e", Tags=tags("app/owner"))
+    assert (started("d"), started("e")) == (0, 2)
+    for key in ("_index", "..", "größe"):
+        asked = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": "x"}]}]
+        with aws.refuses("InvalidParameterValue"):
+            aws.ec2.run_instances(ImageId="ami-0d27e0fb3bac4d724", MinCount=1, MaxCount=1, TagSpecifications=asked)
+    one = aws.fleet_now("c")["Instances"][0]["InstanceId"]
+    with aws.refuses("InvalidParameterValue"):
+        aws.ec2.create_tags(Resources=[one], Tags=[{"Key": "a b", "Value": "x"}])
+    aws.ec2.create_tags(Resources=[subnets[0]], Tags=[{"Key": "a b", "Value": "x"}])
+    aws.ec2.modify_instance_metadata_defaults(InstanceMetadataTags="no-preference")
+    aws.fleet(subnets, usual, name="f", Tags=tags("app/owner"))
+    assert started("f") == 2

@@ -184,3 +184,46 @@ def test_dry_run(aws):
     with aws.refuses("DryRunOperation"):
         aws.ec2.create_vpc(CidrBlock="10.0.0.0/16", DryRun=True)
     assert len(aws.ec2.describe_vpcs()["Vpcs"]) == before
+
+
+def test_one_rule_twice_in_a_call_is_refused(aws):
+    group = aws.group(aws.network()[0])
+    rule = lambda *ranges: {
+        "IpProtocol": "tcp",
+        "FromPort": 80,
+        "ToPort": 80,
+        "IpRanges": [{"CidrIp": r, "Description": f"the {n}."} for n, r in enumerate(ranges)],
+    }
+    for permissions in (
+        [rule("10.0.0.0/8", "10.0.0.0/8")],
+        [rule("0.0.0.0/0"), rule("0.0.0.0/0")],
+        [rule("10.0.0.0/8", "10.1.2.3/8")],  # EC2 drops the bits beyond the prefix
+    ):
+        with aws.refuses("InvalidParameterValue") as caught:
+            aws.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permissions)
+        assert "must not appear multiple times" in str(caught.value)
+    aws.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule("10.0.0.0/8", "10.0.0.0/9")])
+
+
+def test_subnets_and_groups_that_others_do_not_see_yet(aws):
+    aws.pace("real")
+    vpc, subnets, _ = aws.network()
+    group = aws.group(vpc)
+    aws.control("POST", "faults", {"hide_fresh_seconds": 30, "only": "rds|elasticache|elbv2"})
+    three = (
+        lambda: aws.rds.create_db_subnet_group(DBSubnetGroupName="a", DBSubnetGroupDescription="a", SubnetIds=subnets),
+        lambda: aws.elasticache.create_cache_subnet_group(
+            CacheSubnetGroupName="a", CacheSubnetGroupDescription="a", SubnetIds=subnets
+        ),
+        lambda: aws.balancer(subnets, [group]),
+    )
+    for make, code in zip(three, ("InvalidParameterValue", "InvalidParameterValue", "SubnetNotFound")):
+        with aws.refuses(code):
+            make()
+    assert aws.control("GET", "faults")["done"]["hidden"] >= 3
+    aws.advance(31)
+    other = aws.group(vpc, "other")
+    with aws.refuses("InvalidSecurityGroup"):
+        aws.balancer(subnets, [other])
+    for make in three:
+        make()

@@ -39,6 +39,8 @@ pub struct Call {
     pub service: String,
     pub operation: String,
     pub mutating: bool,
+    /// Whether it was held against AWS's API model.
+    checked: bool,
     /// What in it names an object that a policy could know by name.
     pub named: BTreeMap<String, String>,
     /// Seconds of the emulator's clock.
@@ -149,6 +151,8 @@ impl World {
         let mut said = Said::of(format!("-c {} {}", file.display(), args.join(" ")), output);
         let calls = self.control("GET", "calls")["calls"].take();
         said.calls = serde_json::from_value(calls).expect("the emulator's list of calls");
+        let unchecked: Vec<_> = said.calls.iter().filter(|c| !c.checked).collect();
+        assert!(unchecked.is_empty(), "not held against the API model: {unchecked:?}");
         self.said.borrow_mut().push((said.line.clone(), format!("{}\n{}", said.out, said.err)));
         let mut called = self.called.borrow_mut();
         let at = called.iter().position(|(f, _)| f == file).unwrap_or_else(|| {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from . import ec2_instances, ec2_templates, elbv2
 from .clock import CLOCK
 from .ec2_instances import RUNNING, WATCHERS, ec2_backends
-from .rules import NUMBERS, Refusal, on_reset
+from .rules import NUMBERS, Refusal, on_reset, partition
 
 # Seconds: how long a dead member goes unnoticed (status checks run each minute), how long a group takes to go
 # once forced (facts 11, asg_force_delete).
@@ -19,9 +19,7 @@ on_reset(GROUPS.clear)
 class Group:
     def __init__(self, region, account, name):
         self.region, self.account, self.name = region, account, name
-        self.arn = (
-            f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:{NUMBERS.uuid()}:autoScalingGroupName/{name}"
-        )
+        self.arn = f"arn:{partition(region)}:autoscaling:{region}:{account}:autoScalingGroup:{NUMBERS.uuid()}:autoScalingGroupName/{name}"
         self.settings, self.template, self.mixed = {}, None, None
         self.target_groups, self.members, self.activities, self.metrics = [], [], [], []
         self.tags, self.suspended, self.policies, self.hooks, self.refreshes = {}, {}, {}, {}, []

@@ -3,7 +3,7 @@
 from moto.cloudwatch.models import cloudwatch_backends
 
 from .asg_fleet import GROUPS, find, groups_of, reconcile
-from .rules import NUMBERS, Refusal, instead, page
+from .rules import NUMBERS, Refusal, instead, page, partition
 
 FIELDS = (
     *("PolicyType", "AdjustmentType", "MinAdjustmentMagnitude", "ScalingAdjustment", "Cooldown", "StepAdjustments"),
@@ -50,7 +50,7 @@ def put(call):
     policy = group.policies.get(name)
     if policy is None:
         arn = (
-            f"arn:aws:autoscaling:{group.region}:{group.account}:scalingPolicy:{NUMBERS.uuid()}"
+            f"arn:{partition(group.region)}:autoscaling:{group.region}:{group.account}:scalingPolicy:{NUMBERS.uuid()}"
             f":autoScalingGroupName/{group.name}:policyName/{name}"
         )
         policy = {"PolicyName": name, "PolicyARN": arn, "AutoScalingGroupName": group.name, "Alarms": []}

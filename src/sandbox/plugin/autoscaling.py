@@ -12,7 +12,7 @@ from moto.elbv2.models import elbv2_backends
 from . import ec2_templates, elbv2
 from .asg_fleet import GROUPS, Group, begin_delete, find, groups_of, open_refresh, reconcile, retire
 from .ec2_instances import check_profile, ec2_backends
-from .rules import Refusal, instead, page
+from .rules import Refusal, instead, page, partition
 
 PROCESSES = (
     *("Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck"),
@@ -95,10 +95,12 @@ def _mixed(call, policy):
         "SpotAllocationStrategy": "lowest-price",
         **(policy.get("InstancesDistribution") or {}),
     }
-    template = {
-        "LaunchTemplateSpecification": _template(call, spec),
-        "Overrides": policy["LaunchTemplate"].get("Overrides") or [],
-    }
+    overrides = policy["LaunchTemplate"].get("Overrides") or []
+    types = [o["InstanceType"] for o in overrides if o.get("InstanceType")]
+    if len(set(types)) < len(types):
+        # github.com/terraform-aws-modules/terraform-aws-eks/issues/368
+        raise invalid("Cannot add same instance type override more than once. Remove these duplicates")
+    template = {"LaunchTemplateSpecification": _template(call, spec), "Overrides": overrides}
     return {"LaunchTemplate": template, "InstancesDistribution": distribution}
 
 
@@ -146,7 +148,7 @@ def create(call):
         "TerminationPolicies": ["Default"],
         "NewInstancesProtectedFromScaleIn": False,
         "CapacityRebalance": False,
-        "ServiceLinkedRoleARN": f"arn:aws:iam::{call.account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+        "ServiceLinkedRoleARN": f"arn:{partition(call.region)}:iam::{call.account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
         **{k: call.params[k] for k in SETTINGS if call.get(k) is not None},
         "MinSize": low,
         "MaxSize": high,

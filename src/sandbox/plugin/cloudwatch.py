@@ -4,7 +4,7 @@ import re
 
 from moto.cloudwatch.models import Statistics, cloudwatch_backends
 
-from .rules import Refusal, after, before, instead
+from .rules import Refusal, after, before, instead, partition
 
 
 def backend(call):
@@ -66,7 +66,7 @@ def tags_go_too(call):
 
 def dashboard_arn(call, name):
     # model: dashboards are global, their ARN has no region.
-    return f"arn:aws:cloudwatch::{call.account}:dashboard/{name}"
+    return f"arn:{partition(call.region)}:cloudwatch::{call.account}:dashboard/{name}"
 
 
 @before("cloudwatch", "PutDashboard")

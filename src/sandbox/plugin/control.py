@@ -1,14 +1,16 @@
 """The control endpoints under /_gameday/: for tests and for `gameday sandbox`.
 
 GET    health                    {"status", "version", "pid", "pace", "now"}
-GET    calls                     {"calls": [{service, operation, mutating, named, status, error, began, ended}],
+GET    calls                     {"calls": [{service, operation, mutating, named, status, error, checked, began,
+                                                ended}],
                                   "counts": {...}}
 DELETE calls                     forgets them
 POST   reset                     an empty account; pace and calls stay, faults go
 POST   advance?seconds=60        moves AWS's time forward
 POST   pace?pace=fast            instant, fast or real
 POST   unhealthy                 {"targets": ["i-...", a target group's name, or "*"]}: fail the health checks from now on
-POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: what AWS made of a database
+POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: what AWS made of a database;
+                                  {"name", "snapshot": "rds:..."}: one that it makes by itself, or, when there is one, deletes
 GET/POST/DELETE faults           see faults.py
 """
 
@@ -67,6 +69,7 @@ class Calls:
                 "named": named(call),
                 "status": status,
                 "error": error,
+                "checked": call.checked,
                 # Of this machine's clock: what ended before another began may have been waited for.
                 "began": call.began,
                 "ended": time.monotonic(),
@@ -142,9 +145,12 @@ def _act(what, asked):
         check_balancers()
         return {"unhealthy": sorted(UNHEALTHY)}
     if what == ("POST", "database"):
-        found = [d for regions in rds_backends.values() for b in regions.values() for d in b.databases.values()]
-        for database in found:
-            if database.db_instance_identifier == asked["name"]:
+        for backend in [b for regions in rds_backends.values() for b in regions.values()]:
+            database = backend.databases.get(asked["name"])
+            snapshot = asked.get("snapshot")
+            if snapshot and backend.database_snapshots.pop(snapshot, None) is None and database:
+                backend.create_db_snapshot(asked["name"], snapshot, "automated", tags=database.tags)
+            if database:
                 database.status = asked.get("status", database.status)
                 database.engine_version = asked.get("version", database.engine_version)
         return {}

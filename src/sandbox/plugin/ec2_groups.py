@@ -1,5 +1,7 @@
 """Security groups: rules compared as AWS compares them, groups kept while they are in use."""
 
+import ipaddress
+
 from moto.ec2.models.security_groups import SecurityGroupRule
 
 from . import interfaces
@@ -25,6 +27,14 @@ SecurityGroupRule.description = property(
 )
 
 
+def network(text):
+    """A range as EC2 keeps it: without the bits beyond its prefix."""
+    try:
+        return str(ipaddress.ip_network(text or "", strict=False))
+    except ValueError:
+        return text
+
+
 def asked(call):
     """The identities of the rules in IpPermissions."""
     protocols = {"6": "tcp", "17": "udp", "1": "icmp", "all": "-1"}
@@ -33,8 +43,8 @@ def asked(call):
         protocol = protocols.get(protocol, protocol)
         ports = (None, None) if protocol == "-1" else (permission.get("FromPort"), permission.get("ToPort"))
         peers = [
-            *(r.get("CidrIp") for r in permission.get("IpRanges") or []),
-            *(r.get("CidrIpv6") for r in permission.get("Ipv6Ranges") or []),
+            *(network(r.get("CidrIp")) for r in permission.get("IpRanges") or []),
+            *(network(r.get("CidrIpv6")) for r in permission.get("Ipv6Ranges") or []),
             *(g.get("GroupId") for g in permission.get("UserIdGroupPairs") or []),
             *(p.get("PrefixListId") for p in permission.get("PrefixListIds") or []),
         ]
@@ -50,7 +60,11 @@ def duplicate_rules(call):
         return
     rules = group.egress_rules if call.operation.endswith("Egress") else group.ingress_rules
     have = {identity(rule) for rule in rules}
-    for rule in asked(call):
+    once = list(asked(call))
+    if len(set(once)) < len(once):
+        # github.com/hashicorp/terraform-provider-aws/issues/2587
+        raise Refusal("InvalidParameterValue", "The same permission must not appear multiple times")
+    for rule in once:
         if rule in have:
             protocol, low, high, peer = rule
             ports = "ALL" if low is None else f"from port: {low}, to port: {high}"
@@ -60,7 +74,6 @@ def duplicate_rules(call):
             )
         if rule[3] and str(rule[3]).startswith("sg-") and not backend(call).get_security_group_from_id(rule[3]):
             raise Refusal("InvalidGroup.NotFound", f"The security group '{rule[3]}' does not exist")
-        have.add(rule)
 
 
 @after("ec2", "CreateSecurityGroup")

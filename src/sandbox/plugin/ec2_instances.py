@@ -1,12 +1,14 @@
 """Instances: pending, running, shutting-down, terminated on the clock; one launch for RunInstances' relatives."""
 
+import re
+
 from moto.ec2 import ec2_backends
 from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ssm.models import ssm_backends
 
 from . import iam
 from .clock import CLOCK
-from .rules import Refusal, after, before
+from .rules import Refusal, after, before, instead, on_reset
 
 # Seconds from facts 11.
 RUNNING, TERMINATED = 43, 30
@@ -14,6 +16,10 @@ RUNNING, TERMINATED = 43, 30
 BOOT, FIRST_CHECK = 40, 10
 # Called with the instance when its state changes: the Auto Scaling groups watch their members.
 WATCHERS = []
+
+# The account's defaults for new instances, by region: what ModifyInstanceMetadataDefaults has set.
+METADATA = {}
+on_reset(METADATA.clear)
 
 STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 
@@ -84,6 +90,51 @@ def check_profile(account, profile, prefix, code="InvalidParameterValue"):
         raise Refusal(code, prefix.format(name) + "Invalid IAM Instance Profile name")
 
 
+def tags_in_metadata(region, options):
+    """Whether an instance shows its tags to what runs on it: as the request says, or as the account does."""
+    asked = (options or {}).get("InstanceMetadataTags") or METADATA.get(region, {}).get("InstanceMetadataTags")
+    return asked == "enabled"
+
+
+def check_tag_keys(keys):
+    """github.com/seek-oss/aec/pull/411, github.com/kubernetes/cloud-provider-aws/issues/436: the words."""
+    for key in keys:
+        if not re.fullmatch(r"[0-9a-zA-Z\-_+=,.@:]{1,255}", key) or key in (".", "..", "_index"):
+            raise Refusal(
+                "InvalidParameterValue",
+                f"'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{{1,255}}), "
+                "and must not be a reserved name ('.', '..', '_index')",
+            )
+
+
+@before("ec2", "RunInstances")
+def tag_keys(call):
+    if tags_in_metadata(call.region, call.get("MetadataOptions")):
+        given = [s for s in call.get("TagSpecifications") or [] if s.get("ResourceType") == "instance"]
+        check_tag_keys(tag["Key"] for s in given for tag in s.get("Tags") or [])
+
+
+@before("ec2", "CreateTags")
+def tag_keys_of_running(call):
+    ec2 = ec2_backends[call.account][call.region]
+    known = {i.id: i for i in ec2.all_instances()}
+    shown = [known[i] for i in call.get("Resources") or [] if i in known]
+    if any(i.metadata_options.instance_metadata_tags == "enabled" for i in shown):
+        check_tag_keys(tag["Key"] for tag in call.get("Tags") or [])
+
+
+@instead("ec2", "ModifyInstanceMetadataDefaults")
+def set_defaults(call):
+    given = {k: v for k, v in call.params.items() if k not in ("DryRun",) and v not in (None, "no-preference")}
+    METADATA[call.region] = given
+    return {"Return": True}
+
+
+@instead("ec2", "GetInstanceMetadataDefaults")
+def show_defaults(call):
+    return {"AccountLevel": METADATA.get(call.region, {})}
+
+
 @after("ec2", "RunInstances")
 def shown_pending(call, answer):
     for instance in answer["Instances"]:
@@ -105,6 +156,10 @@ def launch(account, region, version, subnet_id, tags, instance_type=None, spot=F
         image = ssm_backends[account][region].get_parameter(image.removeprefix("resolve:ssm:")).value
     profile = data.get("IamInstanceProfile") or {}
     check_profile(account, profile, "Value ({0}) for parameter iamInstanceProfile.name is invalid. ")
+    options = dict(data.get("MetadataOptions") or {})
+    if tags_in_metadata(region, options):
+        options["InstanceMetadataTags"] = "enabled"
+        check_tag_keys(key for key in tags if not key.startswith("aws:"))
     reservation = ec2.run_instances(
         image,
         1,
@@ -119,7 +174,7 @@ def launch(account, region, version, subnet_id, tags, instance_type=None, spot=F
         region_name=region,
         launch_template={"LaunchTemplateId": version.template.id, "Version": str(version.number)},
         monitoring_state="enabled" if (data.get("Monitoring") or {}).get("Enabled") else "disabled",
-        metadata_options=data.get("MetadataOptions") or {},
+        metadata_options=options,
         ebs_optimized=data.get("EbsOptimized", False),
         instance_initiated_shutdown_behavior=data.get("InstanceInitiatedShutdownBehavior"),
         tags={"instance": dict(tags)},

@@ -13,7 +13,7 @@ from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersi
 from moto.ec2.utils import convert_tag_spec, parse_user_data
 
 from .ec2_network import backend
-from .rules import Refusal, instead, page
+from .rules import Refusal, instead, page, partition
 
 
 def described(call, template):
@@ -21,7 +21,7 @@ def described(call, template):
         "LaunchTemplateId": template.id,
         "LaunchTemplateName": template.name,
         "CreateTime": template.create_time,
-        "CreatedBy": f"arn:aws:iam::{call.account}:root",
+        "CreatedBy": f"arn:{partition(call.region)}:iam::{call.account}:root",
         "DefaultVersionNumber": template.default_version_number,
         "LatestVersionNumber": template.latest_version_number,
         "Tags": [{"Key": t["key"], "Value": t["value"]} for t in template.get_tags()],
@@ -39,7 +39,7 @@ def described_version(call, template, version):
         "VersionNumber": version.number,
         "VersionDescription": version.description,
         "CreateTime": version.create_time,
-        "CreatedBy": f"arn:aws:iam::{call.account}:root",
+        "CreatedBy": f"arn:{partition(call.region)}:iam::{call.account}:root",
         "DefaultVersion": template.is_default(version),
         "LaunchTemplateData": data,
     }

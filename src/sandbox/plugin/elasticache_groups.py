@@ -3,7 +3,8 @@
 import re
 
 from .ec2_instances import ec2_backends
-from .rules import Refusal, instead, on_reset, page
+from .faults import FAULTS
+from .rules import Refusal, instead, on_reset, page, partition
 
 # facts 2.1
 VERSIONS = {
@@ -26,7 +27,7 @@ def forget():
 
 
 def arn_of(call, kind, name):
-    return f"arn:aws:elasticache:{call.region}:{call.account}:{kind}:{name}"
+    return f"arn:{partition(call.region)}:elasticache:{call.region}:{call.account}:{kind}:{name}"
 
 
 def invalid(message):
@@ -79,9 +80,10 @@ def _subnets(call, ids):
     known = {s.id: s for zone in ec2.subnets.values() for s in zone.values()}
     if not ids:
         raise invalid("The parameter SubnetIds must be provided and must not be blank.")
-    for subnet_id in ids:
-        if subnet_id not in known:
-            raise Refusal("InvalidSubnet", f"The subnet {subnet_id} does not exist")
+    missing = [i for i in ids if i not in known or FAULTS.is_fresh(call, i)]
+    if missing:
+        # github.com/wallix/awless/issues/175: as RDS says it.
+        raise invalid(f"Some input subnets in :[{', '.join(missing)}] are invalid.")
     found = [known[i] for i in ids]
     if len({s.vpc_id for s in found}) > 1:
         raise Refusal("InvalidSubnet", "All subnets must be in the same VPC")

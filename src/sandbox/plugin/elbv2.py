@@ -5,6 +5,7 @@ from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup, elbv2_backends
 from . import interfaces
 from .clock import CLOCK
 from .ec2_instances import FIRST_CHECK, ec2_backends
+from .faults import FAULTS
 from .rules import NUMBERS, Refusal, after, before, instead, on_reset
 
 # Seconds from facts 11: provisioning; interfaces that outlive the balancer.
@@ -54,7 +55,7 @@ def _check_subnets(call, ids):
     ec2 = ec2_backends[call.account][call.region]
     known = {s.id: s for zone in ec2.subnets.values() for s in zone.values()}
     for subnet_id in ids:
-        if subnet_id not in known:
+        if subnet_id not in known or FAULTS.is_fresh(call, subnet_id):
             raise Refusal("SubnetNotFound", f"The subnet ID '{subnet_id}' does not exist")
     zones = [known[i].availability_zone for i in ids]
     # model CreateLoadBalancer.Subnets: "You can specify only one subnet per Availability Zone";
@@ -93,7 +94,7 @@ def same_balancer(call):
         subnets = _check_subnets(call, ids)
         ec2 = ec2_backends[call.account][call.region]
         for group in call.get("SecurityGroups") or []:
-            if ec2.get_security_group_from_id(group) is None:
+            if ec2.get_security_group_from_id(group) is None or FAULTS.is_fresh(call, group):
                 raise Refusal("InvalidSecurityGroup", f"The security group '{group}' does not exist")
         if (
             (call.get("Scheme") or "internet-facing") == "internet-facing"
@@ -205,6 +206,27 @@ def one_listener_a_port(call):
     for listener in balancer.listeners.values() if balancer else ():
         if int(listener.port or 0) == int(call.get("Port") or 0):
             raise Refusal("DuplicateListener", "A listener already exists on this port for this load balancer")
+
+
+@before("elbv2", "CreateRule", "ModifyRule")
+def rule_limits(call):
+    # "Quotas for your Application Load Balancers": condition values per rule 5, condition wildcards per rule 5; none can
+    # be raised. The words: github.com/aws-cloudformation/cfn-lint/issues/3833.
+    values = [v for c in call.get("Conditions") or [] for v in _values(c)]
+    wildcards = sum(v.count("*") + v.count("?") for v in values)
+    for count, what in ((len(values), "condition values"), (wildcards, "condition wildcards")):
+        if count > 5:
+            raise Refusal("ValidationError", f"A rule can only have '5' {what}")
+    for value in values:
+        if len(value) > 128:
+            raise Refusal("ValidationError", f"The condition value '{value}' cannot be longer than '128' characters")
+
+
+def _values(condition):
+    """All values of one condition, however it is written."""
+    inner = [v for name, v in condition.items() if name.endswith("Config") and isinstance(v, dict)]
+    listed = [*(condition.get("Values") or []), *(v for i in inner for v in i.get("Values") or [])]
+    return [str(v.get("Value", "")) if isinstance(v, dict) else str(v) for v in listed]
 
 
 # Target groups

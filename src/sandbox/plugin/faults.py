@@ -4,7 +4,8 @@ POST /_gameday/faults takes these, all of them optional; what each has done so f
 
     seed                                  of the dice
     throttle, error500, drop, lost_answer chances from 0 to 1: refused, failed, cut before and after the effect
-    hide_fresh_seconds                    how long describes do not know what was made (AWS's time)
+    hide_fresh_seconds                    how long describes do not know what was made (AWS's time), and balancers,
+                                          RDS and ElastiCache not the subnets and groups
     list_gone                             the tagging API goes on listing what it has listed once
     delay                                 seconds that each call takes longer
     only                                  a pattern of `service:Operation` that all of the above and `hold_after` are for
@@ -23,7 +24,7 @@ import re
 import threading
 
 from .clock import CLOCK
-from .rules import Refusal
+from .rules import Refusal, partition
 
 # Retried by the SDKs, in each service's own words (facts 12.3).
 THROTTLED = {
@@ -168,6 +169,13 @@ class Faults:
         self.done["gone"] += len(self.listed) > len(found)
         return list(self.listed.items())
 
+    def is_fresh(self, call, id):
+        """Whether the service that is asked does not know yet what another one has made (once hidden, it is counted)."""
+        seconds = float(self.rules.get("hide_fresh_seconds", 0))
+        fresh = bool(seconds) and self.applies(call) and BORN.get(id, 0) > CLOCK.now() - seconds
+        self.done["hidden"] += fresh
+        return fresh
+
     def hides(self, call):
         return bool(self.rules.get("hide_fresh_seconds")) and (call.service, call.operation) in FRESH
 
@@ -224,7 +232,7 @@ def _closed(call):
 
 def _denied(call):
     action = f"{call.service}:{call.operation}"
-    who = f"arn:aws:sts::{call.account}:assumed-role/sandbox/gameday"
+    who = f"arn:{partition(call.region)}:sts::{call.account}:assumed-role/sandbox/gameday"
     if call.service == "ec2":
         message = (
             f"You are not authorized to perform this operation. User: {who} is not authorized to perform: {action}"

@@ -75,6 +75,8 @@ class Gate:
         try:
             if not inner:
                 FAULTS.met(call)
+                if call.wrong is not None:
+                    raise call.wrong
             if call.service == "ec2" and str(call.get("DryRun", "")).lower() == "true":
                 # model: "If you have the required permissions, the error response is DryRunOperation".
                 raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)

@@ -9,7 +9,7 @@ from moto.iam.models import AWSManagedPolicy, iam_backends
 
 from .clock import CLOCK
 from .faults import BORN, FAULTS
-from .rules import Refusal, after, before, instead, on_reset
+from .rules import Refusal, after, before, instead, on_reset, partition
 
 # facts 11: iam_profile_propagation; facts 4.7: what EC2 says until then.
 PROPAGATION = 15
@@ -17,13 +17,13 @@ VISIBLE = {}
 on_reset(VISIBLE.clear)
 
 
-def backend(account):
-    return iam_backends[account]["aws"]
+def backend(call):
+    return iam_backends[call.account][partition(call.region)]
 
 
 def profile_visible(account, name):
     """Whether EC2 and Auto Scaling know the profile yet."""
-    if all(p.name != name for p in backend(account).instance_profiles.values()):
+    if all(p.name != name for b in iam_backends[account].values() for p in b.instance_profiles.values()):
         return False
     return CLOCK.now() >= VISIBLE.get(name, 0)
 
@@ -34,16 +34,42 @@ def profile_born(call, answer):
     VISIBLE[call.get("InstanceProfileName")] = CLOCK.when(PROPAGATION)
 
 
+@before("iam", "CreateRole", "UpdateAssumeRolePolicy")
+def china(call):
+    # github.com/kubernetes/kubernetes/issues/21858, github.com/galaxyproject/cloudlaunch/issues/234: in China EC2 has
+    # another name, and the usual one is no principal.
+    document = call.get("AssumeRolePolicyDocument") or call.get("PolicyDocument") or ""
+    if call.region.startswith("cn-") and re.search(r'"ec2\.amazonaws\.com"', document):
+        message = 'Invalid principal in policy: "SERVICE":"ec2.amazonaws.com"'
+        raise Refusal("MalformedPolicyDocument", message)
+
+
+@before("iam", "CreateInstanceProfile", "CreateRole", "TagInstanceProfile", "TagRole")
+def tag_case(call):
+    # github.com/eksctl-io/eksctl/issues/2603, github.com/aws/aws-cdk/issues/26253: IAM compares the keys of tags without
+    # case; moto does so only where a role's are given.
+    keys = [tag["Key"].lower() for tag in call.get("Tags") or []]
+    if len(set(keys)) < len(keys):
+        raise Refusal("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    iam = backend(call)
+    tagged = {
+        "TagInstanceProfile": [p for p in iam.instance_profiles.values() if p.name == call.get("InstanceProfileName")],
+        "TagRole": [r for r in iam.roles.values() if r.name == call.get("RoleName")],
+    }
+    for thing in tagged.get(call.operation, ()):
+        thing.tags = [tag for tag in thing.tags if tag["Key"].lower() not in keys]
+
+
 @before("iam", "AttachRolePolicy")
 def aws_managed(call):
     # AWS's own policies exist in every account; moto has them only when told to load all thousand of them.
     arn = call.get("PolicyArn", "")
-    policies = backend(call.account).managed_policies
-    if arn.startswith("arn:aws:iam::aws:policy/") and arn not in policies:
+    policies = backend(call).managed_policies
+    if arn.startswith(f"arn:{partition(call.region)}:iam::aws:policy/") and arn not in policies:
         name = arn.rpartition("/")[2]
         known = _aws_policies().get(name)
         if known:
-            policies[arn] = AWSManagedPolicy.from_data(name, call.account, "aws", known)
+            policies[arn] = AWSManagedPolicy.from_data(name, call.account, partition(call.region), known)
 
 
 @cache
@@ -55,10 +81,10 @@ def _aws_policies():
 def role_in_use(call):
     # model DeleteRole: "the role must have no instance profile and no attached or inline policies": DeleteConflict.
     name = call.get("RoleName")
-    role = next((r for r in backend(call.account).roles.values() if r.name == name), None)
+    role = next((r for r in backend(call).roles.values() if r.name == name), None)
     if role is None:
         return
-    if any(r.name == name for p in backend(call.account).instance_profiles.values() for r in p.roles):
+    if any(r.name == name for p in backend(call).instance_profiles.values() for r in p.roles):
         raise conflict("must remove roles from instance profile first.")
     if role.managed_policies:
         raise conflict("must detach all policies first.")
@@ -69,7 +95,7 @@ def role_in_use(call):
 @before("iam", "DeleteInstanceProfile")
 def profile_in_use(call):
     # model DeleteInstanceProfile: "Make sure that the instance profile does not have an associated role."
-    for profile in backend(call.account).instance_profiles.values():
+    for profile in backend(call).instance_profiles.values():
         if profile.name == call.get("InstanceProfileName") and profile.roles:
             raise conflict("must remove roles from instance profile first.")
 
@@ -81,7 +107,7 @@ def conflict(why):
 @before("iam", "AddRoleToInstanceProfile")
 def one_role(call):
     # model: "An instance profile can contain only one role, and this quota cannot be increased."
-    for profile in backend(call.account).instance_profiles.values():
+    for profile in backend(call).instance_profiles.values():
         if profile.name == call.get("InstanceProfileName") and profile.roles:
             raise Refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
 
@@ -113,7 +139,7 @@ def simulate(call):
 def service_linked_role(call):
     # facts 9.2: when it exists AWS says InvalidInput; moto makes it again. Each service makes its own on first use.
     service = call.get("AWSServiceName", "")
-    for role in backend(call.account).roles.values():
+    for role in backend(call).roles.values():
         if role.path == f"/aws-service-role/{service}/":
             message = f"Service role name {role.name} has been taken in this account, please try a different suffix."
             raise Refusal("InvalidInput", message)

@@ -1,6 +1,6 @@
 """Service quotas: the few that stacks like ours meet, at AWS's defaults."""
 
-from .rules import Refusal, instead, page
+from .rules import Refusal, instead, page, partition
 
 QUOTAS = {
     ("vpc", "L-F678F1CE"): ("VPCs per Region", 5),
@@ -26,7 +26,7 @@ def _shown(call, key):
         "ServiceCode": service,
         "QuotaCode": code,
         "QuotaName": name,
-        "QuotaArn": f"arn:aws:servicequotas:{call.region}:{call.account}:{service}/{code}",
+        "QuotaArn": f"arn:{partition(call.region)}:servicequotas:{call.region}:{call.account}:{service}/{code}",
         "Value": float(value),
         "Unit": "None",
         "Adjustable": True,

@@ -2,6 +2,7 @@
 
 from . import rules
 from .ec2_instances import ec2_backends
+from .faults import FAULTS
 from .rds import backend, invalid
 from .rds_catalog import CLASSES, DEFAULT, FAMILIES, MYSQL
 from .rules import Refusal, after, before, instead, page
@@ -89,9 +90,10 @@ def orderable(call):
 def subnets(call, ids):
     ec2 = ec2_backends[call.account][call.region]
     known = {s.id: s for zone in ec2.subnets.values() for s in zone.values()}
-    missing = [i for i in ids if i not in known]
+    missing = [i for i in ids if i not in known or FAULTS.is_fresh(call, i)]
     if missing:
-        raise Refusal("InvalidSubnet", f"Some input subnets in :{missing} are invalid.")
+        # github.com/openedx-unsupported/configuration/issues/313, github.com/floci-io/floci/issues/2401: code and words.
+        raise Refusal("InvalidParameterValue", f"Some input subnets in :[{', '.join(missing)}] are invalid.")
     found = [known[i] for i in ids]
     if len({s.availability_zone for s in found}) < 2:
         # facts 1.3: two zones even for a Single-AZ instance.

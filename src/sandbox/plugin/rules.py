@@ -39,6 +39,9 @@ class Call:
     # What a `before` rule wants its `after` rule to know.
     notes: dict = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    # Whether it was held against the API model, and what AWS says if it breaks it.
+    checked: bool = False
+    wrong: Refusal = None
 
     def get(self, name, default=None):
         return self.params.get(name, default)
@@ -85,6 +88,11 @@ def page(call, items, size_name, token_name="NextToken", default=100):
     size = int(call.get(size_name) or default)
     following = start + size
     return items[start:following], (str(following) if following < len(items) else None)
+
+
+def partition(region):
+    """What every ARN of a region begins with."""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
 
 
 class Numbers:

@@ -18,6 +18,7 @@ from . import (  # noqa: F401
     quotas,
     rds,
     rds_groups,
+    regions,
     ssm,
     tagging,
 )

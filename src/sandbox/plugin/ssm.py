@@ -1,6 +1,6 @@
 """Systems Manager's parameters."""
 
-from .rules import after
+from .rules import after, partition
 
 
 @after("ssm", "DescribeParameters")
@@ -9,5 +9,5 @@ def with_arn(call, answer):
     # not in GetParameter.
     for parameter in answer.get("Parameters", []):
         name = parameter["Name"].removeprefix("/")
-        parameter.setdefault("ARN", f"arn:aws:ssm:{call.region}:{call.account}:parameter/{name}")
+        parameter.setdefault("ARN", f"arn:{partition(call.region)}:ssm:{call.region}:{call.account}:parameter/{name}")
     return answer

@@ -8,7 +8,7 @@ from . import cloudwatch
 from .ec2_instances import ec2_backends
 from .elasticache_groups import TAGS
 from .faults import FAULTS
-from .rules import after, instead, page
+from .rules import after, instead, page, partition
 
 
 @instead("resourcegroupstaggingapi", "GetResources")
@@ -58,7 +58,11 @@ def _ec2(call):
     for resource_id, tags in ec2.tags.items():
         kind = EC2_KINDS.get(resource_id.rpartition("-")[0])
         if kind and resource_id in alive:
-            yield f"ec2:{kind}", f"arn:aws:ec2:{call.region}:{call.account}:{kind}/{resource_id}", tags
+            yield (
+                f"ec2:{kind}",
+                f"arn:{partition(call.region)}:ec2:{call.region}:{call.account}:{kind}/{resource_id}",
+                tags,
+            )
 
 
 def _caches(call):

@@ -15,7 +15,7 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 
-from . import cbor
+from . import cbor, model as api
 from .rules import Call, Refusal
 
 # The name a request is signed for -> botocore's name. Only these have rules; others go straight to moto.
@@ -74,20 +74,52 @@ def read(environ, body):
     if operation not in model.operation_names:
         return None
     operation_model = model.operation_model(operation)
-    if protocol == "cbor":
-        params = cbor.read(body)
+    headers = request(environ, body).headers
+    wrong = _wrong(service, operation_model, protocol, form, url_params, headers, body)
+    try:
+        if protocol == "cbor":
+            params = cbor.read(body)
+        else:
+            params = PROTOCOL_PARSERS[protocol](operation_model).parse(
+                {
+                    "method": environ["REQUEST_METHOD"],
+                    "values": form,
+                    "headers": headers,
+                    "body": body,
+                    "url_path": path,
+                    "url_params": url_params,
+                }
+            )
+    except Exception:
+        if wrong is None:
+            raise
+        params = {}  # nobody will look at it
+    call = Call(service, operation, params, region, DEFAULT_ACCOUNT_ID, operation_model, protocol, environ, body)
+    call.checked, call.wrong = True, wrong
+    return call
+
+
+def _wrong(service, operation, protocol, form, url, headers, body):
+    """What AWS says of a request that breaks the model, or None."""
+    shape = operation.input_shape
+    if shape is None:
+        return None
+    if protocol in ("query", "ec2"):
+        tree = api.from_query(form, shape, ec2=protocol == "ec2")
+    elif protocol == "cbor":
+        tree = api.from_json(cbor.read(body), shape)
     else:
-        params = PROTOCOL_PARSERS[protocol](operation_model).parse(
-            {
-                "method": environ["REQUEST_METHOD"],
-                "values": form,
-                "headers": request(environ, body).headers,
-                "body": body,
-                "url_path": path,
-                "url_params": url_params,
-            }
-        )
-    return Call(service, operation, params, region, DEFAULT_ACCOUNT_ID, operation_model, protocol, environ, body)
+        try:
+            document = json.loads(body) if body else {}
+        except ValueError:
+            document = body.decode(errors="replace")
+        if not isinstance(document, dict):
+            tree = document
+        elif protocol == "json":
+            tree = api.from_json(document, shape)
+        else:
+            tree = api.from_rest(url, form, headers, document, shape)
+    return api.refusal(service, operation, protocol, tree)
 
 
 def another(call, operation, params):
