@@ -345,12 +345,12 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
     let listener = Listener { aws: aws(), balancer: balancer.clone(), target: default, port: 80, enough };
     let listener = g.add_after("http", listener, &after);
     let mut routed = vec![listener.key().clone()];
-    for (i, paths) in service.routes.chunks(5).enumerate() {
+    for (i, paths) in service.rules().into_iter().enumerate() {
         let rule = ListenerRule {
             aws: aws(),
             listener: listener.clone(),
             target: target.clone(),
-            paths: paths.to_vec(),
+            paths,
             priority: 100 + i as i32,
             enough,
         };

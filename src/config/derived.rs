@@ -141,6 +141,32 @@ impl Config {
     }
 }
 
+/// What one rule of a load balancer takes: so many condition values, and so many wildcards in them. Neither can be raised.
+pub(crate) const RULE_HOLDS: usize = 5;
+
+/// The wildcards of a path pattern.
+pub(crate) fn wildcards(route: &str) -> usize {
+    route.chars().filter(|c| matches!(c, '*' | '?')).count()
+}
+
+impl Service {
+    /// The routes, as many in each rule of the balancer as that takes.
+    pub fn rules(&self) -> Vec<Vec<String>> {
+        let mut rules: Vec<Vec<String>> = vec![];
+        for route in &self.routes {
+            let fits = |rule: &&mut Vec<String>| {
+                let there: usize = rule.iter().map(|r| wildcards(r)).sum();
+                rule.len() < RULE_HOLDS && there + wildcards(route) <= RULE_HOLDS
+            };
+            match rules.last_mut().filter(fits) {
+                Some(rule) => rule.push(route.clone()),
+                None => rules.push(vec![route.clone()]),
+            }
+        }
+        rules
+    }
+}
+
 /// [`Config::slot`] of a service.
 pub(crate) fn slot(name: &str, service: &Service) -> String {
     if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }

@@ -136,7 +136,8 @@ pub fn parse_in(file_name: &str, text: &str, region: Option<&str>) -> Result<Loa
     problems.sort_by_key(|p| (p.span.start, p.span.end, p.rule));
 
     match config {
-        Some(config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
+        Some(mut config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
+            rules::once(&mut config);
             Ok(Loaded { config, warnings: problems, source })
         }
         _ => Err(ConfigErrors { problems, source }),

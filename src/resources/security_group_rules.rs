@@ -85,7 +85,10 @@ impl Resource for SecurityGroupRules {
         };
         let (ingress, egress) = (self.ingress.iter(), self.egress.iter());
         let rules = ingress.map(|r| line(false, r)).chain(egress.map(|r| line(true, r)));
-        Spec { rules: sorted(rules.collect()) }
+        let mut rules = sorted(rules.collect::<Vec<_>>());
+        // AWS takes one for each protocol, port and peer, whatever it is for.
+        rules.dedup_by(|a, b| a.is(b));
+        Spec { rules }
     }
     fn typical(&self) -> Typical {
         Typical::secs(1, 1, 1)

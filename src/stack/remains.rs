@@ -147,8 +147,10 @@ fn used_host(config: &Config, key: &Key) -> Option<String> {
 /// it is not: a CNAME, an IP and a proxy may lead anywhere.
 fn may_lead_to(kind: &str, id: &str, host: &str) -> bool {
     let (id, host) = (id.to_lowercase(), host.to_lowercase());
-    let service = if kind == "database" { ".rds.amazonaws.com" } else { ".cache.amazonaws.com" };
-    let Some(name) = host.strip_suffix(".cn").unwrap_or(&host).strip_suffix(service) else { return true };
+    let service = if kind == "database" { "rds" } else { "cache" };
+    // In China a database has `rds.cn-north-1` where others have `us-east-1.rds`.
+    let aws = host.strip_suffix(".cn").unwrap_or(&host).strip_suffix(".amazonaws.com");
+    let Some(name) = aws.filter(|name| name.split('.').skip(1).any(|label| label == service)) else { return true };
     let mut labels = name.split('.');
     let (first, second) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
     // `billing-main-ro.…` reads from all nodes of a cache, `billing-main-001.…` is one.
@@ -191,7 +193,8 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, service: &str, port: u16) 
     config.monitoring.dashboard = true;
     let (_, mut only) = config.service.pop_first().expect("a checked config has a service");
     only.port = port;
-    only.routes = (0..50).map(|i| format!("/{i}")).collect();
+    // As many rules as there can be: each of these fills one.
+    only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
     config.service.insert(service.into(), only);
@@ -248,6 +251,7 @@ mod tests {
             "billing-main.c0.us-east-1.rds.amazonaws.com",
             "Billing-Main.C0.us-east-1.RDS.amazonaws.com",
             "billing-main.c0.cn-north-1.rds.amazonaws.com.cn",
+            "billing-main.c0.rds.cn-north-1.amazonaws.com.cn",
             "pool.proxy-c0.us-east-1.rds.amazonaws.com",
             "db.example.com",
             "10.0.8.4",
@@ -255,7 +259,11 @@ mod tests {
         ] {
             assert!(ours("database", host), "{host}");
         }
-        for host in ["theirs.c0.us-east-1.rds.amazonaws.com", "billing-main-2.c0.us-east-1.rds.amazonaws.com"] {
+        for host in [
+            "theirs.c0.us-east-1.rds.amazonaws.com",
+            "billing-main-2.c0.us-east-1.rds.amazonaws.com",
+            "theirs.c0.rds.cn-north-1.amazonaws.com.cn",
+        ] {
             assert!(!ours("database", host), "{host}");
         }
         for host in [

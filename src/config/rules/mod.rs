@@ -14,6 +14,9 @@ mod scaling;
 mod service;
 mod source;
 mod stack;
+mod twice;
+
+pub(crate) use twice::once;
 
 use crate::Config;
 use crate::check::Issues;
@@ -44,6 +47,7 @@ pub(crate) fn check(config: &Config, map: &Map, file: &str, region_asked: bool) 
     iam::check(&mut rules);
     monitoring::check(&mut rules);
     service::check(&mut rules);
+    twice::check(&mut rules);
     rules.found
 }
 

@@ -1,6 +1,7 @@
 //! The service: how it is reached and checked. What it runs is in `source`, how it grows in `scaling`.
 use super::{Rules, as_plain_name, class, plain_name, scaling, source};
 use crate::check::Issue;
+use crate::derived::{RULE_HOLDS, wildcards};
 use crate::place::{Place, at};
 use crate::{Run, Service};
 use std::collections::BTreeMap;
@@ -164,6 +165,15 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 _ => "letters, digits and _ - . $ / ~ \" ' @ : + & * ?".to_owned(),
             };
             (format!("a load balancer does not take {bad:?} in a path"), fix)
+        } else if wildcards(route) > RULE_HOLDS {
+            rules.found.error(
+                "route_wildcards",
+                here,
+                format!("{route} has {} wildcards", wildcards(route)),
+                "a load balancer takes 5 in a rule; one * stands for any text, slashes too",
+                "take fewer: \"/a/*\" is good for /a/b and for /a/b/c",
+            );
+            continue;
         } else {
             continue;
         };

@@ -173,3 +173,38 @@ fn files_from_windows() {
     assert_eq!((problem.rule, problem.line, problem.column), ("region_unknown", 2, 10));
     assert_eq!(&text[problem.span.clone()], "\"us-east1\"");
 }
+
+/// A rule of the balancer takes five values and five wildcards.
+#[test]
+fn routes_are_as_many_in_a_rule_as_it_takes() {
+    let rules = |routes: &[&str]| -> Vec<usize> {
+        let service = config("").service["api"].clone();
+        let service = gameday_config::Service { routes: routes.iter().map(|r| (*r).to_owned()).collect(), ..service };
+        let rules = service.rules();
+        assert_eq!(rules.concat(), service.routes, "none is lost, and their order stays");
+        for rule in &rules {
+            assert!(rule.len() <= 5 && rule.concat().matches(['*', '?']).count() <= 5, "{rule:?}");
+        }
+        rules.iter().map(Vec::len).collect()
+    };
+    assert!(rules(&[]).is_empty());
+    assert_eq!(rules(&["/a", "/b", "/c", "/d", "/e", "/f"]), [5, 1]);
+    assert_eq!(rules(&["/a/*", "/b/*", "/c/*", "/d/*", "/e/*", "/f/*"]), [5, 1]);
+    assert_eq!(rules(&["/a/*/x/*", "/b/*/y/*", "/c/*/z/*"]), [2, 1]);
+    assert_eq!(rules(&["/a/???*", "/b/*", "/c/?", "/d"]), [2, 2]);
+    assert_eq!(rules(&["/*/*/*/*/*", "/a", "/b/*"]), [2, 1]);
+}
+
+#[test]
+fn what_is_given_twice_is_there_once() {
+    let config = config(
+        "[access]\nhttp = [\"10.0.0.0/8\", \"10.0.0.0/08\", \"0.0.0.0/0\"]\nkey_pair = \"k\"\n\
+         ssh = [\"192.0.2.1/32\", \"192.0.2.1/32\"]\n\
+         [monitoring]\nnotify = [\"arn:aws:sns:us-east-1:123456789012:a\", \"arn:aws:sns:us-east-1:123456789012:a\"]\n\
+         [service.api.spot]\ntypes = [\"t3a.micro\", \"t3a.small\", \"t3a.micro\"]",
+    );
+    assert_eq!(config.access.http, ["10.0.0.0/8", "0.0.0.0/0"]);
+    assert_eq!(config.access.ssh, ["192.0.2.1/32"]);
+    assert_eq!(config.monitoring.notify.len(), 1);
+    assert_eq!(config.service["api"].spot.as_ref().unwrap().types, ["t3a.micro", "t3a.small"]);
+}

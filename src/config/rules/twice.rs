@@ -1,0 +1,53 @@
+//! Lists in which the same value twice says nothing more, and AWS refuses the second.
+use super::Rules;
+use crate::check::Issue;
+use crate::place::{Place, at};
+use crate::{Cidr, Config};
+
+/// Two ways to write one range are one range.
+fn as_range(text: &str) -> String {
+    text.parse::<Cidr>().map_or_else(|_| text.to_owned(), |range| range.trunc().to_string())
+}
+
+pub(super) fn check(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    let mut lists: Vec<(Place, &[String])> = vec![
+        (at("access.http"), &config.access.http),
+        (at("access.ssh"), &config.access.ssh),
+        (at("iam.read_objects"), &config.iam.read_objects),
+        (at("monitoring.notify"), &config.monitoring.notify),
+    ];
+    for (name, service) in &config.service {
+        let types = service.spot.iter().map(|s| (at("service").key(name).key("spot").key("types"), &s.types[..]));
+        lists.extend(types);
+    }
+    for (place, values) in lists {
+        for (i, value) in values.iter().enumerate() {
+            let same = |other: &String| as_range(other) == as_range(value);
+            let Some(before) = values[..i].iter().position(same) else { continue };
+            let issue = Issue::warning(
+                "value_twice",
+                place.item(i),
+                format!("{value} is given twice"),
+                "the same again: it has no effect",
+                "delete one",
+            );
+            rules.found.push(issue.with(place.item(before), "first here"));
+        }
+    }
+}
+
+/// Leaves the first of each.
+pub(crate) fn once(config: &mut Config) {
+    let mut lists = vec![
+        &mut config.access.http,
+        &mut config.access.ssh,
+        &mut config.iam.read_objects,
+        &mut config.monitoring.notify,
+    ];
+    lists.extend(config.service.values_mut().filter_map(|s| Some(&mut s.spot.as_mut()?.types)));
+    for list in lists {
+        let mut seen = std::collections::BTreeSet::new();
+        list.retain(|value| seen.insert(as_range(value)));
+    }
+}
