@@ -113,7 +113,7 @@ impl Times {
                 }
             }
             // A step that failed has not shown how long it takes.
-            Event::Failed { key, .. } => _ = self.begun.remove(key),
+            Event::Failed { key, .. } | Event::Without { key, .. } => _ = self.begun.remove(key),
             _ => {}
         }
     }

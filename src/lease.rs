@@ -18,6 +18,8 @@ const RENEW: Duration = Duration::from_secs(4);
 pub const DEAD: Duration = Duration::from_secs(13);
 /// How long AWS may refuse it for a moment (throttling; a name that was deleted just now) before one works without.
 const REFUSED: Duration = Duration::from_secs(40);
+/// How long one waits for a name to become free before a word is said.
+const QUIET: Duration = Duration::from_secs(3);
 /// Between two tries to take it.
 const PAUSE: Duration = Duration::from_millis(700);
 
@@ -103,7 +105,7 @@ pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
 
 impl Lease {
     /// Takes the lease. `say` is told whom it waits for.
-    pub async fn take(aws: &Aws, stack: &str, me: Holder, taken: Taken, mut say: impl FnMut(&Holder)) -> Result<Self> {
+    pub async fn take(aws: &Aws, stack: &str, me: Holder, taken: Taken, mut say: impl FnMut(&str)) -> Result<Self> {
         let mut lease = Self { aws: aws.clone(), me, held: false, alone: false };
         let mut seen: Option<(i64, Instant)> = None;
         let mut said = false;
@@ -118,10 +120,16 @@ impl Lease {
                 // The answer to our own call was lost.
                 Ok(Some((other, _))) if other.run == lease.me.run => return Ok(lease.hold(true)),
                 Ok(Some(there)) => there,
-                Ok(None) => {
+                // Whoever had it gave it back just now, and AWS may keep the name for half a minute.
+                Ok(None) if begun.elapsed() < REFUSED => {
+                    if begun.elapsed() > QUIET && !said {
+                        say("the last run has just ended: AWS gives its lease free within 30 s");
+                        said = true;
+                    }
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
+                Ok(None) => return Ok(lease),
                 Err(e) if e.class().is_some_and(Class::passes) && begun.elapsed() < REFUSED => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
@@ -150,7 +158,7 @@ impl Lease {
                 return Err(refused(&other));
             }
             if !said {
-                say(&other);
+                say(&other.to_string());
                 said = true;
             }
             tokio::time::sleep(PAUSE).await;

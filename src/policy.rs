@@ -44,6 +44,7 @@ const ALWAYS: &[&str] = &[
     "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:RegisterTargets",
     "logs:FilterLogEvents",
+    "rds:DescribeDBSnapshots",
     "sts:GetCallerIdentity",
     "tag:GetResources",
 ];
@@ -61,6 +62,9 @@ const LINKED: &[(&str, &str)] = &[
     ("database", "rds.amazonaws.com"),
     ("cache", "elasticache.amazonaws.com"),
     ("file-system", "elasticfilesystem.amazonaws.com"),
+    // In accounts without it the first alarm is refused, whatever it does (aws-samples/amazon-cloudwatch-auto-alarms,
+    // issue 47).
+    ("alarm", "events.amazonaws.com"),
 ];
 
 /// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have
@@ -250,6 +254,60 @@ mod tests {
         let before = stack::remains::imaginable(&loaded, &facts, &aws);
         let all = of(&stack.graph, &before, &loaded.config);
         all.into_iter().flat_map(|p| p.document["Statement"].as_array().cloned().expect("statements")).collect()
+    }
+
+    /// The texts in quotes that stand right behind one of these words.
+    fn quoted<'t>(text: &'t str, behind: &[&str]) -> BTreeSet<&'t str> {
+        let after = |word: &&str| text.match_indices(*word).map(|(at, w)| &text[at + w.len()..]).collect::<Vec<_>>();
+        let quoted = |rest: &'t str| rest.trim_start().strip_prefix('"')?.split_once('"').map(|(name, _)| name);
+        behind.iter().flat_map(after).filter_map(quoted).collect()
+    }
+
+    /// Also the calls that no test makes: each is named where its error is read, and a kind declares its own.
+    #[test]
+    fn every_call_in_the_source_is_declared() {
+        let always: BTreeSet<&str> = ALWAYS.iter().chain(NOTES).map(|a| verb(a)).collect();
+        let (mut files, mut calls, mut missing) = (vec![std::path::PathBuf::from("src")], vec![], vec![]);
+        while let Some(path) = files.pop() {
+            let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
+            if here.is_dir() {
+                files.extend(std::fs::read_dir(here).unwrap().map(|e| path.join(e.unwrap().file_name())));
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                calls.push((path, std::fs::read_to_string(here).unwrap()));
+            }
+        }
+        let actions = |text: &str| -> BTreeSet<String> {
+            let declared = text.split("const ACTIONS").skip(1).filter_map(|t| t.split_once("];").map(|(list, _)| list));
+            declared.flat_map(|list| list.split('"').map(|a| verb(a).to_owned()).collect::<Vec<_>>()).collect()
+        };
+        let kinds: BTreeSet<String> = calls.iter().flat_map(|(_, text)| actions(text)).collect();
+        let mut seen = 0;
+        for (path, text) in &calls {
+            // What several kinds share is declared by one of them.
+            let own = if text.contains("impl Resource for") { actions(text) } else { BTreeSet::new() };
+            for call in quoted(text, &["during(", "or_absent(", "or_gone(", "$describe,"]) {
+                let declared = if own.is_empty() { kinds.contains(call) } else { own.contains(call) };
+                seen += 1;
+                if call.starts_with(char::is_uppercase) && !declared && !always.contains(call) {
+                    missing.push(format!("{}: {call}", path.display()));
+                }
+            }
+        }
+        assert!(seen > 150, "only {seen} calls were found");
+        assert!(missing.is_empty(), "no policy allows\n{}", missing.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn a_stack_may_have_the_roles_made_that_its_services_need() {
+        let of = async |head: &str| -> Vec<String> {
+            let all = statements(head).await;
+            let linked = all.iter().find(|s| s["Action"] == "iam:CreateServiceLinkedRole").expect("a statement");
+            let names = linked["Condition"]["StringEquals"]["iam:AWSServiceName"].as_array().expect("a list");
+            names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let events = "events.amazonaws.com".to_owned();
+        assert!(of("").await.contains(&events), "alarms");
+        assert!(!of("[monitoring]\nmode = \"off\"").await.contains(&events));
     }
 
     #[tokio::test]

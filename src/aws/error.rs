@@ -103,8 +103,9 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "UnauthorizedOperation"
         | "Unauthorized"
         | "OptInRequired"
-        | "UnauthorizedAccess"
-        | "OperationNotPermitted" => return Class::Denied,
+        | "UnauthorizedAccess" => return Class::Denied,
+        // Protected against deletion, or an account that may not have any yet: no policy changes that.
+        "OperationNotPermitted" => return Class::Invalid,
         "Throttling"
         | "Throttled"
         | "RequestThrottled"
@@ -143,6 +144,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "ResourceContention"
         | "OperationAborted"
         | "ConcurrentModification"
+        // CloudWatch, for two who put the same dashboard at the same moment.
+        | "Conflict"
         | "IncorrectState"
         | "IncorrectInstanceState"
         | "DependencyTimeout"
@@ -150,7 +153,10 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         // SSM, for parameters that are created at the same moment, or deleted a moment ago: it passes.
         | "TooManyUpdates"
         | "InstanceRefreshInProgress" => return Class::WrongState,
-        "ServiceLinkedRoleFailure" => return Class::NotYetVisible,
+        // A subnet or group that was made a moment ago is not known to RDS or the balancers yet.
+        "ServiceLinkedRoleFailure" | "InvalidSecurityGroup" | "DBSubnetGroupDoesNotCoverEnoughAZs" => {
+            return Class::NotYetVisible;
+        }
         "NoSuchEntity"
         | "ParameterNotFound"
         | "ResourceNotFound"
@@ -175,7 +181,7 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         return Class::Quota;
     }
     // Some services say these only in a text (aws-facts 4.7, 9.2).
-    if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue") {
+    if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue" | "InvalidSubnet") {
         // Auto Scaling wraps EC2's words: a template or version made a moment ago may not be visible to it.
         let not_yet = [
             "Invalid IAM Instance Profile",
@@ -183,6 +189,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
             "The specified launch template",
             "Could not find the specified version",
             "Provided Target Groups may not be valid",
+            // RDS and ElastiCache, of subnets that were made a moment ago.
+            "Some input subnets in",
         ];
         if message.contains("An active instance refresh") {
             return Class::WrongState;
@@ -203,5 +211,42 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         403 => Class::Denied,
         429 => Class::Throttled,
         _ => Class::Invalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_cause_has_one_class_in_whatever_words() {
+        let new_subnets = "Some input subnets in :[subnet-0a, subnet-0b] are invalid.";
+        for (code, message, class) in [
+            // What was made a moment ago, to RDS, ElastiCache and the balancers.
+            ("InvalidParameterValue", new_subnets, Class::NotYetVisible),
+            ("InvalidSubnet", new_subnets, Class::NotYetVisible),
+            ("DBSubnetGroupDoesNotCoverEnoughAZs", "Add subnets to cover at least 2 AZs.", Class::NotYetVisible),
+            ("InvalidSecurityGroup", "The security group 'sg-0a' does not exist", Class::NotYetVisible),
+            ("InvalidSubnet", "VPC vpc-0a has no internet gateway", Class::NotYetVisible),
+            // What does not pass keeps its class.
+            ("InvalidSubnet", "Not enough IP space available in subnet-0a.", Class::Invalid),
+            ("InvalidParameterValue", "The same permission must not appear multiple times", Class::Invalid),
+            ("InvalidParameterValue", "Value ( 1000 ) for parameter maxResults is invalid.", Class::Invalid),
+            // Two at once.
+            ("ConflictException", "", Class::WrongState),
+            ("ScalingActivityInProgress", "", Class::InUse),
+            ("InvalidDBParameterGroupState", "", Class::InUse),
+            ("ResourceInUseFault", "", Class::InUse),
+            // Of the account, and no matter of a policy.
+            (
+                "OperationNotPermitted",
+                "This account currently does not support creating load balancers.",
+                Class::Invalid,
+            ),
+            ("OperationNotPermitted", "it cannot be deleted because deletion protection is enabled", Class::Invalid),
+            ("AccessDenied", "", Class::Denied),
+        ] {
+            assert_eq!(classify(code, message, 400), class, "{code}: {message}");
+        }
     }
 }

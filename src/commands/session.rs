@@ -179,7 +179,7 @@ impl Session {
             crate::cli::Lease { steal: true, .. } => Taken::Steal,
             _ => Taken::Refuse,
         };
-        let say = |other: &Holder| self.out.note(format!("{other}"));
+        let say = |whom: &str| self.out.note(whom);
         let lease = Lease::take(&self.aws, &self.env.stack, Holder::me(verb), taken, say).await?;
         self.env.alone.set(lease.is_alone());
         Ok(lease)

@@ -1,9 +1,10 @@
 //! `gameday up`, and one verb a group: builds or repairs, and ends when the service answers.
 use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
+    aws::listing,
     cli::{Global, Probe, Up},
     diagnose::{self, Finding},
-    engine::{Change, Direction, Node, Report, Visit, walk},
+    engine::{Change, Class, Direction, Graph, Key, Node, Report, Visit, walk},
     error::Error,
     output::{self, Printer, style::*},
     serving::{self, Look, Verdict},
@@ -40,6 +41,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         session.view.begin(graph, Direction::Forward, expected, session.traffic_at(), env.pace.scale);
         let build = async {
             let mut report = walk(graph, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await;
+            do_without(graph, &mut report);
             // What is no longer wanted goes last: until then others may still refer to it.
             if report.all_done() && !remains.is_empty() {
                 let deleted = remains.remove(env).await;
@@ -76,10 +78,46 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         }
         session.say_calls();
     }
+    if whole_stack || args.groups.contains(&Group::Database) {
+        say_reboot(&session).await;
+    }
     if !whole {
         return Ok(DONE);
     }
     serve(&session, &args.probe).await
+}
+
+/// Some parameters are in force only after a reboot, and its moment is the user's to choose.
+async fn say_reboot(session: &Session) {
+    let key = Key::new("database", "main");
+    let Some(node) = session.stack.graph.get(key.as_str()).filter(|n| !n.is_used()) else { return };
+    let name = session.env.names.get(node.key().as_str()).cloned();
+    let name = name.unwrap_or_else(|| session.loaded.config.name_of(node.key().as_str()));
+    // Who may not look is told elsewhere.
+    let Ok(Some(found)) = listing::database(&session.aws, &name).await else { return };
+    if !found.db_parameter_groups().iter().any(|g| g.parameter_apply_status() == Some("pending-reboot")) {
+        return;
+    }
+    let command = format!("aws rds reboot-db-instance --db-instance-identifier {name} --region {}", session.aws.region);
+    match session.out.json() {
+        true => session.out.line(&serde_json::json!({
+            "at": jiff::Timestamp::now().to_string(), "event": "pending_reboot", "key": key, "command": command,
+        })),
+        false => session.out.note(format!(
+            "{WARN}warning{RESET}: parameters of {name} are not in force until it reboots, which takes it away for a \
+             minute or two: `{command}`"
+        )),
+    }
+}
+
+/// What the account denies and the service is served without has been told, and fails nothing.
+fn do_without(graph: &Graph, report: &mut Report<Change>) {
+    for (key, visit) in &mut report.0 {
+        let extra = graph.get(key.as_str()).is_some_and(|n| n.extra().is_some());
+        if extra && matches!(visit, Visit::Failed(e) if e.class() == Some(Class::Denied)) {
+            *visit = Visit::Done(Change::None);
+        }
+    }
 }
 
 /// Whether a stack that stood has another balancer now: a balancer's address goes with it. That it stood shows in its

@@ -89,6 +89,15 @@ impl AwsError {
                  enabled the region (--region, `region` in gameday.toml): `aws sts get-caller-identity --region us-east-1` \
                  tells which; then run the same command again",
             ),
+            // Of a new account; no policy changes it.
+            Some("OperationNotPermitted") if self.message.contains("support creating load balancers") => Some(
+                "AWS has not enabled load balancers for this account yet (new accounts): ask AWS Support to do so, under \
+                 Account and billing, then run the same command again: it resumes where it stopped",
+            ),
+            Some("PendingVerification" | "Blocked" | "AccountProblem") => Some(
+                "this is about the account, not about rights or the stack file: AWS Support and the account's mails say \
+                 more; then run the same command again",
+            ),
             _ => self.class.help(),
         }
     }

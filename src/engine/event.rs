@@ -43,6 +43,12 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         help: Option<String>,
     },
+    /// The account denies it, and the service is served without it.
+    Without {
+        key: Key,
+        error: String,
+        help: &'static str,
+    },
     Skipped {
         key: Key,
         because: Key,
@@ -59,6 +65,7 @@ impl Event {
             | Self::Done { key, .. }
             | Self::Deleted { key }
             | Self::Failed { key, .. }
+            | Self::Without { key, .. }
             | Self::Skipped { key, .. } => key,
         }
     }

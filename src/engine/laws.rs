@@ -342,6 +342,46 @@ async fn law_8_a_stranger_who_holds_something_is_named() {
     assert_eq!(w.names().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn law_10_what_is_in_use_for_a_change_is_changed_when_it_no_longer_is() {
+    let w = World::default();
+    up(&stack(&w), &env()).await;
+    w.log();
+    w.in_use_for(Duration::from_secs(200));
+    let t = Instant::now();
+    assert!(up(&sized(&w, 6), &env()).await.all_done());
+    assert_eq!(w.log(), ["update db"]);
+    let waited = t.elapsed();
+    assert!(waited >= Duration::from_secs(200) && waited < Duration::from_secs(215), "{waited:?}");
+    // What never lets go is said as what it is, and only after the kind's own patience.
+    w.in_use_for(Duration::from_secs(24 * 3600));
+    let r = up(&sized(&w, 7), &env()).await;
+    let (key, error) = r.failed().next().unwrap();
+    assert_eq!((key.as_str(), error.class()), ("thing/db", Some(Class::InUse)));
+    assert!(error.help().unwrap().contains("remove what uses it"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_10_what_holds_a_deletion_is_asked_every_few_seconds_only() {
+    let w = World::default();
+    let mut g = Graph::default();
+    let thing = |links: Vec<Ref<Thing>>| Thing { world: w.clone(), size: 1, links, slow: Typical::secs(0, 0, 0) };
+    let net = g.add("net", thing(vec![]));
+    let mut theirs = Graph::default();
+    let used = theirs.add_used("net", thing(vec![]));
+    theirs.add("stranger", thing(vec![used]));
+    up(&g, &env()).await;
+    up(&theirs, &env()).await;
+    drop(net);
+    w.on_its_way_out("t-stranger", Duration::from_secs(60));
+    let (t, before) = (Instant::now(), w.calls());
+    assert!(teardown(&g, &env()).await.all_done());
+    let (waited, calls) = (t.elapsed(), w.calls() - before);
+    assert!(waited >= Duration::from_secs(60) && waited < Duration::from_secs(66), "{waited:?}");
+    // Each try is a deletion and a look.
+    assert!(calls <= 2 * 32, "{calls} calls in {waited:?}");
+}
+
 /// Fails call `n` of a whole life in every way; whatever happens then, the next run makes it whole.
 #[tokio::test(start_paused = true)]
 async fn law_9_fail_each_call_in_turn_and_the_next_up_converges() {

@@ -22,6 +22,8 @@ pub trait Node {
     fn actions(&self) -> &'static [&'static str];
     /// Whether it is only used: never changed, never deleted.
     fn is_used(&self) -> bool;
+    /// What to say where the account denies a step that the service is served without.
+    fn extra(&self) -> Option<&'static str>;
     /// Looks at it. Changes nothing.
     fn observe<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Status>>;
     /// Says what [`Node::reconcile`] would do. Changes nothing.
@@ -83,6 +85,9 @@ const NAME: &str = "name";
 const SETTLE: Duration = Duration::from_secs(15);
 /// How long somebody else's create, begun before ours was to be seen, may take to show up.
 const TWIN: Duration = Duration::from_secs(3);
+/// Between two tries to delete what is held: nothing of AWS lets go sooner, and a burst of deletions is throttled for
+/// everybody in the account (aws-facts 4.6).
+const HELD: Duration = Duration::from_millis(2500);
 /// How long a deletion may wait for what AWS itself still has to let go of (an ALB's interfaces: up to 5 min).
 const HOLD_FOR: Duration = Duration::from_secs(900);
 
@@ -380,7 +385,9 @@ impl<R: Resource> Managed<R> {
         }
         let phase = if by.is_empty() { "in use".into() } else { format!("in use by {}", by.join(", ")) };
         cx.env.events.say(Event::Waiting { key: cx.key.clone(), phase });
-        sleep(cx.env, cx.env.pace.pause(waited, Duration::ZERO, cx.env.strain.get())).await
+        let pace = &cx.env.pace;
+        let pause = pace.pause(waited, Duration::ZERO, cx.env.strain.get());
+        sleep(cx.env, pause.max(pace.jittered(pace.of(HELD)))).await
     }
 
     /// A look that tries again what fails in a way that passes.
@@ -438,6 +445,9 @@ impl<R: Resource> Node for Managed<R> {
     }
     fn is_used(&self) -> bool {
         self.role == Role::Used
+    }
+    fn extra(&self) -> Option<&'static str> {
+        R::EXTRA
     }
 
     fn observe<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Status>> {

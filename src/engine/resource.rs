@@ -40,6 +40,9 @@ pub trait Resource: Sized + 'static {
     /// How long to wait for AWS to finish.
     const PATIENCE: Duration = Duration::from_secs(600);
 
+    /// For a kind that the service is served without: what to say where the account denies it. Nothing may need it.
+    const EXTRA: Option<&'static str> = None;
+
     /// What is wanted. Pure; the references it reads are the step's dependencies.
     fn spec(&self, inputs: &Inputs) -> Self::Spec;
     /// Fields that AWS changes in place, but not from what is found to what is wanted: storage cannot shrink.

@@ -16,6 +16,7 @@ struct Inner {
     faults: BTreeMap<usize, Fault>,
     next_id: usize,
     hidden_for: Duration,
+    in_use_until: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -64,6 +65,14 @@ impl World {
     /// How long a fresh object is not to be seen.
     pub fn hide_fresh(&self, d: Duration) {
         self.0.borrow_mut().hidden_for = d;
+    }
+    /// For how long nothing can be changed, since it is in use.
+    pub fn in_use_for(&self, d: Duration) {
+        self.0.borrow_mut().in_use_until = Some(Instant::now() + d);
+    }
+    /// Somebody deletes an object, which takes this long.
+    pub fn on_its_way_out(&self, name: &str, d: Duration) {
+        self.meddle(name, |o| (o.dying, o.busy_until) = (true, Instant::now() + d))
     }
     pub fn names(&self) -> Vec<String> {
         self.0.borrow().objects.iter().map(|o| o.name.clone()).collect()
@@ -194,6 +203,9 @@ impl Resource for Thing {
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
         self.world
             .call("ModifyThing", |w| {
+                if w.in_use_until.is_some_and(|until| Instant::now() < until) {
+                    return Err(in_use("ModifyThing", "ScalingActivityInProgress", "in the middle of another change"));
+                }
                 w.log.push(format!("update {}", cx.key.name()));
                 if let Some(o) = w.objects.iter_mut().find(|o| o.id == found.id) {
                     o.size = want.size;
@@ -212,13 +224,7 @@ impl Resource for Thing {
             .call("DeleteThing", |w| {
                 let user = w.objects.iter().find(|o| o.links.iter().any(|l| l == id));
                 if let Some(user) = user {
-                    return Err(Error::Aws(Box::new(AwsError {
-                        call: "DeleteThing",
-                        class: Class::InUse,
-                        code: Some("DependencyViolation".into()),
-                        message: format!("in use by {}", user.id),
-                        request_id: None,
-                    })));
+                    return Err(in_use("DeleteThing", "DependencyViolation", &format!("in use by {}", user.id)));
                 }
                 w.log.push(format!("delete {}", cx.key.name()));
                 if let Some(o) = w.objects.iter_mut().find(|o| o.id == id) {
@@ -247,6 +253,11 @@ impl Resource for Thing {
         let ours = |o: &&Object| o.links.contains(&found.id);
         Ok(w.objects.iter().filter(ours).map(|o| Holder { what: o.id.clone(), passes: o.dying }).collect())
     }
+}
+
+fn in_use(call: &'static str, code: &str, message: &str) -> Error {
+    let (code, message) = (Some(code.into()), message.into());
+    Error::Aws(Box::new(AwsError { call, class: Class::InUse, code, message, request_id: None }))
 }
 
 /// What `plan`, `up` and `teardown` do, without the talk.

@@ -158,7 +158,7 @@ const STREAK: Duration = Duration::from_secs(30);
 fn budget(class: Class, patience: Duration) -> Duration {
     match class {
         Class::NotYetVisible => Duration::from_secs(150),
-        Class::WrongState => patience.max(Duration::from_secs(300)),
+        Class::WrongState | Class::InUse => patience.max(Duration::from_secs(300)),
         _ => Duration::from_secs(300),
     }
 }
@@ -166,7 +166,9 @@ fn budget(class: Class, patience: Duration) -> Duration {
 impl Tries {
     /// Sleeps before the next try; gives the error back when it does not pass or the budget is spent.
     pub async fn again<R: Resource>(&mut self, _: &R, cx: &Cx<'_>, error: Error) -> Result<()> {
-        let Some(class) = error.class().filter(|c| c.passes()) else { return Err(error) };
+        // What is in use for a change is so for a while: a deletion has to ask who holds it, and never comes here.
+        let passes = |c: &Class| c.passes() || *c == Class::InUse;
+        let Some(class) = error.class().filter(passes) else { return Err(error) };
         let now = Instant::now();
         let first = match self.streak {
             Some((first, last)) if now - last < STREAK => first,

@@ -107,8 +107,13 @@ pub async fn walk<T>(
                 if e.class() == Some(Class::Credentials) {
                     locked_out = Some(nodes[i].key().clone());
                 }
-                if e != Error::Interrupted {
-                    env.events.say(Event::failed(nodes[i].key(), &e));
+                match nodes[i].extra().filter(|_| e.class() == Some(Class::Denied)) {
+                    Some(help) => {
+                        let (key, error) = (nodes[i].key().clone(), e.to_string());
+                        env.events.say(Event::Without { key, error, help });
+                    }
+                    None if e == Error::Interrupted => {}
+                    None => env.events.say(Event::failed(nodes[i].key(), &e)),
                 }
                 Visit::Failed(e)
             }

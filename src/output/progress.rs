@@ -202,6 +202,11 @@ impl State {
                     self.say(format!("      {DIM}{help}{RESET}"));
                 }
             }
+            Event::Without { key, error, help } => {
+                self.forget(key);
+                self.say(format!("{WARN}  ! {key}{RESET}: {error}"));
+                self.say(format!("      {DIM}{help}{RESET}"));
+            }
             Event::Skipped { key, because } => {
                 self.forget(key);
                 if self.out.verbose > 0 {

@@ -70,6 +70,10 @@ pub struct Output {
 impl Resource for Alarm {
     const KIND: &'static str = "alarm";
     const DISPOSABLE: bool = true;
+    const EXTRA: Option<&'static str> = Some(
+        "the service is served without it: `gameday policy` prints what is missing, or set `mode = \"off\"` under \
+         [monitoring]",
+    );
     const ACTIONS: &'static [&'static str] = &[
         "cloudwatch:DescribeAlarms",
         "cloudwatch:ListTagsForResource",

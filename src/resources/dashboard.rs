@@ -22,6 +22,12 @@ pub struct Output {
 impl Resource for Dashboard {
     const KIND: &'static str = "dashboard";
     const DISPOSABLE: bool = true;
+    // "GetDashboard can return an access denied error for up to 24 hours after you enable the Region" (API reference).
+    const EXTRA: Option<&'static str> = Some(
+        "the service is served without it. In a region that this account enabled within the last day it passes by itself: \
+         run the same command again tomorrow; else `gameday policy` prints what is missing, or set `mode = \"off\"` under \
+         [monitoring]",
+    );
     const ACTIONS: &'static [&'static str] = &[
         "cloudwatch:GetDashboard",
         "cloudwatch:ListTagsForResource",

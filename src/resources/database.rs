@@ -123,13 +123,11 @@ impl Resource for Database {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         if let Some((host, port)) = &self.existing {
-            // `id.x1y2z3.region.rds.amazonaws.com`
-            let lower = host.to_lowercase();
-            let id = lower.contains(".rds.amazonaws.com").then(|| lower.split('.').next().unwrap_or_default());
+            let id = own_name(host);
             return Ok(Some(Found {
                 id: host.clone(),
                 spec: self.spec(&Inputs::default()),
-                output: Some(Output { host: host.clone(), port: *port, id: id.unwrap_or_default().into() }),
+                output: Some(Output { host: host.clone(), port: *port, id: id.unwrap_or_default() }),
                 phase: Phase::Ready,
                 tags: Tags::new(),
             }));
@@ -380,6 +378,17 @@ fn is_pending(db: &DbInstance) -> bool {
     rest != aws_sdk_rds::types::PendingModifiedValues::builder().build()
 }
 
+/// The identifier in AWS's own name of a database: `id.x1y2z3.region.rds.amazonaws.com`, in China
+/// `id.x1y2z3.rds.region.amazonaws.com.cn`.
+fn own_name(host: &str) -> Option<String> {
+    let host = host.to_lowercase();
+    let host = host.trim_end_matches('.');
+    let aws = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    let mut labels = aws.split('.');
+    let id = labels.next()?;
+    labels.any(|l| l == "rds").then(|| id.to_owned())
+}
+
 /// `mysql 8.4` for every 8.4.
 fn engine(version: &str) -> String {
     let series: Vec<_> = version.split('.').take(2).collect();
@@ -449,6 +458,21 @@ mod tests {
         }
         assert!(is_later_patch("8.4.10", "8.4.9") && is_later_patch("8.0.46-rds.20260624", "8.0.40"));
         assert!(!is_later_patch("8.4.6", "8.4.9") && !is_later_patch("8.4.6", "8.0.46"));
+    }
+
+    #[test]
+    fn aws_own_names_of_databases() {
+        for host in [
+            "theirs.c0ffee.eu-west-1.rds.amazonaws.com",
+            "Theirs.c0ffee.us-gov-west-1.rds.amazonaws.com.",
+            "theirs.c0ffee.rds.cn-north-1.amazonaws.com.cn",
+            "theirs.c0ffee.rds.cn-northwest-1.amazonaws.com.cn",
+        ] {
+            assert_eq!(own_name(host).as_deref(), Some("theirs"), "{host}");
+        }
+        for host in ["db.example.com", "10.0.0.4", "rds.amazonaws.com", "x.rds.amazonaws.com.example.com", "mysql"] {
+            assert_eq!(own_name(host), None, "{host}");
+        }
     }
 
     #[test]

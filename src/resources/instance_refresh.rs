@@ -9,29 +9,33 @@ use std::rc::Rc;
 /// Instances of another version than the group's, unless an instance refresh to that version is under way:
 /// a run may have been cut between the new version and the refresh.
 pub(super) async fn outdated(aws: &Aws, group: &AwsGroup, name: &str) -> Result<Vec<String>> {
-    let number = |t: Option<&LaunchTemplateSpecification>| t.and_then(|t| t.version()).map(str::to_owned);
-    let mixed = |m: Option<&MixedInstancesPolicy>| {
-        number(m.and_then(|m| m.launch_template()).and_then(|t| t.launch_template_specification()))
-    };
-    let version = number(group.launch_template()).or_else(|| mixed(group.mixed_instances_policy()));
+    let version = version(group.launch_template(), group.mixed_instances_policy());
     let stays = |i: &&Instance| i.lifecycle_state().is_none_or(|s| !s.as_str().starts_with("Terminat"));
     let old: Vec<String> = group
         .instances()
         .iter()
         .filter(stays)
-        .filter(|i| number(i.launch_template()).is_some_and(|v| version.as_ref() != Some(&v)))
+        .filter(|i| self::version(i.launch_template(), None).is_some_and(|v| version.as_ref() != Some(&v)))
         .filter_map(|i| i.instance_id().map(Into::into))
         .collect();
     if old.is_empty() {
         return Ok(old);
     }
-    let to_it = |r: &InstanceRefresh| {
-        let to = r.desired_configuration();
-        let to =
-            number(to.and_then(|d| d.launch_template())).or_else(|| mixed(to.and_then(|d| d.mixed_instances_policy())));
-        is_under_way(r) && (to.is_none() || to == version)
-    };
+    let to_it = |r: &InstanceRefresh| is_under_way(r) && wanted(r).is_none_or(|to| Some(to) == version);
     Ok(if refreshes(aws, name).await?.iter().any(to_it) { vec![] } else { sorted(old) })
+}
+
+/// The version of its template that a group, an instance or a refresh has, in one of two places.
+fn version(template: Option<&LaunchTemplateSpecification>, mixed: Option<&MixedInstancesPolicy>) -> Option<String> {
+    let mixed = || mixed.and_then(|m| m.launch_template()).and_then(|t| t.launch_template_specification());
+    let number = |t: Option<&LaunchTemplateSpecification>| t.and_then(|t| t.version()).map(str::to_owned);
+    number(template).or_else(|| number(mixed()))
+}
+
+/// The version that a refresh leads to.
+fn wanted(refresh: &InstanceRefresh) -> Option<String> {
+    let to = refresh.desired_configuration()?;
+    version(to.launch_template(), to.mixed_instances_policy())
 }
 
 async fn refreshes(aws: &Aws, name: &str) -> Result<Rc<Vec<InstanceRefresh>>> {
@@ -74,6 +78,7 @@ pub(super) async fn refresh(
         .scale_in_protected_instances(ScaleInProtectedInstances::Refresh)
         .standby_instances(StandbyInstances::Terminate)
         .build();
+    let version = version(template.as_ref(), mixed.as_ref());
     let to = DesiredConfiguration::builder().set_launch_template(template).set_mixed_instances_policy(mixed).build();
     let started = asg
         .start_instance_refresh()
@@ -84,6 +89,11 @@ pub(super) async fn refresh(
         .await;
     let refused = started.as_ref().err().and_then(|e| e.as_service_error());
     if refused.is_some_and(|e| e.is_instance_refresh_in_progress_fault()) {
+        // The call has no token: when its answer is lost, the SDK's second one finds the refresh of the first.
+        let all = refreshes(aws, name).await?;
+        if all.iter().any(|r| is_under_way(r) && version.is_some() && wanted(r) == version) {
+            return Ok(());
+        }
         // There is one to another version. It takes a while to end: the step tries again until it has.
         cancel(aws, name).await?;
     }

@@ -1,6 +1,7 @@
 //! The instances' IAM role: what the boot script and the agent do, and nothing else.
 use super::prelude::*;
 use super::{log_group::LogGroup, parameter::Parameter};
+use crate::aws::partition;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -60,7 +61,7 @@ impl Resource for Role {
         let parameters = inputs.read_all(&self.parameters, |p| p.arn.clone());
         let groups = inputs.read_all(&self.log_groups, |g| g.arn.clone());
         let policy = parameters.and_then(|parameters| groups.map(|groups| self.policy(parameters, groups)));
-        Spec { trust: statements(&trust()), policy, others: vec![], attached: vec![] }
+        Spec { trust: statements(&trust(&self.aws.region)), policy, others: vec![], attached: vec![] }
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
@@ -104,7 +105,7 @@ impl Resource for Role {
             .iam
             .create_role()
             .role_name(cx.name())
-            .assume_role_policy_document(trust().to_string())
+            .assume_role_policy_document(trust(&self.aws.region).to_string())
             .set_tags(Some(tags::global::to(&self.aws, cx.tags())))
             .send()
             .await
@@ -115,7 +116,8 @@ impl Resource for Role {
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let (iam, name) = (&self.aws.iam, &found.id);
         if diff.touches("trust") {
-            let call = iam.update_assume_role_policy().role_name(name).policy_document(trust().to_string());
+            let call =
+                iam.update_assume_role_policy().role_name(name).policy_document(trust(&self.aws.region).to_string());
             call.send().await.during("UpdateAssumeRolePolicy")?;
         }
         if diff.touches("policy") {
@@ -222,9 +224,14 @@ impl Role {
     }
 }
 
-fn trust() -> Value {
+/// EC2 may take the role on; in China it has another name (aws-cn refuses the usual one, or takes it without effect).
+fn trust(region: &str) -> Value {
+    let ec2 = match partition(region) {
+        "aws-cn" => "ec2.amazonaws.com.cn",
+        _ => "ec2.amazonaws.com",
+    };
     json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        {"Effect": "Allow", "Principal": {"Service": ec2}, "Action": "sts:AssumeRole"},
     ]})
 }
 
