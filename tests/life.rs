@@ -353,6 +353,7 @@ fn rights((service, operation, named): &Asked, passed: &dyn Fn(&str) -> String) 
         "CreateDBInstance" => Some("rds"),
         "CreateReplicationGroup" => Some("elasticache"),
         "CreateFileSystem" => Some("elasticfilesystem"),
+        "PutMetricAlarm" => Some("events"),
         _ => None,
     };
     all.extend(linked.into_iter().chain(on_spot).map(|service| Right {
@@ -637,6 +638,144 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     world.run(&renamed, &["teardown", "--confirm", "billing"]).ends(0);
     untouched(&world, &before);
     policy_allows_all(&world);
+}
+
+/// What no quiet life meets: leftovers that somebody else has to delete, and answers that come late or never.
+#[test]
+fn snapshots_that_nothing_holds_are_left_with_what_deletes_them() {
+    let world = World::start();
+    let file = world.file("backups.toml", BILLING, &[("#backup_days = 0", "backup_days = 1")]);
+    up(&world, &file);
+    // One that RDS made by itself, which is gone, but is listed for a while; one that a teammate made.
+    let by_rds =
+        || world.tell("POST", "database", json!({"name": "billing-main", "snapshot": "rds:billing-main-0610"}));
+    by_rds();
+    let _: () = world.account(json!({"do": "snapshot", "stack": "billing", "name": "before-lunch"}));
+    world.tell("POST", "faults", json!({"list_gone": true}));
+    let listed: Vec<String> = world.account(json!({"do": "tagged", "stack": "billing"}));
+    assert!(listed.iter().filter(|arn| arn.contains(":snapshot:")).count() >= 2, "{listed:?}");
+    by_rds();
+    let torn = world.run(&file, &["teardown", "--confirm", "billing"]).ends(1);
+    let last: Vec<&str> = torn.out.lines().rev().take(2).collect();
+    let command = "aws rds delete-db-snapshot --db-snapshot-identifier before-lunch --region us-east-1";
+    assert_eq!(last[0].trim(), command, "{}", torn.out);
+    assert!(
+        last[1].contains("nothing holds these") && !torn.out.contains("run the same command again"),
+        "{}",
+        torn.out
+    );
+    assert!(!torn.out.contains("left arn:aws:rds:us-east-1:123456789012:snapshot:rds:"), "{}", torn.out);
+    let torn = world.run(&file, &["teardown", "--confirm", "billing", "-o", "json"]).ends(1);
+    let left = torn.lines().last().expect("a last line")["left"].clone();
+    assert_eq!((left.as_array().map(Vec::len), &left[0]["command"]), (Some(1), &json!(command)), "{}", torn.out);
+    let _: () = world.account(json!({"do": "delete_snapshot", "name": "before-lunch"}));
+    world.run(&file, &["teardown", "--confirm", "billing"]).ends(0);
+    policy_allows_all(&world);
+}
+
+#[test]
+fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
+    let (world, before) = crowded("billing", "api");
+    let refuse = |on: &str, code: &str, message: &str, times: i32| {
+        world.tell(
+            "POST",
+            "faults",
+            json!({"refuse": [{"on": on, "code": code, "message": message, "status": 400, "times": times}]}),
+        )
+    };
+    // A new account: no policy changes it.
+    let support = "This AWS account currently does not support creating load balancers.";
+    refuse("elbv2:CreateLoadBalancer", "OperationNotPermitted", support, -1);
+    let refused = world.run(BILLING, &["up", "--yes"]).ends(1);
+    assert!(refused.err.contains("ask AWS Support") && !refused.err.contains("gameday policy"), "{}", refused.err);
+    // A region that was enabled today; subnets and groups that other services do not see yet.
+    let late = json!({"deny": ["cloudwatch:GetDashboard"], "hide_fresh_seconds": 2, "only": "rds|elasticache|elbv2"});
+    world.tell("POST", "faults", late);
+    let built = world.run(BILLING, &["up", "--yes"]).ends(0);
+    assert!(built.err.contains("! dashboard/main") && built.err.contains("within the last day"), "{}", built.err);
+    let without = world.run(BILLING, &["up", "--yes", "-o", "json"]).ends(0);
+    assert_eq!(without.lines().last().expect("a last line")["event"], "serving");
+    world.control("DELETE", "faults");
+    up(&world, BILLING);
+    settled(&world, BILLING);
+
+    // In the middle of another change; a lost answer to a call without a token.
+    let bigger = world.file("bigger.toml", BILLING, &[("#max = 4", "max = 6")]);
+    refuse("autoscaling:UpdateAutoScalingGroup", "ScalingActivityInProgress", "A scaling activity is in progress.", 2);
+    up(&world, &bigger);
+    settled(&world, &bigger);
+    let told = world.file("told.toml", BILLING, &[("#max = 4", "max = 6"), ("#   LOG_LEVEL", "LOG_LEVEL")]);
+    // At this pace the refresh is under way when the call is sent again.
+    world.control("POST", "pace?pace=fast");
+    world.tell(
+        "POST",
+        "faults",
+        json!({"lost_answer": 1.0, "only": "autoscaling:StartInstanceRefresh", "max_faults": 1}),
+    );
+    let changed = up(&world, &told);
+    let of = |operation: &str| changed.calls.iter().filter(|c| c.operation == operation).count();
+    // A call whose answer is lost is on the list twice.
+    assert_eq!((of("StartInstanceRefresh"), of("CancelInstanceRefresh")), (3, 0), "{:?}", changed.changes());
+    world.control("DELETE", "faults");
+    world.control("POST", "pace?pace=instant");
+    settled(&world, &told);
+
+    // What only a reboot puts in force is said at the end.
+    let fixed = [
+        ("#max = 4", "max = 6"),
+        ("#   LOG_LEVEL", "LOG_LEVEL"),
+        ("[database.parameters]\n", "[database.parameters]\ninnodb_ft_min_token_size = \"2\"\n"),
+    ];
+    let fixed = world.file("fixed.toml", BILLING, &fixed);
+    let changed = world.run(&fixed, &["up", "--yes"]).ends(0);
+    let reboot = "`aws rds reboot-db-instance --db-instance-identifier billing-main --region us-east-1`";
+    assert!(changed.err.contains(reboot), "{}", changed.err);
+    let events = up(&world, &fixed).lines();
+    assert!(events.iter().any(|e| e["event"] == "pending_reboot"), "{events:?}");
+
+    world.run(&fixed, &["teardown", "--confirm", "billing"]).ends(0);
+    untouched(&world, &before);
+}
+
+/// What AWS refuses of a stack file that the rules let pass, with a warning or by another way to build it.
+#[test]
+fn what_aws_takes_once_only_is_given_once() {
+    let world = World::start();
+    let _: String = world.account(json!({"do": "theirs"}));
+    let routes = "routes = [\"/a/*/x/*\", \"/b/*/y/*\", \"/c/*/z/*\", \"/d\", \"/e?*\"]\n";
+    let spot = format!("{routes}[service.api.spot]\ntypes = [\"t3a.micro\", \"t3a.micro\"]\n");
+    let file = world.folder.path().join("twice.toml");
+    let text = format!(
+        "name = \"twice\"\n[access]\nhttp = [\"10.0.0.0/8\", \"10.0.0.0/08\", \"192.0.2.0/24\", \"192.0.2.0/24\"]\n\
+         [database]\nmode = \"use\"\nendpoint = \"db.example.com:6379\"\n[cache]\nmode = \"use\"\n\
+         endpoint = \"cache.example.com:6379\"\n[secrets]\nmode = \"use\"\n\
+         master_password = \"/event/mysql/master\"\napp_password = \"/event/mysql/app\"\n[files]\nmode = \"off\"\n[service.api]\n\
+         source = \"https://example-bucket.s3.amazonaws.com/server\"\n{spot}"
+    );
+    std::fs::write(&file, text).expect("the temporary folder");
+    let built = world.run(&file, &["up", "--yes"]).ends(0);
+    assert!(built.err.contains("is given twice"), "it warns:\n{}", built.err);
+    settled(&world, &file);
+    let of = |operation: &str| built.calls.iter().filter(|c| c.operation == operation).count();
+    assert_eq!(of("CreateRule"), 2, "two of the routes with four wildcards do not fit in one rule");
+    world.run(&file, &["teardown", "--confirm", "twice"]).ends(0);
+}
+
+/// Regions that differ: other names of services, and such that were opened after the emulator's lists were made.
+#[test]
+fn a_stack_stands_in_regions_that_are_unlike_others() {
+    let world = World::start();
+    for region in ["cn-north-1", "us-gov-west-1", "mx-central-1", "ap-southeast-7"] {
+        let file = world.folder.path().join(format!("{region}.toml"));
+        let text = format!(
+            "name = \"billing\"\nregion = \"{region}\"\n[database]\nmode = \"off\"\n[cache]\nmode = \"off\"\n\
+             [service.api]\nsource = \"https://example-bucket.s3.amazonaws.com/server\"\n"
+        );
+        std::fs::write(&file, text).expect("the temporary folder");
+        up(&world, &file);
+        settled(&world, &file);
+        world.run(&file, &["teardown", "--confirm", "billing"]).ends(0);
+    }
 }
 
 #[test]

@@ -28,11 +28,56 @@ pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftov
         let gone = gone(aws, stack, &left).await?;
         left.retain(|(arn, _)| !gone.contains(arn));
         if left.is_empty() || round == 3 {
-            return Ok(left.into_iter().map(|(what, step)| Leftover { what, why: why(step) }).collect());
+            return Ok(left.into_iter().map(|(what, step)| leftover(what, step, &aws.region)).collect());
         }
         tokio::time::sleep(session.env.pace.of(Duration::from_secs(5))).await;
     }
     unreachable!("the last round returns")
+}
+
+fn leftover(arn: String, step: Option<String>, region: &str) -> Leftover {
+    match by_hand(&arn, region) {
+        Some((why, command)) => Leftover { what: arn, why: why.into(), command: Some(command) },
+        None => Leftover { what: arn, why: why(step), command: None },
+    }
+}
+
+const IN_A_VAULT: &str = "a recovery point of AWS Backup (`aws backup list-backup-vaults` names its VAULT)";
+
+/// Snapshots and backups carry the tags of what they were made of. They outlive it, nothing holds them, and whoever made
+/// them may want them: why one is left, and what deletes it.
+fn by_hand(arn: &str, region: &str) -> Option<(&'static str, String)> {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, id) = (parts.next()?, parts.nth(2)?);
+    let aws = |command: String| format!("aws {command} --region {region}");
+    Some(match (service, id.split_once([':', '/'])?) {
+        // The automated ones go with their database; nobody else can delete them.
+        ("rds", ("snapshot", name)) if name.starts_with("rds:") => return None,
+        // AWS Backup keeps its own in a vault, and RDS refuses to delete them.
+        ("rds", ("snapshot", name)) if name.starts_with("awsbackup:") => (
+            IN_A_VAULT,
+            aws(format!("backup delete-recovery-point --backup-vault-name VAULT --recovery-point-arn {arn}")),
+        ),
+        ("rds", ("snapshot", name)) => (
+            "a snapshot of the database that somebody made",
+            aws(format!("rds delete-db-snapshot --db-snapshot-identifier {name}")),
+        ),
+        ("elasticache", ("snapshot", name)) => (
+            "a snapshot of the cache that somebody made",
+            aws(format!("elasticache delete-snapshot --snapshot-name {name}")),
+        ),
+        ("ec2", ("snapshot", id)) => {
+            ("a snapshot of a volume that somebody made", aws(format!("ec2 delete-snapshot --snapshot-id {id}")))
+        }
+        ("ec2", ("image", id)) => {
+            ("an image of an instance that somebody made", aws(format!("ec2 deregister-image --image-id {id}")))
+        }
+        ("backup", ("recovery-point", _)) => (
+            IN_A_VAULT,
+            aws(format!("backup delete-recovery-point --backup-vault-name VAULT --recovery-point-arn {arn}")),
+        ),
+        _ => return None,
+    })
 }
 
 fn why(step: Option<String>) -> String {
@@ -78,9 +123,9 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
             gone.push(arn.to_owned());
         }
     }
-    // The automated snapshots of a database go with it.
-    for (arn, name) in of(":snapshot:rds:") {
-        let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(format!("rds:{name}")).send().await;
+    // The automated snapshots of a database go with it; the others when somebody deletes them.
+    for (arn, name) in of(":snapshot:").into_iter().filter(|(arn, _)| arn.split(':').nth(2) == Some("rds")) {
+        let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name).send().await;
         let Some(there) = allowed(call.or_absent("DescribeDBSnapshots"))? else { continue };
         let there = there.and_then(|a| a.db_snapshots).unwrap_or_default();
         if there.iter().all(|s| s.status() == Some("deleting")) {
@@ -95,5 +140,39 @@ fn allowed<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Err(e) if e.class() == Some(Class::Denied) => Ok(None),
         other => other.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nothing_holds_is_left_with_what_deletes_it() {
+        let command = |arn: &str| by_hand(arn, "eu-west-1").map(|(_, command)| command);
+        for (arn, deletes) in [
+            (
+                "arn:aws:rds:eu-west-1:123456789012:snapshot:before-lunch",
+                "rds delete-db-snapshot --db-snapshot-identifier before-lunch",
+            ),
+            (
+                "arn:aws:elasticache:eu-west-1:123456789012:snapshot:warm",
+                "elasticache delete-snapshot --snapshot-name warm",
+            ),
+            ("arn:aws:ec2:eu-west-1::snapshot/snap-0a", "ec2 delete-snapshot --snapshot-id snap-0a"),
+            ("arn:aws:ec2:eu-west-1::image/ami-0a", "ec2 deregister-image --image-id ami-0a"),
+        ] {
+            assert_eq!(command(arn), Some(format!("aws {deletes} --region eu-west-1")));
+        }
+        let backup = "arn:aws:rds:eu-west-1:123456789012:snapshot:awsbackup:job-1";
+        assert!(command(backup).unwrap().contains(&format!("--recovery-point-arn {backup}")));
+        for held in [
+            "arn:aws:rds:eu-west-1:123456789012:snapshot:rds:billing-main-2026-11-21-06-10",
+            "arn:aws:rds:eu-west-1:123456789012:db:billing-main",
+            "arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-0a",
+            "security-group/app",
+        ] {
+            assert_eq!(command(held), None, "{held}");
+        }
     }
 }

@@ -67,11 +67,11 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         let untagged = untagged::look(&session, &seen).await?;
         left.extend(untagged.left.into_iter().filter(|l| !known.contains(&l.what)));
         alike = untagged.alike;
-        left.extend(
-            unseen
-                .into_iter()
-                .map(|(key, e)| Leftover { what: key.to_string(), why: format!("could not be looked for: {e}") }),
-        );
+        left.extend(unseen.into_iter().map(|(key, e)| Leftover {
+            what: key.to_string(),
+            why: format!("could not be looked for: {e}"),
+            command: None,
+        }));
     }
     let keys = |wanted: bool| -> Vec<&Key> {
         report.done().filter(move |(_, d)| **d == wanted).map(|(k, _)| k).filter(|k| !is_used(&session, k)).collect()
@@ -147,7 +147,7 @@ fn not_deleted(report: &Report<bool>) -> Vec<Leftover> {
                 Visit::NotStarted => "not tried".into(),
                 Visit::Done(_) => return None,
             };
-            Some(Leftover { what: key.to_string(), why })
+            Some(Leftover { what: key.to_string(), why, command: None })
         })
         .collect()
 }

@@ -40,9 +40,13 @@ pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Unt
              under [names]"
         ),
         what: id,
+        command: None,
     };
-    let is_like =
-        |(id, key): (String, Key)| Leftover { what: id, why: format!("is named like {key}, without its tags") };
+    let is_like = |(id, key): (String, Key)| Leftover {
+        what: id,
+        why: format!("is named like {key}, without its tags"),
+        command: None,
+    };
     Ok(Untagged { left: in_place.into_iter().map(left).collect(), alike: alike.into_iter().map(is_like).collect() })
 }
 

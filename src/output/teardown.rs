@@ -28,6 +28,9 @@ pub struct Certificate<'a> {
 pub struct Leftover {
     pub what: String,
     pub why: String,
+    /// What deletes it, where nothing holds it and only somebody's word is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 pub fn show(out: &Printer, c: &Certificate<'_>) {
@@ -62,6 +65,13 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     } else if c.clean {
         out.data(format!("{GOOD}nothing is left that carries the tag gameday:stack = {}{RESET}", c.stack));
     } else {
-        out.data(format!("{WARN}run the same command again when what holds them is gone{RESET}"));
+        let by_hand: Vec<&str> = c.left.iter().filter_map(|l| l.command.as_deref()).collect();
+        if !by_hand.is_empty() {
+            out.data(format!("{WARN}nothing holds these: delete them by hand when nobody needs them any more:{RESET}"));
+            by_hand.iter().for_each(|command| out.data(format!("  {command}")));
+        }
+        if by_hand.len() < c.left.len() || c.left.is_empty() {
+            out.data(format!("{WARN}run the same command again when what holds them is gone{RESET}"));
+        }
     }
 }

@@ -73,6 +73,16 @@ class Account:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
+    def snapshot(self, stack, name):
+        """One that a teammate made of the stack's database, with its tags."""
+        [database] = self.here.rds.describe_db_instances(DBInstanceIdentifier=f"{stack}-main")["DBInstances"]
+        self.here.rds.create_db_snapshot(
+            DBSnapshotIdentifier=name, DBInstanceIdentifier=f"{stack}-main", Tags=database["TagList"]
+        )
+
+    def delete_snapshot(self, name):
+        self.here.rds.delete_db_snapshot(DBSnapshotIdentifier=name)
+
     def tagged(self, stack):
         """What the tagging API shows with the stack's tag. An instance that is terminated shows for another hour."""
         filters = [{"Key": "gameday:stack", "Values": [stack]}]
