@@ -123,9 +123,9 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
             gone.push(arn.to_owned());
         }
     }
-    // The automated snapshots of a database go with it.
-    for (arn, name) in of(":snapshot:rds:") {
-        let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(format!("rds:{name}")).send().await;
+    // The automated snapshots of a database go with it; the others when somebody deletes them.
+    for (arn, name) in of(":snapshot:").into_iter().filter(|(arn, _)| arn.split(':').nth(2) == Some("rds")) {
+        let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name).send().await;
         let Some(there) = allowed(call.or_absent("DescribeDBSnapshots"))? else { continue };
         let there = there.and_then(|a| a.db_snapshots).unwrap_or_default();
         if there.iter().all(|s| s.status() == Some("deleting")) {

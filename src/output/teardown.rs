@@ -69,7 +69,7 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     } else {
         let by_hand: Vec<&str> = c.left.iter().filter_map(|l| l.command.as_deref()).collect();
         if !by_hand.is_empty() {
-            out.data(format!("{WARN}nothing holds these; whoever needs them no longer deletes them:{RESET}"));
+            out.data(format!("{WARN}nothing holds these: delete them by hand when nobody needs them any more:{RESET}"));
             by_hand.iter().for_each(|command| out.data(format!("  {command}")));
         }
         if by_hand.len() < c.left.len() || c.left.is_empty() {

@@ -218,7 +218,8 @@ def test_tag_keys_of_iam_are_compared_without_case(aws):
     aws.iam.tag_role(RoleName="app", Tags=pair[1:])
     aws.iam.tag_instance_profile(InstanceProfileName="app", Tags=pair[1:])
     assert [t["Value"] for t in aws.iam.list_role_tags(RoleName="app")["Tags"]] == ["b"]
-    assert [t["Value"] for t in aws.iam.list_instance_profile_tags(InstanceProfileName="app")["Tags"]] == ["b"]
+    profile = aws.iam.get_instance_profile(InstanceProfileName="app")["InstanceProfile"]
+    assert [t["Value"] for t in profile["Tags"]] == ["b"]
 
 
 def test_china_calls_ec2_by_another_name(aws):
