@@ -455,6 +455,7 @@ pub struct Probe {
     /// Why nothing was asked: an emulator, or the user did not want it.
     pub unasked: Option<String>,
     /// The proxy that it was asked through, which resolves the name; `None`: straight.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
     /// What the host of `url` resolves to.
     pub addresses: Vec<String>,
