@@ -258,7 +258,7 @@ impl Resource for Thing {
 
 fn in_use(call: &'static str, code: &str, message: &str) -> Error {
     let (code, message) = (Some(code.into()), message.into());
-    Error::Aws(Box::new(AwsError { call, class: Class::InUse, code, message, request_id: None }))
+    Error::Aws(Box::new(AwsError { call, class: Class::InUse, code, message, request_id: None, help: None }))
 }
 
 /// What `plan`, `up` and `teardown` do, without the talk.

@@ -50,11 +50,11 @@ async fn of_service(aws: &Aws, eni: &NetworkInterface) -> Holder {
     if let Some(holder) = of_endpoint(aws, eni, what).await {
         return holder;
     }
-    if let Some(holder) = of_nat_gateway(aws, eni, what).await {
-        return holder;
-    }
     if let Some((owner, command)) = by_description(what) {
         return Holder { what: format!("{owner}: `{command}`"), passes: false };
+    }
+    if let Some(holder) = of_nat_gateway(aws, eni, what).await {
+        return holder;
     }
     let owner = match (eni.requester_managed(), eni.requester_id()) {
         (Some(true), Some(by)) => format!("interface {id} ({what}, of {by}): delete what it belongs to"),
@@ -105,8 +105,7 @@ pub(super) fn endpoint_holder(endpoint: &VpcEndpoint) -> Holder {
 /// The NAT gateway that has this interface, while it stands.
 async fn of_nat_gateway(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Holder> {
     let named = word(what, "nat-");
-    let is_nat = eni.interface_type().is_some_and(|t| t.as_str() == "natGateway");
-    if named.is_none() && !is_nat {
+    if named.is_none() && eni.requester_managed() != Some(true) {
         return None;
     }
     let call = aws.ec2.describe_nat_gateways().filter(ec2_filter("vpc-id", eni.vpc_id().unwrap_or_default()));

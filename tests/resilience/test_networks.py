@@ -372,3 +372,28 @@ def test_a_nat_gateway_and_an_endpoint_of_somebody_else(built):
     # Both are on their way out by now: that is waited for.
     assert left(w, code=0) == {}
     w.ec2.release_address(AllocationId=address)
+
+
+def test_instances_without_public_addresses(world):
+    w = world
+    home, _, _ = their_network(w)
+    closed = w.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home]}])["RouteTables"]
+    closed = next(t for t in closed if not any(a["Main"] for a in t["Associations"]))
+    private = {a["SubnetId"] for a in closed["Associations"]}
+    use(w, home, more='instances = "private"\n')
+    refused(w, "no subnet with a way out for instances without public addresses", "need a route to a NAT gateway")
+    public = add_subnet(w, home, "10.77.200.0/24", "a")
+    address = w.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = w.ec2.create_nat_gateway(SubnetId=public, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    w.ec2.create_route(RouteTableId=closed["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+    w.up()
+    fleet = w.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]
+    assert set(fleet["VPCZoneIdentifier"].split(",")) == private
+    balancer = w.elbv2.describe_load_balancers()["LoadBalancers"][0]
+    assert not {z["SubnetId"] for z in balancer["AvailabilityZones"]} & private
+    for r in w.ec2.describe_instances()["Reservations"]:
+        assert not any(i.get("PublicIpAddress") for i in r["Instances"])
+    assert w.plan() == {}
+    w.run("why", "--no-probe").expect(0)
+    w.note_secrets()
+    assert w.teardown("-o", "json").json["clean"]

@@ -1,5 +1,6 @@
 """Security groups: rules compared as AWS compares them, groups kept while they are in use."""
 
+import inspect
 import ipaddress
 
 from moto.ec2.models.security_groups import SecurityGroupRule
@@ -23,8 +24,46 @@ SecurityGroupRule.__eq__ = lambda self, other: identity(self) == identity(other)
 SecurityGroupRule.__hash__ = object.__hash__
 # model SecurityGroupRule: Description belongs to the rule whatever its peer; moto shows it for CIDRs only.
 SecurityGroupRule.description = property(
-    lambda self: self.ip_range.get("Description") or self.source_group.get("Description")
+    lambda self: self.ip_range.get("Description")
+    or self.source_group.get("Description")
+    or getattr(self, "list_description", None)
 )
+plain_init = SecurityGroupRule.__init__
+
+
+def init(self, *args, **kwargs):
+    # moto keeps a prefix list's id only.
+    given = inspect.signature(plain_init).bind(self, *args, **kwargs).arguments
+    plain_init(self, *args, **kwargs)
+    self.list_description = (given.get("prefix_list_id") or {}).get("Description")
+
+
+SecurityGroupRule.__init__ = init
+
+
+@after("ec2", "ModifySecurityGroupRules")
+def list_described(call, answer):
+    # moto puts any description where a range has its own.
+    group = backend(call).get_security_group_from_id(call.get("GroupId", ""))
+    for rule in [*group.ingress_rules, *group.egress_rules]:
+        if rule.prefix_list_id and "Description" in rule.ip_range:
+            rule.list_description, rule.ip_range = rule.ip_range["Description"], {}
+
+
+@after("ec2", "DescribeSecurityGroups")
+def lists_show_their_description(call, answer):
+    for shown in answer.get("SecurityGroups", []):
+        group = backend(call).get_security_group_from_id(shown["GroupId"])
+        for key, rules in (("IpPermissions", group.ingress_rules), ("IpPermissionsEgress", group.egress_rules)):
+            known = {
+                (r.ip_protocol, str(r.from_port), r.prefix_list_id): r.list_description for r in rules if r.prefix_list_id
+            }
+            for permission in shown.get(key, []):
+                for entry in permission.get("PrefixListIds", []):
+                    at = (permission.get("IpProtocol"), str(permission.get("FromPort")), entry["PrefixListId"])
+                    if known.get(at):
+                        entry["Description"] = known[at]
+    return answer
 
 
 def network(text):
