@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import count, differences, some
-from test_drift import group, subnet, table, vpc
+from test_drift import default_acl, default_group, entry, group, main_table, subnet, table, vpc
 
 TAGS = ["gameday:stack", "gameday:step", "Name"]
 
@@ -44,6 +44,31 @@ def test_an_object_without_tags_is_asked_for_before_it_is_adopted(standing, whol
     assert f"--adopt {key}" in refused.text
     w.up("--adopt", key)
     assert KINDS[key](w) == thing, "the same one, not a second"
+    assert w.plan() == {} and differences(w.inventory(), whole) == []
+
+
+def test_what_came_with_the_vpc_is_taken_in_without_a_question(standing, whole):
+    w = standing
+    # As a stack stands that an earlier gameday built: they have no tags, and are as AWS makes them, or as somebody left them.
+    born = {"default-network-acl/main": default_acl(w)["NetworkAclId"], "main-route-table/main": main_table(w)["RouteTableId"],
+            "default-security-group/main": default_group(w)["GroupId"]}
+    entry(w, 1, "deny")
+    w.ec2.authorize_security_group_ingress(
+        GroupId=born["default-security-group/main"], IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0")
+    w.ec2.delete_tags(Resources=list(born.values()), Tags=[{"Key": k} for k in TAGS])
+    tags = ["tags.Name", "tags.gameday:step"]
+    assert w.plan() == {
+        "default-network-acl/main": ("update", ["entries", *tags]),
+        "main-route-table/main": ("update", tags),
+        "default-security-group/main": ("update", ["rules", *tags]),
+    }
+    w.up()
+    assert w.plan() == {} and differences(w.inventory(), whole) == []
+    # What says that it is another stack's is not touched.
+    w.ec2.create_tags(Resources=[born["default-network-acl/main"]], Tags=[{"Key": "gameday:stack", "Value": "theirs"}])
+    said = w.run("plan", "-o", "json").expect(1).json["errors"]
+    assert [e["key"] for e in said] == ["default-network-acl/main"] and "theirs" not in said[0]["help"], said
+    w.up("--adopt", "default-network-acl/main")
     assert w.plan() == {} and differences(w.inventory(), whole) == []
 
 

@@ -1,5 +1,6 @@
 """A group is switched to `use` or `off`, and back: what was ours goes, what is used stays untouched."""
 
+import json
 import pathlib
 
 import pytest
@@ -176,6 +177,40 @@ def test_a_used_network_is_not_changed_for_one_of_ours(world):
     w.note_secrets()
     w.teardown()
     assert differences(w.inventory(), before) == [], "what was used is as it was"
+
+
+def test_what_came_with_a_used_network_is_named_and_left(world):
+    w = world
+    home = their_network(w)
+    here = [{"Name": "vpc-id", "Values": [home]}]
+
+    def born():
+        found = {
+            "acls": w.ec2.describe_network_acls(Filters=here)["NetworkAcls"],
+            "tables": w.ec2.describe_route_tables(Filters=here)["RouteTables"],
+            "groups": w.ec2.describe_security_groups(Filters=[*here, {"Name": "group-name", "Values": ["default"]}])["SecurityGroups"],
+            "vpc": w.ec2.describe_vpcs(VpcIds=[home])["Vpcs"],
+        }
+        return json.dumps(found, sort_keys=True, default=str)
+
+    acl = next(a["NetworkAclId"] for a in w.ec2.describe_network_acls(Filters=here)["NetworkAcls"] if a["IsDefault"])
+    usual = w.ec2.describe_vpcs(VpcIds=[home])["Vpcs"][0]["DhcpOptionsId"]
+    servers = [{"Key": "domain-name-servers", "Values": ["192.0.2.53"]}]
+    told = w.ec2.create_dhcp_options(DhcpConfigurations=servers)["DhcpOptions"]["DhcpOptionsId"]
+    w.ec2.associate_dhcp_options(VpcId=home, DhcpOptionsId=told)
+    w.ec2.create_network_acl_entry(
+        NetworkAclId=acl, RuleNumber=7, Protocol="-1", RuleAction="deny", Egress=False, CidrBlock="0.0.0.0/0")
+    before = born()
+    w.edit(STACK + f'[network]\nmode = "use"\nvpc = "{home}"\n')
+    w.run("up", "--yes", "--patience", "1")
+    assert not [k for k in w.plan() if k.startswith(("default-", "main-", "dhcp-"))]
+    why = w.run("why", "--no-probe", "-v").expect(1).text
+    assert f"aws ec2 delete-network-acl-entry --network-acl-id {acl} --rule-number 7 --ingress" in why, why
+    assert f"aws ec2 associate-dhcp-options --dhcp-options-id {usual} --vpc-id {home}" in why, why
+    assert "192.0.2.53" in why, why
+    w.note_secrets()
+    w.teardown()
+    assert born() == before, "what was used is as it was"
 
 
 def test_a_used_network_that_lost_its_way_out_is_still_looked_at_and_left(world):
