@@ -1,5 +1,5 @@
 //! What still uses a part of the network when AWS will not delete it: in the end always a network interface.
-use super::{database, elb, prelude::*};
+use super::{database, elb, nat_gateway, prelude::*};
 use aws_sdk_ec2::types::NetworkInterface;
 use aws_sdk_efs::types::LifeCycleState;
 use aws_sdk_rds::types::DbInstance;
@@ -46,7 +46,7 @@ pub(super) async fn of_interfaces(aws: &Aws, stack: &str, all: &[NetworkInterfac
     Ok(holders)
 }
 
-/// The database, cache node or mount target that such an interface belongs to, while nobody is deleting it: it goes with
+/// The database, cache node, mount target or NAT gateway that such an interface belongs to, while nobody is deleting it: it goes with
 /// that one only.
 async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Option<String>> {
     let groups: Vec<&str> = eni.groups().iter().filter_map(|g| g.group_id()).collect();
@@ -69,6 +69,11 @@ async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Optio
         let stands =
             found.is_some_and(|t| !matches!(t.life_cycle_state(), LifeCycleState::Deleting | LifeCycleState::Deleted));
         return Ok(stands.then(|| format!("mount target fsmt-{target}")));
+    }
+    if let Some(nat) = what.strip_prefix("Interface for NAT Gateway ") {
+        let all = listing::nat_gateways(aws).await?;
+        let stands = all.iter().any(|n| n.nat_gateway_id() == Some(nat) && nat_gateway::stands(n));
+        return Ok(stands.then(|| format!("NAT gateway {nat}, which is not the stack's")));
     }
     Ok(None)
 }
