@@ -268,7 +268,8 @@ fn a_mistake_in_a_price_file_says_file_line_and_key() {
 #[test]
 fn private_instances_pay_for_their_way_out_instead_of_addresses() {
     let stack = |network: &str, source: &str| {
-        config(&format!("name = \"x\"\n[network]\n{network}\n[service.a]\nsource = \"{source}\"\ndesired = 4\n"))
+        let text = format!("name = \"x\"\n[network]\n{network}\n[service.a]\nsource = \"{source}\"\ndesired = 4\n");
+        config::parse("gameday.toml", &text).expect("a sound stack file").config
     };
     let prices = Prices::shipped();
     let hour = |c: &config::Config| Bill::of(&from_config(c, 2, 0, Size::Desired), &prices, 1.0).per_hour();

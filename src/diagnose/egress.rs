@@ -6,79 +6,93 @@ use super::{
     names,
     reach::{View, Way},
 };
-use crate::snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable};
+use crate::snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet};
 
 const HTTPS: u16 = 443;
 const LOST: &str = "packages, the binary and AWS's own services cannot be reached";
 
-/// The ways out of the subnets that the Auto Scaling group launches into, each route table once.
+/// The ways out of the subnets that the Auto Scaling group launches into, each way once.
 pub(super) fn ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
-    let mut told: Vec<&str> = vec![];
+    let mut ways: Vec<(Way, Vec<&RouteTable>)> = vec![];
     for id in &g.subnets {
         let Some((table, way)) = view.way_out(id) else { continue };
-        if told.contains(&table.id.as_str()) {
-            continue;
+        match ways.iter_mut().find(|(w, _)| *w == way) {
+            Some((_, tables)) if tables.iter().any(|t| t.id == table.id) => {}
+            Some((_, tables)) => tables.push(table),
+            None => ways.push((way, vec![table])),
         }
-        told.push(&table.id);
-        let drafts = match &way {
+    }
+    for (way, tables) in &ways {
+        let drafts = match way {
             Way::Through(via) | Way::Blackhole { via } if via.starts_with("nat-") => {
-                Vec::from_iter(nat(view, table, via))
+                Vec::from_iter(nat(view, tables, via))
             }
             // A transit gateway, a firewall: what is behind it is not seen.
             Way::Through(_) => vec![],
-            Way::Blackhole { via } if !via.starts_with("igw-") => vec![black_hole(view, table, via)],
+            Way::Blackhole { via } if !via.starts_with("igw-") => vec![black_hole(view, tables, via)],
             Way::None => match &view.s.expected.services {
-                Some(services) => endpoints(view, g, table, services),
-                None => vec![no_route(view, table, id)],
+                Some(services) => endpoints(view, g, tables, services),
+                None => vec![no_route(view, tables)],
             },
-            Way::Internet | Way::Detached { .. } | Way::Blackhole { .. } => vec![in_public_subnet(table, id)],
+            Way::Internet | Way::Detached { .. } | Way::Blackhole { .. } => vec![in_public_subnets(tables)],
         };
         hop.extend(drafts.into_iter().map(|d| d.weak_if(view.serves())));
     }
 }
 
-fn in_public_subnet(table: &RouteTable, subnet: &str) -> Draft {
+/// `rtb-0a, rtb-0b`
+fn ids(tables: &[&RouteTable]) -> String {
+    names(tables.iter().map(|t| &t.id))
+}
+
+fn in_public_subnets(tables: &[&RouteTable]) -> Draft {
     Draft::new(
         "fleet-subnets-public",
         "the Auto Scaling group launches instances without public addresses into public subnets: they reach nothing outside",
-        format!("{} of {subnet} leads 0.0.0.0/0 to an internet gateway, which serves public addresses only", table.id),
+        format!("{} leads 0.0.0.0/0 to an internet gateway, which serves public addresses only", ids(tables)),
         UP,
     )
 }
 
-fn no_route(view: &View<'_>, table: &RouteTable, subnet: &str) -> Draft {
+fn no_route(view: &View<'_>, tables: &[&RouteTable]) -> Draft {
     Draft::new(
         "nat-route-missing",
-        format!("the route table {} has no route to a NAT gateway: {LOST}", table.id),
-        format!("no route for 0.0.0.0/0 in the table of {subnet}"),
-        lead_to_another(view, table, "create-route"),
+        format!("the instances' subnets have no route to a NAT gateway: {LOST}"),
+        format!("no route for 0.0.0.0/0 in {}", ids(tables)),
+        lead_to_another(view, tables, "create-route"),
     )
 }
 
-fn black_hole(view: &View<'_>, table: &RouteTable, via: &str) -> Draft {
+fn black_hole(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Draft {
     Draft::new(
         "route-blackhole",
-        format!("the default route of {} is a black hole: {LOST}", table.id),
-        format!("0.0.0.0/0 leads to {via}, which is gone or detached"),
-        lead_to_another(view, table, "replace-route"),
+        format!("the default route of the instances' subnets is a black hole: {LOST}"),
+        format!("{} leads 0.0.0.0/0 to {via}, which is gone or detached", ids(tables)),
+        lead_to_another(view, tables, "replace-route"),
     )
 }
 
 /// Gameday makes its own again; in somebody else's network another one may be there to lead to.
-fn lead_to_another(view: &View<'_>, table: &RouteTable, call: &str) -> Fix {
-    let (table, vpc) = (&table.id, view.vpc().unwrap_or("the VPC"));
-    let route = format!("aws ec2 {call} --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id");
+fn lead_to_another(view: &View<'_>, tables: &[&RouteTable], call: &str) -> Fix {
     let other = view.s.nat_gateways.iter().find(|n| n.state == "available");
     view.network_fix(match other {
-        Some(nat) => Fix::from(format!("{route} {}", nat.id)),
+        Some(nat) => {
+            let lead = |t: &&RouteTable| {
+                format!(
+                    "aws ec2 {call} --route-table-id {} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {}",
+                    t.id, nat.id
+                )
+            };
+            Fix::from(tables.iter().map(lead).collect::<Vec<_>>().join(" && "))
+        }
         None => Fix::from((
-            format!("aws ec2 describe-nat-gateways --filter Name=vpc-id,Values={vpc}"),
-            format!("none is available: make one in a public subnet, then lead 0.0.0.0/0 of {table} to it"),
+            format!("aws ec2 describe-nat-gateways --filter Name=vpc-id,Values={}", view.vpc().unwrap_or("VPC")),
+            format!("none is available: make one in a public subnet, then lead 0.0.0.0/0 of {} to it", ids(tables)),
         )),
     })
 }
 
-fn nat(view: &View<'_>, table: &RouteTable, via: &str) -> Option<Draft> {
+fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
     let s = view.s;
     if !s.saw(Part::NatGateways) {
         return None;
@@ -86,14 +100,14 @@ fn nat(view: &View<'_>, table: &RouteTable, via: &str) -> Option<Draft> {
     let nat = s.nat_gateways.iter().find(|n| n.id == via);
     let state = nat.map_or("gone", |n| n.state.as_str());
     let reason = nat.and_then(|n| n.reason.as_ref()).map_or(String::new(), |r| format!(" ({r})"));
-    let evidence = format!("{} leads 0.0.0.0/0 to {via}, which is {state}{reason}", table.id);
+    let evidence = format!("{} leads 0.0.0.0/0 to {via}, which is {state}{reason}", ids(tables));
     match (state, nat) {
         ("available", Some(nat)) => {
             // It goes out by the route of its own subnet.
             let (own, way) = view.way_out(&nat.subnet)?;
             let draft = broken_way(view, &own.id, &way, &nat.subnet)?;
             // The balancer's subnets say the same, nearer to the cause.
-            let same = |z: &crate::snapshot::ZoneSubnet| view.table(&z.subnet).is_some_and(|t| t.id == own.id);
+            let same = |z: &ZoneSubnet| view.table(&z.subnet).is_some_and(|t| t.id == own.id);
             let told = s.balancer.iter().flat_map(|b| &b.zones).any(same);
             let cause = format!("the NAT gateway {via} has no way to the internet itself: {LOST}");
             Some(Draft::new("nat-gateway-shut", cause, draft.evidence, draft.fix).symptom_if(told))
@@ -111,34 +125,35 @@ fn nat(view: &View<'_>, table: &RouteTable, via: &str) -> Option<Draft> {
             "nat-gateway-failed",
             format!("AWS could not make the NAT gateway {via}: {LOST}"),
             evidence,
-            lead_to_another(view, table, "replace-route"),
+            lead_to_another(view, tables, "replace-route"),
         )),
         _ => Some(Draft::new(
             "nat-gateway-gone",
             format!("the NAT gateway of the instances is gone: {LOST}"),
             evidence,
-            lead_to_another(view, table, "replace-route"),
+            lead_to_another(view, tables, "replace-route"),
         )),
     }
 }
 
 /// Without a route to the internet each service has to be reached by an endpoint.
-fn endpoints(view: &View<'_>, g: &AutoScalingGroup, table: &RouteTable, services: &[String]) -> Vec<Draft> {
+fn endpoints(view: &View<'_>, g: &AutoScalingGroup, tables: &[&RouteTable], services: &[String]) -> Vec<Draft> {
     let s = view.s;
     if !s.saw(Part::Endpoints) {
         return vec![];
     }
     let mut drafts = vec![];
-    let by_route = table.routes.iter().any(|r| r.to.starts_with("pl-") && r.via.starts_with("vpce-"));
-    if !by_route && interface_to(&s.endpoints, "s3").is_none() {
-        let (region, vpc) = (&s.whose.region, view.vpc().unwrap_or("the VPC"));
+    let leads_to_s3 = |t: &&RouteTable| t.routes.iter().any(|r| r.to.starts_with("pl-") && r.via.starts_with("vpce-"));
+    let without: Vec<&RouteTable> = tables.iter().copied().filter(|t| !leads_to_s3(t)).collect();
+    if !without.is_empty() && interface_to(&s.endpoints, "s3").is_none() {
+        let (region, vpc) = (&s.whose.region, view.vpc().unwrap_or("VPC"));
+        let all = without.iter().map(|t| t.id.as_str()).collect::<Vec<_>>().join(" ");
         drafts.push(Draft::new(
             "endpoint-s3-missing",
-            format!("no endpoint leads from {} to S3: packages and the binary cannot be fetched", table.id),
-            "neither a route to a gateway endpoint nor an interface endpoint of S3",
+            "no endpoint leads to S3, and there is no way to the internet: packages and the binary cannot be fetched",
+            format!("{} has no route to a gateway endpoint of S3", ids(&without)),
             view.network_fix(format!(
-                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --service-name com.amazonaws.{region}.s3 --route-table-ids {}",
-                table.id
+                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --service-name com.amazonaws.{region}.s3 --route-table-ids {all}"
             )),
         ));
     }
@@ -417,7 +432,7 @@ mod tests {
                     });
                 },
                 "nat-gateway-gone",
-                "aws ec2 replace-route --route-table-id rtb-0appa --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-0b",
+                "aws ec2 replace-route --route-table-id rtb-0appa --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-0b && aws ec2 replace-route --route-table-id rtb-0appb --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat-0b",
             ),
             (
                 "theirs, deleted, without another",
@@ -533,7 +548,6 @@ mod tests {
             (1, "nat-gateway-gone", Severity::Weak),
             "{found:?}"
         );
-        // Both tables lead to the one gateway: each is told, once.
         let mut logs = by_endpoints();
         logs.endpoints.retain(|e| e.id != "vpce-0logs");
         let found = why(&logs);
