@@ -178,7 +178,7 @@ fn policy_allows_all(world: &World) {
         let earlier = earlier.entry(stack).or_default();
         for right in calls.iter().flat_map(|c| rights(c, &passed)) {
             needed += 1;
-            let takes_away = right.action.contains(":Delete") || right.action.contains(":Remove");
+            let takes_away = [":Delete", ":Remove", ":ReleaseAddress"].iter().any(|word| right.action.contains(word));
             let known = own.iter().chain(earlier.iter().filter(|_| takes_away));
             if !known.into_iter().any(|s| right.is_in(s)) {
                 missing.insert(format!("{}: {right:?}", file.display()));
