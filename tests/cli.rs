@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-const EXAMPLES: &[&str] = &["archive", "billing-api", "container", "highly-available", "locked-down"];
+const EXAMPLES: &[&str] = &["archive", "billing-api", "container", "highly-available", "locked-down", "private"];
 
 fn gameday() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gameday"));

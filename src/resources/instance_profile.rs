@@ -111,7 +111,12 @@ impl InstanceProfile {
 
     async fn remove(&self, found: &Found<Self>) -> Result<()> {
         let Some(role) = &found.spec.role else { return Ok(()) };
-        let call = self.aws.iam.remove_role_from_instance_profile().instance_profile_name(&found.id);
-        call.role_name(role.get()?).send().await.or_gone("RemoveRoleFromInstanceProfile")
+        let_go(&self.aws, &found.id, role.get()?).await
     }
+}
+
+/// Takes a role out of a profile.
+pub(super) async fn let_go(aws: &Aws, profile: &str, role: &str) -> Result<()> {
+    let call = aws.iam.remove_role_from_instance_profile().instance_profile_name(profile).role_name(role);
+    call.send().await.or_gone("RemoveRoleFromInstanceProfile")
 }

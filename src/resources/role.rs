@@ -1,6 +1,6 @@
 //! The instances' IAM role: what the boot script and the agent do, and nothing else.
 use super::prelude::*;
-use super::{log_group::LogGroup, parameter::Parameter};
+use super::{instance_profile, log_group::LogGroup, parameter::Parameter};
 use crate::aws::partition;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -193,8 +193,7 @@ impl Resource for Role {
         self.strip(&found.id, &self.inline(&found.id).await?, &self.attached(&found.id).await?).await?;
         if cx.env.replace.contains(cx.key.as_str()) {
             // The step of the profile puts the new one in.
-            let call = self.aws.iam.remove_role_from_instance_profile().instance_profile_name(&self.profile);
-            call.role_name(&found.id).send().await.or_gone("RemoveRoleFromInstanceProfile")?;
+            instance_profile::let_go(&self.aws, &self.profile, &found.id).await?;
         }
         self.aws.iam.delete_role().role_name(&found.id).send().await.or_gone("DeleteRole")
     }

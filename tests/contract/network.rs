@@ -492,7 +492,8 @@ async fn who_holds_something_is_named() {
     let eni = eni.send().await.unwrap().network_interface.unwrap().network_interface_id.unwrap();
 
     let said = teardown(&g(), &env).await.join("\n");
-    let interface = format!("interface {eni} (a printer)");
+    let command = format!("aws ec2 delete-network-interface --network-interface-id {eni}");
+    let interface = format!("interface {eni} (a printer): `{command}`");
     assert!(
         said.contains(&format!(
             "security-group/app failed: security-group/app is still in use after 0 s, \
@@ -507,7 +508,11 @@ async fn who_holds_something_is_named() {
     let stranger = ec2.create_subnet().vpc_id(&vpc).cidr_block("10.0.99.0/24").send().await.unwrap();
     let stranger = stranger.subnet.unwrap().subnet_id.unwrap();
     let said = teardown(&g(), &env).await.join("\n");
-    assert!(said.contains(&format!("vpc/main is still in use after 0 s, held by {stranger}")), "{said}");
+    let command = format!("aws ec2 delete-subnet --subnet-id {stranger}");
+    assert!(
+        said.contains(&format!("vpc/main is still in use after 0 s, held by subnet {stranger}: `{command}`")),
+        "{said}"
+    );
     ec2.delete_subnet().subnet_id(&stranger).send().await.unwrap();
     assert_eq!(teardown(&g(), &env).await, ["vpc/main"]);
 }
