@@ -102,7 +102,7 @@ impl Expected {
             max: service.max as i32,
             grace_seconds: service.grace_seconds as i32,
             instance_type: service.instance_type.clone(),
-            image: facts.image.clone(),
+            image: Some(&facts.image).filter(|i| i.starts_with("ami-")).cloned().unwrap_or_default(),
             spot: service.spot.is_some(),
             http: facts.sources(&config.access.http),
             ssh: facts.sources(&config.access.ssh),

@@ -172,12 +172,15 @@ impl Recipe {
 }
 
 /// The services of AWS that an instance may need, by the last part of their endpoints' names, and whether it does.
-pub(super) fn services(config: &Config) -> [(&'static str, bool); 6] {
+pub(super) fn services(config: &Config) -> [(&'static str, bool); 8] {
     let has_profile = config.iam.mode != Mode::Off;
     let has_agent = has_profile && config.monitoring.mode == Switch::Create;
     let has_registry = repository(config).is_some();
+    let has_sessions = has_profile && config.iam.ssm;
     [
-        ("ssm", has_profile && config.database.mode != Mode::Off),
+        ("ssm", has_sessions || has_profile && config.database.mode != Mode::Off),
+        ("ssmmessages", has_sessions),
+        ("ec2messages", has_sessions),
         ("logs", has_agent),
         ("monitoring", has_agent),
         // The agent asks for the tag that names its Auto Scaling group.

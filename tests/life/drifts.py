@@ -182,7 +182,7 @@ def balancer_given_another_group(c, s):
                               SecurityGroups=[s.id("security_groups", "security-group/db")])
 
 
-@drift("launch-template/SERVICE", "update", "imds_tokens", "instance_type", "made_by", "user_data.*",
+@drift("launch-template/SERVICE", "update", "imds", "imds_tags", "imds_tokens", "instance_type", "made_by", "user_data.*",
        follow=["auto-scaling-group/SERVICE"])
 def template_replaced(c, s):
     template = s.id("launch_templates", f"launch-template/{s.service}")

@@ -254,12 +254,12 @@ class World:
         add("route table", tables, step)
         add("main table", [t for t in tables if any(a["Main"] for a in t["Associations"])], step)
         for t in tables:
-            add("route", t["Routes"], lambda r: f"{step(t)} {r.get('DestinationCidrBlock', '')} {r['State']}")
+            add("route", t["Routes"], lambda r, t=t: f"{step(t)} {r.get('DestinationCidrBlock', '')} {r['State']}")
         for a in inside(ec2.describe_network_acls()["NetworkAcls"]):
             add("network ACL", [a], step)
             add("entry", a["Entries"],
-                lambda e: f"{step(a)} {e['Egress']} {e['RuleNumber']} {e['RuleAction']} {e['Protocol']} {e['CidrBlock']}")
-            add("follower", a["Associations"], lambda s: step(a))
+                lambda e, a=a: f"{step(a)} {e['Egress']} {e['RuleNumber']} {e['RuleAction']} {e['Protocol']} {e['CidrBlock']}")
+            add("follower", a["Associations"], lambda s, a=a: step(a))
         options = {o["DhcpOptionsId"]: json.dumps(o["DhcpConfigurations"]) for o in
                    ec2.describe_dhcp_options()["DhcpOptions"]}
         add("options", options.values(), str)
