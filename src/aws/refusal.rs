@@ -87,7 +87,8 @@ impl Refusal<'_> {
         if off > TOLERATED {
             return Some(format!("this machine's clock is {} {which} AWS's", span(off)));
         }
-        let says_so = matches!(code, "RequestExpired" | "RequestTimeTooSkewed")
+        // EC2 says RequestExpired of a session that has ended, too: only a clock that is seen to be off is told.
+        let says_so = code == "RequestTimeTooSkewed"
             || self.message.contains("Signature expired")
             || self.message.contains("not yet current");
         says_so.then(|| "AWS takes this machine's clock to be wrong".into())
