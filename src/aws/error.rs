@@ -1,5 +1,6 @@
 //! AWS errors become ours here, and nowhere else.
 use super::{
+    account,
     network::{Asked, Unreachable},
     refusal::Refusal,
 };
@@ -61,19 +62,21 @@ where
         date: answer.and_then(|r| r.headers().get("date")),
         now: std::time::SystemTime::now(),
     };
-    AwsError {
-        help: refusal.help(),
-        call,
-        class: match e {
-            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) if is_credentials(e) => Class::Credentials,
-            SdkError::ConstructionFailure(_) => Class::Invalid,
-            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Class::Lost,
-            _ => classify(code.as_deref().unwrap_or(""), &message, status.unwrap_or(0)),
-        },
-        message,
-        request_id: e.request_id().map(str::to_owned),
-        code,
-    }
+    let class = match e {
+        SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) if is_credentials(e) => Class::Credentials,
+        SdkError::ConstructionFailure(_) => Class::Invalid,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Class::Lost,
+        _ => classify(refusal.code, &message, status.unwrap_or(0)),
+    };
+    let help = refusal.help().or_else(|| account::help(call, class, refusal.code, &message));
+    AwsError { call, class, message, request_id: e.request_id().map(str::to_owned), code, help }
+}
+
+/// A refusal that comes inside a good answer.
+pub(crate) fn refused(call: &'static str, code: &str, message: &str) -> AwsError {
+    let class = classify(code, message, 400);
+    let help = account::help(call, class, code, message);
+    AwsError { call, class, code: Some(code.into()), message: message.into(), request_id: None, help }
 }
 
 /// Whether the SDK found no credentials to sign with: it says so in an error's type only deep inside.

@@ -1,5 +1,6 @@
 //! AWS clients from one configuration, and what every call shares: one retry policy, one TLS stack,
 //! a count of calls, and reads that are made once for all who ask at the same moment.
+mod account;
 pub mod calls;
 mod credentials;
 pub mod error;

@@ -4,7 +4,6 @@ use crate::{
     cli::{Global, Plan},
     engine::{Change, Direction, Field, Forecast, Key, Node, Progress, Report, walk},
     error::Error,
-    facts,
     output::{Printer, plan, style::*},
     resources::role::SESSIONS_POLICY,
     stack::remains::Remains,
@@ -36,9 +35,8 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 /// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
     let fit = session.facts.fit(&session.aws, &session.loaded.config);
-    let image = facts::image::given(&session.aws, &session.loaded.config);
-    let (words, image, seen) = futures::join!(fit, image, session.look());
-    for word in words?.iter().chain(&image?).filter(|_| !session.out.json()) {
+    let (words, seen) = futures::join!(fit, session.look());
+    for word in words?.iter().filter(|_| !session.out.json()) {
         session.out.note(format!("{WARN}{word}{RESET}"));
     }
     let env = &session.env;

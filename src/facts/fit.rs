@@ -1,6 +1,6 @@
 //! For those who build: what cannot be built is refused before anything is.
 use super::{
-    Facts, name_in_account, ours, prefix_lists, unseen,
+    Facts, image, name_in_account, ours, prefix_lists, unseen,
     zones::{database_zones, is_of_region, offers, types},
 };
 use crate::{
@@ -17,13 +17,15 @@ impl Facts {
         if let Some(unfit) = &self.unfit {
             return Err(unfit.clone());
         }
-        let (instances, database, lists, blocked) = futures::join!(
+        let (instances, database, lists, blocked, image) = futures::join!(
             self.instances(aws, config),
             self.database(aws, config),
             prefix_lists::check(aws, config),
             self.public_access(aws, config),
+            image::given(aws, config),
         );
-        Ok([self.words.clone(), instances?, database?, lists?, blocked?].concat())
+        let image = Vec::from_iter(image?);
+        Ok([self.words.clone(), instances?, database?, lists?, blocked?, image].concat())
     }
 
     /// Whether each zone offers a type that the fleet may be made of.

@@ -1,6 +1,6 @@
 //! What has to be looked up once before the stack can be wired: never created, never changed.
 mod fit;
-pub mod image;
+mod image;
 mod network;
 mod prefix_lists;
 mod standing;

@@ -1,6 +1,6 @@
 //! A gateway endpoint: the way from route tables to S3 that costs nothing.
 use super::{prelude::*, route_table::RouteTable, vpc::Vpc};
-use crate::aws::error::classify;
+use crate::aws::error::refused;
 use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
 use serde_json::{Value, json};
 
@@ -142,16 +142,9 @@ pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
     // A refusal of this call comes inside a good answer.
     let Some(error) = answer.unsuccessful().iter().find_map(|u| u.error()) else { return Ok(()) };
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
-    match classify(code, message, 400) {
-        Class::NotFound => Ok(()),
-        class => Err(Error::Aws(Box::new(AwsError {
-            call: "DeleteVpcEndpoints",
-            class,
-            code: Some(code.into()),
-            message: message.into(),
-            request_id: None,
-            help: None,
-        }))),
+    match refused("DeleteVpcEndpoints", code, message) {
+        AwsError { class: Class::NotFound, .. } => Ok(()),
+        error => Err(Error::Aws(Box::new(error))),
     }
 }
 

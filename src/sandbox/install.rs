@@ -35,7 +35,6 @@ const PLUGIN: &[(&str, &str)] = files![
     "ec2_instances.py",
     "ec2_nat.py",
     "ec2_network.py",
-    "ec2_offerings.py",
     "ec2_public_access.py",
     "ec2_templates.py",
     "efs.py",

@@ -11,7 +11,6 @@ from . import (  # noqa: F401
     ec2_instances,
     ec2_nat,
     ec2_network,
-    ec2_offerings,
     ec2_public_access,
     ec2_templates,
     efs,
