@@ -1,7 +1,7 @@
 //! What is really there, and billed: a dozen reads at the same moment.
 use super::{Item, Thing};
 use crate::{
-    aws::{Aws, error::AwsResult, tags},
+    aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin, Switch},
     error::Result,
     stack::Group,
@@ -261,10 +261,9 @@ async fn endpoints(aws: &Aws, config: &Config) -> Result<usize> {
     if !config.has_private_instances() {
         return Ok(0);
     }
-    let pages = aws.ec2.describe_vpc_endpoints().filters(tags::filter(aws.keys.stack(), &config.name)).into_paginator();
-    let all: Vec<aws_sdk_ec2::types::VpcEndpoint> =
-        pages.items().send().try_collect().await.during("DescribeVpcEndpoints")?;
-    let interfaces = all.iter().filter(|e| e.vpc_endpoint_type().is_some_and(|t| t.as_str() == "Interface"));
+    let all = listing::vpc_endpoints(aws).await?;
+    let ours = all.iter().filter(|e| tags::ec2::from(e.tags()).get(aws.keys.stack()) == Some(&config.name));
+    let interfaces = ours.filter(|e| e.vpc_endpoint_type().is_some_and(|t| t.as_str() == "Interface"));
     let billed = interfaces.filter(|e| e.state().is_none_or(|s| !s.as_str().to_lowercase().starts_with("delet")));
     Ok(billed.map(|e| e.subnet_ids().len()).sum())
 }

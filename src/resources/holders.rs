@@ -108,9 +108,7 @@ async fn of_nat_gateway(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option
     if named.is_none() && eni.requester_managed() != Some(true) {
         return None;
     }
-    let call = aws.ec2.describe_nat_gateways().filter(ec2_filter("vpc-id", eni.vpc_id().unwrap_or_default()));
-    let answer = call.send().await.during("DescribeNatGateways").ok();
-    let all = answer.and_then(|a| a.nat_gateways).unwrap_or_default();
+    let all = listing::nat_gateways(aws).await.unwrap_or_default();
     let has = |n: &&NatGateway| {
         let mut addresses = n.nat_gateway_addresses().iter().filter_map(|a| a.network_interface_id());
         n.nat_gateway_id() == named || addresses.any(|id| eni.network_interface_id() == Some(id))
