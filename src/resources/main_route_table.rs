@@ -1,6 +1,11 @@
 //! The main route table that AWS makes with a VPC: what no other table takes has no way out.
-use super::{born, prelude::*, route_table, vpc::Vpc};
-use aws_sdk_ec2::types::{ResourceType, RouteTable as AwsTable};
+use super::{
+    born,
+    prelude::*,
+    route_table::{self, main_association},
+    vpc::Vpc,
+};
+use aws_sdk_ec2::types::RouteTable as AwsTable;
 use std::cell::Cell;
 
 pub struct MainRouteTable {
@@ -75,18 +80,7 @@ impl Resource for MainRouteTable {
             return Err(born::not_there_yet("DescribeRouteTables", "main route table"));
         }
         let vpc = cx.read(&self.vpc, |v| v.id.clone());
-        let made = self
-            .aws
-            .ec2
-            .create_route_table()
-            .vpc_id(vpc.get()?)
-            .tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
-            .send()
-            .await
-            .during("CreateRouteTable")?;
-        let id = made.route_table().and_then(|t| t.route_table_id()).unwrap_or_default();
+        let id = &route_table::make(&self.aws, cx, vpc.get()?).await?;
         self.make_main(cx, id).await.map_err(half_made)
     }
 
@@ -158,9 +152,4 @@ impl MainRouteTable {
         let call = self.aws.ec2.replace_route_table_association().association_id(was).route_table_id(table);
         call.send().await.during("ReplaceRouteTableAssociation").map(drop).map_err(look_again)
     }
-}
-
-/// The id of the association that makes it the main one.
-fn main_association(table: &AwsTable) -> Option<&str> {
-    table.associations().iter().find(|a| a.main() == Some(true))?.route_table_association_id()
 }

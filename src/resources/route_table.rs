@@ -89,20 +89,7 @@ impl Resource for RouteTable {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        // No client token that outlives the call: EC2 answers one it has seen with the object of that time, even
-        // when that is deleted.
-        let made = self
-            .aws
-            .ec2
-            .create_route_table()
-            .vpc_id(want.vpc.get()?)
-            .tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
-            .send()
-            .await
-            .during("CreateRouteTable")?;
-        let id = made.route_table().and_then(|t| t.route_table_id()).unwrap_or_default();
+        let id = &make(&self.aws, cx, want.vpc.get()?).await?;
         self.set_default(id, want).await.map_err(half_made)?;
         self.associate(id, want.subnets.get()?).await.map_err(half_made)
     }
@@ -135,10 +122,8 @@ impl Resource for RouteTable {
         };
         let (this, others): (Vec<_>, Vec<_>) = all.iter().filter(step).partition(|t| t.route_table_id() == Some(id));
         if others.iter().any(|t| associations(t).next().is_some()) {
-            for a in this.into_iter().flat_map(associations) {
-                let call = self.aws.ec2.disassociate_route_table();
-                let call = call.association_id(a.route_table_association_id().unwrap_or_default());
-                call.send().await.or_gone("DisassociateRouteTable")?;
+            for table in this {
+                dissociate(&self.aws, table, |_| true).await?;
             }
         }
         delete().await
@@ -150,7 +135,7 @@ impl Resource for RouteTable {
 
     async fn holders(&self, cx: &Cx<'_>, _: &Found<Self>) -> Result<Vec<Holder>> {
         let table = self.table(cx).await?;
-        let main = table.iter().flat_map(|t| t.associations()).find(|a| a.main() == Some(true));
+        let main = table.as_ref().and_then(main_association);
         let vpc = table.as_ref().and_then(|t| t.vpc_id()).unwrap_or_default();
         let what = format!("{vpc}, as its main route table: make another one the main one");
         Ok(main.map(|_| Holder { what, passes: false }).into_iter().collect())
@@ -172,10 +157,9 @@ impl RouteTable {
         let subnets: Vec<String> = self.subnets.iter().filter_map(|s| cx.read(s, |s| s.id.clone()).now()).collect();
         let Some(vpc) = vpc.filter(|_| !subnets.is_empty()) else { return Ok(None) };
         let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_route_tables, "DescribeRouteTables", AwsTable);
-        let main = |t: &AwsTable| t.associations().iter().any(|a| a.main() == Some(true));
         let follows =
             |t: &AwsTable| associations(t).filter_map(|a| a.subnet_id()).any(|id| subnets.iter().any(|s| s == id));
-        stripped(cx, &there, |t| t.tags(), |t| t.route_table_id(), |t| follows(t) && !main(t))
+        stripped(cx, &there, |t| t.tags(), |t| t.route_table_id(), |t| follows(t) && main_association(t).is_none())
     }
 
     async fn set_default(&self, id: &str, want: &Spec) -> Result<()> {
@@ -240,6 +224,21 @@ impl RouteTable {
         let Some(table) = self.table(cx).await? else { return Ok(()) };
         dissociate(&self.aws, &table, which).await
     }
+}
+
+/// Makes one that no subnet follows yet, and returns its id.
+pub(super) async fn make(aws: &Aws, cx: &Cx<'_>, vpc: &str) -> Result<String> {
+    // No client token that outlives the call: EC2 answers one it has seen with the object of that time, even when that
+    // is deleted.
+    let call = aws.ec2.create_route_table().vpc_id(vpc);
+    let call = call.tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()));
+    let made = call.customize().config_override(ec2_once(aws)).send().await.during("CreateRouteTable")?;
+    Ok(made.route_table.and_then(|t| t.route_table_id).unwrap_or_default())
+}
+
+/// The id of the association that makes it the VPC's main one.
+pub(super) fn main_association(table: &AwsTable) -> Option<&str> {
+    table.associations().iter().find(|a| a.main() == Some(true))?.route_table_association_id()
 }
 
 /// Has none of these subnets follow the table any more.

@@ -1,8 +1,8 @@
 //! A VPC with DNS hostnames, which RDS and EFS names need.
-use super::{guardduty, holders, prelude::*};
+use super::{guardduty, holders, prelude::*, route_table};
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, ResourceType, RouteTable, Vpc as AwsVpc, VpcAttributeName, VpcEndpoint,
-    VpcPeeringConnection, VpcPeeringConnectionVpcInfo, VpnGateway,
+    AttributeBooleanValue, ResourceType, Vpc as AwsVpc, VpcAttributeName, VpcEndpoint, VpcPeeringConnection,
+    VpcPeeringConnectionVpcInfo, VpnGateway,
 };
 
 pub struct Vpc {
@@ -173,8 +173,7 @@ impl Resource for Vpc {
                 passes: guardduty::is_on_its_way(group, endpoints.vpc_endpoints()),
             });
         }
-        let is_main = |t: &&RouteTable| t.associations().iter().any(|a| a.main() == Some(true));
-        let tables = tables.route_tables().iter().filter(|t| !is_main(t));
+        let tables = tables.route_tables().iter().filter(|t| route_table::main_association(t).is_none());
         holders.extend(tables.map(|t| stays(delete("route table", t.route_table_id(), "route-table"))));
         holders.extend(gateways.internet_gateways().iter().map(|g| {
             let id = g.internet_gateway_id().unwrap_or_default();
