@@ -1,5 +1,5 @@
 //! An interface endpoint: a service of AWS that is reached within the VPC, under its own name.
-use super::vpc_endpoint::{self, FULL_ACCESS, policy, standing, state};
+use super::vpc_endpoint::{self, FULL_ACCESS, is_going, policy, standing, without};
 use super::{prelude::*, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
 
@@ -104,9 +104,6 @@ impl Resource for InterfaceEndpoint {
     }
 
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
-        let without = |all: &[String], those: &[String]| {
-            Some(all.iter().filter(|t| !those.contains(t)).cloned().collect::<Vec<_>>()).filter(|v| !v.is_empty())
-        };
         let (subnets, in_subnets) = (want.subnets.get()?, found.spec.subnets.get()?);
         let (groups, in_groups) = (want.groups.get()?, found.spec.groups.get()?);
         self.aws
@@ -142,7 +139,7 @@ impl InterfaceEndpoint {
         let is_this = |e: &AwsEndpoint| {
             e.service_name() == Some(self.service.as_str())
                 && e.vpc_endpoint_type() == Some(&VpcEndpointType::Interface)
-                && !matches!(state(e).as_str(), "deleting" | "deleted")
+                && !is_going(e)
         };
         stripped(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
     }

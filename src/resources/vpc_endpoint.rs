@@ -97,9 +97,6 @@ impl Resource for VpcEndpoint {
 
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let (want, have) = (want.route_tables.get()?, found.spec.route_tables.get()?);
-        let without = |all: &[String], those: &[String]| {
-            Some(all.iter().filter(|t| !those.contains(t)).cloned().collect::<Vec<_>>()).filter(|v| !v.is_empty())
-        };
         self.aws
             .ec2
             .modify_vpc_endpoint()
@@ -130,7 +127,7 @@ impl VpcEndpoint {
         let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_vpc_endpoints, "DescribeVpcEndpoints", AwsEndpoint);
         let is_this = |e: &AwsEndpoint| {
             e.service_name() == Some(self.service.as_str())
-                && !matches!(state(e).as_str(), "deleting" | "deleted")
+                && !is_going(e)
                 && e.route_table_ids().iter().any(|t| tables.contains(t))
         };
         stripped(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
@@ -148,13 +145,22 @@ pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
     }
 }
 
+/// True if it is deleted, or on its way there.
+pub(super) fn is_going(endpoint: &AwsEndpoint) -> bool {
+    matches!(state(endpoint).as_str(), "deleting" | "deleted")
+}
+
+/// Those of the one list that are not in the other; `None` where there are none: EC2 takes no empty list.
+pub(super) fn without(all: &[String], those: &[String]) -> Option<Vec<String>> {
+    Some(all.iter().filter(|t| !those.contains(t)).cloned().collect()).filter(|v: &Vec<_>| !v.is_empty())
+}
+
 /// Without those that are deleted, which are listed for a while, beside their successors.
 pub(super) fn standing(cx: &Cx<'_>, all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
     let step =
         |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(cx.env.keys.step()))?.value()?.to_owned());
-    let going = |e: &AwsEndpoint| matches!(state(e).as_str(), "deleting" | "deleted");
-    let live: Vec<_> = all.iter().filter(|e| !going(e)).map(step).collect();
-    let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || going(e) && live.contains(&step(e));
+    let live: Vec<_> = all.iter().filter(|e| !is_going(e)).map(step).collect();
+    let is_gone = |e: &AwsEndpoint| state(e) == "deleted" || is_going(e) && live.contains(&step(e));
     all.into_iter().filter(|e| !is_gone(e)).collect()
 }
 
