@@ -10,6 +10,7 @@ pub mod network;
 pub mod note;
 mod profile;
 pub mod proxy;
+pub mod public_access;
 pub mod reads;
 mod refusal;
 pub mod region;

@@ -4,11 +4,17 @@ use super::{
     zones::{database_zones, is_of_region, offers, types},
 };
 use crate::{
-    aws::{Aws, error::AwsResult, listing, tags},
+    aws::{
+        Aws,
+        error::AwsResult,
+        listing,
+        public_access::{self, Options},
+        tags,
+    },
     config::{Config, Mode, Origin},
     error::{Error, Result},
 };
-use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion, VpcBlockPublicAccessOptions};
+use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion};
 use std::collections::BTreeSet;
 
 impl Facts {
@@ -120,7 +126,7 @@ impl Facts {
                 ours?.vpc_id().map(Into::into)
             }),
         };
-        let Some(block) = block(aws).await else { return Ok(vec![]) };
+        let Some(block) = public_access::options(aws).await.filter(|o| o.mode != "off") else { return Ok(vec![]) };
         let subnets: Vec<&str> = self.network.iter().flat_map(|n| &n.public).map(|s| s.id.as_str()).collect();
         if let Some(vpc) = &vpc
             && let Some(exclusions) = exclusions(aws).await
@@ -132,7 +138,7 @@ impl Facts {
             "VPC Block Public Access is on in {} ({}): it keeps requests from the internet from the load balancer",
             self.region, block.mode
         );
-        let help = block.way_out(vpc.as_deref(), &self.region);
+        let help = way_out(&block, vpc.as_deref(), &self.region);
         match config.network.mode {
             Origin::Use => Err(Error::other(what, help)),
             // Before there is a VPC there is nothing that could be let through.
@@ -158,51 +164,26 @@ fn list(all: &[&String]) -> String {
     all.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// VPC Block Public Access, where it is on.
-struct Block {
-    mode: String,
-    /// An organization's policy sets it, not the account.
-    by_policy: bool,
-    exclusions: bool,
-}
-
-impl Block {
-    fn of(options: &VpcBlockPublicAccessOptions) -> Option<Self> {
-        let mode = options.internet_gateway_block_mode().map_or("off", |m| m.as_str());
-        (mode != "off").then(|| Self {
-            mode: mode.into(),
-            by_policy: options.managed_by().is_some_and(|m| m.as_str() == "declarative-policy"),
-            exclusions: options.exclusions_allowed().is_none_or(|e| e.as_str() != "not-allowed"),
-        })
-    }
-
-    fn way_out(&self, vpc: Option<&str>, region: &str) -> String {
-        let exclude = |vpc: &str| {
+/// What lets requests through.
+fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
+    let exclude = |vpc: &str| {
+        format!(
+            "`aws ec2 create-vpc-block-public-access-exclusion --region {region} --vpc-id {vpc} \
+             --internet-gateway-exclusion-mode allow-bidirectional` lets this VPC through"
+        )
+    };
+    match (vpc, block.exclusions, block.by_policy) {
+        (Some(vpc), true, _) => exclude(vpc),
+        (None, true, _) => format!("build the VPC first with `gameday network`, then {}", exclude("VPC")),
+        (_, false, true) => {
+            "a policy of the organization sets it and allows no exclusion: ask who administers it".into()
+        }
+        (_, false, false) => {
             format!(
-                "`aws ec2 create-vpc-block-public-access-exclusion --region {region} --vpc-id {vpc} \
-                 --internet-gateway-exclusion-mode allow-bidirectional` lets this VPC through"
+                "`aws ec2 modify-vpc-block-public-access-options --region {region} --internet-gateway-block-mode off`"
             )
-        };
-        match (vpc, self.exclusions, self.by_policy) {
-            (Some(vpc), true, _) => exclude(vpc),
-            (None, true, _) => format!("build the VPC first with `gameday network`, then {}", exclude("VPC")),
-            (_, false, true) => {
-                "a policy of the organization sets it and allows no exclusion: ask who administers it".into()
-            }
-            (_, false, false) => {
-                format!(
-                    "`aws ec2 modify-vpc-block-public-access-options --region {region} --internet-gateway-block-mode off`"
-                )
-            }
         }
     }
-}
-
-/// Where that may not be asked, nothing is known of it, and nothing is said.
-async fn block(aws: &Aws) -> Option<Block> {
-    let answer = aws.ec2.describe_vpc_block_public_access_options().send().await;
-    let answer = answer.during("DescribeVpcBlockPublicAccessOptions").ok()?;
-    Block::of(answer.vpc_block_public_access_options()?)
 }
 
 async fn exclusions(aws: &Aws) -> Option<Vec<VpcBlockPublicAccessExclusion>> {

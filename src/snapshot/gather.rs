@@ -1,7 +1,13 @@
 //! The look itself: three rounds of calls, each at once. What fails leaves a gap.
 use super::{read, *};
 use crate::{
-    aws::{Aws, error::AwsResult, listing, tags},
+    aws::{
+        Aws,
+        error::AwsResult,
+        listing,
+        public_access::{self, Options},
+        tags,
+    },
     config::{Mode, Origin},
     resources::token,
 };
@@ -453,13 +459,8 @@ impl Look<'_> {
     /// Who has the say, where a subnet shows that public access is blocked.
     async fn public_access(&self, subnets: &[Subnet]) -> Option<PublicAccess> {
         subnets.iter().find(|s| s.blocked.is_some())?;
-        let answer = self.aws.ec2.describe_vpc_block_public_access_options().send().await;
-        let answer = answer.during("DescribeVpcBlockPublicAccessOptions").ok()?;
-        let options = answer.vpc_block_public_access_options()?;
-        Some(PublicAccess {
-            by_policy: options.managed_by().is_some_and(|m| m.as_str() == "declarative-policy"),
-            exclusions: options.exclusions_allowed().is_none_or(|e| e.as_str() != "not-allowed"),
-        })
+        let Options { by_policy, exclusions, .. } = public_access::options(self.aws).await?;
+        Some(PublicAccess { by_policy, exclusions })
     }
 
     /// What instances without public addresses go through: others need none of it.
