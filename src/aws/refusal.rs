@@ -126,21 +126,11 @@ fn date(text: &str) -> Option<u64> {
 
 /// The times in `20261129T100000Z is now earlier than 20261129T131500Z (20261129T133000Z - 15 min.)`.
 fn times(text: &str) -> Vec<u64> {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    words
-        .filter_map(|w| {
-            Some(
-                jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", w)
-                    .ok()?
-                    .to_zoned(jiff::tz::TimeZone::UTC)
-                    .ok()?
-                    .timestamp()
-                    .as_second()
-                    .try_into()
-                    .ok()?,
-            )
-        })
-        .collect()
+    let time = |word| {
+        let utc = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", word).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+        utc.ok()?.timestamp().as_second().try_into().ok()
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric()).filter_map(time).collect()
 }
 
 /// `3 h 30 min`

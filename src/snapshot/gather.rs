@@ -209,7 +209,7 @@ macro_rules! listed {
         $look.see(Part::$part, $call, async {
             let all = listing::$list($look.aws).await?;
             let here = all.iter().filter(|it| it.vpc_id() == Some($vpc)).cloned();
-            Ok(here.map(|it| read::$read(it, &$look.whose)).collect::<Vec<_>>())
+            Ok(here.map(|it| read::$read(it, $look.whose)).collect::<Vec<_>>())
         })
     };
 }
@@ -320,7 +320,7 @@ impl Look<'_> {
     async fn gateways(&self) -> Vec<InternetGateway> {
         self.see(Part::InternetGateways, "DescribeInternetGateways", async {
             let all = listing::internet_gateways(self.aws).await?;
-            Ok(all.iter().map(|g| read::gateway(g.clone(), &self.whose)).collect())
+            Ok(all.iter().map(|g| read::gateway(g.clone(), self.whose)).collect())
         })
         .await
     }
@@ -475,7 +475,7 @@ impl Look<'_> {
     async fn instances(&self, vpc: Option<&str>) -> Vec<read::Found> {
         let Some(vpc) = vpc else { return vec![] };
         let reservations: Vec<Vec<read::Found>> =
-            in_vpc!(self, Instances, describe_instances, "DescribeInstances", vpc, |r| read::instances(r, &self.whose))
+            in_vpc!(self, Instances, describe_instances, "DescribeInstances", vpc, |r| read::instances(r, self.whose))
                 .await;
         reservations.into_iter().flatten().collect()
     }
