@@ -1,6 +1,6 @@
 //! What GuardDuty has put into a VPC of ours: AWS makes an endpoint and a security group when an instance starts, and nobody
 //! deletes them when the last one is gone.
-use super::{holders, prelude::*};
+use super::{holders, prelude::*, vpc_endpoint};
 use aws_sdk_ec2::types::{SecurityGroup, Tag, VpcEndpoint};
 
 /// The tag that AWS puts on both.
@@ -40,11 +40,8 @@ pub(super) async fn clear(aws: &Aws, stack: &str, vpc: &str) -> Result<()> {
     if holders::has_other_instances(aws, stack, &interfaces).await? {
         return Ok(());
     }
-    let stands = |e: &&&VpcEndpoint| !e.state().is_some_and(|s| s.as_str().to_ascii_lowercase().starts_with("delet"));
-    let ids: Vec<String> = endpoints.iter().filter(stands).filter_map(|e| e.vpc_endpoint_id.clone()).collect();
-    if !ids.is_empty() {
-        let call = aws.ec2.delete_vpc_endpoints().set_vpc_endpoint_ids(Some(ids));
-        call.send().await.or_gone("DeleteVpcEndpoints")?;
+    for id in endpoints.iter().filter(|e| !vpc_endpoint::is_going(e)).filter_map(|e| e.vpc_endpoint_id()) {
+        vpc_endpoint::delete(aws, id).await?;
     }
     if endpoints.is_empty() {
         for id in groups.iter().filter_map(|g| g.group_id()) {
@@ -56,6 +53,6 @@ pub(super) async fn clear(aws: &Aws, stack: &str, vpc: &str) -> Result<()> {
 
 /// Whether such a group goes once its endpoint has gone.
 pub(super) fn is_on_its_way(group: &SecurityGroup, endpoints: &[VpcEndpoint]) -> bool {
-    let going = |e: &&VpcEndpoint| e.state().is_some_and(|s| s.as_str().eq_ignore_ascii_case("deleting"));
+    let going = |e: &&VpcEndpoint| vpc_endpoint::state(e) == "deleting";
     is_its_group(group) && endpoints.iter().filter(|e| is_its_endpoint(e)).any(|e| going(&e))
 }

@@ -1,5 +1,5 @@
 //! What still uses a part of the network when AWS will not delete it: in the end always a network interface.
-use super::{database, elb, prelude::*};
+use super::{database, elb, prelude::*, vpc_endpoint};
 use aws_sdk_ec2::types::{NatGateway, NetworkInterface, VpcEndpoint};
 use aws_sdk_efs::types::LifeCycleState;
 use aws_sdk_rds::types::DbInstance;
@@ -89,7 +89,7 @@ async fn of_endpoint(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Ho
 /// What removes a VPC endpoint.
 pub(super) fn endpoint_holder(endpoint: &VpcEndpoint) -> Holder {
     let (id, service) = (endpoint.vpc_endpoint_id().unwrap_or_default(), endpoint.service_name().unwrap_or_default());
-    let passes = endpoint.state().is_some_and(|s| s.as_str().to_ascii_lowercase().starts_with("delet"));
+    let passes = vpc_endpoint::is_going(endpoint);
     let tags = tags::ec2::from(endpoint.tags());
     let what = match tags.get("Firewall").or_else(|| tags.get("AWSNetworkFirewallManaged")) {
         Some(arn) if tags.contains_key("AWSNetworkFirewallManaged") => {

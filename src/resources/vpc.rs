@@ -1,5 +1,5 @@
 //! A VPC with DNS hostnames, which RDS and EFS names need.
-use super::{guardduty, holders, prelude::*, route_table};
+use super::{guardduty, holders, prelude::*, route_table, vpc_endpoint};
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, ResourceType, Vpc as AwsVpc, VpcAttributeName, VpcEndpoint, VpcPeeringConnection,
     VpcPeeringConnectionVpcInfo, VpnGateway,
@@ -190,7 +190,7 @@ impl Resource for Vpc {
             let passes = nat.state().is_some_and(|s| s.as_str() == "deleting");
             holders.push(holders::nat_holder(nat.nat_gateway_id().unwrap_or_default(), passes));
         }
-        let stands = |e: &&VpcEndpoint| !e.state().is_some_and(|s| s.as_str().eq_ignore_ascii_case("deleted"));
+        let stands = |e: &&VpcEndpoint| vpc_endpoint::state(e) != "deleted";
         holders.extend(endpoints.vpc_endpoints().iter().filter(stands).map(holders::endpoint_holder));
         for side in ["requester", "accepter"] {
             let filter = ec2_filter(&format!("{side}-vpc-info.vpc-id"), &found.id);
