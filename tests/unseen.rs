@@ -116,10 +116,15 @@ fn each_read_refused_in_turn() {
         assert_eq!(seen["changes"], json!([]), "{here}");
         assert_eq!(plan.code, i32::from(seen["errors"].as_array().is_some_and(|e| !e.is_empty())), "{here}");
 
+        let fails = plan.code != 0;
         let up = stack.run(deny, &["up", "--yes"]);
         assert_eq!(up.changes(), Vec::<String>::new(), "up without {operation}\n{}\n{}", up.out, up.err);
         // What the service is served without is told, and fails nothing.
-        let fails = up.err.contains("error") && !up.err.contains("the service is served without it");
+        if let Some(without) = seen["without"].as_array() {
+            assert!(without.iter().all(|w| up.err.contains(w["key"].as_str().unwrap())), "{}", up.err);
+            assert!(up.err.contains("the service is served without it"), "{}", up.err);
+        }
+        let fails = fails || word(up.out.lines().last().unwrap_or("UNKNOWN")) != "SERVING";
         assert_eq!(up.code != 0, fails, "up without {operation}\n{}\n{}", up.out, up.err);
     }
     assert!(words.contains("UNKNOWN") && words.contains("SERVING"), "{words:?}");
@@ -146,6 +151,14 @@ fn people_are_told_what_was_not_seen_and_the_way_out() {
     let said = stack.run(json!({"deny": ["elbv2:DescribeTargetHealth"]}), &["up", "--yes"]).ends(1);
     assert!(said.err.contains("could not be seen (DescribeTargetHealth)"), "{}", said.err);
     assert!(said.err.contains("gameday -c "), "{}", said.err);
+
+    // A name that was changed is not found by the tags: that is told to those who build.
+    let name = ("[names]\n", "[names]\n\"database/main\" = \"billing-main\"\n");
+    let named = stack.world.file("named.toml", "examples/billing-api.toml", &[name]);
+    stack.world.tell("POST", "faults", json!({"deny": ["*:GetResources"]}));
+    let said = stack.world.plain(&named, &["plan"]).ends(0);
+    stack.world.tell("POST", "faults", json!({}));
+    assert!(said.err.contains("under another name than the one under [names] is not known: GetResources"), "{}", said.err);
 
     // What was seen is told also where it cannot be kept.
     let said = stack.run(json!({}), &["why", "--save", "/dev/full"]).ends(1);

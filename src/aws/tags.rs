@@ -2,7 +2,7 @@
 use super::{Aws, error::AwsResult};
 use crate::{
     engine::{Cx, Tags},
-    error::Result,
+    error::{Error, Result},
 };
 use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, Tag, TagFilter};
 use std::{collections::BTreeMap, rc::Rc};
@@ -82,11 +82,28 @@ pub fn filter(key: &str, value: &str) -> aws_sdk_ec2::types::Filter {
     aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value).build()
 }
 
+/// What carries the stack's tag, and why that could not be listed.
+type Listing = (Rc<BTreeMap<String, Tags>>, Option<Error>);
+
+async fn listing_of_stack(aws: &Aws, stack: &str) -> Result<Rc<Listing>> {
+    let call = async || {
+        Ok(match now_of_stack(aws, stack).await {
+            Ok(all) => (Rc::new(all), None),
+            Err(e) => (Rc::default(), Some(e)),
+        })
+    };
+    aws.reads.get(format!("all that is tagged {stack}"), call).await
+}
+
 /// The tags of everything that carries the stack's tag, by ARN, in one call for all services. What was made or changed
 /// a moment ago may be missing or behind, and not every account allows it: then it is empty.
 pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<BTreeMap<String, Tags>>> {
-    let call = async || Ok(now_of_stack(aws, stack).await.unwrap_or_default());
-    aws.reads.get(format!("all that is tagged {stack}"), call).await
+    Ok(listing_of_stack(aws, stack).await?.0.clone())
+}
+
+/// Why [`of_stack`] is empty, if it was not answered.
+pub async fn unlisted(aws: &Aws, stack: &str) -> Option<Error> {
+    listing_of_stack(aws, stack).await.ok()?.1.clone()
 }
 
 /// The same, asked now and by itself; an error where the account does not allow it.

@@ -2,7 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
-    engine::{Change, Direction, Field, Forecast, Key, Node, Progress, Report, walk},
+    engine::{Change, Class, Direction, Field, Forecast, Graph, Key, Node, Progress, Report, Visit, walk},
     error::Error,
     output::{Printer, plan, style::*},
     resources::role::SESSIONS_POLICY,
@@ -18,8 +18,9 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
-    let (report, remains) = preview(&mut session, args.groups.is_empty()).await?;
+    let Preview { report, remains, without } = preview(&mut session, args.groups.is_empty()).await?;
     let mut view = plan::Plan::new(&session.loaded, &session.facts, &report);
+    view.without = without;
     view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     view.egress = if args.groups.is_empty() { cost::ways_out(&session, &prices) } else { vec![] };
@@ -32,8 +33,17 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     })
 }
 
-/// What would be done to each step, without doing it; and, for the whole stack, what remains from an earlier file.
-pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Report<Change>, Remains), Failure> {
+/// What `up` would do.
+pub(super) struct Preview {
+    pub report: Report<Change>,
+    /// For the whole stack: what remains from an earlier file.
+    pub remains: Remains,
+    /// What the account denies and the service is served without.
+    pub without: Vec<plan::Trouble>,
+}
+
+/// Says what would be done to each step, without doing it.
+pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Preview, Failure> {
     let fit = session.facts.fit(&session.aws, &session.loaded.config);
     let (words, seen) = futures::join!(fit, session.look());
     for word in words?.iter().filter(|_| !session.out.json()) {
@@ -42,6 +52,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
+    let without = do_without(&session.stack.graph, &mut report);
     same_network(&report)?;
     same_prefix(&report)?;
     let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
@@ -65,7 +76,22 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<(Repor
     if report.done().any(|(_, change)| !change.is_none()) {
         session.remember().await;
     }
-    Ok((report, remains))
+    Ok(Preview { report, remains, without })
+}
+
+/// Takes out of a report what the account denies and the service is served without: that fails nothing.
+pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan::Trouble> {
+    let mut without = vec![];
+    for (key, visit) in &mut report.0 {
+        let extra = graph.get(key.as_str()).and_then(Node::extra);
+        if let (Some(help), Visit::Failed(e)) = (extra, &*visit)
+            && e.class() == Some(Class::Denied)
+        {
+            without.push(plan::Trouble { key: key.clone(), error: e.to_string(), help: Some(help.into()) });
+            *visit = Visit::Done(Change::None);
+        }
+    }
+    without
 }
 
 /// Which keys of the stack file keep what an organisation has put on the role, where it would be taken off.

@@ -1,10 +1,13 @@
 //! `gameday up`, and one verb a group: builds or repairs, and ends when the service answers.
-use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
+use super::{
+    DONE, Failure, Outcome, Session, cost, failed, interrupted,
+    plan::{self, Preview},
+};
 use crate::{
     aws::listing,
     cli::{Global, Probe, Up},
     diagnose::{self, Finding},
-    engine::{Change, Class, Direction, Graph, Key, Node, Report, Visit, walk},
+    engine::{Change, Direction, Key, Node, Report, Visit, walk},
     error::Error,
     output::{
         self, Printer,
@@ -28,8 +31,9 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     }
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
-    let (preview, remains) = plan::preview(&mut session, whole_stack).await?;
+    let Preview { report: preview, remains, without } = plan::preview(&mut session, whole_stack).await?;
     let mut view = output::plan::Plan::new(&session.loaded, &session.facts, &preview);
+    view.without = without;
     view.handover = plan::handover(&session, &remains);
     view.cost = whole_stack.then(|| cost::planned(&session, &prices));
     view.egress = if whole_stack { cost::ways_out(&session, &prices) } else { vec![] };
@@ -45,7 +49,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         session.view.begin(graph, Direction::Forward, expected, session.traffic_at(), env.pace.scale);
         let build = async {
             let mut report = walk(graph, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await;
-            do_without(graph, &mut report);
+            plan::do_without(graph, &mut report);
             // What is no longer wanted goes last: until then others may still refer to it.
             if report.all_done() && !remains.is_empty() {
                 let deleted = remains.remove(env).await;
@@ -111,16 +115,6 @@ async fn say_reboot(session: &Session) {
             "{WARN}warning{RESET}: parameters of {name} are not in force until it reboots, which takes it away for a \
              minute or two: `{command}`"
         )),
-    }
-}
-
-/// What the account denies and the service is served without has been told, and fails nothing.
-fn do_without(graph: &Graph, report: &mut Report<Change>) {
-    for (key, visit) in &mut report.0 {
-        let extra = graph.get(key.as_str()).is_some_and(|n| n.extra().is_some());
-        if extra && matches!(visit, Visit::Failed(e) if e.class() == Some(Class::Denied)) {
-            *visit = Visit::Done(Change::None);
-        }
     }
 }
 

@@ -31,7 +31,20 @@ impl Facts {
             image::given(aws, config),
         );
         let image = Vec::from_iter(image?);
-        Ok([self.words.clone(), instances?, database?, lists?, blocked?, image].concat())
+        let names = Vec::from_iter(self.names(aws, config).await);
+        Ok([self.words.clone(), instances?, database?, lists?, blocked?, image, names].concat())
+    }
+
+    /// Of whom a name under `[names]` may have been changed, where nothing tells under which name a step stands.
+    async fn names(&self, aws: &Aws, config: &Config) -> Option<String> {
+        if config.names.is_empty() {
+            return None;
+        }
+        let e = tags::unlisted(aws, &config.name).await?;
+        Some(format!(
+            "whether a step stands under another name than the one under [names] is not known: {e}. A name that was \
+             changed makes a second object beside the first: look at the steps to create"
+        ))
     }
 
     /// Whether each zone offers a type that the fleet may be made of.

@@ -4,6 +4,7 @@ use crate::{
     config::Loaded,
     cost::{Bill, WayOut},
     engine::{Change, Diff, Key, Report, Visit},
+    error::Error,
     facts::Facts,
     stack::Group,
 };
@@ -21,7 +22,10 @@ pub struct Plan<'a> {
     pub region_by: &'a str,
     pub changes: Vec<Step<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<Trouble<'a>>,
+    pub errors: Vec<Trouble>,
+    /// What the account denies and the service is served without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Trouble>,
     /// When the service got another name or port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
@@ -54,8 +58,8 @@ pub struct Handover {
 }
 
 #[derive(Serialize)]
-pub struct Trouble<'a> {
-    pub key: &'a Key,
+pub struct Trouble {
+    pub key: Key,
     pub error: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -70,10 +74,12 @@ impl<'a> Plan<'a> {
             .collect();
         // By group for the eye; within a group in the order of the graph.
         changes.sort_by_key(|s| s.group);
-        let errors = report.failed().map(|(key, e)| Trouble { key, error: e.to_string(), help: e.help() }).collect();
+        let trouble = |(key, e): (&Key, &Error)| Trouble { key: key.clone(), error: e.to_string(), help: e.help() };
+        let errors = report.failed().map(trouble).collect();
         let Facts { account, region, .. } = facts;
         let (stack, region_by) = (loaded.config.name.as_str(), loaded.region_by.as_str());
-        Self { stack, account, region, region_by, changes, errors, handover: None, cost: None, egress: vec![] }
+        let (without, egress) = (vec![], vec![]);
+        Self { stack, account, region, region_by, changes, errors, without, handover: None, cost: None, egress }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -140,6 +146,12 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             // Each by itself would push the error, which alone matters, off the screen.
             Visit::Skipped(because) => *skipped.entry(because).or_insert(0) += 1,
             _ => {}
+        }
+    }
+    for Trouble { key, error, help } in &plan.without {
+        print(format!("  {WARN}! {key}{RESET}: {error}"));
+        if let Some(help) = help {
+            print(format!("      {DIM}{help}{RESET}"));
         }
     }
     for (because, n) in skipped {
