@@ -158,7 +158,11 @@ fn people_are_told_what_was_not_seen_and_the_way_out() {
     stack.world.tell("POST", "faults", json!({"deny": ["*:GetResources"]}));
     let said = stack.world.plain(&named, &["plan"]).ends(0);
     stack.world.tell("POST", "faults", json!({}));
-    assert!(said.err.contains("under another name than the one under [names] is not known: GetResources"), "{}", said.err);
+    assert!(
+        said.err.contains("under another name than the one under [names] is not known: GetResources"),
+        "{}",
+        said.err
+    );
 
     // What was seen is told also where it cannot be kept.
     let said = stack.run(json!({}), &["why", "--save", "/dev/full"]).ends(1);
