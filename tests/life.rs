@@ -490,7 +490,13 @@ fn everything_that_a_stack_file_can_ask_for_is_built() {
     up(&world, RICH);
     let secrets = passwords(&world, "rich");
     println!("{} properties read back", as_described(&world, Path::new(RICH)));
+    let untagged: Vec<String> = world.account(json!({"do": "without_tag", "stack": "rich", "key": "cost:center"}));
+    assert_eq!(untagged, Vec::<String>::new(), "each object carries the user's tags from the moment it is made");
     settled(&world, RICH);
+    // What somebody else writes on it is theirs.
+    let marked: usize = world.account(json!({"do": "strange_tags", "stack": "rich"}));
+    assert!(marked > 15, "{marked}");
+    changed_nothing(&world.run(RICH, &["plan"]).ends(0));
     let again = up(&world, RICH);
     changed_nothing(&again);
     println!("second up: {} calls", again.calls.len());

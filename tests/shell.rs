@@ -77,6 +77,103 @@ fn a_reader_who_has_gone_is_no_error() {
     }
 }
 
+/// The stack file behind a link, in a folder with accents, or from a pipe: it is the same stack.
+#[test]
+fn where_the_stack_file_lies_makes_no_difference() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let there = folder.path().join("Équipe éphémère");
+    std::fs::create_dir(&there).expect("a folder");
+    std::fs::copy(path("examples/billing-api.toml"), there.join("stäck.toml")).expect("a copy");
+    std::os::unix::fs::symlink(there.join("stäck.toml"), folder.path().join("link.toml")).expect("a link");
+    let policy = |file: &str, change: &dyn Fn(&mut Command)| {
+        let args = ["-c", file, "policy"].map(Into::into);
+        let done = run(&args, |c| {
+            c.stdout(Stdio::piped());
+            change(c);
+        });
+        assert!(done.status.success(), "{file}: {}", String::from_utf8_lossy(&done.stderr));
+        done.stdout
+    };
+    let usual = policy(&path("examples/billing-api.toml"), &|_| ());
+    for file in [there.join("stäck.toml"), folder.path().join("link.toml")] {
+        assert_eq!(policy(&file.display().to_string(), &|_| ()), usual, "{}", file.display());
+    }
+    let piped = |c: &mut Command| {
+        c.stdin(File::open(path("examples/billing-api.toml")).expect("the example"));
+    };
+    assert_eq!(policy("/dev/stdin", &piped), usual);
+}
+
+/// A home that is absent, empty, no folder or not to be written is needed by nothing but the sandbox.
+#[test]
+fn a_home_is_no_condition() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let name = format!("test-home-{}", std::process::id());
+    for home in [None, Some(""), Some("/proc/nowhere"), Some("/proc"), file.to_str()] {
+        let args = ["-c", &path("examples/billing-api.toml"), "policy"].map(Into::into);
+        let done = run(&args, |c| {
+            c.env_remove("XDG_CACHE_HOME").env_remove("AWS_CONFIG_FILE").env_remove("AWS_SHARED_CREDENTIALS_FILE");
+            match home {
+                Some(home) => c.env("HOME", home),
+                None => c.env_remove("HOME"),
+            };
+            c.stdout(Stdio::null());
+        });
+        assert!(done.status.success(), "{home:?}: {}", String::from_utf8_lossy(&done.stderr));
+        let args = ["-c", &path("examples/billing-api.toml"), "--sandbox", "status"].map(Into::into);
+        let done = run(&args, |c| {
+            c.env_remove("XDG_CACHE_HOME").env("HOME", home.unwrap_or_default()).stdout(Stdio::null());
+            c.env("GAMEDAY_SANDBOX", &name);
+        });
+        let said = String::from_utf8_lossy(&done.stderr);
+        // An absent one is looked up in the system; where there is none at all, that is said with the way out.
+        assert!(
+            !said.contains("panicked") && (said.is_empty() || said.contains("help:") || said.contains("sandbox")),
+            "{home:?}: {said}"
+        );
+        run(&["sandbox", "stop"].map(Into::into), |c| {
+            c.env_remove("XDG_CACHE_HOME").env("HOME", home.unwrap_or_default()).stdout(Stdio::null());
+            c.env("GAMEDAY_SANDBOX", &name);
+        });
+    }
+}
+
+/// The sandbox needs nothing of the user's own settings for AWS, and is not led astray by them.
+#[test]
+fn the_sandbox_is_the_same_whatever_is_set_for_aws() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broken = folder.path().join("config");
+    std::fs::write(&broken, "[profile\nregion\n= x\n").expect("a file");
+    let name = format!("test-shell-{}", std::process::id());
+    let status = |settings: &[(&str, &str)]| {
+        let args = ["-c", &path("examples/billing-api.toml"), "--sandbox", "-o", "json", "status"].map(Into::into);
+        let done = run(&args, |c| {
+            c.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("GAMEDAY_SANDBOX", &name);
+            c.envs(settings.iter().copied()).stdout(Stdio::piped());
+        });
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{settings:?}: {said}{}", String::from_utf8_lossy(&done.stderr));
+        let seen: serde_json::Value = serde_json::from_str(&said).expect("a status");
+        (seen["verdict"].clone(), seen["steps"].clone())
+    };
+    let usual = status(&[]);
+    let config = broken.to_str().expect("UTF-8");
+    for settings in [
+        &[("AWS_CONFIG_FILE", config), ("AWS_SHARED_CREDENTIALS_FILE", config)][..],
+        &[("AWS_PROFILE", "absent")],
+        &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:9")],
+        &[("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_USE_DUALSTACK_ENDPOINT", "true")],
+        &[("AWS_CA_BUNDLE", "/nowhere.pem"), ("AWS_ACCESS_KEY_ID", "half a pair")],
+    ] {
+        assert_eq!(status(settings), usual, "{settings:?}");
+    }
+    run(&["sandbox", "stop"].map(Into::into), |c| {
+        c.env("GAMEDAY_SANDBOX", &name).stdout(Stdio::null());
+    });
+}
+
 /// With this locale and nothing else.
 fn in_locale(args: &[String], locale: &[(&str, &str)]) -> Output {
     run(args, |c| {

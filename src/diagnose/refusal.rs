@@ -306,6 +306,17 @@ mod tests {
         }
     }
 
+    /// A profile that EC2 does not know yet is no fault: `up` goes on waiting.
+    #[test]
+    fn what_passes_by_itself_is_waited_for() {
+        let told = |message: &str| told(&format!("{message}. Launching EC2 instance failed."));
+        assert!(
+            told("Value (billing) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name")
+                .trying
+        );
+        assert!(!told("The key pair 'ops' does not exist").trying);
+    }
+
     #[test]
     fn what_is_filled_in_says_nothing() {
         for name in [

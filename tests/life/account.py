@@ -83,6 +83,31 @@ class Account:
     def delete_snapshot(self, name):
         self.here.rds.delete_db_snapshot(DBSnapshotIdentifier=name)
 
+    def without_tag(self, stack, key):
+        """What carries the stack's tag and not this one. The stack's own notes are nobody's to bill."""
+        notes = (f"/gameday/{stack}/lease", f"/gameday/{stack}/durations")
+        ours = [
+            (f"{kind} {id}", thing["tags"])
+            for kind, things in dump(self.here).items()
+            for id, thing in things.items()
+            if isinstance(thing, dict) and thing.get("tags", {}).get("gameday:stack") == stack and id not in notes
+        ]
+        assert len(ours) > 20, ours
+        return [what for what, tags in ours if key not in tags]
+
+    def strange_tags(self, stack):
+        """Tags of somebody else's on what is the stack's; on how many."""
+        c, pairs = self.here, [{"Key": "owner", "Value": "somebody"}]
+        arns = self.tagged(stack)
+        ec2 = [a.rpartition("/")[2] for a in arns if a.startswith("arn:aws:ec2:") and ":instance/" not in a]
+        c.ec2.create_tags(Resources=ec2, Tags=pairs)
+        elb = [a for a in arns if a.startswith("arn:aws:elasticloadbalancing:")]
+        c.elb.add_tags(ResourceArns=elb, Tags=pairs)
+        rds = [a for a in arns if a.startswith("arn:aws:rds:")]
+        for arn in rds:
+            c.rds.add_tags_to_resource(ResourceName=arn, Tags=pairs)
+        return len(ec2) + len(elb) + len(rds)
+
     def tagged(self, stack):
         """What the tagging API shows with the stack's tag. An instance that is terminated shows for another hour."""
         filters = [{"Key": "gameday:stack", "Values": [stack]}]
