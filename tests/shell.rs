@@ -1,7 +1,10 @@
 //! The shell around us: an output that cannot be written, a reader who has gone, a locale that knows only ASCII.
+#[path = "support/pytest.rs"]
+mod pytest;
 #[allow(dead_code)]
 mod support;
 
+use pytest::Guard;
 use std::{
     fs::File,
     path::PathBuf,
@@ -111,32 +114,29 @@ fn a_home_is_no_condition() {
     let file = folder.path().join("file");
     std::fs::write(&file, "").expect("a file");
     let name = format!("test-home-{}", std::process::id());
+    let _sandbox = Guard::named(&name);
     for home in [None, Some(""), Some("/proc/nowhere"), Some("/proc"), file.to_str()] {
-        let args = ["-c", &path("examples/billing-api.toml"), "policy"].map(Into::into);
-        let done = run(&args, |c| {
-            c.env_remove("XDG_CACHE_HOME").env_remove("AWS_CONFIG_FILE").env_remove("AWS_SHARED_CREDENTIALS_FILE");
-            match home {
-                Some(home) => c.env("HOME", home),
-                None => c.env_remove("HOME"),
-            };
-            c.stdout(Stdio::null());
-        });
-        assert!(done.status.success(), "{home:?}: {}", String::from_utf8_lossy(&done.stderr));
-        let args = ["-c", &path("examples/billing-api.toml"), "--sandbox", "status"].map(Into::into);
-        let done = run(&args, |c| {
-            c.env_remove("XDG_CACHE_HOME").env("HOME", home.unwrap_or_default()).stdout(Stdio::null());
-            c.env("GAMEDAY_SANDBOX", &name);
-        });
-        let said = String::from_utf8_lossy(&done.stderr);
-        // An absent one is looked up in the system; where there is none at all, that is said with the way out.
-        assert!(
-            !said.contains("panicked") && (said.is_empty() || said.contains("help:") || said.contains("sandbox")),
-            "{home:?}: {said}"
-        );
-        run(&["sandbox", "stop"].map(Into::into), |c| {
-            c.env_remove("XDG_CACHE_HOME").env("HOME", home.unwrap_or_default()).stdout(Stdio::null());
-            c.env("GAMEDAY_SANDBOX", &name);
-        });
+        let at_home = |line: &str| {
+            let stack = path("examples/billing-api.toml");
+            let args: Vec<String> = ["-c", &stack].into_iter().chain(line.split(' ')).map(Into::into).collect();
+            let done = run(&args, |c| {
+                c.env_remove("XDG_CACHE_HOME").env_remove("AWS_CONFIG_FILE").env_remove("AWS_SHARED_CREDENTIALS_FILE");
+                match home {
+                    Some(home) => c.env("HOME", home),
+                    None => c.env_remove("HOME"),
+                };
+                c.env("GAMEDAY_SANDBOX", &name).stdout(Stdio::piped());
+            });
+            let text = |b| String::from_utf8(b).expect("it prints UTF-8");
+            (done.status.code(), text(done.stdout), text(done.stderr))
+        };
+        let (code, _, said) = at_home("policy");
+        assert_eq!(code, Some(0), "{home:?}: {said}");
+        // An absent one is looked up in the system; where there is none to write to, that is said with the way out.
+        let (code, out, said) = at_home("--sandbox status");
+        let ways = ["help:", "XDG_CACHE_HOME"].iter().all(|w| said.contains(w));
+        assert!(code == Some(1) && (out.starts_with("NOT SERVING") || ways), "{home:?}: {code:?}\n{out}\n{said}");
+        at_home("sandbox stop");
     }
 }
 
@@ -147,6 +147,7 @@ fn the_sandbox_is_the_same_whatever_is_set_for_aws() {
     let broken = folder.path().join("config");
     std::fs::write(&broken, "[profile\nregion\n= x\n").expect("a file");
     let name = format!("test-shell-{}", std::process::id());
+    let _sandbox = Guard::named(&name);
     let status = |settings: &[(&str, &str)]| {
         let args = ["-c", &path("examples/billing-api.toml"), "--sandbox", "-o", "json", "status"].map(Into::into);
         let done = run(&args, |c| {
@@ -169,9 +170,6 @@ fn the_sandbox_is_the_same_whatever_is_set_for_aws() {
     ] {
         assert_eq!(status(settings), usual, "{settings:?}");
     }
-    run(&["sandbox", "stop"].map(Into::into), |c| {
-        c.env("GAMEDAY_SANDBOX", &name).stdout(Stdio::null());
-    });
 }
 
 /// With this locale and nothing else.

@@ -2,6 +2,7 @@
 anything is built. And what others have put into ours: who it is, and what removes it."""
 
 import json
+import re
 
 import pytest
 from conftest import STACK, differences
@@ -153,7 +154,7 @@ def test_what_only_makes_a_choice_better_is_optional(world, denied):
         w.edit(text)
         w.faults(deny=denied)
         run = w.run("plan").expect(2)
-        assert "57 to create" in run.text, run.text
+        assert re.search(r"region us-east-1 \(.*\): 57 to create", run.text), run.text
         asked = denied != ["ec2:DescribeAvailabilityZones"] or text == STACK
         assert ("is not known" in run.text) == asked, run.text
         w.no_faults()

@@ -15,7 +15,15 @@ fn block<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Stops the sandbox and forgets its folder, also when the test fails.
-struct Guard(Sandbox);
+/// A sandbox of a test: stopped and removed at its end, however that comes.
+pub struct Guard(Sandbox);
+
+impl Guard {
+    pub fn named(name: &str) -> Self {
+        Self(Sandbox::of_user_named(name).unwrap())
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         let _ = block(self.0.stop());
@@ -68,7 +76,7 @@ pub fn passes(mut pytest: Command) -> String {
 /// The same with a sandbox of its own, at pace `instant`; `more` may say more to pytest.
 pub fn in_a_sandbox(name: &str, suite: &str, what: &str, more: impl FnOnce(&mut Command)) -> String {
     let sandbox = format!("test-{name}-{}", std::process::id());
-    let guard = Guard(Sandbox::of_user_named(&sandbox).unwrap());
+    let guard = Guard::named(&sandbox);
     let python = block(guard.0.install(&quiet)).unwrap().python;
     let running = block(guard.0.ensure(Some(Pace::Instant), quiet)).unwrap();
     let mut pytest = pytest(&python, suite, what);
