@@ -368,12 +368,15 @@ pub enum Targets {
 
 #[derive(Args, Debug, Default)]
 pub struct Teardown {
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// The stack's name, typed as consent: what scripts use instead of an answer on a terminal
+    /// Delete the stack of this name without asking: for scripts
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
+    /// Keep the data of the database in a snapshot, which is paid for until it is deleted
+    #[arg(long)]
+    pub final_snapshot: bool,
+    /// Refused: the name is the consent
+    #[arg(short, long, hide = true)]
+    pub yes: bool,
     #[command(flatten)]
     pub lease: Lease,
 }

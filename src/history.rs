@@ -7,7 +7,14 @@ use crate::{
     engine::{Change, Event, Events, Key},
     error::Result,
 };
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// What takes less than this is not worth remembering.
@@ -15,12 +22,21 @@ const WORTH: Duration = Duration::from_secs(10);
 /// A standard parameter holds 4 KB (AWS Systems Manager quotas); a stack has a dozen slow steps at most.
 const MOST: usize = 60;
 
-/// Seconds from the first call to the last look, for each step that was created.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    created: BTreeMap<String, u64>,
+    known: Known,
     /// Whether the account has one already.
     stored: bool,
+}
+
+/// What the account remembers of a stack's steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Known {
+    /// Seconds from the first call to the last look, for each step that was created.
+    created: BTreeMap<String, u64>,
+    /// When AWS began to make what was not done when the last run ended.
+    begun: BTreeMap<String, Timestamp>,
 }
 
 /// Its note in the account.
@@ -29,28 +45,36 @@ const NOTE: &str = "durations";
 impl History {
     /// What the account knows; nothing when there is none, when it may not be read, or makes no sense.
     pub async fn load(aws: &Aws, stack: &str) -> Self {
-        let text = note::read(aws, stack, NOTE).await.ok().flatten().map(|(text, _)| text);
-        let stored = text.is_some();
-        Self { created: text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default(), stored }
+        let note = note::read(aws, stack, NOTE).await.ok().flatten();
+        let known = note.as_ref().and_then(|n| serde_json::from_str(&n.text).ok()).unwrap_or_default();
+        Self { known, stored: note.is_some() }
     }
 
     /// How long each of these steps took to create, where it is known.
     pub fn of<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> BTreeMap<Key, Duration> {
-        let took = |key: &Key| Some((key.clone(), Duration::from_secs(*self.created.get(key.as_str())?)));
+        let took = |key: &Key| Some((key.clone(), Duration::from_secs(*self.known.created.get(key.as_str())?)));
         keys.filter_map(took).collect()
+    }
+
+    /// When AWS began to make this step, if a run ended before it was done.
+    pub fn begun(&self, key: &Key) -> Option<Timestamp> {
+        self.known.begun.get(key.as_str()).copied()
     }
 
     /// Adds what was measured, and keeps it in the account; that this fails harms nobody.
     pub async fn learn(mut self, aws: &Aws, stack: &str, measured: &Stopwatch) {
-        let measured = measured.taken();
-        if measured.is_empty() {
+        let before = self.known.clone();
+        self.known.created.extend(measured.taken());
+        while self.known.created.len() > MOST {
+            self.known.created.pop_last();
+        }
+        // What this run has not finished either goes on since then.
+        self.known.begun.retain(|key, _| !measured.has_ended(key));
+        self.known.begun.extend(measured.unfinished());
+        if self.known == before {
             return;
         }
-        self.created.extend(measured);
-        while self.created.len() > MOST {
-            self.created.pop_last();
-        }
-        let text = serde_json::to_string(&self.created).expect("a map of numbers serialises");
+        let text = serde_json::to_string(&self.known).expect("a history serialises");
         _ = note::write(aws, stack, NOTE, text, !self.stored).await;
     }
 
@@ -74,6 +98,8 @@ struct Times {
     /// With what they usually take.
     begun: BTreeMap<Key, (Instant, Duration)>,
     taken: BTreeMap<String, u64>,
+    /// Steps that are done, or have failed.
+    ended: BTreeSet<String>,
 }
 
 impl Stopwatch {
@@ -94,10 +120,25 @@ impl Stopwatch {
     fn taken(&self) -> BTreeMap<String, u64> {
         self.0.borrow().taken.clone()
     }
+
+    fn has_ended(&self, key: &str) -> bool {
+        self.0.borrow().ended.contains(key)
+    }
+
+    /// What is being made still, and since when.
+    fn unfinished(&self) -> BTreeMap<String, Timestamp> {
+        let times = self.0.borrow();
+        let slow = times.begun.iter().filter(|(_, (_, usually))| *usually >= WORTH);
+        let since = |begun: Instant| Timestamp::now().checked_sub(SignedDuration::try_from(begun.elapsed()).ok()?).ok();
+        slow.filter_map(|(key, (begun, _))| Some((key.to_string(), since(*begun)?))).collect()
+    }
 }
 
 impl Times {
     fn on(&mut self, e: &Event) {
+        if matches!(e, Event::Done { .. } | Event::Failed { .. } | Event::Deleted { .. }) {
+            self.ended.insert(e.key().to_string());
+        }
         match e {
             Event::Planned { key, change: Change::Create { .. }, usually } => {
                 self.begun.insert(key.clone(), (Instant::now(), Duration::from_secs_f64(*usually)));
@@ -148,7 +189,8 @@ mod tests {
         events.say(Event::Failed { key: key("cache/main"), error: "no".into(), help: None });
         events.say(Event::Done { key: key("cache/main"), change: "created" });
         assert_eq!(watch.taken(), BTreeMap::from([("database/main".to_owned(), 400)]));
-        let history = History { created: watch.taken(), stored: true };
+        let known = Known { created: watch.taken(), begun: BTreeMap::new() };
+        let history = History { known, stored: true };
         let keys = ["database/main", "cache/main"].map(key);
         assert_eq!(history.of(keys.iter()), BTreeMap::from([(key("database/main"), Duration::from_secs(400))]));
     }

@@ -7,6 +7,7 @@ use crate::{
     aws::{Aws, note},
     engine::Stop,
     error::{Class, Error, Result},
+    output::style::clock,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -36,6 +37,20 @@ pub struct Holder {
     /// former holder's back: the higher number has it all the same.
     #[serde(default)]
     pub generation: u32,
+    /// How far the run is, for those who look on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps that are done.
+    pub done: usize,
+    pub all: usize,
+    /// Seconds until the run is done.
+    pub left_seconds: u64,
+    pub waiting_for: Option<String>,
 }
 
 impl Holder {
@@ -49,13 +64,19 @@ impl Holder {
             since: jiff::Timestamp::now(),
             run: format!("{:016x}", rand::random::<u64>()),
             generation: 0,
+            progress: None,
         }
+    }
+
+    /// True if the run builds or repairs.
+    pub fn builds(&self) -> bool {
+        self.verb != TEARDOWN
     }
 
     /// Whoever wrote a lease that is none of ours.
     fn unknown() -> Self {
         let [owner, verb] = ["somebody", "(unknown)"].map(Into::into);
-        Self { owner, verb, since: jiff::Timestamp::now(), run: String::new(), generation: 0 }
+        Self { owner, verb, since: jiff::Timestamp::now(), run: String::new(), generation: 0, progress: None }
     }
 }
 
@@ -68,8 +89,9 @@ impl Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let for_ = jiff::Timestamp::now().duration_since(self.since).as_secs().max(0);
-        write!(f, "{} is running `gameday {}` for {}:{:02}", self.owner, self.verb, for_ / 60, for_ % 60)
+        let since = jiff::Timestamp::now().duration_since(self.since).as_secs().max(0).unsigned_abs();
+        let since = clock(Duration::from_secs(since));
+        write!(f, "{} has been running `gameday {}` for {since}", self.owner, self.verb)
     }
 }
 
@@ -94,13 +116,24 @@ pub struct Lease {
 
 /// Its note in the account.
 const NOTE: &str = "lease";
+/// The verb that takes a stack down.
+pub const TEARDOWN: &str = "teardown";
+/// A holder who has not renewed for this long is not at work any more, as far as one look can tell; clocks may differ.
+const QUIET_FOR: Duration = Duration::from_secs(60);
 
 /// Who holds the lease of a stack now, and the version of the parameter.
 pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
     let found = note::read(aws, stack, NOTE).await?;
     // What cannot be read is somebody's, too, until it stands still.
     let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Holder::unknown());
-    Ok(found.map(|(text, version)| (parsed(&text), version)))
+    Ok(found.map(|note| (parsed(&note.text), note.version)))
+}
+
+/// Returns who is at work on a stack, by one look; `None` too where the account does not let us know.
+pub async fn at_work(aws: &Aws, stack: &str) -> Option<Holder> {
+    let note = note::read(aws, stack, NOTE).await.ok()??;
+    let silent = jiff::Timestamp::now().duration_since(note.written_at?).unsigned_abs();
+    serde_json::from_str(&note.text).ok().filter(|_| silent < QUIET_FOR)
 }
 
 impl Lease {
@@ -175,8 +208,15 @@ impl Lease {
         self.alone
     }
 
-    /// Renews the lease until it is dropped; when somebody took it over, asks the run to stop and says who.
-    pub async fn keep(&self, stack: &str, stop: &Stop, mut say: impl FnMut(&Holder)) -> std::convert::Infallible {
+    /// Renews the lease until it is dropped, with how far the run is; when somebody took it over, asks the run to stop and
+    /// says who.
+    pub async fn keep(
+        &self,
+        stack: &str,
+        stop: &Stop,
+        progress: impl Fn() -> Option<Progress>,
+        mut say: impl FnMut(&Holder),
+    ) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(RENEW).await;
             if !self.held {
@@ -189,7 +229,7 @@ impl Lease {
                     std::future::pending::<()>().await;
                 }
                 // What fails here is tried again in a moment; the steps themselves report a broken connection.
-                _ => _ = self.put(stack, true).await,
+                _ => _ = self.write(stack, &Holder { progress: progress(), ..self.me.clone() }, true).await,
             }
         }
     }
@@ -206,7 +246,11 @@ impl Lease {
     }
 
     async fn put(&self, stack: &str, overwrite: bool) -> Result<()> {
-        let text = serde_json::to_string(&self.me).expect("a holder serialises");
+        self.write(stack, &self.me, overwrite).await
+    }
+
+    async fn write(&self, stack: &str, holder: &Holder, overwrite: bool) -> Result<()> {
+        let text = serde_json::to_string(holder).expect("a holder serialises");
         note::write(&self.aws, stack, NOTE, text, !overwrite).await
     }
 }

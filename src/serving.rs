@@ -1,9 +1,13 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
-    diagnose::{self, Finding},
+    diagnose::{self, Chain, Finding, HopName, Severity},
     error::{Class, Result},
+    lease::Holder,
+    output::style::clock,
     snapshot::{Gap, Part, Snapshot},
+    watch::{Clock, Stand, Step},
 };
+use jiff::SignedDuration;
 use serde::Serialize;
 use std::{fmt, time::Duration};
 use tokio::time::Instant;
@@ -59,13 +63,17 @@ impl Answer {
     }
 }
 
-/// The verdict in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The verdict in a word: the same in every view and in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
+    /// Neither a balancer nor a fleet exists, and nobody is building.
+    NotBuilt,
+    /// Somebody is building, or what was built just now has not booted yet.
+    Building,
     Serving,
+    /// It serves, but with nothing left that may fail.
+    AtRisk,
     NotServing,
-    /// The balancer answers without a healthy target.
-    FailOpen,
     /// What would decide it could not be seen.
     Unknown,
 }
@@ -73,36 +81,92 @@ pub enum Word {
 impl Word {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::NotBuilt => "NOT BUILT",
+            Self::Building => "BUILDING",
             Self::Serving => "SERVING",
+            Self::AtRisk => "AT RISK",
             Self::NotServing => "NOT SERVING",
-            Self::FailOpen => "FAIL-OPEN",
             Self::Unknown => "UNKNOWN",
         }
+    }
+
+    /// True if requests are answered.
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Serving | Self::AtRisk)
     }
 
     /// Good news, bad news, or neither.
     pub fn good(self) -> Option<bool> {
         match self {
             Self::Serving => Some(true),
-            Self::NotServing | Self::FailOpen => Some(false),
-            Self::Unknown => None,
+            Self::NotServing => Some(false),
+            Self::NotBuilt | Self::Building | Self::AtRisk | Self::Unknown => None,
         }
+    }
+}
+
+impl Serialize for Word {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.serialize_str(self.as_str())
+    }
+}
+
+/// How far a stack is built.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Build {
+    /// Steps that are done.
+    pub done: usize,
+    pub all: usize,
+    /// Whether AWS is making a step now.
+    pub under_way: bool,
+    /// Who is building, in words: `anna@laptop has been running gameday up for 12 s`.
+    pub who: Option<String>,
+    /// Seconds until the service answers, if somebody is building.
+    pub left_seconds: Option<u64>,
+    pub waiting_for: Option<String>,
+}
+
+impl Build {
+    /// Whoever is at work knows more than a look from outside.
+    pub fn of(steps: &[Step], clock: &Clock, who: Option<&Holder>) -> Self {
+        let who = who.filter(|holder| holder.builds());
+        let told = who.and_then(|holder| holder.progress.clone());
+        let going_on = who.is_some() || clock.under_way;
+        let ready = || steps.iter().filter(|s| s.state == Stand::Ready).count();
+        Self {
+            done: told.as_ref().map_or_else(ready, |p| p.done),
+            all: told.as_ref().map_or(steps.len(), |p| p.all),
+            under_way: clock.under_way,
+            who: who.map(ToString::to_string),
+            left_seconds: told.as_ref().map(|p| p.left_seconds).or(clock.eta_seconds).filter(|_| going_on),
+            waiting_for: told.and_then(|p| p.waiting_for).or_else(|| clock.waiting_for.clone()).filter(|_| going_on),
+        }
+    }
+
+    /// True if somebody or AWS is at work on it.
+    fn is_going_on(&self) -> bool {
+        self.who.is_some() || self.under_way
     }
 }
 
 /// Whether the stack serves, and the evidence.
 ///
-/// | the balancer | answer from outside | targets | the way there | word |
+/// First what was measured:
+///
+/// | the balancer | answer from outside | targets | the way there | measured |
 /// | --- | --- | --- | --- | --- |
-/// | is not there | any | any | any | NOT SERVING |
-/// | seen or not | bad, or none came | any | any | NOT SERVING |
-/// | seen or not | good | one is healthy | any | SERVING |
-/// | seen or not | good | none is healthy | any | FAIL-OPEN |
-/// | seen or not | good | not seen | any | UNKNOWN |
-/// | seen or not | not asked | none is healthy | any | NOT SERVING |
-/// | seen or not | not asked | healthy, or not seen | something on it is broken | NOT SERVING |
-/// | seen | not asked | one is healthy | seen whole, and nothing on it is broken | SERVING |
-/// | seen or not | not asked | healthy, or not seen | not seen whole | UNKNOWN |
+/// | is not there | any | any | any | not serving |
+/// | seen or not | bad, or none came | any | any | not serving |
+/// | seen or not | good | one is healthy | any | serving |
+/// | seen or not | good | none is healthy (the balancer fails open) | any | not serving |
+/// | seen or not | good | not seen | any | unknown |
+/// | seen or not | not asked | none is healthy | any | not serving |
+/// | seen or not | not asked | healthy, or not seen | something on it is broken | not serving |
+/// | seen | not asked | one is healthy | seen whole, and nothing on it is broken | serving |
+/// | seen or not | not asked | healthy, or not seen | not seen whole | unknown |
+///
+/// Then the word: what serves with nothing left that may fail is AT RISK; what does not serve is BUILDING while somebody
+/// builds it or its first instances boot, NOT BUILT where neither balancer nor fleet exists, and NOT SERVING otherwise.
 ///
 /// So nothing that was not seen counts as evidence: neither that it is there, nor that it is not. A good answer needs no way
 /// that was seen, because it has come that way; but whether a target is healthy it does not say.
@@ -121,11 +185,22 @@ pub struct Verdict {
     pub broken: Option<String>,
     /// What is known not to exist, without which nothing is served.
     pub missing: Option<String>,
+    /// True if neither balancer nor fleet exists.
+    pub unbuilt: bool,
+    /// While the first instances of a new fleet boot: what is waited for.
+    pub booting: Option<String>,
+    /// Why it may stop serving soon.
+    pub risks: Vec<String>,
+    /// How far it is built, where somebody looked.
+    pub build: Option<Build>,
     /// The calls that would have told more about it, and failed.
     pub unseen: Vec<String>,
     /// Whether they fail again however often they are made.
     pub forbidden: bool,
 }
+
+/// How old a fleet is at the most whose first instances boot: later that is a fault.
+const FIRST_BOOT: Duration = Duration::from_secs(600);
 
 /// What decides when the answer from outside is there, and what else does when it is not.
 const DECIDE: &[Part] = &[Part::Balancer, Part::TargetGroup, Part::Targets];
@@ -160,9 +235,10 @@ impl Verdict {
         let gaps: Vec<&Gap> = s.gaps.iter().filter(decides).collect();
         let mut unseen: Vec<String> = gaps.iter().map(|g| g.call.clone()).collect();
         unseen.dedup();
+        let chain = diagnose::chain(s);
         // An answer says more than any diagnosis.
-        let broken = answer.is_none().then(|| diagnose::chain(s)).and_then(|c| Some(c.stops_requests()?.cause.clone()));
-        Self {
+        let broken = answer.is_none().then(|| chain.stops_requests()).flatten().map(|f| f.cause.clone());
+        let mut verdict = Self {
             url: s.probe.url.clone().filter(|_| missing.is_none()),
             targets: s.saw_targets().then_some(targets),
             answer,
@@ -173,30 +249,84 @@ impl Verdict {
             unasked: s.probe.unasked.clone(),
             broken,
             missing,
+            unbuilt: diagnose::is_unbuilt(s),
+            booting: first_boot(s, &chain),
+            risks: vec![],
+            build: None,
             unseen,
             forbidden: !gaps.is_empty() && gaps.iter().all(|g| g.is(Class::Denied)),
+        };
+        verdict.risks = verdict.risks(s, &chain);
+        verdict
+    }
+
+    /// The same with how far the stack is built.
+    pub fn with(self, build: Build) -> Self {
+        Self { build: Some(build), ..self }
+    }
+
+    /// Whether requests are answered, by what was measured; `None`: not enough was seen.
+    pub fn measured(&self) -> Option<bool> {
+        let healthy = self.targets.as_ref().map(|t| t.healthy > 0);
+        match (&self.answer, healthy) {
+            _ if self.missing.is_some() => Some(false),
+            (Some(a), _) if !a.good() => Some(false),
+            // A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an answer
+            // alone proves nothing.
+            (Some(_), healthy) => healthy,
+            (None, Some(false)) => Some(false),
+            (None, _) if self.broken.is_some() => Some(false),
+            (None, Some(true)) if self.unseen.is_empty() => Some(true),
+            (None, _) => None,
         }
     }
 
     pub fn word(&self) -> Word {
-        let healthy = self.targets.as_ref().map(|t| t.healthy > 0);
-        match (&self.answer, healthy) {
-            _ if self.missing.is_some() => Word::NotServing,
-            (Some(a), _) if !a.good() => Word::NotServing,
-            (Some(_), Some(true)) => Word::Serving,
-            // A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an answer
-            // alone proves nothing.
-            (Some(_), Some(false)) => Word::FailOpen,
-            (Some(_), None) => Word::Unknown,
-            (None, Some(false)) => Word::NotServing,
-            (None, _) if self.broken.is_some() => Word::NotServing,
-            (None, Some(true)) if self.unseen.is_empty() => Word::Serving,
-            (None, _) => Word::Unknown,
+        match self.measured() {
+            Some(true) if self.risks.is_empty() => Word::Serving,
+            Some(true) => Word::AtRisk,
+            Some(false) if self.is_being_built() => Word::Building,
+            Some(false) if self.unbuilt => Word::NotBuilt,
+            Some(false) => Word::NotServing,
+            None => Word::Unknown,
         }
     }
 
+    fn is_being_built(&self) -> bool {
+        let build = self.build.as_ref();
+        let by_somebody = build.is_some_and(|b| b.who.is_some());
+        by_somebody || self.booting.is_some() || (self.unbuilt && build.is_some_and(Build::is_going_on))
+    }
+
     pub fn serving(&self) -> bool {
-        self.word() == Word::Serving
+        self.word().serves()
+    }
+
+    /// True if the balancer answers without a healthy target.
+    pub fn fails_open(&self) -> bool {
+        let healthy = self.targets.as_ref().map(|t| t.healthy > 0);
+        self.answer.as_ref().is_some_and(Answer::good) && healthy == Some(false)
+    }
+
+    /// What may stop the service soon: one target or zone that is left of several, and what is wrong on the way.
+    fn risks(&self, s: &Snapshot, chain: &Chain) -> Vec<String> {
+        let mut risks = vec![];
+        if let Some(t) = &self.targets {
+            let many_zones = s.expected.zones.len() > 1;
+            match (t.healthy, t.zones.as_slice()) {
+                (1, [zone]) if t.wanted > 1 => risks.push(format!("only one target is left, in {zone}")),
+                (1, _) if t.wanted > 1 => risks.push("only one target is left".into()),
+                (_, [zone]) if t.wanted > 1 && many_zones => risks.push(format!("only {zone} is left")),
+                _ => {}
+            }
+        }
+        if let Some((good, all)) = self.addresses.filter(|(good, all)| good < all) {
+            risks.push(format!("{good} of {all} addresses answer"));
+        }
+        let on_the_way = |f: &&Finding| f.hop <= HopName::Instances || f.severity == Severity::Broken;
+        let findings = chain.findings();
+        risks.extend(findings.into_iter().find(|f| !f.symptom && on_the_way(f)).map(|f| f.cause.clone()));
+        risks
     }
 
     /// Whether looking again cannot tell more: what decides may not be looked at.
@@ -205,21 +335,79 @@ impl Verdict {
     }
 }
 
+/// What is waited for while the first instances of a fleet boot and nothing else is wrong.
+fn first_boot(s: &Snapshot, chain: &Chain) -> Option<String> {
+    let findings = chain.findings();
+    let first = findings.iter().find(|f| !f.symptom)?;
+    let broken = findings.iter().any(|f| f.stays());
+    let created = s.auto_scaling_group.as_ref()?.created_at?;
+    let is_young = s.at.duration_since(created) < SignedDuration::try_from(FIRST_BOOT).ok()?;
+    (first.severity == Severity::Waiting && !broken && is_young).then(|| first.cause.clone())
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} steps", self.done, self.all)?;
+        if let Some(who) = &self.who {
+            write!(f, " · {who}")?;
+        }
+        if let Some(left) = self.left_seconds.filter(|left| *left > 0) {
+            write!(f, " · about {} left", clock(Duration::from_secs(left)))?;
+        }
+        if let Some(key) = &self.waiting_for {
+            write!(f, " · waiting for {key}")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.word();
-        f.write_str(word.as_str())?;
-        if let Some(what) = &self.missing {
-            return write!(f, ": {what}");
-        }
+        f.write_str(self.word().as_str())?;
         if let Some(url) = &self.url {
             write!(f, " {url}")?;
         }
-        match (word, &self.broken) {
-            (Word::FailOpen, _) => write!(f, ": the balancer answers without a healthy target")?,
-            (Word::Unknown, _) => write!(f, ": not enough could be seen to say whether it serves")?,
-            (Word::NotServing, Some(cause)) => write!(f, ": {cause}")?,
+        self.evidence(f)
+    }
+}
+
+/// The verdict without the URL, for those who give that a line of its own.
+pub struct Headline<'a>(&'a Verdict);
+
+impl fmt::Display for Headline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.word().as_str())?;
+        self.0.evidence(f)
+    }
+}
+
+impl Verdict {
+    pub fn headline(&self) -> Headline<'_> {
+        Headline(self)
+    }
+
+    /// What stands behind the word: the cause after a colon, then what was measured.
+    fn evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.word();
+        let cause = match word {
+            Word::NotBuilt => Some(match self.build.as_ref().filter(|b| b.done > 0) {
+                Some(b) => format!("{} of {} steps are done", b.done, b.all),
+                None => "nothing of it exists".into(),
+            }),
+            Word::Building => self.booting.clone().or_else(|| self.missing.clone()).or_else(|| self.broken.clone()),
+            Word::NotServing if self.fails_open() => Some("the balancer answers although no target is healthy".into()),
+            Word::NotServing => self.missing.clone().or_else(|| self.broken.clone()),
+            Word::AtRisk => Some(self.risks.join("; ")),
+            Word::Unknown => Some("not enough could be seen to say whether it serves".into()),
+            Word::Serving => None,
+        };
+        match (&self.build, cause) {
+            (Some(build), _) if word == Word::Building => write!(f, " {build}")?,
+            (_, Some(cause)) => write!(f, ": {cause}")?,
             _ => {}
+        }
+        if self.missing.is_some() {
+            return Ok(());
         }
         match &self.targets {
             Some(t) => {
@@ -244,10 +432,8 @@ impl fmt::Display for Verdict {
                 }
             }
             (Some(Answer { error: Some(e), .. }), _) => write!(f, " · no answer: {e}")?,
-            (_, Some(why)) => write!(f, " · not asked from outside: {why}")?,
-            (None, None) if self.url.is_none() => {
-                write!(f, " · not asked from outside: its address could not be seen")?
-            }
+            (_, Some(why)) => write!(f, " · not tested over HTTP: {why}")?,
+            (None, None) if self.url.is_none() => write!(f, " · not tested over HTTP: its address could not be seen")?,
             _ => {}
         }
         if !self.unseen.is_empty() {
@@ -348,7 +534,7 @@ mod tests {
                         let word = match (good, healthy) {
                             (Some(false), _) => Word::NotServing,
                             (Some(true), Some(true)) => Word::Serving,
-                            (Some(true), Some(false)) => Word::FailOpen,
+                            (Some(true), Some(false)) => Word::NotServing,
                             (Some(true), None) => Word::Unknown,
                             (None, Some(false)) => Word::NotServing,
                             (None, _) if broken => Word::NotServing,
@@ -358,6 +544,20 @@ mod tests {
                         assert_eq!(v.word(), word, "{here}");
                         assert!(v.to_string().starts_with(word.as_str()), "{v}");
                         assert_eq!(v.serving(), v.word().good() == Some(true), "{here}");
+
+                        // The same with nothing left that may fail, and while it is being built.
+                        let risky = Verdict { risks: vec!["only one target is left".into()], ..v.clone() };
+                        let amber = if word == Word::Serving { Word::AtRisk } else { word };
+                        assert_eq!((risky.word(), risky.serving()), (amber, v.serving()), "{here}");
+                        let built = |who: Option<&str>, under_way, unbuilt| {
+                            let build = Build { all: 53, who: who.map(Into::into), under_way, ..Build::default() };
+                            Verdict { unbuilt, ..v.clone() }.with(build).word()
+                        };
+                        let else_ = |other| if word == Word::NotServing { other } else { word };
+                        assert_eq!(built(Some("anna"), false, false), else_(Word::Building), "{here}");
+                        assert_eq!(built(None, true, true), else_(Word::Building), "{here}");
+                        assert_eq!(built(None, true, false), word, "AWS changes what stands: {here}");
+                        assert_eq!(built(None, false, true), else_(Word::NotBuilt), "{here}");
                     }
                 }
             }

@@ -1,17 +1,31 @@
 //! A stack's own notes in the account: SSM parameters in its folder, for every teammate to read. No secrets.
 use super::{Aws, error::AwsResult, tags};
 use crate::{engine::Tags, error::Result};
-use aws_sdk_ssm::types::ParameterType;
+use aws_sdk_ssm::types::{Parameter, ParameterType};
+use jiff::Timestamp;
 
 /// The parameter of a note.
 fn name(stack: &str, note: &str) -> String {
     format!("/gameday/{stack}/{note}")
 }
 
-/// Its text, and the version of the parameter; `None` when there is none.
-pub async fn read(aws: &Aws, stack: &str, note: &str) -> Result<Option<(String, i64)>> {
+/// What a note says.
+pub struct Note {
+    pub text: String,
+    /// Each time it is written it has a higher one.
+    pub version: i64,
+    /// When it was last written, by AWS's clock.
+    pub written_at: Option<Timestamp>,
+}
+
+/// Reads a note; `None` when there is none.
+pub async fn read(aws: &Aws, stack: &str, note: &str) -> Result<Option<Note>> {
     let answer = aws.ssm.get_parameter().name(name(stack, note)).send().await.or_absent("GetParameter")?;
-    Ok(answer.and_then(|a| a.parameter).and_then(|p| Some((p.value?, p.version))))
+    let of = |p: Parameter| {
+        let written_at = p.last_modified_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
+        Some(Note { text: p.value?, version: p.version, written_at })
+    };
+    Ok(answer.and_then(|a| a.parameter).and_then(of))
 }
 
 /// Writes it. A new one fails when there is one already: of two who write it at the same moment one is told.

@@ -2,7 +2,10 @@
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
-    engine::{Change, Class, Direction, Field, Forecast, Graph, Key, Node, Progress, Report, Visit, walk},
+    engine::{
+        Change, Class, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status,
+        Visit, walk,
+    },
     error::Error,
     output::{Printer, plan, style::*},
     resources::role::SESSIONS_POLICY,
@@ -18,13 +21,14 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
-    let Preview { report, remains, without } = preview(&mut session, args.groups.is_empty()).await?;
+    let Preview { report, remains, without, busy } = preview(&mut session, args.groups.is_empty()).await?;
     let mut view = plan::Plan::new(&session.loaded, &session.facts, &report);
     view.without = without;
+    view.busy = busy.iter().collect();
     view.handover = handover(&session, &remains);
     view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
     view.egress = if args.groups.is_empty() { cost::ways_out(&session, &prices) } else { vec![] };
-    plan::show(&out, &view, &report, forecast(&session, &report).0, true);
+    plan::show(&out, &view, &report, forecast(&session, &report, &busy).0, true);
     session.say_calls();
     Ok(match (report.all_done(), view.is_empty()) {
         (false, _) => failed(),
@@ -40,6 +44,8 @@ pub(super) struct Preview {
     pub remains: Remains,
     /// What the account denies and the service is served without.
     pub without: Vec<plan::Trouble>,
+    /// What AWS is making already, since an earlier run.
+    pub busy: Vec<Key>,
 }
 
 /// Says what would be done to each step, without doing it.
@@ -73,10 +79,13 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     for note in kept_by(&report).into_iter().filter(|_| !session.out.json()) {
         session.out.note(note);
     }
-    if report.done().any(|(_, change)| !change.is_none()) {
+    let stays = |key: &Key| report.done().any(|(k, change)| k == key && change.is_none());
+    let is_busy = |s: &Status| matches!(s.phase, Some(Phase::Busy(_)));
+    let busy: Vec<Key> = seen.done().filter(|(key, s)| is_busy(s) && stays(key)).map(|(key, _)| key.clone()).collect();
+    if !busy.is_empty() || report.done().any(|(_, change)| !change.is_none()) {
         session.remember().await;
     }
-    Ok(Preview { report, remains, without })
+    Ok(Preview { report, remains, without, busy })
 }
 
 /// Takes out of a report what the account denies and the service is served without: that fails nothing.
@@ -159,23 +168,32 @@ pub(super) fn handover(session: &Session, remains: &Remains) -> Option<plan::Han
     })
 }
 
-/// How long the changes usually take in this world, and each step's own time (on AWS).
-pub(super) fn forecast(session: &Session, report: &Report<Change>) -> (Duration, BTreeMap<Key, Duration>) {
-    let expected: BTreeMap<Key, Duration> = report
-        .done()
-        .filter_map(|(key, change)| {
-            let t = session.env.expect(key, session.stack.graph.get(key.as_str())?.typical());
-            let d = match change {
-                Change::None | Change::Refuse { .. } => return None,
-                Change::Create { .. } => t.create,
-                Change::Delete { .. } => t.delete,
-                Change::Update { .. } => t.update,
-                Change::Replace { .. } => t.delete + t.create,
-            };
-            Some((key.clone(), d))
-        })
-        .collect();
-    let ahead = expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(session.env.pace.of(*d)))).collect();
-    let total = Forecast::new(&session.stack.graph, Direction::Forward).longest_path(&ahead).0;
+/// How long it usually takes in this world until all changes are made, and each step's own time (on AWS). What AWS is
+/// making already (`busy`) counts with what is left of it.
+pub(super) fn forecast(session: &Session, report: &Report<Change>, busy: &[Key]) -> (Duration, BTreeMap<Key, Duration>) {
+    let typical = |key: &Key| Some(session.env.expect(key, session.stack.graph.get(key.as_str())?.typical()));
+    let changes = report.done().filter_map(|(key, change)| {
+        let t = typical(key)?;
+        let d = match change {
+            Change::None | Change::Refuse { .. } => return None,
+            Change::Create { .. } => t.create,
+            Change::Delete { .. } => t.delete,
+            Change::Update { .. } => t.update,
+            Change::Replace { .. } => t.delete + t.create,
+        };
+        Some((key.clone(), d))
+    });
+    let expected: BTreeMap<Key, Duration> =
+        changes.chain(busy.iter().filter_map(|key| Some((key.clone(), typical(key)?.create)))).collect();
+    let under_way = session.under_way(busy.iter());
+    let ahead = expected.iter().map(|(key, d)| {
+        let usually = session.env.pace.of(*d);
+        let progress = match under_way.get(key) {
+            Some(since) => Progress::Running { since: *since, usually },
+            None => Progress::Ahead(usually),
+        };
+        (key.clone(), progress)
+    });
+    let total = Forecast::new(&session.stack.graph, Direction::Forward).longest_path(&ahead.collect()).0;
     (total, expected)
 }

@@ -9,15 +9,17 @@ use crate::{
     },
     facts::Facts,
     history::{History, Stopwatch},
-    lease::{Holder, Lease, Taken},
+    lease::{self, Holder, Lease, Taken},
     output::{self, Printer, progress::View},
     sandbox,
+    serving::Build,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     stack::{self, Group, Stack, remains::Remains},
-    watch::{Stand, Step, Times},
+    watch::{Clock, Stand, Step, Times},
 };
 use futures::future::{Either, select};
-use std::{pin::pin, time::Duration};
+use jiff::Timestamp;
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 /// How long one look at the whole stack may share its reads.
 const ONE_LOOK: Duration = Duration::from_secs(10);
@@ -190,6 +192,15 @@ impl Session {
         }
     }
 
+    /// Where things are built, in words: an account and a region, or the sandbox.
+    pub fn place(&self) -> String {
+        let Facts { account, region, .. } = &self.facts;
+        match self.aws.endpoint {
+            Some(_) => format!("the sandbox (nothing on AWS), region {region}"),
+            None => format!("account {account}, region {region} ({})", self.loaded.region_by),
+        }
+    }
+
     /// The moment of the first request, if the stack file names one.
     pub fn traffic_at(&self) -> Option<jiff::Timestamp> {
         self.loaded.config.traffic_at(&jiff::Zoned::now())
@@ -215,8 +226,24 @@ impl Session {
             result = walk => result,
             never = self.view.tick() => match never {},
             never = self.stop_on_ctrl_c() => match never {},
-            never = lease.keep(&self.env.stack, &self.env.stop, taken_over) => match never {},
+            never = lease.keep(&self.env.stack, &self.env.stop, || self.view.progress(), taken_over) => match never {},
         }
+    }
+
+    /// How long AWS has been making each of these steps, where an earlier run has told.
+    pub fn under_way<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> BTreeMap<Key, Duration> {
+        let since = |begun: Timestamp| Timestamp::now().duration_since(begun).unsigned_abs();
+        keys.map(|key| (key.clone(), self.history.begun(key).map_or(Duration::ZERO, since))).collect()
+    }
+
+    /// Who is at work on the stack.
+    pub async fn at_work(&self) -> Option<Holder> {
+        lease::at_work(&self.aws, &self.env.stack).await
+    }
+
+    /// How far a stack that does not serve is built: by whoever is at work on it, or by its steps.
+    pub async fn build(&self, seen: &Report<Status>, clock: &Clock) -> Build {
+        Build::of(&self.progress(seen), clock, self.at_work().await.as_ref())
     }
 
     /// What is ours but no longer in the stack file; `seen` is a look at the stack.
@@ -264,7 +291,7 @@ impl Session {
         snapshot::gather(&self.aws, whose(&self.loaded, &self.facts), self.expected(), asking, Depth::Events).await
     }
 
-    /// What to ask from outside; an emulator's addresses lead nowhere.
+    /// What to ask from outside; sandbox addresses are not reachable.
     pub fn asking(&self, url: Option<String>, no_probe: bool) -> Asking {
         asking(&self.aws, &self.expected(), url, no_probe)
     }
@@ -364,13 +391,13 @@ fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
     }
 }
 
-/// What to ask from outside; an emulator's addresses lead nowhere.
+/// What to ask from outside; sandbox addresses are not reachable.
 fn asking(aws: &Aws, expected: &Expected, url: Option<String>, no_probe: bool) -> Asking {
     match (url, no_probe, &aws.endpoint) {
         (url, true, _) => Asking::Nothing { at: url.unwrap_or_else(|| expected.path()), why: "--no-probe".into() },
         (Some(url), false, _) => Asking::Url(url),
         (None, false, Some(_)) => {
-            Asking::Nothing { at: expected.path(), why: "an emulator's addresses lead nowhere".into() }
+            Asking::Nothing { at: expected.path(), why: "sandbox addresses are not reachable".into() }
         }
         (None, false, None) => Asking::Path(expected.path()),
     }

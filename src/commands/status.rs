@@ -24,6 +24,10 @@ pub async fn run(global: &Global, out: Printer, args: Status) -> Outcome {
         times.see(snapshot.at, session.progress(&report));
     }
     let clock = times.clock(Timestamp::now(), verdict.serving());
+    let verdict = match verdict.measured() {
+        Some(false) => verdict.with(session.build(&report, &clock).await),
+        _ => verdict,
+    };
     let path = Some((&chain, snapshot.gaps.as_slice()));
     status::show(&out, &status::Overview::new(&session.env.stack, path, &verdict, clock, &report));
     session.say_calls();

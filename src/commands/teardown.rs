@@ -1,15 +1,18 @@
 //! `gameday teardown`: deletes all that is the stack's, and lists what is left.
-use super::{DONE, Outcome, Session, failed, interrupted, tagged, untagged};
+use super::{DONE, Failure, Outcome, Session, failed, interrupted, tagged, untagged};
 use crate::{
     cli::{Consent, Global, Teardown},
     engine::{Class, Direction, Key, Node, Report, Visit, walk},
-    error::Result,
+    error::Error,
     history::History,
+    lease::TEARDOWN,
     output::{
         self, Printer,
-        style::*,
+        progress::Course,
+        style::{self, *},
         teardown::{Certificate, Leftover},
     },
+    stack::Group,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,28 +21,46 @@ use std::{
 };
 
 pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
-    let session = Session::open_to_look(global, out, &Consent::default()).await?;
-    let graph = &session.stack.graph;
-    let env = &session.env;
+    if args.yes {
+        return Err(no_yes(global, &out));
+    }
+    let mut session = Session::open_to_look(global, out, &Consent::default()).await?;
+    let database = session.stack.graph.get(DATABASE).filter(|n| !n.is_used());
+    if args.final_snapshot && database.is_none() {
+        let help = "leave --final-snapshot away: nothing else can be kept in a snapshot";
+        return Err(Error::other("the stack has no database of its own", help).into());
+    }
+    let name = session.env.names.get(DATABASE).cloned().unwrap_or_else(|| session.loaded.config.name_of(DATABASE));
+    let snapshot = format!("{name}{FINAL}{}", jiff::Zoned::now().strftime("%Y%m%d-%H%M%S"));
+    session.env.final_snapshot = args.final_snapshot.then_some(snapshot);
+    let (graph, env) = (&session.stack.graph, &session.env);
     // What later steps read has to be known before the first is deleted.
     let seen = session.look().await;
     let remains = session.remains(&seen).await?;
-    let there: Vec<(&Key, &str)> = seen
+    let mut there: Vec<(&Key, &str)> = seen
         .done()
         .filter(|(_, s)| s.phase.is_some() && !s.used)
         .map(|(k, s)| (k, s.id.as_deref().unwrap_or_default()))
         .chain(remains.found.iter().map(|(k, id)| (k, id.as_str())))
         .collect();
+    there.sort_by_key(|(key, _)| Group::of(key.kind()));
     if !there.is_empty()
         && let Err(code) = consent(&session, &args, &there)
     {
         return Ok(code);
     }
-    let lease = session.lease("teardown", args.lease).await?;
+    let lease = session.lease(TEARDOWN, args.lease).await?;
     session.building();
     let expected: BTreeMap<Key, Duration> =
         there.iter().filter_map(|(key, _)| Some(((*key).clone(), graph.get(key.as_str())?.typical().delete))).collect();
-    session.view.begin(graph, Direction::Reverse, expected, None, env.pace.scale);
+    session.view.begin(Course {
+        graph,
+        direction: Direction::Reverse,
+        expected,
+        under_way: BTreeMap::new(),
+        deadline: None,
+        scale: env.pace.scale,
+    });
     let tear = async {
         let remove = walk(graph, Direction::Reverse, env, async |n: &dyn Node| n.remove(env).await);
         // What remains from an earlier file can hold what is in this one, and the other way round: both at once.
@@ -55,6 +76,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     }
     lease.release(&env.stack).await;
     let (mut left, mut alike, mut listed) = (not_deleted(&report), vec![], false);
+    let mut snapshots = vec![];
     let (denied, unseen) = remains.unseen.iter().partition::<Vec<_>, _>(|(_, e)| e.class() == Some(Class::Denied));
     if !report.interrupted() {
         let tagged = match tagged::look(&session, &report).await {
@@ -62,7 +84,10 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
             other => Some(other?),
         };
         listed = tagged.is_some();
-        left.extend(tagged.unwrap_or_default());
+        let is_final = |l: &Leftover| l.what.contains(&format!(":snapshot:{name}{FINAL}"));
+        let (finals, others): (Vec<_>, Vec<_>) = tagged.unwrap_or_default().into_iter().partition(is_final);
+        snapshots = finals;
+        left.extend(others);
         let known: BTreeSet<String> = left.iter().map(|l| l.what.clone()).collect();
         let untagged = untagged::look(&session, &seen).await?;
         left.extend(untagged.left.into_iter().filter(|l| !known.contains(&l.what)));
@@ -89,6 +114,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         listed,
         left,
         alike,
+        snapshots,
     };
     output::teardown::show(&out, &certificate);
     Ok(match (report.interrupted(), certificate.clean) {
@@ -102,39 +128,79 @@ fn is_used(session: &Session, key: &Key) -> bool {
     session.stack.graph.get(key.as_str()).is_some_and(|n| n.is_used())
 }
 
+/// `--yes` is for what can be made again. Who is used to it from `up` must not lose a database by it.
+fn no_yes(global: &Global, out: &Printer) -> Failure {
+    let name = super::session::load(global, out).map_or_else(|_| "NAME".into(), |loaded| loaded.config.name);
+    let text = format!(
+        "teardown does not take --yes: nothing was deleted\n  help: `{}` asks for the name; in a script: `{}`",
+        out.typed("gameday teardown"),
+        out.typed(&format!("gameday teardown --confirm {name}")),
+    );
+    Failure::Said { text, usage: true }
+}
+
+/// The step that can leave a snapshot.
+const DATABASE: &str = "database/main";
+/// What stands in the name of the snapshot that it leaves, between its own name and the time.
+const FINAL: &str = "-final-";
+
+/// What is lost for ever, in words: `database/main (billing-main): the data in it`.
+fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
+    let data = |(key, id): &(&Key, &str)| {
+        let what = session.stack.graph.get(key.as_str())?.data()?;
+        let kept = key.as_str() == DATABASE && session.env.final_snapshot.is_some();
+        (!kept).then(|| format!("{key} ({}): {what}", style::short_id(id)))
+    };
+    there.iter().filter_map(data).collect()
+}
+
 /// Deletion wants more than a `y`: the stack's name, typed, or given with --confirm.
 fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result<(), ExitCode> {
     let (out, stack) = (&session.out, &session.env.stack);
+    let in_script = out.typed(&format!("gameday teardown --confirm {stack}"));
     match &args.confirm {
         Some(name) if name == stack => return Ok(()),
         Some(name) => {
-            out.error(&format!("nothing was deleted: this stack is `{stack}`, not `{name}`"), None);
+            let help = format!("the name to give is the stack's: `{in_script}`");
+            out.error(&format!("nothing was deleted: the stack is `{stack}`, not `{name}`"), Some(&help));
             return Err(failed());
         }
-        None if args.yes => return Ok(()),
         None => {}
     }
     if !out.interactive {
-        out.error(
-            "nothing was deleted: there is no terminal to ask on",
-            Some(&format!("say --confirm {stack} to go ahead without asking")),
-        );
+        let help = format!("without a terminal the name is given: `{in_script}`");
+        out.error("nothing was deleted: there is no terminal to ask on", Some(&help));
         return Err(failed());
     }
+    let mut group = None;
     for (key, id) in there {
-        out.note(format!("  {BAD}- {key}{RESET} {DIM}{id}{RESET}"));
+        if group.replace(Group::of(key.kind())) != Some(Group::of(key.kind())) {
+            out.note(format!("{TITLE}{}{RESET}", Group::of(key.kind())));
+        }
+        out.note(format!("  {BAD}- {key}{RESET} {DIM}{}{RESET}", style::short_id(id)));
     }
-    let account = &session.facts.account;
+    let lost = lost(session, there);
+    if !lost.is_empty() {
+        out.note(format!("{BAD}Lost for ever:{RESET} {}", lost.join("; ")));
+    }
+    if let Some(name) = &session.env.final_snapshot {
+        out.note(format!("Kept: the data of {DATABASE}, in the snapshot {name}"));
+    } else if there.iter().any(|(key, _)| key.as_str() == DATABASE) {
+        out.note(format!("{DIM}--final-snapshot keeps the data of {DATABASE} in a snapshot{RESET}"));
+    }
     let question = format!(
-        "This deletes {} in account {account}, region {} ({}). Type the stack's name to go ahead: ",
+        "Type {TITLE}{stack}{RESET} to delete {} in {}: ",
         count(there.len(), "object"),
-        session.facts.region,
-        session.loaded.region_by,
+        session.place(),
     );
-    if output::ask(&question).is_some_and(|a| a.trim() == stack) {
+    let typed = output::ask(&question).unwrap_or_default();
+    if typed.trim() == stack {
         return Ok(());
     }
-    out.note("nothing was deleted");
+    out.note(match typed.trim() {
+        "" => "nothing was deleted".to_owned(),
+        typed => format!("nothing was deleted: you typed \"{typed}\", the stack is \"{stack}\""),
+    });
     Err(failed())
 }
 

@@ -11,13 +11,18 @@ use crate::{
     error::Error,
     output::{
         self, Printer,
+        progress::Course,
         style::{self, *},
     },
-    serving::{self, Look, Verdict, Word},
+    serving::{self, Build, Look, Verdict, Word},
     snapshot::{self, Asking, Depth, Whose},
     stack::Group,
 };
-use std::{cell::RefCell, process::ExitCode, time::Duration};
+use std::{
+    cell::RefCell,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
@@ -31,13 +36,15 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     }
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
-    let Preview { report: preview, remains, without } = plan::preview(&mut session, whole_stack).await?;
+    let began = Instant::now();
+    let Preview { report: preview, remains, without, busy } = plan::preview(&mut session, whole_stack).await?;
     let mut view = output::plan::Plan::new(&session.loaded, &session.facts, &preview);
     view.without = without;
+    view.busy = busy.iter().collect();
     view.handover = plan::handover(&session, &remains);
     view.cost = whole_stack.then(|| cost::planned(&session, &prices));
     view.egress = if whole_stack { cost::ways_out(&session, &prices) } else { vec![] };
-    let (usually, expected) = plan::forecast(&session, &preview);
+    let (usually, expected) = plan::forecast(&session, &preview, &busy);
     output::plan::show(&out, &view, &preview, usually, false);
     if !view.is_empty() {
         if let Err(code) = consent(&session, args.change.yes) {
@@ -46,7 +53,14 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         let lease = session.lease("up", args.change.lease).await?;
         session.building();
         let (graph, env) = (&session.stack.graph, &session.env);
-        session.view.begin(graph, Direction::Forward, expected, session.traffic_at(), env.pace.scale);
+        session.view.begin(Course {
+            graph,
+            direction: Direction::Forward,
+            expected,
+            under_way: session.under_way(busy.iter()),
+            deadline: session.traffic_at(),
+            scale: env.pace.scale,
+        });
         let build = async {
             let mut report = walk(graph, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await;
             plan::do_without(graph, &mut report);
@@ -92,7 +106,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     if !whole {
         return Ok(DONE);
     }
-    serve(&session, &args.probe).await
+    serve(&session, &args.probe, began).await
 }
 
 /// Some parameters are in force only after a reboot, and its moment is the user's to choose.
@@ -163,8 +177,7 @@ fn consent(session: &Session, yes: bool) -> Result<(), ExitCode> {
         out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
         return Err(failed());
     }
-    let (account, region, by) = (&session.facts.account, &session.facts.region, &session.loaded.region_by);
-    let question = format!("Go ahead in account {account}, region {region} ({by})? [y/N] ");
+    let question = format!("Go ahead in {}? [y/N] ", session.place());
     if output::ask(&question).is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes")) {
         return Ok(());
     }
@@ -180,7 +193,7 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     let stand = report.done().count();
     if report.interrupted() {
         out.error(
-            &format!("stopped: {} of {} stand", stand, count(report.0.len(), "step")),
+            &format!("stopped: {stand} of {} are done", count(report.0.len(), "step")),
             Some("run the same command again: it resumes where it stopped"),
         );
         return Some(interrupted());
@@ -189,13 +202,13 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     let skipped = report.0.len() - stand - failures;
     let skipped = if skipped > 0 { format!(", {skipped} skipped because of that") } else { String::new() };
     let what =
-        format!("{} failed{skipped}; {stand} of {} stand", count(failures, "step"), count(report.0.len(), "step"));
+        format!("{} failed{skipped}; {stand} of {} are done", count(failures, "step"), count(report.0.len(), "step"));
     out.error(&what, Some("mend what the errors above name, then run the same command again: it resumes there"));
     Some(failed())
 }
 
 /// Waits until the service answers; the verdict is the last line.
-async fn serve(session: &Session, probe: &Probe) -> Outcome {
+async fn serve(session: &Session, probe: &Probe, began: Instant) -> Outcome {
     let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.stack.target.output()) else {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
@@ -231,10 +244,16 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
         Ok(Look { verdict, wrong })
     };
     let last = RefCell::new(Look::default());
+    // What was built just now has a right to boot: nobody calls that a fault while it is waited for.
+    let all = session.stack.graph.nodes().count();
+    let waiting = |verdict: Verdict| {
+        let who = Some("waiting until it answers".to_owned());
+        verdict.with(Build { done: all, all, who, ..Build::default() }).headline().to_string()
+    };
     let say = |seen: &Look| {
         let before = last.replace(seen.clone());
-        let line = seen.verdict.to_string();
-        if line != before.verdict.to_string() && !out.json() {
+        let line = waiting(seen.verdict.clone());
+        if line != waiting(before.verdict) && !out.json() {
             out.note(format!("{DIM}{line}{RESET}"));
         }
         if let Some(f) = seen.wrong.as_ref().filter(|f| f.stays() && before.wrong.is_none_or(|b| b.rule != f.rule)) {
@@ -257,23 +276,31 @@ async fn serve(session: &Session, probe: &Probe) -> Outcome {
         }
     };
     let Look { verdict, wrong } = seen;
-    let serving = verdict.serving();
+    let (word, serving) = (verdict.word(), verdict.serving());
     if out.json() {
         out.line(&serde_json::json!({
             "at": jiff::Timestamp::now().to_string(),
-            "event": match verdict.word() {
-                Word::Serving => "serving",
+            "event": match word {
+                Word::Serving | Word::AtRisk => "serving",
                 Word::Unknown => "unknown",
-                Word::NotServing | Word::FailOpen => "not_serving",
+                Word::NotServing | Word::NotBuilt | Word::Building => "not_serving",
             },
-            "endpoint": verdict.url, "verdict": verdict, "finding": wrong,
+            "word": word, "verdict": verdict.to_string(), "endpoint": verdict.url, "seen": verdict, "finding": wrong,
+            "seconds": began.elapsed().as_secs(),
         }));
     } else {
-        out.data(format!("{}{verdict}{RESET}", style::verdict(verdict.word())));
-        match verdict.word() {
-            Word::Serving => {}
+        out.data(format!("{}{}{RESET}", style::verdict(word), verdict.headline()));
+        if let Some(url) = &verdict.url {
+            out.data(url);
+        }
+        match word {
+            _ if serving => {
+                let (watch, why) = (out.typed("gameday status --watch"), out.typed("gameday why"));
+                let after = clock(began.elapsed());
+                out.note(format!("{DIM}serving after {after} · watch it: `{watch}` · when it breaks: `{why}`{RESET}"));
+            }
             Word::Unknown => not_seen(&out, &verdict),
-            Word::NotServing | Word::FailOpen => does_not_serve(&out, wrong.as_ref()),
+            _ => does_not_serve(&out, wrong.as_ref()),
         }
     }
     Ok(if serving { DONE } else { failed() })

@@ -167,6 +167,8 @@ impl Watch {
         self.schedule.count(now, self.calls());
         self.state.rate = self.schedule.rate();
         self.schedule.building = self.state.times.building();
+        self.schedule.serving = self.state.verdict.serving();
+        self.schedule.at_work = self.state.at_work.is_some();
         for job in self.schedule.due(now) {
             match self.begin(job) {
                 Some(running) => self.jobs.push(running),
@@ -251,6 +253,9 @@ impl Watch {
                 }
                 .boxed_local()
             }
+            Job::Work => {
+                async move { round(Round { at_work: Some(session.at_work().await), ..Round::default() }) }.boxed_local()
+            }
             Job::Steps => async move {
                 session.aws.reads.renew();
                 Came::Steps(session.look().await)
@@ -267,7 +272,7 @@ impl Watch {
                 if let (Job::Look, Some(s)) = (job, &round.snapshot) {
                     self.schedule.looked(s.calls);
                 }
-                let asked_aws = !matches!(job, Job::Probe | Job::Cost);
+                let asked_aws = !matches!(job, Job::Probe | Job::Cost | Job::Work);
                 let was = self.state.trouble.as_ref().map(|t| t.kind);
                 let first = self.state.snapshot.is_none();
                 let news = self.state.fold(*round);

@@ -200,9 +200,15 @@ pub fn why(snapshot: &Snapshot) -> Vec<Finding> {
 }
 
 fn nothing_exists(s: &Snapshot) -> bool {
-    let seen = [Part::Balancer, Part::TargetGroup, Part::AutoScalingGroup, Part::Vpc].into_iter().all(|p| s.saw(p));
+    let seen = [Part::TargetGroup, Part::Vpc].into_iter().all(|p| s.saw(p));
     let no_network = s.vpc.is_none() || s.expected.network == Origin::Use;
-    seen && no_network && s.balancer.is_none() && s.auto_scaling_group.is_none() && s.target_group.is_none()
+    seen && no_network && is_unbuilt(s) && s.target_group.is_none()
+}
+
+/// True if neither the balancer nor the fleet exists: what carries requests was never built, or was taken down.
+pub fn is_unbuilt(s: &Snapshot) -> bool {
+    let seen = [Part::Balancer, Part::AutoScalingGroup].into_iter().all(|p| s.saw(p));
+    seen && s.balancer.is_none() && s.auto_scaling_group.is_none()
 }
 
 fn alarms(view: &View<'_>) -> Option<Hop> {

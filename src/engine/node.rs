@@ -22,6 +22,8 @@ pub trait Node {
     fn actions(&self) -> &'static [&'static str];
     /// Whether it is only used: never changed, never deleted.
     fn is_used(&self) -> bool;
+    /// What is lost for ever when it is deleted, if it holds data.
+    fn data(&self) -> Option<&'static str>;
     /// What to say where the account denies a step that the service is served without.
     fn extra(&self) -> Option<&'static str>;
     /// Looks at it. Changes nothing.
@@ -474,6 +476,9 @@ impl<R: Resource> Node for Managed<R> {
     }
     fn is_used(&self) -> bool {
         self.role == Role::Used
+    }
+    fn data(&self) -> Option<&'static str> {
+        R::LOSES.filter(|_| R::HOLDS_DATA)
     }
     fn extra(&self) -> Option<&'static str> {
         R::EXTRA

@@ -26,6 +26,8 @@ pub trait Resource: Sized + 'static {
     const FIXED: &'static [&'static str] = &[];
     /// What is lost when it is deleted, for those who insist on that: `the data in it`.
     const LOSES: Option<&'static str> = None;
+    /// True if it holds data of the service that nothing brings back once it is deleted.
+    const HOLDS_DATA: bool = false;
     /// Whether it may be deleted and made again for a change of a fixed field: no data and no address is lost.
     const DISPOSABLE: bool = false;
     /// Whether an update gives new outputs (a launch template mints a version).
@@ -152,6 +154,8 @@ pub struct Env {
     pub replace: BTreeSet<String>,
     /// Steps that may be taken over although they carry no tag of ours.
     pub adopt: BTreeSet<String>,
+    /// The name of the snapshot that a database leaves when it is deleted, if it is to leave one.
+    pub final_snapshot: Option<String>,
     pub pace: Pace,
     /// How long the creation of a step has taken here before, where that is known.
     pub shown: BTreeMap<Key, Duration>,
@@ -180,6 +184,7 @@ impl Env {
             moved: RefCell::default(),
             replace: BTreeSet::new(),
             adopt: BTreeSet::new(),
+            final_snapshot: None,
             pace: Pace::default(),
             shown: BTreeMap::new(),
             events,

@@ -26,6 +26,9 @@ pub struct Plan<'a> {
     /// What the account denies and the service is served without.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Trouble>,
+    /// What AWS is making already, since an earlier run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<&'a Key>,
     /// When the service got another name or port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
@@ -78,8 +81,8 @@ impl<'a> Plan<'a> {
         let errors = report.failed().map(trouble).collect();
         let Facts { account, region, .. } = facts;
         let (stack, region_by) = (loaded.config.name.as_str(), loaded.region_by.as_str());
-        let (without, egress) = (vec![], vec![]);
-        Self { stack, account, region, region_by, changes, errors, without, handover: None, cost: None, egress }
+        let (without, busy, egress) = (vec![], vec![], vec![]);
+        Self { stack, account, region, region_by, changes, errors, without, busy, handover: None, cost: None, egress }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -177,6 +180,10 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     );
     if !plan.errors.is_empty() {
         last += &format!(", {BAD}{}{RESET}", count(plan.errors.len(), "error"));
+    }
+    if !plan.busy.is_empty() {
+        let names: Vec<&str> = plan.busy.iter().map(|k| k.as_str()).collect();
+        last += &format!("; {} in creation already: {}", plan.busy.len(), names.join(", "));
     }
     if usually > Duration::from_secs(5) {
         last += &format!(" {DIM}(usually takes {}){RESET}", clock(usually));

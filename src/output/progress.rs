@@ -1,6 +1,10 @@
 //! A walk as it goes: live lines on a terminal, one line an event elsewhere, one object a line as JSON.
 use super::{Printer, plain::shown, style::*};
-use crate::engine::{Direction, Event, Events, Forecast, Graph, Key, Progress};
+use crate::{
+    engine::{Direction, Event, Events, Forecast, Graph, Key, Progress},
+    lease,
+    stack::Group,
+};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::{
@@ -20,9 +24,12 @@ pub struct View(Rc<RefCell<State>>);
 struct State {
     out: Printer,
     started: Instant,
+    tally: Tally,
     forecast: Option<Forecast>,
     /// What each step still takes; absent means done or not part of it.
     expected: BTreeMap<Key, Duration>,
+    /// How long AWS had been making a step when the walk began.
+    under_way: BTreeMap<Key, Duration>,
     running: BTreeMap<Key, Running>,
     scale: f64,
     deadline: Option<jiff::Timestamp>,
@@ -30,6 +37,80 @@ struct State {
     throttled: u32,
     last_line: Instant,
     quiet: bool,
+}
+
+/// How many steps are done, by group.
+#[derive(Default)]
+struct Tally {
+    groups: BTreeMap<Group, Steps>,
+    /// Whether finished groups are told in one line, instead of each step: where there are too many to be read.
+    folds: bool,
+}
+
+#[derive(Default)]
+struct Steps {
+    all: usize,
+    done: usize,
+    /// Of those that are done: how many were changed.
+    changed: usize,
+    failed: bool,
+    /// When the first of them was changed.
+    since: Option<Instant>,
+}
+
+/// So many changes can be read one by one.
+const FEW: usize = 12;
+
+impl Tally {
+    fn of(keys: impl Iterator<Item = Key>, folds: bool) -> Self {
+        let mut groups: BTreeMap<Group, Steps> = BTreeMap::new();
+        for key in keys {
+            groups.entry(Group::of(key.kind())).or_default().all += 1;
+        }
+        Self { groups, folds }
+    }
+
+    fn done(&self) -> usize {
+        self.groups.values().map(|g| g.done).sum()
+    }
+
+    fn all(&self) -> usize {
+        self.groups.values().map(|g| g.all).sum()
+    }
+
+    /// A step is done; its group, if that was the last one of it and something in it was changed.
+    fn finish(&mut self, key: &Key, changed: bool) -> Option<(Group, &Steps)> {
+        let group = Group::of(key.kind());
+        let steps = self.groups.get_mut(&group)?;
+        steps.done += 1;
+        steps.changed += usize::from(changed);
+        (steps.done == steps.all && steps.changed > 0 && !steps.failed).then_some((group, steps))
+    }
+
+    fn begin(&mut self, key: &Key) {
+        if let Some(steps) = self.groups.get_mut(&Group::of(key.kind())) {
+            steps.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn fail(&mut self, key: &Key) {
+        if let Some(steps) = self.groups.get_mut(&Group::of(key.kind())) {
+            steps.failed = true;
+        }
+    }
+}
+
+/// What a walk is going to do, as far as it is known before.
+pub struct Course<'a> {
+    pub graph: &'a Graph,
+    pub direction: Direction,
+    /// What each step is going to take, on AWS.
+    pub expected: BTreeMap<Key, Duration>,
+    /// How long AWS has been making a step already.
+    pub under_way: BTreeMap<Key, Duration>,
+    pub deadline: Option<jiff::Timestamp>,
+    /// How much longer than on AWS things take here.
+    pub scale: f64,
 }
 
 struct Running {
@@ -49,8 +130,10 @@ impl View {
         Self(Rc::new(RefCell::new(State {
             out,
             started: Instant::now(),
+            tally: Tally::default(),
             forecast: None,
             expected: BTreeMap::new(),
+            under_way: BTreeMap::new(),
             running: BTreeMap::new(),
             scale: 1.0,
             deadline: None,
@@ -67,18 +150,17 @@ impl View {
         Events::new(move |e| me.0.borrow_mut().on(e))
     }
 
-    /// From now on events are shown. `expected` is what each step is going to take in this world.
-    pub fn begin(
-        &self,
-        graph: &Graph,
-        dir: Direction,
-        expected: BTreeMap<Key, Duration>,
-        deadline: Option<jiff::Timestamp>,
-        scale: f64,
-    ) {
+    /// From now on events are shown.
+    pub fn begin(&self, course: Course<'_>) {
         let mut s = self.0.borrow_mut();
-        s.forecast = Some(Forecast::new(graph, dir));
+        let Course { graph, direction, expected, under_way, deadline, scale } = course;
+        // Nobody builds what is only deleted where it exists.
+        let counted = |key: &Key| direction == Direction::Forward || expected.contains_key(key);
+        let keys = graph.nodes().map(|n| n.key().clone()).filter(counted);
+        s.tally = Tally::of(keys, s.out.live && s.out.verbose == 0 && expected.len() > FEW);
+        s.forecast = Some(Forecast::new(graph, direction));
         s.expected = expected;
+        s.under_way = under_way;
         s.deadline = deadline;
         s.scale = scale;
         s.started = Instant::now();
@@ -90,6 +172,21 @@ impl View {
             s.screen = Some(Screen { all, header });
             s.header();
         }
+    }
+
+    /// How far the walk is, for those who look on from elsewhere; `None` before it begins and after it ends.
+    pub fn progress(&self) -> Option<lease::Progress> {
+        let s = self.0.borrow();
+        if s.quiet {
+            return None;
+        }
+        let (left, path) = s.eta();
+        Some(lease::Progress {
+            done: s.tally.done(),
+            all: s.tally.all(),
+            left_seconds: left.as_secs(),
+            waiting_for: path.first().map(ToString::to_string),
+        })
     }
 
     /// Redraws clocks and says that it is alive; runs until it is dropped.
@@ -128,6 +225,11 @@ impl View {
     }
 }
 
+/// The mark of a group that is done.
+fn done_mark(word: &str) -> &'static str {
+    if word == "delete" { "-" } else { "✓" }
+}
+
 fn plain(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a template of ours")
 }
@@ -159,6 +261,7 @@ impl State {
                 if change.is_none() {
                     self.expected.remove(key);
                 } else {
+                    self.tally.begin(key);
                     let verb = match change.word() {
                         "create" => "creating",
                         "update" => "updating",
@@ -183,20 +286,11 @@ impl State {
                     self.say(format!("{WARN}  ↻ {key}{RESET}: {error}; again in {pause:.1} s"));
                 }
             }
-            Event::Done { key, change: "none" } => self.forget(key),
-            Event::Done { key, change: word } => {
-                let took = self.took(key);
-                self.forget(key);
-                let (mark, style) = change(word);
-                self.say(format!("{style}  {mark} {key}{RESET} {word}d{took}"));
-            }
-            Event::Deleted { key } => {
-                let took = self.took(key);
-                self.forget(key);
-                self.say(format!("{BAD}  - {key}{RESET} deleted{took}"));
-            }
+            Event::Done { key, change: word } => self.finish(key, word),
+            Event::Deleted { key } => self.finish(key, "delete"),
             Event::Failed { key, error, help } => {
                 self.forget(key);
+                self.tally.fail(key);
                 self.say(format!("{BAD}  ✗ {key}{RESET}: {error}"));
                 if let Some(help) = help {
                     self.say(format!("      {DIM}{help}{RESET}"));
@@ -209,12 +303,28 @@ impl State {
             }
             Event::Skipped { key, because } => {
                 self.forget(key);
+                self.tally.fail(key);
                 if self.out.verbose > 0 {
                     self.say(format!("{DIM}  ? {key}: skipped because of {because}{RESET}"));
                 }
             }
         }
         self.header();
+    }
+
+    /// A step is done: it is told by itself, or with its group.
+    fn finish(&mut self, key: &Key, word: &'static str) {
+        let (mark, style) = change(word);
+        let (took, changed) = (self.took(key), word != "none");
+        self.forget(key);
+        if changed && !self.tally.folds {
+            self.say(format!("{style}  {mark} {key}{RESET} {word}d{took}"));
+        }
+        let folds = self.tally.folds;
+        let Some((group, steps)) = self.tally.finish(key, changed).filter(|_| folds) else { return };
+        let since = steps.since.map_or(String::new(), |at| format!(" {DIM}in {}{RESET}", clock(at.elapsed())));
+        let line = format!("{style}  {} {group:<11}{RESET}{}{since}", done_mark(word), count(steps.changed, "change"));
+        self.say(line);
     }
 
     fn is_idle(&self, e: &Event) -> bool {
@@ -227,8 +337,9 @@ impl State {
     fn run(&mut self, key: &Key, usually: Duration, phase: &str) {
         let screen = &self.screen;
         let usually = usually.mul_f64(self.scale);
+        let before = self.under_way.remove(key).unwrap_or_default();
         let r = self.running.entry(key.clone()).or_insert_with(|| Running {
-            since: Instant::now(),
+            since: Instant::now().checked_sub(before).unwrap_or_else(Instant::now),
             usually,
             phase: String::new(),
             bar: screen.as_ref().map(|s| s.all.add(ProgressBar::new_spinner().with_style(plain("{msg}")))),
@@ -267,6 +378,10 @@ impl State {
     fn eta(&self) -> (Duration, Vec<Key>) {
         let mut progress: BTreeMap<Key, Progress> =
             self.expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(d.mul_f64(self.scale)))).collect();
+        for (k, since) in &self.under_way {
+            let usually = self.expected.get(k).copied().unwrap_or_default().mul_f64(self.scale);
+            progress.insert(k.clone(), Progress::Running { since: *since, usually });
+        }
         for (k, r) in &self.running {
             progress.insert(k.clone(), Progress::Running { since: r.since.elapsed(), usually: r.usually });
         }
@@ -276,7 +391,9 @@ impl State {
     fn summary(&self) -> String {
         let (left, path) = self.eta();
         let mut line = format!(
-            "{TITLE}{}{RESET} · {} left",
+            "{TITLE}{}/{}{RESET} · {} · {} left",
+            self.tally.done(),
+            self.tally.all(),
             clock(self.started.elapsed()),
             if left.is_zero() { "almost nothing".to_owned() } else { format!("about {}", clock(left)) },
         );

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     serving::Verdict,
     snapshot::{Activity, Alarm},
-    watch::{Event, Metric, State, in_words, word},
+    watch::{Event, Metric, State, in_words},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -26,8 +26,6 @@ const MINUTES: usize = 60;
 pub struct Picture<'a> {
     #[serde(flatten)]
     round: Told<'a>,
-    /// `SERVING`, `NOT SERVING`, `FAIL-OPEN` or `UNKNOWN`.
-    word: &'static str,
     verdict_since: Option<Timestamp>,
     seen: &'a Verdict,
     instances: Vec<Row>,
@@ -72,7 +70,6 @@ impl<'a> Picture<'a> {
         let look = state.snapshot.as_deref();
         Self {
             round,
-            word: word(&state.verdict),
             verdict_since: state.verdict_since,
             seen: &state.verdict,
             instances: rows(state, Sort::Zone),

@@ -3,7 +3,7 @@ use super::{Printer, clock, style::*, why};
 use crate::{
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
-    serving::Verdict,
+    serving::{Verdict, Word},
     snapshot::Gap,
     stack::Group,
     watch::{Clock, Light},
@@ -15,6 +15,9 @@ use serde::Serialize;
 pub struct Overview<'a> {
     pub stack: &'a str,
     pub serving: bool,
+    /// The verdict in a word: the same in every view.
+    pub word: Word,
+    /// And in a sentence.
     pub verdict: String,
     pub endpoint: Option<&'a str>,
     /// The verdict's evidence.
@@ -57,6 +60,7 @@ impl<'a> Overview<'a> {
         Self {
             stack,
             serving: verdict.serving(),
+            word: verdict.word(),
             verdict: verdict.to_string(),
             endpoint: verdict.url.as_deref(),
             seen: verdict,
@@ -70,6 +74,17 @@ impl<'a> Overview<'a> {
 }
 
 impl<'a> Step<'a> {
+    /// True if it is there, and as the stack file says.
+    fn is_ready(&self) -> bool {
+        matches!(self.phase.as_str(), "ready" | "used") && self.drift.is_empty()
+    }
+
+    /// True if AWS is at work on it.
+    fn is_busy(&self) -> bool {
+        let p = self.phase.as_str();
+        !matches!(p, "ready" | "used" | "missing" | "unknown") && !p.starts_with("broken")
+    }
+
     fn new(key: &'a Key, visit: &'a Visit<Status>) -> Self {
         let blank = |phase: &str, error| Step {
             key,
@@ -120,67 +135,96 @@ fn time(out: &Printer, c: &Clock) {
     }
 }
 
+/// Ten lines, unless something is wrong: the verdict, the URL, the request path, and the steps that are not ready. With
+/// `-v` all hops and all steps.
 pub fn show(out: &Printer, view: &Overview<'_>) {
     if out.json() {
         return out.line(view);
     }
-    out.data(format!("{}{}{RESET}", verdict(view.seen.word()), view.verdict));
-    time(out, &view.clock);
-    let missing = view.steps.iter().filter(|s| s.phase == "missing").count();
-    if missing == view.steps.len() {
-        return out.data(format!("{DIM}nothing of stack {} exists; `gameday up` builds it{RESET}", view.stack));
+    out.data(format!("{}{}{RESET}", verdict(view.seen.word()), view.seen.headline()));
+    if let Some(url) = &view.seen.url {
+        out.data(url);
     }
-    why::hops(out, view.chain);
+    time(out, &view.clock);
+    if view.seen.word() == Word::NotBuilt && view.steps.iter().all(|s| s.phase == "missing") {
+        return out.data(format!("`{}` builds it", out.typed("gameday up")));
+    }
+    match view.findings.first() {
+        _ if out.verbose > 0 => why::hops(out, view.chain),
+        Some(first) => why::hops(out, why::until(view.chain, first)),
+        None => why::marks(out, view.chain),
+    }
     why::gaps(out, view.gaps);
     if let Some(first) = view.findings.first() {
         why::finding(out, first);
         why::more(out, view.findings.len() - 1);
+        out.data("");
     }
-    let width = view.steps.iter().map(|s| s.key.as_str().len()).max().unwrap_or(0);
-    let mut group = None;
-    for s in &view.steps {
-        if group != Some(s.group) {
-            out.data(format!("{TITLE}{}{RESET}", s.group));
-            group = Some(s.group);
-        }
-        let style = match s.phase.as_str() {
-            "ready" | "used" if s.drift.is_empty() => GOOD,
-            "missing" => BAD,
-            "unknown" => WARN,
-            p if p.starts_with("broken") => BAD,
-            _ => WARN,
-        };
-        let mut line = format!("  {:<width$}  {style}{:<9}{RESET} {}", s.key.as_str(), s.phase, s.id.unwrap_or(""));
-        if !s.drift.is_empty() {
-            line += &format!("  {WARN}drift: {}{RESET}", s.drift.join(", "));
-        }
-        if let Some(e) = &s.error {
-            line += &format!("  {WARN}{e}{RESET}");
-        }
-        out.data(line.trim_end().to_owned());
-    }
-    let drifted = view.steps.iter().filter(|s| !s.drift.is_empty()).count();
-    let unseen = view.steps.iter().filter(|s| s.phase == "unknown").count();
-    let mut what = vec![];
-    if missing > 0 {
-        what.push(format!("{missing} missing"));
-    }
-    if drifted > 0 {
-        // By hand, by an edit of the file, or because something that they refer to is gone.
-        what.push(format!("{drifted} differ from the stack file"));
-    }
-    if unseen > 0 {
-        what.push(format!("{unseen} could not be looked at"));
-    }
-    if !what.is_empty() {
-        let next = if missing + drifted > 0 {
-            format!("; `{}` shows what `{}` would do", out.typed("gameday plan"), out.typed("gameday up"))
-        } else {
-            String::new()
-        };
-        out.data(format!("{WARN}{}{RESET}{next}", what.join(", ")));
-    }
+    steps(out, &view.steps);
     let ways_out = view.steps.iter().filter_map(|s| s.help.as_deref());
     let told: Vec<&str> = view.gaps.iter().filter_map(|g| g.help.as_deref()).collect();
     why::helps(out, ways_out.filter(|h| !told.contains(h)));
+}
+
+/// So many steps that are not ready are listed; more are counted by group.
+const LISTED: usize = 8;
+
+/// The steps that are not as they should be, and how many there are in all.
+fn steps(out: &Printer, steps: &[Step<'_>]) {
+    let off: Vec<&Step> = steps.iter().filter(|s| !s.is_ready()).collect();
+    let shown: Vec<&Step> = match off.len() {
+        _ if out.verbose > 0 => steps.iter().collect(),
+        0..=LISTED => off.clone(),
+        _ => vec![],
+    };
+    let width = shown.iter().map(|s| s.key.as_str().len()).max().unwrap_or(0);
+    let mut group = None;
+    for s in shown {
+        if out.verbose > 0 && group != Some(s.group) {
+            out.data(format!("{TITLE}{}{RESET}", s.group));
+            group = Some(s.group);
+        }
+        out.data(line(s, width));
+    }
+    let many = |what: &str, n: usize| (n > 0).then(|| format!("{n} {what}"));
+    let of = |wanted: &dyn Fn(&Step) -> bool| steps.iter().filter(|s| wanted(s)).count();
+    let (missing, drifted) = (of(&|s| s.phase == "missing"), of(&|s| !s.drift.is_empty()));
+    let what: Vec<String> = [
+        many("missing", missing),
+        // By hand, by an edit of the file, or because something that they refer to is gone.
+        many("differ from the stack file", drifted),
+        many("could not be looked at", of(&|s| s.phase == "unknown")),
+        many("under way", of(&|s| s.is_busy())),
+        many("broken", of(&|s| s.phase.starts_with("broken"))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let all = count(steps.len(), "step");
+    if what.is_empty() {
+        let more = if out.verbose > 0 { "" } else { " (-v lists them)" };
+        return out.data(format!("{GOOD}{all}: all ready{RESET}{DIM}{more}{RESET}"));
+    }
+    let next = match missing + drifted {
+        0 => String::new(),
+        _ => format!("; `{}` shows what `{}` would do", out.typed("gameday plan"), out.typed("gameday up")),
+    };
+    out.data(format!("{all}: {WARN}{}{RESET}{next}", what.join(", ")));
+}
+
+fn line(s: &Step<'_>, width: usize) -> String {
+    let style = match s.phase.as_str() {
+        _ if s.is_ready() => GOOD,
+        "missing" => BAD,
+        p if p.starts_with("broken") => BAD,
+        _ => WARN,
+    };
+    let mut line = format!("  {:<width$}  {style}{:<9}{RESET} {}", s.key.as_str(), s.phase, s.id.unwrap_or(""));
+    if !s.drift.is_empty() {
+        line += &format!("  {WARN}drift: {}{RESET}", s.drift.join(", "));
+    }
+    if let Some(e) = &s.error {
+        line += &format!("  {WARN}{e}{RESET}");
+    }
+    line.trim_end().to_owned()
 }

@@ -13,10 +13,11 @@ pub const RESET: anstyle::Reset = anstyle::Reset;
 
 /// The colour of a verdict.
 pub fn verdict(word: Word) -> Style {
-    match word.good() {
-        Some(true) => GOOD,
-        Some(false) => BAD,
-        None => WARN,
+    match word {
+        Word::Serving => GOOD,
+        Word::NotServing => BAD,
+        Word::Building | Word::AtRisk | Word::Unknown => WARN,
+        Word::NotBuilt => DIM,
     }
 }
 
@@ -28,6 +29,11 @@ pub fn clock(d: Duration) -> String {
         60..3600 => format!("{}:{:02}", s / 60, s % 60),
         _ => format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60),
     }
+}
+
+/// An id without what all ids of the account begin with: the resource of an ARN, else as it is.
+pub fn short_id(id: &str) -> &str {
+    if id.starts_with("arn:") { id.splitn(6, ':').last().unwrap_or(id) } else { id }
 }
 
 /// The mark and the style of a change.

@@ -22,6 +22,9 @@ pub struct Certificate<'a> {
     pub left: Vec<Leftover>,
     /// What is only named like ours, and was not touched.
     pub alike: Vec<Leftover>,
+    /// The snapshots that the database has left, because somebody asked for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<Leftover>,
     pub clean: bool,
 }
 
@@ -57,6 +60,12 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     }
     for l in &c.alike {
         out.data(format!("  {DIM}not touched: {} {}{RESET}", l.what, l.why));
+    }
+    for l in &c.snapshots {
+        out.data(format!("  kept: {}, paid for until it is deleted", l.what));
+        if let Some(command) = &l.command {
+            out.data(format!("      {DIM}{command}{RESET}"));
+        }
     }
     if c.clean && !c.listed {
         out.data(format!(

@@ -15,6 +15,7 @@ struct Told<'a> {
     stack: &'a str,
     at: String,
     url: Option<&'a str>,
+    word: Word,
     verdict: String,
     broken: bool,
     chain: &'a [Hop],
@@ -41,6 +42,7 @@ pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict) {
             stack: &s.whose.stack,
             at: s.at.to_string(),
             url: s.probe.url.as_deref(),
+            word: verdict.word(),
             verdict: verdict.to_string(),
             broken: chain.broken(),
             chain: &chain.hops,
@@ -59,10 +61,7 @@ pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict) {
             _ => format!("{WARN}nothing broken was seen, but not everything was seen{RESET}"),
         });
     };
-    // What lies behind the first broken hop is of no use now.
-    let whole = out.verbose > 0 || first.severity == Severity::Weak;
-    let until = chain.hops.iter().position(|h| h.hop == first.hop).map_or(chain.hops.len(), |at| at + 1);
-    hops(out, if whole { &chain.hops } else { &chain.hops[..until] });
+    hops(out, if out.verbose > 0 { &chain.hops } else { until(&chain.hops, first) });
     gaps(out, &s.gaps);
     if out.verbose > 0 {
         for f in &findings {
@@ -71,6 +70,34 @@ pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict) {
     } else {
         finding(out, first);
         more(out, findings.len() - 1);
+    }
+}
+
+/// The hops up to the one where something is wrong: what lies behind it is of no use then. All of them, where requests
+/// are served for now.
+pub fn until<'a>(hops: &'a [Hop], first: &Finding) -> &'a [Hop] {
+    match hops.iter().position(|h| h.hop == first.hop) {
+        Some(at) if first.severity != Severity::Weak => &hops[..=at],
+        _ => hops,
+    }
+}
+
+/// All hops on as few lines as they fit on.
+pub fn marks(out: &Printer, hops: &[Hop]) {
+    let (mut line, mut used) = (String::new(), 0);
+    for h in hops {
+        let (mark, style) = mark(h.state);
+        let text = format!("{mark} {}", h.hop);
+        let wide = text.chars().count() + 2;
+        if used > 0 && used + wide > out.width() {
+            out.data(std::mem::take(&mut line).trim_end());
+            used = 0;
+        }
+        used += wide;
+        line += &format!("{style}{mark}{RESET} {}  ", h.hop);
+    }
+    if used > 0 {
+        out.data(line.trim_end());
     }
 }
 

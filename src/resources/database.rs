@@ -71,6 +71,7 @@ impl Resource for Database {
     const KIND: &'static str = "database";
     const FIXED: &'static [&'static str] = &["engine", "database", "master_user", "subnet_group"];
     const LOSES: Option<&'static str> = Some("the data in it");
+    const HOLDS_DATA: bool = true;
     const PATIENCE: Duration = Duration::from_secs(45 * 60);
     // It looks at the network in the caller's name. The master password's parameter has its own.
     const ACTIONS: &'static [&'static str] = &[
@@ -86,6 +87,8 @@ impl Resource for Database {
         "rds:ModifyDBInstance",
         "rds:StartDBInstance",
         "rds:DeleteDBInstance",
+        // Of the snapshot that `teardown --final-snapshot` leaves.
+        "rds:CreateDBSnapshot",
         "rds:AddTagsToResource",
     ];
     type Spec = Spec;
@@ -234,15 +237,12 @@ impl Resource for Database {
             call.deletion_protection(false).apply_immediately(true).send().await.during("ModifyDBInstance")?;
             return Err(more_later("ModifyDBInstance", "it is deleted when its protection is off"));
         }
-        self.aws
-            .rds
-            .delete_db_instance()
-            .db_instance_identifier(&found.id)
-            .skip_final_snapshot(true)
-            .delete_automated_backups(true)
-            .send()
-            .await
-            .or_gone("DeleteDBInstance")
+        let call = self.aws.rds.delete_db_instance().db_instance_identifier(&found.id).delete_automated_backups(true);
+        let call = match &cx.env.final_snapshot {
+            Some(name) => call.skip_final_snapshot(false).final_db_snapshot_identifier(name),
+            None => call.skip_final_snapshot(true),
+        };
+        call.send().await.or_gone("DeleteDBInstance")
     }
 
     async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {

@@ -24,6 +24,7 @@ pub struct Output {
 impl Resource for FileSystem {
     const KIND: &'static str = "file-system";
     const LOSES: Option<&'static str> = Some("the files in it");
+    const HOLDS_DATA: bool = true;
     const FIXED: &'static [&'static str] = &["encrypted"];
     const ACTIONS: &'static [&'static str] = &[
         "elasticfilesystem:DescribeFileSystems",

@@ -166,6 +166,7 @@ pub fn group(g: asg::AutoScalingGroup) -> AutoScalingGroup {
     AutoScalingGroup {
         name: g.auto_scaling_group_name.unwrap_or_default(),
         status: some(g.status),
+        created_at: g.created_time.as_ref().and_then(time),
         min: g.min_size.unwrap_or_default(),
         desired: g.desired_capacity.unwrap_or_default(),
         max: g.max_size.unwrap_or_default(),

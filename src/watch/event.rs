@@ -37,7 +37,7 @@ impl Event {
     }
 }
 
-/// `SERVING`, `NOT SERVING`, `FAIL-OPEN` or `UNKNOWN`.
+/// The verdict in a word: `SERVING`, `AT RISK`, ….
 pub fn word(v: &Verdict) -> &'static str {
     v.word().as_str()
 }

@@ -19,6 +19,7 @@ pub use schedule::{Job, Schedule};
 pub use state::{Latency, Minutes, Second, State};
 
 use crate::{
+    lease::Holder,
     error::{Class, Error},
     snapshot::{self, Snapshot, Target},
 };
@@ -38,6 +39,8 @@ pub struct Round {
     pub metrics: Option<Metrics>,
     pub cost: Option<Cost>,
     pub steps: Option<Vec<Step>>,
+    /// Who is at work on the stack, if somebody asked: `Some(None)` is nobody.
+    pub at_work: Option<Option<Holder>>,
     /// AWS calls made so far.
     pub calls: u64,
     pub trouble: Option<Trouble>,

@@ -10,6 +10,8 @@ const METRICS: Duration = Duration::from_secs(60);
 const COST: Duration = Duration::from_secs(1800);
 const STEPS: Duration = Duration::from_secs(1800);
 const PROBE: Duration = Duration::from_secs(1);
+/// While somebody is at work: as often as they tell how far they are.
+const WORK: Duration = Duration::from_secs(5);
 /// While something changes, a look is worth its calls.
 const CHANGING: Duration = Duration::from_secs(20);
 /// How long after a change things still count as changing.
@@ -29,9 +31,11 @@ pub enum Job {
     Metrics,
     Cost,
     Steps,
+    /// Who is at work on the stack, and how far: one call.
+    Work,
 }
 
-const JOBS: [Job; 6] = [Job::Probe, Job::Health, Job::Look, Job::Metrics, Job::Cost, Job::Steps];
+const JOBS: [Job; 7] = [Job::Probe, Job::Health, Job::Look, Job::Metrics, Job::Cost, Job::Steps, Job::Work];
 
 /// Times are since the start.
 #[derive(Clone, Debug)]
@@ -42,6 +46,10 @@ pub struct Schedule {
     changed: Option<Duration>,
     /// Something is being built or repaired: the steps are worth looking at.
     pub building: bool,
+    /// Then nobody asks who is at work.
+    pub serving: bool,
+    /// Somebody is.
+    pub at_work: bool,
     look_calls: u64,
     /// Grows while AWS throttles or cannot be reached.
     slower: f64,
@@ -57,6 +65,8 @@ impl Default for Schedule {
             busy: Default::default(),
             changed: None,
             building: false,
+            serving: false,
+            at_work: false,
             look_calls: LOOK_CALLS,
             slower: 1.0,
             asked_for: false,
@@ -94,6 +104,10 @@ impl Schedule {
     fn every(&self, job: Job, now: Duration) -> Duration {
         let steady = match job {
             Job::Probe => return PROBE,
+            Job::Work if self.serving => return Duration::MAX,
+            Job::Work if self.at_work => WORK,
+            Job::Work if self.lively(now) => WORK * 3,
+            Job::Work => CHANGING * 3,
             Job::Health => HEALTH,
             Job::Metrics => METRICS,
             Job::Cost => COST,
@@ -189,7 +203,7 @@ mod tests {
             for job in s.due(now) {
                 calls += match job {
                     Job::Probe => 0,
-                    Job::Health | Job::Metrics => 1,
+                    Job::Health | Job::Metrics | Job::Work => 1,
                     Job::Look => 26,
                     Job::Cost => 12,
                     Job::Steps => 40,
@@ -208,7 +222,8 @@ mod tests {
 
     #[test]
     fn five_quiet_hours_stay_within_the_budget() {
-        let calls = live(&mut Schedule::default(), 5 * 3600, |_, _| {});
+        let mut s = Schedule { serving: true, ..Schedule::default() };
+        let calls = live(&mut s, 5 * 3600, |_, _| {});
         let steady = calls[5 * 3600 - 1] - calls[600];
         assert!(steady as f64 / 290.0 <= 20.0, "{steady} calls in 290 minutes");
         assert!(steady as f64 / 290.0 > 12.0, "and they are used: {steady}");

@@ -3,7 +3,8 @@ use super::clock::Times;
 use super::{Clock, Cost, Event, Kind, Metric, Metrics, Ring, Round, Series, Trouble, TroubleKind, event, percentile};
 use crate::{
     diagnose::{self, Chain},
-    serving::{Answer, Verdict},
+    lease::Holder,
+    serving::{Answer, Build, Verdict},
     snapshot::{self, Snapshot},
 };
 use jiff::Timestamp;
@@ -108,6 +109,8 @@ pub struct State {
     /// Why there are no numbers of CloudWatch.
     pub no_metrics: Option<String>,
     pub times: Times,
+    /// Who is at work on the stack.
+    pub at_work: Option<Holder>,
     /// AWS calls in the last minute.
     pub rate: u64,
     last: Ring<Answer>,
@@ -130,6 +133,7 @@ impl State {
             trouble: None,
             no_metrics: None,
             times,
+            at_work: None,
             rate: 0,
             last: Ring::new(LAST),
         }
@@ -173,6 +177,13 @@ impl State {
         if let Some(steps) = round.steps {
             self.times.see(at, steps);
         }
+        if let Some(holder) = round.at_work {
+            self.at_work = holder;
+        }
+        if self.verdict_since.is_some() && self.verdict.build != self.build() {
+            let verdict = Verdict { build: self.build(), ..self.verdict.clone() };
+            self.judge(at, verdict, &mut news);
+        }
         for e in &news {
             self.events.push(e.clone());
         }
@@ -198,7 +209,7 @@ impl State {
             news.extend(event::between(at, old, &new));
             news.extend(event::of_chain(at, &self.chain, &chain));
         }
-        let mut verdict = Verdict::of(&new);
+        let mut verdict = Verdict { build: self.build(), ..Verdict::of(&new) };
         if !self.last.is_empty() {
             verdict.answer = self.recent_answer();
         }
@@ -273,6 +284,12 @@ impl State {
 
     pub fn clock(&self) -> Clock {
         self.times.clock(self.now, self.verdict.serving())
+    }
+
+    /// How far the stack is built: `None` before anybody looked, and where nothing tells more than the verdict.
+    fn build(&self) -> Option<Build> {
+        let seen = !self.times.steps.is_empty() || self.at_work.is_some();
+        seen.then(|| Build::of(&self.times.steps, &self.clock(), self.at_work.as_ref()))
     }
 
     /// How old the picture is, in seconds.
