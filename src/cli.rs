@@ -398,6 +398,8 @@ pub enum Sandbox {
     Stop,
     /// Say whether it runs, and where
     Status,
+    /// Print the environment that leads the AWS CLI and boto3 to it: `env $(gameday sandbox env) aws …`
+    Env,
     /// Empty the account in it
     Reset,
     /// Run it in the foreground

@@ -28,6 +28,7 @@ mod shell;
 pub mod snapshot;
 pub mod stack;
 pub mod targets;
+pub mod typed;
 pub mod userdata;
 pub mod watch;
 

@@ -2,10 +2,15 @@
 use super::{DONE, Outcome, failed, session};
 use crate::{
     cli::{Global, Sandbox},
+    error::Error,
     output::{Printer, style::*},
     sandbox::{self, Running},
 };
 use serde_json::json;
+use std::collections::BTreeMap;
+
+/// The region of the AWS CLI where nothing names one.
+const DEFAULT_REGION: &str = "us-east-1";
 
 pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
     let say = |line: &str| out.note(format!("{DIM}{line}{RESET}"));
@@ -20,6 +25,13 @@ pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
             if running.is_none() {
                 return Ok(failed());
             }
+        }
+        Sandbox::Env => {
+            let running = sandbox::status().await.map_err(session::said)?;
+            let Some(running) = running else {
+                return Err(Error::other("no sandbox is running", "`gameday sandbox start` starts one").into());
+            };
+            environment(&out, &running);
         }
         Sandbox::Stop => {
             let was = sandbox::stop().await.map_err(session::said)?;
@@ -53,6 +65,21 @@ fn show(out: &Printer, running: Option<&Running>) {
         )),
         (None, false) => out.data("no sandbox is running; `gameday sandbox start` starts one"),
     }
+}
+
+/// What leads other programs to the sandbox. The keys are nobody's: the sandbox takes any.
+fn environment(out: &Printer, running: &Running) {
+    let all = [
+        ("AWS_ENDPOINT_URL", running.endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "sandbox"),
+        ("AWS_SECRET_ACCESS_KEY", "sandbox"),
+        ("AWS_DEFAULT_REGION", DEFAULT_REGION),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    if out.json() {
+        return out.line(&BTreeMap::from(all));
+    }
+    all.iter().for_each(|(name, value)| out.verbatim(format!("{name}={value}")));
 }
 
 fn tell(out: &Printer, word: &str, was: bool, done: &str) {

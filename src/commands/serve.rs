@@ -69,8 +69,9 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
                 }
                 let events = view::events(&watch.state);
                 let picture = view::Picture::new(&watch.state, watch.told(&events));
-                let body = serde_json::to_vec(&picture).expect("pictures serialise");
-                shown.send_replace(Some(body.into()));
+                let mut body = serde_json::to_value(&picture).expect("pictures serialise");
+                out.typist.json(&mut body);
+                shown.send_replace(Some(body.to_string().into()));
             }
         }
     }

@@ -49,6 +49,7 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     };
     let mut loaded = config::load_in(&global.config, &outside)
         .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })?;
+    out.typist.learn_region(&loaded.config.region);
     if !out.json() && !loaded.warnings.is_empty() {
         out.note(loaded.render_warnings(out.color(), out.width()));
     }
@@ -194,11 +195,7 @@ impl Session {
 
     /// Where things are built, in words: an account and a region, or the sandbox.
     pub fn place(&self) -> String {
-        let Facts { account, region, .. } = &self.facts;
-        match self.aws.endpoint {
-            Some(_) => format!("the sandbox (nothing on AWS), region {region}"),
-            None => format!("account {account}, region {region} ({})", self.loaded.region_by),
-        }
+        self.facts.place(&self.loaded.region_by)
     }
 
     /// The moment of the first request, if the stack file names one.

@@ -62,7 +62,7 @@ pub async fn run(mut session: Session, args: Args) -> Outcome {
     let out = session.out;
     let prices = cost::prices(&args.prices, &out)?;
     let screen = !out.json() && io::IsTerminal::is_terminal(&io::stdout()) && io::IsTerminal::is_terminal(&io::stdin());
-    let mut screen = if screen { Some(Screen::open().map_err(broken_terminal)?) } else { None };
+    let mut screen = if screen { Some(Screen::open(out.typist).map_err(broken_terminal)?) } else { None };
     let mut watch = Watch::new(session, &args, prices);
 
     let [mut ends, mut hangs, mut resized] =

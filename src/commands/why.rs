@@ -5,6 +5,7 @@ use crate::{
     diagnose,
     error::Error,
     output::{Printer, why},
+    shell::word,
     serving::{Verdict, Word},
     snapshot::Snapshot,
 };
@@ -29,7 +30,7 @@ pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
         fs::write(file, snapshot.to_json())
             .map_err(|e| Error::other(format!("cannot write {}: {e}", file.display()), "choose another place"))?;
         if !out.json() {
-            out.note(format!("kept in {}: gameday why --from {0}", file.display()));
+            out.note(format!("kept in {}: `gameday why --from {}`", file.display(), word(&file.display().to_string())));
         }
     }
     // What could not be seen is not known to be whole.

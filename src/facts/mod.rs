@@ -24,6 +24,8 @@ use zones::Zones;
 pub struct Facts {
     pub account: String,
     pub region: String,
+    /// Whether it is not AWS, but the local emulator.
+    pub sandbox: bool,
     /// The zones to use, in order.
     pub zones: Vec<String>,
     /// The image of the instances.
@@ -83,7 +85,16 @@ impl Facts {
         )?;
         let Zones { names: zones, unfit, words } = zones;
         let (unfit, region) = (unfit.or(no_image).or(no_list), aws.region.clone());
-        Ok(Self { account, region, zones, image, network, ranges, standing, older, prefix_lists, unfit, words })
+        let sandbox = aws.endpoint.is_some();
+        Ok(Self { account, region, sandbox, zones, image, network, ranges, standing, older, prefix_lists, unfit, words })
+    }
+
+    /// Where the stack is, in words: an account and a region, with who names the region; or the sandbox.
+    pub fn place(&self, region_by: &str) -> String {
+        match self.sandbox {
+            true => format!("the sandbox (nothing on AWS), region {}", self.region),
+            false => format!("account {}, region {} ({region_by})", self.account, self.region),
+        }
     }
 
     /// The IPv4 ranges of the VPC.
@@ -120,6 +131,7 @@ impl Facts {
         Self {
             account: "(account)".into(),
             region: config.region.clone(),
+            sandbox: false,
             zones,
             image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
             network,
@@ -158,7 +170,7 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
     let found = aws.ssm.get_parameter().name(AMAZON_LINUX).send().await.or_absent("GetParameter")?;
     found.and_then(|p| p.parameter?.value).ok_or_else(|| {
         Error::other(
-            format!("the public SSM parameter {AMAZON_LINUX} is not to be had in {}", aws.region),
+            format!("the public SSM parameter {AMAZON_LINUX} is not available in {}", aws.region),
             "give an image under [service.NAME]: image = \"ami-…\"",
         )
     })

@@ -15,7 +15,7 @@ pub mod why;
 
 use crate::{
     cli::{Format, Global},
-    shell::word,
+    typed::Typist,
 };
 use serde::Serialize;
 use std::{
@@ -32,8 +32,8 @@ pub struct Printer {
     pub live: bool,
     /// Whether a person can be asked.
     pub interactive: bool,
-    /// The global options that were typed, for commands to type next.
-    options: &'static str,
+    /// Completes the commands that are told.
+    pub typist: Typist,
 }
 
 impl Printer {
@@ -46,27 +46,13 @@ impl Printer {
             verbose: global.verbose,
             live: human && tty && !ci && std::env::var("TERM").as_deref() != Ok("dumb"),
             interactive: tty && std::io::stdin().is_terminal() && !ci,
-            // Once in a process, so that printers can be handed around.
-            options: options(global).leak(),
+            typist: Typist::new(global),
         }
     }
 
-    /// A command as this user has to type it: on the same stack file, in the same place.
+    /// A command as this user has to type it.
     pub fn typed(&self, command: &str) -> String {
-        let one = |c: &str| match c.strip_prefix("gameday ") {
-            Some(verb) => format!("gameday {}{verb}", self.options),
-            None => c.to_owned(),
-        };
-        command.split(" && ").map(one).collect::<Vec<_>>().join(" && ")
-    }
-
-    /// A text whose commands, between backquotes, are as this user has to type them.
-    pub fn in_text(&self, text: &str) -> String {
-        let part = |(i, p): (usize, &str)| if i % 2 == 1 { format!("`{}`", self.typed(p)) } else { p.to_owned() };
-        match text.matches('`').count() % 2 {
-            0 => text.split('`').enumerate().map(part).collect(),
-            _ => text.to_owned(),
-        }
+        self.typist.command(command)
     }
 
     pub fn json(&self) -> bool {
@@ -90,17 +76,21 @@ impl Printer {
 
     /// Data for people; whether anybody took it: what goes on for hours ends when nobody reads.
     pub fn try_data(&self, text: impl AsRef<str>) -> bool {
-        plain::put(&format!("{}\n", plain::shown(text.as_ref().trim_end_matches('\n'))))
+        let text = self.typist.text(text.as_ref().trim_end_matches('\n'));
+        plain::put(&format!("{}\n", plain::shown(&text)))
     }
 
     pub fn try_line(&self, value: &impl Serialize) -> bool {
-        let text = serde_json::to_string(value).expect("views serialise");
+        let mut value = serde_json::to_value(value).expect("views serialise");
+        self.typist.json(&mut value);
+        let text = value.to_string();
         plain::took(writeln!(std::io::stdout().lock(), "{text}"))
     }
 
     /// A remark for people; not part of the data.
     pub fn note(&self, text: impl AsRef<str>) {
-        let _ = writeln!(anstream::stderr().lock(), "{}", plain::shown(text.as_ref().trim_end_matches('\n')));
+        let text = self.typist.text(text.as_ref().trim_end_matches('\n'));
+        let _ = writeln!(anstream::stderr().lock(), "{}", plain::shown(&text));
     }
 
     /// At the end: the exit code, or 1 and a message when not all that was said has got where it should.
@@ -154,25 +144,6 @@ pub fn refusal(text: &str) -> serde_json::Value {
     serde_json::json!({"error": {"message": plain.trim()}})
 }
 
-/// `-c other.toml --sandbox `, as it was typed.
-fn options(global: &Global) -> String {
-    let mut all = String::new();
-    let config = global.config.display().to_string();
-    let by_itself = std::env::var("GAMEDAY_CONFIG").unwrap_or_else(|_| "gameday.toml".into());
-    if config != by_itself {
-        all += &format!("-c {} ", word(&config));
-    }
-    if global.sandbox {
-        all += "--sandbox ";
-    }
-    for (option, value) in [("--profile", &global.profile), ("--region", &global.region)] {
-        if let Some(value) = value {
-            all += &format!("{option} {} ", word(value));
-        }
-    }
-    all
-}
-
 /// Asks on the terminal; `None` at its end.
 pub fn ask(question: &str) -> Option<String> {
     let mut err = anstream::stderr().lock();
@@ -180,26 +151,4 @@ pub fn ask(question: &str) -> Option<String> {
     let _ = err.flush();
     let mut answer = String::new();
     (std::io::stdin().read_line(&mut answer).ok()? > 0).then_some(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[test]
-    fn a_command_to_type_carries_what_was_typed() {
-        let typed = |args: &[&str], command: &str| {
-            let cli = crate::cli::Cli::parse_from([&["gameday"], args, &["why"]].concat());
-            Printer::new(&cli.global).typed(command)
-        };
-        assert_eq!(typed(&[], "gameday up"), "gameday up");
-        assert_eq!(
-            typed(&["-c", "my stack.toml", "--sandbox"], "gameday network && gameday fleet"),
-            "gameday -c 'my stack.toml' --sandbox network && gameday -c 'my stack.toml' --sandbox fleet"
-        );
-        let there = ["--profile", "team", "--region", "eu-west-1"];
-        assert_eq!(typed(&there, "gameday up --replace x"), "gameday --profile team --region eu-west-1 up --replace x");
-        assert_eq!(typed(&there, "aws ec2 describe-vpcs"), "aws ec2 describe-vpcs");
-    }
 }

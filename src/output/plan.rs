@@ -18,6 +18,11 @@ pub struct Plan<'a> {
     pub stack: &'a str,
     pub account: &'a str,
     pub region: &'a str,
+    /// Whether it is not AWS, but the local emulator.
+    pub sandbox: bool,
+    /// All of this in words.
+    #[serde(skip)]
+    pub place: String,
     /// Who names the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or nobody (`by default`).
     pub region_by: &'a str,
     pub changes: Vec<Step<'a>>,
@@ -79,10 +84,24 @@ impl<'a> Plan<'a> {
         changes.sort_by_key(|s| s.group);
         let trouble = |(key, e): (&Key, &Error)| Trouble { key: key.clone(), error: e.to_string(), help: e.help() };
         let errors = report.failed().map(trouble).collect();
-        let Facts { account, region, .. } = facts;
+        let Facts { account, region, sandbox, .. } = facts;
         let (stack, region_by) = (loaded.config.name.as_str(), loaded.region_by.as_str());
         let (without, busy, egress) = (vec![], vec![], vec![]);
-        Self { stack, account, region, region_by, changes, errors, without, busy, handover: None, cost: None, egress }
+        Self {
+            stack,
+            account,
+            region,
+            sandbox: *sandbox,
+            place: facts.place(region_by),
+            region_by,
+            changes,
+            errors,
+            without,
+            busy,
+            handover: None,
+            cost: None,
+            egress,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -170,14 +189,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             clock(Duration::from_secs_f64(h.usually)),
         ));
     }
-    let mut last = format!(
-        "{TITLE}{}{RESET} in account {}, region {} ({}): {}",
-        plan.stack,
-        plan.account,
-        plan.region,
-        plan.region_by,
-        plan.summary()
-    );
+    let mut last = format!("{TITLE}{}{RESET} in {}: {}", plan.stack, plan.place, plan.summary());
     if !plan.errors.is_empty() {
         last += &format!(", {BAD}{}{RESET}", count(plan.errors.len(), "error"));
     }

@@ -148,7 +148,7 @@ pub fn to_type(out: &Printer, f: &Finding) -> String {
 
 pub fn more(out: &Printer, n: usize) {
     if n > 0 {
-        out.data(format!("{DIM}and {n} more: gameday why -v{RESET}"));
+        out.data(format!("{DIM}and {n} more: `gameday why -v`{RESET}"));
     }
 }
 
@@ -163,6 +163,6 @@ pub fn gaps(out: &Printer, gaps: &[Gap]) {
 /// The ways out, each once.
 pub fn helps<'a>(out: &Printer, ways: impl Iterator<Item = &'a str>) {
     for help in ways.collect::<BTreeSet<_>>() {
-        out.data(format!("  {TITLE}help:{RESET} {}", out.in_text(help)));
+        out.data(format!("  {TITLE}help:{RESET} {}", help));
     }
 }

@@ -54,7 +54,7 @@ def test_a_zone_less_is_left_whole(world):
     ours = w.ec2.describe_subnets(Filters=[{"Name": "tag:gameday:stack", "Values": ["billing"]}])["Subnets"]
     assert {s["AvailabilityZone"] for s in ours} == set(zones)
     w.note_secrets()
-    w.run("teardown", "--yes").expect(0)
+    w.run("teardown", "--confirm", "billing").expect(0)
     assert differences(w.inventory(), w.empty) == []
 
 
@@ -87,7 +87,7 @@ def test_zones_in_another_order_and_one_in_place_of_another(world):
     assert sorted(zone for zone, _ in after.values()) == sorted(2 * [*kept, "d"]), after
     assert {i for i, (zone, _) in before.items() if zone in kept} <= set(after), "what stays is not made again"
     w.note_secrets()
-    w.run("teardown", "--yes").expect(0)
+    w.run("teardown", "--confirm", "billing").expect(0)
     assert differences(w.inventory(), w.empty) == []
 
 
@@ -119,7 +119,7 @@ def test_other_names_are_refused_and_nothing_is_made_twice(world, whole):
     w.up(*(f"--replace={key}" for key in insist), code=1)
     assert set(w.plan()) == set(RENAMED) - HARMLESS - set(insist)
     w.note_secrets()
-    w.run("teardown", "--yes").expect(0)
+    w.run("teardown", "--confirm", "billing").expect(0)
     assert differences(w.inventory(), w.empty) == []
 
 

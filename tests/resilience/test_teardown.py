@@ -143,7 +143,7 @@ def test_another_region_is_another_world(world, names):
     w.note_secrets()
     before = w.inventory()
     # IAM is global: under a prescribed name it is the other region's that stands there.
-    w.run("--region", "eu-west-1", "teardown", "--yes").expect(0)
+    w.run("--region", "eu-west-1", "teardown", "--confirm", "billing").expect(0)
     assert differences(w.inventory(), before) == []
     assert w.plan() == {}
 
@@ -152,7 +152,7 @@ def test_without_the_right_to_list_the_certificate_says_so(built):
     w = built
     w.note_secrets()
     w.faults(deny=["resourcegroupstaggingapi:*"])
-    run = w.run("teardown", "--yes").expect(0)
+    run = w.run("teardown", "--confirm", "billing").expect(0)
     assert "the account does not let us list" in run.text, run.text
     w.no_faults()
     assert differences(w.inventory(), w.empty) == []

@@ -194,6 +194,6 @@ pub fn details(cx: &Cx, r: &Row) -> Lines {
     for e in told {
         say(&cx.time(e.at), &e.text);
     }
-    say("look closer", &format!("gameday logs --instance {}", r.id));
+    say("look closer", &cx.typist.command(&format!("gameday logs --instance {}", r.id)));
     lines
 }

@@ -14,7 +14,7 @@ pub use instances::{Row, Sort, rows};
 pub use plain::{Told, heartbeat, news};
 pub use ui::Action;
 
-use crate::watch::State;
+use crate::{typed::Typist, watch::State};
 use jiff::tz::TimeZone;
 use ratatui_core::terminal::Terminal;
 use std::{io, thread};
@@ -28,6 +28,7 @@ pub struct Screen {
     terminal: Terminal<terminal::Ansi>,
     ui: Ui,
     theme: Theme,
+    typist: Typist,
     tz: TimeZone,
     keys: mpsc::UnboundedReceiver<Key>,
     _taken: terminal::Taken,
@@ -35,7 +36,7 @@ pub struct Screen {
 
 impl Screen {
     /// Takes the terminal over. Keys are read by a thread of their own: they must not wait for anything.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(typist: Typist) -> io::Result<Self> {
         let taken = terminal::Taken::take()?;
         let (send, keys) = mpsc::unbounded_channel();
         thread::spawn(move || {
@@ -49,6 +50,7 @@ impl Screen {
             terminal: Terminal::new(terminal::Ansi::default())?,
             ui: Ui::default(),
             theme: Theme { color: color() },
+            typist,
             tz: TimeZone::system(),
             keys,
             _taken: taken,
@@ -68,8 +70,8 @@ impl Screen {
     }
 
     pub fn draw(&mut self, state: &State) -> io::Result<()> {
-        let (ui, theme, tz) = (&self.ui, self.theme, &self.tz);
-        self.terminal.draw(|frame| screen::draw(frame.buffer_mut(), ui.shown(state), ui, theme, tz))?;
+        let (ui, theme, typist, tz) = (&self.ui, self.theme, self.typist, &self.tz);
+        self.terminal.draw(|frame| screen::draw(frame.buffer_mut(), ui.shown(state), ui, theme, typist, tz))?;
         Ok(())
     }
 }

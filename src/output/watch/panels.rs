@@ -3,6 +3,7 @@ use super::text::{Theme, age, cell, fit, line, seconds, short, spark, wrap};
 use crate::{
     diagnose::{Finding, HopName, Severity},
     output::{clock as words, style::count, why},
+    typed::Typist,
     watch::{Light, Metric, State, Trouble, in_words, word},
 };
 use anstyle::AnsiColor;
@@ -16,6 +17,7 @@ pub type Lines = Vec<Line<'static>>;
 pub struct Cx<'a> {
     pub s: &'a State,
     pub theme: Theme,
+    pub typist: Typist,
     pub width: usize,
     /// The zone in which times are told.
     pub tz: &'a jiff::tz::TimeZone,
@@ -166,7 +168,7 @@ pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
     let mut lines: Lines =
         wrap(&format!("→ {}", f.cause), cx.width).into_iter().take(most).map(|l| line([(l, style)])).collect();
     // What to do comes before why: it is what must not be cut off.
-    lines.extend(indented("type", &f.command, cx.theme.title()));
+    lines.extend(indented("type", &cx.typist.command(&f.command), cx.theme.title()));
     if let Some(note) = f.note.as_ref().filter(|_| most > 1) {
         lines.extend(indented("note", note, cx.theme.dim()));
     }

@@ -5,7 +5,10 @@ use super::{
     text::{Theme, line, short},
     ui::{Overlay, Ui, View},
 };
-use crate::watch::{Metric, State};
+use crate::{
+    typed::Typist,
+    watch::{Metric, State},
+};
 use jiff::tz::TimeZone;
 use ratatui_core::{buffer::Buffer, layout::Rect, style::Style, text::Line, widgets::Widget};
 use ratatui_widgets::{block::Block, clear::Clear, sparkline::Sparkline};
@@ -28,12 +31,12 @@ impl Panel {
     }
 }
 
-pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, tz: &TimeZone) {
+pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, typist: Typist, tz: &TimeZone) {
     let area = buffer.area;
     if area.width < 20 || area.height < 4 {
         return;
     }
-    let cx = Cx { s: state, theme, width: usize::from(area.width), tz };
+    let cx = Cx { s: state, theme, typist, width: usize::from(area.width), tz };
     let mut y = area.y;
     let mut top = panels::verdict(&cx);
     top.extend(panels::clock_line(&cx));

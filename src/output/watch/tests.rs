@@ -4,7 +4,12 @@ use super::{
     text::Theme,
     ui::{Action, Ui},
 };
-use crate::watch::{Stand, State, Step, Times, TroubleKind, testing::*};
+use crate::{
+    cli::Cli,
+    typed::Typist,
+    watch::{Stand, State, Step, Times, TroubleKind, testing::*},
+};
+use clap::Parser;
 use jiff::tz::TimeZone;
 use ratatui_core::{backend::TestBackend, style::Color, terminal::Terminal};
 use termion::event::Key;
@@ -16,7 +21,7 @@ fn terminal(state: &State, keys: &[Key], (width, height): (u16, u16), color: boo
         assert_eq!(ui.key(*key, state, &ids), Action::None);
     }
     let mut t = Terminal::new(TestBackend::new(width, height)).unwrap();
-    t.draw(|f| screen::draw(f.buffer_mut(), ui.shown(state), &ui, Theme { color }, &TimeZone::UTC)).unwrap();
+    t.draw(|f| screen::draw(f.buffer_mut(), ui.shown(state), &ui, Theme { color }, typist(), &TimeZone::UTC)).unwrap();
     t
 }
 
@@ -29,6 +34,11 @@ fn text(t: &Terminal<TestBackend>) -> String {
 
 fn shown(state: &State, keys: &[Key], size: (u16, u16)) -> String {
     text(&terminal(state, keys, size, true))
+}
+
+/// Nothing was typed that a command has to repeat.
+fn typist() -> Typist {
+    Typist::new(&Cli::parse_from(["gameday", "status"]).global)
 }
 
 const SIZES: [(u16, u16); 3] = [(60, 15), (80, 24), (200, 50)];
@@ -169,7 +179,7 @@ fn a_key_is_drawn_within_50_ms() {
     let begun = std::time::Instant::now();
     for n in 0..20 {
         ui.key(Key::Char('\t'), &s, &[]);
-        t.draw(|f| screen::draw(f.buffer_mut(), &s, &ui, Theme { color: n % 2 == 0 }, &tz)).unwrap();
+        t.draw(|f| screen::draw(f.buffer_mut(), &s, &ui, Theme { color: n % 2 == 0 }, typist(), &tz)).unwrap();
     }
     assert!(begun.elapsed().as_millis() / 20 < 50, "{:?} for 20", begun.elapsed());
 }

@@ -1,0 +1,150 @@
+//! Commands for people to type: complete, on the same stack file, in the same place, quoted. The only place that makes them.
+use crate::{cli::Global, shell::word};
+use serde_json::Value;
+use std::sync::OnceLock;
+
+/// Completes commands. Copies share what was typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Typist {
+    /// The global options of gameday that were typed, each with a blank behind it.
+    gameday: &'static str,
+    /// The global options of the AWS CLI that lead to the same place.
+    aws: &'static str,
+    /// What the AWS CLI needs in its environment to reach the sandbox.
+    env: &'static str,
+    /// The stack's region, once the stack file has been read.
+    region: &'static OnceLock<String>,
+}
+
+impl Typist {
+    pub fn new(global: &Global) -> Self {
+        let mut all = String::new();
+        let config = global.config.display().to_string();
+        let by_itself = std::env::var("GAMEDAY_CONFIG").unwrap_or_else(|_| "gameday.toml".into());
+        if config != by_itself {
+            all += &format!("-c {} ", word(&config));
+        }
+        if global.sandbox {
+            all += "--sandbox ";
+        }
+        for (option, value) in [("--profile", &global.profile), ("--region", &global.region)] {
+            if let Some(value) = value {
+                all += &format!("{option} {} ", word(value));
+            }
+        }
+        // The sandbox takes no profile, and has keys of its own.
+        let profile = global.profile.as_ref().filter(|_| !global.sandbox);
+        let aws = profile.map_or(String::new(), |name| format!("--profile {} ", word(name)));
+        let env = if global.sandbox { "env $(gameday sandbox env) " } else { "" };
+        // Once in a process, so that copies can be handed around.
+        Self { gameday: all.leak(), aws: aws.leak(), env, region: Box::leak(Box::default()) }
+    }
+
+    /// Takes note of the stack's region: the AWS CLI has to be told.
+    pub fn learn_region(&self, region: &str) {
+        _ = self.region.set(region.to_owned());
+    }
+
+    /// Returns a command as this user has to type it. What is complete stays as it is.
+    pub fn command(&self, command: &str) -> String {
+        let one = |c: &str| match (c.strip_prefix("gameday "), c.strip_prefix("aws ")) {
+            (Some(verb), _) if self.takes_options(verb) => format!("gameday {}{verb}", self.gameday),
+            (_, Some(call)) => {
+                let region = self.region.get().filter(|_| !call.contains("--region "));
+                let region = region.map_or(String::new(), |r| format!("--region {} ", word(r)));
+                let options = if call.starts_with(self.aws) { "" } else { self.aws };
+                format!("{}aws {options}{region}{call}", self.env)
+            }
+            _ => c.to_owned(),
+        };
+        command.split(" && ").map(one).collect::<Vec<_>>().join(" && ")
+    }
+
+    /// True if this command line of gameday, without the program's name, has none of the options yet and can take them.
+    fn takes_options(&self, verb: &str) -> bool {
+        !verb.starts_with(self.gameday) && !verb.starts_with("sandbox ")
+    }
+
+    /// Returns a text whose commands, between backquotes, are as this user has to type them.
+    pub fn text(&self, text: &str) -> String {
+        let part = |(i, p): (usize, &str)| if i % 2 == 1 { format!("`{}`", self.command(p)) } else { p.to_owned() };
+        match text.matches('`').count() {
+            n if n > 0 && n % 2 == 0 => text.split('`').enumerate().map(part).collect(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// The same for JSON: what is called `command` is one, and texts may hold some.
+    pub fn json(&self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match value {
+                        Value::String(text) if name == "command" => *text = self.command(text),
+                        other => self.json(other),
+                    }
+                }
+            }
+            Value::Array(all) => all.iter_mut().for_each(|v| self.json(v)),
+            Value::String(text) if text.contains('`') => *text = self.text(text),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn typist(args: &[&str]) -> Typist {
+        Typist::new(&crate::cli::Cli::parse_from([&["gameday"], args, &["why"]].concat()).global)
+    }
+
+    #[test]
+    fn a_command_carries_what_was_typed() {
+        let typed = |args: &[&str], command: &str| {
+            let once = typist(args).command(command);
+            assert_eq!(typist(args).command(&once), once, "what is complete stays as it is");
+            once
+        };
+        assert_eq!(typed(&[], "gameday up"), "gameday up");
+        assert_eq!(
+            typed(&["-c", "my stack.toml", "--sandbox"], "gameday network && gameday fleet"),
+            "gameday -c 'my stack.toml' --sandbox network && gameday -c 'my stack.toml' --sandbox fleet"
+        );
+        assert_eq!(typed(&["--sandbox"], "gameday sandbox stop"), "gameday sandbox stop");
+        let there = ["--profile", "team", "--region", "eu-west-1"];
+        assert_eq!(typed(&there, "gameday up --replace x"), "gameday --profile team --region eu-west-1 up --replace x");
+    }
+
+    #[test]
+    fn a_command_of_the_aws_cli_goes_to_the_same_place() {
+        let typed = |args: &[&str], command: &str| {
+            let typist = typist(args);
+            typist.learn_region("eu-west-1");
+            let once = typist.command(command);
+            assert_eq!(typist.command(&once), once, "what is complete stays as it is");
+            once
+        };
+        assert_eq!(
+            typed(&["--profile", "my team"], "aws ec2 describe-vpcs && aws ec2 create-vpc"),
+            "aws --profile 'my team' --region eu-west-1 ec2 describe-vpcs && aws --profile 'my team' --region eu-west-1 ec2 create-vpc"
+        );
+        assert_eq!(
+            typed(&["--sandbox"], "aws ec2 describe-vpcs --region us-east-1"),
+            "env $(gameday sandbox env) aws ec2 describe-vpcs --region us-east-1"
+        );
+    }
+
+    #[test]
+    fn texts_and_json_hold_commands_too() {
+        let typist = typist(&["--sandbox"]);
+        assert_eq!(typist.text("run `gameday up`, then `gameday why`"), "run `gameday --sandbox up`, then `gameday --sandbox why`");
+        assert_eq!(typist.text("an odd ` in it: gameday up"), "an odd ` in it: gameday up");
+        let mut value = serde_json::json!({"findings": [{"command": "gameday up", "note": "or `gameday fleet`"}], "n": 1});
+        typist.json(&mut value);
+        let want = serde_json::json!({"findings": [{"command": "gameday --sandbox up", "note": "or `gameday --sandbox fleet`"}], "n": 1});
+        assert_eq!(value, want);
+    }
+}
