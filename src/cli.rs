@@ -1,6 +1,10 @@
 //! The command line: help, man page and completions all come from this one definition.
-use crate::output::plain;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+pub mod complete;
+pub mod guide;
+
+use crate::output::{complaint::Complaint, plain};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, error::ContextKind};
+use clap_complete::engine::ArgValueCompleter;
 use std::path::PathBuf;
 
 /// A web service on AWS, highly available, by lunch.
@@ -17,15 +21,22 @@ pub struct Cli {
 }
 
 impl Cli {
+    fn of(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
+        let matches: ArgMatches = guide::definition().try_get_matches_from(args).map_err(without_wild_guesses)?;
+        Self::from_arg_matches(&matches)
+    }
+
     /// What was typed; leaves with exit code 2 and a usage message when it makes no sense.
     pub fn read() -> Self {
-        let cli = Self::try_parse().unwrap_or_else(|e| {
+        let cli = Self::of(std::env::args_os()).unwrap_or_else(|e| {
             // Scripts that asked for JSON get their object; what it is, nobody can say before it is parsed.
-            if e.use_stderr() && wants_json(std::env::args().skip(1)) {
-                plain::put(&format!("{}\n", crate::output::refusal(&e.to_string())));
-            }
+            let json = wants_json(std::env::args().skip(1));
             let text = e.render().ansi().to_string();
-            if e.use_stderr() {
+            if e.use_stderr() && json {
+                let errors = [complaint(&e)];
+                let object = serde_json::json!({"at": jiff::Timestamp::now(), "event": "error", "errors": errors});
+                plain::put(&format!("{object}\n"));
+            } else if e.use_stderr() {
                 anstream::eprint!("{}", plain::shown(&text));
             } else {
                 // The help, or the version.
@@ -42,10 +53,30 @@ impl Cli {
         // No `requires`: `gameday sandbox start --pace fast` needs no --sandbox.
         if cli.global.pace.is_some() && !cli.global.sandbox && !matches!(cli.verb, Verb::Sandbox { .. }) {
             let why = "--pace is the sandbox's: AWS takes its own time; say --sandbox too";
-            Self::command().error(clap::error::ErrorKind::MissingRequiredArgument, why).exit();
+            guide::definition().error(clap::error::ErrorKind::MissingRequiredArgument, why).exit();
         }
         cli
     }
+}
+
+/// A verb that only looks like what was typed is no help: `start` is not `targets`.
+fn without_wild_guesses(mut e: clap::Error) -> clap::Error {
+    let typed = e.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    let guesses = e.get(ContextKind::SuggestedSubcommand).map(ToString::to_string);
+    if let (Some(typed), Some(guesses)) = (typed, guesses)
+        && !guesses.split(", ").any(|g| g.starts_with(&typed) || strsim::damerau_levenshtein(&typed, g) <= 2)
+    {
+        e.remove(ContextKind::SuggestedSubcommand);
+        e.remove(ContextKind::Suggested);
+    }
+    e
+}
+
+/// A mistake on the command line, for scripts.
+fn complaint(e: &clap::Error) -> Complaint {
+    let text = e.render().to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    Complaint::new("usage", message, "`gameday --help` lists the verbs, `gameday VERB --help` their options".to_owned())
 }
 
 /// `-o json`, in any of its spellings.
@@ -55,17 +86,17 @@ fn wants_json(args: impl Iterator<Item = String>) -> bool {
     two || args.iter().any(|a| matches!(a.as_str(), "-ojson" | "-o=json" | "--output=json"))
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The stack file
-    #[arg(short, long, global = true, default_value = "gameday.toml", env = "GAMEDAY_CONFIG", value_name = "FILE")]
+    #[arg(short, long, global = true, default_value = "gameday.toml", env = "GAMEDAY_CONFIG", value_name = "FILE", add = complete::stack_files())]
     pub config: PathBuf,
     /// Profile of the AWS configuration files
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", add = ArgValueCompleter::new(complete::profiles))]
     pub profile: Option<String>,
     /// AWS region, instead of the stack file's
-    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(long, global = true, value_name = "REGION", add = ArgValueCompleter::new(complete::regions))]
     pub region: Option<String>,
     /// Use a local emulator instead of AWS; started on first use
     #[arg(long, global = true)]
@@ -101,33 +132,47 @@ pub enum Pace {
 
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Write a stack file to begin with, with every key explained
+    #[command(visible_alias = "new")]
+    Init(Init),
     /// Show what `up` would change; exit code 2 when there is something
+    #[command(visible_aliases = ["diff", "preview"])]
     Plan(Plan),
     /// Build or repair the stack, until the service answers
+    #[command(visible_aliases = ["apply", "deploy"])]
     Up(Up),
     /// Build or repair the VPC, subnets, routes and security groups
+    #[command(hide = true)]
     Network(Change),
     /// Build or repair the RDS instance and what it needs
+    #[command(hide = true)]
     Database(Change),
     /// Build or repair the ElastiCache replication group and what it needs
+    #[command(hide = true)]
     Cache(Change),
     /// Build or repair the EFS file system and what it needs
+    #[command(hide = true)]
     Files(Change),
     /// Build or repair the launch template and what it needs
+    #[command(hide = true)]
     Launch(Change),
     /// Build or repair the load balancer and what it needs
+    #[command(hide = true)]
     Balancer(Change),
     /// Build or repair the Auto Scaling group and what it needs
+    #[command(hide = true)]
     Fleet(Change),
     /// Build or repair alarms, dashboard and log groups, and what they need
+    #[command(hide = true)]
     Monitoring(Change),
-    /// Say whether it is serving, then show every step
+    /// Say whether it is serving, and what is not as it should be
     Status(Status),
     /// Say what it costs by the hour and for the event: as planned, and as it runs
     Cost(Cost),
     /// Print what the instances say: the application's log and the boot's, by time
     Logs(Logs),
     /// Walk the request path to the first broken hop, with its cause and what repairs it
+    #[command(visible_alias = "diagnose")]
     Why(Why),
     /// Show the same picture as `status --watch` as a web page, and as JSON for scripts
     ///
@@ -144,7 +189,8 @@ pub enum Verb {
         #[command(subcommand)]
         what: Targets,
     },
-    /// Delete all that is the stack's, and list what is left
+    /// Delete the whole stack, and check that nothing is left
+    #[command(visible_aliases = ["down", "destroy"])]
     Teardown(Teardown),
     /// Print the user data and all files made from templates, without AWS
     Render(Render),
@@ -158,9 +204,22 @@ pub enum Verb {
         what: Sandbox,
     },
     /// Print a completion script for a shell
+    ///
+    /// bash: `source <(gameday completions bash)` in ~/.bashrc. zsh: the same with `zsh` in ~/.zshrc. fish:
+    /// `gameday completions fish > ~/.config/fish/completions/gameday.fish`.
     Completions { shell: clap_complete::Shell },
     /// Print the man page
     Man,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Init {
+    /// The stack's name: 1 to 16 small letters, digits and hyphens [default: asked for]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The program to run: an https:// or s3:// URL [default: asked for]
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
 }
 
 #[derive(Args, Debug, Default)]
@@ -177,11 +236,11 @@ pub struct Plan {
 /// What may be done although something is lost by it.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Consent {
-    /// Delete this step and make it again if AWS cannot change it in place, whatever it holds
-    #[arg(long, value_name = "KEY")]
+    /// Recreate this step if AWS cannot change it in place; its data is lost
+    #[arg(long, value_name = "KEY", add = ArgValueCompleter::new(complete::steps))]
     pub replace: Vec<String>,
-    /// Take over this object although it carries no tag of ours
-    #[arg(long, value_name = "KEY")]
+    /// Take over the object of this step although it carries no tag of ours
+    #[arg(long, value_name = "KEY", add = ArgValueCompleter::new(complete::steps))]
     pub adopt: Vec<String>,
 }
 
@@ -216,6 +275,9 @@ pub struct Up {
     pub change: Change,
     #[command(flatten)]
     pub probe: Probe,
+    /// Seconds to wait for the service to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub patience: u64,
     #[command(flatten)]
     pub prices: Prices,
 }
@@ -229,9 +291,6 @@ pub struct Probe {
     /// Do not ask the service itself: healthy targets are enough
     #[arg(long)]
     pub no_probe: bool,
-    /// Seconds to wait for the service to answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
-    pub patience: u64,
 }
 
 #[derive(Args, Debug, Default)]
@@ -248,7 +307,7 @@ pub struct Status {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Cost {
     /// How long it is paid for [default: what is left of 6 hours from traffic_at, or 6 hours]
-    #[arg(long, value_name = "N", value_parser = hours)]
+    #[arg(long, value_name = "N", value_parser = hours, allow_negative_numbers = true)]
     pub hours: Option<f64>,
     #[command(flatten)]
     pub prices: Prices,
@@ -301,7 +360,7 @@ pub struct Logs {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::logs::since)]
     pub since: std::time::Duration,
     /// Only this instance (`i-…`)
-    #[arg(long, value_name = "ID", value_parser = instance)]
+    #[arg(long, value_name = "ID", value_parser = instance, add = ArgValueCompleter::new(complete::instances))]
     pub instance: Option<String>,
     /// Only messages that match this regular expression
     #[arg(long, value_name = "RE", value_parser = regex::Regex::new)]
@@ -313,7 +372,7 @@ pub struct Logs {
 
 #[derive(Args, Debug, Default)]
 pub struct Why {
-    /// The URL that gets no answer, instead of the load balancer's own with the health path
+    /// URL to check [default: the load balancer's health path]
     #[arg(value_parser = url)]
     pub url: Option<String>,
     /// Do not ask the service itself: only what AWS says
@@ -351,6 +410,7 @@ pub enum Targets {
     /// Put a running instance behind a balancer
     Attach {
         /// The instance (`i-…`)
+        #[arg(add = ArgValueCompleter::new(complete::instances))]
         instance: String,
         /// The balancer's name [default: the stack's own]
         #[arg(long, value_name = "NAME")]
@@ -359,6 +419,7 @@ pub enum Targets {
     /// Take an instance from behind a balancer; it goes on running
     Detach {
         /// The instance (`i-…`)
+        #[arg(add = ArgValueCompleter::new(complete::instances))]
         instance: String,
         /// The balancer's name [default: the stack's own]
         #[arg(long, value_name = "NAME")]

@@ -186,7 +186,7 @@ mod tests {
         events.say(Event::Planned { key: key("subnet/a"), change: create(), usually: 1.0 });
         tokio::time::advance(Duration::from_secs(1)).await;
         events.say(Event::Done { key: key("subnet/a"), change: "created" });
-        events.say(Event::Failed { key: key("cache/main"), error: "no".into(), help: None });
+        events.say(Event::Failed { key: key("cache/main"), code: "other", error: "no".into(), help: None });
         events.say(Event::Done { key: key("cache/main"), change: "created" });
         assert_eq!(watch.taken(), BTreeMap::from([("database/main".to_owned(), 400)]));
         let known = Known { created: watch.taken(), begun: BTreeMap::new() };

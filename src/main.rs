@@ -1,29 +1,31 @@
 //! The entry: reads the command line, runs one verb, prints what went wrong.
 use gameday::{
-    cli::Cli,
+    cli::{Cli, complete},
     commands::{self, Failure},
-    output::Printer,
+    error::Error,
+    output::{Printer, complaint::Complaint},
 };
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    complete::answer();
     let cli = Cli::read();
     let out = Printer::new(&cli.global);
     // One thread: this is waiting, not computing.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(commands::run(cli, out)),
-        Err(e) => Err(Failure::Said { text: format!("cannot start: {e}"), usage: false }),
+        Err(e) => Err(Error::other(format!("cannot start: {e}"), "close other programs, then try again").into()),
     };
     let code = match outcome {
         Ok(code) => code,
         Err(Failure::Error(e)) => {
-            out.error(&e.to_string(), e.help().as_deref());
+            out.fail(&Complaint::from(&e));
             ExitCode::from(1)
         }
-        Err(Failure::Said { text, usage }) => {
-            out.refused(&text);
-            ExitCode::from(if usage { 2 } else { 1 })
+        Err(Failure::Usage { complaints, text }) => {
+            out.complain(&complaints, &text);
+            ExitCode::from(2)
         }
     };
     out.end(code)

@@ -140,9 +140,13 @@ mod tests {
     #[test]
     fn texts_and_json_hold_commands_too() {
         let typist = typist(&["--sandbox"]);
-        assert_eq!(typist.text("run `gameday up`, then `gameday why`"), "run `gameday --sandbox up`, then `gameday --sandbox why`");
+        assert_eq!(
+            typist.text("run `gameday up`, then `gameday why`"),
+            "run `gameday --sandbox up`, then `gameday --sandbox why`"
+        );
         assert_eq!(typist.text("an odd ` in it: gameday up"), "an odd ` in it: gameday up");
-        let mut value = serde_json::json!({"findings": [{"command": "gameday up", "note": "or `gameday fleet`"}], "n": 1});
+        let mut value =
+            serde_json::json!({"findings": [{"command": "gameday up", "note": "or `gameday fleet`"}], "n": 1});
         typist.json(&mut value);
         let want = serde_json::json!({"findings": [{"command": "gameday --sandbox up", "note": "or `gameday --sandbox fleet`"}], "n": 1});
         assert_eq!(value, want);

@@ -2,10 +2,10 @@
 #[path = "support/pytest.rs"]
 mod pytest;
 
-use gameday::sandbox::{Pace, Running, Sandbox};
+use gameday::sandbox::{Doing, Pace, Running, Sandbox};
 use tokio::process::Command;
 
-fn quiet(_: &str) {}
+fn quiet(_: Doing<'_>) {}
 
 fn mine(name: &str) -> Sandbox {
     Sandbox::of_user_named(&format!("test-{name}-{}", std::process::id())).unwrap()

@@ -29,13 +29,19 @@ use aws_config::{
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use calls::Calls;
+pub use calls::Call;
+use calls::{Calls, Tell};
 pub use credentials::Ask;
 use credentials::{Found, Plan, Provider};
 use network::Network;
 use reads::Reads;
 use settings::Settings;
 use std::{ops::Deref, rc::Rc, sync::Arc, time::Duration};
+
+/// The names of the user's profiles.
+pub fn profiles() -> Vec<String> {
+    files::Files::of_the_user().names()
+}
 
 /// A helper that fetches credentials may ask a person for something, or open a browser.
 const CREDENTIALS_TAKE: Duration = Duration::from_secs(120);
@@ -51,6 +57,8 @@ pub struct Target {
     pub ask: Option<Ask>,
     /// The keys of the tags of what is the stack's.
     pub keys: TagKeys,
+    /// Who is told of each call.
+    pub tell: Option<Tell>,
 }
 
 /// The clients. Clones share everything.
@@ -148,7 +156,7 @@ impl Aws {
     }
 
     fn new(sdk: &SdkConfig, target: &Target, network: Network, credentials: Arc<Provider>) -> Self {
-        let calls = Calls::default();
+        let calls = Calls::new(target.tell);
         macro_rules! client {
             ($service:ident, $id:literal) => {{
                 let mut config = $service::config::Builder::from(sdk).interceptor(calls.interceptor());

@@ -1,12 +1,17 @@
 //! `gameday completions SHELL`
-use super::{DONE, Outcome};
-use crate::{cli::Cli, output::Printer};
-use clap::CommandFactory;
+use super::{DONE, Failure, Outcome};
+use crate::{cli::complete::VARIABLE, error::Error, output::Printer};
+use clap_complete::env::Shells;
 
+/// The script asks this program for each word, so that it knows the stack file's steps and the user's profiles.
 pub fn run(out: Printer, shell: clap_complete::Shell) -> Outcome {
-    // By way of memory: clap_complete panics when a pipe is closed.
+    let shells = Shells::builtins();
+    let completer = shells.completer(&shell.to_string()).expect("each shell has a script");
+    // By way of memory: a closed pipe is no error.
     let mut script = vec![];
-    clap_complete::generate(shell, &mut Cli::command(), "gameday", &mut script);
+    completer
+        .write_registration(VARIABLE, "gameday", "gameday", "gameday", &mut script)
+        .map_err(|e| Failure::Error(Error::other(format!("the script for {shell}: {e}"), "")))?;
     out.verbatim(String::from_utf8_lossy(&script));
     Ok(DONE)
 }

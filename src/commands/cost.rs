@@ -91,8 +91,7 @@ pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error:
 
 /// The shipped prices, or those of a file; a mistake in the file is one of usage.
 pub(super) fn prices(file: &File, out: &Printer) -> Result<Prices, Failure> {
-    Prices::load(file.file.as_deref())
-        .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })
+    Prices::load(file.file.as_deref()).map_err(|e| Failure::file(&e, out))
 }
 
 fn hours(config: &Config, asked: Option<f64>) -> f64 {

@@ -1,6 +1,7 @@
 //! One verb a file. A verb reads the session, walks the graph, and hands what it saw to a view.
 pub mod completions;
 pub mod cost;
+pub mod init;
 pub mod logs;
 pub mod man;
 pub mod plan;
@@ -20,20 +21,43 @@ mod watch;
 pub mod why;
 
 use crate::{
-    cli::{Cli, Up, Verb},
-    output::Printer,
-    stack::Group,
+    aws::{Aws, Target},
+    cli::{Cli, Global, Up, Verb},
+    config::ConfigErrors,
+    engine::TagKeys,
+    facts::Facts,
+    output::{Printer, complaint::Complaint, style::*},
+    stack::{self, Group},
 };
 use session::Session;
 use std::process::ExitCode;
 
-/// Why a verb ended without having done what it is for. Already printed when it gets to `main`, or printed there.
+/// Why a verb ended without having done what it is for.
 #[derive(Debug)]
 pub enum Failure {
     /// An error with its way out.
     Error(crate::error::Error),
-    /// Rendered already: problems of the stack file, a template, the sandbox. `usage`: exit code 2.
-    Said { text: String, usage: bool },
+    /// The command line or a file is wrong; nothing was done. Exit code 2.
+    Usage {
+        complaints: Vec<Complaint>,
+        /// The same for people, rendered already.
+        text: String,
+    },
+}
+
+impl Failure {
+    /// One thing that is wrong with what was typed.
+    pub fn usage(code: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        let (message, help) = (message.into(), help.into());
+        let text = format!("{BAD}error{RESET}: {message}\n  {TITLE}help:{RESET} {help}");
+        Self::Usage { complaints: vec![Complaint::new(code, message, help)], text }
+    }
+
+    /// The mistakes in a file.
+    pub fn file(e: &ConfigErrors, out: &Printer) -> Self {
+        let complaints = Complaint::of_file(&e.source.name, &e.problems);
+        Self::Usage { complaints, text: e.render(out.color(), out.width()) }
+    }
 }
 
 impl<E: Into<crate::error::Error>> From<E> for Failure {
@@ -58,10 +82,36 @@ pub fn interrupted() -> ExitCode {
     ExitCode::from(130)
 }
 
+/// The keys of the steps of a stack file, for a shell to offer; `None` where it cannot be read.
+pub async fn keys(global: &Global) -> Option<Vec<String>> {
+    let loaded = crate::config::load(&global.config).ok()?;
+    let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
+    let stack = stack::wire(&loaded, &Facts::offline(&loaded.config), &aws).ok()?;
+    Some(stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key().to_string()).collect())
+}
+
+/// The ids of the stack's instances, for a shell to offer. Starts no sandbox.
+pub async fn instances(global: &Global) -> Option<Vec<String>> {
+    let loaded = crate::config::load(&global.config).ok()?;
+    let endpoint = match global.sandbox {
+        true => Some(crate::sandbox::status().await.ok()??.endpoint),
+        false => None,
+    };
+    let config = &loaded.config;
+    let keys = TagKeys::new(&config.tag_prefix);
+    let region = global.region.clone().unwrap_or_else(|| config.region.clone());
+    let target = Target { region, profile: global.profile.clone(), endpoint, keys, ..Target::default() };
+    let aws = session::reach(&target).await.ok()?;
+    let own = targets::Own::of(config);
+    let machines = crate::targets::list(&aws, &own.balancer).await.ok()?;
+    Some(machines.into_iter().map(|m| m.instance_id).collect())
+}
+
 pub async fn run(cli: Cli, out: Printer) -> Outcome {
     let global = &cli.global;
     let group = |g: Group, change: crate::cli::Change| Up { groups: vec![g], change, ..Up::default() };
     match cli.verb {
+        Verb::Init(args) => init::run(global, out, args),
         Verb::Plan(args) => plan::run(global, out, args).await,
         Verb::Up(args) => up::run(global, out, args).await,
         Verb::Network(c) => up::run(global, out, group(Group::Network, c)).await,

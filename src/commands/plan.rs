@@ -3,11 +3,10 @@ use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
     engine::{
-        Change, Class, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status,
-        Visit, walk,
+        Change, Class, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
     },
     error::Error,
-    output::{Printer, plan, style::*},
+    output::{Printer, complaint::Complaint, plan, style::*},
     resources::role::SESSIONS_POLICY,
     stack::remains::Remains,
 };
@@ -96,7 +95,8 @@ pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan
         if let (Some(help), Visit::Failed(e)) = (extra, &*visit)
             && e.class() == Some(Class::Denied)
         {
-            without.push(plan::Trouble { key: key.clone(), error: e.to_string(), help: Some(help.into()) });
+            let complaint = Complaint { help: Some(help.into()), ..e.into() };
+            without.push(plan::Trouble { key: key.clone(), complaint });
             *visit = Visit::Done(Change::None);
         }
     }
@@ -170,7 +170,11 @@ pub(super) fn handover(session: &Session, remains: &Remains) -> Option<plan::Han
 
 /// How long it usually takes in this world until all changes are made, and each step's own time (on AWS). What AWS is
 /// making already (`busy`) counts with what is left of it.
-pub(super) fn forecast(session: &Session, report: &Report<Change>, busy: &[Key]) -> (Duration, BTreeMap<Key, Duration>) {
+pub(super) fn forecast(
+    session: &Session,
+    report: &Report<Change>,
+    busy: &[Key],
+) -> (Duration, BTreeMap<Key, Duration>) {
     let typical = |key: &Key| Some(session.env.expect(key, session.stack.graph.get(key.as_str())?.typical()));
     let changes = report.done().filter_map(|(key, change)| {
         let t = typical(key)?;

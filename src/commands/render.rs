@@ -38,10 +38,8 @@ pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
             let file = whole.or_else(|| rendered.files.iter().find(|(path, _)| without_ending(path)));
             let Some((_, text)) = file else {
                 let names: Vec<&str> = rendered.files.keys().map(String::as_str).collect();
-                return Err(Failure::Said {
-                    text: format!("no file {name} is rendered\n  help: there are {}", names.join(", ")),
-                    usage: true,
-                });
+                let help = format!("there are {}", names.join(", "));
+                return Err(Failure::usage("no_file", format!("no file {name} is rendered"), help));
             };
             out.verbatim(text);
         }

@@ -3,8 +3,8 @@ use super::{DONE, Outcome, failed, session};
 use crate::{
     cli::{Global, Sandbox},
     error::Error,
-    output::{Printer, style::*},
-    sandbox::{self, Running},
+    output::{Printer, sandbox::Preparing, style::*},
+    sandbox::{self, Doing, Running},
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 const DEFAULT_REGION: &str = "us-east-1";
 
 pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
-    let say = |line: &str| out.note(format!("{DIM}{line}{RESET}"));
+    let preparing = Preparing::new(out);
+    let say = |doing: Doing<'_>| preparing.say(doing);
     match what {
         Sandbox::Start => {
             let running = sandbox::ensure(session::pace(global, &out), say).await.map_err(session::said)?;
+            drop(preparing);
             show(&out, Some(&running));
         }
         Sandbox::Status => {
@@ -43,7 +45,10 @@ pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
         }
         Sandbox::Serve { port } => {
             // Its first line, with the endpoint, is what scripts wait for: data, not progress.
-            let say = |line: &str| if line.contains("http://") { out.data(line) } else { say(line) };
+            let say = |doing: Doing<'_>| match doing {
+                Doing::Says(line) if line.contains("http://") => out.data(line),
+                other => say(other),
+            };
             sandbox::serve(port, session::pace(global, &out), say).await.map_err(session::said)?;
         }
     }

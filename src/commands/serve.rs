@@ -90,27 +90,22 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
 
 /// From the file, else from the environment: an argument would be in the list of processes.
 fn token(file: Option<&Path>) -> Result<Option<Token>, Failure> {
-    let usage = |text: String| Failure::Said { text, usage: true };
+    let no_token = |what: String| Failure::usage("token", what, "put it there, or into GAMEDAY_TOKEN");
     if let Some(file) = file {
-        let text = fs::read_to_string(file).map_err(|e| {
-            usage(format!(
-                "error: cannot read the token in {}: {e}\n  help: put it there, or into GAMEDAY_TOKEN",
-                file.display()
-            ))
-        })?;
-        let none = || usage(format!("error: there is no token in {}\n  help: write one into it", file.display()));
+        let text = fs::read_to_string(file)
+            .map_err(|e| no_token(format!("cannot read the token in {}: {e}", file.display())))?;
+        let none = || no_token(format!("there is no token in {}", file.display()));
         return Token::new(&text).map(Some).ok_or_else(none);
     }
     Ok(std::env::var("GAMEDAY_TOKEN").ok().and_then(|t| Token::new(&t)))
 }
 
 fn no_token(at: SocketAddr) -> Failure {
-    let text = format!(
-        "error: on {at} others can reach it, and there is no token\n  help: put one into the environment variable \
-         GAMEDAY_TOKEN or into a file (--token-file), or listen on 127.0.0.1:{}",
+    let help = format!(
+        "put one into the environment variable GAMEDAY_TOKEN or into a file (--token-file), or listen on 127.0.0.1:{}",
         at.port()
     );
-    Failure::Said { text, usage: true }
+    Failure::usage("token", format!("on {at} others can reach it, and there is no token"), help)
 }
 
 fn cannot_listen(at: SocketAddr, e: &io::Error) -> Failure {

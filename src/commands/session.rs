@@ -10,7 +10,7 @@ use crate::{
     facts::Facts,
     history::{History, Stopwatch},
     lease::{self, Holder, Lease, Taken},
-    output::{self, Printer, progress::View},
+    output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing},
     sandbox,
     serving::Build,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
@@ -47,8 +47,7 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
         usual: aws::region::of_the_user(global.profile.as_deref()).map(|(region, by)| named(region, by)),
     };
-    let mut loaded = config::load_in(&global.config, &outside)
-        .map_err(|e| Failure::Said { text: e.render(out.color(), out.width()), usage: true })?;
+    let mut loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
     out.typist.learn_region(&loaded.config.region);
     if !out.json() && !loaded.warnings.is_empty() {
         out.note(loaded.render_warnings(out.color(), out.width()));
@@ -66,11 +65,14 @@ pub(super) async fn target(global: &Global, config: &Config, out: &Printer) -> R
         endpoint: None,
         ask: out.interactive.then_some(ask),
         keys: TagKeys::new(&config.tag_prefix),
+        tell: (out.verbose > 1).then_some(output::calls::show),
     };
     if !global.sandbox {
         return Ok((target, 1.0));
     }
-    let running = sandbox::ensure(pace(global, out), |line| out.note(line)).await.map_err(said)?;
+    let preparing = Preparing::new(*out);
+    let running = sandbox::ensure(pace(global, out), |doing| preparing.say(doing)).await.map_err(said)?;
+    drop(preparing);
     target.endpoint = Some(running.endpoint);
     Ok((target, running.pace.scale()))
 }
@@ -402,7 +404,12 @@ fn asking(aws: &Aws, expected: &Expected, url: Option<String>, no_probe: bool) -
 
 /// A template that does not render is a mistake in the user's files: exit code 2, as for the stack file.
 pub(super) fn template(e: Box<crate::userdata::Error>) -> Failure {
-    Failure::Said { text: format!("{:?}", miette::Report::new(*e)), usage: true }
+    let complaint = Complaint {
+        file: e.file().map(Into::into),
+        line: e.line(),
+        ..Complaint::new("template", e.to_string(), miette::Diagnostic::help(&*e).map(|h| h.to_string()))
+    };
+    Failure::Usage { complaints: vec![complaint], text: format!("{:?}", miette::Report::new(*e)) }
 }
 
 fn known(graph: &Graph, keys: &[String]) -> Result<Vec<String>, Failure> {
@@ -411,10 +418,8 @@ fn known(graph: &Graph, keys: &[String]) -> Result<Vec<String>, Failure> {
             let like = |n: &str| strsim::jaro_winkler(n, key);
             let near = graph.nodes().map(|n| n.key().as_str()).max_by(|a, b| like(a).total_cmp(&like(b)));
             let meant = near.filter(|n| like(n) > 0.8).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
-            return Err(Failure::Said {
-                text: format!("there is no step {key}\n  help: {meant}`gameday status` lists all"),
-                usage: true,
-            });
+            let help = format!("{meant}`gameday status -v` lists all");
+            return Err(Failure::usage("no_step", format!("there is no step {key}"), help));
         }
     }
     Ok(keys.to_vec())

@@ -131,12 +131,9 @@ fn is_used(session: &Session, key: &Key) -> bool {
 /// `--yes` is for what can be made again. Who is used to it from `up` must not lose a database by it.
 fn no_yes(global: &Global, out: &Printer) -> Failure {
     let name = super::session::load(global, out).map_or_else(|_| "NAME".into(), |loaded| loaded.config.name);
-    let text = format!(
-        "teardown does not take --yes: nothing was deleted\n  help: `{}` asks for the name; in a script: `{}`",
-        out.typed("gameday teardown"),
-        out.typed(&format!("gameday teardown --confirm {name}")),
-    );
-    Failure::Said { text, usage: true }
+    let in_script = format!("`gameday teardown --confirm {name}`");
+    let help = format!("`gameday teardown` asks for the name; in a script: {in_script}");
+    Failure::usage("usage", "teardown does not take --yes: nothing was deleted", help)
 }
 
 /// The step that can leave a snapshot.
@@ -188,11 +185,8 @@ fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result
     } else if there.iter().any(|(key, _)| key.as_str() == DATABASE) {
         out.note(format!("{DIM}--final-snapshot keeps the data of {DATABASE} in a snapshot{RESET}"));
     }
-    let question = format!(
-        "Type {TITLE}{stack}{RESET} to delete {} in {}: ",
-        count(there.len(), "object"),
-        session.place(),
-    );
+    let question =
+        format!("Type {TITLE}{stack}{RESET} to delete {} in {}: ", count(there.len(), "object"), session.place(),);
     let typed = output::ask(&question).unwrap_or_default();
     if typed.trim() == stack {
         return Ok(());

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     aws::listing,
-    cli::{Global, Probe, Up},
+    cli::{Global, Up},
     diagnose::{self, Finding},
     engine::{Change, Direction, Key, Node, Report, Visit, walk},
     error::Error,
@@ -106,7 +106,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     if !whole {
         return Ok(DONE);
     }
-    serve(&session, &args.probe, began).await
+    serve(&session, &args, began).await
 }
 
 /// Some parameters are in force only after a reboot, and its moment is the user's to choose.
@@ -208,11 +208,11 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
 }
 
 /// Waits until the service answers; the verdict is the last line.
-async fn serve(session: &Session, probe: &Probe, began: Instant) -> Outcome {
+async fn serve(session: &Session, args: &Up, began: Instant) -> Outcome {
     let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.stack.target.output()) else {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
-    let (asking, expected) = (session.asking(probe.probe.clone(), probe.no_probe), session.expected());
+    let (asking, expected) = (session.asking(args.probe.probe.clone(), args.probe.no_probe), session.expected());
     let whose = Whose {
         stack: session.env.stack.clone(),
         service: session.loaded.config.service().0.into(),
@@ -261,7 +261,7 @@ async fn serve(session: &Session, probe: &Probe, began: Instant) -> Outcome {
         }
     };
     let every = session.env.pace.of(Duration::from_secs(5)).max(Duration::from_millis(200));
-    let patience = session.env.pace.of(Duration::from_secs(probe.patience)).max(Duration::from_secs(20));
+    let patience = session.env.pace.of(Duration::from_secs(args.patience)).max(Duration::from_secs(20));
     let seen = tokio::select! {
         seen = serving::until_serving(look, patience, every, say) => seen?,
         _ = tokio::signal::ctrl_c() => {

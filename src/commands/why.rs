@@ -5,8 +5,8 @@ use crate::{
     diagnose,
     error::Error,
     output::{Printer, why},
-    shell::word,
     serving::{Verdict, Word},
+    shell::word,
     snapshot::Snapshot,
 };
 use std::{fs, path::Path};

@@ -20,6 +20,7 @@ mod syntax;
 pub use derived::{Cidr, NoRoom, Standing, Subnets, Whose, host_port, partition};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
+pub use rules::REGIONS;
 pub use schema::schema;
 
 use check::Issues;

@@ -34,6 +34,24 @@ pub enum Class {
 }
 
 impl Class {
+    /// Stable, for scripts.
+    fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::InUse => "in_use",
+            Self::WrongState => "wrong_state",
+            Self::NotYetVisible => "not_yet_visible",
+            Self::Throttled => "throttled",
+            Self::Lost => "no_answer",
+            Self::Denied => "denied",
+            Self::Credentials => "credentials",
+            Self::Quota => "quota",
+            Self::Capacity => "capacity",
+            Self::Invalid => "invalid",
+        }
+    }
+
     /// Whether the same call may succeed a little later.
     pub fn passes(self) -> bool {
         matches!(self, Self::Throttled | Self::Lost | Self::NotYetVisible | Self::WrongState)
@@ -156,6 +174,25 @@ impl Error {
             Self::Aws(e) => Some(e.class),
             Self::Credentials { .. } => Some(Class::Credentials),
             _ => None,
+        }
+    }
+
+    /// What kind of error it is: stable, for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Aws(e) => e.class.code(),
+            Self::StillBusy { .. } => "still_busy",
+            Self::Broken { .. } => "broken",
+            Self::NotOurs { .. } => "not_ours",
+            Self::OtherPrefix { .. } => "other_prefix",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::Fixed { .. } => "fixed",
+            Self::Blocked { .. } => "in_use",
+            Self::Missing { .. } => "not_found",
+            Self::Unknown(_) => "unknown",
+            Self::Interrupted => "interrupted",
+            Self::Credentials { .. } => "credentials",
+            Self::Other { .. } => "other",
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Event {
     /// A call failed in a way that passes; it is tried again after `pause` seconds.
     Retrying {
         key: Key,
+        code: &'static str,
+        #[serde(rename = "message")]
         error: String,
         throttled: bool,
         pause: f64,
@@ -39,6 +41,8 @@ pub enum Event {
     },
     Failed {
         key: Key,
+        code: &'static str,
+        #[serde(rename = "message")]
         error: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         help: Option<String>,
@@ -46,6 +50,8 @@ pub enum Event {
     /// The account denies it, and the service is served without it.
     Without {
         key: Key,
+        code: &'static str,
+        #[serde(rename = "message")]
         error: String,
         help: &'static str,
     },
@@ -70,7 +76,7 @@ impl Event {
         }
     }
     pub(crate) fn failed(key: &Key, error: &Error) -> Self {
-        Self::Failed { key: key.clone(), error: error.to_string(), help: error.help() }
+        Self::Failed { key: key.clone(), code: error.code(), error: error.to_string(), help: error.help() }
     }
     pub(crate) fn planned(key: &Key, change: &Change, usually: Duration) -> Self {
         Self::Planned { key: key.clone(), change: change.clone(), usually: usually.as_secs_f64() }

@@ -194,6 +194,7 @@ impl Tries {
         self.count += 1;
         cx.env.events.say(Event::Retrying {
             key: cx.key.clone(),
+            code: error.code(),
             error: error.to_string(),
             throttled,
             pause: pause.as_secs_f64(),

@@ -109,8 +109,8 @@ pub async fn walk<T>(
                 }
                 match nodes[i].extra().filter(|_| e.class() == Some(Class::Denied)) {
                     Some(help) => {
-                        let (key, error) = (nodes[i].key().clone(), e.to_string());
-                        env.events.say(Event::Without { key, error, help });
+                        let (key, code, error) = (nodes[i].key().clone(), e.code(), e.to_string());
+                        env.events.say(Event::Without { key, code, error, help });
                     }
                     None if e == Error::Interrupted => {}
                     None => env.events.say(Event::failed(nodes[i].key(), &e)),

@@ -86,7 +86,20 @@ impl Facts {
         let Zones { names: zones, unfit, words } = zones;
         let (unfit, region) = (unfit.or(no_image).or(no_list), aws.region.clone());
         let sandbox = aws.endpoint.is_some();
-        Ok(Self { account, region, sandbox, zones, image, network, ranges, standing, older, prefix_lists, unfit, words })
+        Ok(Self {
+            account,
+            region,
+            sandbox,
+            zones,
+            image,
+            network,
+            ranges,
+            standing,
+            older,
+            prefix_lists,
+            unfit,
+            words,
+        })
     }
 
     /// Where the stack is, in words: an account and a region, with who names the region; or the sandbox.

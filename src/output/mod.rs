@@ -1,10 +1,13 @@
 //! The views: the only place that prints. Data goes to stdout, progress and errors to stderr.
+pub mod calls;
 pub mod clock;
+pub mod complaint;
 pub mod cost;
 pub mod logs;
 pub mod plain;
 pub mod plan;
 pub mod progress;
+pub mod sandbox;
 pub mod serve;
 pub mod status;
 pub mod style;
@@ -17,6 +20,7 @@ use crate::{
     cli::{Format, Global},
     typed::Typist,
 };
+use complaint::Complaint;
 use serde::Serialize;
 use std::{
     io::{IsTerminal, Write},
@@ -44,7 +48,8 @@ impl Printer {
         Self {
             format: global.output,
             verbose: global.verbose,
-            live: human && tty && !ci && std::env::var("TERM").as_deref() != Ok("dumb"),
+            // Lines that are rewritten and a line a call do not go together.
+            live: human && tty && !ci && global.verbose < 2 && std::env::var("TERM").as_deref() != Ok("dumb"),
             interactive: tty && std::io::stdin().is_terminal() && !ci,
             typist: Typist::new(global),
         }
@@ -105,27 +110,26 @@ impl Printer {
         ExitCode::from(1)
     }
 
-    /// What was refused before anything was done: a stack file, a template, a name. In words for people, and as an
-    /// object where one was asked for.
-    pub fn refused(&self, text: &str) {
+    /// What is wrong: as one object where JSON was asked for, else as `text`.
+    pub fn complain(&self, complaints: &[Complaint], text: &str) {
         if self.json() {
-            self.line(&refusal(text));
+            let at = jiff::Timestamp::now().to_string();
+            return self.line(&serde_json::json!({"at": at, "event": "error", "errors": complaints}));
         }
         self.note(text);
     }
 
     /// An error and its way out.
     pub fn error(&self, what: &str, help: Option<&str>) {
-        if self.json() {
-            self.line(&serde_json::json!({
-                "at": jiff::Timestamp::now().to_string(), "event": "error", "error": what, "help": help,
-            }));
-            return;
-        }
-        self.note(format!("{}error{}: {what}", style::BAD, style::RESET));
-        if let Some(help) = help {
-            self.note(format!("  {}help:{} {help}", style::TITLE, style::RESET));
-        }
+        self.fail(&Complaint::new("other", what, help.map(Into::into)));
+    }
+
+    /// The same with its code.
+    pub fn fail(&self, c: &Complaint) {
+        let help =
+            c.help.as_ref().map_or(String::new(), |help| format!("\n  {}help:{} {help}", style::TITLE, style::RESET));
+        let text = format!("{}error{}: {}{help}", style::BAD, style::RESET, c.message);
+        self.complain(std::slice::from_ref(c), &text);
     }
 
     /// Columns of the terminal.
@@ -136,12 +140,6 @@ impl Printer {
     pub fn color(&self) -> bool {
         anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
     }
-}
-
-/// `{"error": {"message"}}`, without colours.
-pub fn refusal(text: &str) -> serde_json::Value {
-    let plain = anstream::adapter::strip_str(text).to_string();
-    serde_json::json!({"error": {"message": plain.trim()}})
 }
 
 /// Asks on the terminal; `None` at its end.

@@ -1,5 +1,5 @@
 //! The plan: what `up` would change.
-use super::{Printer, style::*};
+use super::{Printer, complaint::Complaint, style::*};
 use crate::{
     config::Loaded,
     cost::{Bill, WayOut},
@@ -68,9 +68,8 @@ pub struct Handover {
 #[derive(Serialize)]
 pub struct Trouble {
     pub key: Key,
-    pub error: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
+    #[serde(flatten)]
+    pub complaint: Complaint,
 }
 
 impl<'a> Plan<'a> {
@@ -82,7 +81,7 @@ impl<'a> Plan<'a> {
             .collect();
         // By group for the eye; within a group in the order of the graph.
         changes.sort_by_key(|s| s.group);
-        let trouble = |(key, e): (&Key, &Error)| Trouble { key: key.clone(), error: e.to_string(), help: e.help() };
+        let trouble = |(key, e): (&Key, &Error)| Trouble { key: key.clone(), complaint: e.into() };
         let errors = report.failed().map(trouble).collect();
         let Facts { account, region, sandbox, .. } = facts;
         let (stack, region_by) = (loaded.config.name.as_str(), loaded.region_by.as_str());
@@ -170,9 +169,9 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             _ => {}
         }
     }
-    for Trouble { key, error, help } in &plan.without {
-        print(format!("  {WARN}! {key}{RESET}: {error}"));
-        if let Some(help) = help {
+    for Trouble { key, complaint } in &plan.without {
+        print(format!("  {WARN}! {key}{RESET}: {}", complaint.message));
+        if let Some(help) = &complaint.help {
             print(format!("      {DIM}{help}{RESET}"));
         }
     }

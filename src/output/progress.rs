@@ -278,7 +278,7 @@ impl State {
                     self.say(format!("{DIM}  … {key}: {phase}{RESET}"));
                 }
             }
-            Event::Retrying { key, error, throttled, pause } => {
+            Event::Retrying { key, error, throttled, pause, .. } => {
                 self.throttled += u32::from(*throttled);
                 if *throttled && self.throttled == 1 {
                     self.say(format!("{WARN}  AWS throttles this account: slowing down{RESET}"));
@@ -288,7 +288,7 @@ impl State {
             }
             Event::Done { key, change: word } => self.finish(key, word),
             Event::Deleted { key } => self.finish(key, "delete"),
-            Event::Failed { key, error, help } => {
+            Event::Failed { key, error, help, .. } => {
                 self.forget(key);
                 self.tally.fail(key);
                 self.say(format!("{BAD}  ✗ {key}{RESET}: {error}"));
@@ -296,7 +296,7 @@ impl State {
                     self.say(format!("      {DIM}{help}{RESET}"));
                 }
             }
-            Event::Without { key, error, help } => {
+            Event::Without { key, error, help, .. } => {
                 self.forget(key);
                 self.say(format!("{WARN}  ! {key}{RESET}: {error}"));
                 self.say(format!("      {DIM}{help}{RESET}"));

@@ -1,5 +1,5 @@
 //! The verdict, then every step.
-use super::{Printer, clock, style::*, why};
+use super::{Printer, clock, complaint::Complaint, style::*, why};
 use crate::{
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
@@ -39,11 +39,9 @@ pub struct Step<'a> {
     pub phase: String,
     pub id: Option<&'a str>,
     pub drift: Vec<&'a str>,
+    /// Why it could not be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// The way out, where one is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
+    pub error: Option<Complaint>,
 }
 
 impl<'a> Overview<'a> {
@@ -93,12 +91,14 @@ impl<'a> Step<'a> {
             id: None,
             drift: vec![],
             error,
-            help: None,
         };
         match visit {
             Visit::Done(s) => Step { phase: word(s), id: s.id.as_deref(), drift: paths(&s.drift), ..blank("", None) },
-            Visit::Failed(e) => Step { help: e.help(), ..blank("unknown", Some(e.to_string())) },
-            Visit::Skipped(because) => blank("unknown", Some(format!("not looked at, because of {because}"))),
+            Visit::Failed(e) => blank("unknown", Some(e.into())),
+            Visit::Skipped(because) => {
+                let why = format!("not looked at, because of {because}");
+                blank("unknown", Some(Complaint::new("skipped", why, None)))
+            }
             Visit::NotStarted => blank("unknown", None),
         }
     }
@@ -161,7 +161,7 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
         out.data("");
     }
     steps(out, &view.steps);
-    let ways_out = view.steps.iter().filter_map(|s| s.help.as_deref());
+    let ways_out = view.steps.iter().filter_map(|s| s.error.as_ref()?.help.as_deref());
     let told: Vec<&str> = view.gaps.iter().filter_map(|g| g.help.as_deref()).collect();
     why::helps(out, ways_out.filter(|h| !told.contains(h)));
 }
@@ -224,7 +224,7 @@ fn line(s: &Step<'_>, width: usize) -> String {
         line += &format!("  {WARN}drift: {}{RESET}", s.drift.join(", "));
     }
     if let Some(e) = &s.error {
-        line += &format!("  {WARN}{e}{RESET}");
+        line += &format!("  {WARN}{}{RESET}", e.message);
     }
     line.trim_end().to_owned()
 }

@@ -1,5 +1,8 @@
 //! What the sandbox is made of, in the user's cache folder: a Python, a virtual environment, the unpacked plugin.
-use super::error::{Error, at};
+use super::{
+    Doing,
+    error::{Error, at},
+};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
@@ -71,7 +74,7 @@ pub struct Install {
 
 impl Install {
     /// Installs what is missing. Under the caller's lock: two at once would undo each other.
-    pub(super) async fn ready(home: &Path, say: &impl Fn(&str)) -> Result<Self, Error> {
+    pub(super) async fn ready(home: &Path, say: &impl Fn(Doing<'_>)) -> Result<Self, Error> {
         let plugin = unpack(home)?;
         let (python, version) = python().await?;
         let name = hash(&[REQUIREMENTS, &python.to_string_lossy(), &version]);
@@ -83,13 +86,13 @@ impl Install {
             if venv.exists() {
                 fs::remove_dir_all(&venv).map_err(at(&venv))?;
             }
-            say(&format!("installing the sandbox into {} (once, about a minute)", venv.display()));
+            say(Doing::Says(&format!("installing the sandbox into {} (once, about a minute)", venv.display())));
             make(&python, &venv).await?;
             pip(&inside, &venv, say).await?;
             import(&inside).await.map_err(|output| Error::Install { venv: venv.clone(), output })?;
             fs::write(&done, REQUIREMENTS).map_err(at(&done))?;
             tidy(home, &[&venv, &plugin], Duration::from_secs(24 * 3600));
-            say("the sandbox is installed");
+            say(Doing::Says("the sandbox is installed"));
         }
         Ok(Self { python: inside, plugin })
     }
@@ -294,7 +297,7 @@ async fn make(python: &Path, venv: &Path) -> Result<(), Error> {
     })
 }
 
-async fn pip(python: &Path, venv: &Path, say: &impl Fn(&str)) -> Result<(), Error> {
+async fn pip(python: &Path, venv: &Path, say: &impl Fn(Doing<'_>)) -> Result<(), Error> {
     let list = venv.join("requirements.txt");
     fs::write(&list, REQUIREMENTS).map_err(at(&list))?;
     let mut child = alone(python)
@@ -312,12 +315,16 @@ async fn pip(python: &Path, venv: &Path, say: &impl Fn(&str)) -> Result<(), Erro
         .map_err(at(python))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let read = async |pipe: Option<_>| {
-        let mut seen = Vec::new();
+        let (mut seen, mut nth) = (Vec::new(), 0);
         if let Some(pipe) = pipe {
             let mut lines = BufReader::new(pipe).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 if let Some(package) = line.strip_prefix("Collecting ") {
-                    say(&format!("installing {}", package.split(" (from").next().unwrap_or(package)));
+                    nth += 1;
+                    say(Doing::Installs {
+                        package: package.split([' ', '=', '<', '>', '!', '~', '[']).next().unwrap_or(package),
+                        nth,
+                    });
                 }
                 seen.push(line);
             }

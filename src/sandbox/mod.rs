@@ -19,8 +19,21 @@ pub use error::Error;
 pub use install::{Install, python};
 pub use server::{Running, Sandbox};
 
+/// What is done where a sandbox is not there at once.
+#[derive(Clone, Copy, Debug)]
+pub enum Doing<'a> {
+    Says(&'a str),
+    /// A package is downloaded, the `nth`.
+    Installs {
+        package: &'a str,
+        nth: usize,
+    },
+    /// The emulator is started: some seconds.
+    Starts,
+}
+
 /// The sandbox for this command, started if need be. No pace: the one it has, or `instant` for a new one.
-pub async fn ensure(pace: Option<Pace>, say: impl Fn(&str)) -> Result<Running, Error> {
+pub async fn ensure(pace: Option<Pace>, say: impl Fn(Doing<'_>)) -> Result<Running, Error> {
     Sandbox::of_user()?.ensure(pace, say).await
 }
 
@@ -40,7 +53,7 @@ pub async fn reset() -> Result<bool, Error> {
 }
 
 /// Runs one in the foreground until it is interrupted; it is not the one that `ensure` finds.
-pub async fn serve(port: u16, pace: Option<Pace>, say: impl Fn(&str)) -> Result<(), Error> {
+pub async fn serve(port: u16, pace: Option<Pace>, say: impl Fn(Doing<'_>)) -> Result<(), Error> {
     Sandbox::of_user()?.serve(port, pace, say).await
 }
 

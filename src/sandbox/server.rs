@@ -1,6 +1,6 @@
 //! The running sandbox: one process, found again by the file it left.
 use super::{
-    Install, Pace, control,
+    Doing, Install, Pace, control,
     error::{Error, at},
     install,
 };
@@ -75,7 +75,7 @@ impl Sandbox {
     }
 
     /// Installed, started, at this pace; two commands at the same moment get the same one.
-    pub async fn ensure(&self, pace: Option<Pace>, say: impl Fn(&str)) -> Result<Running, Error> {
+    pub async fn ensure(&self, pace: Option<Pace>, say: impl Fn(Doing<'_>)) -> Result<Running, Error> {
         // The usual case takes no lock: it runs already.
         let mut running = match self.current().await? {
             Some(running) => running,
@@ -98,7 +98,7 @@ impl Sandbox {
     }
 
     /// The environment and the plugin, made if need be.
-    pub async fn install(&self, say: &impl Fn(&str)) -> Result<Install, Error> {
+    pub async fn install(&self, say: &impl Fn(Doing<'_>)) -> Result<Install, Error> {
         let _lock = self.lock(&self.home.join("lock"), say).await?;
         Install::ready(&self.home, say).await
     }
@@ -118,7 +118,7 @@ impl Sandbox {
         if !self.folder.exists() {
             return Ok(false);
         }
-        let _lock = self.lock(&self.folder.join("lock"), &|_: &str| {}).await?;
+        let _lock = self.lock(&self.folder.join("lock"), &|_: Doing<'_>| {}).await?;
         self.stop_now().await
     }
 
@@ -131,7 +131,7 @@ impl Sandbox {
     }
 
     /// In the foreground, until Ctrl-C or SIGTERM. A sandbox of its own, that no other command finds.
-    pub async fn serve(&self, port: u16, pace: Option<Pace>, say: impl Fn(&str)) -> Result<(), Error> {
+    pub async fn serve(&self, port: u16, pace: Option<Pace>, say: impl Fn(Doing<'_>)) -> Result<(), Error> {
         let mut install = self.install(&say).await?;
         if !install.is_whole().await {
             install = self.install(&say).await?;
@@ -151,7 +151,7 @@ impl Sandbox {
             let Some(out) = out else { return };
             let mut lines = BufReader::new(out).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                say(&line);
+                say(Doing::Says(&line));
             }
         };
         let mut term =
@@ -193,11 +193,12 @@ impl Sandbox {
     }
 
     /// Starts it; where it does not, because what it is made of is no longer whole, that is made again first.
-    async fn start(&self, pace: Pace, say: &impl Fn(&str)) -> Result<Running, Error> {
+    async fn start(&self, pace: Pace, say: &impl Fn(Doing<'_>)) -> Result<Running, Error> {
         let install = self.install(say).await?;
+        say(Doing::Starts);
         match self.start_with(&install, pace).await {
             Err(Error::Start { .. }) if !install.is_whole().await => {
-                say("the sandbox is broken, and is made again");
+                say(Doing::Says("the sandbox is broken, and is made again"));
                 self.start_with(&self.install(say).await?, pace).await
             }
             started => started,
@@ -258,7 +259,7 @@ impl Sandbox {
     }
 
     /// Held until dropped, also when the process dies.
-    async fn lock(&self, path: &Path, say: &impl Fn(&str)) -> Result<File, Error> {
+    async fn lock(&self, path: &Path, say: &impl Fn(Doing<'_>)) -> Result<File, Error> {
         let folder = path.parent().unwrap_or(path);
         fs::create_dir_all(folder).map_err(at(folder))?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(at(path))?;
@@ -274,7 +275,7 @@ impl Sandbox {
                 Err(fs::TryLockError::WouldBlock) => {
                     if begun.elapsed() > Duration::from_secs(1) && !said {
                         said = true;
-                        say("another gameday is starting the sandbox: waiting for it");
+                        say(Doing::Says("another gameday is starting the sandbox: waiting for it"));
                     }
                     sleep(STEP).await;
                 }
@@ -343,10 +344,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::named(home.path(), "x");
         let path = home.path().join("lock");
-        let first = sandbox.lock(&path, &|_: &str| {}).await.unwrap();
-        let second = tokio::time::timeout(Duration::from_millis(200), sandbox.lock(&path, &|_: &str| {})).await;
+        let first = sandbox.lock(&path, &|_: Doing<'_>| {}).await.unwrap();
+        let second = tokio::time::timeout(Duration::from_millis(200), sandbox.lock(&path, &|_: Doing<'_>| {})).await;
         assert!(second.is_err(), "still held");
         drop(first);
-        sandbox.lock(&path, &|_: &str| {}).await.unwrap();
+        sandbox.lock(&path, &|_: Doing<'_>| {}).await.unwrap();
     }
 }

@@ -254,6 +254,25 @@ pub enum Error {
     Decode(String),
 }
 
+impl Error {
+    /// The template that has to be corrected.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Template { file, .. } | Self::NotText { file, .. } => Some(file),
+            Self::Read { path, .. } => path.to_str(),
+            _ => None,
+        }
+    }
+
+    /// Where in it, counted from 1.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Template { line, .. } | Self::NotText { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+}
+
 /// Reads a file that the stack file names.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source }.into())

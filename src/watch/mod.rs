@@ -19,8 +19,8 @@ pub use schedule::{Job, Schedule};
 pub use state::{Latency, Minutes, Second, State};
 
 use crate::{
-    lease::Holder,
     error::{Class, Error},
+    lease::Holder,
     snapshot::{self, Snapshot, Target},
 };
 use jiff::Timestamp;

@@ -21,7 +21,7 @@ pub fn install() -> &'static Install {
         std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let sandbox = Sandbox::of_user().unwrap();
-            runtime.block_on(sandbox.install(&|_: &str| ())).unwrap_or_else(|e| panic!("{e}"))
+            runtime.block_on(sandbox.install(&|_: gameday::sandbox::Doing<'_>| ())).unwrap_or_else(|e| panic!("{e}"))
         })
         .join()
         .unwrap()

@@ -1,6 +1,6 @@
 //! Python tests: with packages of their own beside the sandbox's, against a sandbox of their own and the real binary.
 #![allow(dead_code, reason = "not every test that runs some needs all of it")]
-use gameday::sandbox::{Pace, Sandbox};
+use gameday::sandbox::{Doing, Pace, Sandbox};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,7 +8,7 @@ use std::{
     sync::Mutex,
 };
 
-fn quiet(_: &str) {}
+fn quiet(_: Doing<'_>) {}
 
 fn block<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)

@@ -18,6 +18,7 @@ mod stack;
 mod text;
 mod twice;
 
+pub use stack::REGIONS;
 pub(crate) use twice::once;
 
 use crate::check::Issues;

@@ -7,7 +7,7 @@ use crate::suggest::nearest;
 use std::collections::BTreeMap;
 
 /// Regions of the AWS partitions a contest could be in; a newer one is only warned about.
-const REGIONS: &[&str] = &[
+pub const REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",
     "ap-east-2",

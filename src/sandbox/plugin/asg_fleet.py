@@ -298,4 +298,4 @@ def _cause(group):
 
 
 def _now():
-    return datetime.fromtimestamp(CLOCK.now(), UTC)
+    return datetime.fromtimestamp(CLOCK.seen(), UTC)

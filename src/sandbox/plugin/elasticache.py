@@ -55,7 +55,7 @@ class Node:
         self.arn = arn_of(call, "cluster", name)
         self.settings, self.status, self.subnet = settings, "creating", subnet
         self.subnet_group, self.parameters = settings["subnet_group"], settings["parameters"]
-        self.role, self.created = "replica", datetime.fromtimestamp(CLOCK.now(), UTC)
+        self.role, self.created = "replica", datetime.fromtimestamp(CLOCK.seen(), UTC)
         if subnet is not None:
             interfaces.hold(
                 self.arn,
@@ -87,7 +87,7 @@ class Group:
     def __init__(self, call, name, settings):
         self.region, self.account, self.name, self.settings = call.region, call.account, name, settings
         self.arn, self.status, self.pending = arn_of(call, "replicationgroup", name), "creating", {}
-        self.created = datetime.fromtimestamp(CLOCK.now(), UTC)
+        self.created = datetime.fromtimestamp(CLOCK.seen(), UTC)
         self.members, self.ready = [], False
 
     def node_names(self):

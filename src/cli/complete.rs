@@ -1,0 +1,79 @@
+//! What a shell offers for a value: keys of steps, profiles, regions, instances. Whatever goes wrong, it offers nothing.
+use super::{Cli, Global, guide};
+use crate::{aws, commands, config};
+use clap::{Arg, FromArgMatches};
+use clap_complete::{
+    CompleteEnv,
+    engine::{ArgValueCompleter, CompletionCandidate, PathCompleter},
+};
+use std::{ffi::OsStr, time::Duration};
+
+/// The variable by which a shell's script asks for candidates.
+pub const VARIABLE: &str = "_GAMEDAY_COMPLETE";
+/// How long a shell waits for candidates that AWS has to give.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Answers the shell and ends, if it is a shell that asks.
+pub fn answer() {
+    CompleteEnv::with_factory(guide::definition).var(VARIABLE).complete();
+}
+
+/// Files that end in `.toml`, and folders.
+pub fn stack_files() -> ArgValueCompleter {
+    let toml = |path: &std::path::Path| path.extension().is_some_and(|e| e == "toml");
+    ArgValueCompleter::new(PathCompleter::file().filter(toml))
+}
+
+/// The keys of the stack's steps, by the stack file alone.
+pub fn steps(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offered(typed, run(commands::keys(&global())).unwrap_or_default())
+}
+
+/// The profiles of the AWS configuration files.
+pub fn profiles(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offered(typed, aws::profiles())
+}
+
+pub fn regions(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offered(typed, config::REGIONS.iter().map(ToString::to_string).collect())
+}
+
+/// The instances of the stack, as AWS tells them.
+pub fn instances(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let look = async { tokio::time::timeout(PATIENCE, commands::instances(&global())).await.ok().flatten() };
+    offered(typed, run(look).unwrap_or_default())
+}
+
+fn offered(typed: &OsStr, all: Vec<String>) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    all.into_iter().filter(|one| one.starts_with(typed.as_ref())).map(CompletionCandidate::new).collect()
+}
+
+fn run<T>(work: impl Future<Output = Option<T>>) -> Option<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?.block_on(work)
+}
+
+/// The global options of the line that is being typed, which need not be complete.
+fn global() -> Global {
+    let line: Vec<_> = std::env::args_os().skip_while(|a| a != "--").skip(1).collect();
+    let known = |arg: &Arg| arg.get_id() != "help" && arg.get_id() != "version";
+    let mut global = vec!["gameday".into()];
+    let definition = guide::definition();
+    let mut words = line.into_iter().skip(1).peekable();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy().into_owned();
+        let is = |arg: &&Arg| {
+            let long = arg.get_long().is_some_and(|l| text == format!("--{l}") || text.starts_with(&format!("--{l}=")));
+            long || arg.get_short().is_some_and(|s| text == format!("-{s}"))
+        };
+        let Some(arg) = definition.get_arguments().filter(|a| known(a)).find(is) else { continue };
+        global.push(word);
+        if arg.get_action().takes_values() && !text.contains('=') {
+            global.extend(words.next());
+        }
+    }
+    global.push("policy".into());
+    let matches = definition.try_get_matches_from(&global).ok();
+    let cli = matches.and_then(|m| Cli::from_arg_matches(&m).ok());
+    cli.map_or_else(Global::default, |cli| cli.global)
+}

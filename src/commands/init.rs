@@ -1,0 +1,98 @@
+//! `gameday init`: writes a stack file to begin with.
+use super::{DONE, Failure, Outcome};
+use crate::{
+    cli::{Global, Init},
+    config,
+    error::Error,
+    output::{self, Printer, style::*},
+};
+use std::{fs, io::Write, path::Path};
+use toml_edit::DocumentMut;
+
+/// What it begins with: every key, explained.
+const PRESET: &str = include_str!("../../examples/billing-api.toml");
+/// The service of the preset.
+const SERVICE: &str = "api";
+/// The line by which an editor finds the schema; beside an installed binary there is none.
+const SCHEMA: &str = "#:schema ";
+
+pub fn run(global: &Global, out: Printer, args: Init) -> Outcome {
+    let file = global.config.as_path();
+    // Before anything is asked.
+    if file.exists() {
+        let help = "`gameday plan` shows what it would build; -c names another file";
+        return Err(Error::other(format!("{} is there already: nothing was written", file.display()), help).into());
+    }
+    let name = given(&out, args.name, "name", "The stack's name (small letters, digits, hyphens)", &suggested(file))?;
+    let source = given(&out, args.source, "source", "The program to run (an https:// or s3:// URL)", "")?;
+    let text = filled(&name, &source);
+    // What is wrong with a name or URL is said in the words of the stack file's own rules.
+    config::parse(&file.display().to_string(), &text).map_err(|e| Failure::file(&e, &out))?;
+    write(file, &text)?;
+    let [plan, rehearse] = ["gameday plan", "gameday --sandbox up"];
+    if out.json() {
+        out.line(&serde_json::json!({"written": file, "name": name, "source": source, "next": {"command": plan}}));
+    } else {
+        out.note(format!("{GOOD}{} is written{RESET}: every key is in it, with what it means", file.display()));
+        out.note(format!(
+            "next: `{rehearse}` builds it on this machine, without AWS; `{plan}` shows what AWS would get"
+        ));
+    }
+    Ok(DONE)
+}
+
+/// The preset with this name and program.
+fn filled(name: &str, source: &str) -> String {
+    let mut preset: DocumentMut = PRESET.parse().expect("the preset is TOML");
+    let put = |item: &mut toml_edit::Item, text: &str| {
+        let decor = item.as_value().map(|v| v.decor().clone()).unwrap_or_default();
+        *item = toml_edit::value(text);
+        *item.as_value_mut().expect("it is a value").decor_mut() = decor;
+    };
+    put(&mut preset["name"], name);
+    put(&mut preset["service"][SERVICE]["source"], source);
+    // The region is that of the user's profile, unless they write one.
+    preset.remove("region");
+    let text = preset.to_string();
+    let text = text.strip_prefix(SCHEMA).and_then(|t| t.split_once('\n')).map_or(text.as_str(), |(_, rest)| rest);
+    text.trim_start_matches(['#', '\n']).replacen(' ', "# ", 1)
+}
+
+/// A name out of the folder's, for those who press Enter.
+fn suggested(file: &Path) -> String {
+    let folder =
+        std::path::absolute(file).ok().and_then(|f| Some(f.parent()?.file_name()?.to_string_lossy().into_owned()));
+    let plain = folder.unwrap_or_default().to_lowercase();
+    let plain: String = plain.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let plain = plain.trim_matches(|c: char| !c.is_ascii_lowercase()).replace("--", "-");
+    let short: String = plain.chars().take(16).collect();
+    let short = short.trim_end_matches('-');
+    if short.is_empty() { "gameday".into() } else { short.into() }
+}
+
+/// What was given, or what is answered; `usual` is what Enter stands for.
+fn given(out: &Printer, given: Option<String>, option: &str, what: &str, usual: &str) -> Result<String, Failure> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    if !out.interactive {
+        let text = format!("--{option} is missing, and there is no terminal to ask on");
+        return Err(Failure::usage("usage", text, "`gameday init --name billing --source https://example.com/server`"));
+    }
+    let shown = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
+    let answer = output::ask(&format!("{TITLE}{what}{RESET}{shown}: ")).unwrap_or_default();
+    match answer.trim() {
+        "" if usual.is_empty() => {
+            Err(Error::other(format!("no {option} was given: nothing was written"), "`gameday init` asks again").into())
+        }
+        "" => Ok(usual.into()),
+        text => Ok(text.into()),
+    }
+}
+
+/// Never over a file that came meanwhile.
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    let written = fs::File::create_new(file).and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()));
+    written
+        .map_err(|e| Error::other(format!("cannot write {}: {e}", file.display()), "choose another place with -c FILE"))
+}
