@@ -8,9 +8,10 @@ use crate::{
     engine::Stop,
     error::{Class, Error, Result},
     output::style::clock,
+    stack::Group,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// How often the holder says that it is alive.
@@ -45,9 +46,8 @@ pub struct Holder {
 /// How far a run is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Steps that are done.
-    pub done: usize,
-    pub all: usize,
+    /// Steps that are done, and all there are, by group.
+    pub groups: BTreeMap<Group, (usize, usize)>,
     /// Seconds until the run is done.
     pub left_seconds: u64,
     pub waiting_for: Option<String>,

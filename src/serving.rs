@@ -5,11 +5,12 @@ use crate::{
     lease::Holder,
     output::style::clock,
     snapshot::{Gap, Part, Snapshot},
+    stack::Group,
     watch::{Clock, Stand, Step},
 };
 use jiff::SignedDuration;
 use serde::Serialize;
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 use tokio::time::Instant;
 
 /// How many good answers in a row count as serving.
@@ -63,19 +64,19 @@ impl Answer {
     }
 }
 
-/// The verdict in a word: the same in every view and in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The verdict in a word: the same in every view and in JSON. From the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Word {
+    Serving,
+    /// It serves, but with nothing left that may fail.
+    AtRisk,
+    /// What would decide it could not be seen.
+    Unknown,
     /// Neither a balancer nor a fleet exists, and nobody is building.
     NotBuilt,
     /// Somebody is building, or what was built just now has not booted yet.
     Building,
-    Serving,
-    /// It serves, but with nothing left that may fail.
-    AtRisk,
     NotServing,
-    /// What would decide it could not be seen.
-    Unknown,
 }
 
 impl Word {
@@ -117,6 +118,8 @@ pub struct Build {
     /// Steps that are done.
     pub done: usize,
     pub all: usize,
+    /// The same by group: done, and all.
+    pub groups: BTreeMap<Group, (usize, usize)>,
     /// Whether AWS is making a step now.
     pub under_way: bool,
     /// Who is building, in words: `anna@laptop has been running gameday up for 12 s`.
@@ -132,10 +135,20 @@ impl Build {
         let who = who.filter(|holder| holder.builds());
         let told = who.and_then(|holder| holder.progress.clone());
         let going_on = who.is_some() || clock.under_way;
-        let ready = || steps.iter().filter(|s| s.state == Stand::Ready).count();
+        let by_look = || {
+            let mut groups: BTreeMap<Group, (usize, usize)> = BTreeMap::new();
+            for step in steps {
+                let (done, all) = groups.entry(Group::of(step.key.kind())).or_default();
+                *done += usize::from(step.state == Stand::Ready);
+                *all += 1;
+            }
+            groups
+        };
+        let groups = told.as_ref().map_or_else(by_look, |p| p.groups.clone());
         Self {
-            done: told.as_ref().map_or_else(ready, |p| p.done),
-            all: told.as_ref().map_or(steps.len(), |p| p.all),
+            done: groups.values().map(|(done, _)| done).sum(),
+            all: groups.values().map(|(_, all)| all).sum(),
+            groups,
             under_way: clock.under_way,
             who: who.map(ToString::to_string),
             left_seconds: told.as_ref().map(|p| p.left_seconds).or(clock.eta_seconds).filter(|_| going_on),

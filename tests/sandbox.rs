@@ -104,7 +104,9 @@ fn state_lasts_between_clients_and_the_sdk_speaks_to_it() {
 fn serve_ends_with_its_parent() {
     with("serve", async |sandbox| {
         let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
-        let serving = sandbox.serve(0, Some(Pace::Real), |line| drop(say.send(line.to_owned())));
+        let serving = sandbox.serve(0, Some(Pace::Real), |doing| {
+            drop(say.send(if let Doing::Says(line) = doing { line.to_owned() } else { String::new() }))
+        });
         let endpoint = tokio::select! {
             ended = serving => panic!("{ended:?}"),
             endpoint = async {

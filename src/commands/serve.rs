@@ -68,7 +68,7 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
                     news(&out, &told);
                 }
                 let events = view::events(&watch.state);
-                let picture = view::Picture::new(&watch.state, watch.told(&events));
+                let picture = view::Picture::new(&watch.state, watch.told(&events), watch.session.facts.sandbox);
                 let mut body = serde_json::to_value(&picture).expect("pictures serialise");
                 out.typist.json(&mut body);
                 shown.send_replace(Some(body.to_string().into()));

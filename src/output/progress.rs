@@ -182,8 +182,7 @@ impl View {
         }
         let (left, path) = s.eta();
         Some(lease::Progress {
-            done: s.tally.done(),
-            all: s.tally.all(),
+            groups: s.tally.groups.iter().map(|(group, steps)| (*group, (steps.done, steps.all))).collect(),
             left_seconds: left.as_secs(),
             waiting_for: path.first().map(ToString::to_string),
         })

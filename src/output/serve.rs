@@ -5,7 +5,7 @@ use super::{
     watch::{Row, Sort, Told, rows},
 };
 use crate::{
-    serving::Verdict,
+    serving::{Verdict, Word},
     snapshot::{Activity, Alarm},
     watch::{Event, Metric, State, in_words},
 };
@@ -33,6 +33,8 @@ pub struct Picture<'a> {
     activities: Vec<Did<'a>>,
     history: History,
     region: &'a str,
+    /// Whether it is not AWS, but the local emulator.
+    sandbox: bool,
 }
 
 /// What Auto Scaling did, and why, in words.
@@ -61,12 +63,14 @@ struct History {
     errors: Vec<f64>,
     /// Milliseconds.
     p90: Vec<f64>,
+    /// The worst word of each of the last 60 minutes; none where nobody looked.
+    words: Vec<Option<Word>>,
     /// Why there is nothing of CloudWatch.
     silent: Option<String>,
 }
 
 impl<'a> Picture<'a> {
-    pub fn new(state: &'a State, round: Told<'a>) -> Self {
+    pub fn new(state: &'a State, round: Told<'a>, sandbox: bool) -> Self {
         let look = state.snapshot.as_deref();
         Self {
             round,
@@ -77,6 +81,7 @@ impl<'a> Picture<'a> {
             activities: look.map_or(vec![], |s| s.activities.iter().take(8).map(Did::new).collect()),
             history: History::of(state),
             region: look.map_or("", |s| &s.whose.region),
+            sandbox,
         }
     }
 }
@@ -92,9 +97,16 @@ impl History {
             requests: minutes(Metric::Requests),
             errors: both.map(|(a, b)| a + b).collect(),
             p90: minutes(Metric::P90).into_iter().map(|s| s * 1000.0).collect(),
+            words: words(state),
             silent: state.no_metrics.clone(),
         }
     }
+}
+
+fn words(state: &State) -> Vec<Option<Word>> {
+    let now = state.now.as_second().div_euclid(60);
+    let of = |minute: i64| state.words.iter().find(|(at, _)| *at == minute).map(|(_, word)| *word);
+    (now - MINUTES as i64 + 1..=now).map(of).collect()
 }
 
 /// The last things that happened, the oldest first.

@@ -27,6 +27,9 @@ impl<T> Ring<T> {
     pub fn last(&self) -> Option<&T> {
         self.kept.back()
     }
+    pub fn last_mut(&mut self) -> Option<&mut T> {
+        self.kept.back_mut()
+    }
     pub fn len(&self) -> usize {
         self.kept.len()
     }

@@ -4,7 +4,7 @@ use super::{Clock, Cost, Event, Kind, Metric, Metrics, Ring, Round, Series, Trou
 use crate::{
     diagnose::{self, Chain},
     lease::Holder,
-    serving::{Answer, Build, Verdict},
+    serving::{Answer, Build, Verdict, Word},
     snapshot::{self, Snapshot},
 };
 use jiff::Timestamp;
@@ -18,6 +18,8 @@ const MINUTES: usize = 5 * 60;
 const EVENTS: usize = 500;
 /// Answers that say how it is doing now.
 const RECENT: usize = 300;
+/// Minutes of which the worst word is kept: the last hour.
+const HOUR: usize = 60;
 /// One lost request is no outage: so many of the last answers decide.
 const LAST: usize = 3;
 
@@ -99,6 +101,8 @@ pub struct State {
     pub chain: Chain,
     pub verdict: Verdict,
     pub verdict_since: Option<Timestamp>,
+    /// The worst word of each minute, with the minute since the epoch.
+    pub words: Ring<(i64, Word)>,
     pub seconds: Ring<Second>,
     pub minutes: Minutes,
     pub events: Ring<Event>,
@@ -125,6 +129,7 @@ impl State {
             chain: Chain { hops: vec![] },
             verdict: Verdict::default(),
             verdict_since: None,
+            words: Ring::new(HOUR),
             seconds: Ring::new(SECONDS),
             minutes: Minutes::default(),
             events: Ring::new(EVENTS),
@@ -183,6 +188,9 @@ impl State {
         if self.verdict_since.is_some() && self.verdict.build != self.build() {
             let verdict = Verdict { build: self.build(), ..self.verdict.clone() };
             self.judge(at, verdict, &mut news);
+        }
+        if self.verdict_since.is_some() && !blind {
+            self.keep_word(at);
         }
         for e in &news {
             self.events.push(e.clone());
@@ -284,6 +292,15 @@ impl State {
 
     pub fn clock(&self) -> Clock {
         self.times.clock(self.now, self.verdict.serving())
+    }
+
+    /// What this minute was at its worst.
+    fn keep_word(&mut self, at: Timestamp) {
+        let (minute, word) = (at.as_second().div_euclid(60), self.verdict.word());
+        match self.words.last_mut() {
+            Some((last, worst)) if *last == minute => *worst = (*worst).max(word),
+            _ => self.words.push((minute, word)),
+        }
     }
 
     /// How far the stack is built: `None` before anybody looked, and where nothing tells more than the verdict.
