@@ -91,7 +91,7 @@ impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let since = jiff::Timestamp::now().duration_since(self.since).as_secs().max(0).unsigned_abs();
         let since = clock(Duration::from_secs(since));
-        write!(f, "{} has been running `gameday {}` for {since}", self.owner, self.verb)
+        write!(f, "{} has been running gameday {} for {since}", self.owner, self.verb)
     }
 }
 

@@ -40,6 +40,11 @@ impl Typist {
         Self { gameday: all.leak(), aws: aws.leak(), env, region: Box::leak(Box::default()) }
     }
 
+    /// True if what is typed goes to the local emulator.
+    pub fn is_sandbox(&self) -> bool {
+        !self.env.is_empty()
+    }
+
     /// Takes note of the stack's region: the AWS CLI has to be told.
     pub fn learn_region(&self, region: &str) {
         _ = self.region.set(region.to_owned());

@@ -20,7 +20,7 @@ fn rules(v: &Value) -> BTreeSet<String> {
 }
 
 fn word(verdict: &str) -> &str {
-    let words = ["SERVING", "NOT SERVING", "FAIL-OPEN", "UNKNOWN"];
+    let words = ["SERVING", "AT RISK", "BUILDING", "NOT BUILT", "NOT SERVING", "UNKNOWN"];
     words.into_iter().find(|w| verdict.starts_with(w)).unwrap_or_else(|| panic!("no verdict: {verdict:?}"))
 }
 

@@ -5,8 +5,11 @@ use crate::{
     cost::Prices,
     engine::{Report, Status},
     error::Error,
+    logs,
     output::{
+        self,
         status::Overview,
+        style,
         watch::{self as view, Action, Screen},
     },
     snapshot::{self, Asking},
@@ -26,6 +29,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// One JSON object each.
 const ROUND: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(60);
+/// How far back an instance's logs are read.
+const LOGS: Duration = Duration::from_secs(600);
 /// How long to wait before credentials are looked for again.
 const RENEW: Duration = Duration::from_secs(15);
 
@@ -36,6 +41,7 @@ pub(super) enum Came {
     /// With new credentials, or none.
     Connected(Result<Box<Session>, Failure>),
     Replaced(String, Result<(), Error>),
+    Logs(String, Result<Vec<String>, Error>),
 }
 
 /// Asks at the pace of a schedule, for whoever shows it.
@@ -53,6 +59,8 @@ pub(super) struct Watch {
     renewed: Option<Instant>,
     metrics_seen: bool,
     probes: usize,
+    /// Whoever was at work is done: what stands now is looked at before anybody says so.
+    done: bool,
     /// What happened and has not been told yet.
     pub untold: Vec<Event>,
 }
@@ -85,6 +93,7 @@ pub async fn run(mut session: Session, args: Args) -> Outcome {
                     Action::Quit => break,
                     Action::Look => watch.schedule.look_now(),
                     Action::Replace(id) => watch.replace(id),
+                    Action::Logs(id) => watch.read_logs(id),
                     Action::None => {}
                 },
                 // The terminal is gone.
@@ -123,6 +132,12 @@ pub async fn run(mut session: Session, args: Args) -> Outcome {
             }
         }
     }
+    // The terminal is given back: what was seen last stays on it.
+    let verdict = screen.take().is_some().then(|| watch.state.verdict.to_string());
+    if let Some(verdict) = verdict.filter(|_| watch.state.snapshot.is_some()) {
+        let word = watch.state.verdict.word();
+        out.data(format!("{}{verdict}{}", style::verdict(word), style::RESET));
+    }
     Ok(DONE)
 }
 
@@ -147,6 +162,7 @@ impl Watch {
             renewed: None,
             metrics_seen: false,
             probes: 0,
+            done: false,
             untold: vec![],
         }
     }
@@ -267,8 +283,14 @@ impl Watch {
     pub fn take(&mut self, came: Came) {
         let now = self.began.elapsed();
         match came {
-            Came::Round(job, round) => {
+            Came::Round(job, mut round) => {
                 self.schedule.done(job);
+                if matches!(round.at_work, Some(None)) && self.state.at_work.is_some() {
+                    (self.done, round.at_work) = (true, None);
+                    self.schedule.all_now();
+                } else if job == Job::Look && std::mem::take(&mut self.done) {
+                    round.at_work = Some(None);
+                }
                 if let (Job::Look, Some(s)) = (job, &round.snapshot) {
                     self.schedule.looked(s.calls);
                 }
@@ -311,6 +333,7 @@ impl Watch {
             }
             // Still none: it is tried again.
             Came::Connected(Err(_)) => {}
+            Came::Logs(id, lines) => self.state.logs = Some((id, lines.map_err(|e| e.to_string()))),
             Came::Replaced(id, done) => {
                 let (good, text) = match done {
                     Ok(()) => (true, format!("{id} is being replaced, as you asked")),
@@ -332,6 +355,24 @@ impl Watch {
             Came::Replaced(id, done.during("TerminateInstanceInAutoScalingGroup").map(drop))
         };
         self.jobs.push(ended.boxed_local());
+    }
+
+    /// What an instance wrote in the last minutes.
+    fn read_logs(&mut self, id: String) {
+        let session = self.session.clone();
+        self.state.logs = None;
+        let looked = async move {
+            let from = Timestamp::now().checked_sub(LOGS).unwrap_or(Timestamp::UNIX_EPOCH);
+            let of = |log| logs::source::look(&session.aws, &session.env.stack, log, Some(&id), from);
+            let found = futures::future::try_join_all(logs::source::GROUPS.map(of)).await;
+            let lines = found.map(|found| {
+                let mut all: Vec<_> = found.into_iter().flatten().flatten().collect();
+                all.sort_by_key(|e| e.at);
+                all.iter().map(output::logs::one_line).collect()
+            });
+            Came::Logs(id, lines)
+        };
+        self.jobs.push(looked.boxed_local());
     }
 
     pub fn told<'a>(&'a self, news: &'a [Event]) -> view::Told<'a> {

@@ -80,7 +80,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     if s.saw(Part::TargetGroup) {
         default_action(view, l, &mut hop);
     }
-    let evidence = format!("{} {} -> {}", l.protocol, l.port, said(view, &l.default));
+    let evidence = format!("{} {} → {}", l.protocol, l.port, said(view, &l.default));
     hop.done(HopName::Listener, true, evidence)
 }
 
@@ -248,8 +248,8 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
         );
     }
     let evidence = match l.rules.iter().find(|r| takes(r, host, path)) {
-        Some(r) => format!("{path}: rule {} ({}) -> {}", r.priority, conditions(r), said(view, &r.actions)),
-        None => format!("{path}: no rule, the default action -> {}", said(view, &l.default)),
+        Some(r) => format!("{path}: rule {} ({}) → {}", r.priority, conditions(r), said(view, &r.actions)),
+        None => format!("{path}: no rule, the default action → {}", said(view, &l.default)),
     };
     hop.done(HopName::Rule, true, evidence)
 }

@@ -224,10 +224,11 @@ fn alarms(view: &View<'_>) -> Option<Hop> {
     }
     let evidence = match s.alarms.len() {
         _ if !s.saw(Part::Alarms) => "could not be looked at".to_owned(),
+        _ if is_unbuilt(s) => "not built yet".to_owned(),
         0 => format!("none of {} in ALARM", s.expected.alarms.len()),
         n => format!("{n} of {} in ALARM: {}", s.expected.alarms.len(), names(s.alarms.iter().map(|a| &a.name))),
     };
-    Some(hop.done(HopName::Alarms, s.saw(Part::Alarms), evidence))
+    Some(hop.done(HopName::Alarms, s.saw(Part::Alarms) && !is_unbuilt(s), evidence))
 }
 
 /// Grave, but what runs goes on serving: nobody makes new instances, it does not carry our tag any more, or it is only we

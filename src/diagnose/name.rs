@@ -43,7 +43,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 "name-unresolved",
                 format!("{host} does not resolve"),
                 why.clone(),
-                (again.clone(), format!("after registering a CNAME record: {host} -> {}", balancer.dns_name)),
+                (again.clone(), format!("after registering a CNAME record: {host} → {}", balancer.dns_name)),
             )
         };
         hop.push(draft);
@@ -87,7 +87,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     let answered = probe.answers.iter().filter_map(|a| Some((a.status?, a.millis))).collect::<Vec<_>>();
     let mut evidence = match &probe.via {
         Some(proxy) => format!("{host}, through {proxy}"),
-        None => format!("{host} -> {}", names(&probe.addresses)),
+        None => format!("{host} → {}", names(&probe.addresses)),
     };
     if let Some(slowest) = answered.iter().map(|(_, ms)| ms).max() {
         let mut codes: Vec<String> = answered.iter().map(|(code, _)| code.to_string()).collect();

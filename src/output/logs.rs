@@ -60,6 +60,12 @@ impl Lines {
     }
 }
 
+/// One event on one line, for a screen that shows the last few.
+pub fn one_line(e: &Event) -> String {
+    let at = e.at.map_or(String::new(), |at| at.to_zoned(TimeZone::system()).strftime("%H:%M:%S ").to_string());
+    format!("{at}{:<4} {}", e.log.word(), harmless(&e.message).replace('\n', " "))
+}
+
 /// Without what a terminal would obey: a log holds what strangers have sent.
 fn harmless(message: &str) -> String {
     let text = console::strip_ansi_codes(message.trim_end());

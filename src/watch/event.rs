@@ -2,7 +2,7 @@
 use crate::{
     diagnose::{Chain, Finding, Severity},
     serving::Verdict,
-    snapshot::{Part, Snapshot},
+    snapshot::{Activity, Part, Snapshot},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -131,7 +131,35 @@ pub fn of_chain(at: Timestamp, old: &Chain, new: &Chain) -> Vec<Event> {
     // What passes by itself is no bad news.
     let bad = |f: &Finding| (f.severity == Severity::Broken).then_some(false);
     let came = came.map(|f| Event::new(at, Kind::Path, bad(f), format!("{}: {}", f.hop, f.cause)));
-    came.chain(went.map(|f| Event::new(at, Kind::Path, true, format!("{}: solved: {}", f.hop, f.cause)))).collect()
+    came.chain(went.map(|f| Event::new(at, Kind::Path, true, format!("{} fixed (was: {})", f.hop, f.cause)))).collect()
+}
+
+/// A scaling activity in few words: `launched i-… (capacity 0 → 2)`.
+pub fn in_short(a: &Activity) -> String {
+    let done = a.status == "Successful";
+    let of = |what: &str| a.description.strip_prefix(what).map(|rest| rest.trim_start_matches(':').trim());
+    let (verb, id) = match (of("Launching a new EC2 instance"), of("Terminating EC2 instance")) {
+        (Some(id), _) if done => ("launched", id),
+        (Some(id), _) => ("launching", id),
+        (_, Some(id)) if done => ("terminated", id),
+        (_, Some(id)) => ("terminating", id),
+        _ => ("", a.description.as_str()),
+    };
+    let id = id.split(" - ").next().unwrap_or(id).trim();
+    let what = [verb, id].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" ");
+    if let Some(message) = a.message.as_ref().filter(|_| !done) {
+        return format!("{what}: {message}");
+    }
+    // AWS tells of the capacity wherever that is the reason.
+    let change = a.cause.rsplit_once("capacity from ").and_then(|(_, rest)| {
+        let (from, rest) = rest.split_once(" to ")?;
+        let to: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        (from.bytes().all(|b| b.is_ascii_digit()) && !to.is_empty()).then(|| format!("capacity {from} → {to}"))
+    });
+    match change.unwrap_or_else(|| in_words(&a.cause)) {
+        why if why.is_empty() => what,
+        why => format!("{what} ({why})"),
+    }
 }
 
 /// The reason in AWS's sentence about a scaling activity, without its times.

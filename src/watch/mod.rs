@@ -12,7 +12,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use clock::{Clock, Cut, Light, Stand, Step, Times};
-pub use event::{Event, Kind, in_words, word};
+pub use event::{Event, Kind, in_short, in_words, word};
 pub use metrics::{Metric, Metrics, Names, Series, ask_from, parse, queries};
 pub use ring::{Ring, percentile};
 pub use schedule::{Job, Schedule};

@@ -104,7 +104,7 @@ impl Schedule {
     fn every(&self, job: Job, now: Duration) -> Duration {
         let steady = match job {
             Job::Probe => return PROBE,
-            Job::Work if self.serving => return Duration::MAX,
+            Job::Work if self.serving && !self.at_work => return Duration::MAX,
             Job::Work if self.at_work => WORK,
             Job::Work if self.lively(now) => WORK * 3,
             Job::Work => CHANGING * 3,
@@ -150,6 +150,14 @@ impl Schedule {
     /// Somebody wants to see everything now.
     pub fn look_now(&mut self) {
         self.asked_for = true;
+    }
+
+    /// Much is different now: everything is due.
+    pub fn all_now(&mut self) {
+        for job in [Job::Look, Job::Steps, Job::Cost] {
+            self.last[job as usize] = None;
+        }
+        self.again();
     }
 
     /// Everything but the looks and steps is due at once: what they wait for is known now.

@@ -115,6 +115,8 @@ pub struct State {
     pub times: Times,
     /// Who is at work on the stack.
     pub at_work: Option<Holder>,
+    /// What an instance wrote last, for who asked: its id, and the lines or why there are none.
+    pub logs: Option<(String, Result<Vec<String>, String>)>,
     /// AWS calls in the last minute.
     pub rate: u64,
     last: Ring<Answer>,
@@ -139,6 +141,7 @@ impl State {
             no_metrics: None,
             times,
             at_work: None,
+            logs: None,
             rate: 0,
             last: Ring::new(LAST),
         }

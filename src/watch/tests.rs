@@ -29,7 +29,10 @@ fn a_target_that_fails_and_comes_back_is_told() {
     assert!(told[0].starts_with("i-0bbbbbbbbbbbbbbb2 unhealthy: Health checks failed"), "{told:?}");
     assert!(s.verdict.serving() && !s.chain.broken());
     let news = s.fold(health(20, &[(a, "unhealthy"), (b, "unhealthy")]));
-    assert!(news.iter().any(|e| e.kind == Kind::Verdict && e.text.starts_with("FAIL-OPEN (was SERVING)")), "{news:?}");
+    assert!(
+        news.iter().any(|e| e.kind == Kind::Verdict && e.text.starts_with("NOT SERVING (was AT RISK)")),
+        "{news:?}"
+    );
     let news = s.fold(health(30, &[(a, "healthy"), (b, "healthy")]));
     assert!(news.iter().any(|e| e.kind == Kind::Verdict && e.good == Some(true)));
     assert_eq!(s.verdict_since, Some(after(30)));

@@ -2,6 +2,7 @@
 use super::{
     panels::{Cx, Lines},
     text::{age, cell, line},
+    ui::Ui,
 };
 use crate::watch::{Metric, State};
 use ratatui_core::style::{Modifier, Style};
@@ -123,21 +124,25 @@ fn share(s: &State, rows: &mut [Row], zones: &[String]) {
 }
 
 /// The table; the selected row is reversed where there is something to do with it.
-pub fn table(cx: &Cx, sort: Sort, selected: Option<usize>) -> Lines {
+pub fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
     let rows = rows(cx.s, sort);
     if rows.is_empty() {
-        return vec![line([("no instance".into(), cx.theme.warn())])];
+        let text = if cx.s.snapshot.is_some() { "no instance" } else { "looking …" };
+        return vec![line([(text.into(), cx.theme.dim())])];
     }
+    let selected = ui.map(|ui| ui.row(rows.iter().map(|r| r.id.as_str())));
     let wide = cx.width >= 90;
     let mut lines = vec![];
     if wide {
+        // What it is sorted by.
+        let by = |of: Sort| if of == sort { format!("{} ▾", of.name()) } else { of.name().to_owned() };
         let head = format!(
             "  {} {} {} {} {} {} {}",
-            cell("zone", 12),
+            cell(&by(Sort::Zone), 12),
             cell("instance", 20),
             cell("type", 10),
-            cell("age", 8),
-            cell("health", 10),
+            cell(&by(Sort::Age), 8),
+            cell(&by(Sort::Health), 10),
             cell("share", 6),
             "boot, or why",
         );

@@ -3,8 +3,9 @@ use super::text::{Theme, age, cell, fit, line, seconds, short, spark, wrap};
 use crate::{
     diagnose::{Finding, HopName, Severity},
     output::{clock as words, style::count, why},
+    serving::Word,
     typed::Typist,
-    watch::{Light, Metric, State, Trouble, in_words, word},
+    watch::{Light, Metric, State, Trouble, in_short, word},
 };
 use anstyle::AnsiColor;
 use jiff::Timestamp;
@@ -58,10 +59,16 @@ pub fn verdict(cx: &Cx) -> Lines {
             (None, Some(e)) => format!("no answer: {e}"),
             _ => "no answer".into(),
         }),
-        (None, Some(_)) if v.url.is_some() => said.push("not asked from outside".into()),
+        (None, Some(_)) if v.url.is_some() => said.push("not tested over HTTP".into()),
         _ => {}
     }
-    if let Some(t) = &v.targets {
+    if let Some(b) = v.build.as_ref().filter(|_| v.word() == Word::Building) {
+        said.push(b.to_string());
+    }
+    said.extend(v.risks.iter().filter(|_| v.word() == Word::AtRisk).take(1).cloned());
+    if v.missing.is_some() {
+        // Of what is not there nothing else is to be said.
+    } else if let Some(t) = &v.targets {
         said.push(format!("{}/{} targets", t.healthy, t.all));
     } else {
         said.push("targets not seen".into());
@@ -70,19 +77,19 @@ pub fn verdict(cx: &Cx) -> Lines {
         .chain
         .hop(HopName::Instances)
         .map_or(vec![], |h| h.zones.iter().filter(|z| z.state == crate::diagnose::State::Good).collect());
-    said.push(match zones.len() {
+    said.extend((v.missing.is_none() && v.risks.is_empty()).then(|| match zones.len() {
         0 if v.targets.is_none() => "zones not seen".into(),
         0 => "no zone".into(),
         1 => format!("only {}", zones[0].zone),
         n => format!("{n} zones"),
-    });
+    }));
     if let Some(since) = s.verdict_since {
         said.push(format!("for {}", age(s.now.duration_since(since).as_secs())));
     }
     let said = said.join(" · ");
     let url = v.url.as_deref().or(v.missing.as_deref()).unwrap_or("the load balancer could not be seen");
     let room = cx.width.saturating_sub(flag.chars().count() + 1);
-    let flagged = (flag, if old.is_some() { cx.theme.warn() } else { cx.theme.flag(v.word().good()) });
+    let flagged = (flag, if old.is_some() { cx.theme.warn() } else { cx.theme.flag(v.word()) });
     // The URL goes first where both fit; else it has a line of its own only if it must not be lost.
     if url.chars().count() + 3 + said.chars().count() <= room {
         return vec![line([flagged, (format!(" {url} · {said}"), Style::new())])];
@@ -182,7 +189,12 @@ pub fn traffic(cx: &Cx) -> Lines {
     let now = s.now;
     let of = |metric| m.latest(metric, now);
     let mut lines = vec![];
-    let room = cx.width.saturating_sub(44).clamp(8, 60);
+    let l = s.latency();
+    let ms = |v: Option<u32>| v.map_or("–".into(), |v| v.to_string());
+    let own = format!("p50 {} p90 {} p99 {} ms · {} lost", ms(l.p50), ms(l.p90), ms(l.p99), l.failed);
+    // What is lost is the news: the bars take what the longest text leaves.
+    let text = own.chars().count().max(33);
+    let room = cx.width.saturating_sub(11 + text).clamp(8, 60);
     let row = |name: &str, text: String, values: &[f64], style: Style| {
         line([
             (format!("{name:<9} "), cx.theme.dim()),
@@ -190,13 +202,10 @@ pub fn traffic(cx: &Cx) -> Lines {
             (format!(" {}", spark(values, room)), cx.theme.graph()),
         ])
     };
-    let l = s.latency();
     if l.asked > 0 {
-        let ms = |v: Option<u32>| v.map_or("–".into(), |v| v.to_string());
-        let text = format!("p50 {} p90 {} p99 {} ms · {} lost", ms(l.p50), ms(l.p90), ms(l.p99), l.failed);
         let recent: Vec<f64> = s.seconds.iter().rev().take(room).map(|s| f64::from(s.millis)).collect();
         let style = if l.failed > 0 { cx.theme.warn() } else { Style::new() };
-        lines.push(row("our own", text, &recent.into_iter().rev().collect::<Vec<_>>(), style));
+        lines.push(row("our own", own, &recent.into_iter().rev().collect::<Vec<_>>(), style));
     }
     if m.is_empty() {
         let why = s
@@ -273,7 +282,7 @@ pub fn cost(cx: &Cx) -> Lines {
     let money = |v: f64| if c.unit == "$" { format!("${v:.2}") } else { format!("{v:.1} {}", c.unit) };
     let more = if c.unit == "$" { format!("${:.4}", c.one_more_per_minute) } else { money(c.one_more_per_minute) };
     let text = format!(
-        "{} an hour · {} for the {:.1} h that are left · one more instance has to earn {more} a minute",
+        "{} an hour · {} for the next {:.1} h · one more instance costs {more} a minute",
         money(c.per_hour),
         money(c.for_event),
         c.hours,
@@ -296,11 +305,24 @@ pub fn alarms(cx: &Cx) -> Lines {
             "Successful" => cx.theme.dim(),
             _ => cx.theme.warn(),
         };
-        let why = a.message.clone().unwrap_or_else(|| in_words(&a.cause));
-        let text = format!("{} {}: {why}", cx.time(a.start), a.description);
+        let text = format!("{} {}", cx.time(a.start), in_short(a));
         lines.push(line([(fit(&text, cx.width), style)]));
     }
     lines
+}
+
+/// What an instance wrote last, the newest below.
+pub fn logs(cx: &Cx, id: &str, most: usize) -> Lines {
+    let dim = |text: &str| vec![line([(fit(text, cx.width), cx.theme.dim())])];
+    match cx.s.logs.as_ref().filter(|(of, _)| of == id) {
+        None => dim("looking …"),
+        Some((_, Err(e))) => wrap(e, cx.width).into_iter().map(|l| line([(l, cx.theme.bad())])).collect(),
+        Some((_, Ok(all))) if all.is_empty() => dim("no log lines in the last 10 minutes"),
+        Some((_, Ok(all))) => {
+            let last = &all[all.len().saturating_sub(most)..];
+            last.iter().map(|l| line([(fit(l, cx.width), Style::new())])).collect()
+        }
+    }
 }
 
 /// The newest first.
@@ -316,7 +338,8 @@ pub fn events(cx: &Cx) -> Lines {
     };
     let mut lines: Lines = cx.s.events.iter().rev().map(one).collect();
     if lines.is_empty() {
-        lines.push(line([("nothing has happened since this began".into(), cx.theme.dim())]));
+        let text = if cx.s.snapshot.is_some() { "nothing has happened since this began" } else { "looking …" };
+        lines.push(line([(text.into(), cx.theme.dim())]));
     }
     lines
 }

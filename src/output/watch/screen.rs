@@ -70,7 +70,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, typist: T
             scrolled(buffer, body, theme, "Request path", lines, ui.scroll);
         }
         View::Instances => {
-            let mut lines = instances::table(&cx, ui.sort, Some(ui.selected));
+            let mut lines = instances::table(&cx, ui.sort, Some(ui));
             lines.push(Line::default());
             lines.extend(panels::alarms(&cx));
             scrolled(buffer, body, theme, "Instances, and what Auto Scaling did", lines, ui.scroll);
@@ -78,15 +78,20 @@ pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, typist: T
         View::Traffic => graphs(buffer, body, &cx),
         View::Events => scrolled(buffer, body, theme, "Events", panels::events(&cx), ui.scroll),
     }
-    footer(buffer, area, state, ui, theme);
+    footer(buffer, area, state, ui, theme, typist);
     match &ui.overlay {
         Overlay::None => {}
         Overlay::Help => popup(buffer, area, theme, " Keys ", help(theme, ui.sort)),
         Overlay::Details => {
             let inner = Cx { width: usize::from(area.width.min(100).saturating_sub(6)), ..cx };
             let rows = instances::rows(inner.s, ui.sort);
-            let Some(row) = rows.get(ui.selected.min(rows.len().saturating_sub(1))) else { return };
+            let Some(row) = rows.get(ui.row(rows.iter().map(|r| r.id.as_str()))) else { return };
             popup(buffer, area, theme, " Instance ", instances::details(&inner, row));
+        }
+        Overlay::Logs(id) => {
+            let inner = Cx { width: usize::from(area.width.saturating_sub(6)), ..cx };
+            let room = usize::from(area.height.saturating_sub(4)).max(1);
+            popup(buffer, area, theme, &format!(" Logs of {id} "), panels::logs(&inner, id, room));
         }
         Overlay::Replace(id) => {
             let ask = [
@@ -203,28 +208,41 @@ fn graphs(buffer: &mut Buffer, area: Rect, cx: &Cx) {
     }
 }
 
-fn footer(buffer: &mut Buffer, area: Rect, state: &State, ui: &Ui, theme: Theme) {
+/// The keys and how fresh the picture is. How to get help and out is never cut: the names of the views go first.
+fn footer(buffer: &mut Buffer, area: Rect, state: &State, ui: &Ui, theme: Theme, typist: Typist) {
+    const OUT: &str = "? help  q quit";
+    let width = usize::from(area.width);
     let frozen = if ui.is_frozen() { "FROZEN · " } else { "" };
+    let sandbox = if typist.is_sandbox() { "SANDBOX · " } else { "" };
     let asked = state.age().map_or(String::new(), |a| format!("seen {a} s ago · "));
-    let right = format!("{frozen}{asked}{} calls/min ", state.rate);
-    let room = usize::from(area.width).saturating_sub(right.chars().count());
+    let fresh = [
+        format!("{frozen}{sandbox}{asked}{} calls/min ", state.rate),
+        format!("{frozen}{sandbox}{} calls/min ", state.rate),
+        format!("{frozen}{sandbox}"),
+    ];
     let names = View::ALL.iter().enumerate().map(|(i, v)| {
         let on = if *v == ui.view { theme.title() } else { theme.dim() };
         (format!("{} {}  ", i + 1, v.name()), on)
     });
-    let names: Vec<(String, Style)> = names.collect();
-    let wide: usize = names.iter().map(|(t, _)| t.chars().count()).sum();
-    let keys = "f freeze  s sort  Enter details  x replace  ? help  q quit";
+    let named = vec![(format!("{} · ", ui.view.name()), theme.title())];
+    let keys = |text: &str| (text.to_owned(), theme.dim());
+    let all = [
+        [names.clone().collect(), vec![keys("f freeze  s sort  Enter details  l logs  w why  x replace  "), keys(OUT)]],
+        [names.collect(), vec![keys(OUT)]],
+        [named, vec![keys("l logs  w why  x replace  "), keys(OUT)]],
+        [vec![], vec![keys(OUT)]],
+    ];
+    let wide = |pieces: &[(String, Style)]| pieces.iter().map(|(t, _)| t.chars().count()).sum::<usize>();
+    let fits = |left: &[(String, Style)], right: &str| wide(left) + 1 + right.chars().count() <= width;
+    let all = all.map(|[names, keys]| [names, keys].concat());
+    // The first pair that fits: first the most of keys, then the most of words.
+    let pair = fresh.iter().take(2).find_map(|right| Some((all.iter().take(3).find(|left| fits(left, right))?, right)));
+    let (left, right) = pair.unwrap_or((&all[3], if fits(&all[3], &fresh[1]) { &fresh[1] } else { &fresh[2] }));
     let y = area.bottom() - 1;
-    let mut pieces = if wide <= room { names } else { vec![(format!("{} · ", ui.view.name()), theme.title())] };
-    let used: usize = pieces.iter().map(|(t, _)| t.chars().count()).sum();
-    let keys = if used + keys.len() <= room { keys } else { "? help  q quit" };
-    if used + keys.len() <= room {
-        pieces.push((keys.into(), theme.dim()));
-    }
-    buffer.set_line(area.x, y, &line(pieces), area.width);
+    buffer.set_line(area.x, y, &line(left.clone()), area.width);
     let style = if ui.is_frozen() { theme.warn() } else { theme.dim() };
-    buffer.set_line(area.x + room as u16, y, &line([(right, style)]), area.width);
+    let room = width.saturating_sub(right.chars().count());
+    buffer.set_line(area.x + room as u16, y, &line([(right.clone(), style)]), area.width);
 }
 
 fn help(theme: Theme, sort: Sort) -> Lines {
@@ -234,6 +252,8 @@ fn help(theme: Theme, sort: Sort) -> Lines {
         ("↑ ↓ PgUp PgDn", "choose an instance, or scroll"),
         ("Enter", "details of the chosen instance"),
         ("s", sorts),
+        ("l", "what the chosen instance wrote last"),
+        ("w", "why: the whole request path, and all that is wrong"),
         ("x", "replace the chosen instance; asks first"),
         ("f", "freeze the picture, and go on"),
         ("r", "look at everything now"),
@@ -241,7 +261,7 @@ fn help(theme: Theme, sort: Sort) -> Lines {
         ("q Ctrl-C", "quit"),
         ("", ""),
         ("our own", "a request a second from here; no AWS call"),
-        ("calls/min", "AWS calls of the last minute; 20 at the most in peace"),
+        ("calls/min", "AWS calls in the last minute; at most 20 while nothing changes"),
     ];
     rows.iter().map(|(k, t)| line([(format!("{k:<14} "), theme.title()), ((*t).into(), Style::new())])).collect()
 }

@@ -1,4 +1,5 @@
 //! Words, numbers and small graphs, fitted to a width.
+use crate::serving::Word;
 use ratatui_core::{
     style::{Color, Modifier, Style},
     text::{Line, Span},
@@ -39,14 +40,15 @@ impl Theme {
             None => Style::new(),
         }
     }
-    /// A verdict: white on its colour, or reversed; one that says neither on amber.
-    pub fn flag(self, good: Option<bool>) -> Style {
+    /// A verdict on its colour, or reversed: green serves, red does not, grey is not there, amber is in between.
+    pub fn flag(self, word: Word) -> Style {
         let bold = Style::new().add_modifier(Modifier::BOLD);
-        match (self.color, good) {
-            (true, Some(true)) => bold.fg(Color::Black).bg(Color::Green),
-            (true, None) => bold.fg(Color::Black).bg(Color::Yellow),
-            (true, Some(false)) => bold.fg(Color::White).bg(Color::Red),
-            (false, _) => bold.add_modifier(Modifier::REVERSED),
+        match word {
+            _ if !self.color => bold.add_modifier(Modifier::REVERSED),
+            Word::Serving => bold.fg(Color::Black).bg(Color::Green),
+            Word::NotServing => bold.fg(Color::White).bg(Color::Red),
+            Word::NotBuilt => bold.fg(Color::White).bg(Color::DarkGray),
+            Word::AtRisk | Word::Building | Word::Unknown => bold.fg(Color::Black).bg(Color::Yellow),
         }
     }
 }

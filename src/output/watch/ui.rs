@@ -35,6 +35,8 @@ pub enum Overlay {
     Details,
     /// Whether to replace this instance.
     Replace(String),
+    /// What this instance wrote last.
+    Logs(String),
 }
 
 /// What a key wants done.
@@ -45,6 +47,8 @@ pub enum Action {
     /// Look at everything now.
     Look,
     Replace(String),
+    /// Fetch what this instance wrote last.
+    Logs(String),
 }
 
 #[derive(Default)]
@@ -52,7 +56,10 @@ pub struct Ui {
     pub view: View,
     pub overlay: Overlay,
     pub sort: Sort,
-    pub selected: usize,
+    /// The chosen instance: it stays chosen wherever its row goes.
+    chosen: Option<String>,
+    /// The row it had.
+    row: usize,
     pub scroll: usize,
     frozen: Option<Box<State>>,
 }
@@ -67,10 +74,23 @@ impl Ui {
         self.frozen.as_deref().unwrap_or(live)
     }
 
+    /// The row of the chosen instance among these; where it is gone, the row it had.
+    pub fn row<'a>(&self, mut ids: impl ExactSizeIterator<Item = &'a str>) -> usize {
+        let last = ids.len().saturating_sub(1);
+        let chosen = self.chosen.as_deref();
+        ids.position(|id| Some(id) == chosen).unwrap_or(self.row.min(last))
+    }
+
+    fn choose(&mut self, row: usize, ids: &[String]) {
+        self.row = row.min(ids.len().saturating_sub(1));
+        self.chosen = ids.get(self.row).cloned();
+    }
+
     /// `ids`: the instances in the order they are shown.
     pub fn key(&mut self, key: Key, live: &State, ids: &[String]) -> Action {
         let overlay = std::mem::take(&mut self.overlay);
-        self.selected = self.selected.min(ids.len().saturating_sub(1));
+        let row = self.row(ids.iter().map(String::as_str));
+        self.choose(row, ids);
         if matches!(key, Key::Ctrl('c')) {
             return Action::Quit;
         }
@@ -79,7 +99,9 @@ impl Ui {
                 return if matches!(key, Key::Char('y' | 'Y')) { Action::Replace(id) } else { Action::None };
             }
             // Any key closes it; one that means something does that, too.
-            Overlay::Help | Overlay::Details if matches!(key, Key::Esc | Key::Char('?' | '\n' | ' ')) => {
+            Overlay::Help | Overlay::Details | Overlay::Logs(_)
+                if matches!(key, Key::Esc | Key::Char('?' | '\n' | ' ')) =>
+            {
                 return Action::None;
             }
             _ => {}
@@ -97,16 +119,22 @@ impl Ui {
             Key::Char('r') => return Action::Look,
             Key::Char('\n') if !ids.is_empty() => self.overlay = Overlay::Details,
             Key::Char('x') => {
-                if let Some(id) = ids.get(self.selected) {
+                if let Some(id) = ids.get(row) {
                     // What is asked about has to be seen.
                     self.show(View::Instances);
                     self.overlay = Overlay::Replace(id.clone());
                 }
             }
-            Key::Down | Key::Char('j') if self.view == View::Instances => {
-                self.selected = (self.selected + 1).min(ids.len().saturating_sub(1));
+            Key::Char('l') => {
+                if let Some(id) = ids.get(row) {
+                    self.overlay = Overlay::Logs(id.clone());
+                    return Action::Logs(id.clone());
+                }
             }
-            Key::Up | Key::Char('k') if self.view == View::Instances => self.selected = self.selected.saturating_sub(1),
+            // What is wrong, all of it.
+            Key::Char('w') => self.show(View::Path),
+            Key::Down | Key::Char('j') if self.view == View::Instances => self.choose(row + 1, ids),
+            Key::Up | Key::Char('k') if self.view == View::Instances => self.choose(row.saturating_sub(1), ids),
             Key::Down | Key::Char('j') => self.scroll = (self.scroll + 1).min(500),
             Key::Up | Key::Char('k') => self.scroll = self.scroll.saturating_sub(1),
             Key::PageDown => self.scroll = (self.scroll + 10).min(500),
