@@ -120,6 +120,33 @@ pub enum Format {
     Json,
 }
 
+/// What is printed with `-o json`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// `plan`
+    Plan,
+    /// `status`
+    Status,
+    /// A line of `status --watch`
+    Watch,
+    /// `GET /status` of `serve`
+    Serve,
+    /// `why`
+    Why,
+    /// `cost`
+    Cost,
+    /// A line of `logs`
+    Logs,
+    /// `targets list`
+    Targets,
+    /// `targets attach` and `targets detach`
+    Target,
+    /// A line of `up` and `teardown`
+    Lines,
+    /// Of every verb that fails
+    Error,
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// Everything is there at once
@@ -196,8 +223,12 @@ pub enum Verb {
     Render(Render),
     /// Print the least-privilege IAM policy that this stack file needs
     Policy,
-    /// Print the JSON schema of the stack file
-    Schema,
+    /// Print the JSON schema of the stack file, or of what a verb prints with `-o json`
+    Schema {
+        /// What to describe, instead of the stack file
+        #[arg(value_enum, value_name = "OUTPUT")]
+        of: Option<Output>,
+    },
     /// Run the local emulator
     Sandbox {
         #[command(subcommand)]

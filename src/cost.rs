@@ -57,7 +57,7 @@ pub enum Thing {
 }
 
 /// What a unit price is for.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub enum Per {
     #[serde(rename = "hour")]
     Hour,
@@ -151,7 +151,7 @@ impl Thing {
 }
 
 /// One priced line; like things are one line.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Line {
     pub group: Group,
     pub what: String,
@@ -262,7 +262,7 @@ impl Thing {
 }
 
 /// What one more instance would have to earn, or it is not worth having.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct OneMore {
     pub instance_type: String,
     #[serde(serialize_with = "rounded")]

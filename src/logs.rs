@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub const OVERLAP: Duration = Duration::from_secs(120);
 
 /// Which of the logs an event is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Log {
     /// What the application writes.
@@ -36,7 +36,7 @@ impl Log {
 }
 
 /// One event of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Event {
     /// `None` on the console: it keeps no time.
     pub at: Option<Timestamp>,

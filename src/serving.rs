@@ -22,7 +22,7 @@ const STANDS: u32 = 9;
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What the target group says of its targets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Targets {
     pub healthy: usize,
     pub all: usize,
@@ -49,7 +49,7 @@ impl Targets {
 }
 
 /// One answer from outside.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Answer {
     pub status: Option<u16>,
     pub error: Option<String>,
@@ -65,17 +65,21 @@ impl Answer {
 }
 
 /// The verdict in a word: the same in every view and in JSON. From the best to the worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Word {
     Serving,
     /// It serves, but with nothing left that may fail.
+    #[serde(rename = "AT RISK")]
     AtRisk,
     /// What would decide it could not be seen.
     Unknown,
     /// Neither a balancer nor a fleet exists, and nobody is building.
+    #[serde(rename = "NOT BUILT")]
     NotBuilt,
     /// Somebody is building, or what was built just now has not booted yet.
     Building,
+    #[serde(rename = "NOT SERVING")]
     NotServing,
 }
 
@@ -106,14 +110,8 @@ impl Word {
     }
 }
 
-impl Serialize for Word {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
-        s.serialize_str(self.as_str())
-    }
-}
-
 /// How far a stack is built.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Build {
     /// Steps that are done.
     pub done: usize,
@@ -183,7 +181,7 @@ impl Build {
 ///
 /// So nothing that was not seen counts as evidence: neither that it is there, nor that it is not. A good answer needs no way
 /// that was seen, because it has come that way; but whether a target is healthy it does not say.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Verdict {
     pub url: Option<String>,
     /// `None`: they could not be seen.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const FILTER: usize = 200;
 
 /// An instance behind a balancer, with the names that the API of the big screen gives it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
     pub instance_id: String,

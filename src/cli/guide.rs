@@ -94,7 +94,13 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("policy", &[("gameday policy", "what whoever runs gameday has to be allowed")]),
-    ("schema", &[("gameday schema", "for editors: what a stack file may say")]),
+    (
+        "schema",
+        &[
+            ("gameday schema", "for editors: what a stack file may say"),
+            ("gameday schema status", "for scripts: what `status -o json` prints"),
+        ],
+    ),
     (
         "sandbox",
         &[
@@ -201,7 +207,7 @@ mod tests {
             let own = inner("$(").or_else(|| inner("<(")).unwrap_or(line);
             let own = own.split_once(" > ").map_or(own, |(own, _)| own);
             assert!(own.split(' ').any(|word| word == *verb), "{line} is an example of {verb}");
-            definition().try_get_matches_from(own.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
+            crate::cli::Cli::of(own.split(' ').map(Into::into)).unwrap_or_else(|e| panic!("{line}: {e}"));
         }
     }
 }

@@ -131,7 +131,7 @@ pub async fn run(cli: Cli, out: Printer) -> Outcome {
         Verb::Teardown(args) => teardown::run(global, out, args).await,
         Verb::Render(args) => render::run(global, out, args).await,
         Verb::Policy => policy::run(global, out).await,
-        Verb::Schema => schema::run(out),
+        Verb::Schema { of } => schema::run(out, of),
         Verb::Sandbox { what } => sandbox::run(global, out, what).await,
         Verb::Completions { shell } => completions::run(out, shell),
         Verb::Man => man::run(out),

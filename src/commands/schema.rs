@@ -1,8 +1,12 @@
 //! `gameday schema`
 use super::{DONE, Outcome};
-use crate::output::Printer;
+use crate::{
+    cli, config,
+    output::{Printer, schema},
+};
 
-pub fn run(out: Printer) -> Outcome {
-    out.verbatim(serde_json::to_string_pretty(&crate::config::schema()).expect("a schema serialises"));
+pub fn run(out: Printer, output: Option<cli::Output>) -> Outcome {
+    let schema = output.map_or_else(config::schema, |output| schema::of(output).to_value());
+    out.verbatim(serde_json::to_string_pretty(&schema).expect("a schema serialises"));
     Ok(DONE)
 }

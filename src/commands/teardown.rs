@@ -102,8 +102,6 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         report.done().filter(move |(_, d)| **d == wanted).map(|(k, _)| k).filter(|k| !is_used(&session, k)).collect()
     };
     let certificate = Certificate {
-        at: jiff::Timestamp::now().to_string(),
-        event: "certificate",
         stack: &env.stack,
         tag: env.keys.stack(),
         deleted: keys(true),

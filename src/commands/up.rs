@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     output::{
         self, Printer,
+        line::{Ended, Event},
         progress::Course,
         style::{self, *},
     },
@@ -122,9 +123,7 @@ async fn say_reboot(session: &Session) {
     }
     let command = format!("aws rds reboot-db-instance --db-instance-identifier {name} --region {}", session.aws.region);
     match session.out.json() {
-        true => session.out.line(&serde_json::json!({
-            "at": jiff::Timestamp::now().to_string(), "event": "pending_reboot", "key": key, "command": command,
-        })),
+        true => session.out.event(Event::PendingReboot { key: &key, command: &command }),
         false => session.out.note(format!(
             "{WARN}warning{RESET}: parameters of {name} are not in force until it reboots, which takes it away for a \
              minute or two: `{command}`"
@@ -278,16 +277,10 @@ async fn serve(session: &Session, args: &Up, began: Instant) -> Outcome {
     let Look { verdict, wrong } = seen;
     let (word, serving) = (verdict.word(), verdict.serving());
     if out.json() {
-        out.line(&serde_json::json!({
-            "at": jiff::Timestamp::now().to_string(),
-            "event": match word {
-                Word::Serving | Word::AtRisk => "serving",
-                Word::Unknown => "unknown",
-                Word::NotServing | Word::NotBuilt | Word::Building => "not_serving",
-            },
-            "word": word, "verdict": verdict.to_string(), "endpoint": verdict.url, "seen": verdict, "finding": wrong,
-            "seconds": began.elapsed().as_secs(),
-        }));
+        let (text, seconds) = (verdict.to_string(), began.elapsed().as_secs());
+        let (endpoint, finding) = (verdict.url.as_deref(), wrong.as_ref());
+        let ended = Ended { word, verdict: text, endpoint, seen: &verdict, finding, seconds };
+        out.event(ended.event());
     } else {
         out.data(format!("{}{}{RESET}", style::verdict(word), verdict.headline()));
         if let Some(url) = &verdict.url {

@@ -39,7 +39,7 @@ pub fn instance(kind: &str, spot: bool, public: bool) -> Vec<Item> {
 }
 
 /// A way out for the instances, by the hour.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct WayOut {
     /// `nat`, `nat-per-zone`, `endpoints`; `public`: without any of them.
     pub way: String,

@@ -3,11 +3,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// The fields in which two specs differ, by path, in order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Diff(pub Vec<Field>);
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Field {
     pub path: String,
     pub found: Option<Value>,
@@ -69,7 +69,7 @@ fn compare(path: String, found: Option<Value>, want: Option<Value>, fields: &mut
 }
 
 /// What `up` would do, or did, to one step.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
     None,

@@ -3,7 +3,7 @@ use crate::{Change, Error, Key};
 use serde::Serialize;
 use std::{rc::Rc, time::Duration};
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The step's needs are met and it is being looked at.

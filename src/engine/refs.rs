@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The name of a step, `kind/name`: the same in the plan, the logs and the tags.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Key(String);
 

@@ -6,7 +6,7 @@ use crate::{
 use serde::Serialize;
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Complaint {
     /// Stable, for scripts: a rule of the stack file (`zones_too_few`), a class of AWS's errors (`denied`), or `usage`.
     pub code: String,

@@ -7,7 +7,7 @@ use crate::{
 use serde::Serialize;
 
 /// `cost -o json`. What it says is about what runs, or about the plan when nothing does.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Cost<'a> {
     pub stack: &'a str,
     pub currency: &'a str,
@@ -28,14 +28,14 @@ pub struct Cost<'a> {
     pub bills: Bills<'a>,
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, schemars::JsonSchema)]
 pub struct ForEvent {
     pub hours: f64,
     #[serde(serialize_with = "crate::cost::rounded")]
     pub amount: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Row {
     pub group: Group,
     #[serde(serialize_with = "crate::cost::rounded")]
@@ -44,7 +44,7 @@ pub struct Row {
     pub for_event: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Planned {
     pub size: &'static str,
     pub instances: u32,
@@ -168,16 +168,18 @@ pub fn per_gb(unit: &str, ways: &[WayOut]) -> Option<String> {
     ))
 }
 
+/// A bill in three numbers.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Brief<'a> {
+    currency: &'a str,
+    #[serde(serialize_with = "crate::cost::rounded")]
+    per_hour: f64,
+    for_event: ForEvent,
+    unpriced: &'a [String],
+}
+
 /// The same for scripts.
 pub fn brief<S: serde::Serializer>(bill: &Option<Bill>, to: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Brief<'a> {
-        currency: &'a str,
-        #[serde(serialize_with = "crate::cost::rounded")]
-        per_hour: f64,
-        for_event: ForEvent,
-        unpriced: &'a [String],
-    }
     let brief = |b: &'_ Bill| ForEvent { hours: b.hours, amount: b.for_event() };
     bill.as_ref()
         .map(|b| Brief { currency: &b.unit, per_hour: b.per_hour(), for_event: brief(b), unpriced: &b.unpriced })

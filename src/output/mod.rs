@@ -3,11 +3,13 @@ pub mod calls;
 pub mod clock;
 pub mod complaint;
 pub mod cost;
+pub mod line;
 pub mod logs;
 pub mod plain;
 pub mod plan;
 pub mod progress;
 pub mod sandbox;
+pub mod schema;
 pub mod serve;
 pub mod status;
 pub mod style;
@@ -21,6 +23,7 @@ use crate::{
     typed::Typist,
 };
 use complaint::Complaint;
+use line::{Event, Line};
 use serde::Serialize;
 use std::{
     io::{IsTerminal, Write},
@@ -69,6 +72,11 @@ impl Printer {
         self.try_data(text);
     }
 
+    /// Something that happened, as a line of JSON.
+    pub fn event(&self, event: Event<'_>) {
+        self.line(&Line::now(event));
+    }
+
     /// One JSON object on a line of its own.
     pub fn line(&self, value: &impl Serialize) {
         self.try_line(value);
@@ -113,8 +121,7 @@ impl Printer {
     /// What is wrong: as one object where JSON was asked for, else as `text`.
     pub fn complain(&self, complaints: &[Complaint], text: &str) {
         if self.json() {
-            let at = jiff::Timestamp::now().to_string();
-            return self.line(&serde_json::json!({"at": at, "event": "error", "errors": complaints}));
+            return self.event(Event::Error { errors: complaints });
         }
         self.note(text);
     }

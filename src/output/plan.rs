@@ -1,5 +1,5 @@
 //! The plan: what `up` would change.
-use super::{Printer, complaint::Complaint, style::*};
+use super::{Printer, complaint::Complaint, line::Event, style::*};
 use crate::{
     config::Loaded,
     cost::{Bill, WayOut},
@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
 /// `plan -o json`.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Plan<'a> {
     pub stack: &'a str,
     pub account: &'a str,
@@ -39,13 +39,14 @@ pub struct Plan<'a> {
     pub handover: Option<Handover>,
     /// Of the whole stack at its desired size; none for a part of it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::cost::brief")]
+    #[schemars(with = "Option<super::cost::Brief<'static>>")]
     pub cost: Option<Bill>,
     /// Of private instances: what each way out costs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<WayOut>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Step<'a> {
     pub key: &'a Key,
     pub group: Group,
@@ -54,7 +55,7 @@ pub struct Step<'a> {
 }
 
 /// One fleet takes over from another: both run for a while, and requests are served all the time.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Handover {
     /// Auto Scaling groups, by name.
     pub from: Vec<String>,
@@ -65,7 +66,7 @@ pub struct Handover {
     pub usually: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Trouble {
     pub key: Key,
     #[serde(flatten)]
@@ -213,9 +214,7 @@ pub fn moved(out: &Printer, endpoint: &str) {
     let what = format!("the address is new: {endpoint}");
     let help = "register it again with the event: requests to the old one are lost";
     if out.json() {
-        let at = jiff::Timestamp::now().to_string();
-        out.line(&serde_json::json!({"at": at, "event": "new_address", "endpoint": endpoint, "help": help}));
-        return;
+        return out.event(Event::NewAddress { endpoint, help });
     }
     out.note(format!("{BAD}{what}{RESET}\n  {TITLE}{help}{RESET}"));
 }

@@ -1,12 +1,11 @@
 //! A walk as it goes: live lines on a terminal, one line an event elsewhere, one object a line as JSON.
-use super::{Printer, plain::shown, style::*};
+use super::{Printer, line, plain::shown, style::*};
 use crate::{
     engine::{Direction, Event, Events, Forecast, Graph, Key, Progress},
     lease,
     stack::Group,
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
@@ -233,14 +232,6 @@ fn plain(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a template of ours")
 }
 
-/// An event with its time, as JSON.
-#[derive(Serialize)]
-struct Line<'a> {
-    at: String,
-    #[serde(flatten)]
-    event: &'a Event,
-}
-
 impl State {
     fn on(&mut self, e: Event) {
         if self.quiet {
@@ -250,7 +241,7 @@ impl State {
             // A script wants to know what is done, not each step that is looked at.
             if !matches!(&e, Event::Started { .. } | Event::Planned { .. } if self.is_idle(&e)) || self.out.verbose > 0
             {
-                self.out.line(&Line { at: jiff::Timestamp::now().to_string(), event: &e });
+                self.out.event(line::Event::Step(&e));
             }
             return;
         }

@@ -22,7 +22,7 @@ const MINUTES: usize = 60;
 
 /// `GET /status`: a round as `status --watch -o json` writes it (its `events` are the last 60), and what lies behind
 /// its numbers.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Picture<'a> {
     #[serde(flatten)]
     round: Told<'a>,
@@ -38,7 +38,7 @@ pub struct Picture<'a> {
 }
 
 /// What Auto Scaling did, and why, in words.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Did<'a> {
     at: Timestamp,
     status: &'a str,
@@ -54,7 +54,7 @@ impl<'a> Did<'a> {
 }
 
 /// The oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct History {
     /// Our own requests: when, milliseconds, HTTP status (0: no answer).
     answers: Vec<(i64, u32, u16)>,

@@ -11,7 +11,7 @@ use crate::{
 use serde::Serialize;
 
 /// `status -o json`.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Overview<'a> {
     pub stack: &'a str,
     pub serving: bool,
@@ -32,7 +32,7 @@ pub struct Overview<'a> {
     pub steps: Vec<Step<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Step<'a> {
     pub key: &'a Key,
     pub group: Group,

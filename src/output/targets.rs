@@ -4,7 +4,7 @@ use crate::targets::Machine;
 use serde::Serialize;
 
 /// Every answer of the API, and of `targets … -o json`.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Message<T> {
     pub message: T,
 }

@@ -1,13 +1,11 @@
 //! The certificate at the end of a teardown.
-use super::{Printer, style::*};
+use super::{Printer, line::Event, style::*};
 use crate::engine::Key;
 use serde::Serialize;
 
 /// What was deleted, what was looked for and not found, and what is left.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Certificate<'a> {
-    pub at: String,
-    pub event: &'static str,
     pub stack: &'a str,
     /// The tag that says whose an object is.
     pub tag: &'a str,
@@ -29,7 +27,7 @@ pub struct Certificate<'a> {
 }
 
 /// Something that still carries the stack's tag, or could not be deleted.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Leftover {
     pub what: String,
     pub why: String,
@@ -40,7 +38,7 @@ pub struct Leftover {
 
 pub fn show(out: &Printer, c: &Certificate<'_>) {
     if out.json() {
-        return out.line(c);
+        return out.event(Event::Certificate(c));
     }
     let mut line = format!("{TITLE}{}{RESET}: {} deleted", c.stack, count(c.deleted.len(), "object"));
     if !c.absent.is_empty() {

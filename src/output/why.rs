@@ -1,17 +1,18 @@
 //! The request path, hop by hop, and what is wrong with it.
-use super::{Printer, style::*};
+use super::{Printer, line::Event, style::*};
 use crate::{
     diagnose::{Chain, Finding, Hop, HopName, Severity, State},
     serving::{Verdict, Word},
     snapshot::{Gap, Snapshot},
 };
 use anstyle::Style;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// `why -o json`.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct Told<'a> {
     stack: &'a str,
     at: String,
     url: Option<&'a str>,
@@ -130,8 +131,7 @@ pub fn finding(out: &Printer, f: &Finding) {
 /// The same to those who wait, beside what they wait for.
 pub fn event(out: &Printer, f: &Finding) {
     if out.json() {
-        let at = jiff::Timestamp::now().to_string();
-        return out.line(&serde_json::json!({"at": at, "event": "finding", "finding": f}));
+        return out.event(Event::Finding { finding: f });
     }
     let style = if f.severity == Severity::Broken { BAD } else { WARN };
     out.note(format!("{style}{}{RESET} {DIM}({}, {}){RESET}", f.cause, f.hop, f.rule));

@@ -103,7 +103,7 @@ impl Snapshot {
 }
 
 /// What could not be seen, and why. A look goes on without it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Gap {
     pub part: Part,
     /// The API operation.
@@ -127,7 +127,7 @@ impl Gap {
 }
 
 /// The parts of a look that can fail on their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     Name,
@@ -303,7 +303,7 @@ pub struct Member {
     pub template_version: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Activity {
     pub start: Timestamp,
@@ -436,7 +436,7 @@ pub struct MountTarget {
     pub groups: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Alarm {
     pub name: String,
@@ -468,7 +468,7 @@ pub struct Probe {
 }
 
 /// The answer of one address of the balancer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Answer {
     pub address: String,
@@ -499,7 +499,7 @@ impl std::fmt::Display for Beacon {
 }
 
 /// What an instance says of its own boot.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Beacon {
     pub instance: Option<String>,

@@ -26,7 +26,7 @@ const BOOT: Duration = Duration::from_secs(55);
 const CLOSE: Duration = Duration::from_secs(300);
 
 /// What a smaller variant of a step saves.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Cut {
     pub what: &'static str,
     pub gain_seconds: u64,
@@ -34,7 +34,7 @@ pub struct Cut {
     pub setting: &'static str,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Light {
     Green,
@@ -42,7 +42,7 @@ pub enum Light {
     Red,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Clock {
     pub traffic_at: Option<Timestamp>,
     /// Seconds until the first request; negative: since.

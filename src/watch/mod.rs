@@ -55,7 +55,7 @@ impl Round {
 }
 
 /// What it costs now.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Cost {
     pub unit: String,
     pub per_hour: f64,
@@ -66,13 +66,13 @@ pub struct Cost {
 }
 
 /// Why AWS cannot be asked just now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Trouble {
     pub kind: TroubleKind,
     pub said: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TroubleKind {
     Network,

@@ -39,7 +39,7 @@ impl Second {
 }
 
 /// How our own requests fare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Latency {
     pub asked: usize,
     pub failed: usize,

@@ -34,7 +34,7 @@ impl Sort {
 }
 
 /// One instance, from all that speak of it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Row {
     pub id: String,
     pub zone: String,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One round of `status --watch -o json`: all of `status -o json`, and what moves.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Told<'a> {
     pub at: Timestamp,
     pub event: &'static str,

@@ -1,0 +1,75 @@
+//! The lines of verbs that change something, with `-o json`: what happened, when.
+use super::{complaint::Complaint, teardown::Certificate};
+use crate::{
+    diagnose::Finding,
+    engine::{self, Key},
+    serving::{Verdict, Word},
+};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// One line: the time, and what happened.
+#[derive(Serialize, JsonSchema)]
+pub struct Line<'a> {
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub event: Event<'a>,
+}
+
+impl<'a> Line<'a> {
+    pub fn now(event: Event<'a>) -> Self {
+        Self { at: Timestamp::now(), event }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// The command failed.
+    Error { errors: &'a [Complaint] },
+    /// What keeps the service from answering, to those who wait.
+    Finding { finding: &'a Finding },
+    /// The balancer is another one: the address has to be registered again.
+    NewAddress { endpoint: &'a str, help: &'a str },
+    /// A database whose parameters wait for its reboot.
+    PendingReboot { key: &'a Key, command: &'a str },
+    /// The end of `up`: the service answers.
+    Serving(Box<Ended<'a>>),
+    /// The end of `up`: it does not.
+    NotServing(Box<Ended<'a>>),
+    /// The end of `up`: whether it does could not be seen.
+    Unknown(Box<Ended<'a>>),
+    /// The end of `teardown`.
+    Certificate(&'a Certificate<'a>),
+    /// What became of a step.
+    #[serde(untagged)]
+    Step(&'a engine::Event),
+}
+
+/// How a run of `up` ended.
+#[derive(Serialize, JsonSchema)]
+pub struct Ended<'a> {
+    pub word: Word,
+    /// The verdict in a sentence.
+    pub verdict: String,
+    pub endpoint: Option<&'a str>,
+    /// The verdict's evidence.
+    pub seen: &'a Verdict,
+    /// What keeps it from serving.
+    pub finding: Option<&'a Finding>,
+    /// Seconds since the command began.
+    pub seconds: u64,
+}
+
+impl<'a> Ended<'a> {
+    pub fn event(self) -> Event<'a> {
+        let word = self.word;
+        let ended = Box::new(self);
+        match word {
+            Word::Serving | Word::AtRisk => Event::Serving(ended),
+            Word::Unknown => Event::Unknown(ended),
+            Word::NotServing | Word::NotBuilt | Word::Building => Event::NotServing(ended),
+        }
+    }
+}
