@@ -5,6 +5,7 @@ import os
 import pathlib
 import shlex
 import subprocess
+import sys
 
 import boto3
 import pytest
@@ -14,6 +15,16 @@ URL = os.environ["GAMEDAY_SANDBOX_URL"]
 ROOT = pathlib.Path(__file__).parents[2]
 # A name that has to be quoted.
 FILE = "my stack.toml"
+
+
+# As much of the AWS CLI as the examples use, with the same settings from the environment.
+AWS = f"""\
+#!{sys.executable}
+import sys
+import boto3
+service, operation = sys.argv[1:3]
+print(getattr(boto3.client(service), operation.replace("-", "_"))())
+"""
 
 
 class Said:
@@ -50,6 +61,9 @@ class World:
         programs.mkdir()
         (programs / "gameday").symlink_to(BINARY)
         theirs = ("AWS_", "GAMEDAY_CONFIG", "GAMEDAY_PRICES", "GAMEDAY_TOKEN")
+        aws = programs / "aws"
+        aws.write_text(AWS)
+        aws.chmod(0o755)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(theirs)}
         self.env = {**kept, "PATH": f"{programs}:{kept['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
         self.work = folder / "work"

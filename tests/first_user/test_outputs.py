@@ -186,7 +186,7 @@ def test_each_output_fits_its_schema(world):
     (world.work / "wrong.toml").write_text('name = "Billing"\nzones = ["a"]\n')
     wrong = world.shell("gameday -c wrong.toml -o json plan").ends(2)
     fits(wrong, "error")
-    [first, *_] = wrong.json["errors"]
-    assert (first["code"], first["file"], first["line"], first["column"]) == ("stack_name", "wrong.toml", 1, 8), first
+    places = {e["code"]: (e["file"], e["line"], e["column"]) for e in wrong.json["errors"]}
+    assert places["stack_name"] == ("wrong.toml", 1, 8) and all(e["help"] for e in wrong.json["errors"]), wrong.out
     assert wrong.err == "", "one place"
     fits(world.run(*j, "teardown", "--confirm", "billing").ends(0), "lines")

@@ -9,9 +9,14 @@ use crate::{
     typed::Typist,
     watch::{Stand, State, Step, Times, TroubleKind, testing::*},
 };
+use anstyle::AnsiColor;
 use clap::Parser;
 use jiff::tz::TimeZone;
-use ratatui_core::{backend::TestBackend, style::Color, terminal::Terminal};
+use ratatui_core::{
+    backend::TestBackend,
+    style::{Color, Modifier},
+    terminal::Terminal,
+};
 use termion::event::Key;
 
 fn terminal(state: &State, keys: &[Key], (width, height): (u16, u16), color: bool) -> Terminal<TestBackend> {
@@ -123,9 +128,59 @@ fn the_views() {
     insta::assert_snapshot!("help", shown(&s, &[Key::Char('?')], (80, 24)));
     insta::assert_snapshot!("details", shown(&s, &[Key::Char('3'), Key::Down, Key::Char('\n')], (80, 24)));
     insta::assert_snapshot!("replace", shown(&s, &[Key::Char('x')], (60, 15)));
-    let screen = shown(&s, &[], (100, 30));
-    let readme = include_str!("../../../README.md");
-    assert!(readme.contains(screen.trim_end()), "the README shows another screen than this:\n{screen}");
+}
+
+/// The picture in the README; `GAMEDAY_BLESS=1` draws it anew.
+#[test]
+fn the_readme_shows_this_screen() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screen.svg");
+    let picture = anstyle_svg::Term::new().render_svg(&ansi(&terminal(&serving(), &[], (100, 30), true)));
+    if std::env::var_os("GAMEDAY_BLESS").is_some() {
+        std::fs::write(&path, &picture).unwrap();
+    }
+    assert!(std::fs::read_to_string(&path).unwrap() == picture, "docs/screen.svg shows another screen");
+}
+
+/// What a terminal would be told to show this.
+fn ansi(terminal: &Terminal<TestBackend>) -> String {
+    let buffer = terminal.backend().buffer();
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        let mut last = anstyle::Style::new();
+        for x in 0..buffer.area.width {
+            let cell = &buffer[(x, y)];
+            let style = styled(cell);
+            if style != last {
+                text += &format!("{last:#}{style}");
+                last = style;
+            }
+            text += cell.symbol();
+        }
+        text += &format!("{last:#}\n");
+    }
+    text
+}
+
+fn styled(cell: &ratatui_core::buffer::Cell) -> anstyle::Style {
+    let color = |c: Color| match c {
+        Color::Green => Some(AnsiColor::Green),
+        Color::Yellow => Some(AnsiColor::Yellow),
+        Color::Red => Some(AnsiColor::Red),
+        Color::Cyan => Some(AnsiColor::Cyan),
+        Color::Black => Some(AnsiColor::Black),
+        Color::White => Some(AnsiColor::White),
+        Color::DarkGray => Some(AnsiColor::BrightBlack),
+        _ => None,
+    };
+    let mut style = anstyle::Style::new().fg_color(color(cell.fg).map(Into::into));
+    style = style.bg_color(color(cell.bg).map(Into::into));
+    if cell.modifier.contains(Modifier::BOLD) {
+        style = style.bold();
+    }
+    if cell.modifier.contains(Modifier::DIM) {
+        style = style.dimmed();
+    }
+    style
 }
 
 #[test]
