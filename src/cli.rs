@@ -5,7 +5,10 @@ pub mod guide;
 use crate::output::{complaint::Complaint, plain};
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, error::ContextKind};
 use clap_complete::engine::ArgValueCompleter;
-use std::path::PathBuf;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 /// A web service on AWS, highly available, by lunch.
 ///
@@ -222,7 +225,11 @@ pub enum Verb {
     /// Print the user data and all files made from templates, without AWS
     Render(Render),
     /// Print the least-privilege IAM policy that this stack file needs
-    Policy,
+    Policy {
+        /// Write each policy into a file in this folder, and print the commands that create them
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
+    },
     /// Print the JSON schema of the stack file, or of what a verb prints with `-o json`
     Schema {
         /// What to describe, instead of the stack file
@@ -376,6 +383,21 @@ fn url(text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
+/// An address to listen on, in any of the forms that people type.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, port),
+        None => ("localhost", text),
+    };
+    let no = || "an address and a port, such as 127.0.0.1:8080, localhost:8080, :8080 or 8080".to_owned();
+    let port: u16 = port.parse().map_err(|_| no())?;
+    match host {
+        "" | "*" => Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+        "localhost" => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        _ => text.parse().map_err(|_| no()),
+    }
+}
+
 fn instance(id: &str) -> Result<String, String> {
     let hex = |h: &str| (h.len() == 8 || h.len() == 17) && h.bytes().all(|b| b.is_ascii_hexdigit());
     let no = || "an instance's id, such as i-0123456789abcdef0".to_owned();
@@ -419,9 +441,9 @@ pub struct Why {
 
 #[derive(Args, Clone, Debug)]
 pub struct Serve {
-    /// Where to listen; port 0 chooses a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    pub listen: std::net::SocketAddr,
+    /// Where to listen: `8080` and `localhost:8080` are this machine's alone, `:8080` is for all; port 0 chooses a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = listen)]
+    pub listen: SocketAddr,
     /// A file that holds the token, instead of the environment variable GAMEDAY_TOKEN
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -486,14 +508,22 @@ pub struct Render {
 pub enum Sandbox {
     /// Start it in the background
     Start,
-    /// Stop it; what was built in it is gone
-    Stop,
+    /// Stop it; what was built in it is lost
+    Stop {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Say whether it runs, and where
     Status,
     /// Print the environment that leads the AWS CLI and boto3 to it: `env $(gameday sandbox env) aws …`
     Env,
     /// Empty the account in it
-    Reset,
+    Reset {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Run it in the foreground
     Serve {
         /// TCP port on loopback; 0 chooses a free one

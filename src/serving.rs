@@ -349,7 +349,7 @@ impl Verdict {
 /// What is waited for while the first instances of a fleet boot and nothing else is wrong.
 fn first_boot(s: &Snapshot, chain: &Chain) -> Option<String> {
     let findings = chain.findings();
-    let first = findings.iter().find(|f| !f.symptom)?;
+    let first = findings.iter().find(|f| !f.symptom).or(findings.first())?;
     let broken = findings.iter().any(|f| f.stays());
     let created = s.auto_scaling_group.as_ref()?.created_at?;
     let is_young = s.at.duration_since(created) < SignedDuration::try_from(FIRST_BOOT).ok()?;

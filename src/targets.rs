@@ -81,7 +81,7 @@ impl Error {
                 "which one is meant is not to be guessed: `aws elbv2 register-targets --target-group-arn …` names it"
                     .into()
             }
-            Self::Attached { .. } => "nothing is to be done; `gameday targets list` shows its health".into(),
+            Self::Attached { .. } => "nothing to do; `gameday targets list` shows its health".into(),
             Self::NotAttached { .. } => "`gameday targets list` shows who is".into(),
             Self::NotRunning { .. } => "start it, or choose another one".into(),
             Self::OtherVpc { .. } => "choose an instance of the balancer's own VPC".into(),

@@ -93,7 +93,13 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("gameday render user-data", "the boot script itself"),
         ],
     ),
-    ("policy", &[("gameday policy", "what whoever runs gameday has to be allowed")]),
+    (
+        "policy",
+        &[
+            ("gameday policy", "what whoever runs gameday has to be allowed"),
+            ("gameday policy --save policies", "as files that AWS takes, with the commands"),
+        ],
+    ),
     (
         "schema",
         &[

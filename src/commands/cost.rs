@@ -5,11 +5,12 @@ use crate::{
     cli::{Cost, Global, Prices as File},
     config::Config,
     cost::{self, Bill, OneMore, Prices, Size, from_config, inventory},
-    engine::Graph,
+    engine::{Class, Graph},
     facts::Facts,
     output::{
         Printer,
         cost::{Bills, Cost as View, per_gb, show},
+        style::*,
     },
     stack, watch,
 };
@@ -35,8 +36,17 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
         None
     } else {
         let (target, _) = session::target(global, config, &out).await?;
-        let aws = session::reach(&target).await?;
-        Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
+        match session::reach(&target).await {
+            Ok(aws) => {
+                Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
+            }
+            // What it would cost needs no account.
+            Err(Failure::Error(e)) if e.class() == Some(Class::Credentials) => {
+                out.note(format!("{WARN}only as planned{RESET}: {e}"));
+                None
+            }
+            Err(e) => return Err(e),
+        }
     };
     let left_out = there.as_ref().map_or(vec![], |i| i.left_out.clone());
     let there = there.map(|i| i.items());
@@ -53,6 +63,9 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
     let mut view = View::new(&config.name, &config.region, &prices, bills, &more);
     view.notes.extend(per_gb(prices.unit(), &cost::ways_out(config, facts.zones.len(), &prices)));
     view.notes.extend(left_out);
+    if stack.graph.nodes().any(|n| n.key().kind() == "scaling-policy") {
+        view.notes.push(format!("{ALARMS_OF_A_POLICY} of the alarms are made by each target tracking policy"));
+    }
     show(&out, &view);
     Ok(DONE)
 }

@@ -81,10 +81,15 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: Logs) -> Outcome 
 }
 
 fn nothing(out: &Printer, args: &Logs) {
-    let what = if args.grep.is_some() { "no event matches" } else { "no event" };
+    let what = if args.grep.is_some() { "no log line matches" } else { "no log lines" };
+    let minutes = args.since.as_secs() / 60;
+    let since = match minutes {
+        0 => count(args.since.as_secs() as usize, "second"),
+        1..120 => count(minutes as usize, "minute"),
+        _ => count(minutes as usize / 60, "hour"),
+    };
     out.note(format!(
-        "{DIM}{what} in the last {}; --since looks further back, --console shows what the system says{RESET}",
-        clock(args.since)
+        "{DIM}{what} in the last {since}; --since looks further back, --console shows what the system says{RESET}"
     ));
 }
 

@@ -130,7 +130,7 @@ pub async fn run(cli: Cli, out: Printer) -> Outcome {
         Verb::Targets { what } => targets::run(global, out, what).await,
         Verb::Teardown(args) => teardown::run(global, out, args).await,
         Verb::Render(args) => render::run(global, out, args).await,
-        Verb::Policy => policy::run(global, out).await,
+        Verb::Policy { save } => policy::run(global, out, save).await,
         Verb::Schema { of } => schema::run(out, of),
         Verb::Sandbox { what } => sandbox::run(global, out, what).await,
         Verb::Completions { shell } => completions::run(out, shell),

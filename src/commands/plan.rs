@@ -145,7 +145,7 @@ fn same_network(report: &Report<Change>) -> Result<(), Failure> {
     });
     let Some(vpc) = moved.and_then(|f| f.found.as_ref()?.as_str()) else { return Ok(()) };
     Err(Failure::Error(Error::other(
-        format!("the stack stands in {vpc}: another network cannot be put under it"),
+        format!("the stack is in {vpc}: it cannot move to another network"),
         "put [network] back as it was; or `gameday teardown` with that first (the data are lost), then `gameday up` with \
          the new one",
     )))

@@ -1,9 +1,9 @@
 //! `gameday sandbox start|stop|status|reset|serve`: the local emulator.
-use super::{DONE, Outcome, failed, session};
+use super::{DONE, Failure, Outcome, failed, session};
 use crate::{
     cli::{Global, Sandbox},
     error::Error,
-    output::{Printer, sandbox::Preparing, style::*},
+    output::{self, Printer, sandbox::Preparing, style::*},
     sandbox::{self, Doing, Running},
 };
 use serde_json::json;
@@ -35,11 +35,17 @@ pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
             };
             environment(&out, &running);
         }
-        Sandbox::Stop => {
+        Sandbox::Stop { yes } => {
+            if !yes && !agreed(&out).await? {
+                return Ok(failed());
+            }
             let was = sandbox::stop().await.map_err(session::said)?;
             tell(&out, "stopped", was, "the sandbox is stopped");
         }
-        Sandbox::Reset => {
+        Sandbox::Reset { yes } => {
+            if !yes && !agreed(&out).await? {
+                return Ok(failed());
+            }
             let was = sandbox::reset().await.map_err(session::said)?;
             tell(&out, "reset", was, "the account in the sandbox is empty");
         }
@@ -53,6 +59,19 @@ pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
         }
     }
     Ok(DONE)
+}
+
+/// Asks a person, where there is one and something runs.
+async fn agreed(out: &Printer) -> Result<bool, Failure> {
+    if !out.interactive || sandbox::status().await.map_err(session::said)?.is_none() {
+        return Ok(true);
+    }
+    let answer = output::ask("Everything in the sandbox is lost. Go ahead? [y/N] ");
+    let agreed = answer.is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes"));
+    if !agreed {
+        out.note("nothing was changed");
+    }
+    Ok(agreed)
 }
 
 fn show(out: &Printer, running: Option<&Running>) {

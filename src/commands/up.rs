@@ -83,7 +83,9 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         session.say_calls();
         let ended = ended_badly(&out, &report);
         if ended.is_none() && !out.json() {
-            let n = report.done().filter(|(_, c)| !c.is_none()).count();
+            // The same number as in the plan: some changes come with what another step has made.
+            let planned = |key: &Key| view.changes.iter().any(|c| c.key == key);
+            let n = report.done().filter(|(key, c)| planned(key) || !c.is_none()).count();
             out.note(format!("{GOOD}built{RESET}: {} in {}", count(n, "change"), clock(took)));
         }
         if is_moved(&report)

@@ -91,7 +91,7 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
         },
         Err(error) => Err(unreadable(
             format!("cannot read {name}: {error}"),
-            "name the stack file with -c PATH, or start from a copy of examples/billing-api.toml",
+            "`gameday init` writes one, with every key explained; -c FILE names another",
         )),
     }
 }

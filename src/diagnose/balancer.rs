@@ -33,7 +33,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
             hop.push(Draft::new(
                 "balancer-missing",
                 format!("there is no load balancer {name}"),
-                format!("DescribeLoadBalancers knows none of this name in {}", s.whose.region),
+                format!("no load balancer has this name in {}", s.whose.region),
                 (UP, "the new balancer has a new address: register it with the event"),
             ));
         }
@@ -165,7 +165,7 @@ fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
     } else if !shut.is_empty() {
         hop.push(Draft::new(
             "balancer-ingress-missing",
-            format!("the balancer's security group lets nobody in from {}", names(&shut)),
+            format!("the balancer's security group does not allow requests from {}", names(&shut)),
             format!(
                 "{} has no ingress rule for TCP {port} from there: requests get no answer at all",
                 names(&b.groups)

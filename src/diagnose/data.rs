@@ -60,7 +60,7 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
             hop.push(Draft::new(
                 "database-missing",
                 format!("there is no database {name}"),
-                "DescribeDBInstances knows none of this name",
+                "DescribeDBInstances gives none of this name",
                 (UP, "5 to 10 minutes; the data is gone unless there is a snapshot"),
             ));
         }
@@ -181,7 +181,7 @@ pub(super) fn cache(view: &View<'_>) -> Option<Hop> {
             hop.push(Draft::new(
                 "cache-missing",
                 format!("there is no cache {name}"),
-                "DescribeReplicationGroups knows none of this name",
+                "DescribeReplicationGroups gives none of this name",
                 (UP, "5 to 10 minutes"),
             ));
         }

@@ -20,7 +20,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
             hop.push(Draft::new(
                 "fleet-missing",
                 format!("there is no Auto Scaling group {name}"),
-                "DescribeAutoScalingGroups knows none of this name: nobody launches instances",
+                "no Auto Scaling group has this name, so no instance is launched",
                 UP,
             ));
         }

@@ -15,7 +15,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         return vec![calm(Draft::new(
             "template-missing",
             format!("the launch template {} is gone: nothing can be launched", s.expected.names.template),
-            "DescribeLaunchTemplateVersions knows none of this name",
+            "DescribeLaunchTemplateVersions gives none of this name",
             UP,
         ))];
     };

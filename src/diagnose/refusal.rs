@@ -158,7 +158,7 @@ const ROWS: &[Row] = &[
 
     // Place and market.
     row("launch-type", STAYS, &[&["supported in your requested availability zone"], &["instance type", "is not valid"], &["invalid instance type"]],
-        "the instance type is not to be had in a zone", Out::Service("another instance_type, or other zones")),
+        "the instance type is not available in a zone", Out::Service("another instance_type, or other zones")),
     row("launch-spot-price", PASSES, &[&["spotmaxpricetoolow"], &["spot request price"], &["spot request fulfillment price"]],
         "the price of Spot instances is above the highest that is paid", Out::Service("other spot.types, or no spot")),
     row("launch-capacity", PASSES, &[&["insufficientinstancecapacity"], &["do not have sufficient"], &["insufficient capacity"],

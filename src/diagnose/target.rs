@@ -11,7 +11,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
             hop.push(Draft::new(
                 "target-group-missing",
                 format!("there is no target group {name}"),
-                "DescribeTargetGroups knows none of this name: the listener has nobody to forward to",
+                "no target group has this name, so the listener has nothing to forward to",
                 UP,
             ));
         }

@@ -145,6 +145,8 @@ pub enum Error {
         fields: Vec<String>,
         /// `storage_gb = 30`, as it stands, where that is short.
         was: Vec<String>,
+        /// Whether everything of the stack stands in it.
+        carries_all: bool,
         /// What replacing it would lose.
         loses: Option<&'static str>,
     },
@@ -214,8 +216,14 @@ impl Error {
                  run `gameday teardown --confirm {stack}` under the old one first"
             ),
             Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
-            Self::Fixed { key, was, loses, .. } => {
+            Self::Fixed { key, was, carries_all, loses, .. } => {
                 let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
+                if *carries_all {
+                    return Some(format!(
+                        "put the old value back{was}: the whole stack stands in it; for another one `gameday teardown` first \
+                         (the data are lost)"
+                    ));
+                }
                 let lost = lost(loses);
                 format!(
                     "put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{lost}"

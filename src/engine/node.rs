@@ -167,7 +167,7 @@ impl<R: Resource> Managed<R> {
             return Ok(Change::None);
         }
         let diff = self.diff(cx, found, want);
-        let may_replace = R::DISPOSABLE || cx.env.replace.contains(cx.key.as_str());
+        let may_replace = !R::CARRIES_ALL && (R::DISPOSABLE || cx.env.replace.contains(cx.key.as_str()));
         Ok(if may_replace && matches!(found.phase, Phase::Broken(_)) {
             Change::Replace { diff, loses: R::LOSES }
         } else if diff.is_empty() {
@@ -199,6 +199,7 @@ impl<R: Resource> Managed<R> {
             key: cx.key.clone(),
             was: fields.iter().filter_map(was).collect(),
             fields: fields.iter().map(|f| f.path.clone()).collect(),
+            carries_all: R::CARRIES_ALL,
             loses: R::LOSES,
         }
     }

@@ -30,6 +30,8 @@ pub trait Resource: Sized + 'static {
     const HOLDS_DATA: bool = false;
     /// Whether it may be deleted and made again for a change of a fixed field: no data and no address is lost.
     const DISPOSABLE: bool = false;
+    /// True if everything of the stack stands in it: then it is never deleted and made again, whoever insists.
+    const CARRIES_ALL: bool = false;
     /// Whether an update gives new outputs (a launch template mints a version).
     const MINTS: bool = false;
     /// Whether an update goes by stages: `update` does the next one, `find` says `Busy` until the one after it may come.

@@ -272,7 +272,7 @@ fn one_more(unit: &str, more: &OneMore, hours: f64) -> String {
     }
     let m = |amount| money(unit, amount);
     format!(
-        "one more {}: {}/h, {} for {} h, {} at least; it pays if it earns more than {TITLE}{} a minute{RESET}\n",
+        "one more {}: {}/h, {} for {} h, {} at least; it must earn more than {TITLE}{} a minute{RESET}\n",
         more.instance_type,
         m(more.per_hour),
         m(more.for_event),

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     serving::{Verdict, Word},
     snapshot::{Activity, Alarm},
-    watch::{Event, Metric, State, in_words},
+    watch::{Event, Metric, State, in_short},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -42,14 +42,12 @@ pub struct Picture<'a> {
 struct Did<'a> {
     at: Timestamp,
     status: &'a str,
-    what: &'a str,
-    why: String,
+    text: String,
 }
 
 impl<'a> Did<'a> {
     fn new(a: &'a Activity) -> Self {
-        let why = a.message.clone().unwrap_or_else(|| in_words(&a.cause));
-        Self { at: a.start, status: &a.status, what: &a.description, why }
+        Self { at: a.start, status: &a.status, text: in_short(a) }
     }
 }
 

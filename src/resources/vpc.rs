@@ -29,6 +29,7 @@ pub struct Output {
 impl Resource for Vpc {
     const KIND: &'static str = "vpc";
     const FIXED: &'static [&'static str] = &["cidr"];
+    const CARRIES_ALL: bool = true;
     const TWINS: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[

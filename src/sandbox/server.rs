@@ -5,6 +5,7 @@ use super::{
     install,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File, OpenOptions},
     io::Read,
@@ -91,6 +92,8 @@ impl Sandbox {
             }
         };
         if let Some(pace) = pace.filter(|p| *p != running.pace) {
+            let text = format!("the sandbox now lives at the pace {}, for everybody who uses it", pace.word());
+            say(Doing::Says(&text));
             control::set_pace(running.port, pace).await?;
             running.pace = pace;
         }
@@ -205,12 +208,20 @@ impl Sandbox {
         }
     }
 
+    /// The same one after a stop: who watches finds it again. Any, if something else listens there.
+    fn usual_port(&self) -> u16 {
+        let digest = Sha256::digest(self.folder.as_os_str().as_encoded_bytes());
+        // Above the ports of services, and below those that the kernel gives away by itself.
+        let port = 20_000 + u16::from_be_bytes([digest[0], digest[1]]) % 10_000;
+        std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).map_or(0, |_| port)
+    }
+
     async fn start_with(&self, install: &Install, pace: Pace) -> Result<Running, Error> {
         let (log, fresh) = (self.folder.join("log"), self.folder.join("ready.json"));
         let _ = fs::remove_file(&fresh);
         let out = File::create(&log).map_err(at(&log))?;
         let err = out.try_clone().map_err(at(&log))?;
-        let mut command = command(install, 0, pace);
+        let mut command = command(install, self.usual_port(), pace);
         command.arg("--ready-file").arg(&fresh).stdin(Stdio::null()).stdout(out).stderr(err);
         // SAFETY: setsid is async-signal-safe and touches nothing of ours. A session of its own: Ctrl-C and a closed
         // terminal are not for the sandbox, which outlives this command.

@@ -61,7 +61,7 @@ pub struct Cost {
     pub per_hour: f64,
     pub for_event: f64,
     pub hours: f64,
-    /// What one more instance has to earn a minute.
+    /// What one more instance costs a minute, and so must earn.
     pub one_more_per_minute: f64,
 }
 

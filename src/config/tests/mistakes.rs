@@ -107,8 +107,8 @@ fn a_file_that_is_not_there() {
     let errors = load(Path::new("nowhere/gameday.toml")).unwrap_err();
     assert_eq!(
         errors.render(false, 200),
-        "gameday::no_file\n\n  × cannot read nowhere/gameday.toml: No such file or directory (os error 2)\n  help: name the \
-         stack file with -c PATH, or start from a copy of examples/billing-api.toml\n\nnowhere/gameday.toml: 1 error\n"
+        "  × cannot read nowhere/gameday.toml: No such file or directory (os error 2) (no_file)\n  help: `gameday init` \
+         writes one, with every key explained; -c FILE names another\n\nnowhere/gameday.toml: 1 error\n"
     );
 }
 

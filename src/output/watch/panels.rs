@@ -1,7 +1,7 @@
 //! What the screen is made of: each panel is lines, fitted to a width.
 use super::text::{Theme, age, cell, fit, line, seconds, short, spark, wrap};
 use crate::{
-    diagnose::{Finding, HopName, Severity},
+    diagnose::{Finding, Severity},
     output::{clock as words, style::count, why},
     serving::Word,
     typed::Typist,
@@ -73,14 +73,11 @@ pub fn verdict(cx: &Cx) -> Lines {
     } else {
         said.push("targets not seen".into());
     }
-    let zones = s
-        .chain
-        .hop(HopName::Instances)
-        .map_or(vec![], |h| h.zones.iter().filter(|z| z.state == crate::diagnose::State::Good).collect());
+    let zones = v.targets.as_ref().map_or(&[][..], |t| &t.zones);
     said.extend((v.missing.is_none() && v.risks.is_empty()).then(|| match zones.len() {
         0 if v.targets.is_none() => "zones not seen".into(),
         0 => "no zone".into(),
-        1 => format!("only {}", zones[0].zone),
+        1 => format!("only {}", zones[0]),
         n => format!("{n} zones"),
     }));
     if let Some(since) = s.verdict_since {
