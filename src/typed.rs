@@ -52,17 +52,26 @@ impl Typist {
 
     /// Returns a command as this user has to type it. What is complete stays as it is.
     pub fn command(&self, command: &str) -> String {
-        let one = |c: &str| match (c.strip_prefix("gameday "), c.strip_prefix("aws ")) {
+        let one = |c: &str| match (c.strip_prefix("gameday "), c.strip_prefix("aws ").map(|call| self.bare(call))) {
             (Some(verb), _) if self.takes_options(verb) => format!("gameday {}{verb}", self.gameday),
             (_, Some(call)) => {
+                let profile = if call.contains("--profile ") { "" } else { self.aws };
+                // Who logs in, or asks about the account, does so at AWS and for every region.
+                if EVERYWHERE.iter().any(|s| call.starts_with(s)) {
+                    return format!("aws {profile}{call}");
+                }
                 let region = self.region.get().filter(|_| !call.contains("--region "));
                 let region = region.map_or(String::new(), |r| format!("--region {} ", word(r)));
-                let options = if call.starts_with(self.aws) { "" } else { self.aws };
-                format!("{}aws {options}{region}{call}", self.env)
+                format!("{}aws {profile}{region}{call}", self.env)
             }
             _ => c.to_owned(),
         };
         command.split(" && ").map(one).collect::<Vec<_>>().join(" && ")
+    }
+
+    /// A call of the AWS CLI without the options, if it is complete already.
+    fn bare<'a>(&self, call: &'a str) -> &'a str {
+        call.strip_prefix(self.aws).unwrap_or(call)
     }
 
     /// True if this command line of gameday, without the program's name, has none of the options yet and can take them.
@@ -96,6 +105,9 @@ impl Typist {
         }
     }
 }
+
+/// What the AWS CLI does about credentials and the account itself.
+const EVERYWHERE: [&str; 4] = ["sso ", "login", "configure", "account "];
 
 #[cfg(test)]
 mod tests {
@@ -136,6 +148,7 @@ mod tests {
             typed(&["--profile", "my team"], "aws ec2 describe-vpcs && aws ec2 create-vpc"),
             "aws --profile 'my team' --region eu-west-1 ec2 describe-vpcs && aws --profile 'my team' --region eu-west-1 ec2 create-vpc"
         );
+        assert_eq!(typed(&["--profile", "team"], "aws sso login"), "aws --profile team sso login");
         assert_eq!(
             typed(&["--sandbox"], "aws ec2 describe-vpcs --region us-east-1"),
             "env $(gameday sandbox env) aws ec2 describe-vpcs --region us-east-1"

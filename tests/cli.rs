@@ -47,18 +47,26 @@ fn example(name: &str) -> String {
     format!("examples/{name}.toml")
 }
 
+/// What a shell offers for the last word of a line.
+fn completed(line: &[&str]) -> Vec<String> {
+    let mut command = gameday();
+    command.arg("--").arg("gameday").args(line).env("_GAMEDAY_COMPLETE", "bash").env("_CLAP_IFS", "\n");
+    command.env("_CLAP_COMPLETE_INDEX", line.len().to_string()).env("_CLAP_COMPLETE_COMP_TYPE", "9");
+    said(&mut command).out.lines().map(|l| l.trim().to_owned()).collect()
+}
+
 /// Every verb, as `--help` lists them.
 fn verbs() -> Vec<String> {
     let help = run(&["--help"]).out;
-    let list = help.split("Commands:").nth(1).expect("a list of commands").split("\n\n").next().unwrap_or_default();
+    let list = help.split("\nOptions:").next().expect("verbs come before the options");
     let verbs = list.lines().filter(|l| l.starts_with("  ") && !l.starts_with("   "));
-    verbs.filter_map(|l| l.split_whitespace().next()).filter(|v| *v != "help").map(Into::into).collect()
+    verbs.filter_map(|l| l.split_whitespace().next()).map(Into::into).collect()
 }
 
 #[test]
 fn help_of_every_verb() {
     let verbs = verbs();
-    assert!(verbs.len() >= 18, "{verbs:?}");
+    assert!(verbs.len() >= 15, "{verbs:?}");
     let first = run(&["--help"]);
     assert_eq!((first.code, first.err.as_str()), (0, ""));
     insta::assert_snapshot!("help", first.out);
@@ -99,8 +107,20 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
     }
     let json = run(&["plan", "nettwork", "-o", "json"]);
     let object: serde_json::Value = serde_json::from_str(&json.out).expect("one object");
-    assert!(json.code == 2 && object["error"]["message"].as_str().is_some_and(|m| m.contains("nettwork")), "{object}");
+    let error = &object["errors"][0];
+    assert!(json.code == 2 && error["code"] == "usage" && json.err.is_empty(), "{object}");
+    assert!(error["message"].as_str().is_some_and(|m| m.contains("nettwork")), "{object}");
     assert!(run(&["bild"]).err.contains("unrecognized subcommand"));
+    // A tip is given only where the words are alike.
+    assert!(!run(&["start"]).err.contains("targets") && run(&["tear"]).err.contains("teardown"));
+    // Who has typed nothing is told where to begin.
+    assert!(run(&[]).err.contains("gameday init"));
+    let none = run(&["-c", "/dev/null", "teardown", "--yes"]);
+    assert!(
+        none.code == 2 && none.err.contains("--confirm") && none.err.contains("nothing was deleted"),
+        "{}",
+        none.err
+    );
     for url in ["billing.example.com/healthcheck", "localhost:8080", "notaurl", "https://billing.example.com"] {
         for verb in [&["why"][..], &["up", "--probe"], &["status", "--probe"], &["serve", "--probe"]] {
             let said = run(&[&["-c", "/nowhere.toml"], verb, &[url]].concat());
@@ -119,7 +139,7 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
     for file in ["/nowhere/gameday.toml", wrong.to_str().expect("UTF-8")] {
         for verb in verbs() {
             // These read no stack file.
-            if ["schema", "sandbox", "completions", "man"].contains(&verb.as_str()) {
+            if ["init", "schema", "sandbox", "completions", "man"].contains(&verb.as_str()) {
                 continue;
             }
             for format in ["human", "json"] {
@@ -129,8 +149,9 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
                 assert_eq!(said.code, 2, "gameday {verb} -c {file}: {}{}", said.out, said.err);
                 if format == "json" {
                     let object: serde_json::Value = serde_json::from_str(&said.out).expect("one object");
-                    let message = object["error"]["message"].as_str().expect("a message");
-                    assert!(message.contains(file) && !message.contains('\u{1b}'), "{message}");
+                    let errors = object["errors"].as_array().expect("errors");
+                    assert!(errors.iter().all(|e| e["file"] == file && e["line"].is_u64() && e["help"].is_string()));
+                    assert!(!said.out.contains('\u{1b}') && said.err.is_empty(), "{}{}", said.out, said.err);
                 }
                 assert!(
                     said.err.contains(file) || said.out.contains(file),
@@ -332,8 +353,18 @@ fn completions_and_the_man_page_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let said = run(&["completions", shell]);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{shell}");
-        let missing: Vec<&String> = verbs.iter().filter(|v| !said.out.contains(v.as_str())).collect();
-        assert!(missing.is_empty(), "{shell}: {missing:?}");
+        assert!(said.out.contains("_GAMEDAY_COMPLETE"), "{shell}: the script asks this program");
+    }
+    // Verbs, and what only the stack file, the profiles and AWS's regions can tell.
+    let offered = verbs.iter().filter(|v| !completed(&[v.as_str()]).contains(*v)).collect::<Vec<_>>();
+    assert!(offered.is_empty(), "not offered: {offered:?}");
+    let file = example("billing-api");
+    for (line, one) in [
+        (&["-c", file.as_str(), "up", "--replace", "data"][..], "database/main"),
+        (&["--region", "eu-ce"], "eu-central-1"),
+        (&["schema", "sta"], "status"),
+    ] {
+        assert!(completed(line).iter().any(|c| c == one), "{line:?}: {:?}", completed(line));
     }
     let bash = run(&["completions", "bash"]).out;
     let mut check = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().expect("bash");

@@ -81,6 +81,7 @@ impl<'s> Walk<'s> {
         // A table with free keys (`tags`, `service`): every value has one schema.
         let free = schema["additionalProperties"].is_object().then(|| &schema["additionalProperties"]);
         let mut sound = Object::new();
+        let mut meant: Vec<String> = vec![];
         if let Some(element) = free
             && self.unnamed(place, element, table)
         {
@@ -98,14 +99,15 @@ impl<'s> Walk<'s> {
                 }
                 None => {
                     self.map.values.insert(here.clone(), node.span());
-                    self.unknown(place, &here, known, name);
+                    meant.extend(self.unknown(place, &here, known, name));
                 }
             }
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !sound.contains_key(required) {
                 let here = place.key(required);
-                if self.map.unsound.insert(here.clone()) {
+                // A name that is only written wrong is one mistake.
+                if self.map.unsound.insert(here.clone()) && !meant.iter().any(|m| m == required) {
                     self.missing(place, &here, required, &known[required]);
                 }
                 // Holds the place so that the rest can be judged.
@@ -138,17 +140,20 @@ impl<'s> Walk<'s> {
         true
     }
 
-    fn unknown(&mut self, parent: &Place, here: &Place, known: &Object<String, Value>, name: &str) {
+    /// Reports a key that is none; the key that was most likely meant.
+    fn unknown(&mut self, parent: &Place, here: &Place, known: &Object<String, Value>, name: &str) -> Option<String> {
         let table = match parent.parent() {
             None => "the stack file".to_owned(),
             Some(_) => format!("`[{parent}]`"),
         };
         let other_word = aliases(name).iter().find(|alias| known.contains_key(**alias));
+        let near = nearest(name, known.keys().map(String::as_str)).map(ToOwned::to_owned);
+        let meant = other_word.map(|word| (*word).to_owned()).or(near.clone());
         let help = if let Some(meant) = other_word {
             format!("here it is called `{meant}`")
         } else if let Some(home) = self.home_of(name) {
             format!("`{name}` belongs to {home}: every key stands under the last `[table]` above it")
-        } else if let Some(meant) = nearest(name, known.keys().map(String::as_str)) {
+        } else if let Some(meant) = near {
             format!("did you mean `{meant}`?")
         } else {
             format!("{table} knows {}", quoted(known.keys().map(String::as_str)))
@@ -157,6 +162,7 @@ impl<'s> Walk<'s> {
             Issue::error("unknown_key", here.clone(), format!("`{name}` is not a key of {table}"), "unknown key", help)
                 .on_key(),
         );
+        meant
     }
 
     /// The table that has such a key, when the key stands under the wrong header.

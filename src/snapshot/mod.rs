@@ -275,6 +275,7 @@ pub struct AutoScalingGroup {
     pub name: String,
     /// Only while it is being deleted.
     pub status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     pub min: i32,
     pub desired: i32,

@@ -30,7 +30,7 @@ def test_one_clear_error(world, whole, name):
     lines = [line for line in run.text.splitlines() if "✗" in line]
     assert len(lines) == 1 and step in lines[0] and message in lines[0] and code in lines[0], run.text
     assert "request " in lines[0], "with the request id"
-    assert helps in run.text and " stand" in run.text and "1 step failed" in run.text, run.text
+    assert helps in run.text and "are done" in run.text and "1 step failed" in run.text, run.text
     assert "file-system/main created" in run.text, "what does not need it goes on"
     world.no_faults()
     world.up()
@@ -47,7 +47,7 @@ def test_credentials_that_expire(world, whole, after):
     assert len(said) <= 3, "once, not once a step:\n" + run.text
     assert "request " in said[0], "with the request id"
     if after >= 90:
-        assert " stand" in run.text, run.text
+        assert "are done" in run.text, run.text
     world.no_faults()
     world.run("up", "--yes", "--steal").expect()
     assert differences(world.inventory(), whole) == []

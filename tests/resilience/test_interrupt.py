@@ -15,12 +15,34 @@ def test_once_it_stops_and_says_what_stands(world, whole):
         run.until(f"{step} created")
         run.interrupt()
         run.wait(60).expect(130)
-        assert "stopping" in run.text and " stand" in run.text and "run the same command again" in run.text, run.text
+        assert "stopping" in run.text and "are done" in run.text and "run the same command again" in run.text, run.text
         world.no_faults()
         world.control("DELETE", "calls")
         world.up()
         assert differences(world.inventory(), whole) == [] and world.plan() == {}
     count("Ctrl-C", turns=len(AFTER), leftovers=0)
+
+
+def test_what_aws_is_making_goes_on_and_counts_with_what_is_left(world, whole):
+    world.control("POST", "pace?pace=fast")
+    try:
+        run = world.start("up", "--yes")
+        end = time.monotonic() + 60
+        while not any(c["operation"] == "CreateDBInstance" for c in world.control("GET", "calls")["calls"]):
+            assert time.monotonic() < end, run.text
+            time.sleep(0.1)
+        run.interrupt()
+        run.wait(60).expect(130)
+        plan = world.run("plan", "-o", "json").expect(2).json
+        assert "database/main" in plan["busy"] and "database/main" not in [c["key"] for c in plan["changes"]], plan
+        text = world.run("plan").expect(2).text
+        assert "in creation already: " in text and "(usually takes " in text, text
+        status = world.run("status", "-o", "json").expect(1).json
+        assert status["word"] == "BUILDING" and status["seen"]["build"]["left_seconds"] > 0, status["seen"]
+    finally:
+        world.control("POST", "pace?pace=instant")
+    world.up()
+    assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
 def test_twice_it_leaves_at_once(world, whole):

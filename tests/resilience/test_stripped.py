@@ -39,7 +39,7 @@ def test_an_object_without_tags_is_asked_for_before_it_is_adopted(standing, whol
     w.ec2.delete_tags(Resources=[thing], Tags=[{"Key": k} for k in TAGS])
     plan = w.run("plan", "-o", "json").expect(1)
     said = next(e for e in plan.json["errors"] if e["key"] == key)
-    assert thing in said["error"] and f"--adopt {key}" in said["help"], said
+    assert thing in said["message"] and f"--adopt {key}" in said["help"], said
     refused = w.run("up", "--yes").expect(1)
     assert f"--adopt {key}" in refused.text
     w.up("--adopt", key)

@@ -127,7 +127,7 @@ def test_the_same_on_the_command_line(world, spare):
     assert "already" in world.run("targets", "attach", spare, code=1).stderr
     gone = json.loads(world.run("-o", "json", "targets", "detach", spare, "--balancer", "billing-main").stdout)
     assert gone["message"]["instanceId"] == spare and world.behind() == before
-    assert "gameday targets list" in world.run("targets", "detach", spare, code=1).stderr
+    assert "--sandbox targets list" in world.run("targets", "detach", spare, code=1).stderr
     wrong = world.run("targets", "list", "biling-main", code=1).stderr
     assert "there is no load balancer biling-main" in wrong and "did you mean billing-main" in wrong
     # Of an Auto Scaling group: what follows is said.
