@@ -1,5 +1,7 @@
 """Auto Scaling groups, policies, refreshes."""
 
+import time
+
 import pytest
 
 
@@ -54,6 +56,30 @@ def test_life_of_a_member(aws, stack):
     assert set(aws.health(target_group).values()) == {"healthy"}
     activity = aws.autoscaling.describe_scaling_activities(AutoScalingGroupName="app")["Activities"][0]
     assert activity["StatusCode"] == "Successful" and "Launching a new EC2 instance: i-" in activity["Description"]
+
+
+def test_a_member_says_what_a_boot_says(aws, stack):
+    _, subnets, _, template, _ = stack
+    aws.logs.create_log_group(logGroupName="/gameday/shop/boot")
+    aws.pace("real")
+    tags = [{"Key": "gameday:stack", "Value": "shop", "PropagateAtLaunch": True}]
+    aws.fleet(subnets, template, Tags=tags)
+    one = aws.fleet_now()["Instances"][0]["InstanceId"]
+
+    def said():
+        events = aws.logs.filter_log_events(logGroupName="/gameday/shop/boot", logStreamNamePrefix=one)["events"]
+        lines = [e["message"] for e in events]
+        assert aws.ec2.get_console_output(InstanceId=one)["Output"].splitlines() == lines
+        assert all(abs(e["timestamp"] / 1000 - time.time()) < 600 for e in events)
+        return lines
+
+    assert said() == []
+    aws.advance(44)
+    assert "stand-in" in said()[0] and one in said()[1] and len(said()) == 2
+    aws.advance(40)
+    assert "the service answers" in said()[-1] and len(said()) == 8
+    aws.ec2.terminate_instances(InstanceIds=[one])
+    assert len(said()) == 8
 
 
 def test_dead_member_is_replaced_and_deregistered(aws, stack):

@@ -1,0 +1,58 @@
+"""What an instance says while it boots. No machine boots here: stand-in lines in the form of userdata/boot.sh.j2, so
+that `gameday logs` and the console have something to show in a rehearsal."""
+
+import base64
+from datetime import UTC, datetime
+
+from moto.logs.models import logs_backends
+
+from .clock import CLOCK
+from .ec2_instances import BOOT, WATCHERS, ec2_backends
+from .rules import instead
+
+# The stages that every stack has, and the share of the boot's time after which each is done.
+STAGES = {"packages": 0.4, "secrets": 0.5, "fetch": 0.6, "config": 0.65, "service": 1.0}
+
+
+def begin(instance):
+    if instance.state != "running" or hasattr(instance, "said"):
+        return
+    instance.said, instance.said_at = [], 0
+    say(instance, "-", "begins: stand-in lines, no machine boots in the sandbox")
+    say(instance, "-", f"instance {instance.id} in {instance._placement.zone}")
+    for stage, share in STAGES.items():
+        seconds = round(BOOT * share)
+        text = f"done {seconds} s after the start"
+        CLOCK.after(seconds, lambda stage=stage, text=text: say(instance, stage, text))
+    CLOCK.after(BOOT, lambda: say(instance, "done", f"the service answers after {BOOT} s"))
+
+
+WATCHERS.append(begin)
+
+
+def say(instance, stage, text):
+    """To the console, and to the boot's log group if the stack has one."""
+    if instance.state != "running":
+        return
+    # In order, also where a test has moved the clock.
+    at = instance.said_at = max(CLOCK.seen(), instance.said_at)
+    line = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ} {stage:<9} {text}"
+    instance.said.append(line)
+    stack = next((t["value"] for t in instance.get_tags() if t["key"].endswith(":stack")), None)
+    logs = logs_backends[instance.ec2_backend.account_id][instance.ec2_backend.region_name]
+    group = logs.groups.get(f"/gameday/{stack}/boot")
+    if group:
+        if instance.id not in group.streams:
+            group.create_log_stream(instance.id)
+        group.put_log_events(instance.id, [{"timestamp": int(at * 1000), "message": line}])
+
+
+@instead("ec2", "GetConsoleOutput")
+def console(call):
+    instance = ec2_backends[call.account][call.region].get_instance(call.get("InstanceId"))
+    text = "".join(f"{line}\r\n" for line in getattr(instance, "said", []))
+    return {
+        "InstanceId": instance.id,
+        "Timestamp": datetime.fromtimestamp(CLOCK.seen(), UTC),
+        "Output": base64.b64encode(text.encode()).decode(),
+    }
