@@ -380,6 +380,7 @@ const ROWS: &[Row] = &[
     ("template-with-another-type", |s| version(s).instance_type = Some("t3.2xlarge".into()), "template-type"),
     ("template-with-a-key-pair", |s| version(s).key_pair = Some("evil".into()), "template-key-pair"),
     ("instances-of-an-older-version", |s| fleet(s).members[0].template_version = Some("9".into()), "instance-old-version"),
+    ("instances-that-a-refresh-replaces", |s| { fleet(s).members[0].template_version = Some("9".into()); fleet(s).refresh = Some(50) }, "instance-refresh"),
     ("no-capacity", |s| cannot_launch(s, "We currently do not have sufficient t3.micro capacity in the Availability Zone you requested (us-east-1a). Launching EC2 instance failed."), "launch-capacity"),
     ("image-gone", |s| cannot_launch(s, "The image id '[ami-0c0ffee0c0ffee000]' does not exist. Launching EC2 instance failed."), "launch-image"),
     ("quota-used-up", |s| cannot_launch(s, "You have requested more vCPU capacity than your current vCPU limit of 5 allows. Launching EC2 instance failed."), "launch-quota"),

@@ -2,6 +2,7 @@
 use super::{
     Draft, Drafts, FREE_ADDRESSES, Fix, Hop, HopName, UP, View, adopt, names, no_group,
     reach::{Way, net},
+    sorted,
 };
 use crate::{
     config::Origin,
@@ -87,7 +88,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
             .weak(),
         );
     }
-    let evidence = format!("{} {}, {}, {}", b.name, b.state, b.scheme, names(b.zones.iter().map(|z| &z.zone)));
+    let evidence = format!("{} {}, {}, {}", b.name, b.state, b.scheme, names(sorted(b.zones.iter().map(|z| &z.zone))));
     hop.done(HopName::Balancer, s.saw(Part::Balancer), evidence)
 }
 

@@ -1,5 +1,7 @@
 //! What the service needs behind it: database, cache, files.
-use super::{Draft, Drafts, Fix, Hop, HopName, State, UP, View, adopt, fleet, names, no_group, reach::anywhere};
+use super::{
+    Draft, Drafts, Fix, Hop, HopName, State, UP, View, adopt, fleet, names, no_group, reach::anywhere, sorted,
+};
 use crate::{
     config::Mode,
     resources::database::repair,
@@ -306,7 +308,7 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
                     format!(
                         "{} has them in {}: an instance that boots in another zone has only a local directory",
                         f.id,
-                        names(f.mount_targets.iter().map(|m| &m.zone))
+                        names(sorted(f.mount_targets.iter().map(|m| &m.zone)))
                     ),
                     UP,
                 )
@@ -336,7 +338,8 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
         reach(view, &store, &mut hop);
     }
     beacons(view, &store, &mut hop);
-    let told = format!("{} {}, mount targets in {}", f.id, f.state, names(f.mount_targets.iter().map(|m| &m.zone)));
+    let told =
+        format!("{} {}, mount targets in {}", f.id, f.state, names(sorted(f.mount_targets.iter().map(|m| &m.zone))));
     Some(hop.done(HopName::Files, seen && s.saw(Part::MountTargets), told))
 }
 

@@ -83,9 +83,20 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         })
         .map(|m| m.id.as_str())
         .collect();
-    if !old.is_empty() {
-        let cause = "instances are of another version of the launch template than new ones would be";
-        all.push(Draft::new("instance-old-version", cause, names(old), UP).weak());
+    match g.refresh {
+        _ if old.is_empty() => {}
+        Some(percent) => {
+            let cause = format!("an instance refresh is replacing the instances, {percent} % are done");
+            let evidence = format!("of another version of the launch template: {}", names(old));
+            all.push(
+                Draft::new("instance-refresh", cause, evidence, ("gameday status --watch", "it goes on by itself"))
+                    .weak(),
+            );
+        }
+        None => {
+            let cause = "instances are of another version of the launch template than new ones would be";
+            all.push(Draft::new("instance-old-version", cause, names(old), UP).weak());
+        }
     }
     all
 }

@@ -182,10 +182,7 @@ pub fn chain(snapshot: &Snapshot) -> Chain {
             Draft::new(
                 "stack-missing",
                 format!("nothing of the stack {} exists", snapshot.whose.stack),
-                format!(
-                    "account {}, {}: no VPC, no load balancer, no Auto Scaling group of it",
-                    snapshot.whose.account, snapshot.whose.region
-                ),
+                format!("region {}: no VPC, no load balancer, no Auto Scaling group of it", snapshot.whose.region),
                 UP,
             )
             .at(HopName::Balancer),
@@ -378,6 +375,12 @@ impl Drafts {
 }
 
 /// The first few, and how many more.
+fn sorted<T: Ord>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.into_iter().collect();
+    all.sort();
+    all
+}
+
 fn names<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
     let all: Vec<T> = all.into_iter().collect();
     let few: Vec<&str> = all.iter().take(4).map(AsRef::as_ref).collect();

@@ -183,6 +183,12 @@ impl<'a> View<'a> {
         self.s.targets.iter().filter(|t| t.state != "draining").collect()
     }
 
+    /// How many targets there are, or should be where that is more.
+    pub fn targets_expected(&self) -> usize {
+        let wanted = self.s.auto_scaling_group.as_ref().map_or(self.s.expected.desired, |g| g.desired);
+        self.targets().len().max(wanted.try_into().unwrap_or_default())
+    }
+
     pub fn healthy(&self) -> usize {
         self.s.targets.iter().filter(|t| t.state == "healthy").count()
     }

@@ -38,7 +38,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     }
     let h = &t.health;
     let healthy = match s.saw(Part::Targets) {
-        true => format!("{} of {} targets healthy", view.healthy(), view.targets().len()),
+        true => format!("{} of {} targets healthy", view.healthy(), view.targets_expected()),
         false => "the targets' health could not be looked at".into(),
     };
     let evidence = format!("{} {} {}, {healthy}, health check {} ({})", t.name, t.protocol, t.port, h.path, h.matcher);
@@ -170,6 +170,10 @@ fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
 fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let s = view.s;
     let Some(group) = s.auto_scaling_group.as_ref().filter(|g| g.target_groups.contains(&t.arn)) else { return };
+    // An instance refresh takes them out, one after the other.
+    if group.refresh.is_some() {
+        return;
+    }
     let there = |id: &str| s.targets.iter().any(|t| t.id == id && t.state != "draining");
     let missing: Vec<&str> = group
         .members

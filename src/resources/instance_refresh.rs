@@ -48,6 +48,12 @@ async fn refreshes(aws: &Aws, name: &str) -> Result<Rc<Vec<InstanceRefresh>>> {
     aws.reads.get(format!("instance refreshes of {name}"), call).await
 }
 
+/// Returns how far the instance refresh of a group is, in percent; `None` when none is under way.
+pub async fn under_way(aws: &Aws, name: &str) -> Result<Option<i32>> {
+    let all = refreshes(aws, name).await?;
+    Ok(all.iter().find(|r| is_under_way(r)).map(|r| r.percentage_complete().unwrap_or_default()))
+}
+
 /// Makes room for another template: while a refresh with a desired configuration is open, AWS refuses to give the group
 /// one (Auto Scaling user guide, "Update restriction"). Cancelling takes a while: until then the step tries again.
 pub(super) async fn stop_refresh(aws: &Aws, name: &str) -> Result<()> {

@@ -41,7 +41,7 @@ mod cloudwatch;
 mod elb;
 mod guardduty;
 mod holders;
-mod instance_refresh;
+pub mod instance_refresh;
 mod user_data;
 
 /// What every kind imports.

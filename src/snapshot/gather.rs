@@ -9,7 +9,7 @@ use crate::{
         tags,
     },
     config::{Mode, Origin},
-    resources::token,
+    resources::{instance_refresh, token},
 };
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_ec2::types::{Filter, VpcAttributeName};
@@ -242,11 +242,16 @@ impl Look<'_> {
     }
 
     async fn group(&self) -> Option<AutoScalingGroup> {
-        self.see(Part::AutoScalingGroup, "DescribeAutoScalingGroups", async {
-            let name = &self.expected.names.auto_scaling_group;
+        let name = &self.expected.names.auto_scaling_group;
+        let found = self.see(Part::AutoScalingGroup, "DescribeAutoScalingGroups", async {
             Ok(listing::auto_scaling_group(self.aws, name).await?.map(read::group))
-        })
-        .await
+        });
+        let mut group = found.await?;
+        if !group.outdated().is_empty() {
+            let refresh = instance_refresh::under_way(self.aws, name);
+            group.refresh = self.see(Part::Activities, "DescribeInstanceRefreshes", refresh).await;
+        }
+        Some(group)
     }
 
     /// They say why an instance is not there: of no use while all are.

@@ -290,6 +290,18 @@ pub struct AutoScalingGroup {
     pub health_check_type: String,
     pub grace_seconds: i32,
     pub members: Vec<Member>,
+    /// How far the instance refresh is that replaces members of another version, in percent. Looked for where there are
+    /// such members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<i32>,
+}
+
+impl AutoScalingGroup {
+    /// Members of another version of the launch template than the group's.
+    pub fn outdated(&self) -> Vec<&Member> {
+        let other = |m: &&Member| m.template_version.is_some() && m.template_version != self.template_version;
+        self.members.iter().filter(|m| !m.lifecycle.starts_with("Terminat")).filter(other).collect()
+    }
 }
 
 /// An instance as its Auto Scaling group sees it.

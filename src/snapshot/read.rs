@@ -178,6 +178,7 @@ pub fn group(g: asg::AutoScalingGroup) -> AutoScalingGroup {
         suspended: g.suspended_processes.unwrap_or_default().into_iter().filter_map(|p| p.process_name).collect(),
         health_check_type: g.health_check_type.unwrap_or_default(),
         grace_seconds: g.health_check_grace_period.unwrap_or_default(),
+        refresh: None,
         members: g
             .instances
             .unwrap_or_default()

@@ -130,12 +130,30 @@ def test_another_edit_while_the_fleet_still_follows_the_last(world):
     try:
         for kind in ("t3.small", "t3.medium"):
             w.edit(STACK + f'instance_type = "{kind}"\nmax = 5\n')
+            follow = "2 instances of billing-api are replaced, the new ones first"
+            assert follow in w.run("--pace", "fast", "plan").expect(2).stdout
             w.run("--pace", "fast", "up", "--yes").expect(0)
         refreshes = w.autoscaling.describe_instance_refreshes(AutoScalingGroupName="billing-api")["InstanceRefreshes"]
         assert [r["Status"] in ("Cancelling", "Cancelled") for r in refreshes] == [False, True], refreshes
         assert w.run("--pace", "fast", "plan").code == 0
     finally:
         w.control("POST", "pace?pace=instant")
+
+
+def test_a_fleet_that_follows_is_told_as_such(world):
+    w = world
+    w.up()
+    w.control("POST", "pace?pace=real")
+    try:
+        w.edit(STACK + 'instance_type = "t3.small"\n')
+        said = w.run("--pace", "real", "up", "--yes").expect(0)
+        assert said.stdout.startswith("AT RISK: an instance refresh is replacing the instances"), said.text
+        assert "status --watch" in said.text and w.run("--pace", "real", "plan").expect(0)
+        rules = [f["rule"] for f in w.run("--pace", "real", "why", "-o", "json").json["findings"]]
+        assert rules == ["instance-refresh"], rules
+    finally:
+        w.control("POST", "pace?pace=instant")
+    assert "refresh" not in w.run("status").expect(0).text
 
 
 @pytest.mark.parametrize("group", some(["cache", "files", "monitoring", "database"], 1))
