@@ -35,6 +35,11 @@ pub struct Targets {
 }
 
 impl Targets {
+    /// How many there are, or should be where that is more.
+    pub fn expected(&self) -> usize {
+        self.all.max(self.wanted)
+    }
+
     fn add(&mut self, state: &str, said: &str) {
         self.all += 1;
         if state == "healthy" {
@@ -122,6 +127,8 @@ pub struct Build {
     pub under_way: bool,
     /// Who is building, in words: `anna@laptop has been running gameday up for 12 s`.
     pub who: Option<String>,
+    /// Who is taking the stack down, in words.
+    pub deleting: Option<String>,
     /// Seconds until the service answers, if somebody is building.
     pub left_seconds: Option<u64>,
     pub waiting_for: Option<String>,
@@ -130,6 +137,7 @@ pub struct Build {
 impl Build {
     /// Whoever is at work knows more than a look from outside.
     pub fn of(steps: &[Step], clock: &Clock, who: Option<&Holder>) -> Self {
+        let deleting = who.filter(|holder| !holder.builds()).map(ToString::to_string);
         let who = who.filter(|holder| holder.builds());
         let told = who.and_then(|holder| holder.progress.clone());
         let going_on = who.is_some() || clock.under_way;
@@ -149,6 +157,7 @@ impl Build {
             groups,
             under_way: clock.under_way,
             who: who.map(ToString::to_string),
+            deleting,
             left_seconds: told.as_ref().map(|p| p.left_seconds).or(clock.eta_seconds).filter(|_| going_on),
             waiting_for: told.and_then(|p| p.waiting_for).or_else(|| clock.waiting_for.clone()).filter(|_| going_on),
         }
@@ -178,6 +187,7 @@ impl Build {
 ///
 /// Then the word: what serves with nothing left that may fail is AT RISK; what does not serve is BUILDING while somebody
 /// builds it or its first instances boot, NOT BUILT where neither balancer nor fleet exists, and NOT SERVING otherwise.
+/// What somebody takes down is AT RISK, then NOT BUILT: that it ends is no fault.
 ///
 /// So nothing that was not seen counts as evidence: neither that it is there, nor that it is not. A good answer needs no way
 /// that was seen, because it has come that way; but whether a target is healthy it does not say.
@@ -248,7 +258,11 @@ impl Verdict {
         unseen.dedup();
         let chain = diagnose::chain(s);
         // An answer says more than any diagnosis.
-        let broken = answer.is_none().then(|| chain.stops_requests()).flatten().map(|f| f.cause.clone());
+        let broken = answer.is_none().then(|| chain.stops_requests()).flatten().map(|f| {
+            // What has brought it about is the cause.
+            let root = chain.findings().into_iter().find(|r| !r.symptom && r.severity == Severity::Broken);
+            root.filter(|_| f.symptom).unwrap_or(f).cause.clone()
+        });
         let mut verdict = Self {
             url: s.probe.url.clone().filter(|_| missing.is_none()),
             targets: s.saw_targets().then_some(targets),
@@ -294,19 +308,30 @@ impl Verdict {
 
     pub fn word(&self) -> Word {
         match self.measured() {
-            Some(true) if self.risks.is_empty() => Word::Serving,
+            Some(true) if self.risks.is_empty() && self.deleting().is_none() => Word::Serving,
             Some(true) => Word::AtRisk,
             Some(false) if self.is_being_built() => Word::Building,
-            Some(false) if self.unbuilt => Word::NotBuilt,
+            Some(false) if self.unbuilt || self.deleting().is_some() => Word::NotBuilt,
             Some(false) => Word::NotServing,
             None => Word::Unknown,
         }
     }
 
+    /// Why it may stop serving soon, the surest reason first.
+    pub fn dangers(&self) -> Vec<&str> {
+        self.deleting().into_iter().chain(&self.risks).map(String::as_str).collect()
+    }
+
+    /// Who is taking it down.
+    fn deleting(&self) -> Option<&String> {
+        self.build.as_ref()?.deleting.as_ref()
+    }
+
     fn is_being_built(&self) -> bool {
         let build = self.build.as_ref();
         let by_somebody = build.is_some_and(|b| b.who.is_some());
-        by_somebody || self.booting.is_some() || (self.unbuilt && build.is_some_and(Build::is_going_on))
+        let booting = self.booting.is_some() && self.deleting().is_none();
+        by_somebody || booting || (self.unbuilt && build.is_some_and(Build::is_going_on))
     }
 
     pub fn serving(&self) -> bool {
@@ -401,14 +426,16 @@ impl Verdict {
     fn evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.word();
         let cause = match word {
-            Word::NotBuilt => Some(match self.build.as_ref().filter(|b| b.done > 0) {
-                Some(b) => format!("{} of {} steps are done", b.done, b.all),
-                None => "nothing of it exists".into(),
+            Word::NotBuilt => Some(match self.build.as_ref() {
+                Some(Build { deleting: Some(who), .. }) => who.clone(),
+                // All of them are only where the look at the steps is the older one.
+                Some(b) if (1..b.all).contains(&b.done) => format!("{} of {} steps are done", b.done, b.all),
+                _ => "nothing of it exists".into(),
             }),
             Word::Building => self.booting.clone().or_else(|| self.missing.clone()).or_else(|| self.broken.clone()),
             Word::NotServing if self.fails_open() => Some("the balancer answers although no target is healthy".into()),
             Word::NotServing => self.missing.clone().or_else(|| self.broken.clone()),
-            Word::AtRisk => Some(self.risks.join("; ")),
+            Word::AtRisk => Some(self.dangers().join("; ")),
             Word::Unknown => Some("not enough could be seen to say whether it serves".into()),
             Word::Serving => None,
         };
@@ -422,7 +449,7 @@ impl Verdict {
         }
         match &self.targets {
             Some(t) => {
-                write!(f, " · {} of {} targets healthy", t.healthy, t.all.max(t.wanted))?;
+                write!(f, " · {} of {} targets healthy", t.healthy, t.expected())?;
                 if !t.zones.is_empty() {
                     write!(f, " in {}", t.zones.join(", "))?;
                 }
@@ -569,6 +596,14 @@ mod tests {
                         assert_eq!(built(None, true, true), else_(Word::Building), "{here}");
                         assert_eq!(built(None, true, false), word, "AWS changes what stands: {here}");
                         assert_eq!(built(None, false, true), else_(Word::NotBuilt), "{here}");
+
+                        // While it is taken down.
+                        let build = Build { deleting: Some("anna".into()), ..Build::default() };
+                        let going = v.clone().with(build);
+                        let gone = if word == Word::Serving { Word::AtRisk } else { else_(Word::NotBuilt) };
+                        assert_eq!(going.word(), gone, "{here}");
+                        let told = going.to_string().contains("anna");
+                        assert_eq!(told, word != Word::Unknown, "{here}: {going}");
                     }
                 }
             }

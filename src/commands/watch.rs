@@ -297,7 +297,12 @@ impl Watch {
                 let asked_aws = !matches!(job, Job::Probe | Job::Cost | Job::Work);
                 let was = self.state.trouble.as_ref().map(|t| t.kind);
                 let first = self.state.snapshot.is_none();
+                let machines = |s: &State| s.snapshot.as_ref().map(|look| look.instances.len());
+                let before = machines(&self.state);
                 let news = self.state.fold(*round);
+                if machines(&self.state) != before {
+                    self.schedule.cost_now();
+                }
                 if asked_aws {
                     match self.state.trouble.as_ref().map(|t| t.kind) {
                         Some(TroubleKind::Throttled) => self.schedule.strained(),

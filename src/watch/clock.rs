@@ -1,5 +1,8 @@
 //! How long until the first request, and how long until what is still being built is there.
-use crate::engine::{Forecast, Key, Progress};
+use crate::{
+    engine::{Forecast, Key, Progress},
+    lease::Holder,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -21,7 +24,7 @@ pub enum Stand {
 }
 
 /// After the last step an instance boots and is found healthy: what that takes (aws-facts 11).
-const BOOT: Duration = Duration::from_secs(55);
+pub const BOOT: Duration = Duration::from_secs(55);
 /// Less than this to spare is not green.
 const CLOSE: Duration = Duration::from_secs(300);
 
@@ -58,6 +61,33 @@ pub struct Clock {
     /// Whether somebody is at it: a step is being made.
     pub under_way: bool,
     pub cuts: Vec<Cut>,
+}
+
+impl Clock {
+    /// Takes over what whoever is at work on the stack says: there is one forecast.
+    pub fn follow(&mut self, holder: &Holder) {
+        if !holder.builds() {
+            (self.eta_seconds, self.slack_seconds, self.waiting_for) = (None, None, None);
+            return;
+        }
+        let Some(told) = holder.progress.as_ref().filter(|_| self.eta_seconds.is_some()) else { return };
+        self.eta_seconds = Some(told.left_seconds);
+        self.slack_seconds = self.left_seconds.filter(|l| *l > 0).map(|l| l - told.left_seconds.cast_signed());
+        self.waiting_for.clone_from(&told.waiting_for);
+        self.light = Light::of(false, self.left_seconds, self.slack_seconds);
+    }
+}
+
+impl Light {
+    fn of(serving: bool, left: Option<i64>, slack: Option<i64>) -> Self {
+        match (serving, left, slack) {
+            (true, ..) => Self::Green,
+            (_, Some(..=0), _) => Self::Red,
+            (_, _, Some(s)) if s < 0 => Self::Red,
+            (_, _, Some(s)) if s >= CLOSE.as_secs() as i64 => Self::Green,
+            _ => Self::Amber,
+        }
+    }
 }
 
 /// What is known about time: which step began when, and how steps follow each other.
@@ -107,13 +137,7 @@ impl Times {
         let (eta, path) = self.eta(now);
         let eta = (!serving).then_some(eta.as_secs());
         let slack = left.filter(|l| *l > 0).zip(eta).map(|(l, e)| l - e as i64);
-        let light = match (serving, left, slack) {
-            (true, ..) => Light::Green,
-            (_, Some(..=0), _) => Light::Red,
-            (_, _, Some(s)) if s < 0 => Light::Red,
-            (_, _, Some(s)) if s >= CLOSE.as_secs() as i64 => Light::Green,
-            _ => Light::Amber,
-        };
+        let light = Light::of(serving, left, slack);
         let short = slack.is_some_and(|s| s < 0);
         Clock {
             traffic_at: self.traffic_at,

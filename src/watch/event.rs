@@ -45,7 +45,10 @@ pub fn word(v: &Verdict) -> &'static str {
 pub fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> {
     let now = word(new);
     (word(old) != now).then(|| {
-        let t = new.targets.as_ref().map_or(String::new(), |t| format!(", {} of {} targets healthy", t.healthy, t.all));
+        let t = new
+            .targets
+            .as_ref()
+            .map_or(String::new(), |t| format!(", {} of {} targets healthy", t.healthy, t.expected()));
         Event::new(at, Kind::Verdict, new.word().good(), format!("{now} (was {}){t}", word(old)))
     })
 }
@@ -106,9 +109,8 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
         if was.is_some_and(|w| w.status == a.status) || (was.is_none() && old.activities.is_empty()) {
             continue;
         }
-        let why = a.message.clone().unwrap_or_else(|| in_words(&a.cause));
         let good = if a.status == "Failed" { Some(false) } else { None };
-        say(Event::new(at, Kind::Scaling, good, format!("{} ({}): {why}", a.description, a.status)));
+        say(Event::new(at, Kind::Scaling, good, in_short(a)));
     }
 
     for b in new.probe.answers.iter().filter_map(|a| a.beacon.as_ref()) {

@@ -11,7 +11,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{Clock, Cut, Light, Stand, Step, Times};
+pub use clock::{BOOT, Clock, Cut, Light, Stand, Step, Times};
 pub use event::{Event, Kind, in_short, in_words, word};
 pub use metrics::{Metric, Metrics, Names, Series, ask_from, parse, queries};
 pub use ring::{Ring, percentile};

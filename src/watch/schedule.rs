@@ -160,6 +160,11 @@ impl Schedule {
         self.again();
     }
 
+    /// What runs costs something else now.
+    pub fn cost_now(&mut self) {
+        self.last[Job::Cost as usize] = None;
+    }
+
     /// Everything but the looks and steps is due at once: what they wait for is known now.
     pub fn again(&mut self) {
         for job in [Job::Probe, Job::Health, Job::Metrics] {

@@ -192,7 +192,9 @@ impl State {
             let verdict = Verdict { build: self.build(), ..self.verdict.clone() };
             self.judge(at, verdict, &mut news);
         }
-        if self.verdict_since.is_some() && !blind {
+        // What cannot be seen leaves no trace in the hour's strip.
+        let sees = self.trouble.is_none() || self.verdict.answer.is_some();
+        if self.verdict_since.is_some() && sees {
             self.keep_word(at);
         }
         for e in &news {
@@ -216,13 +218,19 @@ impl State {
 
     fn look(&mut self, at: Timestamp, new: Snapshot, news: &mut Vec<Event>) {
         let chain = diagnose::chain(&new);
-        if let Some(old) = &self.snapshot {
-            news.extend(event::between(at, old, &new));
-            news.extend(event::of_chain(at, &self.chain, &chain));
-        }
         let mut verdict = Verdict { build: self.build(), ..Verdict::of(&new) };
         if !self.last.is_empty() {
             verdict.answer = self.recent_answer();
+        }
+        if let Some(old) = &self.snapshot {
+            news.extend(event::between(at, old, &new));
+            // What is not there yet, or any more, is neither broken nor fixed.
+            let stands = |v: &Verdict| !matches!(v.word(), Word::Building | Word::NotBuilt);
+            if stands(&verdict) {
+                let nothing = Chain { hops: vec![] };
+                let before = if stands(&self.verdict) { &self.chain } else { &nothing };
+                news.extend(event::of_chain(at, before, &chain));
+            }
         }
         self.chain = chain;
         self.snapshot = Some(Box::new(new));
@@ -241,6 +249,9 @@ impl State {
             }
         }
         self.verdict = verdict;
+        if self.verdict.word() == Word::NotBuilt {
+            self.cost = None;
+        }
     }
 
     fn answered(&mut self, at: Timestamp, new: snapshot::Answer, news: &mut Vec<Event>) {
@@ -294,7 +305,11 @@ impl State {
     }
 
     pub fn clock(&self) -> Clock {
-        self.times.clock(self.now, self.verdict.serving())
+        let mut clock = self.times.clock(self.now, self.verdict.serving());
+        if let Some(holder) = &self.at_work {
+            clock.follow(holder);
+        }
+        clock
     }
 
     /// What this minute was at its worst.

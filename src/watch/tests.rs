@@ -1,7 +1,10 @@
 //! The model: events from rounds, verdicts, trouble, bounded memory.
 use super::clock::{Stand, Times};
 use super::{testing::*, *};
-use crate::engine::{Direction, Forecast};
+use crate::{
+    engine::{Direction, Forecast},
+    serving::Word,
+};
 
 fn state() -> State {
     State::new(start(), Times { scale: 1.0, ..Times::default() })
@@ -69,12 +72,27 @@ fn instances_alarms_and_activities_are_told_in_words() {
         "i-0new came, us-east-1a (Pending)",
         "i-0aaaaaaaaaaaaaaa1 went, us-east-1a",
         "alarm billing-target-5xx: the service answers 5xx",
-        "Launching a new EC2 instance: i-0new (InProgress): an instance was started in response",
+        "launching i-0new (capacity 1 → 2)",
     ] {
         assert!(told.iter().any(|t| t.starts_with(part)), "{part} in {told:#?}");
     }
     let told = texts(&s.fold(looked(120, unbroken())));
     assert!(told.iter().any(|t| t == "alarm billing-target-5xx is over"), "{told:#?}");
+}
+
+#[test]
+fn what_is_not_there_is_neither_broken_nor_fixed_and_costs_nothing() {
+    let mut s = state();
+    s.fold(Round { cost: Some(Cost::default()), ..looked(0, unbroken()) });
+    assert!(s.cost.is_some());
+    let mut gone = listener_deleted();
+    (gone.balancer, gone.auto_scaling_group) = (None, None);
+    let news = s.fold(looked(60, gone));
+    assert_eq!((s.verdict.word(), s.cost.is_none()), (Word::NotBuilt, true), "{}", s.verdict);
+    assert!(news.iter().any(|e| e.kind == Kind::Verdict), "{news:#?}");
+    let back = s.fold(looked(120, unbroken()));
+    assert!(s.verdict.serving());
+    assert!([news, back].iter().flatten().all(|e| e.kind != Kind::Path));
 }
 
 #[test]

@@ -132,7 +132,7 @@ def test_the_same_on_the_command_line(world, spare):
     assert "there is no load balancer biling-main" in wrong and "did you mean billing-main" in wrong
     # Of an Auto Scaling group: what follows is said.
     said = world.run("targets", "detach", before[0]).stderr
-    assert "Auto Scaling group billing-api" in said and f"gameday targets attach {before[0]}" in said
+    assert "Auto Scaling group billing-api" in said and f" --sandbox targets attach {before[0]}`" in said
     world.run("targets", "attach", before[0])
     assert world.behind() == before
 

@@ -10,6 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 
 SCREENS = pathlib.Path(os.environ["GAMEDAY_SCREENS"])
 SIZES = {"wall": (1920, 1080), "phone": (375, 800)}
+MORE_SIZES = {"full": (1600, 900), "laptop": (1366, 768)}
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +24,8 @@ def browser():
 
 
 class Page:
-    def __init__(self, browser, server, size, scheme, **more):
-        width, height = SIZES[size]
+    def __init__(self, browser, server, size, scheme, picture=None, **more):
+        width, height = (SIZES | MORE_SIZES)[size]
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="UTC", **more
         )
@@ -35,6 +36,8 @@ class Page:
         self.page.on("pageerror", lambda e: self.troubles.append(str(e)))
         self.page.on("request", lambda r: self.asked.append(r.url))
         self.asked = []
+        if picture:
+            self.page.route("**/status", lambda route: route.fulfill(json=picture))
         self.page.goto(server.url + "/")
 
     def says(self, word):
@@ -149,7 +152,7 @@ def test_what_is_old_is_not_told_as_new(world, browser):
         expect(page.page.locator("#trouble")).to_be_hidden()
         world.control("POST", "faults", {"error500": 1.0})
         try:
-            expect(page.page.locator("#trouble")).to_contain_text("AWS cannot be reached", timeout=90_000)
+            expect(page.page.locator("#trouble")).to_contain_text("The sandbox does not answer", timeout=90_000)
             expect(page.page.locator("#facts")).to_contain_text("that was ", timeout=90_000)
             expect(page.page).to_have_title("? SERVING · billing")
             page.fits()
@@ -160,6 +163,87 @@ def test_what_is_old_is_not_told_as_new(world, browser):
         expect(page.page).to_have_title("✓ SERVING · billing", timeout=90_000)
         assert page.troubles == []
         page.context.close()
+
+
+def pictured(browser, server, size, change):
+    """The page of a picture that is changed on its way."""
+    picture = server.ask("GET", "/status").json
+    change(picture)
+    page = Page(browser, server, size, "dark", picture=picture)
+    page.says(picture["word"])
+    return page
+
+
+def built(picture):
+    everything = {"network": [23, 23], "database": [5, 5], "cache": [1, 2], "files": [4, 4], "launch": [2, 3]}
+    everything |= {"balancer": [0, 4], "fleet": [0, 2], "monitoring": [11, 14]}
+    build = dict(done=46, all=57, groups=everything, who="anna@laptop has been running gameday up for 18 s")
+    build |= dict(left_seconds=65, waiting_for="cache/main", under_way=True, deleting=None)
+    picture["seen"]["build"] = build
+    picture["word"] = "BUILDING"
+    for hop in picture["chain"]:
+        hop["state"] = "bad"
+
+
+def torn(picture):
+    who = "anna@laptop has been running gameday teardown for 9 s"
+    picture["seen"]["build"] = {"done": 57, "all": 57, "groups": {}, "deleting": who}
+    picture["word"] = "NOT BUILT"
+
+
+def broken(picture):
+    """The longest that there may be."""
+    picture["word"] = "NOT SERVING"
+    service = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
+    rule = f"{service}:listener-rule/app/shop-main/98f0be6a296e722c/23ff3a5c3df2b7a1/aa38f51b2847b5bb"
+    command = f"env $(gameday sandbox env) aws --region us-east-1 elbv2 delete-rule --rule-arn {rule}"
+    cause, evidence = "another rule takes /healthcheck before ours", "priority 1 (path-pattern /*): fixed response 503"
+    found = {"rule": "rule-stolen", "hop": "rule", "severity": "broken", "symptom": False, "trying": False}
+    picture["findings"] = [{**found, "cause": cause, "evidence": evidence, "command": command, "note": None}]
+    hop = next(h for h in picture["chain"] if h["hop"] == "rule")
+    hop.update(state="bad", findings=picture["findings"])
+    some = picture["instances"]
+    picture["instances"] = [*some, *some]
+    picture["events"] = [{"at": picture["at"], "kind": "path", "good": False, "text": cause * 3}] * 12
+
+
+# Everything in one picture on a wall; what is smaller is scrolled.
+INSIDE = """() => [...document.querySelectorAll('.card, .hop, footer, header')]
+    .map((e) => [e.getBoundingClientRect(), e.textContent.slice(0, 30)])
+    .filter(([box]) => box.bottom > innerHeight + 1 || box.height < 20).map(([_, text]) => text)"""
+OVER = """() => { const foot = document.querySelector('footer').getBoundingClientRect();
+    const low = (e) => e.getBoundingClientRect().bottom > foot.top + 1;
+    return [...document.querySelectorAll('.card')].filter(low).length }"""
+
+
+@pytest.mark.parametrize("size", [*SIZES, *MORE_SIZES])
+def test_while_it_is_built_or_taken_down_nothing_is_called_broken(world, browser, size):
+    with world.serve() as server:
+        until("the first picture", lambda: server.ask("GET", "/status").status == 200)
+        for change in (built, torn, broken):
+            page = pictured(browser, server, size, change)
+            look, wall = page.page, size in ("wall", "full")
+            if change is broken:
+                expect(look.locator("#finding code")).to_contain_text("delete-rule")
+                expect(look.locator(".hop.bad")).to_contain_text("another rule takes")
+            else:
+                expect(look.locator(".hop.bad")).to_have_count(0)
+                expect(look.locator("#finding")).to_be_hidden()
+            if change is built:
+                expect(look.locator("#count")).to_have_text(" 46/57")
+                facts = "anna@laptop runs gameday up · about 1:05 left · waiting for cache/main"
+                expect(look.locator("#facts")).to_have_text(facts)
+                expect(look.locator("#steps")).to_have_text("57 steps, 11 to go")
+                expect(look.locator(".hop.good", has_text="database")).to_contain_text("5 of 5 steps")
+                expect(look.locator(".hop", has_text="balancer")).to_contain_text("0 of 4 steps")
+            if change is torn:
+                expect(look.locator("#facts")).to_have_text("anna@laptop runs gameday teardown")
+            page.fits()
+            page.screen(change.__name__)
+            assert look.evaluate(OVER) == 0
+            assert not wall or look.evaluate(INSIDE) == [], look.evaluate(INSIDE)
+            assert page.troubles == []
+            page.context.close()
 
 
 def test_a_texts_markup_stays_text(world, browser):
