@@ -78,9 +78,7 @@ impl Holder {
         let [owner, verb] = ["somebody", "(unknown)"].map(Into::into);
         Self { owner, verb, since: jiff::Timestamp::now(), run: String::new(), generation: 0, progress: None }
     }
-}
 
-impl Holder {
     /// Whether this one has the lease, and not the other. Of two who took over at the same moment, one has it.
     fn beats(&self, other: &Self) -> bool {
         (self.generation, &self.run) > (other.generation, &other.run)
@@ -112,6 +110,8 @@ pub struct Lease {
     held: bool,
     /// Nobody else is at work: it was free, or whoever had it is dead.
     alone: bool,
+    /// Somebody else had it first.
+    waited: bool,
 }
 
 /// Its note in the account.
@@ -139,13 +139,16 @@ pub async fn at_work(aws: &Aws, stack: &str) -> Option<Holder> {
 impl Lease {
     /// Takes the lease. `say` is told whom it waits for.
     pub async fn take(aws: &Aws, stack: &str, me: Holder, taken: Taken, mut say: impl FnMut(&str)) -> Result<Self> {
-        let mut lease = Self { aws: aws.clone(), me, held: false, alone: false };
+        let mut lease = Self { aws: aws.clone(), me, held: false, alone: false, waited: false };
         let mut seen: Option<(i64, Instant)> = None;
         let mut said = false;
         let begun = Instant::now();
         loop {
             let there = match lease.put(stack, false).await {
-                Ok(()) => return Ok(lease.hold(true)),
+                Ok(()) => {
+                    lease.waited = seen.is_some();
+                    return Ok(lease.hold(true));
+                }
                 Err(e) if e.class() == Some(Class::AlreadyExists) => holder(aws, stack).await,
                 Err(e) => Err(e),
             };
@@ -206,6 +209,11 @@ impl Lease {
     /// Whether nobody else can be at work on the stack. Who has taken over is not alone until the other has stopped.
     pub fn is_alone(&self) -> bool {
         self.alone
+    }
+
+    /// True if somebody else was at work until now: what was planned before may be done, or undone.
+    pub fn has_waited(&self) -> bool {
+        self.waited
     }
 
     /// Renews the lease until it is dropped, with how far the run is; when somebody took it over, asks the run to stop and

@@ -433,7 +433,8 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     );
     assert_eq!(seen["seen"]["targets"]["zones"], json!(["us-east-1a", "us-east-1b"]), "{}", seen["verdict"]);
     world.tell("POST", "unhealthy", json!({"targets": ["*"]}));
-    let seen = late(&["status", "-o", "json"], 1, 40, 3).json();
+    // Where nothing is served, who is at work is asked, too.
+    let seen = late(&["status", "-o", "json"], 1, 41, 4).json();
     assert_eq!(
         (&seen["serving"], &seen["seen"]["targets"]["healthy"]),
         (&json!(false), &json!(0)),
@@ -461,11 +462,10 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
 
     // Nothing is deleted by mistake.
     let standing = dump(&world);
-    for args in
-        [&["teardown"][..], &["teardown", "--confirm", "billing2"], &["teardown", "--confirm", "Billing", "--yes"]]
-    {
+    for args in [&["teardown"][..], &["teardown", "--confirm", "billing2"], &["teardown", "--confirm", "Billing"]] {
         changed_nothing(&world.run(BILLING, args).ends(1));
     }
+    changed_nothing(&world.run(BILLING, &["teardown", "--yes"]).ends(2));
     assert_eq!(differences(&standing, &dump(&world), false), Vec::<String>::new());
 
     let torn = world.run(BILLING, &["teardown", "--confirm", "billing", "-o", "json"]).ends(0);
@@ -475,7 +475,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     assert_eq!(tagged, Vec::<String>::new(), "nothing carries the stack's tag");
     untouched(&world, &before);
     // Twice is a no-op. (It holds the lease while it looks: a teammate may be building.)
-    for args in [&["teardown", "--confirm", "billing", "-o", "json"][..], &["teardown", "--yes"]] {
+    for args in [&["teardown", "--confirm", "billing", "-o", "json"][..], &["teardown", "--confirm", "billing"]] {
         assert_eq!(world.run(BILLING, args).ends(0).changes(), Vec::<String>::new(), "{args:?}");
     }
     untouched(&world, &before);

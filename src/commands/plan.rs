@@ -2,13 +2,15 @@
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
+    cost::Prices,
     engine::{
-        Change, Class, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
+        Change, Class, Diff, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
     },
     error::Error,
     output::{Printer, complaint::Complaint, plan, style::*},
     resources::role::SESSIONS_POLICY,
     stack::remains::Remains,
+    watch::BOOT,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
@@ -20,16 +22,11 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);
-    let Preview { report, remains, without, busy } = preview(&mut session, args.groups.is_empty()).await?;
-    let mut view = plan::Plan::new(&session.loaded, &session.facts, &report);
-    view.without = without;
-    view.busy = busy.iter().collect();
-    view.handover = handover(&session, &remains);
-    view.cost = args.groups.is_empty().then(|| cost::planned(&session, &prices));
-    view.egress = if args.groups.is_empty() { cost::ways_out(&session, &prices) } else { vec![] };
-    plan::show(&out, &view, &report, forecast(&session, &report, &busy).0, true);
+    let preview = preview(&mut session, args.groups.is_empty()).await?;
+    let view = preview.view(&session, &prices);
+    plan::show(&out, &view, &preview.report, preview.forecast(&session).0, true);
     session.say_calls();
-    Ok(match (report.all_done(), view.is_empty()) {
+    Ok(match (preview.report.all_done(), view.is_empty()) {
         (false, _) => failed(),
         (true, true) => DONE,
         (true, false) => changes(),
@@ -38,6 +35,8 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 
 /// What `up` would do.
 pub(super) struct Preview {
+    /// Whether it is for the whole stack, not for some groups of it.
+    whole: bool,
     pub report: Report<Change>,
     /// For the whole stack: what remains from an earlier file.
     pub remains: Remains,
@@ -45,6 +44,83 @@ pub(super) struct Preview {
     pub without: Vec<plan::Trouble>,
     /// What AWS is making already, since an earlier run.
     pub busy: Vec<Key>,
+}
+
+impl Preview {
+    /// What `plan` and `up` show of it.
+    pub fn view<'a>(&'a self, session: &'a Session, prices: &Prices) -> plan::Plan<'a> {
+        plan::Plan {
+            without: self.without.clone(),
+            busy: self.busy.iter().collect(),
+            handover: self.handover(session),
+            refresh: self.refresh(session),
+            cost: self.whole.then(|| cost::planned(session, prices)),
+            egress: if self.whole { cost::ways_out(session, prices) } else { vec![] },
+            ..plan::Plan::new(&session.loaded, &session.facts, &self.report)
+        }
+    }
+
+    /// Who takes over from whom, if a fleet remains from before the service got another name or port.
+    fn handover(&self, session: &Session) -> Option<plan::Handover> {
+        let from = self.remains.fleets();
+        (!from.is_empty()).then(|| plan::Handover {
+            from,
+            to: session.expected().names.auto_scaling_group,
+            targets: session.loaded.config.service().1.desired,
+            usually: session.env.pace.of(HANDOVER).as_secs_f64(),
+        })
+    }
+
+    /// Whether running instances have to follow another version of their launch template.
+    fn refresh(&self, session: &Session) -> Option<plan::Refresh> {
+        let follows = |diff: &Diff| ["template", "version", "outdated"].iter().any(|f| diff.touches(f));
+        let fleet = |(key, change): (&Key, &Change)| {
+            key.kind() == "auto-scaling-group" && matches!(change, Change::Update { diff } if follows(diff))
+        };
+        self.report.done().any(fleet).then(|| plan::Refresh {
+            group: session.expected().names.auto_scaling_group,
+            instances: session.loaded.config.service().1.desired,
+            usually: session.env.pace.of(HANDOVER).as_secs_f64(),
+        })
+    }
+
+    /// How long the instances of a new fleet usually boot in this world until they are healthy.
+    pub fn boot(&self, session: &Session) -> Duration {
+        let is_new = |(key, change): (&Key, &Change)| {
+            key.kind() == "auto-scaling-group" && matches!(change, Change::Create { .. })
+        };
+        if self.report.done().any(is_new) { session.env.pace.of(BOOT) } else { Duration::ZERO }
+    }
+
+    /// How long it usually takes in this world until all changes are made and the service answers, and each step's own time (on AWS). What AWS is
+    /// making already (`busy`) counts with what is left of it.
+    pub fn forecast(&self, session: &Session) -> (Duration, BTreeMap<Key, Duration>) {
+        let typical = |key: &Key| Some(session.env.expect(key, session.stack.graph.get(key.as_str())?.typical()));
+        let changes = self.report.done().filter_map(|(key, change)| {
+            let t = typical(key)?;
+            let d = match change {
+                Change::None | Change::Refuse { .. } => return None,
+                Change::Create { .. } => t.create,
+                Change::Delete { .. } => t.delete,
+                Change::Update { .. } => t.update,
+                Change::Replace { .. } => t.delete + t.create,
+            };
+            Some((key.clone(), d))
+        });
+        let expected: BTreeMap<Key, Duration> =
+            changes.chain(self.busy.iter().filter_map(|key| Some((key.clone(), typical(key)?.create)))).collect();
+        let under_way = session.under_way(self.busy.iter());
+        let ahead = expected.iter().map(|(key, d)| {
+            let usually = session.env.pace.of(*d);
+            let progress = match under_way.get(key) {
+                Some(since) => Progress::Running { since: *since, usually },
+                None => Progress::Ahead(usually),
+            };
+            (key.clone(), progress)
+        });
+        let total = Forecast::new(&session.stack.graph, Direction::Forward).longest_path(&ahead.collect()).0;
+        (total + self.boot(session), expected)
+    }
 }
 
 /// Says what would be done to each step, without doing it.
@@ -84,7 +160,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     if !busy.is_empty() || report.done().any(|(_, change)| !change.is_none()) {
         session.remember().await;
     }
-    Ok(Preview { report, remains, without, busy })
+    Ok(Preview { whole, report, remains, without, busy })
 }
 
 /// Takes out of a report what the account denies and the service is served without: that fails nothing.
@@ -155,49 +231,4 @@ fn same_network(report: &Report<Change>) -> Result<(), Failure> {
 fn same_prefix(report: &Report<Change>) -> Result<(), Failure> {
     let other = report.failed().map(|(_, e)| e).find(|e| matches!(e, Error::OtherPrefix { .. }));
     other.map_or(Ok(()), |e| Err(Failure::Error(e.clone())))
-}
-
-/// Who takes over from whom, if a fleet remains from before the service got another name or port.
-pub(super) fn handover(session: &Session, remains: &Remains) -> Option<plan::Handover> {
-    let from = remains.fleets();
-    (!from.is_empty()).then(|| plan::Handover {
-        from,
-        to: session.expected().names.auto_scaling_group,
-        targets: session.loaded.config.service().1.desired,
-        usually: session.env.pace.of(HANDOVER).as_secs_f64(),
-    })
-}
-
-/// How long it usually takes in this world until all changes are made, and each step's own time (on AWS). What AWS is
-/// making already (`busy`) counts with what is left of it.
-pub(super) fn forecast(
-    session: &Session,
-    report: &Report<Change>,
-    busy: &[Key],
-) -> (Duration, BTreeMap<Key, Duration>) {
-    let typical = |key: &Key| Some(session.env.expect(key, session.stack.graph.get(key.as_str())?.typical()));
-    let changes = report.done().filter_map(|(key, change)| {
-        let t = typical(key)?;
-        let d = match change {
-            Change::None | Change::Refuse { .. } => return None,
-            Change::Create { .. } => t.create,
-            Change::Delete { .. } => t.delete,
-            Change::Update { .. } => t.update,
-            Change::Replace { .. } => t.delete + t.create,
-        };
-        Some((key.clone(), d))
-    });
-    let expected: BTreeMap<Key, Duration> =
-        changes.chain(busy.iter().filter_map(|key| Some((key.clone(), typical(key)?.create)))).collect();
-    let under_way = session.under_way(busy.iter());
-    let ahead = expected.iter().map(|(key, d)| {
-        let usually = session.env.pace.of(*d);
-        let progress = match under_way.get(key) {
-            Some(since) => Progress::Running { since: *since, usually },
-            None => Progress::Ahead(usually),
-        };
-        (key.clone(), progress)
-    });
-    let total = Forecast::new(&session.stack.graph, Direction::Forward).longest_path(&ahead.collect()).0;
-    (total, expected)
 }

@@ -12,10 +12,9 @@ use crate::{
     lease::{self, Holder, Lease, Taken},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing},
     sandbox,
-    serving::Build,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     stack::{self, Group, Stack, remains::Remains},
-    watch::{Clock, Stand, Step, Times},
+    watch::{Stand, Step, Times},
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
@@ -238,11 +237,6 @@ impl Session {
     /// Who is at work on the stack.
     pub async fn at_work(&self) -> Option<Holder> {
         lease::at_work(&self.aws, &self.env.stack).await
-    }
-
-    /// How far a stack that does not serve is built: by whoever is at work on it, or by its steps.
-    pub async fn build(&self, seen: &Report<Status>, clock: &Clock) -> Build {
-        Build::of(&self.progress(seen), clock, self.at_work().await.as_ref())
     }
 
     /// What is ours but no longer in the stack file; `seen` is a look at the stack.

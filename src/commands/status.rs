@@ -4,7 +4,7 @@ use crate::{
     cli::{Consent, Global, Status},
     diagnose,
     output::{Printer, status},
-    serving::Verdict,
+    serving::{Build, Verdict},
 };
 use jiff::Timestamp;
 
@@ -13,8 +13,8 @@ pub async fn run(global: &Global, out: Printer, args: Status) -> Outcome {
         return super::watch::run(Session::open(global, out, &Consent::default()).await?, args).await;
     }
     let (mut session, snapshot) = Session::open_and_see(global, out, &args.probe).await?;
-    let report = session.look().await;
     let verdict = Verdict::of(&snapshot);
+    let report = session.look().await;
     let chain = diagnose::chain(&snapshot);
     let mut times = session.times();
     times.see(snapshot.at, session.progress(&report));
@@ -23,13 +23,20 @@ pub async fn run(global: &Global, out: Printer, args: Status) -> Outcome {
         session.remember().await;
         times.see(snapshot.at, session.progress(&report));
     }
-    let clock = times.clock(Timestamp::now(), verdict.serving());
-    let verdict = match verdict.measured() {
-        Some(false) => verdict.with(session.build(&report, &clock).await),
-        _ => verdict,
+    let mut clock = times.clock(Timestamp::now(), verdict.serving());
+    // Who is at work matters only where nothing is served: it is one more call.
+    let is_down = verdict.measured() == Some(false);
+    let at_work = if is_down { session.at_work().await } else { None };
+    if let Some(holder) = &at_work {
+        clock.follow(holder);
+    }
+    let verdict = match is_down {
+        true => verdict.with(Build::of(&session.progress(&report), &clock, at_work.as_ref())),
+        false => verdict,
     };
     let path = Some((&chain, snapshot.gaps.as_slice()));
-    status::show(&out, &status::Overview::new(&session.env.stack, path, &verdict, clock, &report));
+    let view = status::Overview::new(&session.env.stack, path, &verdict, clock, &report);
+    status::show(&out, &status::Overview { asked: args.probe.probe.as_deref(), ..view });
     session.say_calls();
     Ok(if verdict.serving() { DONE } else { failed() })
 }

@@ -57,7 +57,9 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         graph,
         direction: Direction::Reverse,
         expected,
+        comes: BTreeSet::new(),
         under_way: BTreeMap::new(),
+        boot: Duration::ZERO,
         deadline: None,
         scale: env.pace.scale,
     });
@@ -86,7 +88,8 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         listed = tagged.is_some();
         let is_final = |l: &Leftover| l.what.contains(&format!(":snapshot:{name}{FINAL}"));
         let (finals, others): (Vec<_>, Vec<_>) = tagged.unwrap_or_default().into_iter().partition(is_final);
-        snapshots = finals;
+        let ours = |l: Leftover| Leftover { why: "the final snapshot of a teardown".into(), ..l };
+        snapshots = finals.into_iter().map(ours).collect();
         left.extend(others);
         let known: BTreeSet<String> = left.iter().map(|l| l.what.clone()).collect();
         let untagged = untagged::look(&session, &seen).await?;

@@ -1,8 +1,5 @@
 //! `gameday up`, and one verb a group: builds or repairs, and ends when the service answers.
-use super::{
-    DONE, Failure, Outcome, Session, cost, failed, interrupted,
-    plan::{self, Preview},
-};
+use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
     aws::listing,
     cli::{Global, Up},
@@ -38,27 +35,38 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
     let began = Instant::now();
-    let Preview { report: preview, remains, without, busy } = plan::preview(&mut session, whole_stack).await?;
-    let mut view = output::plan::Plan::new(&session.loaded, &session.facts, &preview);
-    view.without = without;
-    view.busy = busy.iter().collect();
-    view.handover = plan::handover(&session, &remains);
-    view.cost = whole_stack.then(|| cost::planned(&session, &prices));
-    view.egress = if whole_stack { cost::ways_out(&session, &prices) } else { vec![] };
-    let (usually, expected) = plan::forecast(&session, &preview, &busy);
-    output::plan::show(&out, &view, &preview, usually, false);
-    if !view.is_empty() {
+    let mut lease = None;
+    let preview = loop {
+        let preview = plan::preview(&mut session, whole_stack).await?;
+        let view = preview.view(&session, &prices);
+        output::plan::show(&out, &view, &preview.report, preview.forecast(&session).0, false);
+        if view.is_empty() || lease.is_some() {
+            break preview;
+        }
         if let Err(code) = consent(&session, args.change.yes) {
             return Ok(code);
         }
-        let lease = session.lease("up", args.change.lease).await?;
+        let taken = session.lease("up", args.change.lease).await?;
+        let waited = taken.has_waited();
+        lease = Some(taken);
+        if !waited {
+            break preview;
+        }
+        // What a teammate has done until now is no more to be done, or to be done again.
+        session.aws.reads.renew();
+    };
+    let (view, expected) = (preview.view(&session, &prices), preview.forecast(&session).1);
+    let changes = !view.is_empty();
+    if let Some(lease) = lease.take_if(|_| changes) {
         session.building();
         let (graph, env) = (&session.stack.graph, &session.env);
         session.view.begin(Course {
             graph,
             direction: Direction::Forward,
             expected,
-            under_way: session.under_way(busy.iter()),
+            comes: view.changes.iter().filter(|c| c.change.word() == "create").map(|c| c.key.clone()).collect(),
+            under_way: session.under_way(preview.busy.iter()),
+            boot: preview.boot(&session),
             deadline: session.traffic_at(),
             scale: env.pace.scale,
         });
@@ -66,8 +74,8 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
             let mut report = walk(graph, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await;
             plan::do_without(graph, &mut report);
             // What is no longer wanted goes last: until then others may still refer to it.
-            if report.all_done() && !remains.is_empty() {
-                let deleted = remains.remove(env).await;
+            if report.all_done() && !preview.remains.is_empty() {
+                let deleted = preview.remains.remove(env).await;
                 report.0.extend(deleted.0.into_iter().map(|(k, v)| (k, as_change(v))));
             }
             if report.all_done() && whole_stack {
@@ -83,10 +91,13 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         session.say_calls();
         let ended = ended_badly(&out, &report);
         if ended.is_none() && !out.json() {
-            // The same number as in the plan: some changes come with what another step has made.
-            let planned = |key: &Key| view.changes.iter().any(|c| c.key == key);
-            let n = report.done().filter(|(key, c)| planned(key) || !c.is_none()).count();
-            out.note(format!("{GOOD}built{RESET}: {} in {}", count(n, "change"), clock(took)));
+            // The same numbers as in the plan: some changes come with what another step has made.
+            let planned = |key: &Key| view.changes.iter().find(|c| c.key == key).map(|c| c.change.word());
+            let is_made = |(key, c): &(&Key, &Change)| !c.is_none() || planned(key) == Some("create");
+            let made = report.done().filter(is_made).count();
+            let spared = report.done().filter(|(key, c)| c.is_none() && planned(key) == Some("update")).count();
+            let spared = if spared > 0 { format!(", {spared} not needed after all") } else { String::new() };
+            out.note(format!("{GOOD}built{RESET}: {}{spared} in {}", count(made, "change"), clock(took)));
         }
         if is_moved(&report)
             && let Some(balancer) = session.stack.balancer.output()
@@ -98,8 +109,12 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         }
     } else {
         // A run that was killed after its last change has left its lease.
-        if args.change.lease.steal {
-            session.lease("up", args.change.lease).await?.release(&session.env.stack).await;
+        match lease {
+            Some(lease) => lease.release(&session.env.stack).await,
+            None if args.change.lease.steal => {
+                session.lease("up", args.change.lease).await?.release(&session.env.stack).await;
+            }
+            None => {}
         }
         session.say_calls();
     }
@@ -109,7 +124,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     if !whole {
         return Ok(DONE);
     }
-    serve(&session, &args, began).await
+    serve(&session, &args, began, changes).await
 }
 
 /// Some parameters are in force only after a reboot, and its moment is the user's to choose.
@@ -208,8 +223,8 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     Some(failed())
 }
 
-/// Waits until the service answers; the verdict is the last line.
-async fn serve(session: &Session, args: &Up, began: Instant) -> Outcome {
+/// Waits until the service answers; the verdict is the last line. `built` says whether this run has changed something.
+async fn serve(session: &Session, args: &Up, began: Instant, built: bool) -> Outcome {
     let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.stack.target.output()) else {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
@@ -230,7 +245,7 @@ async fn serve(session: &Session, args: &Up, began: Instant) -> Outcome {
         if well {
             let seen = snapshot::verdict(&session.aws, balancer.clone(), &target.arn, expected.clone(), &asking).await;
             let verdict = Verdict::of(&seen);
-            if verdict.serving() {
+            if verdict.word() == Word::Serving {
                 return Ok(Look { verdict, wrong: None });
             }
         }
@@ -240,22 +255,34 @@ async fn serve(session: &Session, args: &Up, began: Instant) -> Outcome {
         let seen = snapshot::gather(&session.aws, whose.clone(), expected.clone(), &asking, Depth::Path).await;
         let verdict = Verdict::of(&seen);
         well = asked && verdict.serving();
-        let wrong =
-            (!verdict.serving()).then(|| diagnose::chain(&seen)).and_then(|c| c.findings().first().copied().cloned());
+        let chain = (verdict.word() != Word::Serving).then(|| diagnose::chain(&seen));
+        let wrong = chain.and_then(|c| c.findings().first().copied().cloned());
         Ok(Look { verdict, wrong })
     };
     let last = RefCell::new(Look::default());
     // What was built just now has a right to boot: nobody calls that a fault while it is waited for.
     let all = session.stack.graph.nodes().count();
-    let waiting = |verdict: Verdict| {
-        let who = Some("waiting until it answers".to_owned());
-        verdict.with(Build { done: all, all, who, ..Build::default() }).headline().to_string()
+    let waiting = |seen: Look| {
+        let who = "waiting until it answers";
+        match seen.wrong {
+            _ if built => {
+                let build = Build { done: all, all, who: Some(who.into()), ..Build::default() };
+                seen.verdict.with(build).headline().to_string()
+            }
+            // The cause is told with what repairs it.
+            Some(f) if f.stays() => format!("{} · {who}", seen.verdict.word().as_str()),
+            _ => format!("{} · {who}", seen.verdict.headline()),
+        }
+    };
+    // How long each answer takes is no news.
+    let timeless = |mut seen: Look| {
+        seen.verdict.answer.iter_mut().for_each(|a| a.millis = 0);
+        waiting(seen)
     };
     let say = |seen: &Look| {
         let before = last.replace(seen.clone());
-        let line = waiting(seen.verdict.clone());
-        if line != waiting(before.verdict) && !out.json() {
-            out.note(format!("{DIM}{line}{RESET}"));
+        if timeless(seen.clone()) != timeless(before.clone()) && !out.json() {
+            out.note(format!("{DIM}{}{RESET}", waiting(seen.clone())));
         }
         if let Some(f) = seen.wrong.as_ref().filter(|f| f.stays() && before.wrong.is_none_or(|b| b.rule != f.rule)) {
             output::why::event(&out, f);
@@ -290,12 +317,15 @@ async fn serve(session: &Session, args: &Up, began: Instant) -> Outcome {
         }
         match word {
             _ if serving => {
+                if let Some(f) = wrong.as_ref() {
+                    output::why::event(&out, f);
+                }
                 let (watch, why) = (out.typed("gameday status --watch"), out.typed("gameday why"));
                 let after = clock(began.elapsed());
                 out.note(format!("{DIM}serving after {after} · watch it: `{watch}` · when it breaks: `{why}`{RESET}"));
             }
             Word::Unknown => not_seen(&out, &verdict),
-            _ => does_not_serve(&out, wrong.as_ref()),
+            _ => does_not_serve(&out, &verdict, wrong.as_ref()),
         }
     }
     Ok(if serving { DONE } else { failed() })
@@ -312,17 +342,21 @@ fn not_seen(out: &Printer, verdict: &Verdict) {
 }
 
 /// Why nobody waits any longer, and what to type.
-fn does_not_serve(out: &Printer, wrong: Option<&Finding>) {
+fn does_not_serve(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>) {
     let (why, up) = (out.typed("gameday why"), out.typed("gameday up"));
+    let bad = match verdict.answer.as_ref().and_then(|a| a.status) {
+        Some(status) => format!("the service answers with HTTP {status}"),
+        None => "the service does not answer".into(),
+    };
     match wrong {
-        // It has been told in full when it was seen.
+        // The cause and its command were told when they were seen.
         Some(f) if f.stays() => out.error(
-            &format!("the service does not answer, and waiting does not help: {}", f.cause),
-            Some(&format!("type `{}`; `{why}` shows the whole way", out.typed(&f.command))),
+            &format!("{bad}, and waiting does not help"),
+            Some(&format!("run the command after \"type\" above, then `{up}`; `{why}` shows the whole way")),
         ),
         wrong => {
             let help = format!("`{why}` shows the whole way; run `{up}` again to go on waiting");
-            out.error("the service does not answer yet", Some(&help));
+            out.error(&format!("{bad}, still"), Some(&help));
             if let Some(f) = wrong {
                 output::why::event(out, f);
             }

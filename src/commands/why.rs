@@ -16,7 +16,7 @@ pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
         Some(file) => read(file)?,
         None => {
             let session = Session::open(global, out, &Consent::default()).await?;
-            let asking = session.asking(args.url, args.no_probe);
+            let asking = session.asking(args.url.clone(), args.no_probe);
             let snapshot = session.snapshot(&asking).await;
             session.say_calls();
             snapshot
@@ -24,7 +24,7 @@ pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
     };
     let chain = diagnose::chain(&snapshot);
     let verdict = Verdict::of(&snapshot);
-    why::show(&out, &snapshot, &chain, &verdict);
+    why::show(&out, &snapshot, &chain, &verdict, args.url.as_deref());
     // Last: what was seen is told, even where it cannot be kept.
     if let Some(file) = &args.save {
         fs::write(file, snapshot.to_json())

@@ -37,6 +37,9 @@ pub struct Plan<'a> {
     /// When the service got another name or port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
+    /// When running instances have to follow another launch template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Refresh>,
     /// Of the whole stack at its desired size; none for a part of it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::cost::brief")]
     #[schemars(with = "Option<super::cost::Brief<'static>>")]
@@ -66,7 +69,18 @@ pub struct Handover {
     pub usually: f64,
 }
 
+/// The instances of a fleet are replaced, the new ones first.
 #[derive(Serialize, schemars::JsonSchema)]
+pub struct Refresh {
+    /// The Auto Scaling group, by name.
+    pub group: String,
+    /// How many instances are replaced.
+    pub instances: u32,
+    /// How long that usually takes, in seconds.
+    pub usually: f64,
+}
+
+#[derive(Clone, Serialize, schemars::JsonSchema)]
 pub struct Trouble {
     pub key: Key,
     #[serde(flatten)]
@@ -99,6 +113,7 @@ impl<'a> Plan<'a> {
             without,
             busy,
             handover: None,
+            refresh: None,
             cost: None,
             egress,
         }
@@ -187,6 +202,15 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
             h.to,
             if h.targets == 1 { "is" } else { "are" },
             clock(Duration::from_secs_f64(h.usually)),
+        ));
+    }
+    if let Some(r) = &plan.refresh {
+        print(format!(
+            "{} of {} {} replaced, the new ones first; that usually takes {} after the update",
+            count(r.instances as usize, "instance"),
+            r.group,
+            if r.instances == 1 { "is" } else { "are" },
+            clock(Duration::from_secs_f64(r.usually)),
         ));
     }
     let mut last = format!("{TITLE}{}{RESET} in {}: {}", plan.stack, plan.place, plan.summary());

@@ -8,7 +8,7 @@ use crate::{
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -27,9 +27,12 @@ struct State {
     forecast: Option<Forecast>,
     /// What each step still takes; absent means done or not part of it.
     expected: BTreeMap<Key, Duration>,
+    /// What is to be created; some of it comes with what another step has made.
+    comes: BTreeSet<Key>,
     /// How long AWS had been making a step when the walk began.
     under_way: BTreeMap<Key, Duration>,
     running: BTreeMap<Key, Running>,
+    boot: Duration,
     scale: f64,
     deadline: Option<jiff::Timestamp>,
     screen: Option<Screen>,
@@ -105,8 +108,12 @@ pub struct Course<'a> {
     pub direction: Direction,
     /// What each step is going to take, on AWS.
     pub expected: BTreeMap<Key, Duration>,
+    /// What is to be created.
+    pub comes: BTreeSet<Key>,
     /// How long AWS has been making a step already.
     pub under_way: BTreeMap<Key, Duration>,
+    /// How long instances boot after the last step, here.
+    pub boot: Duration,
     pub deadline: Option<jiff::Timestamp>,
     /// How much longer than on AWS things take here.
     pub scale: f64,
@@ -132,7 +139,9 @@ impl View {
             tally: Tally::default(),
             forecast: None,
             expected: BTreeMap::new(),
+            comes: BTreeSet::new(),
             under_way: BTreeMap::new(),
+            boot: Duration::ZERO,
             running: BTreeMap::new(),
             scale: 1.0,
             deadline: None,
@@ -152,14 +161,16 @@ impl View {
     /// From now on events are shown.
     pub fn begin(&self, course: Course<'_>) {
         let mut s = self.0.borrow_mut();
-        let Course { graph, direction, expected, under_way, deadline, scale } = course;
+        let Course { graph, direction, expected, comes, under_way, boot, deadline, scale } = course;
         // Nobody builds what is only deleted where it exists.
         let counted = |key: &Key| direction == Direction::Forward || expected.contains_key(key);
         let keys = graph.nodes().map(|n| n.key().clone()).filter(counted);
         s.tally = Tally::of(keys, s.out.live && s.out.verbose == 0 && expected.len() > FEW);
         s.forecast = Some(Forecast::new(graph, direction));
         s.expected = expected;
+        s.comes = comes;
         s.under_way = under_way;
+        s.boot = boot;
         s.deadline = deadline;
         s.scale = scale;
         s.started = Instant::now();
@@ -304,6 +315,7 @@ impl State {
 
     /// A step is done: it is told by itself, or with its group.
     fn finish(&mut self, key: &Key, word: &'static str) {
+        let word = if word == "none" && self.comes.contains(key) { "create" } else { word };
         let (mark, style) = change(word);
         let (took, changed) = (self.took(key), word != "none");
         self.forget(key);
@@ -313,7 +325,12 @@ impl State {
         let folds = self.tally.folds;
         let Some((group, steps)) = self.tally.finish(key, changed).filter(|_| folds) else { return };
         let since = steps.since.map_or(String::new(), |at| format!(" {DIM}in {}{RESET}", clock(at.elapsed())));
-        let line = format!("{style}  {} {group:<11}{RESET}{}{since}", done_mark(word), count(steps.changed, "change"));
+        let line = format!(
+            "{style}  {} {:<11}{RESET}{}{since}",
+            done_mark(word),
+            group.to_string(),
+            count(steps.changed, "change")
+        );
         self.say(line);
     }
 
@@ -375,7 +392,8 @@ impl State {
         for (k, r) in &self.running {
             progress.insert(k.clone(), Progress::Running { since: r.since.elapsed(), usually: r.usually });
         }
-        self.forecast.as_ref().map(|f| f.longest_path(&progress)).unwrap_or_default()
+        let (left, path) = self.forecast.as_ref().map(|f| f.longest_path(&progress)).unwrap_or_default();
+        (left + self.boot, path)
     }
 
     fn summary(&self) -> String {

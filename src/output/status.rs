@@ -30,6 +30,9 @@ pub struct Overview<'a> {
     pub findings: Vec<&'a Finding>,
     pub gaps: &'a [Gap],
     pub steps: Vec<Step<'a>>,
+    /// What was asked instead of the balancer's own URL.
+    #[serde(skip)]
+    pub asked: Option<&'a str>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -67,6 +70,7 @@ impl<'a> Overview<'a> {
             findings: path.map_or(vec![], |(chain, _)| chain.findings()),
             gaps: path.map_or(&[], |(_, gaps)| gaps),
             steps,
+            asked: None,
         }
     }
 }
@@ -145,7 +149,10 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
     if let Some(url) = &view.seen.url {
         out.data(url);
     }
-    time(out, &view.clock);
+    // How long it takes stands in the verdict already, where somebody builds.
+    let told = view.seen.word() == Word::Building && view.seen.build.as_ref().is_some_and(|b| b.left_seconds.is_some());
+    let rest = |c: &Clock| Clock { eta_seconds: None, waiting_for: None, ..c.clone() };
+    time(out, &if told { rest(&view.clock) } else { view.clock.clone() });
     if view.seen.word() == Word::NotBuilt && view.steps.iter().all(|s| s.phase == "missing") {
         return out.data(format!("`{}` builds it", out.typed("gameday up")));
     }
@@ -157,7 +164,7 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
     why::gaps(out, view.gaps);
     if let Some(first) = view.findings.first() {
         why::finding(out, first);
-        why::more(out, view.findings.len() - 1);
+        why::more(out, view.findings.len() - 1, view.asked);
         out.data("");
     }
     steps(out, &view.steps);
@@ -192,7 +199,7 @@ fn steps(out: &Printer, steps: &[Step<'_>]) {
     let what: Vec<String> = [
         many("missing", missing),
         // By hand, by an edit of the file, or because something that they refer to is gone.
-        many("differ from the stack file", drifted),
+        many(if drifted == 1 { "differs from the stack file" } else { "differ from the stack file" }, drifted),
         many("could not be looked at", of(&|s| s.phase == "unknown")),
         many("under way", of(&|s| s.is_busy())),
         many("broken", of(&|s| s.phase.starts_with("broken"))),

@@ -62,7 +62,7 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     for l in &c.snapshots {
         out.data(format!("  kept: {}, paid for until it is deleted", l.what));
         if let Some(command) = &l.command {
-            out.data(format!("      {DIM}{command}{RESET}"));
+            out.data(format!("      {DIM}{}{RESET}", out.typed(command)));
         }
     }
     if c.clean && !c.listed {
@@ -77,7 +77,7 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
         let by_hand: Vec<&str> = c.left.iter().filter_map(|l| l.command.as_deref()).collect();
         if !by_hand.is_empty() {
             out.data(format!("{WARN}nothing holds these: delete them by hand when nobody needs them any more:{RESET}"));
-            by_hand.iter().for_each(|command| out.data(format!("  {command}")));
+            by_hand.iter().for_each(|command| out.data(format!("  {}", out.typed(command))));
         }
         if by_hand.len() < c.left.len() || c.left.is_empty() {
             out.data(format!("{WARN}run the same command again when what holds them is gone{RESET}"));

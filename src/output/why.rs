@@ -3,6 +3,7 @@ use super::{Printer, line::Event, style::*};
 use crate::{
     diagnose::{Chain, Finding, Hop, HopName, Severity, State},
     serving::{Verdict, Word},
+    shell::word,
     snapshot::{Gap, Snapshot},
 };
 use anstyle::Style;
@@ -36,7 +37,8 @@ pub fn mark(state: State) -> (&'static str, Style) {
     }
 }
 
-pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict) {
+/// `url` is what was asked instead of the balancer's own.
+pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict, url: Option<&str>) {
     let findings = chain.findings();
     if out.json() {
         return out.line(&Told {
@@ -70,7 +72,7 @@ pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict) {
         }
     } else {
         finding(out, first);
-        more(out, findings.len() - 1);
+        more(out, findings.len() - 1, url);
     }
 }
 
@@ -146,9 +148,11 @@ pub fn to_type(out: &Printer, f: &Finding) -> String {
     format!("{TITLE}{command}{RESET}{note}")
 }
 
-pub fn more(out: &Printer, n: usize) {
+/// How many more there are, and the command that shows them; `url` is what was asked instead of the balancer's own.
+pub fn more(out: &Printer, n: usize, url: Option<&str>) {
     if n > 0 {
-        out.data(format!("{DIM}and {n} more: `gameday why -v`{RESET}"));
+        let url = url.map_or(String::new(), |url| format!(" {}", word(url)));
+        out.data(format!("{DIM}and {n} more: `gameday why -v{url}`{RESET}"));
     }
 }
 

@@ -44,7 +44,7 @@ def test_a_bad_day_ends_well(world, whole, tmp_path):
             if stack.run("--pace", "fast", "plan").code != 0:
                 trouble.append(f"{stack.name}: the plan is not empty")
             shown = json.loads(stack.ssm.get_parameter(Name=f"/gameday/{stack.name}/durations")["Parameter"]["Value"])
-            assert shown["database/main"] > 10 and "subnet/public-a" not in shown, shown
+            assert shown["created"]["database/main"] > 10 and "subnet/public-a" not in shown["created"], shown
             world.said += stack.said
     count("bad days", seeds=SEEDS, in_trouble=len(trouble), **{k: n for k, n in struck.items() if n})
     assert not trouble, "\n".join(trouble)

@@ -8,7 +8,7 @@ from conftest import STACK, differences, some
 CASES = {
     # name: (where it is said, code, message, status, the step that fails, what the help names)
     "no permission": ("rds:CreateDBInstance", "AccessDenied", "not authorized to perform: rds:CreateDBInstance", 403,
-                      "database/main", "gameday policy"),
+                      "database/main", " policy`"),
     "denied by an SCP": ("elasticache:CreateReplicationGroup", "AccessDenied",
                          "with an explicit deny in a service control policy", 403, "cache/main",
                          "set the group to `use` or `off`"),
