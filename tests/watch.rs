@@ -107,7 +107,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let _ = Command::new("tmux").args(["-L", &self.name, "kill-server"]).stderr(Stdio::null()).status();
-        let _ = self.gameday(&["sandbox", "stop"]);
+        let _ = self.gameday(&["sandbox", "stop", "--yes"]);
         if let Some(home) = std::env::var_os("HOME") {
             let _ =
                 std::fs::remove_dir_all(std::path::Path::new(&home).join(".cache/gameday/sandbox").join(&self.name));
@@ -136,7 +136,7 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     w.until("SERVING");
     // CloudWatch's numbers come last; then all panels have something to show.
     w.until("─ Request path");
-    w.until("an hour");
+    w.until("/h · ");
     let all = w.screen();
     is_a_screen(&all, &["Request path", "Traffic", "Instances", "Cost and load", "Events"]);
     assert!(all.contains("✓ balancer") && all.contains("✓ target group") && all.contains("healthy"), "{all}");

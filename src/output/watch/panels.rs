@@ -53,23 +53,21 @@ pub fn verdict(cx: &Cx) -> Lines {
         None => format!(" {} ", word(v)),
     };
     let mut said = vec![];
-    match (&v.answer, &v.unasked) {
-        (Some(a), _) => said.push(match (a.status, &a.error) {
+    if let Some(a) = &v.answer {
+        said.push(match (a.status, &a.error) {
             (Some(code), _) => format!("HTTP {code} in {} ms", a.millis),
             (None, Some(e)) => format!("no answer: {e}"),
             _ => "no answer".into(),
-        }),
-        (None, Some(_)) if v.url.is_some() => said.push("not tested over HTTP".into()),
-        _ => {}
+        });
     }
     if let Some(b) = v.build.as_ref().filter(|_| v.word() == Word::Building) {
         said.push(b.to_string());
     }
-    said.extend(v.risks.iter().filter(|_| v.word() == Word::AtRisk).take(1).cloned());
+    said.extend(v.dangers().into_iter().filter(|_| v.word() == Word::AtRisk).take(1).map(Into::into));
     if v.missing.is_some() {
         // Of what is not there nothing else is to be said.
     } else if let Some(t) = &v.targets {
-        said.push(format!("{}/{} targets", t.healthy, t.all));
+        said.push(format!("{}/{} targets", t.healthy, t.expected()));
     } else {
         said.push("targets not seen".into());
     }
@@ -82,6 +80,9 @@ pub fn verdict(cx: &Cx) -> Lines {
     }));
     if let Some(since) = s.verdict_since {
         said.push(format!("for {}", age(s.now.duration_since(since).as_secs())));
+    }
+    if v.answer.is_none() && v.unasked.is_some() && v.url.is_some() {
+        said.push("not tested over HTTP".into());
     }
     let said = said.join(" · ");
     let url = v.url.as_deref().or(v.missing.as_deref()).unwrap_or("the load balancer could not be seen");
@@ -155,7 +156,10 @@ pub fn path(cx: &Cx, full: bool) -> Lines {
         }
         lines.push(line(row));
     }
-    if let Some(f) = chain.findings().first() {
+    // What somebody is building or taking down needs nobody else.
+    let build = cx.s.verdict.build.as_ref();
+    let at_work = build.is_some_and(|b| b.deleting.is_some() || b.who.is_some() && !cx.s.verdict.serving());
+    if let Some(f) = chain.findings().first().filter(|_| !at_work) {
         lines.extend(finding(cx, f, if full { 2 } else { 1 }));
     }
     lines
@@ -164,19 +168,19 @@ pub fn path(cx: &Cx, full: bool) -> Lines {
 /// The cause, what was seen, and what to type.
 pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
     let style = if f.severity == Severity::Broken { cx.theme.bad() } else { cx.theme.warn() };
-    let indented = |label: &str, text: &str, style: Style| {
+    let indented = |label: &str, text: &str, style: Style, most: usize| {
         let words = wrap(text, cx.width.saturating_sub(7)).into_iter().take(most).enumerate();
         let label = |i| if i == 0 { format!("  {label} ") } else { " ".repeat(7) };
         words.map(|(i, l)| line([(label(i), cx.theme.dim()), (l, style)])).collect::<Lines>()
     };
     let mut lines: Lines =
         wrap(&format!("→ {}", f.cause), cx.width).into_iter().take(most).map(|l| line([(l, style)])).collect();
-    // What to do comes before why: it is what must not be cut off.
-    lines.extend(indented("type", &cx.typist.command(&f.command), cx.theme.title()));
+    // What to do comes before why: it is what must not be cut off. Half a command is none.
+    lines.extend(indented("type", &cx.typist.command(&f.command), cx.theme.title(), usize::MAX));
     if let Some(note) = f.note.as_ref().filter(|_| most > 1) {
-        lines.extend(indented("note", note, cx.theme.dim()));
+        lines.extend(indented("note", note, cx.theme.dim(), most));
     }
-    lines.extend(indented("seen", &f.evidence, Style::new()));
+    lines.extend(indented("seen", &f.evidence, Style::new(), most));
     lines
 }
 
@@ -279,7 +283,7 @@ pub fn cost(cx: &Cx) -> Lines {
     let money = |v: f64| if c.unit == "$" { format!("${v:.2}") } else { format!("{v:.1} {}", c.unit) };
     let more = if c.unit == "$" { format!("${:.4}", c.one_more_per_minute) } else { money(c.one_more_per_minute) };
     let text = format!(
-        "{} an hour · {} for the next {:.1} h · one more instance costs {more} a minute",
+        "{}/h · {} for {:.1} h · one more instance {more} a minute",
         money(c.per_hour),
         money(c.for_event),
         c.hours,

@@ -107,11 +107,15 @@ pub fn draw(buffer: &mut Buffer, state: &State, ui: &Ui, theme: Theme, typist: T
 
 fn path(cx: &Cx, full: bool) -> Panel {
     let lines = panels::path(cx, full);
-    let min = if full { lines.len() } else { lines.len().min(4) };
-    Panel::new("Request path", 0, min, lines)
+    Panel::new("Request path", 0, lines.len(), lines)
 }
 fn fleet(cx: &Cx, ui: &Ui) -> Panel {
-    Panel::new("Instances", 1, 4, instances::table(cx, ui.sort, None))
+    let title = match ui.sort {
+        Sort::Zone => "Instances by zone",
+        Sort::Age => "Instances by age",
+        Sort::Health => "Instances by health",
+    };
+    Panel::new(title, 1, 4, instances::table(cx, ui.sort, None))
 }
 fn traffic(cx: &Cx) -> Panel {
     Panel::new("Traffic", 2, 3, panels::traffic(cx))

@@ -67,21 +67,25 @@ pub fn cell(text: &str, width: usize) -> String {
     format!("{:<width$}", fit(text, width))
 }
 
-/// Words on as many lines as they need.
+/// Words on as many lines as they need; a word that is longer than a line is broken.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    let pieces = |word: &str| -> Vec<String> {
+        let all: Vec<char> = word.chars().collect();
+        all.chunks(width.max(1)).map(|piece| piece.iter().collect()).collect()
+    };
+    for word in text.split_whitespace().flat_map(pieces) {
         let last = lines.last_mut().expect("there is a line");
         if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
+            lines.push(word);
         } else {
             if !last.is_empty() {
                 last.push(' ');
             }
-            last.push_str(word);
+            last.push_str(&word);
         }
     }
-    lines.into_iter().map(|l| fit(&l, width)).collect()
+    lines
 }
 
 /// The newest `width` values as one line of bars; the highest fills its cell.
@@ -133,6 +137,7 @@ mod tests {
     fn texts_fit() {
         assert_eq!([fit("abcdef", 6), fit("abcdef", 4), fit("a\nb", 9)], ["abcdef", "abc…", "a b"]);
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("delete arn:aws:123456789 now", 8), ["delete", "arn:aws:", "12345678", "9 now"]);
         assert_eq!(spark(&[0.0, 1.0, 4.0, 8.0], 6), "   ▁▄█");
         assert_eq!([short(7.0), short(3.25), short(1530.0), short(20_400.0)], ["7", "3.2", "1.5k", "20k"]);
         assert_eq!([age(48), age(300), age(11_220)], ["48 s", "5 min", "3:07 h"]);
