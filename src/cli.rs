@@ -78,7 +78,9 @@ fn without_wild_guesses(mut e: clap::Error) -> clap::Error {
 /// A mistake on the command line, for scripts.
 fn complaint(e: &clap::Error) -> Complaint {
     let text = e.render().to_string();
-    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // With the values that are possible, or what is wrong with this one; without the usage.
+    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|l| !l.is_empty()).collect();
+    let message = lines.join(" ").trim_start_matches("error: ").to_owned();
     Complaint::new("usage", message, "`gameday --help` lists the verbs, `gameday VERB --help` their options".to_owned())
 }
 
@@ -145,6 +147,7 @@ pub enum Output {
     /// `targets attach` and `targets detach`
     Target,
     /// A line of `up` and `teardown`
+    #[value(aliases = ["up", "teardown"])]
     Lines,
     /// Of every verb that fails
     Error,
@@ -163,13 +166,13 @@ pub enum Pace {
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Write a stack file to begin with, with every key explained
-    #[command(visible_alias = "new")]
+    #[command(alias = "new")]
     Init(Init),
     /// Show what `up` would change; exit code 2 when there is something
-    #[command(visible_aliases = ["diff", "preview"])]
+    #[command(aliases = ["diff", "preview"])]
     Plan(Plan),
     /// Build or repair the stack, until the service answers
-    #[command(visible_aliases = ["apply", "deploy"])]
+    #[command(aliases = ["apply", "deploy", "create"])]
     Up(Up),
     /// Build or repair the VPC, subnets, routes and security groups
     #[command(hide = true)]
@@ -202,7 +205,7 @@ pub enum Verb {
     /// Print what the instances say: the application's log and the boot's, by time
     Logs(Logs),
     /// Walk the request path to the first broken hop, with its cause and what repairs it
-    #[command(visible_alias = "diagnose")]
+    #[command(alias = "diagnose")]
     Why(Why),
     /// Show the same picture as `status --watch` as a web page, and as JSON for scripts
     ///
@@ -220,7 +223,7 @@ pub enum Verb {
         what: Targets,
     },
     /// Delete the whole stack, and check that nothing is left
-    #[command(visible_aliases = ["down", "destroy"])]
+    #[command(aliases = ["down", "destroy", "delete"])]
     Teardown(Teardown),
     /// Print the user data and all files made from templates, without AWS
     Render(Render),

@@ -145,7 +145,7 @@ fn the_installation_is_none_of_the_users_other_pythons() {
     let downloads = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pip-cache");
     let sandbox = |verb: &str| {
         let mut gameday = std::process::Command::new(env!("CARGO_BIN_EXE_gameday"));
-        gameday.args(["sandbox", verb]).env("XDG_CACHE_HOME", &cache).env_remove("GAMEDAY_SANDBOX");
+        gameday.arg("sandbox").args(verb.split(' ')).env("XDG_CACHE_HOME", &cache).env_remove("GAMEDAY_SANDBOX");
         gameday.env("PIP_CACHE_DIR", &downloads).env("PIP_CONFIG_FILE", &config).env("PIP_TARGET", &elsewhere);
         gameday.env("PIP_USER", "1").env("PIP_REQUIRE_HASHES", "1").env("PIP_PREFIX", &elsewhere);
         gameday.env("PYTHONPATH", path("python")).env("PYTHONHOME", "/nowhere").env("VIRTUAL_ENV", "/nowhere");
@@ -157,14 +157,14 @@ fn the_installation_is_none_of_the_users_other_pythons() {
     };
     sandbox("start");
     assert!(!elsewhere.exists(), "nothing was installed for the user");
-    sandbox("stop");
+    sandbox("stop --yes");
     let venv = |e: &std::fs::DirEntry| e.file_name().to_string_lossy().starts_with("venv-");
     let venv = std::fs::read_dir(cache.join("gameday/sandbox")).unwrap().flatten().find(venv).unwrap().path();
     let libraries = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
     std::fs::remove_dir_all(libraries.join("site-packages/moto")).unwrap();
     let said = sandbox("start");
     assert!(said.contains("made again"), "{said}");
-    sandbox("stop");
+    sandbox("stop --yes");
 }
 
 /// The plugin's own tests, in the environment that users get, with pytest beside it.

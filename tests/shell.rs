@@ -135,7 +135,7 @@ fn a_home_is_no_condition() {
         // An absent one is looked up in the system; where there is none to write to, that is said with the way out.
         let (code, out, said) = at_home("--sandbox status");
         let ways = ["help:", "XDG_CACHE_HOME"].iter().all(|w| said.contains(w));
-        assert!(code == Some(1) && (out.starts_with("NOT SERVING") || ways), "{home:?}: {code:?}\n{out}\n{said}");
+        assert!(code == Some(1) && (out.starts_with("NOT BUILT") || ways), "{home:?}: {code:?}\n{out}\n{said}");
         at_home("sandbox stop");
     }
 }

@@ -353,7 +353,8 @@ impl Fetch<'_> {
     }
 
     fn machine_said(&self, who: &str, e: &CredentialsError) -> Error {
-        let help = "choose a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+        let help =
+            "choose a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; --sandbox needs none";
         unusable(format!("{who} gives no credentials: {}", last_words(e)), help)
     }
 }

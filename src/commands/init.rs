@@ -5,6 +5,7 @@ use crate::{
     config,
     error::Error,
     output::{self, Printer, style::*},
+    shell,
 };
 use std::{fs, io::Write, path::Path};
 use toml_edit::DocumentMut;
@@ -13,8 +14,14 @@ use toml_edit::DocumentMut;
 const PRESET: &str = include_str!("../../examples/billing-api.toml");
 /// The service of the preset.
 const SERVICE: &str = "api";
-/// The line by which an editor finds the schema; beside an installed binary there is none.
-const SCHEMA: &str = "#:schema ";
+/// What the file begins with, instead of the preset's own words.
+const HEAD: &str = "\
+# A service that needs a database, a cache and a shared folder, behind a load balancer, in two zones.
+# Lines that begin with # and a key show a default: take the # away to change it.
+
+";
+/// A program, where only the name is looked at.
+const EXAMPLE: &str = "https://example.com/server";
 
 pub fn run(global: &Global, out: Printer, args: Init) -> Outcome {
     let file = global.config.as_path();
@@ -23,20 +30,30 @@ pub fn run(global: &Global, out: Printer, args: Init) -> Outcome {
         let help = "`gameday plan` shows what it would build; -c names another file";
         return Err(Error::other(format!("{} is there already: nothing was written", file.display()), help).into());
     }
-    let name = given(&out, args.name, "name", "The stack's name (small letters, digits, hyphens)", &suggested(file))?;
-    let source = given(&out, args.source, "source", "The program to run (an https:// or s3:// URL)", "")?;
-    let text = filled(&name, &source);
-    // What is wrong with a name or URL is said in the words of the stack file's own rules.
-    config::parse(&file.display().to_string(), &text).map_err(|e| Failure::file(&e, &out))?;
+    let shown = file.display().to_string();
+    // What is wrong with a name or URL is said in the words of the stack file's own rules, before the next question.
+    let check = |name: &str, source: &str| {
+        let text = filled(name, source);
+        config::parse(&shown, &text).map(|_| text).map_err(|e| Failure::file(&e, &out))
+    };
+    let usual = suggested(file);
+    let retry = args.name.clone().unwrap_or_else(|| usual.clone());
+    let name = given(&out, args.name, "name", "The stack's name (small letters, digits, hyphens)", &usual, &retry)?;
+    check(&name, EXAMPLE)?;
+    let source = given(&out, args.source, "source", "The program to run (an https:// or s3:// URL)", "", &name)?;
+    let text = check(&name, &source)?;
     write(file, &text)?;
     let [plan, rehearse] = ["gameday plan", "gameday --sandbox up"];
     if out.json() {
         out.line(&serde_json::json!({"written": file, "name": name, "source": source, "next": {"command": plan}}));
     } else {
         out.note(format!("{GOOD}{} is written{RESET}: every key is in it, with what it means", file.display()));
-        out.note(format!(
-            "next: `{rehearse}` builds it on this machine, without AWS; `{plan}` shows what AWS would get"
-        ));
+        out.note(match global.sandbox {
+            true => format!("next: `{rehearse}` builds it on this machine, without AWS"),
+            false => {
+                format!("next: `{rehearse}` builds it on this machine, without AWS; `{plan}` shows what AWS would get")
+            }
+        });
     }
     Ok(DONE)
 }
@@ -54,8 +71,8 @@ fn filled(name: &str, source: &str) -> String {
     // The region is that of the user's profile, unless they write one.
     preset.remove("region");
     let text = preset.to_string();
-    let text = text.strip_prefix(SCHEMA).and_then(|t| t.split_once('\n')).map_or(text.as_str(), |(_, rest)| rest);
-    text.trim_start_matches(['#', '\n']).replacen(' ', "# ", 1)
+    let keys = text.split_once("\n\n").map_or("", |(_, keys)| keys);
+    format!("{HEAD}{keys}")
 }
 
 /// A name out of the folder's, for those who press Enter.
@@ -64,26 +81,35 @@ fn suggested(file: &Path) -> String {
         std::path::absolute(file).ok().and_then(|f| Some(f.parent()?.file_name()?.to_string_lossy().into_owned()));
     let plain = folder.unwrap_or_default().to_lowercase();
     let plain: String = plain.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let plain = plain.trim_matches(|c: char| !c.is_ascii_lowercase()).replace("--", "-");
+    let plain = plain.trim_start_matches(|c: char| !c.is_ascii_lowercase()).replace("--", "-");
     let short: String = plain.chars().take(16).collect();
     let short = short.trim_end_matches('-');
     if short.is_empty() { "gameday".into() } else { short.into() }
 }
 
-/// What was given, or what is answered; `usual` is what Enter stands for.
-fn given(out: &Printer, given: Option<String>, option: &str, what: &str, usual: &str) -> Result<String, Failure> {
+/// What was given, or what is answered; `usual` is what Enter stands for, `name` is for the command that is told.
+fn given(
+    out: &Printer,
+    given: Option<String>,
+    option: &str,
+    what: &str,
+    usual: &str,
+    name: &str,
+) -> Result<String, Failure> {
     if let Some(given) = given {
         return Ok(given);
     }
     if !out.interactive {
         let text = format!("--{option} is missing, and there is no terminal to ask on");
-        return Err(Failure::usage("usage", text, "`gameday init --name billing --source https://example.com/server`"));
+        let name = shell::word(name);
+        return Err(Failure::usage("usage", text, format!("`gameday init --name {name} --source {EXAMPLE}`")));
     }
     let shown = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
     let answer = output::ask(&format!("{TITLE}{what}{RESET}{shown}: ")).unwrap_or_default();
     match answer.trim() {
         "" if usual.is_empty() => {
-            Err(Error::other(format!("no {option} was given: nothing was written"), "`gameday init` asks again").into())
+            Err(Error::other(format!("no {option} was given: nothing was written"), "`gameday init` starts again")
+                .into())
         }
         "" => Ok(usual.into()),
         text => Ok(text.into()),

@@ -8,10 +8,14 @@ use crate::{
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use roff::{Inline, Roff, bold, italic, roman};
+use std::io::IsTerminal;
 
 pub fn run(out: Printer) -> Outcome {
     let page = page().map_err(|e| Failure::Error(Error::other(format!("the manual: {e}"), "")))?;
     out.verbatim(String::from_utf8_lossy(&page));
+    if std::io::stdout().is_terminal() {
+        out.note("this is the manual's source: `gameday man | man -l -` shows it");
+    }
     Ok(DONE)
 }
 

@@ -37,7 +37,7 @@ pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
             let without_ending = |path: &str| last(path).rsplit_once('.').is_some_and(|(stem, _)| stem == name);
             let file = whole.or_else(|| rendered.files.iter().find(|(path, _)| without_ending(path)));
             let Some((_, text)) = file else {
-                let names: Vec<&str> = rendered.files.keys().map(String::as_str).collect();
+                let names: Vec<String> = rendered.files.keys().map(|path| last(path)).collect();
                 let help = format!("there are {}", names.join(", "));
                 return Err(Failure::usage("no_file", format!("no file {name} is rendered"), help));
             };

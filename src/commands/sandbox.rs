@@ -61,10 +61,14 @@ pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
     Ok(DONE)
 }
 
-/// Asks a person, where there is one and something runs.
+/// Asks a person, where something runs that is lost; without a person nothing is.
 async fn agreed(out: &Printer) -> Result<bool, Failure> {
-    if !out.interactive || sandbox::status().await.map_err(session::said)?.is_none() {
+    if sandbox::status().await.map_err(session::said)?.is_none() {
         return Ok(true);
+    }
+    if !out.interactive {
+        out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
+        return Ok(false);
     }
     let answer = output::ask("Everything in the sandbox is lost. Go ahead? [y/N] ");
     let agreed = answer.is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes"));

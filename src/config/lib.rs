@@ -89,6 +89,9 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
                 Err(unreadable(format!("{name} is not UTF-8 text (line {line})"), "save the file as UTF-8"))
             }
         },
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+            Err(unreadable(format!("{name} is a folder"), "-c names the stack file in it, such as gameday.toml"))
+        }
         Err(error) => Err(unreadable(
             format!("cannot read {name}: {error}"),
             "`gameday init` writes one, with every key explained; -c FILE names another",

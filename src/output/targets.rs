@@ -64,9 +64,8 @@ pub fn detached(out: &Printer, balancer: &str, m: &Machine) {
     out.note(format!("{DIM}it gets no new requests; those under way are finished{RESET}"));
     if let Some(fleet) = &m.fleet {
         out.note(format!(
-            "{WARN}it belongs to the Auto Scaling group {fleet}{RESET}, which may judge an instance that its balancer does not \
-             call healthy as unhealthy, end it and start another one; `gameday up` does not put it back, \
-             `gameday targets attach {}` does",
+            "{WARN}it belongs to the Auto Scaling group {fleet}{RESET}, which may replace it, because the balancer does not \
+             report it as healthy; `gameday up` does not put it back, `gameday targets attach {}` does",
             m.instance_id
         ));
     }

@@ -85,6 +85,7 @@ def test_each_command_is_complete_and_can_be_typed(world):
     assert here.run("up", "--yes").ends(0).out.startswith("SERVING")
     for verb in (["status"], ["status", "-v"], ["why"], ["why", "-v"], ["plan"], ["targets", "list"], ["cost"], ["logs"]):
         here.both(*verb)
+    assert "the service answers" in here.run("logs").ends(0).out
     here.both("targets", "attach", "i-00000000")
     here.both("targets", "detach", "i-0123456789abcdef0")
 
