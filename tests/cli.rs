@@ -357,6 +357,9 @@ fn completions_and_the_man_page_know_every_verb() {
     }
     // Verbs, and what only the stack file, the profiles and AWS's regions can tell.
     let offered = verbs.iter().filter(|v| !completed(&[v.as_str()]).contains(*v)).collect::<Vec<_>>();
+    let all = completed(&[""]);
+    assert!(verbs.iter().all(|v| all.contains(v)), "by their own names: {all:?}");
+    assert!(["apply", "destroy", "diff", "network"].iter().all(|v| !all.iter().any(|o| o == v)), "{all:?}");
     assert!(offered.is_empty(), "not offered: {offered:?}");
     let file = example("billing-api");
     for (line, one) in [

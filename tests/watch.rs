@@ -138,7 +138,7 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     w.until("─ Request path");
     w.until("/h · ");
     let all = w.screen();
-    is_a_screen(&all, &["Request path", "Traffic", "Instances", "Cost and load", "Events"]);
+    is_a_screen(&all, &["Request path", "Traffic", "Instances by zone", "Cost and load", "Events"]);
     assert!(all.contains("✓ balancer") && all.contains("✓ target group") && all.contains("healthy"), "{all}");
     w.keys(&["3"]);
     is_a_screen(&w.until("Instances, and what Auto Scaling did"), &["Instances, and what Auto Scaling did"]);

@@ -132,10 +132,17 @@ async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &Logs, lines:
     let fleet = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut pause = Pause::new(CONSOLE_EVERY);
+    let mut first = true;
     loop {
         let mut trouble = None;
         match round(aws, &fleet, args.instance.as_deref(), &mut said).await {
-            Ok(events) => {
+            Ok((events, runs)) => {
+                if !runs && !said.is_empty() && first {
+                    out.note(format!(
+                        "{DIM}no instance of {fleet} runs: the last words of those that have ended{RESET}"
+                    ));
+                }
+                first = false;
                 if !lines.print(&events) {
                     return Ok(DONE);
                 }
@@ -158,17 +165,19 @@ async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &Logs, lines:
     }
 }
 
+/// What is new on the consoles, and whether any of the instances runs.
 async fn round(
     aws: &Aws,
     fleet: &str,
     only: Option<&str>,
     said: &mut BTreeMap<String, String>,
-) -> Result<Vec<Event>, Error> {
-    let mut events = vec![];
-    for instance in source::instances(aws, fleet).await? {
+) -> Result<(Vec<Event>, bool), Error> {
+    let (mut events, mut any) = (vec![], false);
+    for (instance, runs) in source::instances(aws, fleet).await? {
         if only.is_some_and(|only| !instance.starts_with(only)) {
             continue;
         }
+        any |= runs;
         let now = source::console(aws, &instance).await?;
         let before = said.entry(instance.clone()).or_default();
         let event = |line: &str| Event {
@@ -181,5 +190,5 @@ async fn round(
         events.extend(beyond(before, &now).lines().filter(|l| !l.trim().is_empty()).map(event));
         *before = now;
     }
-    Ok(events)
+    Ok((events, any))
 }

@@ -48,14 +48,18 @@ fn event(log: Log, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event 
     Event { at, log, instance, message, id }
 }
 
-/// The ids of the group's instances, those that have just ended too: their last words matter most.
-pub async fn instances(aws: &Aws, fleet: &str) -> Result<Vec<String>> {
+/// The ids of the group's instances, and whether each still runs. Those that have just ended are there, too: their last
+/// words matter most.
+pub async fn instances(aws: &Aws, fleet: &str) -> Result<Vec<(String, bool)>> {
     let filter = tags::filter(tags::GROUP_TAG, fleet);
     let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
     let mut instances: Vec<_> = all.iter().flat_map(|r| r.instances()).collect();
     instances.sort_by_key(|i| i.launch_time().map(|t| t.secs()));
-    Ok(instances.iter().filter_map(|i| i.instance_id()).map(Into::into).collect())
+    let runs = |i: &aws_sdk_ec2::types::Instance| {
+        i.state().and_then(|s| s.name()).is_none_or(|s| *s != aws_sdk_ec2::types::InstanceStateName::Terminated)
+    };
+    Ok(instances.iter().filter_map(|i| Some((i.instance_id()?.into(), runs(i)))).collect())
 }
 
 /// What an instance's console says. Empty until AWS has it, minutes after the boot.

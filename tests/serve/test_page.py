@@ -191,6 +191,11 @@ def torn(picture):
     picture["word"] = "NOT BUILT"
 
 
+def risky(picture):
+    picture["word"] = "AT RISK"
+    picture["seen"]["risks"] = ["only one target is left, in us-east-1b", "1 of 2 addresses answer", "no alarm tells"]
+
+
 def broken(picture):
     """The longest that there may be."""
     picture["word"] = "NOT SERVING"
@@ -220,7 +225,7 @@ OVER = """() => { const foot = document.querySelector('footer').getBoundingClien
 def test_while_it_is_built_or_taken_down_nothing_is_called_broken(world, browser, size):
     with world.serve() as server:
         until("the first picture", lambda: server.ask("GET", "/status").status == 200)
-        for change in (built, torn, broken):
+        for change in (built, torn, risky, broken):
             page = pictured(browser, server, size, change)
             look, wall = page.page, size in ("wall", "full")
             if change is broken:
@@ -229,6 +234,8 @@ def test_while_it_is_built_or_taken_down_nothing_is_called_broken(world, browser
             else:
                 expect(look.locator(".hop.bad")).to_have_count(0)
                 expect(look.locator("#finding")).to_be_hidden()
+            if change is risky:
+                expect(look.locator("#facts")).to_contain_text("only one target is left, in us-east-1b")
             if change is built:
                 expect(look.locator("#count")).to_have_text(" 46/57")
                 facts = "anna@laptop runs gameday up · about 1:05 left · waiting for cache/main"
