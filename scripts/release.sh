@@ -23,7 +23,8 @@ trap 'rm -rf "$root"' EXIT
 cp "$DIST/gameday" "$root/"
 mkdir "$root/work"
 if [ "$(id -u)" = 0 ]; then enter=(chroot); else enter=(unshare --map-root-user chroot); fi
-try() { "${enter[@]}" "$root" /gameday "$@"; }
+# Nor anything of this machine's environment.
+try() { env -i PATH="$PATH" HOME=/work "${enter[@]}" "$root" /gameday "$@"; }
 try --version
 try -c /work/gameday.toml init --name tried --source https://example.com/server
 try -c /work/gameday.toml render --check >/dev/null
@@ -32,5 +33,9 @@ if try -c /work/gameday.toml status >/dev/null 2>"$root/said"; then
   echo "status cannot serve without an account" >&2
   exit 1
 fi
-grep -q credentials "$root/said"
+if ! grep -q credentials "$root/said"; then
+  echo "status does not say that credentials are missing:" >&2
+  cat "$root/said" >&2
+  exit 1
+fi
 ls -l "$DIST/gameday"
