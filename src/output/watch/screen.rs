@@ -141,10 +141,12 @@ fn stack(buffer: &mut Buffer, area: Rect, theme: Theme, mut panels: Vec<Panel>) 
     by_rank.sort_by_key(|&i| panels[i].rank);
     let mut rows = vec![0; panels.len()];
     let mut left = usize::from(area.height);
-    for &i in &by_rank {
-        if panels[i].min < left {
-            rows[i] = panels[i].min;
-            left -= panels[i].min + 1;
+    for (place, &i) in by_rank.iter().enumerate() {
+        // What matters most is there in any case, as far as it fits.
+        let min = if place == 0 { panels[i].min.min(left.saturating_sub(1)) } else { panels[i].min };
+        if min < left {
+            rows[i] = min;
+            left -= min + 1;
         }
     }
     for &i in &by_rank {

@@ -209,6 +209,18 @@ fn any_size_is_drawn() {
 }
 
 #[test]
+fn a_long_command_pushes_its_cause_off_no_screen() {
+    let mut s = broken();
+    for finding in s.chain.hops.iter_mut().flat_map(|h| &mut h.findings) {
+        finding.command = format!("aws elbv2 delete-rule --rule-arn {}", "arn:aws:rule/".repeat(25));
+    }
+    for size in [(60, 12), (60, 15), (80, 15), (80, 24)] {
+        let screen = shown(&s, &[], size);
+        assert!(screen.contains("nobody listens") && screen.contains("delete-rule"), "{size:?}\n{screen}");
+    }
+}
+
+#[test]
 fn keys() {
     let live = serving();
     let ids = ["i-1".to_owned(), "i-2".to_owned()];
