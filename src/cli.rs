@@ -280,9 +280,16 @@ pub struct Consent {
     /// Recreate this step if AWS cannot change it in place; its data is lost
     #[arg(long, value_name = "KEY", add = ArgValueCompleter::new(complete::steps))]
     pub replace: Vec<String>,
-    /// Take over the object of this step although it carries no tag of ours
-    #[arg(long, value_name = "KEY", add = ArgValueCompleter::new(complete::steps))]
-    pub adopt: Vec<String>,
+    /// Take over this object as the step, although nothing proves that it is the stack's
+    #[arg(long, value_name = "KEY=ID", value_parser = adopted, add = ArgValueCompleter::new(complete::steps))]
+    pub adopt: Vec<(String, String)>,
+}
+
+impl Consent {
+    /// What it names as the stack's.
+    pub fn given(&self) -> crate::config::Given {
+        crate::config::Given { adopt: self.adopt.iter().cloned().collect(), ..Default::default() }
+    }
 }
 
 #[derive(Args, Debug, Default)]
@@ -401,6 +408,14 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+fn adopted(text: &str) -> Result<(String, String), String> {
+    let no = || {
+        "a step and the id of its object, such as vpc/main=vpc-0123456789abcdef0: `gameday plan` shows both".to_owned()
+    };
+    let (key, id) = text.split_once('=').filter(|(key, id)| !key.is_empty() && !id.is_empty()).ok_or_else(no)?;
+    Ok((key.into(), id.into()))
+}
+
 fn instance(id: &str) -> Result<String, String> {
     let hex = |h: &str| (h.len() == 8 || h.len() == 17) && h.bytes().all(|b| b.is_ascii_hexdigit());
     let no = || "an instance's id, such as i-0123456789abcdef0".to_owned();
@@ -488,6 +503,9 @@ pub struct Teardown {
     /// Delete the stack of this name without asking: for scripts
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
+    /// Delete this object too, although something else protects it or nothing proves that it is the stack's
+    #[arg(long, value_name = "ID")]
+    pub delete: Vec<String>,
     /// Keep the data of the database in a snapshot, which is paid for until it is deleted
     #[arg(long)]
     pub final_snapshot: bool,

@@ -3,7 +3,10 @@
 //! Kept as an SSM parameter beside the lease, so that whoever asks next, from any laptop, gets a better forecast. An
 //! account that forbids SSM has no history, and the usual durations hold.
 use crate::{
-    aws::{Aws, note},
+    aws::{
+        Aws,
+        note::{self, DURATIONS as NOTE},
+    },
     engine::{Change, Event, Events, Key},
     error::Result,
 };
@@ -39,14 +42,12 @@ struct Known {
     begun: BTreeMap<String, Timestamp>,
 }
 
-/// Its note in the account.
-const NOTE: &str = "durations";
-
 impl History {
     /// What the account knows; nothing when there is none, when it may not be read, or makes no sense.
     pub async fn load(aws: &Aws, stack: &str) -> Self {
-        let note = note::read(aws, stack, NOTE).await.ok().flatten();
-        let known = note.as_ref().and_then(|n| serde_json::from_str(&n.text).ok()).unwrap_or_default();
+        let notes = note::all(aws, stack).await.unwrap_or_default();
+        let note = notes.get(NOTE);
+        let known = note.and_then(|n| serde_json::from_str(&n.text).ok()).unwrap_or_default();
         Self { known, stored: note.is_some() }
     }
 
@@ -80,10 +81,10 @@ impl History {
 
     /// Deletes it, if there is one: nothing of a stack stays behind.
     pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
-        if !Self::load(aws, stack).await.stored {
-            return Ok(());
+        match note::read(aws, stack, NOTE).await? {
+            Some(_) => note::delete(aws, stack, NOTE).await,
+            None => Ok(()),
         }
-        note::delete(aws, stack, NOTE).await
     }
 }
 

@@ -4,7 +4,10 @@
 //! callers can win. Its holder renews it every few seconds; when it stands still for [`DEAD`] its holder is gone. The
 //! steps are correct without it: an account that forbids SSM simply has no lease.
 use crate::{
-    aws::{Aws, note},
+    aws::{
+        Aws,
+        note::{self, LEASE as NOTE},
+    },
     engine::Stop,
     error::{Class, Error, Result},
     output::style::clock,
@@ -114,8 +117,6 @@ pub struct Lease {
     waited: bool,
 }
 
-/// Its note in the account.
-const NOTE: &str = "lease";
 /// The verb that takes a stack down.
 pub const TEARDOWN: &str = "teardown";
 /// A holder who has not renewed for this long is not at work any more, as far as one look can tell; clocks may differ.
@@ -131,7 +132,8 @@ pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
 
 /// Returns who is at work on a stack, by one look; `None` too where the account does not let us know.
 pub async fn at_work(aws: &Aws, stack: &str) -> Option<Holder> {
-    let note = note::read(aws, stack, NOTE).await.ok()??;
+    let notes = note::all(aws, stack).await.ok()?;
+    let note = notes.get(NOTE)?;
     let silent = jiff::Timestamp::now().duration_since(note.written_at?).unsigned_abs();
     serde_json::from_str(&note.text).ok().filter(|_| silent < QUIET_FOR)
 }

@@ -27,6 +27,7 @@ const ALWAYS: &[&str] = &[
     "cloudwatch:GetMetricData",
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeDhcpOptions",
+    "ec2:DescribeImages",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstances",
     "ec2:DescribeInternetGateways",
@@ -57,11 +58,9 @@ const ALWAYS: &[&str] = &[
     "tag:GetResources",
 ];
 
-/// What the facts look at when the stack file names an image.
-const IMAGES: &str = "ec2:DescribeImages";
-
-/// What is done with the stack's own notes (`aws/note.rs`): the lease and the history.
-const NOTES: &[&str] = &["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"];
+/// What is done with the stack's own notes (`aws/note.rs`): the lease, the history, the record.
+const NOTES: &[&str] =
+    &["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter"];
 
 /// Whoever has instances launched passes on the role in their profile.
 const PASS: &str = "iam:PassRole";
@@ -127,8 +126,6 @@ impl<'a> Rights<'a> {
             // Parameters of AWS's own are in no account.
             let image = rights.parameter("", "aws/service/ami-amazon-linux-latest/*");
             rights.by_name.entry(image).or_default().insert("ssm:GetParameter");
-        } else {
-            rights.regional.insert(IMAGES);
         }
         rights
     }

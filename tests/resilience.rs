@@ -33,6 +33,11 @@ fn teammates_make_nothing_twice() {
 }
 
 #[test]
+fn a_tag_is_a_claim_and_not_a_proof() {
+    law("claims");
+}
+
+#[test]
 fn drift_is_shown_and_repaired_and_nothing_else() {
     law("drift");
 }

@@ -3,13 +3,25 @@ use super::{Aws, error::AwsResult, tags};
 use crate::{engine::Tags, error::Result};
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use jiff::Timestamp;
+use std::{collections::BTreeMap, rc::Rc};
+
+/// The lease.
+pub const LEASE: &str = "lease";
+/// How long the steps have taken.
+pub const DURATIONS: &str = "durations";
+/// What the stack has made.
+pub const RECORD: &str = "record";
 
 /// The parameter of a note.
 fn name(stack: &str, note: &str) -> String {
     format!("/gameday/{stack}/{note}")
 }
 
+/// Notes by what they are called.
+pub type Notes = BTreeMap<String, Note>;
+
 /// What a note says.
+#[derive(Debug)]
 pub struct Note {
     pub text: String,
     /// Each time it is written it has a higher one.
@@ -18,14 +30,29 @@ pub struct Note {
     pub written_at: Option<Timestamp>,
 }
 
+/// All notes of a stack, in one call that those who look share. Empty where the account keeps none.
+pub async fn all(aws: &Aws, stack: &str) -> Result<Rc<Notes>> {
+    let call = async || {
+        let names = [LEASE, DURATIONS, RECORD].map(|note| name(stack, note)).to_vec();
+        let answer = aws.ssm.get_parameters().set_names(Some(names)).send().await.during("GetParameters")?;
+        let of = |p: Parameter| {
+            let note = p.name.as_deref()?.rsplit('/').next()?.to_owned();
+            Some((note, noted(p)?))
+        };
+        Ok(answer.parameters.unwrap_or_default().into_iter().filter_map(of).collect())
+    };
+    aws.reads.get(format!("notes of stack {stack}"), call).await
+}
+
+fn noted(p: Parameter) -> Option<Note> {
+    let written_at = p.last_modified_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
+    Some(Note { text: p.value?, version: p.version, written_at })
+}
+
 /// Reads a note; `None` when there is none.
 pub async fn read(aws: &Aws, stack: &str, note: &str) -> Result<Option<Note>> {
     let answer = aws.ssm.get_parameter().name(name(stack, note)).send().await.or_absent("GetParameter")?;
-    let of = |p: Parameter| {
-        let written_at = p.last_modified_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
-        Some(Note { text: p.value?, version: p.version, written_at })
-    };
-    Ok(answer.and_then(|a| a.parameter).and_then(of))
+    Ok(answer.and_then(|a| a.parameter).and_then(noted))
 }
 
 /// Writes it. A new one fails when there is one already: of two who write it at the same moment one is told.

@@ -7,6 +7,7 @@ use crate::{
         Change, Class, Diff, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
     },
     error::Error,
+    facts,
     output::{Printer, complaint::Complaint, plan, style::*},
     resources::role::SESSIONS_POLICY,
     stack::remains::Remains,
@@ -125,6 +126,7 @@ impl Preview {
 
 /// Says what would be done to each step, without doing it.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Preview, Failure> {
+    session.reread().await?;
     let fit = session.facts.fit(&session.aws, &session.loaded.config);
     let (words, seen) = futures::join!(fit, session.look());
     for word in words?.iter().filter(|_| !session.out.json()) {
@@ -133,6 +135,9 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
+    for (key, id) in env.proofs.borrow().claims.iter().filter(|_| !session.out.json()) {
+        session.out.note(format!("{WARN}{}{RESET}", facts::claim(key.as_str(), id, &env.stack)));
+    }
     let without = do_without(&session.stack.graph, &mut report);
     same_network(&report)?;
     same_prefix(&report)?;

@@ -3,15 +3,16 @@ use super::Failure;
 use crate::{
     aws::{self, Aws, Target},
     cli::{Consent, Global, Pace, Probe},
-    config::{self, Config, Loaded, Named, Origin, Outside},
+    config::{self, Config, Given, Loaded, Named, Origin, Outside},
     engine::{
-        Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Report, Status, Stop, TagKeys, Visit, glance, walk,
+        Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Proofs, Report, Reread, Status, Stop, TagKeys,
+        Visit, glance, walk,
     },
-    facts::Facts,
+    facts::{self, Facts},
     history::{History, Stopwatch},
     lease::{self, Holder, Lease, Taken},
-    output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing},
-    sandbox,
+    output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
+    record, sandbox,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     stack::{self, Group, Stack, remains::Remains},
     watch::{Stand, Step, Times},
@@ -95,31 +96,40 @@ pub(super) fn said(e: impl miette::Diagnostic) -> Failure {
 
 impl Session {
     pub async fn open(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
-        Self::begin(global, out, consent, Ahead::Nothing).await.map(|(session, _)| session)
+        Self::begin(global, out, &consent.replace, consent.given(), Ahead::Nothing).await.map(|(session, _)| session)
     }
 
     /// For those who look at the whole stack next: the look begins while the facts are still being gathered.
     pub async fn open_to_look(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
-        Self::begin(global, out, consent, Ahead::Steps).await.map(|(session, _)| session)
+        Self::begin(global, out, &consent.replace, consent.given(), Ahead::Steps).await.map(|(session, _)| session)
+    }
+
+    /// For those who delete the whole stack, and these objects with it.
+    pub async fn open_to_delete(global: &Global, out: Printer, ids: &[String]) -> Result<Self, Failure> {
+        let given = Given { delete: ids.iter().cloned().collect(), ..Given::default() };
+        Self::begin(global, out, &[], given, Ahead::Steps).await.map(|(session, _)| session)
     }
 
     /// And with the request path, seen at the same moment.
     pub async fn open_and_see(global: &Global, out: Printer, probe: &Probe) -> Result<(Self, Snapshot), Failure> {
-        let (session, seen) = Self::begin(global, out, &Consent::default(), Ahead::Path(probe)).await?;
+        let (session, seen) = Self::begin(global, out, &[], Given::default(), Ahead::Path(probe)).await?;
         Ok((session, seen.expect("the request path was asked for")))
     }
 
     async fn begin(
         global: &Global,
         out: Printer,
-        consent: &Consent,
+        replace: &[String],
+        given: Given,
         ahead: Ahead<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
-        let loaded = load(global, &out)?;
+        let mut loaded = load(global, &out)?;
+        loaded.config.given = given;
         let (target, scale) = target(global, &loaded.config, &out).await?;
-        let (mut session, seen) = Self::connect(loaded, target, scale, out, ahead).await?;
-        session.env.replace = known(&session.stack.graph, &consent.replace)?.into_iter().collect();
-        session.env.adopt = known(&session.stack.graph, &consent.adopt)?.into_iter().collect();
+        // Boxed, as a future of all that a verb may do would be too deep a type.
+        let (mut session, seen) = Box::pin(Self::connect(loaded, target, scale, out, ahead)).await?;
+        session.env.replace = known(&session.stack.graph, replace)?.into_iter().collect();
+        known(&session.stack.graph, &session.loaded.config.given.adopt.keys().cloned().collect::<Vec<_>>())?;
         Ok((session, seen))
     }
 
@@ -132,7 +142,9 @@ impl Session {
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         let aws = reach(&target).await?;
         aws.reads.keep_for(ONE_LOOK);
-        let (facts, mut seen) = ahead.with_the_facts(&aws, &loaded).await?;
+        let (facts, record) =
+            futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::load(&aws, &loaded.config.name));
+        let (facts, mut seen) = facts?;
         let renamed = loaded.config.name_what_stands(&facts.standing);
         if !renamed.is_empty() && seen.is_some() {
             seen = ahead.look(&aws, &loaded, &facts).await;
@@ -147,8 +159,58 @@ impl Session {
         env.names.extend(facts.standing.clone());
         env.renamed = renamed;
         env.pace.scale = scale;
+        let given = loaded.config.given.clone();
+        env.proofs = Proofs::new(record?, given.adopt, given.delete).into();
+        env.reread = Some(reread(&aws, &loaded.config.name));
+        env.final_snapshot.name = final_snapshot(&loaded.config);
         let history = History::default();
         Ok((Self { loaded, aws, facts, stack, env, view, out, history, stopwatch, target, scale }, seen))
+    }
+
+    /// Reads again what the stack has made.
+    pub async fn reread(&self) -> Result<(), Failure> {
+        self.env.proofs.borrow_mut().record = record::load(&self.aws, &self.env.stack).await?;
+        Ok(())
+    }
+
+    /// Writes down that these steps are about to be made.
+    pub async fn write_down(&self, keys: impl Iterator<Item = &Key>) -> Result<(), Failure> {
+        let keys: Vec<&Key> = keys.collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let proofs = self.env.proofs.borrow().clone();
+        if !record::begin(&self.aws, &self.env.stack, &proofs, keys.into_iter()).await? {
+            // Then the tags have to do, as in an account that lets nobody read it.
+            self.env.proofs.borrow_mut().record = None;
+            self.out.note(format!(
+                "{DIM}this account keeps no notes of the stack (SSM Parameter Store): whose an object is rests on its tags{RESET}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
+    pub async fn wrote(&self, done: impl Iterator<Item = &Key>) {
+        // Named by the stack file, Amazon's newest, or one of these before.
+        self.env.proofs.borrow_mut().uses(facts::IMAGE, &self.facts.image);
+        let proofs = self.env.proofs.borrow().clone();
+        // What could not be written is known by its beginning, at the next run.
+        _ = record::end(&self.aws, &self.env.stack, &proofs, done).await;
+    }
+
+    /// Forgets what was made: all of it is gone.
+    pub async fn made_nothing(&self) {
+        _ = record::forget(&self.aws, &self.env.stack).await;
+    }
+
+    /// Writes down that what the command line names is the stack's.
+    pub async fn take_in(&self) {
+        let adopted = self.loaded.config.given.adopt.clone();
+        for (key, id) in &adopted {
+            self.env.proofs.borrow_mut().takes_in(key, id);
+        }
+        self.wrote(std::iter::empty()).await;
     }
 
     /// Asks the account how long the steps took before. For those who have something to forecast.
@@ -357,6 +419,24 @@ impl Ahead<'_> {
         };
         futures::join!(glance(&graph, &env), path).1
     }
+}
+
+/// Reads the record of the stack, for a step that another run may have made.
+fn reread(aws: &Aws, stack: &str) -> Reread {
+    let (aws, stack) = (aws.clone(), stack.to_owned());
+    Box::new(move || {
+        let (aws, stack) = (aws.clone(), stack.clone());
+        Box::pin(async move { record::now(&aws, &stack).await })
+    })
+}
+
+/// What stands in the name of the snapshot that a database leaves, between its own name and the time.
+pub(super) const FINAL: &str = "-final-";
+
+/// The name of the snapshot that the database leaves when it is deleted.
+fn final_snapshot(config: &Config) -> String {
+    let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S");
+    format!("{}{FINAL}{now}", config.name_of("database/main"))
 }
 
 fn stand(visit: &Visit<Status>) -> Stand {

@@ -5,6 +5,7 @@ use crate::{
     engine::{Class, Report},
     error::Result,
     output::teardown::Leftover,
+    shell::word,
 };
 use aws_sdk_ec2::types::Filter;
 use std::time::Duration;
@@ -17,7 +18,11 @@ pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftov
     let name_of =
         |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
     // What says that it is a step, under another name, is not the one that the step was rid of.
-    let is_it = |arn: &str, step: &str| tags::name_in(arn).is_none_or(|name| name == name_of(step));
+    let claims = session.env.proofs.borrow().claims.clone();
+    let is_claim =
+        |arn: &str, step: &str| claims.iter().any(|(key, id)| key.as_str() == step && arn.ends_with(id.as_str()));
+    let is_it =
+        |arn: &str, step: &str| tags::name_in(arn).is_none_or(|name| name == name_of(step)) && !is_claim(arn, step);
     for round in 0.. {
         let all = tags::now_of_stack(aws, stack).await?;
         let mut left: Vec<_> = all.into_iter().map(|(arn, mut tags)| (arn, tags.remove(aws.keys.step()))).collect();
@@ -37,8 +42,13 @@ pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftov
 
 fn leftover(arn: String, step: Option<String>, region: &str) -> Leftover {
     match by_hand(&arn, region) {
-        Some((why, command)) => Leftover { what: arn, why: why.into(), command: Some(command) },
-        None => Leftover { what: arn, why: why(step), command: None },
+        Some((why, command)) => Leftover { what: arn, why: why.into(), command: Some(command), passes: false },
+        None => Leftover {
+            why: why(step, tags::name_in(&arn).or(arn.rsplit('/').next()).unwrap_or(&arn)),
+            what: arn,
+            command: None,
+            passes: false,
+        },
     }
 }
 
@@ -80,9 +90,13 @@ fn by_hand(arn: &str, region: &str) -> Option<(&'static str, String)> {
     })
 }
 
-fn why(step: Option<String>) -> String {
+fn why(step: Option<String>, id: &str) -> String {
     match step {
-        Some(s) => format!("carries the stack's tag as {s}, which is not in the stack file"),
+        Some(s) => format!(
+            "carries the stack's tags as {s}, and nothing else says that it is: it stays. If it is the stack's, \
+             `gameday teardown --delete {}` deletes it",
+            word(id)
+        ),
         None => "carries the stack's tag, but is no step of it".into(),
     }
 }

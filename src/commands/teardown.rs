@@ -1,7 +1,7 @@
 //! `gameday teardown`: deletes all that is the stack's, and lists what is left.
-use super::{DONE, Failure, Outcome, Session, failed, interrupted, tagged, untagged};
+use super::{DONE, Failure, Outcome, Session, failed, interrupted, session::FINAL, tagged, untagged};
 use crate::{
-    cli::{Consent, Global, Teardown},
+    cli::{Global, Teardown},
     engine::{Class, Direction, Key, Node, Report, Visit, walk},
     error::Error,
     history::History,
@@ -24,15 +24,14 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     if args.yes {
         return Err(no_yes(global, &out));
     }
-    let mut session = Session::open_to_look(global, out, &Consent::default()).await?;
+    let session = Session::open_to_delete(global, out, &args.delete).await?;
     let database = session.stack.graph.get(DATABASE).filter(|n| !n.is_used());
     if args.final_snapshot && database.is_none() {
         let help = "leave --final-snapshot away: nothing else can be kept in a snapshot";
         return Err(Error::other("the stack has no database of its own", help).into());
     }
     let name = session.env.names.get(DATABASE).cloned().unwrap_or_else(|| session.loaded.config.name_of(DATABASE));
-    let snapshot = format!("{name}{FINAL}{}", jiff::Zoned::now().strftime("%Y%m%d-%H%M%S"));
-    session.env.final_snapshot = args.final_snapshot.then_some(snapshot);
+    session.env.final_snapshot.wanted.set(args.final_snapshot);
     let (graph, env) = (&session.stack.graph, &session.env);
     // What later steps read has to be known before the first is deleted.
     let seen = session.look().await;
@@ -44,6 +43,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         .chain(remains.found.iter().map(|(k, id)| (k, id.as_str())))
         .collect();
     there.sort_by_key(|(key, _)| Group::of(key.kind()));
+    all_there(&args.delete, &there)?;
     if !there.is_empty()
         && let Err(code) = consent(&session, &args, &there)
     {
@@ -76,6 +76,10 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         // Of what is being taken down nothing is worth remembering; what could not be forgotten is found by its tag below.
         _ = History::forget(&session.aws, &env.stack).await;
     }
+    match report.all_done() {
+        true => session.made_nothing().await,
+        false => session.wrote(report.done().map(|(key, _)| key)).await,
+    }
     lease.release(&env.stack).await;
     let (mut left, mut alike, mut listed) = (not_deleted(&report), vec![], false);
     let mut snapshots = vec![];
@@ -99,6 +103,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
             what: key.to_string(),
             why: format!("could not be looked for: {e}"),
             command: None,
+            passes: true,
         }));
     }
     let keys = |wanted: bool| -> Vec<&Key> {
@@ -139,17 +144,38 @@ fn no_yes(global: &Global, out: &Printer) -> Failure {
 
 /// The step that can leave a snapshot.
 const DATABASE: &str = "database/main";
-/// What stands in the name of the snapshot that it leaves, between its own name and the time.
-const FINAL: &str = "-final-";
 
 /// What is lost for ever, in words: `database/main (billing-main): the data in it`.
 fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     let data = |(key, id): &(&Key, &str)| {
         let what = session.stack.graph.get(key.as_str())?.data()?;
-        let kept = key.as_str() == DATABASE && session.env.final_snapshot.is_some();
+        let kept = key.as_str() == DATABASE && session.env.final_snapshot.wanted.get();
         (!kept).then(|| format!("{key} ({}): {what}", style::short_id(id)))
     };
     there.iter().filter_map(data).collect()
+}
+
+/// Refuses to begin where an id that was given is none of what is deleted: nobody knows what it was meant to do.
+fn all_there(given: &[String], there: &[(&Key, &str)]) -> Result<(), Failure> {
+    let Some(id) = given.iter().find(|id| !there.iter().any(|(_, there)| there == id)) else { return Ok(()) };
+    let help = "only what carries the stack's tags as one of its steps can be deleted with it: \
+                `gameday teardown` lists it by id";
+    Err(Error::other(format!("--delete {id}: there is no such object of the stack, nothing was deleted"), help).into())
+}
+
+/// Says what is deleted, by id.
+fn list(session: &Session, there: &[(&Key, &str)]) {
+    let out = &session.out;
+    if out.json() {
+        return;
+    }
+    let mut group = None;
+    for (key, id) in there {
+        if group.replace(Group::of(key.kind())) != Some(Group::of(key.kind())) {
+            out.note(format!("{TITLE}{}{RESET}", Group::of(key.kind())));
+        }
+        out.note(format!("  {BAD}- {key}{RESET} {DIM}{}{RESET}", style::short_id(id)));
+    }
 }
 
 /// Deletion wants more than a `y`: the stack's name, typed, or given with --confirm.
@@ -157,7 +183,10 @@ fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result
     let (out, stack) = (&session.out, &session.env.stack);
     let in_script = out.typed(&format!("gameday teardown --confirm {stack}"));
     match &args.confirm {
-        Some(name) if name == stack => return Ok(()),
+        Some(name) if name == stack => {
+            list(session, there);
+            return Ok(());
+        }
         Some(name) => {
             let help = format!("the name to give is the stack's: `{in_script}`");
             out.error(&format!("nothing was deleted: the stack is `{stack}`, not `{name}`"), Some(&help));
@@ -170,19 +199,14 @@ fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result
         out.error("nothing was deleted: there is no terminal to ask on", Some(&help));
         return Err(failed());
     }
-    let mut group = None;
-    for (key, id) in there {
-        if group.replace(Group::of(key.kind())) != Some(Group::of(key.kind())) {
-            out.note(format!("{TITLE}{}{RESET}", Group::of(key.kind())));
-        }
-        out.note(format!("  {BAD}- {key}{RESET} {DIM}{}{RESET}", style::short_id(id)));
-    }
+    list(session, there);
     let lost = lost(session, there);
     if !lost.is_empty() {
         out.note(format!("{BAD}Lost for ever:{RESET} {}", lost.join("; ")));
     }
-    if let Some(name) = &session.env.final_snapshot {
-        out.note(format!("Kept: the data of {DATABASE}, in the snapshot {name}"));
+    let snapshot = &session.env.final_snapshot;
+    if snapshot.wanted.get() {
+        out.note(format!("Kept: the data of {DATABASE}, in the snapshot {}", snapshot.name));
     } else if there.iter().any(|(key, _)| key.as_str() == DATABASE) {
         out.note(format!("{DIM}--final-snapshot keeps the data of {DATABASE} in a snapshot{RESET}"));
     }
@@ -205,12 +229,18 @@ fn not_deleted(report: &Report<bool>) -> Vec<Leftover> {
         .iter()
         .filter_map(|(key, visit)| {
             let why = match visit {
-                Visit::Failed(e) => e.to_string(),
+                Visit::Failed(e) => match e.help() {
+                    Some(help) => format!("{e}; {help}"),
+                    None => e.to_string(),
+                },
                 Visit::Skipped(because) => format!("not tried, because of {because}"),
                 Visit::NotStarted => "not tried".into(),
                 Visit::Done(_) => return None,
             };
-            Some(Leftover { what: key.to_string(), why, command: None })
+            let is_decided =
+                |e: &Error| matches!(e, Error::Unproven { .. } | Error::Unlike { .. } | Error::Protected { .. });
+            let passes = !matches!(visit, Visit::Failed(e) if is_decided(e));
+            Some(Leftover { what: key.to_string(), why, command: None, passes })
         })
         .collect()
 }

@@ -36,16 +36,18 @@ pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Unt
     let left = |(id, key): (String, Key)| Leftover {
         why: format!(
             "stands where {key} would, in account {account}, but carries no tag {tag} = {stack}: if it is the \
-             stack's, `gameday up --adopt {key}` tags it, or delete {id} by hand; if it is not, give the step another name \
+             stack's, `gameday up --adopt {key}={id}` tags it, or delete {id} by hand; if it is not, give the step another name \
              under [names]"
         ),
         what: id,
         command: None,
+        passes: false,
     };
     let is_like = |(id, key): (String, Key)| Leftover {
         what: id,
         why: format!("is named like {key}, without its tags"),
         command: None,
+        passes: false,
     };
     Ok(Untagged { left: in_place.into_iter().map(left).collect(), alike: alike.into_iter().map(is_like).collect() })
 }

@@ -6,6 +6,7 @@ use crate::{
     diagnose::{self, Finding},
     engine::{Change, Direction, Key, Node, Report, Visit, walk},
     error::Error,
+    lease::Lease,
     output::{
         self, Printer,
         line::{Ended, Event},
@@ -13,6 +14,7 @@ use crate::{
         style::{self, *},
     },
     serving::{self, Build, Look, Verdict, Word},
+    shell::word,
     snapshot::{self, Asking, Depth, Whose},
     stack::Group,
 };
@@ -35,11 +37,18 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let whole_stack = args.groups.is_empty();
     let whole = whole_stack || args.groups.contains(&Group::Fleet);
     let began = Instant::now();
-    let mut lease = None;
+    let mut lease: Option<Lease> = None;
     let preview = loop {
         let preview = plan::preview(&mut session, whole_stack).await?;
         let view = preview.view(&session, &prices);
         output::plan::show(&out, &view, &preview.report, preview.forecast(&session).0, false);
+        // Nothing is built beside what may be the stack's, or on it.
+        if let Some(code) = unproven(&out, &preview.report) {
+            if let Some(lease) = lease.take() {
+                lease.release(&session.env.stack).await;
+            }
+            return Ok(code);
+        }
         if view.is_empty() || lease.is_some() {
             break preview;
         }
@@ -58,6 +67,8 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     let (view, expected) = (preview.view(&session, &prices), preview.forecast(&session).1);
     let changes = !view.is_empty();
     if let Some(lease) = lease.take_if(|_| changes) {
+        let comes = |change: &Change| matches!(change, Change::Create { .. } | Change::Replace { .. });
+        session.write_down(preview.report.done().filter(|(_, c)| comes(c)).map(|(key, _)| key)).await?;
         session.building();
         let (graph, env) = (&session.stack.graph, &session.env);
         session.view.begin(Course {
@@ -86,6 +97,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         let report = session.drive(&lease, build).await;
         let took = session.view.elapsed();
         session.view.end();
+        session.wrote(report.done().map(|(key, _)| key)).await;
         session.learn().await;
         lease.release(&session.env.stack).await;
         session.say_calls();
@@ -108,6 +120,9 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
             return Ok(code);
         }
     } else {
+        if !args.change.consent.adopt.is_empty() {
+            session.take_in().await;
+        }
         // A run that was killed after its last change has left its lease.
         match lease {
             Some(lease) => lease.release(&session.env.stack).await,
@@ -125,6 +140,29 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         return Ok(DONE);
     }
     serve(&session, &args, began, changes).await
+}
+
+/// Says which objects carry the stack's tags in the place of its own, and are not known to be.
+fn unproven(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
+    let all: Vec<String> = report
+        .failed()
+        .filter_map(|(_, e)| match e {
+            Error::Unproven { key, id, .. } => Some(format!("--adopt {}", word(&format!("{key}={id}")))),
+            _ => None,
+        })
+        .collect();
+    if all.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "nothing was changed: {} in the place of the stack's own, and only the tags say that {} the stack's",
+        count(all.len(), "object stands")
+            .replace("object stands", if all.len() == 1 { "object stands" } else { "objects stand" }),
+        if all.len() == 1 { "it is" } else { "they are" },
+    );
+    let take = out.typed(&format!("gameday up {}", all.join(" ")));
+    out.error(&what, Some(&format!("look at what the errors above name; if all of that is the stack's: `{take}`")));
+    Some(failed())
 }
 
 /// Some parameters are in force only after a reboot, and its moment is the user's to choose.

@@ -2,7 +2,16 @@
 //! typed values all come from these structs; what types cannot say is in `rules`.
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Objects that the command line names as the stack's, whatever their tags and names say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// By step: the id or name of the object to take over.
+    pub adopt: BTreeMap<String, String>,
+    /// Ids and names of objects to delete with the stack.
+    pub delete: BTreeSet<String>,
+}
 
 /// One stack: a web service on AWS and everything it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +38,9 @@ pub struct Config {
     /// Exact names that the event prescribes, by step: `"database/main" = "apdev-rds-instance"`.
     #[serde(default)]
     pub names: BTreeMap<String, String>,
+    /// What the command line names as the stack's: no key of the file.
+    #[serde(skip)]
+    pub given: Given,
     /// The VPC and its subnets.
     #[serde(default)]
     pub network: Network,

@@ -21,7 +21,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 "vpc-untagged",
                 format!("the stack's VPC {id} has lost its tags: gameday does not touch it"),
                 format!("{no_tag}; the stack's subnets are in {id}"),
-                adopt(key),
+                adopt(key, id),
             )
             .weak_if(view.serves()),
             _ => Draft::new("vpc-missing", "the stack has no VPC", no_tag, UP),

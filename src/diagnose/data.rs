@@ -280,7 +280,7 @@ pub(super) fn files(view: &View<'_>) -> Option<Hop> {
                 "files-untagged",
                 "the file system has lost the stack's tags: gameday does not touch it",
                 format!("{} was made for {}, and does not say so any more", f.id, s.whose.stack),
-                adopt(key),
+                adopt(key, &f.id),
             )
             .weak_if(view.serves()),
         );

@@ -274,8 +274,8 @@ impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
 }
 
 /// What takes an object that lost its tags back into the stack.
-fn adopt(key: &str) -> Fix {
-    (format!("gameday up --adopt {key}"), "tags it again, when it is yours").into()
+fn adopt(key: &str, id: &str) -> Fix {
+    (format!("gameday up --adopt {key}={id}"), "tags it again, when it is yours").into()
 }
 
 /// New instances instead of these: the Auto Scaling group launches them at once.

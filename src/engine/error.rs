@@ -135,6 +135,14 @@ pub enum Error {
         /// The stack that it says it belongs to.
         of: Option<String>,
     },
+    /// It carries the stack's tags, which everybody may set who may tag.
+    #[error("{key}: {id} carries the tags of stack `{stack}`, but is not in the stack's record of what it has made")]
+    Unproven { key: Key, id: String, stack: String },
+    /// It holds data, and is not the one that the stack file describes.
+    #[error("{key} is not deleted: {id} differs from the stack file in {}, which cannot be changed", .fields.join(", "))]
+    Unlike { key: Key, id: String, fields: Vec<String> },
+    #[error("{key} is not deleted: {id} is protected from deletion")]
+    Protected { key: Key, id: String },
     #[error("{key} exists as {id}, and is this stack's under the tag prefix `{prefix}`, not `{ours}`")]
     OtherPrefix { key: Key, id: String, stack: String, prefix: String, ours: String },
     #[error("{key} exists more than once: {}", .ids.join(", "))]
@@ -186,6 +194,9 @@ impl Error {
             Self::StillBusy { .. } => "still_busy",
             Self::Broken { .. } => "broken",
             Self::NotOurs { .. } => "not_ours",
+            Self::Unproven { .. } => "unproven",
+            Self::Unlike { .. } => "unlike",
+            Self::Protected { .. } => "protected",
             Self::OtherPrefix { .. } => "other_prefix",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Fixed { .. } => "fixed",
@@ -207,8 +218,19 @@ impl Error {
             Self::Broken { key, loses, .. } => {
                 format!("`gameday up --replace {key}` deletes it and makes it again{}", lost(loses))
             }
-            Self::NotOurs { key, .. } => format!(
-                "`gameday up --adopt {key}` tags it as ours; or give it another name under [names], \
+            Self::Unproven { key, id, .. } => format!(
+                "look at it first: whoever may tag can make this claim. If it is the stack's, \
+                 `gameday up --adopt {key}={id}` goes on with it, and `gameday teardown --delete {id}` deletes it; if it is \
+                 not, take its tags off, or give the step another name under [names]"
+            ),
+            Self::Unlike { id, .. } => {
+                format!("put the stack file back as it was; or `gameday teardown --delete {id}` deletes it all the same")
+            }
+            Self::Protected { id, .. } => {
+                format!("`gameday teardown --delete {id}` deletes it all the same; or take the protection off on AWS first")
+            }
+            Self::NotOurs { key, id, .. } => format!(
+                "`gameday up --adopt {key}={id}` tags it as ours; or give it another name under [names], \
                  or set its group to `use`"
             ),
             Self::OtherPrefix { stack, prefix, .. } => format!(

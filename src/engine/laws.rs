@@ -234,7 +234,7 @@ async fn law_5_what_is_not_ours_is_never_touched() {
     }
     // Unless told to adopt it.
     let mut env = env();
-    env.adopt = ["thing/alarm".into()].into();
+    env.proofs.get_mut().adopted = [("thing/alarm".into(), w.objects("t-alarm")[0].clone())].into();
     up(&stack(&w), &env).await;
     assert!(w.log().contains(&"tag alarm".to_owned()));
     whole(&w).await;

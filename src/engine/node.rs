@@ -108,20 +108,47 @@ impl<R: Resource> Managed<R> {
         if found.is_none() && cx.env.moves(cx.key) {
             found = self.resource.find(cx).await?;
         }
-        if let Some(f) = &found
-            && self.role == Role::Ours
-            && f.tags.get(cx.env.keys.stack()) != Some(&cx.env.stack)
-            && !cx.env.adopt.contains(cx.key.as_str())
-        {
-            let (key, id, stack) = (cx.key.clone(), f.id.clone(), cx.env.stack.clone());
-            if let Some(prefix) = cx.env.keys.elsewhere(&f.tags, &stack, &key) {
-                return Err(Error::OtherPrefix { key, id, stack, prefix, ours: cx.env.keys.prefix().into() });
-            }
-            let of = f.tags.get(cx.env.keys.stack()).cloned();
-            return Err(Error::NotOurs { key, id, stack, of });
+        if let Some(f) = found.as_ref().filter(|_| self.role == Role::Ours) {
+            self.check_whose(cx, f).await?;
         }
         self.publish(&found);
         Ok(found)
+    }
+
+    /// Checks that what was found is the stack's: its tags say so, and something that not everybody can set.
+    async fn check_whose(&self, cx: &Cx<'_>, found: &Found<R>) -> Result<()> {
+        let (key, id, stack, keys) = (cx.key, &found.id, &cx.env.stack, &cx.env.keys);
+        if cx.env.proofs.borrow().is_given(key, id) {
+            return Ok(());
+        }
+        if found.tags.get(keys.stack()) != Some(stack) {
+            let (key, id, stack) = (key.clone(), id.clone(), stack.clone());
+            if let Some(prefix) = keys.elsewhere(&found.tags, &stack, &key) {
+                return Err(Error::OtherPrefix { key, id, stack, prefix, ours: keys.prefix().into() });
+            }
+            return Err(Error::NotOurs { of: found.tags.get(keys.stack()).cloned(), key, id, stack });
+        }
+        if R::OF_PARENT || cx.env.proofs.borrow().is_proven(key, id) {
+            return Ok(());
+        }
+        // Another run may have made it since the record was read.
+        if let Some(reread) = &cx.env.reread
+            && let Some(record) = reread().await
+        {
+            let mut proofs = cx.env.proofs.borrow_mut();
+            proofs.record.get_or_insert_default().join(&record);
+            if proofs.is_proven(key, id) {
+                return Ok(());
+            }
+        }
+        Err(Error::Unproven { key: key.clone(), id: id.clone(), stack: stack.clone() })
+    }
+
+    /// Keeps in mind that this object is what the step has made.
+    fn note_made(&self, cx: &Cx<'_>, found: Option<&Found<R>>) {
+        if let Some(found) = found.filter(|f| self.role == Role::Ours && f.phase != Phase::Deleting) {
+            cx.env.proofs.borrow_mut().has(cx.key, &found.id);
+        }
     }
 
     fn publish(&self, found: &Option<Found<R>>) {
@@ -264,6 +291,7 @@ impl<R: Resource> Managed<R> {
                 if let Some(Phase::Broken(why)) = found.as_ref().map(|f| &f.phase) {
                     return Err(broken(&self.resource, cx, why));
                 }
+                self.note_made(cx, found.as_ref());
                 self.publish(&found);
                 return Ok(Stage::Last);
             }
@@ -289,7 +317,9 @@ impl<R: Resource> Managed<R> {
                 unreachable!("only what exists is updated, and nothing wanted is deleted")
             }
         }
-        self.publish(&until(&self.resource, cx, Goal::Matching(&want), usually).await?);
+        let made = until(&self.resource, cx, Goal::Matching(&want), usually).await?;
+        self.note_made(cx, made.as_ref());
+        self.publish(&made);
         Ok(Stage::Last)
     }
 
@@ -297,6 +327,7 @@ impl<R: Resource> Managed<R> {
     /// is sent again, or there are two.
     async fn create(&self, cx: &Cx<'_>, so_far: &mut SoFar) -> Result<()> {
         so_far.sent = true;
+        cx.env.proofs.borrow_mut().sends(cx.key);
         match self.resource.create(cx, &self.want()).await {
             // Whoever is not alone waits until both see both: then both keep the same one.
             Ok(()) if R::TWINS && !cx.env.alone.get() => sleep(cx.env, twin(cx.env)).await,
@@ -357,6 +388,27 @@ impl<R: Resource> Managed<R> {
         if diff.only(&[TAGS]) { Ok(()) } else { self.resource.update(cx, want, found, diff).await }
     }
 
+    /// Checks that this one may be deleted: what holds data is as the stack file describes it in what cannot be changed,
+    /// and nobody protects it.
+    fn check_deletion(&self, cx: &Cx<'_>, found: &Found<R>) -> Result<()> {
+        let (key, id) = (cx.key, &found.id);
+        if cx.env.proofs.borrow().to_delete.contains(id) || found.phase == Phase::Deleting {
+            return Ok(());
+        }
+        if R::HOLDS_DATA {
+            let diff = Diff::between(&found.spec, &self.want());
+            let unlike = diff.0.into_iter().filter(|f| R::FIXED.iter().any(|name| f.is(name)) && !is_to_come(f));
+            let fields: Vec<String> = unlike.map(|f| f.path).collect();
+            if !fields.is_empty() {
+                return Err(Error::Unlike { key: key.clone(), id: id.clone(), fields });
+            }
+        }
+        if self.resource.is_protected(found) {
+            return Err(Error::Protected { key: key.clone(), id: id.clone() });
+        }
+        Ok(())
+    }
+
     /// Deletes it and waits until it is gone, for as long as what holds it is going to let go by itself.
     async fn delete(&self, cx: &Cx<'_>, found: Found<R>) -> Result<()> {
         let start = Instant::now();
@@ -365,7 +417,10 @@ impl<R: Resource> Managed<R> {
         while let Some(f) = found {
             let asked = match &f.phase {
                 Phase::Deleting => Ok(()),
-                _ => self.resource.delete(cx, &f).await,
+                _ => match self.check_deletion(cx, &f) {
+                    Ok(()) => self.resource.delete(cx, &f).await,
+                    Err(e) => return Err(e),
+                },
             };
             match asked {
                 Err(e) if e.class() == Some(Class::InUse) => self.held(cx, &f, start).await?,
@@ -376,6 +431,7 @@ impl<R: Resource> Managed<R> {
                 Err(e) if e.class() != Some(Class::NotFound) => tries.again(&self.resource, cx, e).await?,
                 _ => {
                     until(&self.resource, cx, Goal::Gone(&f.id), self.resource.typical().delete).await?;
+                    cx.env.proofs.borrow_mut().lost(cx.key, &f.id);
                     return Ok(());
                 }
             }
@@ -432,6 +488,11 @@ impl<R: Resource> Managed<R> {
             }
         }
     }
+}
+
+/// Whether what is wanted comes of another step, which has not been seen.
+fn is_to_come(field: &Field) -> bool {
+    field.want.as_ref().and_then(Value::as_str).is_some_and(|text| text.starts_with("(known after "))
 }
 
 fn lost(e: Error) -> Error {

@@ -1,5 +1,6 @@
 //! The one trait to implement for a new kind of AWS object.
-use crate::{Diff, Error, Events, Inputs, Key, Known, Ref, Result, Stop, wait::Pace};
+use crate::{Diff, Error, Events, Inputs, Key, Known, Proofs, Record, Ref, Result, Stop, wait::Pace};
+use futures::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 use std::{
     cell::{Cell, RefCell},
@@ -37,6 +38,8 @@ pub trait Resource: Sized + 'static {
     /// Whether an update goes by stages: `update` does the next one, `find` says `Busy` until the one after it may come.
     /// `PATIENCE` is for all of them.
     const STAGED: bool = false;
+    /// True if AWS keeps it only within another object, which `find` looks for it in: whose that is says whose it is.
+    const OF_PARENT: bool = false;
     /// Whether two who create it at the same moment make two: it has neither a token nor a name that AWS keeps unique.
     const TWINS: bool = false;
     /// The IAM actions that its verbs need, for `gameday policy`; those of [`Resource::tag`] too.
@@ -52,6 +55,10 @@ pub trait Resource: Sized + 'static {
     /// Fields that AWS changes in place, but not from what is found to what is wanted: storage cannot shrink.
     fn one_way(&self, _found: &Self::Spec, _want: &Self::Spec) -> &'static [&'static str] {
         &[]
+    }
+    /// True if AWS keeps this one from being deleted until somebody takes that off.
+    fn is_protected(&self, _found: &Found<Self>) -> bool {
+        false
     }
     /// What repairs one that is broken in this way and keeps what is in it, where something does.
     fn repair(&self, _cx: &Cx<'_>, _why: &str) -> Option<String> {
@@ -139,6 +146,17 @@ impl Default for Typical {
     }
 }
 
+/// Reads the record of the stack as it is now; `None` where it cannot be read.
+pub type Reread = Box<dyn Fn() -> LocalBoxFuture<'static, Option<Record>>>;
+
+/// The snapshot that a database leaves when it is deleted.
+#[derive(Clone, Debug, Default)]
+pub struct FinalSnapshot {
+    pub name: String,
+    /// Whether one is made: it was asked for, or a database was valued higher than the stack file does.
+    pub wanted: Cell<bool>,
+}
+
 /// What the whole run shares.
 pub struct Env {
     pub stack: String,
@@ -154,10 +172,12 @@ pub struct Env {
     pub moved: RefCell<BTreeSet<Key>>,
     /// Steps that may be deleted and made again although something is lost.
     pub replace: BTreeSet<String>,
-    /// Steps that may be taken over although they carry no tag of ours.
-    pub adopt: BTreeSet<String>,
-    /// The name of the snapshot that a database leaves when it is deleted, if it is to leave one.
-    pub final_snapshot: Option<String>,
+    /// What proves whose an object is.
+    pub proofs: RefCell<Proofs>,
+    /// Reads the record again, where another run may have written it since.
+    pub reread: Option<Reread>,
+    /// The snapshot that a database leaves when it is deleted.
+    pub final_snapshot: FinalSnapshot,
     pub pace: Pace,
     /// How long the creation of a step has taken here before, where that is known.
     pub shown: BTreeMap<Key, Duration>,
@@ -185,8 +205,9 @@ impl Env {
             renamed: BTreeMap::new(),
             moved: RefCell::default(),
             replace: BTreeSet::new(),
-            adopt: BTreeSet::new(),
-            final_snapshot: None,
+            proofs: RefCell::default(),
+            reread: None,
+            final_snapshot: FinalSnapshot::default(),
             pace: Pace::default(),
             shown: BTreeMap::new(),
             events,
@@ -307,6 +328,14 @@ impl Cx<'_> {
         tags.insert(self.env.keys.step().into(), self.key.to_string());
         tags.insert("Name".into(), self.name());
         tags
+    }
+    /// Those of several objects with the tags of this step that are proven to be the stack's, by id.
+    pub fn own(&self, ids: &[&str]) -> BTreeSet<String> {
+        self.env.proofs.borrow_mut().own(self.key, ids)
+    }
+    /// True if the stack has made this object as another step, as far as anything says so.
+    pub fn has_made(&self, step: &str, id: &str) -> bool {
+        self.env.proofs.borrow().record.as_ref().is_none_or(|r| r.may_have_made(step, id))
     }
     /// For an object that cannot carry tags and belongs to a parent that is ours.
     pub fn inherited(&self) -> Tags {

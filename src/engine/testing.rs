@@ -77,6 +77,10 @@ impl World {
     pub fn names(&self) -> Vec<String> {
         self.0.borrow().objects.iter().map(|o| o.name.clone()).collect()
     }
+    /// The ids of the objects of that name.
+    pub fn objects(&self, name: &str) -> Vec<String> {
+        self.0.borrow().objects.iter().filter(|o| o.name == name).map(|o| o.id.clone()).collect()
+    }
     /// Changes an object behind gameday's back.
     pub fn meddle(&self, name: &str, f: impl FnOnce(&mut Object)) {
         f(self.0.borrow_mut().objects.iter_mut().find(|o| o.name == name).expect("there is such an object"))

@@ -13,6 +13,7 @@ use crate::{
     },
     config::{Config, Mode, Origin},
     error::{Error, Result},
+    shell::word,
 };
 use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion};
 use std::collections::BTreeSet;
@@ -32,7 +33,8 @@ impl Facts {
         );
         let image = Vec::from_iter(image?);
         let names = Vec::from_iter(self.names(aws, config).await);
-        Ok([self.words.clone(), instances?, database?, lists?, blocked?, image, names].concat())
+        let claims = self.claims.iter().map(|(step, name)| claim(step, name, &config.name)).collect();
+        Ok([claims, self.words.clone(), instances?, database?, lists?, blocked?, image, names].concat())
     }
 
     /// Of whom a name under `[names]` may have been changed, where nothing tells under which name a step stands.
@@ -134,6 +136,7 @@ impl Facts {
         }
         let vpc = match &self.network {
             Some(network) => Some(network.vpc.clone()),
+            // Of several that say so, which one does not matter: it is a word of warning.
             None => listing::vpcs(aws).await.ok().and_then(|all| {
                 let ours = all.iter().find(|v| tags::ec2::from(v.tags()).get(aws.keys.stack()) == Some(&config.name));
                 ours?.vpc_id().map(Into::into)
@@ -158,6 +161,16 @@ impl Facts {
             Origin::Create => Ok(vec![format!("{what}; {help}")]),
         }
     }
+}
+
+/// What is said of an object with the stack's tags that is not the stack's.
+pub(crate) fn claim(step: &str, id: &str, stack: &str) -> String {
+    let take = format!("{step}={id}");
+    format!(
+        "{id} carries the tags of stack {stack} as {step}, and nothing else says that it is: it is left alone. If it is the \
+         stack's, `gameday up --adopt {}` goes on with it",
+        word(&take)
+    )
 }
 
 /// What is offered where it is not wanted.

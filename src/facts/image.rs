@@ -3,7 +3,8 @@ use crate::{
     aws::Aws,
     aws::error::AwsResult,
     config::Config,
-    error::{Error, Result},
+    error::{Class, Error, Result},
+    record,
 };
 use aws_sdk_ec2::types::{ArchitectureValues, DeviceType, Image, ImageState, PlatformValues};
 
@@ -25,6 +26,29 @@ pub async fn given(aws: &Aws, config: &Config) -> Result<Option<String>> {
         ));
     };
     judge(&image, service.user_data.is_some(), jiff::Timestamp::now())
+}
+
+/// What the record calls the images that the stack was told to use.
+pub const USED: &str = "image";
+
+/// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named it,
+/// or it is Amazon's own. Whoever may add a version to a template can write any image in it.
+pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
+    let Some(record) = record::load(aws, &config.name).await? else { return is_of_amazon(aws, id).await };
+    Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
+}
+
+async fn is_of_amazon(aws: &Aws, id: &str) -> Result<bool> {
+    let call = aws.ec2.describe_images().image_ids(id).owners("amazon").include_deprecated(true).include_disabled(true);
+    match call.send().await.or_absent("DescribeImages") {
+        Ok(found) => {
+            let all = found.and_then(|answer| answer.images).unwrap_or_default();
+            Ok(all.iter().any(|i| i.image_owner_alias() == Some("amazon")))
+        }
+        // Who may not look cannot tell: the newest of Amazon's own is taken.
+        Err(e) if e.class() == Some(Class::Denied) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// What a description says; `own_script` where the boot script is the user's, who knows what the image has.

@@ -7,6 +7,8 @@ mod standing;
 mod subnets;
 mod zones;
 
+pub(crate) use fit::claim;
+pub use image::USED as IMAGE;
 pub use network::{Network, Subnet};
 pub use standing::{fleets, steps_of};
 
@@ -15,7 +17,7 @@ use crate::{
     config::{Config, Origin, Standing},
     error::{Class, Error, Result},
 };
-use standing::{name_in_account, older, ours, owner, ranges};
+use standing::{name_in_account, older, ours, owner, ranges, said_ours};
 use std::collections::BTreeMap;
 use zones::Zones;
 
@@ -36,6 +38,9 @@ pub struct Facts {
     pub ranges: Vec<Standing>,
     /// The names under which steps stand, where the stack file wants others by now.
     pub standing: BTreeMap<String, String>,
+    /// Objects that carry the tags of a step under another name than its own, where nothing else says that the stack has made
+    /// them: the step, and their name.
+    pub claims: Vec<(String, String)>,
     /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
     /// The ids of the prefix lists that the stack file names.
@@ -79,7 +84,7 @@ impl Facts {
                 }
             },
             async { Ok(older(aws, config).await) },
-            async { Ok(standing::standing(aws, config).await.as_ref().clone()) },
+            async { Ok(standing::standing(aws, config).await) },
             async { Ok(ranges(aws, config).await.unwrap_or_default()) },
             prefix_lists::ids(aws, config),
         )?;
@@ -94,7 +99,8 @@ impl Facts {
             image,
             network,
             ranges,
-            standing,
+            standing: standing.names.clone(),
+            claims: standing.claims.clone(),
             older,
             prefix_lists,
             unfit,
@@ -150,6 +156,7 @@ impl Facts {
             network,
             ranges: vec![],
             standing: BTreeMap::new(),
+            claims: vec![],
             older: vec![],
             prefix_lists: BTreeMap::new(),
             unfit: None,
@@ -174,11 +181,13 @@ async fn image(aws: &Aws, config: &Config) -> Result<String> {
         Err(e) if unseen(&e) => Default::default(),
         other => other?,
     };
-    let standing = ours(&versions)
-        .and_then(|v| v.launch_template_data()?.image_id().map(str::to_owned))
-        .filter(|id| id.starts_with("ami-"));
-    if let Some(id) = standing {
-        return Ok(id);
+    for version in said_ours(&versions) {
+        let image = version.launch_template_data().and_then(|d| d.image_id()).filter(|id| id.starts_with("ami-"));
+        if let Some(id) = image
+            && image::is_trusted(aws, config, id).await?
+        {
+            return Ok(id.into());
+        }
     }
     let found = aws.ssm.get_parameter().name(AMAZON_LINUX).send().await.or_absent("GetParameter")?;
     found.and_then(|p| p.parameter?.value).ok_or_else(|| {

@@ -2,12 +2,13 @@
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin, Standing, Whose},
-    engine::{TagKeys, Tags},
+    engine::{Record, TagKeys, Tags},
     error::Result,
+    record,
     resources::launch_template::OURS,
 };
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
-use aws_sdk_ec2::types::LaunchTemplateVersion;
+use aws_sdk_ec2::types::{LaunchTemplateVersion, Subnet};
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
@@ -41,7 +42,13 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
         return vec![];
     }
     let fleets = fleets(aws, &config.name).await.unwrap_or_default();
-    let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).cloned().collect();
+    let record = record::load(aws, &config.name).await.ok().flatten();
+    let is_ours = |g: &&AutoScalingGroup| {
+        let (step, name) = (steps_of(&aws.keys, std::slice::from_ref(*g)).next(), g.auto_scaling_group_name());
+        let key = format!("auto-scaling-group/{}", step.unwrap_or_default());
+        record.as_ref().is_none_or(|r| r.may_have_made(&key, name.unwrap_or_default()))
+    };
+    let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).filter(is_ours).cloned().collect();
     steps_of(&aws.keys, &serving).filter(|slot| *slot != now).map(Into::into).collect()
 }
 
@@ -51,8 +58,22 @@ pub(super) async fn owner(aws: &Aws, config: &Config) -> Option<String> {
         return None;
     }
     let subnets = listing::subnets(aws).await.ok()?;
-    let ours = subnets.iter().find(|s| tags::ec2::from(s.tags()).get(aws.keys.stack()) == Some(&config.name));
-    ours?.owner_id().map(Into::into)
+    let record = record::load(aws, &config.name).await.ok()?;
+    ours_of(aws, config, &subnets, record.as_ref()).next()?.owner_id().map(Into::into)
+}
+
+/// The subnets that the stack has made.
+pub(super) fn ours_of<'a>(
+    aws: &'a Aws,
+    config: &'a Config,
+    subnets: &'a [Subnet],
+    record: Option<&'a Record>,
+) -> impl Iterator<Item = &'a Subnet> {
+    subnets.iter().filter(move |s| {
+        let tags = tags::ec2::from(s.tags());
+        let is_made = |step: &String| record.is_none_or(|r| r.may_have_made(step, s.subnet_id().unwrap_or_default()));
+        tags.get(aws.keys.stack()) == Some(&config.name) && tags.get(aws.keys.step()).is_some_and(is_made)
+    })
 }
 
 /// The ranges of all subnets in the VPC that is ours. Where they may not be looked at, the subnets' own steps say so.
@@ -60,10 +81,16 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> 
     if config.network.mode == Origin::Use {
         return Ok(vec![]);
     }
-    let (subnets, vpcs) = futures::try_join!(listing::subnets(aws), listing::vpcs(aws))?;
+    let (subnets, vpcs, record) =
+        futures::try_join!(listing::subnets(aws), listing::vpcs(aws), record::load(aws, &config.name))?;
     let ours = |tags: &Tags| tags.get(aws.keys.stack()) == Some(&config.name);
-    let by_tag = vpcs.iter().filter(|v| ours(&tags::ec2::from(v.tags()))).filter_map(|v| v.vpc_id());
-    let by_subnet = subnets.iter().filter(|s| ours(&tags::ec2::from(s.tags()))).filter_map(|s| s.vpc_id());
+    let proven = |tags: Tags, id: Option<&str>| {
+        let step = tags.get(aws.keys.step()).map(String::as_str).unwrap_or_default();
+        ours(&tags) && record.as_ref().is_none_or(|r| r.may_have_made(step, id.unwrap_or_default()))
+    };
+    let by_tag = vpcs.iter().filter(|v| proven(tags::ec2::from(v.tags()), v.vpc_id())).filter_map(|v| v.vpc_id());
+    let by_subnet =
+        subnets.iter().filter(|s| proven(tags::ec2::from(s.tags()), s.subnet_id())).filter_map(|s| s.vpc_id());
     let homes: BTreeSet<&str> = by_tag.chain(by_subnet).collect();
     let range = |s: &aws_sdk_ec2::types::Subnet| {
         let tags = tags::ec2::from(s.tags());
@@ -81,12 +108,34 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> 
     Ok(subnets.iter().filter(|s| s.vpc_id().is_some_and(|id| homes.contains(id))).filter_map(range).collect())
 }
 
-/// The names under which steps stand, by the tags of their objects, where those are not the file's: a name under
-/// `[names]` that was changed, given or taken away after the object was made. An account that does not let us list
-/// them has none.
-pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, String>> {
+/// The steps that stand under names that are not the file's.
+#[derive(Default)]
+pub(super) struct Names {
+    /// The stack's own: a name under `[names]` was changed, given or taken away after the object was made.
+    pub names: BTreeMap<String, String>,
+    /// Objects with the tags of a step that nothing else says to be the stack's: the step, and their name.
+    pub claims: Vec<(String, String)>,
+}
+
+/// An object that carries the tags of a step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Object {
+    name: String,
+    arn: String,
+}
+
+impl Object {
+    /// What the kinds take for its id: the name, the ARN or the last part of that.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        [self.name.as_str(), self.arn.as_str(), self.arn.rsplit('/').next().unwrap_or_default()].into_iter()
+    }
+}
+
+/// The names under which steps stand, by the tags of their objects, where those are not the file's. An account that does
+/// not let us list them has none.
+pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
     let look = async || {
-        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut objects: BTreeMap<String, BTreeSet<Object>> = BTreeMap::new();
         for (arn, tags) in tags::of_stack(aws, &config.name).await?.iter() {
             let Some(step) = tags.get(aws.keys.step()) else { continue };
             let name = match arn.split_once(":launch-template/") {
@@ -94,7 +143,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, 
                 None => tags::name_in(arn).map(Into::into),
             };
             if let Some(name) = name {
-                names.entry(step.clone()).or_default().insert(name);
+                objects.entry(step.clone()).or_default().insert(Object { name, arn: arn.clone() });
             }
         }
         // Groups are not listed by their tags either. Where the one of the usual name stands, nobody looks for others.
@@ -106,26 +155,49 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<BTreeMap<String, 
         for fleet in fleets.iter() {
             let step = fleet.tags().iter().find(|t| t.key() == Some(aws.keys.step())).and_then(|t| t.value());
             if let (Some(step), Some(name)) = (step, fleet.auto_scaling_group_name()) {
-                names.entry(step.into()).or_default().insert(name.into());
+                let arn = fleet.auto_scaling_group_arn().unwrap_or_default().into();
+                objects.entry(step.into()).or_default().insert(Object { name: name.into(), arn });
             }
         }
         if config.iam.mode == Mode::Create {
-            for (step, name) in identity(aws, config, &names).await {
-                names.entry(step.into()).or_default().insert(name);
+            for (step, name) in identity(aws, config, &objects).await {
+                objects.entry(step.into()).or_default().insert(Object { name, arn: String::new() });
             }
         }
-        let other = |(step, names): (String, BTreeSet<String>)| {
-            let name = names.into_iter().try_fold(None, |_, n| (n != config.name_of(&step)).then_some(Some(n)));
-            Some((step, name??))
-        };
-        Ok(names.into_iter().filter_map(other).collect::<BTreeMap<_, _>>())
+        if objects.is_empty() {
+            return Ok(Names::default());
+        }
+        let record = record::load(aws, &config.name).await?;
+        let mut all = Names::default();
+        for (step, objects) in objects {
+            let usual = config.name_of(&step);
+            // What a tag says, everybody can say who may tag. Without a record nothing else does.
+            let is_ours = |o: &Object| record.as_ref().is_some_and(|r| o.ids().any(|id| r.may_have_made(&step, id)));
+            let given = objects.iter().find(|o| is_given(config, &step, o));
+            let (ours, claims): (Vec<_>, Vec<_>) = objects.iter().partition(|o| o.name == usual || is_ours(o));
+            let other = match (given, &ours[..]) {
+                (Some(given), _) => Some(given),
+                (None, [only]) => Some(*only),
+                (None, _) => None,
+            };
+            all.names.extend(other.filter(|o| o.name != usual).map(|o| (step.clone(), o.name.clone())));
+            let claims = claims.into_iter().filter(|o| given.is_none_or(|g| g != *o));
+            all.claims.extend(claims.map(|o| (step.clone(), o.name.clone())));
+        }
+        Ok(all)
     };
     aws.reads.get("names that are not the file's", look).await.unwrap_or_default()
 }
 
+/// Whether the command line names it, for this step or for deletion.
+fn is_given(config: &Config, step: &str, object: &Object) -> bool {
+    let adopted = config.given.adopt.get(step);
+    object.ids().any(|id| adopted.is_some_and(|a| a == id) || config.given.delete.contains(id))
+}
+
 /// The name under which a step stands, or would.
 pub(super) async fn name_in_account(aws: &Aws, config: &Config, key: &str) -> String {
-    standing(aws, config).await.get(key).cloned().unwrap_or_else(|| config.name_of(key))
+    standing(aws, config).await.names.get(key).cloned().unwrap_or_else(|| config.name_of(key))
 }
 
 /// The instance profile of the launch template that stands and the role in it, by step: IAM's are not listed by their
@@ -133,11 +205,12 @@ pub(super) async fn name_in_account(aws: &Aws, config: &Config, key: &str) -> St
 async fn identity(
     aws: &Aws,
     config: &Config,
-    names: &BTreeMap<String, BTreeSet<String>>,
+    objects: &BTreeMap<String, BTreeSet<Object>>,
 ) -> Vec<(&'static str, String)> {
     let look = async || {
         let step = format!("launch-template/{}", config.service().0);
-        let template = names.get(&step).and_then(|n| n.first().cloned()).unwrap_or_else(|| config.name_of(&step));
+        let known = objects.get(&step).and_then(|n| n.first());
+        let template = known.map_or_else(|| config.name_of(&step), |o| o.name.clone());
         let versions = listing::template_versions(aws, &template).await.ok()?;
         let name = ours(&versions)?.launch_template_data()?.iam_instance_profile()?.name()?.to_owned();
         let profile = listing::instance_profile(aws, &name).await.ok()?;
@@ -164,10 +237,18 @@ async fn identity(
     look().await.unwrap_or_default()
 }
 
-/// The newest version of a launch template that is ours: somebody else's default must not become what we want.
-pub(super) fn ours(versions: &[LaunchTemplateVersion]) -> Option<&LaunchTemplateVersion> {
+/// The versions of a launch template that say they are ours, the default first, then the newest. Whoever may add a version
+/// can write that description; to make it the default takes another right.
+pub(super) fn said_ours(versions: &[LaunchTemplateVersion]) -> Vec<&LaunchTemplateVersion> {
     let ours = versions.iter().filter(|v| v.version_description().is_some_and(|d| d.starts_with(OURS)));
-    ours.max_by_key(|v| v.version_number())
+    let mut ours: Vec<_> = ours.collect();
+    ours.sort_by_key(|v| std::cmp::Reverse((v.default_version(), v.version_number())));
+    ours
+}
+
+/// The version that is most likely ours, for what changes nothing.
+pub(super) fn ours(versions: &[LaunchTemplateVersion]) -> Option<&LaunchTemplateVersion> {
+    said_ours(versions).into_iter().next()
 }
 
 /// The name of a launch template, which is asked for only when none has the usual one.

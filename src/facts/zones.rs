@@ -1,9 +1,10 @@
 //! The zones to build in, and what AWS offers in each.
-use super::unseen;
+use super::{standing::ours_of, unseen};
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::Config,
     error::{Error, Result},
+    record,
 };
 use aws_sdk_ec2::types::{Filter, InstanceTypeOffering, LocationType};
 use std::{
@@ -31,13 +32,12 @@ pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
         Err(e) if unseen(&e) => Rc::default(),
         other => other?,
     };
+    let record = record::load(aws, &config.name).await?;
     let public = |s: &&aws_sdk_ec2::types::Subnet| {
-        let tags = tags::ec2::from(s.tags());
-        tags.get(aws.keys.stack()) == Some(&config.name)
-            && tags.get(aws.keys.step()).is_some_and(|step| step.starts_with("subnet/public-"))
+        tags::ec2::from(s.tags()).get(aws.keys.step()).is_some_and(|step| step.starts_with("subnet/public-"))
     };
-    let standing: BTreeSet<String> =
-        subnets.iter().filter(public).filter_map(|s| s.availability_zone.clone()).collect();
+    let ours = ours_of(aws, config, &subnets, record.as_ref());
+    let standing: BTreeSet<String> = ours.filter(public).filter_map(|s| s.availability_zone.clone()).collect();
     if standing.len() >= 2 {
         return Ok(Zones { names: standing.into_iter().collect(), ..Zones::default() });
     }

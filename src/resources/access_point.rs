@@ -28,6 +28,7 @@ pub struct Output {
 
 impl Resource for AccessPoint {
     const KIND: &'static str = "access-point";
+    const OF_PARENT: bool = true;
     // Not disposable: running servers mount it by its id.
     const FIXED: &'static [&'static str] = &["file_system", "uid", "gid", "path"];
     const ACTIONS: &'static [&'static str] = &[

@@ -39,6 +39,9 @@ pub struct Spec {
     multi_az: bool,
     backup_days: i32,
     deletion_protection: bool,
+    /// Whether it is protected, wanted or not: what somebody has put on stays on.
+    #[serde(skip)]
+    protected: bool,
     public: bool,
     port: u16,
     database: String,
@@ -103,6 +106,7 @@ impl Resource for Database {
             multi_az: self.multi_az,
             backup_days: self.backup_days,
             deletion_protection: self.deletion_protection,
+            protected: self.deletion_protection,
             public: false,
             port: PORT,
             database: self.database.clone(),
@@ -116,6 +120,9 @@ impl Resource for Database {
     }
     fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
         if want.storage_gb < found.storage_gb { &["storage_gb"] } else { &[] }
+    }
+    fn is_protected(&self, found: &Found<Self>) -> bool {
+        found.spec.protected
     }
     fn repair(&self, cx: &Cx<'_>, why: &str) -> Option<String> {
         repair(why, &cx.name())
@@ -220,27 +227,26 @@ impl Resource for Database {
     }
 
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        if found.spec.deletion_protection && self.deletion_protection {
-            return Err(Error::other(
-                format!("{} is protected from deletion", cx.key),
-                "set deletion_protection = false in gameday.toml, then run the same command again",
-            ));
+        // Somebody has valued its data higher than the stack file does.
+        if found.spec.protected && !self.deletion_protection || found.spec.backup_days > self.backup_days {
+            cx.env.final_snapshot.wanted.set(true);
         }
-        // One that is stopped can be deleted, but not modified; one that is being modified cannot be deleted.
-        if found.spec.deletion_protection && !found.spec.running {
+        // Whoever named its id has been told that it is protected. One that is stopped can be deleted, but not modified; one that is being modified cannot be deleted.
+        if found.spec.protected && !found.spec.running {
             let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
             call.send().await.during("StartDBInstance")?;
             return Err(more_later("StartDBInstance", "its protection is taken off when it runs"));
         }
-        if found.spec.deletion_protection {
+        if found.spec.protected {
             let call = self.aws.rds.modify_db_instance().db_instance_identifier(&found.id);
             call.deletion_protection(false).apply_immediately(true).send().await.during("ModifyDBInstance")?;
             return Err(more_later("ModifyDBInstance", "it is deleted when its protection is off"));
         }
         let call = self.aws.rds.delete_db_instance().db_instance_identifier(&found.id).delete_automated_backups(true);
-        let call = match &cx.env.final_snapshot {
-            Some(name) => call.skip_final_snapshot(false).final_db_snapshot_identifier(name),
-            None => call.skip_final_snapshot(true),
+        let FinalSnapshot { name, wanted } = &cx.env.final_snapshot;
+        let call = match wanted.get() && !name.is_empty() {
+            true => call.skip_final_snapshot(false).final_db_snapshot_identifier(name),
+            false => call.skip_final_snapshot(true),
         };
         call.send().await.or_gone("DeleteDBInstance")
     }
@@ -297,7 +303,8 @@ impl Database {
                 // The standby comes later, while the database is in use already (aws-facts 1.4).
                 multi_az: pending_multi_az(db).or(db.multi_az()).unwrap_or_default(),
                 backup_days: db.backup_retention_period().unwrap_or_default(),
-                deletion_protection: db.deletion_protection().unwrap_or_default(),
+                deletion_protection: self.deletion_protection && db.deletion_protection().unwrap_or_default(),
+                protected: db.deletion_protection().unwrap_or_default(),
                 public: db.publicly_accessible().unwrap_or_default(),
                 port,
                 database: text(db.db_name()),

@@ -46,6 +46,7 @@ const LAST: i32 = 32_767;
 
 impl Resource for DefaultNetworkAcl {
     const KIND: &'static str = "default-network-acl";
+    const OF_PARENT: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[
         "ec2:CreateNetworkAclEntry",

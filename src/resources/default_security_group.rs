@@ -32,6 +32,7 @@ pub struct Output {}
 
 impl Resource for DefaultSecurityGroup {
     const KIND: &'static str = "default-security-group";
+    const OF_PARENT: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[
         "ec2:CreateTags",

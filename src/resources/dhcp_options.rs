@@ -30,6 +30,7 @@ pub struct Output {}
 
 impl Resource for DhcpOptions {
     const KIND: &'static str = "dhcp-options";
+    const OF_PARENT: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[
         "ec2:AssociateDhcpOptions",
@@ -124,7 +125,9 @@ impl DhcpOptions {
     /// The ids of the sets that the stack made: two, when an answer was lost.
     async fn ours(&self, cx: &Cx<'_>) -> Result<Vec<String>> {
         let all = ec2_list!(self.aws, cx, dhcp_options);
-        Ok(all.into_iter().filter_map(|s| s.dhcp_options_id).collect())
+        // The tag alone does not say so: what a set holds cannot be changed.
+        let made = all.into_iter().filter(|s| said(s) == usual(&self.aws.region));
+        Ok(made.filter_map(|s| s.dhcp_options_id).collect())
     }
 }
 

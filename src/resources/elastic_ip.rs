@@ -118,8 +118,10 @@ impl ElasticIp {
             return Ok(None);
         }
         let nats = ec2_list!(self.aws, cx, nat_gateways);
-        let is_its =
-            |n: &AwsNat| tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == self.of.as_str());
+        let is_its = |n: &AwsNat| {
+            tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == self.of.as_str())
+                && cx.has_made(self.of.as_str(), n.nat_gateway_id().unwrap_or_default())
+        };
         let its: Vec<&str> = nats
             .iter()
             .filter(|n| is_its(n) && stands(n))

@@ -27,6 +27,7 @@ pub struct Output {
 
 impl Resource for Listener {
     const KIND: &'static str = "listener";
+    const OF_PARENT: bool = true;
     const FIXED: &'static [&'static str] = &["balancer"];
     const DISPOSABLE: bool = true;
     const STAGED: bool = true;

@@ -33,6 +33,7 @@ const PATH: &str = "path-pattern";
 
 impl Resource for ListenerRule {
     const KIND: &'static str = "listener-rule";
+    const OF_PARENT: bool = true;
     const FIXED: &'static [&'static str] = &["listener"];
     const DISPOSABLE: bool = true;
     const STAGED: bool = true;

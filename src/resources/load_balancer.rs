@@ -21,8 +21,9 @@ pub struct Spec {
     subnets: Known<Vec<String>>,
     groups: Known<Vec<String>>,
     idle_timeout: String,
-    /// Never: it would keep `teardown`, which asks by itself, from ending.
-    deletion_protection: bool,
+    /// Never wanted: it would keep `teardown`, which asks by itself, from ending. Whoever has put it on keeps it.
+    #[serde(skip)]
+    protected: bool,
 }
 
 #[derive(Clone, Serialize)]
@@ -68,8 +69,11 @@ impl Resource for LoadBalancer {
             subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
             idle_timeout: self.idle_timeout.to_string(),
-            deletion_protection: false,
+            protected: false,
         }
+    }
+    fn is_protected(&self, found: &Found<Self>) -> bool {
+        found.spec.protected
     }
     fn typical(&self) -> Typical {
         Typical::secs(3, 2, 20)
@@ -91,7 +95,7 @@ impl Resource for LoadBalancer {
                 subnets: Known::Now(sorted(subnets.collect())),
                 groups: Known::Now(sorted(balancer.security_groups().to_vec())),
                 idle_timeout: attribute(IDLE_TIMEOUT).unwrap_or_default().into(),
-                deletion_protection: attribute(PROTECTED) == Some("true"),
+                protected: attribute(PROTECTED) == Some("true"),
             },
             output: Some(Output {
                 dns_name: balancer.dns_name().unwrap_or_default().into(),
@@ -138,15 +142,15 @@ impl Resource for LoadBalancer {
             let call = elb.set_subnets().load_balancer_arn(&found.id).set_subnets(subnets);
             call.send().await.during("SetSubnets")?;
         }
-        if diff.touches("idle_timeout") || diff.touches("deletion_protection") {
+        if diff.touches("idle_timeout") {
             self.set_attributes(&found.id, want).await?;
         }
         Ok(())
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        // Somebody has put it on. Whether to delete was asked and answered.
-        if found.spec.deletion_protection {
+        // Whoever named its id has been told.
+        if found.spec.protected {
             self.modify(&found.id, vec![attribute(PROTECTED, "false")]).await?;
         }
         let call = self.aws.elb.delete_load_balancer().load_balancer_arn(&found.id);
@@ -160,8 +164,7 @@ impl Resource for LoadBalancer {
 
 impl LoadBalancer {
     async fn set_attributes(&self, arn: &str, want: &Spec) -> Result<()> {
-        let protected = if want.deletion_protection { "true" } else { "false" };
-        self.modify(arn, vec![attribute(IDLE_TIMEOUT, &want.idle_timeout), attribute(PROTECTED, protected)]).await
+        self.modify(arn, vec![attribute(IDLE_TIMEOUT, &want.idle_timeout)]).await
     }
 
     async fn modify(&self, arn: &str, attributes: Vec<LoadBalancerAttribute>) -> Result<()> {
@@ -210,6 +213,7 @@ pub struct ActiveOutput {
 
 impl Resource for ActiveLoadBalancer {
     const KIND: &'static str = "load-balancer-active";
+    const OF_PARENT: bool = true;
     const ACTIONS: &'static [&'static str] = &["elasticloadbalancing:DescribeLoadBalancers"];
     type Spec = ActiveSpec;
     type Output = ActiveOutput;

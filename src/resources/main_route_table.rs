@@ -34,6 +34,7 @@ pub struct Output {}
 
 impl Resource for MainRouteTable {
     const KIND: &'static str = "main-route-table";
+    const OF_PARENT: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[
         "ec2:CreateRouteTable",
@@ -136,6 +137,10 @@ impl MainRouteTable {
             tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack)).cloned()
         };
         let ours: Vec<AwsTable> = all.iter().filter(|t| step(t).is_some()).cloned().collect();
+        let is_this = |t: &&AwsTable| step(t).as_deref() == Some(cx.key.as_str());
+        if let Some(main) = ours.iter().filter(is_this).find(|t| main_association(t).is_some()) {
+            return Ok(Some(main.clone()));
+        }
         if let Some(table) = one_of_ours(cx, &ours, |t| t.tags(), |t| t.route_table_id())? {
             return Ok(Some(table));
         }

@@ -111,7 +111,8 @@ macro_rules! ec2_list {
 }
 pub(crate) use ec2_list;
 
-/// The one object among ours that is this step; two of them are an error, never 'take the first'.
+/// The one object among ours that is this step; two of them are an error, never 'take the first'. One that nothing but its
+/// tags says to be the stack's is none.
 pub(crate) fn one_of_ours<T: Clone>(
     cx: &Cx<'_>,
     all: &[T],
@@ -120,7 +121,9 @@ pub(crate) fn one_of_ours<T: Clone>(
 ) -> Result<Option<T>> {
     let step = cx.env.keys.step();
     let is_this = |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(step) && t.value() == Some(cx.key.as_str()));
-    let mine: Vec<&T> = all.iter().filter(is_this).collect();
+    let claim: Vec<&T> = all.iter().filter(is_this).collect();
+    let own = cx.own(&claim.iter().filter_map(|t| id_of(t)).collect::<Vec<_>>());
+    let mine: Vec<&T> = claim.into_iter().filter(|t| id_of(t).is_some_and(|id| own.contains(id))).collect();
     match mine[..] {
         [] => Ok(None),
         [one] => Ok(Some(one.clone())),

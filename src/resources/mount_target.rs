@@ -35,6 +35,7 @@ pub struct Output {
 
 impl Resource for MountTarget {
     const KIND: &'static str = "mount-target";
+    const OF_PARENT: bool = true;
     const FIXED: &'static [&'static str] = &["subnet"];
     const PATIENCE: Duration = Duration::from_secs(1800);
     // The interfaces are made in the caller's name (aws-facts 3).

@@ -39,6 +39,7 @@ const CPU: &str = "ASGAverageCPUUtilization";
 
 impl Resource for ScalingPolicy {
     const KIND: &'static str = "scaling-policy";
+    const OF_PARENT: bool = true;
     const ACTIONS: &'static [&'static str] =
         &["autoscaling:DescribePolicies", "autoscaling:PutScalingPolicy", "autoscaling:DeletePolicy"];
     type Spec = Spec;

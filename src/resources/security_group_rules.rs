@@ -55,6 +55,7 @@ pub(super) struct Line {
 
 impl Resource for SecurityGroupRules {
     const KIND: &'static str = "security-group-rules";
+    const OF_PARENT: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[
         "ec2:AuthorizeSecurityGroupEgress",

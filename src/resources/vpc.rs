@@ -1,7 +1,7 @@
 //! A VPC with DNS hostnames, which RDS and EFS names need.
 use super::{guardduty, holders, prelude::*, route_table, vpc_endpoint};
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, ResourceType, Vpc as AwsVpc, VpcAttributeName, VpcEndpoint, VpcPeeringConnection,
+    AttributeBooleanValue, ResourceType, Subnet, Vpc as AwsVpc, VpcAttributeName, VpcEndpoint, VpcPeeringConnection,
     VpcPeeringConnectionVpcInfo, VpnGateway,
 };
 
@@ -238,7 +238,11 @@ impl Vpc {
     /// The one with subnets of ours in it. A name alone says nothing: others may have given theirs the same.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsVpc>> {
         let subnets = ec2_list!(self.aws, cx, subnets);
-        let Some(home) = subnets.iter().find_map(|s| s.vpc_id()) else { return Ok(None) };
+        let is_ours = |s: &&Subnet| {
+            let tags = tags::ec2::from(s.tags());
+            tags.get(cx.env.keys.step()).is_some_and(|step| cx.has_made(step, s.subnet_id().unwrap_or_default()))
+        };
+        let Some(home) = subnets.iter().filter(is_ours).find_map(|s| s.vpc_id()) else { return Ok(None) };
         let there = ec2_where!(self.aws, "vpc-id", home, describe_vpcs, "DescribeVpcs", AwsVpc);
         stripped(cx, &there, |v| v.tags(), |v| v.vpc_id(), |_| true)
     }

@@ -58,7 +58,12 @@ impl Remains {
             let graph = largest(loaded, facts, aws, (&service, port), private);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
                 // A stranger's object under a name that could have been ours is none of our business.
-                Err(Error::NotOurs { .. } | Error::OtherPrefix { .. } | Error::Ambiguous { .. }) => Ok(None),
+                Err(
+                    Error::NotOurs { .. }
+                    | Error::Unproven { .. }
+                    | Error::OtherPrefix { .. }
+                    | Error::Ambiguous { .. },
+                ) => Ok(None),
                 other => other.map(Some),
             })
             .await;

@@ -1,0 +1,86 @@
+//! The stack's record of what it has made, kept in the account: a note that every teammate's gameday reads and writes.
+//!
+//! An account that keeps no notes has no record. There the tags have to do, with the names that the stack file gives.
+use crate::{
+    aws::{
+        Aws,
+        note::{self, RECORD as NOTE},
+    },
+    engine::{Key, Proofs, Record},
+    error::{Class, Result},
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long one tries to read it: whatever changes something has to know it.
+const PATIENCE: Duration = Duration::from_secs(40);
+const PAUSE: Duration = Duration::from_millis(700);
+
+/// Reads the record; `None` where the account keeps no notes.
+pub async fn load(aws: &Aws, stack: &str) -> Result<Option<Record>> {
+    let begun = Instant::now();
+    loop {
+        match note::all(aws, stack).await {
+            Ok(notes) => return Ok(Some(notes.get(NOTE).map(|n| parsed(&n.text)).unwrap_or_default())),
+            Err(e) if e.class().is_some_and(is_none) => return Ok(None),
+            Err(e) if e.class().is_some_and(Class::passes) && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Reads the record as it is now; `None` where that fails.
+pub async fn now(aws: &Aws, stack: &str) -> Option<Record> {
+    let note = note::read(aws, stack, NOTE).await.ok()?;
+    Some(note.map(|n| parsed(&n.text)).unwrap_or_default())
+}
+
+/// Whether the account has no notes at all: no right to them, or no such service.
+fn is_none(class: Class) -> bool {
+    matches!(class, Class::Denied | Class::Invalid)
+}
+
+/// What makes no sense records nothing.
+fn parsed(text: &str) -> Record {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// Writes down which steps are about to be made, so that a run after one that was cut knows what it made. False where the
+/// account keeps no notes.
+pub async fn begin<'a>(aws: &Aws, stack: &str, proofs: &Proofs, keys: impl Iterator<Item = &'a Key>) -> Result<bool> {
+    let Some(record) = proofs.beginning(keys) else { return Ok(false) };
+    match write(aws, stack, &record).await {
+        Err(e) if e.class().is_some_and(is_none) => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
+pub async fn end<'a>(aws: &Aws, stack: &str, proofs: &Proofs, done: impl Iterator<Item = &'a Key>) -> Result<()> {
+    let Some(before) = now(aws, stack).await else { return Ok(()) };
+    let Some(after) = proofs.ending(&before, done) else { return Ok(()) };
+    match after.is_empty() {
+        _ if after == before => Ok(()),
+        true => note::delete(aws, stack, NOTE).await,
+        false => write(aws, stack, &after).await,
+    }
+}
+
+/// Deletes it, if there is one.
+pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
+    match note::read(aws, stack, NOTE).await? {
+        Some(_) => note::delete(aws, stack, NOTE).await,
+        None => Ok(()),
+    }
+}
+
+async fn write(aws: &Aws, stack: &str, record: &Record) -> Result<()> {
+    let text = serde_json::to_string(record).expect("a record serialises");
+    // A new parameter can be given tags, one that is there cannot.
+    match note::write(aws, stack, NOTE, text.clone(), true).await {
+        Err(e) if e.class() == Some(Class::AlreadyExists) => note::write(aws, stack, NOTE, text, false).await,
+        other => other,
+    }
+}
