@@ -33,6 +33,11 @@ fn teammates_make_nothing_twice() {
 }
 
 #[test]
+fn forged_notes_abort_and_stop_nobody() {
+    law("forged");
+}
+
+#[test]
 fn drift_is_shown_and_repaired_and_nothing_else() {
     law("drift");
 }
