@@ -205,7 +205,12 @@ impl Lease {
                     continue;
                 }
                 // Without the right to it, or without SSM, one works without a lease.
-                Err(e) if can_do_without(taken, &e) => return Ok(lease),
+                Err(e) if can_do_without(taken, &e) => {
+                    if taken == Taken::Steal {
+                        say(&format!("there is no lease to take over: {e}; this run goes on without one"));
+                    }
+                    return Ok(lease);
+                }
                 Err(e) => return Err(e),
             };
             // A holder that was killed renews no more: only standing still tells.
@@ -222,7 +227,7 @@ impl Lease {
                 return match lease.put(stack, true).await {
                     Ok(()) => Ok(lease.hold(still > DEAD)),
                     Err(e) if can_do_without(taken, &e) => {
-                        say(&format!("the lease cannot be taken over: {e}; this run goes on without it"));
+                        say(&format!("the lease cannot be taken over: {e}; this run goes on without one"));
                         Ok(lease)
                     }
                     Err(e) => Err(e),
