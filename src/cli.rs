@@ -307,11 +307,14 @@ pub struct Change {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Lease {
     /// When a teammate is at work on this stack, wait until that is done
-    #[arg(long, conflicts_with = "steal")]
+    #[arg(long, conflicts_with_all = ["steal", "no_lease"])]
     pub wait: bool,
-    /// When a teammate is at work on this stack, take over; the other run stops
-    #[arg(long)]
+    /// When a teammate is at work on this stack, take over for good; the other run stops
+    #[arg(long, conflicts_with = "no_lease")]
     pub steal: bool,
+    /// Do not ask who is at work on this stack, and tell nobody
+    #[arg(long)]
+    pub no_lease: bool,
 }
 
 #[derive(Args, Debug, Default)]
@@ -324,7 +327,7 @@ pub struct Up {
     #[command(flatten)]
     pub probe: Probe,
     /// Seconds to wait for the service to answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub patience: u64,
     #[command(flatten)]
     pub prices: Prices,

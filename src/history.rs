@@ -11,7 +11,8 @@ use crate::{
     error::Result,
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +23,8 @@ use tokio::time::Instant;
 
 /// What takes less than this is not worth remembering.
 const WORTH: Duration = Duration::from_secs(10);
+/// No step takes longer than this: a note that says so, or is larger than AWS lets ours be, is nonsense.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// A standard parameter holds 4 KB (AWS Systems Manager quotas); a stack has a dozen slow steps at most.
 const MOST: usize = 60;
 
@@ -33,8 +36,7 @@ pub struct History {
 }
 
 /// What the account remembers of a stack's steps.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 struct Known {
     /// Seconds from the first call to the last look, for each step that was created.
     created: BTreeMap<String, u64>,
@@ -42,13 +44,45 @@ struct Known {
     begun: BTreeMap<String, Timestamp>,
 }
 
+impl Known {
+    /// What makes sense in a note, which anybody in the account may have written; each value for itself.
+    fn of(text: &str, now: Timestamp) -> Self {
+        let Some(Value::Object(mut said)) = note::json(text) else { return Self::default() };
+        let mut entries = |what: &str| match said.remove(what) {
+            Some(Value::Object(entries)) => entries.into_iter().filter(|(key, _)| is_key(key)).take(MOST).collect(),
+            _ => vec![],
+        };
+        let seconds = |v: Value| v.as_u64().filter(|s| (1..=LONGEST.as_secs()).contains(s));
+        let lately = |v: Value| {
+            let at: Timestamp = v.as_str()?.parse().ok()?;
+            let ago = Duration::try_from(now.duration_since(at)).ok()?;
+            (ago <= LONGEST).then_some(at)
+        };
+        Self {
+            created: entries("created").into_iter().filter_map(|(key, v)| Some((key, seconds(v)?))).collect(),
+            begun: entries("begun").into_iter().filter_map(|(key, v)| Some((key, lately(v)?))).collect(),
+        }
+    }
+}
+
+/// Whether a text can be the key of a step.
+fn is_key(text: &str) -> bool {
+    text.len() <= 80 && text.contains('/') && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 impl History {
     /// What the account knows; nothing when there is none, when it may not be read, or makes no sense.
     pub async fn load(aws: &Aws, stack: &str) -> Self {
         let notes = note::all(aws, stack).await.unwrap_or_default();
         let note = notes.get(NOTE);
-        let known = note.and_then(|n| serde_json::from_str(&n.text).ok()).unwrap_or_default();
+        let known = note.map(|n| Known::of(&n.text, Timestamp::now())).unwrap_or_default();
         Self { known, stored: note.is_some() }
+    }
+
+    /// What a note says.
+    #[cfg(test)]
+    pub(crate) fn said(text: &str) -> Self {
+        Self { known: Known::of(text, Timestamp::now()), stored: true }
     }
 
     /// How long each of these steps took to create, where it is known.
@@ -65,10 +99,13 @@ impl History {
     /// Adds what was measured, and keeps it in the account; that this fails harms nobody.
     pub async fn learn(mut self, aws: &Aws, stack: &str, measured: &Stopwatch) {
         let before = self.known.clone();
-        self.known.created.extend(measured.taken());
-        while self.known.created.len() > MOST {
+        let taken = measured.taken();
+        // What was measured now is worth more than what somebody wrote.
+        let room = MOST.saturating_sub(taken.len());
+        while self.known.created.len() > room {
             self.known.created.pop_last();
         }
+        self.known.created.extend(taken);
         // What this run has not finished either goes on since then.
         self.known.begun.retain(|key, _| !measured.has_ended(key));
         self.known.begun.extend(measured.unfinished());
@@ -142,7 +179,8 @@ impl Times {
         }
         match e {
             Event::Planned { key, change: Change::Create { .. }, usually } => {
-                self.begun.insert(key.clone(), (Instant::now(), Duration::from_secs_f64(*usually)));
+                self.begun
+                    .insert(key.clone(), (Instant::now(), Duration::try_from_secs_f64(*usually).unwrap_or_default()));
             }
             Event::Done { key, .. } => {
                 let Some((begun, usually)) = self.begun.remove(key) else { return };
@@ -194,6 +232,25 @@ mod tests {
         let history = History { known, stored: true };
         let keys = ["database/main", "cache/main"].map(key);
         assert_eq!(history.of(keys.iter()), BTreeMap::from([(key("database/main"), Duration::from_secs(400))]));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_known() {
+        let now: Timestamp = "2026-10-01T12:00:00Z".parse().unwrap();
+        let said = r#"{"created":{"database/main":400,"cache/main":18446744073709551615,"vpc/main":-1,"subnet/a":86401,
+            "subnet/b":"9","subnet/c":1e300,"subnet/d":0,"nonsense":5,"x/\u001b[2J":5},
+            "begun":{"database/main":"2026-10-01T11:00:00Z","cache/main":"9999-01-01T00:00:00Z","vpc/main":"0001-01-01T00:00:00Z",
+            "subnet/a":"soon","subnet/b":7}}"#;
+        let known = Known::of(said, now);
+        assert_eq!(known.created, BTreeMap::from([("database/main".to_owned(), 400)]));
+        assert_eq!(known.begun.keys().collect::<Vec<_>>(), ["database/main"]);
+        let nested = "[".repeat(4000);
+        for said in ["", "7", "null", "{", r#"{"created":[1],"begun":"x"}"#, &nested, &" ".repeat(100_000)] {
+            assert_eq!(Known::of(said, now), Known::default());
+        }
+        let many: String = (0..200).map(|n| format!(r#""subnet/{n}":9,"#)).collect();
+        let known = Known::of(&format!(r#"{{"created":{{{many}"z/z":9}}}}"#), now);
+        assert_eq!(known.created.len(), MOST);
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,6 +27,10 @@ const REFUSED: Duration = Duration::from_secs(40);
 const QUIET: Duration = Duration::from_secs(3);
 /// Between two tries to take it.
 const PAUSE: Duration = Duration::from_millis(700);
+/// More take-overs in a row than there ever are, more steps of a group, longer words than any of ours.
+const MOST: usize = 1000;
+/// No run takes longer.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Who holds it, for people to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +44,7 @@ pub struct Holder {
     /// How often the lease was taken over to come here. A renewal that was on its way when somebody took over puts the
     /// former holder's back: the higher number has it all the same.
     #[serde(default)]
-    pub generation: u32,
+    pub generation: usize,
     /// How far the run is, for those who look on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -54,6 +58,14 @@ pub struct Progress {
     /// Seconds until the run is done.
     pub left_seconds: u64,
     pub waiting_for: Option<String>,
+}
+
+impl Progress {
+    fn makes_sense(&self) -> bool {
+        let word = self.waiting_for.as_ref().is_none_or(|key| key.len() <= MOST);
+        let steps = self.groups.values().all(|(done, all)| done <= all && *all <= MOST);
+        word && steps && self.left_seconds <= LONGEST.as_secs()
+    }
 }
 
 impl Holder {
@@ -76,6 +88,17 @@ impl Holder {
         self.verb != TEARDOWN
     }
 
+    /// Reads a lease. Whoever may write SSM parameters may write anything there: what no run of ours writes is nobody's.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let mut holder: Self = note::json(text)?;
+        let words = [&holder.owner, &holder.verb, &holder.run];
+        if holder.generation > MOST || words.iter().any(|word| word.len() > MOST) {
+            return None;
+        }
+        holder.progress.take_if(|p| !p.makes_sense());
+        Some(holder)
+    }
+
     /// Whoever wrote a lease that is none of ours.
     fn unknown() -> Self {
         let [owner, verb] = ["somebody", "(unknown)"].map(Into::into);
@@ -90,9 +113,12 @@ impl Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let since = jiff::Timestamp::now().duration_since(self.since).as_secs().max(0).unsigned_abs();
-        let since = clock(Duration::from_secs(since));
-        write!(f, "{} has been running gameday {} for {since}", self.owner, self.verb)
+        let since = Duration::try_from(jiff::Timestamp::now().duration_since(self.since)).unwrap_or_default();
+        // A clock that is wrong by years, or a lease that somebody made up.
+        if since > LONGEST {
+            return write!(f, "{} is running gameday {}", self.owner, self.verb);
+        }
+        write!(f, "{} has been running gameday {} for {}", self.owner, self.verb, clock(since))
     }
 }
 
@@ -111,6 +137,10 @@ pub struct Lease {
     aws: Aws,
     me: Holder,
     held: bool,
+    /// Somebody said that this run takes over. That holds for the whole run: whoever may write the lease could claim it
+    /// again and again, and a claim that is honest looks the same. Of two who say it both go on: the steps are correct
+    /// without a lease.
+    stolen: bool,
     /// Nobody else is at work: it was free, or whoever had it is dead.
     alone: bool,
     /// Somebody else had it first.
@@ -126,8 +156,7 @@ const QUIET_FOR: Duration = Duration::from_secs(60);
 pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
     let found = note::read(aws, stack, NOTE).await?;
     // What cannot be read is somebody's, too, until it stands still.
-    let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Holder::unknown());
-    Ok(found.map(|note| (parsed(&note.text), note.version)))
+    Ok(found.map(|note| (Holder::of(&note.text).unwrap_or_else(Holder::unknown), note.version)))
 }
 
 /// Returns who is at work on a stack, by one look; `None` too where the account does not let us know.
@@ -135,13 +164,18 @@ pub async fn at_work(aws: &Aws, stack: &str) -> Option<Holder> {
     let notes = note::all(aws, stack).await.ok()?;
     let note = notes.get(NOTE)?;
     let silent = jiff::Timestamp::now().duration_since(note.written_at?).unsigned_abs();
-    serde_json::from_str(&note.text).ok().filter(|_| silent < QUIET_FOR)
+    Holder::of(&note.text).filter(|_| silent < QUIET_FOR)
 }
 
 impl Lease {
+    /// Goes without it: nobody is told, and nobody can stop the run.
+    pub fn none(aws: &Aws, me: Holder) -> Self {
+        Self { aws: aws.clone(), me, held: false, stolen: false, alone: false, waited: false }
+    }
+
     /// Takes the lease. `say` is told whom it waits for.
     pub async fn take(aws: &Aws, stack: &str, me: Holder, taken: Taken, mut say: impl FnMut(&str)) -> Result<Self> {
-        let mut lease = Self { aws: aws.clone(), me, held: false, alone: false, waited: false };
+        let mut lease = Self { stolen: taken == Taken::Steal, ..Self::none(aws, me) };
         let mut seen: Option<(i64, Instant)> = None;
         let mut said = false;
         let begun = Instant::now();
@@ -173,7 +207,10 @@ impl Lease {
                     continue;
                 }
                 // Without the right to it, or without SSM, one works without a lease.
-                Err(e) if e.class().is_some_and(|c| c.passes() || matches!(c, Class::Denied | Class::Invalid)) => {
+                Err(e) if can_do_without(taken, &e) => {
+                    if taken == Taken::Steal {
+                        say(&format!("there is no lease to take over: {e}; this run goes on without one"));
+                    }
                     return Ok(lease);
                 }
                 Err(e) => return Err(e),
@@ -188,9 +225,15 @@ impl Lease {
                 seen = Some((version, Instant::now()));
             }
             if taken == Taken::Steal || still > DEAD {
-                lease.me.generation = other.generation + 1;
-                lease.put(stack, true).await?;
-                return Ok(lease.hold(still > DEAD));
+                lease.me.generation = other.generation.saturating_add(1);
+                return match lease.put(stack, true).await {
+                    Ok(()) => Ok(lease.hold(still > DEAD)),
+                    Err(e) if can_do_without(taken, &e) => {
+                        say(&format!("the lease cannot be taken over: {e}; this run goes on without one"));
+                        Ok(lease)
+                    }
+                    Err(e) => Err(e),
+                };
             }
             if taken == Taken::Refuse && alive {
                 return Err(refused(&other));
@@ -233,7 +276,7 @@ impl Lease {
                 continue;
             }
             match holder(&self.aws, stack).await {
-                Ok(Some((other, _))) if other.beats(&self.me) => {
+                Ok(Some((other, _))) if !self.stolen && other.beats(&self.me) => {
                     say(&other);
                     stop.now();
                     std::future::pending::<()>().await;
@@ -265,10 +308,17 @@ impl Lease {
     }
 }
 
+/// Whether one works without a lease that AWS does not give: without the right to it, without SSM, or where somebody has
+/// made of it what nobody can overwrite.
+fn can_do_without(taken: Taken, e: &Error) -> bool {
+    let no = e.class().is_some_and(|c| c.passes() || matches!(c, Class::Denied | Class::Invalid));
+    no || (taken == Taken::Steal && e.class() != Some(Class::Credentials))
+}
+
 fn refused(other: &Holder) -> Error {
     Error::other(
         format!("{other}"),
-        "`gameday status` shows what happens; --wait waits until it is done, --steal takes over",
+        "`gameday status` shows what happens; --wait waits until it is done, --steal takes over, --no-lease goes round it",
     )
 }
 
@@ -283,5 +333,37 @@ mod tests {
         assert!(second.beats(&first) && !first.beats(&second), "a late renewal of the first changes nothing");
         assert!(second.beats(&third) && !third.beats(&second), "of two at the same moment one has it");
         assert!(!first.beats(&first));
+    }
+
+    #[test]
+    fn a_lease_that_no_run_writes_is_nobody_s() {
+        let lease = |change: &dyn Fn(&mut serde_json::Value)| {
+            let progress = Progress { groups: [(Group::Fleet, (1, 9))].into(), left_seconds: 60, waiting_for: None };
+            let holder = Holder { progress: Some(progress), ..Holder::me("up") };
+            let mut lease = serde_json::to_value(holder).unwrap();
+            change(&mut lease);
+            Holder::of(&lease.to_string())
+        };
+        assert!(lease(&|_| {}).is_some_and(|h| h.progress.is_some()));
+        for generation in [u64::from(u32::MAX), u64::MAX, 1001] {
+            assert_eq!(lease(&|l| l["generation"] = generation.into()), None);
+        }
+        assert_eq!(lease(&|l| l["generation"] = (-1).into()), None);
+        assert_eq!(lease(&|l| l["owner"] = "x".repeat(1001).into()), None);
+        assert_eq!(lease(&|l| l["more"] = "x".repeat(4096).into()), None, "larger than a parameter of ours");
+        // How far it is is what makes no sense: the rest holds.
+        for left in [86_401, u64::MAX] {
+            assert!(lease(&|l| l["progress"]["left_seconds"] = left.into()).is_some_and(|h| h.progress.is_none()));
+        }
+        for steps in [[10, 9], [0, usize::MAX], [usize::MAX, usize::MAX]] {
+            assert!(
+                lease(&|l| l["progress"]["groups"]["fleet"] = steps.to_vec().into())
+                    .is_some_and(|h| h.progress.is_none())
+            );
+        }
+        for since in ["-009999-01-02T01:59:59Z", "9999-12-30T22:00:00Z", "2019-01-01T00:00:00Z"] {
+            let said = lease(&|l| l["since"] = since.into()).unwrap().to_string();
+            assert!(said.ends_with(" gameday up") || said.ends_with(" for 0 s"), "{said}");
+        }
     }
 }

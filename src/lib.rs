@@ -15,6 +15,8 @@ pub mod cost;
 pub mod diagnose;
 pub mod error;
 pub mod facts;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod lease;
 pub mod logs;

@@ -8,7 +8,10 @@ mod tests;
 use crate::error::Result;
 use jiff::{SpanRelativeTo, Timestamp};
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// An event may come this much later than its own time says and is not missed.
 pub const OVERLAP: Duration = Duration::from_secs(120);
@@ -57,15 +60,15 @@ pub struct Page {
 
 /// All pages of one look.
 pub async fn pages(mut fetch: impl AsyncFnMut(Option<String>) -> Result<Page>) -> Result<Vec<Event>> {
-    let (mut all, mut token) = (vec![], None);
+    let (mut all, mut token, mut seen) = (vec![], None, BTreeSet::new());
     loop {
-        let page = fetch(token.clone()).await?;
+        let page = fetch(token).await?;
         all.extend(page.events);
-        // Some emulators give the same token for ever: that is the end, too.
-        if page.next.is_none() || page.next == token {
-            return Ok(all);
+        // Some emulators give the same tokens for ever: that is the end, too.
+        match page.next {
+            Some(next) if seen.insert(next.clone()) => token = Some(next),
+            _ => return Ok(all),
         }
-        token = page.next;
     }
 }
 

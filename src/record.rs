@@ -44,7 +44,7 @@ fn is_none(class: Class) -> bool {
 
 /// What makes no sense records nothing.
 fn parsed(text: &str) -> Record {
-    serde_json::from_str(text).unwrap_or_default()
+    note::json(text).unwrap_or_default()
 }
 
 /// Writes down which steps are about to be made, so that a run after one that was cut knows what it made. False where the

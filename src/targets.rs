@@ -236,10 +236,15 @@ async fn arn(aws: &Aws, balancer: &str) -> Result<String> {
     if let Some(arn) = found.and_then(|f| f.load_balancers?.pop()?.load_balancer_arn) {
         return Ok(arn);
     }
+    let others = balancers(aws).await?;
+    Err(Error::NoBalancer { name: balancer.into(), others: others.into_iter().collect() })
+}
+
+/// The names of all balancers of the account and region.
+pub async fn balancers(aws: &Aws) -> Result<BTreeSet<String>> {
     let all = aws.elb.describe_load_balancers().into_paginator().items().send();
     let all: Vec<_> = all.try_collect().await.during("DescribeLoadBalancers")?;
-    let others: BTreeSet<String> = all.into_iter().filter_map(|b| b.load_balancer_name).collect();
-    Err(Error::NoBalancer { name: balancer.into(), others: others.into_iter().collect() })
+    Ok(all.into_iter().filter_map(|b| b.load_balancer_name).collect())
 }
 
 /// Those of them that EC2 knows. By a filter: an id that is unknown must not fail the others.

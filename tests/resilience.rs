@@ -38,6 +38,11 @@ fn a_tag_is_a_claim_and_not_a_proof() {
 }
 
 #[test]
+fn forged_notes_abort_and_stop_nobody() {
+    law("forged");
+}
+
+#[test]
 fn drift_is_shown_and_repaired_and_nothing_else() {
     law("drift");
 }

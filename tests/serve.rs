@@ -17,6 +17,11 @@ fn the_api_answers_and_refuses_as_it_should() {
     pytest("api", &[]);
 }
 
+#[test]
+fn what_others_do_to_it_has_bounds() {
+    pytest("bounds", &[]);
+}
+
 /// As root on Debian and Ubuntu Chromium is installed when there is none; elsewhere it has to be there.
 #[test]
 fn the_page_shows_in_a_browser_what_is() {

@@ -8,6 +8,7 @@ use super::{
     settings::{Settings, variable},
 };
 use crate::{
+    config::file,
     error::{AwsError, Class, Error, Result},
     shell,
 };
@@ -366,7 +367,7 @@ fn login(session: &str) -> Option<Credentials> {
         None => etcetera::home_dir().ok()?.join(".aws/login/cache"),
     };
     let hash: String = Sha256::digest(session.trim().as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-    let text = std::fs::read(folder.join(hash).with_extension("json")).ok()?;
+    let text = file::read(&folder.join(hash).with_extension("json"), file::MOST).ok()?;
     let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
     let of = |key: &str| json["accessToken"][key].as_str().map(str::to_owned);
     let end: SystemTime = of("expiresAt")?.parse::<jiff::Timestamp>().ok()?.into();

@@ -3,6 +3,7 @@
 //! What boto3 takes, this takes: keys that are indented, lines of odd blanks, quoted names. What is wrong in one
 //! profile does not stop another.
 use crate::{
+    config::file,
     error::{Error, Result},
     shell,
 };
@@ -205,7 +206,7 @@ pub(super) fn credentials(what: impl Into<String>, help: impl Into<String>) -> E
 impl File {
     fn read(kind: Kind, shown: String, path: Option<&Path>) -> Self {
         let (mut sections, mut wrong) = (vec![], None);
-        match path.map(std::fs::read) {
+        match path.map(|path| file::read(path, file::MOST)) {
             Some(Ok(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => sections = parse(&shown, &text),
                 Err(e) => {

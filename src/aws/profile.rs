@@ -1,11 +1,12 @@
 //! Judges a profile before the SDK sees it: where its credentials come from, or what is wrong with it and where.
 use super::files::{Files, Place, Profile, Value, credentials};
 use crate::{
+    config::file,
     error::{Error, Result},
     shell,
 };
 use aws_credential_types::Credentials;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where credentials come from.
 #[derive(Clone, Debug)]
@@ -261,7 +262,7 @@ pub(super) fn token_file(path: &str, by: &str) -> Result<PathBuf> {
             "whoever started this shell has to write the token there",
         )
     };
-    match std::fs::read(path) {
+    match file::read(Path::new(path), file::MOST) {
         Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => Err(wrong("is empty".into())),
         Ok(_) => Ok(path.into()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(wrong("is not there".into())),

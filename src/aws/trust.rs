@@ -1,10 +1,16 @@
 //! Whose certificates are trusted: this machine's, or those of the bundle that the user names.
-use crate::error::{Error, Result};
+use crate::{
+    config::file,
+    error::{Error, Result},
+};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use std::path::Path;
+
+/// Larger than any bundle of all the authorities that there are.
+const LARGEST: usize = 16 << 20;
 
 /// The certificates of a bundle. Without one this machine's own are trusted.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +66,7 @@ fn read(path: &str, by: &str) -> Result<Vec<CertificateDer<'static>>> {
     if file.is_dir() {
         return Err(wrong("is a folder".into()));
     }
-    let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
+    let bytes = file::read(&file, LARGEST).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => wrong("is not there".into()),
         _ => wrong(format!("cannot be read: {e}")),
     })?;

@@ -1,16 +1,28 @@
 //! `gameday serve`: one watch for all who look, one desk for all who ask.
 use super::{DONE, Failure, Outcome, Session, cost, targets::Own, watch::Watch};
+use crate::config::file;
 use crate::{
+    aws::Aws,
     cli::{Consent, Global, Serve as Args, Status},
     error::Error,
-    output::{Printer, serve as view, watch::news},
-    serve::{Access, Answer, Ask, Picture, Site, Token, What, router},
+    output::{Printer, serve as view, style::*, watch::news},
+    serve::{Access, Answer, Ask, Picture, Site, Token, What, router, serve},
     targets,
 };
 use axum::http::StatusCode;
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
 use jiff::Timestamp;
-use std::{collections::HashMap, fs, future::pending, io, net::SocketAddr, path::Path, rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    future::pending,
+    io,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    rc::Rc,
+    time::Duration,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -29,7 +41,7 @@ const LAST: Duration = Duration::from_secs(5);
 const QUEUE: usize = 64;
 
 pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
-    let token = token(args.token_file.as_deref())?;
+    let token = token(args.token_file.as_deref(), args.listen, &out)?;
     let locked = token.is_some();
     let access = Access::new(args.listen.ip(), token).ok_or_else(|| no_token(args.listen))?;
     let prices = cost::prices(&args.prices, &out)?;
@@ -43,9 +55,8 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
     let (shown, picture) = watch::channel::<Picture>(None);
     let (asks, mut asked) = mpsc::channel(QUEUE);
     let (end, ended) = oneshot::channel::<()>();
-    let serving = axum::serve(listener, router(Site { access, picture, asks }));
     // A server of its own task: what a look takes must not hold up an answer.
-    let mut server = tokio::spawn(serving.with_graceful_shutdown(async { _ = ended.await }).into_future());
+    let mut server = tokio::spawn(serve(listener, router(Site { access, picture, asks }), ended));
     view::listening(&out, at, locked);
 
     let [mut terminated, mut hung_up] =
@@ -88,16 +99,56 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
     Ok(DONE)
 }
 
+/// More than any token.
+const TOKEN: usize = 4096;
+
 /// From the file, else from the environment: an argument would be in the list of processes.
-fn token(file: Option<&Path>) -> Result<Option<Token>, Failure> {
+fn token(file: Option<&Path>, listen: SocketAddr, out: &Printer) -> Result<Option<Token>, Failure> {
     let no_token = |what: String| Failure::usage("token", what, "put it there, or into GAMEDAY_TOKEN");
-    if let Some(file) = file {
-        let text = fs::read_to_string(file)
-            .map_err(|e| no_token(format!("cannot read the token in {}: {e}", file.display())))?;
-        let none = || no_token(format!("there is no token in {}", file.display()));
-        return Token::new(&text).map(Some).ok_or_else(none);
+    let (token, of) = match file {
+        Some(file) => {
+            let cannot = |e: io::Error| no_token(format!("cannot read the token in {}: {e}", file.display()));
+            let text = file::read_text(file, TOKEN).map_err(cannot)?;
+            is_ours(file, out)?;
+            let none = || no_token(format!("there is no token in {}", file.display()));
+            (Token::new(&text).ok_or_else(none)?, file.display().to_string())
+        }
+        None => match std::env::var("GAMEDAY_TOKEN").ok().and_then(|t| Token::new(&t)) {
+            Some(token) => (token, "GAMEDAY_TOKEN".into()),
+            None => return Ok(None),
+        },
+    };
+    if !token.strong {
+        let what = format!("the token in {of} has fewer than 16 characters: it can be guessed");
+        let help = "make a longer one, such as `openssl rand -hex 16` prints";
+        if !listen.ip().is_loopback() {
+            return Err(Failure::usage("token", what, help));
+        }
+        out.note(format!("{WARN}warning{RESET}: {what}; {help}"));
     }
-    Ok(std::env::var("GAMEDAY_TOKEN").ok().and_then(|t| Token::new(&t)))
+    Ok(Some(token))
+}
+
+/// Whether only we, and root, can read the token and write another one. A pipe is nobody's.
+fn is_ours(file: &Path, out: &Printer) -> Result<(), Failure> {
+    let Ok(at) = fs::metadata(file) else { return Ok(()) };
+    if !at.is_file() {
+        return Ok(());
+    }
+    let shown = file.display();
+    // SAFETY: it only returns a number.
+    let me = unsafe { libc::geteuid() };
+    let others = if at.uid() != me && at.uid() != 0 { Some("belongs to another user") } else { None };
+    let others = others.or((at.mode() & 0o022 != 0).then_some("can be written by others"));
+    if let Some(others) = others {
+        let what = format!("the token in {shown} is not yours alone: the file {others}");
+        return Err(Failure::usage("token", what, format!("`chmod 600 {shown}`, and let it belong to you")));
+    }
+    if at.mode() & 0o077 != 0 {
+        let what = format!("others on this machine can read the token in {shown}; `chmod 600 {shown}`");
+        out.note(format!("{WARN}warning{RESET}: {what}"));
+    }
+    Ok(())
 }
 
 fn no_token(at: SocketAddr) -> Failure {
@@ -127,16 +178,21 @@ struct Desk {
     work: Option<LocalBoxFuture<'static, Done>>,
     /// Lists that are fresh.
     kept: HashMap<String, (Instant, Answer)>,
+    /// The balancers that there are: whatever names are asked for, AWS is asked for them once.
+    names: Option<(Instant, Rc<BTreeSet<String>>)>,
+    /// Why they could not be listed.
+    unlisted: Option<(Instant, Answer)>,
 }
 
 struct Done {
     ask: Ask,
     answer: Answer,
+    names: Option<Rc<BTreeSet<String>>>,
 }
 
 impl Desk {
     fn new(own: Own) -> Self {
-        Self { own: Rc::new(own), work: None, kept: HashMap::new() }
+        Self { own: Rc::new(own), work: None, kept: HashMap::new(), names: None, unlisted: None }
     }
 
     fn is_free(&self) -> bool {
@@ -144,24 +200,25 @@ impl Desk {
     }
 
     fn begin(&mut self, session: &Rc<Session>, ask: Ask) {
-        let kept = self.kept.get(&ask.balancer).filter(|(at, _)| at.elapsed() < FRESH);
+        let kept = self.kept.get(&ask.balancer).or(self.unlisted.as_ref()).filter(|(at, _)| at.elapsed() < FRESH);
         if let (What::List, Some((_, answer))) = (&ask.what, kept) {
             // Whoever does not wait for it any more needs none.
             _ = ask.answer.send(answer.clone());
             return;
         }
         let (session, own) = (session.clone(), self.own.clone());
+        let mut names = self.names.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, names)| names.clone());
         let work = async move {
             let (aws, balancer) = (&session.aws, ask.balancer.as_str());
             let answer = match &ask.what {
-                What::List => targets::list(aws, balancer).await.map(|m| Answer::new(StatusCode::OK, m)),
+                What::List => listed(aws, balancer, &mut names).await.map(|m| Answer::new(StatusCode::OK, m)),
                 What::Attach(id) => {
                     let done = targets::attach(aws, balancer, &own.target_group, id).await;
                     done.map(|m| Answer::new(StatusCode::CREATED, m))
                 }
                 What::Detach(id) => targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m)),
             };
-            Done { answer: answer.unwrap_or_else(|e| Answer::refused(&e)), ask }
+            Done { answer: answer.unwrap_or_else(|e| Answer::refused(&e)), ask, names }
         };
         self.work = Some(work.boxed_local());
     }
@@ -178,7 +235,7 @@ impl Desk {
         }
     }
 
-    fn answer(&mut self, watch: &mut Watch, out: &Printer, Done { ask, answer }: Done) {
+    fn answer(&mut self, watch: &mut Watch, out: &Printer, Done { ask, answer, names }: Done) {
         let did = match &ask.what {
             What::List => None,
             What::Attach(id) => Some(format!("{id} was attached to {}, as somebody asked", ask.balancer)),
@@ -187,10 +244,22 @@ impl Desk {
         match did {
             None => {
                 self.kept.retain(|_, (at, _)| at.elapsed() < FRESH);
-                self.kept.insert(ask.balancer, (Instant::now(), answer.clone()));
+                match names {
+                    None => self.unlisted = Some((Instant::now(), answer.clone())),
+                    Some(names) => {
+                        // Those that are not are no more than their names' list: anybody can think of any number.
+                        if names.contains(&ask.balancer) {
+                            self.kept.insert(ask.balancer, (Instant::now(), answer.clone()));
+                        }
+                        if self.names.as_ref().is_none_or(|(_, old)| !Rc::ptr_eq(old, &names)) {
+                            self.names = Some((Instant::now(), names));
+                        }
+                    }
+                }
             }
             Some(did) if answer.status.is_success() => {
                 self.kept.clear();
+                self.names = None;
                 view::done(out, &did);
                 watch.state.note(Timestamp::now(), true, did);
                 watch.schedule.look_now();
@@ -199,4 +268,21 @@ impl Desk {
         }
         _ = ask.answer.send(answer);
     }
+}
+
+/// The machines behind a balancer that there is; `names` are those that there are, as far as they are known.
+async fn listed(
+    aws: &Aws,
+    balancer: &str,
+    names: &mut Option<Rc<BTreeSet<String>>>,
+) -> Result<Vec<targets::Machine>, targets::Error> {
+    let known = match names {
+        Some(names) => names.clone(),
+        None => Rc::new(targets::balancers(aws).await?),
+    };
+    *names = Some(known.clone());
+    if known.contains(balancer) {
+        return targets::list(aws, balancer).await;
+    }
+    Err(targets::Error::NoBalancer { name: balancer.into(), others: known.iter().cloned().collect() })
 }

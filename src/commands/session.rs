@@ -271,6 +271,13 @@ impl Session {
         let taken = match args {
             crate::cli::Lease { wait: true, .. } => Taken::Wait,
             crate::cli::Lease { steal: true, .. } => Taken::Steal,
+            crate::cli::Lease { no_lease: true, .. } => {
+                self.out.note(
+                    "without a lease: who else is at work on the stack is not asked, and nobody is told of this run",
+                );
+                self.env.alone.set(false);
+                return Ok(Lease::none(&self.aws, Holder::me(verb)));
+            }
             _ => Taken::Refuse,
         };
         let say = |whom: &str| self.out.note(whom);

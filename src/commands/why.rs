@@ -2,6 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, failed};
 use crate::{
     cli::{Consent, Global, Why},
+    config::file,
     diagnose,
     error::Error,
     output::{Printer, why},
@@ -9,7 +10,15 @@ use crate::{
     shell::word,
     snapshot::Snapshot,
 };
-use std::{fs, path::Path};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Larger than what is seen of any stack.
+const LARGEST: usize = 16 << 20;
 
 pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
     let snapshot = match &args.from {
@@ -27,7 +36,7 @@ pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
     why::show(&out, &snapshot, &chain, &verdict, args.url.as_deref());
     // Last: what was seen is told, even where it cannot be kept.
     if let Some(file) = &args.save {
-        fs::write(file, snapshot.to_json())
+        save(file, &snapshot.to_json())
             .map_err(|e| Error::other(format!("cannot write {}: {e}", file.display()), "choose another place"))?;
         if !out.json() {
             out.note(format!("kept in {}: `gameday why --from {}`", file.display(), word(&file.display().to_string())));
@@ -38,7 +47,63 @@ pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
 }
 
 fn read(file: &Path) -> Result<Snapshot, Failure> {
-    let text = fs::read_to_string(file)
+    let text = file::read_text(file, LARGEST)
         .map_err(|e| Error::other(format!("cannot read {}: {e}", file.display()), "give a file that --save wrote"))?;
     Ok(Snapshot::from_json(&text)?)
+}
+
+/// Writes a file for the user alone, whole or not at all. What stands there already is replaced, if it is a file: nothing is
+/// written through a link, which somebody else may have laid.
+fn save(file: &Path, text: &str) -> io::Result<()> {
+    match fs::symlink_metadata(file) {
+        Ok(there) if there.is_symlink() => return Err(io::Error::other("it is a link")),
+        Ok(there) if !there.is_file() => return Err(io::Error::other("there is something else than a file")),
+        _ => {}
+    }
+    let mut name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?.to_owned();
+    name.push(format!(".{:016x}", rand::random::<u64>()));
+    let new = file.with_file_name(name);
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut to| {
+        to.write_all(text.as_bytes())?;
+        fs::rename(&new, file)
+    });
+    if written.is_err() {
+        _ = fs::remove_file(&new);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn what_is_saved_goes_through_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
+        save(&at("seen"), "one").unwrap();
+        assert_eq!((fs::read_to_string(at("seen")).unwrap().as_str(), mode("seen")), ("one", 0o600));
+        fs::set_permissions(at("seen"), fs::Permissions::from_mode(0o666)).unwrap();
+        save(&at("seen"), "two").unwrap();
+        assert_eq!((fs::read_to_string(at("seen")).unwrap().as_str(), mode("seen")), ("two", 0o600));
+
+        fs::write(at("other"), "theirs").unwrap();
+        symlink(at("other"), at("link")).unwrap();
+        symlink(at("nowhere"), at("dangling")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for place in ["link", "dangling", "folder"] {
+            save(&at(place), "three").unwrap_err();
+        }
+        save(Path::new("/dev/null"), "three").unwrap_err();
+        // Whoever reads it by another name keeps what they had.
+        fs::hard_link(at("other"), at("twin")).unwrap();
+        save(&at("twin"), "four").unwrap();
+        assert_eq!(fs::read_to_string(at("other")).unwrap(), "theirs");
+        assert!(
+            !at("nowhere").exists() && fs::read_dir(folder.path()).unwrap().count() == 6,
+            "nothing half-made stays"
+        );
+    }
 }

@@ -6,6 +6,7 @@
 mod check;
 pub mod command;
 mod derived;
+pub mod file;
 pub mod markup;
 mod model;
 mod place;
@@ -81,7 +82,7 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
         let source = Source { name: name.clone(), text: "".into() };
         ConfigErrors { problems: issues.locate(&Map::default(), ""), source }
     };
-    match std::fs::read(path) {
+    match file::read(path, file::MOST) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => parse_in(&name, &text, outside),
             Err(error) => {

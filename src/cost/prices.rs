@@ -1,5 +1,5 @@
 //! The price list: the shipped one, and what a file of the user's adds to it or puts in its place.
-use crate::config::{ConfigErrors, Problem, Severity, Source};
+use crate::config::{ConfigErrors, Problem, Severity, Source, file as bounded};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
@@ -8,6 +8,9 @@ const SHIPPED: &str = include_str!("../../templates/prices.toml");
 /// By type or class.
 pub type List = BTreeMap<String, Amount>;
 
+/// No price is higher: sums of such are numbers still.
+const HIGHEST: f64 = 1e12;
+
 /// A price: a number, never less than nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amount(pub f64);
@@ -15,7 +18,7 @@ pub struct Amount(pub f64);
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = f64::deserialize(from)?;
-        if number.is_finite() && number >= 0.0 { Ok(Self(number)) } else { Err(de::Error::custom(NOT_A_PRICE)) }
+        if (0.0..=HIGHEST).contains(&number) { Ok(Self(number)) } else { Err(de::Error::custom(NOT_A_PRICE)) }
     }
 }
 
@@ -192,7 +195,7 @@ impl Prices {
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigErrors> {
         let Some(file) = file else { return Ok(Self::shipped()) };
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|e| {
+        let text = bounded::read_text(file, bounded::MOST).map_err(|e| {
             let fix = "name a price file with --prices; templates/prices.toml is an example";
             problem(&name, "", 0..0, "no_prices", format!("cannot read {name}: {e}"), "", fix)
         })?;

@@ -52,7 +52,7 @@ impl Forecast {
             let (key, before) = &self.steps[i];
             let own = progress.get(key).map_or(Duration::ZERO, |p| p.left());
             let last = before.iter().copied().max_by_key(|&d| end[d]);
-            end[i] = own + last.map_or(Duration::ZERO, |d| end[d]);
+            end[i] = own.saturating_add(last.map_or(Duration::ZERO, |d| end[d]));
             via[i] = last;
         }
         let mut at = (0..end.len()).max_by_key(|&i| end[i]);

@@ -155,6 +155,11 @@ fn an_event_of_the_very_moment_a_look_begins_at_is_not_new_again() {
 fn a_token_that_never_ends_ends() {
     let page = || Page { events: vec![event(1, 1)], next: Some("same".into()) };
     assert_eq!(block_on(pages(async |_| Ok(page()))).unwrap().len(), 2);
+    let turns = async |token: Option<String>| {
+        let next = if token.as_deref() == Some("a") { "b" } else { "a" };
+        Ok(Page { events: vec![event(1, 1)], next: Some(next.into()) })
+    };
+    assert_eq!(block_on(pages(turns)).unwrap().len(), 3);
 }
 
 #[test]

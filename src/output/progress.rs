@@ -269,7 +269,7 @@ impl State {
                         "replace" => "replacing",
                         w => w,
                     };
-                    self.run(key, Duration::from_secs_f64(*usually), verb);
+                    self.run(key, Duration::try_from_secs_f64(*usually).unwrap_or_default(), verb);
                 }
             }
             Event::Waiting { key, phase } => {
@@ -393,7 +393,7 @@ impl State {
             progress.insert(k.clone(), Progress::Running { since: r.since.elapsed(), usually: r.usually });
         }
         let (left, path) = self.forecast.as_ref().map(|f| f.longest_path(&progress)).unwrap_or_default();
-        (left + self.boot, path)
+        (left.saturating_add(self.boot), path)
     }
 
     fn summary(&self) -> String {
@@ -448,7 +448,8 @@ impl Running {
         } else {
             String::new()
         };
-        let late = if since > self.usually + Duration::from_secs(5) && !usual.is_empty() { WARN } else { DIM };
+        let late =
+            if since > self.usually.saturating_add(Duration::from_secs(5)) && !usual.is_empty() { WARN } else { DIM };
         let line = format!("  {key:<34} {} {late}{}{usual}{RESET}", self.phase, clock(since));
         bar.set_message(shown(&line).into_owned());
     }

@@ -64,7 +64,7 @@ pub(super) fn sha256(of: impl AsRef<[u8]>) -> String {
 fn decoded(encoded: &str) -> Vec<u8> {
     let raw = BASE64_STANDARD.decode(encoded.trim()).unwrap_or_else(|_| encoded.as_bytes().to_vec());
     let mut text = Vec::new();
-    match flate2::read::MultiGzDecoder::new(&raw[..]).read_to_end(&mut text) {
+    match flate2::read::MultiGzDecoder::new(&raw[..]).take(userdata::UNPACKED).read_to_end(&mut text) {
         Ok(_) if raw.starts_with(&[0x1f, 0x8b]) => text,
         _ => raw,
     }

@@ -1,12 +1,22 @@
 //! Who may ask for what. On loopback everybody on this machine may look; whoever changes something, or comes from
 //! elsewhere, shows the token. A page of another site in somebody's browser may do neither.
+use super::lines::From;
 use axum::http::{
     HeaderMap, Method, StatusCode,
-    header::{HOST, ORIGIN},
+    header::{HOST, ORIGIN, REFERER},
 };
 use axum_extra::headers::{Authorization, HeaderMapExt, authorization::Basic};
 use sha2::{Digest, Sha256};
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
+use tokio::time::Instant;
+
+/// A token that is shorter can be guessed.
+const SHORT: usize = 16;
+/// Wrong tokens of one address that are answered at once; after that one each [`PAUSE`].
+const WRONG: u32 = 20;
+const PAUSE: Duration = Duration::from_secs(3);
+/// Addresses that are remembered.
+const ADDRESSES: usize = 1024;
 
 /// The secret of the big screen, as a hash: what is compared is never the text itself, and never stops at the first
 /// difference.
@@ -14,13 +24,19 @@ pub struct Token {
     hash: [u8; 32],
     /// `user:password`, else only a password.
     whole: bool,
+    /// Whether it is long enough not to be guessed.
+    pub strong: bool,
 }
 
 impl Token {
     /// `None`: there is nothing in it. White space around it, such as the end of a file's line, is not part of it.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
-        (!text.is_empty()).then(|| Self { hash: hash(text), whole: text.contains(':') })
+        (!text.is_empty()).then(|| Self {
+            hash: hash(text),
+            whole: text.contains(':'),
+            strong: text.chars().count() >= SHORT,
+        })
     }
 
     fn fits(&self, user: &str, password: &str) -> bool {
@@ -44,11 +60,18 @@ pub enum No {
     NoToken,
     #[error("this needs the token; `curl -u user:TOKEN …`, or `Authorization: Basic` and the base64 of user:TOKEN")]
     Token,
+    /// Until it is asked again, in seconds.
+    #[error("too many wrong tokens came from this address; wait {0} s, then try the right one")]
+    Often(u64),
 }
 
 impl No {
     pub fn status(self) -> StatusCode {
-        if self == Self::Token { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN }
+        match self {
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Often(_) => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::FORBIDDEN,
+        }
     }
 }
 
@@ -56,16 +79,44 @@ impl No {
 pub struct Access {
     token: Option<Token>,
     loopback: bool,
+    guesses: Guesses,
+}
+
+/// Wrong tokens, by where they came from: until when the last of them would have come at one each [`PAUSE`].
+#[derive(Default)]
+struct Guesses(Mutex<HashMap<From, Instant>>);
+
+impl Guesses {
+    /// How many seconds this address has to wait until it may try again.
+    fn wait(&self, from: From) -> Option<u64> {
+        let until = *self.0.lock().unwrap_or_else(|e| e.into_inner()).get(&from)?;
+        let ahead = until.saturating_duration_since(Instant::now());
+        let wait = ahead.saturating_sub(PAUSE * (WRONG - 1));
+        (!wait.is_zero()).then(|| wait.as_secs() + 1)
+    }
+
+    fn count(&self, from: From) {
+        let mut all = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        if all.len() >= ADDRESSES
+            && let Some(oldest) = all.iter().min_by_key(|(_, until)| **until).map(|(from, _)| *from)
+        {
+            all.remove(&oldest);
+        }
+        let now = Instant::now();
+        let until = all.entry(from).or_insert(now);
+        *until = (*until).max(now) + PAUSE;
+    }
 }
 
 impl Access {
     /// `None`: others could reach it, and there is no token.
     pub fn new(listen: IpAddr, token: Option<Token>) -> Option<Self> {
         let loopback = listen.is_loopback();
-        (loopback || token.is_some()).then_some(Self { token, loopback })
+        (loopback || token.is_some()).then(|| Self { token, loopback, guesses: Guesses::default() })
     }
 
-    pub fn judge(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), No> {
+    /// Whether a request may pass. `from` is who sends it.
+    pub fn judge(&self, from: Option<From>, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), No> {
         let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
         // A name of somebody else's that resolves to this address (DNS rebinding) would make their page this site's.
         // Where the token is needed for everything such a page gets nothing: no browser sends it there.
@@ -73,7 +124,9 @@ impl Access {
             return Err(No::Host);
         }
         let changes = !matches!(*method, Method::GET | Method::HEAD);
-        if changes && !same_site(host, headers) {
+        // These three cost no AWS call, and the first of them may be a link.
+        let costs_nothing = matches!(path, "/" | "/status" | "/healthcheck");
+        if (changes || !costs_nothing) && !same_site(host, headers) {
             return Err(No::Site);
         }
         let open = path == "/healthcheck" || (self.loopback && !changes);
@@ -81,8 +134,15 @@ impl Access {
         match &self.token {
             _ if open => Ok(()),
             None => Err(No::NoToken),
-            Some(token) if shown().is_some_and(|a| token.fits(a.username(), a.password())) => Ok(()),
-            Some(_) => Err(No::Token),
+            Some(token) => match (shown(), from) {
+                (None, _) => Err(No::Token),
+                (_, Some(from)) if let Some(seconds) = self.guesses.wait(from) => Err(No::Often(seconds)),
+                (Some(a), _) if token.fits(a.username(), a.password()) => Ok(()),
+                (Some(_), from) => {
+                    from.iter().for_each(|from| self.guesses.count(*from));
+                    Err(No::Token)
+                }
+            },
         }
     }
 }
@@ -96,14 +156,15 @@ fn is_local(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whether a browser says that its own page is not of this site. What is no browser says nothing.
+/// False if a browser says that its own page is not of this site. What is no browser says nothing.
 fn same_site(host: &str, headers: &HeaderMap) -> bool {
     let said = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
-    let origin = said(ORIGIN.as_str()).is_none_or(|o| {
-        let of = o.strip_prefix("http://").or_else(|| o.strip_prefix("https://"));
-        of.is_some_and(|of| of.eq_ignore_ascii_case(host))
-    });
-    origin && said("sec-fetch-site").is_none_or(|s| matches!(s, "same-origin" | "none"))
+    let is_ours = |page: &str| {
+        let of = page.strip_prefix("http://").or_else(|| page.strip_prefix("https://"));
+        of.is_some_and(|of| of.split('/').next().is_some_and(|of| of.eq_ignore_ascii_case(host)))
+    };
+    let pages = [ORIGIN, REFERER].iter().all(|name| said(name.as_str()).is_none_or(is_ours));
+    pages && said("sec-fetch-site").is_none_or(|s| matches!(s, "same-origin" | "none"))
 }
 
 #[cfg(test)]
@@ -162,8 +223,9 @@ mod tests {
         let right = basic("u:t0ken");
         let (open, closed) = (access("127.0.0.1", ""), access("127.0.0.1", "t0ken"));
         let wide = access("0.0.0.0", "t0ken");
-        let judge =
-            |a: &Access, method: Method, path: &str, h: &[(&str, &str)]| a.judge(&method, path, &headers(h)).err();
+        let judge = |a: &Access, method: Method, path: &str, h: &[(&str, &str)]| {
+            a.judge(None, &method, path, &headers(h)).err()
+        };
         let shown = [here, ("authorization", right.as_str())];
 
         assert_eq!(judge(&open, Method::GET, "/status", &[here]), None);
@@ -188,7 +250,51 @@ mod tests {
         }
         let asked = [here, shown[1], ("sec-fetch-site", "cross-site")];
         assert_eq!(judge(&closed, Method::POST, "/elb/x", &asked), Some(No::Site));
+        // It may lead here, but not make us ask AWS.
+        for of in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "null"),
+            ("referer", "http://evil.example/page"),
+            ("referer", "http://127.0.0.1:8080.evil.example/"),
+        ] {
+            assert_eq!(judge(&open, Method::GET, "/elb/x", &[here, of]), Some(No::Site), "{of:?}");
+            assert_eq!(judge(&open, Method::HEAD, "/elb/x", &[here, of]), Some(No::Site), "{of:?}");
+            assert_eq!(judge(&open, Method::GET, "/", &[here, of]), None, "{of:?}");
+        }
+        assert_eq!(judge(&open, Method::GET, "/elb/x", &[here, ("referer", "http://127.0.0.1:8080/")]), None);
         let asked = [here, shown[1], ("origin", "http://127.0.0.1:8080"), ("sec-fetch-site", "same-origin")];
         assert_eq!(judge(&closed, Method::POST, "/elb/x", &asked), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_are_slow_and_only_those_who_guess_wait() {
+        let wide = access("0.0.0.0", "team:s3cret-word-of-ours");
+        let from = |ip: &str| Some(From::of(ip.parse().unwrap()));
+        let ask = |from, shown: &str| {
+            let shown = basic(shown);
+            let headers = headers(&[("host", "x"), ("authorization", shown.as_str())]);
+            wide.judge(from, &Method::GET, "/status", &headers).err()
+        };
+        let (eve, anna) = (from("10.0.0.9"), from("10.0.0.1"));
+        for _ in 0..WRONG {
+            assert_eq!(ask(eve, "team:wrong"), Some(No::Token));
+        }
+        let right = "team:s3cret-word-of-ours";
+        assert!(matches!(ask(eve, right), Some(No::Often(1..=4))), "else guessing would go on");
+        assert_eq!((ask(anna, right), ask(anna, "team:typo"), ask(anna, right)), (None, Some(No::Token), None));
+        tokio::time::advance(PAUSE).await;
+        assert_eq!((ask(eve, right), ask(eve, "team:wrong")), (None, Some(No::Token)));
+        assert!(matches!(ask(eve, "team:wrong"), Some(No::Often(_))), "one each few seconds");
+        // Of IPv6 somebody has a whole network.
+        let six = |n: u32| from(&format!("2001:db8:1:2::{n:x}"));
+        (0..WRONG).for_each(|n| assert_eq!(ask(six(n), "team:wrong"), Some(No::Token)));
+        assert!(matches!(ask(six(99), "team:wrong"), Some(No::Often(_))));
+        assert_eq!(ask(from("2001:db8:1:3::1"), right), None);
+        assert_eq!(From::of("::ffff:10.0.0.9".parse().unwrap()), eve.unwrap());
+        for n in 0..3000u32 {
+            ask(from(&format!("10.1.{}.{}", n / 250, n % 250)), "team:wrong");
+        }
+        assert!(wide.guesses.0.lock().unwrap().len() <= ADDRESSES);
     }
 }

@@ -3,17 +3,20 @@
 //! What it shows is made elsewhere, once for all who look; what it is asked to do is done elsewhere, one after the
 //! other. So nothing here knows AWS, and ten browsers make no more calls than one.
 mod access;
+mod lines;
 mod page;
 
 pub use access::{Access, Token};
+pub use lines::serve;
 
 use crate::{error::Class, output::targets::Message, targets};
+use access::No;
 use axum::{
     Json, Router,
-    body::Bytes,
+    body::{Body, Bytes, to_bytes},
     extract::{DefaultBodyLimit, Path, Request, State, rejection::JsonRejection},
     http::{
-        HeaderValue, StatusCode,
+        HeaderValue, Method, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     middleware::{self, Next},
@@ -28,6 +31,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 const FIRST: Duration = Duration::from_secs(10);
 /// More than any body that means something.
 const LARGEST: usize = 4096;
+/// How long a body may take.
+const SLOWEST: Duration = Duration::from_secs(10);
 
 /// The JSON of the newest round, once there is one.
 pub type Picture = Option<Bytes>;
@@ -114,14 +119,23 @@ pub fn router(site: Site) -> Router {
 
 /// Who may pass; and what holds for every answer.
 async fn gate(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let judged = site.access.judge(request.method(), request.uri().path(), request.headers());
+    let from = request.extensions().get::<lines::From>().copied();
+    let judged = site.access.judge(from, request.method(), request.uri().path(), request.headers());
     let mut answer = match judged {
-        Ok(()) => next.run(request).await,
+        Ok(()) => match whole(request).await {
+            Ok(request) => next.run(request).await,
+            Err(answer) => answer.into_response(),
+        },
         Err(no) => {
             let mut answer = Answer::new(no.status(), no.to_string()).into_response();
-            if no.status() == StatusCode::UNAUTHORIZED {
-                let ask = HeaderValue::from_static(r#"Basic realm="gameday", charset="UTF-8""#);
-                answer.headers_mut().insert(WWW_AUTHENTICATE, ask);
+            let headers = answer.headers_mut();
+            match no {
+                No::Token => {
+                    let ask = HeaderValue::from_static(r#"Basic realm="gameday", charset="UTF-8""#);
+                    headers.insert(WWW_AUTHENTICATE, ask);
+                }
+                No::Often(seconds) => _ = headers.insert(RETRY_AFTER, seconds.into()),
+                _ => {}
             }
             answer
         }
@@ -137,6 +151,28 @@ async fn gate(State(site): State<Arc<Site>>, request: Request, next: Next) -> Re
     }
     answer
 }
+
+/// The request with its whole body, which may neither be large nor slow.
+async fn whole(request: Request) -> Result<Request, Answer> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    match tokio::time::timeout(SLOWEST, to_bytes(body, LARGEST)).await {
+        Ok(Ok(body)) => Ok(Request::from_parts(head, Body::from(body))),
+        Ok(Err(_)) => {
+            let what = format!("the body is larger than {LARGEST} bytes, or broken off");
+            Err(Answer::new(StatusCode::PAYLOAD_TOO_LARGE, with_help(&what, Some(WAY_OUT))))
+        }
+        Err(_) => {
+            let what = format!("the body did not come within {} s", SLOWEST.as_secs());
+            Err(Answer::new(StatusCode::REQUEST_TIMEOUT, with_help(&what, Some(WAY_OUT))))
+        }
+    }
+}
+
+/// What a change is told by.
+const WAY_OUT: &str = r#"send {"instanceId": "i-…"} with Content-Type: application/json"#;
 
 async fn status(State(site): State<Arc<Site>>) -> Response {
     let mut picture = site.picture.clone();
@@ -183,8 +219,7 @@ fn unread(e: &JsonRejection) -> Answer {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
     };
-    let way_out = r#"send {"instanceId": "i-…"} with Content-Type: application/json"#;
-    Answer::new(status, with_help(e.body_text().trim_end_matches('.'), Some(way_out)))
+    Answer::new(status, with_help(e.body_text().trim_end_matches('.'), Some(WAY_OUT)))
 }
 
 async fn ask(State(site): State<Arc<Site>>, Path(balancer): Path<String>, what: What) -> Answer {

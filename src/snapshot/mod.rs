@@ -4,7 +4,7 @@
 mod expected;
 mod gather;
 mod network;
-mod probe;
+pub(crate) mod probe;
 mod read;
 
 pub use expected::{Expected, Names, Whose, matches};
@@ -90,7 +90,10 @@ impl Snapshot {
 
     pub fn from_json(text: &str) -> Result<Self> {
         let no = |what: String| Error::other(what, "give a file that `gameday why --save FILE` wrote");
-        let snapshot: Self = serde_json::from_str(text).map_err(|e| no(format!("this is no snapshot: {e}")))?;
+        let mut snapshot: Self = serde_json::from_str(text).map_err(|e| no(format!("this is no snapshot: {e}")))?;
+        for answer in &mut snapshot.probe.answers {
+            answer.beacon = answer.beacon.take().map(Beacon::bounded);
+        }
         match snapshot.version {
             0 => Err(no("this is no snapshot: it has no version".into())),
             1..=VERSION => Ok(snapshot),
@@ -494,6 +497,37 @@ pub struct Answer {
 impl Answer {
     pub fn good(&self) -> bool {
         self.status.is_some_and(|s| (200..400).contains(&s))
+    }
+}
+
+impl Beacon {
+    /// More than any boot takes, and more stages and tries than there are.
+    const LONGEST: u64 = 7 * 24 * 3600;
+    const MANY: u32 = 100_000;
+    /// Warnings of one boot, and the characters of a text in it.
+    const WARNINGS: usize = 32;
+    const TEXT: usize = 4096;
+
+    /// Without what no boot says: whoever answers there may say anything.
+    fn bounded(self) -> Self {
+        let short =
+            |text: String| if text.len() <= Self::TEXT { text } else { text.chars().take(Self::TEXT).collect() };
+        let time = |seconds: Option<u64>| seconds.filter(|s| *s <= Self::LONGEST);
+        let number = |n: Option<u32>| n.filter(|n| *n <= Self::MANY);
+        let warnings = self.warnings.into_iter().take(Self::WARNINGS);
+        Self {
+            instance: self.instance.map(short),
+            zone: self.zone.map(short),
+            stage: short(self.stage),
+            step: number(self.step),
+            of: number(self.of),
+            status: self.status.map(short),
+            attempt: number(self.attempt),
+            seconds: time(self.seconds),
+            stage_seconds: time(self.stage_seconds),
+            error: self.error.map(short),
+            warnings: warnings.map(|(what, text)| (short(what), short(text))).collect(),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use tokio::time::{Instant, timeout};
 
 /// An answer later than this counts as none.
 const TOO_LATE: Duration = Duration::from_secs(5);
+/// More than any beacon says.
+const LARGEST: usize = 64 * 1024;
 /// Requests to one address: enough to meet several instances behind it, too few to count as load.
 const MOST: usize = 4;
 
@@ -109,7 +111,7 @@ async fn one(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -
         let answer = client.build()?.get(url.clone()).send().await?;
         let (status, millis) = (answer.status().as_u16(), start.elapsed().as_millis() as u64);
         let by_balancer = answer.headers().get("server").is_some_and(|s| s.as_bytes().starts_with(b"awselb"));
-        let beacon = if status == 503 { answer.text().await.ok().and_then(|t| beacon(&t)) } else { None };
+        let beacon = if status == 503 { body(answer).await.and_then(|text| beacon(&text)) } else { None };
         // These are what proxies say for themselves; the balancer signs what it says.
         let doubtful = matches!(status, 403 | 407 | 502 | 503 | 504) && !by_balancer && beacon.is_none();
         let said = (to.is_none() && doubtful).then(|| match status {
@@ -132,8 +134,26 @@ async fn one(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -
     by_proxy.map_or(Ok(answer), Err)
 }
 
+/// The body of an answer that can be the beacon's. Whoever answers may send anything, and for ever: only JSON is read, and
+/// only so much of it. The time limit of the request holds for its body, too.
+async fn body(mut answer: reqwest::Response) -> Option<String> {
+    let kind = answer.headers().get("content-type")?.to_str().ok()?;
+    let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    if !is_json || answer.headers().contains_key("content-encoding") {
+        return None;
+    }
+    let mut body = vec![];
+    while let Some(chunk) = answer.chunk().await.ok()? {
+        if body.len() + chunk.len() > LARGEST {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).ok()
+}
+
 /// What the boot beacon says, if it is it that answered.
-fn beacon(body: &str) -> Option<Beacon> {
+pub(crate) fn beacon(body: &str) -> Option<Beacon> {
     let v: serde_json::Value = serde_json::from_str(body).ok()?;
     let text = |key: &str| v.get(key).and_then(|t| t.as_str()).filter(|t| !t.is_empty()).map(str::to_owned);
     let number = |key: &str| v.get(key).and_then(|n| n.as_u64());
@@ -143,7 +163,7 @@ fn beacon(body: &str) -> Option<Beacon> {
         .and_then(|w| w.as_object())
         .map(|w| w.iter().filter_map(|(k, t)| Some((k.clone(), t.as_str()?.to_owned()))).collect())
         .unwrap_or_default();
-    Some(Beacon {
+    let said = Beacon {
         stage: text("stage")?,
         instance: text("instance"),
         zone: text("zone"),
@@ -155,7 +175,8 @@ fn beacon(body: &str) -> Option<Beacon> {
         stage_seconds: number("stage_seconds"),
         error: text("error"),
         warnings,
-    })
+    };
+    Some(said.bounded())
 }
 
 #[cfg(test)]
@@ -218,6 +239,103 @@ mod tests {
             let (probe, _) = through(answer).await;
             assert!(probe.unasked.is_none() && !probe.answers.is_empty(), "{answer}: {probe:?}");
         }
+    }
+
+    /// A server that answers 503 with this head and then with `more` until whoever asked has gone; its address, and how many
+    /// bytes it could send.
+    fn streaming(head: &'static str, more: &'static [u8]) -> (SocketAddr, std::sync::mpsc::Receiver<usize>) {
+        use std::io::{BufRead, BufReader, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty()).for_each(drop);
+                let mut sent = 0;
+                let mut all = stream.write_all(format!("HTTP/1.1 503 Service Unavailable\r\n{head}\r\n").as_bytes());
+                // Bounded, so that a test that fails ends.
+                while all.is_ok() && sent < 256 << 20 && !more.is_empty() {
+                    all = stream.write_all(more);
+                    sent += more.len();
+                }
+                _ = tell.send(sent);
+            }
+        });
+        (at, told)
+    }
+
+    async fn asked(at: SocketAddr) -> Answer {
+        let url = format!("http://{at}/healthcheck");
+        let address = at.ip().to_string();
+        ask_address(&Network::default(), &url, Some(&address)).await.unwrap()
+    }
+
+    const ENDLESS: [u8; 4096] = [b' '; 4096];
+
+    #[tokio::test]
+    async fn a_body_without_an_end_is_not_read() {
+        for head in [
+            "Content-Type: application/json\r\nConnection: close\r\n",
+            "Content-Type: application/json\r\nContent-Length: 9999999999\r\n",
+            "Content-Type: text/html\r\nConnection: close\r\n",
+            "Connection: close\r\n",
+        ] {
+            let (at, sent) = streaming(head, &ENDLESS);
+            let answer = asked(at).await;
+            assert!(
+                answer.status == Some(503) && answer.beacon.is_none() && answer.error.is_none(),
+                "{head}: {answer:?}"
+            );
+            // What the kernel buffers on both ends is little beside it.
+            let sent = tokio::task::spawn_blocking(move || sent.recv()).await.unwrap().unwrap();
+            assert!(sent < 64 << 20, "{head}: {sent} bytes were taken");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_beacon_is_json_of_a_moderate_size() {
+        let beacon = async |head: &'static str, body: &'static [u8]| {
+            use std::io::{BufRead, BufReader, Write};
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let at = listener.local_addr().unwrap();
+            std::thread::spawn(move || {
+                let mut stream = listener.accept().unwrap().0;
+                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty()).for_each(drop);
+                let head = format!("HTTP/1.1 503 No\r\n{head}Content-Length: {}\r\n\r\n", body.len());
+                _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+            });
+            asked(at).await.beacon
+        };
+        let body = br#"{"stage":"fetch","seconds":37}"#;
+        for kind in ["application/json", "Application/JSON; charset=utf-8"] {
+            let head: &'static str = format!("Content-Type: {kind}\r\n").leak();
+            assert_eq!(beacon(head, body).await.map(|b| b.stage).as_deref(), Some("fetch"), "{kind}");
+        }
+        for head in ["", "Content-Type: text/plain\r\n", "Content-Type: application/jsonx\r\n"] {
+            assert_eq!(beacon(head, body).await, None, "{head}");
+        }
+        let zipped = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
+        assert_eq!(beacon(zipped, b"\x1f\x8b\x08\0\0\0\0\0").await, None);
+        let large: &'static [u8] =
+            format!(r#"{{"stage":"fetch","error":"{}"}}"#, "x".repeat(LARGEST)).leak().as_bytes();
+        assert_eq!(beacon("Content-Type: application/json\r\n", large).await, None);
+    }
+
+    #[test]
+    fn numbers_that_no_boot_says_are_left_out() {
+        for wrong in ["18446744073709551615", "-1", "1e400", "1e18", "\"7\"", "null", "[]"] {
+            let said = format!(
+                r#"{{"stage":"fetch","step":{wrong},"of":{wrong},"attempt":{wrong},"seconds":{wrong},"stage_seconds":{wrong}}}"#
+            );
+            let Some(seen) = beacon(&said) else {
+                assert_eq!(wrong, "1e400", "JSON has no such number");
+                continue;
+            };
+            assert_eq!(seen, Beacon { stage: "fetch".into(), ..Beacon::default() }, "{wrong}");
+        }
+        let warnings: String = (0..500).map(|n| format!(r#""{n}":"{}","#, "x".repeat(9000))).collect();
+        let seen = beacon(&format!(r#"{{"stage":"fetch","warnings":{{{warnings}"z":"z"}}}}"#)).unwrap();
+        assert!(seen.warnings.len() == 32 && seen.warnings.values().all(|t| t.len() <= 4096));
     }
 
     #[test]

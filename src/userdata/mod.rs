@@ -11,7 +11,7 @@ mod template;
 
 pub use check::{Finding, Level, check};
 pub use gameday_config::Run;
-use gameday_config::signed;
+use gameday_config::{file, signed};
 
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
@@ -250,6 +250,12 @@ pub enum Error {
     #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
     TooLarge { size: usize },
 
+    #[error(
+        "the user data has {size} bytes before it is compressed: it would never fit into the {LIMIT} that AWS takes"
+    )]
+    #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
+    TooLong { size: usize },
+
     #[error("user data that AWS gave back cannot be read: {0}")]
     Decode(String),
 }
@@ -275,7 +281,7 @@ impl Error {
 
 /// Reads a file that the stack file names.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source }.into())
+    file::read(path, file::MOST).map_err(|source| Error::Read { path: path.to_owned(), source }.into())
 }
 
 /// Renders the user data. `base` is the folder of the stack file.
@@ -331,6 +337,9 @@ pub fn render(boot: &Boot, base: &Path) -> Result<Rendered> {
     shown = signed::masked(&shown);
     files.values_mut().for_each(|file| *file = signed::masked(file));
 
+    if sent.len() as u64 > UNPACKED {
+        return Err(Error::TooLong { size: sent.len() }.into());
+    }
     let gzipped = sent.len() > LIMIT && !sent.starts_with(GZIP);
     let bytes = if gzipped { gzip(&sent) } else { sent };
     let size = bytes.len();
@@ -343,13 +352,18 @@ pub fn render(boot: &Boot, base: &Path) -> Result<Rendered> {
     Ok(Rendered { user_data: shown, as_written, encoded, gzipped, size, files, notes, names })
 }
 
+/// As much as user data is unpacked to: a little of it can be made to fill any memory.
+pub(crate) const UNPACKED: u64 = 16 << 20;
+
 /// How compressed data begins.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// A script of the user's for people: unpacked, and with a sign for what is no text.
 fn text_of(bytes: &[u8]) -> String {
     let mut unpacked = vec![];
-    if bytes.starts_with(GZIP) && flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut unpacked).is_ok() {
+    if bytes.starts_with(GZIP)
+        && flate2::read::MultiGzDecoder::new(bytes).take(UNPACKED).read_to_end(&mut unpacked).is_ok()
+    {
         return String::from_utf8_lossy(&unpacked).into_owned();
     }
     String::from_utf8_lossy(bytes).into_owned()
@@ -379,7 +393,7 @@ pub fn decode_raw(encoded: &str) -> Result<String> {
     let bytes = base64::prelude::BASE64_STANDARD.decode(encoded).map_err(|e| failed(&e))?;
     if bytes.starts_with(GZIP) {
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).map_err(|e| failed(&e))?;
+        flate2::read::GzDecoder::new(&bytes[..]).take(UNPACKED).read_to_string(&mut text).map_err(|e| failed(&e))?;
         return Ok(text);
     }
     String::from_utf8(bytes).map_err(|e| failed(&e))

@@ -6,7 +6,10 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, Value, context};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What is shipped, under the names that templates use for one another.
 const SHIPPED: &[(&str, &str)] = &[
@@ -69,13 +72,64 @@ fn from(value: &impl serde::Serialize) -> Value {
     Value::from(Serde(value))
 }
 
+/// Instructions of the template language in one file: a loop that needs more has no end that anybody waits for.
+const STEPS: u64 = 200_000;
+/// How long all files may take together, and how much memory: texts can be doubled in a few steps.
+const PATIENCE: Duration = Duration::from_secs(30);
+const MEMORY: u64 = 512 << 20;
+const LOOK: Duration = Duration::from_millis(5);
+/// As the main thread has it.
+const STACK: usize = 8 << 20;
+
+/// Renders on a thread of its own, so that whoever waits can stop waiting.
 pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
+    let (boot, base) = (boot.clone(), base.to_owned());
+    let secrets: BTreeMap<String, SecretSource> =
+        secrets.iter().map(|(name, source)| ((*name).to_owned(), (*source).clone())).collect();
+    let (tell, told) = mpsc::channel();
+    let at = Arc::new(Mutex::new(String::new()));
+    let (begun, before, place) = (Instant::now(), memory(), at.clone());
+    let work = move || {
+        let secrets = secrets.iter().map(|(name, source)| (name.as_str(), source)).collect();
+        _ = tell.send(all(&boot, &base, &secrets, &place));
+    };
+    let worker = thread::Builder::new().stack_size(STACK).spawn(work).expect("there is room for a thread");
+    loop {
+        let what = match told.recv_timeout(LOOK) {
+            Ok(done) => return done,
+            Err(RecvTimeoutError::Disconnected) => match worker.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => unreachable!("it tells before it ends"),
+            },
+            Err(RecvTimeoutError::Timeout) if memory().saturating_sub(before) > MEMORY => {
+                format!("it takes more than {} MiB of memory", MEMORY >> 20)
+            }
+            Err(RecvTimeoutError::Timeout) if begun.elapsed() > PATIENCE => {
+                format!("it takes more than {} s", PATIENCE.as_secs())
+            }
+            Err(RecvTimeoutError::Timeout) => continue,
+        };
+        let at = at.lock().unwrap_or_else(|e| e.into_inner());
+        return Err(refused(&at, "", None, what, ENDLESS.into()));
+    }
+}
+
+/// What this process has in memory.
+fn memory() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    pages.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or_default() * 4096
+}
+
+const ENDLESS: &str = "make what it repeats or joins smaller: all of the user data is 16 KiB at most";
+
+/// Everything; `at` is told what is being rendered.
+fn all(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretSource>, at: &Arc<Mutex<String>>) -> Result<Output> {
     let mut notes = vec![];
     let shipped = |name: &str| SHIPPED.iter().any(|(shipped, _)| *shipped == name);
     let key_of = |name: &str| if shipped(name) { format!("{OWN}{name}") } else { name.to_owned() };
     let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<Own>> {
         let Some(path) = path else { return Ok(None) };
-        let bytes = std::fs::read(base.join(path)).map_err(|source| Error::Read { path: base.join(path), source })?;
+        let bytes = super::read(&base.join(path))?;
         let name = path.display().to_string();
         let key = key_of(&name);
         Ok(Some(match is_template(&name) {
@@ -159,9 +213,9 @@ pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretS
     let own_env = boot
         .env
         .iter()
-        .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context)?)))
+        .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context, at)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
-    let command = boot.command.as_ref().map(|c| inline(&env, "command", c, &base_context)).transpose()?;
+    let command = boot.command.as_ref().map(|c| inline(&env, "command", c, &base_context, at)).transpose()?;
     if command.as_ref().is_some_and(|c| c.contains("_password@@")) {
         return Err(refused(
             "command",
@@ -185,11 +239,12 @@ pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretS
     };
 
     let files = Arc::new(Mutex::new(BTreeMap::new()));
-    add_puts(&mut env, &context, &files, raw);
+    add_puts(&mut env, &context, &files, raw, at);
     let script = match &user_data {
         Some(Own::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
         own => {
             let top = own.as_ref().map_or("user-data.sh.j2", Own::key);
+            now_at(at, top);
             let script = env.get_template(top).and_then(|template| template.render(&context));
             Script::Rendered(script.map_err(|e| failed(e, top, sources[top]))?)
         }
@@ -280,6 +335,7 @@ fn environment<'a>() -> Environment<'a> {
         syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().expect("nothing odd in it"),
     );
     env.set_debug(true);
+    env.set_fuel(Some(STEPS));
     env.set_formatter(|out, state, value| match value.is_none() {
         true => {
             Err(minijinja::Error::new(ErrorKind::UndefinedError, "the value is not given; guard it with {% if … %}"))
@@ -341,13 +397,21 @@ fn of_database(database: &Database, sql: &[Value]) -> Value {
 }
 
 /// `put(path, template, mode)` and its kin write a file on the machine, as a here-document of the script.
-fn add_puts(env: &mut Environment<'_>, context: &Value, files: &Arc<Mutex<BTreeMap<String, String>>>, raw: Raw) {
-    let (context, seen) = (context.clone(), files.clone());
+fn add_puts(
+    env: &mut Environment<'_>,
+    context: &Value,
+    files: &Arc<Mutex<BTreeMap<String, String>>>,
+    raw: Raw,
+    at: &Arc<Mutex<String>>,
+) {
+    let (context, seen, at) = (context.clone(), files.clone(), at.clone());
     env.add_function("put", move |state: &State, path: String, template: String, mode: Option<String>| {
         if let Some(bytes) = raw.get(&template) {
             return as_bytes(&path, bytes, mode.as_deref(), &seen);
         }
+        let outer = now_at(&at, &template);
         let text = state.env().get_template(&template)?.render(&context)?;
+        now_at(&at, &outer);
         if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
             let why = "a password cannot stand in a file of SQL: the users are made without it";
             return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
@@ -412,7 +476,13 @@ fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
     text.replace("\r\n", "\n")
 }
 
-fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value) -> Result<String> {
+/// Notes what is being rendered; what it was before.
+fn now_at(at: &Mutex<String>, name: &str) -> String {
+    std::mem::replace(&mut at.lock().unwrap_or_else(|e| e.into_inner()), name.to_owned())
+}
+
+fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &Mutex<String>) -> Result<String> {
+    now_at(at, name);
     let value = env.render_named_str(name, text, context).map_err(|e| failed(e, name, text))?;
     // Said here, where its name is known, and not by the file that it would be written into.
     if value.chars().any(char::is_control) {
@@ -443,11 +513,16 @@ fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
             "the syntax is that of Jinja: {{ value }}, {% if … %} … {% endif %}. What is meant for somebody else goes \
              between {% raw %} and {% endraw %}, or into a file whose name does not end in .j2"
         }
+        ErrorKind::OutOfFuel => ENDLESS,
         _ => "correct the template, or leave it out to take the shipped one",
+    };
+    let message = match at.kind() {
+        ErrorKind::OutOfFuel => format!("it takes more than {STEPS} steps"),
+        kind => at.detail().map_or_else(|| kind.to_string(), |d| format!("{kind}: {d}")),
     };
     Box::new(Error::Template {
         line: at.line().unwrap_or(1),
-        message: at.detail().map_or_else(|| at.kind().to_string(), |d| format!("{}: {d}", at.kind())),
+        message,
         span: at.range().map(Into::into),
         code: miette::NamedSource::new(&file, code),
         file,

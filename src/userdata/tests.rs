@@ -578,3 +578,45 @@ fn check_knows_what_cloud_init_takes() {
     assert!(errors(b"<powershell>\nGet-Date\n</powershell>\n")[0].contains("is for Windows"));
     assert!(errors(b"echo hello\n")[0].contains("would not run it"));
 }
+
+#[test]
+fn a_loop_without_an_end_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let twice = "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
+    let own = |text: &str| {
+        std::fs::write(folder.path().join("own.j2"), text).unwrap();
+        Boot { config: Some("own.j2".into()), ..full() }
+    };
+    let value = Boot { env: [("KEY".to_owned(), twice.to_owned())].into(), ..full() };
+    let command = Boot { command: Some(format!("./server {twice}")), ..full() };
+    let calls =
+        "{% macro again(n) %}{% for a in range(9999) %}{{ again(n + 1) }}{% endfor %}{% endmacro %}{{ again(0) }}";
+    for (place, boot) in [
+        ("env.KEY", value),
+        ("command", command),
+        ("own.j2", own(&format!("one\n{twice}"))),
+        ("own.j2", own(&format!("{{% set all %}}{twice}{{% endset %}}"))),
+    ] {
+        let said = render(&boot, folder.path()).unwrap_err().to_string();
+        assert!(said.contains(place) && said.contains("steps") && said.contains("line"), "{said}");
+    }
+    render(&own(calls), folder.path()).unwrap_err();
+    let lines = "{% for n in range(5000) %}{{ n }}={{ n * 2 }}\n{% endfor %}";
+    assert!(
+        !render(&own(lines), folder.path()).is_err_and(|e| e.to_string().contains("steps")),
+        "a loop of a sane length"
+    );
+}
+
+#[test]
+fn a_little_that_unpacks_to_very_much_is_not_unpacked() {
+    let bomb = gzip(&vec![0; 20 << 20]);
+    assert!(bomb.len() < 100_000);
+    let encoded = base64::prelude::BASE64_STANDARD.encode(&bomb);
+    assert!(decode_raw(&encoded).map_or(0, |text| text.len()) <= UNPACKED as usize);
+    assert!(text_of(&bomb).len() <= UNPACKED as usize);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("own.sh"), &bomb).unwrap();
+    let said = render(&Boot { user_data: Some("own.sh".into()), ..full() }, folder.path()).unwrap_err().to_string();
+    assert!(said.contains("bytes even when compressed"), "{said}");
+}

@@ -72,7 +72,7 @@ impl Clock {
         }
         let Some(told) = holder.progress.as_ref().filter(|_| self.eta_seconds.is_some()) else { return };
         self.eta_seconds = Some(told.left_seconds);
-        self.slack_seconds = self.left_seconds.filter(|l| *l > 0).map(|l| l - told.left_seconds.cast_signed());
+        self.slack_seconds = self.left_seconds.filter(|l| *l > 0).map(|l| slack(l, told.left_seconds));
         self.waiting_for.clone_from(&told.waiting_for);
         self.light = Light::of(false, self.left_seconds, self.slack_seconds);
     }
@@ -129,14 +129,14 @@ impl Times {
             Some((s.key.clone(), p))
         });
         let (built, path) = self.forecast.as_ref().map(|f| f.longest_path(&progress.collect())).unwrap_or_default();
-        (built + BOOT.mul_f64(scale), path)
+        (built.saturating_add(BOOT.mul_f64(scale)), path)
     }
 
     pub fn clock(&self, now: Timestamp, serving: bool) -> Clock {
         let left = self.traffic_at.map(|t| t.duration_since(now).as_secs());
         let (eta, path) = self.eta(now);
         let eta = (!serving).then_some(eta.as_secs());
-        let slack = left.filter(|l| *l > 0).zip(eta).map(|(l, e)| l - e as i64);
+        let slack = left.filter(|l| *l > 0).zip(eta).map(|(l, e)| slack(l, e));
         let light = Light::of(serving, left, slack);
         let short = slack.is_some_and(|s| s < 0);
         Clock {
@@ -177,6 +177,11 @@ impl Times {
         cuts.retain(|c| c.gain_seconds > 0);
         cuts
     }
+}
+
+/// What is left when all is built.
+fn slack(left: i64, eta: u64) -> i64 {
+    left.saturating_sub_unsigned(eta)
 }
 
 fn since(began: Option<Timestamp>, now: Timestamp) -> Duration {

@@ -127,6 +127,9 @@ pub fn queries(names: &Names) -> Vec<MetricDataQuery> {
     rows.chain(zones).collect()
 }
 
+/// No metric of ours has a higher number; what is none (NaN, infinity) is left out.
+const HIGHEST: f64 = 1e15;
+
 /// By the start of its minute.
 pub type Series = BTreeMap<i64, f64>;
 
@@ -142,11 +145,11 @@ pub fn parse(results: &[MetricDataResult]) -> Metrics {
         let index = index.split('_').next().unwrap_or_default();
         let metric = match (kind, index.parse::<usize>()) {
             ("m", Ok(i)) if i < ALL.len() => ALL[i].0,
-            ("z", Ok(i)) => Metric::Zone(i as u8),
+            ("z", Ok(i)) if let Ok(zone) = u8::try_from(i) => Metric::Zone(zone),
             _ => continue,
         };
         let series = all.0.entry(metric).or_default();
-        for (at, value) in r.timestamps().iter().zip(r.values()) {
+        for (at, value) in r.timestamps().iter().zip(r.values()).filter(|(_, value)| value.abs() <= HIGHEST) {
             let so_far = series.entry(at.secs() / 60 * 60).or_default();
             // Of several nodes the busiest counts; 2xx and 3xx are one.
             *so_far = if another(&r) { so_far.max(*value) } else { *so_far + value };
@@ -197,5 +200,18 @@ mod tests {
         assert_eq!(m.0[&Metric::Good], Series::from([(600, 8.0)]));
         assert_eq!(m.0[&Metric::Zone(1)], Series::from([(600, 4.0)]));
         assert_eq!(m.0.len(), 4);
+    }
+
+    #[test]
+    fn what_is_no_number_is_left_out() {
+        let times = (0..6).map(|n| DateTime::from_secs(600 + 60 * n)).collect();
+        let values = vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 7.0, -f64::MAX];
+        let result = |id: &str, values: &[f64]| {
+            let times: Vec<_> = Clone::clone(&times);
+            MetricDataResult::builder().id(id).set_timestamps(Some(times)).set_values(Some(values.to_vec())).build()
+        };
+        let m = parse(&[result("m0", &values), result("z4294967297", &values), result("m14_1", &values)]);
+        assert_eq!(m.0[&Metric::Requests], Series::from([(840, 7.0)]));
+        assert!(!m.0.keys().any(|m| matches!(m, Metric::Zone(_))), "{m:?}");
     }
 }

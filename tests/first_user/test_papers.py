@@ -61,7 +61,7 @@ def test_every_example_of_the_help_can_be_typed(world, aws, tmp_path):
     world.work = work
     lines = examples(world)
     assert len(lines) >= 25, lines
-    (work / "token").write_text("secret\n")
+    (work / "token").write_text("a-secret-of-the-room\n")
     # A stack to try them on, under the name that they give it.
     world.shell("gameday init --name billing --source https://example.com/server").ends(0)
     world.shell("gameday up --yes", **aws).ends(0)

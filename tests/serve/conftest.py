@@ -63,10 +63,10 @@ class Answer:
 class Server:
     """One process of `gameday serve`."""
 
-    def __init__(self, world, args, env):
+    def __init__(self, world, args, env, files=None):
         self.err = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [BINARY, "--sandbox", "-c", world.file, "-o", "json", "serve", *args],
+            [*([] if files is None else ["prlimit", f"--nofile={files}:{files}"]), BINARY, "--sandbox", "-c", world.file, "-o", "json", "serve", *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.err,
@@ -156,9 +156,9 @@ class World:
             return json.load(answer)
 
     @contextlib.contextmanager
-    def serve(self, *args, **env):
+    def serve(self, *args, files=None, **env):
         args = args if "--listen" in args else ("--listen", "127.0.0.1:0", *args)
-        server = Server(self, args, env)
+        server = Server(self, args, env, files)
         try:
             yield server
         finally:

@@ -172,7 +172,8 @@ def test_what_is_unknown_or_in_the_wrong_state(world, server, spare):
         {"Name": "default-for-az", "Values": ["true"]}])["Subnets"]][:2]
     elb = world.elbv2
     arn = elb.create_load_balancer(Name="other", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
-    assert server.ask("GET", "/elb/other").message == []
+    # What balancers there are is asked every five seconds, whatever names are asked for.
+    assert until("it is known", lambda: (a := server.ask("GET", "/elb/other")).status == 200 and a).message == []
     refused("POST", "/elb/other", spare, 409, "no target group")
     groups = [
         elb.create_target_group(Name=n, Protocol="HTTP", Port=80, VpcId=elsewhere["VpcId"])["TargetGroups"][0]

@@ -271,8 +271,8 @@ def test_a_texts_markup_stays_text(world, browser):
 
 
 def test_elsewhere_the_browser_asks_for_the_token(world, browser):
-    with world.serve("--listen", "0.0.0.0:0", GAMEDAY_TOKEN="big-screen") as server:
-        right = {"username": "team", "password": "big-screen"}
+    with world.serve("--listen", "0.0.0.0:0", GAMEDAY_TOKEN="for the big screen") as server:
+        right = {"username": "team", "password": "for the big screen"}
         page = Page(browser, server, "wall", "dark", http_credentials=right)
         page.says("SERVING")
         page.context.close()

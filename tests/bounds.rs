@@ -1,0 +1,119 @@
+//! Files that have no end, templates that never finish: the real binary says so, soon, and in little memory.
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// What a verb needs, and as much again for what it may try before it is stopped.
+const MOST: i64 = 1 << 20;
+
+fn gameday(folder: &Path, args: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gameday"));
+    let theirs = |name: &str| ["AWS_", "GAMEDAY_", "RUST_"].iter().any(|p| name.starts_with(p));
+    for (name, _) in std::env::vars().filter(|(name, _)| theirs(name)) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).args(args).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").env("COLUMNS", "200");
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    // Nobody listens there: nothing below may ask AWS anything.
+    command
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_ACCESS_KEY_ID", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "y");
+    let Output { status, stdout, stderr } = command.output().expect("gameday starts");
+    let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    (status.code().unwrap_or_else(|| panic!("{args:?} was killed: {status}\n{text}")), text)
+}
+
+/// The most that any child has had in memory, in KiB.
+fn peak() -> i64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: it is zeroed, and the call only writes it.
+    unsafe {
+        libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
+        usage.assume_init().ru_maxrss
+    }
+}
+
+/// A folder with a stack file that has these lines in its service.
+fn stack(lines: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("name = \"billing\"\n\n[service.api]\nsource = \"https://example.com/server\"\n{lines}\n");
+    fs::write(folder.path().join("gameday.toml"), text).unwrap();
+    folder
+}
+
+#[test]
+fn files_without_an_end_are_refused() {
+    let folder = stack("");
+    let at = |name: &str| folder.path().join(name);
+    // Nothing of it is on the disk.
+    fs::File::create(at("sparse")).unwrap().set_len(8 << 30).unwrap();
+    assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    for file in ["/dev/zero", "/dev/urandom", "sparse"] {
+        for args in [
+            vec!["-c", file, "render"],
+            vec!["why", "--from", file],
+            vec!["cost", "--planned", "--prices", file],
+            vec!["serve", "--token-file", file],
+        ] {
+            let (code, said) = gameday(folder.path(), &args);
+            assert!(code == 1 || code == 2, "{args:?} ended with {code}: {said}");
+            assert!(said.contains("holds more than") && said.contains(file), "{args:?}: {said}");
+        }
+    }
+    for args in [vec!["-c", "pipe", "render"], vec!["why", "--from", "pipe"], vec!["serve", "--token-file", "pipe"]] {
+        let (code, said) = gameday(folder.path(), &args);
+        assert!(code == 1 || code == 2, "{args:?} ended with {code}: {said}");
+    }
+    for key in ["config", "user_data"] {
+        for file in ["sparse", "/dev/zero"] {
+            let folder = stack(&format!("{key} = {file:?}"));
+            if file == "sparse" {
+                fs::hard_link(at("sparse"), folder.path().join("sparse")).unwrap();
+            }
+            let (code, said) = gameday(folder.path(), &["render"]);
+            assert!(code == 2 && said.contains(file), "{key}: {said}");
+        }
+    }
+    assert!(peak() < MOST, "{} KiB", peak());
+}
+
+#[test]
+fn templates_without_an_end_are_refused() {
+    let twice = "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
+    // Each line doubles the text: few steps, and four GiB if nobody looks.
+    let doubled = format!("{{% set x = 'x' * 1024 %}}\n{}", "{% set x = x ~ x %}\n".repeat(22));
+    let kept = format!("{{% set x = 'x' * 1024 %}}\n{}", "{% set x %}{{ x }}{{ x }}{% endset %}\n".repeat(22));
+    for (name, text, why) in
+        [("twice.j2", twice, "steps"), ("doubled.j2", doubled.as_str(), "memory"), ("kept.j2", kept.as_str(), "memory")]
+    {
+        let folder = stack(&format!("config = {name:?}"));
+        fs::write(folder.path().join(name), text).unwrap();
+        let (code, said) = gameday(folder.path(), &["render"]);
+        assert!(code == 2 && said.contains(name) && said.contains(why), "{name} ended with {code}: {said}");
+    }
+    let folder = stack(&format!("env = {{ KEY = \"{twice}\" }}"));
+    let (code, said) = gameday(folder.path(), &["render"]);
+    assert!(code == 2 && said.contains("env.KEY") && said.contains("steps"), "{said}");
+    assert!(peak() < 3 * MOST, "{} KiB", peak());
+}
+
+#[test]
+fn a_snapshot_that_is_none_is_told_from_one() {
+    let folder = stack("");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/why/unbroken.json");
+    fs::copy(fixture, folder.path().join("seen.json")).unwrap();
+    let (code, said) = gameday(folder.path(), &["why", "--from", "seen.json"]);
+    assert_eq!(code, 0, "{said}");
+    // Cut, doubled, or of something else: an error that says so.
+    let text = fs::read_to_string(folder.path().join("seen.json")).unwrap();
+    for (name, text) in
+        [("cut", text[..text.len() / 2].to_owned()), ("twice", text.repeat(2)), ("deep", "[".repeat(1 << 20))]
+    {
+        fs::write(folder.path().join(name), text).unwrap();
+        let (code, said) = gameday(folder.path(), &["why", "--from", name]);
+        assert!(code == 1 && said.contains("no snapshot"), "{name}: {said}");
+    }
+}
