@@ -33,4 +33,5 @@ pub mod userdata;
 pub mod watch;
 
 pub use gameday_config as config;
+pub use gameday_config::said;
 pub use gameday_engine as engine;

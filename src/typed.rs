@@ -1,5 +1,8 @@
 //! Commands for people to type: complete, on the same stack file, in the same place, quoted. The only place that makes them.
-use crate::{cli::Global, shell::word};
+use crate::{
+    cli::Global,
+    shell::{self, word},
+};
 use serde_json::Value;
 use std::sync::OnceLock;
 
@@ -66,7 +69,7 @@ impl Typist {
             }
             _ => c.to_owned(),
         };
-        command.split(" && ").map(one).collect::<Vec<_>>().join(" && ")
+        shell::each(command).into_iter().map(one).collect::<Vec<_>>().join(" && ")
     }
 
     /// A call of the AWS CLI without the options, if it is complete already.

@@ -4,6 +4,7 @@ use crate::{
     cli::{Consent, Global, Serve as Args, Status},
     error::Error,
     output::{Printer, serve as view, watch::news},
+    said,
     serve::{Access, Answer, Ask, Picture, Site, Token, What, router},
     targets,
 };
@@ -71,7 +72,7 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
                 let picture = view::Picture::new(&watch.state, watch.told(&events), watch.session.facts.sandbox);
                 let mut body = serde_json::to_value(&picture).expect("pictures serialise");
                 out.typist.json(&mut body);
-                shown.send_replace(Some(body.to_string().into()));
+                shown.send_replace(Some(said::json(body.to_string()).into()));
             }
         }
     }

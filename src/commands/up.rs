@@ -13,6 +13,7 @@ use crate::{
         style::{self, *},
     },
     serving::{self, Build, Look, Verdict, Word},
+    shell::command,
     snapshot::{self, Asking, Depth, Whose},
     stack::Group,
 };
@@ -138,7 +139,8 @@ async fn say_reboot(session: &Session) {
     if !found.db_parameter_groups().iter().any(|g| g.parameter_apply_status() == Some("pending-reboot")) {
         return;
     }
-    let command = format!("aws rds reboot-db-instance --db-instance-identifier {name} --region {}", session.aws.region);
+    let region = session.aws.region.as_str();
+    let command = command!("aws rds reboot-db-instance --db-instance-identifier {} --region {}", name, region);
     match session.out.json() {
         true => session.out.event(Event::PendingReboot { key: &key, command: &command }),
         false => session.out.note(format!(

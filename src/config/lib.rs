@@ -13,6 +13,7 @@ mod problem;
 mod rules;
 mod schema;
 mod shape;
+pub mod said;
 pub mod signed;
 mod suggest;
 mod syntax;

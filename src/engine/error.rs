@@ -205,15 +205,16 @@ impl Error {
             Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
             Self::Broken { repair: Some(how), .. } => how.clone(),
             Self::Broken { key, loses, .. } => {
-                format!("`gameday up --replace {key}` deletes it and makes it again{}", lost(loses))
+                format!("`gameday up --replace {}` deletes it and makes it again{}", plain(key.as_str()), lost(loses))
             }
             Self::NotOurs { key, .. } => format!(
-                "`gameday up --adopt {key}` tags it as ours; or give it another name under [names], \
-                 or set its group to `use`"
+                "`gameday up --adopt {}` tags it as ours; or give it another name under [names], or set its group to `use`",
+                plain(key.as_str())
             ),
             Self::OtherPrefix { stack, prefix, .. } => format!(
                 "write tag_prefix = {prefix:?} in gameday.toml to go on with the stack that stands; to change the prefix, \
-                 run `gameday teardown --confirm {stack}` under the old one first"
+                 run `gameday teardown --confirm {}` under the old one first",
+                plain(stack)
             ),
             Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
             Self::Fixed { key, was, carries_all, loses, .. } => {
@@ -226,7 +227,8 @@ impl Error {
                 }
                 let lost = lost(loses);
                 format!(
-                    "put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{lost}"
+                    "put the old value back{was}, or `gameday up --replace {}` deletes it and makes it again{lost}",
+                    plain(key.as_str())
                 )
             }
             Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
@@ -250,6 +252,12 @@ fn seconds(d: &Duration) -> String {
         s @ 0..120 => format!("{s} s"),
         s => format!("{} min", s / 60),
     }
+}
+
+/// A word for a command, where a shell takes it as it stands.
+fn plain(word: &str) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:".contains(c);
+    if word.starts_with('-') || !word.chars().all(is_plain) { "NAME" } else { word }
 }
 
 fn lost(loses: &Option<&str>) -> String {

@@ -13,6 +13,7 @@ use crate::{
     },
     config::{Config, Mode, Origin},
     error::{Error, Result},
+    shell::command,
 };
 use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion};
 use std::collections::BTreeSet;
@@ -180,10 +181,13 @@ fn list(all: &[&String]) -> String {
 /// What lets requests through.
 fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
     let exclude = |vpc: &str| {
-        format!(
-            "`aws ec2 create-vpc-block-public-access-exclusion --region {region} --vpc-id {vpc} \
-             --internet-gateway-exclusion-mode allow-bidirectional` lets this VPC through"
-        )
+        let call = command!(
+            "aws ec2 create-vpc-block-public-access-exclusion --region {} --vpc-id {} --internet-gateway-exclusion-mode \
+             allow-bidirectional",
+            region,
+            vpc
+        );
+        format!("`{call}` lets this VPC through")
     };
     match (vpc, block.exclusions, block.by_policy) {
         (Some(vpc), true, _) => exclude(vpc),
@@ -192,9 +196,11 @@ fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
             "a policy of the organization sets it and allows no exclusion: ask who administers it".into()
         }
         (_, false, false) => {
-            format!(
-                "`aws ec2 modify-vpc-block-public-access-options --region {region} --internet-gateway-block-mode off`"
-            )
+            let call = command!(
+                "aws ec2 modify-vpc-block-public-access-options --region {} --internet-gateway-block-mode off",
+                region
+            );
+            format!("`{call}`")
         }
     }
 }

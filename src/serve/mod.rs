@@ -7,7 +7,7 @@ mod page;
 
 pub use access::{Access, Token};
 
-use crate::{error::Class, output::targets::Message, targets};
+use crate::{error::Class, output::targets::Message, said, targets};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -64,7 +64,7 @@ pub struct Answer {
 impl Answer {
     /// `{"message": …}`.
     pub fn new(status: StatusCode, message: impl Serialize) -> Self {
-        let body = serde_json::to_vec(&Message { message }).expect("messages serialise");
+        let body = said::json(serde_json::to_string(&Message { message }).expect("messages serialise"));
         Self { status, body: body.into() }
     }
 

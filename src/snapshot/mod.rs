@@ -15,7 +15,10 @@ pub use network::{
 };
 pub use probe::ask_address;
 
-use crate::error::{Class, Error, Result};
+use crate::{
+    error::{Class, Error, Result},
+    said,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -85,7 +88,7 @@ impl Snapshot {
     }
 
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("a snapshot serialises") + "\n"
+        said::json(serde_json::to_string_pretty(self).expect("a snapshot serialises")) + "\n"
     }
 
     pub fn from_json(text: &str) -> Result<Self> {
