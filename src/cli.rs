@@ -44,7 +44,7 @@ impl Cli {
             if e.use_stderr() && json {
                 let errors = [complaint(&e)];
                 let object = serde_json::json!({"at": jiff::Timestamp::now(), "event": "error", "errors": errors});
-                plain::put(&format!("{}\n", said::json(object.to_string())));
+                plain::put(&format!("{}\n", plain::json(&object)));
             } else if e.use_stderr() {
                 anstream::eprint!("{}", plain::rendered(&text));
             } else {

@@ -8,6 +8,7 @@ use crate::{
     engine::Stop,
     error::{Class, Error, Result},
     output::style::clock,
+    said,
     stack::Group,
 };
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,9 @@ impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let since = jiff::Timestamp::now().duration_since(self.since).as_secs().max(0).unsigned_abs();
         let since = clock(Duration::from_secs(since));
-        write!(f, "{} has been running gameday {} for {since}", self.owner, self.verb)
+        // Whoever may write the note wrote these.
+        let [owner, verb] = [&self.owner, &self.verb].map(|text| said::words(text));
+        write!(f, "{owner} has been running gameday {verb} for {since}")
     }
 }
 

@@ -15,6 +15,7 @@ pub mod cost;
 pub mod diagnose;
 pub mod error;
 pub mod facts;
+pub mod hidden;
 pub mod history;
 pub mod lease;
 pub mod logs;

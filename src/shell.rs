@@ -153,9 +153,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_typed_is_left_out() {
-        for name in
-            ["a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a`b`", "--profile", "-rf", "file:///etc/passwd", "\u{9b}"]
-        {
+        for name in [
+            "a\nb",
+            "a\u{1b}[2J",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "a`b`",
+            "--profile",
+            "-rf",
+            "file:///etc/passwd",
+            "\u{9b}",
+        ] {
             let command = command!("aws x --name {}", name);
             assert_eq!(command, CONSOLE, "{name:?}");
             assert!(words(&command).is_empty(), "a shell takes it for a remark");
@@ -174,8 +182,9 @@ mod tests {
             let text = text.split("#[cfg(test)]").next().unwrap();
             let lines = text.lines().collect::<Vec<_>>();
             for (n, line) in lines.iter().enumerate().filter(|(_, l)| by_hand.is_match(l)) {
-                let before = lines[n.saturating_sub(3)..=n].join(" ");
-                let made = ["command!(", "{word}", "word(", "{EXAMPLE}"].iter().any(|how| before.contains(how));
+                let before = lines[n.saturating_sub(3)..lines.len().min(n + 3)].join(" ");
+                let made =
+                    ["command!(", "{word}", "word(", "{EXAMPLE}", "plain("].iter().any(|how| before.contains(how));
                 if !made && !line.trim_start().starts_with("//") {
                     left.push(format!("{}:{}: {}", file.display(), n + 1, line.trim()));
                 }
@@ -188,6 +197,9 @@ mod tests {
         let (mut all, mut folders) = (vec![], vec![folder]);
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                if entry.ends_with("tests.rs") {
+                    continue;
+                }
                 // The stack file's own crate knows no shell: what it tells is made of words that its rules have checked.
                 match (entry.is_dir(), entry.ends_with("config")) {
                     (true, false) => folders.push(entry),

@@ -3,8 +3,7 @@ use super::{DONE, Failure, Outcome, Session, cost, targets::Own, watch::Watch};
 use crate::{
     cli::{Consent, Global, Serve as Args, Status},
     error::Error,
-    output::{Printer, serve as view, watch::news},
-    said,
+    output::{Printer, plain, serve as view, watch::news},
     serve::{Access, Answer, Ask, Picture, Site, Token, What, router},
     targets,
 };
@@ -72,7 +71,7 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
                 let picture = view::Picture::new(&watch.state, watch.told(&events), watch.session.facts.sandbox);
                 let mut body = serde_json::to_value(&picture).expect("pictures serialise");
                 out.typist.json(&mut body);
-                shown.send_replace(Some(said::json(body.to_string()).into()));
+                shown.send_replace(Some(plain::json(&body).into()));
             }
         }
     }

@@ -6,7 +6,10 @@ use super::{
     names,
     reach::{View, Way},
 };
-use crate::{shell::{self, Ours, command}, snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet}};
+use crate::{
+    shell::{self, Ours, command},
+    snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet},
+};
 
 const HTTPS: u16 = 443;
 const LOST: &str = "packages, the binary and AWS's own services cannot be reached";

@@ -306,7 +306,9 @@ impl AclStop {
         };
         let acl = &self.acl;
         let command = match self.number {
-            Some(n) => command!("aws ec2 delete-network-acl-entry --network-acl-id {} --rule-number {} {}", acl, n, flag),
+            Some(n) => {
+                command!("aws ec2 delete-network-acl-entry --network-acl-id {} --rule-number {} {}", acl, n, flag)
+            }
             None => command!(
                 "aws ec2 create-network-acl-entry --network-acl-id {} --rule-number 90 {} --protocol=-1 --cidr-block \
                  0.0.0.0/0 --rule-action allow",

@@ -61,7 +61,8 @@ fn lead_back(usual: Option<&str>, vpc: &str) -> Fix {
     let lease = "instances that run take it up with their next lease, or when they boot";
     match usual {
         Some(set) => {
-            (command!("aws ec2 associate-dhcp-options --dhcp-options-id {} --vpc-id {}", set, vpc), lease.to_owned()).into()
+            (command!("aws ec2 associate-dhcp-options --dhcp-options-id {} --vpc-id {}", set, vpc), lease.to_owned())
+                .into()
         }
         None => (
             command!("aws ec2 create-dhcp-options --dhcp-configurations Key={},Values={}", SERVERS, AMAZON_DNS),

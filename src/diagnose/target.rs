@@ -1,6 +1,9 @@
 //! The target group: is it as the stack file says, is it attached at both ends, and why are its targets not healthy?
 use super::{Draft, Drafts, Fix, Hop, HopName, UP, View, names};
-use crate::{shell::{self, command}, snapshot::{Part, Target, TargetGroup}};
+use crate::{
+    shell::{self, command},
+    snapshot::{Part, Target, TargetGroup},
+};
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;

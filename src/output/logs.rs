@@ -31,7 +31,8 @@ impl Lines {
             let Some(text) = self.line(e) else { continue };
             self.count += 1;
             // JSON is UTF-8 in every locale.
-            let shown = if self.json { text } else { text.split('\n').map(plain::shown).collect::<Vec<_>>().join("\n") };
+            let shown =
+                if self.json { text } else { text.split('\n').map(plain::shown).collect::<Vec<_>>().join("\n") };
             if !plain::took(writeln!(out, "{shown}")) {
                 return false;
             }
@@ -45,7 +46,7 @@ impl Lines {
             return None;
         }
         if self.json {
-            return Some(said::json(serde_json::to_string(e).expect("events serialise")));
+            return Some(plain::json(&serde_json::to_value(e).expect("events serialise")));
         }
         let n = self.instances.iter().position(|i| *i == e.instance).unwrap_or_else(|| {
             self.instances.push(e.instance.clone());

@@ -20,7 +20,7 @@ pub mod why;
 
 use crate::{
     cli::{Format, Global},
-    said,
+    hidden, said,
     typed::Typist,
 };
 use complaint::Complaint;
@@ -85,9 +85,9 @@ impl Printer {
 
     /// What is a file's or a program's own text, byte for byte in every locale; on a terminal only what one can see of it.
     pub fn verbatim(&self, text: impl AsRef<str>) {
-        let text = text.as_ref().trim_end_matches('\n');
+        let text = hidden::known(text.as_ref().trim_end_matches('\n'));
         let is_seen = std::io::stdout().is_terminal();
-        plain::put(&format!("{}\n", if is_seen { said::lines(text) } else { text.to_owned() }));
+        plain::put(&format!("{}\n", if is_seen { said::lines(&text) } else { text.into_owned() }));
     }
 
     /// A line of data for people; whether anybody took it: what goes on for hours ends when nobody reads.
@@ -98,7 +98,7 @@ impl Printer {
     pub fn try_line(&self, value: &impl Serialize) -> bool {
         let mut value = serde_json::to_value(value).expect("views serialise");
         self.typist.json(&mut value);
-        let text = said::json(value.to_string());
+        let text = plain::json(&value);
         plain::took(writeln!(std::io::stdout().lock(), "{text}"))
     }
 

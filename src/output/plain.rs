@@ -1,6 +1,7 @@
 //! Where text leaves the process: whether it got there, and whether whoever reads it can show more than ASCII.
 use super::style::signature;
-use crate::said;
+use crate::{hidden, said};
+use serde_json::Value;
 use std::{
     borrow::Cow,
     io::{self, Write},
@@ -47,13 +48,14 @@ pub fn ascii_only() -> bool {
 }
 
 /// One line for a terminal, as this locale can show it. What is printed passes here: of what a terminal obeys only our own
-/// styles come through, and a line break within is none of ours.
+/// styles come through, a line break within is none of ours, and no password is in it.
 pub fn shown(line: &str) -> String {
-    local(walled(line, |words| said::line(words).into_owned()))
+    local(walled(&hidden::known(line), |words| said::line(words).into_owned()))
 }
 
 /// Several lines, which others have laid out: what a library has rendered. It has its own styles.
 pub fn rendered(text: &str) -> String {
+    let text = hidden::known(text);
     let lines = text.split('\n').map(|line| {
         let mut safe = String::new();
         let mut rest = line;
@@ -75,6 +77,11 @@ pub fn rendered(text: &str) -> String {
         safe + &said::line(rest)
     });
     local(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// A JSON document on one line: whatever shows it, no terminal obeys it.
+pub fn json(value: &Value) -> String {
+    said::json(hidden::known(&value.to_string()).into_owned())
 }
 
 /// True of a style in which letters are not seen.
@@ -194,7 +201,10 @@ mod tests {
     #[test]
     fn what_a_library_has_laid_out_keeps_its_lines_and_colours() {
         let text = rendered("\u{1b}[31m×\u{1b}[0m x\u{1b}[8mhid\u{1b}[0;08m\u{1b}]52;c;x\u{7}\n\u{1b}[2Jlast\u{1b}[");
-        assert_eq!(text, "\u{1b}[31m×\u{1b}[0m x\u{fffd}[8mhid\u{fffd}[0;08m\u{fffd}]52;c;x\u{fffd}\n\u{fffd}[2Jlast\u{fffd}[");
+        assert_eq!(
+            text,
+            "\u{1b}[31m×\u{1b}[0m x\u{fffd}[8mhid\u{fffd}[0;08m\u{fffd}]52;c;x\u{fffd}\n\u{fffd}[2Jlast\u{fffd}["
+        );
     }
 
     #[test]

@@ -246,10 +246,7 @@ pub fn moved(out: &Printer, endpoint: &str) {
 
 fn fields(spec: &Value) -> Vec<String> {
     let Value::Object(map) = spec else { return vec![] };
-    map.iter()
-        .filter(|(_, v)| !v.is_null())
-        .map(|(k, v)| format!("      {DIM}{k}: {}{RESET}", value(v, 90)))
-        .collect()
+    map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("      {DIM}{k}: {}{RESET}", value(v, 90))).collect()
 }
 
 fn diff_lines(diff: &Diff) -> Vec<String> {

@@ -38,9 +38,13 @@ impl fmt::Display for Reset {
     }
 }
 
-/// How a style of ours begins until it is printed: a parameter first that nobody outside this process knows.
+/// How a style of ours begins until it is printed: with parameters that nobody outside this process knows.
 pub fn signature() -> &'static str {
-    static OURS: LazyLock<String> = LazyLock::new(|| format!("\x1b[{};", rand::random::<u64>()));
+    // Of four digits each, as parameters are: what takes styles out of a text takes ours out, too.
+    static OURS: LazyLock<String> = LazyLock::new(|| {
+        let parts: [u16; 5] = rand::random();
+        format!("\x1b[{};", parts.map(|n| (n % 10_000).to_string()).join(";"))
+    });
     &OURS
 }
 
@@ -89,7 +93,11 @@ pub fn value(v: &Value, most: usize) -> String {
         v => v.to_string(),
     };
     let line = said::line(&text);
-    if line.chars().count() <= most { line.into_owned() } else { line.chars().take(most - 1).collect::<String>() + "…" }
+    if line.chars().count() <= most {
+        line.into_owned()
+    } else {
+        line.chars().take(most - 1).collect::<String>() + "…"
+    }
 }
 
 /// `1 step`, `2 steps`.

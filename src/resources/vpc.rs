@@ -169,8 +169,11 @@ impl Resource for Vpc {
             let id = id.unwrap_or_default();
             format!("{noun} {id}: `{}`", command!("aws ec2 {} {}", Ours(call), id))
         };
-        let mut holders: Vec<Holder> =
-            subnets.subnets().iter().map(|s| stays(delete("subnet", s.subnet_id(), "delete-subnet --subnet-id"))).collect();
+        let mut holders: Vec<Holder> = subnets
+            .subnets()
+            .iter()
+            .map(|s| stays(delete("subnet", s.subnet_id(), "delete-subnet --subnet-id")))
+            .collect();
         for group in groups.security_groups().iter().filter(|g| g.group_name() != Some("default")) {
             let (id, name) = (group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default());
             holders.push(Holder {
@@ -183,7 +186,9 @@ impl Resource for Vpc {
             });
         }
         let tables = tables.route_tables().iter().filter(|t| route_table::main_association(t).is_none());
-        holders.extend(tables.map(|t| stays(delete("route table", t.route_table_id(), "delete-route-table --route-table-id"))));
+        holders.extend(
+            tables.map(|t| stays(delete("route table", t.route_table_id(), "delete-route-table --route-table-id"))),
+        );
         holders.extend(gateways.internet_gateways().iter().map(|g| {
             let id = g.internet_gateway_id().unwrap_or_default();
             let vpc = &found.id;
@@ -192,7 +197,9 @@ impl Resource for Vpc {
         }));
         let acls = acls.during("DescribeNetworkAcls")?;
         let acls = acls.network_acls().iter().filter(|a| a.is_default() != Some(true));
-        holders.extend(acls.map(|a| stays(delete("network ACL", a.network_acl_id(), "delete-network-acl --network-acl-id"))));
+        holders.extend(
+            acls.map(|a| stays(delete("network ACL", a.network_acl_id(), "delete-network-acl --network-acl-id"))),
+        );
         let gone = |state: Option<&str>| matches!(state, Some("deleted" | "failed"));
         for nat in nats.nat_gateways().iter().filter(|n| !gone(n.state().map(|s| s.as_str()))) {
             let passes = nat.state().is_some_and(|s| s.as_str() == "deleting");

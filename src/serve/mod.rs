@@ -7,7 +7,11 @@ mod page;
 
 pub use access::{Access, Token};
 
-use crate::{error::Class, output::targets::Message, said, targets};
+use crate::{
+    error::Class,
+    output::{plain, targets::Message},
+    targets,
+};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -64,7 +68,7 @@ pub struct Answer {
 impl Answer {
     /// `{"message": …}`.
     pub fn new(status: StatusCode, message: impl Serialize) -> Self {
-        let body = said::json(serde_json::to_string(&Message { message }).expect("messages serialise"));
+        let body = plain::json(&serde_json::to_value(Message { message }).expect("messages serialise"));
         Self { status, body: body.into() }
     }
 

@@ -4,7 +4,10 @@ use super::{
     text::{age, cell, line},
     ui::Ui,
 };
-use crate::{shell::command, watch::{Metric, State}};
+use crate::{
+    shell::command,
+    watch::{Metric, State},
+};
 use ratatui_core::style::{Modifier, Style};
 use serde::Serialize;
 
