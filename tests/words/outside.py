@@ -16,7 +16,8 @@ import cbor2
 from conftest import HOSTILE
 
 SERVICES = {
-    "ec2": "ec2", "rds": "rds", "elasticache": "elasticache", "elasticloadbalancing": "elbv2", "iam": "iam", "ssm": "ssm",
+    "ec2": "ec2", "rds": "rds", "elasticache": "elasticache", "elasticloadbalancing": "elbv2", "iam": "iam",
+    "ssm": "ssm",
     "autoscaling": "autoscaling", "logs": "logs", "monitoring": "cloudwatch", "elasticfilesystem": "efs", "sts": "sts",
     "tagging": "resourcegroupstaggingapi", "servicequotas": "service-quotas",
 }
@@ -28,7 +29,8 @@ FREE = re.compile(
 # Where an answer goes on; an endless loop shows nothing.
 PAGES = re.compile(r"(token|marker)$", re.IGNORECASE)
 # XML has no place for these; the SDK takes them as character references all the same.
-STAND_INS = {c: chr(0xE000 + n) for n, c in enumerate(sorted({c for c in HOSTILE if ord(c) < 32 and c not in "\n\r\t"}))}
+NO_XML = sorted({c for c in HOSTILE if ord(c) < 32 and c not in "\n\r\t"})
+STAND_INS = {c: chr(0xE000 + n) for n, c in enumerate(NO_XML)}
 
 
 @functools.cache
@@ -59,6 +61,12 @@ def strings(service, operation):
     return found
 
 
+# Headers of one connection, not of what is asked or answered.
+ITS_OWN = (
+    "host", "connection", "accept-encoding", "content-length", "transfer-encoding", "date", "server", "x-amz-crc32",
+)
+
+
 class Mode:
     """Which strings are rewritten."""
 
@@ -77,7 +85,7 @@ class Mode:
 
 
 class Answers:
-    """The proxy. `mode` says what it does; `fail` lets operations fail with hostile words; `rewritten` is what it did."""
+    """The proxy. `mode` says what it does; `fail`: what is refused in hostile words; `rewritten`: what it did."""
 
     def __init__(self, to):
         self.to, self.mode, self.fail, self.rewritten = urllib.parse.urlsplit(to), None, set(), set()
@@ -102,7 +110,7 @@ class Answers:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def pass_on(self, handler, body):
-        headers = {k: v for k, v in handler.headers.items() if k.lower() not in ("host", "connection", "accept-encoding")}
+        headers = {k: v for k, v in handler.headers.items() if k.lower() not in ITS_OWN}
         connection = http.client.HTTPConnection(self.to.hostname, self.to.port, timeout=60)
         connection.request(handler.command, handler.path, body, headers)
         answer = connection.getresponse()
@@ -117,7 +125,7 @@ class Answers:
                 text = self.rewrite(called, status, text, kind)
         handler.send_response(status)
         for name, value in answer.getheaders():
-            if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server", "x-amz-crc32"):
+            if name.lower() not in ITS_OWN:
                 handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
@@ -194,7 +202,8 @@ def refusal(called, kind):
         return json.dumps({"__type": "AccessDeniedException", "message": words, "Message": words}).encode()
     said = "".join(f"&#{ord(c)};" if ord(c) < 32 else c for c in words.replace("&", "&amp;").replace("<", "&lt;"))
     if called[0] == "ec2":
-        text = f"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>{said}</Message></Error></Errors></Response>"
+        error = f"<Error><Code>UnauthorizedOperation</Code><Message>{said}</Message></Error>"
+        text = f"<Response><Errors>{error}</Errors></Response>"
     else:
         text = f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{said}</Message></Error></ErrorResponse>"
     return text.encode()
