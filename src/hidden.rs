@@ -4,12 +4,14 @@ use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use std::borrow::Cow;
 
 pub const DOTS: &str = "••••••••";
-/// A shorter one is a part of other words.
+/// A shorter one is a part of other words; where it is known to be in a script, of fewer.
 const SHORTEST: usize = 6;
+const SHORTEST_ANYWHERE: usize = 8;
 
 /// A text without the passwords that this process knows.
 pub fn known(text: &str) -> Cow<'_, str> {
-    without(text, &secret::known())
+    let values: Vec<String> = secret::known().into_iter().filter(|v| v.len() >= SHORTEST_ANYWHERE).collect();
+    without(text, &values)
 }
 
 /// A text without these values, in whichever form they stand in it.

@@ -62,9 +62,10 @@ pub fn words(text: &str) -> String {
     line(text).replace('`', "'")
 }
 
-/// A text of several lines, none of which a terminal obeys.
+/// A text of several lines, none of which a terminal obeys. Tabs stay: it may be a script.
 pub fn lines(text: &str) -> String {
-    text.split('\n').map(|l| line(l.strip_suffix('\r').unwrap_or(l))).collect::<Vec<_>>().join("\n")
+    let parts = |l: &str| l.split('\t').map(|part| line(part).into_owned()).collect::<Vec<_>>().join("\t");
+    text.split('\n').map(|l| parts(l.strip_suffix('\r').unwrap_or(l))).collect::<Vec<_>>().join("\n")
 }
 
 /// A text whose characters stay at their bytes, so that places in it still hold.
@@ -119,7 +120,7 @@ mod tests {
         for plain in ["équipe 팀 · → ✓", "⚠\u{fe0f} on fire", "i-0123456789abcdef0", ""] {
             assert!(matches!(line(plain), Cow::Borrowed(_)) || line(plain) == plain, "{plain}");
         }
-        assert_eq!(lines("a\u{7}\r\nb\rc"), "a\u{fffd}\nb⏎c");
+        assert_eq!(lines("a\u{7}\r\n\tb\rc"), "a\u{fffd}\n\tb⏎c");
         assert_eq!(words("run `gameday teardown`\n"), "run 'gameday teardown'⏎");
     }
 

@@ -75,9 +75,8 @@ pub fn one_line(e: &Event) -> String {
 fn harmless(message: &str) -> String {
     // Colours are usual in logs, and nothing is lost with them.
     let text = console::strip_ansi_codes(message.trim_end());
-    let line = |line: &str| line.split('\t').map(|part| said::line(part).into_owned()).collect::<Vec<_>>().join("\t");
     // The lines of one event stay together, and it is seen that they are one's.
-    text.split('\n').map(line).collect::<Vec<_>>().join("\n    ")
+    said::lines(&text).replace('\n', "\n    ")
 }
 
 #[cfg(test)]
