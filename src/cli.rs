@@ -2,7 +2,10 @@
 pub mod complete;
 pub mod guide;
 
-use crate::output::{complaint::Complaint, plain};
+use crate::{
+    output::{complaint::Complaint, plain},
+    said,
+};
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, error::ContextKind};
 use clap_complete::engine::ArgValueCompleter;
 use std::{
@@ -32,18 +35,21 @@ impl Cli {
     /// What was typed; leaves with exit code 2 and a usage message when it makes no sense.
     pub fn read() -> Self {
         let cli = Self::of(std::env::args_os()).unwrap_or_else(|e| {
+            // It repeats what was typed, or pasted.
+            let harmless = |arg: std::ffi::OsString| said::line(&arg.to_string_lossy()).into_owned().into();
+            let e = Self::of(std::env::args_os().map(harmless)).err().unwrap_or(e);
             // Scripts that asked for JSON get their object; what it is, nobody can say before it is parsed.
             let json = wants_json(std::env::args().skip(1));
             let text = e.render().ansi().to_string();
             if e.use_stderr() && json {
                 let errors = [complaint(&e)];
                 let object = serde_json::json!({"at": jiff::Timestamp::now(), "event": "error", "errors": errors});
-                plain::put(&format!("{object}\n"));
+                plain::put(&format!("{}\n", plain::json(&object)));
             } else if e.use_stderr() {
-                anstream::eprint!("{}", plain::shown(&text));
+                anstream::eprint!("{}", plain::rendered(&text));
             } else {
                 // The help, or the version.
-                plain::put(&plain::shown(&text));
+                plain::put(&plain::rendered(&text));
             }
             match plain::lost() {
                 Some(why) if !e.use_stderr() => {

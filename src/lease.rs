@@ -11,6 +11,7 @@ use crate::{
     engine::Stop,
     error::{Class, Error, Result},
     output::style::clock,
+    said,
     stack::Group,
 };
 use serde::{Deserialize, Serialize};
@@ -114,11 +115,13 @@ impl Holder {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let since = Duration::try_from(jiff::Timestamp::now().duration_since(self.since)).unwrap_or_default();
+        // Whoever may write the note wrote these.
+        let [owner, verb] = [&self.owner, &self.verb].map(|text| said::words(text));
         // A clock that is wrong by years, or a lease that somebody made up.
         if since > LONGEST {
-            return write!(f, "{} is running gameday {}", self.owner, self.verb);
+            return write!(f, "{owner} is running gameday {verb}");
         }
-        write!(f, "{} has been running gameday {} for {}", self.owner, self.verb, clock(since))
+        write!(f, "{owner} has been running gameday {verb} for {}", clock(since))
     }
 }
 

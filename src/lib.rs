@@ -17,6 +17,7 @@ pub mod error;
 pub mod facts;
 #[cfg(test)]
 mod fuzz;
+pub mod hidden;
 pub mod history;
 pub mod lease;
 pub mod logs;
@@ -36,4 +37,5 @@ pub mod userdata;
 pub mod watch;
 
 pub use gameday_config as config;
+pub use gameday_config::said;
 pub use gameday_engine as engine;

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Failure::Usage { complaints, text }) => {
-            out.complain(&complaints, &text);
+            out.complain(&complaints, text.as_deref());
             ExitCode::from(2)
         }
     };

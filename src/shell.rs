@@ -1,4 +1,5 @@
 //! Words as a shell takes them, for commands that people type next.
+use crate::said;
 
 /// Quotes one word for a shell where that is needed.
 pub fn word(text: &str) -> String {
@@ -7,9 +8,97 @@ pub fn word(text: &str) -> String {
     if is_plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
+/// What can stand in a command.
+pub trait Word {
+    /// As a shell takes it; `None` where it cannot be typed.
+    fn typed(&self) -> Option<String>;
+}
+
+/// A part of a command that is our own: an option, a verb.
+pub struct Ours(pub &'static str);
+
+impl Word for Ours {
+    fn typed(&self) -> Option<String> {
+        Some(self.0.to_owned())
+    }
+}
+
+impl Word for str {
+    fn typed(&self) -> Option<String> {
+        typed(self)
+    }
+}
+
+impl Word for String {
+    fn typed(&self) -> Option<String> {
+        typed(self)
+    }
+}
+
+impl Word for i32 {
+    fn typed(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl<T: Word + ?Sized> Word for &T {
+    fn typed(&self) -> Option<String> {
+        (**self).typed()
+    }
+}
+
+/// One word after the other.
+impl<T: Word> Word for Vec<T> {
+    fn typed(&self) -> Option<String> {
+        self.iter().map(Word::typed).collect::<Option<Vec<_>>>().map(|all| all.join(" "))
+    }
+}
+
+/// Quotes a word from outside; `None` where no quotes make it one that can be typed and seen for what it is.
+fn typed(text: &str) -> Option<String> {
+    // A backquote ends the command in a text, a dash begins an option, and the AWS CLI reads the file instead.
+    let misread = text.contains('`') || ["-", "file://", "fileb://"].iter().any(|start| text.starts_with(start));
+    (!misread && !text.contains(said::is_hidden)).then(|| word(text))
+}
+
+/// Stands for a command with a name in it that cannot be typed: a shell takes it for a remark.
+pub const CONSOLE: &str = "# a name in this command cannot be typed safely: look in AWS's console";
+
+/// A command for people to type, each of whose words is quoted. The only way to one with words from outside in it.
+macro_rules! command {
+    ($form:literal $(, $word:expr)* $(,)?) => {{
+        let line = || -> Option<String> { Some(format!($form $(, $crate::shell::Word::typed(&$word)?)*)) };
+        line().unwrap_or_else(|| $crate::shell::CONSOLE.to_owned())
+    }};
+}
+pub(crate) use command;
+
+/// Several commands, one after the other; the last remark instead, where one of them cannot be typed.
+pub fn all(commands: impl IntoIterator<Item = String>) -> String {
+    let all: Vec<String> = commands.into_iter().collect();
+    if all.iter().any(|c| c == CONSOLE) { CONSOLE.to_owned() } else { all.join(" && ") }
+}
+
+/// A command in the commands that follow each other: ` && ` within quotes joins nothing.
+pub fn each(commands: &str) -> Vec<&str> {
+    let (mut all, mut from, mut quoted) = (vec![], 0, false);
+    for (at, c) in commands.char_indices() {
+        // `\'` stands between two quoted parts.
+        if c == '\'' && (quoted || !commands[..at].ends_with('\\')) {
+            quoted = !quoted;
+        }
+        if !quoted && commands[at..].starts_with(" && ") {
+            all.push(&commands[from..at]);
+            from = at + " && ".len();
+        }
+    }
+    all.push(&commands[from..]);
+    all
+}
+
 #[cfg(test)]
 mod tests {
-    use super::word;
+    use super::*;
 
     #[test]
     fn only_what_a_shell_would_change_is_quoted() {
@@ -29,5 +118,97 @@ mod tests {
         ] {
             assert_eq!(word(text), quoted);
         }
+    }
+
+    /// What a shell makes of a command: its words.
+    fn words(command: &str) -> Vec<String> {
+        let script = format!("aws() {{ printf '%s\\0' \"$@\"; }}; {command}");
+        let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8(out.stdout).unwrap();
+        text.split_terminator('\0').map(Into::into).collect()
+    }
+
+    #[test]
+    fn a_word_stays_one_word_whatever_it_says() {
+        for name in [
+            "i-0; touch x #",
+            "$(touch x)",
+            "a && aws b",
+            "it's \"quoted\" \\",
+            "* ? [a] {a,b} ~ !! | < > &",
+            "",
+            "é 팀",
+            "~/x",
+            "=ls",
+            "'; touch x; '",
+        ] {
+            let command = command!("aws x --name {} --all", name);
+            assert_eq!(words(&command), ["x", "--name", name, "--all"], "{command}");
+            assert_eq!(words(&command!("aws {}", vec![name, "b"])), [name, "b"]);
+            let two = all([command.clone(), command.clone()]);
+            assert_eq!(each(&two), [&command, &command], "what is within quotes joins nothing");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_typed_is_left_out() {
+        for name in [
+            "a\nb",
+            "a\u{1b}[2J",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "a`b`",
+            "--profile",
+            "-rf",
+            "file:///etc/passwd",
+            "\u{9b}",
+        ] {
+            let command = command!("aws x --name {}", name);
+            assert_eq!(command, CONSOLE, "{name:?}");
+            assert!(words(&command).is_empty(), "a shell takes it for a remark");
+            assert_eq!(all(["gameday up".to_owned(), command]), CONSOLE);
+        }
+    }
+
+    /// Wherever a command with something in it is written, it is made here: whoever forgets that is told.
+    #[test]
+    fn no_command_is_put_together_by_hand() {
+        let by_hand = regex::Regex::new(r#"["`](?:env \S+ )?(?:aws|gameday) (?:--?\S+ )*[a-z0-9-]+[^"`]*\{"#).unwrap();
+        let mut left = vec![];
+        for file in sources("src".into()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // Tests, and what is filled in with words that are quoted already.
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            let lines = text.lines().collect::<Vec<_>>();
+            for (n, line) in lines.iter().enumerate().filter(|(_, l)| by_hand.is_match(l)) {
+                let before = lines[n.saturating_sub(3)..lines.len().min(n + 3)].join(" ");
+                let made =
+                    ["command!(", "{word}", "word(", "{EXAMPLE}", "plain("].iter().any(|how| before.contains(how));
+                if !made && !line.trim_start().starts_with("//") {
+                    left.push(format!("{}:{}: {}", file.display(), n + 1, line.trim()));
+                }
+            }
+        }
+        assert!(left.is_empty(), "these commands are put together by hand, not by `command!`:\n{}", left.join("\n"));
+    }
+
+    fn sources(folder: std::path::PathBuf) -> Vec<std::path::PathBuf> {
+        let (mut all, mut folders) = (vec![], vec![folder]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                if entry.ends_with("tests.rs") {
+                    continue;
+                }
+                // The stack file's own crate knows no shell: what it tells is made of words that its rules have checked.
+                match (entry.is_dir(), entry.ends_with("config")) {
+                    (true, false) => folders.push(entry),
+                    (true, true) => {}
+                    (false, _) if entry.extension().is_some_and(|e| e == "rs") => all.push(entry),
+                    _ => {}
+                }
+            }
+        }
+        all
     }
 }

@@ -1,5 +1,8 @@
 //! Commands for people to type: complete, on the same stack file, in the same place, quoted. The only place that makes them.
-use crate::{cli::Global, shell::word};
+use crate::{
+    cli::Global,
+    shell::{self, Word as _},
+};
 use serde_json::Value;
 use std::sync::OnceLock;
 
@@ -21,20 +24,22 @@ impl Typist {
         let mut all = String::new();
         let config = global.config.display().to_string();
         let by_itself = std::env::var("GAMEDAY_CONFIG").unwrap_or_else(|_| "gameday.toml".into());
+        // What cannot be typed is not said: its place is.
+        let typed = |value: &str, noun: &str| value.typed().unwrap_or_else(|| noun.to_owned());
         if config != by_itself {
-            all += &format!("-c {} ", word(&config));
+            all += &format!("-c {} ", typed(&config, "FILE"));
         }
         if global.sandbox {
             all += "--sandbox ";
         }
         for (option, value) in [("--profile", &global.profile), ("--region", &global.region)] {
             if let Some(value) = value {
-                all += &format!("{option} {} ", word(value));
+                all += &format!("{option} {} ", typed(value, "NAME"));
             }
         }
         // The sandbox takes no profile, and has keys of its own.
         let profile = global.profile.as_ref().filter(|_| !global.sandbox);
-        let aws = profile.map_or(String::new(), |name| format!("--profile {} ", word(name)));
+        let aws = profile.map_or(String::new(), |name| format!("--profile {} ", typed(name, "NAME")));
         let env = if global.sandbox { "env $(gameday sandbox env) " } else { "" };
         // Once in a process, so that copies can be handed around.
         Self { gameday: all.leak(), aws: aws.leak(), env, region: Box::leak(Box::default()) }
@@ -61,12 +66,12 @@ impl Typist {
                     return format!("aws {profile}{call}");
                 }
                 let region = self.region.get().filter(|_| !call.contains("--region "));
-                let region = region.map_or(String::new(), |r| format!("--region {} ", word(r)));
+                let region = region.map_or(String::new(), |r| format!("--region {} ", r.typed().unwrap_or_default()));
                 format!("{}aws {profile}{region}{call}", self.env)
             }
             _ => c.to_owned(),
         };
-        command.split(" && ").map(one).collect::<Vec<_>>().join(" && ")
+        shell::each(command).into_iter().map(one).collect::<Vec<_>>().join(" && ")
     }
 
     /// A call of the AWS CLI without the options, if it is complete already.

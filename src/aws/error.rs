@@ -4,7 +4,10 @@ use super::{
     network::{Asked, Unreachable},
     refusal::Refusal,
 };
-use crate::error::{AwsError, Class, Error, Result};
+use crate::{
+    error::{AwsError, Class, Error, Result},
+    said,
+};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
@@ -46,8 +49,9 @@ where
     SdkError<E, HttpResponse>: RequestId,
 {
     let service = e.as_service_error();
-    let code = service.and_then(|s| s.code()).map(str::to_owned);
-    let message = service.and_then(|s| s.message()).map_or_else(|| root_cause(e), str::to_owned);
+    // Whoever answers writes these.
+    let code = service.and_then(|s| s.code()).map(said::words);
+    let message = said::words(&service.and_then(|s| s.message()).map_or_else(|| root_cause(e), str::to_owned));
     let answer = e.raw_response();
     let status = answer.map(|r| r.status().as_u16());
     if let Some(Unreachable { what, help, passes, .. }) = cause(e) {
@@ -69,14 +73,15 @@ where
         _ => classify(refusal.code, &message, status.unwrap_or(0)),
     };
     let help = refusal.help().or_else(|| account::help(call, class, refusal.code, &message));
-    AwsError { call, class, message, request_id: e.request_id().map(str::to_owned), code, help }
+    AwsError { call, class, message, request_id: e.request_id().map(said::words), code, help }
 }
 
 /// A refusal that comes inside a good answer.
 pub(crate) fn refused(call: &'static str, code: &str, message: &str) -> AwsError {
-    let class = classify(code, message, 400);
-    let help = account::help(call, class, code, message);
-    AwsError { call, class, code: Some(code.into()), message: message.into(), request_id: None, help }
+    let (code, message) = (said::words(code), said::words(message));
+    let class = classify(&code, &message, 400);
+    let help = account::help(call, class, &code, &message);
+    AwsError { call, class, code: Some(code), message, request_id: None, help }
 }
 
 /// Whether the SDK found no credentials to sign with: it says so in an error's type only deep inside.

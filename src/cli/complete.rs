@@ -1,6 +1,6 @@
 //! What a shell offers for a value: keys of steps, profiles, regions, instances. Whatever goes wrong, it offers nothing.
 use super::{Cli, Global, guide};
-use crate::{aws, commands, config};
+use crate::{aws, commands, config, said, snapshot::is_instance_id};
 use clap::{Arg, FromArgMatches};
 use clap_complete::{
     CompleteEnv,
@@ -41,12 +41,14 @@ pub fn regions(typed: &OsStr) -> Vec<CompletionCandidate> {
 /// The instances of the stack, as AWS tells them.
 pub fn instances(typed: &OsStr) -> Vec<CompletionCandidate> {
     let look = async { tokio::time::timeout(PATIENCE, commands::instances(&global())).await.ok().flatten() };
-    offered(typed, run(look).unwrap_or_default())
+    let all = run(look).unwrap_or_default();
+    offered(typed, all.into_iter().filter(|id| is_instance_id(id)).collect())
 }
 
 fn offered(typed: &OsStr, all: Vec<String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
-    all.into_iter().filter(|one| one.starts_with(typed.as_ref())).map(CompletionCandidate::new).collect()
+    let fits = |one: &String| one.starts_with(typed.as_ref()) && !one.contains(said::is_hidden);
+    all.into_iter().filter(fits).map(CompletionCandidate::new).collect()
 }
 
 fn run<T>(work: impl Future<Output = Option<T>>) -> Option<T> {

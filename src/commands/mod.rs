@@ -26,7 +26,7 @@ use crate::{
     config::ConfigErrors,
     engine::TagKeys,
     facts::Facts,
-    output::{Printer, complaint::Complaint, style::*},
+    output::{Printer, complaint::Complaint},
     stack::{self, Group},
 };
 use session::Session;
@@ -40,23 +40,21 @@ pub enum Failure {
     /// The command line or a file is wrong; nothing was done. Exit code 2.
     Usage {
         complaints: Vec<Complaint>,
-        /// The same for people, rendered already.
-        text: String,
+        /// The same for people, where a library has rendered it.
+        text: Option<String>,
     },
 }
 
 impl Failure {
     /// One thing that is wrong with what was typed.
     pub fn usage(code: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
-        let (message, help) = (message.into(), help.into());
-        let text = format!("{BAD}error{RESET}: {message}\n  {TITLE}help:{RESET} {help}");
-        Self::Usage { complaints: vec![Complaint::new(code, message, help)], text }
+        Self::Usage { complaints: vec![Complaint::new(code, message, Some(help.into()))], text: None }
     }
 
     /// The mistakes in a file.
     pub fn file(e: &ConfigErrors, out: &Printer) -> Self {
         let complaints = Complaint::of_file(&e.source.name, &e.problems);
-        Self::Usage { complaints, text: e.render(out.color(), out.width()) }
+        Self::Usage { complaints, text: Some(e.render(out.color(), out.width())) }
     }
 }
 

@@ -41,8 +41,8 @@ fn saved(out: &Printer, folder: &Path, policies: &[Policy]) -> Outcome {
     for Policy { name, document } in policies {
         let file = folder.join(format!("{name}.json"));
         fs::write(&file, serde_json::to_string_pretty(document).expect("a policy serialises")).map_err(no)?;
-        let path = word(&format!("file://{}", file.display()));
-        let command = out.typed(&format!("aws iam create-policy --policy-name {name} --policy-document {path}"));
+        let (name_word, path) = (word(name), word(&format!("file://{}", file.display())));
+        let command = out.typed(&format!("aws iam create-policy --policy-name {name_word} --policy-document {path}"));
         match out.json() {
             true => out.line(&serde_json::json!({"name": name, "file": file, "command": command})),
             false => out.data(command),

@@ -5,7 +5,7 @@ use crate::{
     aws::Aws,
     cli::{Consent, Global, Serve as Args, Status},
     error::Error,
-    output::{Printer, serve as view, style::*, watch::news},
+    output::{Printer, plain, serve as view, style::*, watch::news},
     serve::{Access, Answer, Ask, Picture, Site, Token, What, router, serve},
     targets,
 };
@@ -82,7 +82,7 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
                 let picture = view::Picture::new(&watch.state, watch.told(&events), watch.session.facts.sandbox);
                 let mut body = serde_json::to_value(&picture).expect("pictures serialise");
                 out.typist.json(&mut body);
-                shown.send_replace(Some(body.to_string().into()));
+                shown.send_replace(Some(plain::json(&body).into()));
             }
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     let mut loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
     out.typist.learn_region(&loaded.config.region);
     if !out.json() && !loaded.warnings.is_empty() {
-        out.note(loaded.render_warnings(out.color(), out.width()));
+        out.rendered(&loaded.render_warnings(out.color(), out.width()));
     }
     loaded.config.name_what_is_global();
     Ok(loaded)
@@ -490,7 +490,7 @@ pub(super) fn template(e: Box<crate::userdata::Error>) -> Failure {
         line: e.line(),
         ..Complaint::new("template", e.to_string(), miette::Diagnostic::help(&*e).map(|h| h.to_string()))
     };
-    Failure::Usage { complaints: vec![complaint], text: format!("{:?}", miette::Report::new(*e)) }
+    Failure::Usage { complaints: vec![complaint], text: Some(format!("{:?}", miette::Report::new(*e))) }
 }
 
 fn known(graph: &Graph, keys: &[String]) -> Result<Vec<String>, Failure> {

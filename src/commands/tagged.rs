@@ -5,7 +5,7 @@ use crate::{
     engine::{Class, Report},
     error::Result,
     output::teardown::Leftover,
-    shell::word,
+    shell::command,
 };
 use aws_sdk_ec2::types::Filter;
 use std::time::Duration;
@@ -94,8 +94,8 @@ fn why(step: Option<String>, id: &str) -> String {
     match step {
         Some(s) => format!(
             "carries the stack's tags as {s}, and nothing else says that it is: it stays. If it is the stack's, \
-             `gameday teardown --delete {}` deletes it",
-            word(id)
+             `{}` deletes it",
+            command!("gameday teardown --delete {}", id)
         ),
         None => "carries the stack's tag, but is no step of it".into(),
     }

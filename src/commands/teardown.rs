@@ -12,6 +12,7 @@ use crate::{
         style::{self, *},
         teardown::{Certificate, Leftover},
     },
+    shell::command,
     stack::Group,
 };
 use std::{
@@ -137,7 +138,7 @@ fn is_used(session: &Session, key: &Key) -> bool {
 /// `--yes` is for what can be made again. Who is used to it from `up` must not lose a database by it.
 fn no_yes(global: &Global, out: &Printer) -> Failure {
     let name = super::session::load(global, out).map_or_else(|_| "NAME".into(), |loaded| loaded.config.name);
-    let in_script = format!("`gameday teardown --confirm {name}`");
+    let in_script = format!("`{}`", command!("gameday teardown --confirm {}", name));
     let help = format!("`gameday teardown` asks for the name; in a script: {in_script}");
     Failure::usage("usage", "teardown does not take --yes: nothing was deleted", help)
 }
@@ -181,7 +182,7 @@ fn list(session: &Session, there: &[(&Key, &str)]) {
 /// Deletion wants more than a `y`: the stack's name, typed, or given with --confirm.
 fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result<(), ExitCode> {
     let (out, stack) = (&session.out, &session.env.stack);
-    let in_script = out.typed(&format!("gameday teardown --confirm {stack}"));
+    let in_script = out.typed(&command!("gameday teardown --confirm {}", stack));
     match &args.confirm {
         Some(name) if name == stack => {
             list(session, there);

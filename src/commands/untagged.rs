@@ -5,6 +5,7 @@ use crate::{
     engine::{Error, Key, Report, Status},
     error::Result,
     output::teardown::Leftover,
+    shell::command,
 };
 use aws_sdk_ec2::types::{Filter, TagDescription};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,8 +37,8 @@ pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Unt
     let left = |(id, key): (String, Key)| Leftover {
         why: format!(
             "stands where {key} would, in account {account}, but carries no tag {tag} = {stack}: if it is the \
-             stack's, `gameday up --adopt {key}={id}` tags it, or delete {id} by hand; if it is not, give the step another name \
-             under [names]"
+             stack's, `{}` tags it, or delete {id} by hand; if it is not, give the step another name under [names]",
+            command!("gameday up --adopt {}", format!("{key}={id}"))
         ),
         what: id,
         command: None,

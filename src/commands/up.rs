@@ -14,7 +14,7 @@ use crate::{
         style::{self, *},
     },
     serving::{self, Build, Look, Verdict, Word},
-    shell::word,
+    shell::{self, command},
     snapshot::{self, Asking, Depth, Whose},
     stack::Group,
 };
@@ -142,12 +142,21 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
     serve(&session, &args, began, changes).await
 }
 
+/// An object to take over, as an option of a command.
+struct Adopt(String);
+
+impl shell::Word for Adopt {
+    fn typed(&self) -> Option<String> {
+        Some(format!("--adopt {}", shell::Word::typed(&self.0)?))
+    }
+}
+
 /// Says which objects carry the stack's tags in the place of its own, and are not known to be.
 fn unproven(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     let all: Vec<String> = report
         .failed()
         .filter_map(|(_, e)| match e {
-            Error::Unproven { key, id, .. } => Some(format!("--adopt {}", word(&format!("{key}={id}")))),
+            Error::Unproven { key, id, .. } => Some(format!("{key}={id}")),
             _ => None,
         })
         .collect();
@@ -160,7 +169,8 @@ fn unproven(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
             .replace("object stands", if all.len() == 1 { "object stands" } else { "objects stand" }),
         if all.len() == 1 { "it is" } else { "they are" },
     );
-    let take = out.typed(&format!("gameday up {}", all.join(" ")));
+    let options: Vec<Adopt> = all.iter().cloned().map(Adopt).collect();
+    let take = out.typed(&command!("gameday up {}", options));
     out.error(&what, Some(&format!("look at what the errors above name; if all of that is the stack's: `{take}`")));
     Some(failed())
 }
@@ -176,7 +186,8 @@ async fn say_reboot(session: &Session) {
     if !found.db_parameter_groups().iter().any(|g| g.parameter_apply_status() == Some("pending-reboot")) {
         return;
     }
-    let command = format!("aws rds reboot-db-instance --db-instance-identifier {name} --region {}", session.aws.region);
+    let region = session.aws.region.as_str();
+    let command = command!("aws rds reboot-db-instance --db-instance-identifier {} --region {}", name, region);
     match session.out.json() {
         true => session.out.event(Event::PendingReboot { key: &key, command: &command }),
         false => session.out.note(format!(

@@ -12,6 +12,7 @@ mod model;
 mod place;
 mod problem;
 mod rules;
+pub mod said;
 mod schema;
 mod shape;
 pub mod signed;

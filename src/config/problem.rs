@@ -1,5 +1,8 @@
 //! A problem in a stack file, and how it is shown.
-use crate::check::{floor, position};
+use crate::{
+    check::{floor, position},
+    said,
+};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, NamedSource, SourceCode,
     SourceSpan, SpanContents,
@@ -39,6 +42,17 @@ pub struct Problem {
     /// Other values that have a part in it.
     #[serde(skip)]
     pub others: Vec<(Range<usize>, String)>,
+}
+
+impl Problem {
+    /// The same in words that no terminal obeys: they repeat what stands in the file.
+    fn harmless(&self) -> Self {
+        let [message, reason] = [&self.message, &self.reason].map(|t| said::line(t).into_owned());
+        // Some of ours have more than one line, and miette indents them.
+        let help = said::lines(&self.help);
+        let others = self.others.iter().map(|(at, text)| (at.clone(), said::line(text).into_owned())).collect();
+        Self { message, reason, help, others, ..self.clone() }
+    }
 }
 
 /// The text of a stack file and what it is called in messages.
@@ -82,11 +96,12 @@ pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) 
         .with_break_words(false)
         .without_syntax_highlighting();
     // The line is shown, the right that a signed URL in it gives is not.
-    let text: Arc<str> = crate::signed::masked_in_place(&source.text).as_str().into();
-    let named = Counted(NamedSource::new(&source.name, text.clone()), text);
+    let masked = crate::signed::masked_in_place(&source.text);
+    let text: Arc<str> = said::in_place(&masked).into();
+    let named = Counted(NamedSource::new(said::line(&source.name), text.clone()), text);
     let mut out = String::new();
     for problem in problems {
-        let report = Report { problem, source: &named, text: &source.text, width };
+        let report = Report { problem: &problem.harmless(), source: &named, text: &source.text, width };
         handler.render_report(&mut out, &report).expect("writing to a string");
         out.push('\n');
     }
@@ -101,7 +116,7 @@ fn summary(problems: &[Problem], source: &Source) -> String {
     };
     let counts: Vec<_> =
         [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
-    format!("{}: {}", source.name, counts.join(", "))
+    format!("{}: {}", said::line(&source.name), counts.join(", "))
 }
 
 /// The text for miette, which by itself counts columns in bytes.

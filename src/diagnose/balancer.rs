@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::Origin,
+    shell::command,
     snapshot::{Balancer, Part},
 };
 
@@ -221,9 +222,10 @@ fn public_access(view: &View<'_>, subnets: &[&str]) -> Option<Draft> {
     let blocked: Vec<&str> = seen().filter(|s| s.blocked.is_some()).map(|s| s.id.as_str()).collect();
     let mode = seen().find_map(|s| s.blocked.as_deref())?;
     let vpc = view.vpc().unwrap_or("VPC");
-    let exclude = format!(
-        "aws ec2 create-vpc-block-public-access-exclusion --vpc-id {vpc} --internet-gateway-exclusion-mode \
-         allow-bidirectional"
+    let exclude = command!(
+        "aws ec2 create-vpc-block-public-access-exclusion --vpc-id {} --internet-gateway-exclusion-mode \
+         allow-bidirectional",
+        vpc
     );
     let off = "aws ec2 modify-vpc-block-public-access-options --internet-gateway-block-mode off";
     let fix: Fix = match view.s.public_access.clone() {
@@ -257,12 +259,14 @@ pub(super) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
     let vpc = view.vpc().unwrap_or("the VPC");
     let gateway = view.s.internet_gateways.iter().find(|g| g.vpc.as_deref() == Some(vpc));
     let route = |to: &str| {
-        view.network_fix(format!(
-            "aws ec2 create-route --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --gateway-id {to}"
+        view.network_fix(command!(
+            "aws ec2 create-route --route-table-id {} --destination-cidr-block 0.0.0.0/0 --gateway-id {}",
+            table,
+            to
         ))
     };
     let attach = |id: &str| {
-        view.network_fix(format!("aws ec2 attach-internet-gateway --internet-gateway-id {id} --vpc-id {vpc}"))
+        view.network_fix(command!("aws ec2 attach-internet-gateway --internet-gateway-id {} --vpc-id {}", id, vpc))
     };
     let make = || {
         let note = format!("then attach it to {vpc}, and lead 0.0.0.0/0 of {table} there");

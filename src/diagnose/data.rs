@@ -5,6 +5,7 @@ use super::{
 use crate::{
     config::Mode,
     resources::database::repair,
+    shell::command,
     snapshot::{Beacon, Part},
 };
 
@@ -112,7 +113,7 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
                 "database-parameters",
                 "parameters are not in force until the database reboots",
                 which,
-                format!("aws rds reboot-db-instance --db-instance-identifier {}", d.id),
+                command!("aws rds reboot-db-instance --db-instance-identifier {}", d.id),
             )
             .weak(),
         );

@@ -6,7 +6,10 @@ use super::{
     names,
     reach::{View, Way},
 };
-use crate::snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet};
+use crate::{
+    shell::{self, Ours, command},
+    snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet},
+};
 
 const HTTPS: u16 = 443;
 const LOST: &str = "packages, the binary and AWS's own services cannot be reached";
@@ -73,20 +76,22 @@ fn black_hole(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Draft {
 }
 
 /// Gameday makes its own again; in somebody else's network another one may be there to lead to.
-fn lead_to_another(view: &View<'_>, tables: &[&RouteTable], call: &str) -> Fix {
+fn lead_to_another(view: &View<'_>, tables: &[&RouteTable], call: &'static str) -> Fix {
     let other = view.s.nat_gateways.iter().find(|n| n.state == "available");
     view.network_fix(match other {
         Some(nat) => {
             let lead = |t: &&RouteTable| {
-                format!(
-                    "aws ec2 {call} --route-table-id {} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {}",
-                    t.id, nat.id
+                command!(
+                    "aws ec2 {} --route-table-id {} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {}",
+                    Ours(call),
+                    t.id,
+                    nat.id
                 )
             };
-            Fix::from(tables.iter().map(lead).collect::<Vec<_>>().join(" && "))
+            Fix::from(shell::all(tables.iter().map(lead)))
         }
         None => Fix::from((
-            format!("aws ec2 describe-nat-gateways --filter Name=vpc-id,Values={}", view.vpc().unwrap_or("VPC")),
+            command!("aws ec2 describe-nat-gateways --filter Name=vpc-id,Values={}", view.vpc().unwrap_or("VPC")),
             format!("none is available: make one in a public subnet, then lead 0.0.0.0/0 of {} to it", ids(tables)),
         )),
     })
@@ -147,13 +152,16 @@ fn endpoints(view: &View<'_>, g: &AutoScalingGroup, tables: &[&RouteTable], serv
     let without: Vec<&RouteTable> = tables.iter().copied().filter(|t| !leads_to_s3(t)).collect();
     if !without.is_empty() && interface_to(&s.endpoints, "s3").is_none() {
         let (region, vpc) = (&s.whose.region, view.vpc().unwrap_or("VPC"));
-        let all = without.iter().map(|t| t.id.as_str()).collect::<Vec<_>>().join(" ");
+        let all: Vec<&str> = without.iter().map(|t| t.id.as_str()).collect();
         drafts.push(Draft::new(
             "endpoint-s3-missing",
             "no endpoint leads to S3, and there is no way to the internet: packages and the binary cannot be fetched",
             format!("{} has no route to a gateway endpoint of S3", ids(&without)),
-            view.network_fix(format!(
-                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --service-name com.amazonaws.{region}.s3 --route-table-ids {all}"
+            view.network_fix(command!(
+                "aws ec2 create-vpc-endpoint --vpc-id {} --service-name {} --route-table-ids {}",
+                vpc,
+                format!("com.amazonaws.{region}.s3"),
+                all
             )),
         ));
     }
@@ -181,10 +189,11 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
     };
     let (region, vpc) = (&s.whose.region, view.vpc().unwrap_or("the VPC"));
     let Some(e) = interface_to(&s.endpoints, service) else {
-        let make = format!(
-            "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --vpc-id {vpc} --service-name \
-             com.amazonaws.{region}.{service} --subnet-ids {}",
-            g.subnets.join(" ")
+        let make = command!(
+            "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --vpc-id {} --service-name {} --subnet-ids {}",
+            vpc,
+            format!("com.amazonaws.{region}.{service}"),
+            g.subnets
         );
         let note = "with a security group that lets TCP 443 of the instances in, or the VPC's default one has to";
         return Some(
@@ -210,7 +219,7 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
             "endpoint-name",
             format!("the name of {service} does not lead to its endpoint: {what}"),
             format!("private DNS of {id} is off"),
-            view.network_fix(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --private-dns-enabled")),
+            view.network_fix(command!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {} --private-dns-enabled", id)),
         ),
         "available" if view.saw_groups() && !view.lets_in(&e.groups, HTTPS, &view.app()) => {
             let (group, app) = (e.groups.first().map_or("its group", String::as_str), view.group_id("app"));
@@ -218,9 +227,11 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
                 "endpoint-shut",
                 format!("the endpoint of {service} does not let the instances in: {what}"),
                 format!("{} of {id} has no rule for TCP {HTTPS} from {app}", names(&e.groups)),
-                view.network_fix(format!(
-                    "aws ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port {HTTPS} \
-                     --source-group {app}"
+                view.network_fix(command!(
+                    "aws ec2 authorize-security-group-ingress --group-id {} --protocol tcp --port {} --source-group {}",
+                    group,
+                    i32::from(HTTPS),
+                    app
                 )),
             )
         }
@@ -229,7 +240,7 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
             "endpoint-broken",
             format!("the endpoint of {service} does not work: {what}"),
             format!("{id} is {}", e.state),
-            view.network_fix(format!("aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {id}")),
+            view.network_fix(command!("aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {}", id)),
         ),
     };
     Some(draft.weak_if(!grave))

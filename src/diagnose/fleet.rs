@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     config::Mode,
+    shell::{self, command},
     snapshot::{AutoScalingGroup, Beacon, Part},
 };
 
@@ -341,7 +342,7 @@ fn public_ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
                 "instances without a public address cannot use the internet gateway: they reach nothing outside",
                 names(&hidden),
                 (
-                    format!("gameday network && {}", replace(&hidden)),
+                    shell::all(["gameday network".to_owned(), replace(&hidden)]),
                     "the group launches others instead, which get an address",
                 ),
             )
@@ -390,11 +391,7 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             "instance-standby",
             "instances are in standby: they get no request",
             names(&standby),
-            format!(
-                "aws autoscaling exit-standby --auto-scaling-group-name {} --instance-ids {}",
-                g.name,
-                standby.join(" ")
-            ),
+            command!("aws autoscaling exit-standby --auto-scaling-group-name {} --instance-ids {}", g.name, standby),
         )));
     }
     let held: Vec<&str> = members.iter().filter(|m| m.lifecycle.ends_with(":Wait")).map(|m| m.id.as_str()).collect();
@@ -404,7 +401,7 @@ fn instances(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             "a lifecycle hook, which is not the stack's, holds instances back",
             format!("{} in {}", names(&held), members.iter().find(|m| m.id == held[0]).map_or("", |m| &m.lifecycle)),
             (
-                format!("aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name {}", g.name),
+                command!("aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name {}", g.name),
                 "then aws autoscaling delete-lifecycle-hook",
             ),
         )));
@@ -523,7 +520,7 @@ pub(super) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
             format!("the boot hangs in the stage {}", b.stage),
             format!("{id}, stage {at}{seconds}: longer than the {} s of grace", view.s.expected.grace_seconds),
             match &b.instance {
-                Some(id) => format!("gameday logs --instance {id}"),
+                Some(id) => command!("gameday logs --instance {}", id),
                 None => "gameday logs".to_owned(),
             },
         )
@@ -561,7 +558,7 @@ fn anew(view: &View<'_>, ids: &[&str]) -> Fix {
     let all = view.serves() && ids.len() >= view.healthy();
     match view.s.auto_scaling_group.as_ref().filter(|_| all) {
         Some(g) => (
-            format!("aws autoscaling start-instance-refresh --auto-scaling-group-name {}", g.name),
+            command!("aws autoscaling start-instance-refresh --auto-scaling-group-name {}", g.name),
             "one after the other, so that requests go on being served",
         )
             .into(),

@@ -5,7 +5,7 @@ use super::{
     names,
 };
 use crate::{
-    shell::word,
+    shell::command,
     snapshot::{Action, Listener, Part, Rule, matches},
 };
 
@@ -43,13 +43,9 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
                 "url-port",
                 format!("the URL asks port {port}, where the balancer does not listen"),
                 format!("it listens on {}", names(&there)),
-                format!(
+                command!(
                     "gameday why {}",
-                    word(&format!(
-                        "http://{}{}",
-                        host_of(s.probe.url.as_deref().unwrap_or_default()),
-                        s.expected.path()
-                    ))
+                    format!("http://{}{}", host_of(s.probe.url.as_deref().unwrap_or_default()), s.expected.path())
                 ),
             )
         } else if s.listeners.is_empty() {
@@ -242,7 +238,7 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
                 "rule-foreign",
                 format!("a rule that is not the stack's takes {}", conditions(rule)),
                 format!("priority {}: {}", rule.priority, said(view, &rule.actions)),
-                format!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
+                command!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
             )
             .weak(),
         );
@@ -265,7 +261,7 @@ fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> 
             "rule-stolen",
             format!("another rule takes {path} before ours"),
             evidence,
-            format!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
+            command!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
         );
     }
     match rule.actions.last() {

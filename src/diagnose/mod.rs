@@ -14,6 +14,7 @@ mod target;
 
 use crate::{
     config::Origin,
+    shell::{self, command},
     snapshot::{Part, Snapshot},
 };
 use reach::View;
@@ -275,18 +276,19 @@ impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
 
 /// What takes an object that lost its tags back into the stack.
 fn adopt(key: &str, id: &str) -> Fix {
-    (format!("gameday up --adopt {key}={id}"), "tags it again, when it is yours").into()
+    (command!("gameday up --adopt {}", format!("{key}={id}")), "tags it again, when it is yours").into()
 }
 
 /// New instances instead of these: the Auto Scaling group launches them at once.
 fn replace<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> String {
     let one = |id: T| {
         let id = id.as_ref();
-        format!(
-            "aws autoscaling terminate-instance-in-auto-scaling-group --instance-id {id} --no-should-decrement-desired-capacity"
+        command!(
+            "aws autoscaling terminate-instance-in-auto-scaling-group --instance-id {} --no-should-decrement-desired-capacity",
+            id
         )
     };
-    ids.into_iter().map(one).collect::<Vec<_>>().join(" && ")
+    shell::all(ids.into_iter().map(one))
 }
 
 /// A finding in the making.
@@ -342,6 +344,8 @@ impl Draft {
     }
     fn at(self, hop: HopName) -> Finding {
         let Self { rule, severity, symptom, trying, cause, evidence, fix: Fix { command, note } } = self;
+        // What was seen is said in others' words: only a command of ours stands between backquotes.
+        let [cause, evidence] = [cause, evidence].map(|t| t.replace('`', "'"));
         Finding { rule, hop, severity, symptom, trying, cause, evidence, command, note }
     }
     fn hop() -> Drafts {

@@ -1,6 +1,6 @@
 //! The name: does it resolve, does it lead to our balancer, and does somebody answer there?
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
-use crate::{shell::word, snapshot::Part};
+use crate::{shell::command, snapshot::Part};
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
@@ -24,7 +24,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
         return unknown(hop.done(HopName::Name, false, format!("{}; not asked: {why}", balancer.dns_name)));
     }
     let own = balancer.dns_name.eq_ignore_ascii_case(host);
-    let again = format!("gameday why {}", word(probe.url.as_deref().unwrap_or_default()));
+    let again = command!("gameday why {}", probe.url.as_deref().unwrap_or_default());
     if let Some(why) = &probe.unresolved {
         let draft = if own {
             Draft::new(

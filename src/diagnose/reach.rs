@@ -2,6 +2,7 @@
 use super::{Draft, Fix, UP, names};
 use crate::{
     config::{Cidr, Origin},
+    shell::{Ours, command},
     snapshot::{
         AclEntry, Answer, Beacon, GroupRule, Instance, Member, Part, RouteTable, SecurityGroup, Snapshot, Subnet,
         Target,
@@ -298,17 +299,21 @@ pub(super) struct AclStop {
 
 impl AclStop {
     pub fn finding(&self, view: &View<'_>, rule: &'static str, what: &str) -> Draft {
-        let (way, flag) = if self.egress { ("outbound", "--egress") } else { ("inbound", "--ingress") };
+        let (way, flag) = if self.egress { ("outbound", Ours("--egress")) } else { ("inbound", Ours("--ingress")) };
         let said = match self.number {
             Some(n) => format!("entry {n} denies {way} TCP {}", self.port),
             None => format!("no entry allows {way} TCP {}", self.port),
         };
         let acl = &self.acl;
         let command = match self.number {
-            Some(n) => format!("aws ec2 delete-network-acl-entry --network-acl-id {acl} --rule-number {n} {flag}"),
-            None => format!(
-                "aws ec2 create-network-acl-entry --network-acl-id {acl} --rule-number 90 {flag} --protocol=-1 \
-                 --cidr-block 0.0.0.0/0 --rule-action allow"
+            Some(n) => {
+                command!("aws ec2 delete-network-acl-entry --network-acl-id {} --rule-number {} {}", acl, n, flag)
+            }
+            None => command!(
+                "aws ec2 create-network-acl-entry --network-acl-id {} --rule-number 90 {} --protocol=-1 --cidr-block \
+                 0.0.0.0/0 --rule-action allow",
+                acl,
+                flag
             ),
         };
         let (cause, evidence) = (format!("network ACL {acl} stops {what}"), format!("{said} ({})", self.subnets));

@@ -4,6 +4,7 @@
 //! that no other refusal has; what a user or AWS fills in (names, ids, ARNs, an encoded message) is taken out before. What
 //! no row knows is told as AWS said it.
 use super::{FREE_ADDRESSES, Fix, UP, View};
+use crate::shell::command;
 
 /// One kind of refusal.
 struct Row {
@@ -192,7 +193,7 @@ pub(super) fn of(view: &View<'_>, group: &str, message: &str) -> Told {
     let fits = |r: &&Row| r.words.iter().any(|all| all.iter().all(|w| plain.contains(w)));
     let Some(row) = ROWS.iter().find(fits) else {
         let command =
-            format!("aws autoscaling describe-scaling-activities --auto-scaling-group-name {group} --max-items 5");
+            command!("aws autoscaling describe-scaling-activities --auto-scaling-group-name {} --max-items 5", group);
         return Told {
             rule: "launch-failed",
             cause: "the Auto Scaling group cannot launch instances, for a reason that only AWS's words tell",
@@ -220,7 +221,7 @@ fn allow(message: &str) -> Fix {
     match encoded.filter(|_| message.len() < KEPT) {
         Some(code) => {
             let code = code.trim_end_matches('.');
-            let command = format!("aws sts decode-authorization-message --encoded-message {code}");
+            let command = command!("aws sts decode-authorization-message --encoded-message {}", code);
             (command, "says what is forbidden by which policy; `gameday policy` is what has to be allowed").into()
         }
         None => ("gameday policy", "is what it has to allow: ask who runs the event").into(),

@@ -3,6 +3,7 @@ use super::{Draft, Drafts, Fix, reach::View};
 use crate::{
     config::{Mode, Origin},
     resources::dhcp_options::AMAZON_DNS,
+    shell::{Ours, command},
 };
 
 const SERVERS: &str = "domain-name-servers";
@@ -12,7 +13,7 @@ pub(super) fn findings(view: &View<'_>, hop: &mut Drafts) {
     let Some(vpc) = &s.vpc else { return };
     let id = &vpc.id;
     let calm = |d: Draft| d.weak_if(view.serves());
-    let turn_on = |what: &str| format!("aws ec2 modify-vpc-attribute --vpc-id {id} --enable-dns-{what} Value=true");
+    let turn_on = |option| command!("aws ec2 modify-vpc-attribute --vpc-id {} {} Value=true", id, Ours(option));
     let servers = vpc.options.as_ref().map(|o| o.get(SERVERS).cloned().unwrap_or_default());
     let amazons = servers.as_ref().is_none_or(|all| all.iter().any(|s| s == AMAZON_DNS));
     match &servers {
@@ -43,14 +44,14 @@ pub(super) fn findings(view: &View<'_>, hop: &mut Drafts) {
             "vpc-dns",
             format!("Amazon's DNS server does not answer in {id}: its instances resolve no name"),
             "enableDnsSupport is false",
-            view.network_fix(turn_on("support")),
+            view.network_fix(turn_on("--enable-dns-support")),
         )));
     } else if vpc.dns_hostnames == Some(false) && amazons && s.expected.files != Mode::Off {
         hop.push(calm(Draft::new(
             "vpc-dns-hostnames",
             format!("file systems have no name in {id}: the instances cannot mount them by it"),
             "enableDnsHostnames is false",
-            view.network_fix(turn_on("hostnames")),
+            view.network_fix(turn_on("--enable-dns-hostnames")),
         )));
     }
 }
@@ -60,10 +61,11 @@ fn lead_back(usual: Option<&str>, vpc: &str) -> Fix {
     let lease = "instances that run take it up with their next lease, or when they boot";
     match usual {
         Some(set) => {
-            (format!("aws ec2 associate-dhcp-options --dhcp-options-id {set} --vpc-id {vpc}"), lease.to_owned()).into()
+            (command!("aws ec2 associate-dhcp-options --dhcp-options-id {} --vpc-id {}", set, vpc), lease.to_owned())
+                .into()
         }
         None => (
-            format!("aws ec2 create-dhcp-options --dhcp-configurations Key={SERVERS},Values={AMAZON_DNS}"),
+            command!("aws ec2 create-dhcp-options --dhcp-configurations Key={},Values={}", SERVERS, AMAZON_DNS),
             format!("then `aws ec2 associate-dhcp-options` leads {vpc} there; {lease}"),
         )
             .into(),

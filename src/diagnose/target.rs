@@ -1,6 +1,9 @@
 //! The target group: is it as the stack file says, is it attached at both ends, and why are its targets not healthy?
 use super::{Draft, Drafts, Fix, Hop, HopName, UP, View, names};
-use crate::snapshot::{Part, Target, TargetGroup};
+use crate::{
+    shell::{self, command},
+    snapshot::{Part, Target, TargetGroup},
+};
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
@@ -53,7 +56,7 @@ fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let want = &view.s.expected;
     let key = want.steps.iter().find(|k| k.starts_with("target-group/"));
     let replace = match key {
-        Some(key) => format!("gameday up --replace {key}"),
+        Some(key) => command!("gameday up --replace {}", key),
         None => "gameday up".into(),
     };
     let h = &t.health;
@@ -187,7 +190,7 @@ fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
         return;
     }
     let cause = "instances in service were deregistered from the target group";
-    let command = missing.iter().map(|id| format!("gameday targets attach {id}")).collect::<Vec<_>>().join(" && ");
+    let command = shell::all(missing.iter().map(|id| command!("gameday targets attach {}", id)));
     let draft = Draft::new("targets-deregistered", cause, names(&missing), command);
     hop.push(draft.weak_if(view.serves()));
 }

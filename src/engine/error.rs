@@ -216,26 +216,32 @@ impl Error {
             Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
             Self::Broken { repair: Some(how), .. } => how.clone(),
             Self::Broken { key, loses, .. } => {
-                format!("`gameday up --replace {key}` deletes it and makes it again{}", lost(loses))
+                format!("`gameday up --replace {}` deletes it and makes it again{}", plain(key.as_str()), lost(loses))
             }
             Self::Unproven { key, id, .. } => format!(
                 "look at it first: whoever may tag can make this claim. If it is the stack's, \
-                 `gameday up --adopt {key}={id}` goes on with it, and `gameday teardown --delete {id}` deletes it; if it is \
-                 not, take its tags off, or give the step another name under [names]"
+                 `gameday up --adopt {take}` goes on with it, and `gameday teardown --delete {id}` deletes it; if it is \
+                 not, take its tags off, or give the step another name under [names]",
+                take = format_args!("{}={}", plain(key.as_str()), plain(id)),
+                id = plain(id),
             ),
-            Self::Unlike { id, .. } => {
-                format!("put the stack file back as it was; or `gameday teardown --delete {id}` deletes it all the same")
-            }
-            Self::Protected { id, .. } => {
-                format!("`gameday teardown --delete {id}` deletes it all the same; or take the protection off on AWS first")
-            }
+            Self::Unlike { id, .. } => format!(
+                "put the stack file back as it was; or `gameday teardown --delete {}` deletes it all the same",
+                plain(id)
+            ),
+            Self::Protected { id, .. } => format!(
+                "`gameday teardown --delete {}` deletes it all the same; or take the protection off on AWS first",
+                plain(id)
+            ),
             Self::NotOurs { key, id, .. } => format!(
-                "`gameday up --adopt {key}={id}` tags it as ours; or give it another name under [names], \
-                 or set its group to `use`"
+                "`gameday up --adopt {}={}` tags it as ours; or give it another name under [names], or set its group to `use`",
+                plain(key.as_str()),
+                plain(id)
             ),
             Self::OtherPrefix { stack, prefix, .. } => format!(
                 "write tag_prefix = {prefix:?} in gameday.toml to go on with the stack that stands; to change the prefix, \
-                 run `gameday teardown --confirm {stack}` under the old one first"
+                 run `gameday teardown --confirm {}` under the old one first",
+                plain(stack)
             ),
             Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
             Self::Fixed { key, was, carries_all, loses, .. } => {
@@ -248,7 +254,8 @@ impl Error {
                 }
                 let lost = lost(loses);
                 format!(
-                    "put the old value back{was}, or `gameday up --replace {key}` deletes it and makes it again{lost}"
+                    "put the old value back{was}, or `gameday up --replace {}` deletes it and makes it again{lost}",
+                    plain(key.as_str())
                 )
             }
             Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
@@ -272,6 +279,12 @@ fn seconds(d: &Duration) -> String {
         s @ 0..120 => format!("{s} s"),
         s => format!("{} min", s / 60),
     }
+}
+
+/// A word for a command, where a shell takes it as it stands.
+fn plain(word: &str) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:".contains(c);
+    if word.starts_with('-') || !word.chars().all(is_plain) { "NAME" } else { word }
 }
 
 fn lost(loses: &Option<&str>) -> String {

@@ -13,7 +13,8 @@ use crate::{
     },
     config::{Config, Mode, Origin},
     error::{Error, Result},
-    shell::word,
+    said,
+    shell::command,
 };
 use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion};
 use std::collections::BTreeSet;
@@ -165,11 +166,12 @@ impl Facts {
 
 /// What is said of an object with the stack's tags that is not the stack's.
 pub(crate) fn claim(step: &str, id: &str, stack: &str) -> String {
-    let take = format!("{step}={id}");
     format!(
-        "{id} carries the tags of stack {stack} as {step}, and nothing else says that it is: it is left alone. If it is the \
-         stack's, `gameday up --adopt {}` goes on with it",
-        word(&take)
+        "{} carries the tags of stack {stack} as {}, and nothing else says that it is: it is left alone. If it is the \
+         stack's, `{}` goes on with it",
+        said::words(id),
+        said::words(step),
+        command!("gameday up --adopt {}", format!("{step}={id}")),
     )
 }
 
@@ -193,10 +195,13 @@ fn list(all: &[&String]) -> String {
 /// What lets requests through.
 fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
     let exclude = |vpc: &str| {
-        format!(
-            "`aws ec2 create-vpc-block-public-access-exclusion --region {region} --vpc-id {vpc} \
-             --internet-gateway-exclusion-mode allow-bidirectional` lets this VPC through"
-        )
+        let call = command!(
+            "aws ec2 create-vpc-block-public-access-exclusion --region {} --vpc-id {} --internet-gateway-exclusion-mode \
+             allow-bidirectional",
+            region,
+            vpc
+        );
+        format!("`{call}` lets this VPC through")
     };
     match (vpc, block.exclusions, block.by_policy) {
         (Some(vpc), true, _) => exclude(vpc),
@@ -205,9 +210,11 @@ fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
             "a policy of the organization sets it and allows no exclusion: ask who administers it".into()
         }
         (_, false, false) => {
-            format!(
-                "`aws ec2 modify-vpc-block-public-access-options --region {region} --internet-gateway-block-mode off`"
-            )
+            let call = command!(
+                "aws ec2 modify-vpc-block-public-access-options --region {} --internet-gateway-block-mode off",
+                region
+            );
+            format!("`{call}`")
         }
     }
 }

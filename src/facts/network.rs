@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Mode},
     error::{Error, Result},
     resources::token,
+    shell::command,
 };
 use aws_sdk_ec2::types::{InternetGateway, Route, RouteTable, Subnet as AwsSubnet, Vpc};
 use std::{collections::BTreeSet, rc::Rc};
@@ -162,7 +163,7 @@ fn missing(aws: &Aws, wanted: &str) -> Error {
     match wanted {
         "default" => Error::other(
             format!("a default VPC does not exist in {region}"),
-            format!("`aws ec2 create-default-vpc --region {region}` makes one again; or {other}"),
+            format!("`{}` makes one again; or {other}", command!("aws ec2 create-default-vpc --region {}", region)),
         ),
         id => Error::other(format!("VPC {id} does not exist in {region}"), other),
     }
@@ -392,22 +393,26 @@ impl Existing {
     fn way_out(&self, config: &Config, id: &str, flaw: &Flaw) -> Option<String> {
         let vpc = &self.vpc;
         let table = self.subnets.iter().find(|c| c.subnet.id == id).map_or("", |c| c.table.as_str());
-        let route = |what: &str| format!("`aws ec2 {what} --route-table-id {table} --destination-cidr-block 0.0.0.0/0");
+        let attach =
+            |id: &str| command!("aws ec2 attach-internet-gateway --internet-gateway-id {} --vpc-id {}", id, vpc);
+        let lead = |to: &str| {
+            command!(
+                "aws ec2 replace-route --route-table-id {} --destination-cidr-block 0.0.0.0/0 --gateway-id {}",
+                table,
+                to
+            )
+        };
         Some(match flaw {
             Flaw::Leads(Way::Detached(via)) => {
-                format!("`aws ec2 attach-internet-gateway --internet-gateway-id {via} --vpc-id {vpc}`; {OTHERWISE}")
+                format!("`{}`; {OTHERWISE}", attach(via))
             }
             Flaw::Leads(Way::Blackhole(via)) if via.starts_with("igw-") => match (&self.gateway, &self.spare) {
-                (Some(gateway), _) => format!("{} --gateway-id {gateway}`; {OTHERWISE}", route("replace-route")),
-                (None, Some(spare)) => format!(
-                    "`aws ec2 attach-internet-gateway --internet-gateway-id {spare} --vpc-id {vpc}`, then {} \
-                     --gateway-id {spare}`; {OTHERWISE}",
-                    route("replace-route")
-                ),
+                (Some(gateway), _) => format!("`{}`; {OTHERWISE}", lead(gateway)),
+                (None, Some(spare)) => format!("`{}`, then `{}`; {OTHERWISE}", attach(spare), lead(spare)),
                 (None, None) => format!(
-                    "`aws ec2 create-internet-gateway`, attach it to {vpc} (`aws ec2 attach-internet-gateway`), then {} \
-                     --gateway-id igw-…`; {OTHERWISE}",
-                    route("replace-route")
+                    "`aws ec2 create-internet-gateway`, attach it to {vpc} (`aws ec2 attach-internet-gateway`), then \
+                     `{} igw-…`; {OTHERWISE}",
+                    lead("igw-").trim_end_matches(" igw-")
                 ),
             },
             Flaw::Leads(Way::Blackhole(via)) => {
@@ -419,8 +424,12 @@ impl Existing {
             ),
             Flaw::Leads(_) => return None,
             Flaw::Blocked(_) => format!(
-                "`aws ec2 create-vpc-block-public-access-exclusion --vpc-id {vpc} --internet-gateway-exclusion-mode \
-                 allow-bidirectional` lets this VPC through; {OTHERWISE}"
+                "`{}` lets this VPC through; {OTHERWISE}",
+                command!(
+                    "aws ec2 create-vpc-block-public-access-exclusion --vpc-id {} --internet-gateway-exclusion-mode \
+                     allow-bidirectional",
+                    vpc
+                )
             ),
             Flaw::Full { .. } | Flaw::Small(_) => {
                 format!("free addresses there, make larger subnets, or lower `max` under [service.NAME]; {OTHERWISE}")

@@ -4,6 +4,7 @@ use crate::{
     aws::{Aws, error::AwsResult},
     config::Config,
     error::{Error, Result},
+    shell::command,
 };
 use aws_sdk_ec2::types::{Filter, ManagedPrefixList};
 use std::{collections::BTreeMap, rc::Rc};
@@ -82,7 +83,8 @@ pub(super) async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
             return Err(Error::other(
                 format!("there is no prefix list {source} in {region}"),
                 format!(
-                    "`aws ec2 describe-managed-prefix-lists --region {region}` lists them: put the right one under [access]"
+                    "`{}` lists them: put the right one under [access]",
+                    command!("aws ec2 describe-managed-prefix-lists --region {}", region)
                 ),
             ));
         };

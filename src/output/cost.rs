@@ -2,6 +2,7 @@
 use super::{Printer, style::*};
 use crate::{
     cost::{Bill, Line, OneMore, Per, Prices, WayOut},
+    said,
     stack::Group,
 };
 use serde::Serialize;
@@ -199,7 +200,7 @@ pub fn show(out: &Printer, view: &Cost<'_>) {
     if out.json() {
         return out.line(view);
     }
-    out.data(text(view));
+    text(view).lines().for_each(|line| out.data(line));
 }
 
 /// The table as text.
@@ -233,7 +234,7 @@ pub fn text(view: &Cost<'_>) -> String {
                 None => ["-".into(), "-".into()],
             };
             let ([a, b], [c, d]) = (cell(planned), running.map(cell).unwrap_or_default());
-            rows.push(Cells(format!("  {}", l.what), each(unit, l), [a, b, c, d], false));
+            rows.push(Cells(format!("  {}", said::line(&l.what)), each(unit, l), [a, b, c, d], false));
         }
     }
     rows.push(Cells("all".into(), String::new(), sums(&Bill::per_hour), true));
@@ -244,7 +245,7 @@ pub fn text(view: &Cost<'_>) -> String {
     let at = |(n, b): (u32, &Bill)| format!("{n} → {}/h", money(unit, b.per_hour()));
     text += &format!("\n{DIM}instances: min {}, max {}{RESET}\n", at(min), at(max));
     text += &one_more(unit, view.one_more_instance, view.for_event.hours);
-    for what in view.unpriced {
+    for what in view.unpriced.iter().map(|w| said::line(w)) {
         text += &format!("{WARN}no price for {what}{RESET}: left out of the sums; --prices FILE can give one\n");
     }
     for note in &view.notes {
@@ -273,7 +274,7 @@ fn one_more(unit: &str, more: &OneMore, hours: f64) -> String {
     let m = |amount| money(unit, amount);
     format!(
         "one more {}: {}/h, {} for {} h, {} at least; it must earn more than {TITLE}{} a minute{RESET}\n",
-        more.instance_type,
+        said::line(&more.instance_type),
         m(more.per_hour),
         m(more.for_event),
         number(hours),

@@ -1,6 +1,9 @@
 //! The logs: one event a line, coloured by instance.
 use super::{Printer, plain, style::*};
-use crate::logs::{Event, Log};
+use crate::{
+    logs::{Event, Log},
+    said,
+};
 use jiff::tz::TimeZone;
 use regex::Regex;
 use std::io::Write;
@@ -25,11 +28,13 @@ impl Lines {
     pub fn print(&mut self, events: &[Event]) -> bool {
         let mut out = anstream::stdout().lock();
         for e in events {
-            if let Some(line) = self.line(e) {
-                self.count += 1;
-                if !plain::took(writeln!(out, "{line}")) {
-                    return false;
-                }
+            let Some(text) = self.line(e) else { continue };
+            self.count += 1;
+            // JSON is UTF-8 in every locale.
+            let shown =
+                if self.json { text } else { text.split('\n').map(plain::shown).collect::<Vec<_>>().join("\n") };
+            if !plain::took(writeln!(out, "{shown}")) {
+                return false;
             }
         }
         plain::took(out.flush())
@@ -41,7 +46,7 @@ impl Lines {
             return None;
         }
         if self.json {
-            return Some(serde_json::to_string(e).expect("events serialise"));
+            return Some(plain::json(&serde_json::to_value(e).expect("events serialise")));
         }
         let n = self.instances.iter().position(|i| *i == e.instance).unwrap_or_else(|| {
             self.instances.push(e.instance.clone());
@@ -56,7 +61,7 @@ impl Lines {
             Log::Console => String::new(),
             log => format!(" {DIM}{:<4}{RESET}", log.word()),
         };
-        Some(format!("{at}{style}{}{RESET}{log} {}", e.instance, harmless(&e.message)))
+        Some(format!("{at}{style}{}{RESET}{log} {}", said::line(&e.instance), harmless(&e.message)))
     }
 }
 
@@ -68,18 +73,10 @@ pub fn one_line(e: &Event) -> String {
 
 /// Without what a terminal would obey: a log holds what strangers have sent.
 fn harmless(message: &str) -> String {
+    // Colours are usual in logs, and nothing is lost with them.
     let text = console::strip_ansi_codes(message.trim_end());
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // The lines of one event stay together, and it is seen that they are one's.
-            '\n' => line.push_str("\n    "),
-            '\t' => line.push(c),
-            c if c.is_control() => line.push('\u{fffd}'),
-            c => line.push(c),
-        }
-    }
-    line
+    // The lines of one event stay together, and it is seen that they are one's.
+    said::lines(&text).replace('\n', "\n    ")
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod why;
 
 use crate::{
     cli::{Format, Global},
+    hidden, said,
     typed::Typist,
 };
 use complaint::Complaint;
@@ -67,7 +68,7 @@ impl Printer {
         self.format == Format::Json
     }
 
-    /// Data for people or pipes. A closed pipe (`| head`) is not an error.
+    /// A line of data for people or pipes. A closed pipe (`| head`) is not an error.
     pub fn data(&self, text: impl AsRef<str>) {
         self.try_data(text);
     }
@@ -82,28 +83,39 @@ impl Printer {
         self.try_line(value);
     }
 
-    /// What is a file's or a program's own text, byte for byte in every locale.
+    /// What is a file's or a program's own text, byte for byte in every locale; on a terminal only what one can see of it.
     pub fn verbatim(&self, text: impl AsRef<str>) {
-        plain::put(&format!("{}\n", text.as_ref().trim_end_matches('\n')));
+        let text = hidden::known(text.as_ref().trim_end_matches('\n'));
+        let is_seen = std::io::stdout().is_terminal();
+        plain::put(&format!("{}\n", if is_seen { said::lines(&text) } else { text.into_owned() }));
     }
 
-    /// Data for people; whether anybody took it: what goes on for hours ends when nobody reads.
+    /// A line of data for people; whether anybody took it: what goes on for hours ends when nobody reads.
     pub fn try_data(&self, text: impl AsRef<str>) -> bool {
-        let text = self.typist.text(text.as_ref().trim_end_matches('\n'));
-        plain::put(&format!("{}\n", plain::shown(&text)))
+        plain::put(&format!("{}\n", self.shown(text.as_ref())))
     }
 
     pub fn try_line(&self, value: &impl Serialize) -> bool {
         let mut value = serde_json::to_value(value).expect("views serialise");
         self.typist.json(&mut value);
-        let text = value.to_string();
+        let text = plain::json(&value);
         plain::took(writeln!(std::io::stdout().lock(), "{text}"))
     }
 
-    /// A remark for people; not part of the data.
+    /// A line of remarks for people; not part of the data.
     pub fn note(&self, text: impl AsRef<str>) {
-        let text = self.typist.text(text.as_ref().trim_end_matches('\n'));
-        let _ = writeln!(anstream::stderr().lock(), "{}", plain::shown(&text));
+        let _ = writeln!(anstream::stderr().lock(), "{}", self.shown(text.as_ref()));
+    }
+
+    /// A remark of several lines that a library has laid out.
+    pub fn rendered(&self, text: &str) {
+        let text = self.typist.text(text.trim_end_matches('\n'));
+        let _ = writeln!(anstream::stderr().lock(), "{}", plain::rendered(&text));
+    }
+
+    /// A line as this user's terminal can show it.
+    fn shown(&self, line: &str) -> String {
+        plain::shown(&self.typist.text(line.trim_end_matches('\n')))
     }
 
     /// At the end: the exit code, or 1 and a message when not all that was said has got where it should.
@@ -118,12 +130,23 @@ impl Printer {
         ExitCode::from(1)
     }
 
-    /// What is wrong: as one object where JSON was asked for, else as `text`.
-    pub fn complain(&self, complaints: &[Complaint], text: &str) {
-        if self.json() {
-            return self.event(Event::Error { errors: complaints });
+    /// What is wrong: as one object where JSON was asked for, else as `text`, which a library has laid out.
+    pub fn complain(&self, complaints: &[Complaint], text: Option<&str>) {
+        match text {
+            _ if self.json() => self.event(Event::Error { errors: complaints }),
+            Some(text) => self.rendered(text),
+            None => complaints.iter().for_each(|c| self.say(c)),
         }
-        self.note(text);
+    }
+
+    fn say(&self, c: &Complaint) {
+        // What a program wrote may have several lines: it is seen that they are a quotation.
+        let mut lines = c.message.trim().lines();
+        self.note(format!("{}error{}: {}", style::BAD, style::RESET, lines.next().unwrap_or_default()));
+        lines.for_each(|line| self.note(format!("    │ {line}")));
+        if let Some(help) = &c.help {
+            self.note(format!("  {}help:{} {help}", style::TITLE, style::RESET));
+        }
     }
 
     /// An error and its way out.
@@ -133,10 +156,7 @@ impl Printer {
 
     /// The same with its code.
     pub fn fail(&self, c: &Complaint) {
-        let help =
-            c.help.as_ref().map_or(String::new(), |help| format!("\n  {}help:{} {help}", style::TITLE, style::RESET));
-        let text = format!("{}error{}: {}{help}", style::BAD, style::RESET, c.message);
-        self.complain(std::slice::from_ref(c), &text);
+        self.complain(std::slice::from_ref(c), None);
     }
 
     /// Columns of the terminal.

@@ -1,4 +1,7 @@
 //! Where text leaves the process: whether it got there, and whether whoever reads it can show more than ASCII.
+use super::style::signature;
+use crate::{hidden, said};
+use serde_json::Value;
 use std::{
     borrow::Cow,
     io::{self, Write},
@@ -44,9 +47,62 @@ pub fn ascii_only() -> bool {
     *ASCII.get_or_init(|| !takes_utf8(|name| std::env::var(name).ok()))
 }
 
-/// The text as this locale can show it.
-pub fn shown(text: &str) -> Cow<'_, str> {
-    if ascii_only() { ascii(text) } else { Cow::Borrowed(text) }
+/// One line for a terminal, as this locale can show it. What is printed passes here: of what a terminal obeys only our own
+/// styles come through, a line break within is none of ours, and no password is in it.
+pub fn shown(line: &str) -> String {
+    local(walled(&hidden::known(line), |words| said::line(words).into_owned()))
+}
+
+/// Several lines, which others have laid out: what a library has rendered. It has its own styles.
+pub fn rendered(text: &str) -> String {
+    let text = hidden::known(text);
+    let lines = text.split('\n').map(|line| {
+        let mut safe = String::new();
+        let mut rest = line;
+        while let Some((words, style)) = rest.split_once("\x1b[") {
+            let end = style.find(|c: char| !(c.is_ascii_digit() || c == ';'));
+            safe += &said::line(words);
+            match end.filter(|at| style[*at..].starts_with('m') && !conceals(&style[..*at])) {
+                Some(at) => {
+                    safe += &format!("\x1b[{}", &style[..=at]);
+                    rest = &style[at + 1..];
+                }
+                None => {
+                    safe.push(said::MARK);
+                    safe.push('[');
+                    rest = style;
+                }
+            }
+        }
+        safe + &said::line(rest)
+    });
+    local(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// A JSON document on one line: whatever shows it, no terminal obeys it.
+pub fn json(value: &Value) -> String {
+    said::json(hidden::known(&value.to_string()).into_owned())
+}
+
+/// True of a style in which letters are not seen.
+fn conceals(style: &str) -> bool {
+    style.split(';').any(|code| code.trim_start_matches('0') == "8")
+}
+
+/// A text in which each style of ours is what a terminal takes for it, and the words between them are `safe`.
+fn walled(text: &str, safe: impl Fn(&str) -> String) -> String {
+    let mut parts = text.split(signature());
+    let mut out = safe(parts.next().unwrap_or_default());
+    for part in parts {
+        // It ends like this, because nobody else knows how it begins.
+        let (style, words) = part.split_once('m').unwrap_or_default();
+        out += &format!("\x1b[{style}m{}", safe(words));
+    }
+    out
+}
+
+fn local(text: String) -> String {
+    if ascii_only() { ascii(&text).into_owned() } else { text }
 }
 
 fn ascii(text: &str) -> Cow<'_, str> {
@@ -88,7 +144,8 @@ pub fn one(c: char) -> char {
         '▅' | '▆' => '=',
         '▇' | '█' | '▉' | '▊' | '▋' | '▌' | '▍' | '▎' | '▏' => '#',
         '⚠' | '⚡' => '!',
-        '⏎' | '\u{a0}' | '\u{2007}' | '\u{202f}' => ' ',
+        '⏎' => '|',
+        '\u{a0}' | '\u{2007}' | '\u{202f}' => ' ',
         '‘' | '’' | '‚' => '\'',
         '“' | '”' | '„' => '"',
         _ => '?',
@@ -128,6 +185,26 @@ mod tests {
         assert_eq!(ascii("✓ name · a → b, ami-…"), "+ name - a -> b, ami-...");
         assert!(ascii("équipe 팀").is_ascii());
         assert!(matches!(ascii("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn styles_are_ours_or_none() {
+        use super::super::style::{BAD, RESET};
+        let hostile = "\u{1b}[1m\u{1b}[31m\u{1b}]0;title\u{7}\u{202e}\nerror: forged";
+        let safe = walled(&format!("{BAD}error{RESET}: {hostile}"), |words| said::line(words).into_owned());
+        assert_eq!(
+            safe,
+            "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: \u{fffd}[1m\u{fffd}[31m\u{fffd}]0;title\u{fffd}\u{fffd}⏎error: forged"
+        );
+    }
+
+    #[test]
+    fn what_a_library_has_laid_out_keeps_its_lines_and_colours() {
+        let text = rendered("\u{1b}[31m×\u{1b}[0m x\u{1b}[8mhid\u{1b}[0;08m\u{1b}]52;c;x\u{7}\n\u{1b}[2Jlast\u{1b}[");
+        assert_eq!(
+            text,
+            "\u{1b}[31m×\u{1b}[0m x\u{fffd}[8mhid\u{fffd}[0;08m\u{fffd}]52;c;x\u{fffd}\n\u{fffd}[2Jlast\u{fffd}["
+        );
     }
 
     #[test]

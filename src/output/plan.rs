@@ -156,10 +156,10 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
         let (mark, style) = change(step.change.word());
         print(format!("  {style}{mark} {}{RESET}", step.key));
         match step.change {
-            Change::Create { spec } if out.verbose > 0 => print(fields(spec)),
+            Change::Create { spec } if out.verbose > 0 => fields(spec).into_iter().for_each(print),
             c => {
                 if let Some(diff) = c.diff() {
-                    print(diff_lines(diff));
+                    diff_lines(diff).into_iter().for_each(print);
                 }
                 match c {
                     Change::Refuse { help, .. } => print(format!("      {DIM}{help}{RESET}")),
@@ -240,19 +240,16 @@ pub fn moved(out: &Printer, endpoint: &str) {
     if out.json() {
         return out.event(Event::NewAddress { endpoint, help });
     }
-    out.note(format!("{BAD}{what}{RESET}\n  {TITLE}{help}{RESET}"));
+    out.note(format!("{BAD}{what}{RESET}"));
+    out.note(format!("  {TITLE}{help}{RESET}"));
 }
 
-fn fields(spec: &Value) -> String {
-    let Value::Object(map) = spec else { return String::new() };
-    map.iter()
-        .filter(|(_, v)| !v.is_null())
-        .map(|(k, v)| format!("      {DIM}{k}: {}{RESET}", value(v, 90)))
-        .collect::<Vec<_>>()
-        .join("\n")
+fn fields(spec: &Value) -> Vec<String> {
+    let Value::Object(map) = spec else { return vec![] };
+    map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("      {DIM}{k}: {}{RESET}", value(v, 90))).collect()
 }
 
-fn diff_lines(diff: &Diff) -> String {
+fn diff_lines(diff: &Diff) -> Vec<String> {
     let mut lines = vec![];
     for f in &diff.0 {
         match (&f.found, &f.want) {
@@ -277,7 +274,7 @@ fn diff_lines(diff: &Diff) -> String {
             }
         }
     }
-    lines.join("\n")
+    lines
 }
 
 fn changed_lines(a: &str, b: &str) -> Vec<String> {

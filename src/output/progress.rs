@@ -419,7 +419,7 @@ impl State {
 
     fn header(&self) {
         if let Some(screen) = &self.screen {
-            screen.header.set_message(shown(&self.summary()).into_owned());
+            screen.header.set_message(shown(&self.summary()));
         }
     }
 
@@ -451,7 +451,7 @@ impl Running {
         let late =
             if since > self.usually.saturating_add(Duration::from_secs(5)) && !usual.is_empty() { WARN } else { DIM };
         let line = format!("  {key:<34} {} {late}{}{usual}{RESET}", self.phase, clock(since));
-        bar.set_message(shown(&line).into_owned());
+        bar.set_message(shown(&line));
     }
 }
 

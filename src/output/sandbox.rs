@@ -1,5 +1,5 @@
 //! What is done where a sandbox is not there at once: one line on a terminal, few lines elsewhere.
-use super::{Printer, style::*};
+use super::{Printer, plain, style::*};
 use crate::sandbox::Doing;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl Preparing {
         let live = |text: String| {
             let Some(line) = &self.line else { return };
             line.enable_steady_tick(Duration::from_millis(200));
-            line.set_message(text);
+            line.set_message(plain::shown(&text));
         };
         match (doing, &self.line) {
             (Doing::Says(text), Some(line)) => line.suspend(|| self.out.note(format!("{DIM}{text}{RESET}"))),

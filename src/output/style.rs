@@ -1,15 +1,52 @@
 //! Colours by meaning, and how durations, keys and values look.
-use crate::serving::Word;
-use anstyle::{AnsiColor, Style};
+use crate::{said, serving::Word};
+use anstyle::AnsiColor;
 use serde_json::Value;
-use std::time::Duration;
+use std::{fmt, ops::Deref, sync::LazyLock, time::Duration};
 
-pub const GOOD: Style = AnsiColor::Green.on_default();
-pub const WARN: Style = AnsiColor::Yellow.on_default();
-pub const BAD: Style = AnsiColor::Red.on_default().bold();
-pub const DIM: Style = Style::new().dimmed();
-pub const TITLE: Style = Style::new().bold();
-pub const RESET: anstyle::Reset = anstyle::Reset;
+/// A style of ours. In a text it is signed, so that words from outside cannot bring one along.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Style(anstyle::Style);
+
+pub const GOOD: Style = Style(AnsiColor::Green.on_default());
+pub const WARN: Style = Style(AnsiColor::Yellow.on_default());
+pub const BAD: Style = Style(AnsiColor::Red.on_default().bold());
+pub const DIM: Style = Style(anstyle::Style::new().dimmed());
+pub const TITLE: Style = Style(anstyle::Style::new().bold());
+pub const RESET: Reset = Reset;
+
+/// The end of any style.
+#[derive(Clone, Copy, Debug)]
+pub struct Reset;
+
+impl Deref for Style {
+    type Target = anstyle::Style;
+    fn deref(&self) -> &anstyle::Style {
+        &self.0
+    }
+}
+
+impl fmt::Display for Style {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.render().to_string().replace("\x1b[", signature()))
+    }
+}
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}0m", signature())
+    }
+}
+
+/// How a style of ours begins until it is printed: with parameters that nobody outside this process knows.
+pub fn signature() -> &'static str {
+    // Of four digits each, as parameters are: what takes styles out of a text takes ours out, too.
+    static OURS: LazyLock<String> = LazyLock::new(|| {
+        let parts: [u16; 5] = rand::random();
+        format!("\x1b[{};", parts.map(|n| (n % 10_000).to_string()).join(";"))
+    });
+    &OURS
+}
 
 /// The colour of a verdict.
 pub fn verdict(word: Word) -> Style {
@@ -55,8 +92,12 @@ pub fn value(v: &Value, most: usize) -> String {
         Value::Null => "none".into(),
         v => v.to_string(),
     };
-    let line = text.replace('\n', "⏎");
-    if line.chars().count() <= most { line } else { line.chars().take(most - 1).collect::<String>() + "…" }
+    let line = said::line(&text);
+    if line.chars().count() <= most {
+        line.into_owned()
+    } else {
+        line.chars().take(most - 1).collect::<String>() + "…"
+    }
 }
 
 /// `1 step`, `2 steps`.
@@ -67,5 +108,5 @@ pub fn count(n: usize, noun: &str) -> String {
 /// A colour for one of many that are told apart by it. None of them means good or bad.
 pub fn one_of_many(n: usize) -> Style {
     use AnsiColor::*;
-    [Cyan, Magenta, Blue, BrightYellow, BrightCyan, BrightMagenta, BrightBlue, BrightGreen][n % 8].on_default()
+    Style([Cyan, Magenta, Blue, BrightYellow, BrightCyan, BrightMagenta, BrightBlue, BrightGreen][n % 8].on_default())
 }

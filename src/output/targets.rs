@@ -1,6 +1,6 @@
 //! The machines behind a balancer, and what follows from one more or one less.
 use super::{Printer, style::*};
-use crate::targets::Machine;
+use crate::{shell::command, targets::Machine};
 use serde::Serialize;
 
 /// Every answer of the API, and of `targets … -o json`.
@@ -65,8 +65,8 @@ pub fn detached(out: &Printer, balancer: &str, m: &Machine) {
     if let Some(fleet) = &m.fleet {
         out.note(format!(
             "{WARN}it belongs to the Auto Scaling group {fleet}{RESET}, which may replace it, because the balancer does not \
-             report it as healthy; `gameday up` does not put it back, `gameday targets attach {}` does",
-            m.instance_id
+             report it as healthy; `gameday up` does not put it back, `{}` does",
+            command!("gameday targets attach {}", m.instance_id)
         ));
     }
 }

@@ -3,10 +3,9 @@ use super::{Printer, line::Event, style::*};
 use crate::{
     diagnose::{Chain, Finding, Hop, HopName, Severity, State},
     serving::{Verdict, Word},
-    shell::word,
+    shell::command,
     snapshot::{Gap, Snapshot},
 };
-use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -125,7 +124,8 @@ pub fn finding(out: &Printer, f: &Finding) {
         Severity::Broken => BAD,
         Severity::Waiting | Severity::Weak => WARN,
     };
-    out.data(format!("\n{style}{}{RESET} {DIM}({}, {}){RESET}", f.cause, f.hop, f.rule));
+    out.data("");
+    out.data(format!("{style}{}{RESET} {DIM}({}, {}){RESET}", f.cause, f.hop, f.rule));
     out.data(format!("  {DIM}seen{RESET}  {}", f.evidence));
     out.data(format!("  {DIM}type{RESET}  {}", to_type(out, f)));
 }
@@ -151,8 +151,8 @@ pub fn to_type(out: &Printer, f: &Finding) -> String {
 /// How many more there are, and the command that shows them; `url` is what was asked instead of the balancer's own.
 pub fn more(out: &Printer, n: usize, url: Option<&str>) {
     if n > 0 {
-        let url = url.map_or(String::new(), |url| format!(" {}", word(url)));
-        out.data(format!("{DIM}and {n} more: `gameday why -v{url}`{RESET}"));
+        let all = url.map_or("gameday why -v".into(), |url| command!("gameday why -v {}", url));
+        out.data(format!("{DIM}and {n} more: `{all}`{RESET}"));
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup, parameter::Parameter,
     security_group::SecurityGroup,
 };
-use crate::error::AwsError;
+use crate::{error::AwsError, shell::command};
 use aws_sdk_rds::types::DbInstance;
 
 pub struct Database {
@@ -356,17 +356,20 @@ fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
 
 /// What brings it back with its data from a state that AWS does not leave by itself.
 pub(crate) fn repair(status: &str, id: &str) -> Option<String> {
+    let start = || command!("aws rds start-db-instance --db-instance-identifier {}", id);
     let what = match status {
         "incompatible-parameters" => format!(
             "correct `parameters` under [database], `gameday up` (it writes them), then \
-             `aws rds reboot-db-instance --db-instance-identifier {id}`"
+             `{}`",
+            command!("aws rds reboot-db-instance --db-instance-identifier {}", id)
         ),
         "incompatible-network" => format!(
             "`gameday network` repairs the subnets and the VPC; see that the private subnets have free addresses, then \
-             `aws rds start-db-instance --db-instance-identifier {id}`"
+             `{}`",
+            start()
         ),
         s if s.starts_with("inaccessible-encryption-credentials") => {
-            format!("enable its KMS key again, then `aws rds start-db-instance --db-instance-identifier {id}`")
+            format!("enable its KMS key again, then `{}`", start())
         }
         "storage-full" => "raise storage_gb under [database], then `gameday up`".into(),
         _ => return None,

@@ -1,5 +1,6 @@
 //! What still uses a part of the network when AWS will not delete it: in the end always a network interface.
 use super::{database, elb, prelude::*, vpc_endpoint};
+use crate::{said, shell::command};
 use aws_sdk_ec2::types::{NatGateway, NetworkInterface, VpcEndpoint};
 use aws_sdk_efs::types::LifeCycleState;
 use aws_sdk_rds::types::DbInstance;
@@ -37,7 +38,9 @@ pub(super) async fn of_interfaces(aws: &Aws, stack: &str, all: &[NetworkInterfac
 /// The owner of an interface that is no instance's.
 async fn of_service(aws: &Aws, eni: &NetworkInterface) -> Holder {
     let id = eni.network_interface_id().unwrap_or_default();
-    let what = eni.description().filter(|d| !d.is_empty()).unwrap_or("no description");
+    // Whoever made it wrote this.
+    let what = said::words(eni.description().filter(|d| !d.is_empty()).unwrap_or("no description"));
+    let what = what.as_str();
     // The services of a stack take theirs away by themselves, a balancer minutes later (aws-facts 4.5).
     if is_of_stack(what) {
         let by = eni.requester_id().unwrap_or("AWS");
@@ -59,7 +62,10 @@ async fn of_service(aws: &Aws, eni: &NetworkInterface) -> Holder {
     let owner = match (eni.requester_managed(), eni.requester_id()) {
         (Some(true), Some(by)) => format!("interface {id} ({what}, of {by}): delete what it belongs to"),
         (Some(true), None) => format!("interface {id} ({what}, of AWS): delete what it belongs to"),
-        _ => format!("interface {id} ({what}): `aws ec2 delete-network-interface --network-interface-id {id}`"),
+        _ => format!(
+            "interface {id} ({what}): `{}`",
+            command!("aws ec2 delete-network-interface --network-interface-id {}", id)
+        ),
     };
     Holder { what: owner, passes: false }
 }
@@ -94,10 +100,14 @@ pub(super) fn endpoint_holder(endpoint: &VpcEndpoint) -> Holder {
     let what = match tags.get("Firewall").or_else(|| tags.get("AWSNetworkFirewallManaged")) {
         Some(arn) if tags.contains_key("AWSNetworkFirewallManaged") => {
             format!(
-                "VPC endpoint {id} of a network firewall: `aws network-firewall delete-firewall --firewall-arn {arn}`"
+                "VPC endpoint {id} of a network firewall: `{}`",
+                command!("aws network-firewall delete-firewall --firewall-arn {}", arn)
             )
         }
-        _ => format!("VPC endpoint {id} ({service}): `aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}`"),
+        _ => format!(
+            "VPC endpoint {id} ({service}): `{}`",
+            command!("aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {}", id)
+        ),
     };
     Holder { what, passes }
 }
@@ -121,7 +131,8 @@ async fn of_nat_gateway(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option
 
 /// What removes a NAT gateway.
 pub(super) fn nat_holder(id: &str, passes: bool) -> Holder {
-    Holder { what: format!("NAT gateway {id}: `aws ec2 delete-nat-gateway --nat-gateway-id {id}`"), passes }
+    let command = command!("aws ec2 delete-nat-gateway --nat-gateway-id {}", id);
+    Holder { what: format!("NAT gateway {id}: `{command}`"), passes }
 }
 
 /// Interfaces of other services, by the words in which these describe them: whose one is, and what removes it.
@@ -130,21 +141,22 @@ fn by_description(what: &str) -> Option<(String, String)> {
         // The function's name, then a UUID.
         let name = rest.len().checked_sub(37).and_then(|n| rest.get(..n)).unwrap_or(rest);
         let owner = format!("Lambda function {name} (its interfaces go some 20 minutes after it)");
-        return Some((owner, format!("aws lambda delete-function --function-name {name}")));
+        return Some((owner, command!("aws lambda delete-function --function-name {}", name)));
     }
     if let Some(name) = what.strip_prefix("Network interface for DBProxy ") {
-        return Some((format!("RDS proxy {name}"), format!("aws rds delete-db-proxy --db-proxy-name {name}")));
+        return Some((format!("RDS proxy {name}"), command!("aws rds delete-db-proxy --db-proxy-name {}", name)));
     }
     if let Some(name) = what.strip_prefix("Amazon EKS ") {
-        return Some((format!("EKS cluster {name}"), format!("aws eks delete-cluster --name {name}")));
+        return Some((format!("EKS cluster {name}"), command!("aws eks delete-cluster --name {}", name)));
     }
     if let Some(rest) = what.strip_prefix("ELB ") {
         let name = rest.split('/').nth(1).unwrap_or(rest);
-        let new = format!(
-            "aws elbv2 describe-load-balancers --names {name} --query LoadBalancers[].LoadBalancerArn --output text | \
-             xargs aws elbv2 delete-load-balancer --load-balancer-arn"
+        let new = command!(
+            "aws elbv2 describe-load-balancers --names {} --query LoadBalancers[].LoadBalancerArn --output text | \
+             xargs aws elbv2 delete-load-balancer --load-balancer-arn",
+            name
         );
-        let classic = format!("aws elb delete-load-balancer --load-balancer-name {name}");
+        let classic = command!("aws elb delete-load-balancer --load-balancer-name {}", name);
         return Some((format!("load balancer {name}"), if rest.contains('/') { new } else { classic }));
     }
     let found = BY_ID.iter().find_map(|(prefix, owner, command)| Some((word(what, prefix)?, owner, command)));
@@ -183,7 +195,8 @@ async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Optio
     if let Some(name) = what.strip_prefix("ELB app/").and_then(|rest| rest.split('/').next()) {
         let found = elb::balancer(aws, name).await?.and_then(|b| b.load_balancer_arn);
         let this = found.filter(|arn| what.ends_with(elb::tail(arn, "loadbalancer/")));
-        return Ok(this.map(|arn| format!("{name}: `aws elbv2 delete-load-balancer --load-balancer-arn {arn}`")));
+        let command = |arn: &str| command!("aws elbv2 delete-load-balancer --load-balancer-arn {}", arn);
+        return Ok(this.map(|arn| format!("{name}: `{}`", command(&arn))));
     }
     let groups: Vec<&str> = eni.groups().iter().filter_map(|g| g.group_id()).collect();
     if what == "RDSNetworkInterface" {

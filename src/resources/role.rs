@@ -1,7 +1,7 @@
 //! The instances' IAM role: what the boot script and the agent do, and nothing else.
 use super::prelude::*;
 use super::{instance_profile, log_group::LogGroup, parameter::Parameter};
-use crate::aws::partition;
+use crate::{aws::partition, shell::command};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -310,7 +310,8 @@ fn no_policy(e: Error, key: &str, arn: Option<&str>) -> Error {
         Some(arn) if e.class() == Some(Class::NotFound) && e.to_string().contains(arn) => Error::other(
             format!("the policy {arn} does not exist, or cannot be attached to a role: {e}"),
             format!(
-                "correct `{key}` under [iam] in gameday.toml; `aws iam get-policy --policy-arn {arn}` looks for it"
+                "correct `{key}` under [iam] in gameday.toml; `{}` looks for it",
+                command!("aws iam get-policy --policy-arn {}", arn)
             ),
         ),
         _ => e,

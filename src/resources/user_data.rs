@@ -1,6 +1,10 @@
 //! User data as AWS holds it and as people see it: without base64, gzip and passwords.
-use crate::config::signed;
-use crate::userdata;
+use crate::{
+    config::signed,
+    engine::secret,
+    hidden::{self, DOTS},
+    userdata,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -23,8 +27,6 @@ pub struct Shown {
     script: String,
 }
 
-const DOTS: &str = "••••••••";
-
 impl From<UserData> for Shown {
     fn from(wanted: UserData) -> Self {
         Self { sha256: wanted.sha256(), script: wanted.shown }
@@ -39,7 +41,10 @@ impl Shown {
         match wanted {
             Some(w) if w.sha256() == sha256 => w.into(),
             w => {
-                let script = masked(&String::from_utf8_lossy(&text), w.as_ref().map_or("", |w| &w.shown));
+                let mut values = secret::known();
+                values.extend(w.as_ref().map(UserData::values).unwrap_or_default());
+                let text = String::from_utf8_lossy(&text);
+                let script = masked(&hidden::without(&text, &values), w.as_ref().map_or("", |w| &w.shown));
                 let script = signed::masked(&script);
                 Self { sha256, script }
             }
@@ -48,6 +53,18 @@ impl Shown {
 }
 
 impl UserData {
+    /// The passwords in it: what stands where the script for people has dots.
+    fn values(&self) -> Vec<String> {
+        let Ok(encoded) = &self.encoded else { return vec![] };
+        let (text, shown) = (decoded(encoded), &self.shown);
+        let text = String::from_utf8_lossy(&text);
+        let value = |(line, shown): (&str, &str)| {
+            let (before, after) = shown.split_once(DOTS)?;
+            Some(line.strip_prefix(before)?.strip_suffix(after.rsplit(DOTS).next()?)?.to_owned())
+        };
+        text.lines().zip(shown.lines()).filter_map(value).collect()
+    }
+
     fn sha256(&self) -> String {
         match &self.encoded {
             Ok(encoded) => sha256(&decoded(encoded)),
@@ -71,7 +88,8 @@ fn decoded(encoded: &str) -> Vec<u8> {
 }
 
 /// Another script, without passwords: neither where our scripts have them, nor where the wanted one has, nor where a line
-/// that is not in the wanted one looks like it.
+/// that is not in the wanted one looks like it. Somebody has edited it by hand: what the wanted one has is no password,
+/// of all else nobody knows.
 fn masked(script: &str, wanted: &str) -> String {
     let around: Vec<(&str, &str)> = wanted
         .lines()
@@ -79,10 +97,31 @@ fn masked(script: &str, wanted: &str) -> String {
         .filter(|(before, after)| !before.trim().is_empty() || !after.trim().is_empty())
         .collect();
     let known: HashSet<&str> = wanted.lines().collect();
-    let mut after_put = false;
+    // Within what a line puts where the passwords are: until this line, or for one line.
+    let mut inside: Option<String> = None;
     let mask = |line: &str| {
-        if std::mem::replace(&mut after_put, userdata::is_before_secret(line)) {
-            return DOTS.to_owned();
+        let at = line.find(SECRETS);
+        if let Some(end) = inside.take() {
+            if line.trim() == end {
+                return line.into();
+            }
+            if at.is_none() && !(end.is_empty() && known.contains(line)) {
+                inside = Some(end).filter(|end| !end.is_empty());
+                return DOTS.to_owned();
+            }
+        }
+        if let Some(at) = at.filter(|_| !known.contains(line) || line.starts_with("put ")) {
+            let (before, path) = line.split_at(at);
+            inside = Some(
+                path.split_once("<<").map_or("", |(_, end)| end.trim_matches(|c: char| "-'\" ".contains(c))).into(),
+            );
+            if known.contains(line) || line.trim_start().starts_with("put ") {
+                return looks_like_none(line, wanted);
+            }
+            // `echo PASSWORD > FILE`, `FILE PASSWORD`.
+            let name = path.split(char::is_whitespace).next().unwrap_or_default();
+            let first = before.split_whitespace().next().unwrap_or_default();
+            return format!("{first} {DOTS} {name} {DOTS}");
         }
         if known.contains(line) {
             return line.into();
@@ -90,12 +129,43 @@ fn masked(script: &str, wanted: &str) -> String {
         if let Some((before, after)) = around.iter().find(|(b, a)| line.starts_with(b) && line.ends_with(a)) {
             return format!("{before}{DOTS}{after}");
         }
-        let lower = line.to_lowercase();
-        let Some(value) = line.find(['=', ':']) else { return line.into() };
-        let names_one = ["pass", "secret", "pwd"].iter().any(|w| lower.contains(w));
-        if names_one { format!("{} {DOTS}", &line[..=value]) } else { line.into() }
+        match line.find(['=', ':']) {
+            _ if !names_one(line) => looks_like_none(line, wanted),
+            Some(value) if names_one(&line[..value]) => format!("{} {DOTS}", &line[..=value]),
+            _ => DOTS.to_owned(),
+        }
     };
     script.split('\n').map(mask).collect::<Vec<_>>().join("\n")
+}
+
+/// Where our scripts put passwords.
+const SECRETS: &str = "/opt/gameday/secrets/";
+
+/// Whether it is a password that a line is about.
+fn names_one(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    ["pass", "secret", "pwd", "credential", "token", "identified by", "mysql", "redis"]
+        .iter()
+        .any(|w| lower.contains(w))
+}
+
+/// A line without what looks like a generated password, or like one in base64: long, of all kinds of letters, and not in
+/// the wanted script.
+fn looks_like_none(line: &str, wanted: &str) -> String {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || "+/_=".contains(c);
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(from) = rest.find(is_inner) {
+        shown += &rest[..from];
+        rest = &rest[from..];
+        let word = &rest[..rest.find(|c| !is_inner(c)).unwrap_or(rest.len())];
+        let has = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
+        let all_kinds = has(char::is_ascii_lowercase) && has(char::is_ascii_uppercase) && has(char::is_ascii_digit);
+        let is_one = word.len() >= 16 && all_kinds && !wanted.contains(word);
+        shown += if is_one { DOTS } else { word };
+        rest = &rest[word.len()..];
+    }
+    shown + rest
 }
 
 #[cfg(test)]
@@ -116,6 +186,46 @@ mod tests {
             format!("put /opt/gameday/secrets/app 0400 <<'@@'\n{password}\n@@\nlocal user=password\nLOG={level}\n")
         };
         assert_eq!(masked(&ours("hunter2", "debug"), &ours(DOTS, "info")), ours(DOTS, "debug"));
+    }
+
+    #[test]
+    fn no_hand_edit_shows_a_password() {
+        let ours = |password: &str| {
+            format!(
+                "#!/bin/bash\nput /opt/gameday/secrets/app 0400 <<'@@'\n{password}\n@@\nif test -s /opt/gameday/secrets/app; then\n\
+                 start\nfi\n"
+            )
+        };
+        for password in ["0CYAZVDpL7mNqRstUvWx0CYAZVDpL7mN", "hunter2 it's", "correct horse"] {
+            let wanted =
+                UserData { encoded: Ok(BASE64_STANDARD.encode(ours(password))), shown: ours(DOTS), secrets: true };
+            assert_eq!(wanted.values(), [password]);
+            let put = format!("put /opt/gameday/secrets/app 0400 <<'@@'\n{password}\n");
+            let encoded = BASE64_STANDARD.encode(format!("x{password}\n"));
+            for edit in [
+                ours(password).replace("put /opt", " put /opt"),
+                ours(password).replace("put /opt", "\tput  /opt"),
+                ours(password).replace("@@", "EOF"),
+                ours(password).replace(&put, &format!("cat > /opt/gameday/secrets/app <<EOF\n{password}\nEOF\n@@\n")),
+                ours(password).replace(&put, &format!("echo '{password}' > /opt/gameday/secrets/app\n@@\n")),
+                format!("# {password}\n{}", ours(password)),
+                format!("{}mysql -p{password} billing\n", ours(password)),
+                format!("{}echo {encoded} | base64 -d\n", ours(password)),
+                format!("{}echo {password} | chpasswd\n", ours(password)),
+            ] {
+                // With the values, and where nobody knows them any more.
+                let edited = BASE64_STANDARD.encode(&edit);
+                let again = UserData { encoded: wanted.encoded.clone(), shown: ours(DOTS), secrets: true };
+                let shown = Shown::seen(&edited, Some(again)).script;
+                assert!(!shown.contains(password) && !shown.contains(&encoded), "{edit}\n→\n{shown}");
+                assert!(shown.contains("start\nfi"), "what is not edited is still seen: {shown}");
+                // A remark that is the bare words of a password is one that nobody can tell.
+                if !edit.starts_with("# ") {
+                    let shown = masked(&edit, &ours(DOTS));
+                    assert!(!shown.contains(password), "unknown: {edit}\n→\n{shown}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! A VPC with DNS hostnames, which RDS and EFS names need.
 use super::{guardduty, holders, prelude::*, route_table, vpc_endpoint};
+use crate::{
+    said,
+    shell::{Ours, command},
+};
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, ResourceType, Subnet, Vpc as AwsVpc, VpcAttributeName, VpcEndpoint, VpcPeeringConnection,
     VpcPeeringConnectionVpcInfo, VpnGateway,
@@ -161,31 +165,41 @@ impl Resource for Vpc {
         let (tables, gateways) = (tables.during("DescribeRouteTables")?, gateways.during("DescribeInternetGateways")?);
         let (nats, endpoints) = (nats.during("DescribeNatGateways")?, endpoints.during("DescribeVpcEndpoints")?);
         let stays = |what: String| Holder { what, passes: false };
-        let delete = |noun: &str, id: Option<&str>, verb: &str| {
+        let delete = |noun: &str, id: Option<&str>, call: &'static str| {
             let id = id.unwrap_or_default();
-            format!("{noun} {id}: `aws ec2 delete-{verb} --{verb}-id {id}`")
+            format!("{noun} {id}: `{}`", command!("aws ec2 {} {}", Ours(call), id))
         };
-        let mut holders: Vec<Holder> =
-            subnets.subnets().iter().map(|s| stays(delete("subnet", s.subnet_id(), "subnet"))).collect();
+        let mut holders: Vec<Holder> = subnets
+            .subnets()
+            .iter()
+            .map(|s| stays(delete("subnet", s.subnet_id(), "delete-subnet --subnet-id")))
+            .collect();
         for group in groups.security_groups().iter().filter(|g| g.group_name() != Some("default")) {
             let (id, name) = (group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default());
             holders.push(Holder {
-                what: format!("security group {id} ({name}): `aws ec2 delete-security-group --group-id {id}`"),
+                what: format!(
+                    "security group {id} ({}): `{}`",
+                    said::words(name),
+                    command!("aws ec2 delete-security-group --group-id {}", id)
+                ),
                 passes: guardduty::is_on_its_way(group, endpoints.vpc_endpoints()),
             });
         }
         let tables = tables.route_tables().iter().filter(|t| route_table::main_association(t).is_none());
-        holders.extend(tables.map(|t| stays(delete("route table", t.route_table_id(), "route-table"))));
+        holders.extend(
+            tables.map(|t| stays(delete("route table", t.route_table_id(), "delete-route-table --route-table-id"))),
+        );
         holders.extend(gateways.internet_gateways().iter().map(|g| {
             let id = g.internet_gateway_id().unwrap_or_default();
             let vpc = &found.id;
-            stays(format!(
-                "internet gateway {id}: `aws ec2 detach-internet-gateway --internet-gateway-id {id} --vpc-id {vpc}`"
-            ))
+            let command = command!("aws ec2 detach-internet-gateway --internet-gateway-id {} --vpc-id {}", id, vpc);
+            stays(format!("internet gateway {id}: `{command}`"))
         }));
         let acls = acls.during("DescribeNetworkAcls")?;
         let acls = acls.network_acls().iter().filter(|a| a.is_default() != Some(true));
-        holders.extend(acls.map(|a| stays(delete("network ACL", a.network_acl_id(), "network-acl"))));
+        holders.extend(
+            acls.map(|a| stays(delete("network ACL", a.network_acl_id(), "delete-network-acl --network-acl-id"))),
+        );
         let gone = |state: Option<&str>| matches!(state, Some("deleted" | "failed"));
         for nat in nats.nat_gateways().iter().filter(|n| !gone(n.state().map(|s| s.as_str()))) {
             let passes = nat.state().is_some_and(|s| s.as_str() == "deleting");
@@ -206,7 +220,8 @@ impl Resource for Vpc {
             |g: &&VpnGateway| g.vpc_attachments().iter().any(|a| a.state().is_none_or(|s| s.as_str() == "attached"));
         holders.extend(call.iter().filter(attached).map(|g| {
             let (id, vpc) = (g.vpn_gateway_id().unwrap_or_default(), &found.id);
-            stays(format!("VPN gateway {id}: `aws ec2 detach-vpn-gateway --vpn-gateway-id {id} --vpc-id {vpc}`"))
+            let command = command!("aws ec2 detach-vpn-gateway --vpn-gateway-id {} --vpc-id {}", id, vpc);
+            stays(format!("VPN gateway {id}: `{command}`"))
         }));
         let interfaces = holders::interfaces(&self.aws, "vpc-id", &found.id).await?;
         for holder in holders::of_interfaces(&self.aws, &cx.env.stack, &interfaces).await? {
@@ -229,7 +244,8 @@ fn peering(p: &VpcPeeringConnection) -> Option<String> {
     let id = p.vpc_peering_connection_id().unwrap_or_default();
     matches!(state, "active" | "pending-acceptance" | "provisioning" | "initiating-request").then(|| {
         format!(
-            "peering connection {id} ({who}): `aws ec2 delete-vpc-peering-connection --vpc-peering-connection-id {id}`"
+            "peering connection {id} ({who}): `{}`",
+            command!("aws ec2 delete-vpc-peering-connection --vpc-peering-connection-id {}", id)
         )
     })
 }

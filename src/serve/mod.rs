@@ -9,7 +9,11 @@ mod page;
 pub use access::{Access, Token};
 pub use lines::serve;
 
-use crate::{error::Class, output::targets::Message, targets};
+use crate::{
+    error::Class,
+    output::{plain, targets::Message},
+    targets,
+};
 use access::No;
 use axum::{
     Json, Router,
@@ -69,7 +73,7 @@ pub struct Answer {
 impl Answer {
     /// `{"message": …}`.
     pub fn new(status: StatusCode, message: impl Serialize) -> Self {
-        let body = serde_json::to_vec(&Message { message }).expect("messages serialise");
+        let body = plain::json(&serde_json::to_value(Message { message }).expect("messages serialise"));
         Self { status, body: body.into() }
     }
 

@@ -15,7 +15,10 @@ pub use network::{
 };
 pub use probe::ask_address;
 
-use crate::error::{Class, Error, Result};
+use crate::{
+    error::{Class, Error, Result},
+    hidden, said,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -85,7 +88,17 @@ impl Snapshot {
     }
 
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("a snapshot serialises") + "\n"
+        let text = serde_json::to_string_pretty(self).expect("a snapshot serialises");
+        said::json(hidden::known(&text).into_owned()) + "\n"
+    }
+
+    /// What a file says of its own gaps is somebody's words: no command of ours is among them.
+    fn of_somebody(mut self) -> Self {
+        for gap in &mut self.gaps {
+            [&mut gap.call, &mut gap.why].into_iter().for_each(|text| *text = said::words(text));
+            gap.help = gap.help.as_deref().map(said::words);
+        }
+        self
     }
 
     pub fn from_json(text: &str) -> Result<Self> {
@@ -96,7 +109,7 @@ impl Snapshot {
         }
         match snapshot.version {
             0 => Err(no("this is no snapshot: it has no version".into())),
-            1..=VERSION => Ok(snapshot),
+            1..=VERSION => Ok(snapshot.of_somebody()),
             newer => Err(Error::other(
                 format!("this snapshot has version {newer}; this gameday reads up to {VERSION}"),
                 "use the gameday that wrote it, or a newer one",
@@ -545,10 +558,22 @@ impl std::fmt::Display for Beacon {
     }
 }
 
+/// Whether this has the form of an instance's id.
+pub fn is_instance_id(text: &str) -> bool {
+    let digits = text.strip_prefix("i-").unwrap_or_default();
+    (8..=17).contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn an_instance_id<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.filter(|id| is_instance_id(id)))
+}
+
 /// What an instance says of its own boot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Beacon {
+    /// Only what has the form of an id: commands are made of it.
+    #[serde(deserialize_with = "an_instance_id")]
     pub instance: Option<String>,
     pub zone: Option<String>,
     pub stage: String,

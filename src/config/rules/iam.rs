@@ -209,6 +209,10 @@ fn key_arn(arn: &str, partition: &str, region: &str) -> Option<(String, String)>
     let example =
         format!("for example \"arn:{partition}:kms:{region}:ACCOUNT:key/1234abcd-12ab-34cd-56ef-1234567890ab\"");
     let look_up = |alias: &str| {
+        // A shell is to take it as it stands.
+        if !alias.chars().all(|c| c.is_ascii_alphanumeric() || ":/_-".contains(c)) {
+            return example.clone();
+        }
         format!(
             "`aws kms describe-key --key-id {alias} --query KeyMetadata.Arn` prints the key's own ARN; write that one"
         )

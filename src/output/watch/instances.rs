@@ -4,7 +4,10 @@ use super::{
     text::{age, cell, line},
     ui::Ui,
 };
-use crate::watch::{Metric, State};
+use crate::{
+    shell::command,
+    watch::{Metric, State},
+};
 use ratatui_core::style::{Modifier, Style};
 use serde::Serialize;
 
@@ -199,6 +202,6 @@ pub fn details(cx: &Cx, r: &Row) -> Lines {
     for e in told {
         say(&cx.time(e.at), &e.text);
     }
-    say("look closer", &cx.typist.command(&format!("gameday logs --instance {}", r.id)));
+    say("look closer", &cx.typist.command(&command!("gameday logs --instance {}", r.id)));
     lines
 }

@@ -30,7 +30,7 @@ impl Cx<'_> {
     }
 
     /// The colour the other views give a mark.
-    fn style(&self, of: anstyle::Style) -> Style {
+    fn style(&self, of: crate::output::style::Style) -> Style {
         match of.get_fg_color() {
             Some(anstyle::Color::Ansi(AnsiColor::Green)) => self.theme.good(),
             Some(anstyle::Color::Ansi(AnsiColor::Yellow)) => self.theme.warn(),

@@ -1,5 +1,8 @@
 //! The terminal: taken over, drawn on, and given back whatever happens.
-use crate::output::plain::{ascii_only, one};
+use crate::{
+    output::plain::{ascii_only, one},
+    said,
+};
 use ratatui_core::{
     backend::{Backend, ClearType, WindowSize},
     buffer::Cell,
@@ -82,7 +85,7 @@ impl Backend for Ansi {
                 style = Some(new);
             }
             match ascii_only() {
-                false => self.frame.extend_from_slice(cell.symbol().as_bytes()),
+                false => self.frame.extend_from_slice(said::line(cell.symbol()).as_bytes()),
                 true => self.frame.extend(cell.symbol().chars().next().map(|c| one(c) as u8)),
             }
             at = Some((x + 1, y));

@@ -1,5 +1,5 @@
 //! Words, numbers and small graphs, fitted to a width.
-use crate::serving::Word;
+use crate::{said, serving::Word};
 use ratatui_core::{
     style::{Color, Modifier, Style},
     text::{Line, Span},
@@ -55,9 +55,9 @@ impl Theme {
 
 /// Cut to so many columns, with a sign that something is missing.
 pub fn fit(text: &str, width: usize) -> String {
-    let text = text.replace(['\n', '\t', '\r'], " ");
+    let text = said::line(text);
     if text.chars().count() <= width {
-        return text;
+        return text.into_owned();
     }
     text.chars().take(width.saturating_sub(1)).collect::<String>() + "…"
 }
@@ -126,7 +126,8 @@ pub fn seconds(v: f64) -> String {
 
 /// A line of pieces with their styles.
 pub fn line<'a>(pieces: impl IntoIterator<Item = (String, Style)>) -> Line<'a> {
-    Line::from(pieces.into_iter().map(|(text, style)| Span::styled(text, style)).collect::<Vec<_>>())
+    let span = |(text, style): (String, Style)| Span::styled(said::line(&text).into_owned(), style);
+    Line::from(pieces.into_iter().map(span).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn texts_fit() {
-        assert_eq!([fit("abcdef", 6), fit("abcdef", 4), fit("a\nb", 9)], ["abcdef", "abc…", "a b"]);
+        assert_eq!([fit("abcdef", 6), fit("abcdef", 4), fit("a\nb", 9)], ["abcdef", "abc…", "a⏎b"]);
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("delete arn:aws:123456789 now", 8), ["delete", "arn:aws:", "12345678", "9 now"]);
         assert_eq!(spark(&[0.0, 1.0, 4.0, 8.0], 6), "   ▁▄█");
