@@ -258,7 +258,7 @@ impl Sandbox {
         }
     }
 
-    /// The same one after a stop: who watches finds it again. Any, if something else listens there.
+    /// The same one after a stop, for addresses that are noted somewhere. Any, if something else listens there.
     fn usual_port(&self) -> u16 {
         let digest = Sha256::digest(self.folder.as_os_str().as_encoded_bytes());
         // Above the ports of services, and below those that the kernel gives away by itself.

@@ -103,7 +103,9 @@ def test_another_site_cannot_read_a_password(page, evil, key):
     page.goto(evil)
     body = json.dumps({"Name": "/prod/master", "WithDecryption": True})
     headers = {"X-Amz-Target": "AmazonSSM.GetParameter", "Content-Type": "application/x-amz-json-1.1"}
-    said = page.evaluate(FETCH, [URL, {"method": "POST", "headers": {**headers, "Authorization": signed(key)}, "body": body}])
+    said = page.evaluate(
+        FETCH, [URL, {"method": "POST", "headers": {**headers, "Authorization": signed(key)}, "body": body}]
+    )
     assert said.startswith("blocked"), said
     said = page.evaluate(FETCH, [f"{URL}/_gameday/calls", {"headers": {"Authorization": f"Bearer {key}"}}])
     assert said.startswith("blocked"), said
@@ -112,11 +114,15 @@ def test_another_site_cannot_read_a_password(page, evil, key):
 CHANGES = ["/_gameday/pace?pace=real", "/_gameday/reset", "/moto-api/reset", "/moto-api/recorder/start-recording"]
 
 
-@pytest.mark.parametrize("path", [*CHANGES, "/?Action=CreateVpc&CidrBlock=10.0.0.0/16&Version=2016-11-15"])
+# As if the key had leaked: by an address alone.
+VPC = f"/?Action=CreateVpc&CidrBlock=10.0.0.0/16&Version=2016-11-15&X-Amz-Credential={KEY}/20261130/us-east-1/ec2/aws4_request"
+
+
+@pytest.mark.parametrize("path", [*CHANGES, VPC])
 def test_another_site_cannot_change_anything_by_a_simple_request(page, evil, path):
     page.goto(evil)
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
-        options = {"method": "POST", "mode": "no-cors", "headers": {"Content-Type": kind}, "body": "pace=real"}
+        options = {"method": "POST", "mode": "no-cors", "headers": {"Content-Type": kind}, "body": "{}"}
         said = page.evaluate(FETCH, [URL + path, options])
         assert said == "opaque 0 " or said.startswith("blocked"), said
     assert not page.evaluate(f"navigator.sendBeacon('{URL}{path}', 'x') && false")
@@ -189,4 +195,6 @@ def test_an_address_with_the_key_in_it_does_nothing_as_an_image(page, evil):
     page.goto(evil)
     url = client("sts").generate_presigned_url("get_caller_identity")
     assert KEY in url
-    page.evaluate("(url) => new Promise((done) => { const i = new Image(); i.onload = i.onerror = done; i.src = url })", url)
+    page.evaluate(
+        "(url) => new Promise((done) => { const i = new Image(); i.onload = i.onerror = done; i.src = url })", url
+    )

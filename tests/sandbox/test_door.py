@@ -204,7 +204,14 @@ def test_a_request_within_a_refused_one_is_not_carried_out(attacker):
 
 
 PATHS = [
-    *("/moto-api", "/moto-api/", "/moto-api/reset", "/moto-api/reset-auth", "/moto-api/seed?a=1", "/moto-api/data.json"),
+    *(
+        "/moto-api",
+        "/moto-api/",
+        "/moto-api/reset",
+        "/moto-api/reset-auth",
+        "/moto-api/seed?a=1",
+        "/moto-api/data.json",
+    ),
     *("/moto-api/config", "/moto-api/state-manager/set-transition", "/moto-api/recorder/start-recording"),
     *("/moto-api/recorder/upload-recording", "/moto-api/recorder/replay-recording", "//moto-api/reset"),
     *("/%6doto-api/reset", "/%2fmoto-api/reset", "/./moto-api/reset", "/x/../moto-api/reset", "/MOTO-API/reset"),
@@ -221,8 +228,13 @@ def test_motos_own_doors_are_closed_to_the_user_too(attacker, aws, path):
     ]
     for method in ("GET", "POST", "PUT", "DELETE"):
         for header in wants:
-            answer = attacker.as_user(f"{method} {path}", header, "X-Amz-Target: AmazonSSM.GetParameter", body=b"{}",
-                                      without=["Authorization"])
+            answer = attacker.as_user(
+                f"{method} {path}",
+                header,
+                "X-Amz-Target: AmazonSSM.GetParameter",
+                body=b"{}",
+                without=["Authorization"],
+            )
             assert answer.status in (403, 501), (method, header, answer.text)
     assert not pathlib.Path("moto_recording").exists()
 

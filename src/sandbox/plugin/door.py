@@ -24,8 +24,8 @@ from moto.core.utils import get_service_model
 from . import cbor, wire
 
 NO_KEY = (
-    "the sandbox answers only those who have its key as access key id: `env $(gameday sandbox env) COMMAND` gives it to "
-    "a command"
+    "the sandbox answers only those who have its key as access key id, which is new at each start: "
+    "`env $(gameday sandbox env) COMMAND` gives it to a command"
 )
 PROOF = "/_gameday/proof/"
 # moto's own knobs (reset, recorder, dashboard) and the metadata of a machine: nothing of AWS's API.
