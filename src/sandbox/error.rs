@@ -53,10 +53,15 @@ pub enum Error {
 
     #[error("{} {why}: what is in it may be somebody else's", path.display())]
     #[diagnostic(help(
-        "name a folder of yours, `export XDG_CACHE_HOME=\"$(mktemp -d)\"` for a new one; or, if nobody needs it any more: \
-         `rm -r {}`", crate::shell::word(&path.to_string_lossy())
+        "name a folder of yours, `export XDG_CACHE_HOME=\"$(mktemp -d)\"` for a new one; or, if nobody needs it any \
+         more: `rm -r {}`",
+        crate::shell::word(&path.to_string_lossy())
     ))]
     Foreign { path: PathBuf, why: String },
+
+    #[error("{} can be written by everybody: what is in it may be somebody else's", path.display())]
+    #[diagnostic(help("close it, then run the same command again: `chmod o-w {}`", crate::shell::word(&path.to_string_lossy())))]
+    Open { path: PathBuf },
 
     #[error("{}: {source}", path.display())]
     #[diagnostic(help("the folder must be yours to write; XDG_CACHE_HOME moves it"))]

@@ -20,7 +20,7 @@ pub fn me() -> u32 {
 /// Makes it if it is missing. One that is there is closed to others; it is refused where others could have filled it.
 pub fn folder(path: &Path) -> Result<(), Error> {
     let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent).map_err(at(parent))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(at(parent))?;
     // Links above it are the system's and the user's own: what they lead to is looked at.
     for above in fs::canonicalize(parent).map_err(at(parent))?.ancestors() {
         let found = fs::symlink_metadata(above).map_err(at(above))?;
@@ -30,7 +30,7 @@ pub fn folder(path: &Path) -> Result<(), Error> {
             return Err(foreign(above, &found));
         }
         if found.mode() & 0o002 != 0 && !sticky {
-            return Err(Error::Foreign { path: above.into(), why: "can be written by everybody".into() });
+            return Err(Error::Open { path: above.into() });
         }
     }
     match DirBuilder::new().mode(0o700).create(path) {
@@ -183,7 +183,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("a/b/c");
         folder(&path).unwrap();
-        assert_eq!(mode(&path), 0o700);
+        assert_eq!((mode(&path), mode(&home.path().join("a"))), (0o700, 0o700));
         widen(&path, 0o755);
         folder(&path).unwrap();
         assert_eq!(mode(&path), 0o700);
