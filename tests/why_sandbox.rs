@@ -28,7 +28,7 @@ struct Game {
 impl Game {
     async fn new() -> Self {
         let emulator = Emulator::start("instant");
-        let endpoint = Some(emulator.url.clone());
+        let endpoint = emulator.endpoint();
         let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/billing-api.toml"));
         let loaded = config::load(file).unwrap_or_else(|e| panic!("{}", e.render(false, 100)));
         let aws = Aws::connect(&Target { region: loaded.config.region.clone(), endpoint, ..Target::default() }).await;

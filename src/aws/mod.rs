@@ -52,13 +52,20 @@ pub struct Target {
     pub region: String,
     pub profile: Option<String>,
     /// An emulator; `None` is AWS itself, unless the environment says otherwise (`AWS_ENDPOINT_URL`).
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Endpoint>,
     /// Who is asked for the code of an MFA device; `None`: nobody is there.
     pub ask: Option<Ask>,
     /// The keys of the tags of what is the stack's.
     pub keys: TagKeys,
     /// Who is told of each call.
     pub tell: Option<Tell>,
+}
+
+/// Where an emulator is, and the access key id that it wants to see.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub url: String,
+    pub key: String,
 }
 
 /// The clients. Clones share everything.
@@ -109,10 +116,10 @@ impl Aws {
             .operation_attempt_timeout(Duration::from_secs(30))
             .build();
         let region = Region::new(target.region.clone());
-        let (network, plan, files, custom) = match target.endpoint {
-            // An emulator takes any credentials, and is on this machine: nothing of the user's is sent to it or read for it.
-            Some(_) => {
-                let keys = aws_credential_types::Credentials::new("sandbox", "sandbox", None, None, "sandbox");
+        let (network, plan, files, custom) = match &target.endpoint {
+            // An emulator has a key of its own, and is on this machine: nothing of the user's is sent to it or read for it.
+            Some(Endpoint { key, .. }) => {
+                let keys = aws_credential_types::Credentials::new(key, "sandbox", None, None, "sandbox");
                 (Network::default(), Plan::Keys(keys), String::new(), true)
             }
             None => {
@@ -135,7 +142,7 @@ impl Aws {
             .profile_name("default")
             .no_credentials();
         if let Some(endpoint) = &target.endpoint {
-            loader = loader.endpoint_url(endpoint);
+            loader = loader.endpoint_url(&endpoint.url);
         }
         if custom {
             // An endpoint of one's own has no other forms.

@@ -92,7 +92,7 @@ pub async fn keys(global: &Global) -> Option<Vec<String>> {
 pub async fn instances(global: &Global) -> Option<Vec<String>> {
     let loaded = crate::config::load(&global.config).ok()?;
     let endpoint = match global.sandbox {
-        true => Some(crate::sandbox::status().await.ok()??.endpoint),
+        true => Some(crate::sandbox::status().await.ok()??.lead()),
         false => None,
     };
     let config = &loaded.config;

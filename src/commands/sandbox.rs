@@ -95,11 +95,11 @@ fn show(out: &Printer, running: Option<&Running>) {
     }
 }
 
-/// What leads other programs to the sandbox. The keys are nobody's: the sandbox takes any.
+/// What leads other programs to the sandbox, which answers only who has its key. The secret one may be any.
 fn environment(out: &Printer, running: &Running) {
     let all = [
         ("AWS_ENDPOINT_URL", running.endpoint.as_str()),
-        ("AWS_ACCESS_KEY_ID", "sandbox"),
+        ("AWS_ACCESS_KEY_ID", running.key.as_str()),
         ("AWS_SECRET_ACCESS_KEY", "sandbox"),
         ("AWS_DEFAULT_REGION", DEFAULT_REGION),
         ("AWS_EC2_METADATA_DISABLED", "true"),

@@ -73,7 +73,7 @@ pub(super) async fn target(global: &Global, config: &Config, out: &Printer) -> R
     let preparing = Preparing::new(*out);
     let running = sandbox::ensure(pace(global, out), |doing| preparing.say(doing)).await.map_err(said)?;
     drop(preparing);
-    target.endpoint = Some(running.endpoint);
+    target.endpoint = Some(running.lead());
     Ok((target, running.pace.scale()))
 }
 

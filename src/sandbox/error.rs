@@ -22,7 +22,8 @@ pub enum Error {
     #[error("the sandbox could not be installed into {}:\n{output}", venv.display())]
     #[diagnostic(help(
         "it comes from the Python package index: check the network (HTTPS_PROXY, PIP_INDEX_URL), then run the same \
-         command again"
+         command again. A package that does not have its hash is not the one that this gameday knows: ask who runs the \
+         index before you go on"
     ))]
     Install { venv: PathBuf, output: String },
 
@@ -38,6 +39,10 @@ pub enum Error {
     #[diagnostic(help("`gameday sandbox stop`, then the same command again"))]
     Control { port: u16, status: u16, body: String },
 
+    #[error("the sandbox, process {pid}, does not end")]
+    #[diagnostic(help("look at what holds it: `ps -o stat,wchan,command -p {pid}`"))]
+    Stays { pid: u32 },
+
     #[error("another gameday has been starting the sandbox for {seconds} s")]
     #[diagnostic(help("wait for it, or end it; the lock is {}", lock.display()))]
     Busy { lock: PathBuf, seconds: u64 },
@@ -45,6 +50,18 @@ pub enum Error {
     #[error("no home folder: the sandbox has nowhere to live")]
     #[diagnostic(help("set HOME or XDG_CACHE_HOME"))]
     NoHome,
+
+    #[error("{} {why}: what is in it may be somebody else's", path.display())]
+    #[diagnostic(help(
+        "name a folder of yours, `export XDG_CACHE_HOME=\"$(mktemp -d)\"` for a new one; or, if nobody needs it any \
+         more: `rm -r {}`",
+        crate::shell::word(&path.to_string_lossy())
+    ))]
+    Foreign { path: PathBuf, why: String },
+
+    #[error("{} can be written by everybody: what is in it may be somebody else's", path.display())]
+    #[diagnostic(help("close it, then run the same command again: `chmod o-w {}`", crate::shell::word(&path.to_string_lossy())))]
+    Open { path: PathBuf },
 
     #[error("{}: {source}", path.display())]
     #[diagnostic(help("the folder must be yours to write; XDG_CACHE_HOME moves it"))]

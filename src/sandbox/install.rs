@@ -1,7 +1,11 @@
 //! What the sandbox is made of, in the user's cache folder: a Python, a virtual environment, the unpacked plugin.
+//!
+//! None of it is run unread: packages are installed by their hashes, the plugin is compared with the one in this binary, and
+//! what somebody else owns or may write is not run at all.
 use super::{
     Doing,
     error::{Error, at},
+    private,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -15,7 +19,8 @@ use tokio::{
     process::Command,
 };
 
-const REQUIREMENTS: &str = include_str!("requirements.txt");
+/// Every package with all that it needs, by hash; `scripts/lock.sh` makes it of `requirements.txt`.
+const LOCK: &str = include_str!("requirements.lock");
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("plugin/", $name)))),*] };
@@ -33,6 +38,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "clock.py",
     "cloudwatch.py",
     "control.py",
+    "door.py",
     "ec2_defaults.py",
     "ec2_endpoints.py",
     "ec2_groups.py",
@@ -71,32 +77,38 @@ const OLDEST: (u32, u32) = (3, 10);
 #[derive(Debug, Clone)]
 pub struct Install {
     pub python: PathBuf,
+    /// Its first file: Python reads what it is told to run as it is written, and compiles nothing of it beside it.
     pub plugin: PathBuf,
 }
 
 impl Install {
     /// Installs what is missing. Under the caller's lock: two at once would undo each other.
     pub(super) async fn ready(home: &Path, say: &impl Fn(Doing<'_>)) -> Result<Self, Error> {
-        let plugin = unpack(home)?;
+        private::folder(home)?;
+        let plugin = unpack(home, say)?;
         let (python, version) = python().await?;
-        let name = hash(&[REQUIREMENTS, &python.to_string_lossy(), &version]);
+        let name = hash(&[LOCK, &python.to_string_lossy(), &version]);
         let venv = home.join(format!("venv-{name}"));
         let inside = venv.join("bin/python");
         // Written last: an installation that was cut off, or that lacks something, is started again from nothing.
         let done = venv.join("installed");
-        if !done.exists() || !inside.exists() {
-            if venv.exists() {
-                fs::remove_dir_all(&venv).map_err(at(&venv))?;
-            }
+        let there = fs::symlink_metadata(&venv).is_ok() && private::ours(&venv)?.is_dir();
+        let mut whole = there && done.exists() && inside.exists();
+        if whole && !private::is_closed(&venv)? {
+            say(Doing::Says(&format!("{}: others may write in it, so it is made again", venv.display())));
+            whole = false;
+        }
+        if !whole {
+            private::remove(&venv)?;
             say(Doing::Says(&format!("installing the sandbox into {} (once, about a minute)", venv.display())));
             make(&python, &venv).await?;
             pip(&inside, &venv, say).await?;
             import(&inside).await.map_err(|output| Error::Install { venv: venv.clone(), output })?;
-            fs::write(&done, REQUIREMENTS).map_err(at(&done))?;
+            private::write(&done, LOCK.as_bytes())?;
             tidy(home, &[&venv, &plugin], Duration::from_secs(24 * 3600));
             say(Doing::Says("the sandbox is installed"));
         }
-        Ok(Self { python: inside, plugin })
+        Ok(Self { python: inside, plugin: plugin.join("__main__.py") })
     }
 
     /// Whether what it is made of is still there; if not, the next `ready` makes it again. For a server that did not
@@ -125,6 +137,13 @@ async fn import(python: &Path) -> Result<(), String> {
 fn alone(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.arg("-I");
+    // SAFETY: umask is async-signal-safe and touches nothing of ours. What is installed is the user's alone.
+    unsafe {
+        command.pre_exec(|| {
+            libc::umask(0o077);
+            Ok(())
+        });
+    }
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_theirs(&name.to_string_lossy())) {
         command.env_remove(name);
     }
@@ -201,27 +220,63 @@ fn hash(parts: &[&str]) -> String {
 /// The name of the plugin's version, which is also how a running server of another version is noticed.
 pub(super) fn version() -> String {
     let parts: Vec<&str> = PLUGIN.iter().flat_map(|(name, text)| [*name, *text]).collect();
-    hash(&[&[REQUIREMENTS], &parts[..]].concat())
+    hash(&[&[LOCK], &parts[..]].concat())
 }
 
-fn unpack(home: &Path) -> Result<PathBuf, Error> {
+/// The plugin as this binary has it, whatever was there: it is Python, and would run as the user.
+fn unpack(home: &Path, say: &impl Fn(Doing<'_>)) -> Result<PathBuf, Error> {
     let folder = home.join(format!("plugin-{}", version()));
     let plugin = folder.join("plugin");
-    if !plugin.exists() {
-        // Into a folder of its own first: what has the final name is whole.
-        let fresh = folder.with_extension(std::process::id().to_string());
-        let inner = fresh.join("plugin");
-        fs::create_dir_all(&inner).map_err(at(&inner))?;
-        for (name, text) in PLUGIN {
-            fs::write(inner.join(name), text).map_err(at(inner.join(name)))?;
+    if fs::symlink_metadata(&folder).is_ok() {
+        if is_unpacked(&folder)? {
+            return Ok(plugin);
         }
-        match fs::rename(&fresh, &folder) {
-            Ok(()) => {}
-            Err(_) if plugin.exists() => drop(fs::remove_dir_all(&fresh)),
-            Err(e) => return Err(at(&folder)(e)),
-        }
+        let text = format!("{} is not what this gameday put there: it is made again", folder.display());
+        say(Doing::Says(&text));
+        private::remove(&folder)?;
     }
+    // Into a folder of its own first: what has the final name is whole.
+    let fresh = folder.with_extension(std::process::id().to_string());
+    private::remove(&fresh)?;
+    let inner = fresh.join("plugin");
+    private::folder(&fresh)?;
+    private::folder(&inner)?;
+    for (name, text) in PLUGIN {
+        private::write(&inner.join(name), text.as_bytes())?;
+    }
+    fs::rename(&fresh, &folder).map_err(at(&folder))?;
     Ok(plugin)
+}
+
+/// Whether a folder holds the plugin, byte for byte, and nothing beside it: Python looks for all modules there first.
+fn is_unpacked(folder: &Path) -> Result<bool, Error> {
+    if !private::ours(folder)?.is_dir() || !private::is_closed(folder)? || names(folder)? != ["plugin"] {
+        return Ok(false);
+    }
+    let plugin = folder.join("plugin");
+    let mut shipped: Vec<_> = PLUGIN.iter().map(|(name, _)| name.to_string()).collect();
+    shipped.sort();
+    if fs::symlink_metadata(&plugin).map_err(at(&plugin))?.is_symlink() || names(&plugin)? != shipped {
+        return Ok(false);
+    }
+    let same = |(name, text): &(&str, &str)| {
+        let path = plugin.join(name);
+        let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+        is_file && fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes())
+    };
+    Ok(PLUGIN.iter().all(same))
+}
+
+/// What is in a folder, sorted; empty where it is none.
+fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => return Ok(vec![]),
+        entries => entries.map_err(at(folder))?,
+    };
+    let name = |e: std::io::Result<fs::DirEntry>| e.map(|e| e.file_name().to_string_lossy().into_owned());
+    let mut names = entries.map(name).collect::<std::io::Result<Vec<_>>>().map_err(at(folder))?;
+    names.sort();
+    Ok(names)
 }
 
 /// Removes environments and plugins of earlier versions; that it can't is no harm. What is young may belong to a
@@ -231,6 +286,7 @@ fn tidy(home: &Path, keep: &[&Path], age: Duration) {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         let ours = name.starts_with("venv-") || name.starts_with("plugin-");
+        // Of a link, the link's own.
         let made = entry.metadata().and_then(|m| m.modified()).ok();
         let old = made.and_then(|m| m.elapsed().ok()).is_some_and(|e| e >= age);
         if ours && old && !keep.iter().any(|k| k.starts_with(&path)) {
@@ -301,13 +357,15 @@ async fn make(python: &Path, venv: &Path) -> Result<(), Error> {
 
 async fn pip(python: &Path, venv: &Path, say: &impl Fn(Doing<'_>)) -> Result<(), Error> {
     let list = venv.join("requirements.txt");
-    fs::write(&list, REQUIREMENTS).map_err(at(&list))?;
+    private::write(&list, LOCK.as_bytes())?;
     let mut child = alone(python)
         // None of pip's configuration files, but what of them leads to the index: not as arguments, which others see.
         .env("PIP_CONFIG_FILE", "/dev/null")
         .envs(way_to_the_index(python).await)
         // Compiling all of moto takes longer than downloading it; Python compiles what is used.
-        .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile", "-r"])
+        .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile"])
+        // By hash, each of them. What would have to be built first would bring its tools along, without a hash.
+        .args(["--require-hashes", "--only-binary", ":all:", "-r"])
         .arg(&list)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -353,6 +411,8 @@ async fn pip(python: &Path, venv: &Path, say: &impl Fn(Doing<'_>)) -> Result<(),
 mod tests {
     use super::*;
 
+    fn quiet(_: Doing<'_>) {}
+
     #[test]
     fn every_file_of_the_plugin_is_shipped() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sandbox/plugin");
@@ -377,10 +437,70 @@ mod tests {
     #[test]
     fn unpacks_once_and_whole() {
         let home = tempfile::tempdir().unwrap();
-        let plugin = unpack(home.path()).unwrap();
+        let plugin = unpack(home.path(), &quiet).unwrap();
         assert_eq!(fs::read_dir(&plugin).unwrap().count(), PLUGIN.len());
-        assert_eq!(unpack(home.path()).unwrap(), plugin);
+        let never = |doing: Doing<'_>| panic!("{doing:?}");
+        assert_eq!(unpack(home.path(), &never).unwrap(), plugin);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "no half-made folder stays");
+    }
+
+    #[test]
+    fn what_is_not_the_plugin_does_not_stay_in_its_place() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let home = tempfile::tempdir().unwrap();
+        let plugin = unpack(home.path(), &quiet).unwrap();
+        let folder = plugin.parent().unwrap();
+        let gate = plugin.join("gate.py");
+        let elsewhere = home.path().join("elsewhere.py");
+        fs::write(&elsewhere, "evil").unwrap();
+        let evil = |path: PathBuf| fs::write(path, "evil").unwrap();
+        let link = |path: &Path| {
+            fs::remove_file(path).unwrap();
+            symlink(&elsewhere, path).unwrap();
+        };
+        let changes: [(&str, &dyn Fn()); 9] = [
+            ("what Python might have compiled of it", &|| {
+                fs::create_dir(plugin.join("__pycache__")).unwrap();
+                evil(plugin.join("__pycache__/gate.cpython-311.pyc"));
+            }),
+            ("a line more", &|| fs::write(&gate, format!("{}#", fs::read_to_string(&gate).unwrap())).unwrap()),
+            ("other bytes of the same length", &|| {
+                fs::write(&gate, " ".repeat(fs::metadata(&gate).unwrap().len() as usize)).unwrap()
+            }),
+            ("a file less", &|| fs::remove_file(&gate).unwrap()),
+            ("a module more", &|| evil(plugin.join("json.py"))),
+            ("a module beside it, which Python takes for its own", &|| evil(folder.join("json.py"))),
+            ("a link", &|| link(&gate)),
+            ("another folder behind a link", &|| {
+                let other = home.path().join("other");
+                fs::rename(&plugin, &other).unwrap();
+                symlink(&other, &plugin).unwrap();
+            }),
+            ("what everybody may write", &|| fs::set_permissions(&gate, fs::Permissions::from_mode(0o666)).unwrap()),
+        ];
+        for (what, change) in changes {
+            change();
+            let said = std::cell::RefCell::new(String::new());
+            let hear = |doing: Doing<'_>| *said.borrow_mut() = format!("{doing:?}");
+            assert_eq!(unpack(home.path(), &hear).unwrap(), plugin, "{what}");
+            assert!(said.borrow().contains("made again"), "{what}: {}", said.borrow());
+            assert!(is_unpacked(folder).unwrap(), "{what}");
+        }
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"evil", "what a link leads to is left alone");
+    }
+
+    #[test]
+    fn every_package_of_the_lock_has_a_hash_and_the_lock_is_of_the_requirements() {
+        let packages = LOCK.lines().filter(|l| !l.starts_with([' ', '#']) && !l.is_empty());
+        let mut names = 0;
+        for line in packages {
+            assert!(line.contains("==") && line.ends_with('\\'), "{line}");
+            names += 1;
+        }
+        assert!(names > 20, "with all that they need: {names}");
+        for line in include_str!("requirements.txt").lines().filter(|l| !l.starts_with('#')) {
+            assert!(LOCK.lines().any(|l| l.split_whitespace().next() == Some(line)), "{line}: run scripts/lock.sh");
+        }
     }
 
     #[test]

@@ -5,13 +5,18 @@
 //!
 //! ```text
 //! ~/.cache/gameday/sandbox/
-//!     venv-<hash>/        moto, pinned; the hash is of the requirements and the Python
-//!     plugin-<hash>/      our plugin, unpacked; the hash is of its files
+//!     venv-<hash>/        moto, each package by its hash (`requirements.lock`); the hash is of that list and the Python
+//!     plugin-<hash>/      our plugin, unpacked, and compared with ours before it runs; the hash is of its files
 //!     default/            one running sandbox: server.json, log, lock ($GAMEDAY_SANDBOX names another)
 //! ```
+//!
+//! All of it is its user's alone (`private`), and so is the running one: it answers whoever has its key, which is new at
+//! each start and stands in `server.json` (`plugin/door.py`), and proves that it is the one before it is told anything.
 mod control;
 mod error;
 mod install;
+mod private;
+mod process;
 mod server;
 
 pub use crate::cli::Pace;

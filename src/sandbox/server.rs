@@ -1,13 +1,15 @@
 //! The running sandbox: one process, found again by the file it left.
 use super::{
-    Doing, Install, Pace, control,
+    Doing, Install, Pace,
+    control::Door,
     error::{Error, at},
-    install,
+    install, private,
+    process::Process,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
     process::Stdio,
@@ -25,10 +27,19 @@ const STEP: Duration = Duration::from_millis(40);
 #[derive(Debug, Clone)]
 pub struct Running {
     pub endpoint: String,
+    /// The access key id that it wants to see; any secret key will do.
+    pub key: String,
     pub port: u16,
     pub pid: u32,
     pub pace: Pace,
     pub log: PathBuf,
+}
+
+impl Running {
+    /// What leads our own clients to it.
+    pub fn lead(&self) -> crate::aws::Endpoint {
+        crate::aws::Endpoint { url: self.endpoint.clone(), key: self.key.clone() }
+    }
 }
 
 /// Where a sandbox lives, running or not.
@@ -40,13 +51,26 @@ pub struct Sandbox {
     folder: PathBuf,
 }
 
-/// `server.json`; the first two are the plugin's.
+/// `server.json`; the first four are the plugin's. An older gameday left fewer.
 #[derive(Serialize, Deserialize)]
 struct Left {
     pid: u32,
     port: u16,
     #[serde(default)]
+    key: String,
+    #[serde(default)]
+    secret: String,
+    #[serde(default)]
     version: String,
+    /// When its process began.
+    #[serde(default)]
+    begun: String,
+}
+
+impl Left {
+    fn door(&self) -> Door<'_> {
+        Door { port: self.port, key: &self.key, secret: &self.secret }
+    }
 }
 
 impl Sandbox {
@@ -85,7 +109,12 @@ impl Sandbox {
                 match self.current().await? {
                     Some(running) => running,
                     None => {
-                        self.stop_now().await?;
+                        let old = self.left()?.is_some_and(|l| l.version != install::version());
+                        if self.stop_now().await? && old {
+                            say(Doing::Says(
+                                "the sandbox was of another version of gameday: it is stopped, and an empty one started",
+                            ));
+                        }
                         self.start(pace.unwrap_or(Pace::Instant), &say).await?
                     }
                 }
@@ -94,7 +123,9 @@ impl Sandbox {
         if let Some(pace) = pace.filter(|p| *p != running.pace) {
             let text = format!("the sandbox now lives at the pace {}, for everybody who uses it", pace.word());
             say(Doing::Says(&text));
-            control::set_pace(running.port, pace).await?;
+            if let Some(left) = self.proven().await? {
+                left.door().set_pace(pace).await?;
+            }
             running.pace = pace;
         }
         Ok(running)
@@ -108,10 +139,18 @@ impl Sandbox {
 
     /// The one that runs, if it answers.
     pub async fn status(&self) -> Result<Option<Running>, Error> {
-        let Some(left) = self.left() else { return Ok(None) };
-        // A port that answers with another process is not ours: ours died and something took its place.
-        match control::health(left.port).await {
+        let Some(left) = self.proven().await? else { return Ok(None) };
+        match left.door().health().await {
             Ok(health) if health.pid == left.pid => Ok(Some(self.running(&left, health.pace()))),
+            _ => Ok(None),
+        }
+    }
+
+    /// What the running one left, once it has proved that it is the one: ours may have died, and anybody may listen on its
+    /// port since.
+    async fn proven(&self) -> Result<Option<Left>, Error> {
+        match self.left()? {
+            Some(left) if left.door().is_the_sandbox().await => Ok(Some(left)),
             _ => Ok(None),
         }
     }
@@ -127,8 +166,8 @@ impl Sandbox {
 
     /// Whether there was one to reset.
     pub async fn reset(&self) -> Result<bool, Error> {
-        match self.status().await? {
-            Some(running) => control::reset(running.port).await.map(|()| true),
+        match self.proven().await? {
+            Some(left) => left.door().reset().await.map(|()| true),
             None => Ok(false),
         }
     }
@@ -176,8 +215,13 @@ impl Sandbox {
         }
     }
 
-    fn left(&self) -> Option<Left> {
-        serde_json::from_slice(&fs::read(self.file()).ok()?).ok()
+    fn left(&self) -> Result<Option<Left>, Error> {
+        if fs::symlink_metadata(&self.folder).is_err() {
+            return Ok(None);
+        }
+        private::folder(&self.home)?;
+        private::folder(&self.folder)?;
+        Ok(private::read(&self.file())?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     fn file(&self) -> PathBuf {
@@ -185,13 +229,19 @@ impl Sandbox {
     }
 
     fn running(&self, left: &Left, pace: Pace) -> Running {
-        let log = self.folder.join("log");
-        Running { endpoint: format!("http://127.0.0.1:{}", left.port), port: left.port, pid: left.pid, pace, log }
+        Running {
+            endpoint: format!("http://127.0.0.1:{}", left.port),
+            key: left.key.clone(),
+            port: left.port,
+            pid: left.pid,
+            pace,
+            log: self.folder.join("log"),
+        }
     }
 
     /// The one that runs and is of this version; an older one is replaced, since its plugin may not do.
     async fn current(&self) -> Result<Option<Running>, Error> {
-        let ours = self.left().is_some_and(|l| l.version == install::version());
+        let ours = self.left()?.is_some_and(|l| l.version == install::version());
         if ours { self.status().await } else { Ok(None) }
     }
 
@@ -208,7 +258,7 @@ impl Sandbox {
         }
     }
 
-    /// The same one after a stop: who watches finds it again. Any, if something else listens there.
+    /// The same one after a stop, for addresses that are noted somewhere. Any, if something else listens there.
     fn usual_port(&self) -> u16 {
         let digest = Sha256::digest(self.folder.as_os_str().as_encoded_bytes());
         // Above the ports of services, and below those that the kernel gives away by itself.
@@ -218,8 +268,9 @@ impl Sandbox {
 
     async fn start_with(&self, install: &Install, pace: Pace) -> Result<Running, Error> {
         let (log, fresh) = (self.folder.join("log"), self.folder.join("ready.json"));
-        let _ = fs::remove_file(&fresh);
-        let out = File::create(&log).map_err(at(&log))?;
+        private::remove(&fresh)?;
+        private::remove(&self.folder.join("ready.json.new"))?;
+        let out = private::create(&log)?;
         let err = out.try_clone().map_err(at(&log))?;
         let mut command = command(install, self.usual_port(), pace);
         command.arg("--ready-file").arg(&fresh).stdin(Stdio::null()).stdout(out).stderr(err);
@@ -234,12 +285,13 @@ impl Sandbox {
         let mut child = command.spawn().map_err(at(&install.python))?;
         let begun = Instant::now();
         loop {
-            if let Some(mut left) = fs::read(&fresh).ok().and_then(|b| serde_json::from_slice::<Left>(&b).ok()) {
+            if let Some(mut left) = private::read(&fresh)?.and_then(|b| serde_json::from_slice::<Left>(&b).ok()) {
                 left.version = install::version();
-                let health = control::health(left.port).await?;
+                left.begun = Process::of(left.pid).map(|p| p.begun).unwrap_or_default();
+                let health = left.door().health().await?;
                 let text = serde_json::to_vec(&left).unwrap_or_default();
-                fs::write(self.file(), text).map_err(at(self.file()))?;
-                let _ = fs::remove_file(&fresh);
+                private::write(&self.file(), &text)?;
+                private::remove(&fresh)?;
                 return Ok(self.running(&left, health.pace()));
             }
             let died = !matches!(child.try_wait(), Ok(None));
@@ -251,29 +303,39 @@ impl Sandbox {
         }
     }
 
-    /// Ends what `server.json` names, if it is really a sandbox, and forgets it.
+    /// Ends what `server.json` names, if it is really a sandbox, and forgets it. Also one that no longer answers.
     async fn stop_now(&self) -> Result<bool, Error> {
-        let running = self.status().await?;
-        if let Some(Running { pid, port, .. }) = running {
-            // SAFETY: a signal to a process that has just said that this is its id.
-            unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+        let server = self.left()?.and_then(|left| self.process(&left));
+        if let Some(process) = &server {
+            process.signal(libc::SIGTERM);
             let begun = Instant::now();
-            while control::health(port).await.is_ok_and(|h| h.pid == pid) {
+            while process.is_there() {
                 if begun.elapsed() > Duration::from_secs(5) {
-                    unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+                    process.signal(libc::SIGKILL);
+                }
+                if begun.elapsed() > Duration::from_secs(30) {
+                    return Err(Error::Stays { pid: process.id });
                 }
                 sleep(STEP).await;
             }
         }
-        let _ = fs::remove_file(self.file());
-        Ok(running.is_some())
+        private::remove(&self.file())?;
+        Ok(server.is_some())
+    }
+
+    /// The process that was started, if it is still the one. Not by what somebody on its port says: it is the user's own, it
+    /// began when ours did, and it runs a plugin from this home.
+    fn process(&self, left: &Left) -> Option<Process> {
+        // What an older gameday left does not say when it began.
+        let same = |p: &Process| left.begun.is_empty() || p.begun == left.begun;
+        Process::of(left.pid).filter(|p| same(p) && p.runs_a_plugin_of(&self.home))
     }
 
     /// Held until dropped, also when the process dies.
     async fn lock(&self, path: &Path, say: &impl Fn(Doing<'_>)) -> Result<File, Error> {
-        let folder = path.parent().unwrap_or(path);
-        fs::create_dir_all(folder).map_err(at(folder))?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(at(path))?;
+        private::folder(&self.home)?;
+        private::folder(path.parent().unwrap_or(path))?;
+        let file = private::keep(path)?;
         let begun = Instant::now();
         let mut said = false;
         loop {
@@ -298,6 +360,8 @@ impl Sandbox {
 fn command(install: &Install, port: u16, pace: Pace) -> Command {
     let mut command = Command::new(&install.python);
     command.arg("-I").arg(&install.plugin).args(["--port", &port.to_string(), "--pace", pace.word()]);
+    // Not the user's folder of the moment: nothing of theirs is in reach by a short name.
+    command.current_dir("/");
     // The sandbox is the same whatever the shell has set, and talks to nobody.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -337,10 +401,10 @@ mod tests {
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = other.local_addr().unwrap().port();
         std::thread::spawn(move || drop(other.accept()));
-        let left = Left { pid: 1, port, version: install::version() };
-        fs::write(sandbox.file(), serde_json::to_vec(&left).unwrap()).unwrap();
+        let left = format!(r#"{{"pid": {}, "port": {port}, "version": "{}"}}"#, std::process::id(), install::version());
+        fs::write(sandbox.file(), left).unwrap();
         assert!(sandbox.status().await.unwrap().is_none());
-        assert!(!sandbox.stop().await.unwrap(), "and process 1 lives on");
+        assert!(!sandbox.stop().await.unwrap(), "and the process lives on");
         assert!(!sandbox.file().exists());
     }
 

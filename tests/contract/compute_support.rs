@@ -26,7 +26,7 @@ impl World {
     }
     async fn at(pace: &str) -> Self {
         let emulator = Emulator::start(pace);
-        let endpoint = Some(emulator.url.clone());
+        let endpoint = emulator.endpoint();
         let aws = Aws::connect(&Target { region: REGION.into(), endpoint, ..Target::default() }).await;
         // Tests change things from outside: nothing may be remembered.
         aws.reads.keep_for(Duration::ZERO);

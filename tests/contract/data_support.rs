@@ -7,9 +7,9 @@ use gameday::{
 use std::{sync::OnceLock, time::Duration};
 
 /// One for all tests here: each has a stack of its own in it.
-pub fn emulator() -> &'static str {
+pub fn emulator() -> &'static Emulator {
     static EMULATOR: OnceLock<Emulator> = OnceLock::new();
-    &EMULATOR.get_or_init(|| Emulator::start(&pace())).url
+    EMULATOR.get_or_init(|| Emulator::start(&pace()))
 }
 
 /// How fast things happen in it: `instant`, or `fast` to see every state on the way (minutes of test time).
@@ -25,7 +25,7 @@ pub struct World {
 
 impl World {
     pub async fn new(stack: &str) -> Self {
-        let target = Target { region: "eu-west-1".into(), endpoint: Some(emulator().into()), ..Target::default() };
+        let target = Target { region: "eu-west-1".into(), endpoint: emulator().endpoint(), ..Target::default() };
         let aws = Aws::connect(&target).await;
         let mut env = Env::new(stack, Events::silent());
         env.pace = Pace { scale: if pace() == "instant" { 0.01 } else { 0.05 }, jitter: false };

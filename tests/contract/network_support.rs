@@ -16,8 +16,7 @@ impl Sandbox {
         Self(Emulator::start(pace))
     }
     pub async fn aws(&self) -> Aws {
-        Aws::connect(&Target { region: "eu-west-1".into(), endpoint: Some(self.0.url.clone()), ..Target::default() })
-            .await
+        Aws::connect(&Target { region: "eu-west-1".into(), endpoint: self.0.endpoint(), ..Target::default() }).await
     }
 
     /// Has the sandbox do something; see its control endpoints.

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 BINARY = os.environ["GAMEDAY_BINARY"]
-URL = os.environ["GAMEDAY_SANDBOX_URL"]
+URL, KEY = os.environ["GAMEDAY_SANDBOX_URL"], os.environ["GAMEDAY_SANDBOX_KEY"]
 ROOT = pathlib.Path(__file__).parents[2]
 # A name that has to be quoted.
 FILE = "my stack.toml"
@@ -81,7 +81,7 @@ class World:
 
     def client(self, service):
         return boto3.client(
-            service, endpoint_url=URL, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+            service, endpoint_url=URL, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key="x"
         )
 
     def listener(self):

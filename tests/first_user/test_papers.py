@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from conftest import ROOT, URL
+from conftest import KEY, ROOT, URL
 
 PAPERS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTANCE = "i-0123456789abcdef0"
@@ -24,7 +24,7 @@ def commands(lines):
 @pytest.fixture(scope="module")
 def aws(world):
     """The sandbox as if it were AWS: the same commands without --sandbox."""
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "us-east-1"}
+    keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "us-east-1"}
     return {"AWS_ENDPOINT_URL": URL, **keys}
 
 

@@ -2,6 +2,7 @@
 JSON answer a line on standard output; {"error": …} when it could not."""
 
 import json
+import os
 import sys
 import traceback
 import urllib.request
@@ -69,7 +70,8 @@ class Account:
     def control(self, url, method, what, body):
         """The emulator's own endpoints."""
         data = json.dumps(body or {}).encode() if method == "POST" else None
-        request = urllib.request.Request(f"{url}/_gameday/{what}", data=data, method=method)
+        key = {"Authorization": f"Bearer {os.environ['AWS_ACCESS_KEY_ID']}"}
+        request = urllib.request.Request(f"{url}/_gameday/{what}", data=data, method=method, headers=key)
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 

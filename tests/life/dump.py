@@ -2,6 +2,7 @@
 calls them. Kinds are named as boto3 names them."""
 
 import json
+import os
 from urllib.parse import unquote
 
 import boto3
@@ -13,7 +14,7 @@ GONE = {"terminated", "shutting-down", "deleting", "deleted"}
 
 class Clients:
     def __init__(self, region=REGION):
-        session = boto3.Session(region_name=region, aws_access_key_id="x", aws_secret_access_key="y")
+        session = boto3.Session(region_name=region, aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"], aws_secret_access_key="y")
         make = session.client
         self.ec2, self.asg, self.elb = make("ec2"), make("autoscaling"), make("elbv2")
         self.rds, self.cache, self.efs = make("rds"), make("elasticache"), make("efs")

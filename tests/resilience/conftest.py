@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 BINARY = os.environ["GAMEDAY_BINARY"]
-URL = os.environ["GAMEDAY_SANDBOX_URL"]
+URL, KEY = os.environ["GAMEDAY_SANDBOX_URL"], os.environ["GAMEDAY_SANDBOX_KEY"]
 
 # The long form; else a few of each.
 LONG = bool(os.environ.get("GAMEDAY_CUTS") or os.environ.get("GAMEDAY_SEEDS"))
@@ -169,7 +169,7 @@ class World:
                 {"tagging": "resourcegroupstaggingapi"}.get(name, name),
                 endpoint_url=URL,
                 region_name="us-east-1",
-                aws_access_key_id="sandbox",
+                aws_access_key_id=KEY,
                 aws_secret_access_key="sandbox",
                 config=Config(retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True),
             )
@@ -177,7 +177,9 @@ class World:
 
     def control(self, method, path, body=None):
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"{URL}/_gameday/{path}", method=method, data=data)
+        request = urllib.request.Request(
+            f"{URL}/_gameday/{path}", method=method, data=data, headers={"Authorization": f"Bearer {KEY}"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from conftest import STACK, URL, count, differences, some
+from conftest import KEY, STACK, URL, count, differences, some
 
 EDITS = {
     "port": STACK + "port = 8080\n",
@@ -22,7 +22,7 @@ class Watch(threading.Thread):
     def __init__(self):
         super().__init__(daemon=True)
         config = Config(retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True)
-        self.elb = boto3.client("elbv2", endpoint_url=URL, region_name="us-east-1", aws_access_key_id="watch",
+        self.elb = boto3.client("elbv2", endpoint_url=URL, region_name="us-east-1", aws_access_key_id=KEY,
                                 aws_secret_access_key="watch", config=config)
         self.looks, self.gaps, self.seen, self.ended = 0, [], set(), threading.Event()
         self.trouble = None

@@ -62,8 +62,8 @@ def _complete(value, shape, where):
 class Aws:
     NAMES = {"tagging": "resourcegroupstaggingapi", "quotas": "service-quotas"}
 
-    def __init__(self, url):
-        self.url, self.clients = url, {}
+    def __init__(self, url, key):
+        self.url, self.key, self.clients = url, key, {}
 
     def __getattr__(self, name):
         if name not in self.clients:
@@ -71,7 +71,7 @@ class Aws:
                 self.NAMES.get(name, name),
                 endpoint_url=self.url,
                 region_name="us-east-1",
-                aws_access_key_id="sandbox",
+                aws_access_key_id=self.key,
                 aws_secret_access_key="sandbox",
                 config=Config(retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True),
             )
@@ -82,6 +82,7 @@ class Aws:
     def control(self, method, path, body=None):
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.url}/_gameday/{path}", method=method, data=data)
+        request.add_header("Authorization", f"Bearer {self.key}")
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
@@ -156,7 +157,7 @@ def sandbox():
     process = subprocess.Popen([sys.executable, str(PLUGIN), "--port", "0"], stdout=subprocess.PIPE, text=True)
     line = process.stdout.readline()
     assert "sandbox ready on http://127.0.0.1:" in line, line
-    yield Aws(line.split()[3])
+    yield Aws(line.split()[3], line.split("AWS_ACCESS_KEY_ID=")[1].strip())
     process.terminate()
     assert process.wait(10) == 0
 

@@ -231,7 +231,7 @@ def test_china_calls_ec2_by_another_name(aws):
         "iam",
         endpoint_url=aws.url,
         region_name="cn-north-1",
-        aws_access_key_id="sandbox",
+        aws_access_key_id=aws.key,
         aws_secret_access_key="sandbox",
     )
     with aws.refuses("MalformedPolicyDocument"):

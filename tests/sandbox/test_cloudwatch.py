@@ -18,7 +18,7 @@ def _cbor(aws, operation, body):
             "content-type": "application/cbor",
             "accept": "application/cbor",
             "x-amzn-query-mode": "true",
-            "authorization": "AWS4-HMAC-SHA256 Credential=sandbox/20261121/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0",
+            "authorization": f"AWS4-HMAC-SHA256 Credential={aws.key}/20261121/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0",
         },
     )
     try:

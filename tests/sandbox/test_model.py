@@ -26,7 +26,7 @@ def bare(aws):
             service,
             endpoint_url=aws.url,
             region_name="us-east-1",
-            aws_access_key_id="sandbox",
+            aws_access_key_id=aws.key,
             aws_secret_access_key="sandbox",
             config=config,
         )

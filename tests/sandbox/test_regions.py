@@ -20,7 +20,7 @@ def test_a_region_has_zones_types_and_images(aws, region):
             service,
             endpoint_url=aws.url,
             region_name=region,
-            aws_access_key_id="sandbox",
+            aws_access_key_id=aws.key,
             aws_secret_access_key="sandbox",
             config=Config(ignore_configured_endpoint_urls=True),
         )

@@ -21,7 +21,7 @@ import boto3
 import pytest
 
 BINARY = os.environ["GAMEDAY_BINARY"]
-URL = os.environ["GAMEDAY_SANDBOX_URL"]
+URL, KEY = os.environ["GAMEDAY_SANDBOX_URL"], os.environ["GAMEDAY_SANDBOX_KEY"]
 BEGAN = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=83)
 STACK = f"""\
 name = "billing"
@@ -131,7 +131,7 @@ class World:
                 name,
                 endpoint_url=URL,
                 region_name="us-east-1",
-                aws_access_key_id="sandbox",
+                aws_access_key_id=KEY,
                 aws_secret_access_key="sandbox",
             )
         return self.clients[name]
@@ -150,9 +150,9 @@ class World:
 
     def control(self, method, path, body=None):
         data = json.dumps(body).encode() if body is not None else None
-        with urllib.request.urlopen(
-            urllib.request.Request(f"{URL}/_gameday/{path}", method=method, data=data), timeout=60
-        ) as answer:
+        key = {"Authorization": f"Bearer {KEY}"}
+        request = urllib.request.Request(f"{URL}/_gameday/{path}", method=method, data=data, headers=key)
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     @contextlib.contextmanager

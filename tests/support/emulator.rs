@@ -6,11 +6,16 @@ use std::{
     sync::OnceLock,
 };
 
-use gameday::sandbox::{Install, Sandbox};
+use gameday::{
+    aws::Endpoint,
+    sandbox::{Install, Sandbox},
+};
 
 pub struct Emulator {
     process: Child,
     pub url: String,
+    /// The access key id that it wants to see.
+    pub key: String,
 }
 
 /// Installed once for all tests of this process; several processes wait for each other by its lock.
@@ -44,7 +49,14 @@ impl Emulator {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let url = first.split_whitespace().find(|w| w.starts_with("http://"));
         let url = url.unwrap_or_else(|| panic!("the emulator says {first:?}")).to_owned();
-        Self { process, url }
+        let key = first.rsplit_once('=').unwrap_or_else(|| panic!("the emulator says {first:?}")).1.trim().to_owned();
+        Self { process, url, key }
+    }
+
+    /// What leads clients to it.
+    #[allow(dead_code, reason = "not every test has clients in its own process")]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint { url: self.url.clone(), key: self.key.clone() })
     }
 
     /// Calls a control endpoint under `/_gameday/`; the body of the answer.
@@ -52,7 +64,10 @@ impl Emulator {
     pub fn tell(&self, method: &str, what: &str, body: &str) -> String {
         let host = self.url.trim_start_matches("http://");
         let mut to = TcpStream::connect(host).unwrap();
-        let head = format!("{method} /_gameday/{what} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        let head = format!(
+            "{method} /_gameday/{what} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n",
+            self.key
+        );
         write!(to, "{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         let mut answer = String::new();
         to.read_to_string(&mut answer).unwrap();

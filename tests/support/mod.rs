@@ -131,7 +131,7 @@ impl World {
     /// On a free port, at once; gone with this value.
     pub fn start() -> Self {
         let emulator = Emulator::start("instant");
-        let account = RefCell::new(Account::start(&emulator.url));
+        let account = RefCell::new(Account::start(&emulator));
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { emulator, account, folder, said: RefCell::default(), called: RefCell::default() }
     }
@@ -147,6 +147,7 @@ impl World {
         self.control("DELETE", "calls");
         let mut command = gameday();
         command.arg("-c").arg(file).args(args).env("AWS_ENDPOINT_URL", &self.emulator.url);
+        command.env("AWS_ACCESS_KEY_ID", &self.emulator.key);
         let output = command.output().expect("gameday starts");
         let mut said = Said::of(format!("-c {} {}", file.display(), args.join(" ")), output);
         let calls = self.control("GET", "calls")["calls"].take();
@@ -207,11 +208,12 @@ impl World {
 }
 
 impl Account {
-    fn start(url: &str) -> Self {
+    fn start(emulator: &Emulator) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/life/account.py");
         let mut child = Command::new(&emulator::install().python)
             .args(["-B", script])
-            .env("AWS_ENDPOINT_URL", url)
+            .env("AWS_ENDPOINT_URL", &emulator.url)
+            .env("AWS_ACCESS_KEY_ID", &emulator.key)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

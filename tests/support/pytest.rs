@@ -35,18 +35,19 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder with the packages that `tests/SUITE/requirements.txt` lists, installed when they are not there.
+/// The folder with the packages of `tests/SUITE/requirements.lock`, installed when they are not there.
 fn packages(python: &Path, suite: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
-    let list = root().join(format!("tests/{suite}/requirements.txt"));
+    let list = root().join(format!("tests/{suite}/requirements.lock"));
     let folder = root().join(format!("target/{suite}-pytest"));
-    let done = folder.join("requirements.txt");
+    let done = folder.join("requirements.lock");
     // Another list of packages is another folder's content: what is there half or of another day is made anew.
     if fs::read(&done).ok() != fs::read(&list).ok() {
         let _ = fs::remove_dir_all(&folder);
         let mut pip = Command::new(python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&folder);
+        pip.args(["--require-hashes", "--only-binary", ":all:"]);
         assert!(pip.arg("-r").arg(&list).status().unwrap().success(), "{} could not be installed", list.display());
         fs::copy(&list, &done).unwrap();
     }
@@ -81,7 +82,7 @@ pub fn in_a_sandbox(name: &str, suite: &str, what: &str, more: impl FnOnce(&mut 
     let running = block(guard.0.ensure(Some(Pace::Instant), quiet)).unwrap();
     let mut pytest = pytest(&python, suite, what);
     pytest.env("GAMEDAY_BINARY", env!("CARGO_BIN_EXE_gameday")).env("GAMEDAY_SANDBOX", &sandbox);
-    pytest.env("GAMEDAY_SANDBOX_URL", &running.endpoint);
+    pytest.env("GAMEDAY_SANDBOX_URL", &running.endpoint).env("GAMEDAY_SANDBOX_KEY", &running.key);
     more(&mut pytest);
     passes(pytest)
 }

@@ -3,6 +3,7 @@
 How a request travels, one module a concern:
 
     gate.py      one WSGI application in front of moto; one request at a time
+      door.py    who may come in: only who has the sandbox's key, and no browser
       wire.py    reads the request and writes the answer in the service's protocol
       model.py   the request against AWS's API model: what AWS refuses before it looks at anything
       faults.py  throttling, lost answers, denied actions (only when asked for)

@@ -1,6 +1,7 @@
-"""python -m plugin [--port N] [--pace instant|fast|real], or python path/to/plugin ..."""
+"""python -m plugin [--port N] [--pace instant|fast|real], or python path/to/plugin/__main__.py ..."""
 
 import argparse
+import importlib.machinery
 import json
 import os
 import signal
@@ -8,9 +9,27 @@ import sys
 import threading
 import warnings
 
-if not __package__:  # started as a directory
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    __package__ = os.path.basename(os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Source(importlib.machinery.SourceFileLoader):
+    """Our modules as they are written: what was compiled of them once could be of something else."""
+
+    def get_code(self, fullname):
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def ours(path):
+    if path not in (HERE, os.path.dirname(HERE)):
+        raise ImportError(path)
+    return importlib.machinery.FileFinder(path, (Source, [".py"]))
+
+
+sys.path_hooks.insert(0, ours)
+sys.path_importer_cache.clear()
+if not __package__:  # started as a file or as its folder
+    sys.path[0] = os.path.dirname(HERE)
+    __package__ = os.path.basename(HERE)
     __import__(__package__)
 
 
@@ -19,12 +38,14 @@ def main():
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--pace", choices=["instant", "fast", "real"], default="instant")
-    parser.add_argument("--ready-file", help="gets {pid, port} as JSON once requests are answered")
+    parser.add_argument("--ready-file", help="gets {pid, port, key, secret} as JSON once requests are answered")
     parser.add_argument("--until-eof", action="store_true", help="ends when its standard input does")
     args = parser.parse_args()
-    # Never reachable from outside: it takes any credentials.
+    # Never reachable from outside.
     if args.host not in ("127.0.0.1", "localhost", "::1"):
         parser.error("the sandbox listens on loopback only")
+    # What it writes is its user's alone.
+    os.umask(0o077)
     # SIGTERM is the way it is told to stop: the port closes, the exit code is 0.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
@@ -36,6 +57,7 @@ def main():
 
     from . import services  # noqa: F401  (registers the rules)
     from .clock import CLOCK
+    from .door import Door
     from .gate import Gate
 
     class Handler(MotoRequestHandler):
@@ -46,16 +68,25 @@ def main():
             pass
 
     CLOCK.set_pace(args.pace)
-    server = make_server(args.host, args.port, Gate(), threaded=True, request_handler=Handler)
+    gate = Gate()
+    server = make_server(args.host, args.port, gate, threaded=True, request_handler=Handler)
+    gate.door = door = Door(server.port)
     server.daemon_threads = True
     if args.until_eof:
         # Whoever started it may be killed without a chance to stop it.
         threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+    says = f"sandbox ready on http://{args.host}:{server.port} ({args.pace})"
     if args.ready_file:
-        with open(f"{args.ready_file}.new", "w") as file:
-            json.dump({"pid": os.getpid(), "port": server.port}, file)
+        left = {"pid": os.getpid(), "port": server.port, "key": door.key, "secret": door.secret}
+        # A file of its own: not one that is there, nor one that a link leads to.
+        new = os.open(f"{args.ready_file}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(new, "w") as file:
+            json.dump(left, file)
         os.replace(f"{args.ready_file}.new", args.ready_file)
-    print(f"sandbox ready on http://{args.host}:{server.port} ({args.pace})", flush=True)
+    else:
+        # Who waits for this line has no other way to the key.
+        says += f", key AWS_ACCESS_KEY_ID={door.key}"
+    print(says, flush=True)
     server.serve_forever()
 
 

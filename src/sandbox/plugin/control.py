@@ -1,5 +1,6 @@
-"""The control endpoints under /_gameday/: for tests and for `gameday sandbox`.
+"""The control endpoints under /_gameday/: for tests and for `gameday sandbox`, with the key as `Authorization: Bearer`.
 
+GET    proof/NONCE               without the key: see door.py
 GET    health                    {"status", "version", "pid", "pace", "now"}
 GET    calls                     {"calls": [{service, operation, mutating, named, status, error, checked, began,
                                                 ended}],

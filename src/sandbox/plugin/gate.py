@@ -9,37 +9,44 @@ import traceback
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from . import control, rules, wire
+from . import control, door, rules, wire
 from .clock import CLOCK
 from .faults import FAULTS, Cut, Held
 from .rules import AFTER, BEFORE, INSTEAD, Refusal
 
 
+UNKNOWN = f"the sandbox does not know this request: it answers {', '.join(sorted(wire.SERVICES.values()))}"
+
+
 class Gate:
     def __init__(self):
+        # Set once the port is known.
+        self.door = None
         self.moto = DomainDispatcherApplication(create_backend_app)
         rules.ask = self.ask
         # moto's state is not made for threads, and one order of events makes runs repeatable.
         self.lock = threading.RLock()
 
     def __call__(self, environ, start_response):
+        refusal = self.door.refusal(environ)
+        if refusal is not None:
+            return _send(start_response, *refusal)
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(door.PROOF):
+            return _send(start_response, *self.door.proof(environ))
         body = _body(environ)
-        if environ.get("PATH_INFO", "").startswith("/_gameday/"):
+        if path.startswith("/_gameday/"):
             with self.lock:
                 status, headers, answer = control.answer(environ, body)
             return _send(start_response, status, headers, answer)
         try:
             call = wire.read(environ, body)
         except Exception:
-            # A request we cannot read is still moto's to answer.
             traceback.print_exc()
             call = None
         if call is None:
-            environ["wsgi.input"] = io.BytesIO(body)
-            with self.lock:
-                CLOCK.settle()
-                status, headers, answer = _capture(self.moto, environ)
-            return _send(start_response, status, dict(headers), answer)
+            # moto has much more, and doors of its own in it: what no stack needs is not reached.
+            return _send(start_response, *door.refuse(environ, 501, UNKNOWN, "NotImplemented"))
         try:
             account = control.RESETS
             FAULTS.pause(call)  # outside the lock: one slow call must not slow the others
@@ -156,10 +163,15 @@ def _capture(app, environ):
     return seen["status"], seen["headers"], body
 
 
+# What the server writes itself, and what would let a page of another site read the answer.
+DROP = re.compile("content-length|connection|transfer-encoding|status|access-control-.*", re.IGNORECASE)
+# No page may embed it, nor take it for something else than it says.
+CLOSE = [("Cross-Origin-Resource-Policy", "same-origin"), ("X-Content-Type-Options", "nosniff")]
+
+
 def _send(start_response, status, headers, body):
-    drop = re.compile("content-length|connection|transfer-encoding|status", re.IGNORECASE)
-    headers = [(k, str(v)) for k, v in headers.items() if not drop.fullmatch(k)]
-    start_response(f"{status} {_phrase(status)}", [*headers, ("Content-Length", str(len(body)))])
+    headers = [(k, str(v)) for k, v in headers.items() if not DROP.fullmatch(k)]
+    start_response(f"{status} {_phrase(status)}", [*headers, *CLOSE, ("Content-Length", str(len(body)))])
     return [body]
 
 

@@ -10,11 +10,13 @@ from moto.iam.models import AWSManagedPolicy, iam_backends
 from .clock import CLOCK
 from .faults import BORN, FAULTS
 from .rules import Refusal, after, before, instead, on_reset, partition
+from .wire import ISSUED
 
 # facts 11: iam_profile_propagation; facts 4.7: what EC2 says until then.
 PROPAGATION = 15
 VISIBLE = {}
 on_reset(VISIBLE.clear)
+on_reset(ISSUED.clear)
 
 
 def backend(call):
@@ -143,3 +145,10 @@ def service_linked_role(call):
         if role.path == f"/aws-service-role/{service}/":
             message = f"Service role name {role.name} has been taken in this account, please try a different suffix."
             raise Refusal("InvalidInput", message)
+
+
+@after("sts", "AssumeRole", "GetSessionToken", "GetFederationToken")
+@after("iam", "CreateAccessKey")
+def gives_a_key(call, answer):
+    # Who came in may send a role's or a user's keys next: the door knows them.
+    ISSUED.add((answer.get("Credentials") or answer.get("AccessKey"))["AccessKeyId"])

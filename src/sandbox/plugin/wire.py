@@ -4,7 +4,8 @@ import io
 import json
 import re
 import uuid
-from urllib.parse import parse_qs, urlencode
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlencode
 
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
@@ -18,7 +19,7 @@ from moto.core.utils import get_service_model
 from . import cbor, model as api
 from .rules import Call, Refusal
 
-# The name a request is signed for -> botocore's name. Only these have rules; others go straight to moto.
+# The name a request is signed for -> botocore's name: the services that stacks use, and no others of moto's.
 SERVICES = {
     "autoscaling": "autoscaling",
     "ec2": "ec2",
@@ -39,27 +40,70 @@ CBOR_PREFIX = "/service/GraniteServiceVersion20100801/operation/"
 JSON_TARGET = "GraniteServiceVersion20100801."
 
 
+# Access keys that the account in the sandbox gave out, to roles and users: as good as the sandbox's own.
+ISSUED = set()
+
+
+class Signed(NamedTuple):
+    """What a signature says of a request; the signature itself is not checked."""
+
+    key: str
+    region: str
+    service: str
+    in_query: bool
+
+
+def signed(environ):
+    """Who signed a request and for what, in the header or in a signed address; None when nobody did."""
+    scope = r"([^/\s,=]+)/\d{8}/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)/aws4_request"
+    header = environ.get("HTTP_AUTHORIZATION")
+    if header is not None:
+        found = re.match(rf"AWS4-HMAC-SHA256\s+Credential={scope}(?:[\s,]|$)", header)
+    else:
+        names = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [])
+        found = re.fullmatch(scope, names[0]) if len(names) == 1 else None
+    return found and Signed(found[1], found[2], found[3].lower(), header is None)
+
+
+def _for_the_account(environ, by):
+    """The same request with its signature in one place, and without the sandbox's key, which is nobody's in the account."""
+    key = by.key if by.key in ISSUED else "sandbox"
+    environ["HTTP_AUTHORIZATION"] = (
+        f"AWS4-HMAC-SHA256 Credential={key}/20000101/{by.region}/{by.service}/aws4_request, "
+        "SignedHeaders=host, Signature=0"
+    )
+    if by.in_query:
+        pairs = environ.get("QUERY_STRING", "").split("&")
+        query = "&".join(p for p in pairs if not unquote(p).lower().startswith("x-amz-"))
+        environ["QUERY_STRING"] = query
+        for name in ("RAW_URI", "REQUEST_URI"):
+            if name in environ:
+                environ[name] = environ[name].partition("?")[0] + (f"?{query}" if query else "")
+
+
 def read(environ, body):
-    """The call a request makes, or None when it is not one of ours to judge."""
-    signed = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
-    if not signed:
-        return None
-    region, service = signed.group(1), SERVICES.get(signed.group(2).lower())
+    """The call a request makes, or None when it is none that the sandbox answers."""
+    by = signed(environ)
+    service = SERVICES.get(by.service) if by else None
     if service is None:
         return None
+    region = by.region
+    _for_the_account(environ, by)
     model = get_service_model(service)
     path, target = environ.get("PATH_INFO", ""), environ.get("HTTP_X_AMZ_TARGET")
     content_type = environ.get("CONTENT_TYPE", "")
     url_params, form = {}, {}
     if path.startswith(CBOR_PREFIX):
         protocol, operation = "cbor", path[len(CBOR_PREFIX) :]
+    elif not model.protocol.startswith("rest") and path != "/":
+        return None
     elif target:
         protocol, operation = "json", target.rpartition(".")[2]
     elif model.protocol.startswith("rest"):
         protocol = model.protocol
         try:
             found, url_params = get_service_router(service).match(request(environ, body))
-        except Exception:  # an unknown path is moto's to refuse
+        except Exception:  # a path that the service does not have
             return None
         operation = found.name
         form = request(environ, body).args  # of several values of one name, all

@@ -1,0 +1,91 @@
+//! Who a process is, by the kernel's word: its number alone may be somebody else's by now.
+use super::private;
+use std::path::Path;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pub id: u32,
+    /// When it began, as the kernel says it: no two processes of one number have the same.
+    pub begun: String,
+    /// What it was started with, a word each.
+    command: Vec<String>,
+}
+
+impl Process {
+    /// The running process of that number, if it is the user's own.
+    #[cfg(target_os = "linux")]
+    pub fn of(id: u32) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let folder = Path::new("/proc").join(id.to_string());
+        let owner = std::fs::metadata(&folder).ok()?.uid();
+        let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+        // The name in brackets may hold anything; after it come the state and, 19 further on, the time.
+        let mut after = stat.rsplit_once(')')?.1.split_whitespace();
+        let ended = matches!(after.next()?, "Z" | "X" | "x");
+        let begun = after.nth(18)?.to_owned();
+        let line = std::fs::read(folder.join("cmdline")).ok()?;
+        let command = line.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+        (owner == private::me() && !ended).then_some(Self { id, begun, command })
+    }
+
+    /// The running process of that number, if it is the user's own.
+    #[cfg(not(target_os = "linux"))]
+    pub fn of(id: u32) -> Option<Self> {
+        let ask = |what: &str| {
+            let out = std::process::Command::new("ps").args(["-o", what, "-p", &id.to_string()]).output().ok()?;
+            let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+            (out.status.success() && !said.is_empty()).then_some(said)
+        };
+        let owner: u32 = ask("uid=")?.parse().ok()?;
+        let ended = ask("state=")?.starts_with('Z');
+        let command = ask("command=")?.split_whitespace().map(Into::into).collect();
+        (owner == private::me() && !ended).then_some(Self { id, begun: ask("lstart=")?, command })
+    }
+
+    /// Whether it runs a plugin that is unpacked in this home of sandboxes.
+    pub fn runs_a_plugin_of(&self, home: &Path) -> bool {
+        let begin = home.join("plugin-");
+        self.command.iter().any(|word| word.starts_with(&*begin.to_string_lossy()) && word.contains("/plugin"))
+    }
+
+    /// Whether it still runs.
+    pub fn is_there(&self) -> bool {
+        Self::of(self.id).is_some_and(|now| now.begun == self.begun)
+    }
+
+    pub fn signal(&self, signal: libc::c_int) {
+        if self.is_there() {
+            // SAFETY: a signal to the process that was just seen to be this one.
+            unsafe { libc::kill(self.id as libc::pid_t, signal) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_when_it_began_and_what_it_runs() {
+        let mine = Process::of(std::process::id()).unwrap();
+        assert!(mine.is_there() && !mine.runs_a_plugin_of(Path::new("/home/sandbox")));
+        let another = Process { begun: "1".into(), ..Process::of(std::process::id()).unwrap() };
+        assert!(!another.is_there());
+        let words = ["python", "-I", "/home/sandbox/plugin-0123/plugin/__main__.py", "--port"].map(Into::into);
+        let server = Process { command: words.into(), ..mine };
+        assert!(server.runs_a_plugin_of(Path::new("/home/sandbox")) && !server.runs_a_plugin_of(Path::new("/tmp")));
+    }
+
+    #[test]
+    fn who_has_ended_is_not_there() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let process = Process::of(child.id()).unwrap();
+        process.signal(libc::SIGKILL);
+        // A zombie until it is waited for, and gone all the same.
+        while process.is_there() {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(Process::of(process.id).is_none());
+    }
+}
