@@ -119,6 +119,10 @@ impl Session {
         let (target, scale) = target(global, &loaded.config, &out).await?;
         let (mut session, seen) = Self::connect(loaded, target, scale, out, ahead).await?;
         session.env.replace = known(&session.stack.graph, &consent.replace)?.into_iter().collect();
+        // One that is made anew is empty.
+        if let Some(master) = session.stack.master.as_ref().filter(|_| session.env.replace.contains("database/main")) {
+            master.done.take();
+        }
         session.env.adopt = known(&session.stack.graph, &consent.adopt)?.into_iter().collect();
         Ok((session, seen))
     }

@@ -75,6 +75,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     if !report.interrupted() {
         // Of what is being taken down nothing is worth remembering; what could not be forgotten is found by its tag below.
         _ = History::forget(&session.aws, &env.stack).await;
+        _ = session.facts.set_up.forget(&session.aws, &env.stack).await;
     }
     lease.release(&env.stack).await;
     let (mut left, mut alike, mut listed) = (not_deleted(&report), vec![], false);
