@@ -38,7 +38,7 @@ use crate::{
         mount_target::MountTarget,
         nat_gateway::NatGateway,
         parameter::Parameter,
-        role::Role,
+        role::{Master, Role},
         route_table::{Gateway, RouteTable},
         scaling_policy::{Metric, ScalingPolicy},
         security_group::SecurityGroup,
@@ -50,7 +50,7 @@ use crate::{
     },
     userdata,
 };
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 /// A stack, ready to be walked.
 pub struct Stack {
@@ -58,6 +58,8 @@ pub struct Stack {
     pub service: String,
     pub balancer: Ref<LoadBalancer>,
     pub target: Ref<TargetGroup>,
+    /// The master password, where the role may read it until the database is set up.
+    pub master: Option<Master>,
     /// What an instance is told at boot, with texts in parentheses for what does not exist yet.
     pub boot: Rc<boot::Recipe>,
 }
@@ -280,6 +282,19 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
             .to_vec()
     });
 
+    // A script of the user's own may want the master password at any time; the shipped one until the database is set up.
+    let ours = config.iam.mode == Mode::Create && service.user_data.is_none();
+    let master = match passwords.as_ref().map(|p| (&p.master, &p.app)) {
+        Some((Some(parameter), Some(app))) if ours => Some(Master {
+            parameter: parameter.clone(),
+            app: app.clone(),
+            what: boot::sets_up(loaded)?,
+            done: Rc::new(RefCell::new(facts.set_up.done())),
+        }),
+        _ => None,
+    };
+    let is_master = |p: &Ref<Parameter>| master.as_ref().is_some_and(|m| m.parameter.key() == p.key());
+
     // What the instances may do.
     let profile = match config.iam.mode {
         Mode::Off => None,
@@ -292,7 +307,8 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
                 "instance",
                 Role {
                     aws: aws(),
-                    parameters: passwords.iter().flat_map(|p| p.all()).collect(),
+                    parameters: passwords.iter().flat_map(|p| p.all()).filter(|p| !is_master(p)).collect(),
+                    master: master.clone(),
                     log_groups: logs.clone().unwrap_or_default(),
                     objects: boot::readable_objects(config),
                     repositories: boot::repository(config).into_iter().collect(),
@@ -346,8 +362,8 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
                 user_data: Box::new(move |inputs| recipe.user_data(inputs)),
                 volume_name: named("volume").unwrap_or_else(instance_name),
                 instance_name: instance_name(),
-                // A container is one hop further from the metadata service.
-                hop_limit: if service.run == Run::Container { 2 } else { 1 },
+                // A container is one hop further from the metadata service, and out of its reach unless it is meant to be.
+                hop_limit: if service.run == Run::Container && config.has_metadata() { 2 } else { 1 },
             },
         )
     };
@@ -441,7 +457,7 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
         watch::wire(&mut g, config, &aws, &seen, facts);
     }
 
-    Ok(Stack { graph: g, service: name.into(), balancer, target, boot: recipe })
+    Ok(Stack { graph: g, service: name.into(), balancer, target, master, boot: recipe })
 }
 
 /// The parts of the network that others refer to.

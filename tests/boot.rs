@@ -123,6 +123,15 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
         ("no-profile", short.clone()),
         ("disk-full", short.clone()),
         ("service-ends", Boot { command: Some("./server -config nope.ini".into()), ..short.clone() }),
+        (
+            "silent",
+            Boot {
+                command: Some("exec 2>/dev/null; ./server -config nope.ini".into()),
+                files: None,
+                logs: None,
+                ..short.clone()
+            },
+        ),
         ("no-efs", with_files(&|f| f.mount_targets = [("us-east-1a".into(), "10.213.0.250".into())].into())),
         ("literal", literal),
         ("apt", apt),

@@ -88,6 +88,11 @@ fn teardown_deletes_ours_and_names_who_is_in_the_way() {
 }
 
 #[test]
+fn the_role_reads_the_master_password_until_the_database_is_set_up() {
+    law("master");
+}
+
+#[test]
 fn each_refusal_of_the_account_is_one_clear_error() {
     law("errors");
 }

@@ -126,6 +126,12 @@ fn booting(s: &mut Snapshot, stage: &str, error: Option<&str>, seconds: u64) {
         });
     }
 }
+fn fails(s: &mut Snapshot, stage: &str, status: &str) {
+    booting(s, stage, None, 70);
+    for b in s.probe.answers.iter_mut().filter_map(|a| a.beacon.as_mut()) {
+        (b.zone, b.status) = (None, Some(status.into()));
+    }
+}
 fn no_instances(s: &mut Snapshot) {
     s.targets.clear();
     s.instances.clear();
@@ -466,6 +472,9 @@ const ROWS: &[Row] = &[
     }, "zone-imbalance"),
     ("booting", |s| booting(s, "packages", None, 20), "booting"),
     ("boot-hangs", |s| booting(s, "packages", None, 900), "boot-stuck"),
+    // As instances tell it to anybody: the stage, and that it fails.
+    ("binary-is-not-to-be-had-and-nobody-is-told-why", |s| fails(s, "fetch", "failed"), "boot-fetch"),
+    ("database-cannot-be-set-up-and-nobody-is-told-why", |s| fails(s, "database", "retrying"), "boot-database"),
     ("binary-is-not-to-be-had", |s| booting(s, "fetch", Some("https://example.com/server: curl: (22) The requested URL returned error: 404"), 70), "boot-fetch"),
     ("passwords-are-not-to-be-read", |s| booting(s, "secrets", Some("SSM parameter /gameday/billing/db-app-password: AccessDeniedException"), 70), "boot-secrets"),
     ("service-crashes", |s| booting(s, "service", Some("exit code 2: panic: no such table"), 90), "boot-service"),

@@ -2,7 +2,8 @@
 """The boot beacon: until the service runs, answers every request on its port with 503 and the stage of the boot.
 
 Usage: beacon.py PORT DIRECTORY. The boot script writes DIRECTORY/state (lines of key=value) and one file for each
-warning. Nothing in there is secret. Only what every Python 3 has is used: nothing can be installed yet.
+warning. Anybody may ask and is told the stage; errors and warnings, which name accounts and addresses, are for who
+asks on the machine itself. Only what every Python 3 has is used: nothing can be installed yet.
 """
 import http.server
 import json
@@ -12,6 +13,7 @@ import sys
 
 PORT, HERE = int(sys.argv[1]), sys.argv[2]
 NUMBERS = ("step", "of", "attempt")
+PUBLIC = ("instance", "stage", "step", "of", "status", "seconds")
 
 
 def uptime():
@@ -54,9 +56,13 @@ class Beacon(http.server.BaseHTTPRequestHandler):
 
     def answer(self):
         try:
-            body = json.dumps(report()).encode() + b"\n"
+            told = report()
         except Exception as e:  # a beacon that dies says nothing
-            body = json.dumps({"stage": "beacon", "error": repr(e)}).encode() + b"\n"
+            told = {"stage": "beacon", "error": repr(e)}
+        # By the connection's own address: what the request says of itself is anybody's word.
+        if self.client_address[0] != "127.0.0.1":
+            told = {key: told[key] for key in PUBLIC if key in told}
+        body = json.dumps(told).encode() + b"\n"
         self.send_response(503)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, rc::Rc};
 pub const LEASE: &str = "lease";
 /// How long the steps have taken.
 pub const DURATIONS: &str = "durations";
+/// That the database is set up; `boot.sh.j2` names it as well.
+pub const SET_UP: &str = "database";
 /// What the stack has made.
 pub const RECORD: &str = "record";
 
@@ -33,7 +35,7 @@ pub struct Note {
 /// All notes of a stack, in one call that those who look share. Empty where the account keeps none.
 pub async fn all(aws: &Aws, stack: &str) -> Result<Rc<Notes>> {
     let call = async || {
-        let names = [LEASE, DURATIONS, RECORD].map(|note| name(stack, note)).to_vec();
+        let names = [LEASE, DURATIONS, RECORD, SET_UP].map(|note| name(stack, note)).to_vec();
         let answer = aws.ssm.get_parameters().set_names(Some(names)).send().await.during("GetParameters")?;
         let of = |p: Parameter| {
             let note = p.name.as_deref()?.rsplit('/').next()?.to_owned();

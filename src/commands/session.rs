@@ -129,6 +129,10 @@ impl Session {
         // Boxed, as a future of all that a verb may do would be too deep a type.
         let (mut session, seen) = Box::pin(Self::connect(loaded, target, scale, out, ahead)).await?;
         session.env.replace = known(&session.stack.graph, replace)?.into_iter().collect();
+        // One that is made anew is empty.
+        if let Some(master) = session.stack.master.as_ref().filter(|_| session.env.replace.contains("database/main")) {
+            master.done.take();
+        }
         known(&session.stack.graph, &session.loaded.config.given.adopt.keys().cloned().collect::<Vec<_>>())?;
         Ok((session, seen))
     }

@@ -76,6 +76,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     if !report.interrupted() {
         // Of what is being taken down nothing is worth remembering; what could not be forgotten is found by its tag below.
         _ = History::forget(&session.aws, &env.stack).await;
+        _ = session.facts.set_up.forget(&session.aws, &env.stack).await;
     }
     match report.all_done() {
         true => session.made_nothing().await,

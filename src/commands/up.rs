@@ -354,6 +354,9 @@ async fn serve(session: &Session, args: &Up, began: Instant, built: bool) -> Out
     };
     let Look { verdict, wrong } = seen;
     let (word, serving) = (verdict.word(), verdict.serving());
+    if serving {
+        close(session, args, &target.arn).await?;
+    }
     if out.json() {
         let (text, seconds) = (verdict.to_string(), began.elapsed().as_secs());
         let (endpoint, finding) = (verdict.url.as_deref(), wrong.as_ref());
@@ -378,6 +381,51 @@ async fn serve(session: &Session, args: &Up, began: Instant, built: bool) -> Out
         }
     }
     Ok(if serving { DONE } else { failed() })
+}
+
+/// Takes from the instances' role what only an empty database needs: the right to read the master password.
+async fn close(session: &Session, args: &Up, target: &str) -> Result<(), Failure> {
+    let Some((master, app)) = session.stack.master.as_ref().and_then(|m| Some((m, m.app.output()?))) else {
+        return Ok(());
+    };
+    let wanted = master.wanted(&app);
+    if master.done.borrow().as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    session.aws.reads.renew();
+    let (graph, env, config) = (&session.stack.graph, &session.env, &session.loaded.config);
+    let name = env.names.get("database/main").cloned().unwrap_or_else(|| config.name_of("database/main"));
+    let lease = session.lease("up", args.change.lease).await?;
+    let closed = async {
+        if !session.facts.set_up.learn(&session.aws, config, &name, target, wanted.clone()).await? {
+            return Ok(false);
+        }
+        master.done.replace(Some(wanted));
+        let report = walk(graph, Direction::Forward, env, async |n: &dyn Node| match n.key().kind() {
+            "role" => n.reconcile(env).await,
+            _ => Ok(Change::None),
+        });
+        match report.await.failed().next() {
+            Some((_, e)) => Err(Error::other(e.to_string(), "run `gameday up` again")),
+            None => Ok(true),
+        }
+    }
+    .await;
+    lease.release(&env.stack).await;
+    match closed {
+        Ok(true) if !session.out.json() => {
+            session.out.note(format!(
+                "{DIM}the database is set up: the instances may not read its master password any more{RESET}"
+            ));
+        }
+        Ok(_) => {}
+        // It serves all the same; the next run tries again.
+        Err(e) if !session.out.json() => session
+            .out
+            .note(format!("{WARN}warning{RESET}: the instances may still read the database's master password: {e}")),
+        Err(_) => {}
+    }
+    Ok(())
 }
 
 /// What is missing for a verdict, and how to get one.

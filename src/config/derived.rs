@@ -60,6 +60,12 @@ pub struct NoRoom {
 }
 
 impl Config {
+    /// Whether the stack file lets the service itself ask the instance metadata, and so use the role.
+    pub fn has_metadata(&self) -> bool {
+        let iam = &self.iam;
+        iam.metadata.unwrap_or(iam.mode == Mode::Create && !(iam.read_objects.is_empty() && iam.policies.is_empty()))
+    }
+
     /// The ranges of the subnets: those given, the others cut from `network.cidr`.
     ///
     /// Public ones come from the lower half, private ones from the upper, and those of instances without public addresses

@@ -267,6 +267,9 @@ pub struct Iam {
     pub kms_keys: Vec<String>,
     /// Lets Session Manager open a shell on the instances.
     pub ssm: bool,
+    /// Whether the service itself may use the role, through the instance metadata. Left out: where `read_objects` or
+    /// `policies` give it something to use.
+    pub metadata: Option<bool>,
     /// More managed policies for the role: `arn:aws:iam::aws:policy/…`.
     pub policies: Vec<String>,
     /// The managed policy that bounds the role, where an organisation demands one: `arn:aws:iam::…:policy/…`.
@@ -534,6 +537,7 @@ impl Default for Iam {
             read_objects: vec![],
             kms_keys: vec![],
             ssm: false,
+            metadata: None,
             policies: vec![],
             permissions_boundary: None,
             path: "/".into(),

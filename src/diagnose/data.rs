@@ -430,7 +430,8 @@ fn beacons(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
     for beacon in view.beacons().into_iter().filter(|b| b.stage == store.stage) {
         let draft = fleet::stage(view, beacon, store.rules.beacon);
         if beacon.error.is_none() {
-            hop.push(draft);
+            let fails = matches!(beacon.status.as_deref(), Some("failed" | "retrying"));
+            hop.push(draft.symptom_if(explained && fails));
             continue;
         }
         let (rule, cause, fix) = refused(store, beacon, view);

@@ -515,6 +515,18 @@ pub(super) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
             let (cause, fix) = words(view, rule, &b.stage);
             Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: {error}"), fix).trying_if(!failed)
         }
+        // What an instance tells anybody is the stage; the cause is in its log, and that on its console from the first line.
+        None if matches!(b.status.as_deref(), Some("failed" | "retrying")) => {
+            let failed = b.status.as_deref() == Some("failed");
+            let retries = if failed { "it needs help" } else { "it tries again" };
+            let (cause, _) = words(view, rule, &b.stage);
+            let log = match &b.instance {
+                Some(id) => format!("gameday logs --console --instance {id}"),
+                None => "gameday logs --console".to_owned(),
+            };
+            Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: its log says why"), log)
+                .trying_if(!failed)
+        }
         None if slow => Draft::new(
             "boot-stuck",
             format!("the boot hangs in the stage {}", b.stage),

@@ -16,6 +16,7 @@ use crate::{
     aws::{Aws, error::AwsResult, listing},
     config::{Config, Origin, Standing},
     error::{Class, Error, Result},
+    set_up::SetUp,
 };
 use standing::{name_in_account, older, ours, owner, ranges, said_ours};
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct Facts {
     pub older: Vec<String>,
     /// The ids of the prefix lists that the stack file names.
     pub prefix_lists: BTreeMap<String, String>,
+    /// Whether the database is set up.
+    pub set_up: SetUp,
     /// Why nothing can be built. What stands is looked at and torn down all the same.
     pub unfit: Option<Error>,
     /// What there is to say to those who build: where a choice could have been better, had more been seen.
@@ -58,36 +61,40 @@ impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
-        let (account, (image, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list)) = futures::try_join!(
-            async {
-                // Who owns what we made is us, and that is looked at anyway.
-                if let Some(owner) = owner(aws, config).await {
-                    return Ok(owner);
-                }
-                let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
-                Ok(id.account.unwrap_or_default())
-            },
-            async {
-                match &service.image {
-                    Some(id) => Ok((id.clone(), None)),
-                    None => match image(aws, config).await {
-                        Err(e) if unseen(&e) => Ok(("(not seen)".to_owned(), Some(e))),
-                        found => found.map(|id| (id, None)),
-                    },
-                }
-            },
-            async {
-                match (config.network.mode, config.zones.is_empty()) {
-                    (Origin::Use, _) => network::used(aws, config).await.map(|(n, zones)| (Some(n), zones)),
-                    (Origin::Create, true) => zones::ours(aws, config).await.map(|zones| (None, zones)),
-                    (Origin::Create, false) => Ok((None, Zones { names: config.zones.clone(), ..Zones::default() })),
-                }
-            },
-            async { Ok(older(aws, config).await) },
-            async { Ok(standing::standing(aws, config).await) },
-            async { Ok(ranges(aws, config).await.unwrap_or_default()) },
-            prefix_lists::ids(aws, config),
-        )?;
+        let (account, (image, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list), set_up) =
+            futures::try_join!(
+                async {
+                    // Who owns what we made is us, and that is looked at anyway.
+                    if let Some(owner) = owner(aws, config).await {
+                        return Ok(owner);
+                    }
+                    let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
+                    Ok(id.account.unwrap_or_default())
+                },
+                async {
+                    match &service.image {
+                        Some(id) => Ok((id.clone(), None)),
+                        None => match image(aws, config).await {
+                            Err(e) if unseen(&e) => Ok(("(not seen)".to_owned(), Some(e))),
+                            found => found.map(|id| (id, None)),
+                        },
+                    }
+                },
+                async {
+                    match (config.network.mode, config.zones.is_empty()) {
+                        (Origin::Use, _) => network::used(aws, config).await.map(|(n, zones)| (Some(n), zones)),
+                        (Origin::Create, true) => zones::ours(aws, config).await.map(|zones| (None, zones)),
+                        (Origin::Create, false) => {
+                            Ok((None, Zones { names: config.zones.clone(), ..Zones::default() }))
+                        }
+                    }
+                },
+                async { Ok(older(aws, config).await) },
+                async { Ok(standing::standing(aws, config).await) },
+                async { Ok(ranges(aws, config).await.unwrap_or_default()) },
+                prefix_lists::ids(aws, config),
+                async { Ok(SetUp::load(aws, config, &name_in_account(aws, config, "database/main").await).await) },
+            )?;
         let Zones { names: zones, unfit, words } = zones;
         let (unfit, region) = (unfit.or(no_image).or(no_list), aws.region.clone());
         let sandbox = aws.endpoint.is_some();
@@ -103,6 +110,7 @@ impl Facts {
             claims: standing.claims.clone(),
             older,
             prefix_lists,
+            set_up,
             unfit,
             words,
         })
@@ -159,6 +167,7 @@ impl Facts {
             claims: vec![],
             older: vec![],
             prefix_lists: BTreeMap::new(),
+            set_up: SetUp::default(),
             unfit: None,
             words: vec![],
         }

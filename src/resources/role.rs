@@ -1,7 +1,15 @@
 //! The instances' IAM role: what the boot script and the agent do, and nothing else.
 use super::prelude::*;
-use super::{instance_profile, log_group::LogGroup, parameter::Parameter};
-use crate::{aws::partition, shell::command};
+use super::{
+    instance_profile,
+    log_group::LogGroup,
+    parameter::{self, Parameter},
+};
+use crate::{
+    aws::partition,
+    set_up::{Done, digest},
+    shell::command,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -9,6 +17,8 @@ pub struct Role {
     pub aws: Aws,
     /// Parameters the instances may read.
     pub parameters: Vec<Ref<Parameter>>,
+    /// The database's master password, which they may read until the database is set up.
+    pub master: Option<Master>,
     /// Log groups the instances may write to; with any, also metrics.
     pub log_groups: Vec<Ref<LogGroup>>,
     /// S3 objects the instances may read, by ARN.
@@ -27,6 +37,29 @@ pub struct Role {
     pub path: String,
     /// The name of the profile that holds it.
     pub profile: String,
+}
+
+/// The master password of a database that the instances set up at their boot.
+#[derive(Clone)]
+pub struct Master {
+    pub parameter: Ref<Parameter>,
+    /// The password of the service's user, which is a part of what is set up.
+    pub app: Ref<Parameter>,
+    /// What else is.
+    pub what: String,
+    pub done: Done,
+}
+
+impl Master {
+    /// The digest of what is to be set up.
+    pub fn wanted(&self, app: &parameter::Output) -> String {
+        digest(&self.what, &app.set)
+    }
+
+    fn is_needed(&self, inputs: &Inputs) -> bool {
+        let wanted = inputs.read(&self.app, |app| self.wanted(app)).now();
+        wanted.is_none() || wanted != *self.done.borrow()
+    }
 }
 
 #[derive(Serialize)]
@@ -88,7 +121,9 @@ impl Resource for Role {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        let parameters = inputs.read_all(&self.parameters, |p| p.arn.clone());
+        let master = self.master.iter().filter(|m| m.is_needed(inputs)).map(|m| m.parameter.clone());
+        let parameters: Vec<_> = self.parameters.iter().cloned().chain(master).collect();
+        let parameters = inputs.read_all(&parameters, |p| p.arn.clone());
         let groups = inputs.read_all(&self.log_groups, |g| g.arn.clone());
         let policy = parameters.and_then(|parameters| groups.map(|groups| self.policy(parameters, groups)));
         Spec {

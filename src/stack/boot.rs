@@ -160,6 +160,7 @@ impl Recipe {
                     boot_group: text(inputs.read(boot, |o| o.name.clone())),
                 })
             }),
+            metadata: self.config.has_metadata(),
             vpc: self.vpc.clone(),
             ..Boot::new(&self.config.name, name, &service.source)
         };
@@ -169,6 +170,14 @@ impl Recipe {
         }
         (boot, missing.into_inner())
     }
+}
+
+/// What the boot sets up in the database: the same text for the same stack file and the files that it names.
+pub(super) fn sets_up(loaded: &Loaded) -> userdata::Result<String> {
+    let d = &loaded.config.database;
+    let read = |file: &String| Ok((file.clone(), userdata::read(&loaded.resolve(file))?));
+    let sql = d.sql.iter().map(read).collect::<userdata::Result<Vec<_>>>()?;
+    Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(), sql)))
 }
 
 /// The services of AWS that an instance may need, by the last part of their endpoints' names, and whether it does.

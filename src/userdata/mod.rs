@@ -51,6 +51,8 @@ pub struct Boot {
     pub cache: Option<Cache>,
     pub files: Option<Files>,
     pub logs: Option<Logs>,
+    /// Whether the service may ask the instance metadata.
+    pub metadata: bool,
     /// The ranges that are the VPC's, or used in it.
     pub vpc: Vec<String>,
     pub limits: Limits,
@@ -76,6 +78,7 @@ impl Boot {
             cache: None,
             files: None,
             logs: None,
+            metadata: false,
             vpc: vec!["10.0.0.0/16".into()],
             limits: Limits::default(),
         }
@@ -277,6 +280,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The shipped schema of the database, as a template.
+pub fn schema() -> &'static str {
+    include_str!("../../templates/schema.sql.j2")
 }
 
 /// Reads a file that the stack file names.

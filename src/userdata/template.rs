@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// What is shipped, under the names that templates use for one another.
-const SHIPPED: &[(&str, &str)] = &[
+pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("agent.json.j2", include_str!("../../templates/agent.json.j2")),
     ("beacon.py", include_str!("../../userdata/beacon.py")),
     ("beacon.service.j2", include_str!("../../userdata/beacon.service.j2")),
@@ -215,6 +215,14 @@ fn all(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretSource>, at: &A
         .iter()
         .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context, at)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
+    // Where a container listens; it becomes a word of root's command line.
+    if let (super::Run::Container, Some(port)) = (boot.run, own_env.get("PORT"))
+        && !port.parse::<u16>().is_ok_and(|port| port > 0)
+    {
+        let given = boot.env.get("PORT").map(String::as_str).unwrap_or_default();
+        let help = "give the number of the port on which the service listens inside its container".into();
+        return Err(refused("env.PORT", given, None, format!("{port:?} is not a port: 1 to 65535"), help));
+    }
     let command = boot.command.as_ref().map(|c| inline(&env, "command", c, &base_context, at)).transpose()?;
     if command.as_ref().is_some_and(|c| c.contains("_password@@")) {
         return Err(refused(
@@ -353,7 +361,12 @@ fn environment<'a>() -> Environment<'a> {
 }
 
 /// Between single quotes for the shell: nothing in it is special any more. Plain words stay as they are.
-fn sh(text: String) -> std::result::Result<String, minijinja::Error> {
+fn sh(value: Value) -> std::result::Result<String, minijinja::Error> {
+    let text = match value.as_str() {
+        Some(text) => text.to_owned(),
+        None if value.is_number() => value.to_string(),
+        None => return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "neither a text nor a number")),
+    };
     if let Some(name) = password_mark(&text) {
         return Ok(format!("@@sh:{name}@@"));
     }
@@ -441,7 +454,7 @@ fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap
             }
             let put = format!(
                 "base64 -d <<'END_OF_FILE' | put {} {}\n{coded}\nEND_OF_FILE",
-                sh(path.to_string())?,
+                sh(Value::from(path))?,
                 mode.unwrap_or("0644")
             );
             files
@@ -462,7 +475,7 @@ fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTree
     while text.lines().any(|line| line == end) {
         end.push('_');
     }
-    let document = format!("put {} {} <<'{end}'\n{text}{end}", sh(path.to_string())?, mode.unwrap_or("0644"));
+    let document = format!("put {} {} <<'{end}'\n{text}{end}", sh(Value::from(path))?, mode.unwrap_or("0644"));
     files.lock().expect("no thread panics").insert(path.to_string(), text);
     Ok(document)
 }

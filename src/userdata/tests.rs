@@ -280,7 +280,7 @@ fn a_configuration_file_that_is_no_template_arrives_byte_for_byte() {
             assert!(std::process::Command::new("bash").arg(&script).status().unwrap().success());
             assert_eq!(fs::read(root.path().join("file")).unwrap(), *bytes, "{name} as {file}");
             // And nothing is put into it on the machine.
-            assert!(text.contains(&format!("put_if_changed \"$ETC/\"{file} \"$APP/\"{file}")), "{name}");
+            assert!(text.contains(&format!("put_if_changed \"$ETC/\"{file} \"$RELEASE/etc/\"{file}")), "{name}");
             assert!(!text.contains(&format!("fill \"$ETC/\"{file}")), "{name}");
             assert!(text.contains("class Beacon("), "the beacon is still ours");
         }
@@ -530,10 +530,111 @@ fn packages_have_the_names_of_the_family() {
     assert_eq!(stage(&container, "apt"), "docker.io awscli");
 }
 
+/// Scripts that root runs. In all others the service's user is at home.
+fn scripts_of_root() -> Vec<(&'static str, &'static str)> {
+    let of_the_service = ["run/archive.start.j2", "run/binary.start.j2"];
+    let is_script = |name: &str| name.ends_with(".sh.j2") || name.ends_with(".start.j2");
+    template::SHIPPED.iter().copied().filter(|(name, _)| is_script(name) && !of_the_service.contains(name)).collect()
+}
+
+/// Each `{{ }}` of a script, and whether it stands between quotes, where the quotes of `| sh` would mean nothing.
+fn values(text: &str) -> Vec<(String, bool)> {
+    let mut found = vec![];
+    for line in text.lines() {
+        // What is open: a quote, or `(` for a command inside of quotes.
+        let (mut open, mut rest) = (vec![], line);
+        let comment = line.trim_start().starts_with('#');
+        while let Some(c) = rest.chars().next() {
+            let mut step = c.len_utf8();
+            match (open.last(), c) {
+                _ if rest.starts_with("{{") => {
+                    step = rest.find("}}").expect("it is closed on its line") + 2;
+                    let quoted = !comment && matches!(open.last(), Some('"' | '\''));
+                    found.push((rest[2..step - 2].trim().to_owned(), quoted));
+                }
+                _ if rest.starts_with("{%") => step = rest.find("%}").expect("it is closed on its line") + 2,
+                (Some('\''), '\'') | (Some('"'), '"') | (Some('('), ')') => drop(open.pop()),
+                (Some('\''), _) => {}
+                (_, '\\') => step += rest[1..].chars().next().map_or(0, char::len_utf8),
+                (_, '$') if rest.starts_with("$(") => (open.push('('), step += 1).0,
+                (Some('"'), _) => {}
+                (_, '"' | '\'') => open.push(c),
+                (Some('('), '(') => open.push(c),
+                _ => {}
+            }
+            rest = &rest[step..];
+        }
+    }
+    found
+}
+
+#[test]
+fn every_value_in_a_script_of_root_is_quoted() {
+    let mut seen = 0;
+    for (name, text) in scripts_of_root() {
+        // The one piece that is Python; its delimiter is quoted, so no shell reads it.
+        let python = text.find("<<'PYTHON'").map(|at| at..at + text[at..].find("\nPYTHON\n").unwrap());
+        let (shell, python) = match python {
+            Some(range) => (format!("{}{}", &text[..range.start], &text[range.end..]), &text[range]),
+            None => (text.to_owned(), ""),
+        };
+        for (value, quoted) in values(&shell) {
+            let puts = value.starts_with("put(") || value.starts_with("put_secret(");
+            let is_word = value.ends_with("| sh") || value.ends_with("map(\"sh\") | join(\" \")");
+            assert!(puts || is_word && !quoted, "{name}: {{{{ {value} }}}} is read by root's shell as it stands");
+            seen += 1;
+        }
+        assert!(values(python).iter().all(|(value, _)| value.ends_with("| tojson")), "{name}");
+    }
+    assert!(seen > 60, "only {seen} values");
+    // What the walk has to see.
+    let bad = [
+        "--publish {{ port }}:80",
+        "fail 1 \"{{ host | sh }}\"",
+        "echo 'it is {{ x | sh }}'",
+        "\"$(echo \"{{ x | sh }}\")\"",
+    ];
+    for line in bad {
+        assert!(values(line).iter().any(|(value, quoted)| *quoted || !value.ends_with("| sh")), "{line}");
+    }
+    assert_eq!(
+        values("\"a\"{{ x | sh }}\"b $(tr '\"' {{ y | sh }})\""),
+        [("x | sh".into(), false), ("y | sh".into(), false)]
+    );
+}
+
+#[test]
+fn a_container_is_published_on_a_port_and_nothing_else() {
+    let start = |port: &str| {
+        let env = [("PORT".to_owned(), port.to_owned())].into();
+        let boot = Boot { run: Run::Container, env, ..Boot::new("demo", "web", "httpd:2.4") };
+        render(&boot, here()).map(|r| r.files["/opt/gameday/start"].clone())
+    };
+    assert!(start("8080").unwrap().contains("--publish 80:8080 "));
+    assert!(start("{{ port }}").unwrap().contains("--publish 80:80 "));
+    for port in
+        ["80$(touch X) --privileged", "{{ 80 }} --volume /:/host", "80 80", "0", "65536", "-1", "", "{{ '8 0' }}"]
+    {
+        let said = start(port).expect_err(port).to_string();
+        assert!(said.starts_with("env.PORT, line 1: "), "{port}: {said}");
+    }
+    // Other words of the same command line: each stays one.
+    let boot = Boot {
+        run: Run::Container,
+        source: "--privileged $(id)".into(),
+        files: full().files.map(|f| Files { path: "/mnt/a b$(id)".into(), ..f }),
+        ..Boot::new("demo", "web", "x")
+    };
+    let start = render(&boot, here()).unwrap().files["/opt/gameday/start"].clone();
+    assert!(start.contains("--volume '/mnt/a b$(id):/mnt/a b$(id):rslave' "), "{start}");
+    assert!(start.trim_end().ends_with("'--privileged $(id)'"), "{start}");
+}
+
 #[test]
 fn a_refused_login_says_why() {
     let said = |error: &str| {
-        let before = format!("fail() {{ echo \"$1 $2\"; exit; }}\nsql_error() {{ echo '{error}'; }}");
+        let before =
+            format!("SERVER=db.example:3306\nfail() {{ echo \"$1 $2\"; exit; }}\nsql_error() {{ echo '{error}'; }}");
         bash(&full(), &["login_refused"], &before, "login_refused 'the master user'")
     };
     let plugin =
@@ -542,6 +643,69 @@ fn a_refused_login_says_why() {
     let password = said("ERROR 1045 (28000): Access denied for user");
     assert!(password.starts_with("78 wrong password: db.example refuses the master user"), "{password}");
     assert!(said("ERROR 2003 (HY000): gone").starts_with("1 MySQL at db.example:3306: ERROR 2003"));
+}
+
+/// A server of its own that answers over TLS and sends everybody on to plain HTTP, where a program waits.
+#[test]
+fn a_redirect_does_not_leave_tls() {
+    let server = r#"
+import http.server, ssl, sys, threading
+def serve(answer, tls):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self): answer(self)
+        def log_message(self, *_): pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain("tests/fixtures/access/server.pem", "tests/fixtures/access/server.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+def give(h):
+    h.send_response(200); h.end_headers(); h.wfile.write(b"program")
+def to(url):
+    def answer(h):
+        h.send_response(302); h.send_header("Location", url() if h.path == "/away" else h.path.replace("/on", "/there")); h.end_headers()
+    return lambda h: give(h) if h.path == "/there" else answer(h)
+plain = serve(give, False)
+tls = serve(to(lambda: f"http://127.0.0.1:{plain}/server"), True)
+from_plain = serve(to(lambda: f"https://127.0.0.1:{tls}/there"), False)
+print(plain, tls, from_plain, flush=True)
+sys.stdin.read()
+"#;
+    use std::{io::BufRead, process::Stdio};
+    let mut python = std::process::Command::new("python3")
+        .args(["-c", server])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(python.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let [_, tls, from_plain] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("server");
+    let get = |url: &str, sha256: &str| {
+        let before = format!(
+            "export CURL_CA_BUNDLE=tests/fixtures/access/ca.pem no_proxy='*' SHA256={sha256} SOURCE='{url}'\n\
+             fail() {{ echo \"$1 $2\"; exit; }}\nfree_space() {{ :; }}"
+        );
+        bash(&full(), &["download"], &before, &format!("download '{0}' && cat '{0}'; rm -f '{0}'", to.display()))
+    };
+    let program = {
+        use sha2::Digest as _;
+        sha2::Sha256::digest(b"program").iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    assert_eq!(get(&format!("https://127.0.0.1:{tls}/on"), ""), "program", "a redirect over TLS is followed");
+    assert_eq!(get(&format!("http://127.0.0.1:{from_plain}/away"), ""), "program", "and one that leads to TLS");
+    for url in [format!("https://127.0.0.1:{tls}/away"), format!("HTTPS://127.0.0.1:{tls}/away")] {
+        for sha256 in ["", &program] {
+            let said = get(&url, sha256);
+            assert!(said.starts_with("1 ") && said.contains("rotocol"), "{url} {sha256:?}: {said}");
+        }
+    }
+    drop(python.stdin.take());
+    python.wait().unwrap();
 }
 
 #[test]

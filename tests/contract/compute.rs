@@ -53,6 +53,7 @@ fn bare_role(aws: &Aws) -> Role {
     Role {
         aws: aws.clone(),
         parameters: vec![],
+        master: None,
         log_groups: vec![],
         objects: vec![],
         repositories: vec![],

@@ -81,7 +81,8 @@ def two_machines(world):
     ini = one.inside("cat", "/opt/gameday/app/server.ini")
     quoted = APP.replace("\\", "\\\\").replace('"', '\\"')
     assert f'"MysqlPass" = "{quoted}"' in ini and '"FsPath" = "/mnt/efs/"' in ini and '"LogLocation" = "/var/log/gameday/"' in ini, ini
-    assert one.inside("stat", "-c", "%a %U:%G", "/opt/gameday/app/server.ini") == "640 root:gameday"
+    assert one.inside("stat", "-c", "%a %U:%G", "/opt/gameday/app/server.ini") == "640 gameday:gameday"
+    assert one.inside("stat", "-c", "%a %U:%G", "/opt/gameday/release", "/opt/gameday/release/server") == "755 root:root\n755 root:root"
     assert "listening" in one.inside("cat", "/var/log/gameday/app_log")
     assert one.inside("ps", "-o", "user=", "-C", "server") == "gameday"
     assert "fetch-config" in until("agent", 20, lambda: one.inside("cat", "/var/log/agent-stand-in.log", check=False))
@@ -166,13 +167,14 @@ def kill_and_reboot(world, one):
     until("restart", 15, lambda: one.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing") not in (pid, "0") and get(one.address)[0] == 200)
     say(f"killed: serves again after {time.monotonic() - at:.1f} s")
     before = state_of(one, "unicorndb")
+    runs = one.inside("cat", "/var/log/gameday-boot.log").count("the service runs already")
     leader = one.process.pid
     at = time.monotonic()
     one.inside("systemctl", "reboot", check=False)
     until("it goes down", 30, lambda: one.process.pid != leader)
     until("it serves again", 60, lambda: get(one.address)[0] == 200)
     say(f"rebooted: serves again after {time.monotonic() - at:.1f} s")
-    until("watch", 20, lambda: one.inside("cat", "/var/log/gameday-boot.log").count("the service runs already") >= 2)
+    until("watch", 20, lambda: one.inside("cat", "/var/log/gameday-boot.log").count("the service runs already") > runs)
     until("mounted again", 40, lambda: one.inside("mountpoint", "/mnt/efs", check=False).endswith("is a mountpoint"))
     after = state_of(one, "unicorndb")
     assert before == after, "\n".join(set(str(before).split("\\n")) ^ set(str(after).split("\\n")))
@@ -195,6 +197,125 @@ def redis_goes_away(world, one, two):
     at = time.monotonic()
     until("it serves again", 60, lambda: two.seen[-1][1][0] == 200)
     say(f"Redis back: serves again after {time.monotonic() - at:.1f} s")
+
+
+CANARY = "root:$6$salt$HASHCANARY:1::"
+
+
+class Treasure:
+    """Files of root's on a machine, and folders, that are the same in the end: content, owner, mode."""
+
+    FILES = ("shadow", "unit", "boot")
+
+    def __init__(self, machine):
+        self.machine = machine
+        machine.inside("bash", "-c", f"umask 077; mkdir -p /root/treasure/folder; cd /root/treasure; for f in {' '.join(self.FILES)}; do echo '{CANARY}' >$f; done; echo '{CANARY}' >folder/inner")
+        self.before = self.state()
+
+    def state(self):
+        return self.machine.inside("bash", "-c", "find /root/treasure /root /etc/passwd /etc/shadow -maxdepth 0 -printf '%p %m %u %g\\n'; find /root/treasure -printf '%p %m %u %g %y\\n' | sort; find /root/treasure -type f -print0 | sort -z | xargs -0 sha256sum")
+
+    def untouched(self, by):
+        after = self.state()
+        assert after == self.before, (by, self.before, after)
+
+
+def as_service(machine, text):
+    """What a service that was taken over does on its machine."""
+    machine.inside("chmod", "711", "/root")  # links into it are resolved by whoever may; reading is another matter
+    return machine.inside("runuser", "-u", "gameday", "--", "bash", "-c", f"cd /opt/gameday/app && {text}")
+
+
+def hostile_links(world, one):
+    """The service lays links in its folders, and root goes through every stage that touches them."""
+    one.inside("chmod", "711", "/root")
+    treasure = Treasure(one)
+    links = (
+        "for name in .server.new server.new server .source .server.ini.new server.ini.new server.ini app_log .archive.new .new.new; do"
+        " rm -rf $name; ln -s /root/treasure/shadow $name; done; rm -rf cache .new; ln -s /root/treasure/folder cache; ln -s /root/treasure/folder .new;"
+        " ln -sf /root/treasure/shadow /var/log/gameday/app_log; ln -sfn /root/treasure/folder /var/log/gameday/old"
+    )
+    for again_from_the_web in (False, True):
+        as_service(one, links)
+        if again_from_the_web:
+            one.inside("rm", "-f", "/opt/gameday/release/.source")
+        for stage in ("fetch", "config", "agent", "files"):
+            one.inside("/opt/gameday/boot", "stage", stage)
+            treasure.untouched(f"stage {stage}")
+    # What it has laid is put right in its own folder, and all is its own.
+    assert one.inside("stat", "-c", "%F %U", "/opt/gameday/app/server", "/opt/gameday/app/server.ini") == "regular file gameday\nregular file gameday"
+    assert one.inside("sha256sum", "/opt/gameday/app/server").split()[0] == one.inside("sha256sum", "/opt/gameday/release/server").split()[0]
+    # Folders in the place of files, and a fifo that would hold up whoever opens it.
+    as_service(one, "rm -rf server server.ini .server.new; mkdir -p server/x .server.new/y && mkfifo server.ini")
+    for stage in ("fetch", "config"):
+        one.inside("timeout", "30", "/opt/gameday/boot", "stage", stage)
+    assert one.inside("stat", "-c", "%F", "/opt/gameday/app/server", "/opt/gameday/app/server.ini") == "regular file\nregular file"
+    treasure.untouched("folders and fifos")
+
+    # Log rotation: what is a link is left alone, what is a log is rotated.
+    for folder in ("/var/log/gameday", "/opt/gameday/app"):
+        as_service(one, f"ln -sf /root/treasure/shadow {folder}/app_log; ln -sf /root/treasure/unit {folder}/app_log.1; ln -sf /root/treasure/boot {folder}/app_log.1.gz")
+    one.inside("logrotate", "--force", "/etc/logrotate.d/gameday", check=False)
+    treasure.untouched("log rotation")
+    as_service(one, "for folder in /var/log/gameday /opt/gameday/app; do rm -f $folder/app_log*; echo word >$folder/app_log; done")
+    one.inside("logrotate", "--force", "/etc/logrotate.d/gameday")
+    for folder in ("/var/log/gameday", "/opt/gameday/app"):
+        assert one.inside("zcat", f"{folder}/app_log.1.gz") == "word" and one.inside("cat", f"{folder}/app_log") == "", folder
+    # The agent reads the logs with rights of its own.
+    agent = json.loads(one.inside("cat", "/opt/gameday/etc/agent.json"))
+    assert agent["agent"]["run_as_user"] == "cwagent" and "gameday" in one.inside("id", "-nG", "cwagent").split()
+    for path in ("/var/log/gameday-boot.log", "/var/log/gameday/app_log", "/var/log/cloud-init-output.log"):
+        one.inside("runuser", "-u", "cwagent", "--", "test", "-r", path)
+    assert CANARY not in as_cwagent(one), "the agent's user reads what the service's link names"
+    one.inside("rm", "-rf", "/root/treasure")
+    one.inside("chmod", "700", "/root")
+    one.inside("systemctl", "restart", "gameday-billing")
+    until("it serves again", 60, lambda: get(one.address)[0] == 200)
+    say("links, folders and fifos of the service: root's files are what they were, and the service serves")
+
+
+def as_cwagent(machine):
+    as_service(machine, "ln -sf /root/treasure/shadow /var/log/gameday/app_log")
+    return machine.inside("bash", "-c", "runuser -u cwagent -- cat /var/log/gameday/app_log 2>&1; rm /var/log/gameday/app_log", check=False)
+
+
+def no_metadata(one):
+    """The role's credentials are for root, not for the service's user, in its unit or out of it; also after a reboot."""
+    ask = "curl -sS --noproxy '*' -m 3 -o /dev/null -w '%{http_code}' -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token 2>&1"
+    assert one.inside("bash", "-c", ask) == "200", "root and the agent ask it"
+    assert one.inside("runuser", "-u", "cwagent", "--", "bash", "-c", ask) == "200"
+    said = one.inside("runuser", "-u", "gameday", "--", "bash", "-c", ask, check=False)
+    assert "200" not in said and ("denied" in said.lower() or "connect" in said.lower()), said
+    rules = one.inside("ip", "rule", "show")
+    one.inside("/opt/gameday/boot", "stage", "metadata")
+    assert rules == one.inside("ip", "rule", "show") and rules.count("169.254.169.254") == 1, rules
+    denied = one.inside("systemctl", "show", "-p", "IPAddressDeny", "--value", "gameday-billing").split()
+    assert "169.254.169.254/32" in denied and "fd00:ec2::254/128" in denied, denied
+    say("instance metadata: root and the agent are answered, the service's user is not")
+
+
+def quiet_end(world):
+    """A service that says nothing when it ends, with its logs laid as a link and as a fifo: root tells nobody's secrets."""
+    machine = Machine(world, "silent", "silent")
+    machine.write("root/shadow", CANARY)
+    os.chmod(f"{machine.root}/root/shadow", 0o600)
+    for folder in ("opt/gameday/app", "var/log/gameday"):
+        os.makedirs(f"{machine.root}/{folder}")
+    os.symlink("/root/shadow", f"{machine.root}/var/log/gameday/app_log")
+    # The folder for files of a stack without shared ones.
+    os.makedirs(f"{machine.root}/root/folder")
+    os.symlink("/root/folder", f"{machine.root}/opt/gameday/app/cache")
+    os.chmod(f"{machine.root}/root", 0o711)
+    os.mkfifo(f"{machine.root}/opt/gameday/app/app_log")
+    machine.boot()
+    report = machine.beacon("failed service", 120, lambda r: r.get("status") == "failed" and r.get("stage") == "service")
+    log = machine.inside("cat", "/var/log/gameday-boot.log")
+    assert "HASHCANARY" not in json.dumps([r for _, _, r in machine.seen]) + log, report
+    assert machine.inside("stat", "-c", "%U %a", "/root/folder") == "root 755", "the folder behind the link was given away"
+    assert "it said: nothing" in log, "what the beacon keeps to itself is in the log"
+    say(f"silent: {json.dumps(report)}")
+    no_secret(machine)
+    machine.stop()
 
 
 def ten_at_once(world):
@@ -296,6 +417,16 @@ def as_written(world, mac):
     with open(f"{world.inputs}/raw.ini", "rb") as given, open(f"{mac.root}/opt/gameday/app/raw.ini", "rb") as there:
         assert given.read() == there.read()
     mac.inside("/opt/gameday/boot", "stage", "fetch")
+    # Unpacked anew over links of the service's.
+    mac.inside("chmod", "711", "/root")
+    treasure = Treasure(mac)
+    as_service(mac, "ln -s /root/treasure/folder .new; ln -s /root/treasure/shadow .source; ln -s /root/treasure/shadow .archive.new; ln -sf /root/treasure/shadow vars; rm -rf bin; ln -s /root/treasure/folder bin")
+    mac.inside("bash", "-c", "rm -f /opt/gameday/release/.source; /opt/gameday/boot stage fetch", check=False)
+    treasure.untouched("an archive over links")
+    as_service(mac, "rm -f bin")
+    mac.inside("/opt/gameday/boot", "stage", "fetch")
+    treasure.untouched("an archive over links")
+    assert mac.inside("stat", "-c", "%U", "/opt/gameday/app/bin/server", "/opt/gameday/release/.source") == "gameday\nroot"
     say("mac: one folder taken off, bash ran the command and gave its place to the server, the file is the same to the byte")
 
 
@@ -314,7 +445,8 @@ def from_apt(machine):
 
 
 def no_secret(machine):
-    """Neither beacon nor log nor console has a password in it."""
+    """Neither beacon nor log nor console has a password in it; from outside the beacon tells the stage only."""
+    assert machine.told <= Machine.PUBLIC, (machine.name, machine.told)
     texts = [json.dumps([r for _, _, r in machine.seen])]
     for path in (machine.console, f"{machine.root}/var/log/gameday-boot.log", f"{machine.root}/var/log/cloud-init-output.log"):
         with open(path, errors="replace") as f:
@@ -334,7 +466,11 @@ def main():
         queue(one)
         table_and_user(world)
         again(world, one)
+        no_metadata(one)
+        hostile_links(world, one)
+        no_metadata(one)
         kill_and_reboot(world, one)
+        no_metadata(one)
         redis_goes_away(world, one, two)
         assert "the service answers on port 80" in open(one.console, errors="replace").read(), "the serial console has the log, too"
         for machine in (one, two):
@@ -344,6 +480,8 @@ def main():
         ten_at_once(world)
     if "failures" in only:
         failures(world)
+    if "failures" in only or "silent" in only:
+        quiet_end(world)
     assert not leaks, ("a password in the list of processes", leaks)
     say("no password in any list of processes, log, console or beacon")
 

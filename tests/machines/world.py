@@ -278,6 +278,7 @@ class World:
 
 class Machine:
     count = 0
+    PUBLIC = {"instance", "stage", "step", "of", "status", "seconds"}
 
     def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon"):
         Machine.count += 1
@@ -288,6 +289,7 @@ class Machine:
         self.folder = f"{SCRATCH}/machine/{self.number}"
         self.root, self.console = f"{self.folder}/root", f"{self.folder}/console.log"
         self.seen, self.stopping, self.process = [], False, None
+        self.told = set()  # what the beacon told who asked from outside
         for sub in ("root", "upper", "work"):
             os.makedirs(f"{self.folder}/{sub}")
         sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={SCRATCH}/{family}:{SCRATCH}/layer:{BASE},upperdir={self.folder}/upper,workdir={self.folder}/work", self.root)
@@ -337,14 +339,24 @@ class Machine:
                     say(f"{self.name}: systemd-nspawn ended with {code}: {open(self.console, errors='replace').read()[-600:]}")
                     time.sleep(1)
 
+    def details(self):
+        """What the beacon says on the machine itself."""
+        try:
+            return json.loads(self.inside("curl", "-s", "-m", "2", "http://127.0.0.1/healthcheck", check=False))
+        except (OSError, ValueError, IndexError):
+            return {}
+
     def watch(self):
-        """What the balancer would see, every change of it."""
+        """What the balancer would see, every change of it, and what the machine says of it to itself."""
         while not self.stopping:
             status, _, body = get(self.address, timeout=4)
             report = {}
             if status == 503:
                 try:
                     report = json.loads(body)
+                    self.told |= report.keys()
+                    details = self.details()
+                    report = details if details.get("stage") == report["stage"] else report
                 except ValueError:
                     report = {"body": body}
             key = (status, report.get("stage"), report.get("status"), report.get("error"), tuple(report.get("warnings", {})))

@@ -3,6 +3,10 @@ use super::{Rules, is_id};
 use crate::Mode;
 use crate::place::at;
 
+/// Folders in which others than root write, the service above all, and those of the kernel.
+const ANYBODYS: [&str; 9] =
+    ["/opt/gameday", "/var/log/gameday", "/run", "/var/run", "/tmp", "/var/tmp", "/dev", "/proc", "/sys"];
+
 pub(super) fn check(rules: &mut Rules<'_>) {
     let files = &rules.config.files;
     if let Some(id) = &files.file_system
@@ -31,6 +35,11 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         )
     } else if system.contains(&path.trim_end_matches('/')) || path == "/" {
         ("the system's own folder would vanish behind it", "mount it into a folder of its own: \"/mnt/efs\"".into())
+    } else if let Some(folder) = ANYBODYS.iter().find(|f| path.starts_with(&format!("{f}/")) || path == **f) {
+        (
+            "root mounts it, and there others than root may lay links",
+            format!("mount it outside of {folder}: \"/mnt/efs\""),
+        )
     } else if path.ends_with('/') {
         (
             "no slash at the end here",

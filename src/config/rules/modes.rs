@@ -49,7 +49,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             mode: mode(config.iam.mode),
             create: &["read_objects", "kms_keys", "ssm", "policies", "permissions_boundary", "path"],
             use_: &[("instance_profile", "instance_profile = \"LabInstanceProfile\"")],
-            both: &[],
+            both: &["metadata"],
         },
         Group {
             name: "secrets",

@@ -252,12 +252,29 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 "put it into a file (`config`), or encode it",
             );
         } else {
+            if name == "PORT" && service.run == Run::Container {
+                container_port(rules, here.clone(), value);
+            }
             template(rules, here, value);
         }
     }
     if let Some(command) = &service.command {
         template(rules, place.key("command"), command);
     }
+}
+
+/// It is published to the machine's own port, by a command of root's. What a template gives is looked at when it is rendered.
+fn container_port(rules: &mut Rules<'_>, here: Place, value: &str) {
+    if value.contains("{{") || value.contains("{%") || value.parse::<u16>().is_ok_and(|port| port > 0) {
+        return;
+    }
+    rules.found.error(
+        "env_port",
+        here,
+        format!("{value:?} is not a port"),
+        "in a container, PORT is where the service listens: 1 to 65535",
+        "for example PORT = \"8080\"",
+    );
 }
 
 /// Values and the command may hold `{{ }}` of ours; whatever else looks like a template would be lost or refused later.

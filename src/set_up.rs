@@ -1,0 +1,112 @@
+//! Whether a stack's database has been set up: a note in the account says so, and from then on the instances' role may
+//! not read the master password any more.
+//!
+//! The note holds AWS's own id of the database, which a new or restored one does not have, and a digest of what was set
+//! up. While either differs, or there is no note, the role may read the master password: the next boot needs it.
+use crate::{
+    aws::{
+        Aws,
+        error::AwsResult,
+        listing,
+        note::{self, SET_UP as NOTE},
+    },
+    config::{Config, Mode},
+    error::Result,
+    snapshot,
+};
+use aws_sdk_ec2::types::{Instance, Reservation};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{cell::RefCell, rc::Rc};
+
+/// What is noted, and in which database.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Noted {
+    database: String,
+    digest: String,
+}
+
+/// The digest of what is set up in the database that stands; none where the master password is needed still. Shared by
+/// the role, which reads it, and whoever learns more.
+pub type Done = Rc<RefCell<Option<String>>>;
+
+#[derive(Clone, Debug, Default)]
+pub struct SetUp {
+    noted: Noted,
+    /// Whether there is a note.
+    stored: bool,
+    /// The database that stands.
+    database: Option<String>,
+}
+
+impl SetUp {
+    /// What the account knows. `name` is the database's.
+    pub async fn load(aws: &Aws, config: &Config, name: &str) -> Self {
+        if config.iam.mode != Mode::Create || config.database.mode == Mode::Off {
+            return Self::default();
+        }
+        let (notes, database) = futures::join!(note::all(aws, &config.name), database(aws, config, name));
+        let notes = notes.unwrap_or_default();
+        let note = notes.get(NOTE);
+        let noted = note.and_then(|n| note::json(&n.text)).unwrap_or_default();
+        Self { noted, stored: note.is_some(), database: database.map(|d| d.id) }
+    }
+
+    /// What is set up in the database that stands.
+    pub fn done(&self) -> Option<String> {
+        let is_this = self.database.as_ref().is_some_and(|id| *id == self.noted.database);
+        (is_this && !self.noted.digest.is_empty()).then(|| self.noted.digest.clone())
+    }
+
+    /// Notes it, once an instance behind `target` serves that has booted with this database: it was set up then, or was
+    /// already. Whether it did.
+    pub async fn learn(&self, aws: &Aws, config: &Config, name: &str, target: &str, digest: String) -> Result<bool> {
+        let Some(database) = database(aws, config, name).await else { return Ok(false) };
+        if !booted_since(aws, target, database.since).await? {
+            return Ok(false);
+        }
+        let text = serde_json::to_string(&Noted { database: database.id, digest }).expect("it serialises");
+        note::write(aws, &config.name, NOTE, text, !self.stored).await?;
+        Ok(true)
+    }
+
+    /// Deletes the note, if there is one: nothing of a stack stays behind.
+    pub async fn forget(&self, aws: &Aws, stack: &str) -> Result<()> {
+        if self.stored { note::delete(aws, stack, NOTE).await } else { Ok(()) }
+    }
+}
+
+/// The digest of what an instance sets up: `what` it runs, and when the password of the service's user was set.
+pub fn digest(what: &str, password_set: &str) -> String {
+    Sha256::digest(format!("{what}\n{password_set}")).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Standing {
+    id: String,
+    /// When it was made, in seconds.
+    since: i64,
+}
+
+/// The database that stands. One that is used is known by its address only.
+async fn database(aws: &Aws, config: &Config, name: &str) -> Option<Standing> {
+    if let Some((host, port)) = config.database.endpoint().filter(|_| config.database.mode == Mode::Use) {
+        return Some(Standing { id: format!("{host}:{port}"), since: 0 });
+    }
+    let found = listing::database(aws, name).await.ok()??;
+    Some(Standing { since: found.instance_create_time()?.secs(), id: found.dbi_resource_id?.to_string() })
+}
+
+/// Whether a healthy target was launched after that moment.
+async fn booted_since(aws: &Aws, target: &str, since: i64) -> Result<bool> {
+    let healthy = snapshot::targets(aws, target).await?.into_iter().filter(|t| t.state == "healthy");
+    let ids: Vec<String> = healthy.map(|t| t.id).collect();
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let filter = aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
+    let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
+    let all: Vec<Reservation> = pages.try_collect().await.during("DescribeInstances")?;
+    let launched = |i: &Instance| i.launch_time().is_some_and(|at| at.secs() >= since);
+    Ok(all.iter().flat_map(|r| r.instances()).any(launched))
+}
