@@ -1,5 +1,6 @@
 //! The template engine with what is ours: `put`, the quoting filters, marks instead of passwords.
 use super::{Boot, Database, Error, Finding, Result, SecretSource};
+use gameday_config::include::Includes;
 use gameday_config::{command, command::CommandLine, is_template, markup};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -69,14 +70,14 @@ fn from(value: &impl serde::Serialize) -> Value {
     Value::from(Serde(value))
 }
 
-pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
+pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
     let mut notes = vec![];
     let shipped = |name: &str| SHIPPED.iter().any(|(shipped, _)| *shipped == name);
     let key_of = |name: &str| if shipped(name) { format!("{OWN}{name}") } else { name.to_owned() };
     let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<Own>> {
         let Some(path) = path else { return Ok(None) };
-        let bytes = std::fs::read(base.join(path)).map_err(|source| Error::Read { path: base.join(path), source })?;
         let name = path.display().to_string();
+        let bytes = super::read(includes, &name)?;
         let key = key_of(&name);
         Ok(Some(match is_template(&name) {
             true => Own::Template { key, text: template_text(&name, bytes, &mut notes)? },
