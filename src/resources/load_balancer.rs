@@ -21,6 +21,8 @@ pub struct Spec {
     subnets: Known<Vec<String>>,
     groups: Known<Vec<String>>,
     idle_timeout: String,
+    /// Whether the service sees no header whose name is not of letters, digits and hyphens.
+    drop_invalid_headers: bool,
     /// Never: it would keep `teardown`, which asks by itself, from ending.
     deletion_protection: bool,
 }
@@ -36,6 +38,7 @@ pub struct Output {
 }
 
 const IDLE_TIMEOUT: &str = "idle_timeout.timeout_seconds";
+const DROP_INVALID_HEADERS: &str = "routing.http.drop_invalid_header_fields.enabled";
 const PROTECTED: &str = "deletion_protection.enabled";
 
 impl Resource for LoadBalancer {
@@ -68,6 +71,7 @@ impl Resource for LoadBalancer {
             subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
             idle_timeout: self.idle_timeout.to_string(),
+            drop_invalid_headers: true,
             deletion_protection: false,
         }
     }
@@ -91,6 +95,7 @@ impl Resource for LoadBalancer {
                 subnets: Known::Now(sorted(subnets.collect())),
                 groups: Known::Now(sorted(balancer.security_groups().to_vec())),
                 idle_timeout: attribute(IDLE_TIMEOUT).unwrap_or_default().into(),
+                drop_invalid_headers: attribute(DROP_INVALID_HEADERS) == Some("true"),
                 deletion_protection: attribute(PROTECTED) == Some("true"),
             },
             output: Some(Output {
@@ -138,7 +143,7 @@ impl Resource for LoadBalancer {
             let call = elb.set_subnets().load_balancer_arn(&found.id).set_subnets(subnets);
             call.send().await.during("SetSubnets")?;
         }
-        if diff.touches("idle_timeout") || diff.touches("deletion_protection") {
+        if ["idle_timeout", "drop_invalid_headers", "deletion_protection"].iter().any(|f| diff.touches(f)) {
             self.set_attributes(&found.id, want).await?;
         }
         Ok(())
@@ -160,8 +165,13 @@ impl Resource for LoadBalancer {
 
 impl LoadBalancer {
     async fn set_attributes(&self, arn: &str, want: &Spec) -> Result<()> {
-        let protected = if want.deletion_protection { "true" } else { "false" };
-        self.modify(arn, vec![attribute(IDLE_TIMEOUT, &want.idle_timeout), attribute(PROTECTED, protected)]).await
+        let word = |on: bool| if on { "true" } else { "false" };
+        let attributes = vec![
+            attribute(IDLE_TIMEOUT, &want.idle_timeout),
+            attribute(DROP_INVALID_HEADERS, word(want.drop_invalid_headers)),
+            attribute(PROTECTED, word(want.deletion_protection)),
+        ];
+        self.modify(arn, attributes).await
     }
 
     async fn modify(&self, arn: &str, attributes: Vec<LoadBalancerAttribute>) -> Result<()> {

@@ -346,6 +346,8 @@ class Check:
         self.eq("balancer's state", lb["State"]["Code"], "active")
         self.eq("balancer's subnets", sorted(z["SubnetId"] for z in lb["AvailabilityZones"]), sorted(self.public))
         self.eq("balancer's idle timeout", lb["attributes"]["idle_timeout.timeout_seconds"], "60")
+        drops = lb["attributes"]["routing.http.drop_invalid_header_fields.enabled"]
+        self.eq("balancer drops headers with odd names", drops, "true")
         self.tg, target = self.step("target_groups", f"target-group/{self.slot}")
         self.fields(
             "target group", target, TargetGroupName=self.name(f"target-group/{self.slot}"), Protocol="HTTP",
