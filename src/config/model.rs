@@ -255,6 +255,8 @@ pub struct Iam {
     pub mode: Mode,
     /// With `mode = "use"`: the name of an existing instance profile.
     pub instance_profile: Option<String>,
+    /// With `mode = "use"`: the name of the role in that profile, where it is another one than the profile's.
+    pub role: Option<String>,
     /// More S3 objects or prefixes the instances may read: `arn:aws:s3:::bucket/prefix/*`.
     pub read_objects: Vec<String>,
     /// KMS keys under which the S3 objects, or the passwords that are used, are encrypted: `arn:aws:kms:…:key/…`.
@@ -533,6 +535,7 @@ impl Default for Iam {
         Self {
             mode: Mode::Create,
             instance_profile: None,
+            role: None,
             read_objects: vec![],
             kms_keys: vec![],
             ssm: false,
