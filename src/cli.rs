@@ -103,6 +103,9 @@ pub struct Global {
     /// The stack file
     #[arg(short, long, global = true, default_value = "gameday.toml", env = "GAMEDAY_CONFIG", value_name = "FILE", add = complete::stack_files())]
     pub config: PathBuf,
+    /// Also take files that the stack file names from this folder; without it from the stack file's own only
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub include_outside: Vec<PathBuf>,
     /// Profile of the AWS configuration files
     #[arg(long, global = true, value_name = "NAME", add = ArgValueCompleter::new(complete::profiles))]
     pub profile: Option<String>,

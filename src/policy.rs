@@ -2,7 +2,7 @@
 use crate::{
     aws::{calls::only_reads, partition},
     config::Config,
-    engine::{Graph, Node},
+    engine::{Graph, Node, TagKeys},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -82,6 +82,9 @@ const LINKED: &[(&str, &str)] = &[
 pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
     let mut rights = Rights::new(config);
     for node in graph.nodes() {
+        if !node.is_used() {
+            rights.add_object(node);
+        }
         rights.add(node, |action| !node.is_used() || only_reads(verb(action)) || action == PASS);
     }
     for node in before.nodes() {
@@ -104,28 +107,82 @@ fn verb(action: &str) -> &str {
     action.split_once(':').map_or(action, |(_, verb)| verb)
 }
 
-/// Rights as they are gathered: IAM and SSM name their resources, and there they reach no further than this stack.
+/// Rights as they are gathered. What changes something reaches what is the stack's: by its name where we give it one, by the
+/// stack's tag where AWS does. AWS has neither for what is looked at, which is all of a region.
 struct Rights<'a> {
     config: &'a Config,
+    keys: TagKeys,
     partition: &'static str,
-    regional: BTreeSet<&'static str>,
-    by_name: BTreeMap<String, BTreeSet<&'static str>>,
+    /// What is looked at, and what makes something new.
+    region: BTreeSet<&'static str>,
+    /// By service: the objects that have names of ours, and what is done with them.
+    named: BTreeMap<&'static str, (BTreeSet<String>, BTreeSet<&'static str>)>,
+    /// What is done with objects that AWS gives an id.
+    tagged: BTreeSet<&'static str>,
+    /// IAM and SSM: by the object's ARNs.
+    own: BTreeMap<Vec<String>, BTreeSet<&'static str>>,
+    /// The steps that AWS makes with a VPC, without a tag.
+    born: BTreeSet<String>,
+}
+
+/// The kinds that AWS makes with a VPC, and their EC2 names.
+const BORN: &[(&str, &str)] = &[
+    ("default-network-acl", "network-acl"),
+    ("default-security-group", "security-group"),
+    ("main-route-table", "route-table"),
+];
+
+/// What services do in the caller's name with the interfaces that they make.
+const BY_SERVICES: &[&str] = &["ec2:DeleteNetworkInterface", "ec2:ModifyNetworkInterfaceAttribute"];
+
+const EVENTS: &str = "logs:FilterLogEvents";
+const SNAPSHOT: &str = "rds:CreateDBSnapshot";
+
+/// Whether an action makes something that was not there, and changes nothing that was.
+fn makes_new(action: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "CreateAccessPoint",
+        "CreateLaunchTemplateVersion",
+        "CreateMountTarget",
+        "CreateNetworkAclEntry",
+        "CreateRoute",
+        "CreateTags",
+    ];
+    let verb = verb(action);
+    verb.starts_with("Create") && !PARTS.contains(&verb) || matches!(verb, "AllocateAddress" | "RunInstances")
+}
+
+/// Whether an action puts tags on something that has an id of AWS's.
+fn tags(action: &str) -> bool {
+    matches!(action, "ec2:CreateTags" | "elasticfilesystem:TagResource")
 }
 
 impl<'a> Rights<'a> {
     fn new(config: &'a Config) -> Self {
         let mut rights = Self {
             config,
+            keys: TagKeys::new(&config.tag_prefix),
             partition: partition(&config.region),
-            regional: ALWAYS.iter().copied().collect(),
-            by_name: BTreeMap::new(),
+            region: BTreeSet::new(),
+            named: BTreeMap::new(),
+            tagged: BTreeSet::new(),
+            own: BTreeMap::new(),
+            born: BTreeSet::new(),
         };
+        ALWAYS.iter().for_each(|action| rights.allow(action));
+        for group in ["app", "boot"] {
+            // Its streams stand behind a colon.
+            for end in ["", ":*"] {
+                let arn = rights.arn("logs", &format!("log-group:/gameday/{}/{group}{end}", config.name));
+                rights.named.entry("logs").or_default().0.insert(arn);
+            }
+        }
         let notes = rights.parameter("*", &format!("gameday/{}/*", config.name));
-        rights.by_name.entry(notes).or_default().extend(NOTES);
+        rights.own.entry(vec![notes]).or_default().extend(NOTES);
         if config.service().1.image.is_none() {
             // Parameters of AWS's own are in no account.
             let image = rights.parameter("", "aws/service/ami-amazon-linux-latest/*");
-            rights.by_name.entry(image).or_default().insert("ssm:GetParameter");
+            rights.own.entry(vec![image]).or_default().insert("ssm:GetParameter");
         }
         rights
     }
@@ -134,30 +191,92 @@ impl<'a> Rights<'a> {
     fn add(&mut self, node: &dyn Node, needed: impl Fn(&str) -> bool) {
         for action in node.actions().iter().filter(|a| needed(a)) {
             match self.resource(node, action) {
-                Some(arn) => _ = self.by_name.entry(arn).or_default().insert(action),
-                None => _ = self.regional.insert(action),
+                Some(arns) => _ = self.own.entry(arns).or_default().insert(action),
+                None => self.allow(action),
             }
         }
     }
 
-    /// What a policy can name.
-    fn resource(&self, node: &dyn Node, action: &str) -> Option<String> {
+    /// The object of a step of ours.
+    fn add_object(&mut self, node: &dyn Node) {
+        let key = node.key();
+        if BORN.iter().any(|(kind, _)| *kind == key.kind()) {
+            self.born.insert(key.to_string());
+        }
+        let wanted = self.config.name_of(key.as_str());
+        // Where a name is prescribed now, it may stand under the usual one still.
+        let usual = format!("{}-{}", self.config.name, key.name());
+        for name in [wanted, usual] {
+            for (service, arn) in self.objects(key.kind(), &name) {
+                self.named.entry(service).or_default().0.insert(arn);
+            }
+        }
+    }
+
+    /// What a policy calls an object of ours, and what is under it.
+    fn objects(&self, kind: &str, name: &str) -> Vec<(&'static str, String)> {
+        let of = |service: &'static str, what: String| (service, self.arn(service, &what));
+        match kind {
+            "alarm" => vec![of("cloudwatch", format!("alarm:{name}"))],
+            "auto-scaling-group" => {
+                vec![of("autoscaling", format!("autoScalingGroup:*:autoScalingGroupName/{name}"))]
+            }
+            "cache" => vec![
+                of("elasticache", format!("replicationgroup:{name}")),
+                of("elasticache", format!("cluster:{name}-*")),
+                // AWS's own.
+                of("elasticache", "parametergroup:default.*".into()),
+            ],
+            "cache-subnet-group" => vec![of("elasticache", format!("subnetgroup:{name}"))],
+            // Of no region.
+            "dashboard" => vec![("cloudwatch", format!("arn:{}:cloudwatch::*:dashboard/{name}", self.partition))],
+            "database" => {
+                // AWS's own option group.
+                vec![of("rds", format!("db:{name}")), of("rds", "og:default:*".into())]
+            }
+            "db-parameter-group" => vec![of("rds", format!("pg:{name}"))],
+            "db-subnet-group" => vec![of("rds", format!("subgrp:{name}"))],
+            "load-balancer" => ["loadbalancer", "listener", "listener-rule"]
+                .map(|what| of("elasticloadbalancing", format!("{what}/app/{name}/*")))
+                .into(),
+            "target-group" => vec![of("elasticloadbalancing", format!("targetgroup/{name}/*"))],
+            _ => vec![],
+        }
+    }
+
+    fn allow(&mut self, action: &'static str) {
+        let service = service(action);
+        match service {
+            "autoscaling" | "cloudwatch" | "elasticache" | "elasticloadbalancing" | "logs" | "rds"
+                if !only_reads(verb(action)) || action == EVENTS =>
+            {
+                self.named.entry(service).or_default().1.insert(action);
+            }
+            "ec2" | "elasticfilesystem" if !only_reads(verb(action)) && !makes_new(action) => {
+                self.tagged.insert(action);
+            }
+            _ => _ = self.region.insert(action),
+        }
+    }
+
+    /// What a policy can name of IAM and SSM.
+    fn resource(&self, node: &dyn Node, action: &str) -> Option<Vec<String>> {
         let (key, config) = (node.key(), self.config);
         match (service(action), key.kind()) {
-            // Of a profile that is used nobody knows the role.
             ("iam", _) if action == PASS => {
                 let role = node.needs().iter().find(|k| k.kind() == "role");
-                Some(match role {
-                    Some(role) => self.iam_ours("role", &config.name_of(role.as_str())),
-                    None => self.iam("role", "*"),
+                Some(match (role, config.iam.used_role()) {
+                    (Some(role), _) => vec![self.iam_ours("role", &config.name_of(role.as_str()))],
+                    (None, Some(used)) => self.iam_theirs("role", used),
+                    // Without a profile there is no role to pass on.
+                    (None, None) => return None,
                 })
             }
             ("iam", kind) => {
                 let used = config.iam.instance_profile.as_ref().filter(|_| node.is_used());
                 Some(match used {
-                    // A policy names it with its path, which the stack file does not know.
-                    Some(used) => self.iam(kind, used),
-                    None => self.iam_ours(kind, &config.name_of(key.as_str())),
+                    Some(used) => self.iam_theirs(kind, used),
+                    None => vec![self.iam_ours(kind, &config.name_of(key.as_str()))],
                 })
             }
             // Parameters are listed all or not at all.
@@ -167,10 +286,10 @@ impl<'a> Rights<'a> {
                     "db-master-password" => &config.secrets.master_password,
                     _ => &config.secrets.app_password,
                 };
-                Some(match used.as_ref().filter(|_| node.is_used()) {
+                Some(vec![match used.as_ref().filter(|_| node.is_used()) {
                     Some(path) => self.parameter("*", path.trim_start_matches('/')),
                     None => self.parameter("*", &format!("gameday/{}/*", config.name)),
-                })
+                }])
             }
             _ => None,
         }
@@ -185,24 +304,41 @@ impl<'a> Rights<'a> {
         self.iam(kind, &format!("{}{name}", self.config.iam.path.trim_start_matches('/')))
     }
 
+    /// What somebody else made, under whatever path: the stack file does not know it. A name is taken once in an account.
+    fn iam_theirs(&self, kind: &str, name: &str) -> Vec<String> {
+        vec![self.iam(kind, &format!("*/{name}")), self.iam(kind, name)]
+    }
+
     fn parameter(&self, account: &str, path: &str) -> String {
         format!("arn:{}:ssm:{}:{account}:parameter/{path}", self.partition, self.config.region)
+    }
+
+    /// An object in the stack's region and whichever account.
+    fn arn(&self, service: &str, what: &str) -> String {
+        format!("arn:{}:{service}:{}:*:{what}", self.partition, self.config.region)
     }
 
     /// The condition under which an action on something that is named is needed; none where it is not needed at all.
     fn condition(&self, action: &str, ec2: &[&str]) -> Option<Option<Value>> {
         let iam = &self.config.iam;
+        let bounded = iam.permissions_boundary.as_ref().map(|arn| ("iam:PermissionsBoundary", json!(arn)));
         Some(match action {
             PASS => Some(json!({"StringEquals": {"iam:PassedToService": ec2}})),
-            "iam:CreateRole" | "iam:PutRolePermissionsBoundary" => match &iam.permissions_boundary {
-                Some(arn) => Some(json!({"StringEquals": {"iam:PermissionsBoundary": arn}})),
-                None if action == "iam:CreateRole" => None,
-                None => return None,
-            },
+            "iam:PutRolePermissionsBoundary" if bounded.is_none() => return None,
+            // Nothing is given to a role that lost its boundary, until it has it again.
+            "iam:CreateRole" | "iam:PutRolePermissionsBoundary" | "iam:PutRolePolicy" => {
+                bounded.map(|(key, arn)| json!({"StringEquals": {key: arn}}))
+            }
             // One that somebody else put on is taken off.
-            "iam:DeleteRolePermissionsBoundary" if iam.permissions_boundary.is_some() => return None,
+            "iam:DeleteRolePermissionsBoundary" if bounded.is_some() => return None,
             "iam:AttachRolePolicy" if iam.policies.is_empty() => return None,
-            "iam:AttachRolePolicy" => Some(json!({"ArnEquals": {"iam:PolicyARN": iam.policies}})),
+            "iam:AttachRolePolicy" => {
+                let mut condition = json!({"ArnEquals": {"iam:PolicyARN": iam.policies}});
+                if let Some((key, arn)) = bounded {
+                    condition["StringEquals"] = json!({key: arn});
+                }
+                Some(condition)
+            }
             _ => None,
         })
     }
@@ -212,23 +348,24 @@ impl<'a> Rights<'a> {
     fn statements(&self, linked: &[&str]) -> Vec<Value> {
         let mut statements: Vec<Value> = vec![];
         let mut by_service: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for action in &self.regional {
+        for action in &self.region {
             let changes = |a: &&&str| service(a) == service(action) && !only_reads(verb(a));
-            let of = if self.regional.iter().any(|a| changes(&a)) { service(action) } else { "" };
+            let of = if self.region.iter().any(|a| changes(&a)) { service(action) } else { "" };
             by_service.entry(of).or_default().push(action);
         }
         for actions in by_service.values() {
-            statements.push(json!({
-                "Effect": "Allow", "Action": actions, "Resource": "*",
-                "Condition": {"StringEquals": {"aws:RequestedRegion": self.config.region}},
-            }));
+            statements.push(allow(actions, "*", json!({"StringEquals": self.here()})));
         }
+        for (arns, actions) in self.named.values().filter(|(_, actions)| !actions.is_empty()) {
+            statements.push(allow(&Vec::from_iter(actions), arns, Value::Null));
+        }
+        statements.extend(self.of_tagged());
         // EC2 has two names in China.
         let ec2: &[&str] = match self.partition {
             "aws-cn" => &["ec2.amazonaws.com", "ec2.amazonaws.com.cn"],
             _ => &["ec2.amazonaws.com"],
         };
-        for (arn, actions) in &self.by_name {
+        for (arns, actions) in &self.own {
             let mut by_condition: BTreeMap<String, (Option<Value>, Vec<&str>)> = BTreeMap::new();
             for action in actions {
                 let Some(condition) = self.condition(action, ec2) else { continue };
@@ -236,12 +373,15 @@ impl<'a> Rights<'a> {
                 by_condition.entry(same).or_insert((condition, vec![])).1.push(action);
             }
             for (condition, actions) in by_condition.into_values() {
-                let mut statement = json!({"Effect": "Allow", "Action": actions, "Resource": arn});
-                if let Some(condition) = condition {
-                    statement["Condition"] = condition;
-                }
-                statements.push(statement);
+                let one = if let [arn] = &arns[..] { json!(arn) } else { json!(arns) };
+                statements.push(allow(&actions, one, condition.unwrap_or_default()));
             }
+        }
+        if self.named.get("rds").is_some_and(|(_, actions)| actions.contains(SNAPSHOT)) {
+            // The one that a teardown leaves is called after the database.
+            let name = self.config.name_of("database/main");
+            let arn = self.arn("rds", &format!("snapshot:{name}-*"));
+            statements.push(allow(&[SNAPSHOT, "rds:AddTagsToResource"], arn, Value::Null));
         }
         statements.push(json!({
             "Effect": "Allow", "Action": "iam:CreateServiceLinkedRole",
@@ -250,6 +390,76 @@ impl<'a> Rights<'a> {
         }));
         statements
     }
+
+    fn here(&self) -> Value {
+        json!({"aws:RequestedRegion": self.config.region})
+    }
+
+    /// What is done with objects that AWS gives an id: only with those that carry the stack's tag, which they are given with
+    /// the call that makes them.
+    fn of_tagged(&self) -> Vec<Value> {
+        let (stack, step) = (self.keys.stack(), self.keys.step());
+        let with = |key: String, value: Value| {
+            let mut all = self.here();
+            all[key] = value;
+            json!({"StringEquals": all})
+        };
+        let among = |wanted: &dyn Fn(&str) -> bool| Vec::from_iter(self.tagged.iter().copied().filter(|a| wanted(a)));
+        let mut all = vec![allow(
+            &among(&|a| !BY_SERVICES.contains(&a)),
+            "*",
+            with(format!("aws:ResourceTag/{stack}"), json!(self.config.name)),
+        )];
+        for tagging in among(&tags) {
+            // An access point's file system has the tag, it has not yet.
+            let makes = |a: &&&str| makes_new(a) || **a == "elasticfilesystem:CreateAccessPoint";
+            let all_of = self.region.iter().chain(&self.tagged).filter(|a| service(a) == service(tagging));
+            let makers: BTreeSet<&str> = all_of.filter(makes).map(|a| verb(a)).collect();
+            all.push(allow(&[tagging], "*", with(format!("{}:CreateAction", service(tagging)), json!(makers))));
+        }
+        // Rules have no tag; their group has.
+        let rules = among(&|a| {
+            a.contains("SecurityGroupRules") || a.contains("SecurityGroupEgress") || a.contains("SecurityGroupIngress")
+        });
+        if !rules.is_empty() {
+            all.push(allow(&rules, self.arn("ec2", "security-group-rule/*"), Value::Null));
+        }
+        // The set of options that AWS made has none; the VPC that is led to it has.
+        let options = among(&|a| a == "ec2:AssociateDhcpOptions");
+        if !options.is_empty() {
+            all.push(allow(&options, self.arn("ec2", "dhcp-options/*"), Value::Null));
+        }
+        let by_services = among(&|a| BY_SERVICES.contains(&a));
+        if !by_services.is_empty() {
+            all.push(allow(&by_services, "*", json!({"Bool": {"aws:ViaAWSService": "true"}})));
+        }
+        // What GuardDuty puts into a VPC keeps that from being deleted.
+        let guards = among(&|a| matches!(a, "ec2:DeleteSecurityGroup" | "ec2:DeleteVpcEndpoints"));
+        if self.tagged.contains("ec2:DeleteVpc") && !guards.is_empty() {
+            all.push(allow(&guards, "*", with("aws:ResourceTag/GuardDutyManaged".into(), json!("true"))));
+        }
+        // AWS makes them with the VPC and without a tag: they are given ours, and no other.
+        if !self.born.is_empty() {
+            let kinds =
+                BORN.iter().filter(|(kind, _)| self.born.iter().any(|key| key.starts_with(&format!("{kind}/"))));
+            let arns: Vec<String> = kinds.map(|(_, what)| self.arn("ec2", &format!("{what}/*"))).collect();
+            let tags = json!({
+                format!("aws:RequestTag/{stack}"): self.config.name, format!("aws:RequestTag/{step}"): self.born,
+            });
+            let untagged = json!({format!("aws:ResourceTag/{stack}"): "true"});
+            all.push(allow(&["ec2:CreateTags"], arns, json!({"StringEquals": tags, "Null": untagged})));
+        }
+        all
+    }
+}
+
+/// A statement, its condition `null` where there is none.
+fn allow(actions: &[impl Serialize], resource: impl Serialize, condition: Value) -> Value {
+    let mut statement = json!({"Effect": "Allow", "Action": actions, "Resource": resource});
+    if !condition.is_null() {
+        statement["Condition"] = condition;
+    }
+    statement
 }
 
 /// First fit: statements are never torn apart, so each policy makes sense by itself.
@@ -299,6 +509,14 @@ mod tests {
         all.into_iter().flat_map(|p| p.document["Statement"].as_array().cloned().expect("statements")).collect()
     }
 
+    /// One text or several, as IAM has it.
+    fn texts(value: &Value) -> Vec<&str> {
+        match value {
+            Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+            one => one.as_str().into_iter().collect(),
+        }
+    }
+
     /// The texts in quotes that stand right behind one of these words.
     fn quoted<'t>(text: &'t str, behind: &[&str]) -> BTreeSet<&'t str> {
         let after = |word: &&str| text.match_indices(*word).map(|(at, w)| &text[at + w.len()..]).collect::<Vec<_>>();
@@ -309,7 +527,7 @@ mod tests {
     /// Also the calls that no test makes: each is named where its error is read, and a kind declares its own.
     #[test]
     fn every_call_in_the_source_is_declared() {
-        let always: BTreeSet<&str> = ALWAYS.iter().chain(NOTES).chain([&IMAGES]).map(|a| verb(a)).collect();
+        let always: BTreeSet<&str> = ALWAYS.iter().chain(NOTES).map(|a| verb(a)).collect();
         let (mut files, mut calls, mut missing) = (vec![std::path::PathBuf::from("src")], vec![], vec![]);
         while let Some(path) = files.pop() {
             let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
@@ -360,8 +578,8 @@ mod tests {
             [("us-east-1", "arn:aws:"), ("cn-north-1", "arn:aws-cn:"), ("us-gov-west-1", "arn:aws-us-gov:")]
         {
             let all = statements(&format!("region = \"{region}\"")).await;
-            let named = all.iter().filter_map(|s| s["Resource"].as_str()).filter(|r| *r != "*");
-            assert!(named.clone().count() > 4 && named.clone().all(|r| r.starts_with(arn)), "{region}: {all:?}");
+            let named = all.iter().flat_map(|s| texts(&s["Resource"])).filter(|r| *r != "*");
+            assert!(named.clone().count() > 20 && named.clone().all(|r| r.starts_with(arn)), "{region}: {all:?}");
         }
     }
 
@@ -388,13 +606,14 @@ mod tests {
         );
         let all = statements(&head).await;
         let role = "arn:aws:iam::*:role/event/billing-instance";
-        for action in ["iam:CreateRole", "iam:PutRolePermissionsBoundary"] {
+        for action in ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"] {
             let [statement] = &with(action, &all)[..] else { panic!("one statement allows {action}: {all:?}") };
             assert_eq!(statement["Resource"], role);
             assert_eq!(statement["Condition"], json!({"StringEquals": {"iam:PermissionsBoundary": boundary}}));
         }
         let [attach] = &with("iam:AttachRolePolicy", &all)[..] else { panic!("{all:?}") };
-        assert_eq!(attach["Condition"], json!({"ArnEquals": {"iam:PolicyARN": [agent]}}));
+        let bounded = json!({"iam:PermissionsBoundary": boundary});
+        assert_eq!(attach["Condition"], json!({"ArnEquals": {"iam:PolicyARN": [agent]}, "StringEquals": bounded}));
         assert_eq!(with("iam:DeleteRolePermissionsBoundary", &all), Vec::<Value>::new());
         assert_eq!(with("iam:PassRole", &all)[0]["Resource"], role);
         let profile = "arn:aws:iam::*:instance-profile/event/billing-instance";
@@ -418,10 +637,50 @@ mod tests {
         assert_eq!(changed, ours.map(String::from).into(), "{all:?}");
         let networks = all.iter().flat_map(changes).filter(|a| a.contains("Vpc") || a.contains("Subnet"));
         assert_eq!(networks.collect::<Vec<_>>(), ["elasticloadbalancing:SetSubnets"]);
-        // Nothing of others is changed by its name: only the stack's own notes are, and roles are passed on.
+        // Nothing of others is changed by its name: the stack's own objects and notes are, and the profile's role is passed.
         let named = all.iter().filter(|s| s["Resource"] != "*" && !changes(s).is_empty());
-        let named: Vec<&str> = named.filter_map(|s| s["Resource"].as_str()).collect();
-        let notes = "arn:aws:ssm:us-east-1:*:parameter/gameday/billing/*";
-        assert_eq!(named, ["arn:aws:iam::*:role/*", notes, "arn:aws:iam::*:role/aws-service-role/*"]);
+        let named: BTreeSet<&str> = named.flat_map(|s| texts(&s["Resource"])).collect();
+        let others = named.iter().filter(|arn| !arn.contains("billing") && !arn.ends_with(":security-group-rule/*"));
+        let role = "arn:aws:iam::*:role/Lab";
+        assert_eq!(
+            Vec::from_iter(others),
+            [&"arn:aws:iam::*:role/*/Lab", &role, &"arn:aws:iam::*:role/aws-service-role/*"]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_role_that_is_passed_on_is_that_of_the_profile() {
+        let passed = async |iam: &str| -> Vec<String> {
+            let all = statements(&format!("[iam]\nmode = \"use\"\n{iam}")).await;
+            let pass = all.iter().filter(|s| texts(&s["Action"]).contains(&PASS));
+            let pass = pass.inspect(|s| assert!(s["Condition"].to_string().contains("ec2.amazonaws.com"), "{s}"));
+            pass.flat_map(|s| texts(&s["Resource"])).map(str::to_owned).collect()
+        };
+        let role = |name: &str| vec![format!("arn:aws:iam::*:role/*/{name}"), format!("arn:aws:iam::*:role/{name}")];
+        assert_eq!(passed("instance_profile = \"team\"").await, role("team"));
+        assert_eq!(passed("instance_profile = \"team\"\nrole = \"team-role\"").await, role("team-role"));
+        assert_eq!(passed("instance_profile = \"LabInstanceProfile\"").await, role("LabRole"));
+    }
+
+    /// An action that changes or deletes, on all of a region without a condition that asks whose it is.
+    #[tokio::test]
+    async fn nothing_is_changed_or_deleted_that_nobody_says_is_ours() {
+        let files = [
+            "",
+            "[network]\ninstances = \"private\"",
+            "[network]\nmode = \"use\"\nvpc = \"default\"",
+            "tag_prefix = \"event-\"",
+        ];
+        for head in files {
+            for statement in statements(head).await {
+                let wide = texts(&statement["Resource"]).iter().any(|r| *r == "*" || r.ends_with(":role/*"));
+                let condition = statement["Condition"].to_string();
+                let asks =
+                    ["aws:ResourceTag/", ":CreateAction", "aws:ViaAWSService"].iter().any(|k| condition.contains(k));
+                let changes = |a: &&str| !only_reads(verb(a)) && !makes_new(a);
+                let bad: Vec<&str> = texts(&statement["Action"]).into_iter().filter(|a| changes(a)).collect();
+                assert!(!wide || asks || bad.is_empty(), "{head:?}: {bad:?} on everything");
+            }
+        }
     }
 }

@@ -191,6 +191,7 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
                 extended_support: d.extended_support(),
                 class: d.class.clone(),
                 storage_gb: d.storage_gb as i32,
+                encrypted: d.encrypted,
                 multi_az: d.multi_az,
                 backup_days: d.backup_days as i32,
                 deletion_protection: d.deletion_protection,
@@ -219,6 +220,7 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
                 engine: c.engine.to_string(),
                 version: c.engine_version().into(),
                 class: c.class.clone(),
+                encrypted: c.encrypted,
                 nodes: c.nodes as i32,
                 zones: facts.zones.clone(),
                 subnet_group,
@@ -237,6 +239,7 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
                 aws: aws(),
                 existing: config.files.file_system.clone().filter(|_| !ours),
                 throughput: config.files.throughput.to_string(),
+                encrypted: config.files.encrypted,
             };
             let system = if ours { g.add("main", resource) } else { g.add_used("main", resource) };
             let targets = net

@@ -411,3 +411,35 @@ fn all_examples_are_tested() {
         .collect();
     assert_eq!(there, EXAMPLES.iter().map(|e| (*e).to_owned()).collect());
 }
+
+/// A stack file from somebody else does not take what its reader has: the user data goes to machines that run their code.
+#[test]
+fn a_stack_file_takes_no_file_from_outside_its_folder_unless_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (stack, secret) = (folder.path().join("stack"), folder.path().join("secret.sql"));
+    std::fs::create_dir(&stack).expect("a folder");
+    std::fs::write(&secret, "SELECT 'CANARY';\n").expect("a file");
+    std::os::unix::fs::symlink("../secret.sql", stack.join("seed.sql")).expect("a link");
+    let file = stack.join("gameday.toml");
+    for (named, verb) in [
+        ("seed.sql", "render"),
+        ("../secret.sql", "plan"),
+        (secret.to_str().expect("UTF-8"), "up"),
+        ("/proc/self/environ", "render"),
+        ("/dev/zero", "policy"),
+    ] {
+        let text = format!(
+            "name = \"shop\"\n[database]\nsql = [{named:?}]\n[service.api]\nsource = \"https://example.com/server\"\n"
+        );
+        std::fs::write(&file, text).expect("a stack file");
+        let said = said(gameday().arg("-c").arg(&file).arg(verb).env("AWS_SECRET_ACCESS_KEY", "CANARY"));
+        assert_eq!(said.code, 2, "{named}: {}{}", said.out, said.err);
+        assert!(said.err.contains("file_outside") && said.err.contains("--include-outside"), "{named}: {}", said.err);
+        assert!(!said.out.contains("CANARY") && !said.err.contains("CANARY"), "{named}: {}{}", said.out, said.err);
+    }
+    let text =
+        "name = \"shop\"\n[database]\nsql = [\"seed.sql\"]\n[service.api]\nsource = \"https://example.com/server\"\n";
+    std::fs::write(&file, text).expect("a stack file");
+    let told = said(gameday().arg("-c").arg(&file).arg("render").arg("--include-outside").arg(folder.path()));
+    assert!(told.code == 0 && told.out.contains("CANARY"), "{}{}", told.out, told.err);
+}

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
-use support::{Asked, Said, World};
+use support::{Said, World};
 
 const BILLING: &str = "examples/billing-api.toml";
 const RICH: &str = "tests/life/rich.toml";
@@ -160,211 +160,14 @@ fn passwords(world: &World, stack: &str) -> Vec<String> {
     world.account(json!({"do": "passwords", "stack": stack}))
 }
 
-/// Every call that was made for a stack file is allowed by the policies that gameday prints for that file. What an
-/// earlier file of the same stack built, and this one no longer wants, is taken away with the rights of the earlier one.
+/// Every right that was needed was there: gameday ran with the policies that it prints for the stack file, see
+/// [`World::plain`].
 #[track_caller]
 fn policy_allows_all(world: &World) {
-    let called = world.called();
-    let calls = || called.iter().flat_map(|(_, calls)| calls);
-    // Whoever launches an instance passes on the role in its profile: ours, or the one that `theirs` has made.
-    let passed = |profile: &str| {
-        let adds = calls().filter(|(_, o, n)| o == "AddRoleToInstanceProfile" && n["InstanceProfileName"] == profile);
-        adds.map(|(_, _, named)| named["RoleName"].clone()).last().unwrap_or_else(|| "LabRole".into())
-    };
-    let mut earlier: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    let (mut missing, mut needed) = (BTreeSet::new(), 0);
-    for (file, calls) in &called {
-        let (stack, own) = statements(world, file);
-        let earlier = earlier.entry(stack).or_default();
-        for right in calls.iter().flat_map(|c| rights(c, &passed)) {
-            needed += 1;
-            let takes_away = [":Delete", ":Remove", ":ReleaseAddress"].iter().any(|word| right.action.contains(word));
-            let known = own.iter().chain(earlier.iter().filter(|_| takes_away));
-            if !known.into_iter().any(|s| right.is_in(s)) {
-                missing.insert(format!("{}: {right:?}", file.display()));
-            }
-        }
-        earlier.extend(own);
-    }
+    let (judged, missing) = world.rights();
     assert!(missing.is_empty(), "`gameday policy` does not allow\n{}", Vec::from_iter(missing).join("\n"));
-    println!("{needed} rights needed for {} files", called.len());
-}
-
-/// The statements of the policies for a stack file, and its stack.
-#[track_caller]
-fn statements(world: &World, file: &Path) -> (String, Vec<Value>) {
-    let said = world.run(file, &["policy", "-o", "json"]).ends(0);
-    assert!(said.calls.is_empty(), "`policy` makes no call");
-    let all = said.json();
-    let mut statements = vec![];
-    for policy in all["policies"].as_array().expect("an array") {
-        let size = policy["document"].to_string().len();
-        assert!(size <= 6144, "{}: a managed policy holds 6144 characters, not {size}", policy["name"]);
-        statements.extend(policy["document"]["Statement"].as_array().expect("statements").clone());
-    }
-    let wide: Vec<&str> = statements.iter().flat_map(|s| texts(&s["Action"])).filter(|a| a.contains('*')).collect();
-    assert!(wide.is_empty(), "least privilege has no wildcard: {wide:?}");
-    (all["stack"].as_str().expect("a name").to_owned(), statements)
-}
-
-/// One string or many, as IAM has it.
-fn texts(value: &Value) -> Vec<&str> {
-    match value {
-        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
-        one => one.as_str().into_iter().collect(),
-    }
-}
-
-/// What a call needs.
-#[derive(Debug)]
-struct Right {
-    action: String,
-    /// The object's ARN where the call names it and IAM cares; else `*`, which only a `*` allows.
-    on: String,
-    /// What a condition may ask for.
-    because: Vec<(&'static str, String)>,
-}
-
-impl Right {
-    fn is_in(&self, statement: &Value) -> bool {
-        let holds = |key: &str, wanted: &Value| {
-            let is = self.because.iter().find(|(k, _)| *k == key);
-            is.is_some_and(|(_, value)| texts(wanted).contains(&value.as_str()))
-        };
-        let conditions = statement["Condition"]["StringEquals"].as_object();
-        texts(&statement["Action"]).contains(&self.action.as_str())
-            && texts(&statement["Resource"]).iter().any(|pattern| is_like(pattern, &self.on))
-            && conditions.into_iter().flatten().all(|(key, wanted)| holds(key, wanted))
-    }
-}
-
-/// With `*` for anything.
-fn is_like(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, rest)) => text
-            .strip_prefix(head)
-            .is_some_and(|text| (0..=text.len()).any(|i| text.get(i..).is_some_and(|tail| is_like(rest, tail)))),
-    }
-}
-
-/// What a call needs: its own right, and on AWS those to what the service does in the caller's name: tags given at
-/// creation, roles passed on, looks at the network, roles of its own (aws-facts 9).
-fn rights((service, operation, named): &Asked, passed: &dyn Fn(&str) -> String) -> Vec<Right> {
-    const BALANCER: &[&str] = &[
-        "elasticloadbalancing:AddTags",
-        "ec2:DescribeAccountAttributes",
-        "ec2:DescribeAddresses",
-        "ec2:DescribeInternetGateways",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
-    ];
-    const DATABASE: &[&str] = &[
-        "rds:AddTagsToResource",
-        "ec2:DescribeAccountAttributes",
-        "ec2:DescribeAvailabilityZones",
-        "ec2:DescribeInternetGateways",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcAttribute",
-        "ec2:DescribeVpcs",
-    ];
-    let prefix = match service.as_str() {
-        "elbv2" => "elasticloadbalancing",
-        "efs" => "elasticfilesystem",
-        "resourcegroupstaggingapi" => "tag",
-        same => same,
-    };
-    let also: &[&str] = match (service.as_str(), operation.as_str()) {
-        (
-            "ec2",
-            "CreateVpc" | "CreateSubnet" | "CreateInternetGateway" | "CreateRouteTable" | "CreateSecurityGroup",
-        ) => &["ec2:CreateTags"],
-        ("ec2", "CreateVpcEndpoint" | "CreateLaunchTemplate") => &["ec2:CreateTags"],
-        ("rds", "CreateDBInstance" | "CreateDBSubnetGroup") => DATABASE,
-        ("rds", "CreateDBParameterGroup") => &["rds:AddTagsToResource"],
-        ("elasticache", "CreateReplicationGroup") => &[
-            "elasticache:AddTagsToResource",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:DescribeVpcs",
-        ],
-        ("elasticache", "IncreaseReplicaCount" | "DecreaseReplicaCount") => {
-            &["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
-        }
-        ("elasticache", "CreateCacheSubnetGroup") => &["elasticache:AddTagsToResource"],
-        ("efs", "CreateFileSystem" | "CreateAccessPoint") => &["elasticfilesystem:TagResource"],
-        ("efs", "CreateMountTarget") => {
-            &["ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces", "ec2:CreateNetworkInterface"]
-        }
-        ("elbv2", "CreateLoadBalancer") => BALANCER,
-        ("elbv2", "CreateTargetGroup") => {
-            &["elasticloadbalancing:AddTags", "ec2:DescribeInternetGateways", "ec2:DescribeVpcs"]
-        }
-        ("elbv2", "CreateListener" | "CreateRule") => &["elasticloadbalancing:AddTags"],
-        ("elbv2", "RegisterTargets") => {
-            &["ec2:DescribeInstances", "ec2:DescribeInternetGateways", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
-        }
-        ("autoscaling", "CreateAutoScalingGroup") => &["ec2:RunInstances", "ec2:CreateTags"],
-        ("iam", "CreateRole") => &["iam:TagRole"],
-        ("iam", "CreateInstanceProfile") => &["iam:TagInstanceProfile"],
-        ("ssm", "PutParameter") => &["ssm:AddTagsToResource"],
-        ("logs", "CreateLogGroup") => &["logs:TagResource"],
-        ("cloudwatch", "PutMetricAlarm") => &["cloudwatch:TagResource"],
-        _ => &[],
-    };
-    let name = |key: &str| named.get(key);
-    let iam = |what: String| format!("arn:aws:iam::123456789012:{what}");
-    let bound = name("PermissionsBoundary").map(|arn| ("iam:PermissionsBoundary", arn.clone()));
-    // IAM and SSM let a policy name what it is about.
-    let on = match service.as_str() {
-        // Adding a role to a profile is about the profile.
-        "iam" => match (name("InstanceProfileName"), name("RoleName")) {
-            (Some(profile), _) => iam(format!("instance-profile/{profile}")),
-            (None, role) => iam(format!("role/{}", role.expect("a role"))),
-        },
-        "ssm" => match name("Name").or(name("ResourceId")) {
-            Some(public) if public.starts_with("/aws/") => format!("arn:aws:ssm:us-east-1::parameter{public}"),
-            Some(own) => format!("arn:aws:ssm:us-east-1:123456789012:parameter/{}", own.trim_start_matches('/')),
-            None => "*".into(),
-        },
-        _ => "*".into(),
-    };
-    let region = || match service.as_str() {
-        "iam" => bound.clone().into_iter().collect(),
-        _ => vec![("aws:RequestedRegion", "us-east-1".to_owned())],
-    };
-    let own = also.iter().map(|a| (*a).to_owned()).chain([format!("{prefix}:{operation}")]);
-    let mut all: Vec<Right> = own.map(|action| Right { action, on: on.clone(), because: region() }).collect();
-
-    let role = match (operation.as_str(), name("LaunchTemplateData.IamInstanceProfile.Name")) {
-        ("AddRoleToInstanceProfile", _) => name("RoleName").cloned(),
-        (_, profile) => profile.map(|p| passed(p)),
-    };
-    all.extend(role.map(|role| Right {
-        action: "iam:PassRole".into(),
-        on: iam(format!("role/{role}")),
-        because: vec![("iam:PassedToService", "ec2.amazonaws.com".into())],
-    }));
-    let on_spot = name("MixedInstancesPolicy.InstancesDistribution.SpotAllocationStrategy").map(|_| "spot");
-    let linked = match operation.as_str() {
-        "CreateAutoScalingGroup" => Some("autoscaling"),
-        "CreateLoadBalancer" => Some("elasticloadbalancing"),
-        "CreateDBInstance" => Some("rds"),
-        "CreateReplicationGroup" => Some("elasticache"),
-        "CreateFileSystem" => Some("elasticfilesystem"),
-        "PutMetricAlarm" => Some("events"),
-        _ => None,
-    };
-    all.extend(linked.into_iter().chain(on_spot).map(|service| Right {
-        action: "iam:CreateServiceLinkedRole".into(),
-        on: iam(format!("role/aws-service-role/{service}.amazonaws.com/AWSServiceRoleFor{service}")),
-        because: vec![("iam:AWSServiceName", format!("{service}.amazonaws.com"))],
-    }));
-    all
+    assert!(judged > 30, "only {judged} rights were judged");
+    println!("{judged} rights needed");
 }
 
 #[test]
@@ -970,4 +773,28 @@ fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() 
     world.run(LOCKED, &["teardown", "--confirm", "locked"]).ends(0);
     world.control("DELETE", "faults");
     untouched(&world, &before);
+}
+
+/// What the policies let their holder do to what is not the stack's: nothing. Each thing is of a kind that a stack has.
+#[test]
+fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
+    let (world, before) = crowded("billing", "api");
+    world.hold_to_policy(Path::new(BILLING), "attacker");
+    let tried: Vec<(String, Option<String>)> =
+        world.account(json!({"do": "attack", "stack": "billing", "ours": false}));
+    assert!(tried.len() > 150, "{tried:?}");
+    let denied = |code: &Option<String>| {
+        matches!(code.as_deref(), Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation"))
+    };
+    let through: Vec<_> = tried.iter().filter(|(_, code)| !denied(code)).collect();
+    assert!(through.is_empty(), "the policy allows {through:?}");
+    world.control("DELETE", "policy");
+    untouched(&world, &before);
+
+    // What is the stack's is within reach: the same calls, and none of them is denied.
+    up(&world, BILLING);
+    world.hold_to_policy(Path::new(BILLING), "attacker");
+    let tried: Vec<(String, Option<String>)> = world.account(json!({"do": "attack", "stack": "billing", "ours": true}));
+    let refused: Vec<_> = tried.iter().filter(|(_, code)| denied(code)).collect();
+    assert!(tried.len() > 80 && refused.is_empty(), "the policy does not allow {refused:?} of {tried:?}");
 }

@@ -80,9 +80,15 @@ pub fn interrupted() -> ExitCode {
     ExitCode::from(130)
 }
 
+/// The stack file, for a shell that offers what is in it.
+fn loaded(global: &Global) -> Option<crate::config::Loaded> {
+    let outside = crate::config::Outside { include: global.include_outside.clone(), ..Default::default() };
+    crate::config::load_in(&global.config, &outside).ok()
+}
+
 /// The keys of the steps of a stack file, for a shell to offer; `None` where it cannot be read.
 pub async fn keys(global: &Global) -> Option<Vec<String>> {
-    let loaded = crate::config::load(&global.config).ok()?;
+    let loaded = loaded(global)?;
     let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
     let stack = stack::wire(&loaded, &Facts::offline(&loaded.config), &aws).ok()?;
     Some(stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key().to_string()).collect())
@@ -90,7 +96,7 @@ pub async fn keys(global: &Global) -> Option<Vec<String>> {
 
 /// The ids of the stack's instances, for a shell to offer. Starts no sandbox.
 pub async fn instances(global: &Global) -> Option<Vec<String>> {
-    let loaded = crate::config::load(&global.config).ok()?;
+    let loaded = loaded(global)?;
     let endpoint = match global.sandbox {
         true => Some(crate::sandbox::status().await.ok()??.lead()),
         false => None,

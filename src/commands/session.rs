@@ -45,6 +45,7 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     let named = |region: String, by: String| Named { region, by };
     let outside = Outside {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
+        include: global.include_outside.clone(),
         usual: aws::region::of_the_user(global.profile.as_deref()).map(|(region, by)| named(region, by)),
     };
     let mut loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;

@@ -1,5 +1,5 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
-use crate::{Cache, CacheEngine, Config, Database, Instances, Mode, Service};
+use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, Mode, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
 
@@ -202,6 +202,19 @@ impl Service {
 /// [`Config::slot`] of a service.
 pub(crate) fn slot(name: &str, service: &Service) -> String {
     if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }
+}
+
+impl Iam {
+    /// The role in the profile that is used: named, or called as the profile is, which is how the console makes both.
+    pub fn used_role(&self) -> Option<&str> {
+        let profile = self.instance_profile.as_deref().filter(|_| self.mode == Mode::Use)?;
+        Some(match &self.role {
+            Some(role) => role,
+            // Of AWS Academy's labs.
+            None if profile == "LabInstanceProfile" => "LabRole",
+            None => profile,
+        })
+    }
 }
 
 impl Database {

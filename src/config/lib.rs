@@ -7,6 +7,7 @@ mod check;
 pub mod command;
 mod derived;
 pub mod file;
+pub mod include;
 pub mod markup;
 mod model;
 mod place;
@@ -26,6 +27,7 @@ pub use rules::REGIONS;
 pub use schema::schema;
 
 use check::Issues;
+use include::{Includes, Refused};
 use place::{Map, Place};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -36,6 +38,8 @@ pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Problem>,
     pub source: Source,
+    /// The files that it names.
+    pub includes: Includes,
     /// Who names the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or nobody (`by default`).
     pub region_by: String,
 }
@@ -48,21 +52,18 @@ pub struct Named {
     pub by: String,
 }
 
-/// The regions that are named outside the stack file.
+/// What counts outside the stack file: regions that are named there, folders that it may take files from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outside {
     /// On the command line: it wins over the file.
     pub asked: Option<Named>,
     /// In the environment or the profile: it is taken where the file is silent.
     pub usual: Option<Named>,
+    /// Folders beside the stack file's own.
+    pub include: Vec<PathBuf>,
 }
 
 impl Loaded {
-    /// Where a file named in the stack file is: beside the stack file.
-    pub fn resolve(&self, file: &str) -> PathBuf {
-        beside(&self.source.name, file)
-    }
-
     /// The warnings as text for people; empty when there are none.
     pub fn render_warnings(&self, color: bool, width: usize) -> String {
         render(&self.warnings, &self.source, color, width)
@@ -83,7 +84,7 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
         let source = Source { name: name.clone(), text: "".into() };
         ConfigErrors { problems: issues.locate(&Map::default(), ""), source }
     };
-    match file::read(path, file::MOST) {
+    match file::read(path, file::MOST).map_err(Refused::reading) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => parse_in(&name, &text, outside),
             Err(error) => {
@@ -91,11 +92,17 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
                 Err(unreadable(format!("{name} is not UTF-8 text (line {line})"), "save the file as UTF-8"))
             }
         },
-        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+        Err(Refused::Unreadable(error)) if error.kind() == std::io::ErrorKind::IsADirectory => {
             Err(unreadable(format!("{name} is a folder"), "-c names the stack file in it, such as gameday.toml"))
         }
+        Err(Refused::Large) => {
+            Err(unreadable(format!("{name} {}", Refused::Large), "-c names the stack file, such as gameday.toml"))
+        }
         Err(error) => Err(unreadable(
-            format!("cannot read {name}: {error}"),
+            match error {
+                Refused::Unreadable(error) => format!("cannot read {name}: {error}"),
+                other => format!("{name} {other}"),
+            },
             "`gameday init` writes one, with every key explained; -c FILE names another",
         )),
     }
@@ -138,6 +145,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
     if let Some(config) = &mut config {
         small_schemes(config);
     }
+    let includes = Includes::new(Path::new(file_name), &outside.include);
     let in_file = map.given(&place::at("region"));
     let taken = outside.asked.as_ref().or(outside.usual.as_ref().filter(|_| !in_file));
     if let (Some(config), Some(named)) = (&mut config, taken) {
@@ -145,7 +153,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
         map.forget(&place::at("region"));
     }
     if let Some(config) = &config {
-        let mut broken = rules::check(config, &map, file_name, text, outside, taken);
+        let mut broken = rules::check(config, &map, &includes, text, outside, taken);
         broken.only_sound(&map);
         issues.extend(broken);
     }
@@ -178,7 +186,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
                 }
                 None => "by default".into(),
             };
-            Ok(Loaded { config, warnings: problems, source, region_by })
+            Ok(Loaded { config, warnings: problems, source, includes, region_by })
         }
         _ => Err(ConfigErrors { problems, source }),
     }
@@ -196,8 +204,4 @@ fn small_schemes(config: &mut Config) {
             service.source = format!("{}://{rest}", scheme.to_ascii_lowercase());
         }
     }
-}
-
-fn beside(stack_file: &str, file: &str) -> PathBuf {
-    Path::new(stack_file).parent().unwrap_or(Path::new("")).join(file)
 }

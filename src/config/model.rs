@@ -167,6 +167,8 @@ pub struct Database {
     /// Allocated gp3 storage in GiB, 20 to 65536.
     #[schemars(range(min = 20, max = 65536), extend("x-reason" = "RDS takes 20 to 65536 GiB of gp3 storage"))]
     pub storage_gb: u32,
+    /// Encrypted at rest under AWS's own key. Counts when it is made: one that stands stays as it is.
+    pub encrypted: bool,
     /// A standby in a second zone. Usable a little later, available much later, costs twice.
     pub multi_az: bool,
     /// Days of automated backups, 0 to 35. 0 is quickest; turning it on later is an outage.
@@ -201,6 +203,8 @@ pub struct Cache {
     pub version: Option<String>,
     /// Cache node type.
     pub class: String,
+    /// Encrypted at rest under AWS's own key. Counts when it is made: one that stands stays as it is.
+    pub encrypted: bool,
     /// 1, or 2 for a replica in another zone with automatic failover.
     #[schemars(range(min = 1, max = 2), extend("x-reason" = "the event counts more than two nodes as an inefficient deployment"))]
     pub nodes: u32,
@@ -225,6 +229,8 @@ pub struct Files {
     pub file_system: Option<String>,
     /// How throughput is paid for.
     pub throughput: Throughput,
+    /// Encrypted at rest under AWS's own key. Counts when it is made: one that stands stays as it is.
+    pub encrypted: bool,
     /// Where the instances mount it.
     pub path: String,
 }
@@ -261,6 +267,8 @@ pub struct Iam {
     pub mode: Mode,
     /// With `mode = "use"`: the name of an existing instance profile.
     pub instance_profile: Option<String>,
+    /// With `mode = "use"`: the name of the role in that profile, where it is another one than the profile's.
+    pub role: Option<String>,
     /// More S3 objects or prefixes the instances may read: `arn:aws:s3:::bucket/prefix/*`.
     pub read_objects: Vec<String>,
     /// KMS keys under which the S3 objects, or the passwords that are used, are encrypted: `arn:aws:kms:…:key/…`.
@@ -493,6 +501,7 @@ impl Default for Database {
             version: "8.4".into(),
             class: "db.t3.micro".into(),
             storage_gb: 20,
+            encrypted: true,
             multi_az: false,
             backup_days: 0,
             deletion_protection: false,
@@ -515,13 +524,20 @@ impl Default for Cache {
             engine: CacheEngine::Redis,
             version: None,
             class: "cache.t3.micro".into(),
+            encrypted: true,
             nodes: 1,
         }
     }
 }
 impl Default for Files {
     fn default() -> Self {
-        Self { mode: Mode::Create, file_system: None, throughput: Throughput::Elastic, path: "/mnt/efs".into() }
+        Self {
+            mode: Mode::Create,
+            file_system: None,
+            throughput: Throughput::Elastic,
+            encrypted: true,
+            path: "/mnt/efs".into(),
+        }
     }
 }
 impl Default for Secrets {
@@ -534,6 +550,7 @@ impl Default for Iam {
         Self {
             mode: Mode::Create,
             instance_profile: None,
+            role: None,
             read_objects: vec![],
             kms_keys: vec![],
             ssm: false,

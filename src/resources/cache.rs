@@ -19,6 +19,8 @@ pub struct Cache {
     pub engine: String,
     pub version: String,
     pub class: String,
+    /// At rest, when it is made.
+    pub encrypted: bool,
     /// 1, or 2 and more: then another takes over when the primary fails.
     pub nodes: i32,
     /// Where nodes can be put; AWS chooses when there are fewer than nodes.
@@ -32,6 +34,8 @@ pub struct Spec {
     engine: String,
     version: String,
     class: String,
+    /// Cannot be changed, and is no reason to replace it: one that stands is as it is wanted.
+    encrypted: bool,
     nodes: i32,
     failover: bool,
     /// Whether nothing but TLS is understood: the service speaks plain Redis.
@@ -80,6 +84,7 @@ impl Resource for Cache {
             engine: self.engine.clone(),
             version: self.version.clone(),
             class: self.class.clone(),
+            encrypted: self.encrypted,
             nodes: self.nodes,
             failover: self.nodes > 1,
             tls: false,
@@ -144,7 +149,7 @@ impl Resource for Cache {
             .set_security_group_ids(Some(want.groups.get()?.clone()))
             // Valkey wants this said; the clients speak plain RESP (aws-facts 2.2).
             .transit_encryption_enabled(want.tls)
-            .at_rest_encryption_enabled(false)
+            .at_rest_encryption_enabled(want.encrypted)
             // T2 nodes make no snapshots.
             .snapshot_retention_limit(0)
             .set_tags(Some(tags::elasticache::to(&cx.tags())))
@@ -259,6 +264,7 @@ impl Cache {
                 engine: group.engine().or(node.and_then(|n| n.engine())).unwrap_or_default().into(),
                 version: if is_of(&version, &self.version) { self.version.clone() } else { version },
                 class: text(group.cache_node_type()),
+                encrypted: self.encrypted,
                 nodes: members.len() as i32,
                 failover: failover && group.multi_az() == Some(&MultiAzStatus::Enabled),
                 tls: wants_tls(group),

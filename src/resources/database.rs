@@ -17,6 +17,8 @@ pub struct Database {
     /// Whether the version is one that RDS creates only when told to bill for its extended support.
     pub extended_support: bool,
     pub storage_gb: i32,
+    /// At rest, when it is made.
+    pub encrypted: bool,
     pub multi_az: bool,
     pub backup_days: i32,
     pub deletion_protection: bool,
@@ -36,6 +38,8 @@ pub struct Spec {
     version: String,
     class: String,
     storage_gb: i32,
+    /// Cannot be changed, and is no reason to replace it: one that stands is as it is wanted.
+    encrypted: bool,
     multi_az: bool,
     backup_days: i32,
     deletion_protection: bool,
@@ -103,6 +107,7 @@ impl Resource for Database {
             version: self.version.clone(),
             class: self.class.clone(),
             storage_gb: self.storage_gb,
+            encrypted: self.encrypted,
             multi_az: self.multi_az,
             backup_days: self.backup_days,
             deletion_protection: self.deletion_protection,
@@ -164,6 +169,8 @@ impl Resource for Database {
             .allocated_storage(want.storage_gb)
             // No IOPS: they cannot be given for a small gp3 volume (aws-facts 1.3).
             .storage_type("gp3")
+            // Under `aws/rds`, whose policy lets in all that may use RDS in the account.
+            .storage_encrypted(want.encrypted)
             .multi_az(want.multi_az)
             .backup_retention_period(want.backup_days)
             .deletion_protection(want.deletion_protection)
@@ -300,6 +307,7 @@ impl Database {
                 },
                 class: text(db.db_instance_class()),
                 storage_gb: if rounded_up { self.storage_gb } else { storage },
+                encrypted: self.encrypted,
                 // The standby comes later, while the database is in use already (aws-facts 1.4).
                 multi_az: pending_multi_az(db).or(db.multi_az()).unwrap_or_default(),
                 backup_days: db.backup_retention_period().unwrap_or_default(),

@@ -8,11 +8,14 @@ pub struct FileSystem {
     pub existing: Option<String>,
     /// `elastic` or `bursting`
     pub throughput: String,
+    /// At rest, when it is made.
+    pub encrypted: bool,
 }
 
 #[derive(Serialize)]
 pub struct Spec {
     throughput: String,
+    /// Cannot be changed, and is no reason to replace it: one that stands is as it is wanted.
     encrypted: bool,
 }
 
@@ -25,7 +28,6 @@ impl Resource for FileSystem {
     const KIND: &'static str = "file-system";
     const LOSES: Option<&'static str> = Some("the files in it");
     const HOLDS_DATA: bool = true;
-    const FIXED: &'static [&'static str] = &["encrypted"];
     const ACTIONS: &'static [&'static str] = &[
         "elasticfilesystem:DescribeFileSystems",
         "elasticfilesystem:DescribeMountTargets",
@@ -38,7 +40,7 @@ impl Resource for FileSystem {
     type Output = Output;
 
     fn spec(&self, _: &Inputs) -> Spec {
-        Spec { throughput: self.throughput.clone(), encrypted: false }
+        Spec { throughput: self.throughput.clone(), encrypted: self.encrypted }
     }
     fn typical(&self) -> Typical {
         Typical::secs(5, 5, 6)
@@ -54,7 +56,7 @@ impl Resource for FileSystem {
             id: fs.file_system_id().into(),
             spec: Spec {
                 throughput: fs.throughput_mode().map(|m| m.as_str()).unwrap_or_default().into(),
-                encrypted: fs.encrypted().unwrap_or_default(),
+                encrypted: self.encrypted,
             },
             output: Some(Output { id: fs.file_system_id().into() }),
             phase: phase(state),

@@ -21,6 +21,8 @@ pub struct Spec {
     subnets: Known<Vec<String>>,
     groups: Known<Vec<String>>,
     idle_timeout: String,
+    /// Whether the service sees no header whose name is not of letters, digits and hyphens.
+    drop_invalid_headers: bool,
     /// Never wanted: it would keep `teardown`, which asks by itself, from ending. Whoever has put it on keeps it.
     #[serde(skip)]
     protected: bool,
@@ -37,6 +39,7 @@ pub struct Output {
 }
 
 const IDLE_TIMEOUT: &str = "idle_timeout.timeout_seconds";
+const DROP_INVALID_HEADERS: &str = "routing.http.drop_invalid_header_fields.enabled";
 const PROTECTED: &str = "deletion_protection.enabled";
 
 impl Resource for LoadBalancer {
@@ -69,6 +72,7 @@ impl Resource for LoadBalancer {
             subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
             idle_timeout: self.idle_timeout.to_string(),
+            drop_invalid_headers: true,
             protected: false,
         }
     }
@@ -95,6 +99,7 @@ impl Resource for LoadBalancer {
                 subnets: Known::Now(sorted(subnets.collect())),
                 groups: Known::Now(sorted(balancer.security_groups().to_vec())),
                 idle_timeout: attribute(IDLE_TIMEOUT).unwrap_or_default().into(),
+                drop_invalid_headers: attribute(DROP_INVALID_HEADERS) == Some("true"),
                 protected: attribute(PROTECTED) == Some("true"),
             },
             output: Some(Output {
@@ -142,7 +147,7 @@ impl Resource for LoadBalancer {
             let call = elb.set_subnets().load_balancer_arn(&found.id).set_subnets(subnets);
             call.send().await.during("SetSubnets")?;
         }
-        if diff.touches("idle_timeout") {
+        if diff.touches("idle_timeout") || diff.touches("drop_invalid_headers") {
             self.set_attributes(&found.id, want).await?;
         }
         Ok(())
@@ -164,7 +169,9 @@ impl Resource for LoadBalancer {
 
 impl LoadBalancer {
     async fn set_attributes(&self, arn: &str, want: &Spec) -> Result<()> {
-        self.modify(arn, vec![attribute(IDLE_TIMEOUT, &want.idle_timeout)]).await
+        let drop = if want.drop_invalid_headers { "true" } else { "false" };
+        let attributes = vec![attribute(IDLE_TIMEOUT, &want.idle_timeout), attribute(DROP_INVALID_HEADERS, drop)];
+        self.modify(arn, attributes).await
     }
 
     async fn modify(&self, arn: &str, attributes: Vec<LoadBalancerAttribute>) -> Result<()> {

@@ -58,6 +58,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "interfaces.py",
     "logs.py",
     "model.py",
+    "policy.py",
     "quotas.py",
     "rds.py",
     "rds_catalog.py",

@@ -2,7 +2,7 @@
 use super::Passwords;
 use crate::{
     aws::partition,
-    config::{Config, Loaded, Mode, Origin, Run, Switch},
+    config::{Config, Loaded, Mode, Origin, Run, Switch, include::Includes},
     engine::{Inputs, Known, Ref},
     facts::Facts,
     resources::{
@@ -24,8 +24,8 @@ pub(crate) struct Files {
 /// All that goes into the user data, as references.
 pub struct Recipe {
     config: Config,
-    /// Where the stack file is: templates and SQL files are found beside it.
-    base: PathBuf,
+    /// Where templates and SQL files are found.
+    base: Includes,
     sql: Vec<(String, Vec<u8>)>,
     /// The ranges of the VPC, and what is used outside of it.
     vpc: Vec<String>,
@@ -49,13 +49,13 @@ impl Recipe {
         logs: Option<Vec<Ref<LogGroup>>>,
         profile: Option<Ref<InstanceProfile>>,
     ) -> userdata::Result<Self> {
-        let base = loaded.resolve("");
+        let base = loaded.includes.clone();
         let sql = loaded
             .config
             .database
             .sql
             .iter()
-            .map(|file| Ok((file.clone(), userdata::read(&loaded.resolve(file))?)))
+            .map(|file| Ok((file.clone(), userdata::read(&base, file)?)))
             .collect::<userdata::Result<_>>()?;
         let recipe =
             Self { config: loaded.config.clone(), base, sql, vpc, database, cache, files, passwords, logs, profile };
@@ -66,7 +66,7 @@ impl Recipe {
 
     /// The user data as far as it is known now: texts in parentheses stand for the rest.
     pub fn rendered(&self) -> userdata::Result<Rendered> {
-        userdata::render(&self.boot(&Inputs::default()).0, &self.base)
+        userdata::render(&self.boot(&Inputs::default()).0, self.base.clone())
     }
 
     /// The user data, once all that it needs is there.
@@ -75,7 +75,7 @@ impl Recipe {
         if let Some(key) = missing {
             return Known::After(key);
         }
-        Known::Now(match userdata::render(&boot, &self.base) {
+        Known::Now(match userdata::render(&boot, self.base.clone()) {
             Ok(r) => UserData {
                 secrets: self.profile.is_none() && boot.database.is_some(),
                 encoded: Ok(r.encoded),
@@ -175,7 +175,7 @@ impl Recipe {
 /// What the boot sets up in the database: the same text for the same stack file and the files that it names.
 pub(super) fn sets_up(loaded: &Loaded) -> userdata::Result<String> {
     let d = &loaded.config.database;
-    let read = |file: &String| Ok((file.clone(), userdata::read(&loaded.resolve(file))?));
+    let read = |file: &String| Ok((file.clone(), userdata::read(&loaded.includes, file)?));
     let sql = d.sql.iter().map(read).collect::<userdata::Result<Vec<_>>>()?;
     Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(), sql)))
 }

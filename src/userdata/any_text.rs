@@ -2,6 +2,7 @@
 //! and no password is in either.
 use super::*;
 use proptest::prelude::*;
+use std::path::Path;
 
 const CANARY: &str = "c4n'ary\"\\-7f3a";
 

@@ -11,14 +11,15 @@ mod template;
 
 pub use check::{Finding, Level, check};
 pub use gameday_config::Run;
-use gameday_config::{file, signed};
+use gameday_config::include::{Includes, Refused};
+use gameday_config::signed;
 
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What EC2 takes, before base64.
 pub const LIMIT: usize = 16 * 1024;
@@ -224,9 +225,9 @@ pub type Result<T> = std::result::Result<T, Box<Error>>;
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
-    #[error("cannot read the template {}: {source}", path.display())]
-    #[diagnostic(help("the path is relative to the stack file"))]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} {source}", path.display())]
+    #[diagnostic(help("{}", source.fix()))]
+    Read { path: PathBuf, source: Refused },
 
     #[error("{file}, line {line}: {message}")]
     Template {
@@ -288,12 +289,13 @@ pub fn schema() -> &'static str {
 }
 
 /// Reads a file that the stack file names.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    file::read(path, file::MOST).map_err(|source| Error::Read { path: path.to_owned(), source }.into())
+pub fn read(includes: &Includes, file: &str) -> Result<Vec<u8>> {
+    includes.read(file).map_err(|source| Error::Read { path: includes.path(file), source }.into())
 }
 
-/// Renders the user data. `base` is the folder of the stack file.
-pub fn render(boot: &Boot, base: &Path) -> Result<Rendered> {
+/// Renders the user data. The files that it takes are the includes, such as the folder of the stack file.
+pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
+    let includes = includes.into();
     let mut secrets = BTreeMap::new();
     if let Some(database) = &boot.database {
         secrets.insert("app_password", &database.app_password);
@@ -309,7 +311,7 @@ pub fn render(boot: &Boot, base: &Path) -> Result<Rendered> {
         }
     }
 
-    let template::Output { script, mut files, mut notes } = template::render(boot, base, &secrets)?;
+    let template::Output { script, mut files, mut notes } = template::render(boot, &includes, &secrets)?;
     let (mut shown, mut sent, as_written) = match script {
         template::Script::Rendered(script) => (script.clone(), script.into_bytes(), false),
         template::Script::Raw(bytes) => (text_of(&bytes), bytes, true),

@@ -1,5 +1,6 @@
 //! The template engine with what is ours: `put`, the quoting filters, marks instead of passwords.
 use super::{Boot, Database, Error, Finding, Result, SecretSource};
+use gameday_config::include::Includes;
 use gameday_config::{command, command::CommandLine, is_template, markup};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -82,8 +83,8 @@ const LOOK: Duration = Duration::from_millis(5);
 const STACK: usize = 8 << 20;
 
 /// Renders on a thread of its own, so that whoever waits can stop waiting.
-pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
-    let (boot, base) = (boot.clone(), base.to_owned());
+pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
+    let (boot, includes) = (boot.clone(), includes.clone());
     let secrets: BTreeMap<String, SecretSource> =
         secrets.iter().map(|(name, source)| ((*name).to_owned(), (*source).clone())).collect();
     let (tell, told) = mpsc::channel();
@@ -91,7 +92,7 @@ pub(super) fn render(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretS
     let (begun, before, place) = (Instant::now(), memory(), at.clone());
     let work = move || {
         let secrets = secrets.iter().map(|(name, source)| (name.as_str(), source)).collect();
-        _ = tell.send(all(&boot, &base, &secrets, &place));
+        _ = tell.send(all(&boot, &includes, &secrets, &place));
     };
     let worker = thread::Builder::new().stack_size(STACK).spawn(work).expect("there is room for a thread");
     loop {
@@ -123,14 +124,19 @@ fn memory() -> u64 {
 const ENDLESS: &str = "make what it repeats or joins smaller: all of the user data is 16 KiB at most";
 
 /// Everything; `at` is told what is being rendered.
-fn all(boot: &Boot, base: &Path, secrets: &BTreeMap<&str, &SecretSource>, at: &Arc<Mutex<String>>) -> Result<Output> {
+fn all(
+    boot: &Boot,
+    includes: &Includes,
+    secrets: &BTreeMap<&str, &SecretSource>,
+    at: &Arc<Mutex<String>>,
+) -> Result<Output> {
     let mut notes = vec![];
     let shipped = |name: &str| SHIPPED.iter().any(|(shipped, _)| *shipped == name);
     let key_of = |name: &str| if shipped(name) { format!("{OWN}{name}") } else { name.to_owned() };
     let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<Own>> {
         let Some(path) = path else { return Ok(None) };
-        let bytes = super::read(&base.join(path))?;
         let name = path.display().to_string();
+        let bytes = super::read(includes, &name)?;
         let key = key_of(&name);
         Ok(Some(match is_template(&name) {
             true => Own::Template { key, text: template_text(&name, bytes, &mut notes)? },

@@ -1,5 +1,6 @@
 use super::*;
 use std::fs;
+use std::path::Path;
 
 fn database(password: SecretSource) -> Database {
     Database {

@@ -202,7 +202,7 @@ fn files(w: &World, throughput: &str, uid: u32, other_group: bool) -> Graph {
     let mut g = Graph::default();
     let aws = || w.aws.clone();
     let net = net(w, &mut g);
-    let fs = g.add("main", FileSystem { aws: aws(), existing: None, throughput: throughput.into() });
+    let fs = g.add("main", FileSystem { aws: aws(), existing: None, throughput: throughput.into(), encrypted: true });
     let groups = vec![net.groups[usize::from(other_group)].clone()];
     for (i, zone) in ["a", "b"].into_iter().enumerate() {
         let (file_system, subnet, zone) = (fs.clone(), net.subnets[i].clone(), format!("eu-west-1{zone}"));
@@ -265,7 +265,7 @@ async fn a_file_system_with_its_doors() {
     // Used, not ours.
     let mut used = Graph::default();
     let existing = Some(id("file-system/main").await);
-    used.add_used("main", FileSystem { aws: w.aws.clone(), existing, throughput: "bursting".into() });
+    used.add_used("main", FileSystem { aws: w.aws.clone(), existing, throughput: "bursting".into(), encrypted: true });
     assert_eq!(w.plan(&used).await, ["file-system/main none"]);
 
     // What holds it is told, and one that stays is not waited for.
@@ -281,7 +281,7 @@ async fn a_file_system_with_its_doors() {
 async fn a_file_system_that_lost_its_tags_is_left_alone() {
     let w = World::new("fs2").await;
     let mut g = Graph::default();
-    g.add("main", FileSystem { aws: w.aws.clone(), existing: None, throughput: "bursting".into() });
+    g.add("main", FileSystem { aws: w.aws.clone(), existing: None, throughput: "bursting".into(), encrypted: true });
     w.settle(&g).await;
     let id = w.output(&g, "file-system/main").await["id"].as_str().unwrap().to_owned();
     w.aws.efs.untag_resource().resource_id(&id).tag_keys(w.aws.keys.stack()).send().await.unwrap();
@@ -299,6 +299,7 @@ struct Db {
     version: &'static str,
     class: &'static str,
     storage_gb: i32,
+    encrypted: bool,
     multi_az: bool,
     backup_days: i32,
     protected: bool,
@@ -311,6 +312,7 @@ const DB: Db = Db {
     version: "8.4",
     class: "db.t3.micro",
     storage_gb: 20,
+    encrypted: true,
     multi_az: false,
     backup_days: 1,
     protected: false,
@@ -338,6 +340,7 @@ fn database(w: &World, db: &Db) -> Graph {
             extended_support: false,
             class: db.class.into(),
             storage_gb: db.storage_gb,
+            encrypted: db.encrypted,
             multi_az: db.multi_az,
             backup_days: db.backup_days,
             deletion_protection: db.protected,
@@ -482,6 +485,7 @@ fn cache_in(
             engine: engine.into(),
             version: version.into(),
             class: class.into(),
+            encrypted: true,
             nodes,
             zones,
             subnet_group: Some(subnet_group),
@@ -583,6 +587,7 @@ async fn what_exists_elsewhere_is_only_used() {
             extended_support: false,
             class: String::new(),
             storage_gb: 0,
+            encrypted: true,
             multi_az: false,
             backup_days: 0,
             deletion_protection: false,
@@ -602,6 +607,7 @@ async fn what_exists_elsewhere_is_only_used() {
             engine: "valkey".into(),
             version: "8.2".into(),
             class: String::new(),
+            encrypted: true,
             nodes: 1,
             zones: vec![],
             subnet_group: None,
@@ -612,4 +618,57 @@ async fn what_exists_elsewhere_is_only_used() {
     let db = w.output(&g, "database/main").await;
     assert_eq!((&db["id"], &db["port"]), (&"theirs".into(), &3307.into()));
     assert_eq!(w.aws.calls.reads() + w.aws.calls.writes(), 0);
+}
+
+/// A database, a cache and a file system.
+fn kept(w: &World, encrypted: bool) -> Graph {
+    let mut g = database(w, &Db { encrypted, ..DB });
+    let aws = || w.aws.clone();
+    let throughput = "bursting".into();
+    g.add("main", FileSystem { aws: aws(), existing: None, throughput, encrypted });
+    g.add(
+        "main",
+        Cache {
+            aws: aws(),
+            existing: None,
+            engine: "redis".into(),
+            version: "7.1".into(),
+            class: "cache.t3.micro".into(),
+            encrypted,
+            nodes: 1,
+            zones: vec![],
+            subnet_group: None,
+            groups: vec![],
+        },
+    );
+    g
+}
+
+/// Whether AWS says that each of them is encrypted.
+async fn encrypted(w: &World) -> [bool; 3] {
+    let name = format!("{}-main", w.env.stack);
+    let db = w.aws.rds.describe_db_instances().db_instance_identifier(&name).send().await.unwrap();
+    let cache = w.aws.elasticache.describe_replication_groups().replication_group_id(&name).send().await.unwrap();
+    let files = w.aws.efs.describe_file_systems().send().await.unwrap();
+    let ours = files.file_systems().iter().find(|f| f.name() == Some(name.as_str()));
+    [
+        db.db_instances()[0].storage_encrypted() == Some(true),
+        cache.replication_groups()[0].at_rest_encryption_enabled() == Some(true),
+        ours.expect("it is named").encrypted() == Some(true),
+    ]
+}
+
+#[tokio::test]
+async fn what_keeps_data_is_encrypted_when_it_is_made_and_left_as_it_is() {
+    for (stack, made) in [("ey", true), ("en", false)] {
+        let w = World::new(stack).await;
+        w.settle(&kept(&w, made)).await;
+        assert_eq!(encrypted(&w).await, [made; 3], "{stack}");
+        // Whatever the file says now: no change, no refusal.
+        let other = kept(&w, !made);
+        assert_eq!(w.diff(&other).await, [""; 0], "{stack}");
+        w.settle(&other).await;
+        assert_eq!(encrypted(&w).await, [made; 3], "{stack}");
+        w.end(&other).await;
+    }
 }

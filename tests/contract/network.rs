@@ -321,12 +321,14 @@ async fn drift_is_seen_and_repaired() {
 
     let balancer = id("load-balancer/main").await;
     let attribute = elb::LoadBalancerAttribute::builder().key("idle_timeout.timeout_seconds").value("30").build();
+    let headers = elb::LoadBalancerAttribute::builder();
+    let headers = headers.key("routing.http.drop_invalid_header_fields.enabled").value("false").build();
     let call = lb.modify_load_balancer_attributes().load_balancer_arn(&balancer).attributes(attribute);
-    call.send().await.unwrap();
+    call.attributes(headers).send().await.unwrap();
     lb.set_security_groups().load_balancer_arn(&balancer).security_groups(&app).send().await.unwrap();
     let c = id("subnet/private-c").await;
     lb.set_subnets().load_balancer_arn(&balancer).subnets(&a).subnets(&c).send().await.unwrap();
-    repaired(&["load-balancer/main update: groups, idle_timeout, subnets"]).await;
+    repaired(&["load-balancer/main update: drop_invalid_headers, groups, idle_timeout, subnets"]).await;
 
     let target = id("target-group/web").await;
     let call = lb.modify_target_group().target_group_arn(&target).health_check_path("/elsewhere");

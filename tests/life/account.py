@@ -7,6 +7,7 @@ import sys
 import traceback
 import urllib.request
 
+import attack
 import drifts
 import foreign
 import readback
@@ -109,6 +110,9 @@ class Account:
         for arn in rds:
             c.rds.add_tags_to_resource(ResourceName=arn, Tags=pairs)
         return len(ec2) + len(elb) + len(rds)
+
+    def attack(self, stack, ours):
+        return attack.tried(stack, ours)
 
     def tagged(self, stack):
         """What the tagging API shows with the stack's tag. An instance that is terminated shows for another hour."""

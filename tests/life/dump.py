@@ -13,9 +13,13 @@ GONE = {"terminated", "shutting-down", "deleting", "deleted"}
 
 
 class Clients:
-    def __init__(self, region=REGION):
-        session = boto3.Session(region_name=region, aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"], aws_secret_access_key="y")
-        make = session.client
+    def __init__(self, region=REGION, config=None):
+        session = boto3.Session(
+            region_name=region, aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"], aws_secret_access_key="y")
+
+        def make(name):
+            return session.client(name, config=config)
+
         self.ec2, self.asg, self.elb = make("ec2"), make("autoscaling"), make("elbv2")
         self.rds, self.cache, self.efs = make("rds"), make("elasticache"), make("efs")
         self.iam, self.ssm, self.logs = make("iam"), make("ssm"), make("logs")

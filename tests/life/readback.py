@@ -18,12 +18,12 @@ DEFAULTS = {
     },
     "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
     "database": {
-        "version": "8.4", "class": "db.t3.micro", "storage_gb": 20, "multi_az": False, "backup_days": 0,
+        "version": "8.4", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
         "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
         "parameters": {},
     },
-    "cache": {"engine": "redis", "class": "cache.t3.micro", "nodes": 1},
-    "files": {"throughput": "elastic", "path": "/mnt/efs"},
+    "cache": {"engine": "redis", "class": "cache.t3.micro", "encrypted": True, "nodes": 1},
+    "files": {"throughput": "elastic", "encrypted": True, "path": "/mnt/efs"},
     "iam": {"read_objects": [], "kms_keys": [], "ssm": False, "policies": [], "permissions_boundary": None, "path": "/"},
     "monitoring": {"notify": [], "log_days": 3, "slow_seconds": 4.0, "dashboard": True},
 }
@@ -205,6 +205,7 @@ class Check:
             "database", db, Engine="mysql", DBInstanceClass=d["class"], AllocatedStorage=d["storage_gb"],
             StorageType="gp3", MultiAZ=d["multi_az"], BackupRetentionPeriod=d["backup_days"], PubliclyAccessible=False,
             DBName=d["database"], MasterUsername=d["master_user"], DeletionProtection=False, MonitoringInterval=0,
+            StorageEncrypted=d["encrypted"],
             AutoMinorVersionUpgrade=False, EngineLifecycleSupport="open-source-rds-extended-support-disabled",
             DBInstanceStatus="available", PendingModifiedValues={},
         )
@@ -228,7 +229,7 @@ class Check:
         self.eq("cache name", id, self.name("cache/main"))
         on = "enabled" if two else "disabled"
         self.fields(
-            "cache", cache, TransitEncryptionEnabled=False, AtRestEncryptionEnabled=False, AuthTokenEnabled=False,
+            "cache", cache, TransitEncryptionEnabled=False, AtRestEncryptionEnabled=c["encrypted"], AuthTokenEnabled=False,
             MultiAZ=on, AutomaticFailover=on, CacheNodeType=c["class"], ClusterEnabled=False, SnapshotRetentionLimit=0,
             Engine=c["engine"], Status="available",
         )
@@ -248,7 +249,7 @@ class Check:
     def files(self):
         f = self.config["files"]
         self.fs, system = self.step("file_systems", "file-system/main")
-        self.fields("file system", system, ThroughputMode=f["throughput"], PerformanceMode="generalPurpose",
+        self.fields("file system", system, ThroughputMode=f["throughput"], PerformanceMode="generalPurpose", Encrypted=f["encrypted"],
                     LifeCycleState="available", NumberOfMountTargets=len(self.private))
         targets = [t for t in self.all["mount_targets"].values() if t["FileSystemId"] == self.fs]
         self.eq("mount targets' subnets", sorted(t["SubnetId"] for t in targets), sorted(self.private))
@@ -345,6 +346,8 @@ class Check:
         self.eq("balancer's state", lb["State"]["Code"], "active")
         self.eq("balancer's subnets", sorted(z["SubnetId"] for z in lb["AvailabilityZones"]), sorted(self.public))
         self.eq("balancer's idle timeout", lb["attributes"]["idle_timeout.timeout_seconds"], "60")
+        drops = lb["attributes"]["routing.http.drop_invalid_header_fields.enabled"]
+        self.eq("balancer drops headers with odd names", drops, "true")
         self.tg, target = self.step("target_groups", f"target-group/{self.slot}")
         self.fields(
             "target group", target, TargetGroupName=self.name(f"target-group/{self.slot}"), Protocol="HTTP",

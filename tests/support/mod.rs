@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
@@ -41,15 +41,10 @@ pub struct Call {
     pub mutating: bool,
     /// Whether it was held against AWS's API model.
     checked: bool,
-    /// What in it names an object that a policy could know by name.
-    pub named: BTreeMap<String, String>,
     /// Seconds of the emulator's clock.
     began: f64,
     ended: f64,
 }
-
-/// A call as far as the rights to it are concerned: service, operation, and what it names.
-pub type Asked = (String, String, BTreeMap<String, String>);
 
 impl Said {
     pub fn of(line: String, output: Output) -> Self {
@@ -117,8 +112,10 @@ pub struct World {
     pub folder: tempfile::TempDir,
     /// Everything gameday said, for the search for passwords.
     said: RefCell<Vec<(String, String)>>,
-    /// What it called, by stack file, in the order of their first runs.
-    called: RefCell<Vec<(PathBuf, BTreeSet<Asked>)>>,
+    /// The statements of the policies for each stack, by the text of the file, in the order of their first runs.
+    policies: RefCell<Vec<(String, String, Vec<Value>)>>,
+    /// How many rights were judged, and which were missing.
+    rights: RefCell<(u64, BTreeSet<String>)>,
 }
 
 struct Account {
@@ -133,7 +130,14 @@ impl World {
         let emulator = Emulator::start("instant");
         let account = RefCell::new(Account::start(&emulator));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { emulator, account, folder, said: RefCell::default(), called: RefCell::default() }
+        Self {
+            emulator,
+            account,
+            folder,
+            said: RefCell::default(),
+            policies: RefCell::default(),
+            rights: RefCell::default(),
+        }
     }
 
     /// Runs gameday on a stack file, saying all it can.
@@ -141,9 +145,10 @@ impl World {
         self.plain(file, &[args, &["-vv"]].concat())
     }
 
-    /// Runs gameday on a stack file.
+    /// Runs gameday on a stack file, with the rights that it says it needs for it and no other.
     pub fn plain(&self, file: impl AsRef<Path>, args: &[&str]) -> Said {
         let file = file.as_ref();
+        let held = self.hold_to_policy(file, "aws-sdk-rust");
         self.control("DELETE", "calls");
         let mut command = gameday();
         command.arg("-c").arg(file).args(args).env("AWS_ENDPOINT_URL", &self.emulator.url);
@@ -155,12 +160,14 @@ impl World {
         let unchecked: Vec<_> = said.calls.iter().filter(|c| !c.checked).collect();
         assert!(unchecked.is_empty(), "not held against the API model: {unchecked:?}");
         self.said.borrow_mut().push((said.line.clone(), format!("{}\n{}", said.out, said.err)));
-        let mut called = self.called.borrow_mut();
-        let at = called.iter().position(|(f, _)| f == file).unwrap_or_else(|| {
-            called.push((file.into(), BTreeSet::new()));
-            called.len() - 1
-        });
-        called[at].1.extend(said.calls.iter().map(|c| (c.service.clone(), c.operation.clone(), c.named.clone())));
+        if held {
+            let report = self.control("GET", "policy");
+            let mut rights = self.rights.borrow_mut();
+            rights.0 += report["judged"].as_u64().expect("a number");
+            let missing = report["missing"].as_array().expect("a list");
+            rights.1.extend(missing.iter().map(|m| format!("{}: {m}", said.line)));
+            self.control("DELETE", "policy");
+        }
         said
     }
 
@@ -201,10 +208,42 @@ impl World {
         said.iter().filter(|(_, text)| leaks(text)).map(|(line, _)| line.clone()).collect()
     }
 
-    /// What was called for each stack file.
-    pub fn called(&self) -> Vec<(PathBuf, BTreeSet<Asked>)> {
-        self.called.borrow().clone()
+    /// How many rights were judged so far, and which were missing.
+    pub fn rights(&self) -> (u64, BTreeSet<String>) {
+        self.rights.borrow().clone()
     }
+
+    /// Holds whoever calls himself so to the policies for a stack file. What an earlier file of the same stack built, and
+    /// this one no longer wants, is taken away with the rights of the earlier one. Whether the file has policies at all.
+    pub fn hold_to_policy(&self, file: &Path, agent: &str) -> bool {
+        let Ok(text) = std::fs::read_to_string(file) else { return false };
+        let mut policies = self.policies.borrow_mut();
+        if !policies.iter().any(|(known, ..)| *known == text) {
+            let said = gameday().arg("-c").arg(file).args(["policy", "-o", "json"]).output().expect("gameday starts");
+            let Ok(all) = serde_json::from_slice::<Value>(&said.stdout) else { return false };
+            let Some(stack) = all["stack"].as_str() else { return false };
+            policies.push((text.clone(), stack.to_owned(), statements(&all)));
+        }
+        let (_, stack, own) = policies.iter().find(|(known, ..)| *known == text).expect("it was put there");
+        let earlier = policies.iter().filter(|(known, of, _)| of == stack && *known != text);
+        let earlier: Vec<&Value> = earlier.flat_map(|(.., all)| all).collect();
+        self.tell("POST", "policy", json!({"agent": agent, "statements": own, "earlier": earlier}));
+        true
+    }
+}
+
+/// The statements of what `gameday policy` printed.
+#[track_caller]
+fn statements(all: &Value) -> Vec<Value> {
+    let mut statements = vec![];
+    for policy in all["policies"].as_array().expect("an array") {
+        let size = policy["document"].to_string().len();
+        assert!(size <= 6144, "{}: a managed policy holds 6144 characters, not {size}", policy["name"]);
+        statements.extend(policy["document"]["Statement"].as_array().expect("statements").clone());
+    }
+    let actions = statements.iter().map(|s| s["Action"].to_string()).collect::<String>();
+    assert!(!actions.contains('*'), "least privilege has no wildcard: {actions}");
+    statements
 }
 
 impl Account {

@@ -31,12 +31,17 @@ impl Drop for Guard {
     }
 }
 
+/// The sandbox's own Python, installed when it is not there.
+pub fn python() -> PathBuf {
+    block(Sandbox::of_user().unwrap().install(&quiet)).unwrap().python
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The folder with the packages of `tests/SUITE/requirements.lock`, installed when they are not there.
-fn packages(python: &Path, suite: &str) -> PathBuf {
+pub fn packages(python: &Path, suite: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
     let list = root().join(format!("tests/{suite}/requirements.lock"));

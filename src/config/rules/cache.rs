@@ -32,7 +32,23 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         );
         return;
     }
+    if cache.encrypted && !encrypts(class.family) {
+        let issue = Issue::error(
+            "cache_encrypted",
+            here,
+            format!("{} cannot be encrypted at rest", cache.class),
+            "ElastiCache encrypts on T2, M4 and R4 or newer",
+            "use \"cache.t3.micro\", or set encrypted = false under [cache]",
+        );
+        rules.found.push(issue.with(at("cache.encrypted"), "what is asked for"));
+        return;
+    }
     warn_unless_t(rules, here, &class, &cache.class, "cache.t3.micro");
+}
+
+/// Whether ElastiCache encrypts what a family keeps.
+fn encrypts(family: &str) -> bool {
+    !matches!(family, "c1" | "m1" | "m2" | "m3" | "r3" | "t1")
 }
 
 fn engine_version(rules: &mut Rules<'_>, cache: &Cache, version: &str) {

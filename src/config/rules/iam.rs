@@ -8,23 +8,26 @@ use std::collections::BTreeMap;
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let iam = &rules.config.iam;
-    if let Some(profile) = &iam.instance_profile {
-        let bad = profile.chars().find(|c| !(c.is_ascii_alphanumeric() || "_+=,.@-".contains(*c)));
-        if profile.is_empty() || profile.len() > 128 || bad.is_some() {
-            let bare = profile.rsplit('/').next().unwrap_or_default();
-            let arn = profile.starts_with("arn:");
-            rules.found.error(
-                "instance_profile",
-                at("iam.instance_profile"),
-                format!("{profile:?} is not the name of an instance profile"),
-                if arn { "this is an ARN" } else { "1 to 128 letters, digits and _ + = , . @ -" },
-                if arn {
-                    format!("write its last part: \"{bare}\"")
-                } else {
-                    "for example \"LabInstanceProfile\"".into()
-                },
-            );
+    let named = [
+        ("instance_profile", &iam.instance_profile, "an instance profile", "LabInstanceProfile"),
+        ("role", &iam.role, "a role", "LabRole"),
+    ];
+    for (key, name, what, example) in named {
+        let Some(name) = name else { continue };
+        let bad = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "_+=,.@-".contains(*c)));
+        let longest = if key == "role" { 64 } else { 128 };
+        if !name.is_empty() && name.len() <= longest && bad.is_none() {
+            continue;
         }
+        let bare = name.rsplit('/').next().unwrap_or_default();
+        let arn = name.starts_with("arn:");
+        rules.found.error(
+            "instance_profile",
+            at("iam").key(key),
+            format!("{name:?} is not the name of {what}"),
+            if arn { "this is an ARN".into() } else { format!("1 to {longest} letters, digits and _ + = , . @ -") },
+            if arn { format!("write its last part: \"{bare}\"") } else { format!("for example \"{example}\"") },
+        );
     }
     for (i, arn) in iam.read_objects.iter().enumerate() {
         let here = at("iam.read_objects").item(i);

@@ -22,6 +22,7 @@ pub use stack::REGIONS;
 pub(crate) use twice::once;
 
 use crate::check::Issues;
+use crate::include::{Includes, Refused};
 use crate::place::{Map, Place};
 use crate::{Config, Named, Outside};
 
@@ -29,9 +30,9 @@ use crate::{Config, Named, Outside};
 pub(crate) struct Rules<'a> {
     config: &'a Config,
     map: &'a Map,
-    /// The stack file; the files it names are beside it.
-    file: &'a str,
-    /// Its text.
+    /// The files that it names.
+    includes: &'a Includes,
+    /// The stack file's text.
     text: &'a str,
     /// The regions that are named elsewhere.
     outside: &'a Outside,
@@ -44,12 +45,12 @@ pub(crate) struct Rules<'a> {
 pub(crate) fn check(
     config: &Config,
     map: &Map,
-    file: &str,
+    includes: &Includes,
     text: &str,
     outside: &Outside,
     taken: Option<&Named>,
 ) -> Issues {
-    let mut rules = Rules { config, map, file, text, outside, taken, found: Issues::default() };
+    let mut rules = Rules { config, map, includes, text, outside, taken, found: Issues::default() };
     text::check(&mut rules);
     stack::check(&mut rules);
     names::check(&mut rules);
@@ -79,25 +80,37 @@ impl<'a> Rules<'a> {
     #[cfg(test)]
     fn of_test(config: &'a Config) -> Self {
         static EMPTY: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::default);
-        static NOWHERE: Outside = Outside { asked: None, usual: None };
-        Self { config, map: &EMPTY, file: "", text: "", outside: &NOWHERE, taken: None, found: Issues::default() }
+        static NOWHERE: Outside = Outside { asked: None, usual: None, include: vec![] };
+        static HERE: std::sync::LazyLock<Includes> = std::sync::LazyLock::new(|| Includes::from(""));
+        Self {
+            config,
+            map: &EMPTY,
+            includes: &HERE,
+            text: "",
+            outside: &NOWHERE,
+            taken: None,
+            found: Issues::default(),
+        }
     }
 
-    /// A file that the stack file names has to be there.
+    /// A file that the stack file names has to be there, and within its reach.
     fn file_exists(&mut self, place: Place, file: &str) {
-        let path = crate::beside(self.file, file);
-        if text::backslash(self, &place, file, path.is_file()) {
+        let read = self.includes.read(file);
+        if text::backslash(self, &place, file, read.is_ok()) {
             return;
         }
-        if !path.is_file() {
-            let found = if path.is_dir() { "is a folder" } else { "is not there" };
-            self.found.error(
-                "file_missing",
-                place,
-                format!("{} {found}", path.display()),
-                "files are looked up beside the stack file",
-                "correct the path, or create the file",
-            );
+        let Err(refused) = read else { return };
+        let (what, fix) = (format!("{} {refused}", self.includes.path(file).display()), refused.fix());
+        match refused {
+            Refused::Outside(to) => {
+                // In quotes, with signs that cannot be seen written out: whoever made a link chose the name.
+                let why = format!("it is {to:?}; a stack file names files of its own folder only");
+                self.found.error("file_outside", place, what, why, fix);
+            }
+            Refused::Missing => {
+                self.found.error("file_missing", place, what, "files are looked up beside the stack file", fix)
+            }
+            _ => self.found.error("file_kind", place, what, "its text goes into the user data", fix),
         }
     }
 }

@@ -4,12 +4,14 @@ use crate::check::Issue;
 use crate::place::at;
 use crate::{Mode, Origin, Switch};
 
-/// Keys of one group by the mode that reads them. Keys in neither list count in both modes.
+/// Keys of one group by the mode that reads them. Keys in no list count in both modes.
 struct Group {
     name: &'static str,
     mode: &'static str,
     create: &'static [&'static str],
+    /// Each is needed then, with what it may be.
     use_: &'static [(&'static str, &'static str)],
+    may_use: &'static [&'static str],
     both: &'static [&'static str],
 }
 
@@ -21,27 +23,40 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             mode: origin(config.network.mode),
             create: &["cidr", "public", "private", "egress", "app"],
             use_: &[("vpc", "vpc = \"default\"")],
+            may_use: &[],
             both: &[],
         },
         Group {
             name: "database",
             mode: mode(config.database.mode),
-            create: &["version", "class", "storage_gb", "multi_az", "backup_days", "deletion_protection", "parameters"],
+            create: &[
+                "version",
+                "class",
+                "storage_gb",
+                "encrypted",
+                "multi_az",
+                "backup_days",
+                "deletion_protection",
+                "parameters",
+            ],
             use_: &[("endpoint", "endpoint = \"10.0.0.5:3306\"")],
+            may_use: &[],
             both: &["database", "user", "master_user", "sql"],
         },
         Group {
             name: "cache",
             mode: mode(config.cache.mode),
-            create: &["engine", "version", "class", "nodes"],
+            create: &["engine", "version", "class", "encrypted", "nodes"],
             use_: &[("endpoint", "endpoint = \"10.0.0.6:6379\"")],
+            may_use: &[],
             both: &[],
         },
         Group {
             name: "files",
             mode: mode(config.files.mode),
-            create: &["throughput"],
+            create: &["throughput", "encrypted"],
             use_: &[("file_system", "file_system = \"fs-0123456789abcdef0\"")],
+            may_use: &[],
             both: &["path"],
         },
         Group {
@@ -49,6 +64,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             mode: mode(config.iam.mode),
             create: &["read_objects", "kms_keys", "ssm", "policies", "permissions_boundary", "path"],
             use_: &[("instance_profile", "instance_profile = \"LabInstanceProfile\"")],
+            may_use: &["role"],
             both: &["metadata"],
         },
         Group {
@@ -59,6 +75,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 ("master_password", "master_password = \"/event/master-password\""),
                 ("app_password", "app_password = \"/event/app-password\""),
             ],
+            may_use: &[],
             both: &[],
         },
         Group {
@@ -66,6 +83,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             mode: if config.monitoring.mode == Switch::Off { "off" } else { "create" },
             create: &["notify", "log_days", "slow_seconds", "dashboard"],
             use_: &[],
+            may_use: &[],
             both: &[],
         },
     ];
@@ -108,6 +126,11 @@ fn check_group(rules: &mut Rules<'_>, group: &Group) {
     }
     for key in group.create {
         if *mode != "create" && rules.map.given(&table.key(key)) {
+            idle(rules, group, key);
+        }
+    }
+    for key in group.may_use {
+        if *mode != "use" && rules.map.given(&table.key(key)) {
             idle(rules, group, key);
         }
     }

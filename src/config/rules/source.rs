@@ -116,7 +116,7 @@ pub(super) fn template_without_ending(rules: &mut Rules<'_>, place: Place, file:
     if crate::is_template(file) {
         return;
     }
-    let Ok(text) = crate::file::read_text(&crate::beside(rules.file, file), crate::file::MOST) else { return };
+    let Some(text) = rules.includes.read(file).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else { return };
     let Some(mark) = markup::is_ours(&text) else { return };
     let line = text[..mark.at.start].matches('\n').count() + 1;
     let piece: String = text[mark.at].lines().next().unwrap_or_default().chars().take(60).collect();

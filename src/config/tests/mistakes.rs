@@ -21,7 +21,7 @@ fn files() -> Vec<PathBuf> {
 fn read(name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
     let elsewhere = text.lines().next().and_then(|l| l.strip_prefix("# elsewhere: ")?.split_once(" = "));
     let usual = elsewhere.map(|(by, region)| Named { region: region.into(), by: by.into() });
-    parse_in(name, text, &Outside { asked: None, usual })
+    parse_in(name, text, &Outside { usual, include: vec![folder().join("../..")], ..Outside::default() })
 }
 
 #[test]

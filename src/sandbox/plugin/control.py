@@ -13,6 +13,7 @@ POST   unhealthy                 {"targets": ["i-...", a target group's name, or
 POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: what AWS made of a database;
                                   {"name", "snapshot": "rds:..."}: one that it makes by itself, or, when there is one, deletes
 GET/POST/DELETE faults           see faults.py
+GET/POST/DELETE policy           see policy.py
 """
 
 import json
@@ -29,6 +30,7 @@ from .asg_fleet import check_balancers
 from .clock import CLOCK
 from .elbv2 import UNHEALTHY
 from .faults import BORN, FAULTS
+from .policy import POLICY
 from .rules import RESET
 
 VERSION = "1"
@@ -162,4 +164,10 @@ def _act(what, asked):
         FAULTS.set({})
     if what[1] == "faults":
         return {"rules": FAULTS.rules, "done": FAULTS.done}
+    if what == ("POST", "policy"):
+        POLICY.set(asked)
+    if what == ("DELETE", "policy"):
+        POLICY.set({})
+    if what[1] == "policy":
+        return POLICY.report()
     return None

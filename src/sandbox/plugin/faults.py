@@ -133,7 +133,7 @@ class Faults:
         for pattern in self.rules.get("deny", ()):
             if re.fullmatch(pattern.replace("*", ".*"), f"{call.service}:{call.operation}"):
                 self.done["deny"] += 1
-                raise _denied(call)
+                raise denied(call)
         if not self.applies(call):
             return
         self.calls += 1
@@ -230,7 +230,7 @@ def _closed(call):
     return Refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
-def _denied(call):
+def denied(call):
     action = f"{call.service}:{call.operation}"
     who = f"arn:{partition(call.region)}:sts::{call.account}:assumed-role/sandbox/gameday"
     if call.service == "ec2":

@@ -12,6 +12,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from . import control, door, rules, wire
 from .clock import CLOCK
 from .faults import FAULTS, Cut, Held
+from .policy import POLICY
 from .rules import AFTER, BEFORE, INSTEAD, Refusal
 
 
@@ -82,6 +83,7 @@ class Gate:
         try:
             if not inner:
                 FAULTS.met(call)
+                POLICY.judge(call)
                 if call.wrong is not None:
                     raise call.wrong
             if call.service == "ec2" and str(call.get("DryRun", "")).lower() == "true":
