@@ -309,7 +309,7 @@ def no_options_at_all(w):
 
 rows("database/main", "rds", "modify_db_instance", {"rds:ModifyDBInstance": 1},
      **{"class": {"DBInstanceClass": "db.t3.small"}, "multi_az": {"MultiAZ": True},
-        "backup_days": {"BackupRetentionPeriod": 7}, "deletion_protection": {"DeletionProtection": True},
+        "backup_days": {"BackupRetentionPeriod": 7},
         "public": {"PubliclyAccessible": True},
         "groups": lambda w: {"VpcSecurityGroupIds": [group(w, "app")]}})
 
@@ -438,11 +438,6 @@ rows("target-group/api", "elbv2", "modify_target_group_attributes", {"elbv2:Modi
 def idle_timeout_changed(w):
     w.elbv2.modify_load_balancer_attributes(
         LoadBalancerArn=balancer(w), Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "1"}])
-
-
-@row({"load-balancer/main": ("update", ["deletion_protection"])}, {"elbv2:ModifyLoadBalancerAttributes": 1})
-def balancer_protected_from_deletion(w):
-    protect(w)
 
 
 @row({"load-balancer/main": ("update", ["groups"])}, {"elbv2:SetSecurityGroups": 1})
