@@ -15,6 +15,7 @@ use crate::{
     snapshot,
 };
 use aws_sdk_ec2::types::{Instance, Reservation};
+use aws_sdk_rds::types::DbInstance;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{cell::RefCell, rc::Rc};
@@ -38,6 +39,8 @@ pub struct SetUp {
     stored: bool,
     /// The database that stands.
     database: Option<String>,
+    /// Whether the account did not let us look: then the role keeps what it has.
+    pub unseen: bool,
 }
 
 impl SetUp {
@@ -47,10 +50,11 @@ impl SetUp {
             return Self::default();
         }
         let (notes, database) = futures::join!(note::all(aws, &config.name), database(aws, config, name));
-        let notes = notes.unwrap_or_default();
+        let unseen = notes.is_err() || database.is_err();
+        let (notes, database) = (notes.unwrap_or_default(), database.unwrap_or_default());
         let note = notes.get(NOTE);
         let noted = note.and_then(|n| note::json(&n.text)).unwrap_or_default();
-        Self { noted, stored: note.is_some(), database: database.map(|d| d.id) }
+        Self { noted, stored: note.is_some(), database: database.map(|d| d.id), unseen }
     }
 
     /// What is set up in the database that stands.
@@ -62,7 +66,7 @@ impl SetUp {
     /// Notes it, once an instance behind `target` serves that has booted with this database: it was set up then, or was
     /// already. Whether it did.
     pub async fn learn(&self, aws: &Aws, config: &Config, name: &str, target: &str, digest: String) -> Result<bool> {
-        let Some(database) = database(aws, config, name).await else { return Ok(false) };
+        let Some(database) = database(aws, config, name).await? else { return Ok(false) };
         if !booted_since(aws, target, database.since).await? {
             return Ok(false);
         }
@@ -89,12 +93,14 @@ struct Standing {
 }
 
 /// The database that stands. One that is used is known by its address only.
-async fn database(aws: &Aws, config: &Config, name: &str) -> Option<Standing> {
+async fn database(aws: &Aws, config: &Config, name: &str) -> Result<Option<Standing>> {
     if let Some((host, port)) = config.database.endpoint().filter(|_| config.database.mode == Mode::Use) {
-        return Some(Standing { id: format!("{host}:{port}"), since: 0 });
+        return Ok(Some(Standing { id: format!("{host}:{port}"), since: 0 }));
     }
-    let found = listing::database(aws, name).await.ok()??;
-    Some(Standing { since: found.instance_create_time()?.secs(), id: found.dbi_resource_id?.to_string() })
+    let standing = |found: DbInstance| {
+        Some(Standing { since: found.instance_create_time()?.secs(), id: found.dbi_resource_id?.to_string() })
+    };
+    Ok(listing::database(aws, name).await?.and_then(standing))
 }
 
 /// Whether a healthy target was launched after that moment.

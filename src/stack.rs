@@ -50,7 +50,10 @@ use crate::{
     },
     userdata,
 };
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 /// A stack, ready to be walked.
 pub struct Stack {
@@ -293,6 +296,8 @@ fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> us
             app: app.clone(),
             what: boot::sets_up(loaded)?,
             done: Rc::new(RefCell::new(facts.set_up.done())),
+            unseen: facts.set_up.unseen,
+            has: Cell::new(None),
         }),
         _ => None,
     };

@@ -5,7 +5,7 @@ mod support;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::Path,
 };
 use support::{Said, World};

@@ -97,7 +97,9 @@ pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) 
         .without_syntax_highlighting();
     // The line is shown, the right that a signed URL in it gives is not.
     let masked = crate::signed::masked_in_place(&source.text);
-    let text: Arc<str> = said::in_place(&masked).into();
+    // A mark of the byte order at the beginning is nobody's text, and no column.
+    let mark = masked.chars().next().filter(|c| *c == '\u{feff}').map_or(0, char::len_utf8);
+    let text: Arc<str> = format!("{}{}", &masked[..mark], said::in_place(&masked[mark..])).into();
     let named = Counted(NamedSource::new(said::line(&source.name), text.clone()), text);
     let mut out = String::new();
     for problem in problems {

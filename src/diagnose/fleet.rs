@@ -521,7 +521,7 @@ pub(super) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
             let retries = if failed { "it needs help" } else { "it tries again" };
             let (cause, _) = words(view, rule, &b.stage);
             let log = match &b.instance {
-                Some(id) => format!("gameday logs --console --instance {id}"),
+                Some(id) => command!("gameday logs --console --instance {}", id),
                 None => "gameday logs --console".to_owned(),
             };
             Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: its log says why"), log)

@@ -11,7 +11,7 @@ use crate::{
     shell::command,
 };
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 pub struct Role {
     pub aws: Aws,
@@ -48,6 +48,10 @@ pub struct Master {
     /// What else is.
     pub what: String,
     pub done: Done,
+    /// Whether that could not be seen.
+    pub unseen: bool,
+    /// Whether the role that stands may read it.
+    pub has: Cell<Option<bool>>,
 }
 
 impl Master {
@@ -57,6 +61,9 @@ impl Master {
     }
 
     fn is_needed(&self, inputs: &Inputs) -> bool {
+        if let Some(has) = self.has.get().filter(|_| self.unseen) {
+            return has;
+        }
         let wanted = inputs.read(&self.app, |app| self.wanted(app)).now();
         wanted.is_none() || wanted != *self.done.borrow()
     }
@@ -157,6 +164,12 @@ impl Resource for Role {
             }
         )?;
         let Some(role) = &*role else { return Ok(None) };
+        if let Some(master) = &self.master {
+            let arn = cx.read(&master.parameter, |p| p.arn.clone()).now();
+            let text = |policy: &BTreeMap<String, Value>| serde_json::to_string(policy).unwrap_or_default();
+            let has = |arn: String| policy.as_ref().map(|p| text(p).contains(&format!("{arn:?}")));
+            master.has.set(arn.and_then(has));
+        }
         others.retain(|p| p != POLICY);
         let quick = |arn: &String| self.sessions && arn.ends_with(SESSIONS_POLICY) && !self.policies.contains(arn);
         let attached = sorted(attached.into_iter().filter(|arn| !quick(arn)).collect());

@@ -9,6 +9,8 @@ use crate::{
         tags,
     },
     config::{Mode, Origin},
+    engine::Record,
+    record,
     resources::{instance_refresh, token},
 };
 use aws_sdk_cloudwatch::types::StateValue;
@@ -294,16 +296,28 @@ impl Look<'_> {
         .await
     }
 
+    /// What the stack has made; `None` where that is not known.
+    async fn record(&self) -> Option<Record> {
+        record::load(self.aws, &self.whose.stack).await.ok().flatten()
+    }
+
     async fn vpc(&self) -> Option<Vpc> {
         let sets = self
             .see(Part::DhcpOptions, "DescribeDhcpOptions", async { listing::dhcp_options(self.aws).await.map(Some) });
         let vpc = self.see(Part::Vpc, "DescribeVpcs", async {
             let all = listing::vpcs(self.aws).await?;
+            let record = self.record().await;
             let is_this = |v: &&aws_sdk_ec2::types::Vpc| match (&self.expected.vpc, self.expected.network) {
                 (Some(id), Origin::Use) => v.vpc_id() == Some(id),
                 _ => tags::ec2::from(v.tags()).get(self.whose.keys.stack()) == Some(&self.whose.stack),
             };
-            Ok(all.iter().find(is_this).cloned())
+            // A tag is a claim: of several, the one that the stack has made.
+            let is_made = |v: &&aws_sdk_ec2::types::Vpc| {
+                let step = tags::ec2::from(v.tags()).remove(self.whose.keys.step()).unwrap_or_default();
+                record.as_ref().is_some_and(|r| r.may_have_made(&step, v.vpc_id().unwrap_or_default()))
+            };
+            let claim: Vec<_> = all.iter().filter(is_this).collect();
+            Ok(claim.iter().copied().find(is_made).or(claim.first().copied()).cloned())
         });
         let (vpc, sets) = futures::join!(vpc, sets);
         vpc.map(|v| read::vpc(v, sets.as_deref().map(Vec::as_slice), &self.aws.region))
@@ -325,7 +339,15 @@ impl Look<'_> {
     async fn gateways(&self) -> Vec<InternetGateway> {
         self.see(Part::InternetGateways, "DescribeInternetGateways", async {
             let all = listing::internet_gateways(self.aws).await?;
-            Ok(all.iter().map(|g| read::gateway(g.clone(), self.whose)).collect())
+            let record = self.record().await;
+            let of = |g: &aws_sdk_ec2::types::InternetGateway| {
+                let mut gateway = read::gateway(g.clone(), self.whose);
+                // A tag is a claim.
+                let is_made = |step: &String| record.as_ref().is_none_or(|r| r.may_have_made(step, &gateway.id));
+                gateway.step = gateway.step.take().filter(is_made);
+                gateway
+            };
+            Ok(all.iter().map(of).collect())
         })
         .await
     }
@@ -364,8 +386,9 @@ impl Look<'_> {
             };
             // The step finds its own by this token, whatever its tags.
             let token = self.expected.step("file-system").map(|key| token(&[&self.whose.stack, key]));
-            let stripped = || all.iter().find(|f| Some(f.creation_token()) == token.as_deref());
-            let found = all.iter().find(is_this).map(|f| (f, false)).or_else(|| Some((stripped()?, true)));
+            let is_its = |f: &&aws_sdk_efs::types::FileSystemDescription| Some(f.creation_token()) == token.as_deref();
+            let its = all.iter().find(is_its).map(|f| (f, !is_this(&f)));
+            let found = its.or_else(|| Some((all.iter().find(is_this)?, false)));
             Ok(found.map(|(f, untagged)| Files {
                 id: f.file_system_id().into(),
                 state: f.life_cycle_state().as_str().into(),

@@ -406,7 +406,7 @@ async fn a_database() {
     assert!(drift == ["database/main update port,public,running"], "{drift:?}");
     w.settle(&g).await;
 
-    // Protected, then not; what it holds is told.
+    // Protected, whatever the stack file says by now, until its id is given; what it holds is told.
     let n = g.get("database/main").unwrap();
     assert!(n.remove(&w.env).await.unwrap_err().to_string().contains("protected"));
     for key in ["db-subnet-group/main", "db-parameter-group/main"] {
@@ -415,9 +415,13 @@ async fn a_database() {
         };
         assert_eq!(by, ["database db-main"]);
     }
+    let open = database(&w, &Db { protected: false, ..changed });
+    assert_eq!(w.diff(&open).await, [""; 0], "what somebody has put on is no drift");
+    assert!(open.get("database/main").unwrap().remove(&w.env).await.unwrap_err().to_string().contains("protected"));
+    w.env.proofs.borrow_mut().to_delete.insert("db-main".into());
     // Stopped, its protection cannot be taken off.
     rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
-    w.end(&database(&w, &Db { protected: false, ..changed })).await;
+    w.end(&open).await;
 }
 
 #[tokio::test]

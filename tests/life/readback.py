@@ -286,7 +286,8 @@ class Check:
         found = sorted((a, r) for s in policy["Statement"] for a in many(s["Action"]) for r in many(s["Resource"]))
         logs = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
         want = [("ssm:GetParameter", f"arn:aws:ssm:{account}:parameter/gameday/{self.stack}/{n}")
-                for n in ("db-master-password", "db-app-password")]
+                # The master password only until the database is set up.
+                for n in ("db-app-password",)]
         want += [(a, f"arn:aws:logs:{account}:log-group:/gameday/{self.stack}/{n}:*") for a in logs for n in ("app", "boot")]
         want += [("cloudwatch:PutMetricData", "*"), ("ec2:DescribeTags", "*")]
         want += [("s3:GetObject", arn) for arn in iam["read_objects"]]
@@ -492,7 +493,8 @@ class Check:
     def nothing_else(self):
         """Whatever carries the stack's tag has been looked at above; automatic snapshots are RDS's own, and how long the
         steps took (on a slow machine long enough to be worth keeping) is no step."""
-        self.seen.add(("parameters", f"/gameday/{self.stack}/durations"))
+        for note in ("durations", "record", "database"):
+            self.seen.add(("parameters", f"/gameday/{self.stack}/{note}"))
         for kind, things in self.all.items():
             if kind in ("elsewhere", "image", "db_snapshots"):
                 continue

@@ -65,11 +65,15 @@ def test_a_manual_listener_goes_with_its_balancer(built):
     assert differences(w.inventory(), w.empty) == []
 
 
-def test_a_protected_balancer_goes_too(built):
+def test_a_protected_balancer_goes_when_it_is_named(built):
     w = built
     protect(w)
     w.note_secrets()
-    assert "load-balancer/main" in certificate(w, 0)["deleted"]
+    arn = w.elbv2.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
+    left = {entry["what"]: entry["why"] for entry in certificate(w, 1)["left"]}
+    assert "is protected from deletion" in left["load-balancer/main"] and f"--delete {arn}" in left["load-balancer/main"], left
+    run = w.teardown("-o", "json", "--delete", arn)
+    assert "load-balancer/main" in json.loads(run.stdout.splitlines()[-1])["deleted"], run.text
     assert differences(w.inventory(), w.empty) == []
 
 
