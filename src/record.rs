@@ -2,10 +2,7 @@
 //!
 //! An account that keeps no notes has no record. There the tags have to do, with the names that the stack file gives.
 use crate::{
-    aws::{
-        Aws,
-        note::{self, RECORD as NOTE},
-    },
+    aws::{Aws, note},
     engine::{Key, Proofs, Record},
     error::{Class, Result},
 };
@@ -21,7 +18,9 @@ pub async fn load(aws: &Aws, stack: &str) -> Result<Option<Record>> {
     let begun = Instant::now();
     loop {
         match note::all(aws, stack).await {
-            Ok(notes) => return Ok(Some(notes.get(NOTE).map(|n| parsed(&n.text)).unwrap_or_default())),
+            Ok(notes) => {
+                return Ok(Some(notes.get(&note::record(&aws.keys)).map(|n| parsed(&n.text)).unwrap_or_default()));
+            }
             Err(e) if e.class().is_some_and(is_none) => return Ok(None),
             Err(e) if e.class().is_some_and(Class::passes) && begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
@@ -33,7 +32,7 @@ pub async fn load(aws: &Aws, stack: &str) -> Result<Option<Record>> {
 
 /// Reads the record as it is now; `None` where that fails.
 pub async fn now(aws: &Aws, stack: &str) -> Option<Record> {
-    let note = note::read(aws, stack, NOTE).await.ok()?;
+    let note = note::read(aws, stack, &note::record(&aws.keys)).await.ok()?;
     Some(note.map(|n| parsed(&n.text)).unwrap_or_default())
 }
 
@@ -63,24 +62,24 @@ pub async fn end<'a>(aws: &Aws, stack: &str, proofs: &Proofs, done: impl Iterato
     let Some(after) = proofs.ending(&before, done) else { return Ok(()) };
     match after.is_empty() {
         _ if after == before => Ok(()),
-        true => note::delete(aws, stack, NOTE).await,
+        true => note::delete(aws, stack, &note::record(&aws.keys)).await,
         false => write(aws, stack, &after).await,
     }
 }
 
 /// Deletes it, if there is one.
 pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
-    match note::read(aws, stack, NOTE).await? {
-        Some(_) => note::delete(aws, stack, NOTE).await,
+    match note::read(aws, stack, &note::record(&aws.keys)).await? {
+        Some(_) => note::delete(aws, stack, &note::record(&aws.keys)).await,
         None => Ok(()),
     }
 }
 
 async fn write(aws: &Aws, stack: &str, record: &Record) -> Result<()> {
-    let text = serde_json::to_string(record).expect("a record serialises");
+    let (name, text) = (note::record(&aws.keys), serde_json::to_string(record).expect("a record serialises"));
     // A new parameter can be given tags, one that is there cannot.
-    match note::write(aws, stack, NOTE, text.clone(), true).await {
-        Err(e) if e.class() == Some(Class::AlreadyExists) => note::write(aws, stack, NOTE, text, false).await,
+    match note::write(aws, stack, &name, text.clone(), true).await {
+        Err(e) if e.class() == Some(Class::AlreadyExists) => note::write(aws, stack, &name, text, false).await,
         other => other,
     }
 }

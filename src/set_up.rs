@@ -77,7 +77,7 @@ impl SetUp {
 
     /// Deletes the note, if there is one: nothing of a stack stays behind.
     pub async fn forget(&self, aws: &Aws, stack: &str) -> Result<()> {
-        if self.stored { note::delete(aws, stack, NOTE).await } else { Ok(()) }
+        if self.stored || self.unseen { note::delete(aws, stack, NOTE).await } else { Ok(()) }
     }
 }
 

@@ -4,10 +4,7 @@ mod support;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeSet,
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 use support::{Said, World};
 
 const BILLING: &str = "examples/billing-api.toml";
@@ -229,7 +226,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
         said
     };
     late(&["up", "--yes", "-o", "json"], 0, 42, 6);
-    let seen = late(&["status", "-o", "json"], 0, 40, 3).json();
+    let seen = late(&["status", "-o", "json"], 0, 41, 3).json();
     assert!(
         seen["chain"].as_array().is_some_and(|c| c.len() > 5),
         "the request path is always shown: {}",
@@ -238,7 +235,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     assert_eq!(seen["seen"]["targets"]["zones"], json!(["us-east-1a", "us-east-1b"]), "{}", seen["verdict"]);
     world.tell("POST", "unhealthy", json!({"targets": ["*"]}));
     // Where nothing is served, who is at work is asked, too.
-    let seen = late(&["status", "-o", "json"], 1, 41, 4).json();
+    let seen = late(&["status", "-o", "json"], 1, 42, 4).json();
     assert_eq!(
         (&seen["serving"], &seen["seen"]["targets"]["healthy"]),
         (&json!(false), &json!(0)),

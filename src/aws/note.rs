@@ -1,8 +1,12 @@
 //! A stack's own notes in the account: SSM parameters in its folder, for every teammate to read. No secrets.
 use super::{Aws, error::AwsResult, tags};
-use crate::{engine::Tags, error::Result};
+use crate::{
+    engine::{TagKeys, Tags},
+    error::Result,
+};
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, rc::Rc};
 
 /// The lease.
@@ -11,8 +15,14 @@ pub const LEASE: &str = "lease";
 pub const DURATIONS: &str = "durations";
 /// That the database is set up; `boot.sh.j2` names it as well.
 pub const SET_UP: &str = "database";
-/// What the stack has made.
-pub const RECORD: &str = "record";
+/// What the stack has made. Under a tag prefix of its own a stack may stand beside another one of its name.
+pub fn record(keys: &TagKeys) -> String {
+    if keys.is_usual() {
+        return "record".into();
+    }
+    let hash = Sha256::digest(keys.prefix());
+    format!("record-{}", hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>())
+}
 
 /// The parameter of a note.
 fn name(stack: &str, note: &str) -> String {
@@ -35,7 +45,7 @@ pub struct Note {
 /// All notes of a stack, in one call that those who look share. Empty where the account keeps none.
 pub async fn all(aws: &Aws, stack: &str) -> Result<Rc<Notes>> {
     let call = async || {
-        let names = [LEASE, DURATIONS, RECORD, SET_UP].map(|note| name(stack, note)).to_vec();
+        let names = [LEASE, DURATIONS, SET_UP, &record(&aws.keys)].map(|note| name(stack, note)).to_vec();
         let answer = aws.ssm.get_parameters().set_names(Some(names)).send().await.during("GetParameters")?;
         let of = |p: Parameter| {
             let note = p.name.as_deref()?.rsplit('/').next()?.to_owned();

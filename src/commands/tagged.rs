@@ -14,6 +14,9 @@ use std::time::Duration;
 /// itself, is not counted again, nor what its own service says is gone.
 pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftover>> {
     let (aws, stack) = (&session.aws, &session.env.stack);
+    // What is noted of a stack stays as long as something of it does.
+    let notes = format!(":parameter/gameday/{stack}/");
+    let is_note = |arn: &str| !report.all_done() && arn.contains(&notes);
     let known: Vec<&str> = report.0.iter().map(|(k, _)| k.as_str()).collect();
     let name_of =
         |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
@@ -28,6 +31,9 @@ pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftov
         let mut left: Vec<_> = all.into_iter().map(|(arn, mut tags)| (arn, tags.remove(aws.keys.step()))).collect();
         // A snapshot carries its database's tags and outlives it.
         left.retain(|(arn, step)| {
+            if step.is_none() && is_note(arn) {
+                return false;
+            }
             arn.contains(":snapshot:") || !step.as_deref().is_some_and(|s| known.contains(&s) && is_it(arn, s))
         });
         let gone = gone(aws, stack, &left).await?;

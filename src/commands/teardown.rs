@@ -76,10 +76,12 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     if !report.interrupted() {
         // Of what is being taken down nothing is worth remembering; what could not be forgotten is found by its tag below.
         _ = History::forget(&session.aws, &env.stack).await;
-        _ = session.facts.set_up.forget(&session.aws, &env.stack).await;
     }
     match report.all_done() {
-        true => session.made_nothing().await,
+        true => {
+            _ = session.facts.set_up.forget(&session.aws, &env.stack).await;
+            session.made_nothing().await
+        }
         false => session.wrote(report.done().map(|(key, _)| key)).await,
     }
     lease.release(&env.stack).await;

@@ -20,6 +20,7 @@ use crate::{
 };
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -43,7 +44,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
         let view = preview.view(&session, &prices);
         output::plan::show(&out, &view, &preview.report, preview.forecast(&session).0, false);
         // Nothing is built beside what may be the stack's, or on it.
-        if let Some(code) = unproven(&out, &preview.report) {
+        if let Some(code) = unproven(&session, &preview.report) {
             if let Some(lease) = lease.take() {
                 lease.release(&session.env.stack).await;
             }
@@ -152,26 +153,32 @@ impl shell::Word for Adopt {
 }
 
 /// Says which objects carry the stack's tags in the place of its own, and are not known to be.
-fn unproven(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
-    let all: Vec<String> = report
-        .failed()
-        .filter_map(|(_, e)| match e {
-            Error::Unproven { key, id, .. } => Some(format!("{key}={id}")),
-            _ => None,
-        })
-        .collect();
-    if all.is_empty() {
+fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
+    let out = &session.out;
+    let in_place = report.failed().filter_map(|(_, e)| match e {
+        Error::Unproven { key, id, .. } => Some((key.to_string(), id.clone())),
+        _ => None,
+    });
+    let in_place: BTreeMap<String, String> = in_place.collect();
+    if in_place.is_empty() {
         return None;
     }
-    let what = format!(
-        "nothing was changed: {} in the place of the stack's own, and only the tags say that {} the stack's",
-        count(all.len(), "object stands")
-            .replace("object stands", if all.len() == 1 { "object stands" } else { "objects stand" }),
-        if all.len() == 1 { "it is" } else { "they are" },
-    );
-    let options: Vec<Adopt> = all.iter().cloned().map(Adopt).collect();
+    let what = match in_place.len() {
+        1 => "an object stands in the place of the stack's own, and only its tags say that it is".to_owned(),
+        n => format!("{n} objects stand in the place of the stack's own, and only their tags say that they are"),
+    };
+    // What was named before, what stands in a place, and what alone claims another.
+    let proofs = session.env.proofs.borrow();
+    let is_alone = |key: &Key| proofs.claims.iter().filter(|(k, _)| k == key).count() == 1;
+    let claims = proofs.claims.iter().filter(|(key, _)| is_alone(key)).map(|(key, id)| (key.to_string(), id.clone()));
+    let mut all: BTreeMap<String, String> = claims.chain(in_place).collect();
+    all.extend(session.loaded.config.given.adopt.clone());
+    let options: Vec<Adopt> = all.iter().map(|(key, id)| Adopt(format!("{key}={id}"))).collect();
     let take = out.typed(&command!("gameday up {}", options));
-    out.error(&what, Some(&format!("look at what the errors above name; if all of that is the stack's: `{take}`")));
+    out.error(
+        &format!("nothing was changed: {what}"),
+        Some(&format!("look at what the errors above name; if all of that is the stack's: `{take}`")),
+    );
     Some(failed())
 }
 

@@ -107,7 +107,7 @@ impl fmt::Display for Refused {
             Self::Missing => f.write_str("is not there"),
             Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
             Self::Kind(kind) => write!(f, "is {kind}"),
-            Self::Large => write!(f, "has more than {} KiB", file::MOST / 1024),
+            Self::Large => write!(f, "holds more than {} MiB", file::MOST >> 20),
             Self::Outside(_) => f.write_str("is outside the stack file's folder"),
         }
     }

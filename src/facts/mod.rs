@@ -62,16 +62,17 @@ impl Facts {
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (_, service) = config.service();
         let (account, (image, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list), set_up) =
+            // Boxed: together they are more than the stack of a thread holds.
             futures::try_join!(
-                async {
+                Box::pin(async {
                     // Who owns what we made is us, and that is looked at anyway.
                     if let Some(owner) = owner(aws, config).await {
                         return Ok(owner);
                     }
                     let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
                     Ok(id.account.unwrap_or_default())
-                },
-                async {
+                }),
+                Box::pin(async {
                     match &service.image {
                         Some(id) => Ok((id.clone(), None)),
                         None => match image(aws, config).await {
@@ -79,8 +80,8 @@ impl Facts {
                             found => found.map(|id| (id, None)),
                         },
                     }
-                },
-                async {
+                }),
+                Box::pin(async {
                     match (config.network.mode, config.zones.is_empty()) {
                         (Origin::Use, _) => network::used(aws, config).await.map(|(n, zones)| (Some(n), zones)),
                         (Origin::Create, true) => zones::ours(aws, config).await.map(|zones| (None, zones)),
@@ -88,12 +89,12 @@ impl Facts {
                             Ok((None, Zones { names: config.zones.clone(), ..Zones::default() }))
                         }
                     }
-                },
-                async { Ok(older(aws, config).await) },
-                async { Ok(standing::standing(aws, config).await) },
-                async { Ok(ranges(aws, config).await.unwrap_or_default()) },
-                prefix_lists::ids(aws, config),
-                async { Ok(SetUp::load(aws, config, &name_in_account(aws, config, "database/main").await).await) },
+                }),
+                Box::pin(async { Ok(older(aws, config).await) }),
+                Box::pin(async { Ok(standing::standing(aws, config).await) }),
+                Box::pin(async { Ok(ranges(aws, config).await.unwrap_or_default()) }),
+                Box::pin(prefix_lists::ids(aws, config)),
+                Box::pin(async { Ok(SetUp::load(aws, config, &name_in_account(aws, config, "database/main").await).await) }),
             )?;
         let Zones { names: zones, unfit, words } = zones;
         let (unfit, region) = (unfit.or(no_image).or(no_list), aws.region.clone());

@@ -88,7 +88,7 @@ class Account:
 
     def without_tag(self, stack, key):
         """What carries the stack's tag and not this one. The stack's own notes are nobody's to bill."""
-        notes = (f"/gameday/{stack}/lease", f"/gameday/{stack}/durations")
+        notes = [f"/gameday/{stack}/{note}" for note in ("lease", "durations", "record", "database")]
         ours = [
             (f"{kind} {id}", thing["tags"])
             for kind, things in dump(self.here).items()

@@ -493,8 +493,8 @@ class Check:
     def nothing_else(self):
         """Whatever carries the stack's tag has been looked at above; automatic snapshots are RDS's own, and how long the
         steps took (on a slow machine long enough to be worth keeping) is no step."""
-        for note in ("durations", "record", "database"):
-            self.seen.add(("parameters", f"/gameday/{self.stack}/{note}"))
+        notes = [f"/gameday/{self.stack}/{note}" for note in ("durations", "record", "database")]
+        self.seen.update(("parameters", p) for p in self.all["parameters"] if p.startswith(tuple(notes)))
         for kind, things in self.all.items():
             if kind in ("elsewhere", "image", "db_snapshots"):
                 continue

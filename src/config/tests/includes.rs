@@ -130,5 +130,5 @@ fn only_files_are_read_and_no_more_than_fits() {
     // The stack file itself.
     fs::write(stack.join("gameday.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
     let said = load_in(&stack.join("gameday.toml"), &Outside::default()).unwrap_err().render(false, 200);
-    assert!(said.contains("more than 1024 KiB"), "{said}");
+    assert!(said.contains("more than 1 MiB"), "{said}");
 }
