@@ -148,7 +148,7 @@ impl Session {
         let aws = reach(&target).await?;
         aws.reads.keep_for(ONE_LOOK);
         let (facts, record) =
-            futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::load(&aws, &loaded.config.name));
+            futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::seen(&aws, &loaded.config.name));
         let (facts, mut seen) = facts?;
         let renamed = loaded.config.name_what_stands(&facts.standing);
         if !renamed.is_empty() && seen.is_some() {
@@ -165,7 +165,7 @@ impl Session {
         env.renamed = renamed;
         env.pace.scale = scale;
         let given = loaded.config.given.clone();
-        env.proofs = Proofs::new(record?, given.adopt, given.delete).into();
+        env.proofs = Proofs::new(record, given.adopt, given.delete).into();
         env.reread = Some(reread(&aws, &loaded.config.name));
         env.final_snapshot.name = final_snapshot(&loaded.config);
         let history = History::default();

@@ -34,6 +34,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     let name = session.env.names.get(DATABASE).cloned().unwrap_or_else(|| session.loaded.config.name_of(DATABASE));
     session.env.final_snapshot.wanted.set(args.final_snapshot);
     let (graph, env) = (&session.stack.graph, &session.env);
+    session.reread().await?;
     // What later steps read has to be known before the first is deleted.
     let seen = session.look().await;
     let remains = session.remains(&seen).await?;

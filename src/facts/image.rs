@@ -34,7 +34,7 @@ pub const USED: &str = "image";
 /// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named it,
 /// or it is Amazon's own. Whoever may add a version to a template can write any image in it.
 pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
-    let Some(record) = record::load(aws, &config.name).await? else { return is_of_amazon(aws, id).await };
+    let Some(record) = record::seen(aws, &config.name).await else { return is_of_amazon(aws, id).await };
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
 }
 

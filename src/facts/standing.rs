@@ -42,7 +42,7 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
         return vec![];
     }
     let fleets = fleets(aws, &config.name).await.unwrap_or_default();
-    let record = record::load(aws, &config.name).await.ok().flatten();
+    let record = record::seen(aws, &config.name).await;
     let is_ours = |g: &&AutoScalingGroup| {
         let (step, name) = (steps_of(&aws.keys, std::slice::from_ref(*g)).next(), g.auto_scaling_group_name());
         let key = format!("auto-scaling-group/{}", step.unwrap_or_default());
@@ -58,7 +58,7 @@ pub(super) async fn owner(aws: &Aws, config: &Config) -> Option<String> {
         return None;
     }
     let subnets = listing::subnets(aws).await.ok()?;
-    let record = record::load(aws, &config.name).await.ok()?;
+    let record = record::seen(aws, &config.name).await;
     ours_of(aws, config, &subnets, record.as_ref()).next()?.owner_id().map(Into::into)
 }
 
@@ -82,7 +82,8 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> 
         return Ok(vec![]);
     }
     let (subnets, vpcs, record) =
-        futures::try_join!(listing::subnets(aws), listing::vpcs(aws), record::load(aws, &config.name))?;
+        futures::join!(listing::subnets(aws), listing::vpcs(aws), record::seen(aws, &config.name));
+    let (subnets, vpcs) = (subnets?, vpcs?);
     let ours = |tags: &Tags| tags.get(aws.keys.stack()) == Some(&config.name);
     let proven = |tags: Tags, id: Option<&str>| {
         let step = tags.get(aws.keys.step()).map(String::as_str).unwrap_or_default();
@@ -167,7 +168,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
         if objects.is_empty() {
             return Ok(Names::default());
         }
-        let record = record::load(aws, &config.name).await?;
+        let record = record::seen(aws, &config.name).await;
         let mut all = Names::default();
         for (step, objects) in objects {
             let usual = config.name_of(&step);

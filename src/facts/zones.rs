@@ -32,7 +32,7 @@ pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
         Err(e) if unseen(&e) => Rc::default(),
         other => other?,
     };
-    let record = record::load(aws, &config.name).await?;
+    let record = record::seen(aws, &config.name).await;
     let public = |s: &&aws_sdk_ec2::types::Subnet| {
         tags::ec2::from(s.tags()).get(aws.keys.step()).is_some_and(|step| step.starts_with("subnet/public-"))
     };

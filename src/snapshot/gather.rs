@@ -298,7 +298,7 @@ impl Look<'_> {
 
     /// What the stack has made; `None` where that is not known.
     async fn record(&self) -> Option<Record> {
-        record::load(self.aws, &self.whose.stack).await.ok().flatten()
+        record::seen(self.aws, &self.whose.stack).await
     }
 
     async fn vpc(&self) -> Option<Vpc> {
