@@ -207,10 +207,10 @@ fn licences_are_those_of_deny_toml() {
 fn no_advisory_is_about_a_python_package_in_use() {
     let python = &pytest::python();
     let mut audit = Command::new(python);
-    audit.args(["-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner", "off", "-f", "json"]);
+    audit.args(["-m", "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "-f", "json"]);
     let mut lists: Vec<_> = fs::read_dir(root().join("tests")).expect("tests").flatten().map(|e| e.path()).collect();
     lists.push(root().join("src/sandbox"));
-    for list in lists.iter().map(|folder| folder.join("requirements.txt")).filter(|list| list.is_file()) {
+    for list in lists.iter().map(|folder| folder.join("requirements.lock")).filter(|list| list.is_file()) {
         audit.arg("-r").arg(list);
     }
     let output = audit.env("PYTHONPATH", pytest::packages(python, "supply")).output().expect("Python starts");
