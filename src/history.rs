@@ -29,11 +29,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const MOST: usize = 60;
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
-    known: Known,
-    /// Whether the account has one already.
-    stored: bool,
-}
+pub struct History(Known);
 
 /// What the account remembers of a stack's steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -49,7 +45,9 @@ impl Known {
     fn of(text: &str, now: Timestamp) -> Self {
         let Some(Value::Object(mut said)) = note::json(text) else { return Self::default() };
         let mut entries = |what: &str| match said.remove(what) {
-            Some(Value::Object(entries)) => entries.into_iter().filter(|(key, _)| is_key(key)).take(MOST).collect(),
+            Some(Value::Object(entries)) => {
+                entries.into_iter().filter(|(key, _)| Key::is_one(key)).take(MOST).collect()
+            }
             _ => vec![],
         };
         let seconds = |v: Value| v.as_u64().filter(|s| (1..=LONGEST.as_secs()).contains(s));
@@ -65,55 +63,50 @@ impl Known {
     }
 }
 
-/// Whether a text can be the key of a step.
-fn is_key(text: &str) -> bool {
-    text.len() <= 80 && text.contains('/') && text.bytes().all(|b| b.is_ascii_graphic())
-}
-
 impl History {
     /// What the account knows; nothing when there is none, when it may not be read, or makes no sense.
     pub async fn load(aws: &Aws, stack: &str) -> Self {
         let notes = note::all(aws, stack).await.unwrap_or_default();
         let note = notes.get(NOTE);
         let known = note.map(|n| Known::of(&n.text, Timestamp::now())).unwrap_or_default();
-        Self { known, stored: note.is_some() }
+        Self(known)
     }
 
     /// What a note says.
     #[cfg(test)]
     pub(crate) fn said(text: &str) -> Self {
-        Self { known: Known::of(text, Timestamp::now()), stored: true }
+        Self(Known::of(text, Timestamp::now()))
     }
 
     /// How long each of these steps took to create, where it is known.
     pub fn of<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> BTreeMap<Key, Duration> {
-        let took = |key: &Key| Some((key.clone(), Duration::from_secs(*self.known.created.get(key.as_str())?)));
+        let took = |key: &Key| Some((key.clone(), Duration::from_secs(*self.0.created.get(key.as_str())?)));
         keys.filter_map(took).collect()
     }
 
     /// When AWS began to make this step, if a run ended before it was done.
     pub fn begun(&self, key: &Key) -> Option<Timestamp> {
-        self.known.begun.get(key.as_str()).copied()
+        self.0.begun.get(key.as_str()).copied()
     }
 
     /// Adds what was measured, and keeps it in the account; that this fails harms nobody.
     pub async fn learn(mut self, aws: &Aws, stack: &str, measured: &Stopwatch) {
-        let before = self.known.clone();
+        let before = self.0.clone();
         let taken = measured.taken();
         // What was measured now is worth more than what somebody wrote.
         let room = MOST.saturating_sub(taken.len());
-        while self.known.created.len() > room {
-            self.known.created.pop_last();
+        while self.0.created.len() > room {
+            self.0.created.pop_last();
         }
-        self.known.created.extend(taken);
+        self.0.created.extend(taken);
         // What this run has not finished either goes on since then.
-        self.known.begun.retain(|key, _| !measured.has_ended(key));
-        self.known.begun.extend(measured.unfinished());
-        if self.known == before {
+        self.0.begun.retain(|key, _| !measured.has_ended(key));
+        self.0.begun.extend(measured.unfinished());
+        if self.0 == before {
             return;
         }
-        let text = serde_json::to_string(&self.known).expect("a history serialises");
-        _ = note::write(aws, stack, NOTE, text, !self.stored).await;
+        let text = serde_json::to_string(&self.0).expect("a history serialises");
+        _ = note::write(aws, stack, NOTE, text).await;
     }
 
     /// Deletes it, if there is one: nothing of a stack stays behind.
@@ -229,7 +222,7 @@ mod tests {
         events.say(Event::Done { key: key("cache/main"), change: "created" });
         assert_eq!(watch.taken(), BTreeMap::from([("database/main".to_owned(), 400)]));
         let known = Known { created: watch.taken(), begun: BTreeMap::new() };
-        let history = History { known, stored: true };
+        let history = History(known);
         let keys = ["database/main", "cache/main"].map(key);
         assert_eq!(history.of(keys.iter()), BTreeMap::from([(key("database/main"), Duration::from_secs(400))]));
     }

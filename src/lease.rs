@@ -184,11 +184,11 @@ impl Lease {
         let begun = Instant::now();
         loop {
             let there = match lease.put(stack, false).await {
-                Ok(()) => {
-                    lease.waited = seen.is_some();
-                    return Ok(lease.hold(true));
+                Ok(()) => return Ok(lease.hold(true)),
+                Err(e) if e.class() == Some(Class::AlreadyExists) => {
+                    lease.waited = taken != Taken::Steal;
+                    holder(aws, stack).await
                 }
-                Err(e) if e.class() == Some(Class::AlreadyExists) => holder(aws, stack).await,
                 Err(e) => Err(e),
             };
             let (other, version) = match there {
@@ -307,7 +307,10 @@ impl Lease {
 
     async fn write(&self, stack: &str, holder: &Holder, overwrite: bool) -> Result<()> {
         let text = serde_json::to_string(holder).expect("a holder serialises");
-        note::write(&self.aws, stack, NOTE, text, !overwrite).await
+        match overwrite {
+            true => note::overwrite(&self.aws, stack, NOTE, text).await,
+            false => note::create(&self.aws, stack, NOTE, text).await,
+        }
     }
 }
 

@@ -71,7 +71,7 @@ impl SetUp {
             return Ok(false);
         }
         let text = serde_json::to_string(&Noted { database: database.id, digest }).expect("it serialises");
-        note::write(aws, &config.name, NOTE, text, !self.stored).await?;
+        note::write(aws, &config.name, NOTE, text).await?;
         Ok(true)
     }
 

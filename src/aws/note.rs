@@ -1,10 +1,13 @@
 //! A stack's own notes in the account: SSM parameters in its folder, for every teammate to read. No secrets.
 use super::{Aws, error::AwsResult, tags};
 use crate::{
-    engine::{TagKeys, Tags},
-    error::Result,
+    engine::TagKeys,
+    error::{Class, Result},
 };
-use aws_sdk_ssm::types::{Parameter, ParameterType};
+use aws_sdk_ssm::{
+    operation::put_parameter::builders::PutParameterFluentBuilder,
+    types::{Parameter, ParameterType},
+};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, rc::Rc};
@@ -62,7 +65,7 @@ fn noted(p: Parameter) -> Option<Note> {
 }
 
 /// A parameter of ours is a standard one, and those hold 4 KB (AWS Systems Manager quotas).
-const LARGEST: usize = 4096;
+pub const LARGEST: usize = 4096;
 
 /// What a note says, if it is not larger than any of ours: anybody with the right to SSM may have written it.
 pub fn json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
@@ -78,17 +81,31 @@ pub async fn read(aws: &Aws, stack: &str, note: &str) -> Result<Option<Note>> {
     Ok(answer.and_then(|a| a.parameter).and_then(noted))
 }
 
-/// Writes it. A new one fails when there is one already: of two who write it at the same moment one is told.
-pub async fn write(aws: &Aws, stack: &str, note: &str, text: String, new: bool) -> Result<()> {
-    let put = aws.ssm.put_parameter().name(name(stack, note)).value(text).r#type(ParameterType::String);
-    // Tags can only be given when the parameter is created.
-    let put = if new {
-        let ours = Tags::from([(aws.keys.stack().to_owned(), stack.to_owned())]);
-        put.set_tags(Some(tags::ssm::to(&ours)))
-    } else {
-        put.overwrite(true)
-    };
+/// Writes it, whether there is one or not.
+pub async fn write(aws: &Aws, stack: &str, note: &str, text: String) -> Result<()> {
+    // A new parameter can be given tags, one that is there cannot.
+    match create(aws, stack, note, text.clone()).await {
+        Err(e) if e.class() == Some(Class::AlreadyExists) => overwrite(aws, stack, note, text).await,
+        other => other,
+    }
+}
+
+/// Writes a new one; fails when there is one already: of two who write it at the same moment one is told.
+pub async fn create(aws: &Aws, stack: &str, note: &str, text: String) -> Result<()> {
+    // The user's too: an organisation may demand them of everything.
+    let mut all = aws.tags.clone();
+    all.insert(aws.keys.stack().to_owned(), stack.to_owned());
+    let put = put(aws, stack, note, text).set_tags(Some(tags::ssm::to(&all)));
     put.send().await.during("PutParameter").map(drop)
+}
+
+/// Writes over what it said before.
+pub async fn overwrite(aws: &Aws, stack: &str, note: &str, text: String) -> Result<()> {
+    put(aws, stack, note, text).overwrite(true).send().await.during("PutParameter").map(drop)
+}
+
+fn put(aws: &Aws, stack: &str, note: &str, text: String) -> PutParameterFluentBuilder {
+    aws.ssm.put_parameter().name(name(stack, note)).value(text).r#type(ParameterType::String)
 }
 
 pub async fn delete(aws: &Aws, stack: &str, note: &str) -> Result<()> {
