@@ -101,6 +101,50 @@ fn templates_without_an_end_are_refused() {
 }
 
 #[test]
+fn syntax_that_takes_stack_or_memory_is_refused() {
+    let elif = format!("{{% if false %}}{}{{% endif %}}", "{% elif false %}x".repeat(20_000));
+    for (what, text) in [
+        ("a long sum", format!("{{{{ 1{} }}}}", "+1".repeat(20_000))),
+        ("signs", format!("{{{{ {}1 }}}}", "-".repeat(20_000))),
+        ("filters", format!("{{{{ 1{} }}}}", "|abs".repeat(20_000))),
+        ("conditions", format!("{{{{ {}1 }}}}", "not ".repeat(20_000))),
+        ("branches", elif),
+        ("a wide number", "{{ '%1000000000000d'|format(1) }}".into()),
+        ("a width that is given", "{{ '%*d'|format(1000000000000, 1) }}".into()),
+        ("an indentation", "{{ 'x'|indent(100000000000) }}".into()),
+        ("one that is named", "{{ 'x'|indent(width=100000000000) }}".into()),
+        ("JSON", "{{ [1]|tojson(indent=100000000000) }}".into()),
+    ] {
+        let folder = stack("config = \"own.j2\"");
+        fs::write(folder.path().join("own.j2"), text).unwrap();
+        let (code, said) = gameday(folder.path(), &["render"]);
+        assert!(code == 2 && said.contains("own.j2"), "{what} ended with {code}: {said}");
+    }
+    let fine = "{{ 'a\nb'|indent(2) }} {{ [1]|tojson(indent=2) }} {{ '%05.1f and %d'|format(1.5, 123456) }}";
+    let folder = stack("config = \"own.j2\"");
+    fs::write(folder.path().join("own.j2"), fine).unwrap();
+    let (code, said) = gameday(folder.path(), &["render", "own"]);
+    assert!(code == 0 && said.contains("  b") && said.contains("001.5 and 123456"), "{said}");
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_answered_with_some_of_them() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..20_000).map(line).collect::<String>();
+    for (what, text) in [
+        ("one key again and again", lines(&|_| "x = 1\n".into())),
+        ("unknown tables", lines(&|i| format!("[s{i}]\n"))),
+        ("unclosed syntax", format!("env = {{ KEY = '{}' }}", "{{".repeat(200_000))),
+        ("values", format!("[service.api.env]\n{}", lines(&|i| format!("A{i} = '{{{{ x }}}}'\n")))),
+        ("networks", format!("[access]\nhttp = [{}]", lines(&|_| "'10.0.0.0/8', ".into()))),
+        ("parameters", format!("[database.parameters]\n{}", lines(&|i| format!("p{i} = 'x'\n")))),
+    ] {
+        let folder = stack(&text);
+        let (code, said) = gameday(folder.path(), &["render"]);
+        assert!(code == 2 && said.len() < 200_000, "{what} ended with {code} and {} bytes", said.len());
+    }
+}
+
+#[test]
 fn a_snapshot_that_is_none_is_told_from_one() {
     let folder = stack("");
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/why/unbroken.json");

@@ -72,6 +72,9 @@ impl Issue {
     }
 }
 
+/// How many problems of a file are listed: each is looked up in the whole text, and shown with its line.
+pub(crate) const LISTED: usize = 100;
+
 #[derive(Debug, Default)]
 pub(crate) struct Issues(Vec<Issue>);
 
@@ -117,10 +120,19 @@ impl Issues {
     }
 
     /// Problems in the order of the text.
-    pub fn locate(self, map: &Map, text: &str) -> Vec<Problem> {
+    pub fn locate(mut self, map: &Map, text: &str) -> Vec<Problem> {
+        let more = self.0.len().saturating_sub(LISTED);
+        if more > 0 {
+            // Errors first: one that is left out would be none.
+            self.0.sort_by_key(|issue| issue.severity == Severity::Warning);
+            self.0.truncate(LISTED);
+        }
         let mut problems: Vec<_> = self.0.into_iter().map(|issue| locate(issue, map, text)).collect();
         problems.sort_by_key(|p| (p.span.start, p.span.end, p.rule));
         problems.dedup();
+        if let Some(last) = problems.last_mut().filter(|_| more > 0) {
+            last.help = format!("{}; {more} more are not listed", last.help);
+        }
         problems
     }
 }

@@ -45,7 +45,7 @@ impl Includes {
         if !folders.filter_map(|f| fs::canonicalize(f).ok()).any(|folder| path.starts_with(folder)) {
             return Err(Refused::Outside(path));
         }
-        // Before it is opened: a FIFO would make whoever opens it wait.
+        // A device or a pipe is no file of a stack.
         regular(&fs::metadata(&path).map_err(Refused::of)?)?;
         file::read(&path, file::MOST).map_err(Refused::of)
     }

@@ -157,6 +157,8 @@ pub struct Foreign {
 pub fn marks(text: &str) -> Vec<Mark> {
     let mut found = vec![];
     let mut at = 0;
+    // Behind one that never ends there is no end for another of its kind.
+    let mut endless = vec![];
     while let Some(open) = text[at..].find('{').map(|o| at + o) {
         let kind = match text.as_bytes().get(open + 1) {
             Some(b'{') => Kind::Expression,
@@ -168,11 +170,13 @@ pub fn marks(text: &str) -> Vec<Mark> {
             }
         };
         let end = match kind {
+            kind if endless.contains(&kind) => None,
             Kind::Comment => text[open + 2..].find("#}").map(|e| open + 2 + e),
             Kind::Expression => end_of(text, open + 2, "}}"),
             Kind::Statement => end_of(text, open + 2, "%}"),
         };
         let Some(end) = end else {
+            endless.push(kind);
             let line = text[open..].find('\n').map_or(text.len(), |e| open + e);
             found.push(Mark { kind, at: open..line, inner: open + 2..line, closed: false });
             at = open + 2;

@@ -171,7 +171,8 @@ pub struct Database {
     pub encrypted: bool,
     /// A standby in a second zone. Usable a little later, available much later, costs twice.
     pub multi_az: bool,
-    /// Days of automated backups, 0 to 35. 0 is quickest; turning it on later is an outage.
+    /// Days of automated backups, 0 to 35. 0 is quickest; turning it on later is an outage. More that somebody has set stay:
+    /// fewer delete backups.
     #[schemars(range(min = 0, max = 35), extend("x-reason" = "RDS keeps automated backups for 0 to 35 days"))]
     pub backup_days: u32,
     /// Refuse deletion through any tool until taken off.
@@ -294,7 +295,7 @@ pub struct Monitoring {
     pub mode: Switch,
     /// ARNs of SNS topics that the alarms notify. At most 5.
     pub notify: Vec<String>,
-    /// Days to keep logs: 1, 3, 5, 7, 14, 30, 60, 90.
+    /// Days to keep logs: 1, 3, 5, 7, 14, 30, 60, 90. More that somebody has set stay.
     #[schemars(range(min = 1, max = 3653), extend("x-reason" = "CloudWatch keeps logs for 1 to 3653 days"))]
     pub log_days: u32,
     /// Seconds of target response time (p90) above which the alarm fires.

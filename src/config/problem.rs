@@ -53,7 +53,25 @@ impl Problem {
         let others = self.others.iter().map(|(at, text)| (at.clone(), said::line(text).into_owned())).collect();
         Self { message, reason, help, others, ..self.clone() }
     }
+
+    /// True if one of the lines that would be shown with it is too long for that.
+    fn is_in_a_long_line(&self, text: &str) -> bool {
+        let at = floor(text, self.span.start.min(text.len()));
+        let before = text[..at].rsplit('\n').take(2);
+        before.chain(text[at..].split('\n').take(3)).any(|line| line.len() > SHOWN)
+    }
+
+    /// As text for people, without the line.
+    fn without_its_line(&self, file: &str) -> String {
+        let Self { message, line, column, reason, help, .. } = self;
+        let sign = if self.severity == Severity::Error { "×" } else { "⚠" };
+        let file = said::line(file);
+        format!("  {sign} {message}\n   [{file}:{line}:{column}] {reason}\n  help: {help}\n\n")
+    }
 }
+
+/// The longest line of a file that is shown with a problem, in bytes.
+const SHOWN: usize = 4096;
 
 /// The text of a stack file and what it is called in messages.
 #[derive(Clone, Debug)]
@@ -103,6 +121,10 @@ pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) 
     let named = Counted(NamedSource::new(said::line(&source.name), text.clone()), text);
     let mut out = String::new();
     for problem in problems {
+        if problem.is_in_a_long_line(&source.text) {
+            out += &problem.harmless().without_its_line(&source.name);
+            continue;
+        }
         let report = Report { problem: &problem.harmless(), source: &named, text: &source.text, width };
         handler.render_report(&mut out, &report).expect("writing to a string");
         out.push('\n');

@@ -7,6 +7,9 @@ use serde_json::{Map as Object, Number, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+/// Entries of one list or table: each is compared with the others, and AWS takes far fewer of everything.
+const ENTRIES: usize = 1000;
+
 type Node<'a> = Spanned<DeValue<'a>>;
 
 pub(crate) struct Walk<'s> {
@@ -58,6 +61,8 @@ impl<'s> Walk<'s> {
                 }
                 self.in_range(place, schema, value).then(|| Number::from_f64(value).map(Value::Number))?
             }
+            ("array", DeValue::Array(list)) if list.len() > ENTRIES => self.too_many(place, list.len()),
+            ("object", DeValue::Table(table)) if table.len() > ENTRIES => self.too_many(place, table.len()),
             ("array", DeValue::Array(list)) => {
                 let items = list.iter().enumerate();
                 // An unsound item spoils nothing but itself; the rules skip it by its place.
@@ -222,6 +227,17 @@ impl<'s> Walk<'s> {
             format!("`{place}` cannot be {text:?}"),
             reason,
             help,
+        ));
+        None
+    }
+
+    fn too_many(&mut self, place: &Place, entries: usize) -> Option<Value> {
+        self.issues.push(Issue::error(
+            "too_many",
+            place.clone(),
+            format!("`{place}` has {entries} entries"),
+            format!("{ENTRIES} at most"),
+            "AWS takes far fewer: keep those that are needed",
         ));
         None
     }

@@ -1,5 +1,5 @@
 //! Mistakes in the TOML itself, said in the words of somebody who is not a parser.
-use crate::check::{Issue, Issues, floor, invisible};
+use crate::check::{Issue, Issues, LISTED, floor, invisible};
 use std::ops::Range;
 
 /// Problems of the TOML itself. Says whether what stands below can be trusted to stand in its table.
@@ -9,7 +9,7 @@ pub(crate) fn check(text: &str, errors: &[toml::de::Error], issues: &mut Issues)
     let line = |at: usize| text[..floor(text, at)].matches('\n').count();
     let mut lines = Vec::new();
     let mut trusted = true;
-    for (span, message) in errors {
+    for (span, message) in errors.into_iter().take(LISTED) {
         trusted &= !["unclosed", "missing comma", "invalid table"].iter().any(|m| message.contains(m));
         // One mistake on a line often breaks the rest of the line, too.
         if lines.contains(&line(span.start)) {

@@ -12,6 +12,7 @@ use crate::{
     },
     userdata::{self, Boot, Rendered, SecretSource},
 };
+use sha2::{Digest, Sha256};
 use std::{cell::RefCell, collections::BTreeSet, path::PathBuf};
 
 /// The file system and how the instances reach it.
@@ -175,7 +176,10 @@ impl Recipe {
 /// What the boot sets up in the database: the same text for the same stack file and the files that it names.
 pub(super) fn sets_up(loaded: &Loaded) -> userdata::Result<String> {
     let d = &loaded.config.database;
-    let read = |file: &String| Ok((file.clone(), userdata::read(&loaded.includes, file)?));
+    let read = |file: &String| {
+        let text = userdata::read(&loaded.includes, file)?;
+        Ok((file.clone(), Sha256::digest(text).to_vec()))
+    };
     let sql = d.sql.iter().map(read).collect::<userdata::Result<Vec<_>>>()?;
     Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(), sql)))
 }

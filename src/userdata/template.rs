@@ -1,9 +1,9 @@
 //! The template engine with what is ours: `put`, the quoting filters, marks instead of passwords.
 use super::{Boot, Database, Error, Finding, Result, SecretSource};
 use gameday_config::include::Includes;
-use gameday_config::{command, command::CommandLine, is_template, markup};
+use gameday_config::{command, command::CommandLine, is_template, markup, said};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
+use minijinja::value::{Kwargs, Rest, Serde};
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, Value, context};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,6 +75,12 @@ fn from(value: &impl serde::Serialize) -> Value {
 
 /// Instructions of the template language in one file: a loop that needs more has no end that anybody waits for.
 const STEPS: u64 = 200_000;
+/// One piece of syntax in bytes: each sign in it may take a step of the stack.
+const PIECE: usize = 4 << 10;
+/// Pieces of syntax in one file: each branch of a condition stands within the one before.
+const PIECES: usize = 2000;
+/// The widest column and the deepest indentation that a filter makes.
+const WIDEST: i64 = 1000;
 /// How long all files may take together, and how much memory: texts can be doubled in a few steps.
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEMORY: u64 = 512 << 20;
@@ -296,6 +302,14 @@ fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
 
 /// Nothing in a template may look like syntax of it and be lost, or belong to another language of templates.
 fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
+    if let Some(long) = markup::marks(text).into_iter().find(|mark| mark.at.len() > PIECE) {
+        let what = format!("a piece of template syntax is longer than {} KiB", PIECE >> 10);
+        return Err(refused(key, text, Some(long.inner.start..long.inner.start), what, ENDLESS.into()));
+    }
+    if let Some(more) = markup::marks(text).into_iter().nth(PIECES) {
+        let what = format!("it has more than {PIECES} pieces of template syntax");
+        return Err(refused(key, text, Some(more.at), what, ENDLESS.into()));
+    }
     let Some(foreign) = markup::foreign(text) else { return Ok(()) };
     let help = format!(
         "to have it as it stands, put {{% raw %}} before and {{% endraw %}} behind it{}. The names there are: {}",
@@ -317,10 +331,15 @@ pub(super) fn names(boot: &Boot) -> Vec<String> {
     markup::names(has).split(", ").map(str::to_owned).collect()
 }
 
+/// A template's text as it is shown: its signs stand where they stood, and do nothing.
+fn source(file: &str, text: &str) -> miette::NamedSource<String> {
+    miette::NamedSource::new(said::line(file), said::in_place(text).into_owned())
+}
+
 fn refused(key: &str, text: &str, at: Option<std::ops::Range<usize>>, message: String, help: String) -> Box<Error> {
     let file = key.strip_prefix(OWN).unwrap_or(key).to_string();
     let line = at.as_ref().map_or(1, |at| text[..at.start].matches('\n').count() + 1);
-    let code = miette::NamedSource::new(&file, text.to_string());
+    let code = source(&file, text);
     Box::new(Error::Template { file, line, message, code, span: at.map(Into::into), help })
 }
 
@@ -362,8 +381,32 @@ fn environment<'a>() -> Environment<'a> {
         quoted(&text, "sql", &[('\\', "\\\\"), ('\'', "''")]).map(|text| format!("'{text}'"))
     });
     env.add_filter("line", |text: String| quoted(&text, "", &[]));
+    for (name, hidden) in [("indent", "gameday_indent"), ("tojson", "gameday_tojson"), ("format", "gameday_format")] {
+        let bounded = move |state: &mut State<'_, '_>, value: Value, args: Rest<Value>, named: Kwargs| {
+            let named_ones = named.args().filter_map(|name| named.peek::<Value>(name).ok());
+            if is_too_wide(name, &value, args.iter().cloned().chain(named_ones)) {
+                let what = format!("wider than {WIDEST} columns");
+                return Err(minijinja::Error::new(ErrorKind::InvalidOperation, what));
+            }
+            let named_ones = named.args().next().is_some().then(|| Value::from(named.clone()));
+            state.apply_filter(hidden, &[vec![value], args.0, Vec::from_iter(named_ones)].concat())
+        };
+        env.add_filter(name, bounded);
+    }
+    env.add_filter("gameday_indent", minijinja::filters::indent);
+    env.add_filter("gameday_tojson", minijinja::filters::tojson);
+    env.add_filter("gameday_format", minijinja::filters::format);
     env.add_filter("basename", |text: String| text.rsplit(['/', '\\']).next().unwrap_or_default().to_string());
     env
+}
+
+/// True if what a filter would fill up takes memory by its width: no fuel is burnt for that.
+fn is_too_wide(filter: &str, value: &Value, mut args: impl Iterator<Item = Value>) -> bool {
+    if filter == "format" {
+        let format = value.as_str().unwrap_or_default();
+        return format.contains('*') || format.split(|c: char| !c.is_ascii_digit()).any(|width| width.len() > 3);
+    }
+    args.any(|arg| arg.is_number() && arg.as_i64().is_none_or(|width| width > WIDEST))
 }
 
 /// Between single quotes for the shell: nothing in it is special any more. Plain words stay as they are.
@@ -543,7 +586,7 @@ fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
         line: at.line().unwrap_or(1),
         message,
         span: at.range().map(Into::into),
-        code: miette::NamedSource::new(&file, code),
+        code: source(&file, &code),
         file,
         help: help.into(),
     })

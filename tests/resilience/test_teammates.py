@@ -3,7 +3,7 @@
 import json
 import time
 
-from conftest import LONG, ClientError, count, differences
+from conftest import LONG, STACK, ClientError, count, differences
 
 LEASE = "/gameday/billing/lease"
 # An account that forbids the lease, and nothing else of SSM.
@@ -43,6 +43,36 @@ def test_the_second_is_told_who_is_at_work_or_waits(world, whole):
     third.wait().expect()
     assert "anna@" in third.text, third.text
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
+
+
+def after_a_wait(world, *args):
+    """A run that had to wait until a teammate had built the whole stack; both have read an empty account."""
+    held = {"owner": "anna@laptop", "verb": "up", "since": "2026-01-01T00:00:00Z", "run": "1"}
+    world.ssm.put_parameter(Name=LEASE, Value=json.dumps(held), Type="String")
+    waiting = world.start(*args, "--wait")
+    waiting.until("anna@laptop")
+    other = world.start("up", "--yes", "--no-lease")
+    while not other.done():
+        # As its holder does: what stands still is nobody's.
+        world.ssm.put_parameter(Name=LEASE, Value=json.dumps(held), Type="String", Overwrite=True)
+        time.sleep(0.5)
+    other.wait().expect()
+    assert not waiting.done(), waiting.text
+    world.ssm.delete_parameter(Name=LEASE)
+    return waiting.wait()
+
+
+def test_who_has_waited_to_build_knows_what_was_built_meanwhile(world, whole):
+    after_a_wait(world, "up", "--yes").expect()
+    assert differences(world.inventory(), whole) == [] and world.plan() == {}
+
+
+def test_who_has_waited_to_delete_deletes_what_was_built_meanwhile(world):
+    waiting = after_a_wait(world, "teardown", "--confirm", STACK)
+    world.check_secrets()
+    waiting.expect()
+    assert "- database/main" in waiting.text, "what is deleted is said before"
+    assert differences(world.inventory(), world.empty) == []
 
 
 def test_who_is_taken_over_stops(world, whole):

@@ -31,11 +31,25 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
     database_name(rules, database);
     users(rules, database);
+    if database.sql.len() > SQL_FILES {
+        let what = format!("`database.sql` names {} files", database.sql.len());
+        rules.found.error(
+            "sql_many",
+            at("database.sql"),
+            what,
+            format!("{SQL_FILES} at most"),
+            "join them: user data takes 16 KiB in all, or let the service set up its own tables",
+        );
+        return;
+    }
     for (i, file) in database.sql.iter().enumerate() {
         rules.file_exists(at("database.sql").item(i), file);
         super::source::template_without_ending(rules, at("database.sql").item(i), file);
     }
 }
+
+/// How many files are read for the database; each holds 1 MiB at most.
+const SQL_FILES: usize = 16;
 
 /// `host:port` of something that exists.
 pub(super) fn endpoint(rules: &mut Rules<'_>, place: Place, text: &str, port: u16) {

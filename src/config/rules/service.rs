@@ -280,7 +280,7 @@ fn container_port(rules: &mut Rules<'_>, here: Place, value: &str) {
 /// Values and the command may hold `{{ }}` of ours; whatever else looks like a template would be lost or refused later.
 fn template(rules: &mut Rules<'_>, here: Place, text: &str) {
     let Some(foreign) = markup::foreign(text) else { return };
-    let piece = &text[foreign.piece];
+    let piece = Some(&text[foreign.piece]).filter(|piece| piece.len() <= 200).unwrap_or("…");
     rules.found.error(
         "template_syntax",
         here,
