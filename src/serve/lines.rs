@@ -158,14 +158,14 @@ impl Lines {
         let mut each: HashMap<From, usize> = HashMap::new();
         book.lines.values().for_each(|line| *each.entry(line.from).or_default() += 1);
         let idle = |line: &Line| line.idle.map(|since| now.duration_since(since));
-        let mut dawdling: Vec<_> = book
-            .lines
-            .iter()
-            .filter_map(|(id, line)| Some((idle(line).filter(|idle| *idle >= YOUNG)?, *id, line.from)))
-            .collect();
-        dawdling.sort_by(|a, b| b.cmp(a));
         let mut room = if book.lines.len() < most { usize::MAX } else { most / 4 };
-        for (idle, id, from) in dawdling {
+        // Without room, those of an address with too many go first, however often they ask.
+        let crowds = |line: &Line| room != usize::MAX && each[&line.from] > EACH;
+        let goes = |line: &Line| Some((crowds(line), idle(line).filter(|idle| *idle >= YOUNG || crowds(line))?));
+        let mut dawdling: Vec<_> =
+            book.lines.iter().filter_map(|(id, line)| Some((goes(line)?, *id, line.from))).collect();
+        dawdling.sort_by(|a, b| b.cmp(a));
+        for ((_, idle), id, from) in dawdling {
             let of_address = each.entry(from).or_default();
             let is_full = room != usize::MAX && room > 0;
             if idle < PATIENCE && *of_address <= EACH && !is_full {
