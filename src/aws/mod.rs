@@ -8,6 +8,7 @@ mod files;
 pub mod listing;
 pub mod network;
 pub mod note;
+mod once;
 mod profile;
 pub mod proxy;
 pub mod public_access;
@@ -20,7 +21,7 @@ pub mod trust;
 
 pub use crate::config::partition;
 use crate::{
-    engine::TagKeys,
+    engine::{TagKeys, Tags},
     error::{Error, Result},
 };
 use aws_config::{
@@ -34,6 +35,7 @@ use calls::{Calls, Tell};
 pub use credentials::Ask;
 use credentials::{Found, Plan, Provider};
 use network::Network;
+use once::Once;
 use reads::Reads;
 use settings::Settings;
 use std::{ops::Deref, rc::Rc, sync::Arc, time::Duration};
@@ -57,6 +59,8 @@ pub struct Target {
     pub ask: Option<Ask>,
     /// The keys of the tags of what is the stack's.
     pub keys: TagKeys,
+    /// The user's tags, for the notes of the stack.
+    pub tags: Tags,
     /// Who is told of each call.
     pub tell: Option<Tell>,
 }
@@ -88,6 +92,8 @@ pub struct Clients {
     pub region: String,
     /// The keys of the tags of what is the stack's.
     pub keys: TagKeys,
+    /// The user's tags, for the notes of the stack.
+    pub tags: Tags,
     /// The emulator's URL, when it is not AWS that answers.
     pub endpoint: Option<String>,
     /// The way out, for who asks the service itself.
@@ -166,7 +172,8 @@ impl Aws {
         let calls = Calls::new(target.tell);
         macro_rules! client {
             ($service:ident, $id:literal) => {{
-                let mut config = $service::config::Builder::from(sdk).interceptor(calls.interceptor());
+                let mut config =
+                    $service::config::Builder::from(sdk).interceptor(calls.interceptor()).interceptor(Once);
                 if std::env::var_os(concat!("AWS_ENDPOINT_URL_", $id)).is_some() {
                     config.set_use_fips(Some(false)).set_use_dual_stack(Some(false));
                 }
@@ -188,18 +195,13 @@ impl Aws {
             tagging: client!(aws_sdk_resourcegroupstagging, "RESOURCE_GROUPS_TAGGING_API"),
             region: target.region.clone(),
             keys: target.keys.clone(),
+            tags: target.tags.clone(),
             endpoint: sdk.endpoint_url().map(Into::into),
             reads: Reads::new(calls.clone()),
             calls,
             network,
             credentials,
         }))
-    }
-
-    /// For creates that have no client token: the SDK must not send them a second time, since an answer that
-    /// was lost may have been a success. The engine looks before it tries again.
-    pub fn once(&self) -> RetryConfig {
-        RetryConfig::disabled()
     }
 
     /// The value of an SSM SecureString parameter.

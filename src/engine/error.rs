@@ -220,17 +220,19 @@ impl Error {
             }
             Self::Unproven { key, id, .. } => format!(
                 "look at it first: whoever may tag can make this claim. If it is the stack's, \
-                 `gameday up --adopt {take}` goes on with it, and `gameday teardown --delete {id}` deletes it; if it is \
-                 not, take its tags off, or give the step another name under [names]",
+                 `gameday up --adopt {take}` goes on with it (`gameday teardown --delete {id}` deletes it, with the whole \
+                 stack); if it is not, take its tags off, or give the step another name under [names]",
                 take = format_args!("{}={}", plain(key.as_str()), plain(id)),
                 id = plain(id),
             ),
             Self::Unlike { id, .. } => format!(
-                "put the stack file back as it was; or `gameday teardown --delete {}` deletes it all the same",
+                "put the stack file back as it was; `gameday teardown --delete {}` deletes it all the same, with the whole \
+                 stack",
                 plain(id)
             ),
             Self::Protected { id, .. } => format!(
-                "`gameday teardown --delete {}` deletes it all the same; or take the protection off on AWS first",
+                "take the protection off on AWS, then run the same command again; `gameday teardown --delete {}` deletes \
+                 it all the same, with the whole stack",
                 plain(id)
             ),
             Self::NotOurs { key, id, .. } => format!(

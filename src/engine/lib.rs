@@ -31,7 +31,7 @@ pub use event::{Event, Events};
 pub use forecast::{Forecast, Progress};
 pub use graph::Graph;
 pub use node::{Node, Status};
-pub use record::{Proofs, Record};
+pub use record::{Proofs, Record, is_id, means};
 pub use refs::{Inputs, Key, Known, Ref};
 pub use resource::{Cx, Env, FinalSnapshot, Found, Holder, Phase, Reread, Resource, TagKeys, Tags, Typical};
 pub use secret::Secret;

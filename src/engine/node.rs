@@ -69,6 +69,8 @@ struct SoFar {
     did: Option<Change>,
     /// A create was sent that may have taken effect.
     sent: bool,
+    /// The answer to one of them was lost.
+    lost: bool,
     /// How often there were several of it.
     twins: u32,
     /// When the first stage of its update began.
@@ -118,7 +120,7 @@ impl<R: Resource> Managed<R> {
     /// Checks that what was found is the stack's: its tags say so, and something that not everybody can set.
     async fn check_whose(&self, cx: &Cx<'_>, found: &Found<R>) -> Result<()> {
         let (key, id, stack, keys) = (cx.key, &found.id, &cx.env.stack, &cx.env.keys);
-        if cx.env.proofs.borrow().is_given(key, id) {
+        if cx.env.proofs.borrow_mut().finds_given(key, id) {
             return Ok(());
         }
         if found.tags.get(keys.stack()) != Some(stack) {
@@ -136,7 +138,7 @@ impl<R: Resource> Managed<R> {
             && let Some(record) = reread().await
         {
             let mut proofs = cx.env.proofs.borrow_mut();
-            proofs.record.get_or_insert_default().join(&record);
+            proofs.learn(record, cx.env.alone.get());
             if proofs.is_proven(key, id) {
                 return Ok(());
             }
@@ -332,13 +334,23 @@ impl<R: Resource> Managed<R> {
             // Whoever is not alone waits until both see both: then both keep the same one.
             Ok(()) if R::TWINS && !cx.env.alone.get() => sleep(cx.env, twin(cx.env)).await,
             Ok(()) => Ok(()),
-            Err(e) if e.class() == Some(Class::Lost) => Err(e),
+            Err(e) if e.class() == Some(Class::Lost) => {
+                so_far.lost = true;
+                Err(e)
+            }
             Err(e) if e.class() == Some(Class::AlreadyExists) => {
+                // Nobody of ours is at work, and every answer came: whoever made it is none of ours.
+                if cx.env.alone.get() && !so_far.lost {
+                    cx.env.proofs.borrow_mut().stands_foreign(cx.key);
+                }
                 // Made by a call whose answer was lost, or by somebody else, perhaps not to the end: begun again.
                 Err(if self.look_long(cx).await?.is_some() { lost(e) } else { e })
             }
             Err(e) => {
                 so_far.sent = false;
+                if cx.env.alone.get() {
+                    cx.env.proofs.borrow_mut().refused(cx.key);
+                }
                 Err(not_visible(e))
             }
         }
@@ -349,6 +361,10 @@ impl<R: Resource> Managed<R> {
     async fn keep_one(&self, cx: &Cx<'_>) -> Result<()> {
         sleep(cx.env, twin(cx.env)).await?;
         let Err(Error::Ambiguous { mut ids, .. }) = self.look(cx).await else { return Ok(()) };
+        // Where tags have to do, one of them may be anybody's.
+        if !cx.env.proofs.borrow().can_tell(cx.key) {
+            return Err(Error::Ambiguous { key: cx.key.clone(), ids });
+        }
         ids.sort();
         let mut left = ids.len();
         for id in ids.iter().rev() {
@@ -392,10 +408,11 @@ impl<R: Resource> Managed<R> {
     /// and nobody protects it.
     fn check_deletion(&self, cx: &Cx<'_>, found: &Found<R>) -> Result<()> {
         let (key, id) = (cx.key, &found.id);
-        if cx.env.proofs.borrow().to_delete.contains(id) || found.phase == Phase::Deleting {
+        if cx.env.proofs.borrow().is_to_delete(id) || found.phase == Phase::Deleting {
             return Ok(());
         }
-        if R::HOLDS_DATA {
+        // One that is to be replaced is named, and differs.
+        if R::HOLDS_DATA && !cx.env.replace.contains(key.as_str()) {
             let diff = Diff::between(&found.spec, &self.want());
             let unlike = diff.0.into_iter().filter(|f| R::FIXED.iter().any(|name| f.is(name)) && !is_to_come(f));
             let fields: Vec<String> = unlike.map(|f| f.path).collect();
@@ -570,6 +587,10 @@ impl<R: Resource> Node for Managed<R> {
             let cx = self.cx(env);
             let found = self.look_for_a_while(&cx).await?;
             let change = self.change(&cx, &found, &self.want())?;
+            // Said before anything is begun.
+            if let (Change::Replace { .. }, Some(found)) = (&change, &found) {
+                self.check_deletion(&cx, found)?;
+            }
             // Nothing to change about it, and still it is not well.
             if let (Change::None, Some(Phase::Broken(why))) = (&change, found.as_ref().map(|f| &f.phase)) {
                 return Err(broken(&self.resource, &cx, why));

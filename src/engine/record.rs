@@ -83,10 +83,28 @@ impl Record {
         }
     }
 
+    /// How many bytes it takes as text.
+    fn size(&self) -> usize {
+        serde_json::to_string(self).map_or(usize::MAX, |text| text.len())
+    }
+
     /// True if nothing of the stack stands, as far as it knows.
     pub fn is_empty(&self) -> bool {
         self.made.0.is_empty() && self.begun.0.is_empty()
     }
+}
+
+/// How many things a record lists that the stack was told to use.
+const USED: usize = 40;
+
+/// True if what was typed is this id: of an ARN the part after the account is shown.
+pub fn is_id(typed: &str, id: &str) -> bool {
+    typed == id || id.starts_with("arn:") && id.splitn(6, ':').last() == Some(typed)
+}
+
+/// True if what was typed means the object with this id among those of one step: an ARN has a name in it.
+pub fn means(typed: &str, id: &str) -> bool {
+    is_id(typed, id) || id.starts_with("arn:") && id.rsplit('/').nth(1) == Some(typed)
 }
 
 /// The first 60 bits of SHA-256, as ten characters.
@@ -118,8 +136,16 @@ pub struct Proofs {
     pub adopted: BTreeMap<String, String>,
     /// Ids that are named on the command line: deleted as the stack's whatever proves it, and whatever protects them.
     pub to_delete: BTreeSet<String>,
+    /// Steps that this run has noted as begun.
+    begun: BTreeSet<Key>,
     /// Steps for which this run has sent a create: what shows up then is what it made.
     sent: BTreeSet<String>,
+    /// What a create of this run has answered, by step: then nothing else is what it made.
+    answered: BTreeMap<String, String>,
+    /// Steps in whose place somebody else has put something while only this run was at work.
+    foreign: BTreeSet<Key>,
+    /// What was named on the command line and found, by step.
+    found: BTreeMap<String, String>,
     /// What this run has deleted.
     gone: BTreeSet<(Key, String)>,
     /// Objects with the tags of a step that nothing proves to be the stack's: they stood before anything was created.
@@ -134,14 +160,35 @@ impl Proofs {
 
     /// True if this object was named on the command line, for this step or for deletion.
     pub fn is_given(&self, key: &Key, id: &str) -> bool {
-        self.adopted.get(key.as_str()).is_some_and(|given| given == id) || self.to_delete.contains(id)
+        self.adopted.get(key.as_str()).is_some_and(|given| means(given, id)) || self.is_to_delete(id)
+    }
+
+    /// True if this object was named for deletion on the command line.
+    pub fn is_to_delete(&self, id: &str) -> bool {
+        self.to_delete.iter().any(|given| is_id(given, id))
+    }
+
+    /// True if it is to be taken over and was found.
+    pub fn has_found(&self, key: &str) -> bool {
+        self.found.contains_key(key)
     }
 
     /// True if something else than its tags says that the stack has made this object.
     pub fn is_proven(&self, key: &Key, id: &str) -> bool {
         let Some(record) = &self.record else { return true };
+        if self.is_given(key, id) || record.has_made(key.as_str(), id) {
+            return true;
+        }
+        if let Some(answered) = self.answered.get(key.as_str()) {
+            return answered == id;
+        }
         let is_new = self.sent.contains(key.as_str()) && !self.claims.contains(&(key.clone(), id.to_owned()));
-        self.is_given(key, id) || is_new || record.may_have_made(key.as_str(), id)
+        !self.foreign.contains(key) && (is_new || record.may_have_made(key.as_str(), id))
+    }
+
+    /// True if more than tags tells what of this step is the stack's: the record, or this run has sent for it.
+    pub(crate) fn can_tell(&self, key: &Key) -> bool {
+        self.record.is_some() || self.sent.contains(key.as_str())
     }
 
     /// Those of several objects with the tags of a step that are proven to be the stack's, by id. Where one was named or is
@@ -150,25 +197,49 @@ impl Proofs {
         let of = |is_it: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
             ids.iter().filter(|id| is_it(id)).map(|id| (*id).to_owned()).collect()
         };
-        let given = of(&|id| self.is_given(key, id));
+        let given = of(&|id| self.adopted.get(key.as_str()).is_some_and(|given| means(given, id)));
         let made = of(&|id| self.record.as_ref().is_some_and(|r| r.has_made(key.as_str(), id)));
-        let own =
-            [given, made].into_iter().find(|own| !own.is_empty()).unwrap_or_else(|| of(&|id| self.is_proven(key, id)));
-        if self.record.is_some() && !self.sent.contains(key.as_str()) {
+        let answered = of(&|id| self.answered.get(key.as_str()).is_some_and(|answered| answered == id));
+        // What is only to be deleted does not hide the one that is known.
+        let own = [given, made, answered].into_iter().find(|own| !own.is_empty());
+        let own = own.unwrap_or_else(|| of(&|id| self.is_proven(key, id)));
+        if self.record.is_some() && (!self.sent.contains(key.as_str()) || self.answered.contains_key(key.as_str())) {
             self.claims.extend(ids.iter().filter(|id| !own.contains(**id)).map(|id| (key.clone(), (*id).to_owned())));
         }
         own
     }
 
-    /// The record to keep while these steps are being made.
-    pub fn beginning<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Option<Record> {
-        let mut record = self.record.clone()?;
-        record.apart.0.clear();
-        for key in keys {
-            record.begin(key.as_str());
-            let apart = self.claims.iter().filter(|(k, _)| k == key);
-            record.apart.0.extend(apart.map(|(k, id)| digest(&[k.as_str(), id])));
+    /// Takes in what the account's record says by now. What this run itself has noted as begun says nothing new, unless
+    /// others are at work who may have noted the same.
+    pub(crate) fn learn(&mut self, mut now: Record, alone: bool) {
+        let record = self.record.get_or_insert_default();
+        for key in self.begun.iter().filter(|key| alone && !record.has_begun(key.as_str())) {
+            now.end(key.as_str());
         }
+        record.join(&now);
+    }
+
+    /// The record to keep while these steps are being made, of so many bytes at `most`. A step to which more objects lay
+    /// claim than there is room for is not noted: what a run that is cut makes of it has to be named.
+    pub fn beginning<'a>(&mut self, keys: impl Iterator<Item = &'a Key>, most: usize) -> Option<Record> {
+        let mut record = self.record.clone()?;
+        if record.begun.0.is_empty() {
+            record.apart.0.clear();
+        }
+        let claims = |key: &Key| self.claims.iter().filter(|(k, _)| k == key).collect::<Vec<_>>();
+        let mut all: Vec<(&Key, Vec<_>)> = keys.map(|key| (key, claims(key))).collect();
+        all.sort_by_key(|(_, claims)| claims.len());
+        let mut begun = BTreeSet::new();
+        for (key, claims) in all {
+            let before = record.clone();
+            record.begin(key.as_str());
+            record.apart.0.extend(claims.into_iter().map(|(k, id)| digest(&[k.as_str(), id])));
+            match record.size() > most {
+                true => record = before,
+                false => _ = begun.insert(key.clone()),
+            }
+        }
+        self.begun = begun;
         Some(record)
     }
 
@@ -180,9 +251,10 @@ impl Proofs {
         for (key, id) in &self.gone {
             record.gone(key.as_str(), id);
         }
-        for key in done {
-            record.end(key.as_str());
-        }
+        // What was never sent, or refused for certain, was not made.
+        let unmade = self.begun.iter().filter(|key| !self.sent.contains(key.as_str()));
+        unmade.chain(&self.foreign).for_each(|key| record.end(key.as_str()));
+        done.for_each(|key| record.end(key.as_str()));
         if record.begun.0.is_empty() {
             record.apart.0.clear();
         }
@@ -192,19 +264,56 @@ impl Proofs {
     /// Notes something that is no step and that the stack was told to use.
     pub fn uses(&mut self, what: &str, id: &str) {
         if let Some(record) = &mut self.record {
-            record.used.0.insert(digest(&[what, id]));
+            let digest = digest(&[what, id]);
+            // Years of them: then the older ones have to be named again.
+            if record.used.0.len() >= USED && !record.used.0.contains(&digest) {
+                record.used.0.clear();
+            }
+            record.used.0.insert(digest);
         }
     }
 
-    /// Notes that an object is what a step has made.
-    pub fn takes_in(&mut self, key: &str, id: &str) {
+    /// Notes that what was named on the command line is the stack's.
+    pub fn takes_in_given(&mut self) {
         if let Some(record) = &mut self.record {
-            record.made(key, id);
+            self.found.iter().for_each(|(key, id)| record.made(key, id));
         }
     }
 
+    /// A create is on its way.
     pub(crate) fn sends(&mut self, key: &Key) {
+        self.foreign.remove(key);
         self.sent.insert(key.to_string());
+    }
+
+    /// The create was refused: nothing was made.
+    pub(crate) fn refused(&mut self, key: &Key) {
+        self.sent.remove(key.as_str());
+    }
+
+    /// The create has made this one.
+    pub(crate) fn answers(&mut self, key: &Key, id: &str, alone: bool) {
+        if alone {
+            self.answered.insert(key.to_string(), id.to_owned());
+            if let Some(record) = &mut self.record {
+                record.made(key.as_str(), id);
+            }
+        }
+    }
+
+    /// What stands in the place of the step was made by somebody else.
+    pub(crate) fn stands_foreign(&mut self, key: &Key) {
+        self.refused(key);
+        self.foreign.insert(key.clone());
+    }
+
+    /// True if this object was named on the command line; then it is known to be there.
+    pub(crate) fn finds_given(&mut self, key: &Key, id: &str) -> bool {
+        let given = self.is_given(key, id);
+        if given {
+            self.found.insert(key.to_string(), id.to_owned());
+        }
+        given
     }
 
     pub(crate) fn has(&mut self, key: &Key, id: &str) {
@@ -217,6 +326,7 @@ impl Proofs {
 
     pub(crate) fn lost(&mut self, key: &Key, id: &str) {
         self.sent.remove(key.as_str());
+        self.answered.remove(key.as_str());
         self.gone.insert((key.clone(), id.to_owned()));
         if let Some(record) = &mut self.record {
             record.gone(key.as_str(), id);
@@ -265,7 +375,7 @@ mod tests {
         proofs.sends(&key);
         assert_eq!(proofs.own(&key, &["vpc-1", "vpc-2", "vpc-3"]), set(&["vpc-3"]));
         // Nor for the run after one that was cut.
-        let cut = Proofs { record: proofs.beginning([&key].into_iter()), ..Proofs::default() };
+        let cut = Proofs { record: proofs.beginning([&key].into_iter(), 4096), ..Proofs::default() };
         assert_eq!(cut.clone().own(&key, &["vpc-1", "vpc-2", "vpc-3"]), set(&["vpc-3"]));
         assert!(!cut.is_proven(&key, "vpc-1") && cut.is_proven(&key, "vpc-3"));
         proofs.has(&key, "vpc-3");
@@ -274,5 +384,75 @@ mod tests {
         assert_eq!(proofs.own(&key, &["vpc-1", "vpc-3"]), set(&["vpc-1"]), "who names one means that one");
         proofs.record = None;
         assert_eq!(proofs.own(&key, &["vpc-4"]), set(&["vpc-4"]), "without a record the tags have to do");
+    }
+
+    #[test]
+    fn what_a_create_has_answered_is_what_was_made() {
+        let key = Key::new("vpc", "main");
+        let mut proofs = Proofs { record: Some(Record::default()), ..Proofs::default() };
+        proofs.beginning([&key].into_iter(), 4096);
+        proofs.sends(&key);
+        assert!(proofs.is_proven(&key, "vpc-1") && proofs.is_proven(&key, "vpc-2"), "the answer may be lost");
+        proofs.answers(&key, "vpc-2", true);
+        assert!(!proofs.is_proven(&key, "vpc-1") && proofs.is_proven(&key, "vpc-2"));
+        assert_eq!(proofs.own(&key, &["vpc-1", "vpc-2"]).len(), 1);
+        assert!(proofs.claims.contains(&(key, "vpc-1".into())));
+    }
+
+    #[test]
+    fn what_was_not_made_is_not_begun_for_the_next_run() {
+        let [sent, refused, never, foreign] = ["a", "b", "c", "d"].map(|name| Key::new("database", name));
+        let mut proofs = Proofs { record: Some(Record::default()), ..Proofs::default() };
+        let stored = proofs.beginning([&sent, &refused, &never, &foreign].into_iter(), 4096).unwrap();
+        for key in [&sent, &refused, &foreign] {
+            proofs.sends(key);
+        }
+        proofs.refused(&refused);
+        proofs.stands_foreign(&foreign);
+        assert!(!proofs.is_proven(&foreign, "x"), "somebody else was faster");
+        let mut alone = proofs.clone();
+        alone.learn(stored.clone(), true);
+        assert!(!alone.is_proven(&never, "x"), "it was not there, and nothing was sent");
+        let mut with_others = proofs.clone();
+        with_others.learn(stored.clone(), false);
+        assert!(with_others.is_proven(&never, "x"));
+        let after = proofs.ending(&stored, [].into_iter()).unwrap();
+        assert_eq!(
+            [&sent, &refused, &never, &foreign].map(|k| after.has_begun(k.as_str())),
+            [true, false, false, false]
+        );
+    }
+
+    #[test]
+    fn claims_never_outgrow_the_record() {
+        let [few, many] = ["few", "many"].map(|name| Key::new("security-group", name));
+        let mut proofs = Proofs { record: Some(Record::default()), ..Proofs::default() };
+        proofs.own(&few, &["sg-1"]);
+        proofs.own(
+            &many,
+            &(0..2500).map(|i| format!("sg-{i}")).collect::<Vec<_>>().iter().map(|s| s.as_str()).collect::<Vec<_>>(),
+        );
+        let record = proofs.beginning([&many, &few].into_iter(), 4096).unwrap();
+        assert!(record.size() < 4096 && record.has_begun("security-group/few"));
+        assert!(
+            !record.may_have_made("security-group/few", "sg-1") && record.may_have_made("security-group/few", "sg-2")
+        );
+        assert!(
+            !record.may_have_made("security-group/many", "sg-1")
+                && !record.may_have_made("security-group/many", "sg-new")
+        );
+    }
+
+    #[test]
+    fn an_arn_is_meant_by_the_name_in_it() {
+        let target = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/customers/0123456789abcdef";
+        for typed in [target, "targetgroup/customers/0123456789abcdef", "customers"] {
+            assert!(means(typed, target), "{typed}");
+        }
+        assert!(is_id(target, target) && !is_id("customers", target), "a database may have the same name");
+        for (typed, id) in [("targetgroup", target), ("", target), ("main", "vpc/main/x"), ("0123456789abcdef", target)]
+        {
+            assert!(!means(typed, id), "{typed}");
+        }
     }
 }

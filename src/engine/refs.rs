@@ -16,6 +16,13 @@ impl Key {
     pub fn new(kind: &str, name: &str) -> Self {
         Self(format!("{kind}/{name}"))
     }
+    /// True if a text from outside has the form of a key.
+    pub fn is_one(text: &str) -> bool {
+        let is_plain = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        };
+        text.len() <= 120 && text.split_once('/').is_some_and(|(kind, name)| is_plain(kind) && is_plain(name))
+    }
     pub fn as_str(&self) -> &str {
         &self.0
     }

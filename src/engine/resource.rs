@@ -333,6 +333,13 @@ impl Cx<'_> {
     pub fn own(&self, ids: &[&str]) -> BTreeSet<String> {
         self.env.proofs.borrow_mut().own(self.key, ids)
     }
+    /// Notes the id that a create has answered: of several objects with the tags of this step that one is it. Where others
+    /// are at work as well, they all keep the same one.
+    pub fn made(&self, id: &str) {
+        if !id.is_empty() {
+            self.env.proofs.borrow_mut().answers(self.key, id, self.env.alone.get());
+        }
+    }
     /// True if the stack has made this object as another step, as far as anything says so.
     pub fn has_made(&self, step: &str, id: &str) -> bool {
         self.env.proofs.borrow().record.as_ref().is_none_or(|r| r.may_have_made(step, id))

@@ -46,6 +46,12 @@ pub struct Spec {
     /// Whether it is protected, wanted or not: what somebody has put on stays on.
     #[serde(skip)]
     protected: bool,
+    /// For how many days its automated backups are kept: more than are wanted stay.
+    #[serde(skip)]
+    kept_days: i32,
+    /// Whether a run that took its protection off has noted that it leaves a snapshot.
+    #[serde(skip)]
+    valued: bool,
     public: bool,
     port: u16,
     database: String,
@@ -73,6 +79,8 @@ const LEAST_IOPS: i32 = 12_000;
 const LEAST_THROUGHPUT: i32 = 500;
 /// What the tag that holds `password_set` is called after the prefix.
 const PASSWORD_SET: &str = "password-set";
+/// What the tag is called that says that the database leaves a snapshot.
+const VALUED: &str = "keep";
 
 impl Resource for Database {
     const KIND: &'static str = "database";
@@ -112,6 +120,8 @@ impl Resource for Database {
             backup_days: self.backup_days,
             deletion_protection: self.deletion_protection,
             protected: self.deletion_protection,
+            kept_days: self.backup_days,
+            valued: false,
             public: false,
             port: PORT,
             database: self.database.clone(),
@@ -235,8 +245,13 @@ impl Resource for Database {
 
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         // Somebody has valued its data higher than the stack file does.
-        if found.spec.protected && !self.deletion_protection || found.spec.backup_days > self.backup_days {
+        let protected = found.spec.protected && !self.deletion_protection;
+        if protected || found.spec.valued || found.spec.kept_days > self.backup_days {
             cx.env.final_snapshot.wanted.set(true);
+        }
+        // The run that deletes it may be another one.
+        if protected && !found.spec.valued {
+            self.tag(cx, found, &Tags::from([(cx.env.keys.other(VALUED), "final-snapshot".into())])).await?;
         }
         // Whoever named its id has been told that it is protected. One that is stopped can be deleted, but not modified; one that is being modified cannot be deleted.
         if found.spec.protected && !found.spec.running {
@@ -310,7 +325,10 @@ impl Database {
                 encrypted: self.encrypted,
                 // The standby comes later, while the database is in use already (aws-facts 1.4).
                 multi_az: pending_multi_az(db).or(db.multi_az()).unwrap_or_default(),
-                backup_days: db.backup_retention_period().unwrap_or_default(),
+                // Fewer would delete those that there are.
+                backup_days: db.backup_retention_period().unwrap_or_default().min(self.backup_days),
+                kept_days: db.backup_retention_period().unwrap_or_default(),
+                valued: db.tag_list().iter().any(|t| t.key() == Some(self.aws.keys.other(VALUED).as_str())),
                 deletion_protection: self.deletion_protection && db.deletion_protection().unwrap_or_default(),
                 protected: db.deletion_protection().unwrap_or_default(),
                 public: db.publicly_accessible().unwrap_or_default(),

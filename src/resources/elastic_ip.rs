@@ -64,17 +64,17 @@ impl Resource for ElasticIp {
     }
 
     async fn create(&self, cx: &Cx<'_>, _: &Spec) -> Result<()> {
-        self.aws
+        let made = self
+            .aws
             .ec2
             .allocate_address()
             .domain(DomainType::Vpc)
             .tag_specifications(tags::on_create(ResourceType::ElasticIp, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
             .send()
             .await
-            .during("AllocateAddress")
-            .map(drop)
+            .during("AllocateAddress")?;
+        cx.made(made.allocation_id().unwrap_or_default());
+        Ok(())
     }
 
     async fn update(&self, _: &Cx<'_>, _: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {

@@ -74,6 +74,7 @@ impl Resource for InstanceProfile {
             .send()
             .await
             .during("CreateInstanceProfile")?;
+        cx.made(&cx.name());
         self.add(&cx.name(), want).await
     }
 

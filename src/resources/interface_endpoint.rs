@@ -85,7 +85,8 @@ impl Resource for InterfaceEndpoint {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        self.aws
+        let made = self
+            .aws
             .ec2
             .create_vpc_endpoint()
             .vpc_endpoint_type(VpcEndpointType::Interface)
@@ -95,12 +96,11 @@ impl Resource for InterfaceEndpoint {
             .set_security_group_ids(Some(want.groups.get()?.clone()))
             .private_dns_enabled(want.private_dns)
             .tag_specifications(tags::on_create(ResourceType::VpcEndpoint, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
             .send()
             .await
-            .during("CreateVpcEndpoint")
-            .map(drop)
+            .during("CreateVpcEndpoint")?;
+        cx.made(made.vpc_endpoint().and_then(|e| e.vpc_endpoint_id()).unwrap_or_default());
+        Ok(())
     }
 
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {

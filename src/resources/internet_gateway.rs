@@ -74,12 +74,11 @@ impl Resource for InternetGateway {
             .ec2
             .create_internet_gateway()
             .tag_specifications(tags::on_create(ResourceType::InternetGateway, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
             .send()
             .await
             .during("CreateInternetGateway")?;
         let id = made.internet_gateway().and_then(|g| g.internet_gateway_id()).unwrap_or_default();
+        cx.made(id);
         self.attach(cx, id, want).await.map_err(half_made)
     }
 

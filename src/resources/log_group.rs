@@ -47,7 +47,8 @@ impl Resource for LogGroup {
         let Some(tags) = self.tags(cx, &arn).await? else { return Ok(None) };
         Ok(Some(Found {
             id: self.path.clone(),
-            spec: Spec { name: self.path.clone(), days: group.retention_in_days() },
+            // Fewer days would delete what is older.
+            spec: Spec { name: self.path.clone(), days: group.retention_in_days().map(|days| days.min(self.days)) },
             output: Some(Output { name: self.path.clone(), arn }),
             phase: Phase::Ready,
             tags,
@@ -58,6 +59,7 @@ impl Resource for LogGroup {
         let call = self.aws.logs.create_log_group().log_group_name(&want.name);
         let tags = cx.tags().into_iter().collect();
         call.set_tags(Some(tags)).send().await.during("CreateLogGroup")?;
+        cx.made(&want.name);
         self.retain(want).await
     }
 

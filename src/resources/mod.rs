@@ -47,7 +47,7 @@ mod user_data;
 /// What every kind imports.
 pub(crate) mod prelude {
     pub(crate) use super::{
-        ec2_filter, ec2_list, ec2_once, ec2_where, half_made, look_again, one_of_ours, sorted, stripped, tag_ec2,
+        ec2_filter, ec2_list, ec2_where, half_made, look_again, one_of_ours, sorted, stripped, tag_ec2,
     };
     pub(crate) use crate::{
         aws::{Aws, error::AwsResult, listing, tags},
@@ -88,11 +88,6 @@ pub(crate) fn look_again(e: Error) -> Error {
         }
         e => e,
     }
-}
-
-/// For the creates of EC2, which have no name of their own: see [`Aws::once`].
-pub(crate) fn ec2_once(aws: &Aws) -> aws_sdk_ec2::config::Builder {
-    aws_sdk_ec2::Config::builder().retry_config(aws.once())
 }
 
 /// An EC2 describe filter.

@@ -80,19 +80,19 @@ impl Resource for NatGateway {
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
         // No client token that outlives the call: EC2 answers one it has seen with the gateway of that time, even
         // when that is deleted.
-        self.aws
+        let made = self
+            .aws
             .ec2
             .create_nat_gateway()
             .subnet_id(want.subnet.get()?)
             .allocation_id(want.address.get()?)
             .connectivity_type(ConnectivityType::Public)
             .tag_specifications(tags::on_create(ResourceType::Natgateway, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
             .send()
             .await
-            .during("CreateNatGateway")
-            .map(drop)
+            .during("CreateNatGateway")?;
+        cx.made(made.nat_gateway().and_then(|n| n.nat_gateway_id()).unwrap_or_default());
+        Ok(())
     }
 
     async fn update(&self, _: &Cx<'_>, _: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {

@@ -202,6 +202,7 @@ impl Resource for Role {
             .await
             .during("CreateRole")
             .map_err(|e| no_policy(e, "permissions_boundary", want.boundary.as_deref()))?;
+        cx.made(&cx.name());
         self.put_policy(&cx.name(), want).await?;
         self.attach(&cx.name(), &want.attached).await
     }

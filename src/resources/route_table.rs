@@ -232,8 +232,10 @@ pub(super) async fn make(aws: &Aws, cx: &Cx<'_>, vpc: &str) -> Result<String> {
     // is deleted.
     let call = aws.ec2.create_route_table().vpc_id(vpc);
     let call = call.tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()));
-    let made = call.customize().config_override(ec2_once(aws)).send().await.during("CreateRouteTable")?;
-    Ok(made.route_table.and_then(|t| t.route_table_id).unwrap_or_default())
+    let made = call.send().await.during("CreateRouteTable")?;
+    let id = made.route_table.and_then(|t| t.route_table_id).unwrap_or_default();
+    cx.made(&id);
+    Ok(id)
 }
 
 /// The id of the association that makes it the VPC's main one.

@@ -66,19 +66,19 @@ impl Resource for SecurityGroup {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        self.aws
+        let made = self
+            .aws
             .ec2
             .create_security_group()
             .group_name(cx.name())
             .description(&want.description)
             .vpc_id(want.vpc.get()?)
             .tag_specifications(tags::on_create(ResourceType::SecurityGroup, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
             .send()
             .await
-            .during("CreateSecurityGroup")
-            .map(drop)
+            .during("CreateSecurityGroup")?;
+        cx.made(made.group_id().unwrap_or_default());
+        Ok(())
     }
 
     async fn update(&self, _: &Cx<'_>, _: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {

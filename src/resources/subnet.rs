@@ -103,13 +103,12 @@ impl Resource for Subnet {
             .cidr_block(&want.cidr)
             .availability_zone(&want.zone)
             .tag_specifications(tags::on_create(ResourceType::Subnet, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
             .send()
             .await
             .during("CreateSubnet")?;
         // Off in a new subnet, and the create call cannot say so.
         let id = made.subnet().and_then(|s| s.subnet_id()).unwrap_or_default();
+        cx.made(id);
         if want.public_addresses { self.set_public(id, true).await.map_err(half_made) } else { Ok(()) }
     }
 

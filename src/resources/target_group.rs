@@ -166,6 +166,7 @@ impl Resource for TargetGroup {
             .await
             .during("CreateTargetGroup")?;
         let arn = made.target_groups().first().and_then(|g| g.target_group_arn()).unwrap_or_default();
+        cx.made(arn);
         self.set_attributes(arn, want).await.map_err(half_made)
     }
 

@@ -115,13 +115,12 @@ impl Resource for Vpc {
             .create_vpc()
             .cidr_block(&want.cidr)
             .tag_specifications(tags::on_create(ResourceType::Vpc, &cx.tags()))
-            .customize()
-            .config_override(ec2_once(&self.aws))
             .send()
             .await
             .during("CreateVpc")?;
         // DNS support is on in a new VPC; hostnames are not, and the create call cannot say so.
         let id = made.vpc().and_then(|v| v.vpc_id()).unwrap_or_default();
+        cx.made(id);
         self.set(id, false, want.dns_hostnames).await.map_err(half_made)
     }
 
