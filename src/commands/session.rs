@@ -1,7 +1,7 @@
 //! What most verbs begin with: the stack file, the clients, the facts, the graph.
 use super::Failure;
 use crate::{
-    aws::{self, Aws, Target},
+    aws::{self, Aws, Target, note},
     cli::{Consent, Global, Pace, Probe},
     config::{self, Config, Given, Loaded, Named, Origin, Outside},
     engine::{
@@ -19,7 +19,11 @@ use crate::{
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
-use std::{collections::BTreeMap, pin::pin, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    time::Duration,
+};
 
 /// How long one look at the whole stack may share its reads.
 const ONE_LOOK: Duration = Duration::from_secs(10);
@@ -66,6 +70,7 @@ pub(super) async fn target(global: &Global, config: &Config, out: &Printer) -> R
         endpoint: None,
         ask: out.interactive.then_some(ask),
         keys: TagKeys::new(&config.tag_prefix),
+        tags: config.tags.clone(),
         tell: (out.verbose > 1).then_some(output::calls::show),
     };
     if !global.sandbox {
@@ -127,34 +132,41 @@ impl Session {
         let mut loaded = load(global, &out)?;
         loaded.config.given = given;
         let (target, scale) = target(global, &loaded.config, &out).await?;
+        let aws = reach(&target).await?;
         // Boxed, as a future of all that a verb may do would be too deep a type.
-        let (mut session, seen) = Box::pin(Self::connect(loaded, target, scale, out, ahead)).await?;
-        session.env.replace = known(&session.stack.graph, replace)?.into_iter().collect();
-        // One that is made anew is empty.
-        if let Some(master) = session.stack.master.as_ref().filter(|_| session.env.replace.contains("database/main")) {
-            master.done.take();
-        }
+        let (mut session, seen) = Box::pin(Self::gather(loaded, aws, target, scale, out, ahead)).await?;
+        session.replace(known(&session.stack.graph, replace)?.into_iter().collect());
         known(&session.stack.graph, &session.loaded.config.given.adopt.keys().cloned().collect::<Vec<_>>())?;
         Ok((session, seen))
     }
 
-    async fn connect(
+    fn replace(&mut self, keys: BTreeSet<String>) {
+        // One that is made anew is empty.
+        if let Some(master) = self.stack.master.as_ref().filter(|_| keys.contains("database/main")) {
+            master.done.take();
+        }
+        self.env.replace = keys;
+    }
+
+    async fn gather(
         mut loaded: Loaded,
+        aws: Aws,
         target: Target,
         scale: f64,
         out: Printer,
         ahead: Ahead<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
-        let aws = reach(&target).await?;
         aws.reads.keep_for(ONE_LOOK);
         let (facts, record) =
             futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::seen(&aws, &loaded.config.name));
-        let (facts, mut seen) = facts?;
+        let (mut facts, mut seen) = facts?;
         let renamed = loaded.config.name_what_stands(&facts.standing);
         if !renamed.is_empty() && seen.is_some() {
             seen = ahead.look(&aws, &loaded, &facts).await;
         }
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
+        // Nobody can take over what is no step.
+        facts.claims.retain(|(step, _)| stack.graph.get(step).is_some());
         let view = View::new(out);
         let stopwatch = Stopwatch::new(scale);
         let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
@@ -184,12 +196,15 @@ impl Session {
         if keys.is_empty() {
             return Ok(());
         }
-        let proofs = self.env.proofs.borrow().clone();
-        if !record::begin(&self.aws, &self.env.stack, &proofs, keys.into_iter()).await? {
-            // Then the tags have to do, as in an account that lets nobody read it.
-            self.env.proofs.borrow_mut().record = None;
+        let beginning = self.env.proofs.borrow_mut().beginning(keys.into_iter(), note::LARGEST);
+        let is_written = match beginning {
+            Some(record) => record::begin(&self.aws, &self.env.stack, &record).await?,
+            None => false,
+        };
+        if !is_written {
             self.out.note(format!(
-                "{DIM}this account keeps no notes of the stack (SSM Parameter Store): whose an object is rests on its tags{RESET}"
+                "{DIM}this account keeps no notes of the stack (SSM Parameter Store): what this run makes has to be named \
+                 with --adopt, should a later one ask whose it is{RESET}"
             ));
         }
         Ok(())
@@ -211,10 +226,7 @@ impl Session {
 
     /// Writes down that what the command line names is the stack's.
     pub async fn take_in(&self) {
-        let adopted = self.loaded.config.given.adopt.clone();
-        for (key, id) in &adopted {
-            self.env.proofs.borrow_mut().takes_in(key, id);
-        }
+        self.env.proofs.borrow_mut().takes_in_given();
         self.wrote(std::iter::empty()).await;
     }
 
@@ -233,11 +245,25 @@ impl Session {
     pub async fn again(&self) -> Result<Self, Failure> {
         // The terminal is the screen's by now: nobody can be asked for a code.
         let target = Target { ask: None, ..self.target.clone() };
-        let mut loaded = self.loaded.clone();
-        loaded.config.names.extend(self.env.renamed.clone());
-        let (mut session, _) = Self::connect(loaded, target, self.scale, self.out, Ahead::Nothing).await?;
+        let mut session = self.with(reach(&target).await?, target).await?;
         session.remember().await;
         Ok(session)
+    }
+
+    /// The same, with what others have made meanwhile.
+    pub async fn now(&self) -> Result<Self, Failure> {
+        self.aws.reads.renew();
+        let mut session = self.with(self.aws.clone(), self.target.clone()).await?;
+        session.replace(self.env.replace.clone());
+        session.env.alone.set(self.env.alone.get());
+        session.env.final_snapshot = self.env.final_snapshot.clone();
+        Ok(session)
+    }
+
+    async fn with(&self, aws: Aws, target: Target) -> Result<Self, Failure> {
+        let mut loaded = self.loaded.clone();
+        loaded.config.names.extend(self.env.renamed.clone());
+        Ok(Self::gather(loaded, aws, target, self.scale, self.out, Ahead::Nothing).await?.0)
     }
 
     /// Keeps only these groups and what they need; none named: everything.

@@ -2,30 +2,37 @@
 use super::Session;
 use crate::{
     aws::{Aws, error::AwsResult, note, tags},
-    engine::{Class, Report},
+    engine::{Class, Report, Status},
     error::Result,
     output::teardown::Leftover,
+    said,
     shell::command,
 };
 use aws_sdk_ec2::types::Filter;
+use aws_sdk_rds::types::DbSnapshot;
 use std::time::Duration;
 
 /// The tagging API lags behind: it is asked a few times, and what a step has been seen to be rid of, or has just reported
 /// itself, is not counted again, nor what its own service says is gone.
-pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftover>> {
+pub async fn look(session: &Session, seen: &Report<Status>, report: &Report<bool>) -> Result<Vec<Leftover>> {
     let (aws, stack) = (&session.aws, &session.env.stack);
     // What is noted of a stack stays as long as something of it does.
     let notes = format!(":parameter/gameday/{stack}/");
     let is_note = |arn: &str| !report.all_done() && arn.contains(&notes);
     let known: Vec<&str> = report.0.iter().map(|(k, _)| k.as_str()).collect();
+    let id_of = |step: &str| seen.done().find(|(k, _)| k.as_str() == step).and_then(|(_, s)| s.id.as_deref());
     let name_of =
         |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
     // What says that it is a step, under another name, is not the one that the step was rid of.
     let claims = session.env.proofs.borrow().claims.clone();
     let is_claim =
         |arn: &str, step: &str| claims.iter().any(|(key, id)| key.as_str() == step && arn.ends_with(id.as_str()));
-    let is_it =
-        |arn: &str, step: &str| tags::name_in(arn).is_none_or(|name| name == name_of(step)) && !is_claim(arn, step);
+    let is_it = |arn: &str, step: &str| match (tags::name_in(arn), id_of(step)) {
+        (Some(name), _) => name == name_of(step) && !is_claim(arn, step),
+        (None, Some(id)) if has_its_id(arn) => arn.ends_with(id),
+        (None, None) if is_looked_at(arn) => false,
+        _ => !is_claim(arn, step),
+    };
     for round in 0.. {
         let all = tags::now_of_stack(aws, stack).await?;
         let mut left: Vec<_> = all.into_iter().map(|(arn, mut tags)| (arn, tags.remove(aws.keys.step()))).collect();
@@ -39,70 +46,120 @@ pub async fn look(session: &Session, report: &Report<bool>) -> Result<Vec<Leftov
         let gone = gone(aws, stack, &left).await?;
         left.retain(|(arn, _)| !gone.contains(arn));
         if left.is_empty() || round == 3 {
-            return Ok(left.into_iter().map(|(what, step)| leftover(what, step, &aws.region)).collect());
+            let kept = of_database(aws, &name_of("database/main"), &left).await?;
+            let leftover = |(arn, step): (String, Option<String>)| {
+                let step = step.map(|step| if known.contains(&&*step) { Step::Known(step) } else { Step::Other(step) });
+                leftover(arn, step, &aws.region, &kept)
+            };
+            return Ok(left.into_iter().map(leftover).collect());
         }
         tokio::time::sleep(session.env.pace.of(Duration::from_secs(5))).await;
     }
     unreachable!("the last round returns")
 }
 
-fn leftover(arn: String, step: Option<String>, region: &str) -> Leftover {
-    match by_hand(&arn, region) {
-        Some((why, command)) => Leftover { what: arn, why: why.into(), command: Some(command), passes: false },
-        None => Leftover {
-            why: why(step, tags::name_in(&arn).or(arn.rsplit('/').next()).unwrap_or(&arn)),
-            what: arn,
-            command: None,
-            passes: false,
-        },
+/// True if a step's object of this sort is known by the end of its ARN.
+fn has_its_id(arn: &str) -> bool {
+    is_looked_at(arn) || [":parameter/", ":log-group:"].iter().any(|sort| arn.contains(sort))
+}
+
+/// True if its own service is asked whether it is there ([`gone`]).
+fn is_looked_at(arn: &str) -> bool {
+    [":file-system/", ":access-point/"].iter().any(|sort| arn.contains(sort))
+}
+
+/// What an object says it is.
+enum Step {
+    /// A step that this teardown has looked at.
+    Known(String),
+    Other(String),
+}
+
+/// `kept` are the snapshots that RDS says were made of the stack's database.
+fn leftover(arn: String, step: Option<Step>, region: &str, kept: &[String]) -> Leftover {
+    let of_ours = kept.contains(&arn);
+    match by_hand(&arn, region, of_ours) {
+        Some((why, command)) => Leftover { what: arn, why, command, passes: false },
+        None => Leftover { why: why(step, &arn), what: arn, command: None, passes: false },
     }
 }
 
-const IN_A_VAULT: &str = "a recovery point of AWS Backup (`aws backup list-backup-vaults` names its VAULT)";
-
 /// Snapshots and backups carry the tags of what they were made of. They outlive it, nothing holds them, and whoever made
-/// them may want them: why one is left, and what deletes it.
-fn by_hand(arn: &str, region: &str) -> Option<(&'static str, String)> {
+/// them may want them: why one is left, and what deletes it, where something else than a tag says of what it was made.
+fn by_hand(arn: &str, region: &str, of_ours: bool) -> Option<(String, Option<String>)> {
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, id) = (parts.next()?, parts.nth(2)?);
-    let aws = |command: String| format!("aws {command} --region {region}");
-    Some(match (service, id.split_once([':', '/'])?) {
-        // The automated ones go with their database; nobody else can delete them.
-        ("rds", ("snapshot", name)) if name.starts_with("rds:") => return None,
+    let look = |what: &str, command: String| {
+        let why = format!("carries the stack's tag, as {what}: it stays; of what it was made shows `{command}`");
+        Some((why, None))
+    };
+    match (service, id.split_once([':', '/'])?) {
+        ("rds", ("snapshot", name)) if name.starts_with("rds:") => {
+            Some(("an automated snapshot, which AWS deletes itself".into(), None))
+        }
         // AWS Backup keeps its own in a vault, and RDS refuses to delete them.
-        ("rds", ("snapshot", name)) if name.starts_with("awsbackup:") => (
-            IN_A_VAULT,
-            aws(format!("backup delete-recovery-point --backup-vault-name VAULT --recovery-point-arn {arn}")),
+        ("rds", ("snapshot", name)) if name.starts_with("awsbackup:") && of_ours => Some((
+            "a recovery point of AWS Backup (`aws backup list-backup-vaults` names its VAULT)".into(),
+            Some(command!(
+                "aws backup delete-recovery-point --backup-vault-name VAULT --recovery-point-arn {} --region {}",
+                arn,
+                region
+            )),
+        )),
+        ("rds", ("snapshot", name)) if of_ours => Some((
+            "a snapshot of the database that somebody made".into(),
+            Some(command!("aws rds delete-db-snapshot --db-snapshot-identifier {} --region {}", name, region)),
+        )),
+        ("rds", ("snapshot", name)) => look(
+            "a snapshot of another database than the stack's",
+            command!("aws rds describe-db-snapshots --db-snapshot-identifier {} --region {}", name, region),
         ),
-        ("rds", ("snapshot", name)) => (
-            "a snapshot of the database that somebody made",
-            aws(format!("rds delete-db-snapshot --db-snapshot-identifier {name}")),
+        ("elasticache", ("snapshot", name)) => look(
+            "a snapshot of a cache",
+            command!("aws elasticache describe-snapshots --snapshot-name {} --region {}", name, region),
         ),
-        ("elasticache", ("snapshot", name)) => (
-            "a snapshot of the cache that somebody made",
-            aws(format!("elasticache delete-snapshot --snapshot-name {name}")),
+        ("ec2", ("snapshot", id)) => look(
+            "a snapshot of a volume",
+            command!("aws ec2 describe-snapshots --snapshot-ids {} --region {}", id, region),
         ),
-        ("ec2", ("snapshot", id)) => {
-            ("a snapshot of a volume that somebody made", aws(format!("ec2 delete-snapshot --snapshot-id {id}")))
-        }
         ("ec2", ("image", id)) => {
-            ("an image of an instance that somebody made", aws(format!("ec2 deregister-image --image-id {id}")))
+            look("an image", command!("aws ec2 describe-images --image-ids {} --region {}", id, region))
         }
-        ("backup", ("recovery-point", _)) => (
-            IN_A_VAULT,
-            aws(format!("backup delete-recovery-point --backup-vault-name VAULT --recovery-point-arn {arn}")),
+        ("backup", ("recovery-point", _)) => look(
+            "a recovery point of AWS Backup",
+            command!(
+                "aws backup describe-recovery-point --backup-vault-name VAULT --recovery-point-arn {} --region {}",
+                arn,
+                region
+            ),
         ),
-        _ => return None,
-    })
+        _ => None,
+    }
 }
 
-fn why(step: Option<String>, id: &str) -> String {
+fn why(step: Option<Step>, arn: &str) -> String {
     match step {
-        Some(s) => format!(
-            "carries the stack's tags as {s}, and nothing else says that it is: it stays. If it is the stack's, \
-             `{}` deletes it",
-            command!("gameday teardown --delete {}", id)
-        ),
+        // Those of other kinds are known by their name alone, and this one has another.
+        Some(Step::Known(step)) if has_its_id(arn) => {
+            format!(
+                "carries the stack's tags as {step}, under another name than that has: it is not the stack's, and stays"
+            )
+        }
+        Some(Step::Known(step)) => {
+            // A balancer and a target group are known by their ARN, the others by their name or id.
+            let id = match arn.contains(":elasticloadbalancing:") {
+                true => arn,
+                false => tags::name_in(arn).or(arn.rsplit('/').next()).unwrap_or(arn),
+            };
+            format!(
+                "carries the stack's tags as {step}, and nothing else says that it is: it stays. If it is the stack's, \
+                 `{}` deletes it",
+                command!("gameday teardown --delete {}", id)
+            )
+        }
+        Some(Step::Other(step)) => {
+            format!("carries the stack's tags as {}, which is no step of the stack file: it stays", said::words(&step))
+        }
         None => "carries the stack's tag, but is no step of it".into(),
     }
 }
@@ -143,16 +200,51 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
             gone.push(arn.to_owned());
         }
     }
+    for (arn, id) in of(":file-system/") {
+        let call = aws.efs.describe_file_systems().file_system_id(id).send().await;
+        if allowed(call.or_absent("DescribeFileSystems"))?.is_some_and(|there| there.is_none()) {
+            gone.push(arn.to_owned());
+        }
+    }
+    for (arn, id) in of(":access-point/") {
+        let call = aws.efs.describe_access_points().access_point_id(id).send().await;
+        if allowed(call.or_absent("DescribeAccessPoints"))?.is_some_and(|there| there.is_none()) {
+            gone.push(arn.to_owned());
+        }
+    }
     // The automated snapshots of a database go with it; the others when somebody deletes them.
-    for (arn, name) in of(":snapshot:").into_iter().filter(|(arn, _)| arn.split(':').nth(2) == Some("rds")) {
-        let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name).send().await;
-        let Some(there) = allowed(call.or_absent("DescribeDBSnapshots"))? else { continue };
-        let there = there.and_then(|a| a.db_snapshots).unwrap_or_default();
+    for (arn, name) in snapshots(left) {
+        let Some(there) = snapshot(aws, name).await? else { continue };
         if there.iter().all(|s| s.status() == Some("deleting")) {
             gone.push(arn.to_owned());
         }
     }
     Ok(gone)
+}
+
+/// Those of these ARNs that are snapshots which RDS made of this database.
+async fn of_database(aws: &Aws, database: &str, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
+    let mut all = vec![];
+    for (arn, name) in snapshots(left) {
+        let there = snapshot(aws, name).await?.unwrap_or_default();
+        if there.iter().any(|s| s.db_instance_identifier() == Some(database)) {
+            all.push(arn.to_owned());
+        }
+    }
+    Ok(all)
+}
+
+/// The snapshots of databases among these ARNs, and their names.
+fn snapshots(left: &[(String, Option<String>)]) -> impl Iterator<Item = (&str, &str)> {
+    let rds = left.iter().filter(|(arn, _)| arn.split(':').nth(2) == Some("rds"));
+    rds.filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(":snapshot:")?.1)))
+}
+
+/// `None`: the account does not let us look.
+async fn snapshot(aws: &Aws, name: &str) -> Result<Option<Vec<DbSnapshot>>> {
+    let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name).send().await;
+    let there = allowed(call.or_absent("DescribeDBSnapshots"))?;
+    Ok(there.map(|answer| answer.and_then(|a| a.db_snapshots).unwrap_or_default()))
 }
 
 /// `None`: the account does not let us look, so it counts as there.
@@ -169,23 +261,26 @@ mod tests {
 
     #[test]
     fn what_nothing_holds_is_left_with_what_deletes_it() {
-        let command = |arn: &str| by_hand(arn, "eu-west-1").map(|(_, command)| command);
-        for (arn, deletes) in [
-            (
-                "arn:aws:rds:eu-west-1:123456789012:snapshot:before-lunch",
-                "rds delete-db-snapshot --db-snapshot-identifier before-lunch",
-            ),
-            (
-                "arn:aws:elasticache:eu-west-1:123456789012:snapshot:warm",
-                "elasticache delete-snapshot --snapshot-name warm",
-            ),
-            ("arn:aws:ec2:eu-west-1::snapshot/snap-0a", "ec2 delete-snapshot --snapshot-id snap-0a"),
-            ("arn:aws:ec2:eu-west-1::image/ami-0a", "ec2 deregister-image --image-id ami-0a"),
-        ] {
-            assert_eq!(command(arn), Some(format!("aws {deletes} --region eu-west-1")));
-        }
+        let command = |arn: &str| by_hand(arn, "eu-west-1", true).and_then(|(_, command)| command);
+        let rds = "arn:aws:rds:eu-west-1:123456789012:snapshot:before-lunch";
+        let deletes = "aws rds delete-db-snapshot --db-snapshot-identifier before-lunch --region eu-west-1";
+        assert_eq!(command(rds).as_deref(), Some(deletes));
         let backup = "arn:aws:rds:eu-west-1:123456789012:snapshot:awsbackup:job-1";
         assert!(command(backup).unwrap().contains(&format!("--recovery-point-arn {backup}")));
+        // Of what these were made nothing says but a tag.
+        let theirs = by_hand(rds, "eu-west-1", false).unwrap();
+        assert!(theirs.1.is_none() && theirs.0.contains("`aws rds describe-db-snapshots"), "{}", theirs.0);
+        for (arn, shows) in [
+            (
+                "arn:aws:elasticache:eu-west-1:123456789012:snapshot:warm",
+                "elasticache describe-snapshots --snapshot-name warm",
+            ),
+            ("arn:aws:ec2:eu-west-1::snapshot/snap-0a", "ec2 describe-snapshots --snapshot-ids snap-0a"),
+            ("arn:aws:ec2:eu-west-1::image/ami-0a", "ec2 describe-images --image-ids ami-0a"),
+        ] {
+            let (why, command) = by_hand(arn, "eu-west-1", false).unwrap();
+            assert!(command.is_none() && why.contains(&format!("`aws {shows} --region eu-west-1`")), "{why}");
+        }
         for held in [
             "arn:aws:rds:eu-west-1:123456789012:snapshot:rds:billing-main-2026-11-21-06-10",
             "arn:aws:rds:eu-west-1:123456789012:db:billing-main",

@@ -2,10 +2,10 @@
 use super::{DONE, Failure, Outcome, Session, failed, interrupted, session::FINAL, tagged, untagged};
 use crate::{
     cli::{Global, Teardown},
-    engine::{Class, Direction, Key, Node, Report, Visit, walk},
+    engine::{Class, Direction, Key, Node, Report, Status, Visit, is_id, walk},
     error::Error,
     history::History,
-    lease::TEARDOWN,
+    lease::{Lease, TEARDOWN},
     output::{
         self, Printer,
         progress::Course,
@@ -13,7 +13,7 @@ use crate::{
         teardown::{Certificate, Leftover},
     },
     shell::command,
-    stack::Group,
+    stack::{Group, remains::Remains},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,33 +25,46 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     if args.yes {
         return Err(no_yes(global, &out));
     }
-    let session = Session::open_to_delete(global, out, &args.delete).await?;
+    let mut session = Session::open_to_delete(global, out, &args.delete).await?;
     let database = session.stack.graph.get(DATABASE).filter(|n| !n.is_used());
     if args.final_snapshot && database.is_none() {
         let help = "leave --final-snapshot away: nothing else can be kept in a snapshot";
         return Err(Error::other("the stack has no database of its own", help).into());
     }
-    let name = session.env.names.get(DATABASE).cloned().unwrap_or_else(|| session.loaded.config.name_of(DATABASE));
     session.env.final_snapshot.wanted.set(args.final_snapshot);
+    let mut lease: Option<Lease> = None;
+    let (seen, remains, lease) = loop {
+        session.reread().await?;
+        // What later steps read has to be known before the first is deleted.
+        let seen = session.look().await;
+        let remains = session.remains(&seen).await?;
+        let there = all(&seen, &remains);
+        all_there(&session, &args.delete, &there)?;
+        if session.env.proofs.borrow().record.is_none() && !there.is_empty() && !out.json() {
+            out.note(format!(
+                "{WARN}this account shows no notes of the stack: whose an object is rests on its tags{RESET}"
+            ));
+        }
+        if let Some(lease) = lease.take() {
+            list(&session, &there);
+            break (seen, remains, lease);
+        }
+        if !there.is_empty()
+            && let Err(code) = consent(&session, &args, &there)
+        {
+            return Ok(code);
+        }
+        let taken = session.lease(TEARDOWN, args.lease).await?;
+        if !taken.has_waited() {
+            break (seen, remains, taken);
+        }
+        // What a teammate has made until now goes as well.
+        lease = Some(taken);
+        session = session.now().await?;
+    };
+    let there = all(&seen, &remains);
+    let name = session.env.names.get(DATABASE).cloned().unwrap_or_else(|| session.loaded.config.name_of(DATABASE));
     let (graph, env) = (&session.stack.graph, &session.env);
-    session.reread().await?;
-    // What later steps read has to be known before the first is deleted.
-    let seen = session.look().await;
-    let remains = session.remains(&seen).await?;
-    let mut there: Vec<(&Key, &str)> = seen
-        .done()
-        .filter(|(_, s)| s.phase.is_some() && !s.used)
-        .map(|(k, s)| (k, s.id.as_deref().unwrap_or_default()))
-        .chain(remains.found.iter().map(|(k, id)| (k, id.as_str())))
-        .collect();
-    there.sort_by_key(|(key, _)| Group::of(key.kind()));
-    all_there(&args.delete, &there)?;
-    if !there.is_empty()
-        && let Err(code) = consent(&session, &args, &there)
-    {
-        return Ok(code);
-    }
-    let lease = session.lease(TEARDOWN, args.lease).await?;
     session.building();
     let expected: BTreeMap<Key, Duration> =
         there.iter().filter_map(|(key, _)| Some(((*key).clone(), graph.get(key.as_str())?.typical().delete))).collect();
@@ -90,7 +103,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     let mut snapshots = vec![];
     let (denied, unseen) = remains.unseen.iter().partition::<Vec<_>, _>(|(_, e)| e.class() == Some(Class::Denied));
     if !report.interrupted() {
-        let tagged = match tagged::look(&session, &report).await {
+        let tagged = match tagged::look(&session, &seen, &report).await {
             Err(e) if e.class() == Some(Class::Denied) => None,
             other => Some(other?),
         };
@@ -135,6 +148,18 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
     })
 }
 
+/// All of the stack that stands, with its ids.
+fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a str)> {
+    let mut there: Vec<(&Key, &str)> = seen
+        .done()
+        .filter(|(_, s)| s.phase.is_some() && !s.used)
+        .map(|(k, s)| (k, s.id.as_deref().unwrap_or_default()))
+        .chain(remains.found.iter().map(|(k, id)| (k, id.as_str())))
+        .collect();
+    there.sort_by_key(|(key, _)| Group::of(key.kind()));
+    there
+}
+
 fn is_used(session: &Session, key: &Key) -> bool {
     session.stack.graph.get(key.as_str()).is_some_and(|n| n.is_used())
 }
@@ -161,8 +186,17 @@ fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
 }
 
 /// Refuses to begin where an id that was given is none of what is deleted: nobody knows what it was meant to do.
-fn all_there(given: &[String], there: &[(&Key, &str)]) -> Result<(), Failure> {
-    let Some(id) = given.iter().find(|id| !there.iter().any(|(_, there)| there == id)) else { return Ok(()) };
+fn all_there(session: &Session, given: &[String], there: &[(&Key, &str)]) -> Result<(), Failure> {
+    let Some(id) = given.iter().find(|given| !there.iter().any(|(_, id)| is_id(given, id))) else { return Ok(()) };
+    let proofs = session.env.proofs.borrow();
+    let claims = proofs.claims.iter().map(|(key, claim)| (key.as_str(), claim));
+    let mut claims = claims.chain(session.facts.claims.iter().map(|(step, name)| (step.as_str(), name)));
+    if let Some((key, _)) = claims.find(|(_, claim)| is_id(id, claim)) {
+        let what =
+            format!("--delete {id}: it only says that it is {key}, and the stack's own stands: nothing was deleted");
+        let help = "`gameday teardown` without it first; what is left then is named with what deletes it";
+        return Err(Error::other(what, help).into());
+    }
     let help = "only what carries the stack's tags as one of its steps can be deleted with it: \
                 `gameday teardown` lists it by id";
     Err(Error::other(format!("--delete {id}: there is no such object of the stack, nothing was deleted"), help).into())

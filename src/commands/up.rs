@@ -63,13 +63,17 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
             break preview;
         }
         // What a teammate has done until now is no more to be done, or to be done again.
-        session.aws.reads.renew();
+        session = session.now().await?;
+        session.narrow(&args.groups);
     };
     let (view, expected) = (preview.view(&session, &prices), preview.forecast(&session).1);
     let changes = !view.is_empty();
     if let Some(lease) = lease.take_if(|_| changes) {
         let comes = |change: &Change| matches!(change, Change::Create { .. } | Change::Replace { .. });
-        session.write_down(preview.report.done().filter(|(_, c)| comes(c)).map(|(key, _)| key)).await?;
+        if let Err(e) = session.write_down(preview.report.done().filter(|(_, c)| comes(c)).map(|(key, _)| key)).await {
+            lease.release(&session.env.stack).await;
+            return Err(e);
+        }
         session.building();
         let (graph, env) = (&session.stack.graph, &session.env);
         session.view.begin(Course {
@@ -161,7 +165,7 @@ fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     });
     let in_place: BTreeMap<String, String> = in_place.collect();
     if in_place.is_empty() {
-        return None;
+        return not_there(session, report);
     }
     let what = match in_place.len() {
         1 => "an object stands in the place of the stack's own, and only its tags say that it is".to_owned(),
@@ -171,13 +175,27 @@ fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     let proofs = session.env.proofs.borrow();
     let is_alone = |key: &Key| proofs.claims.iter().filter(|(k, _)| k == key).count() == 1;
     let claims = proofs.claims.iter().filter(|(key, _)| is_alone(key)).map(|(key, id)| (key.to_string(), id.clone()));
-    let mut all: BTreeMap<String, String> = claims.chain(in_place).collect();
-    all.extend(session.loaded.config.given.adopt.clone());
+    let given = session.loaded.config.given.adopt.clone();
+    let all: BTreeMap<String, String> = claims.chain(given).chain(in_place).collect();
     let options: Vec<Adopt> = all.iter().map(|(key, id)| Adopt(format!("{key}={id}"))).collect();
     let take = out.typed(&command!("gameday up {}", options));
     out.error(
         &format!("nothing was changed: {what}"),
         Some(&format!("look at what the errors above name; if all of that is the stack's: `{take}`")),
+    );
+    Some(failed())
+}
+
+/// Refuses to go on where something is to be taken over that is not what stands in the place of the step.
+fn not_there(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
+    let proofs = session.env.proofs.borrow();
+    let was_seen = |key: &str| report.done().any(|(seen, _)| seen.as_str() == key);
+    let mut given = session.loaded.config.given.adopt.iter();
+    let (key, id) = given.find(|(key, _)| was_seen(key) && !proofs.has_found(key))?;
+    let plan = session.out.typed("gameday plan");
+    session.out.error(
+        &format!("nothing was changed: --adopt {key}={id}: there is no such object that could be {key}"),
+        Some(&format!("`{plan}` shows by id what stands in the place of {key}; if nothing does, leave --adopt away")),
     );
     Some(failed())
 }
@@ -402,7 +420,8 @@ async fn close(session: &Session, args: &Up, target: &str) -> Result<(), Failure
     session.aws.reads.renew();
     let (graph, env, config) = (&session.stack.graph, &session.env, &session.loaded.config);
     let name = env.names.get("database/main").cloned().unwrap_or_else(|| config.name_of("database/main"));
-    let lease = session.lease("up", args.change.lease).await?;
+    // Whoever is at work has the same to do at the end.
+    let Ok(lease) = session.lease("up", args.change.lease).await else { return Ok(()) };
     let closed = async {
         if !session.facts.set_up.learn(&session.aws, config, &name, target, wanted.clone()).await? {
             return Ok(false);

@@ -32,18 +32,22 @@ pub async fn given(aws: &Aws, config: &Config) -> Result<Option<String>> {
 pub const USED: &str = "image";
 
 /// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named it,
-/// or it is Amazon's own. Whoever may add a version to a template can write any image in it.
+/// or it is Amazon's own Linux. Whoever may add a version to a template can write any image in it.
 pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     let Some(record) = record::seen(aws, &config.name).await else { return is_of_amazon(aws, id).await };
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
 }
+
+/// How Amazon names the images of which the newest is taken where the stack file names none (aws-facts 4.1).
+const AMAZON_LINUX: &str = "al2023-ami-";
 
 async fn is_of_amazon(aws: &Aws, id: &str) -> Result<bool> {
     let call = aws.ec2.describe_images().image_ids(id).owners("amazon").include_deprecated(true).include_disabled(true);
     match call.send().await.or_absent("DescribeImages") {
         Ok(found) => {
             let all = found.and_then(|answer| answer.images).unwrap_or_default();
-            Ok(all.iter().any(|i| i.image_owner_alias() == Some("amazon")))
+            let is_linux = |i: &Image| i.name().is_some_and(|name| name.starts_with(AMAZON_LINUX));
+            Ok(all.iter().any(|i| i.image_owner_alias() == Some("amazon") && is_linux(i)))
         }
         // Who may not look cannot tell: the newest of Amazon's own is taken.
         Err(e) if e.class() == Some(Class::Denied) => Ok(false),

@@ -2,7 +2,7 @@
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Mode, Origin, Standing, Whose},
-    engine::{Record, TagKeys, Tags},
+    engine::{Key, Record, TagKeys, Tags, is_id, means},
     error::Result,
     record,
     resources::launch_template::OURS,
@@ -27,7 +27,7 @@ pub async fn fleets(aws: &Aws, stack: &str) -> Result<Rc<Vec<AutoScalingGroup>>>
 /// The steps that say so in their tags.
 pub fn steps_of<'a>(keys: &'a TagKeys, fleets: &'a [AutoScalingGroup]) -> impl Iterator<Item = &'a str> {
     let steps = fleets.iter().flat_map(|g| g.tags()).filter(|t| t.key() == Some(keys.step())).filter_map(|t| t.value());
-    steps.filter_map(|s| s.strip_prefix("auto-scaling-group/"))
+    steps.filter(|step| Key::is_one(step)).filter_map(|s| s.strip_prefix("auto-scaling-group/"))
 }
 
 /// Fleets of the stack that still serve and are not the one of the stack file. Where they may not be looked at, the
@@ -45,8 +45,9 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
     let record = record::seen(aws, &config.name).await;
     let is_ours = |g: &&AutoScalingGroup| {
         let (step, name) = (steps_of(&aws.keys, std::slice::from_ref(*g)).next(), g.auto_scaling_group_name());
-        let key = format!("auto-scaling-group/{}", step.unwrap_or_default());
-        record.as_ref().is_none_or(|r| r.may_have_made(&key, name.unwrap_or_default()))
+        let (key, name) = (format!("auto-scaling-group/{}", step.unwrap_or_default()), name.unwrap_or_default());
+        let may_be = |r: &Record| r.has_made(&key, name) || r.may_have_made(&key, name) && name == config.name_of(&key);
+        record.as_ref().is_none_or(may_be)
     };
     let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).filter(is_ours).cloned().collect();
     steps_of(&aws.keys, &serving).filter(|slot| *slot != now).map(Into::into).collect()
@@ -138,7 +139,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
     let look = async || {
         let mut objects: BTreeMap<String, BTreeSet<Object>> = BTreeMap::new();
         for (arn, tags) in tags::of_stack(aws, &config.name).await?.iter() {
-            let Some(step) = tags.get(aws.keys.step()) else { continue };
+            let Some(step) = tags.get(aws.keys.step()).filter(|step| Key::is_one(step)) else { continue };
             let name = match arn.split_once(":launch-template/") {
                 Some((_, id)) => template_name(aws, &config.name_of(step), id).await,
                 None => tags::name_in(arn).map(Into::into),
@@ -172,10 +173,13 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
         let mut all = Names::default();
         for (step, objects) in objects {
             let usual = config.name_of(&step);
-            // What a tag says, everybody can say who may tag. Without a record nothing else does.
-            let is_ours = |o: &Object| record.as_ref().is_some_and(|r| o.ids().any(|id| r.may_have_made(&step, id)));
-            let given = objects.iter().find(|o| is_given(config, &step, o));
+            // What a tag says, everybody can say who may tag. Without a record nothing else does; and what a run may have
+            // made that was cut has the usual name.
+            let is_ours = |o: &Object| record.as_ref().is_some_and(|r| o.ids().any(|id| r.has_made(&step, id)));
             let (ours, claims): (Vec<_>, Vec<_>) = objects.iter().partition(|o| o.name == usual || is_ours(o));
+            // What is only to be deleted does not hide the stack's own.
+            let given = objects.iter().find(|o| is_adopted(config, &step, o));
+            let given = given.or(claims.iter().copied().find(|o| ours.is_empty() && is_to_delete(config, o)));
             let other = match (given, &ours[..]) {
                 (Some(given), _) => Some(given),
                 (None, [only]) => Some(*only),
@@ -190,10 +194,14 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
     aws.reads.get("names that are not the file's", look).await.unwrap_or_default()
 }
 
-/// Whether the command line names it, for this step or for deletion.
-fn is_given(config: &Config, step: &str, object: &Object) -> bool {
-    let adopted = config.given.adopt.get(step);
-    object.ids().any(|id| adopted.is_some_and(|a| a == id) || config.given.delete.contains(id))
+/// Whether the command line names it for this step.
+fn is_adopted(config: &Config, step: &str, object: &Object) -> bool {
+    config.given.adopt.get(step).is_some_and(|given| object.ids().any(|id| means(given, id)))
+}
+
+/// Whether the command line names it for deletion.
+fn is_to_delete(config: &Config, object: &Object) -> bool {
+    object.ids().any(|id| config.given.delete.iter().any(|given| is_id(given, id)))
 }
 
 /// The name under which a step stands, or would.

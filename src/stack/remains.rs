@@ -275,7 +275,8 @@ async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<(Vec<(String,
     };
     let all = tags::of_stack(aws, &env.stack).await?;
     let slot = loaded.config.slot();
-    let tagged = all.values().filter_map(|t| t.get(aws.keys.step())?.split_once('/'));
+    let steps = all.values().filter_map(|t| t.get(aws.keys.step())).filter(|step| Key::is_one(step));
+    let tagged = steps.filter_map(|step| step.split_once('/'));
     let tagged = tagged.filter_map(|(kind, name)| match kind {
         "target-group" => Some(name).filter(|n| *n != slot),
         "launch-template" | "access-point" => Some(name).filter(|n| *n != now),

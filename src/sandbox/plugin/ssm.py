@@ -1,6 +1,15 @@
 """Systems Manager's parameters."""
 
-from .rules import after, partition
+from .rules import Refusal, after, before, partition
+
+
+@before("ssm", "PutParameter")
+def standard(call):
+    # model Value: "Standard parameters have a value limit of 4 KB."; moto takes any length.
+    if len((call.get("Value") or "").encode()) > 4096 and call.get("Tier") in (None, "Standard"):
+        message = "Standard tier parameters support a maximum parameter value of 4096 characters. To create a larger " \
+            "parameter value, upgrade the parameter to use the advanced-parameter tier."
+        raise Refusal("ValidationException", message)
 
 
 @after("ssm", "DescribeParameters")
