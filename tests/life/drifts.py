@@ -210,11 +210,6 @@ def profile_emptied(c, s):
     c.iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=s.id("roles", "role/instance"))
 
 
-@drift("database/main", "update", "backup_days")
-def backups_turned_on(c, s):
-    c.rds.modify_db_instance(DBInstanceIdentifier=s.id("db_instances", "database/main"), BackupRetentionPeriod=7, ApplyImmediately=True)
-
-
 @drift("database/main", "update", "class")
 def database_class_changed(c, s):
     c.rds.modify_db_instance(DBInstanceIdentifier=s.id("db_instances", "database/main"), DBInstanceClass="db.t3.medium", ApplyImmediately=True)
@@ -265,8 +260,8 @@ def dashboard_emptied(c, s):
 
 
 @drift("log-group/app", "update", "days")
-def logs_kept_for_ten_years(c, s):
-    c.logs.put_retention_policy(logGroupName=s.id("log_groups", "log-group/app"), retentionInDays=3653)
+def logs_kept_for_a_day(c, s):
+    c.logs.put_retention_policy(logGroupName=s.id("log_groups", "log-group/app"), retentionInDays=1)
 
 
 @drift("log-group/boot", "create", follow=["role/instance", "launch-template/SERVICE", "auto-scaling-group/SERVICE"])

@@ -240,11 +240,22 @@ def test_a_claim_is_named_and_taken_over_only_by_its_id(built):
     assert "--adopt cache/main=warm" in plan.text, plan.text
     # Who names it by its id means that one, here and below.
     assert "cache/main" in w.plan("--adopt", "cache/main=warm")
+    before = w.inventory()
     refused = w.run("teardown", "--confirm", "billing", "--delete", "cold").expect(1)
-    assert "there is no such object" in refused.text and "database/main deleted" not in refused.text, refused.text
-    w.run("teardown", "--confirm", "billing", "--delete", "warm")
-    left = [g["ReplicationGroupId"] for g in w.elasticache.describe_replication_groups()["ReplicationGroups"]]
-    assert "warm" not in left, left
+    assert "there is no such object" in refused.text, refused.text
+    refused = w.run("up", "--yes", "--adopt", "cache/main=cold").expect(1)
+    assert "--adopt cache/main=cold: there is no such object" in refused.text, refused.text
+    refused = w.run("teardown", "--confirm", "billing", "--delete", "warm").expect(1)
+    assert "the stack's own stands" in refused.text, "one is not deleted in the place of the other"
+    assert differences(w.inventory(), before) == []
+
+    def caches():
+        return [g["ReplicationGroupId"] for g in w.elasticache.describe_replication_groups()["ReplicationGroups"]]
+
+    down = w.run("teardown", "--confirm", "billing").expect(1)
+    assert caches() == ["warm"] and "teardown --delete warm` deletes it" in down.text, down.text
+    w.run("teardown", "--confirm", "billing", "--delete", "warm").expect()
+    assert caches() == []
 
 
 # Kinds that AWS keeps by a name: made beforehand under the stack's own, with its tags.
@@ -345,18 +356,130 @@ def test_a_protection_that_gameday_did_not_set_stays_until_the_id_is_given(built
         LoadBalancerArn=balancer, Attributes=[{"Key": "deletion_protection.enabled", "Value": "true"}])
     assert "deletion_protection" not in str(w.plan()), "up does not take it off"
     w.up()
-    assert w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"][0]["DeletionProtection"]
-    w.rds.modify_db_instance(DBInstanceIdentifier="billing-main", BackupRetentionPeriod=14, ApplyImmediately=True)
+    database = w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"][0]
+    assert database["DeletionProtection"] and database["BackupRetentionPeriod"] == 14, "fewer would delete backups"
     for _ in range(2):
         down = w.run("teardown", "--confirm", "billing").expect(1)
         assert "is protected from deletion" in down.text and "--delete billing-main" in down.text, down.text
         database = w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"][0]
         assert database["DeletionProtection"], "and teardown does not"
-    down = w.run("teardown", "--confirm", "billing", "--delete", "billing-main", "--delete", balancer)
+    # The run that takes the protection off is not the one that deletes it.
+    w.faults(refuse=[{"on": "rds:DeleteDBInstance", "times": -1, "code": "AccessDenied", "message": "not now"}])
+    w.run("teardown", "--confirm", "billing", "--delete", "billing-main", "--delete", balancer).expect(1)
+    w.no_faults()
+    w.rds.modify_db_instance(DBInstanceIdentifier="billing-main", BackupRetentionPeriod=0, ApplyImmediately=True)
+    down = w.run("teardown", "--confirm", "billing").expect()
     assert w.rds.describe_db_instances()["DBInstances"] == [], down.text
     assert w.elbv2.describe_load_balancers()["LoadBalancers"] == []
     kept = [s["DBSnapshotIdentifier"] for s in w.rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]]
     assert [k for k in kept if k.startswith("billing-main-final-")], "somebody valued its data: they are kept"
+
+
+def stranger_vpc(w):
+    vpc = w.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    w.ec2.create_tags(Resources=[vpc], Tags=tags("vpc/main"))
+    return vpc
+
+
+def vpcs(w):
+    return [v["VpcId"] for v in w.ec2.describe_vpcs()["Vpcs"]]
+
+
+def test_claims_that_outgrow_the_record_prove_nothing(world, whole):
+    w = world
+    vpc = stranger_vpc(w)
+    for i in range(400):
+        group = w.ec2.create_security_group(GroupName=f"theirs-{i}", Description="theirs", VpcId=vpc)["GroupId"]
+        w.ec2.create_tags(Resources=[group], Tags=tags("security-group/files"))
+    before = w.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    w.up()
+    record = w.ssm.get_parameter(Name="/gameday/billing/record")["Parameter"]["Value"]
+    assert len(record) <= 4096 and w.plan() == {}
+    assert w.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"] == before
+    assert w.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"] == []
+
+
+def test_a_record_that_cannot_be_written_is_worth_what_was_read(built):
+    w = built
+    vpc = stranger_vpc(w)
+    w.cloudwatch.delete_alarms(AlarmNames=["billing-database-cpu"])
+    w.faults(refuse=[{
+        "on": "ssm:PutParameter", "where": {"Name": "/gameday/billing/record"}, "times": -1,
+        "code": "AccessDeniedException", "message": "not authorized to perform: ssm:PutParameter"}])
+    w.up()
+    assert vpc in vpcs(w) and len(vpcs(w)) == 3, "the default one, ours and the stranger's"
+    assert w.run("up", "--yes").expect(0), "and nothing is asked for again"
+    w.no_faults()
+
+
+def test_a_record_that_cannot_be_read_does_not_choose_between_two(built):
+    w = built
+    vpc = stranger_vpc(w)
+    w.faults(refuse=[{
+        "on": "ssm:GetParameters", "times": -1,
+        "code": "AccessDeniedException", "message": "not authorized to perform: ssm:GetParameters"}])
+    down = w.run("teardown", "--confirm", "billing").expect(1)
+    w.no_faults()
+    assert vpc in vpcs(w) and "vpc/main exists more than once" in down.text, down.text
+    assert "rests on its tags" in down.text, "what decides is said"
+
+
+def test_claims_before_a_run_that_fails_prove_nothing_to_the_next(world, whole):
+    w = world
+    strangers = Strangers(w)
+    strangers.forge()
+    before = strangers.seen()
+    w.faults(refuse=[
+        {"on": on, "times": -1, "code": "AccessDenied", "message": "not authorized"}
+        for on in ("elasticache:CreateCacheSubnetGroup", "rds:CreateDBSubnetGroup", "ec2:CreateLaunchTemplate")])
+    w.run("up", "--yes").expect(1)
+    w.no_faults()
+    plan = w.run("plan").expect(2)
+    assert "customers-live ->" not in plan.text and "--replace" not in plan.text, plan.text
+    w.run("teardown", "--confirm", "billing")
+    same(before, strangers.seen())
+
+
+def test_what_is_made_under_our_name_in_mid_run_is_not_taken(world, whole):
+    w = world
+    w.faults(delay=0.1)
+    up = w.start("up", "--yes")
+    up.until("vpc/main.*created|created.*vpc/main|vpc/main")
+    squat_template(w)
+    group = w.elbv2.create_target_group(
+        Name="billing-api", Protocol="HTTP", Port=80, VpcId=vpcs(w)[0], Tags=tags("target-group/api"),
+    )["TargetGroups"][0]["TargetGroupArn"]
+    w.no_faults()
+    up.wait().expect(1)
+    for key in ("launch-template/api", "target-group/api"):
+        assert f"--adopt {key}=" in up.text, up.text
+    versions = w.ec2.describe_launch_template_versions(LaunchTemplateName="billing-api")["LaunchTemplateVersions"]
+    assert len(versions) == 1
+    assert "nothing was changed" in w.run("up", "--yes").expect(1).text, "the next run does not take it either"
+    w.run("teardown", "--confirm", "billing").expect(1)
+    assert w.ec2.describe_launch_templates(LaunchTemplateNames=["billing-api"])["LaunchTemplates"]
+    assert w.elbv2.describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
+
+
+def test_what_a_teardown_advises_is_about_the_stack_only(built):
+    w = built
+    fs = w.efs.create_file_system(CreationToken="theirs", Tags=tags("file-system/main"))["FileSystemId"]
+    w.rds.create_db_instance(
+        DBInstanceIdentifier="customers", Engine="mysql", DBInstanceClass="db.t3.micro", AllocatedStorage=20,
+        MasterUsername="theirs", MasterUserPassword="their-own-password")
+    for database, snapshot in [("customers", "customers-only-backup"), ("billing-main", "before-lunch")]:
+        w.rds.create_db_snapshot(
+            DBSnapshotIdentifier=snapshot, DBInstanceIdentifier=database,
+            Tags=[{"Key": "gameday:stack", "Value": "billing"}])
+    odd = w.ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    w.ec2.create_tags(Resources=[odd], Tags=tags("target-group/x y"))
+    w.run("plan").expect(0)
+    down = w.run("teardown", "--confirm", "billing").expect(1)
+    assert "aws rds delete-db-snapshot --db-snapshot-identifier before-lunch" in down.text, down.text
+    assert "delete-db-snapshot --db-snapshot-identifier customers-only-backup" not in down.text, down.text
+    assert "customers-only-backup" in down.text and fs in down.text and odd in down.text, "they are named"
+    assert f"--delete {fs}" not in down.text and "x y=" not in down.text, down.text
+    assert "run the same command again" not in down.text, down.text
 
 
 def test_a_database_that_is_not_as_the_file_says_is_not_deleted_by_it(built):
@@ -367,6 +490,23 @@ def test_a_database_that_is_not_as_the_file_says_is_not_deleted_by_it(built):
     assert w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"]
     w.run("teardown", "--confirm", "billing", "--delete", "billing-main").expect()
     assert w.rds.describe_db_instances()["DBInstances"] == []
+
+
+def test_a_database_that_is_to_be_replaced_is_named_for_that(built):
+    w = built
+    w.edit(STACK + '\n[database]\ndatabase = "another"\n')
+
+    def database():
+        return w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"][0]
+
+    w.rds.modify_db_instance(DBInstanceIdentifier="billing-main", DeletionProtection=True, ApplyImmediately=True)
+    before = w.inventory()
+    replaced = w.run("up", "--yes", "--replace", "database/main").expect(1)
+    assert "billing-main is protected from deletion" in replaced.text, replaced.text
+    assert differences(w.inventory(), before) == [], "that is said before anything is begun"
+    w.rds.modify_db_instance(DBInstanceIdentifier="billing-main", DeletionProtection=False, ApplyImmediately=True)
+    w.up("--replace", "database/main")
+    assert database()["DBName"] == "another" and w.plan() == {}
 
 
 def test_a_record_that_is_gone_is_asked_for_and_nothing_is_built_beside(built, whole):

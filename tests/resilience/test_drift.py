@@ -309,7 +309,6 @@ def no_options_at_all(w):
 
 rows("database/main", "rds", "modify_db_instance", {"rds:ModifyDBInstance": 1},
      **{"class": {"DBInstanceClass": "db.t3.small"}, "multi_az": {"MultiAZ": True},
-        "backup_days": {"BackupRetentionPeriod": 7},
         "public": {"PubliclyAccessible": True},
         "groups": lambda w: {"VpcSecurityGroupIds": [group(w, "app")]}})
 
