@@ -1,5 +1,6 @@
 """What somebody who may do nothing can do to the server: hold connections, guess the token, have it ask AWS."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -104,6 +105,38 @@ def test_many_who_ask_at_once_are_all_answered(server):
     for v in viewers:
         v.join()
     assert answers == [200] * 1000
+
+
+def test_busy_connections_of_one_address_shut_nobody_out(server):
+    """Each asks again and again, so that none is ever idle for long; without the token."""
+    host, port = server.host.split(":")
+    ask = f"GET /healthcheck HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode()
+    done = threading.Event()
+
+    async def busy():
+        while not done.is_set():
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                reader, writer = await asyncio.open_connection(host, int(port), local_addr=("127.0.0.1", 0))
+                with contextlib.closing(writer):
+                    while not done.is_set():
+                        writer.write(ask)
+                        await reader.readuntil(b"\r\n\r\n")
+                        await asyncio.sleep(0.2)
+
+    async def crowd():
+        await asyncio.gather(*[busy() for _ in range(280)])
+
+    attack = threading.Thread(target=lambda: asyncio.run(crowd()))
+    attack.start()
+    try:
+        until("there is no room", lambda: len(held(server)) > 200)
+        for n in range(5):
+            with contextlib.closing(connect(server, ask, "127.0.0.9")) as line:
+                line.settimeout(60)
+                assert line.recv(1024).startswith(b"HTTP/1.1 200"), n
+    finally:
+        done.set()
+        attack.join()
 
 
 def asked_for_balancers(world, ask):
