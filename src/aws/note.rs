@@ -10,7 +10,7 @@ use aws_sdk_ssm::{
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 /// The lease.
 pub const LEASE: &str = "lease";
@@ -81,13 +81,25 @@ pub async fn read(aws: &Aws, stack: &str, note: &str) -> Result<Option<Note>> {
     Ok(answer.and_then(|a| a.parameter).and_then(noted))
 }
 
+/// How long one waits before what failed in a way that passes is sent again: the SDK sends what creates something once.
+const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
+
 /// Writes it, whether there is one or not.
 pub async fn write(aws: &Aws, stack: &str, note: &str, text: String) -> Result<()> {
-    // A new parameter can be given tags, one that is there cannot.
-    match create(aws, stack, note, text.clone()).await {
-        Err(e) if e.class() == Some(Class::AlreadyExists) => overwrite(aws, stack, note, text).await,
-        other => other,
+    let once = async || {
+        // A new parameter can be given tags, one that is there cannot.
+        match create(aws, stack, note, text.clone()).await {
+            Err(e) if e.class() == Some(Class::AlreadyExists) => overwrite(aws, stack, note, text.clone()).await,
+            other => other,
+        }
+    };
+    for pause in PAUSES {
+        match once().await {
+            Err(e) if e.class().is_some_and(Class::passes) => tokio::time::sleep(pause).await,
+            other => return other,
+        }
     }
+    once().await
 }
 
 /// Writes a new one; fails when there is one already: of two who write it at the same moment one is told.

@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::{
     client::{
         interceptors::{Intercept, context::BeforeSerializationInterceptorContextRef},
         orchestrator::Metadata,
+        runtime_components::RuntimeComponents,
     },
 };
 use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig};
@@ -24,9 +25,11 @@ impl Intercept for Once {
     fn name(&self) -> &'static str {
         "Once"
     }
-    fn read_before_execution(
+    // Not earlier: which operation it is becomes known only then.
+    fn read_before_serialization(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if cfg.load::<Metadata>().is_some_and(|m| creates(m.name())) {

@@ -69,8 +69,6 @@ struct SoFar {
     did: Option<Change>,
     /// A create was sent that may have taken effect.
     sent: bool,
-    /// The answer to one of them was lost.
-    lost: bool,
     /// How often there were several of it.
     twins: u32,
     /// When the first stage of its update began.
@@ -335,12 +333,12 @@ impl<R: Resource> Managed<R> {
             Ok(()) if R::TWINS && !cx.env.alone.get() => sleep(cx.env, twin(cx.env)).await,
             Ok(()) => Ok(()),
             Err(e) if e.class() == Some(Class::Lost) => {
-                so_far.lost = true;
+                cx.env.proofs.borrow_mut().misses(cx.key);
                 Err(e)
             }
             Err(e) if e.class() == Some(Class::AlreadyExists) => {
                 // Nobody of ours is at work, and every answer came: whoever made it is none of ours.
-                if cx.env.alone.get() && !so_far.lost {
+                if cx.env.alone.get() {
                     cx.env.proofs.borrow_mut().stands_foreign(cx.key);
                 }
                 // Made by a call whose answer was lost, or by somebody else, perhaps not to the end: begun again.

@@ -140,8 +140,10 @@ pub struct Proofs {
     begun: BTreeSet<Key>,
     /// Steps for which this run has sent a create: what shows up then is what it made.
     sent: BTreeSet<String>,
-    /// What a create of this run has answered, by step: then nothing else is what it made.
-    answered: BTreeMap<String, String>,
+    /// What the creates of this run have answered, by step: then nothing else is what it made.
+    answered: BTreeMap<String, BTreeSet<String>>,
+    /// Steps for which an answer was lost: there may be one more.
+    missed: BTreeSet<Key>,
     /// Steps in whose place somebody else has put something while only this run was at work.
     foreign: BTreeSet<Key>,
     /// What was named on the command line and found, by step.
@@ -180,7 +182,7 @@ impl Proofs {
             return true;
         }
         if let Some(answered) = self.answered.get(key.as_str()) {
-            return answered == id;
+            return answered.contains(id);
         }
         let is_new = self.sent.contains(key.as_str()) && !self.claims.contains(&(key.clone(), id.to_owned()));
         !self.foreign.contains(key) && (is_new || record.may_have_made(key.as_str(), id))
@@ -199,7 +201,7 @@ impl Proofs {
         };
         let given = of(&|id| self.adopted.get(key.as_str()).is_some_and(|given| means(given, id)));
         let made = of(&|id| self.record.as_ref().is_some_and(|r| r.has_made(key.as_str(), id)));
-        let answered = of(&|id| self.answered.get(key.as_str()).is_some_and(|answered| answered == id));
+        let answered = of(&|id| self.answered.get(key.as_str()).is_some_and(|answered| answered.contains(id)));
         // What is only to be deleted does not hide the one that is known.
         let own = [given, made, answered].into_iter().find(|own| !own.is_empty());
         let own = own.unwrap_or_else(|| of(&|id| self.is_proven(key, id)));
@@ -293,18 +295,30 @@ impl Proofs {
 
     /// The create has made this one.
     pub(crate) fn answers(&mut self, key: &Key, id: &str, alone: bool) {
-        if alone {
-            self.answered.insert(key.to_string(), id.to_owned());
+        if alone && !self.missed.contains(key) {
+            self.answered.entry(key.to_string()).or_default().insert(id.to_owned());
             if let Some(record) = &mut self.record {
                 record.made(key.as_str(), id);
             }
         }
     }
 
-    /// What stands in the place of the step was made by somebody else.
+    /// The answer to a create was lost. What was answered before is one of several then.
+    pub(crate) fn misses(&mut self, key: &Key) {
+        self.missed.insert(key.clone());
+        for id in self.answered.remove(key.as_str()).unwrap_or_default() {
+            if let Some(record) = &mut self.record {
+                record.gone(key.as_str(), &id);
+            }
+        }
+    }
+
+    /// What stands in the place of the step was made by somebody else, where no answer was lost.
     pub(crate) fn stands_foreign(&mut self, key: &Key) {
-        self.refused(key);
-        self.foreign.insert(key.clone());
+        if !self.missed.contains(key) {
+            self.refused(key);
+            self.foreign.insert(key.clone());
+        }
     }
 
     /// True if this object was named on the command line; then it is known to be there.
@@ -396,7 +410,11 @@ mod tests {
         proofs.answers(&key, "vpc-2", true);
         assert!(!proofs.is_proven(&key, "vpc-1") && proofs.is_proven(&key, "vpc-2"));
         assert_eq!(proofs.own(&key, &["vpc-1", "vpc-2"]).len(), 1);
-        assert!(proofs.claims.contains(&(key, "vpc-1".into())));
+        assert!(proofs.claims.contains(&(key.clone(), "vpc-1".into())));
+        // With an answer that was lost there may be two of ours, and one of them is deleted.
+        proofs.misses(&key);
+        proofs.answers(&key, "vpc-3", true);
+        assert_eq!(proofs.own(&key, &["vpc-1", "vpc-2", "vpc-3"]).len(), 2);
     }
 
     #[test]
