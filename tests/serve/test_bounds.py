@@ -43,10 +43,11 @@ def connect(server, text, of="127.0.0.1"):
 
 def held(server):
     """The other ends of the connections that the server's process has open, by their ports."""
-    port = f":{int(server.host.split(':')[1]):04X}"
+    # One of ours may have the server's port at another address of its own.
+    own = f"0100007F:{int(server.host.split(':')[1]):04X}"
     rows = [row.split() for row in open("/proc/net/tcp").readlines()[1:]]
     # Without an inode it is the kernel's alone; 0A listens.
-    return {int(r[2].split(":")[1], 16) for r in rows if r[1].endswith(port) and r[9] != "0" and r[3] != "0A"}
+    return {int(r[2].split(":")[1], 16) for r in rows if r[1] == own and r[9] != "0" and r[3] != "0A"}
 
 
 def descriptors(server):
