@@ -197,17 +197,25 @@ impl Session {
             return Ok(());
         }
         let beginning = self.env.proofs.borrow_mut().beginning(keys.into_iter(), note::LARGEST);
-        let is_written = match beginning {
-            Some(record) => record::begin(&self.aws, &self.env.stack, &record).await?,
-            None => false,
+        let Some(record) = beginning else {
+            self.say_that_tags_decide();
+            return Ok(());
         };
-        if !is_written {
+        if !record::begin(&self.aws, &self.env.stack, &record).await? {
             self.out.note(format!(
                 "{DIM}this account keeps no notes of the stack (SSM Parameter Store): what this run makes has to be named \
                  with --adopt, should a later one ask whose it is{RESET}"
             ));
         }
         Ok(())
+    }
+
+    /// For an account that does not show what the stack has made.
+    pub fn say_that_tags_decide(&self) {
+        self.out.note(format!(
+            "{WARN}this account shows no notes of the stack (SSM Parameter Store): whose an object is rests on its \
+             tags{RESET}"
+        ));
     }
 
     /// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.

@@ -41,9 +41,7 @@ pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
         let there = all(&seen, &remains);
         all_there(&session, &args.delete, &there)?;
         if session.env.proofs.borrow().record.is_none() && !there.is_empty() && !out.json() {
-            out.note(format!(
-                "{WARN}this account shows no notes of the stack: whose an object is rests on its tags{RESET}"
-            ));
+            session.say_that_tags_decide();
         }
         if let Some(lease) = lease.take() {
             list(&session, &there);
