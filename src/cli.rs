@@ -3,10 +3,15 @@ pub mod complete;
 pub mod guide;
 
 use crate::{
+    config::Group,
     output::{complaint::Complaint, plain},
     said,
 };
-use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, error::ContextKind};
+use clap::{
+    ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+    error::ContextKind,
+};
 use clap_complete::engine::ArgValueCompleter;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -272,11 +277,16 @@ pub struct Init {
     pub source: Option<String>,
 }
 
+/// Reads the word of a group.
+fn group() -> impl TypedValueParser<Value = Group> {
+    PossibleValuesParser::new(Group::ALL.map(Group::word)).try_map(|word| word.parse())
+}
+
 #[derive(Args, Debug, Default)]
 pub struct Plan {
     /// Only these groups and what they need
-    #[arg(value_enum)]
-    pub groups: Vec<crate::stack::Group>,
+    #[arg(value_parser = group())]
+    pub groups: Vec<Group>,
     #[command(flatten)]
     pub consent: Consent,
     #[command(flatten)]
@@ -329,8 +339,8 @@ pub struct Lease {
 #[derive(Args, Debug, Default)]
 pub struct Up {
     /// Only these groups and what they need
-    #[arg(value_enum)]
-    pub groups: Vec<crate::stack::Group>,
+    #[arg(value_parser = group())]
+    pub groups: Vec<Group>,
     #[command(flatten)]
     pub change: Change,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Whatever comes from outside ends in a value or in an error: never in a panic, never in more time or memory than it is
 //! worth. Sound texts are spoilt at random, the same way at each run; `GAMEDAY_FUZZ_SECONDS=1000` goes on with each kind for so long.
 use crate::{
+    config::Group,
     cost::prices,
     diagnose,
     engine::{Direction, Forecast, Graph, Key, Progress},
@@ -9,7 +10,6 @@ use crate::{
     serve::Token,
     serving::{Build, Verdict},
     snapshot::{Answer, Snapshot, probe},
-    stack::Group,
     watch::{Stand, Step, Times},
 };
 use jiff::Timestamp;

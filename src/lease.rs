@@ -8,11 +8,11 @@ use crate::{
         Aws,
         note::{self, LEASE as NOTE},
     },
+    config::Group,
     engine::Stop,
     error::{Class, Error, Result},
     output::style::clock,
     said,
-    stack::Group,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};

@@ -1,7 +1,7 @@
 //! The least-privilege IAM policy of whoever runs gameday, from the actions that each step declares.
 use crate::{
     aws::{calls::only_reads, partition},
-    config::Config,
+    config::{Config, KINDS, Kind, Life},
     engine::{Graph, Node, TagKeys},
 };
 use serde::Serialize;
@@ -65,18 +65,6 @@ const NOTES: &[&str] =
 /// Whoever has instances launched passes on the role in their profile.
 const PASS: &str = "iam:PassRole";
 
-/// Services whose first use in an account creates a service-linked role (aws-facts 9.2).
-const LINKED: &[(&str, &str)] = &[
-    ("auto-scaling-group", "autoscaling.amazonaws.com"),
-    ("load-balancer", "elasticloadbalancing.amazonaws.com"),
-    ("database", "rds.amazonaws.com"),
-    ("cache", "elasticache.amazonaws.com"),
-    ("file-system", "elasticfilesystem.amazonaws.com"),
-    // In accounts without it the first alarm is refused, whatever it does (aws-samples/amazon-cloudwatch-auto-alarms,
-    // issue 47).
-    ("alarm", "events.amazonaws.com"),
-];
-
 /// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have
 /// left ([`crate::stack::remains::imaginable`]): it is looked for.
 pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
@@ -90,11 +78,8 @@ pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
     for node in before.nodes() {
         rights.add(node, |action| only_reads(verb(action)));
     }
-    let mut linked: Vec<&str> = LINKED
-        .iter()
-        .filter(|(kind, _)| graph.nodes().any(|n| n.key().kind() == *kind && !n.is_used()))
-        .map(|(_, service)| *service)
-        .collect();
+    let made = |kind: &&Kind| graph.nodes().any(|n| n.key().kind() == kind.word && !n.is_used());
+    let mut linked: Vec<&str> = KINDS.iter().filter(made).filter_map(|kind| kind.linked_role).collect();
     linked.extend(config.service().1.spot.as_ref().map(|_| "spot.amazonaws.com"));
     pack(rights.statements(&linked), &config.name)
 }
@@ -124,13 +109,6 @@ struct Rights<'a> {
     /// The steps that AWS makes with a VPC, without a tag.
     born: BTreeSet<String>,
 }
-
-/// The kinds that AWS makes with a VPC, and their EC2 names.
-const BORN: &[(&str, &str)] = &[
-    ("default-network-acl", "network-acl"),
-    ("default-security-group", "security-group"),
-    ("main-route-table", "route-table"),
-];
 
 /// What services do in the caller's name with the interfaces that they make.
 const BY_SERVICES: &[&str] = &["ec2:DeleteNetworkInterface", "ec2:ModifyNetworkInterfaceAttribute"];
@@ -200,7 +178,7 @@ impl<'a> Rights<'a> {
     /// The object of a step of ours.
     fn add_object(&mut self, node: &dyn Node) {
         let key = node.key();
-        if BORN.iter().any(|(kind, _)| *kind == key.kind()) {
+        if Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc && kind.ec2.is_some()) {
             self.born.insert(key.to_string());
         }
         let wanted = self.config.name_of(key.as_str());
@@ -440,9 +418,8 @@ impl<'a> Rights<'a> {
         }
         // AWS makes them with the VPC and without a tag: they are given ours, and no other.
         if !self.born.is_empty() {
-            let kinds =
-                BORN.iter().filter(|(kind, _)| self.born.iter().any(|key| key.starts_with(&format!("{kind}/"))));
-            let arns: Vec<String> = kinds.map(|(_, what)| self.arn("ec2", &format!("{what}/*"))).collect();
+            let kinds: BTreeSet<&str> = self.born.iter().filter_map(|key| Kind::of_key(key)?.ec2).collect();
+            let arns: Vec<String> = kinds.into_iter().map(|what| self.arn("ec2", &format!("{what}/*"))).collect();
             let tags = json!({
                 format!("aws:RequestTag/{stack}"): self.config.name, format!("aws:RequestTag/{step}"): self.born,
             });

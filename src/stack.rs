@@ -1,12 +1,10 @@
 //! The wiring: a stack file and the facts of an account become a graph of steps. Pure; reads top to bottom like
 //! the architecture.
 mod boot;
-mod group;
 pub mod remains;
 mod watch;
 
 pub use boot::endpoint_services;
-pub use group::Group;
 
 use crate::{
     aws::Aws,

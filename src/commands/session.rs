@@ -3,7 +3,7 @@ use super::Failure;
 use crate::{
     aws::{self, Aws, Target, note},
     cli::{Consent, Global, Pace, Probe},
-    config::{self, Config, Given, Loaded, Named, Origin, Outside},
+    config::{self, Config, Given, Group, Loaded, Named, Origin, Outside},
     engine::{
         Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Proofs, Report, Reread, Status, Stop, TagKeys,
         Visit, glance, walk,
@@ -14,7 +14,7 @@ use crate::{
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
     record, sandbox,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
-    stack::{self, Group, Stack, remains::Remains},
+    stack::{self, Stack, remains::Remains},
     watch::{Stand, Step, Times},
 };
 use futures::future::{Either, select};

@@ -2,6 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, failed, interrupted, session::FINAL, tagged, untagged};
 use crate::{
     cli::{Global, Teardown},
+    config::Group,
     engine::{Class, Direction, Key, Node, Report, Status, Visit, is_id, walk},
     error::Error,
     history::History,
@@ -13,7 +14,7 @@ use crate::{
         teardown::{Certificate, Leftover},
     },
     shell::command,
-    stack::{Group, remains::Remains},
+    stack::remains::Remains,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -3,6 +3,7 @@ use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
     aws::listing,
     cli::{Global, Up},
+    config::Group,
     diagnose::{self, Finding},
     engine::{Change, Direction, Key, Node, Report, Visit, walk},
     error::Error,
@@ -16,7 +17,6 @@ use crate::{
     serving::{self, Build, Look, Verdict, Word},
     shell::{self, command},
     snapshot::{self, Asking, Depth, Whose},
-    stack::Group,
 };
 use std::{
     cell::RefCell,

@@ -1,5 +1,5 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
-use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, Mode, Service};
+use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, Kind, Life, Mode, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
 
@@ -154,7 +154,7 @@ impl Config {
     /// again under the new name without a question, and what refers to them goes by that. What the file calls them all.
     pub fn name_what_stands(&mut self, standing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let wanted = standing.keys().map(|key| (key.clone(), self.name_of(key))).collect();
-        let stays = |key: &str| !key.starts_with("alarm/") && !key.starts_with("dashboard/");
+        let stays = |key: &str| Kind::of_key(key).is_none_or(|kind| kind.life != Life::Renewable);
         self.names.extend(standing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));
         wanted
     }

@@ -8,6 +8,7 @@ pub mod command;
 mod derived;
 pub mod file;
 pub mod include;
+mod kinds;
 pub mod markup;
 mod model;
 mod place;
@@ -21,6 +22,7 @@ mod suggest;
 mod syntax;
 
 pub use derived::{Cidr, NoRoom, Standing, Subnets, Whose, host_port, partition};
+pub use kinds::{Group, KINDS, Kind, Life, NameForm, NameInArn, Scope, Style};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
 pub use rules::REGIONS;

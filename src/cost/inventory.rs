@@ -2,9 +2,8 @@
 use super::{Item, Thing};
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Mode, Origin, Switch},
+    config::{Config, Group, Mode, Origin, Switch},
     error::Result,
-    stack::Group,
 };
 use aws_sdk_ec2::types::{Filter, NetworkInterface};
 use jiff::Timestamp;

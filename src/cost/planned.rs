@@ -1,8 +1,8 @@
 //! What the stack file would cost, before anything is created.
 use super::{Bill, Item, Prices, Thing};
 use crate::{
-    config::{Config, Egress, Mode, Origin, Switch},
-    stack::{Group, endpoint_services},
+    config::{Config, Egress, Group, Mode, Origin, Switch},
+    stack::endpoint_services,
 };
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! What stands of the stack already: fleets of before, names that are not the file's, ranges that are in use.
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Mode, Origin, Standing, Whose},
+    config::{Config, Kind, Mode, Origin, Standing, Whose},
     engine::{Key, Record, TagKeys, Tags, is_id, means},
     error::Result,
     record,
@@ -142,7 +142,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
             let Some(step) = tags.get(aws.keys.step()).filter(|step| Key::is_one(step)) else { continue };
             let name = match arn.split_once(":launch-template/") {
                 Some((_, id)) => template_name(aws, &config.name_of(step), id).await,
-                None => tags::name_in(arn).map(Into::into),
+                None => Kind::name_in(arn).map(Into::into),
             };
             if let Some(name) = name {
                 objects.entry(step.clone()).or_default().insert(Object { name, arn: arn.clone() });

@@ -1,9 +1,9 @@
 //! A walk as it goes: live lines on a terminal, one line an event elsewhere, one object a line as JSON.
 use super::{Printer, line, plain::shown, style::*};
 use crate::{
+    config::Group,
     engine::{Direction, Event, Events, Forecast, Graph, Key, Progress},
     lease,
-    stack::Group,
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{

@@ -179,3 +179,23 @@ pub(crate) fn token(parts: &[&str]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(parts.join("\n")).iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{KINDS, Life};
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    /// A kind without a row in the table has no group, no form of name and no noun.
+    #[test]
+    fn each_kind_has_a_row_in_the_table() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/resources");
+        let mut words = BTreeSet::new();
+        for file in fs::read_dir(folder).unwrap() {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            let consts = text.lines().filter_map(|line| line.trim().strip_prefix("const KIND: &'static str = \""));
+            words.extend(consts.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        }
+        let rows = KINDS.iter().filter(|kind| kind.life != Life::Part).map(|kind| kind.word.to_owned());
+        assert_eq!(words, rows.collect::<BTreeSet<_>>());
+    }
+}

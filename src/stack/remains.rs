@@ -6,7 +6,7 @@
 use super::{Stack, wire_with};
 use crate::{
     aws::{Aws, listing, tags},
-    config::{Config, Egress, Instances, Loaded, Mode, Origin, Switch},
+    config::{Config, Egress, Instances, Kind, Life, Loaded, Mode, Origin, Switch},
     engine::{Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
@@ -153,7 +153,7 @@ fn known_as(status: &Status) -> impl Iterator<Item = &str> {
 
 /// Whether AWS makes it with a VPC and deletes it with that.
 fn comes_with(key: &Key) -> bool {
-    matches!(key.kind(), "default-network-acl" | "default-security-group" | "main-route-table" | "dhcp-options")
+    Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
 }
 
 /// The host that is used in place of this step.
