@@ -23,6 +23,7 @@ pub mod history;
 pub mod lease;
 pub mod logs;
 pub mod output;
+pub mod parts;
 pub mod policy;
 pub mod record;
 pub mod resources;

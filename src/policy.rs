@@ -67,7 +67,7 @@ const PASS: &str = "iam:PassRole";
 
 /// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have
 /// left ([`crate::stack::remains::imaginable`]): it is looked for.
-pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
+pub fn of(graph: &Graph, before: &[Graph], config: &Config) -> Vec<Policy> {
     let mut rights = Rights::new(config);
     for node in graph.nodes() {
         if !node.is_used() {
@@ -75,12 +75,13 @@ pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
         }
         rights.add(node, |action| !node.is_used() || only_reads(verb(action)) || action == PASS);
     }
-    for node in before.nodes() {
+    for node in before.iter().flat_map(Graph::nodes) {
         rights.add(node, |action| only_reads(verb(action)));
     }
     let made = |kind: &&Kind| graph.nodes().any(|n| n.key().kind() == kind.word && !n.is_used());
     let mut linked: Vec<&str> = KINDS.iter().filter(made).filter_map(|kind| kind.linked_role).collect();
-    linked.extend(config.service().1.spot.as_ref().map(|_| "spot.amazonaws.com"));
+    let has_spot = config.services().any(|service| service.spot.is_some());
+    linked.extend(has_spot.then_some("spot.amazonaws.com"));
     pack(rights.statements(&linked), &config.name)
 }
 
@@ -148,16 +149,16 @@ impl<'a> Rights<'a> {
             born: BTreeSet::new(),
         };
         ALWAYS.iter().for_each(|action| rights.allow(action));
-        for group in ["app", "boot"] {
+        for path in config.services().flat_map(|s| ["app", "boot"].map(|what| s.log_path(&config.name, what))) {
             // Its streams stand behind a colon.
             for end in ["", ":*"] {
-                let arn = rights.arn("logs", &format!("log-group:/gameday/{}/{group}{end}", config.name));
+                let arn = rights.arn("logs", &format!("log-group:{path}{end}"));
                 rights.named.entry("logs").or_default().0.insert(arn);
             }
         }
         let notes = rights.parameter("*", &format!("gameday/{}/*", config.name));
         rights.own.entry(vec![notes]).or_default().extend(NOTES);
-        if config.service().1.image.is_none() {
+        if config.services().any(|service| service.image.is_none()) {
             // Parameters of AWS's own are in no account.
             let image = rights.parameter("", "aws/service/ami-amazon-linux-latest/*");
             rights.own.entry(vec![image]).or_default().insert("ssm:GetParameter");

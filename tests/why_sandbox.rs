@@ -50,10 +50,11 @@ impl Game {
         let facts = Facts::gather(&self.aws, &self.loaded.config).await.unwrap();
         let stack = stack::wire(&self.loaded, &facts, &self.aws).unwrap();
         let steps = stack.graph.nodes().map(|n| n.key().to_string()).collect();
-        let expected = Expected::new(&self.loaded.config, &facts, steps);
+        let service = self.loaded.config.services().next().expect("it has a service");
+        let expected = Expected::new(&self.loaded.config, service, &facts, steps);
         let whose = Whose {
             stack: self.loaded.config.name.clone(),
-            service: stack.service.clone(),
+            service: service.name.into(),
             account: facts.account.clone(),
             region: facts.region.clone(),
             ..Whose::default()

@@ -2,6 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, Plan},
+    config::ServiceScope,
     cost::Prices,
     engine::{
         Change, Class, Diff, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
@@ -64,10 +65,13 @@ impl Preview {
     /// Who takes over from whom, if a fleet remains from before the service got another name or port.
     fn handover(&self, session: &Session) -> Option<plan::Handover> {
         let from = self.remains.fleets();
+        let config = &session.loaded.config;
+        let heirs: Vec<_> = config.services().filter(|s| session.facts.is_handed_over(config, *s)).collect();
+        let to: Vec<String> = heirs.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
         (!from.is_empty()).then(|| plan::Handover {
             from,
-            to: session.expected().names.auto_scaling_group,
-            targets: session.loaded.config.service().1.desired,
+            to: to.join(", "),
+            targets: heirs.iter().map(|s| s.desired).sum(),
             usually: session.env.pace.of(HANDOVER).as_secs_f64(),
         })
     }
@@ -75,12 +79,17 @@ impl Preview {
     /// Whether running instances have to follow another version of their launch template.
     fn refresh(&self, session: &Session) -> Option<plan::Refresh> {
         let follows = |diff: &Diff| ["template", "version", "outdated"].iter().any(|f| diff.touches(f));
-        let fleet = |(key, change): (&Key, &Change)| {
+        let is_fleet = |(key, change): &(&Key, &Change)| {
             key.kind() == "auto-scaling-group" && matches!(change, Change::Update { diff } if follows(diff))
         };
-        self.report.done().any(fleet).then(|| plan::Refresh {
-            group: session.expected().names.auto_scaling_group,
-            instances: session.loaded.config.service().1.desired,
+        let config = &session.loaded.config;
+        let changed: Vec<&Key> = self.report.done().filter(is_fleet).map(|(key, _)| key).collect();
+        let is_changed = |s: &ServiceScope<'_>| changed.iter().any(|key| key.as_str() == s.key("auto-scaling-group"));
+        let services: Vec<_> = config.services().filter(is_changed).collect();
+        let groups: Vec<String> = services.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
+        (!services.is_empty()).then(|| plan::Refresh {
+            group: groups.join(", "),
+            instances: services.iter().map(|s| s.desired).sum(),
             usually: session.env.pace.of(HANDOVER).as_secs_f64(),
         })
     }

@@ -3,16 +3,18 @@ use super::Failure;
 use crate::{
     aws::{self, Aws, Target, note},
     cli::{Consent, Global, Pace, Probe},
-    config::{self, Config, Given, Group, Loaded, Named, Origin, Outside},
+    config::{self, Config, Given, Group, Loaded, Named, Origin, Outside, ServiceScope},
     engine::{
-        Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Proofs, Report, Reread, Status, Stop, TagKeys,
+        Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Proofs, Ref, Report, Reread, Status, Stop, TagKeys,
         Visit, glance, walk,
     },
     facts::{self, Facts},
     history::{History, Stopwatch},
     lease::{self, Holder, Lease, Taken},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
-    record, sandbox,
+    record,
+    resources::target_group::TargetGroup,
+    sandbox,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     stack::{self, Stack, remains::Remains},
     watch::{Stand, Step, Times},
@@ -160,8 +162,10 @@ impl Session {
         let (facts, record) =
             futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::seen(&aws, &loaded.config.name));
         let (mut facts, mut seen) = facts?;
+        let other_keys = facts.identities != loaded.config.identities;
+        loaded.config.take_identities(facts.identities.clone());
         let renamed = loaded.config.name_what_stands(&facts.standing);
-        if !renamed.is_empty() && seen.is_some() {
+        if (other_keys || !renamed.is_empty()) && seen.is_some() {
             seen = ahead.look(&aws, &loaded, &facts).await;
         }
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
@@ -221,7 +225,9 @@ impl Session {
     /// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
     pub async fn wrote(&self, done: impl Iterator<Item = &Key>) {
         // Named by the stack file, Amazon's newest, or one of these before.
-        self.env.proofs.borrow_mut().uses(facts::IMAGE, &self.facts.image);
+        for image in self.facts.images.values() {
+            self.env.proofs.borrow_mut().uses(facts::IMAGE, image);
+        }
         let proofs = self.env.proofs.borrow().clone();
         // What could not be written is known by its beginning, at the next run.
         _ = record::end(&self.aws, &self.env.stack, &proofs, done).await;
@@ -381,6 +387,18 @@ impl Session {
         seen.0.iter().map(step).collect()
     }
 
+    /// The target group of the service that is shown.
+    pub fn target(&self) -> &Ref<TargetGroup> {
+        let shown = shown(&self.loaded.config).name;
+        let service = self.stack.services.iter().find(|service| service.name == shown);
+        &service.expect("each service is wired").target
+    }
+
+    /// Whose request path is shown.
+    pub fn whose(&self) -> Whose {
+        whose(&self.loaded, &self.facts)
+    }
+
     /// What the stack file says of the request path.
     pub fn expected(&self) -> Expected {
         let steps = self.stack.graph.nodes().map(|n| n.key().to_string()).collect();
@@ -389,7 +407,7 @@ impl Session {
 
     /// Everything that carries the requests, seen now.
     pub async fn snapshot(&self, asking: &Asking) -> Snapshot {
-        snapshot::gather(&self.aws, whose(&self.loaded, &self.facts), self.expected(), asking, Depth::Events).await
+        snapshot::gather(&self.aws, self.whose(), self.expected(), asking, Depth::Events).await
     }
 
     /// What to ask from outside; sandbox addresses are not reachable.
@@ -497,13 +515,19 @@ fn stand(visit: &Visit<Status>) -> Stand {
 
 /// What the stack file says of the request path; `steps` are the keys of its graph.
 fn expected(loaded: &Loaded, facts: &Facts, steps: Vec<String>) -> Expected {
-    Expected::new(&loaded.config, facts, steps)
+    Expected::new(&loaded.config, shown(&loaded.config), facts, steps)
 }
 
+/// The service whose request path a verb shows.
+pub(super) fn shown(config: &Config) -> ServiceScope<'_> {
+    config.services().next().expect("a checked config has a service")
+}
+
+/// Whose request path a verb shows.
 fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
     Whose {
         stack: loaded.config.name.clone(),
-        service: loaded.config.service().0.into(),
+        service: shown(&loaded.config).name.into(),
         account: facts.account.clone(),
         region: facts.region.clone(),
         keys: TagKeys::new(&loaded.config.tag_prefix),

@@ -16,7 +16,7 @@ use crate::{
     },
     serving::{self, Build, Look, Verdict, Word},
     shell::{self, command},
-    snapshot::{self, Asking, Depth, Whose},
+    snapshot::{self, Asking, Depth},
 };
 use std::{
     cell::RefCell,
@@ -299,17 +299,11 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
 
 /// Waits until the service answers; the verdict is the last line. `built` says whether this run has changed something.
 async fn serve(session: &Session, args: &Up, began: Instant, built: bool) -> Outcome {
-    let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.stack.target.output()) else {
+    let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.target().output()) else {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
     let (asking, expected) = (session.asking(args.probe.probe.clone(), args.probe.no_probe), session.expected());
-    let whose = Whose {
-        stack: session.env.stack.clone(),
-        service: session.loaded.config.service().0.into(),
-        account: session.facts.account.clone(),
-        region: session.facts.region.clone(),
-        keys: session.env.keys.clone(),
-    };
+    let whose = session.whose();
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;
     // Where nobody asks from outside, AWS's word on the whole way has to do.

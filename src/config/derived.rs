@@ -1,5 +1,5 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
-use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, Kind, Life, Mode, Service};
+use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, KINDS, Kind, Life, Mode, Scope, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
 
@@ -126,15 +126,6 @@ impl Config {
         clock(self.traffic_at.as_deref()?, now)
     }
 
-    /// The one service.
-    ///
-    /// # Panics
-    /// When there is none; `parse` lets no such config through.
-    pub fn service(&self) -> (&str, &Service) {
-        let (name, service) = self.service.first_key_value().expect("a checked config has a service");
-        (name, service)
-    }
-
     /// The AWS name of a step's object: the one that `[names]` prescribes, or `stack-name`. As the engine's `Cx::name`.
     pub fn name_of(&self, key: &str) -> String {
         let name = key.split_once('/').map_or(key, |(_, name)| name);
@@ -144,9 +135,14 @@ impl Config {
     /// Gives what is global a name with the region in it, where none is prescribed: a stack of this name may be in another
     /// region, too.
     pub fn name_what_is_global(&mut self) {
-        for key in ["role/instance", "instance-profile/instance", "dashboard/main"] {
-            let name = format!("{}-{}", self.name_of(key), self.region);
-            self.names.entry(key.into()).or_insert(name);
+        let global = KINDS.iter().filter(|kind| kind.scope == Scope::Account).map(|kind| kind.word);
+        let keys = global.flat_map(|kind| match kind {
+            "dashboard" => vec!["dashboard/main".to_owned()],
+            _ => self.services().map(|service| service.key(kind)).collect(),
+        });
+        for key in keys.collect::<Vec<_>>() {
+            let name = format!("{}-{}", self.name_of(&key), self.region);
+            self.names.entry(key).or_insert(name);
         }
     }
 
@@ -163,13 +159,6 @@ impl Config {
     /// fetch the password with.
     pub fn passwords_in_user_data(&self) -> bool {
         self.iam.mode == Mode::Off && self.database.mode != Mode::Off
-    }
-
-    /// What is replaced together when the service gets another name or port, so that both can stand side by side for a
-    /// while: target group, Auto Scaling group and scaling policies are called this. `api`; `api-8080` on port 8080.
-    pub fn slot(&self) -> String {
-        let (name, service) = self.service();
-        slot(name, service)
     }
 }
 
@@ -197,11 +186,6 @@ impl Service {
         }
         rules
     }
-}
-
-/// [`Config::slot`] of a service.
-pub(crate) fn slot(name: &str, service: &Service) -> String {
-    if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }
 }
 
 impl Iam {

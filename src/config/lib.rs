@@ -16,6 +16,7 @@ mod problem;
 mod rules;
 pub mod said;
 mod schema;
+mod services;
 mod shape;
 pub mod signed;
 mod suggest;
@@ -27,6 +28,7 @@ pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
 pub use rules::REGIONS;
 pub use schema::schema;
+pub use services::{ALARMS, Identities, Identity, ServiceScope};
 
 use check::Issues;
 use include::{Includes, Refused};
@@ -181,6 +183,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
     match config {
         Some(mut config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
             rules::once(&mut config);
+            config.accept_unnamed_keys();
             let region_by = match taken {
                 Some(named) => named.by.clone(),
                 None if in_file => {

@@ -349,7 +349,7 @@ fn used(view: &View<'_>, store: Store<'_>, endpoint: Option<&str>) -> Hop {
     let mut hop = Draft::hop();
     let endpoint = endpoint.unwrap_or("?");
     let port = endpoint.rsplit_once(':').and_then(|(_, p)| p.parse().ok()).unwrap_or(store.port);
-    let app = view.group_id("app").to_owned();
+    let app = view.group_id(view.instances_group()).to_owned();
     if view.saw_groups() && !app.is_empty() && !view.lets_out_to_all(&[app.clone()], port) {
         hop.push(Draft::new(
             store.rules.egress,
@@ -394,7 +394,7 @@ fn reach(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
             UP,
         ));
     }
-    let carried = view.group("app").map(|g| g.id.clone()).into_iter().collect::<Vec<_>>();
+    let carried = view.group(view.instances_group()).map(|g| g.id.clone()).into_iter().collect::<Vec<_>>();
     let mut groups: Vec<String> = store.groups.iter().flat_map(|g| g.iter().cloned()).collect();
     groups.sort();
     groups.dedup();

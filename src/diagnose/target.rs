@@ -54,7 +54,7 @@ fn short(arn: &str) -> &str {
 
 fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let want = &view.s.expected;
-    let key = want.steps.iter().find(|k| k.starts_with("target-group/"));
+    let key = want.target_group_step();
     let replace = match key {
         Some(key) => command!("gameday up --replace {}", key),
         None => "gameday up".into(),

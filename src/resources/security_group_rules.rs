@@ -12,8 +12,8 @@ pub struct SecurityGroupRules {
     /// There must be at least one rule in all: a group without any is a group without this step.
     pub ingress: Vec<Rule>,
     pub egress: Vec<Rule>,
-    /// Rules from and to this group are not taken away before the last: an older fleet still needs them.
-    pub spared: Option<Ref<SecurityGroup>>,
+    /// Rules from and to these groups are not taken away before the last: an older fleet still needs them.
+    pub spared: Vec<Ref<SecurityGroup>>,
 }
 
 pub struct Rule {
@@ -120,8 +120,8 @@ impl Resource for SecurityGroupRules {
     }
 
     fn meanwhile(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
-        let spared = self.spared.as_ref().and_then(|g| cx.read(g, |g| g.id.clone()).now());
-        let needed = |l: &&Line| l.peer.clone().now().is_some() && l.peer.clone().now() == spared;
+        let spared: Vec<String> = self.spared.iter().filter_map(|g| cx.read(g, |g| g.id.clone()).now()).collect();
+        let needed = |l: &&Line| l.peer.clone().now().is_some_and(|peer| spared.contains(&peer));
         let more: Vec<Line> =
             found.spec.rules.iter().filter(needed).filter(|l| !want.rules.iter().any(|w| w.is(l))).cloned().collect();
         want.rules.extend(more);

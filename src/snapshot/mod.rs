@@ -7,7 +7,7 @@ mod network;
 pub(crate) mod probe;
 mod read;
 
-pub use expected::{Expected, Names, Whose, matches};
+pub use expected::{Expected, Names, Own, Sibling, Whose, matches};
 pub use gather::{Asking, Depth, gather, targets, verdict};
 pub use network::{
     Acl, AclEntry, Endpoint, GroupRule, InternetGateway, NatGateway, PrefixList, PublicAccess, Route, RouteTable,

@@ -6,9 +6,9 @@ use aws_sdk_ssm::types::ParameterType;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gameday::{
     aws::Aws,
-    engine::{Class, Graph, Inputs, Key, Known, Ref},
+    engine::{Class, Graph, Input, Inputs, Key, Known, Ref},
     resources::{
-        alarm::{Alarm, Dim},
+        alarm::Alarm,
         auto_scaling_group::{AutoScalingGroup, SpotMix},
         dashboard::Dashboard,
         instance_profile::InstanceProfile,
@@ -378,7 +378,7 @@ fn bare_template(w: &World, instance_type: &str, user_data: fn() -> UserData) ->
         groups: vec![],
         public_address: None,
         profile: None,
-        user_data: Box::new(move |_: &Inputs| Known::Now(user_data())),
+        user_data: Input::new(move |_| Known::Now(user_data())),
         instance_name: "demo-web".into(),
         volume_name: "demo-web".into(),
         hop_limit: 1,
@@ -514,8 +514,8 @@ fn alarm(w: &World, g: &mut Graph, name: &str, threshold: f64, statistic: &str) 
             namespace: "AWS/ApplicationELB".into(),
             metric: "TargetResponseTime".into(),
             dimensions: vec![
-                ("LoadBalancer".into(), Dim::Is("app/demo/1".into())),
-                ("AvailabilityZone".into(), Dim::Is("us-east-1a".into())),
+                ("LoadBalancer".into(), Input::from("app/demo/1".to_owned())),
+                ("AvailabilityZone".into(), Input::from("us-east-1a".to_owned())),
             ],
             statistic: statistic.into(),
             period: 60,
@@ -598,7 +598,7 @@ fn dashboard(w: &World, title: &'static str) -> Graph {
             json!({"start": "-PT1H", "widgets": [{"type": "alarm", "width": 24, "height": 3, "properties": properties}]})
         })
     };
-    g.add("main", Dashboard { aws: w.aws.clone(), body: Box::new(body) });
+    g.add("main", Dashboard { aws: w.aws.clone(), body: Input::new(body) });
     g
 }
 
@@ -707,9 +707,9 @@ impl Fleet {
                 groups: vec![group],
                 public_address: Some(true),
                 profile,
-                user_data: Box::new({
+                user_data: Input::new({
                     let script = self.script;
-                    move |_: &Inputs| Known::Now(script())
+                    move |_| Known::Now(script())
                 }),
                 instance_name: "demo-web".into(),
                 volume_name: "demo-web".into(),
@@ -742,9 +742,9 @@ impl Fleet {
         g.add_after("web-requests", policy, &[listener.key()]);
         g.add("web-cpu", ScalingPolicy { aws: aws(), group: fleet.clone(), metric: Metric::Cpu { percent: 60.0 } });
         let dimensions = [
-            ("LoadBalancer", Dim::Balancer(balancer)),
-            ("TargetGroup", Dim::Target(target)),
-            ("AutoScalingGroupName", Dim::Group(fleet)),
+            ("LoadBalancer", balancer.input(|b| b.metric.clone())),
+            ("TargetGroup", target.input(|t| t.metric.clone())),
+            ("AutoScalingGroupName", fleet.input(|g| g.name.clone())),
         ];
         g.add(
             "watched",

@@ -56,8 +56,13 @@ fn stack(aws: &Aws, s: Shape) -> Graph {
     };
     let (app, endpoints) = (group(&mut g, "app"), group(&mut g, "endpoints"));
     let https = Rule { protocol: "tcp", port: 443, peer: Peer::Group(app), why: "from the instances".into() };
-    let rules =
-        SecurityGroupRules { aws: aws(), group: endpoints.clone(), ingress: vec![https], egress: vec![], spared: None };
+    let rules = SecurityGroupRules {
+        aws: aws(),
+        group: endpoints.clone(),
+        ingress: vec![https],
+        egress: vec![],
+        spared: vec![],
+    };
     g.add("endpoints", rules);
     let subnets = if s.in_both { vec![app_a, app_b] } else { vec![app_a] };
     let service = format!("com.amazonaws.eu-west-1.{}", s.service);

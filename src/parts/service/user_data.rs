@@ -1,10 +1,11 @@
 //! From references to the user data of an instance.
-use super::Passwords;
+use super::Data;
 use crate::{
     aws::partition,
-    config::{Config, Loaded, Mode, Origin, Run, Switch, include::Includes},
+    config::{Config, Loaded, Mode, Origin, Run, Service, ServiceScope, Switch, include::Includes},
     engine::{Inputs, Known, Ref},
     facts::Facts,
+    parts::{Builder, cache, database, database::Passwords},
     resources::{
         access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
         instance_profile::InstanceProfile, launch_template::UserData, log_group::LogGroup, mount_target::MountTarget,
@@ -15,16 +16,11 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::{cell::RefCell, collections::BTreeSet, path::PathBuf};
 
-/// The file system and how the instances reach it.
-pub(crate) struct Files {
-    pub system: Ref<FileSystem>,
-    pub targets: Vec<Ref<MountTarget>>,
-    pub access_point: Option<Ref<AccessPoint>>,
-}
-
-/// All that goes into the user data, as references.
-pub struct Recipe {
+/// All that goes into the user data of a service, as references.
+pub struct UserDataInputs {
     config: Config,
+    /// The service's name.
+    service: String,
     /// Where templates and SQL files are found.
     base: Includes,
     sql: Vec<(String, Vec<u8>)>,
@@ -38,31 +34,48 @@ pub struct Recipe {
     profile: Option<Ref<InstanceProfile>>,
 }
 
-impl Recipe {
-    #[expect(clippy::too_many_arguments, reason = "one for each thing an instance is told")]
+/// The file system and how the instances of one service reach it.
+struct Files {
+    system: Ref<FileSystem>,
+    targets: Vec<Ref<MountTarget>>,
+    access_point: Option<Ref<AccessPoint>>,
+}
+
+impl UserDataInputs {
+    /// Gathers what the instances of the service at this place among the services are told.
+    ///
+    /// # Errors
+    /// A template that does not render: that must be known now, not when the database is ready.
     pub(super) fn new(
-        loaded: &Loaded,
-        vpc: Vec<String>,
-        database: Option<Ref<Database>>,
-        cache: Option<Ref<Cache>>,
-        files: Option<Files>,
-        passwords: Option<Passwords>,
+        b: &Builder<'_>,
+        index: usize,
+        data: &Data,
         logs: Option<Vec<Ref<LogGroup>>>,
         profile: Option<Ref<InstanceProfile>>,
     ) -> userdata::Result<Self> {
-        let base = loaded.includes.clone();
-        let sql = loaded
-            .config
-            .database
-            .sql
-            .iter()
-            .map(|file| Ok((file.clone(), userdata::read(&base, file)?)))
-            .collect::<userdata::Result<_>>()?;
-        let recipe =
-            Self { config: loaded.config.clone(), base, sql, vpc, database, cache, files, passwords, logs, profile };
-        // A template that does not render must be known now, not when the database is ready.
-        recipe.rendered()?;
-        Ok(recipe)
+        let base = b.loaded.includes.clone();
+        let read = |file: &String| Ok((file.clone(), userdata::read(&base, file)?));
+        let sql = b.config.database.sql.iter().map(read).collect::<userdata::Result<_>>()?;
+        let files = data.files.as_ref().map(|files| Files {
+            system: files.system.clone(),
+            targets: files.targets.clone(),
+            access_point: files.access_points.get(index).cloned(),
+        });
+        let inputs = Self {
+            config: b.config.clone(),
+            service: b.config.services().nth(index).map(|service| service.name.to_owned()).unwrap_or_default(),
+            base,
+            sql,
+            vpc: ranges(b.config, b.facts),
+            database: data.database.clone(),
+            cache: data.cache.clone(),
+            files,
+            passwords: data.passwords.clone(),
+            logs,
+            profile,
+        };
+        inputs.rendered()?;
+        Ok(inputs)
     }
 
     /// The user data as far as it is known now: texts in parentheses stand for the rest.
@@ -88,7 +101,7 @@ impl Recipe {
 
     /// What the instance is told, and the first step that has to exist before all of it is known.
     fn boot(&self, inputs: &Inputs) -> (Boot, Option<crate::engine::Key>) {
-        let (name, service) = self.config.service();
+        let (name, service): (&str, &Service) = (&self.service, &self.config.service[&self.service]);
         let missing = RefCell::new(None);
         let text = |k: Known<String>| {
             if let Known::After(key) = &k {
@@ -121,7 +134,7 @@ impl Recipe {
                 let d = &self.config.database;
                 Some(userdata::Database {
                     host: text(inputs.read(db, |o| o.host.clone())),
-                    port: inputs.read(db, |o| o.port).now().unwrap_or(super::MYSQL),
+                    port: inputs.read(db, |o| o.port).now().unwrap_or(database::PORT),
                     database: d.database.clone(),
                     user: d.user.clone(),
                     app_password: secret(passwords.app.as_ref()?),
@@ -138,7 +151,7 @@ impl Recipe {
             }),
             cache: self.cache.as_ref().map(|c| userdata::Cache {
                 host: text(inputs.read(c, |o| o.host.clone())),
-                port: inputs.read(c, |o| o.port).now().unwrap_or(super::REDIS),
+                port: inputs.read(c, |o| o.port).now().unwrap_or(cache::PORT),
             }),
             files: self.files.as_ref().map(|f| userdata::Files {
                 file_system: text(inputs.read(&f.system, |o| o.id.clone())),
@@ -185,10 +198,10 @@ pub(super) fn sets_up(loaded: &Loaded) -> userdata::Result<String> {
 }
 
 /// The services of AWS that an instance may need, by the last part of their endpoints' names, and whether it does.
-pub(super) fn services(config: &Config) -> [(&'static str, bool); 8] {
+pub(crate) fn aws_services(config: &Config) -> [(&'static str, bool); 8] {
     let has_profile = config.iam.mode != Mode::Off;
     let has_agent = has_profile && config.monitoring.mode == Switch::Create;
-    let has_registry = repository(config).is_some();
+    let has_registry = config.services().any(|service| repository(service).is_some());
     let has_sessions = has_profile && config.iam.ssm;
     [
         ("ssm", has_sessions || has_profile && config.database.mode != Mode::Off),
@@ -219,12 +232,11 @@ pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
 
 /// Those of them that it does need.
 pub fn endpoint_services(config: &Config) -> Vec<&'static str> {
-    services(config).into_iter().filter(|(_, needed)| *needed).map(|(service, _)| service).collect()
+    aws_services(config).into_iter().filter(|(_, needed)| *needed).map(|(service, _)| service).collect()
 }
 
 /// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.
-pub(super) fn readable_objects(config: &Config) -> Vec<String> {
-    let (_, service) = config.service();
+pub(super) fn readable_objects(config: &Config, service: ServiceScope<'_>) -> Vec<String> {
     let partition = partition(&config.region);
     // In a policy these three are wildcards and variables; in a key they are themselves.
     let literal = |c: char| if "*?$".contains(c) { format!("${{{c}}}") } else { c.to_string() };
@@ -248,8 +260,7 @@ pub(super) fn keys_via(config: &Config) -> Vec<String> {
 }
 
 /// The ECR repository that an instance pulls its image from, by ARN, when it is a private one.
-pub(super) fn repository(config: &Config) -> Option<String> {
-    let (_, service) = config.service();
+pub(super) fn repository(service: ServiceScope<'_>) -> Option<String> {
     let (registry, image) = service.source.split_once('/').filter(|_| service.run == Run::Container)?;
     // 123456789012.dkr.ecr.us-east-1.amazonaws.com; in China with .cn behind it.
     let parts: Vec<&str> = registry.split('.').collect();
@@ -267,9 +278,16 @@ mod tests {
         crate::config::parse("gameday.toml", &text).expect("a sound stack file").config
     }
 
+    fn only(config: &Config) -> ServiceScope<'_> {
+        config.services().next().expect("it has one")
+    }
+
     #[test]
     fn only_a_private_ecr_image_has_a_repository_of_the_account() {
-        let of = |image: &str| repository(&config("", &format!("run = \"container\"\nsource = \"{image}\"")));
+        let of = |image: &str| {
+            let config = config("", &format!("run = \"container\"\nsource = \"{image}\""));
+            repository(only(&config))
+        };
         let ecr = "210987654321.dkr.ecr.eu-west-1.amazonaws.com";
         let arn = "arn:aws:ecr:eu-west-1:210987654321:repository/team/shop";
         assert_eq!(of(&format!("{ecr}/team/shop:1.2")).as_deref(), Some(arn));
@@ -282,7 +300,7 @@ mod tests {
             assert_eq!(of(public), None, "{public}");
         }
         let binary = format!("source = \"https://{ecr}/server\"");
-        assert_eq!(repository(&config("", &binary)), None);
+        assert_eq!(repository(only(&config("", &binary))), None);
     }
 
     #[test]
@@ -293,7 +311,7 @@ mod tests {
             ("s3://bucket/한글/ü#1", "bucket/한글/ü#1"),
         ] {
             let config = config("", &format!("source = \"{source}\""));
-            assert_eq!(readable_objects(&config), [format!("arn:aws:s3:::{object}")]);
+            assert_eq!(readable_objects(&config, only(&config)), [format!("arn:aws:s3:::{object}")]);
         }
     }
 
@@ -314,7 +332,7 @@ mod tests {
             ("us-gov-west-1", "arn:aws-us-gov:s3:::bucket/server"),
         ] {
             let config = config(&format!("region = \"{region}\""), "source = \"s3://bucket/server\"");
-            assert_eq!(readable_objects(&config), [arn]);
+            assert_eq!(readable_objects(&config, only(&config)), [arn]);
         }
     }
 }
