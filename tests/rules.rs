@@ -457,3 +457,35 @@ fn the_policy_knows_every_kind() {
     }
     none(wrong, "`gameday policy` reaches the objects of every kind");
 }
+
+/// The anchor that a heading gets on GitHub.
+fn anchor(heading: &str) -> String {
+    let plain = heading.to_lowercase();
+    let kept = plain.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_of_a_paper_leads_somewhere() {
+    let link = re(r"\]\(([^)\s]+)\)");
+    let mut wrong = Vec::new();
+    for (path, text) in FILES.iter().filter(|(path, _)| path.ends_with(".md")) {
+        let folder = Path::new(path).parent().expect("a folder");
+        for found in link.captures_iter(text).map(|c| c[1].to_owned()).filter(|l| !l.starts_with("http")) {
+            let (file, to) = found.split_once('#').unwrap_or((&found, ""));
+            let file = if file.is_empty() { PathBuf::from(path) } else { folder.join(file) };
+            let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
+            let leads = match std::fs::read_to_string(&whole) {
+                Ok(text) if !to.is_empty() => text
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .any(|line| anchor(line.trim_start_matches('#').trim()) == to),
+                _ => whole.exists() && to.is_empty(),
+            };
+            if !leads {
+                wrong.push(format!("{path}: {found}"));
+            }
+        }
+    }
+    none(wrong, "links in papers lead somewhere");
+}
