@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | [`Config`] and its tables | the model; the JSON schema ([`schema()`]) and the reference in the docs come from it |
 //! | [`parse`], [`load`] | a text or a file becomes a [`Loaded`], or all its mistakes at once |
-//! | [`kinds`] | the table of kinds: everything that hangs on the word of a kind |
-//! | [`include`], [`file`] | files that a stack file names: where they may be, how large |
+//! | [`KINDS`], [`Kind`] | the table of kinds: everything that hangs on the word of a kind |
+//! | [`mod@include`], [`mod@file`] | files that a stack file names: where they may be, how large |
 //! | [`command`], [`markup`] | start commands as bash reads them; templates |
 //! | [`said`], [`signed`] | words from outside made fit to be read; addresses with a signature |
 //!
