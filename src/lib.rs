@@ -36,7 +36,7 @@
 //! | [`history`] | how long its steps took |
 //! | [`set_up`] | whether its database is set up |
 //!
-//! What the rest stands on:
+//! The ground:
 //!
 //! | module | what it is |
 //! | --- | --- |
