@@ -110,7 +110,7 @@ fn root_cause(e: &(impl std::error::Error + 'static)) -> String {
     if said.is_empty() { DisplayErrorContext(e).to_string() } else { said }
 }
 
-/// The class of an error code (aws-facts 4.4; the codes differ from the names of the exception types).
+/// The class of an error code [AWS 4.4] (the codes differ from the names of the exception types).
 pub fn classify(code: &str, message: &str, status: u16) -> Class {
     let bare = code.strip_suffix("Exception").unwrap_or(code);
     let bare = bare.strip_suffix("Fault").unwrap_or(bare);
@@ -211,7 +211,7 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
     if quota || bare.contains("QuotaFor") {
         return Class::Quota;
     }
-    // Some services say these only in a text (aws-facts 4.7, 9.2).
+    // Some services say these only in a text [AWS 4.7] [AWS 9.2].
     if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue" | "InvalidSubnet") {
         // Auto Scaling wraps EC2's words: a template or version made a moment ago may not be visible to it.
         let not_yet = [

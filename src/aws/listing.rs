@@ -21,7 +21,7 @@ use aws_sdk_iam::types::InstanceProfile;
 use aws_sdk_rds::types::{DbInstance, DbSubnetGroup};
 use std::{collections::HashMap, rc::Rc};
 
-// A page of a size: without one EC2 counts the call against a smaller budget (aws-facts 4.6). The largest that each
+// A page of a size: without one EC2 counts the call against a smaller budget [AWS 4.6]. The largest that each
 // takes: more is refused, and the emulator refuses it too.
 macro_rules! of_the_region {
     ($($name:ident: $item:ty = $describe:ident, $call:literal by $page:literal;)*) => {

@@ -17,7 +17,7 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
-/// A launch, a boot and two health checks; the end of the requests under way, and of the old instances (aws-facts 11).
+/// A launch, a boot and two health checks; the end of the requests under way, and of the old instances [AWS 11].
 const HANDOVER: Duration = Duration::from_secs(43 + 60 + 20 + 15 + 60);
 
 pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {

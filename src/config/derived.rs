@@ -215,7 +215,7 @@ impl Database {
     /// The parameters of its group: those given and the defaults, as far as the version knows them.
     pub fn known_parameters(&self) -> BTreeMap<String, String> {
         let mut all = self.parameters.clone();
-        // 8.0 logs in with mysql_native_password as it is (aws-facts 1.5).
+        // 8.0 logs in with mysql_native_password as it is [AWS 1.5].
         if self.extended_support() {
             all.remove(NEW_IN_8_4);
         }

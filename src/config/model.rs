@@ -514,7 +514,7 @@ impl Default for Database {
             user: "gdapp".into(),
             master_user: "gdadmin".into(),
             sql: vec![],
-            // A Go client of 2019 may not know caching_sha2_password (aws-facts 1.5).
+            // A Go client of 2019 may not know caching_sha2_password [AWS 1.5].
             parameters: [("authentication_policy", "*:mysql_native_password"), ("require_secure_transport", "0")]
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),

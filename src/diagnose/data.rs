@@ -102,7 +102,7 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
         "starting" | "rebooting" | "renaming" | "upgrading" | "resetting-master-credentials" => {
             hop.push(busy("database-busy", "the database is not back yet", &evidence))
         }
-        // It takes connections long before it is `available` (aws-facts 1.4).
+        // It takes connections long before it is `available` [AWS 1.4].
         _ if d.host.is_some() => {}
         _ => hop.push(busy("database-creating", "AWS is still making the database", &evidence)),
     }

@@ -98,7 +98,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Name, true, evidence)
 }
 
-/// What a bad status says, when nothing else explains it (aws-facts 6).
+/// What a bad status says, when nothing else explains it [AWS 6].
 fn bad_answers(view: &View<'_>, hop: &mut super::Drafts) {
     let answers = &view.s.probe.answers;
     let bad: Vec<_> = answers.iter().filter(|a| a.status.is_some() && !a.good() && a.beacon.is_none()).collect();

@@ -195,7 +195,7 @@ fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     hop.push(draft.weak_if(view.serves()));
 }
 
-/// What a reason code means (aws-facts 6).
+/// What a reason code means [AWS 6].
 fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all: usize) -> Draft {
     let said = of.iter().find_map(|t| t.description.as_deref()).unwrap_or("");
     let port = t.port;

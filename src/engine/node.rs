@@ -88,7 +88,7 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// How long somebody else's create, begun before ours was to be seen, may take to show up.
 const TWIN: Duration = Duration::from_secs(3);
 /// Between two tries to delete what is held: nothing of AWS lets go sooner, and a burst of deletions is throttled for
-/// everybody in the account (aws-facts 4.6).
+/// everybody in the account [AWS 4.6].
 const HELD: Duration = Duration::from_millis(2500);
 /// How long a deletion may wait for what AWS itself still has to let go of (an ALB's interfaces: up to 5 min).
 const HOLD_FOR: Duration = Duration::from_secs(900);

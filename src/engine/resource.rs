@@ -124,7 +124,7 @@ pub enum Phase {
     Broken(String),
 }
 
-/// How long AWS usually takes for each verb (aws-facts 11).
+/// How long AWS usually takes for each verb [AWS 11].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Typical {
     pub create: Duration,

@@ -153,7 +153,7 @@ pub(crate) struct Tries {
 /// After this long without a failure, the next one is the first of a new streak.
 const STREAK: Duration = Duration::from_secs(30);
 
-/// How long a step may go on trying. IAM needs up to two minutes to be visible to EC2 (aws-facts 4.7). What is in the
+/// How long a step may go on trying. IAM needs up to two minutes to be visible to EC2 [AWS 4.7]. What is in the
 /// wrong state for a change may be in the middle of another, which takes as long as any.
 fn budget(class: Class, patience: Duration) -> Duration {
     match class {

@@ -44,7 +44,7 @@ pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
 }
 
-/// How Amazon names the images of which the newest is taken where the stack file names none (aws-facts 4.1).
+/// How Amazon names the images of which the newest is taken where the stack file names none [AWS 4.1].
 const AMAZON_LINUX: &str = "al2023-ami-";
 
 async fn is_of_amazon(aws: &Aws, id: &str) -> Result<bool> {

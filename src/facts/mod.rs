@@ -57,7 +57,7 @@ pub struct Facts {
     pub words: Vec<String>,
 }
 
-/// The newest Amazon Linux 2023 for x86-64 (aws-facts 4.1).
+/// The newest Amazon Linux 2023 for x86-64 [AWS 4.1].
 const AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
 
 impl Facts {

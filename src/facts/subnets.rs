@@ -112,7 +112,7 @@ pub(super) struct Needs {
     pub apart: bool,
 }
 
-/// What a load balancer wants to have free in each subnet, and the smallest that it takes (aws-facts 4.7).
+/// What a load balancer wants to have free in each subnet, and the smallest that it takes [AWS 4.8].
 const BALANCER: usize = 8;
 const SMALLEST: u8 = 27;
 

@@ -47,7 +47,7 @@ impl Resource for InstanceProfile {
         let found = |role, path: &str, tags| Found {
             spec: Spec { role, path: path.into() },
             output: Some(Output { name: name.clone() }),
-            // EC2 sees it up to two minutes later: what refers to it tries again (aws-facts 4.7).
+            // EC2 sees it up to two minutes later: what refers to it tries again [AWS 4.7].
             phase: Phase::Ready,
             tags,
             id: name.clone(),

@@ -105,7 +105,7 @@ impl Resource for LaunchTemplate {
             imds: "enabled".into(),
             imds_tags: "disabled".into(),
             monitoring: true,
-            // Without credits left a T instance falls to a tenth of its speed (aws-facts 4.2). Of another type EC2 refuses
+            // Without credits left a T instance falls to a tenth of its speed [AWS 4.2]. Of another type EC2 refuses
             // to hear of credits.
             cpu_credits: self.types().all(is_burstable).then(|| "unlimited".into()),
             made_by: "gameday".into(),

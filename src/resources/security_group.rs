@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{ResourceType, SecurityGroup as AwsGroup};
 pub struct SecurityGroup {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
-    /// For people; letters, digits and ` ._-:/()#,@[]+=&;{}!$*` only (aws-facts 4.5).
+    /// For people; letters, digits and ` ._-:/()#,@[]+=&;{}!$*` only [AWS 4.5].
     pub description: String,
 }
 

@@ -178,7 +178,7 @@ impl SecurityGroupRules {
         revoke(&self.aws, group, &extra).await
     }
 
-    /// AWS refuses all of a call's rules when one of them is there (aws-facts 4.5): only those that are missing.
+    /// AWS refuses all of a call's rules when one of them is there [AWS 4.5]: only those that are missing.
     async fn authorize(&self, group: &str, rules: &[&Line]) -> Result<()> {
         for egress in [false, true] {
             let rules = rules.iter().filter(|r| r.egress == egress).map(|r| r.permission());

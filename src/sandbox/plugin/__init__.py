@@ -11,6 +11,6 @@ How a request travels, one module a concern:
     clock.py     the emulated clock: what AWS does in minutes, at the chosen pace
     <service>.py the fixes of one service, each with what AWS does and a source
 
-Sources named in comments: "facts N" is section N of the project's AWS facts,
+Sources named in comments: "[AWS n]" is a section or row of docs/aws-facts.md,
 "model" is the AWS API model that botocore ships.
 """

@@ -9,7 +9,7 @@ from .ec2_instances import RUNNING, WATCHERS, ec2_backends
 from .rules import NUMBERS, Refusal, on_reset, partition
 
 # Seconds: how long a dead member goes unnoticed (status checks run each minute), how long a group takes to go
-# once forced (facts 11, asg_force_delete).
+# once forced ([AWS 11], asg_force_delete).
 NOTICED, DELETED, RETRY = 30, 60, 60
 
 GROUPS = {}
@@ -203,7 +203,7 @@ def retire(group, member, why, wait=False):
             _forget(group, member)
 
     member.leaving = activity
-    # facts 5: a member in service is terminated after the deregistration delay.
+    # [AWS 5]: a member in service is terminated after the deregistration delay.
     CLOCK.after(max(delays, default=0) if not dead else 0, end)
     return activity
 
@@ -220,7 +220,7 @@ def begin_delete(group):
     group.deleting = True
     from . import asg_policies
 
-    # facts 5: "deleting the group deletes them", the alarms of its policies.
+    # [AWS 5]: "deleting the group deletes them", the alarms of its policies.
     for name in list(group.policies):
         asg_policies.remove(group, name)
     for member in group.members:
@@ -261,7 +261,7 @@ WATCHERS.append(_watch)
 
 
 def check_balancers():
-    """The balancers' health checks, for groups that heed them: facts 5, HealthCheckType ELB, only after the grace
+    """The balancers' health checks, for groups that heed them: [AWS 5], HealthCheckType ELB, only after the grace
     period. Called when a test changes what is healthy, and once more for each member when its grace is over."""
     for group in list(GROUPS.values()):
         if "ELB" not in group.settings["HealthCheckType"]:

@@ -35,7 +35,7 @@ def start(call):
         )
         spec = template or mixed["LaunchTemplate"]["LaunchTemplateSpecification"]
         if preferences["AutoRollback"] and str(spec.get("Version", "$Default")).startswith("$"):
-            # facts 4.1: auto rollback needs a numbered version.
+            # [AWS 4.1]: auto rollback needs a numbered version.
             raise Refusal(
                 "ValidationError", "AutoRollback cannot be used with the $Latest or $Default launch template version."
             )

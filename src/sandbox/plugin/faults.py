@@ -26,7 +26,7 @@ import threading
 from .clock import CLOCK
 from .rules import Refusal, partition
 
-# Retried by the SDKs, in each service's own words (facts 12.3).
+# Retried by the SDKs, in each service's own words [AWS 12.3].
 THROTTLED = {
     "ec2": ("RequestLimitExceeded", 503),
     "efs": ("ThrottlingException", 429),
@@ -36,7 +36,7 @@ THROTTLED = {
 }
 JSON_DENIED = "AccessDeniedException"
 
-# What a new object's describe answers may lack for a while (facts 4.7): operation -> (list, id).
+# What a new object's describe answers may lack for a while [AWS 4.7]: operation -> (list, id).
 FRESH = {
     ("ec2", "DescribeVpcs"): ("Vpcs", "VpcId", "VpcIds", "InvalidVpcID.NotFound"),
     ("ec2", "DescribeSubnets"): ("Subnets", "SubnetId", "SubnetIds", "InvalidSubnetID.NotFound"),
@@ -211,7 +211,7 @@ def _is_meant(refusal, call):
 
 
 def _expired(call):
-    """In each service's words (facts 4.4; where that is silent, from memory): EC2 says RequestExpired, the JSON ones
+    """In each service's words [AWS 4.4] [AWS V3]: EC2 says RequestExpired, the JSON ones
     ExpiredTokenException."""
     if call.service == "ec2":
         return Refusal("RequestExpired", "Request has expired.", 400)
@@ -221,7 +221,7 @@ def _expired(call):
 
 
 def _closed(call):
-    """A region that the account has not opted in to, in each service's words (from memory): EC2 says AuthFailure, STS and
+    """A region that the account has not opted in to, in each service's words [AWS V4]: EC2 says AuthFailure, STS and
     the query services InvalidClientTokenId, the JSON ones UnrecognizedClientException."""
     if call.service == "ec2":
         return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
