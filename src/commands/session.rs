@@ -9,6 +9,7 @@ use crate::{
         Visit, glance, walk,
     },
     facts::{self, Facts},
+    help,
     history::{History, Stopwatch},
     lease::{self, Holder, Lease, Taken},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
@@ -170,6 +171,7 @@ impl Session {
         let view = View::new(out);
         let stopwatch = Stopwatch::new(scale);
         let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
+        env.advice = help::of;
         env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
         env.names = loaded.config.names.clone();

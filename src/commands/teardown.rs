@@ -3,7 +3,7 @@ use super::{DONE, Failure, Outcome, Session, failed, interrupted, session::FINAL
 use crate::{
     cli::{Global, Teardown},
     engine::{Class, Direction, Key, Node, Report, Status, Visit, is_id, walk},
-    error::Error,
+    error::{Error, Help as _},
     history::History,
     lease::{Lease, TEARDOWN},
     output::{

@@ -56,29 +56,6 @@ impl Class {
     pub fn passes(self) -> bool {
         matches!(self, Self::Throttled | Self::Lost | Self::NotYetVisible | Self::WrongState)
     }
-
-    fn help(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Denied => {
-                "`gameday policy` prints the IAM policy this stack needs; \
-                 a group that the account forbids can be set to `use` or `off` in gameday.toml"
-            }
-            Self::Credentials => {
-                "renew the credentials (environment variables, `aws sso login`, --profile), \
-                 then run the same command again: it resumes where it stopped"
-            }
-            Self::Quota => {
-                "delete what is not needed, or ask for more in Service Quotas; then run the same command again"
-            }
-            Self::Capacity => {
-                "choose another instance class or zone in gameday.toml, or run the same command again later"
-            }
-            Self::Throttled => "AWS throttles this account: run the same command again, it resumes where it stopped",
-            Self::Lost => "check the network and run the same command again: it resumes where it stopped",
-            Self::InUse => "remove what uses it, then run the same command again",
-            _ => return None,
-        })
-    }
 }
 
 /// A call that AWS refused or did not answer.
@@ -92,12 +69,6 @@ pub struct AwsError {
     pub request_id: Option<String>,
     /// The way out, where the layer that made the call knows a better one than the class has.
     pub help: Option<String>,
-}
-
-impl AwsError {
-    fn help(&self) -> Option<String> {
-        self.help.clone().or_else(|| self.class.help().map(Into::into))
-    }
 }
 
 impl fmt::Display for AwsError {
@@ -169,6 +140,9 @@ pub enum Error {
     /// There are no credentials that could be used: nothing was asked of AWS.
     #[error("{what}")]
     Credentials { what: String, help: String },
+    /// A look that changes nothing got no answer in its time.
+    #[error("no answer within {} s", .waited.as_secs())]
+    NoAnswer { waited: Duration },
     #[error("{what}")]
     Other { what: String, help: String },
 }
@@ -205,74 +179,8 @@ impl Error {
             Self::Unknown(_) => "unknown",
             Self::Interrupted => "interrupted",
             Self::Credentials { .. } => "credentials",
-            Self::Other { .. } => "other",
+            Self::NoAnswer { .. } | Self::Other { .. } => "other",
         }
-    }
-
-    /// The way out, where one is known.
-    pub fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Aws(e) => return e.help(),
-            Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
-            Self::Broken { repair: Some(how), .. } => how.clone(),
-            Self::Broken { key, loses, .. } => {
-                format!("`gameday up --replace {}` deletes it and makes it again{}", plain(key.as_str()), lost(loses))
-            }
-            Self::Unproven { key, id, .. } => format!(
-                "look at it first: whoever may tag can make this claim. If it is the stack's, \
-                 `gameday up --adopt {take}` goes on with it (`gameday teardown --delete {id}` deletes it, with the whole \
-                 stack); if it is not, take its tags off, or give the step another name under [names]",
-                take = format_args!("{}={}", plain(key.as_str()), plain(id)),
-                id = plain(id),
-            ),
-            Self::Unlike { id, .. } => format!(
-                "put the stack file back as it was; `gameday teardown --delete {}` deletes it all the same, with the whole \
-                 stack",
-                plain(id)
-            ),
-            Self::Protected { id, .. } => format!(
-                "take the protection off on AWS, then run the same command again; `gameday teardown --delete {}` deletes \
-                 it all the same, with the whole stack",
-                plain(id)
-            ),
-            Self::NotOurs { key, id, .. } => format!(
-                "`gameday up --adopt {}={}` tags it as ours; or give it another name under [names], or set its group to `use`",
-                plain(key.as_str()),
-                plain(id)
-            ),
-            Self::OtherPrefix { stack, prefix, .. } => format!(
-                "write tag_prefix = {prefix:?} in gameday.toml to go on with the stack that stands; to change the prefix, \
-                 run `gameday teardown --confirm {}` under the old one first",
-                plain(stack)
-            ),
-            Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
-            Self::Fixed { key, was, carries_all, loses, .. } => {
-                let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
-                if *carries_all {
-                    return Some(format!(
-                        "put the old value back{was}: the whole stack stands in it; for another one `gameday teardown` first \
-                         (the data are lost)"
-                    ));
-                }
-                let lost = lost(loses);
-                format!(
-                    "put the old value back{was}, or `gameday up --replace {}` deletes it and makes it again{lost}",
-                    plain(key.as_str())
-                )
-            }
-            Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
-            Self::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),
-            Self::Unknown(_) => "this is a defect of gameday: please report it".into(),
-            Self::Interrupted => "run the same command again: it resumes where it stopped".into(),
-            Self::Credentials { help, .. } | Self::Other { help, .. } => help.clone(),
-        })
-        .filter(|help| !help.is_empty())
-    }
-}
-
-impl miette::Diagnostic for Error {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Error::help(self).map(|h| Box::new(h) as Box<dyn fmt::Display>)
     }
 }
 
@@ -281,16 +189,6 @@ fn seconds(d: &Duration) -> String {
         s @ 0..120 => format!("{s} s"),
         s => format!("{} min", s / 60),
     }
-}
-
-/// A word for a command, where a shell takes it as it stands.
-fn plain(word: &str) -> &str {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:".contains(c);
-    if word.starts_with('-') || !word.chars().all(is_plain) { "NAME" } else { word }
-}
-
-fn lost(loses: &Option<&str>) -> String {
-    loses.map(|what| format!(": {what} would be lost")).unwrap_or_default()
 }
 
 fn held_by(by: &[String]) -> String {

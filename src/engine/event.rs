@@ -75,8 +75,8 @@ impl Event {
             | Self::Skipped { key, .. } => key,
         }
     }
-    pub(crate) fn failed(key: &Key, error: &Error) -> Self {
-        Self::Failed { key: key.clone(), code: error.code(), error: error.to_string(), help: error.help() }
+    pub(crate) fn failed(key: &Key, error: &Error, help: Option<String>) -> Self {
+        Self::Failed { key: key.clone(), code: error.code(), error: error.to_string(), help }
     }
     pub(crate) fn planned(key: &Key, change: &Change, usually: Duration) -> Self {
         Self::Planned { key: key.clone(), change: change.clone(), usually: usually.as_secs_f64() }

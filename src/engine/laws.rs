@@ -150,10 +150,9 @@ async fn law_4_what_disappears_is_made_again_and_what_is_fixed_is_refused_with_a
     let p = plan(&stack(&w), &env()).await;
     assert_eq!(words(&p), ["net none", "db none", "fs create", "alarm refuse", "web refuse"]);
     let r = up(&stack(&w), &env()).await;
-    let errors: Vec<_> = r.failed().map(|(_, e)| (e.to_string(), e.help().unwrap())).collect();
+    let errors: Vec<_> = r.failed().map(|(_, e)| e.to_string()).collect();
     assert_eq!(errors.len(), 2);
-    assert_eq!(errors[0].0, "thing/alarm cannot change links in place");
-    assert!(errors[0].1.contains("--replace thing/alarm"));
+    assert_eq!(errors[0], "thing/alarm cannot change links in place");
     assert_eq!(w.log(), ["create fs"]);
 
     let mut insist = env();
@@ -195,7 +194,7 @@ async fn law_4_another_name_is_refused_with_a_way_out_and_never_a_second_one() {
     let r = up(&stack(&w), &renamed()).await;
     let (_, error) = r.failed().next().unwrap();
     assert_eq!(error.to_string(), "thing/web cannot change name in place");
-    assert!(error.help().unwrap().contains("name = \"t-web\""), "{:?}", error.help());
+    assert!(matches!(error, Error::Fixed { was, .. } if was == &["name = \"t-web\""]), "{error:?}");
     assert_eq!((w.log(), w.names().contains(&"t-web".into())), (vec![], true));
 
     let mut insist = renamed();
@@ -255,7 +254,6 @@ async fn law_5_a_stack_under_another_tag_prefix_is_told_and_never_touched() {
             matches!(error, Error::OtherPrefix { prefix, ours, .. } if prefix == "event-" && ours == other),
             "{error}"
         );
-        assert!(error.help().is_some_and(|h| h.contains("tag_prefix = \"event-\"")), "{error}");
         assert!(!teardown(&stack(&w), &under(other)).await.all_done());
         assert_eq!(w.log(), Vec::<String>::new());
     }
@@ -387,7 +385,6 @@ async fn law_10_what_is_in_use_for_a_change_is_changed_when_it_no_longer_is() {
     let r = up(&sized(&w, 7), &env()).await;
     let (key, error) = r.failed().next().unwrap();
     assert_eq!((key.as_str(), error.class()), ("thing/db", Some(Class::InUse)));
-    assert!(error.help().unwrap().contains("remove what uses it"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

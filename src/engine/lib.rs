@@ -33,7 +33,7 @@ pub use graph::Graph;
 pub use node::{Node, Status};
 pub use record::{Proofs, Record, is_id, means};
 pub use refs::{Inputs, Key, Known, Ref};
-pub use resource::{Cx, Env, FinalSnapshot, Found, Holder, Phase, Reread, Resource, TagKeys, Tags, Typical};
+pub use resource::{Advice, Cx, Env, FinalSnapshot, Found, Holder, Phase, Reread, Resource, TagKeys, Tags, Typical};
 pub use secret::Secret;
 pub use stop::Stop;
 pub use wait::Pace;

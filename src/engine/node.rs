@@ -205,7 +205,7 @@ impl<R: Resource> Managed<R> {
             Change::Replace { diff, loses: R::LOSES }
         } else {
             let error = self.refused(cx, self.fixed(found, want, &diff));
-            Change::Refuse { diff, help: error.help().unwrap_or_default() }
+            Change::Refuse { diff, help: (cx.env.advice)(&error).unwrap_or_default() }
         })
     }
 
@@ -484,13 +484,7 @@ impl<R: Resource> Managed<R> {
             }
         };
         let ended = tokio::time::timeout(cx.env.patience, look).await;
-        ended.unwrap_or_else(|_| {
-            let silence = || {
-                let what = format!("no answer within {} s", cx.env.patience.as_secs());
-                Error::other(what, "check the network, and run the same command again")
-            };
-            Err(failed.unwrap_or_else(silence))
-        })
+        ended.unwrap_or_else(|_| Err(failed.unwrap_or(Error::NoAnswer { waited: cx.env.patience })))
     }
 
     /// A look that tries again what fails in a way that passes.

@@ -149,6 +149,9 @@ impl Default for Typical {
 /// Reads the record of the stack as it is now; `None` where it cannot be read.
 pub type Reread = Box<dyn Fn() -> LocalBoxFuture<'static, Option<Record>>>;
 
+/// Gives the help text for an error; `None` if there is none. The engine knows no command line, so its caller has the words.
+pub type Advice = fn(&Error) -> Option<String>;
+
 /// The snapshot that a database leaves when it is deleted.
 #[derive(Clone, Debug, Default)]
 pub struct FinalSnapshot {
@@ -182,6 +185,8 @@ pub struct Env {
     /// How long the creation of a step has taken here before, where that is known.
     pub shown: BTreeMap<Key, Duration>,
     pub events: Events,
+    /// Gives the help text for an error, for events and plans.
+    pub advice: Advice,
     pub stop: Stop,
     /// How much slower to poll because AWS throttles; 1 when it does not.
     pub strain: Cell<f64>,
@@ -211,6 +216,7 @@ impl Env {
             pace: Pace::default(),
             shown: BTreeMap::new(),
             events,
+            advice: |_| None,
             stop: Stop::default(),
             strain: Cell::new(1.0),
             alone: Cell::new(true),

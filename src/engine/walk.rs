@@ -113,7 +113,7 @@ pub async fn walk<T>(
                         env.events.say(Event::Without { key, code, error, help });
                     }
                     None if e == Error::Interrupted => {}
-                    None => env.events.say(Event::failed(nodes[i].key(), &e)),
+                    None => env.events.say(Event::failed(nodes[i].key(), &e, (env.advice)(&e))),
                 }
                 Visit::Failed(e)
             }

@@ -16,7 +16,7 @@ pub use network::{
 pub use probe::ask_address;
 
 use crate::{
-    error::{Class, Error, Result},
+    error::{Class, Error, Help as _, Result},
     hidden, said,
 };
 use jiff::Timestamp;
