@@ -5,8 +5,8 @@ use crate::{
     cli::{Consent, Global, Pace, Probe},
     config::{self, Config, Given, Loaded, Named, Origin, Outside},
     engine::{
-        Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Proofs, Report, Reread, Status, Stop, TagKeys,
-        Visit, glance, walk,
+        Direction, Env, Events, Forecast, Graph, Key, Names, Node, Ownership, Phase, RecordReader, Report, Status,
+        Stop, TagKeys, Visit, glance, walk,
     },
     facts::{self, Facts},
     help,
@@ -146,7 +146,7 @@ impl Session {
         if let Some(master) = self.stack.master.as_ref().filter(|_| keys.contains("database/main")) {
             master.done.take();
         }
-        self.env.replace = keys;
+        self.env.consent.replace = keys;
     }
 
     async fn gather(
@@ -158,8 +158,8 @@ impl Session {
         ahead: Ahead<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         aws.reads.keep_for(ONE_LOOK);
-        let (facts, record) =
-            futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::seen(&aws, &loaded.config.name));
+        let (facts, ledger) =
+            futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::look(&aws, &loaded.config.name));
         let (mut facts, mut seen) = facts?;
         let renamed = loaded.config.name_what_stands(&facts.standing);
         if !renamed.is_empty() && seen.is_some() {
@@ -174,13 +174,13 @@ impl Session {
         env.advice = help::of;
         env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
-        env.names = loaded.config.names.clone();
-        env.names.extend(facts.standing.clone());
-        env.renamed = renamed;
+        let mut names = loaded.config.names.clone();
+        names.extend(facts.standing.clone());
+        env.names = Names::new(names, renamed);
         env.pace.scale = scale;
         let given = loaded.config.given.clone();
-        env.proofs = Proofs::new(record, given.adopt, given.delete).into();
-        env.reread = Some(reread(&aws, &loaded.config.name));
+        (env.consent.adopt, env.consent.delete) = (given.adopt, given.delete);
+        env.ownership = Ownership::new(ledger).with_reader(record_reader(&aws, &loaded.config.name));
         env.final_snapshot.name = final_snapshot(&loaded.config);
         let history = History::default();
         Ok((Self { loaded, aws, facts, stack, env, view, out, history, stopwatch, target, scale }, seen))
@@ -188,7 +188,7 @@ impl Session {
 
     /// Reads again what the stack has made.
     pub async fn reread(&self) -> Result<(), Failure> {
-        self.env.proofs.borrow_mut().record = record::load(&self.aws, &self.env.stack).await?;
+        self.env.ownership.set_ledger(record::load(&self.aws, &self.env.stack).await?);
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl Session {
         if keys.is_empty() {
             return Ok(());
         }
-        let beginning = self.env.proofs.borrow_mut().beginning(keys.into_iter(), note::LARGEST);
+        let beginning = self.env.ownership.begin(keys.into_iter(), note::LARGEST);
         let Some(record) = beginning else {
             self.say_that_tags_decide();
             return Ok(());
@@ -223,10 +223,9 @@ impl Session {
     /// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
     pub async fn wrote(&self, done: impl Iterator<Item = &Key>) {
         // Named by the stack file, Amazon's newest, or one of these before.
-        self.env.proofs.borrow_mut().uses(facts::IMAGE, &self.facts.image);
-        let proofs = self.env.proofs.borrow().clone();
+        self.env.ownership.note_used(facts::IMAGE, &self.facts.image);
         // What could not be written is known by its beginning, at the next run.
-        _ = record::end(&self.aws, &self.env.stack, &proofs, done).await;
+        _ = record::end(&self.aws, &self.env.stack, &self.env.ownership, done).await;
     }
 
     /// Forgets what was made: all of it is gone.
@@ -236,14 +235,14 @@ impl Session {
 
     /// Writes down that what the command line names is the stack's.
     pub async fn take_in(&self) {
-        self.env.proofs.borrow_mut().takes_in_given();
+        self.env.ownership.record_named();
         self.wrote(std::iter::empty()).await;
     }
 
     /// Asks the account how long the steps took before. For those who have something to forecast.
     pub async fn remember(&mut self) {
         self.history = History::load(&self.aws, &self.env.stack).await;
-        self.env.shown = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
+        self.env.durations = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
     }
 
     /// Leaves in the account how long the steps of this run took.
@@ -264,15 +263,15 @@ impl Session {
     pub async fn now(&self) -> Result<Self, Failure> {
         self.aws.reads.renew();
         let mut session = self.with(self.aws.clone(), self.target.clone()).await?;
-        session.replace(self.env.replace.clone());
-        session.env.alone.set(self.env.alone.get());
+        session.replace(self.env.consent.replace.clone());
+        session.env.ownership.set_alone(self.env.ownership.is_alone());
         session.env.final_snapshot = self.env.final_snapshot.clone();
         Ok(session)
     }
 
     async fn with(&self, aws: Aws, target: Target) -> Result<Self, Failure> {
         let mut loaded = self.loaded.clone();
-        loaded.config.names.extend(self.env.renamed.clone());
+        loaded.config.names.extend(self.env.names.wanted().clone());
         Ok(Self::gather(loaded, aws, target, self.scale, self.out, Ahead::Nothing).await?.0)
     }
 
@@ -316,14 +315,14 @@ impl Session {
                 self.out.note(
                     "without a lease: who else is at work on the stack is not asked, and nobody is told of this run",
                 );
-                self.env.alone.set(false);
+                self.env.ownership.set_alone(false);
                 return Ok(Lease::none(&self.aws, Holder::me(verb)));
             }
             _ => Taken::Refuse,
         };
         let say = |whom: &str| self.out.note(whom);
         let lease = Lease::take(&self.aws, &self.env.stack, Holder::me(verb), taken, say).await?;
-        self.env.alone.set(lease.is_alone());
+        self.env.ownership.set_alone(lease.is_alone());
         Ok(lease)
     }
 
@@ -376,7 +375,7 @@ impl Session {
     pub fn progress(&self, seen: &Report<Status>) -> Vec<Step> {
         let usually = |key: &Key| {
             let node = self.stack.graph.get(key.as_str());
-            node.map_or(Duration::ZERO, |n| self.env.expect(key, n.typical()).create)
+            node.map_or(Duration::ZERO, |n| self.env.expected(key, n.typical()).create)
         };
         let step =
             |(key, visit): &(Key, Visit<Status>)| Step { key: key.clone(), state: stand(visit), usually: usually(key) };
@@ -407,11 +406,11 @@ impl Session {
                 if tokio::signal::ctrl_c().await.is_err() {
                     std::future::pending::<()>().await;
                 }
-                if stop.is_wanted() {
+                if stop.is_requested() {
                     std::process::exit(130);
                 }
                 view.note("stopping: no new step starts, calls in flight finish; Ctrl-C again leaves at once");
-                stop.now();
+                stop.request();
             }
         }
     }
@@ -458,7 +457,7 @@ impl Ahead<'_> {
         let mut env = Env::new(&loaded.config.name, Events::silent());
         env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
-        env.names = loaded.config.names.clone();
+        env.names = Names::new(loaded.config.names.clone(), BTreeMap::new());
         let path = async {
             let Ahead::Path(probe) = self else { return None };
             let expected = expected(loaded, facts, graph.nodes().map(|n| n.key().to_string()).collect());
@@ -469,8 +468,8 @@ impl Ahead<'_> {
     }
 }
 
-/// Reads the record of the stack, for a step that another run may have made.
-fn reread(aws: &Aws, stack: &str) -> Reread {
+/// Returns the way to read the record of the stack again, for a step that another run may have made.
+fn record_reader(aws: &Aws, stack: &str) -> RecordReader {
     let (aws, stack) = (aws.clone(), stack.to_owned());
     Box::new(move || {
         let (aws, stack) = (aws.clone(), stack.clone());

@@ -156,7 +156,7 @@ async fn law_4_what_disappears_is_made_again_and_what_is_fixed_is_refused_with_a
     assert_eq!(w.log(), ["create fs"]);
 
     let mut insist = env();
-    insist.replace = ["thing/alarm".into(), "thing/web".into()].into();
+    insist.consent.replace = ["thing/alarm".into(), "thing/web".into()].into();
     assert_eq!(
         words(&up(&stack(&w), &insist).await),
         ["net none", "db none", "fs none", "alarm replace", "web replace"]
@@ -183,8 +183,8 @@ async fn law_4_what_a_refused_step_is_needed_for_goes_on() {
 async fn law_4_another_name_is_refused_with_a_way_out_and_never_a_second_one() {
     let renamed = || {
         let mut env = env();
-        env.names.insert("thing/web".into(), "t-web".into());
-        env.renamed.insert("thing/web".into(), "site".into());
+        env.names =
+            Names::new([("thing/web".into(), "t-web".into())].into(), [("thing/web".into(), "site".into())].into());
         env
     };
     let w = World::default();
@@ -198,7 +198,7 @@ async fn law_4_another_name_is_refused_with_a_way_out_and_never_a_second_one() {
     assert_eq!((w.log(), w.names().contains(&"t-web".into())), (vec![], true));
 
     let mut insist = renamed();
-    insist.replace = ["thing/web".into()].into();
+    insist.consent.replace = ["thing/web".into()].into();
     assert_eq!(words(&up(&stack(&w), &insist).await)[4], "web replace");
     assert_eq!(w.log(), ["delete web", "create web"]);
     assert!(w.names().contains(&"site".into()) && !w.names().contains(&"t-web".into()), "{:?}", w.names());
@@ -233,7 +233,7 @@ async fn law_5_what_is_not_ours_is_never_touched() {
     }
     // Unless told to adopt it.
     let mut env = env();
-    env.proofs.get_mut().adopted = [("thing/alarm".into(), w.objects("t-alarm")[0].clone())].into();
+    env.consent.adopt = [("thing/alarm".into(), w.objects("t-alarm")[0].clone())].into();
     up(&stack(&w), &env).await;
     assert!(w.log().contains(&"tag alarm".to_owned()));
     whole(&w).await;
@@ -329,7 +329,7 @@ async fn law_7_a_stop_starts_nothing_new_and_the_next_run_resumes() {
     let g = stack(&w);
     let (r, ()) = tokio::join!(up(&g, &env1), async {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        stop.now();
+        stop.request();
     });
     assert!(r.interrupted());
     assert_eq!(words(&r), ["net create", "db failed", "fs create", "alarm create", "web not started"]);
@@ -399,7 +399,7 @@ async fn law_10_what_holds_a_deletion_is_asked_every_few_seconds_only() {
     up(&g, &env()).await;
     up(&theirs, &env()).await;
     drop(net);
-    w.on_its_way_out("t-stranger", Duration::from_secs(60));
+    w.delete_slowly("t-stranger", Duration::from_secs(60));
     let (t, before) = (Instant::now(), w.calls());
     assert!(teardown(&g, &env()).await.all_done());
     let (waited, calls) = (t.elapsed(), w.calls() - before);
@@ -444,7 +444,7 @@ async fn two_who_are_not_alone_make_each_once() {
         let run = async |after: u64| {
             tokio::time::sleep(Duration::from_millis(after * 37)).await;
             let env = env();
-            env.alone.set(false);
+            env.ownership.set_alone(false);
             up(&stack(&w), &env).await
         };
         let (one, two) = futures::join!(run(0), run(late));
@@ -559,7 +559,7 @@ impl Resource for DoorTo {
         self.hall.0.borrow_mut().open_to.clear();
         Ok(())
     }
-    fn meanwhile(&self, _: &Cx<'_>, found: &Found<Self>, mut want: Rooms) -> Rooms {
+    fn interim(&self, _: &Cx<'_>, found: &Found<Self>, mut want: Rooms) -> Rooms {
         if self.older {
             want.open_to = [&found.spec.open_to[..], &want.open_to].concat();
             want.open_to.sort();
@@ -606,10 +606,10 @@ async fn what_an_older_one_still_needs_is_taken_away_by_the_last_walk_only() {
     up(&door(&hall, 1, false, false), &env()).await;
     let (g, env) = (door(&hall, 2, false, true), env());
     assert_eq!(words(&plan(&g, &env).await), ["main update"]);
-    assert!(up(&g, &env).await.all_done());
+    let mut report = up(&g, &env).await;
+    assert!(report.all_done());
     assert_eq!(hall.0.borrow().open_to, [1, 2]);
-    assert_eq!(env.unfinished.borrow().len(), 1);
-    env.last.set(true);
-    assert!(up(&g, &env).await.all_done());
+    handover::finish(&g, &env, &mut report).await;
+    assert!(report.all_done() && report.0.len() == 1);
     assert_eq!(hall.0.borrow().open_to, [2]);
 }
