@@ -83,17 +83,17 @@ pub(crate) struct Run {
 
 impl Run {
     /// Returns the factor by which pauses between looks are longer than usual.
-    pub fn strain(&self) -> f64 {
+    pub(crate) fn strain(&self) -> f64 {
         self.strain.get()
     }
 
     /// Notes that AWS throttles.
-    pub fn tighten(&self) {
+    pub(crate) fn tighten(&self) {
         self.strain.set((self.strain.get() * 1.5).min(8.0));
     }
 
     /// Notes that AWS answers: back to the usual pauses, step by step.
-    pub fn relax(&self) {
+    pub(crate) fn relax(&self) {
         self.strain.set(1.0 + (self.strain.get() - 1.0) * 0.8);
     }
 }

@@ -37,12 +37,12 @@ pub(crate) struct Handover {
 
 impl Handover {
     /// True once nothing remains from an earlier stack file, so that specs hold as they are.
-    pub fn is_finishing(&self) -> bool {
+    pub(crate) fn is_finishing(&self) -> bool {
         self.is_finishing.get()
     }
 
     /// Notes that a step converges on an interim spec that differs from its spec.
-    pub fn note_interim(&self, key: &Key) {
+    pub(crate) fn note_interim(&self, key: &Key) {
         self.interim.borrow_mut().insert(key.clone());
     }
 }

@@ -168,7 +168,7 @@ fn budget(class: Class, patience: Duration) -> Duration {
 
 impl Backoff {
     /// Sleeps before the next try. Returns the error if it does not pass or the budget is spent.
-    pub async fn next_try(&mut self, cx: &Cx<'_>, patience: Duration, error: Error) -> Result<()> {
+    pub(crate) async fn next_try(&mut self, cx: &Cx<'_>, patience: Duration, error: Error) -> Result<()> {
         // An object in use cannot be changed for a while. A deletion has to ask for the holders, and never comes here.
         let passes = |c: &Class| c.passes() || *c == Class::InUse;
         let Some(class) = error.class().filter(passes) else { return Err(error) };
