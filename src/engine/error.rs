@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The AWS layer decides it once, from the error code. It is what the engine acts on: [`Class::passes`] makes it try again,
 /// [`Class::InUse`] makes a deletion ask for the holders, [`Class::Lost`] makes a create look for what it created. Serialises
 /// as its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Class {
     /// There is no such object.
     NotFound,
