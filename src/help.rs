@@ -47,7 +47,8 @@ pub fn of(error: &Error) -> Option<String> {
             plain(id)
         ),
         Error::NotOurs { key, id, .. } => format!(
-            "`gameday up --adopt {}={}` tags it as ours; or give it another name under [names], or set its group to `use`",
+            "`gameday up --adopt {}={}` tags it as ours; or give it another name under [names], or set its group to \
+             `use`",
             plain(key.as_str()),
             plain(id)
         ),
@@ -61,8 +62,8 @@ pub fn of(error: &Error) -> Option<String> {
             let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
             match carries_all {
                 true => format!(
-                    "put the old value back{was}: the whole stack stands in it; for another one `gameday teardown` first \
-                     (the data are lost)"
+                    "put the old value back{was}: the whole stack stands in it; for another one `gameday teardown` \
+                     first (the data are lost)"
                 ),
                 false => format!(
                     "put the old value back{was}, or `gameday up --replace {}` deletes it and makes it again{}",

@@ -7,8 +7,8 @@
 //! instance does at boot; [`serving`] measures from outside; [`snapshot`] sees all that carries the requests and
 //! [`diagnose`] says, purely, what is wrong with it; [`watch`] is the model of a live status; [`cost`] says what it
 //! costs, [`logs`] what it says; [`targets`] are the machines behind a balancer, [`serve`] shows it all on the web;
-//! [`lease`] who is at work, [`history`] how long it took before, [`record`] what the stack has made, [`set_up`] that the
-//! database is set up; [`sandbox`] runs a local emulator instead of AWS.
+//! [`lease`] who is at work, [`history`] how long it took before, [`record`] what the stack has made, [`help`]
+//! what to do after an error, [`set_up`] that the database is set up; [`sandbox`] runs a local emulator instead of AWS.
 pub mod aws;
 pub mod cli;
 pub mod commands;

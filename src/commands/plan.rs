@@ -115,7 +115,7 @@ impl Preview {
             let usually = session.env.pace.of(*d);
             let progress = match under_way.get(key) {
                 Some(since) => Progress::Running { since: *since, usually },
-                None => Progress::Ahead(usually),
+                None => Progress::Pending(usually),
             };
             (key.clone(), progress)
         });

@@ -59,8 +59,8 @@ impl Diff {
 
 /// Compares two values.
 ///
-/// Objects are compared key by key. Everything else is one value: a set of rules, and an object that as a whole is new, gone
-/// or not known yet.
+/// Objects are compared key by key. Everything else is one value: a set of rules, and an object that as a whole is new,
+/// gone or not known yet.
 fn compare(path: String, found: Option<Value>, want: Option<Value>, fields: &mut Vec<Field>) {
     match (found, want) {
         (Some(Value::Object(mut found)), Some(Value::Object(want))) => {
@@ -77,7 +77,7 @@ fn compare(path: String, found: Option<Value>, want: Option<Value>, fields: &mut
     }
 }
 
-/// What a walk does, or would do, to one step.
+/// The change that a walk makes, or would make, to one step.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
@@ -85,25 +85,26 @@ pub enum Change {
     None,
     /// The object does not exist and is created.
     Create {
-        /// What is created.
+        /// The spec to create.
         spec: Value,
     },
     /// The object is changed in place.
     Update {
-        /// What is changed.
+        /// The fields that are changed.
         diff: Diff,
     },
-    /// The object is deleted and created again. AWS cannot change it in place, and nothing is lost, or the user has agreed.
+    /// The object is deleted and created again. AWS cannot change it in place, and nothing is lost, or the user has
+    /// agreed.
     Replace {
-        /// What differs.
+        /// The fields that differ.
         diff: Diff,
-        /// What is lost by that.
+        /// The loss, if there is one: `the data in it`.
         #[serde(skip_serializing_if = "Option::is_none")]
         loses: Option<&'static str>,
     },
     /// Nothing is done: AWS cannot change the object in place, and replacing it would lose something.
     Refuse {
-        /// What differs.
+        /// The fields that differ.
         diff: Diff,
         /// The way out.
         help: String,
@@ -133,7 +134,7 @@ impl Change {
         *self == Self::None
     }
 
-    /// Returns what differs, if the object exists.
+    /// Returns the fields that differ, if the object exists.
     pub fn diff(&self) -> Option<&Diff> {
         match self {
             Self::Update { diff } | Self::Replace { diff, .. } | Self::Refuse { diff, .. } => Some(diff),

@@ -1,4 +1,4 @@
-//! What the user has agreed to by name.
+//! The user's consent to what is otherwise refused.
 use crate::Key;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,8 @@ pub fn is_id(typed: &str, id: &str) -> bool {
     typed == id || id.starts_with("arn:") && id.splitn(6, ':').last() == Some(typed)
 }
 
-/// True if this text is the id, or the name in an ARN. It tells apart the objects of one step, but not those of all steps.
+/// True if this text is the id, or the name in an ARN. It tells apart the objects of one step, but not those of all
+/// steps.
 pub fn is_id_or_name(typed: &str, id: &str) -> bool {
     is_id(typed, id) || id.starts_with("arn:") && id.rsplit('/').nth(1) == Some(typed)
 }

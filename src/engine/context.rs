@@ -1,10 +1,10 @@
-//! What one step is given.
+//! The context of one step.
 use crate::{Env, Inputs, Key, Known, Ref, Resource, Tags};
 use std::collections::BTreeSet;
 
-/// What the verbs of one step are given: the run's environment and the step's own key.
+/// The context of one step, which its verbs are given: the run's environment and the step's own key.
 pub struct Cx<'a> {
-    /// What all steps of the run share.
+    /// The environment that all steps of the run share.
     pub env: &'a Env,
     /// The step's key.
     pub key: &'a Key,

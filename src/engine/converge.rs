@@ -7,7 +7,7 @@ use crate::{
 };
 use tokio::time::Instant;
 
-/// What one run has done about a step.
+/// The attempts of one run to make a step as wanted.
 #[derive(Default)]
 pub(crate) struct Attempts {
     /// The first change.
@@ -20,7 +20,7 @@ pub(crate) struct Attempts {
     first_stage: Option<Instant>,
 }
 
-/// Whether there is more to do about a step.
+/// The next thing to do about a step.
 enum Next {
     Stage,
     Nothing,

@@ -8,8 +8,8 @@ const CONCURRENT: Duration = Duration::from_secs(3);
 impl<R: Resource> Managed<R> {
     /// Sends the create.
     ///
-    /// Some creates have no client token: an object that was perhaps created must have had the time to show up before the
-    /// create is sent again, or there are two.
+    /// Some creates have no client token: an object that was perhaps created must have had the time to show up before
+    /// the create is sent again, or there are two.
     pub(crate) async fn create(&self, cx: &Cx<'_>, attempts: &mut Attempts) -> Result<()> {
         let ownership = &cx.env.ownership;
         attempts.is_sent = true;
@@ -24,15 +24,15 @@ impl<R: Resource> Managed<R> {
             }
             Err(e) if e.class() == Some(Class::AlreadyExists) => {
                 ownership.note_already_there(cx.key);
-                // A call whose answer was lost created the object, or somebody else did, perhaps not completely. If it is
-                // visible, the next attempt goes on with it.
+                // A call whose answer was lost created the object, or somebody else did, perhaps not completely. If it
+                // is visible, the next attempt goes on with it.
                 let is_visible = self.look_until_settled(cx).await?.is_some();
                 Err(if is_visible { e.reclassify(|_| true, Class::Lost) } else { e })
             }
             Err(e) => {
                 attempts.is_sent = false;
                 ownership.note_refused(cx.key);
-                // What the create refers to was there a moment ago.
+                // The object that the create refers to was there a moment ago.
                 Err(e.reclassify(|c| c == Class::NotFound, Class::NotYetVisible))
             }
         }
@@ -40,8 +40,8 @@ impl<R: Resource> Managed<R> {
 
     /// Deletes all duplicates but one.
     ///
-    /// There are duplicates if two runs created one each at the same moment, or if a run was cut before it knew of the first.
-    /// The one that is in use stays, or else the first by id, which is the same for all who look.
+    /// There are duplicates if two runs created one each at the same moment, or if a run was cut before it knew of the
+    /// first. The one that is in use stays, or else the first by id, which is the same for all who look.
     pub(crate) async fn keep_one(&self, cx: &Cx<'_>) -> Result<()> {
         sleep(cx.env, visible_to_all(cx.env)).await?;
         let Err(Error::Ambiguous { mut ids, .. }) = self.look(cx).await else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Deciding what to do to a step. Makes no call.
+//! Deciding about a step: the difference and the change that it leads to. Makes no call.
 use crate::{
     Change, Cx, Diff, Env, Error, Field, Found, Phase, Resource, Result,
     node::{Managed, Role},
@@ -41,7 +41,7 @@ impl<R: Resource> Managed<R> {
         diff
     }
 
-    /// Returns what has to be done to what was found.
+    /// Returns the change that makes the found object as wanted.
     pub(crate) fn change(&self, cx: &Cx<'_>, found: &Option<Found<R>>, want: &R::Spec) -> Result<Change> {
         let Some(found) = found.as_ref().filter(|f| f.phase != Phase::Deleting) else {
             cx.env.names.move_to_wanted(cx.key);
@@ -93,8 +93,8 @@ impl<R: Resource> Managed<R> {
         diff.0.iter().filter(is_fixed).collect()
     }
 
-    /// Checks that the object can be deleted: it is not protected, and one that holds data is as the stack file describes it
-    /// in what cannot be changed.
+    /// Checks that the object can be deleted: it is not protected, and one that holds data is as the stack file
+    /// describes it in what cannot be changed.
     pub(crate) fn check_deletion(&self, cx: &Cx<'_>, found: &Found<R>) -> Result<()> {
         let (key, id, consent) = (cx.key, &found.id, &cx.env.consent);
         if consent.deletes(id) || found.phase == Phase::Deleting {
@@ -115,7 +115,7 @@ impl<R: Resource> Managed<R> {
         Ok(())
     }
 
-    /// Returns how long a change usually takes.
+    /// Returns the usual duration of a change.
     pub(crate) fn usual_duration(&self, env: &Env, change: &Change) -> Duration {
         let t = self.expected(env);
         match change {

@@ -1,4 +1,4 @@
-//! What all steps of a run share.
+//! The environment that all steps of a run share.
 use crate::{
     Consent, Error, Events, Key, Names, Ownership, Pace, Result, Stop, TagKeys, Tags, Typical, handover::Handover,
 };
@@ -7,10 +7,10 @@ use std::{cell::Cell, collections::BTreeMap, time::Duration};
 /// Returns the help text for an error; `None` if there is none.
 pub type Advice = fn(&Error) -> Option<String>;
 
-/// What all steps of a run share.
+/// The environment that all steps of a run share.
 ///
-/// The fields say what is to be built, what the user agrees to, and how the run behaves. What the run itself finds out is
-/// private and changes while a walk holds a shared reference.
+/// The fields say what is to be built, what the user agrees to, and how the run behaves. What the run itself finds out
+/// is private and changes while a walk holds a shared reference.
 pub struct Env {
     /// The stack's name.
     pub stack: String,
@@ -20,9 +20,9 @@ pub struct Env {
     pub tags: Tags,
     /// The names that were given for steps.
     pub names: Names,
-    /// What the user has agreed to by name.
+    /// The user's consent to what is otherwise refused.
     pub consent: Consent,
-    /// What proves that an object is the stack's.
+    /// The proofs that an object is the stack's.
     pub ownership: Ownership,
     /// The copy of its data that an object leaves when it is deleted.
     pub final_snapshot: FinalSnapshot,
@@ -34,11 +34,12 @@ pub struct Env {
     pub patience: Duration,
     /// Where events go.
     pub events: Events,
-    /// Gives the help text for an error, in events and plans. The engine knows no command line; its caller has the words.
+    /// Gives the help text for an error, in events and plans. The engine knows no command line; its caller has the
+    /// words.
     pub advice: Advice,
     /// The request to stop the run.
     pub stop: Stop,
-    /// What walks over the stack find out.
+    /// The findings of walks over the stack.
     pub(crate) run: Run,
 }
 
@@ -74,7 +75,7 @@ impl Env {
     }
 }
 
-/// What walks over a stack find out, shared by all its steps.
+/// The findings of walks over a stack, shared by all its steps.
 pub(crate) struct Run {
     /// How much slower to poll because AWS throttles; 1 if it does not.
     strain: Cell<f64>,

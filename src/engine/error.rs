@@ -1,4 +1,4 @@
-//! The one error type. Every error holds facts: what happened, to which step. What to do about it is the caller's to say.
+//! The one error type. An error holds facts: what happened, and to which step. The caller knows what to do about it.
 use crate::Key;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
@@ -8,9 +8,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reason for which AWS refuses or fails a call.
 ///
-/// The AWS layer decides it once, from the error code. It is what the engine acts on: [`Class::passes`] makes it try again,
-/// [`Class::InUse`] makes a deletion ask for the holders, [`Class::Lost`] makes a create look for what it created. Serialises
-/// as its name.
+/// The AWS layer decides it once, from the error code. It is what the engine acts on: [`Class::passes`] makes it try
+/// again, [`Class::InUse`] makes a deletion ask for the holders, [`Class::Lost`] makes a create look for what it
+/// created. Serialises as its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Class {
     /// There is no such object.
@@ -73,7 +73,7 @@ pub struct AwsError {
     pub class: Class,
     /// The reason, as AWS calls it.
     pub code: Option<String>,
-    /// What AWS said.
+    /// AWS's message.
     pub message: String,
     /// AWS's id of the request, for its support.
     pub request_id: Option<String>,
@@ -112,9 +112,9 @@ pub enum Error {
     StillBusy {
         /// The step.
         key: Key,
-        /// What the object was busy with.
+        /// The last phase of the object.
         last: String,
-        /// How long the engine has waited.
+        /// The time that the engine has waited.
         waited: Duration,
     },
 
@@ -125,9 +125,9 @@ pub enum Error {
         key: Key,
         /// The reason, in AWS's words.
         why: String,
-        /// What repairs it, if anything does.
+        /// The repair that loses nothing, if there is one.
         repair: Option<String>,
-        /// What replacing it would lose.
+        /// The loss if it is replaced.
         loses: Option<&'static str>,
     },
 
@@ -144,7 +144,8 @@ pub enum Error {
         of: Option<String>,
     },
 
-    /// The object carries the stack's tags, which everybody with the right to tag can set, and nothing else is known of it.
+    /// The object carries the stack's tags, which everybody with the right to tag can set, and nothing else is known of
+    /// it.
     #[error("{key}: {id} carries the tags of stack `{stack}`, but is not in the stack's record of what it has made")]
     Unproven {
         /// The step.
@@ -156,7 +157,10 @@ pub enum Error {
     },
 
     /// The object holds data, and is not the one that the stack file describes. It is not deleted.
-    #[error("{key} is not deleted: {id} differs from the stack file in {}, which cannot be changed", .fields.join(", "))]
+    #[error(
+        "{key} is not deleted: {id} differs from the stack file in {}, which cannot be changed",
+        .fields.join(", ")
+    )]
     Unlike {
         /// The step.
         key: Key,
@@ -210,7 +214,7 @@ pub enum Error {
         was: Vec<String>,
         /// True if the whole stack is inside the object, so that it is never replaced.
         carries_all: bool,
-        /// What replacing it would lose.
+        /// The loss if it is replaced.
         loses: Option<&'static str>,
     },
 
@@ -219,9 +223,9 @@ pub enum Error {
     Blocked {
         /// The step.
         key: Key,
-        /// What uses it, as far as that is known.
+        /// The objects that use it, as far as they are known.
         by: Vec<String>,
-        /// How long the engine has waited.
+        /// The time that the engine has waited.
         waited: Duration,
     },
 
@@ -245,7 +249,7 @@ pub enum Error {
     /// There are no usable credentials, and no call was made.
     #[error("{what}")]
     Credentials {
-        /// What is wrong with them.
+        /// The error in words.
         what: String,
         /// The way out.
         help: String,
@@ -254,14 +258,14 @@ pub enum Error {
     /// A look that changes nothing got no answer in its time.
     #[error("no answer within {} s", .waited.as_secs())]
     NoAnswer {
-        /// How long the engine has waited.
+        /// The time that the engine has waited.
         waited: Duration,
     },
 
     /// An error of the engine's caller.
     #[error("{what}")]
     Other {
-        /// What went wrong.
+        /// The error in words.
         what: String,
         /// The way out; empty if there is none.
         help: String,
@@ -287,10 +291,10 @@ impl Error {
     ///
     /// The class decides what the engine does next, and a kind sometimes knows more than AWS's code says:
     ///
-    /// * A create that fails after its first call has created the object. As [`Class::Lost`], the engine looks for the object
-    ///   instead of creating a second one.
-    /// * A part that is there already when it is added was added by a repeated call, or by somebody else. As [`Class::Lost`],
-    ///   the engine looks again and does what is left.
+    /// * A create that fails after its first call has created the object. As [`Class::Lost`], the engine looks for the
+    ///   object instead of creating a second one.
+    /// * A part that is there already when it is added was added by a repeated call, or by somebody else. As
+    ///   [`Class::Lost`], the engine looks again and does what is left.
     /// * An object that is not found, but was seen a moment ago, is [`Class::NotYetVisible`].
     pub fn reclassify(self, is_it: impl FnOnce(Class) -> bool, to: Class) -> Self {
         match self {
@@ -331,4 +335,28 @@ fn seconds(d: &Duration) -> String {
 
 fn held_by(by: &[String]) -> String {
     if by.is_empty() { String::new() } else { format!(", held by {}", by.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_stored_as_its_name() {
+        for class in [Class::Credentials, Class::Lost, Class::Throttled, Class::NotYetVisible] {
+            let text = serde_json::to_string(&class).unwrap();
+            assert_eq!(text, format!("\"{class:?}\""));
+            assert_eq!(serde_json::from_str::<Class>(&text).unwrap(), class);
+        }
+    }
+
+    #[test]
+    fn only_the_class_of_a_failed_call_changes() {
+        let refused = Error::Aws(Box::new(AwsError::new("ModifyThing", Class::NotFound, "no such thing")));
+        let visible = |e: Error| e.reclassify(|class| class == Class::NotFound, Class::NotYetVisible);
+        let changed = visible(refused.clone());
+        assert_eq!((changed.class(), changed.to_string()), (Some(Class::NotYetVisible), refused.to_string()));
+        assert_eq!(visible(Error::Interrupted), Error::Interrupted);
+        assert_eq!(refused.clone().reclassify(|class| class == Class::Lost, Class::Denied), refused);
+    }
 }

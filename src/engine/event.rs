@@ -1,9 +1,9 @@
-//! What happens during a walk, as data.
+//! The events of a walk, as data.
 use crate::{Change, Error, Key};
 use serde::Serialize;
 use std::{rc::Rc, time::Duration};
 
-/// Something that happens to one step.
+/// An event in the life of one step.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -16,7 +16,7 @@ pub enum Event {
     Planned {
         /// The step.
         key: Key,
-        /// What is done.
+        /// The change that is made.
         #[serde(flatten)]
         change: Change,
         /// How long that usually takes, in seconds.
@@ -35,7 +35,7 @@ pub enum Event {
         key: Key,
         /// The kind of the error.
         code: &'static str,
-        /// What AWS said.
+        /// The error in words.
         #[serde(rename = "message")]
         error: String,
         /// True if AWS throttles the account.
@@ -61,7 +61,7 @@ pub enum Event {
         key: Key,
         /// The kind of the error.
         code: &'static str,
-        /// What went wrong.
+        /// The error in words.
         #[serde(rename = "message")]
         error: String,
         /// The way out, if one is known.
@@ -74,10 +74,10 @@ pub enum Event {
         key: Key,
         /// The kind of the error.
         code: &'static str,
-        /// What AWS said.
+        /// The error in words.
         #[serde(rename = "message")]
         error: String,
-        /// What that means for the service.
+        /// The consequence for the service.
         help: &'static str,
     },
     /// The step was not tried, because another one failed.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress {
     /// Not started; with its expected duration.
-    Ahead(Duration),
+    Pending(Duration),
     /// At work.
     Running {
         /// How long it has been at work.
@@ -22,7 +22,7 @@ impl Progress {
     /// Returns the expected rest. A late step is expected to need a tenth of its time more.
     fn left(self) -> Duration {
         match self {
-            Self::Ahead(d) => d,
+            Self::Pending(d) => d,
             Self::Running { since, usually } => usually.saturating_sub(since).max(usually / 10),
             Self::Done => Duration::ZERO,
         }

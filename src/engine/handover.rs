@@ -1,18 +1,19 @@
 //! The handover from objects of an earlier stack file to those of this one.
 //!
-//! A change of the stack file can turn a step into another one: a service gets a new name, so a new fleet is created beside
-//! the old one. The old objects serve until the new ones do, so both exist for a while, and both refer to shared steps, such
-//! as a listener or a set of security group rules. Four parts work together:
+//! A change of the stack file can turn a step into another one: a service gets a new name, so a new fleet is created
+//! beside the old one. The old objects serve until the new ones do, so both exist for a while, and both refer to shared
+//! steps, such as a listener or a set of security group rules. Four parts work together:
 //!
-//! 1. An update that moves requests goes in stages ([`Resource::STAGED`]). Each call of [`Resource::update`] does one stage,
-//!    [`Resource::find`] reports [`Phase::Busy`] until the next one can follow, and the engine attempts the step again after
-//!    each stage. All stages share one [`Resource::PATIENCE`].
+//! 1. An update that moves requests goes in stages ([`Resource::STAGED`]). Each call of [`Resource::update`] does one
+//!    stage, [`Resource::find`] reports [`Phase::Busy`] until the next one can follow, and the engine attempts the step
+//!    again after each stage. All stages share one [`Resource::PATIENCE`].
 //! 2. In the first walk, a shared step converges on [`Resource::interim`]: its spec, and whatever the old objects still
 //!    need. The engine keeps a list of the steps whose interim spec differs from the spec.
 //! 3. The caller deletes the old objects, which are no steps of this graph.
 //! 4. [`finish`] walks once more, over the listed steps only, and converges them on the spec itself.
 //!
-//! A run that is cut between these parts is continued by the next one: it finds old objects, or none, and acts accordingly.
+//! A run that is cut between these parts is continued by the next one: it finds old objects, or none, and acts
+//! accordingly.
 //!
 //! [`Phase::Busy`]: crate::Phase::Busy
 //! [`Resource::STAGED`]: crate::Resource::STAGED
@@ -26,7 +27,7 @@ use std::{
     collections::BTreeSet,
 };
 
-/// How far the handover is.
+/// The state of the handover in this run.
 #[derive(Default)]
 pub(crate) struct Handover {
     /// True once nothing remains from an earlier stack file.
@@ -47,7 +48,8 @@ impl Handover {
     }
 }
 
-/// Converges the steps that had an interim spec on their spec, and puts their results into the report of the first walk.
+/// Converges the steps that had an interim spec on their spec, and puts their results into the report of the first
+/// walk.
 ///
 /// Call it once the objects of an earlier stack file are deleted. It does nothing if no step had an interim spec.
 pub async fn finish(graph: &Graph, env: &Env, report: &mut Report<Change>) {

@@ -1,7 +1,7 @@
 //! The engine: steps, their one life, and the walk over them.
 //!
-//! A *step* is one object that is kept as described. Each *kind* of object implements [`Resource`]: a pure `spec` (what is
-//! wanted) and four verbs. The engine knows no AWS service and no command line, and prints nothing.
+//! A *step* is one object that is kept as described. Each *kind* of object implements [`Resource`]: a pure `spec` (what
+//! is wanted) and four verbs. The engine knows no AWS service and no command line, and prints nothing.
 //!
 //! | module | |
 //! | --- | --- |
@@ -10,7 +10,7 @@
 //! | [`refs`] | how one step reads from another: its needs are the references that its spec reads |
 //! | [`graph`] | the steps of a stack |
 //! | [`walk`](mod@walk) | visits the steps, as many at once as their needs allow |
-//! | [`node`] | the life of a step: find; check the owner; wait while busy; compare; create, update, replace or refuse; wait until it is ready *and* as wanted; publish outputs |
+//! | [`node`] | the life of a step, as below |
 //! | [`change`] | the difference between what is wanted and what is found |
 //! | [`wait`] | how often to look, how long, and how often to try again |
 //! | [`error`] | what can go wrong |
@@ -20,6 +20,12 @@
 //! | [`consent`], [`names`], [`tags`] | what the user permits; how objects are called and marked |
 //! | [`handover`] | how the objects of a changed stack file take over from those of the earlier one |
 //! | [`secret`], [`stop`] | passwords, and the request to stop |
+//!
+//! # The life of a step
+//!
+//! Find the object; check that it is the stack's; wait while it is busy; compare; create, update, replace or refuse;
+//! wait until it is ready *and* as wanted; publish its outputs. A failure that passes begins all of that again, after a
+//! pause. So a run can be cut anywhere, and the next one finishes its work.
 //!
 //! # Example
 //!

@@ -1,4 +1,4 @@
-//! The names of objects, where they are not made of the stack's name and the step's.
+//! The names of objects whose name is not made of the stack's and the step's.
 use crate::Key;
 use std::{
     cell::RefCell,
@@ -7,9 +7,9 @@ use std::{
 
 /// Names by step key.
 ///
-/// An object keeps the name that it was created with. If the stack file asks for another name, the step is looked for under
-/// the existing name first, and the difference is a change of a fixed field. Once nothing exists under the existing name, the
-/// step goes by the wanted one.
+/// An object keeps the name that it was created with. If the stack file asks for another name, the step is looked for
+/// under the existing name first, and the difference is a change of a fixed field. Once nothing exists under the
+/// existing name, the step goes by the wanted one.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     existing: BTreeMap<String, String>,

@@ -19,7 +19,7 @@ pub trait Node {
     fn actions(&self) -> &'static [&'static str];
     /// True if the object is only used: never changed, never deleted.
     fn is_used(&self) -> bool;
-    /// Returns what is lost when the object is deleted, if it holds data.
+    /// Returns the loss when the object is deleted, if it holds data.
     fn data(&self) -> Option<&'static str>;
     /// Returns the help text for an account that denies the step, if the service can do without it.
     fn extra(&self) -> Option<&'static str>;
@@ -33,29 +33,29 @@ pub trait Node {
     fn remove<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<bool>>;
 }
 
-/// What a look at one step saw.
+/// The result of a look at one step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
     /// The step.
     pub key: Key,
-    /// Where the object is in its life; `None` if it does not exist.
+    /// The object's phase; `None` if it does not exist.
     pub phase: Option<Phase>,
     /// AWS's own id or name of the object.
     pub id: Option<String>,
-    /// What other steps can read.
+    /// The outputs that other steps can read.
     pub output: Option<Value>,
-    /// How the object differs from what is wanted.
+    /// The fields in which the object differs from what is wanted.
     pub drift: Diff,
     /// True if the object is only used, and was not created by the stack.
     pub used: bool,
 }
 
-/// Who looks after an object.
+/// The part that the stack plays for an object.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Role {
-    /// The stack: it creates, changes and deletes the object.
+    /// The stack creates, changes and deletes the object.
     Ours,
-    /// Somebody else: the stack reads the object only.
+    /// The stack reads the object only. Somebody else looks after it.
     Used,
 }
 

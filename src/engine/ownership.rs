@@ -1,4 +1,4 @@
-//! What proves that an object is the stack's, beyond its tags.
+//! The proofs that an object is the stack's, beyond its tags.
 //!
 //! A tag is a claim that everybody with the right to tag can make. The stack's own [`Record`] lists what the stack has
 //! created. During a run, the answers to its own creates say more than the record does.
@@ -12,7 +12,7 @@ use std::{
 /// Reads the record of the stack as it is now.
 pub type RecordReader = Box<dyn Fn() -> LocalBoxFuture<'static, Ledger>>;
 
-/// What a run knows about who owns the objects that it finds.
+/// A run's knowledge of who owns the objects that it finds.
 ///
 /// If the account keeps no record, the tags have to do, together with the name for kinds that have one.
 pub struct Ownership {
@@ -36,7 +36,7 @@ struct Evidence {
     foreign: BTreeSet<Key>,
     /// Objects that the user has named and that were found, by step.
     named: BTreeMap<Key, String>,
-    /// What this run has deleted.
+    /// Objects that this run has deleted.
     deleted: BTreeSet<(Key, String)>,
     /// Objects with the tags of a step that nothing proves to be the stack's: they existed before anything was created.
     claims: BTreeSet<(Key, String)>,
@@ -49,7 +49,7 @@ impl Default for Ownership {
 }
 
 impl Ownership {
-    /// Makes what is known at the beginning of a run. The run is taken to be the only one.
+    /// Makes the knowledge of a run that begins. The run is taken to be the only one.
     pub fn new(ledger: Ledger) -> Self {
         let evidence = Evidence { ledger, ..Evidence::default() };
         Self { evidence: evidence.into(), is_alone: Cell::new(true), reader: None }
@@ -90,11 +90,11 @@ impl Ownership {
         self.evidence.borrow().named.keys().any(|k| k.as_str() == key)
     }
 
-    /// Returns the record to keep while these steps are being created, of at most `most` bytes; `None` if the account shows
-    /// none.
+    /// Returns the record to keep while these steps are being created, of at most `most` bytes; `None` if the account
+    /// shows none.
     ///
-    /// A step that more objects claim than the record has room for is not noted. If a run is cut then, what it created as
-    /// that step has to be named.
+    /// A step that more objects claim than the record has room for is not noted. If a run is cut then, what it created
+    /// as that step has to be named.
     pub fn begin<'a>(&self, keys: impl Iterator<Item = &'a Key>, most: usize) -> Option<Record> {
         let evidence = &mut *self.evidence.borrow_mut();
         let mut record = evidence.ledger.record()?.clone();
@@ -139,7 +139,8 @@ impl Ownership {
         }
     }
 
-    /// True if the record shows that the stack has created this object as this step, or can have. True without a record.
+    /// True if the record shows that the stack has created this object as this step, or can have. True without a
+    /// record.
     pub(crate) fn may_have_made(&self, key: &str, id: &str) -> bool {
         self.evidence.borrow().ledger.record().is_none_or(|r| r.may_have_made(key, id))
     }
@@ -215,8 +216,8 @@ impl Ownership {
         }
     }
 
-    /// Notes that an object was there already when this run sent its create. Somebody else has created it, if no other run
-    /// of the stack is at work and no answer was lost.
+    /// Notes that an object was there already when this run sent its create. Somebody else has created it, if no other
+    /// run of the stack is at work and no answer was lost.
     pub(crate) fn note_already_there(&self, key: &Key) {
         let evidence = &mut *self.evidence.borrow_mut();
         if self.is_alone() && !evidence.unanswered.contains(key) {
@@ -280,8 +281,8 @@ impl Evidence {
 
     /// Adds what the account's record says at this moment.
     ///
-    /// The steps that this run itself has noted as begun are no news, unless other runs are at work that may have noted the
-    /// same.
+    /// The steps that this run itself has noted as begun are no news, unless other runs are at work that may have noted
+    /// the same.
     fn merge(&mut self, mut now: Record, is_alone: bool) {
         if self.ledger.record().is_none() {
             self.ledger = Ledger::Kept(Record::default());
@@ -316,7 +317,7 @@ mod tests {
         let all = ["vpc-1", "vpc-2"];
         let run = ownership();
         assert_eq!(run.proven_ids(&nothing(), &key, &all), set(&[]), "tags alone prove nothing");
-        // What existed before is not what was created; what shows up after the create is.
+        // An object that existed before is not the step; one that shows up after the create is.
         run.note_sent(&key);
         assert_eq!(run.proven_ids(&nothing(), &key, &["vpc-1", "vpc-2", "vpc-3"]), set(&["vpc-3"]));
         // The same holds for the run after one that was cut.

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 /// The objects that a stack has created, and the steps whose creation has begun.
 ///
-/// The caller keeps the record in the account, between two runs. Each object is kept as a short digest of its step and id,
-/// because the place for the record is small.
+/// The caller keeps the record in the account, between two runs. Each object is kept as a short digest of its step and
+/// id, because the place for the record is small.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
@@ -90,8 +90,8 @@ impl Record {
         }
     }
 
-    /// Begins these steps, each with the objects that have its tags already, and returns those steps for which the record has
-    /// room within `most` bytes. Steps with few such objects come first.
+    /// Begins these steps, each with the objects that have its tags already, and returns those steps for which the
+    /// record has room within `most` bytes. Steps with few such objects come first.
     pub(crate) fn begin_all(&mut self, mut all: Vec<(&Key, Vec<&str>)>, most: usize) -> BTreeSet<Key> {
         self.forget_apart();
         all.sort_by_key(|(_, claims)| claims.len());

@@ -1,4 +1,4 @@
-//! How one step uses another: [`Ref`] is the handle, [`Known`] the value that it gives.
+//! The references between steps: [`Ref`] is a handle, [`Known`] the value that it gives.
 use crate::{Resource, error::*};
 use serde::{Serialize, Serializer};
 use std::{

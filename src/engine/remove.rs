@@ -7,8 +7,8 @@ use crate::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The pause between two tries to delete an object that is in use: nothing of AWS lets go sooner, and a burst of deletions is
-/// throttled for everybody in the account (aws-facts 4.6).
+/// The pause between two tries to delete an object that is in use: nothing of AWS lets go sooner, and a burst of
+/// deletions is throttled for everybody in the account (aws-facts 4.6).
 const HELD: Duration = Duration::from_millis(2500);
 
 /// How long a deletion can wait for what AWS itself still has to let go of (an ALB's interfaces: up to 5 min).

@@ -14,23 +14,24 @@ pub trait Resource: Sized + 'static {
 
     /// The managed properties, in one shape for both what is wanted and what is found.
     ///
-    /// Two specs are compared as they serialise, so `find` has to put an equal value in the wanted form (`8.4.6` as `8.4`,
-    /// if that is what is wanted).
+    /// Two specs are compared as they serialise, so `find` has to put an equal value in the wanted form (`8.4.6` as
+    /// `8.4`, if that is what is wanted).
     type Spec: Serialize;
 
-    /// What other steps can read once the object exists.
+    /// The outputs that other steps can read once the object exists.
     type Output: Clone + Serialize;
 
     /// Fields of the spec that AWS cannot change in place.
     const FIXED: &'static [&'static str] = &[];
 
-    /// What the user loses if the object is replaced, for example `the data in it`.
+    /// The loss if the object is replaced, for example `the data in it`.
     const LOSES: Option<&'static str> = None;
 
     /// True if the object holds data of the service that nothing restores once it is deleted.
     const HOLDS_DATA: bool = false;
 
-    /// True if the object can be replaced for a change of a fixed field without a question: no data and no address is lost.
+    /// True if the object can be replaced for a change of a fixed field without a question: no data and no address is
+    /// lost.
     const DISPOSABLE: bool = false;
 
     /// True if the whole stack is inside the object. It is never replaced then, not even on request.
@@ -42,22 +43,24 @@ pub trait Resource: Sized + 'static {
     /// True if an update goes in stages, which share one `PATIENCE`. See [`handover`](crate::handover).
     const STAGED: bool = false;
 
-    /// True if AWS keeps the object only within another one, where `find` looks for it. The owner of the parent is its owner.
+    /// True if AWS keeps the object only within another one, where `find` looks for it. The owner of the parent is its
+    /// owner.
     const OF_PARENT: bool = false;
 
-    /// True if concurrent creates can yield duplicates, because the API offers neither a client token nor a unique name.
+    /// True if concurrent creates can yield duplicates, because the API offers neither a client token nor a unique
+    /// name.
     const TWINS: bool = false;
 
     /// The IAM actions that the verbs need, those of [`Resource::tag`] included.
     const ACTIONS: &'static [&'static str] = &[];
 
-    /// How long to wait for AWS to finish.
+    /// The longest time to wait for AWS to finish.
     const PATIENCE: Duration = Duration::from_secs(600);
 
     /// For a kind that the service can do without: the help text if the account denies it. No other step may need it.
     const EXTRA: Option<&'static str> = None;
 
-    /// Returns what is wanted. Pure; the references that it reads are the step's needs.
+    /// Returns the wanted spec. Pure; the references that it reads are the step's needs.
     fn spec(&self, inputs: &Inputs) -> Self::Spec;
 
     /// Returns the fields that AWS changes in place, but not from `found` to `want`: storage cannot shrink.
@@ -70,12 +73,12 @@ pub trait Resource: Sized + 'static {
         false
     }
 
-    /// Returns what repairs an object that is broken in this way without losing what is in it, if anything does.
+    /// Returns the repair of an object that is broken in this way, if there is one that does not lose its data.
     fn repair(&self, _cx: &Cx<'_>, _why: &str) -> Option<String> {
         None
     }
 
-    /// Returns how long AWS usually takes; for progress, forecasts and the polling schedule.
+    /// Returns the usual durations of the verbs, for progress, forecasts and the polling schedule.
     fn typical(&self) -> Typical {
         Typical::default()
     }
@@ -92,8 +95,8 @@ pub trait Resource: Sized + 'static {
     /// Deletes the object.
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()>;
 
-    /// Returns the spec to converge on while objects of an earlier stack file still exist. It keeps whatever those objects
-    /// still use. See [`handover`](crate::handover).
+    /// Returns the spec to converge on while objects of an earlier stack file still exist. It keeps whatever those
+    /// objects still use. See [`handover`](crate::handover).
     fn interim(&self, _cx: &Cx<'_>, _found: &Found<Self>, want: Self::Spec) -> Self::Spec {
         want
     }
@@ -108,7 +111,7 @@ pub trait Resource: Sized + 'static {
         Ok(())
     }
 
-    /// Returns what still uses the object if AWS refuses to delete it.
+    /// Returns the objects that still use this one if AWS refuses to delete it.
     async fn holders(&self, _cx: &Cx<'_>, _found: &Found<Self>) -> Result<Vec<Holder>> {
         Ok(vec![])
     }
@@ -120,9 +123,9 @@ pub struct Found<R: Resource> {
     pub id: String,
     /// The managed properties.
     pub spec: R::Spec,
-    /// What others can read; `None` while AWS does not know it yet.
+    /// The outputs that others can read; `None` while AWS does not know them yet.
     pub output: Option<R::Output>,
-    /// Where the object is in its life.
+    /// The object's phase.
     pub phase: Phase,
     /// The object's tags; [`Cx::inherited`] for an object that cannot carry any and belongs to a parent of the stack.
     pub tags: Tags,
@@ -137,7 +140,7 @@ pub struct Holder {
     pub passes: bool,
 }
 
-/// Where an object is in its life.
+/// The phase of an object's life.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -151,7 +154,7 @@ pub enum Phase {
     Broken(String),
 }
 
-/// How long AWS usually takes for each verb (aws-facts 11).
+/// The usual duration of each verb on AWS (aws-facts 11).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Typical {
     /// From the create until the object is ready.

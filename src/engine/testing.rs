@@ -37,7 +37,7 @@ pub struct Object {
     dying: bool,
 }
 
-/// What happens to one call.
+/// The fate of one call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     /// There were too many calls.
@@ -144,14 +144,14 @@ pub struct Thing {
     pub slow: Typical,
 }
 
-/// What is managed of a thing.
+/// The managed properties of a thing.
 #[derive(Serialize)]
 pub struct Spec {
     size: u32,
     links: Vec<Known<String>>,
 }
 
-/// What others can read of a thing.
+/// The outputs of a thing.
 #[derive(Clone, Serialize)]
 pub struct Output {
     /// Its id.

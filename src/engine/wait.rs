@@ -3,7 +3,7 @@ use crate::{Class, Cx, Diff, Env, Error, Event, Found, Phase, Resource, Result};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How fast the world is, and how often to look at it.
+/// The pace of the world, and of the looks at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Durations of this world over those of AWS: 1 on AWS, 0.05 in a sandbox at a twentieth.
@@ -26,8 +26,9 @@ impl Pace {
 
     /// Returns the pause before the next look.
     ///
-    /// Pauses are short at first, and long while nothing can have happened yet. Then they are a hundredth of the time waited,
-    /// so that a look is late by 1 % at most. `strain` is the factor by which they are longer because AWS throttles.
+    /// Pauses are short at first, and long while nothing can have happened yet. Then they are a hundredth of the time
+    /// waited, so that a look is late by 1 % at most. `strain` is the factor by which they are longer because AWS
+    /// throttles.
     pub fn pause(&self, waited: Duration, typical: Duration, strain: f64) -> Duration {
         let typical = self.of(typical);
         let pause = if waited < typical.mul_f64(0.6) && typical > Duration::from_secs(10) {
@@ -43,7 +44,7 @@ impl Pace {
     }
 }
 
-/// What to wait for.
+/// The goal of waiting.
 pub(crate) enum Goal<'a, R: Resource> {
     /// Not busy and not being deleted.
     Settled,
@@ -96,7 +97,8 @@ pub(crate) async fn pause_between_stages(cx: &Cx<'_>, patience: Duration, since:
     sleep(cx.env, cx.env.pace.pause(waited, Duration::ZERO, cx.env.run.strain())).await
 }
 
-/// Returns the time that all stages of an update have together. What happens between stages is as slow as this world is.
+/// Returns the time that all stages of an update have together. What happens between stages is as slow as this world
+/// is.
 fn patience_for_stages(cx: &Cx<'_>, patience: Duration) -> Duration {
     cx.env.pace.of(patience).max(Duration::from_secs(30))
 }
@@ -156,8 +158,8 @@ const STREAK: Duration = Duration::from_secs(30);
 
 /// Returns how long a step can go on trying.
 ///
-/// IAM needs up to two minutes to be visible to EC2 (aws-facts 4.7). An object in the wrong state for a change can be in the
-/// middle of another change, which takes as long as any.
+/// IAM needs up to two minutes to be visible to EC2 (aws-facts 4.7). An object in the wrong state for a change can be
+/// in the middle of another change, which takes as long as any.
 fn budget(class: Class, patience: Duration) -> Duration {
     match class {
         Class::NotYetVisible => Duration::from_secs(150),

@@ -59,8 +59,9 @@ impl<T> Report<T> {
 
 /// Visits each step the moment its own needs are done, never in rounds.
 ///
-/// Of the steps that are ready at the same moment, the one with the longest remaining path goes first. A failure skips only
-/// the steps that need the failed one. Without credentials nothing can be tried for any step, and that is reported once.
+/// Of the steps that are ready at the same moment, the one with the longest remaining path goes first. A failure skips
+/// only the steps that need the failed one. Without credentials nothing can be tried for any step, and that is reported
+/// once.
 pub async fn walk<T>(
     graph: &Graph,
     dir: Direction,
@@ -136,9 +137,9 @@ pub async fn walk<T>(
 
 /// Looks at all steps at once, so that a walk that follows finds their answers.
 ///
-/// A step is looked at once more when one that it needs is seen. If looks share their answers, the walk that follows takes as
-/// long as the longest chain of looks that really wait for each other, not one round for each level. A look that fails here
-/// fails again in that walk, and is reported there.
+/// A step is looked at once more when one that it needs is seen. If looks share their answers, the walk that follows
+/// takes as long as the longest chain of looks that really wait for each other, not one round for each level. A look
+/// that fails here fails again in that walk, and is reported there.
 pub async fn glance(graph: &Graph, env: &Env) {
     let nodes: Vec<&dyn Node> = graph.nodes().collect();
     let after = graph.before(Direction::Reverse);

@@ -12,7 +12,7 @@ fn the_forecast_is_the_longest_path() {
             let links = edges.iter().filter(|(a, b)| *a == i && *b < i).map(|(_, b)| refs[*b].clone()).collect();
             refs.push(g.add(&format!("n{i}"), Thing { world: w.clone(), size: 1, links, slow: Typical::secs(*cost, 1, 1) }));
         }
-        let ahead = g.nodes().map(|n| (n.key().clone(), Progress::Ahead(n.typical().create))).collect();
+        let ahead = g.nodes().map(|n| (n.key().clone(), Progress::Pending(n.typical().create))).collect();
         let (eta, path) = Forecast::new(&g, Direction::Forward).longest_path(&ahead);
         // The slow way: every path, by recursion.
         fn longest(i: usize, edges: &[(usize, usize)], costs: &[u64]) -> u64 {
