@@ -161,7 +161,7 @@ fn notes() {
         let history = History::said(text);
         let took = history.of(keys.iter());
         assert!(took.values().sum::<Duration>() <= Duration::from_secs(3 * 24 * 3600), "{text}");
-        let ahead = took.iter().map(|(key, took)| (key.clone(), Progress::Ahead(took.mul_f64(1.0)))).collect();
+        let ahead = took.iter().map(|(key, took)| (key.clone(), Progress::Pending(took.mul_f64(1.0)))).collect();
         forecast.longest_path(&ahead);
         for begun in keys.iter().filter_map(|key| history.begun(key)) {
             assert!(begun <= Timestamp::now(), "{text}");

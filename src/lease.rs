@@ -281,7 +281,7 @@ impl Lease {
             match holder(&self.aws, stack).await {
                 Ok(Some((other, _))) if !self.stolen && other.beats(&self.me) => {
                     say(&other);
-                    stop.now();
+                    stop.request();
                     std::future::pending::<()>().await;
                 }
                 // What fails here is tried again in a moment; the steps themselves report a broken connection.

@@ -55,6 +55,7 @@ pub mod error;
 pub mod facts;
 #[cfg(test)]
 mod fuzz;
+pub mod help;
 pub mod hidden;
 pub mod history;
 pub mod lease;

@@ -2,7 +2,7 @@
 //! account, by its name; only instances, only what Elastic Load Balancing itself can do.
 use crate::{
     aws::{Aws, error::AwsResult, tags},
-    error::{Class, Error as AwsError},
+    error::{Class, Error as AwsError, Help as _},
     snapshot::{self, Target},
 };
 use aws_sdk_ec2::types::{Filter, Instance};

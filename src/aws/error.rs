@@ -57,7 +57,7 @@ where
     if let Some(Unreachable { what, help, passes, .. }) = cause(e) {
         let class = if *passes { Class::Lost } else { Class::Invalid };
         let (message, help) = (what.clone(), Some(help.clone()));
-        return AwsError { call, class, code: None, message, request_id: None, help };
+        return AwsError { help, ..AwsError::new(call, class, message) };
     }
     let refusal = Refusal {
         code: code.as_deref().unwrap_or_default(),

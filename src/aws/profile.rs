@@ -376,6 +376,7 @@ fn keys_of_environment(env: impl Fn(&str) -> Option<String>) -> Result<Option<Cr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Help as _;
 
     fn env(variables: &[(&str, &str)]) -> Result<Option<Credentials>> {
         keys_of_environment(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))

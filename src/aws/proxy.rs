@@ -182,6 +182,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Help as _;
 
     fn of(variables: &[(&str, &str)]) -> Result<Proxies> {
         Proxies::of(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))

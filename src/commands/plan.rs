@@ -105,7 +105,7 @@ impl Preview {
     /// How long it usually takes in this world until all changes are made and the service answers, and each step's own time (on AWS). What AWS is
     /// making already (`busy`) counts with what is left of it.
     pub fn forecast(&self, session: &Session) -> (Duration, BTreeMap<Key, Duration>) {
-        let typical = |key: &Key| Some(session.env.expect(key, session.stack.graph.get(key.as_str())?.typical()));
+        let typical = |key: &Key| Some(session.env.expected(key, session.stack.graph.get(key.as_str())?.typical()));
         let changes = self.report.done().filter_map(|(key, change)| {
             let t = typical(key)?;
             let d = match change {
@@ -124,7 +124,7 @@ impl Preview {
             let usually = session.env.pace.of(*d);
             let progress = match under_way.get(key) {
                 Some(since) => Progress::Running { since: *since, usually },
-                None => Progress::Ahead(usually),
+                None => Progress::Pending(usually),
             };
             (key.clone(), progress)
         });
@@ -144,7 +144,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
-    for (key, id) in env.proofs.borrow().claims.iter().filter(|_| !session.out.json()) {
+    for (key, id) in env.ownership.claims().iter().filter(|_| !session.out.json()) {
         session.out.note(format!("{WARN}{}{RESET}", facts::claim(key.as_str(), id, &env.stack)));
     }
     let without = do_without(&session.stack.graph, &mut report);

@@ -25,7 +25,7 @@ pub async fn look(session: &Session, seen: &Report<Status>, report: &Report<bool
     let name_of =
         |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
     // What says that it is a step, under another name, is not the one that the step was rid of.
-    let claims = session.env.proofs.borrow().claims.clone();
+    let claims = session.env.ownership.claims();
     let is_claim =
         |arn: &str, step: &str| claims.iter().any(|(key, id)| key.as_str() == step && arn.ends_with(id.as_str()));
     let is_it = |arn: &str, step: &str| match (Kind::name_in(arn), id_of(step)) {

@@ -1,12 +1,12 @@
 //! The name: does it resolve, does it lead to our balancer, and does somebody answer there?
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
-use crate::{shell::command, snapshot::Part};
+use crate::{error::Class, shell::command, snapshot::Part};
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let probe = &s.probe;
     let mut hop = Draft::hop();
-    if let Some(gap) = s.gaps.iter().find(|g| g.class.as_deref() == Some("Credentials")) {
+    if let Some(gap) = s.gaps.iter().find(|g| g.is(Class::Credentials)) {
         hop.push(Draft::new(
             "credentials",
             "AWS does not take the credentials, so nothing can be judged",

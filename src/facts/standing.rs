@@ -2,7 +2,7 @@
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Identities, Kind, Mode, Origin, ServiceScope, Standing, Whose},
-    engine::{Key, Record, TagKeys, Tags, is_id, means},
+    engine::{Key, Record, TagKeys, Tags, is_id, is_id_or_name},
     error::Result,
     record,
     resources::launch_template::OURS,
@@ -216,7 +216,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
 
 /// Whether the command line names it for this step.
 fn is_adopted(config: &Config, step: &str, object: &Object) -> bool {
-    config.given.adopt.get(step).is_some_and(|given| object.ids().any(|id| means(given, id)))
+    config.given.adopt.get(step).is_some_and(|given| object.ids().any(|id| is_id_or_name(given, id)))
 }
 
 /// Whether the command line names it for deletion.

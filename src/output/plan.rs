@@ -4,7 +4,7 @@ use crate::{
     config::{Group, Loaded},
     cost::{Bill, WayOut},
     engine::{Change, Diff, Key, Report, Visit},
-    error::Error,
+    error::{Error, Help as _},
     facts::Facts,
 };
 use serde::Serialize;

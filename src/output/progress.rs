@@ -384,7 +384,7 @@ impl State {
     /// What is left of the longest path, and its steps.
     fn eta(&self) -> (Duration, Vec<Key>) {
         let mut progress: BTreeMap<Key, Progress> =
-            self.expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(d.mul_f64(self.scale)))).collect();
+            self.expected.iter().map(|(k, d)| (k.clone(), Progress::Pending(d.mul_f64(self.scale)))).collect();
         for (k, since) in &self.under_way {
             let usually = self.expected.get(k).copied().unwrap_or_default().mul_f64(self.scale);
             progress.insert(k.clone(), Progress::Running { since: *since, usually });

@@ -247,7 +247,7 @@ impl Resource for Database {
         // Somebody has valued its data higher than the stack file does.
         let protected = found.spec.protected && !self.deletion_protection;
         if protected || found.spec.valued || found.spec.kept_days > self.backup_days {
-            cx.env.final_snapshot.wanted.set(true);
+            cx.env.final_snapshot.set_wanted(true);
         }
         // The run that deletes it may be another one.
         if protected && !found.spec.valued {
@@ -265,9 +265,9 @@ impl Resource for Database {
             return Err(more_later("ModifyDBInstance", "it is deleted when its protection is off"));
         }
         let call = self.aws.rds.delete_db_instance().db_instance_identifier(&found.id).delete_automated_backups(true);
-        let FinalSnapshot { name, wanted } = &cx.env.final_snapshot;
-        let call = match wanted.get() && !name.is_empty() {
-            true => call.skip_final_snapshot(false).final_db_snapshot_identifier(name),
+        let snapshot = &cx.env.final_snapshot;
+        let call = match snapshot.is_wanted() && !snapshot.name.is_empty() {
+            true => call.skip_final_snapshot(false).final_db_snapshot_identifier(&snapshot.name),
             false => call.skip_final_snapshot(true),
         };
         call.send().await.or_gone("DeleteDBInstance")
@@ -455,14 +455,7 @@ pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
 
 /// There is more to do, which AWS would refuse now: the engine waits and looks again.
 pub(super) fn more_later(call: &'static str, why: &str) -> Error {
-    Error::Aws(Box::new(AwsError {
-        call,
-        class: Class::WrongState,
-        code: None,
-        message: why.into(),
-        request_id: None,
-        help: None,
-    }))
+    Error::Aws(Box::new(AwsError::new(call, Class::WrongState, why)))
 }
 
 /// The databases that keep something from being deleted.

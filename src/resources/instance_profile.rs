@@ -74,7 +74,7 @@ impl Resource for InstanceProfile {
             .send()
             .await
             .during("CreateInstanceProfile")?;
-        cx.made(&cx.name());
+        cx.note_created(&cx.name());
         self.add(&cx.name(), want).await
     }
 
@@ -101,13 +101,7 @@ impl InstanceProfile {
         let call = self.aws.iam.add_role_to_instance_profile().instance_profile_name(profile);
         let added = call.role_name(role.get()?).send().await.during("AddRoleToInstanceProfile").map(drop);
         // A profile holds one role: that the quota is used up says that somebody was quicker. Look again who it is.
-        added.map_err(|e| match e {
-            Error::Aws(mut a) if a.class == Class::Quota => {
-                a.class = Class::WrongState;
-                Error::Aws(a)
-            }
-            e => e,
-        })
+        added.map_err(|e| e.reclassify(|class| class == Class::Quota, Class::WrongState))
     }
 
     async fn remove(&self, found: &Found<Self>) -> Result<()> {

@@ -69,25 +69,13 @@ pub(crate) fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
 /// For what fails in a create after its first call: the object is made, and may not be visible yet. Said as an
 /// answer that was lost, so that the engine looks for it instead of making a second one.
 pub(crate) fn half_made(e: Error) -> Error {
-    match e {
-        Error::Aws(mut a) if a.class == Class::NotFound || a.class.passes() => {
-            a.class = Class::Lost;
-            Error::Aws(a)
-        }
-        e => e,
-    }
+    e.reclassify(|class| class == Class::NotFound || class.passes(), Class::Lost)
 }
 
 /// For a part that is there already when it is added, or gone when it is taken away: the call was sent twice, or
 /// somebody else was faster. Said as an answer that was lost, so that the engine looks again and does what is left.
 pub(crate) fn look_again(e: Error) -> Error {
-    match e {
-        Error::Aws(mut a) if matches!(a.class, Class::AlreadyExists | Class::NotFound) => {
-            a.class = Class::Lost;
-            Error::Aws(a)
-        }
-        e => e,
-    }
+    e.reclassify(|class| matches!(class, Class::AlreadyExists | Class::NotFound), Class::Lost)
 }
 
 /// An EC2 describe filter.
@@ -117,7 +105,7 @@ pub(crate) fn one_of_ours<T: Clone>(
     let step = cx.env.keys.step();
     let is_this = |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(step) && t.value() == Some(cx.key.as_str()));
     let claim: Vec<&T> = all.iter().filter(is_this).collect();
-    let own = cx.own(&claim.iter().filter_map(|t| id_of(t)).collect::<Vec<_>>());
+    let own = cx.proven_ids(&claim.iter().filter_map(|t| id_of(t)).collect::<Vec<_>>());
     let mine: Vec<&T> = claim.into_iter().filter(|t| id_of(t).is_some_and(|id| own.contains(id))).collect();
     match mine[..] {
         [] => Ok(None),

@@ -77,7 +77,7 @@ impl Resource for SecurityGroup {
             .send()
             .await
             .during("CreateSecurityGroup")?;
-        cx.made(made.group_id().unwrap_or_default());
+        cx.note_created(made.group_id().unwrap_or_default());
         Ok(())
     }
 

@@ -119,7 +119,7 @@ impl Resource for SecurityGroupRules {
         self.set(&found.id, &self.with_ids(cx, found).await?, &want.rules).await
     }
 
-    fn meanwhile(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
+    fn interim(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
         let spared: Vec<String> = self.spared.iter().filter_map(|g| cx.read(g, |g| g.id.clone()).now()).collect();
         let needed = |l: &&Line| l.peer.clone().now().is_some_and(|peer| spared.contains(&peer));
         let more: Vec<Line> =

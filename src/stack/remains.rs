@@ -130,7 +130,7 @@ impl Remains {
         let mut all = vec![];
         // What was under way to an older fleet when the listener let go of it comes to its end (the deregistration
         // delay of a target group): its instances are deleted without further ado.
-        if self.found.keys().any(|k| k.kind() == FLEET) && env.rest(DRAIN).await.is_err() {
+        if self.found.keys().any(|k| k.kind() == FLEET) && env.sleep(DRAIN).await.is_err() {
             return Report(self.found.keys().map(|k| (k.clone(), Visit::NotStarted)).collect());
         }
         for graph in &self.graphs {

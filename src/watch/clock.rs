@@ -123,7 +123,7 @@ impl Times {
             let usually = s.usually.mul_f64(scale);
             let p = match s.state {
                 Stand::Ready => return None,
-                Stand::Missing => Progress::Ahead(usually),
+                Stand::Missing => Progress::Pending(usually),
                 Stand::Busy => Progress::Running { since: since(self.began.get(&s.key).copied(), now), usually },
             };
             Some((s.key.clone(), p))

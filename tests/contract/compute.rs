@@ -7,6 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gameday::{
     aws::Aws,
     engine::{Class, Graph, Input, Inputs, Key, Known, Ref},
+    error::Help as _,
     resources::{
         alarm::Alarm,
         auto_scaling_group::{AutoScalingGroup, SpotMix},

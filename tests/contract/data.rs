@@ -357,7 +357,7 @@ fn database(w: &World, db: &Db) -> Graph {
 
 #[tokio::test]
 async fn a_database() {
-    let w = World::new("db").await;
+    let mut w = World::new("db").await;
     let rds = &w.aws.rds;
     let g = database(&w, &DB);
     assert!(w.plan(&g).await.iter().all(|w| w.ends_with(" create")));
@@ -418,7 +418,7 @@ async fn a_database() {
     let open = database(&w, &Db { protected: false, ..changed });
     assert_eq!(w.diff(&open).await, [""; 0], "what somebody has put on is no drift");
     assert!(open.get("database/main").unwrap().remove(&w.env).await.unwrap_err().to_string().contains("protected"));
-    w.env.proofs.borrow_mut().to_delete.insert("db-main".into());
+    w.env.consent.delete.insert("db-main".into());
     // Stopped, its protection cannot be taken off.
     rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
     w.end(&open).await;

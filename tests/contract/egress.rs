@@ -177,7 +177,7 @@ async fn tags_that_were_taken_off_do_not_make_a_second_one() {
         let said = plan(&stack(&aws, SHAPE), &env).await;
         assert!(said[0].starts_with(&format!("{key} failed: {key} exists as {found}, but carries no tag")), "{said:?}");
         let mut adopting = super::network_support::env("out");
-        adopting.proofs.get_mut().adopted.insert(key.into(), found.clone());
+        adopting.consent.adopt.insert(key.into(), found.clone());
         let all = "update: tags.Name, tags.gameday:stack, tags.gameday:step";
         assert_eq!(up(&stack(&aws, SHAPE), &adopting).await, [format!("{key} {all}")]);
         assert_eq!(plan(&stack(&aws, SHAPE), &env).await, NONE);

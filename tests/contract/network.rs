@@ -415,7 +415,7 @@ async fn what_is_not_ours_is_not_touched() {
     // Taken over on demand.
     let mut adopting = support::env("mine");
     let named = [("security-group/alb", &group), ("load-balancer/main", &balancer)];
-    adopting.proofs.get_mut().adopted.extend(named.map(|(key, id)| (key.to_owned(), id.clone())));
+    adopting.consent.adopt.extend(named.map(|(key, id)| (key.to_owned(), id.clone())));
     let done = up(&g, &adopting).await;
     assert!(done.contains(&not_ours("target-group/web", &target)), "{done:?}");
     assert!(done.contains(&not_ours("listener/http", &listener)), "{done:?}");
@@ -425,7 +425,7 @@ async fn what_is_not_ours_is_not_touched() {
     lb.delete_target_group().target_group_arn(&target).send().await.unwrap();
 
     let mut adopting = support::env("mine");
-    adopting.proofs.get_mut().adopted.insert("listener/http".into(), listener.clone());
+    adopting.consent.adopt.insert("listener/http".into(), listener.clone());
     let paths = elb::PathPatternConditionConfig::builder().values("/theirs").build();
     let paths = elb::RuleCondition::builder().field("path-pattern").path_pattern_config(paths).build();
     let call = lb.create_rule().listener_arn(&listener).priority(100).conditions(paths).actions(action());
