@@ -71,6 +71,7 @@ async fn strip(aws: &Aws, id: &str) {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn the_way_out_lives_and_leaves_nothing() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));
@@ -102,6 +103,7 @@ async fn the_way_out_lives_and_leaves_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_differs_is_repaired_or_made_again() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));
@@ -162,6 +164,7 @@ async fn what_differs_is_repaired_or_made_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn tags_that_were_taken_off_do_not_make_a_second_one() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));
@@ -188,6 +191,7 @@ async fn tags_that_were_taken_off_do_not_make_a_second_one() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_gateway_that_failed_says_why_and_is_made_again() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));
