@@ -18,22 +18,27 @@ class Forger:
     """Rewrites the lease once a second, whatever is there; `forge` makes it of what it finds."""
 
     def __init__(self, world, forge):
-        self.world, self.forge, self.ended, self.written = world, forge, threading.Event(), 0
+        self.world, self.forge, self.ended, self.read = world, forge, threading.Event(), 0
         self.thread = threading.Thread(target=self.run)
         self.put({})
 
     def put(self, found):
         lease = {**HOLDER, **self.forge(found)}
         self.world.ssm.put_parameter(Name=LEASE, Value=json.dumps(lease), Type="String", Overwrite=True)
-        self.written += 1
 
     def run(self):
         while not self.ended.wait(1):
+            self.read += 1
             try:
                 found = json.loads(self.world.ssm.get_parameter(Name=LEASE)["Parameter"]["Value"])
             except (ClientError, ValueError):
                 found = {}
             self.put(found)
+
+    def looks(self):
+        """How often somebody else has looked at the lease since the calls were forgotten."""
+        calls = self.world.control("GET", "calls")["calls"]
+        return sum(c["operation"] == "GetParameter" and c["named"].get("Name") == LEASE for c in calls) - self.read
 
     def __enter__(self):
         self.thread.start()
@@ -61,12 +66,17 @@ FORGED = {
 
 @pytest.mark.parametrize("how", FORGED)
 def test_a_run_that_says_steal_stops_for_nobody(world, whole, how):
-    # Late answers: the run is long enough to look at its lease more than once.
-    world.faults(delay=0.25)
+    # Late answers, until the run has looked at its lease more than once since it has it.
+    world.faults(delay=0.5)
     with Forger(world, FORGED[how]) as forger:
-        run = world.run("up", "--yes", "--steal").expect()
-        assert forger.written > 5 and run.seconds > 9, "it was forged while the run looked"
-        world.faults(delay=0.1)
+        run = world.start("up", "--yes", "--steal")
+        run.until("created")
+        before = forger.looks()
+        while forger.looks() < before + 2:
+            assert not run.done(), run.text
+            time.sleep(0.1)
+        world.no_faults()
+        run.wait().expect()
         world.run("teardown", "--confirm", "billing", "--steal").expect()
         world.no_faults()
         world.run("up", "--yes", "--steal").expect()

@@ -69,7 +69,7 @@ impl Said {
     }
 
     /// The longest chain of calls in which each began after the one before had ended: what waited for each other. Tells
-    /// something when every answer is late, so that what could have gone at once overlaps.
+    /// something when answers wait for all that is sent at once (the fault `gather`).
     pub fn rounds(&self) -> Vec<String> {
         let mut calls: Vec<&Call> = self.calls.iter().collect();
         calls.sort_by(|a, b| a.ended.total_cmp(&b.ended));

@@ -10,7 +10,7 @@ use crate::tools::pytest;
 
 fn law(name: &str) {
     let file = format!("resilience/test_{name}.py");
-    let text = pytest::in_a_sandbox(name, "sandbox", &file, |pytest| _ = pytest.arg("-s"));
+    let text = pytest::in_a_sandbox("sandbox", &file, |pytest| _ = pytest.arg("-s"));
     for line in text.lines().filter(|l| l.starts_with("count:")) {
         println!("{line}");
     }

@@ -126,9 +126,10 @@ fn serve_ends_with_its_parent() {
                     let line = said.recv().await.unwrap();
                     if let Some((_, rest)) = line.split_once("ready on http://") {
                         let endpoint = rest.split_whitespace().next().unwrap().to_owned();
-                        // It stays.
-                        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-                        tokio::net::TcpStream::connect(&endpoint).await.unwrap();
+                        // It stays: one after the other is let in.
+                        for _ in 0..50 {
+                            tokio::net::TcpStream::connect(&endpoint).await.unwrap();
+                        }
                         break endpoint;
                     }
                 }
@@ -523,7 +524,7 @@ fn no_page_of_another_site_reaches_it() {
     let found = std::process::Command::new("bash").arg(script).output().unwrap();
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     let chromium = String::from_utf8(found.stdout).unwrap();
-    pytest::in_a_sandbox("browser", "serve", "browser", |pytest| {
+    pytest::in_a_sandbox("serve", "browser", |pytest| {
         _ = pytest.env("GAMEDAY_CHROMIUM", chromium.trim());
     });
 }

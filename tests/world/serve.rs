@@ -6,7 +6,7 @@ use std::{path::Path, process::Command};
 
 fn pytest(name: &str, env: &[(&str, &str)]) {
     let screens = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/serve-screens");
-    pytest::in_a_sandbox(&format!("serve-{name}"), "serve", &format!("serve/test_{name}.py"), |pytest| {
+    pytest::in_a_sandbox("serve", &format!("serve/test_{name}.py"), |pytest| {
         pytest.env("GAMEDAY_SCREENS", screens).env_remove("GAMEDAY_TOKEN").envs(env.iter().copied());
     });
 }

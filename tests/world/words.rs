@@ -6,7 +6,7 @@ use crate::tools::pytest;
 
 fn words(name: &str) {
     let file = format!("words/test_{name}.py");
-    pytest::in_a_sandbox(&format!("words-{name}"), "sandbox", &file, |_| ());
+    pytest::in_a_sandbox("sandbox", &file, |_| ());
 }
 
 #[test]

@@ -52,6 +52,7 @@ def main():
 
     # moto warns of every error code that a model does not list; AWS has many such.
     warnings.filterwarnings("ignore", module="moto")
+    from . import data  # noqa: F401  (before moto)
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 

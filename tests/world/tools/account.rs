@@ -1,20 +1,17 @@
 //! An emulator of its own, gameday against it, and an independent client (boto3) that looks at what came of it.
-use super::emulator::{self, Emulator};
+use super::emulator::Emulator;
 use crate::support::{Said, gameday};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
     cell::RefCell,
     collections::BTreeSet,
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 /// An account in an emulator.
 pub struct World {
     emulator: Emulator,
-    account: RefCell<Account>,
     pub folder: tempfile::TempDir,
     /// Everything gameday said, for the search for passwords.
     said: RefCell<Vec<(String, String)>>,
@@ -24,26 +21,12 @@ pub struct World {
     rights: RefCell<(u64, BTreeSet<String>)>,
 }
 
-struct Account {
-    child: Child,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
 impl World {
     /// On a free port, at once; gone with this value.
     pub fn start() -> Self {
         let emulator = Emulator::start("instant");
-        let account = RefCell::new(Account::start(&emulator));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self {
-            emulator,
-            account,
-            folder,
-            said: RefCell::default(),
-            policies: RefCell::default(),
-            rights: RefCell::default(),
-        }
+        Self { emulator, folder, said: RefCell::default(), policies: RefCell::default(), rights: RefCell::default() }
     }
 
     /// Runs gameday on a stack file, saying all it can.
@@ -93,7 +76,7 @@ impl World {
     /// Asks the independent client.
     #[track_caller]
     pub fn account<T: DeserializeOwned>(&self, question: Value) -> T {
-        let answer = self.account.borrow_mut().ask(&question);
+        let answer = self.emulator.ask(&question);
         assert!(answer.get("error").is_none(), "tests/life/account.py on {question}: {}", answer["error"]);
         serde_json::from_value(answer["ok"].clone()).expect("an answer of that shape")
     }
@@ -104,7 +87,9 @@ impl World {
 
     /// The emulator's own endpoints; see its control.py.
     pub fn tell(&self, method: &str, what: &str, body: Value) -> Value {
-        self.account(json!({"do": "control", "url": self.emulator.url, "method": method, "what": what, "body": body}))
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.emulator.tell(method, what, &body);
+        serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{method} {what} answered {answer:?}: {e}"))
     }
 
     /// Where something that gameday said holds one of these.
@@ -150,35 +135,4 @@ fn statements(all: &Value) -> Vec<Value> {
     let actions = statements.iter().map(|s| s["Action"].to_string()).collect::<String>();
     assert!(!actions.contains('*'), "least privilege has no wildcard: {actions}");
     statements
-}
-
-impl Account {
-    fn start(emulator: &Emulator) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/life/account.py");
-        let mut child = Command::new(&emulator::install().python)
-            .args(["-B", script])
-            .env("AWS_ENDPOINT_URL", &emulator.url)
-            .env("AWS_ACCESS_KEY_ID", &emulator.key)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the sandbox's Python starts");
-        let ask = child.stdin.take().expect("it is piped");
-        let answers = BufReader::new(child.stdout.take().expect("it is piped"));
-        Self { child, ask, answers }
-    }
-
-    fn ask(&mut self, question: &Value) -> Value {
-        writeln!(self.ask, "{question}").expect("tests/life/account.py reads");
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("tests/life/account.py prints UTF-8");
-        serde_json::from_str(&line).unwrap_or_else(|e| panic!("tests/life/account.py answered {line:?}: {e}"))
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

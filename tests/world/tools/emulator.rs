@@ -1,22 +1,34 @@
-//! An emulator of its own for a test: the one that `--sandbox` installs, ended with this value.
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::{Child, Command, Stdio},
-    sync::OnceLock,
-};
-
+//! An emulator for a test: the one that `--sandbox` installs, with an empty account, nobody else's until this value goes.
 use gameday::{
     aws::Endpoint,
     sandbox::{Install, Sandbox},
 };
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+/// A process of its own and, once somebody asks it, an independent client beside it.
+struct Process {
+    process: Child,
+    url: String,
+    key: String,
+    account: Mutex<Option<Account>>,
+}
 
 pub struct Emulator {
-    process: Child,
+    /// Taken out when this value goes.
+    running: Option<Process>,
     pub url: String,
     /// The access key id that it wants to see.
     pub key: String,
 }
+
+/// Those whose tests are done. To start one and to let it read AWS's models takes longer than most tests.
+static FREE: Mutex<Vec<Process>> = Mutex::new(vec![]);
 
 /// Installed once for all tests of this process; several processes wait for each other by its lock.
 pub fn install() -> &'static Install {
@@ -36,11 +48,54 @@ pub fn install() -> &'static Install {
 impl Emulator {
     /// At pace `instant` or `fast`.
     pub fn start(pace: &str) -> Self {
+        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let running = free.unwrap_or_else(Process::start);
+        running.tell("POST", &format!("pace?pace={pace}"), "");
+        Self { url: running.url.clone(), key: running.key.clone(), running: Some(running) }
+    }
+
+    fn running(&self) -> &Process {
+        self.running.as_ref().expect("it is taken out at the end only")
+    }
+
+    /// What leads clients to it.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint { url: self.url.clone(), key: self.key.clone() })
+    }
+
+    /// Calls a control endpoint under `/_gameday/`; the body of the answer.
+    pub fn tell(&self, method: &str, what: &str, body: &str) -> String {
+        self.running().tell(method, what, body)
+    }
+
+    /// Asks the independent client.
+    pub fn ask(&self, question: &Value) -> Value {
+        let running = self.running();
+        let mut account = running.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.get_or_insert_with(|| Account::start(running)).ask(question)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        // What a test left behind that failed is not known.
+        if std::thread::panicking() {
+            return;
+        }
+        running.tell("POST", "reset", "");
+        running.tell("DELETE", "calls", "");
+        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(running);
+    }
+}
+
+impl Process {
+    fn start() -> Self {
         let install = install();
         // It ends when its standard input does, and so with this process, however that ends.
         let mut process = Command::new(&install.python)
             .arg(&install.plugin)
-            .args(["--port", "0", "--pace", pace, "--until-eof"])
+            .args(["--port", "0", "--until-eof"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -50,18 +105,10 @@ impl Emulator {
         let url = first.split_whitespace().find(|w| w.starts_with("http://"));
         let url = url.unwrap_or_else(|| panic!("the emulator says {first:?}")).to_owned();
         let key = first.rsplit_once('=').unwrap_or_else(|| panic!("the emulator says {first:?}")).1.trim().to_owned();
-        Self { process, url, key }
+        Self { process, url, key, account: Mutex::default() }
     }
 
-    /// What leads clients to it.
-    #[allow(dead_code, reason = "not every test has clients in its own process")]
-    pub fn endpoint(&self) -> Option<Endpoint> {
-        Some(Endpoint { url: self.url.clone(), key: self.key.clone() })
-    }
-
-    /// Calls a control endpoint under `/_gameday/`; the body of the answer.
-    #[allow(dead_code, reason = "not every test that starts one tells it something")]
-    pub fn tell(&self, method: &str, what: &str, body: &str) -> String {
+    fn tell(&self, method: &str, what: &str, body: &str) -> String {
         let host = self.url.trim_start_matches("http://");
         let mut to = TcpStream::connect(host).unwrap();
         let head = format!(
@@ -76,9 +123,47 @@ impl Emulator {
     }
 }
 
-impl Drop for Emulator {
+impl Drop for Process {
     fn drop(&mut self) {
         _ = self.process.kill();
         _ = self.process.wait();
+    }
+}
+
+/// The independent client: boto3, not the SDK under test.
+struct Account {
+    child: Child,
+    ask: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Account {
+    fn start(emulator: &Process) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/life/account.py");
+        let mut child = Command::new(&install().python)
+            .args(["-B", script])
+            .env("AWS_ENDPOINT_URL", &emulator.url)
+            .env("AWS_ACCESS_KEY_ID", &emulator.key)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the sandbox's Python starts");
+        let ask = child.stdin.take().expect("it is piped");
+        let answers = BufReader::new(child.stdout.take().expect("it is piped"));
+        Self { child, ask, answers }
+    }
+
+    fn ask(&mut self, question: &Value) -> Value {
+        writeln!(self.ask, "{question}").expect("tests/life/account.py reads");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("tests/life/account.py prints UTF-8");
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("tests/life/account.py answered {line:?}: {e}"))
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
