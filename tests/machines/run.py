@@ -1,4 +1,4 @@
-"""Boots machines with rendered user data and looks at what comes of it. Started by tests/boot.rs: run.py INPUTS.
+"""Boots machines with rendered user data and looks at what comes of it. Started by tests/world/boot.rs: run.py INPUTS.
 
 INPUTS/user-data/NAME are rendered scripts as EC2 gets them, INPUTS/web/ is what the machines download.
 """

@@ -76,22 +76,22 @@ def test_a_run_that_says_steal_stops_for_nobody(world, whole, how):
             assert not run.done(), run.text
             time.sleep(0.1)
         world.no_faults()
-        run.wait().expect()
-        world.run("teardown", "--confirm", "billing", "--steal").expect()
+        run.wait().ends(0)
+        world.run("teardown", "--confirm", "billing", "--steal").ends(0)
         world.no_faults()
-        world.run("up", "--yes", "--steal").expect()
+        world.run("up", "--yes", "--steal").ends(0)
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
 def test_without_a_lease_nobody_is_asked_and_nobody_told(world, whole):
     world.faults(delay=0.05)
     with Forger(world, FORGED["the highest generation"]):
-        refused = world.run("up", "--yes").expect(1)
+        refused = world.run("up", "--yes").ends(1)
         assert "--no-lease" in refused.text, refused.text
-        run = world.run("up", "--yes", "--no-lease").expect()
+        run = world.run("up", "--yes", "--no-lease").ends(0)
         assert "without a lease" in run.text, run.text
-        world.run("teardown", "--confirm", "billing", "--no-lease").expect()
-        world.run("up", "--yes", "--no-lease").expect()
+        world.run("teardown", "--confirm", "billing", "--no-lease").ends(0)
+        world.run("up", "--yes", "--no-lease").ends(0)
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
@@ -102,7 +102,7 @@ def test_a_lease_that_cannot_be_written_holds_up_nobody(world, whole, when):
         "on": "ssm:PutParameter", "where": {"Name": LEASE, **when}, "times": -1,
         "code": "HierarchyTypeMismatchException", "message": "the parameter has another type",
     }])
-    run = world.run("up", "--yes", "--steal").expect()
+    run = world.run("up", "--yes", "--steal").ends(0)
     assert "the parameter has another type" in run.text and "goes on without one" in run.text, run.text
     world.no_faults()
     world.ssm.delete_parameter(Name=LEASE)
@@ -122,10 +122,10 @@ def test_durations_that_make_no_sense_are_not_known(world, whole, note):
     world.ssm.put_parameter(Name=DURATIONS, Value=note, Type="String")
     usual = world.run("status", "-o", "json")
     assert usual.code in (0, 1), usual.text
-    planned = world.run("plan").expect(2)
+    planned = world.run("plan").ends(2)
     # Lease and forecast are told while it runs: those add up what the note says.
     world.faults(delay=0.05)
-    run = world.run("up", "--yes").expect()
+    run = world.run("up", "--yes").ends(0)
     world.no_faults()
     for said in (planned, run, usual):
         assert "overflow" not in said.text and "panicked" not in said.text, said.text

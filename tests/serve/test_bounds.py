@@ -206,7 +206,7 @@ def test_tokens_that_others_know_or_can_guess(world, tmp_path):
 
     def refused(*args, **env):
         begun = time.monotonic()
-        said = world.run("serve", "--listen", "0.0.0.0:0", *args, code=2, **env).stderr
+        said = world.run("serve", "--listen", "0.0.0.0:0", *args, code=2, **env).err
         assert time.monotonic() - begun < 60 and "s3cret" not in said
         return said
 

@@ -1,4 +1,4 @@
-//! The real binary, driven as users drive it. Its Python counterpart, with the same names, is tests/support/world.py.
+//! The real binary, driven as users drive it. Its Python counterpart, with the same names, is tests/support/harness.py.
 #![allow(dead_code, reason = "not every test binary needs all of it")]
 
 use serde::Deserialize;

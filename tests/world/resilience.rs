@@ -1,10 +1,10 @@
 //! What must survive: cuts, bad days, races, drift, second thoughts. The real binary against the sandbox, its faults
 //! and a second pair of hands (boto3); each file of `tests/resilience/` is one law, with a sandbox of its own.
 //!
-//! `cargo test --test resilience` runs the fast form. The long one, with its counts:
+//! `cargo test --test world resilience:: -- --include-ignored` runs the fast form. The long one, with its counts:
 //!
 //! ```sh
-//! GAMEDAY_CUTS=all GAMEDAY_SEEDS=100 cargo test --test resilience -- --nocapture --test-threads 2
+//! GAMEDAY_CUTS=all GAMEDAY_SEEDS=100 cargo test --test world resilience:: -- --include-ignored --nocapture
 //! ```
 use crate::tools::pytest;
 

@@ -1,7 +1,7 @@
 //! Words from outside stay words: whatever AWS, a machine, a file or a teammate's note says, a terminal obeys none of it,
 //! no line is forged, and a command that is offered runs nothing else. The real binary on a real terminal.
 //!
-//! `GAMEDAY_SEEDS=50 cargo test --test words` is the long form: more mixtures of strings in AWS's answers.
+//! `GAMEDAY_SEEDS=50 cargo test --test world words:: -- --include-ignored` is the long form: more mixtures of strings in AWS's answers.
 use crate::tools::pytest;
 
 fn words(name: &str) {

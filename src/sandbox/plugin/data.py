@@ -12,7 +12,7 @@ from botocore import session
 # Before anything of moto is imported: it opens sessions as it is.
 session.create_loader = functools.cache(session.create_loader)
 
-from moto.core import utils  # noqa: E402
+from moto.core import utils
 
 utils.create_loader = functools.cache(utils.create_loader)
 

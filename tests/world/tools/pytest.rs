@@ -70,7 +70,8 @@ pub fn pytest(python: &Path, suite: &str, what: &str) -> Command {
         .args(["-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"])
         .arg(root().join("tests").join(what));
     // Compiled files stay out of the repository.
-    pytest.env("PYTHONPATH", packages(python, suite)).env("PYTHONPYCACHEPREFIX", root().join("target/sandbox-pycache"));
+    let paths = std::env::join_paths([packages(python, suite), root().join("tests/support")]).unwrap();
+    pytest.env("PYTHONPATH", paths).env("PYTHONPYCACHEPREFIX", root().join("target/sandbox-pycache"));
     pytest.stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
     pytest
 }
