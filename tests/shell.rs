@@ -49,6 +49,7 @@ fn run(args: &[String], change: impl Fn(&mut Command)) -> Output {
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs /dev/full")]
 fn a_full_disk_is_an_error_of_every_verb() {
     for args in verbs() {
         let full = run(&args, |c| {

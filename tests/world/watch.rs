@@ -1,5 +1,5 @@
 //! `status --watch` in a real terminal, against the emulator: keys, what is left behind, and how many calls it makes.
-use crate::tools::debian;
+use crate::{support::gameday, tools::debian};
 
 use std::{
     io::{BufRead, BufReader},
@@ -27,7 +27,7 @@ impl World {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut c = Command::new(GAMEDAY);
+        let mut c = gameday();
         c.env("GAMEDAY_SANDBOX", &self.name).args(["--sandbox", "-c", STACK]).args(args);
         c
     }
