@@ -5,7 +5,8 @@ import re
 import shlex
 
 import pytest
-from conftest import KEY, ROOT, URL
+from conftest import ROOT
+from harness import KEY, URL
 
 PAPERS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTANCE = "i-0123456789abcdef0"

@@ -5,7 +5,6 @@ the catalogue of what game-days inject, in docs/aws-facts.md.
 """
 
 import json
-import time
 from collections import Counter
 
 import pytest
@@ -349,10 +348,14 @@ def mount_target_groups_swapped(w):  # [AWS G16]
 # Launch and fleet.
 
 
+def a_second_later(w):
+    """AWS tells when a parameter was set to the second."""
+    w.control("POST", "advance?seconds=1")
+
+
 def delete_parameter(w, name):
     w.note_secrets()
-    # AWS tells when a parameter was set to the second.
-    time.sleep(1.1)
+    a_second_later(w)
     w.ssm.delete_parameter(Name=f"/gameday/billing/{name}")
 
 
@@ -369,7 +372,7 @@ def app_password_lost(w):
 @row({"database/main": ("update", ["password_set"])}, {"rds:ModifyDBInstance": 1, "rds:AddTagsToResource": 1})
 def master_password_changed(w):
     w.note_secrets()
-    time.sleep(1.1)
+    a_second_later(w)
     w.ssm.put_parameter(Name="/gameday/billing/db-master-password", Value="Another1Password2", Overwrite=True)
 
 

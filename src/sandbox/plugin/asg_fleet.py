@@ -43,6 +43,8 @@ class Member:
         self.instance, self.id, self.subnet, self.version = instance, instance.id, subnet, version
         self.state, self.health, self.protected = "Pending", "Healthy", protected
         self.since = CLOCK.now()
+        # Its place in its zone is the next one's: it goes as soon as that one has come.
+        self.leaving = False
 
     def described(self):
         template = self.version.template
@@ -131,7 +133,7 @@ def _next_subnet(group):
     ec2 = ec2_backends[group.account][group.region]
     subnets = [ec2.get_subnet(i.strip()) for i in group.settings["VPCZoneIdentifier"].split(",")]
     count = {s.availability_zone: 0 for s in subnets}
-    for member in group.active:
+    for member in (m for m in group.active if not m.leaving):
         count[member.subnet.availability_zone] = count.get(member.subnet.availability_zone, 0) + 1
     return min(subnets, key=lambda s: count[s.availability_zone])
 

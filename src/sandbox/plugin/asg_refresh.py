@@ -97,6 +97,8 @@ def _step(group, refresh):
     if first is not None:
         # model MaxHealthyPercentage: with it new instances come before the old ones go.
         group.extra = len(leaving)
+        for member in leaving:
+            member.leaving = True
         for _ in leaving:
             enlist(group)
     else:

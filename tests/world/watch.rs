@@ -1,6 +1,5 @@
 //! `status --watch` in a real terminal, against the emulator: keys, what is left behind, and how many calls it makes.
-#[path = "support/debian.rs"]
-mod debian;
+use crate::{support::gameday, tools::debian};
 
 use std::{
     io::{BufRead, BufReader},
@@ -28,7 +27,7 @@ impl World {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut c = Command::new(GAMEDAY);
+        let mut c = gameday();
         c.env("GAMEDAY_SANDBOX", &self.name).args(["--sandbox", "-c", STACK]).args(args);
         c
     }
@@ -130,6 +129,7 @@ fn is_a_screen(screen: &str, panels: &[&str]) {
 }
 
 #[test]
+#[ignore = "needs the sandbox and tmux: cargo test -- --include-ignored"]
 fn keys_change_views_and_the_terminal_is_given_back() {
     let w = World::new("keys");
     w.shell(80, 24, &w.line());
@@ -176,6 +176,7 @@ fn keys_change_views_and_the_terminal_is_given_back() {
 }
 
 #[test]
+#[ignore = "needs the sandbox and tmux: cargo test -- --include-ignored"]
 fn replacing_asks_and_a_new_instance_comes() {
     let w = World::new("replace");
     w.shell(100, 30, &w.line());
@@ -195,6 +196,7 @@ fn replacing_asks_and_a_new_instance_comes() {
 }
 
 #[test]
+#[ignore = "needs the sandbox and tmux: cargo test -- --include-ignored"]
 fn json_is_an_object_a_round_within_the_budget() {
     let w = World::new("json");
     let mut run = w.command(&["-o", "json", "status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();

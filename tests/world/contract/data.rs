@@ -22,6 +22,7 @@ fn parameter(w: &World) -> Graph {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_parameter_keeps_its_value() {
     let mut w = World::new("p1").await;
     let g = parameter(&w);
@@ -42,6 +43,7 @@ async fn a_parameter_keeps_its_value() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_parameter_that_is_not_ours_is_left_alone() {
     let w = World::new("p2").await;
     let g = parameter(&w);
@@ -74,6 +76,7 @@ fn log_group(w: &World, days: i32) -> Graph {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_log_group_keeps_lines_for_so_long() {
     let w = World::new("l1").await;
     let logs = &w.aws.logs;
@@ -99,6 +102,7 @@ async fn a_log_group_keeps_lines_for_so_long() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_log_group_that_is_not_ours_is_left_alone() {
     let w = World::new("l2").await;
     w.aws.logs.create_log_group().log_group_name("/gameday/l2/app").send().await.unwrap();
@@ -116,6 +120,7 @@ fn db_parameters(w: &World, family: &str, all: &[(&str, &str)]) -> Graph {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_db_parameter_group_has_what_is_wanted_and_nothing_else() {
     let w = World::new("dp").await;
     let g = db_parameters(&w, "mysql8.4", &[("authentication_policy", "*:mysql_native_password")]);
@@ -142,6 +147,7 @@ async fn a_db_parameter_group_has_what_is_wanted_and_nothing_else() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn more_parameters_than_fit_into_one_call_are_set() {
     let w = World::new("dpn").await;
     let names = [
@@ -215,6 +221,7 @@ fn files(w: &World, throughput: &str, uid: u32, other_group: bool) -> Graph {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_file_system_with_its_doors() {
     let w = World::new("fs").await;
     let efs = &w.aws.efs;
@@ -278,6 +285,7 @@ async fn a_file_system_with_its_doors() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_file_system_that_lost_its_tags_is_left_alone() {
     let w = World::new("fs2").await;
     let mut g = Graph::default();
@@ -356,6 +364,7 @@ fn database(w: &World, db: &Db) -> Graph {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_database() {
     let mut w = World::new("db").await;
     let rds = &w.aws.rds;
@@ -425,6 +434,7 @@ async fn a_database() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn an_exact_version_of_a_database_is_changed_in_place() {
     let w = World::new("dv").await;
     let g = database(&w, &Db { version: "8.4.8", ..DB });
@@ -440,6 +450,7 @@ async fn an_exact_version_of_a_database_is_changed_in_place() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_large_database_is_told_its_iops() {
     let w = World::new("dl").await;
     w.settle(&database(&w, &DB)).await;
@@ -451,6 +462,7 @@ async fn a_large_database_is_told_its_iops() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_database_that_is_not_ours_is_left_alone() {
     let w = World::new("dn").await;
     let call = w.aws.rds.create_db_instance().db_instance_identifier("dn-main").engine("mysql");
@@ -500,6 +512,7 @@ fn cache_in(
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_cache_grows_and_shrinks() {
     let w = World::new("ca").await;
     let one = cache_in(&w, vec!["eu-west-1b".into()], 1, "cache.t3.micro", "8.1", "valkey", false);
@@ -557,6 +570,7 @@ async fn a_cache_grows_and_shrinks() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_cache_is_made_with_two_nodes() {
     let w = World::new("cb").await;
     let g = cache(&w, 2, "cache.t3.micro", "8.2", "valkey", false);
@@ -565,6 +579,7 @@ async fn a_cache_is_made_with_two_nodes() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_cache_that_is_not_ours_is_left_alone() {
     let w = World::new("cn").await;
     let call = w.aws.elasticache.create_replication_group().replication_group_id("cn-main");
@@ -578,6 +593,7 @@ async fn a_cache_that_is_not_ours_is_left_alone() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_exists_elsewhere_is_only_used() {
     let w = World::new("us").await;
     let mut g = Graph::default();
@@ -663,6 +679,7 @@ async fn encrypted(w: &World) -> [bool; 3] {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_keeps_data_is_encrypted_when_it_is_made_and_left_as_it_is() {
     for (stack, made) in [("ey", true), ("en", false)] {
         let w = World::new(stack).await;

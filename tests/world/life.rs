@@ -1,11 +1,9 @@
 //! The whole life of a stack against the emulator over HTTP: built, looked at by an independent client (`life/`: boto3),
 //! changed by hand, repaired, changed in the stack file, taken down; and nobody else's objects touched.
-mod support;
-
+use crate::{support::Said, tools::account::World};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, path::Path};
-use support::{Said, World};
 
 const BILLING: &str = "examples/billing-api.toml";
 const RICH: &str = "tests/life/rich.toml";
@@ -168,6 +166,7 @@ fn policy_allows_all(world: &World) {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     let (world, before) = crowded("billing", "api");
 
@@ -207,10 +206,10 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     println!("second up: {} calls of {} operations", again.calls.len(), by.len());
     // Two of them, of the ACLs and the instances, only because nobody asks an emulator from outside.
     assert!(again.calls.len() <= 42, "a second `up` makes {} calls: {by:?}", again.calls.len());
-    // Every answer late: what could go at once does. With a target that is healthy, and one that is not.
+    // Answers wait for all that is sent at once. With a target that is healthy, and one that is not.
     let late = |args: &[&str], code: i32, calls: usize, rounds: usize| {
-        let look = |delay: f64| {
-            world.tell("POST", "faults", json!({ "delay": delay }));
+        let look = |gather: f64| {
+            world.tell("POST", "faults", json!({ "gather": gather }));
             let said = world.plain(BILLING, args).ends(code);
             world.control("DELETE", "faults");
             let waited = said.rounds();
@@ -218,10 +217,11 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
             assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {:?}", said.calls.len(), said.calls);
             (said, waited)
         };
-        // On a busy machine what goes at once takes longer to be sent than the first answers take. Later than this, what
-        // was read first is read again: one look shares its answers for ten seconds.
+        // No more are counted than there are only if the machine is quick enough to send in that time what goes at once:
+        // one count that is low is proof. Later than this, what was read first is read again: one look shares its
+        // answers for ten seconds.
         let (said, waited) =
-            [1.0, 2.0, 3.0].into_iter().map(look).find(|(_, w)| w.len() <= rounds).unwrap_or_else(|| look(3.0));
+            [0.3, 1.0, 2.0].into_iter().map(look).find(|(_, w)| w.len() <= rounds).unwrap_or_else(|| look(3.0));
         assert!(waited.len() <= rounds, "{args:?} makes {} dependent rounds of calls: {waited:?}", waited.len());
         said
     };
@@ -286,6 +286,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn everything_that_a_stack_file_can_ask_for_is_built() {
     let (world, before) = crowded("rich", "shop");
     up(&world, RICH);
@@ -309,6 +310,7 @@ fn everything_that_a_stack_file_can_ask_for_is_built() {
 
 /// A stack of the same name stands beside it as far as no name is shared: its network, under the usual tags.
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn an_organisations_rules_are_kept_under_a_tag_prefix_of_its_own() {
     let (world, _) = crowded("billing", "api");
     world.run(BILLING, &["network", "--yes"]).ends(0);
@@ -356,6 +358,7 @@ struct Drift {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
     let world = World::start();
     up(&world, BILLING);
@@ -412,6 +415,7 @@ fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn one_group_is_built_by_itself_and_its_gateway_attached_again() {
     let world = World::start();
     let built = world.run(BILLING, &["network", "--yes", "-o", "json"]).ends(0);
@@ -433,6 +437,7 @@ fn one_group_is_built_by_itself_and_its_gateway_attached_again() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     let (world, before) = crowded("billing", "api");
     up(&world, BILLING);
@@ -490,6 +495,7 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
 
 /// What no quiet life meets: leftovers that somebody else has to delete, and answers that come late or never.
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn snapshots_that_nothing_holds_are_left_with_what_deletes_them() {
     let world = World::start();
     let file = world.file("backups.toml", BILLING, &[("#backup_days = 0", "backup_days = 1")]);
@@ -522,6 +528,7 @@ fn snapshots_that_nothing_holds_are_left_with_what_deletes_them() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
     let (world, before) = crowded("billing", "api");
     let refuse = |on: &str, code: &str, message: &str, times: i32| {
@@ -587,6 +594,7 @@ fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
 
 /// What AWS refuses of a stack file that the rules let pass, with a warning or by another way to build it.
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_aws_takes_once_only_is_given_once() {
     let world = World::start();
     let _: String = world.account(json!({"do": "theirs"}));
@@ -611,6 +619,7 @@ fn what_aws_takes_once_only_is_given_once() {
 
 /// Regions that differ: other names of services, and such that were opened after the emulator's lists were made.
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_stack_stands_in_regions_that_are_unlike_others() {
     let world = World::start();
     for region in ["cn-north-1", "us-gov-west-1", "mx-central-1", "ap-southeast-7"] {
@@ -627,6 +636,7 @@ fn a_stack_stands_in_regions_that_are_unlike_others() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn instances_without_public_addresses_reach_out_by_one_way_or_the_other_and_leave_nothing() {
     let world = World::start();
     let before = dump(&world);
@@ -693,6 +703,7 @@ fn instances_without_public_addresses_reach_out_by_one_way_or_the_other_and_leav
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn without_an_instance_profile_passwords_are_in_the_user_data_and_nowhere_else() {
     let world = World::start();
     let off = world.file("no-iam.toml", BILLING, &[("[iam]\n", "[iam]\nmode = \"off\"\n")]);
@@ -731,6 +742,7 @@ fn without_an_instance_profile_passwords_are_in_the_user_data_and_nowhere_else()
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() {
     let world = World::start();
     let system: String = world.account(json!({"do": "theirs"}));
@@ -774,6 +786,7 @@ fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() 
 
 /// What the policies let their holder do to what is not the stack's: nothing. Each thing is of a kind that a stack has.
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
     let (world, before) = crowded("billing", "api");
     world.hold_to_policy(Path::new(BILLING), "attacker");

@@ -1,5 +1,5 @@
 //! An emulator of AWS for one test process, and the life of a small stack in it.
-use crate::emulator::Emulator;
+use crate::tools::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
     engine::*,

@@ -39,6 +39,7 @@ fn here(vpc: &str) -> Filter {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn it_comes_with_the_vpc_and_goes_with_it() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("born"));
@@ -72,6 +73,7 @@ async fn it_comes_with_the_vpc_and_goes_with_it() {
 
 /// A stack of a time when they were no steps: ours as the VPC is, without a question.
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_stack_that_stands_takes_them_in() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("old"));
@@ -107,6 +109,7 @@ async fn a_stack_that_stands_takes_them_in() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn drift_is_seen_and_repaired() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("drift"));
@@ -191,6 +194,7 @@ async fn make_main(aws: &Aws, vpc: &str, table: &str) {
 
 /// Where somebody deleted the region's own set, the stack makes one, and deletes it at the end.
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn options_are_made_where_the_region_has_none() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("none"));

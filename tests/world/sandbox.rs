@@ -1,6 +1,5 @@
 //! The sandbox as a process: started once for many, found again, stopped; the Rust SDK against it; its own tests.
-#[path = "support/pytest.rs"]
-mod pytest;
+use crate::tools::pytest;
 
 use gameday::sandbox::{Doing, Pace, Running, Sandbox};
 use serde_json::{Value, json};
@@ -36,6 +35,7 @@ fn with<T>(name: &str, test: impl AsyncFnOnce(&Sandbox) -> T) -> T {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn two_at_once_get_one_server() {
     with("twins", async |sandbox| {
         let (one, two) = tokio::join!(sandbox.ensure(None, quiet), sandbox.ensure(Some(Pace::Fast), quiet));
@@ -54,6 +54,7 @@ fn two_at_once_get_one_server() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_killed_server_is_started_again() {
     with("killed", async |sandbox| {
         let first = sandbox.ensure(None, quiet).await.unwrap();
@@ -65,6 +66,7 @@ fn a_killed_server_is_started_again() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn state_lasts_between_clients_and_the_sdk_speaks_to_it() {
     with("sdk", async |sandbox| {
         let running = sandbox.ensure(None, quiet).await.unwrap();
@@ -110,6 +112,7 @@ fn state_lasts_between_clients_and_the_sdk_speaks_to_it() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn serve_ends_with_its_parent() {
     with("serve", async |sandbox| {
         let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
@@ -123,9 +126,10 @@ fn serve_ends_with_its_parent() {
                     let line = said.recv().await.unwrap();
                     if let Some((_, rest)) = line.split_once("ready on http://") {
                         let endpoint = rest.split_whitespace().next().unwrap().to_owned();
-                        // It stays.
-                        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-                        tokio::net::TcpStream::connect(&endpoint).await.unwrap();
+                        // It stays: one after the other is let in.
+                        for _ in 0..50 {
+                            tokio::net::TcpStream::connect(&endpoint).await.unwrap();
+                        }
                         break endpoint;
                     }
                 }
@@ -206,6 +210,7 @@ impl Drop for Bystander {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn stop_ends_nobody_else_whatever_says_that_it_is_the_one() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("x");
@@ -243,6 +248,7 @@ fn stop_ends_nobody_else_whatever_says_that_it_is_the_one() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn who_took_the_port_of_a_dead_sandbox_is_told_nothing() {
     with("impostor", async |sandbox| {
         let running = sandbox.ensure(None, quiet).await.unwrap();
@@ -264,6 +270,7 @@ fn who_took_the_port_of_a_dead_sandbox_is_told_nothing() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn one_that_hangs_is_stopped_all_the_same() {
     with("hangs", async |sandbox| {
         let running = sandbox.ensure(None, quiet).await.unwrap();
@@ -275,6 +282,7 @@ fn one_that_hangs_is_stopped_all_the_same() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn one_of_an_older_gameday_is_replaced_with_a_word() {
     with("older", async |sandbox| {
         let first = sandbox.ensure(None, quiet).await.unwrap();
@@ -297,6 +305,7 @@ fn one_of_an_older_gameday_is_replaced_with_a_word() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn its_files_are_the_users_alone() {
     with("modes", async |sandbox| {
         let running = sandbox.ensure(None, quiet).await.unwrap();
@@ -318,6 +327,7 @@ fn its_files_are_the_users_alone() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn nothing_of_it_is_read_or_written_behind_a_link() {
     with("links", async |sandbox| {
         let running = sandbox.ensure(None, quiet).await.unwrap();
@@ -349,6 +359,7 @@ fn nothing_of_it_is_read_or_written_behind_a_link() {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_folder_of_somebody_else_is_refused_wherever_it_stands() {
     // SAFETY: it reads a number.
     if unsafe { libc::geteuid() } != 0 {
@@ -395,6 +406,7 @@ fn index(files: Vec<(String, Vec<u8>)>) -> String {
 }
 
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_package_that_is_not_the_one_is_not_installed() {
     let home = tempfile::tempdir().unwrap();
     let ran = home.path().join("ran");
@@ -427,6 +439,7 @@ fn a_package_that_is_not_the_one_is_not_installed() {
 
 /// Installed anew under settings that would break it, then broken by hand and made again.
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn the_installation_is_none_of_the_users_other_pythons() {
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name);
@@ -495,6 +508,7 @@ fn the_installation_is_none_of_the_users_other_pythons() {
 
 /// The plugin's own tests, in the environment that users get, with pytest beside it.
 #[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn the_plugin_passes_its_tests() {
     with("pytest", async |sandbox| {
         let python = sandbox.install(&quiet).await.unwrap().python;
@@ -504,12 +518,13 @@ fn the_plugin_passes_its_tests() {
 
 /// As root on Debian and Ubuntu Chromium is installed when there is none; elsewhere it has to be there.
 #[test]
+#[ignore = "needs the sandbox and Chromium: cargo test -- --include-ignored"]
 fn no_page_of_another_site_reaches_it() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve/prepare.sh");
     let found = std::process::Command::new("bash").arg(script).output().unwrap();
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     let chromium = String::from_utf8(found.stdout).unwrap();
-    pytest::in_a_sandbox("browser", "serve", "browser", |pytest| {
+    pytest::in_a_sandbox("serve", "browser", |pytest| {
         _ = pytest.env("GAMEDAY_CHROMIUM", chromium.trim());
     });
 }

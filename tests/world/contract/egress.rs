@@ -76,6 +76,7 @@ async fn strip(aws: &Aws, id: &str) {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn the_way_out_lives_and_leaves_nothing() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));
@@ -107,6 +108,7 @@ async fn the_way_out_lives_and_leaves_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_differs_is_repaired_or_made_again() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));
@@ -167,6 +169,7 @@ async fn what_differs_is_repaired_or_made_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn tags_that_were_taken_off_do_not_make_a_second_one() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));
@@ -193,6 +196,7 @@ async fn tags_that_were_taken_off_do_not_make_a_second_one() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_gateway_that_failed_says_why_and_is_made_again() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("out"));

@@ -6,7 +6,5 @@ mod data;
 mod data_support;
 mod defaults;
 mod egress;
-#[path = "../support/emulator.rs"]
-mod emulator;
 mod network;
 mod network_support;

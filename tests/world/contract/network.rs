@@ -142,6 +142,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
 pub(super) const NONE: [&str; 0] = [];
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn the_whole_life() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("life"));
@@ -184,6 +185,7 @@ async fn the_whole_life() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn every_mutable_field_is_updated_in_place() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("change"));
@@ -227,6 +229,7 @@ async fn every_mutable_field_is_updated_in_place() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_is_fixed_is_refused_and_what_is_disposable_is_replaced() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("fixed"));
@@ -256,6 +259,7 @@ async fn what_is_fixed_is_refused_and_what_is_disposable_is_replaced() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn drift_is_seen_and_repaired() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("drift"));
@@ -350,6 +354,7 @@ async fn drift_is_seen_and_repaired() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_gateway_is_attached_again() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("gate"));
@@ -369,6 +374,7 @@ async fn a_gateway_is_attached_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_is_not_ours_is_not_touched() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("mine"));
@@ -444,6 +450,7 @@ async fn what_is_not_ours_is_not_touched() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_exists_is_used_and_stays() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("user"));
@@ -470,6 +477,7 @@ async fn what_exists_is_used_and_stays() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn who_holds_something_is_named() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("held"));
@@ -521,6 +529,7 @@ async fn who_holds_something_is_named() {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_balancer_can_be_used_before_it_is_active_and_its_interfaces_are_waited_for() {
     let sandbox = Sandbox::start();
     let (aws, env) = (sandbox.aws().await, env("slow"));
@@ -550,6 +559,7 @@ async fn a_balancer_can_be_used_before_it_is_active_and_its_interfaces_are_waite
 
 /// Answers are lost, connections drop, and what was just made is not visible for a second.
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_bad_day_ends_with_each_object_once() {
     for seed in 0..2 {
         let sandbox = Sandbox::start();

@@ -71,6 +71,7 @@ fn bare_role(aws: &Aws) -> Role {
 const ROLE: &str = "role/instance";
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
@@ -150,6 +151,7 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_role_has_what_an_organisation_demands() -> Test {
     let w = World::new().await;
     let iam = &w.aws.iam;
@@ -239,6 +241,7 @@ async fn a_role_has_what_an_organisation_demands() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_role_of_the_name_that_is_not_ours_is_left_alone() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
@@ -253,6 +256,7 @@ async fn a_role_of_the_name_that_is_not_ours_is_left_alone() -> Test {
 const PROFILE: &str = "instance-profile/instance";
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn an_instance_profile_holds_the_role() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
@@ -313,6 +317,7 @@ async fn an_instance_profile_holds_the_role() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_parameter_to_use_needs_no_right_to_list_parameters() -> Test {
     const PARAMETER: &str = "parameter/app-password";
     let w = World::new().await;
@@ -391,6 +396,7 @@ fn version(status: &gameday::engine::Status) -> Option<i64> {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
@@ -492,6 +498,7 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn user_data_that_does_not_render_says_why() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
@@ -532,6 +539,7 @@ fn alarm(w: &World, g: &mut Graph, name: &str, threshold: f64, statistic: &str) 
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn an_alarm_is_kept_as_described() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
@@ -604,6 +612,7 @@ fn dashboard(w: &World, title: &'static str) -> Graph {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_dashboard_is_kept_as_described() -> Test {
     let w = World::new().await;
     let g = dashboard(&w, "Alarms");
@@ -792,6 +801,7 @@ async fn ground(w: &World, g: &Graph) {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn an_auto_scaling_group_is_kept_as_described() -> Test {
     let w = World::new().await;
     let fleet = Fleet::new();
@@ -865,6 +875,7 @@ async fn an_auto_scaling_group_is_kept_as_described() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn running_instances_follow_a_new_version() -> Test {
     let w = World::new().await;
     let fleet = Fleet::new();
@@ -908,6 +919,7 @@ async fn running_instances_follow_a_new_version() -> Test {
 
 /// A profile that EC2 does not see yet is waited for; a refresh to what is no longer wanted is ended first.
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_fleet_in_time() -> Test {
     let w = World::with_time().await;
     let fleet = Fleet::new().with(|f| f.profile = true);
@@ -936,6 +948,7 @@ async fn a_fleet_in_time() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn spot_comes_and_goes() -> Test {
     let w = World::new().await;
     let fleet = Fleet::new();
@@ -956,6 +969,7 @@ async fn spot_comes_and_goes() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_group_of_the_name_that_is_not_ours_is_left_alone() -> Test {
     let w = World::new().await;
     let g = Fleet::new().graph(&w);
@@ -981,6 +995,7 @@ async fn a_group_of_the_name_that_is_not_ours_is_left_alone() -> Test {
 }
 
 #[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn scaling_policies_and_alarms_follow_what_they_refer_to() -> Test {
     let w = World::new().await;
     let fleet = Fleet::new();

@@ -1,5 +1,5 @@
 //! An emulator of its own for each test, and the graph's verbs on one step.
-use crate::emulator::Emulator;
+use crate::tools::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
     engine::{Change, Diff, Env, Events, Graph, Node, Pace, Status},

@@ -1,5 +1,5 @@
 //! The sandbox as a server of this test, and the verbs without the talk.
-use crate::emulator::Emulator;
+use crate::tools::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
     engine::*,
