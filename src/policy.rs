@@ -583,7 +583,7 @@ mod tests {
             "[iam]\npath = \"/event/\"\npermissions_boundary = \"{boundary}\"\npolicies = [\"{agent}\"]\nssm = true"
         );
         let all = statements(&head).await;
-        let role = "arn:aws:iam::*:role/event/billing-instance";
+        let role = "arn:aws:iam::*:role/event/billing-api";
         for action in ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"] {
             let [statement] = &with(action, &all)[..] else { panic!("one statement allows {action}: {all:?}") };
             assert_eq!(statement["Resource"], role);
@@ -594,7 +594,7 @@ mod tests {
         assert_eq!(attach["Condition"], json!({"ArnEquals": {"iam:PolicyARN": [agent]}, "StringEquals": bounded}));
         assert_eq!(with("iam:DeleteRolePermissionsBoundary", &all), Vec::<Value>::new());
         assert_eq!(with("iam:PassRole", &all)[0]["Resource"], role);
-        let profile = "arn:aws:iam::*:instance-profile/event/billing-instance";
+        let profile = "arn:aws:iam::*:instance-profile/event/billing-api";
         assert_eq!(with("iam:CreateInstanceProfile", &all)[0]["Resource"], profile);
     }
 
