@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import HOSTILE, OBEYED, FORGED, STACK, assert_harmless, assert_typable, commands_in, hidden, of_json
+from conftest import FORGED, HOSTILE, OBEYED, STACK, assert_harmless, assert_typable, commands_in, hidden, of_json
 
 ID = "i-0123456789abcdef0"
 

@@ -16,7 +16,8 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 
-from . import cbor, model as api
+from . import cbor
+from . import model as api
 from .rules import Call, Refusal
 
 # The name a request is signed for -> botocore's name: the services that stacks use, and no others of moto's.
