@@ -1,5 +1,5 @@
-//! AWS clients from one configuration, and what every call shares: one retry policy, one TLS stack,
-//! a count of calls, and reads that are made once for all who ask at the same moment.
+//! AWS clients from one configuration, and what every call shares: one retry policy, one TLS stack, a count of calls,
+//! and reads that are made once for all callers that ask at the same time.
 mod account;
 pub mod calls;
 mod credentials;
@@ -40,32 +40,32 @@ use reads::Reads;
 use settings::Settings;
 use std::{ops::Deref, rc::Rc, sync::Arc, time::Duration};
 
-/// The names of the user's profiles.
+/// Returns the names of the user's profiles.
 pub fn profiles() -> Vec<String> {
     files::Files::of_the_user().names()
 }
 
-/// A helper that fetches credentials may ask a person for something, or open a browser.
+/// How long fetching credentials may take. A helper may ask a person for something, or open a browser.
 const CREDENTIALS_TAKE: Duration = Duration::from_secs(120);
 
-/// Where and as whom to talk to AWS.
+/// Region, credentials and endpoint of a connection to AWS.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
     pub region: String,
     pub profile: Option<String>,
-    /// An emulator; `None` is AWS itself, unless the environment says otherwise (`AWS_ENDPOINT_URL`).
+    /// The endpoint of an emulator. `None` is AWS itself, unless the environment says otherwise (`AWS_ENDPOINT_URL`).
     pub endpoint: Option<Endpoint>,
-    /// Who is asked for the code of an MFA device; `None`: nobody is there.
+    /// Asks the user for the code of an MFA device. `None` if there is no terminal.
     pub ask: Option<Ask>,
-    /// The keys of the tags of what is the stack's.
+    /// The keys of the tags that mark the stack's objects.
     pub keys: TagKeys,
     /// The user's tags, for the notes of the stack.
     pub tags: Tags,
-    /// Who is told of each call.
+    /// Observes each call.
     pub tell: Option<Tell>,
 }
 
-/// Where an emulator is, and the access key id that it wants to see.
+/// The URL of an emulator, and the access key id that it expects.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub url: String,
@@ -90,13 +90,13 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     pub region: String,
-    /// The keys of the tags of what is the stack's.
+    /// The keys of the tags that mark the stack's objects.
     pub keys: TagKeys,
     /// The user's tags, for the notes of the stack.
     pub tags: Tags,
     /// The emulator's URL, when it is not AWS that answers.
     pub endpoint: Option<String>,
-    /// The way out, for who asks the service itself.
+    /// Proxies and trusted certificates, for requests to the service itself.
     pub network: Network,
     pub calls: Calls,
     pub reads: Reads,
@@ -123,7 +123,8 @@ impl Aws {
             .build();
         let region = Region::new(target.region.clone());
         let (network, plan, files, custom) = match &target.endpoint {
-            // An emulator has a key of its own, and is on this machine: nothing of the user's is sent to it or read for it.
+            // An emulator has its own key and runs on this machine, so the user's credentials and settings are neither
+            // read nor sent.
             Some(Endpoint { key, .. }) => {
                 let keys = aws_credential_types::Credentials::new(key, "sandbox", None, None, "sandbox");
                 (Network::default(), Plan::Keys(keys), String::new(), true)
@@ -151,7 +152,7 @@ impl Aws {
             loader = loader.endpoint_url(&endpoint.url);
         }
         if custom {
-            // An endpoint of one's own has no other forms.
+            // FIPS and dual-stack variants exist only of AWS's own endpoints.
             loader = loader.use_fips(false).use_dual_stack(false);
         }
         let sdk = loader.load().await;
@@ -162,8 +163,9 @@ impl Aws {
         Self::new(&sdk, target, network, credentials)
     }
 
-    /// Finds the credentials before anything is asked of AWS. What is wrong with them is told here, once; and only here a
-    /// person is asked for a code.
+    /// Finds the credentials before the first call.
+    ///
+    /// Reports what is wrong with them, once. Only here the user is asked for an MFA code.
     pub async fn ready(&self) -> Result<()> {
         self.credentials.get().await.map(drop)
     }
@@ -204,7 +206,7 @@ impl Aws {
         }))
     }
 
-    /// The value of an SSM SecureString parameter.
+    /// Returns the value of an SSM SecureString parameter.
     pub async fn secret(&self, name: &str) -> Result<gameday_engine::Secret> {
         use error::AwsResult;
         let answer = self.ssm.get_parameter().name(name).with_decryption(true).send().await.during("GetParameter")?;

@@ -1,4 +1,5 @@
-//! The way out, the same for every call and for the probe: proxies, trusted certificates, words for what fails on it.
+//! How requests leave this machine: proxies, trusted certificates, and messages for network failures. The same for
+//! every call and for the probe.
 use super::{
     proxy::{Proxies, Proxy},
     trust::Trust,
@@ -24,7 +25,7 @@ use aws_smithy_runtime_api::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use std::{fmt, sync::Arc};
 
-/// How this process gets to others.
+/// Proxies and trusted certificates of this process.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     pub proxies: Proxies,
@@ -32,12 +33,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// As the environment and the profile say. `ca_bundle` is the profile's, and where that stands.
+    /// Reads the environment and the profile. `ca_bundle` is the profile's, with its place.
     pub fn of_the_user(ca_bundle: Option<(&str, String)>) -> Result<Self> {
         Ok(Self { proxies: Proxies::of_the_environment()?, trust: Trust::of_the_user(ca_bundle)? })
     }
 
-    /// The HTTP client of all SDK clients.
+    /// Returns the HTTP client of all SDK clients.
     pub fn client(&self) -> SharedHttpClient {
         let tls = self.tls();
         let straight = client(tls.clone(), ProxyConfig::disabled());
@@ -62,9 +63,10 @@ impl Network {
         TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
     }
 
-    /// A client for a URL that goes the same way; it trusts this machine's certificates and those of the bundle.
+    /// Prepares a client for requests to `url` with the same proxies. It trusts this machine's certificates and those
+    /// of the bundle.
     pub fn asks(&self, url: &str, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        // A client needs to be told which TLS this process uses, once: for the others it stands already.
+        // reqwest needs a TLS provider for the whole process. A second installation fails, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = match self.proxies.of_url(url).and_then(|p| reqwest::Proxy::all(p.secret_url()).ok()) {
             Some(proxy) => client.proxy(proxy),
@@ -90,7 +92,7 @@ fn client(tls: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// A client that chooses the way by the URL.
+/// A client that selects the proxy by URL.
 #[derive(Debug)]
 struct Client {
     network: Arc<Network>,
@@ -143,11 +145,11 @@ impl HttpConnector for Crossing {
     }
 }
 
-/// Whom a request was for: what an answer alone does not tell.
+/// The host and region of a request, which an answer alone does not show.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Asked {
     pub host: String,
-    /// The region that it was signed for.
+    /// The region of the signature.
     pub region: Option<String>,
 }
 
@@ -166,12 +168,12 @@ impl Asked {
     }
 }
 
-/// Why there was no answer, in words that name who is at fault. Deep inside the SDK's error.
+/// Why there was no answer, in words that name the cause. It is deep inside the SDK's error.
 #[derive(Debug)]
 pub(super) struct Unreachable {
     pub what: String,
     pub help: String,
-    /// Whether the same call may succeed a little later.
+    /// True if the same call may succeed a little later.
     pub passes: bool,
     timeout: bool,
     source: BoxError,
@@ -214,14 +216,14 @@ impl Unreachable {
     }
 }
 
-/// The same error with the one at fault named, where that can be told.
+/// Wraps an error in a message that names the cause, if it can be determined.
 fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) -> ConnectorError {
     let timeout = e.is_timeout();
     let said = chain(&e);
     let last = said.last().cloned().unwrap_or_default();
     let has = |text: &str| said.iter().any(|s| s.contains(text));
     let host = &asked.host;
-    // The request itself could not be made, or the connection was lost in the middle: nobody beside is at fault.
+    // An invalid request, or a connection that was lost in the middle, has no other cause.
     let lost = has("IncompleteMessage") || has("connection closed") || has("connection reset") || e.is_user();
     let (what, help, passes) = if lost && proxy.is_none() {
         return e;
@@ -248,7 +250,7 @@ fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) 
     Unreachable { what, help, passes, timeout, source: e.into_source() }.into()
 }
 
-/// Nobody answers at the endpoint itself.
+/// Explains that the endpoint itself does not answer.
 fn silent(last: &str, unresolved: bool, asked: &Asked) -> (String, String) {
     let Asked { host, region } = asked;
     let fails = if unresolved { "does not resolve" } else { "does not answer" };
@@ -298,13 +300,13 @@ fn distrusted(said: &[String], host: &str, trust: &Trust) -> (String, String) {
     )
 }
 
-/// What an error and all that is inside it say.
+/// Returns the messages of an error and its causes.
 fn chain(e: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let mut all = vec![];
     let mut next = Some(e);
     while let Some(e) = next {
         all.push(e.to_string());
-        // Its own text may be that of what it wraps, whose source is another one.
+        // An I/O error prints the text of what it wraps, and its source is that one's source.
         next = match e.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
             Some(inner) => Some(inner),
             None => e.source(),

@@ -1,4 +1,4 @@
-//! Which way a request goes out: straight, or through the proxy that the environment names for it.
+//! Selects the proxy of a request from the environment's variables.
 use crate::error::{Error, Result};
 use ipnet::IpNet;
 use reqwest::Url;
@@ -13,7 +13,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The whole URL, with user and password: for the client that connects to it, never for people.
+    /// Returns the whole URL with user and password, for the client that connects. Never shown.
     pub(crate) fn secret_url(&self) -> &str {
         self.url.as_str()
     }
@@ -22,7 +22,7 @@ impl Proxy {
         self.variable
     }
 
-    /// Whether it is told who asks.
+    /// True if the URL names a user.
     pub fn has_user(&self) -> bool {
         !self.url.username().is_empty()
     }
@@ -42,7 +42,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// The proxies of this process, and who is asked without one.
+/// The proxies of this process, and the hosts that are reached without one.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     http: Option<Proxy>,
@@ -50,12 +50,12 @@ pub struct Proxies {
     straight: Vec<Rule>,
 }
 
-/// An entry of NO_PROXY.
+/// An entry of `NO_PROXY`.
 #[derive(Clone, Debug, PartialEq)]
 enum Rule {
     All,
     Net(IpNet),
-    /// A host and all below it, on one port or on all.
+    /// A host and its subdomains, on one port or on all.
     Name(String, Option<u16>),
 }
 
@@ -64,8 +64,8 @@ impl Proxies {
         Self::of(|name| std::env::var(name).ok())
     }
 
-    /// Reads the variables as boto3 does: small letters win, also when they are empty. `ALL_PROXY` stands for those that
-    /// are not set, as for curl.
+    /// Reads the variables as boto3 does: lower case wins, even if empty. As in curl, `ALL_PROXY` fills in for those
+    /// that are not set.
     pub(crate) fn of(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let given = |small: &'static str, big: &'static str| match (env(small), env(big)) {
             (Some(text), _) => Some((small, text.trim().to_owned())),
@@ -78,7 +78,7 @@ impl Proxies {
             given => given,
         };
         let https = given("https_proxy", "HTTPS_PROXY");
-        // No other AWS tool heeds it: what cannot be used of it is left alone.
+        // Other AWS tools ignore it, so an unusable value is ignored.
         let all = given("all_proxy", "ALL_PROXY").and_then(|(name, text)| proxy(name, &text).ok().flatten());
         let or_all = |given: Option<(&'static str, String)>| match given {
             Some((name, text)) => proxy(name, &text),
@@ -88,7 +88,7 @@ impl Proxies {
         Ok(Self { http: or_all(http)?, https: or_all(https)?, straight })
     }
 
-    /// The proxy for a URL; `None`: it is asked straight.
+    /// Returns the proxy for a URL, `None` for a direct connection.
     pub fn of_url(&self, url: &str) -> Option<&Proxy> {
         let url = Url::parse(url).ok()?;
         let proxy = if url.scheme() == "https" { self.https.as_ref() } else { self.http.as_ref() }?;
@@ -107,7 +107,7 @@ impl Proxies {
     }
 }
 
-/// This machine itself, and the metadata services beside it: no proxy leads there.
+/// True for this machine and the metadata services beside it, which are never reached by proxy.
 fn is_near(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
@@ -120,7 +120,7 @@ fn proxy(variable: &'static str, text: &str) -> Result<Option<Proxy>> {
     if text.is_empty() {
         return Ok(None);
     }
-    // The value may hold a password: it is not repeated.
+    // The value may hold a password, so it is not shown.
     let wrong = |why: &str| {
         let form = "http://host:port, or http://user:password@host:port with special characters as %40 and the like";
         Error::other(format!("{variable} does not name a proxy that can be used: {why}"), format!("write it as {form}"))
@@ -132,7 +132,7 @@ fn proxy(variable: &'static str, text: &str) -> Result<Option<Proxy>> {
         scheme if scheme.starts_with("socks") => return Err(wrong("SOCKS is not spoken here, only HTTP")),
         _ => return Err(wrong("it begins neither with http:// nor with https://")),
     }
-    // The SDK reads such a URL by other rules.
+    // The SDK parses such a URL by other rules.
     if url.host_str().is_none_or(str::is_empty) {
         return Err(wrong("it has no host"));
     }

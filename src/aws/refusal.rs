@@ -1,9 +1,9 @@
-//! What AWS means when it does not take credentials: a clock that is off, a region that is not enabled, or the keys.
+//! What AWS means when it rejects credentials: a clock that is off, a region that is not enabled, or invalid keys.
 use super::{network::Asked, partition};
 use aws_smithy_types::{DateTime, date_time::Format};
 use std::time::SystemTime;
 
-/// Regions that every account has. All others of the partition are enabled by hand.
+/// Regions that are enabled in every account. The others of the partition are enabled by hand.
 const ALWAYS_ENABLED: &[&str] = &[
     "ap-northeast-1",
     "ap-northeast-2",
@@ -24,21 +24,21 @@ const ALWAYS_ENABLED: &[&str] = &[
     "us-west-2",
 ];
 
-/// AWS takes a request that is signed up to five minutes from its own time.
+/// AWS accepts signatures up to five minutes from its own time.
 const TOLERATED: u64 = 5 * 60;
 
-/// An answer that refuses.
+/// An answer that rejects credentials.
 pub(super) struct Refusal<'a> {
     pub code: &'a str,
     pub message: &'a str,
     pub asked: Option<&'a Asked>,
-    /// The `Date` of the answer.
+    /// The header `Date` of the answer.
     pub date: Option<&'a str>,
     pub now: SystemTime,
 }
 
 impl Refusal<'_> {
-    /// What helps; `None`: the usual.
+    /// Returns what helps, `None` for the usual advice.
     pub fn help(&self) -> Option<String> {
         let code = self.code.strip_suffix("Exception").unwrap_or(self.code);
         let about_credentials = matches!(
@@ -73,7 +73,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// By how much this machine's clock is off, where that is why.
+    /// Returns advice about this machine's clock if it is the cause.
     fn clock(&self, code: &str) -> Option<String> {
         let (ours, theirs) = match times(self.message)[..] {
             [ours, .., theirs] if self.message.contains("xpired") || self.message.contains("not yet current") => {
@@ -83,18 +83,19 @@ impl Refusal<'_> {
         };
         let off = ours.abs_diff(theirs);
         let which = if ours < theirs { "behind" } else { "ahead of" };
-        // A signature that expired on its way expired by a little more than what is tolerated.
+        // A signature that expired in transit exceeds the tolerance only slightly.
         if off > TOLERATED {
             return Some(format!("this machine's clock is {} {which} AWS's", span(off)));
         }
-        // EC2 says RequestExpired of a session that has ended, too: only a clock that is seen to be off is told.
+        // EC2 also says RequestExpired of an ended session, so the clock is blamed only if it is seen to be off.
         let says_so = code == "RequestTimeTooSkewed"
             || self.message.contains("Signature expired")
             || self.message.contains("not yet current");
         says_so.then(|| "AWS takes this machine's clock to be wrong".into())
     }
 
-    /// A region that is not enabled answers as if the keys were wrong: each service in its own words.
+    /// Returns advice for a region that may not be enabled: it answers as if the keys were wrong, each service in its
+    /// own words.
     fn closed(&self, again: &str) -> String {
         let region = self.asked.and_then(|a| a.region.as_deref()).unwrap_or_default();
         let tells = "`aws sts get-caller-identity --region us-east-1` tells which";
