@@ -2,11 +2,11 @@
 pub mod complete;
 pub mod guide;
 
-use crate::{
-    output::{complaint::Complaint, plain},
-    said,
+use crate::{said, sandbox::Pace};
+use clap::{
+    ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ErrorKind},
 };
-use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, error::ContextKind};
 use clap_complete::engine::ArgValueCompleter;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -32,39 +32,18 @@ impl Cli {
         Self::from_arg_matches(&matches)
     }
 
-    /// What was typed; leaves with exit code 2 and a usage message when it makes no sense.
-    pub fn read() -> Self {
-        let cli = Self::of(std::env::args_os()).unwrap_or_else(|e| {
-            // It repeats what was typed, or pasted.
-            let harmless = |arg: std::ffi::OsString| said::line(&arg.to_string_lossy()).into_owned().into();
-            let e = Self::of(std::env::args_os().map(harmless)).err().unwrap_or(e);
-            // Scripts that asked for JSON get their object; what it is, nobody can say before it is parsed.
-            let json = wants_json(std::env::args().skip(1));
-            let text = e.render().ansi().to_string();
-            if e.use_stderr() && json {
-                let errors = [complaint(&e)];
-                let object = serde_json::json!({"at": jiff::Timestamp::now(), "event": "error", "errors": errors});
-                plain::put(&format!("{}\n", plain::json(&object)));
-            } else if e.use_stderr() {
-                anstream::eprint!("{}", plain::rendered(&text));
-            } else {
-                // The help, or the version.
-                plain::put(&plain::rendered(&text));
-            }
-            match plain::lost() {
-                Some(why) if !e.use_stderr() => {
-                    anstream::eprintln!("error: cannot write to stdout: {why}");
-                    std::process::exit(1)
-                }
-                _ => std::process::exit(e.exit_code()),
-            }
-        });
+    /// Reads the command line of this process.
+    pub fn read() -> Result<Self, clap::Error> {
+        // An error repeats what was typed, or pasted.
+        let harmless = |arg: std::ffi::OsString| said::line(&arg.to_string_lossy()).into_owned().into();
+        let cli = Self::of(std::env::args_os())
+            .map_err(|e| Self::of(std::env::args_os().map(harmless)).err().unwrap_or(e))?;
         // No `requires`: `gameday sandbox start --pace fast` needs no --sandbox.
         if cli.global.pace.is_some() && !cli.global.sandbox && !matches!(cli.verb, Verb::Sandbox { .. }) {
             let why = "--pace is the sandbox's: AWS takes its own time; say --sandbox too";
-            guide::definition().error(clap::error::ErrorKind::MissingRequiredArgument, why).exit();
+            return Err(guide::definition().error(ErrorKind::MissingRequiredArgument, why));
         }
-        cli
+        Ok(cli)
     }
 }
 
@@ -79,22 +58,6 @@ fn without_wild_guesses(mut e: clap::Error) -> clap::Error {
         e.remove(ContextKind::Suggested);
     }
     e
-}
-
-/// A mistake on the command line, for scripts.
-fn complaint(e: &clap::Error) -> Complaint {
-    let text = e.render().to_string();
-    // With the values that are possible, or what is wrong with this one; without the usage.
-    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|l| !l.is_empty()).collect();
-    let message = lines.join(" ").trim_start_matches("error: ").to_owned();
-    Complaint::new("usage", message, "`gameday --help` lists the verbs, `gameday VERB --help` their options".to_owned())
-}
-
-/// `-o json`, in any of its spellings.
-fn wants_json(args: impl Iterator<Item = String>) -> bool {
-    let args: Vec<String> = args.collect();
-    let two = args.windows(2).any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1] == "json");
-    two || args.iter().any(|a| matches!(a.as_str(), "-ojson" | "-o=json" | "--output=json"))
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -160,16 +123,6 @@ pub enum Output {
     Lines,
     /// Of every verb that fails
     Error,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Everything is there at once
-    Instant,
-    /// A twentieth of AWS's own times
-    Fast,
-    /// As long as AWS takes
-    Real,
 }
 
 #[derive(Subcommand, Debug)]

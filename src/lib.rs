@@ -24,6 +24,7 @@ pub mod lease;
 pub mod logs;
 pub mod output;
 pub mod policy;
+mod private;
 pub mod record;
 pub mod resources;
 pub mod sandbox;

@@ -1,6 +1,6 @@
-//! The stack's record of what it has made, kept in the account: a note that every teammate's gameday reads and writes.
+//! The record of what a stack made: a note in the account that every teammate's gameday reads and writes.
 //!
-//! An account that keeps no notes has no record. There the tags have to do, with the names that the stack file gives.
+//! An account without notes has no record. There tags and the names in the stack file have to do.
 use crate::{
     aws::{Aws, note},
     engine::{Key, Proofs, Record},
@@ -9,17 +9,17 @@ use crate::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long one tries to read it: whatever changes something has to know it.
+/// How long to try reading it: commands that change something need it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(700);
 
-/// Reads the record for those who look; `None` where it cannot be read.
+/// Reads the record for a look, `None` if it cannot be read.
 pub async fn seen(aws: &Aws, stack: &str) -> Option<Record> {
     let notes = note::all(aws, stack).await.ok()?;
     Some(notes.get(&note::record(&aws.keys)).map(|n| parsed(&n.text)).unwrap_or_default())
 }
 
-/// Reads the record for those who change something; `None` where the account keeps no notes.
+/// Reads the record before a change, `None` if the account keeps no notes.
 pub async fn load(aws: &Aws, stack: &str) -> Result<Option<Record>> {
     let begun = Instant::now();
     loop {
@@ -36,24 +36,24 @@ pub async fn load(aws: &Aws, stack: &str) -> Result<Option<Record>> {
     }
 }
 
-/// Reads the record as it is now; `None` where that fails.
+/// Reads the current record past the shared reads, `None` if that fails.
 pub async fn now(aws: &Aws, stack: &str) -> Option<Record> {
     let note = note::read(aws, stack, &note::record(&aws.keys)).await.ok()?;
     Some(note.map(|n| parsed(&n.text)).unwrap_or_default())
 }
 
-/// Whether the account has no notes at all: no right to them, or no such service.
+/// True if the account has no notes at all: no permission, or no such service.
 fn is_none(class: Class) -> bool {
     matches!(class, Class::Denied | Class::Invalid)
 }
 
-/// What makes no sense records nothing.
+/// Parses a record. Invalid text is an empty record.
 fn parsed(text: &str) -> Record {
     note::json(text).unwrap_or_default()
 }
 
-/// Writes down which steps are about to be made, so that a run after one that was cut knows what it made. False where the
-/// account lets nobody write notes.
+/// Records which steps are about to be created, so that the next run knows after an interruption. Returns false if the
+/// account does not allow notes.
 pub async fn begin(aws: &Aws, stack: &str, record: &Record) -> Result<bool> {
     match write(aws, stack, record).await {
         Err(e) if e.class() == Some(Class::Denied) => Ok(false),
@@ -61,7 +61,7 @@ pub async fn begin(aws: &Aws, stack: &str, record: &Record) -> Result<bool> {
     }
 }
 
-/// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
+/// Records what was created and what is gone. `done` are the steps with nothing left open.
 pub async fn end<'a>(aws: &Aws, stack: &str, proofs: &Proofs, done: impl Iterator<Item = &'a Key>) -> Result<()> {
     let Some(before) = now(aws, stack).await else { return Ok(()) };
     let Some(after) = proofs.ending(&before, done) else { return Ok(()) };
@@ -72,7 +72,7 @@ pub async fn end<'a>(aws: &Aws, stack: &str, proofs: &Proofs, done: impl Iterato
     }
 }
 
-/// Deletes it, if there is one.
+/// Deletes the record, if there is one.
 pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
     match note::read(aws, stack, &note::record(&aws.keys)).await? {
         Some(_) => note::delete(aws, stack, &note::record(&aws.keys)).await,

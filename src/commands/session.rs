@@ -2,7 +2,7 @@
 use super::Failure;
 use crate::{
     aws::{self, Aws, Target, note},
-    cli::{Consent, Global, Pace, Probe},
+    cli::{Consent, Global, Probe},
     config::{self, Config, Given, Loaded, Named, Origin, Outside},
     engine::{
         Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Proofs, Report, Reread, Status, Stop, TagKeys,
@@ -10,7 +10,7 @@ use crate::{
     },
     facts::{self, Facts},
     history::{History, Stopwatch},
-    lease::{self, Holder, Lease, Taken},
+    lease::{self, Holder, Lease, OnConflict},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
     record, sandbox,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
@@ -91,8 +91,8 @@ pub(super) async fn reach(target: &Target) -> Result<Aws, Failure> {
 }
 
 /// The pace asked for; on a terminal things take their time so that there is something to see.
-pub(super) fn pace(global: &Global, out: &Printer) -> Option<Pace> {
-    global.pace.or(out.live.then_some(Pace::Fast))
+pub(super) fn pace(global: &Global, out: &Printer) -> Option<sandbox::Pace> {
+    global.pace.or(out.live.then_some(sandbox::Pace::Fast))
 }
 
 /// An error of another part, with its help, as text.
@@ -308,8 +308,8 @@ impl Session {
     /// Takes the stack's lease, or says who has it.
     pub async fn lease(&self, verb: &str, args: crate::cli::Lease) -> Result<Lease, Failure> {
         let taken = match args {
-            crate::cli::Lease { wait: true, .. } => Taken::Wait,
-            crate::cli::Lease { steal: true, .. } => Taken::Steal,
+            crate::cli::Lease { wait: true, .. } => OnConflict::Wait,
+            crate::cli::Lease { steal: true, .. } => OnConflict::Steal,
             crate::cli::Lease { no_lease: true, .. } => {
                 self.out.note(
                     "without a lease: who else is at work on the stack is not asked, and nobody is told of this run",
@@ -317,7 +317,7 @@ impl Session {
                 self.env.alone.set(false);
                 return Ok(Lease::none(&self.aws, Holder::me(verb)));
             }
-            _ => Taken::Refuse,
+            _ => OnConflict::Refuse,
         };
         let say = |whom: &str| self.out.note(whom);
         let lease = Lease::take(&self.aws, &self.env.stack, Holder::me(verb), taken, say).await?;

@@ -68,7 +68,7 @@ pub enum Error {
     File { path: PathBuf, source: io::Error },
 }
 
-/// An I/O error with its path.
+/// Adds the path to an I/O error.
 pub(super) fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
     let path = path.into();
     move |source| Error::File { path, source }

@@ -1,13 +1,14 @@
-//! Who a process is, by the kernel's word: its number alone may be somebody else's by now.
-use super::private;
+//! Identifies processes by number and start time, since the kernel reuses numbers.
+use crate::private;
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pub id: u32,
-    /// When it began, as the kernel says it: no two processes of one number have the same.
+    /// The start time in the kernel's form. No two processes of one number share it.
     pub begun: String,
-    /// What it was started with, a word each.
+    /// The words of its command line.
     command: Vec<String>,
 }
 
@@ -19,7 +20,7 @@ impl Process {
         let folder = Path::new("/proc").join(id.to_string());
         let owner = std::fs::metadata(&folder).ok()?.uid();
         let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
-        // The name in brackets may hold anything; after it come the state and, 19 further on, the time.
+        // The name in brackets can hold anything. After it come the state and, 19 fields later, the start time.
         let mut after = stat.rsplit_once(')')?.1.split_whitespace();
         let ended = matches!(after.next()?, "Z" | "X" | "x");
         let begun = after.nth(18)?.to_owned();
@@ -42,21 +43,24 @@ impl Process {
         (owner == private::me() && !ended).then_some(Self { id, begun: ask("lstart=")?, command })
     }
 
-    /// Whether it runs a plugin that is unpacked in this home of sandboxes.
+    /// True if it runs a plugin that was unpacked in this home of sandboxes.
     pub fn runs_a_plugin_of(&self, home: &Path) -> bool {
         let begin = home.join("plugin-");
         self.command.iter().any(|word| word.starts_with(&*begin.to_string_lossy()) && word.contains("/plugin"))
     }
 
-    /// Whether it still runs.
+    /// True if it still runs.
     pub fn is_there(&self) -> bool {
         Self::of(self.id).is_some_and(|now| now.begun == self.begun)
     }
 
-    pub fn signal(&self, signal: libc::c_int) {
-        if self.is_there() {
-            // SAFETY: a signal to the process that was just seen to be this one.
-            unsafe { libc::kill(self.id as libc::pid_t, signal) };
+    /// Sends it a signal, if it still runs.
+    pub fn signal(&self, signal: Signal) {
+        if self.is_there()
+            && let Some(id) = self.id.try_into().ok().and_then(Pid::from_raw)
+        {
+            // The process may have ended since.
+            _ = kill_process(id, signal);
         }
     }
 }
@@ -80,7 +84,7 @@ mod tests {
     fn who_has_ended_is_not_there() {
         let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
         let process = Process::of(child.id()).unwrap();
-        process.signal(libc::SIGKILL);
+        process.signal(Signal::KILL);
         // A zombie until it is waited for, and gone all the same.
         while process.is_there() {
             std::thread::yield_now();

@@ -1,4 +1,4 @@
-//! The page: one file that needs nothing but `/status`, and a policy under which a browser runs nothing else.
+//! The page: one file that needs only `/status`, with a policy under which a browser runs nothing else.
 use axum::{
     http::{HeaderValue, header::CONTENT_SECURITY_POLICY},
     response::{Html, IntoResponse, Response},
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 const PAGE: &str = include_str!("../../templates/page.html");
 
-/// Only the style and the script that are in the file, by their hashes.
+/// Allows only the style and the script in the file, by their hashes.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = |tag: &str| {
         let (_, rest) = PAGE.split_once(&format!("<{tag}>")).expect("the page has it");
