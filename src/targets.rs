@@ -80,7 +80,7 @@ impl Error {
                 "`gameday why` says what is missing on the way; `gameday up balancer` repairs it".into()
             }
             Self::Several { .. } => {
-                "which one is meant is not to be guessed: `aws elbv2 register-targets --target-group-arn …` names it"
+                "gameday cannot guess which one is meant: `aws elbv2 register-targets --target-group-arn …` names it"
                     .into()
             }
             Self::Attached { .. } => "nothing to do; `gameday targets list` shows its health".into(),

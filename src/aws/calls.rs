@@ -33,7 +33,7 @@ pub struct Call<'a> {
 }
 
 /// Observes each call.
-pub type Tell = fn(&Call<'_>);
+pub type Observer = fn(&Call<'_>);
 
 /// The calls made so far. Clones share the count.
 #[derive(Clone, Debug, Default)]
@@ -43,20 +43,20 @@ pub struct Calls(Arc<Counts>);
 struct Counts {
     reads: AtomicU64,
     writes: AtomicU64,
-    tell: Option<Tell>,
+    observer: Option<Observer>,
 }
 
 /// The start of an attempt.
 #[derive(Debug)]
-struct Begun(Instant);
+struct Start(Instant);
 
-impl Storable for Begun {
+impl Storable for Start {
     type Storer = StoreReplace<Self>;
 }
 
 impl Calls {
-    pub(super) fn new(tell: Option<Tell>) -> Self {
-        Self(Arc::new(Counts { tell, ..Counts::default() }))
+    pub(super) fn new(observer: Option<Observer>) -> Self {
+        Self(Arc::new(Counts { observer, ..Counts::default() }))
     }
 
     /// Returns the number of calls that change nothing.
@@ -99,8 +99,8 @@ impl Intercept for Calls {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if self.0.tell.is_some() {
-            cfg.interceptor_state().store_put(Begun(Instant::now()));
+        if self.0.observer.is_some() {
+            cfg.interceptor_state().store_put(Start(Instant::now()));
         }
         Ok(())
     }
@@ -111,13 +111,13 @@ impl Intercept for Calls {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (Some(tell), Some(call)) = (self.0.tell, cfg.load::<Metadata>()) else { return Ok(()) };
+        let (Some(observer), Some(call)) = (self.0.observer, cfg.load::<Metadata>()) else { return Ok(()) };
         let answer = cx.response();
         let header = |name| answer.and_then(|a| a.headers().get(name));
-        tell(&Call {
+        observer(&Call {
             service: call.service(),
             operation: call.name(),
-            took: cfg.load::<Begun>().map_or(Duration::ZERO, |begun| begun.0.elapsed()),
+            took: cfg.load::<Start>().map_or(Duration::ZERO, |start| start.0.elapsed()),
             status: answer.map(|a| a.status().as_u16()),
             code: answer.filter(|a| !a.status().is_success()).and_then(|a| code(a.body().bytes()?)),
             request_id: header("x-amzn-requestid").or_else(|| header("x-amz-request-id")),

@@ -61,13 +61,13 @@ pub(super) enum Plan {
 impl Plan {
     /// Selects the source in boto3's order: an explicit profile, keys in the environment, the profile of the
     /// environment or the default one, and what the machine offers.
-    pub fn of(settings: Settings) -> Self {
-        Self::judge(settings).unwrap_or_else(Self::Wrong)
+    pub fn new(settings: Settings) -> Self {
+        Self::choose(settings).unwrap_or_else(Self::Wrong)
     }
 
-    fn judge(settings: Settings) -> Result<Self> {
+    fn choose(settings: Settings) -> Result<Self> {
         if settings.by != Some("--profile")
-            && let Some(keys) = profile::keys_of_the_environment()?
+            && let Some(keys) = profile::keys_from_env()?
         {
             // A named profile that does not exist is a mistake, also beside keys in the environment.
             if settings.by.is_some() && matches!(settings.files.profile(&settings.name), Ok(None)) {
@@ -134,7 +134,7 @@ impl Provider {
         let fetch = Fetch { sdk: &self.sdk, parts: &self.parts, ask: self.ask.filter(|_| !renewing), renewing };
         let found = match &self.plan {
             Plan::Keys(keys) => Ok(keys.clone()),
-            Plan::Source(source) => fetch.of(source).await,
+            Plan::Source(source) => fetch.credentials(source).await,
             Plan::Ambient { settings } => fetch.ambient(settings).await,
             Plan::Wrong(e) => Err(e.clone()),
         };
@@ -148,9 +148,9 @@ impl Provider {
 
 /// The provider in the form that clients share.
 #[derive(Debug)]
-pub(super) struct Found(pub Arc<Provider>);
+pub(super) struct SharedProvider(pub Arc<Provider>);
 
-impl ProvideCredentials for Found {
+impl ProvideCredentials for SharedProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -170,13 +170,13 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Fetches credentials from a source. Boxed, since a role is assumed with the credentials of another source.
-    fn of<'a>(&'a self, source: &'a Source) -> Pin<Box<dyn Future<Output = Result<Credentials>> + Send + 'a>> {
+    fn credentials<'a>(&'a self, source: &'a Source) -> Pin<Box<dyn Future<Output = Result<Credentials>> + Send + 'a>> {
         Box::pin(async move {
             match source {
                 Source::Keys(keys) => Ok(keys.clone()),
                 Source::Role { role, with } => {
                     let code = self.code(role)?;
-                    self.assume(role, self.of(with).await?, code).await
+                    self.assume(role, self.credentials(with).await?, code).await
                 }
                 Source::WebIdentity { arn, session, token } => self.web_identity(arn, session.as_deref(), token).await,
                 Source::Sso(sso) => self.sso(sso).await,
@@ -191,7 +191,7 @@ impl Fetch<'_> {
                         |said: &str| unusable(format!("{whose} {said}"), "run it by itself to see what it lacks");
                     asked.provide_credentials().await.map_err(|e| said(&process_said(&last_words(&e))))
                 }
-                Source::Environment { profile, at } => profile::keys_of_the_environment()?.ok_or_else(|| {
+                Source::Environment { profile, at } => profile::keys_from_env()?.ok_or_else(|| {
                     let what = format!(
                         "the profile {profile} takes its keys from the environment, where AWS_ACCESS_KEY_ID is not set ({at})"
                     );

@@ -1,7 +1,7 @@
 //! The only place where errors of the SDK become errors of gameday.
 use super::{
     account,
-    network::{Asked, Unreachable},
+    network::{Destination, Unreachable},
     refusal::Refusal,
 };
 use crate::{
@@ -62,7 +62,7 @@ where
     let refusal = Refusal {
         code: code.as_deref().unwrap_or_default(),
         message: &message,
-        asked: answer.and_then(Asked::of_answer),
+        asked: answer.and_then(Destination::of_answer),
         date: answer.and_then(|r| r.headers().get("date")),
         now: std::time::SystemTime::now(),
     };

@@ -93,7 +93,7 @@ pub struct Files {
 
 impl Files {
     /// Reads the files that the environment names, or those in the home folder.
-    pub fn of_the_user() -> Self {
+    pub fn load() -> Self {
         let home = etcetera::home_dir().ok();
         let read = |kind, variable: &str, usual: &str| {
             let given = std::env::var(variable).ok().filter(|v| !v.trim().is_empty());

@@ -252,7 +252,7 @@ pub async fn mount_target_groups(aws: &Aws, all: &[MountTargetDescription], id: 
 async fn interface_groups(aws: &Aws, all: &[MountTargetDescription]) -> Result<HashMap<String, Vec<String>>> {
     let mut by_interface: Vec<(&str, &str)> =
         all.iter().filter_map(|m| Some((m.network_interface_id()?, m.mount_target_id()))).collect();
-    by_interface.sort();
+    by_interface.sort_unstable();
     let ids: Vec<String> = by_interface.iter().map(|(eni, _)| (*eni).to_owned()).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());

@@ -31,9 +31,9 @@ use aws_config::{
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 pub use calls::Call;
-use calls::{Calls, Tell};
+use calls::{Calls, Observer};
 pub use credentials::Ask;
-use credentials::{Found, Plan, Provider};
+use credentials::{Plan, Provider, SharedProvider};
 use network::Network;
 use once::Once;
 use reads::Reads;
@@ -42,7 +42,7 @@ use std::{ops::Deref, rc::Rc, sync::Arc, time::Duration};
 
 /// Returns the names of the user's profiles.
 pub fn profiles() -> Vec<String> {
-    files::Files::of_the_user().names()
+    files::Files::load().names()
 }
 
 /// How long fetching credentials may take. A helper may ask a person for something, or open a browser.
@@ -62,7 +62,7 @@ pub struct Target {
     /// The user's tags, for the notes of the stack.
     pub tags: Tags,
     /// Observes each call.
-    pub tell: Option<Tell>,
+    pub observer: Option<Observer>,
 }
 
 /// The URL of an emulator, and the access key id that it expects.
@@ -130,10 +130,10 @@ impl Aws {
                 (Network::default(), Plan::Keys(keys), String::new(), true)
             }
             None => {
-                let settings = Settings::of_the_user(target.profile.as_deref());
+                let settings = Settings::load(target.profile.as_deref());
                 let (files, custom) = (settings.for_the_sdk(), settings.has_endpoint());
-                match Network::of_the_user(settings.placed("ca_bundle")) {
-                    Ok(network) => (network, Plan::of(settings), files, custom),
+                match Network::load(settings.placed("ca_bundle")) {
+                    Ok(network) => (network, Plan::new(settings), files, custom),
                     Err(e) => (Network::default(), Plan::Wrong(e), files, custom),
                 }
             }
@@ -158,7 +158,7 @@ impl Aws {
         let sdk = loader.load().await;
         let parts = ProviderConfig::default().with_region(Some(region)).with_http_client(http);
         let credentials = Arc::new(Provider::new(plan, sdk.clone(), parts, target.ask));
-        let shared = SharedCredentialsProvider::new(Found(credentials.clone()));
+        let shared = SharedCredentialsProvider::new(SharedProvider(credentials.clone()));
         let sdk = sdk.into_builder().credentials_provider(shared).build();
         Self::new(&sdk, target, network, credentials)
     }
@@ -171,7 +171,7 @@ impl Aws {
     }
 
     fn new(sdk: &SdkConfig, target: &Target, network: Network, credentials: Arc<Provider>) -> Self {
-        let calls = Calls::new(target.tell);
+        let calls = Calls::new(target.observer);
         macro_rules! client {
             ($service:ident, $id:literal) => {{
                 let mut config =

@@ -34,8 +34,8 @@ pub struct Network {
 
 impl Network {
     /// Reads the environment and the profile. `ca_bundle` is the profile's, with its place.
-    pub fn of_the_user(ca_bundle: Option<(&str, String)>) -> Result<Self> {
-        Ok(Self { proxies: Proxies::of_the_environment()?, trust: Trust::of_the_user(ca_bundle)? })
+    pub fn load(ca_bundle: Option<(&str, String)>) -> Result<Self> {
+        Ok(Self { proxies: Proxies::from_env()?, trust: Trust::load(ca_bundle)? })
     }
 
     /// Returns the HTTP client of all SDK clients.
@@ -68,7 +68,7 @@ impl Network {
     pub fn asks(&self, url: &str, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
         // reqwest needs a TLS provider for the whole process. A second installation fails, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = match self.proxies.of_url(url).and_then(|p| reqwest::Proxy::all(p.secret_url()).ok()) {
+        let client = match self.proxies.for_url(url).and_then(|p| reqwest::Proxy::all(p.secret_url()).ok()) {
             Some(proxy) => client.proxy(proxy),
             None => client.no_proxy(),
         };
@@ -123,8 +123,8 @@ struct Crossing {
 
 impl HttpConnector for Crossing {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let asked = Asked::of(&request);
-        let proxy = self.network.proxies.of_url(request.uri()).cloned();
+        let asked = Destination::new(&request);
+        let proxy = self.network.proxies.for_url(request.uri()).cloned();
         let secure = request.uri().starts_with("https:");
         let through = if secure { &self.https } else { &self.http };
         let connector = if proxy.is_some() { through.as_ref().unwrap_or(&self.straight) } else { &self.straight };
@@ -147,14 +147,14 @@ impl HttpConnector for Crossing {
 
 /// The host and region of a request, which an answer alone does not show.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct Destination {
     pub host: String,
     /// The region of the signature.
     pub region: Option<String>,
 }
 
-impl Asked {
-    fn of(request: &HttpRequest) -> Self {
+impl Destination {
+    fn new(request: &HttpRequest) -> Self {
         let uri = request.uri();
         let host = uri.split_once("://").map_or(uri, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
         // `AWS4-HMAC-SHA256 Credential=AKID/20261129/eu-west-1/ec2/aws4_request, …`
@@ -217,7 +217,7 @@ impl Unreachable {
 }
 
 /// Wraps an error in a message that names the cause, if it can be determined.
-fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) -> ConnectorError {
+fn told(e: ConnectorError, asked: &Destination, proxy: Option<&Proxy>, trust: &Trust) -> ConnectorError {
     let timeout = e.is_timeout();
     let said = chain(&e);
     let last = said.last().cloned().unwrap_or_default();
@@ -251,8 +251,8 @@ fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) 
 }
 
 /// Explains that the endpoint itself does not answer.
-fn silent(last: &str, unresolved: bool, asked: &Asked) -> (String, String) {
-    let Asked { host, region } = asked;
+fn silent(last: &str, unresolved: bool, asked: &Destination) -> (String, String) {
+    let Destination { host, region } = asked;
     let fails = if unresolved { "does not resolve" } else { "does not answer" };
     let region = region.as_deref().unwrap_or("this region");
     let lacks = |kind: &str, variable: &str, key: &str| {

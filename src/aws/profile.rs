@@ -51,16 +51,16 @@ const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"
 
 /// Returns the source of a profile's credentials, `None` if it names none.
 pub(super) fn source(files: &Files, profile: &Profile) -> Result<Option<Source>> {
-    Judge { files }.of(profile, &mut vec![])
+    Checker { files }.source(profile, &mut vec![])
 }
 
-struct Judge<'a> {
+struct Checker<'a> {
     files: &'a Files,
 }
 
-impl Judge<'_> {
+impl Checker<'_> {
     /// Returns the source of a profile. `seen` are the profiles that refer to it, the first one first.
-    fn of(&self, profile: &Profile, seen: &mut Vec<String>) -> Result<Option<Source>> {
+    fn source(&self, profile: &Profile, seen: &mut Vec<String>) -> Result<Option<Source>> {
         let has = |key| profile.get(key).is_some();
         let keys = has("aws_access_key_id") || has("aws_secret_access_key");
         // A role comes first, except in the source profile of another role.
@@ -182,7 +182,7 @@ impl Judge<'_> {
             let what = format!("the source_profile of {name} leads in a circle: {circle} ({at})");
             return Err(credentials(what, "let one of them have keys, SSO or a process of its own"));
         }
-        self.of(&profile, seen)?.ok_or_else(|| {
+        self.source(&profile, seen)?.ok_or_else(|| {
             let what = format!("the source_profile {source} of the profile {name} has no credentials ({})", profile.at);
             let word = shell::word(source);
             credentials(
@@ -326,7 +326,7 @@ fn keys_of(profile: &Profile) -> Result<Credentials> {
 /// Checks that a key has only the characters of keys. The error says where it is, never what it is.
 pub(super) fn sound(text: &str, whose: &str) -> Result<()> {
     let wrong = |what: &str| {
-        let help = "copy it anew, without anything around it; the value is not shown here";
+        let help = "copy it again, without anything around it; the value is not shown here";
         Err::<(), Error>(credentials(format!("{whose} has {what} in it, which no key has"), help))
     };
     for c in text.chars() {
@@ -344,11 +344,11 @@ pub(super) fn sound(text: &str, whose: &str) -> Result<()> {
 }
 
 /// Returns the keys in the environment. An incomplete set is an error.
-pub(super) fn keys_of_the_environment() -> Result<Option<Credentials>> {
-    keys_of_environment(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
+pub(super) fn keys_from_env() -> Result<Option<Credentials>> {
+    keys_from(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
 }
 
-fn keys_of_environment(env: impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>> {
+fn keys_from(env: impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>> {
     // Copying leaves blanks and line ends around a key. A no-break space is invisible.
     let ends: &[char] = &[' ', '\t', '\r', '\n'];
     let of = |name: &str| -> Result<Option<String>> {
@@ -379,7 +379,7 @@ mod tests {
     use super::*;
 
     fn env(variables: &[(&str, &str)]) -> Result<Option<Credentials>> {
-        keys_of_environment(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        keys_from(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
     #[test]

@@ -60,13 +60,14 @@ enum Rule {
 }
 
 impl Proxies {
-    pub fn of_the_environment() -> Result<Self> {
-        Self::of(|name| std::env::var(name).ok())
+    /// Reads the variables of this process.
+    pub fn from_env() -> Result<Self> {
+        Self::from_lookup(|name| std::env::var(name).ok())
     }
 
     /// Reads the variables as boto3 does: lower case wins, even if empty. As in curl, `ALL_PROXY` fills in for those
     /// that are not set.
-    pub(crate) fn of(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    pub(crate) fn from_lookup(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let given = |small: &'static str, big: &'static str| match (env(small), env(big)) {
             (Some(text), _) => Some((small, text.trim().to_owned())),
             (None, Some(text)) if !text.trim().is_empty() => Some((big, text.trim().to_owned())),
@@ -89,7 +90,7 @@ impl Proxies {
     }
 
     /// Returns the proxy for a URL, `None` for a direct connection.
-    pub fn of_url(&self, url: &str) -> Option<&Proxy> {
+    pub fn for_url(&self, url: &str) -> Option<&Proxy> {
         let url = Url::parse(url).ok()?;
         let proxy = if url.scheme() == "https" { self.https.as_ref() } else { self.http.as_ref() }?;
         let host = url.host_str()?.trim_matches(['[', ']']).trim_end_matches('.').to_lowercase();
@@ -183,12 +184,12 @@ impl Rule {
 mod tests {
     use super::*;
 
-    fn of(variables: &[(&str, &str)]) -> Result<Proxies> {
-        Proxies::of(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies> {
+        Proxies::from_lookup(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
     fn to(variables: &[(&str, &str)], url: &str) -> Option<String> {
-        of(variables).unwrap().of_url(url).map(ToString::to_string)
+        proxies(variables).unwrap().for_url(url).map(ToString::to_string)
     }
 
     const EC2: &str = "https://ec2.eu-west-1.amazonaws.com/";
@@ -253,11 +254,11 @@ mod tests {
         for value in
             ["socks5://me:secret@p:1080", "ftp://me:secret@p", "http://", "http://me:sec#ret@p:1", "http://p:port"]
         {
-            let said = of(&[("HTTPS_PROXY", value)]).unwrap_err();
+            let said = proxies(&[("HTTPS_PROXY", value)]).unwrap_err();
             assert!(said.to_string().contains("HTTPS_PROXY"), "{said}");
             assert!(!format!("{said} {:?} {:?}", said.help(), said).contains("secret"), "{said}");
         }
-        let proxies = of(&[("HTTPS_PROXY", "http://me:secret@p:1")]).unwrap();
+        let proxies = proxies(&[("HTTPS_PROXY", "http://me:secret@p:1")]).unwrap();
         assert!(!format!("{proxies:?}").contains("secret"), "{proxies:?}");
     }
 }

@@ -1,5 +1,5 @@
 //! What AWS means when it rejects credentials: a clock that is off, a region that is not enabled, or invalid keys.
-use super::{network::Asked, partition};
+use super::{network::Destination, partition};
 use aws_smithy_types::{DateTime, date_time::Format};
 use std::time::SystemTime;
 
@@ -31,7 +31,7 @@ const TOLERATED: u64 = 5 * 60;
 pub(super) struct Refusal<'a> {
     pub code: &'a str,
     pub message: &'a str,
-    pub asked: Option<&'a Asked>,
+    pub asked: Option<&'a Destination>,
     /// The header `Date` of the answer.
     pub date: Option<&'a str>,
     pub now: SystemTime,
@@ -65,7 +65,7 @@ impl Refusal<'_> {
         }
         match code {
             "SignatureDoesNotMatch" | "InvalidSignature" => Some(format!(
-                "the secret key does not belong to the access key: copy both anew (AWS_SECRET_ACCESS_KEY, or \
+                "the secret key does not belong to the access key: copy both again (AWS_SECRET_ACCESS_KEY, or \
                  aws_secret_access_key of the profile), {again}"
             )),
             "AuthFailure" | "UnrecognizedClient" | "InvalidClientTokenId" | "OptInRequired" => Some(self.closed(again)),
@@ -152,7 +152,7 @@ mod tests {
     use std::time::Duration;
 
     fn help(code: &str, message: &str, region: &str, date: Option<&str>) -> String {
-        let asked = Asked { host: String::new(), region: Some(region.into()) };
+        let asked = Destination { host: String::new(), region: Some(region.into()) };
         // 2026-11-29T13:30:00Z
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_959_000);
         Refusal { code, message, asked: Some(&asked), date, now }.help().unwrap_or_default()

@@ -27,8 +27,8 @@ pub(super) fn variable(names: &[&'static str]) -> Option<(&'static str, String)>
 
 impl Settings {
     /// Reads the files. `asked` is the profile of the command line.
-    pub fn of_the_user(asked: Option<&str>) -> Self {
-        let files = Files::of_the_user();
+    pub fn load(asked: Option<&str>) -> Self {
+        let files = Files::load();
         let (name, by) = match (asked, variable(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])) {
             (Some(name), _) => (name.to_owned(), Some("--profile")),
             (None, Some((by, name))) => (name, Some(by)),

@@ -26,7 +26,7 @@ struct Bundle {
 impl Trust {
     /// Reads the bundle that the environment or the profile names, in the order of the AWS CLI. `of_profile` is its
     /// `ca_bundle` and its place.
-    pub fn of_the_user(of_profile: Option<(&str, String)>) -> Result<Self> {
+    pub fn load(of_profile: Option<(&str, String)>) -> Result<Self> {
         let of = |name: &'static str| {
             let path = std::env::var(name).ok().filter(|v| !v.trim().is_empty())?;
             Some((path.trim().to_owned(), name.to_owned()))

@@ -214,7 +214,7 @@ mod tests {
             let own = inner("$(").or_else(|| inner("<(")).unwrap_or(line);
             let own = own.split_once(" > ").map_or(own, |(own, _)| own);
             assert!(own.split(' ').any(|word| word == *verb), "{line} is an example of {verb}");
-            crate::cli::Cli::of(own.split(' ').map(Into::into)).unwrap_or_else(|e| panic!("{line}: {e}"));
+            crate::cli::Cli::from_args(own.split(' ').map(Into::into)).unwrap_or_else(|e| panic!("{line}: {e}"));
         }
     }
 }

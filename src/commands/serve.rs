@@ -2,7 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, cost, targets::Own, watch::Watch};
 use crate::{
     aws::Aws,
-    cli::{Consent, Global, Serve as Args, Status},
+    cli::{Consent, Global, ServeArgs, StatusArgs},
     config::file,
     error::Error,
     output::{Printer, plain, serve as view, style::*, watch::news},
@@ -41,7 +41,7 @@ const LAST: Duration = Duration::from_secs(5);
 /// How many may wait at the desk.
 const QUEUE: usize = 64;
 
-pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
     let token = token(args.token_file.as_deref(), args.listen, &out)?;
     let locked = token.is_some();
     let access = Access::new(args.listen.ip(), token).ok_or_else(|| no_token(args.listen))?;
@@ -51,7 +51,7 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
     let at = listener.local_addr().map_err(|e| cannot_listen(args.listen, &e))?;
 
     let mut desk = Desk::new(Own::of(&session.loaded.config));
-    let look = Status { watch: true, probe: args.probe, prices: args.prices };
+    let look = StatusArgs { watch: true, probe: args.probe, prices: args.prices };
     let mut watch = Watch::new(session, &look, prices);
     let (shown, picture) = watch::channel::<Picture>(None);
     let (asks, mut asked) = mpsc::channel(QUEUE);

@@ -1,7 +1,7 @@
 //! `gameday why`: the request path, up to the first broken hop.
 use super::{DONE, Failure, Outcome, Session, failed};
 use crate::{
-    cli::{Consent, Global, Why},
+    cli::{Consent, Global, WhyArgs},
     config::file,
     diagnose,
     error::Error,
@@ -16,7 +16,7 @@ use std::{fs, io, path::Path};
 /// Larger than what is seen of any stack.
 const LARGEST: usize = 16 << 20;
 
-pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: WhyArgs) -> Outcome {
     let snapshot = match &args.from {
         Some(file) => read(file)?,
         None => {

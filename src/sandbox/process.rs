@@ -13,9 +13,9 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The running process of that number, if it is the user's own.
+    /// Returns the running process of this number, if it belongs to the user.
     #[cfg(target_os = "linux")]
-    pub fn of(id: u32) -> Option<Self> {
+    pub fn find(id: u32) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         let folder = Path::new("/proc").join(id.to_string());
         let owner = std::fs::metadata(&folder).ok()?.uid();
@@ -29,9 +29,9 @@ impl Process {
         (owner == private::me() && !ended).then_some(Self { id, begun, command })
     }
 
-    /// The running process of that number, if it is the user's own.
+    /// Returns the running process of this number, if it belongs to the user.
     #[cfg(not(target_os = "linux"))]
-    pub fn of(id: u32) -> Option<Self> {
+    pub fn find(id: u32) -> Option<Self> {
         let ask = |what: &str| {
             let out = std::process::Command::new("ps").args(["-o", what, "-p", &id.to_string()]).output().ok()?;
             let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
@@ -51,7 +51,7 @@ impl Process {
 
     /// True if it still runs.
     pub fn is_there(&self) -> bool {
-        Self::of(self.id).is_some_and(|now| now.begun == self.begun)
+        Self::find(self.id).is_some_and(|now| now.begun == self.begun)
     }
 
     /// Sends it a signal, if it still runs.
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_when_it_began_and_what_it_runs() {
-        let mine = Process::of(std::process::id()).unwrap();
+        let mine = Process::find(std::process::id()).unwrap();
         assert!(mine.is_there() && !mine.runs_a_plugin_of(Path::new("/home/sandbox")));
-        let another = Process { begun: "1".into(), ..Process::of(std::process::id()).unwrap() };
+        let another = Process { begun: "1".into(), ..Process::find(std::process::id()).unwrap() };
         assert!(!another.is_there());
         let words = ["python", "-I", "/home/sandbox/plugin-0123/plugin/__main__.py", "--port"].map(Into::into);
         let server = Process { command: words.into(), ..mine };
@@ -83,13 +83,13 @@ mod tests {
     #[test]
     fn who_has_ended_is_not_there() {
         let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        let process = Process::of(child.id()).unwrap();
+        let process = Process::find(child.id()).unwrap();
         process.signal(Signal::KILL);
         // A zombie until it is waited for, and gone all the same.
         while process.is_there() {
             std::thread::yield_now();
         }
         child.wait().unwrap();
-        assert!(Process::of(process.id).is_none());
+        assert!(Process::find(process.id).is_none());
     }
 }

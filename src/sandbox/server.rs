@@ -54,7 +54,7 @@ pub struct Sandbox {
 
 /// The content of `server.json`. The plugin writes the first four fields; older versions of gameday wrote fewer.
 #[derive(Serialize, Deserialize)]
-struct Left {
+struct ServerFile {
     pid: u32,
     port: u16,
     #[serde(default)]
@@ -68,7 +68,7 @@ struct Left {
     begun: String,
 }
 
-impl Left {
+impl ServerFile {
     fn door(&self) -> Door<'_> {
         Door { port: self.port, key: &self.key, secret: &self.secret }
     }
@@ -149,7 +149,7 @@ impl Sandbox {
 
     /// Reads `server.json` and checks that the process there is the sandbox: it may have died, and its port may be
     /// somebody else's since.
-    async fn proven(&self) -> Result<Option<Left>, Error> {
+    async fn proven(&self) -> Result<Option<ServerFile>, Error> {
         match self.left()? {
             Some(left) if left.door().is_the_sandbox().await => Ok(Some(left)),
             _ => Ok(None),
@@ -216,7 +216,7 @@ impl Sandbox {
         }
     }
 
-    fn left(&self) -> Result<Option<Left>, Error> {
+    fn left(&self) -> Result<Option<ServerFile>, Error> {
         if fs::symlink_metadata(&self.folder).is_err() {
             return Ok(None);
         }
@@ -229,7 +229,7 @@ impl Sandbox {
         self.folder.join("server.json")
     }
 
-    fn running(&self, left: &Left, pace: Pace) -> Running {
+    fn running(&self, left: &ServerFile, pace: Pace) -> Running {
         Running {
             endpoint: format!("http://127.0.0.1:{}", left.port),
             key: left.key.clone(),
@@ -282,9 +282,9 @@ impl Sandbox {
         let mut child = command.spawn().map_err(at(&install.python))?;
         let begun = Instant::now();
         loop {
-            if let Some(mut left) = private::read(&fresh)?.and_then(|b| serde_json::from_slice::<Left>(&b).ok()) {
+            if let Some(mut left) = private::read(&fresh)?.and_then(|b| serde_json::from_slice::<ServerFile>(&b).ok()) {
                 left.version = install::version();
-                left.begun = Process::of(left.pid).map(|p| p.begun).unwrap_or_default();
+                left.begun = Process::find(left.pid).map(|p| p.begun).unwrap_or_default();
                 let health = left.door().health().await?;
                 let text = serde_json::to_vec(&left).unwrap_or_default();
                 private::write(&self.file(), &text)?;
@@ -325,10 +325,10 @@ impl Sandbox {
     ///
     /// Nobody's word on its port counts: the process belongs to the user, began at the noted time and runs a plugin
     /// from this home.
-    fn process(&self, left: &Left) -> Option<Process> {
+    fn process(&self, left: &ServerFile) -> Option<Process> {
         // Older versions of gameday did not note the start time.
         let same = |p: &Process| left.begun.is_empty() || p.begun == left.begun;
-        Process::of(left.pid).filter(|p| same(p) && p.runs_a_plugin_of(&self.home))
+        Process::find(left.pid).filter(|p| same(p) && p.runs_a_plugin_of(&self.home))
     }
 
     /// Takes the lock, which is held until dropped, also if the process dies.

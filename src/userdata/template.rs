@@ -48,12 +48,12 @@ pub(super) enum Script {
 }
 
 /// A user's file: a template by its name, or bytes that nobody changes.
-enum Own {
+enum UserFile {
     Template { key: String, text: String },
     Raw { key: String, bytes: Vec<u8> },
 }
 
-impl Own {
+impl UserFile {
     fn key(&self) -> &str {
         match self {
             Self::Template { key, .. } | Self::Raw { key, .. } => key,
@@ -139,16 +139,16 @@ fn all(
     let mut notes = vec![];
     let shipped = |name: &str| SHIPPED.iter().any(|(shipped, _)| *shipped == name);
     let key_of = |name: &str| if shipped(name) { format!("{OWN}{name}") } else { name.to_owned() };
-    let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<Own>> {
+    let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<UserFile>> {
         let Some(path) = path else { return Ok(None) };
         let name = path.display().to_string();
         let bytes = super::read(includes, &name)?;
         let key = key_of(&name);
         Ok(Some(match is_template(&name) {
-            true => Own::Template { key, text: template_text(&name, bytes, &mut notes)? },
+            true => UserFile::Template { key, text: template_text(&name, bytes, &mut notes)? },
             false => {
                 as_written(&name, &bytes, &mut notes);
-                Own::Raw { key, bytes }
+                UserFile::Raw { key, bytes }
             }
         }))
     };
@@ -159,16 +159,16 @@ fn all(
         .iter()
         .flat_map(|d| &d.sql)
         .map(|(name, bytes)| match is_template(name) {
-            true => Ok(Own::Template { key: key_of(name), text: template_text(name, bytes.clone(), &mut notes)? }),
+            true => Ok(UserFile::Template { key: key_of(name), text: template_text(name, bytes.clone(), &mut notes)? }),
             false => {
                 as_written(name, bytes, &mut notes);
-                Ok(Own::Raw { key: key_of(name), bytes: bytes.clone() })
+                Ok(UserFile::Raw { key: key_of(name), bytes: bytes.clone() })
             }
         })
         .collect::<Result<Vec<_>>>()?;
 
     for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
-        if let Own::Template { key, text } = own {
+        if let UserFile::Template { key, text } = own {
             ours_only(key, text, boot)?;
         }
     }
@@ -178,19 +178,19 @@ fn all(
     let mut raw: Raw = BTreeMap::new();
     for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
         match own {
-            Own::Template { key, text } => drop(sources.insert(key, text)),
-            Own::Raw { key, bytes } => drop(raw.insert(key.clone(), Arc::from(bytes.as_slice()))),
+            UserFile::Template { key, text } => drop(sources.insert(key, text)),
+            UserFile::Raw { key, bytes } => drop(raw.insert(key.clone(), Arc::from(bytes.as_slice()))),
         }
     }
     for (name, text) in &sources {
         env.add_template(name, text).map_err(|e| failed(e, name, text))?;
     }
 
-    let config_template = config.as_ref().map_or("server.ini.j2", Own::key);
+    let config_template = config.as_ref().map_or("server.ini.j2", UserFile::key);
     let config_name = Path::new(config_template).file_name().unwrap_or_default().to_string_lossy();
     let config_name = without_ending(&config_name);
     // Written unchanged, even if it holds the mark of a password.
-    let config_raw = matches!(config, Some(Own::Raw { .. }));
+    let config_raw = matches!(config, Some(UserFile::Raw { .. }));
     // A container is configured by its environment, unless the user says otherwise.
     let has_config = config.is_some() || boot.run == super::Run::Binary;
 
@@ -209,7 +209,7 @@ fn all(
         log_dir => "/var/log/gameday",
         fs_path => boot.files.as_ref().map_or("/opt/gameday/app/cache", |f| f.path.trim_end_matches('/')),
         config => has_config.then(|| context! { template => config_template, name => config_name, raw => config_raw }),
-        database => boot.database.as_ref().map(|database| of_database(database, &sql_files)),
+        database => boot.database.as_ref().map(|database| database_context(database, &sql_files)),
         literals => by_source(true).map(|(name, _)| name).collect::<Vec<_>>(),
         parameters => from(&by_source(false).collect::<BTreeMap<_, _>>()),
         uid => super::SERVICE_UID,
@@ -261,10 +261,10 @@ fn all(
     let files = Arc::new(Mutex::new(BTreeMap::new()));
     add_puts(&mut env, &context, &files, raw, at);
     let script = match &user_data {
-        Some(Own::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
+        Some(UserFile::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
         own => {
-            let top = own.as_ref().map_or("user-data.sh.j2", Own::key);
-            now_at(at, top);
+            let top = own.as_ref().map_or("user-data.sh.j2", UserFile::key);
+            set_current(at, top);
             let script = env.get_template(top).and_then(|template| template.render(&context));
             Script::Rendered(script.map_err(|e| failed(e, top, sources[top]))?)
         }
@@ -450,7 +450,7 @@ fn password_mark(text: &str) -> Option<&str> {
     text.strip_prefix("@@")?.strip_suffix("@@").filter(|name| name.ends_with("_password") && !name.contains([':', '@']))
 }
 
-fn of_database(database: &Database, sql: &[Value]) -> Value {
+fn database_context(database: &Database, sql: &[Value]) -> Value {
     context! {
         password => "@@app_password@@",
         master_password => database.master_password.as_ref().map(|_| "@@master_password@@"),
@@ -473,9 +473,9 @@ fn add_puts(
         if let Some(bytes) = raw.get(&template) {
             return as_bytes(&path, bytes, mode.as_deref(), &seen);
         }
-        let outer = now_at(&at, &template);
+        let outer = set_current(&at, &template);
         let text = state.env().get_template(&template)?.render(&context)?;
-        now_at(&at, &outer);
+        set_current(&at, &outer);
         if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
             let why = "a password cannot stand in a file of SQL: the users are made without it";
             return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
@@ -491,10 +491,10 @@ fn add_puts(
     });
 }
 
-type Done = std::result::Result<String, minijinja::Error>;
+type FilterResult = std::result::Result<String, minijinja::Error>;
 
 /// Writes a file byte for byte: as a here-document if possible, otherwise as base64.
-fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> Done {
+fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> FilterResult {
     use base64::Engine as _;
     match std::str::from_utf8(bytes) {
         Ok(text) if text.ends_with('\n') && !text.contains(['\0', '\r']) => here_document(path, text, mode, files),
@@ -517,7 +517,7 @@ fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap
     }
 }
 
-fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> Done {
+fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> FilterResult {
     let mut text = text.to_string();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -541,12 +541,12 @@ fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
 }
 
 /// Sets the name of the current file and returns the one before.
-fn now_at(at: &Mutex<String>, name: &str) -> String {
+fn set_current(at: &Mutex<String>, name: &str) -> String {
     std::mem::replace(&mut at.lock().unwrap_or_else(|e| e.into_inner()), name.to_owned())
 }
 
 fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &Mutex<String>) -> Result<String> {
-    now_at(at, name);
+    set_current(at, name);
     let value = env.render_named_str(name, text, context).map_err(|e| failed(e, name, text))?;
     // Reported here, where the name is known, not in the file that the value is written into.
     if value.chars().any(char::is_control) {

@@ -205,7 +205,7 @@ fn what_does_not_fit_is_refused() {
     let mut noise = String::new();
     let mut x: u64 = 1;
     while noise.len() < 40_000 {
-        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         noise.push_str(&format!("{x:x}\n"));
     }
     let mut boot = full();
