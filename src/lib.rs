@@ -9,6 +9,7 @@
 //! costs, [`logs`] what it says; [`targets`] are the machines behind a balancer, [`serve`] shows it all on the web;
 //! [`lease`] who is at work, [`history`] how long it took before, [`record`] what the stack has made, [`set_up`] that the
 //! database is set up; [`sandbox`] runs a local emulator instead of AWS.
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 pub mod aws;
 pub mod cli;
 pub mod commands;

@@ -1,4 +1,5 @@
 //! The entry: reads the command line, runs one verb, prints what went wrong.
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 use gameday::{
     cli::{Cli, complete},
     commands::{self, Failure},

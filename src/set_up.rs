@@ -98,9 +98,8 @@ async fn database(aws: &Aws, config: &Config, name: &str) -> Result<Option<Exist
     if let Some((host, port)) = config.database.endpoint().filter(|_| config.database.mode == Mode::Use) {
         return Ok(Some(Existing { id: format!("{host}:{port}"), since: 0 }));
     }
-    let standing = |found: DbInstance| {
-        Some(Existing { since: found.instance_create_time()?.secs(), id: found.dbi_resource_id?.to_string() })
-    };
+    let standing =
+        |found: DbInstance| Some(Existing { since: found.instance_create_time()?.secs(), id: found.dbi_resource_id? });
     Ok(listing::database(aws, name).await?.and_then(standing))
 }
 

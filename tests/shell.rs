@@ -1,7 +1,7 @@
 //! The shell around us: an output that cannot be written, a reader who has gone, a locale that knows only ASCII.
 #[path = "support/pytest.rs"]
 mod pytest;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "other tests need the rest")]
 mod support;
 
 use pytest::Guard;

@@ -1,6 +1,6 @@
 //! What was not seen is never said to be absent: on a stack that stands, each read call is refused in turn, and every verb
 //! still says what it saw, what it could not see and how to see it; and nothing is built a second time.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "other tests need the rest")]
 mod support;
 
 use serde_json::{Value, json};

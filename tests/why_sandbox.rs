@@ -1,7 +1,7 @@
 //! The emulator's stack, broken through the SDK in one way after the other: `why` names the cause first, its command
 //! repairs it, and then there is nothing to say.
 #[path = "support/emulator.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "other tests need the rest")]
 mod support;
 
 use aws_sdk_ec2::types as ec2;

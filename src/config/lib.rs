@@ -3,6 +3,7 @@
 //! `parse` reads a text in three steps and reports everything it finds at once: the TOML (which
 //! recovers after a mistake), names and types against the JSON schema (`shape`), and the rules that
 //! types cannot say (`rules`).
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 mod check;
 pub mod command;
 mod derived;

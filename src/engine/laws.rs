@@ -480,9 +480,9 @@ fn the_forecast_is_the_longest_path() {
         let w = World::default();
         let mut g = Graph::default();
         let mut refs: Vec<Ref<Thing>> = vec![];
-        for i in 0..12 {
+        for (i, cost) in costs.iter().enumerate() {
             let links = edges.iter().filter(|(a, b)| *a == i && *b < i).map(|(_, b)| refs[*b].clone()).collect();
-            refs.push(g.add(&format!("n{i}"), Thing { world: w.clone(), size: 1, links, slow: Typical::secs(costs[i], 1, 1) }));
+            refs.push(g.add(&format!("n{i}"), Thing { world: w.clone(), size: 1, links, slow: Typical::secs(*cost, 1, 1) }));
         }
         let ahead = g.nodes().map(|n| (n.key().clone(), Progress::Ahead(n.typical().create))).collect();
         let (eta, path) = Forecast::new(&g, Direction::Forward).longest_path(&ahead);
@@ -565,7 +565,7 @@ impl Resource for DoorTo {
     fn meanwhile(&self, _: &Cx<'_>, found: &Found<Self>, mut want: Rooms) -> Rooms {
         if self.older {
             want.open_to = [&found.spec.open_to[..], &want.open_to].concat();
-            want.open_to.sort();
+            want.open_to.sort_unstable();
             want.open_to.dedup();
         }
         want

@@ -6,6 +6,7 @@
 //! matches; publish outputs. [`walk`] visits the steps, as many at once as their needs allow.
 //!
 //! The engine knows no AWS service and prints nothing: what it has to say are [`Event`]s.
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 pub mod change;
 pub mod error;
 pub mod event;

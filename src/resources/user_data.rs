@@ -66,7 +66,7 @@ impl UserData {
 
     fn sha256(&self) -> String {
         match &self.encoded {
-            Ok(encoded) => sha256(&userdata::decode(encoded)),
+            Ok(encoded) => sha256(userdata::decode(encoded)),
             Err(why) => format!("(not rendered: {why})"),
         }
     }

@@ -81,7 +81,7 @@ impl Said {
         let mut calls: Vec<&Call> = self.calls.iter().collect();
         calls.sort_by(|a, b| a.ended.total_cmp(&b.ended));
         let (mut rounds, mut until) = (vec![], f64::NEG_INFINITY);
-        for call in calls.into_iter() {
+        for call in calls {
             if call.began >= until {
                 rounds.push(format!("{}:{}", call.service, call.operation));
                 until = call.ended;
