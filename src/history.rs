@@ -29,6 +29,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// steps at most.
 const MOST: usize = 60;
 
+/// The measured durations of one stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History(Known);
 

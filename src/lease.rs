@@ -73,6 +73,7 @@ impl Progress {
 }
 
 impl Holder {
+    /// Returns the holder for a run of this verb, by this user.
     pub fn me(verb: &str) -> Self {
         let var = |names: &[&str]| names.iter().find_map(|n| std::env::var(n).ok()).filter(|v| !v.is_empty());
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|h| h.trim().to_owned());

@@ -29,6 +29,7 @@ pub enum Log {
 }
 
 impl Log {
+    /// Returns the word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -84,6 +85,7 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// Begins at a point in time.
     pub fn new(since: Timestamp) -> Self {
         Self { since, from: since, newest: None, seen: BTreeMap::new() }
     }

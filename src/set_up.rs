@@ -33,6 +33,7 @@ struct SetUpNote {
 /// Shared by the role, which reads it, and code that learns more.
 pub type Done = Rc<RefCell<Option<String>>>;
 
+/// The note that the database of a stack is set up.
 #[derive(Clone, Debug, Default)]
 pub struct SetUp {
     noted: SetUpNote,

@@ -20,6 +20,7 @@ pub struct Typist {
 }
 
 impl Typist {
+    /// Remembers the global options of a command line.
     pub fn new(global: &Global) -> Self {
         let mut all = String::new();
         let config = global.config.display().to_string();

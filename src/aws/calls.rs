@@ -55,6 +55,7 @@ impl Storable for Start {
 }
 
 impl Calls {
+    /// Starts counting.
     pub(super) fn new(observer: Option<Observer>) -> Self {
         Self(Arc::new(Counts { observer, ..Counts::default() }))
     }
@@ -67,6 +68,7 @@ impl Calls {
     pub fn writes(&self) -> u64 {
         self.0.writes.load(Relaxed)
     }
+    /// Returns the interceptor for the configuration of a client.
     pub(super) fn interceptor(&self) -> SharedInterceptor {
         SharedInterceptor::new(self.clone())
     }

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 
+/// Converts results of the SDK.
 pub trait AwsResult<T>: Sized {
     /// Names the call that failed.
     fn during(self, call: &'static str) -> Result<T>;

@@ -47,6 +47,7 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Returns a value of the profile.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }

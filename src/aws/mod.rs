@@ -76,6 +76,7 @@ pub struct Endpoint {
 #[derive(Clone)]
 pub struct Aws(Rc<Clients>);
 
+/// The clients of all services, and what they share.
 pub struct Clients {
     pub autoscaling: aws_sdk_autoscaling::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,

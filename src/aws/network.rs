@@ -163,6 +163,7 @@ impl Destination {
         Self { host: host.into(), region }
     }
 
+    /// Returns the destination that was noted in an answer.
     pub fn of_answer(answer: &HttpResponse) -> Option<&Self> {
         answer.extension()
     }

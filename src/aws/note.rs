@@ -123,6 +123,7 @@ fn put(aws: &Aws, stack: &str, note: &str, text: String) -> PutParameterFluentBu
     aws.ssm.put_parameter().name(name(stack, note)).value(text).r#type(ParameterType::String)
 }
 
+/// Deletes a note, if it exists.
 pub async fn delete(aws: &Aws, stack: &str, note: &str) -> Result<()> {
     aws.ssm.delete_parameter().name(name(stack, note)).send().await.or_gone("DeleteParameter")
 }

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig};
 
+/// Turns off retries of create calls.
 #[derive(Clone, Debug)]
 pub(super) struct Once;
 

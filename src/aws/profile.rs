@@ -36,6 +36,7 @@ pub(super) struct Role {
     pub at: Place,
 }
 
+/// An SSO session and the role in it.
 #[derive(Clone, Debug)]
 pub(super) struct Sso {
     pub profile: String,

@@ -18,6 +18,7 @@ impl Proxy {
         self.url.as_str()
     }
 
+    /// Returns the name of the variable.
     pub fn variable(&self) -> &'static str {
         self.variable
     }
@@ -99,10 +100,12 @@ impl Proxies {
         (!straight).then_some(proxy)
     }
 
+    /// Returns the proxy for HTTP.
     pub(crate) fn http(&self) -> Option<&Proxy> {
         self.http.as_ref()
     }
 
+    /// Returns the proxy for HTTPS.
     pub(crate) fn https(&self) -> Option<&Proxy> {
         self.https.as_ref()
     }

@@ -30,6 +30,7 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// Makes an empty store. `calls` tells when something was changed.
     pub(super) fn new(calls: Calls) -> Self {
         Self { calls, keep: Cell::new(Duration::from_millis(400)), from: Cell::default(), slots: RefCell::default() }
     }

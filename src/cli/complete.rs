@@ -35,6 +35,7 @@ pub fn profiles(typed: &OsStr) -> Vec<CompletionCandidate> {
     offered(typed, aws::profiles())
 }
 
+/// Returns the regions.
 pub fn regions(typed: &OsStr) -> Vec<CompletionCandidate> {
     offered(typed, config::REGIONS.iter().map(ToString::to_string).collect())
 }

@@ -141,6 +141,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("NO_COLOR", "Prints without colours."),
 ];
 
+/// The files that gameday reads and writes.
 pub const FILES: &[(&str, &str)] = &[
     ("gameday.toml", "The stack file. `gameday init` writes one with every key explained."),
     ("~/.aws/config, ~/.aws/credentials", "Profiles, as for every AWS tool."),

@@ -21,6 +21,7 @@ pub(super) struct Door<'a> {
     pub secret: &'a str,
 }
 
+/// The state of a running sandbox.
 #[derive(serde::Deserialize)]
 pub(super) struct Health {
     pub pid: u32,
@@ -28,6 +29,7 @@ pub(super) struct Health {
 }
 
 impl Health {
+    /// Returns its pace. An unknown word counts as `instant`.
     pub fn pace(&self) -> Pace {
         Pace::named(&self.pace).unwrap_or(Pace::Instant)
     }
@@ -55,16 +57,19 @@ impl Door<'_> {
         !self.secret.is_empty() && expected.verify_slice(&bytes).is_ok()
     }
 
+    /// Asks for the state.
     pub async fn health(&self) -> Result<Health, Error> {
         let body = self.ask("GET", "health", true).await?;
         let wrong = |e| Error::Silent { port: self.port, source: io::Error::other(e) };
         serde_json::from_str(&body).map_err(wrong)
     }
 
+    /// Sets the pace.
     pub async fn set_pace(&self, pace: Pace) -> Result<(), Error> {
         self.ask("POST", &format!("pace?pace={}", pace.word()), true).await.map(drop)
     }
 
+    /// Empties the account.
     pub async fn reset(&self) -> Result<(), Error> {
         self.ask("POST", "reset", true).await.map(drop)
     }

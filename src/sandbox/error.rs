@@ -2,6 +2,7 @@
 use miette::Diagnostic;
 use std::{io, path::PathBuf};
 
+/// Why the sandbox cannot be used.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum Error {
     #[error("the sandbox needs Python 3.10 or later, and there is none")]

@@ -3,6 +3,7 @@ use crate::private;
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
 
+/// A process of the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pub id: u32,

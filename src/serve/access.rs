@@ -66,6 +66,7 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// Returns the status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Token => StatusCode::UNAUTHORIZED,

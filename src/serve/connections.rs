@@ -42,6 +42,7 @@ const HEAD: usize = 16 * 1024;
 pub struct ClientAddress(IpAddr);
 
 impl ClientAddress {
+    /// Takes the first half of an IPv6 address, and IPv4 addresses whole.
     pub fn new(ip: IpAddr) -> Self {
         Self(match ip.to_canonical() {
             IpAddr::V6(ip) if !ip.is_loopback() => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),

@@ -55,6 +55,7 @@ pub struct Ask {
     pub answer: oneshot::Sender<Answer>,
 }
 
+/// The kinds of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     List,

@@ -25,6 +25,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("it is ASCII")
 });
 
+/// Returns the page with its policy.
 pub async fn page() -> Response {
     let mut page = Html(PAGE).into_response();
     page.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());

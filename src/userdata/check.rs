@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+/// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -16,6 +17,7 @@ pub enum Level {
     Error,
 }
 
+/// One remark about a rendered file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub level: Level,
@@ -25,9 +27,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Makes an error.
     pub(super) fn error(file: &str, message: String) -> Self {
         Self { level: Level::Error, file: file.into(), line: None, message }
     }
+    /// Makes a warning.
     pub(super) fn warning(file: &str, message: String) -> Self {
         Self { level: Level::Warning, ..Self::error(file, message) }
     }

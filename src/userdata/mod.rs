@@ -94,6 +94,7 @@ impl Boot {
     }
 }
 
+/// The database and its users.
 #[derive(Clone, Debug, Serialize)]
 pub struct Database {
     pub host: String,
@@ -110,12 +111,14 @@ pub struct Database {
     pub sql: Vec<(String, Vec<u8>)>,
 }
 
+/// The address of the cache.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cache {
     pub host: String,
     pub port: u16,
 }
 
+/// The shared file system.
 #[derive(Clone, Debug, Serialize)]
 pub struct Files {
     pub file_system: String,
@@ -224,8 +227,10 @@ impl fmt::Debug for Rendered {
     }
 }
 
+/// The result of rendering.
 pub type Result<T> = std::result::Result<T, Box<Error>>;
 
+/// Why user data cannot be rendered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error("{} {source}", path.display())]

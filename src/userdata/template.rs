@@ -34,12 +34,14 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("user-data.sh.j2", include_str!("../../userdata/user-data.sh.j2")),
 ];
 
+/// The rendered texts.
 pub(super) struct Output {
     pub script: Script,
     pub files: BTreeMap<String, String>,
     pub notes: Vec<Finding>,
 }
 
+/// The script of the user data.
 pub(super) enum Script {
     /// Rendered from a template.
     Rendered(String),
