@@ -7,7 +7,6 @@ import re
 import select
 import struct
 import subprocess
-import fcntl
 import termios
 import time
 import unicodedata
