@@ -119,6 +119,7 @@ mod decide;
 pub mod env;
 pub mod error;
 pub mod event;
+mod evidence;
 pub mod forecast;
 pub mod graph;
 pub mod handover;
