@@ -71,7 +71,7 @@ async fn virtual_time(example: &Graph) {
         g
     };
     let critical = |g: &Graph, dir, cost: fn(&dyn gameday::engine::Node) -> Duration| {
-        let ahead = g.nodes().map(|n| (n.key().clone(), Progress::Ahead(cost(n)))).collect();
+        let ahead = g.nodes().map(|n| (n.key().clone(), Progress::Pending(cost(n)))).collect();
         Forecast::new(g, dir).longest_path(&ahead).0
     };
     let env = Env::new("bench", Events::silent());

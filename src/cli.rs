@@ -2,9 +2,10 @@
 pub mod complete;
 pub mod guide;
 
-use crate::{said, sandbox::Pace};
+use crate::{config::Group, said, sandbox::Pace};
 use clap::{
     ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
     error::{ContextKind, ErrorKind},
 };
 use clap_complete::engine::ArgValueCompleter;
@@ -225,11 +226,16 @@ pub struct InitArgs {
     pub source: Option<String>,
 }
 
+/// Reads the word of a group.
+fn group() -> impl TypedValueParser<Value = Group> {
+    PossibleValuesParser::new(Group::ALL.map(Group::word)).try_map(|word| word.parse())
+}
+
 #[derive(Args, Debug, Default)]
 pub struct PlanArgs {
     /// Only these groups and what they need
-    #[arg(value_enum)]
-    pub groups: Vec<crate::stack::Group>,
+    #[arg(value_parser = group())]
+    pub groups: Vec<Group>,
     #[command(flatten)]
     pub consent: Consent,
     #[command(flatten)]
@@ -282,8 +288,8 @@ pub struct LeaseArgs {
 #[derive(Args, Debug, Default)]
 pub struct UpArgs {
     /// Only these groups and what they need
-    #[arg(value_enum)]
-    pub groups: Vec<crate::stack::Group>,
+    #[arg(value_parser = group())]
+    pub groups: Vec<Group>,
     #[command(flatten)]
     pub change: ChangeArgs,
     #[command(flatten)]

@@ -11,7 +11,7 @@ pub use inventory::Inventory;
 pub use planned::{Size, WayOut, from_config, ways_out};
 pub use prices::Prices;
 
-use crate::stack::Group;
+use crate::config::Group;
 use jiff::{Timestamp, Zoned};
 use prices::{Economy, Unlisted};
 use serde::Serialize;

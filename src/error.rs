@@ -1,2 +1,3 @@
-//! The one error type, from the engine.
+//! The one error type, from the engine, with its help texts.
+pub use crate::help::Help;
 pub use gameday_engine::error::*;

@@ -1,6 +1,7 @@
 //! Whatever comes from outside ends in a value or in an error: never in a panic, never in more time or memory than it is
 //! worth. Sound texts are spoilt at random, the same way at each run; `GAMEDAY_FUZZ_SECONDS=1000` goes on with each kind for so long.
 use crate::{
+    config::Group,
     cost::prices,
     diagnose,
     engine::{Direction, Forecast, Graph, Key, Progress},
@@ -9,7 +10,6 @@ use crate::{
     serve::Token,
     serving::{Build, Verdict},
     snapshot::{Answer, Snapshot, probe},
-    stack::Group,
     watch::{Stand, Step, Times},
 };
 use jiff::Timestamp;
@@ -161,7 +161,7 @@ fn notes() {
         let history = History::said(text);
         let took = history.of(keys.iter());
         assert!(took.values().sum::<Duration>() <= Duration::from_secs(3 * 24 * 3600), "{text}");
-        let ahead = took.iter().map(|(key, took)| (key.clone(), Progress::Ahead(took.mul_f64(1.0)))).collect();
+        let ahead = took.iter().map(|(key, took)| (key.clone(), Progress::Pending(took.mul_f64(1.0)))).collect();
         forecast.longest_path(&ahead);
         for begun in keys.iter().filter_map(|key| history.begun(key)) {
             assert!(begun <= Timestamp::now(), "{text}");

@@ -8,11 +8,11 @@ use crate::{
         Aws,
         note::{self, LEASE as NOTE},
     },
+    config::Group,
     engine::Stop,
     error::{Class, Error, Result},
     output::style::clock,
     said,
-    stack::Group,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
@@ -293,7 +293,7 @@ impl Lease {
             match holder(&self.aws, stack).await {
                 Ok(Some((other, _))) if !self.stolen && other.beats(&self.me) => {
                     say(&other);
-                    stop.now();
+                    stop.request();
                     std::future::pending::<()>().await;
                 }
                 // A failure is retried in a moment; the steps report a broken connection.

@@ -1,14 +1,51 @@
 //! gameday in fifteen minutes.
 //!
-//! One `gameday.toml` ([`config`]) describes a stack. [`facts`] looks up what cannot be known offline; [`stack`] wires
-//! config and facts into a graph of steps, purely. Each kind of AWS object is one file in [`resources`], one
-//! `impl Resource` ([`engine::Resource`]); its life is written once, in [`engine::node`]. A verb ([`commands`]) walks
-//! the graph and hands what it saw to a view ([`output`]), the only place that prints. [`userdata`] renders what an
-//! instance does at boot; [`serving`] measures from outside; [`snapshot`] sees all that carries the requests and
-//! [`diagnose`] says, purely, what is wrong with it; [`watch`] is the model of a live status; [`cost`] says what it
-//! costs, [`logs`] what it says; [`targets`] are the machines behind a balancer, [`serve`] shows it all on the web;
-//! [`lease`] who is at work, [`history`] how long it took before, [`record`] what the stack has made, [`set_up`] that the
-//! database is set up; [`sandbox`] runs a local emulator instead of AWS.
+//! One `gameday.toml` describes a stack. The stack file and the facts of the account are wired into a graph of steps; a verb
+//! walks the graph and hands what it saw to a view. `docs/architecture.md` has the words, the layers and the reasons;
+//! `CONTRIBUTING.md` says how to add a kind, a verb, a rule or a finding.
+//!
+//! Read in this order:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`config`] | the model of `gameday.toml`, every rule that it has to keep, and the table of kinds; knows no AWS call |
+//! | [`engine`] | [`engine::Resource`], the life that all kinds share ([`engine::node`]), the walk; knows no AWS service |
+//! | [`resources`] | one kind of AWS object a file, one `impl Resource` each |
+//! | [`facts`] | what is looked up once and never created: account, zones, image, an existing network |
+//! | [`stack`] | the wiring: config and facts become a graph of steps, purely |
+//! | [`commands`] | one verb a file: it walks the graph and hands what it saw to a view |
+//! | [`output`] | the views, for people and as JSON; the only place that prints |
+//!
+//! What is seen from outside, and judged:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`snapshot`] | one look at everything that carries requests, as plain data that can be saved |
+//! | [`diagnose`] | what is wrong with a snapshot, hop by hop; pure |
+//! | [`serving`] | the verdict in six words, and the wait for it |
+//! | [`watch`] | the model of the live status: rounds folded into a bounded state |
+//! | [`serve`] | the same on the web, with an API |
+//! | [`cost`], [`logs`], [`targets`] | what the stack costs, what its instances say, the machines behind its balancer |
+//!
+//! What the account keeps about a stack, as small notes:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`lease`] | who is at work |
+//! | [`record`] | what the stack has made: the proof of what its tags only claim |
+//! | [`history`] | how long its steps took |
+//! | [`set_up`] | whether its database is set up |
+//!
+//! The ground:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`aws`] | clients, credentials, proxies, shared listings; the only reader of AWS's errors |
+//! | [`userdata`] | what an instance does at boot, rendered from templates |
+//! | [`policy`] | the least-privilege IAM policy, from what each step declares |
+//! | [`sandbox`] | a local emulator instead of AWS |
+//! | [`cli`], [`typed`] | the command line; the commands that people are told to type |
+//! | [`error`], [`said`], [`hidden`] | the one error type; words from outside made fit to be read; passwords as dots |
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 pub mod aws;
 pub mod cli;
@@ -19,11 +56,13 @@ pub mod error;
 pub mod facts;
 #[cfg(test)]
 mod fuzz;
+pub mod help;
 pub mod hidden;
 pub mod history;
 pub mod lease;
 pub mod logs;
 pub mod output;
+pub mod parts;
 pub mod policy;
 mod private;
 pub mod record;

@@ -1,7 +1,7 @@
 //! The least-privilege IAM policy of whoever runs gameday, from the actions that each step declares.
 use crate::{
     aws::{calls::only_reads, partition},
-    config::Config,
+    config::{Config, KINDS, Kind, Life},
     engine::{Graph, Node, TagKeys},
 };
 use serde::Serialize;
@@ -65,21 +65,9 @@ const NOTES: &[&str] =
 /// Whoever has instances launched passes on the role in their profile.
 const PASS: &str = "iam:PassRole";
 
-/// Services whose first use in an account creates a service-linked role (aws-facts 9.2).
-const LINKED: &[(&str, &str)] = &[
-    ("auto-scaling-group", "autoscaling.amazonaws.com"),
-    ("load-balancer", "elasticloadbalancing.amazonaws.com"),
-    ("database", "rds.amazonaws.com"),
-    ("cache", "elasticache.amazonaws.com"),
-    ("file-system", "elasticfilesystem.amazonaws.com"),
-    // In accounts without it the first alarm is refused, whatever it does (aws-samples/amazon-cloudwatch-auto-alarms,
-    // issue 47).
-    ("alarm", "events.amazonaws.com"),
-];
-
 /// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have
 /// left ([`crate::stack::remains::imaginable`]): it is looked for.
-pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
+pub fn of(graph: &Graph, before: &[Graph], config: &Config) -> Vec<Policy> {
     let mut rights = Rights::new(config);
     for node in graph.nodes() {
         if !node.is_used() {
@@ -87,15 +75,13 @@ pub fn of(graph: &Graph, before: &Graph, config: &Config) -> Vec<Policy> {
         }
         rights.add(node, |action| !node.is_used() || only_reads(verb(action)) || action == PASS);
     }
-    for node in before.nodes() {
+    for node in before.iter().flat_map(Graph::nodes) {
         rights.add(node, |action| only_reads(verb(action)));
     }
-    let mut linked: Vec<&str> = LINKED
-        .iter()
-        .filter(|(kind, _)| graph.nodes().any(|n| n.key().kind() == *kind && !n.is_used()))
-        .map(|(_, service)| *service)
-        .collect();
-    linked.extend(config.service().1.spot.as_ref().map(|_| "spot.amazonaws.com"));
+    let made = |kind: &&Kind| graph.nodes().any(|n| n.key().kind() == kind.word && !n.is_used());
+    let mut linked: Vec<&str> = KINDS.iter().filter(made).filter_map(|kind| kind.linked_role).collect();
+    let has_spot = config.services().any(|service| service.spot.is_some());
+    linked.extend(has_spot.then_some("spot.amazonaws.com"));
     pack(rights.statements(&linked), &config.name)
 }
 
@@ -124,13 +110,6 @@ struct Rights<'a> {
     /// The steps that AWS makes with a VPC, without a tag.
     born: BTreeSet<String>,
 }
-
-/// The kinds that AWS makes with a VPC, and their EC2 names.
-const BORN: &[(&str, &str)] = &[
-    ("default-network-acl", "network-acl"),
-    ("default-security-group", "security-group"),
-    ("main-route-table", "route-table"),
-];
 
 /// What services do in the caller's name with the interfaces that they make.
 const BY_SERVICES: &[&str] = &["ec2:DeleteNetworkInterface", "ec2:ModifyNetworkInterfaceAttribute"];
@@ -170,16 +149,16 @@ impl<'a> Rights<'a> {
             born: BTreeSet::new(),
         };
         ALWAYS.iter().for_each(|action| rights.allow(action));
-        for group in ["app", "boot"] {
+        for path in config.services().flat_map(|s| ["app", "boot"].map(|what| s.log_path(&config.name, what))) {
             // Its streams stand behind a colon.
             for end in ["", ":*"] {
-                let arn = rights.arn("logs", &format!("log-group:/gameday/{}/{group}{end}", config.name));
+                let arn = rights.arn("logs", &format!("log-group:{path}{end}"));
                 rights.named.entry("logs").or_default().0.insert(arn);
             }
         }
         let notes = rights.parameter("*", &format!("gameday/{}/*", config.name));
         rights.own.entry(vec![notes]).or_default().extend(NOTES);
-        if config.service().1.image.is_none() {
+        if config.services().any(|service| service.image.is_none()) {
             // Parameters of AWS's own are in no account.
             let image = rights.parameter("", "aws/service/ami-amazon-linux-latest/*");
             rights.own.entry(vec![image]).or_default().insert("ssm:GetParameter");
@@ -200,7 +179,7 @@ impl<'a> Rights<'a> {
     /// The object of a step of ours.
     fn add_object(&mut self, node: &dyn Node) {
         let key = node.key();
-        if BORN.iter().any(|(kind, _)| *kind == key.kind()) {
+        if Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc && kind.ec2.is_some()) {
             self.born.insert(key.to_string());
         }
         let wanted = self.config.name_of(key.as_str());
@@ -440,9 +419,8 @@ impl<'a> Rights<'a> {
         }
         // AWS makes them with the VPC and without a tag: they are given ours, and no other.
         if !self.born.is_empty() {
-            let kinds =
-                BORN.iter().filter(|(kind, _)| self.born.iter().any(|key| key.starts_with(&format!("{kind}/"))));
-            let arns: Vec<String> = kinds.map(|(_, what)| self.arn("ec2", &format!("{what}/*"))).collect();
+            let kinds: BTreeSet<&str> = self.born.iter().filter_map(|key| Kind::of_key(key)?.ec2).collect();
+            let arns: Vec<String> = kinds.into_iter().map(|what| self.arn("ec2", &format!("{what}/*"))).collect();
             let tags = json!({
                 format!("aws:RequestTag/{stack}"): self.config.name, format!("aws:RequestTag/{step}"): self.born,
             });
@@ -605,7 +583,7 @@ mod tests {
             "[iam]\npath = \"/event/\"\npermissions_boundary = \"{boundary}\"\npolicies = [\"{agent}\"]\nssm = true"
         );
         let all = statements(&head).await;
-        let role = "arn:aws:iam::*:role/event/billing-instance";
+        let role = "arn:aws:iam::*:role/event/billing-api";
         for action in ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"] {
             let [statement] = &with(action, &all)[..] else { panic!("one statement allows {action}: {all:?}") };
             assert_eq!(statement["Resource"], role);
@@ -616,7 +594,7 @@ mod tests {
         assert_eq!(attach["Condition"], json!({"ArnEquals": {"iam:PolicyARN": [agent]}, "StringEquals": bounded}));
         assert_eq!(with("iam:DeleteRolePermissionsBoundary", &all), Vec::<Value>::new());
         assert_eq!(with("iam:PassRole", &all)[0]["Resource"], role);
-        let profile = "arn:aws:iam::*:instance-profile/event/billing-instance";
+        let profile = "arn:aws:iam::*:instance-profile/event/billing-api";
         assert_eq!(with("iam:CreateInstanceProfile", &all)[0]["Resource"], profile);
     }
 

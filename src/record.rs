@@ -3,7 +3,7 @@
 //! An account without notes has no record. There tags and the names in the stack file have to do.
 use crate::{
     aws::{Aws, note},
-    engine::{Key, Proofs, Record},
+    engine::{Key, Ledger, Ownership, Record},
     error::{Class, Result},
 };
 use std::time::Duration;
@@ -13,21 +13,22 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(700);
 
-/// Reads the record for a look, `None` if it cannot be read.
+/// Returns the record, if it can be read. For verbs that only look.
 pub async fn seen(aws: &Aws, stack: &str) -> Option<Record> {
-    let notes = note::all(aws, stack).await.ok()?;
-    Some(notes.get(&note::record(&aws.keys)).map(|n| parsed(&n.text)).unwrap_or_default())
+    look(aws, stack).await.into_record()
 }
 
-/// Reads the record before a change, `None` if the account keeps no notes.
-pub async fn load(aws: &Aws, stack: &str) -> Result<Option<Record>> {
+/// Reads the record once. For verbs that only look.
+pub async fn look(aws: &Aws, stack: &str) -> Ledger {
+    ledger(aws, stack).await.unwrap_or(Ledger::Unread)
+}
+
+/// Reads the record, and fails if that fails. For verbs that change something.
+pub async fn load(aws: &Aws, stack: &str) -> Result<Ledger> {
     let begun = Instant::now();
     loop {
-        match note::all(aws, stack).await {
-            Ok(notes) => {
-                return Ok(Some(notes.get(&note::record(&aws.keys)).map(|n| parsed(&n.text)).unwrap_or_default()));
-            }
-            Err(e) if e.class().is_some_and(is_none) => return Ok(None),
+        match ledger(aws, stack).await {
+            Ok(ledger) => return Ok(ledger),
             Err(e) if e.class().is_some_and(Class::passes) && begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -36,14 +37,24 @@ pub async fn load(aws: &Aws, stack: &str) -> Result<Option<Record>> {
     }
 }
 
-/// Reads the current record past the shared reads, `None` if that fails.
-pub async fn now(aws: &Aws, stack: &str) -> Option<Record> {
-    let note = note::read(aws, stack, &note::record(&aws.keys)).await.ok()?;
-    Some(note.map(|n| parsed(&n.text)).unwrap_or_default())
+async fn ledger(aws: &Aws, stack: &str) -> Result<Ledger> {
+    match note::all(aws, stack).await {
+        Ok(notes) => Ok(Ledger::Kept(notes.get(&note::record(&aws.keys)).map(|n| parsed(&n.text)).unwrap_or_default())),
+        Err(e) if e.class().is_some_and(is_without_notes) => Ok(Ledger::Denied),
+        Err(e) => Err(e),
+    }
+}
+
+/// Reads the record as it is at this moment, past the shared reads.
+pub async fn now(aws: &Aws, stack: &str) -> Ledger {
+    match note::read(aws, stack, &note::record(&aws.keys)).await {
+        Ok(note) => Ledger::Kept(note.map(|n| parsed(&n.text)).unwrap_or_default()),
+        Err(_) => Ledger::Unread,
+    }
 }
 
 /// True if the account has no notes at all: no permission, or no such service.
-fn is_none(class: Class) -> bool {
+fn is_without_notes(class: Class) -> bool {
     matches!(class, Class::Denied | Class::Invalid)
 }
 
@@ -62,9 +73,9 @@ pub async fn begin(aws: &Aws, stack: &str, record: &Record) -> Result<bool> {
 }
 
 /// Records what was created and what is gone. `done` are the steps with nothing left open.
-pub async fn end<'a>(aws: &Aws, stack: &str, proofs: &Proofs, done: impl Iterator<Item = &'a Key>) -> Result<()> {
-    let Some(before) = now(aws, stack).await else { return Ok(()) };
-    let Some(after) = proofs.ending(&before, done) else { return Ok(()) };
+pub async fn end<'a>(aws: &Aws, stack: &str, run: &Ownership, done: impl Iterator<Item = &'a Key>) -> Result<()> {
+    let Ledger::Kept(before) = now(aws, stack).await else { return Ok(()) };
+    let Some(after) = run.end(&before, done) else { return Ok(()) };
     match after.is_empty() {
         _ if after == before => Ok(()),
         true => note::delete(aws, stack, &note::record(&aws.keys)).await,

@@ -1,11 +1,11 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
+    config::Group,
     diagnose::{self, Chain, Finding, HopName, Severity},
     error::{Class, Result},
     lease::Holder,
     output::style::clock,
     snapshot::{Gap, Part, Snapshot},
-    stack::Group,
     watch::{Clock, Stand, Step},
 };
 use jiff::SignedDuration;

@@ -4,7 +4,7 @@
 //! Load Balancing itself allows.
 use crate::{
     aws::{Aws, error::AwsResult, tags},
-    error::{Class, Error as AwsError},
+    error::{Class, Error as AwsError, Help as _},
     snapshot::{self, Target},
 };
 use aws_sdk_ec2::types::{Filter, Instance};

@@ -1,4 +1,6 @@
 //! Files that have no end, templates that never finish: the real binary says so, soon, and in little memory.
+mod support;
+
 use std::{
     fs,
     path::Path,
@@ -10,19 +12,18 @@ const MOST: &str = "1048576";
 
 fn gameday(folder: &Path, args: &[&str]) -> (i32, String) {
     // Whoever takes more memory than that is killed for it.
+    let free = support::gameday();
     let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -d "$0" && exec "$@""#, MOST, env!("CARGO_BIN_EXE_gameday")]);
-    let theirs = |name: &str| ["AWS_", "GAMEDAY_", "RUST_"].iter().any(|p| name.starts_with(p));
-    for (name, _) in std::env::vars().filter(|(name, _)| theirs(name)) {
-        command.env_remove(name);
+    command.args(["-c", r#"ulimit -d "$0" && exec "$@""#, MOST]).arg(free.get_program());
+    for (name, value) in free.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
     }
-    command.current_dir(folder).args(args).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").env("COLUMNS", "200");
-    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.current_dir(folder).args(args).stdin(Stdio::null()).env("COLUMNS", "200");
     // Nobody listens there: nothing below may ask AWS anything.
-    command
-        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        .env("AWS_ACCESS_KEY_ID", "x")
-        .env("AWS_SECRET_ACCESS_KEY", "y");
+    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     let Output { status, stdout, stderr } = command.output().expect("gameday starts");
     let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     (status.code().unwrap_or_else(|| panic!("{args:?} was killed: {status}\n{text}")), text)

@@ -1,5 +1,7 @@
 //! The command line: help, exit codes, and what works without AWS. Nothing here may make a call, but for the tests of
 //! credentials: the endpoint is a port that nobody listens on, and a call would take its time and end with exit code 1.
+mod support;
+
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Write},
@@ -7,36 +9,20 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
+use support::Said;
 
 const EXAMPLES: &[&str] = &["archive", "billing-api", "container", "highly-available", "locked-down", "private"];
 
 fn gameday() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gameday"));
-    for (name, _) in
-        std::env::vars().filter(|(n, _)| ["AWS_", "GAMEDAY_", "CLICOLOR", "NO_COLOR"].iter().any(|p| n.starts_with(p)))
-    {
-        command.env_remove(name);
-    }
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    command
-        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        .env("AWS_ACCESS_KEY_ID", "x")
-        .env("AWS_SECRET_ACCESS_KEY", "y");
+    let mut command = support::gameday();
     // Help wraps at the width of the terminal.
-    command.env("COLUMNS", "100").env("LC_ALL", "C.UTF-8");
+    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("COLUMNS", "100");
     command
-}
-
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
 }
 
 fn said(command: &mut Command) -> Said {
     let output = command.output().expect("gameday starts");
-    let text = |b| String::from_utf8(b).expect("it prints UTF-8");
-    Said { code: output.status.code().expect("it ends by itself"), out: text(output.stdout), err: text(output.stderr) }
+    Said::of(format!("{:?}", Vec::from_iter(command.get_args())), output)
 }
 
 fn run(args: &[&str]) -> Said {

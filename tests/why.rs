@@ -171,7 +171,7 @@ const ROWS: &[Row] = &[
     }, "name-elsewhere"),
     ("credentials-expired", |s| {
         let e = Error::other("the security token included in the request is expired", "");
-        s.gaps = vec![Gap { class: Some(format!("{:?}", Class::Credentials)), ..Gap::new(Part::Balancer, "DescribeLoadBalancers", &e) }];
+        s.gaps = vec![Gap { class: Some(Class::Credentials), ..Gap::new(Part::Balancer, "DescribeLoadBalancers", &e) }];
         s.balancer = None;
         s.listeners.clear();
     }, "credentials"),

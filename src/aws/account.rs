@@ -74,7 +74,7 @@ fn organisation(call: &str, class: Class, code: &str, said: &str) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{AwsError, Error};
+    use crate::error::{AwsError, Error, Help as _};
 
     fn refused(call: &'static str, class: Class, code: &str, message: &str) -> String {
         let help = help(call, class, code, message);

@@ -400,7 +400,7 @@ fn lost(e: &CredentialsError, call: &'static str) -> Option<Error> {
     let Unreachable { what, help, passes, .. } = cause(e)?;
     let class = if *passes { Class::Lost } else { Class::Invalid };
     let (message, help) = (what.clone(), Some(help.clone()));
-    Some(Error::Aws(Box::new(AwsError { call, class, code: None, message, request_id: None, help })))
+    Some(Error::Aws(Box::new(AwsError { help, ..AwsError::new(call, class, message) })))
 }
 
 /// Returns the message of the innermost error.

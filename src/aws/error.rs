@@ -58,7 +58,7 @@ where
     if let Some(Unreachable { what, help, passes, .. }) = cause(e) {
         let class = if *passes { Class::Lost } else { Class::Invalid };
         let (message, help) = (what.clone(), Some(help.clone()));
-        return AwsError { call, class, code: None, message, request_id: None, help };
+        return AwsError { help, ..AwsError::new(call, class, message) };
     }
     let refusal = Refusal {
         code: code.as_deref().unwrap_or_default(),
@@ -111,7 +111,7 @@ fn root_cause(e: &(impl std::error::Error + 'static)) -> String {
     if said.is_empty() { DisplayErrorContext(e).to_string() } else { said }
 }
 
-/// Returns the class of an error code (aws-facts 4.4; codes differ from the names of the exception types).
+/// Returns the class of an error code [AWS 4.4] (codes differ from the names of the exception types).
 pub fn classify(code: &str, message: &str, status: u16) -> Class {
     let bare = code.strip_suffix("Exception").unwrap_or(code);
     let bare = bare.strip_suffix("Fault").unwrap_or(bare);
@@ -212,7 +212,7 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
     if quota || bare.contains("QuotaFor") {
         return Class::Quota;
     }
-    // Some services say this only in the message (aws-facts 4.7, 9.2).
+    // Some services say this only in the message [AWS 4.7] [AWS 9.2].
     if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue" | "InvalidSubnet") {
         // Auto Scaling wraps EC2's message: a new template or version may not be visible to it.
         let not_yet = [

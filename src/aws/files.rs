@@ -341,6 +341,7 @@ fn unquoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Help as _;
 
     fn files(config: &str, credentials: &str) -> Files {
         let file = |kind, shown: &str, text: &str| File {

@@ -21,7 +21,7 @@ use aws_sdk_iam::types::InstanceProfile;
 use aws_sdk_rds::types::{DbInstance, DbSubnetGroup};
 use std::{collections::HashMap, rc::Rc};
 
-// The page size is always given: without one EC2 counts the call against a smaller budget (aws-facts 4.6). It is the
+// The page size is always given: without one EC2 counts the call against a smaller budget [AWS 4.6]. It is the
 // largest that each call accepts; AWS refuses more, and so does the emulator.
 macro_rules! of_the_region {
     ($($name:ident: $item:ty = $describe:ident, $call:literal by $page:literal;)*) => {

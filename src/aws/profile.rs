@@ -378,6 +378,7 @@ fn keys_from(env: impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Help as _;
 
     fn env(variables: &[(&str, &str)]) -> Result<Option<Credentials>> {
         keys_from(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))

@@ -186,6 +186,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Help as _;
 
     fn proxies(variables: &[(&str, &str)]) -> Result<Proxies> {
         Proxies::from_lookup(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))

@@ -118,16 +118,6 @@ pub async fn now_of_stack(aws: &Aws, stack: &str) -> Result<BTreeMap<String, Tag
     Ok(all.iter().filter_map(of).collect())
 }
 
-/// Returns the name of an object from its ARN, for services that identify objects by name.
-pub fn name_in(arn: &str) -> Option<&str> {
-    let kinds = [":db:", ":subgrp:", ":pg:", ":replicationgroup:", ":subnetgroup:", ":alarm:", ":dashboard/"];
-    if let Some(name) = kinds.iter().find_map(|kind| Some(arn.split_once(kind)?.1)) {
-        return Some(name);
-    }
-    // With an id after the name.
-    [":loadbalancer/app/", ":targetgroup/"].iter().find_map(|kind| arn.split_once(kind)?.1.split('/').next())
-}
-
 /// Returns the tags of one object out of [`of_stack`] if they are complete: only then the listing does not lag behind.
 pub async fn listed(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
     let all = of_stack(aws, &cx.env.stack).await?;

@@ -51,13 +51,12 @@ pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
     let left_out = there.as_ref().map_or(vec![], |i| i.left_out.clone());
     let there = there.map(|i| i.items());
     let running = there.as_ref().map(|i| Bill::of(i, &prices, hours));
-    let (_, service) = config.service();
     let now = there.unwrap_or_else(|| items(Size::Desired));
-    let more = OneMore::of(&now, &service.instance_type, !config.has_private_instances(), &prices, hours);
+    let more = one_more(config, &now, &prices, hours);
     let bills = Bills {
-        min: (service.min, &min),
-        desired: (service.desired, &desired),
-        max: (service.max, &max),
+        min: (Size::Min.of(config), &min),
+        desired: (Size::Desired.of(config), &desired),
+        max: (Size::Max.of(config), &max),
         running: running.as_ref(),
     };
     let mut view = Cost::new(&config.name, &config.region, &prices, bills, &more);
@@ -91,8 +90,7 @@ pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error:
     }
     let (items, hours) = (there.items(), hours(config, None));
     let bill = Bill::of(&items, prices, hours);
-    let public = !config.has_private_instances();
-    let more = OneMore::of(&items, &config.service().1.instance_type, public, prices, hours);
+    let more = one_more(config, &items, prices, hours);
     Ok(Some(watch::Cost {
         unit: bill.unit.clone(),
         per_hour: bill.per_hour(),
@@ -100,6 +98,13 @@ pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error:
         hours,
         one_more_per_minute: more.per_minute,
     }))
+}
+
+/// What one more instance costs: of several services, one of the dearest.
+fn one_more(config: &Config, items: &[cost::Item], prices: &Prices, hours: f64) -> OneMore {
+    let public = !config.has_private_instances();
+    let each = config.services().map(|s| OneMore::of(items, &s.instance_type, public, prices, hours));
+    each.max_by(|a, b| a.per_hour.total_cmp(&b.per_hour)).expect("a checked config has a service")
 }
 
 /// The shipped prices, or those of a file; a mistake in the file is one of usage.

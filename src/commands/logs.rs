@@ -5,6 +5,7 @@ use crate::{
     cli::{Global, LogsArgs},
     config::{Config, Mode, Switch},
     error::{Class, Error},
+    facts,
     logs::{Event, Log, Tail, beyond, interleave, source},
     output::{Printer, logs::Lines, style::*},
 };
@@ -43,12 +44,18 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
     }
     let now = Timestamp::now();
     let since = now.checked_sub(args.since).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut tails = source::GROUPS.map(|log| (log, Tail::new(since)));
+    let mut config = config.clone();
+    config.take_identities(facts::identities(aws, &config).await);
+    let config = &config;
+    let groups = config.services().flat_map(|service| {
+        source::GROUPS.map(|log| (service.log_path(&config.name, log.word()), log, Tail::new(since)))
+    });
+    let mut tails: Vec<(String, Log, Tail)> = groups.collect();
     let mut pause = Pause::new(EVERY);
     loop {
         let looks = tails
-            .each_ref()
-            .map(|(log, tail)| source::look(aws, &config.name, *log, args.instance.as_deref(), tail.from()));
+            .iter()
+            .map(|(group, log, tail)| source::look(aws, group, *log, args.instance.as_deref(), tail.from()));
         let now = Timestamp::now();
         let looks = futures::future::join_all(looks).await;
         if !args.follow && looks.iter().all(|l| matches!(l, Ok(None))) {
@@ -56,7 +63,7 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
             return consoles(aws, config, out, &args, &mut lines).await;
         }
         let (mut new, mut trouble) = (vec![], None);
-        for ((_, tail), look) in tails.iter_mut().zip(looks) {
+        for ((_, _, tail), look) in tails.iter_mut().zip(looks) {
             match look {
                 // A look that failed halfway counts as none: the next one begins where it did.
                 Err(e) => trouble = Some(e),
@@ -129,13 +136,15 @@ impl Pause {
 
 /// The consoles, instance by instance. They keep no time, so there is nothing to interleave by.
 async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &LogsArgs, lines: &mut Lines) -> Outcome {
-    let fleet = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
+    let fleets: Vec<String> =
+        config.services().map(|service| config.name_of(&service.key("auto-scaling-group"))).collect();
+    let fleet = &fleets.join(", ");
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut pause = Pause::new(CONSOLE_EVERY);
     let mut first = true;
     loop {
         let mut trouble = None;
-        match round(aws, &fleet, args.instance.as_deref(), &mut said).await {
+        match round(aws, &fleets, args.instance.as_deref(), &mut said).await {
             Ok((events, runs)) => {
                 if !runs && !said.is_empty() && first {
                     out.note(format!(
@@ -168,12 +177,12 @@ async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &LogsArgs, li
 /// What is new on the consoles, and whether any of the instances runs.
 async fn round(
     aws: &Aws,
-    fleet: &str,
+    fleets: &[String],
     only: Option<&str>,
     said: &mut BTreeMap<String, String>,
 ) -> Result<(Vec<Event>, bool), Error> {
     let (mut events, mut any) = (vec![], false);
-    for (instance, runs) in source::instances(aws, fleet).await? {
+    for (instance, runs) in source::instances(aws, fleets).await? {
         if only.is_some_and(|only| !instance.starts_with(only)) {
             continue;
         }

@@ -23,11 +23,11 @@ pub mod why;
 use crate::{
     aws::{Aws, Target},
     cli::{Cli, Global, UpArgs, Verb},
-    config::ConfigErrors,
+    config::{ConfigErrors, Group},
     engine::TagKeys,
     facts::Facts,
     output::{Printer, complaint::Complaint},
-    stack::{self, Group},
+    stack,
 };
 use session::Session;
 use std::process::ExitCode;

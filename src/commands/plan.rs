@@ -2,6 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, PlanArgs},
+    config::ServiceScope,
     cost::Prices,
     engine::{
         Change, Class, Diff, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
@@ -16,7 +17,7 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
-/// A launch, a boot and two health checks; the end of the requests under way, and of the old instances (aws-facts 11).
+/// A launch, a boot and two health checks; the end of the requests under way, and of the old instances [AWS 11].
 const HANDOVER: Duration = Duration::from_secs(43 + 60 + 20 + 15 + 60);
 
 pub async fn run(global: &Global, out: Printer, args: PlanArgs) -> Outcome {
@@ -64,10 +65,13 @@ impl Preview {
     /// Who takes over from whom, if a fleet remains from before the service got another name or port.
     fn handover(&self, session: &Session) -> Option<plan::Handover> {
         let from = self.remains.fleets();
+        let config = &session.loaded.config;
+        let heirs: Vec<_> = config.services().filter(|s| session.facts.is_handed_over(config, *s)).collect();
+        let to: Vec<String> = heirs.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
         (!from.is_empty()).then(|| plan::Handover {
             from,
-            to: session.expected().names.auto_scaling_group,
-            targets: session.loaded.config.service().1.desired,
+            to: to.join(", "),
+            targets: heirs.iter().map(|s| s.desired).sum(),
             usually: session.env.pace.of(HANDOVER).as_secs_f64(),
         })
     }
@@ -75,12 +79,17 @@ impl Preview {
     /// Whether running instances have to follow another version of their launch template.
     fn refresh(&self, session: &Session) -> Option<plan::Refresh> {
         let follows = |diff: &Diff| ["template", "version", "outdated"].iter().any(|f| diff.touches(f));
-        let fleet = |(key, change): (&Key, &Change)| {
+        let is_fleet = |(key, change): &(&Key, &Change)| {
             key.kind() == "auto-scaling-group" && matches!(change, Change::Update { diff } if follows(diff))
         };
-        self.report.done().any(fleet).then(|| plan::Refresh {
-            group: session.expected().names.auto_scaling_group,
-            instances: session.loaded.config.service().1.desired,
+        let config = &session.loaded.config;
+        let changed: Vec<&Key> = self.report.done().filter(is_fleet).map(|(key, _)| key).collect();
+        let is_changed = |s: &ServiceScope<'_>| changed.iter().any(|key| key.as_str() == s.key("auto-scaling-group"));
+        let services: Vec<_> = config.services().filter(is_changed).collect();
+        let groups: Vec<String> = services.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
+        (!services.is_empty()).then(|| plan::Refresh {
+            group: groups.join(", "),
+            instances: services.iter().map(|s| s.desired).sum(),
             usually: session.env.pace.of(HANDOVER).as_secs_f64(),
         })
     }
@@ -96,7 +105,7 @@ impl Preview {
     /// How long it usually takes in this world until all changes are made and the service answers, and each step's own time (on AWS). What AWS is
     /// making already (`busy`) counts with what is left of it.
     pub fn forecast(&self, session: &Session) -> (Duration, BTreeMap<Key, Duration>) {
-        let typical = |key: &Key| Some(session.env.expect(key, session.stack.graph.get(key.as_str())?.typical()));
+        let typical = |key: &Key| Some(session.env.expected(key, session.stack.graph.get(key.as_str())?.typical()));
         let changes = self.report.done().filter_map(|(key, change)| {
             let t = typical(key)?;
             let d = match change {
@@ -115,7 +124,7 @@ impl Preview {
             let usually = session.env.pace.of(*d);
             let progress = match under_way.get(key) {
                 Some(since) => Progress::Running { since: *since, usually },
-                None => Progress::Ahead(usually),
+                None => Progress::Pending(usually),
             };
             (key.clone(), progress)
         });
@@ -135,7 +144,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     let env = &session.env;
     let mut report =
         walk(&session.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await;
-    for (key, id) in env.proofs.borrow().claims.iter().filter(|_| !session.out.json()) {
+    for (key, id) in env.ownership.claims().iter().filter(|_| !session.out.json()) {
         session.out.note(format!("{WARN}{}{RESET}", facts::claim(key.as_str(), id, &env.stack)));
     }
     let without = do_without(&session.stack.graph, &mut report);

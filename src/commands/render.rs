@@ -13,7 +13,9 @@ pub async fn run(global: &Global, out: Printer, args: RenderArgs) -> Outcome {
     let target = Target { region: loaded.config.region.clone(), ..Target::default() };
     let facts = Facts::offline(&loaded.config);
     let stack = stack::wire(&loaded, &facts, &Aws::connect(&target).await).map_err(session::template)?;
-    let rendered = stack.boot.rendered().map_err(session::template)?;
+    let shown = session::shown(&loaded.config).name;
+    let service = stack.services.iter().find(|service| service.name == shown).expect("each service is wired");
+    let rendered = service.user_data.rendered().map_err(session::template)?;
     if args.check {
         let findings = userdata::check(&rendered);
         if out.json() {

@@ -3,18 +3,21 @@ use super::Failure;
 use crate::{
     aws::{self, Aws, Target, note},
     cli::{Consent, Global, ProbeArgs},
-    config::{self, Config, Given, Loaded, Named, Origin, Outside},
+    config::{self, Config, Given, Group, Loaded, Named, Origin, Outside, ServiceScope},
     engine::{
-        Direction, Env, Events, Forecast, Graph, Key, Node, Phase, Proofs, Report, Reread, Status, Stop, TagKeys,
-        Visit, glance, walk,
+        Direction, Env, Events, Forecast, Graph, Key, Names, Node, Ownership, Phase, RecordReader, Ref, Report, Status,
+        Stop, TagKeys, Visit, glance, walk,
     },
     facts::{self, Facts},
+    help,
     history::{History, Stopwatch},
     lease::{self, Holder, Lease, OnConflict},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
-    record, sandbox,
+    record,
+    resources::target_group::TargetGroup,
+    sandbox,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
-    stack::{self, Group, Stack, remains::Remains},
+    stack::{self, Stack, remains::Remains},
     watch::{Stand, Step, Times},
 };
 use futures::future::{Either, select};
@@ -145,7 +148,7 @@ impl Session {
         if let Some(master) = self.stack.master.as_ref().filter(|_| keys.contains("database/main")) {
             master.done.take();
         }
-        self.env.replace = keys;
+        self.env.consent.replace = keys;
     }
 
     async fn gather(
@@ -157,11 +160,13 @@ impl Session {
         ahead: Ahead<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         aws.reads.keep_for(ONE_LOOK);
-        let (facts, record) =
-            futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::seen(&aws, &loaded.config.name));
+        let (facts, ledger) =
+            futures::join!(Box::pin(ahead.with_the_facts(&aws, &loaded)), record::look(&aws, &loaded.config.name));
         let (mut facts, mut seen) = facts?;
+        let other_keys = facts.identities != loaded.config.identities;
+        loaded.config.take_identities(facts.identities.clone());
         let renamed = loaded.config.name_what_stands(&facts.standing);
-        if !renamed.is_empty() && seen.is_some() {
+        if (other_keys || !renamed.is_empty()) && seen.is_some() {
             seen = ahead.look(&aws, &loaded, &facts).await;
         }
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
@@ -170,15 +175,16 @@ impl Session {
         let view = View::new(out);
         let stopwatch = Stopwatch::new(scale);
         let mut env = Env::new(&loaded.config.name, stopwatch.before(view.events()));
+        env.advice = help::of;
         env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
-        env.names = loaded.config.names.clone();
-        env.names.extend(facts.standing.clone());
-        env.renamed = renamed;
+        let mut names = loaded.config.names.clone();
+        names.extend(facts.standing.clone());
+        env.names = Names::new(names, renamed);
         env.pace.scale = scale;
         let given = loaded.config.given.clone();
-        env.proofs = Proofs::new(record, given.adopt, given.delete).into();
-        env.reread = Some(reread(&aws, &loaded.config.name));
+        (env.consent.adopt, env.consent.delete) = (given.adopt, given.delete);
+        env.ownership = Ownership::new(ledger).with_reader(record_reader(&aws, &loaded.config.name));
         env.final_snapshot.name = final_snapshot(&loaded.config);
         let history = History::default();
         Ok((Self { loaded, aws, facts, stack, env, view, out, history, stopwatch, target, scale }, seen))
@@ -186,7 +192,7 @@ impl Session {
 
     /// Reads again what the stack has made.
     pub async fn reread(&self) -> Result<(), Failure> {
-        self.env.proofs.borrow_mut().record = record::load(&self.aws, &self.env.stack).await?;
+        self.env.ownership.set_ledger(record::load(&self.aws, &self.env.stack).await?);
         Ok(())
     }
 
@@ -196,7 +202,7 @@ impl Session {
         if keys.is_empty() {
             return Ok(());
         }
-        let beginning = self.env.proofs.borrow_mut().beginning(keys.into_iter(), note::LARGEST);
+        let beginning = self.env.ownership.begin(keys.into_iter(), note::LARGEST);
         let Some(record) = beginning else {
             self.say_that_tags_decide();
             return Ok(());
@@ -221,10 +227,11 @@ impl Session {
     /// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
     pub async fn wrote(&self, done: impl Iterator<Item = &Key>) {
         // Named by the stack file, Amazon's newest, or one of these before.
-        self.env.proofs.borrow_mut().uses(facts::IMAGE, &self.facts.image);
-        let proofs = self.env.proofs.borrow().clone();
+        for image in self.facts.images.values() {
+            self.env.ownership.note_used(facts::IMAGE, image);
+        }
         // What could not be written is known by its beginning, at the next run.
-        _ = record::end(&self.aws, &self.env.stack, &proofs, done).await;
+        _ = record::end(&self.aws, &self.env.stack, &self.env.ownership, done).await;
     }
 
     /// Forgets what was made: all of it is gone.
@@ -234,14 +241,14 @@ impl Session {
 
     /// Writes down that what the command line names is the stack's.
     pub async fn take_in(&self) {
-        self.env.proofs.borrow_mut().takes_in_given();
+        self.env.ownership.record_named();
         self.wrote(std::iter::empty()).await;
     }
 
     /// Asks the account how long the steps took before. For those who have something to forecast.
     pub async fn remember(&mut self) {
         self.history = History::load(&self.aws, &self.env.stack).await;
-        self.env.shown = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
+        self.env.durations = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
     }
 
     /// Leaves in the account how long the steps of this run took.
@@ -262,15 +269,15 @@ impl Session {
     pub async fn now(&self) -> Result<Self, Failure> {
         self.aws.reads.renew();
         let mut session = self.with(self.aws.clone(), self.target.clone()).await?;
-        session.replace(self.env.replace.clone());
-        session.env.alone.set(self.env.alone.get());
+        session.replace(self.env.consent.replace.clone());
+        session.env.ownership.set_alone(self.env.ownership.is_alone());
         session.env.final_snapshot = self.env.final_snapshot.clone();
         Ok(session)
     }
 
     async fn with(&self, aws: Aws, target: Target) -> Result<Self, Failure> {
         let mut loaded = self.loaded.clone();
-        loaded.config.names.extend(self.env.renamed.clone());
+        loaded.config.names.extend(self.env.names.wanted().clone());
         Ok(Self::gather(loaded, aws, target, self.scale, self.out, Ahead::Nothing).await?.0)
     }
 
@@ -314,14 +321,14 @@ impl Session {
                 self.out.note(
                     "without a lease: who else is at work on the stack is not asked, and nobody is told of this run",
                 );
-                self.env.alone.set(false);
+                self.env.ownership.set_alone(false);
                 return Ok(Lease::none(&self.aws, Holder::me(verb)));
             }
             _ => OnConflict::Refuse,
         };
         let say = |whom: &str| self.out.note(whom);
         let lease = Lease::take(&self.aws, &self.env.stack, Holder::me(verb), taken, say).await?;
-        self.env.alone.set(lease.is_alone());
+        self.env.ownership.set_alone(lease.is_alone());
         Ok(lease)
     }
 
@@ -374,11 +381,23 @@ impl Session {
     pub fn progress(&self, seen: &Report<Status>) -> Vec<Step> {
         let usually = |key: &Key| {
             let node = self.stack.graph.get(key.as_str());
-            node.map_or(Duration::ZERO, |n| self.env.expect(key, n.typical()).create)
+            node.map_or(Duration::ZERO, |n| self.env.expected(key, n.typical()).create)
         };
         let step =
             |(key, visit): &(Key, Visit<Status>)| Step { key: key.clone(), state: stand(visit), usually: usually(key) };
         seen.0.iter().map(step).collect()
+    }
+
+    /// The target group of the service that is shown.
+    pub fn target(&self) -> &Ref<TargetGroup> {
+        let shown = shown(&self.loaded.config).name;
+        let service = self.stack.services.iter().find(|service| service.name == shown);
+        &service.expect("each service is wired").target
+    }
+
+    /// Whose request path is shown.
+    pub fn whose(&self) -> Whose {
+        whose(&self.loaded, &self.facts)
     }
 
     /// What the stack file says of the request path.
@@ -389,7 +408,7 @@ impl Session {
 
     /// Everything that carries the requests, seen now.
     pub async fn snapshot(&self, asking: &Asking) -> Snapshot {
-        snapshot::gather(&self.aws, whose(&self.loaded, &self.facts), self.expected(), asking, Depth::Events).await
+        snapshot::gather(&self.aws, self.whose(), self.expected(), asking, Depth::Events).await
     }
 
     /// What to ask from outside; sandbox addresses are not reachable.
@@ -405,11 +424,11 @@ impl Session {
                 if tokio::signal::ctrl_c().await.is_err() {
                     std::future::pending::<()>().await;
                 }
-                if stop.is_wanted() {
+                if stop.is_requested() {
                     std::process::exit(130);
                 }
                 view.note("stopping: no new step starts, calls in flight finish; Ctrl-C again leaves at once");
-                stop.now();
+                stop.request();
             }
         }
     }
@@ -456,7 +475,7 @@ impl Ahead<'_> {
         let mut env = Env::new(&loaded.config.name, Events::silent());
         env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
-        env.names = loaded.config.names.clone();
+        env.names = Names::new(loaded.config.names.clone(), BTreeMap::new());
         let path = async {
             let Ahead::Path(probe) = self else { return None };
             let expected = expected(loaded, facts, graph.nodes().map(|n| n.key().to_string()).collect());
@@ -467,8 +486,8 @@ impl Ahead<'_> {
     }
 }
 
-/// Reads the record of the stack, for a step that another run may have made.
-fn reread(aws: &Aws, stack: &str) -> Reread {
+/// Returns the way to read the record of the stack again, for a step that another run may have made.
+fn record_reader(aws: &Aws, stack: &str) -> RecordReader {
     let (aws, stack) = (aws.clone(), stack.to_owned());
     Box::new(move || {
         let (aws, stack) = (aws.clone(), stack.clone());
@@ -497,13 +516,19 @@ fn stand(visit: &Visit<Status>) -> Stand {
 
 /// What the stack file says of the request path; `steps` are the keys of its graph.
 fn expected(loaded: &Loaded, facts: &Facts, steps: Vec<String>) -> Expected {
-    Expected::new(&loaded.config, facts, steps)
+    Expected::new(&loaded.config, shown(&loaded.config), facts, steps)
 }
 
+/// The service whose request path a verb shows.
+pub(super) fn shown(config: &Config) -> ServiceScope<'_> {
+    config.services().next().expect("a checked config has a service")
+}
+
+/// Whose request path a verb shows.
 fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
     Whose {
         stack: loaded.config.name.clone(),
-        service: loaded.config.service().0.into(),
+        service: shown(&loaded.config).name.into(),
         account: facts.account.clone(),
         region: facts.region.clone(),
         keys: TagKeys::new(&loaded.config.tag_prefix),

@@ -2,6 +2,7 @@
 use super::Session;
 use crate::{
     aws::{Aws, error::AwsResult, note, tags},
+    config::Kind,
     engine::{Class, Report, Status},
     error::Result,
     output::teardown::Leftover,
@@ -24,10 +25,10 @@ pub async fn look(session: &Session, seen: &Report<Status>, report: &Report<bool
     let name_of =
         |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
     // What says that it is a step, under another name, is not the one that the step was rid of.
-    let claims = session.env.proofs.borrow().claims.clone();
+    let claims = session.env.ownership.claims();
     let is_claim =
         |arn: &str, step: &str| claims.iter().any(|(key, id)| key.as_str() == step && arn.ends_with(id.as_str()));
-    let is_it = |arn: &str, step: &str| match (tags::name_in(arn), id_of(step)) {
+    let is_it = |arn: &str, step: &str| match (Kind::name_in(arn), id_of(step)) {
         (Some(name), _) => name == name_of(step) && !is_claim(arn, step),
         (None, Some(id)) if has_its_id(arn) => arn.ends_with(id),
         (None, None) if is_looked_at(arn) => false,
@@ -149,7 +150,7 @@ fn why(step: Option<Step>, arn: &str) -> String {
             // A balancer and a target group are known by their ARN, the others by their name or id.
             let id = match arn.contains(":elasticloadbalancing:") {
                 true => arn,
-                false => tags::name_in(arn).or(arn.rsplit('/').next()).unwrap_or(arn),
+                false => Kind::name_in(arn).or(arn.rsplit('/').next()).unwrap_or(arn),
             };
             format!(
                 "carries the stack's tags as {step}, and nothing else says that it is: it stays. If it is the stack's, \

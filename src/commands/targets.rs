@@ -43,7 +43,7 @@ impl Own {
     pub fn of(config: &Config) -> Self {
         Self {
             balancer: config.name_of("load-balancer/main"),
-            target_group: config.name_of(&format!("target-group/{}", config.slot())),
+            target_group: config.name_of(&session::shown(config).key("target-group")),
         }
     }
 }

@@ -2,8 +2,9 @@
 use super::{DONE, Failure, Outcome, Session, failed, interrupted, session::FINAL, tagged, untagged};
 use crate::{
     cli::{Global, TeardownArgs},
+    config::Group,
     engine::{Class, Direction, Key, Node, Report, Status, Visit, is_id, walk},
-    error::Error,
+    error::{Error, Help as _},
     history::History,
     lease::{Lease, TEARDOWN},
     output::{
@@ -13,7 +14,7 @@ use crate::{
         teardown::{Certificate, Leftover},
     },
     shell::command,
-    stack::{Group, remains::Remains},
+    stack::remains::Remains,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,7 +32,7 @@ pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
         let help = "leave --final-snapshot away: nothing else can be kept in a snapshot";
         return Err(Error::other("the stack has no database of its own", help).into());
     }
-    session.env.final_snapshot.wanted.set(args.final_snapshot);
+    session.env.final_snapshot.set_wanted(args.final_snapshot);
     let mut lease: Option<Lease> = None;
     let (seen, remains, lease) = loop {
         session.reread().await?;
@@ -40,7 +41,7 @@ pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
         let remains = session.remains(&seen).await?;
         let there = all(&seen, &remains);
         all_there(&session, &args.delete, &there)?;
-        if session.env.proofs.borrow().record.is_none() && !there.is_empty() && !out.json() {
+        if !session.env.ownership.has_record() && !there.is_empty() && !out.json() {
             session.say_that_tags_decide();
         }
         if let Some(lease) = lease.take() {
@@ -177,7 +178,7 @@ const DATABASE: &str = "database/main";
 fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     let data = |(key, id): &(&Key, &str)| {
         let what = session.stack.graph.get(key.as_str())?.data()?;
-        let kept = key.as_str() == DATABASE && session.env.final_snapshot.wanted.get();
+        let kept = key.as_str() == DATABASE && session.env.final_snapshot.is_wanted();
         (!kept).then(|| format!("{key} ({}): {what}", style::short_id(id)))
     };
     there.iter().filter_map(data).collect()
@@ -186,8 +187,8 @@ fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
 /// Refuses to begin where an id that was given is none of what is deleted: nobody knows what it was meant to do.
 fn all_there(session: &Session, given: &[String], there: &[(&Key, &str)]) -> Result<(), Failure> {
     let Some(id) = given.iter().find(|given| !there.iter().any(|(_, id)| is_id(given, id))) else { return Ok(()) };
-    let proofs = session.env.proofs.borrow();
-    let claims = proofs.claims.iter().map(|(key, claim)| (key.as_str(), claim));
+    let claims = session.env.ownership.claims();
+    let claims = claims.iter().map(|(key, claim)| (key.as_str(), claim));
     let mut claims = claims.chain(session.facts.claims.iter().map(|(step, name)| (step.as_str(), name)));
     if let Some((key, _)) = claims.find(|(_, claim)| is_id(id, claim)) {
         let what =
@@ -242,7 +243,7 @@ fn consent(session: &Session, args: &TeardownArgs, there: &[(&Key, &str)]) -> Re
         out.note(format!("{BAD}Lost for ever:{RESET} {}", lost.join("; ")));
     }
     let snapshot = &session.env.final_snapshot;
-    if snapshot.wanted.get() {
+    if snapshot.is_wanted() {
         out.note(format!("Kept: the data of {DATABASE}, in the snapshot {}", snapshot.name));
     } else if there.iter().any(|(key, _)| key.as_str() == DATABASE) {
         out.note(format!("{DIM}--final-snapshot keeps the data of {DATABASE} in a snapshot{RESET}"));

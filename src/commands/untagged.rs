@@ -2,6 +2,7 @@
 use super::Session;
 use crate::{
     aws::error::AwsResult,
+    config::Kind,
     engine::{Error, Key, Report, Status},
     error::Result,
     output::teardown::Leftover,
@@ -9,9 +10,6 @@ use crate::{
 };
 use aws_sdk_ec2::types::{Filter, TagDescription};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Kinds that EC2 knows by the tag `Name` only; its word for each is the same.
-const BY_NAME_TAG: [&str; 6] = ["vpc", "internet-gateway", "subnet", "route-table", "vpc-endpoint", "security-group"];
 
 /// What carries a name of ours and no tag of this stack or another.
 #[derive(Default)]
@@ -53,6 +51,11 @@ pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Unt
     Ok(Untagged { left: in_place.into_iter().map(left).collect(), alike: alike.into_iter().map(is_like).collect() })
 }
 
+/// True if EC2 lists objects of this kind by the tag `Name`, under the same word.
+fn is_found_by_name(key: &Key) -> bool {
+    Kind::of(key.kind()).is_some_and(|kind| kind.ec2 == Some(kind.word))
+}
+
 /// By id: the step of which something carries the name.
 async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     let config = &session.loaded.config;
@@ -60,7 +63,7 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
         .stack
         .graph
         .nodes()
-        .filter(|n| !n.is_used() && BY_NAME_TAG.contains(&n.key().kind()))
+        .filter(|n| !n.is_used() && is_found_by_name(n.key()))
         .map(|n| (config.name_of(n.key().as_str()), n.key()))
         .collect();
     if steps.is_empty() {

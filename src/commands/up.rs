@@ -3,8 +3,9 @@ use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
     aws::listing,
     cli::{Global, UpArgs},
+    config::Group,
     diagnose::{self, Finding},
-    engine::{Change, Direction, Key, Node, Report, Visit, walk},
+    engine::{Change, Direction, Key, Node, Report, Visit, handover, walk},
     error::Error,
     lease::Lease,
     output::{
@@ -15,8 +16,7 @@ use crate::{
     },
     serving::{self, Build, Look, Verdict, Word},
     shell::{self, command},
-    snapshot::{self, Asking, Depth, Whose},
-    stack::Group,
+    snapshot::{self, Asking, Depth},
 };
 use std::{
     cell::RefCell,
@@ -95,7 +95,7 @@ pub async fn run(global: &Global, out: Printer, args: UpArgs) -> Outcome {
                 report.0.extend(deleted.0.into_iter().map(|(k, v)| (k, as_change(v))));
             }
             if report.all_done() && whole_stack {
-                finish(&session, &mut report).await;
+                handover::finish(graph, env, &mut report).await;
             }
             report
         };
@@ -172,9 +172,9 @@ fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
         n => format!("{n} objects stand in the place of the stack's own, and only their tags say that they are"),
     };
     // What was named before, what stands in a place, and what alone claims another.
-    let proofs = session.env.proofs.borrow();
-    let is_alone = |key: &Key| proofs.claims.iter().filter(|(k, _)| k == key).count() == 1;
-    let claims = proofs.claims.iter().filter(|(key, _)| is_alone(key)).map(|(key, id)| (key.to_string(), id.clone()));
+    let claims = session.env.ownership.claims();
+    let is_alone = |key: &Key| claims.iter().filter(|(k, _)| k == key).count() == 1;
+    let claims = claims.iter().filter(|(key, _)| is_alone(key)).map(|(key, id)| (key.to_string(), id.clone()));
     let given = session.loaded.config.given.adopt.clone();
     let all: BTreeMap<String, String> = claims.chain(given).chain(in_place).collect();
     let options: Vec<Adopt> = all.iter().map(|(key, id)| Adopt(format!("{key}={id}"))).collect();
@@ -188,10 +188,9 @@ fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
 
 /// Refuses to go on where something is to be taken over that is not what stands in the place of the step.
 fn not_there(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
-    let proofs = session.env.proofs.borrow();
     let was_seen = |key: &str| report.done().any(|(seen, _)| seen.as_str() == key);
     let mut given = session.loaded.config.given.adopt.iter();
-    let (key, id) = given.find(|(key, _)| was_seen(key) && !proofs.has_found(key))?;
+    let (key, id) = given.find(|(key, _)| was_seen(key) && !session.env.ownership.has_found(key))?;
     let plan = session.out.typed("gameday plan");
     session.out.error(
         &format!("nothing was changed: --adopt {key}={id}: there is no such object that could be {key}"),
@@ -228,24 +227,6 @@ fn is_moved(report: &Report<Change>) -> bool {
     let new = |c: &Change| matches!(c, Change::Create { .. } | Change::Replace { .. });
     let is_new = |kind: &str| report.done().find(|(k, _)| k.kind() == kind).map(|(_, c)| new(c));
     is_new("load-balancer") == Some(true) && is_new("auto-scaling-group") == Some(false)
-}
-
-/// The last walk: what the first one left to an older fleet that is gone now.
-async fn finish(session: &Session, report: &mut Report<Change>) {
-    let (graph, env) = (&session.stack.graph, &session.env);
-    let unfinished = env.unfinished.take();
-    if unfinished.is_empty() {
-        return;
-    }
-    env.last.set(true);
-    let last = walk(graph, Direction::Forward, env, async |n: &dyn Node| {
-        if unfinished.contains(n.key()) { n.reconcile(env).await } else { Ok(Change::None) }
-    })
-    .await;
-    for (key, visit) in last.0.into_iter().filter(|(k, _)| unfinished.contains(k)) {
-        report.0.retain(|(k, _)| *k != key);
-        report.0.push((key, visit));
-    }
 }
 
 fn as_change(v: Visit<bool>) -> Visit<Change> {
@@ -299,17 +280,11 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
 
 /// Waits until the service answers; the verdict is the last line. `built` says whether this run has changed something.
 async fn serve(session: &Session, args: &UpArgs, began: Instant, built: bool) -> Outcome {
-    let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.stack.target.output()) else {
+    let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.target().output()) else {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
     let (asking, expected) = (session.asking(args.probe.probe.clone(), args.probe.no_probe), session.expected());
-    let whose = Whose {
-        stack: session.env.stack.clone(),
-        service: session.loaded.config.service().0.into(),
-        account: session.facts.account.clone(),
-        region: session.facts.region.clone(),
-        keys: session.env.keys.clone(),
-    };
+    let whose = session.whose();
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;
     // Where nobody asks from outside, AWS's word on the whole way has to do.

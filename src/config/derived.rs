@@ -1,5 +1,5 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
-use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, Mode, Service};
+use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, KINDS, Kind, Life, Mode, Scope, Service};
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
 
@@ -126,15 +126,6 @@ impl Config {
         clock(self.traffic_at.as_deref()?, now)
     }
 
-    /// The one service.
-    ///
-    /// # Panics
-    /// When there is none; `parse` lets no such config through.
-    pub fn service(&self) -> (&str, &Service) {
-        let (name, service) = self.service.first_key_value().expect("a checked config has a service");
-        (name, service)
-    }
-
     /// The AWS name of a step's object: the one that `[names]` prescribes, or `stack-name`. As the engine's `Cx::name`.
     pub fn name_of(&self, key: &str) -> String {
         let name = key.split_once('/').map_or(key, |(_, name)| name);
@@ -144,9 +135,14 @@ impl Config {
     /// Gives what is global a name with the region in it, where none is prescribed: a stack of this name may be in another
     /// region, too.
     pub fn name_what_is_global(&mut self) {
-        for key in ["role/instance", "instance-profile/instance", "dashboard/main"] {
-            let name = format!("{}-{}", self.name_of(key), self.region);
-            self.names.entry(key.into()).or_insert(name);
+        let global = KINDS.iter().filter(|kind| kind.scope == Scope::Account).map(|kind| kind.word);
+        let keys = global.flat_map(|kind| match kind {
+            "dashboard" => vec!["dashboard/main".to_owned()],
+            _ => self.services().map(|service| service.key(kind)).collect(),
+        });
+        for key in keys.collect::<Vec<_>>() {
+            let name = format!("{}-{}", self.name_of(&key), self.region);
+            self.names.entry(key).or_insert(name);
         }
     }
 
@@ -154,7 +150,7 @@ impl Config {
     /// again under the new name without a question, and what refers to them goes by that. What the file calls them all.
     pub fn name_what_stands(&mut self, standing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let wanted = standing.keys().map(|key| (key.clone(), self.name_of(key))).collect();
-        let stays = |key: &str| !key.starts_with("alarm/") && !key.starts_with("dashboard/");
+        let stays = |key: &str| Kind::of_key(key).is_none_or(|kind| kind.life != Life::Renewable);
         self.names.extend(standing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));
         wanted
     }
@@ -163,13 +159,6 @@ impl Config {
     /// fetch the password with.
     pub fn passwords_in_user_data(&self) -> bool {
         self.iam.mode == Mode::Off && self.database.mode != Mode::Off
-    }
-
-    /// What is replaced together when the service gets another name or port, so that both can stand side by side for a
-    /// while: target group, Auto Scaling group and scaling policies are called this. `api`; `api-8080` on port 8080.
-    pub fn slot(&self) -> String {
-        let (name, service) = self.service();
-        slot(name, service)
     }
 }
 
@@ -199,11 +188,6 @@ impl Service {
     }
 }
 
-/// [`Config::slot`] of a service.
-pub(crate) fn slot(name: &str, service: &Service) -> String {
-    if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }
-}
-
 impl Iam {
     /// The role in the profile that is used: named, or called as the profile is, which is how the console makes both.
     pub fn used_role(&self) -> Option<&str> {
@@ -231,7 +215,7 @@ impl Database {
     /// The parameters of its group: those given and the defaults, as far as the version knows them.
     pub fn known_parameters(&self) -> BTreeMap<String, String> {
         let mut all = self.parameters.clone();
-        // 8.0 logs in with mysql_native_password as it is (aws-facts 1.5).
+        // 8.0 logs in with mysql_native_password as it is [AWS 1.5].
         if self.extended_support() {
             all.remove(NEW_IN_8_4);
         }

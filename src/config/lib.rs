@@ -1,14 +1,46 @@
-//! The model of `gameday.toml` and every rule it has to keep.
+//! The model of `gameday.toml` and every rule that it has to keep.
 //!
-//! `parse` reads a text in three steps and reports everything it finds at once: the TOML (which
-//! recovers after a mistake), names and types against the JSON schema (`shape`), and the rules that
-//! types cannot say (`rules`).
+//! | module | what it is |
+//! | --- | --- |
+//! | [`Config`] and its tables | the model; the JSON schema ([`schema()`]) and the reference in the docs come from it |
+//! | [`parse`], [`load`] | a text or a file becomes a [`Loaded`], or all its mistakes at once |
+//! | [`KINDS`], [`Kind`] | the table of kinds: everything that hangs on the word of a kind |
+//! | [`mod@include`], [`mod@file`] | files that a stack file names: where they may be, how large |
+//! | [`command`], [`markup`] | start commands as bash reads them; templates |
+//! | [`said`], [`signed`] | words from outside made fit to be read; addresses with a signature |
+//!
+//! A stack file is read in three steps, each of which goes on after a mistake: the TOML, then names and types against the
+//! schema, then the rules that types cannot say. Every [`Problem`] has a rule, what is wrong, why, and the way out.
+//!
+//! ```
+//! use gameday_config::{Severity, parse};
+//!
+//! let loaded = parse(
+//!     "gameday.toml",
+//!     r#"
+//!     name = "billing"
+//!     region = "eu-central-1"
+//!
+//!     [service.api]
+//!     source = "https://bucket.s3.amazonaws.com/server"
+//!     "#,
+//! )
+//! .expect("a stack file without mistakes");
+//! assert_eq!(loaded.config.name, "billing");
+//! assert_eq!(loaded.config.name_of("database/main"), "billing-main");
+//!
+//! let errors = parse("gameday.toml", "name = \"billing\"\nregon = \"eu-central-1\"\n").expect_err("two mistakes");
+//! let rules: Vec<&str> = errors.problems.iter().map(|p| p.rule).collect();
+//! assert!(rules.contains(&"no_service"), "{rules:?}");
+//! assert!(errors.render(false, 80).contains("did you mean"), "a misspelt key is recognised");
+//! ```
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 mod check;
 pub mod command;
 mod derived;
 pub mod file;
 pub mod include;
+mod kinds;
 pub mod markup;
 mod model;
 mod place;
@@ -16,16 +48,19 @@ mod problem;
 mod rules;
 pub mod said;
 mod schema;
+mod services;
 mod shape;
 pub mod signed;
 mod suggest;
 mod syntax;
 
 pub use derived::{Cidr, NoRoom, Standing, Subnets, Whose, host_port, partition};
+pub use kinds::{Group, KINDS, Kind, Life, NameForm, NameInArn, Scope, Style};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
 pub use rules::REGIONS;
 pub use schema::schema;
+pub use services::{ALARMS, Identities, Identity, ServiceScope};
 
 use check::Issues;
 use include::{Includes, Refused};
@@ -180,6 +215,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
     match config {
         Some(mut config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
             rules::once(&mut config);
+            config.accept_unnamed_keys();
             let region_by = match taken {
                 Some(named) => named.by.clone(),
                 None if in_file => {

@@ -1,5 +1,6 @@
 //! What a `gameday.toml` may say. The JSON schema, the check of names and types, and the
 //! typed values all come from these structs; what types cannot say is in `rules`.
+use crate::Identities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,9 @@ pub struct Config {
     /// What the command line names as the stack's: no key of the file.
     #[serde(skip)]
     pub given: Given,
+    /// Under which keys the services' own steps stand in the account: no key of the file.
+    #[serde(skip)]
+    pub identities: Identities,
     /// The VPC and its subnets.
     #[serde(default)]
     pub network: Network,
@@ -510,7 +514,7 @@ impl Default for Database {
             user: "gdapp".into(),
             master_user: "gdadmin".into(),
             sql: vec![],
-            // A Go client of 2019 may not know caching_sha2_password (aws-facts 1.5).
+            // A Go client of 2019 may not know caching_sha2_password [AWS 1.5].
             parameters: [("authentication_policy", "*:mysql_native_password"), ("require_secure_transport", "0")]
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),

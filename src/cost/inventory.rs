@@ -2,11 +2,11 @@
 use super::{Item, Thing};
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Mode, Origin, Switch},
+    config::{Config, Group, Mode, Origin, Switch},
     error::Result,
-    stack::Group,
 };
 use aws_sdk_ec2::types::{Filter, NetworkInterface};
+use futures::future::try_join_all;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -103,11 +103,13 @@ fn by(name: &str, values: &[&str]) -> Filter {
 
 /// Looks at everything that is billed; `alarms` are the names of the stack's own.
 pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<Inventory> {
-    let fleet = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
+    let fleets: Vec<String> =
+        config.services().map(|service| config.name_of(&service.key("auto-scaling-group"))).collect();
+    let fleets = &fleets;
     let balancer = config.name_of("load-balancer/main");
     let ((instances, disks), database, cache, balancers, network, endpoints, file_bytes, alarms, dashboards) = futures::try_join!(
         async {
-            let all = instances(aws, &fleet).await?;
+            let all = instances(aws, fleets).await?;
             let disks = disks(aws, all.iter().filter_map(|i| i.instance_id())).await?;
             Ok((all.iter().map(Instance::of).collect(), disks))
         },
@@ -118,11 +120,11 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<I
             let found = answer.or_absent("DescribeLoadBalancers")?;
             Ok(found.and_then(|a| a.load_balancers).unwrap_or_default().len())
         },
-        network(aws, config, &fleet, &balancer),
+        network(aws, config, fleets, &balancer),
         endpoints(aws, config),
         file_bytes(aws, config),
         // Cents: no reason to tell nothing of the rest.
-        async { Ok(self::alarms(aws, alarms, &fleet).await) },
+        async { Ok(self::alarms(aws, alarms, fleets).await) },
         async { Ok(dashboards(aws, config).await) },
     )?;
     let mut left_out = vec![];
@@ -150,12 +152,12 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: Vec<String>) -> Result<I
     })
 }
 
-/// The group's instances that are billed.
-async fn instances(aws: &Aws, fleet: &str) -> Result<Vec<aws_sdk_ec2::types::Instance>> {
+/// The instances of these groups that are billed.
+async fn instances(aws: &Aws, fleets: &[String]) -> Result<Vec<aws_sdk_ec2::types::Instance>> {
     let pages = aws
         .ec2
         .describe_instances()
-        .filters(by(&format!("tag:{}", tags::GROUP_TAG), &[fleet]))
+        .filters(by(&format!("tag:{}", tags::GROUP_TAG), &fleets.iter().map(String::as_str).collect::<Vec<_>>()))
         .filters(by("instance-state-name", &["pending", "running"]))
         .into_paginator()
         .items()
@@ -220,7 +222,7 @@ async fn cache(aws: &Aws, config: &Config) -> Result<Option<Cache>> {
 }
 
 /// Public addresses and NAT gateways. In a network of others only those that we cause.
-async fn network(aws: &Aws, config: &Config, fleet: &str, balancer: &str) -> Result<(usize, usize)> {
+async fn network(aws: &Aws, config: &Config, fleets: &[String], balancer: &str) -> Result<(usize, usize)> {
     let interfaces = async |filter: Filter| -> Result<Vec<NetworkInterface>> {
         let pages = aws.ec2.describe_network_interfaces().filters(filter).into_paginator().items().send();
         pages.try_collect().await.during("DescribeNetworkInterfaces")
@@ -231,7 +233,7 @@ async fn network(aws: &Aws, config: &Config, fleet: &str, balancer: &str) -> Res
     if config.network.mode == Origin::Use {
         // AWS calls a balancer's interfaces so; an instance's are found through the instance.
         let of_balancer = by("description", &[&format!("ELB app/{balancer}/*")]);
-        let (balancer, instances) = futures::try_join!(interfaces(of_balancer), instances(aws, fleet))?;
+        let (balancer, instances) = futures::try_join!(interfaces(of_balancer), instances(aws, fleets))?;
         let addressed = instances.iter().filter(|i| i.public_ip_address().is_some()).count();
         return Ok((public(&balancer) + addressed, 0));
     }
@@ -279,8 +281,8 @@ async fn file_bytes(aws: &Aws, config: &Config) -> Result<i64> {
     Ok(ours.filter_map(|f| f.size_in_bytes()).map(|s| s.value()).sum())
 }
 
-/// The stack's own alarms, and those that target tracking has made for its group.
-async fn alarms(aws: &Aws, own: Vec<String>, fleet: &str) -> Result<usize> {
+/// The stack's own alarms, and those that target tracking has made for its groups.
+async fn alarms(aws: &Aws, own: Vec<String>, fleets: &[String]) -> Result<usize> {
     let ours = async {
         let mut count = 0;
         // AWS takes a hundred names at a time.
@@ -290,13 +292,13 @@ async fn alarms(aws: &Aws, own: Vec<String>, fleet: &str) -> Result<usize> {
         }
         Ok(count)
     };
-    let tracking = async {
+    let tracking = try_join_all(fleets.iter().map(async |fleet| {
         let prefix = format!("TargetTracking-{fleet}-");
         let call = aws.cloudwatch.describe_alarms().alarm_name_prefix(prefix).send().await;
         Ok(call.during("DescribeAlarms")?.metric_alarms.unwrap_or_default().len())
-    };
+    }));
     let (ours, tracking) = futures::try_join!(ours, tracking)?;
-    Ok(ours + tracking)
+    Ok(ours + tracking.into_iter().sum::<usize>())
 }
 
 async fn dashboards(aws: &Aws, config: &Config) -> Result<usize> {

@@ -1,8 +1,8 @@
 //! What the stack file would cost, before anything is created.
 use super::{Bill, Item, Prices, Thing};
 use crate::{
-    config::{Config, Egress, Mode, Origin, Switch},
-    stack::{Group, endpoint_services},
+    config::{Config, Egress, Group, Mode, Origin, Service, Switch},
+    parts::service::endpoint_services,
 };
 use serde::Serialize;
 
@@ -19,7 +19,10 @@ pub enum Size {
 
 impl Size {
     pub fn of(self, config: &Config) -> u32 {
-        let (_, service) = config.service();
+        config.services().map(|service| self.of_service(service.table)).sum()
+    }
+
+    fn of_service(self, service: &Service) -> u32 {
         match self {
             Self::Min => service.min,
             Self::Desired => service.desired,
@@ -72,7 +75,7 @@ pub fn ways_out(config: &Config, zones: usize, prices: &Prices) -> Vec<WayOut> {
             way(egress.to_string(), items, per_gb.map(|a| a.0), egress == config.network.egress)
         })
         .collect();
-    let addresses = Item::new(Group::Network, Thing::PublicAddress, config.service().1.desired);
+    let addresses = Item::new(Group::Network, Thing::PublicAddress, Size::Desired.of(config));
     all.push(way("public".into(), vec![addresses], None, false));
     all
 }
@@ -96,7 +99,6 @@ fn of_way_out(config: &Config, egress: Egress, zones: usize) -> Vec<Item> {
 /// Everything that the stack file asks for, in so many zones, with so many alarms. What is only used is not ours
 /// to pay for.
 pub fn from_config(config: &Config, zones: usize, alarms: usize, size: Size) -> Vec<Item> {
-    let (_, service) = config.service();
     let mut items = vec![];
     let mut add = |group, thing, quantity: f64| items.push(Item::new(group, thing, quantity));
 
@@ -128,14 +130,16 @@ pub fn from_config(config: &Config, zones: usize, alarms: usize, size: Size) -> 
         add(Group::Monitoring, Thing::Alarm, alarms as f64);
         add(Group::Monitoring, Thing::Dashboard, f64::from(u8::from(config.monitoring.dashboard)));
     }
-    let count = size.of(config);
-    let on_demand = service.spot.as_ref().map_or(count, |s| {
-        let rest = count.saturating_sub(s.on_demand_base);
-        // Auto Scaling rounds in favour of on demand.
-        s.on_demand_base.min(count) + (rest * s.on_demand_percent).div_ceil(100)
-    });
-    for n in 0..count {
-        items.extend(instance(&service.instance_type, n >= on_demand, !private));
+    for service in config.services() {
+        let count = size.of_service(service.table);
+        let on_demand = service.spot.as_ref().map_or(count, |s| {
+            let rest = count.saturating_sub(s.on_demand_base);
+            // Auto Scaling rounds in favour of on demand.
+            s.on_demand_base.min(count) + (rest * s.on_demand_percent).div_ceil(100)
+        });
+        for n in 0..count {
+            items.extend(instance(&service.instance_type, n >= on_demand, !private));
+        }
     }
     items
 }

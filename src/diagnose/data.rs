@@ -102,7 +102,7 @@ pub(super) fn database(view: &View<'_>) -> Option<Hop> {
         "starting" | "rebooting" | "renaming" | "upgrading" | "resetting-master-credentials" => {
             hop.push(busy("database-busy", "the database is not back yet", &evidence))
         }
-        // It takes connections long before it is `available` (aws-facts 1.4).
+        // It takes connections long before it is `available` [AWS 1.4].
         _ if d.host.is_some() => {}
         _ => hop.push(busy("database-creating", "AWS is still making the database", &evidence)),
     }
@@ -349,7 +349,7 @@ fn used(view: &View<'_>, store: Store<'_>, endpoint: Option<&str>) -> Hop {
     let mut hop = Draft::hop();
     let endpoint = endpoint.unwrap_or("?");
     let port = endpoint.rsplit_once(':').and_then(|(_, p)| p.parse().ok()).unwrap_or(store.port);
-    let app = view.group_id("app").to_owned();
+    let app = view.group_id(view.instances_group()).to_owned();
     if view.saw_groups() && !app.is_empty() && !view.lets_out_to_all(std::slice::from_ref(&app), port) {
         hop.push(Draft::new(
             store.rules.egress,
@@ -394,7 +394,7 @@ fn reach(view: &View<'_>, store: &Store<'_>, hop: &mut Drafts) {
             UP,
         ));
     }
-    let carried = view.group("app").map(|g| g.id.clone()).into_iter().collect::<Vec<_>>();
+    let carried = view.group(view.instances_group()).map(|g| g.id.clone()).into_iter().collect::<Vec<_>>();
     let mut groups: Vec<String> = store.groups.iter().flat_map(|g| g.iter().cloned()).collect();
     groups.sort();
     groups.dedup();

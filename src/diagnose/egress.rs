@@ -222,7 +222,8 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
             view.network_fix(command!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {} --private-dns-enabled", id)),
         ),
         "available" if view.saw_groups() && !view.lets_in(&e.groups, HTTPS, &view.app()) => {
-            let (group, app) = (e.groups.first().map_or("its group", String::as_str), view.group_id("app"));
+            let (group, app) =
+                (e.groups.first().map_or("its group", String::as_str), view.group_id(view.instances_group()));
             Draft::new(
                 "endpoint-shut",
                 format!("the endpoint of {service} does not let the instances in: {what}"),

@@ -153,11 +153,16 @@ fn security(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let port = s.expected.port;
     let app = view.app();
-    let ours = view.group_id("app");
+    let ours = view.group_id(view.instances_group());
     if ours.is_empty() {
         hop.push(
-            Draft::new("app-group-missing", "the instances' security group is gone", no_group(view, "app"), UP)
-                .weak_if(view.serves()),
+            Draft::new(
+                "app-group-missing",
+                "the instances' security group is gone",
+                no_group(view, view.instances_group()),
+                UP,
+            )
+            .weak_if(view.serves()),
         );
         return;
     }
@@ -209,13 +214,13 @@ fn security(view: &View<'_>, hop: &mut Drafts) {
         );
     }
     for (name, port, what) in
-        [("app", 22, "SSH"), ("db", 3306, "MySQL"), ("cache", 6379, "Redis"), ("files", 2049, "NFS")]
+        [(view.instances_group(), 22, "SSH"), ("db", 3306, "MySQL"), ("cache", 6379, "Redis"), ("files", 2049, "NFS")]
     {
         let Some(group) = view.group(name) else { continue };
         if !view.lets_in(std::slice::from_ref(&group.id), port, &anywhere()) {
             continue;
         }
-        if name == "app" && s.expected.ssh.iter().any(|c| c == "0.0.0.0/0") {
+        if name == view.instances_group() && s.expected.ssh.iter().any(|c| c == "0.0.0.0/0") {
             continue;
         }
         hop.push(

@@ -105,7 +105,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
 fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     let want = &view.s.expected;
     let mut all = vec![];
-    let app = view.group_id("app");
+    let app = view.group_id(view.instances_group());
     let version = |what: String| format!("version {}: {what}", v.number);
     if !app.is_empty() && !v.groups.iter().any(|g| g == app) {
         let what = version(format!("{}, not {app}", names(&v.groups)));

@@ -103,7 +103,7 @@ fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
         };
         let evidence = format!("default action: {}", said(view, &l.default));
         hop.push(Draft::new(rule, cause, evidence, UP));
-    } else if !matches!(l.default.last(), Some(Action::FixedResponse { .. })) {
+    } else if !matches!(l.default.last(), Some(Action::FixedResponse { .. })) && !is_of_sibling(view, &l.default) {
         hop.push(
             Draft::new(
                 "listener-default-open",
@@ -125,6 +125,12 @@ fn share(view: &View<'_>, actions: &[Action]) -> i32 {
     let all: i32 = targets.iter().map(|t| t.weight).sum();
     let to_us: i32 = targets.iter().filter(|t| t.target_group == ours.arn).map(|t| t.weight).sum();
     if all == 0 { 0 } else { to_us * 100 / all }
+}
+
+/// True if these actions lead to other services of the stack.
+fn is_of_sibling(view: &View<'_>, actions: &[Action]) -> bool {
+    let Some(Action::Forward { targets }) = actions.last() else { return false };
+    !targets.is_empty() && targets.iter().all(|t| view.s.expected.is_of_sibling(&t.target_group))
 }
 
 fn said(view: &View<'_>, actions: &[Action]) -> String {
@@ -232,7 +238,8 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
         }
     }
     // Rules that take other paths away.
-    for rule in l.rules.iter().filter(|r| share(view, &r.actions) == 0 && !told.contains(&r.arn.as_str())) {
+    let foreign = |r: &&Rule| share(view, &r.actions) == 0 && !is_of_sibling(view, &r.actions);
+    for rule in l.rules.iter().filter(foreign).filter(|r| !told.contains(&r.arn.as_str())) {
         hop.push(
             Draft::new(
                 "rule-foreign",

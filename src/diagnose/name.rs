@@ -1,12 +1,12 @@
 //! The name: does it resolve, does it lead to our balancer, and does somebody answer there?
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
-use crate::{shell::command, snapshot::Part};
+use crate::{error::Class, shell::command, snapshot::Part};
 
 pub(super) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let probe = &s.probe;
     let mut hop = Draft::hop();
-    if let Some(gap) = s.gaps.iter().find(|g| g.class.as_deref() == Some("Credentials")) {
+    if let Some(gap) = s.gaps.iter().find(|g| g.is(Class::Credentials)) {
         hop.push(Draft::new(
             "credentials",
             "AWS does not take the credentials, so nothing can be judged",
@@ -98,7 +98,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Name, true, evidence)
 }
 
-/// What a bad status says, when nothing else explains it (aws-facts 6).
+/// What a bad status says, when nothing else explains it [AWS 6].
 fn bad_answers(view: &View<'_>, hop: &mut super::Drafts) {
     let answers = &view.s.probe.answers;
     let bad: Vec<_> = answers.iter().filter(|a| a.status.is_some() && !a.good() && a.beacon.is_none()).collect();

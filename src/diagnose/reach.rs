@@ -147,6 +147,11 @@ impl<'a> View<'a> {
         Peer { groups: b.groups.clone(), nets: self.cidrs(b.zones.iter().map(|z| z.subnet.as_str())), list: None }
     }
 
+    /// The name of the step that is the instances' security group.
+    pub fn instances_group(&self) -> &'a str {
+        &self.s.expected.own.security_group
+    }
+
     /// The instances that are meant to serve, with the group they should carry: that one does not is said of itself.
     pub fn app(&self) -> Peer {
         let alive = self.alive();
@@ -155,7 +160,7 @@ impl<'a> View<'a> {
         } else {
             alive.iter().map(|i| i.subnet.as_str()).collect()
         };
-        let mut groups: Vec<String> = match self.group("app") {
+        let mut groups: Vec<String> = match self.group(self.instances_group()) {
             Some(ours) => vec![ours.id.clone()],
             None => alive.iter().flat_map(|i| i.groups.clone()).collect(),
         };

@@ -54,7 +54,7 @@ fn short(arn: &str) -> &str {
 
 fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let want = &view.s.expected;
-    let key = want.steps.iter().find(|k| k.starts_with("target-group/"));
+    let key = want.target_group_step();
     let replace = match key {
         Some(key) => command!("gameday up --replace {}", key),
         None => "gameday up".into(),
@@ -195,7 +195,7 @@ fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     hop.push(draft.weak_if(view.serves()));
 }
 
-/// What a reason code means (aws-facts 6).
+/// What a reason code means [AWS 6].
 fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all: usize) -> Draft {
     let said = of.iter().find_map(|t| t.description.as_deref()).unwrap_or("");
     let port = t.port;

@@ -1,40 +1,46 @@
-//! The one error type. Every error says what happened, to which step, and what helps.
+//! The one error type. An error holds facts: what happened, and to which step. The caller knows what to do about it.
 use crate::Key;
+use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
+/// The result of whatever can fail in a run.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of "no" AWS said. Decided once, from the error code, in the AWS layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The reason for which AWS refuses or fails a call.
+///
+/// The AWS layer decides it once, from the error code. It is what the engine acts on: [`Class::passes`] makes it try
+/// again, [`Class::InUse`] makes a deletion ask for the holders, [`Class::Lost`] makes a create look for what it
+/// created. Serialises as its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Class {
     /// There is no such object.
     NotFound,
-    /// It exists already, under this name.
+    /// An object with this name exists already.
     AlreadyExists,
-    /// Something else still uses it (`DependencyViolation` and its kin).
+    /// Something else still uses the object.
     InUse,
-    /// It is not in a state that allows this yet: it is being created, changed or deleted.
+    /// The object is not in a state that allows this yet: it is being created, changed or deleted.
     WrongState,
-    /// Something it refers to is not visible everywhere yet (eventual consistency).
+    /// Something that the call refers to is not visible everywhere yet (eventual consistency).
     NotYetVisible,
-    /// Too many calls.
+    /// There were too many calls.
     Throttled,
-    /// No answer, or a 5xx: whether the call took effect is not known.
+    /// There was no answer, or a 5xx: whether the call took effect is not known.
     Lost,
-    /// Not allowed, by an IAM policy, an SCP or the account.
+    /// An IAM policy, an SCP or the account does not allow the call.
     Denied,
     /// The credentials are missing, wrong or expired.
     Credentials,
     /// A quota of the account is used up.
     Quota,
-    /// AWS has no capacity for this right now.
+    /// AWS has no capacity for this at the moment.
     Capacity,
     /// The request itself is wrong.
     Invalid,
 }
 
 impl Class {
-    /// Stable, for scripts.
+    /// Returns the word for the class: stable, for scripts.
     fn code(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
@@ -52,32 +58,9 @@ impl Class {
         }
     }
 
-    /// Whether the same call may succeed a little later.
+    /// True if the same call can succeed a little later.
     pub fn passes(self) -> bool {
         matches!(self, Self::Throttled | Self::Lost | Self::NotYetVisible | Self::WrongState)
-    }
-
-    fn help(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Denied => {
-                "`gameday policy` prints the IAM policy this stack needs; \
-                 a group that the account forbids can be set to `use` or `off` in gameday.toml"
-            }
-            Self::Credentials => {
-                "renew the credentials (environment variables, `aws sso login`, --profile), \
-                 then run the same command again: it resumes where it stopped"
-            }
-            Self::Quota => {
-                "delete what is not needed, or ask for more in Service Quotas; then run the same command again"
-            }
-            Self::Capacity => {
-                "choose another instance class or zone in gameday.toml, or run the same command again later"
-            }
-            Self::Throttled => "AWS throttles this account: run the same command again, it resumes where it stopped",
-            Self::Lost => "check the network and run the same command again: it resumes where it stopped",
-            Self::InUse => "remove what uses it, then run the same command again",
-            _ => return None,
-        })
     }
 }
 
@@ -86,17 +69,22 @@ impl Class {
 pub struct AwsError {
     /// The API operation, as AWS names it.
     pub call: &'static str,
+    /// The reason, as the engine acts on it.
     pub class: Class,
+    /// The reason, as AWS calls it.
     pub code: Option<String>,
+    /// AWS's message.
     pub message: String,
+    /// AWS's id of the request, for its support.
     pub request_id: Option<String>,
-    /// The way out, where the layer that made the call knows a better one than the class has.
+    /// The way out, if the layer that made the call knows a better one than the class suggests.
     pub help: Option<String>,
 }
 
 impl AwsError {
-    fn help(&self) -> Option<String> {
-        self.help.clone().or_else(|| self.class.help().map(Into::into))
+    /// Makes an error that AWS itself did not send, with a class for the engine to act on.
+    pub fn new(call: &'static str, class: Class, message: impl Into<String>) -> Self {
+        Self { call, class, code: None, message: message.into(), request_id: None, help: None }
     }
 }
 
@@ -112,73 +100,185 @@ impl fmt::Display for AwsError {
     }
 }
 
+/// Everything that can go wrong with a step, and with a run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
+    /// AWS refused a call, or did not answer.
     #[error("{0}")]
     Aws(Box<AwsError>),
+
+    /// AWS has not finished in time.
     #[error("{key} was still `{last}` after {}", seconds(.waited))]
-    StillBusy { key: Key, last: String, waited: Duration },
+    StillBusy {
+        /// The step.
+        key: Key,
+        /// The last phase of the object.
+        last: String,
+        /// The time that the engine has waited.
+        waited: Duration,
+    },
+
+    /// The object does not work and will not without an intervention.
     #[error("{key} is broken: {why}")]
     Broken {
+        /// The step.
         key: Key,
+        /// The reason, in AWS's words.
         why: String,
-        /// What brings it back, where something does.
+        /// The repair that loses nothing, if there is one.
         repair: Option<String>,
-        /// What making it again would lose.
+        /// The loss if it is replaced.
         loses: Option<&'static str>,
     },
+
+    /// The object does not carry the stack's tag.
     #[error("{key} exists as {id}, but carries no tag of stack `{stack}`")]
     NotOurs {
+        /// The step.
         key: Key,
+        /// AWS's own id or name of the object.
         id: String,
+        /// The stack that looked for it.
         stack: String,
-        /// The stack that it says it belongs to.
+        /// The stack whose tag it carries.
         of: Option<String>,
     },
-    /// It carries the stack's tags, which everybody may set who may tag.
+
+    /// The object carries the stack's tags, which everybody with the right to tag can set, and nothing else is known of
+    /// it.
     #[error("{key}: {id} carries the tags of stack `{stack}`, but is not in the stack's record of what it has made")]
-    Unproven { key: Key, id: String, stack: String },
-    /// It holds data, and is not the one that the stack file describes.
-    #[error("{key} is not deleted: {id} differs from the stack file in {}, which cannot be changed", .fields.join(", "))]
-    Unlike { key: Key, id: String, fields: Vec<String> },
+    Unproven {
+        /// The step.
+        key: Key,
+        /// AWS's own id or name of the object.
+        id: String,
+        /// The stack.
+        stack: String,
+    },
+
+    /// The object holds data, and is not the one that the stack file describes. It is not deleted.
+    #[error(
+        "{key} is not deleted: {id} differs from the stack file in {}, which cannot be changed",
+        .fields.join(", ")
+    )]
+    Unlike {
+        /// The step.
+        key: Key,
+        /// AWS's own id or name of the object.
+        id: String,
+        /// The fields in which it differs.
+        fields: Vec<String>,
+    },
+
+    /// The object is protected from deletion. It is not deleted.
     #[error("{key} is not deleted: {id} is protected from deletion")]
-    Protected { key: Key, id: String },
+    Protected {
+        /// The step.
+        key: Key,
+        /// AWS's own id or name of the object.
+        id: String,
+    },
+
+    /// The object is the stack's, but under another prefix of the tags.
     #[error("{key} exists as {id}, and is this stack's under the tag prefix `{prefix}`, not `{ours}`")]
-    OtherPrefix { key: Key, id: String, stack: String, prefix: String, ours: String },
+    OtherPrefix {
+        /// The step.
+        key: Key,
+        /// AWS's own id or name of the object.
+        id: String,
+        /// The stack.
+        stack: String,
+        /// The prefix of the object's tags.
+        prefix: String,
+        /// The prefix that the stack uses at this moment.
+        ours: String,
+    },
+
+    /// Several objects claim to be the step.
     #[error("{key} exists more than once: {}", .ids.join(", "))]
-    Ambiguous { key: Key, ids: Vec<String> },
+    Ambiguous {
+        /// The step.
+        key: Key,
+        /// AWS's own ids or names of the objects.
+        ids: Vec<String>,
+    },
+
+    /// AWS cannot change the object in place, and nobody has agreed to replace it.
     #[error("{key} cannot change {} in place", .fields.join(", "))]
     Fixed {
+        /// The step.
         key: Key,
+        /// The fields that cannot be changed.
         fields: Vec<String>,
-        /// `storage_gb = 30`, as it stands, where that is short.
+        /// The found values of those fields that are short: `storage_gb = 30`.
         was: Vec<String>,
-        /// Whether everything of the stack stands in it.
+        /// True if the whole stack is inside the object, so that it is never replaced.
         carries_all: bool,
-        /// What replacing it would lose.
+        /// The loss if it is replaced.
         loses: Option<&'static str>,
     },
+
+    /// Something else uses the object, so that it cannot be deleted.
     #[error("{key} is still in use after {}{}", seconds(.waited), held_by(.by))]
-    Blocked { key: Key, by: Vec<String>, waited: Duration },
+    Blocked {
+        /// The step.
+        key: Key,
+        /// The objects that use it, as far as they are known.
+        by: Vec<String>,
+        /// The time that the engine has waited.
+        waited: Duration,
+    },
+
+    /// An object that is to be used does not exist.
     #[error("{what} does not exist")]
-    Missing { key: Key, what: String },
+    Missing {
+        /// The step.
+        key: Key,
+        /// The object, in words.
+        what: String,
+    },
+
+    /// A kind has read the output of a step before that step was done.
     #[error("a value of {0} was needed before it existed")]
     Unknown(Key),
+
+    /// The run was stopped.
     #[error("interrupted")]
     Interrupted,
-    /// There are no credentials that could be used: nothing was asked of AWS.
+
+    /// There are no usable credentials, and no call was made.
     #[error("{what}")]
-    Credentials { what: String, help: String },
+    Credentials {
+        /// The error in words.
+        what: String,
+        /// The way out.
+        help: String,
+    },
+
+    /// A look that changes nothing got no answer in its time.
+    #[error("no answer within {} s", .waited.as_secs())]
+    NoAnswer {
+        /// The time that the engine has waited.
+        waited: Duration,
+    },
+
+    /// An error of the engine's caller.
     #[error("{what}")]
-    Other { what: String, help: String },
+    Other {
+        /// The error in words.
+        what: String,
+        /// The way out; empty if there is none.
+        help: String,
+    },
 }
 
 impl Error {
-    /// An error with its way out, for what no other variant says.
+    /// Makes an error that no other variant describes, with its way out.
     pub fn other(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Other { what: what.into(), help: help.into() }
     }
 
+    /// Returns the reason for which AWS refused or failed a call, if that is the error.
     pub fn class(&self) -> Option<Class> {
         match self {
             Self::Aws(e) => Some(e.class),
@@ -187,7 +287,23 @@ impl Error {
         }
     }
 
-    /// What kind of error it is: stable, for scripts.
+    /// Changes the class of a failed call to `to`, if `is_it` holds for the class that it has.
+    ///
+    /// The class decides what the engine does next, and a kind sometimes knows more than AWS's code says:
+    ///
+    /// * A create that fails after its first call has created the object. As [`Class::Lost`], the engine looks for the
+    ///   object instead of creating a second one.
+    /// * A part that is there already when it is added was added by a repeated call, or by somebody else. As
+    ///   [`Class::Lost`], the engine looks again and does what is left.
+    /// * An object that is not found, but was seen a moment ago, is [`Class::NotYetVisible`].
+    pub fn reclassify(self, is_it: impl FnOnce(Class) -> bool, to: Class) -> Self {
+        match self {
+            Self::Aws(e) if is_it(e.class) => Self::Aws(Box::new(AwsError { class: to, ..*e })),
+            other => other,
+        }
+    }
+
+    /// Returns the kind of the error: stable, for scripts.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Aws(e) => e.class.code(),
@@ -205,74 +321,8 @@ impl Error {
             Self::Unknown(_) => "unknown",
             Self::Interrupted => "interrupted",
             Self::Credentials { .. } => "credentials",
-            Self::Other { .. } => "other",
+            Self::NoAnswer { .. } | Self::Other { .. } => "other",
         }
-    }
-
-    /// The way out, where one is known.
-    pub fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Aws(e) => return e.help(),
-            Self::StillBusy { .. } => "run the same command again: it resumes where it stopped".into(),
-            Self::Broken { repair: Some(how), .. } => how.clone(),
-            Self::Broken { key, loses, .. } => {
-                format!("`gameday up --replace {}` deletes it and makes it again{}", plain(key.as_str()), lost(loses))
-            }
-            Self::Unproven { key, id, .. } => format!(
-                "look at it first: whoever may tag can make this claim. If it is the stack's, \
-                 `gameday up --adopt {take}` goes on with it (`gameday teardown --delete {id}` deletes it, with the whole \
-                 stack); if it is not, take its tags off, or give the step another name under [names]",
-                take = format_args!("{}={}", plain(key.as_str()), plain(id)),
-                id = plain(id),
-            ),
-            Self::Unlike { id, .. } => format!(
-                "put the stack file back as it was; `gameday teardown --delete {}` deletes it all the same, with the whole \
-                 stack",
-                plain(id)
-            ),
-            Self::Protected { id, .. } => format!(
-                "take the protection off on AWS, then run the same command again; `gameday teardown --delete {}` deletes \
-                 it all the same, with the whole stack",
-                plain(id)
-            ),
-            Self::NotOurs { key, id, .. } => format!(
-                "`gameday up --adopt {}={}` tags it as ours; or give it another name under [names], or set its group to `use`",
-                plain(key.as_str()),
-                plain(id)
-            ),
-            Self::OtherPrefix { stack, prefix, .. } => format!(
-                "write tag_prefix = {prefix:?} in gameday.toml to go on with the stack that stands; to change the prefix, \
-                 run `gameday teardown --confirm {}` under the old one first",
-                plain(stack)
-            ),
-            Self::Ambiguous { .. } => "delete the ones that are not in use, then run the same command again".into(),
-            Self::Fixed { key, was, carries_all, loses, .. } => {
-                let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
-                if *carries_all {
-                    return Some(format!(
-                        "put the old value back{was}: the whole stack stands in it; for another one `gameday teardown` first \
-                         (the data are lost)"
-                    ));
-                }
-                let lost = lost(loses);
-                format!(
-                    "put the old value back{was}, or `gameday up --replace {}` deletes it and makes it again{lost}",
-                    plain(key.as_str())
-                )
-            }
-            Self::Blocked { .. } => "remove what holds it, then run the same command again".into(),
-            Self::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),
-            Self::Unknown(_) => "this is a defect of gameday: please report it".into(),
-            Self::Interrupted => "run the same command again: it resumes where it stopped".into(),
-            Self::Credentials { help, .. } | Self::Other { help, .. } => help.clone(),
-        })
-        .filter(|help| !help.is_empty())
-    }
-}
-
-impl miette::Diagnostic for Error {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Error::help(self).map(|h| Box::new(h) as Box<dyn fmt::Display>)
     }
 }
 
@@ -283,16 +333,30 @@ fn seconds(d: &Duration) -> String {
     }
 }
 
-/// A word for a command, where a shell takes it as it stands.
-fn plain(word: &str) -> &str {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:".contains(c);
-    if word.starts_with('-') || !word.chars().all(is_plain) { "NAME" } else { word }
-}
-
-fn lost(loses: &Option<&str>) -> String {
-    loses.map(|what| format!(": {what} would be lost")).unwrap_or_default()
-}
-
 fn held_by(by: &[String]) -> String {
     if by.is_empty() { String::new() } else { format!(", held by {}", by.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_stored_as_its_name() {
+        for class in [Class::Credentials, Class::Lost, Class::Throttled, Class::NotYetVisible] {
+            let text = serde_json::to_string(&class).unwrap();
+            assert_eq!(text, format!("\"{class:?}\""));
+            assert_eq!(serde_json::from_str::<Class>(&text).unwrap(), class);
+        }
+    }
+
+    #[test]
+    fn only_the_class_of_a_failed_call_changes() {
+        let refused = Error::Aws(Box::new(AwsError::new("ModifyThing", Class::NotFound, "no such thing")));
+        let visible = |e: Error| e.reclassify(|class| class == Class::NotFound, Class::NotYetVisible);
+        let changed = visible(refused.clone());
+        assert_eq!((changed.class(), changed.to_string()), (Some(Class::NotYetVisible), refused.to_string()));
+        assert_eq!(visible(Error::Interrupted), Error::Interrupted);
+        assert_eq!(refused.clone().reclassify(|class| class == Class::Lost, Class::Denied), refused);
+    }
 }

@@ -1,25 +1,28 @@
-//! How long the rest takes: the longest path through what is still to be done.
+//! How long the rest of a walk takes: the longest path through what is still to be done.
 use crate::{Direction, Graph, Key};
 use std::{collections::BTreeMap, time::Duration};
 
 /// How far a step is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress {
-    /// Not started; what it is expected to take.
-    Ahead(Duration),
-    /// Under way since, and what it is expected to take in all.
+    /// Not started; with its expected duration.
+    Pending(Duration),
+    /// At work.
     Running {
+        /// How long it has been at work.
         since: Duration,
+        /// Its expected duration in all.
         usually: Duration,
     },
+    /// Nothing is left to do.
     Done,
 }
 
 impl Progress {
-    /// What is left. A late step is taken to need a tenth of its time more.
+    /// Returns the expected rest. A late step is expected to need a tenth of its time more.
     fn left(self) -> Duration {
         match self {
-            Self::Ahead(d) => d,
+            Self::Pending(d) => d,
             Self::Running { since, usually } => usually.saturating_sub(since).max(usually / 10),
             Self::Done => Duration::ZERO,
         }
@@ -34,6 +37,7 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// Makes the forecast of a walk in this direction.
     pub fn new(graph: &Graph, dir: Direction) -> Self {
         let before = graph.before(dir);
         let mut order: Vec<usize> = (0..before.len()).collect();
@@ -43,7 +47,8 @@ impl Forecast {
         Self { steps: graph.nodes().map(|n| n.key().clone()).zip(before).collect(), order }
     }
 
-    /// The time until all is done and the steps of the longest path, first to last.
+    /// Returns the time until all is done, and the steps of the longest path, first to last.
+    ///
     /// A step that is not in `progress` counts as done.
     pub fn longest_path(&self, progress: &BTreeMap<Key, Progress>) -> (Duration, Vec<Key>) {
         let mut end = vec![Duration::ZERO; self.steps.len()];

@@ -1,28 +1,29 @@
-//! A value that must not be seen.
+//! Values that must not be shown.
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeSet, fmt, sync::Mutex};
 
-/// All that this process has had in its hands.
+/// All passwords that this process has seen.
 static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// The passwords that this process knows, for who has to see that none is printed.
+/// Returns the passwords that this process has seen, for the code that keeps them out of all output.
 pub fn known() -> Vec<String> {
     KNOWN.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned().collect()
 }
 
-/// A password. Prints and serialises as dots; only [`Secret::reveal`] gives it out.
+/// A password. It prints and serialises as dots; only [`Secret::reveal`] returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 const DOTS: &str = "••••••••";
 
 impl Secret {
+    /// Makes a password, and adds it to those that this process has seen.
     pub fn new(value: impl Into<String>) -> Self {
         let value = value.into();
         KNOWN.lock().unwrap_or_else(|e| e.into_inner()).insert(value.clone());
         Self(value)
     }
-    /// The value itself. Every call of this is a place to look at in a review.
+    /// Returns the password itself. Reviews look at every call of this.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The wish to stop, said once (Ctrl-C) and seen by every step.
+//! The request to stop a run, made once (Ctrl-C) and seen by every step.
 use std::{cell::Cell, rc::Rc};
 use tokio::sync::Notify;
 
@@ -7,16 +7,20 @@ use tokio::sync::Notify;
 pub struct Stop(Rc<(Cell<bool>, Notify)>);
 
 impl Stop {
-    /// No new step starts after this, and every wait ends.
-    pub fn now(&self) {
+    /// Requests the stop: no new step starts after this, and every wait ends.
+    pub fn request(&self) {
         self.0.0.set(true);
         self.0.1.notify_waiters();
     }
-    pub fn is_wanted(&self) -> bool {
+
+    /// True once the stop is requested.
+    pub fn is_requested(&self) -> bool {
         self.0.0.get()
     }
-    pub async fn wanted(&self) {
-        while !self.is_wanted() {
+
+    /// Waits until the stop is requested.
+    pub async fn requested(&self) {
+        while !self.is_requested() {
             self.0.1.notified().await;
         }
     }

@@ -19,77 +19,98 @@ struct Inner {
     in_use_until: Option<Instant>,
 }
 
+/// An object of that cloud.
 #[derive(Clone)]
 pub struct Object {
+    /// Its id.
     pub id: String,
+    /// Its name.
     pub name: String,
+    /// A property that can be changed.
     pub size: u32,
+    /// The ids of the objects to which it refers. They cannot be changed.
     pub links: Vec<String>,
+    /// Its tags.
     pub tags: Tags,
     born: Instant,
     busy_until: Instant,
     dying: bool,
 }
 
-/// What happens to one call.
+/// The fate of one call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
+    /// There were too many calls.
     Throttled,
     /// The call does not take effect, and the caller cannot know.
     LostBefore,
     /// The call takes effect, and the caller cannot know.
     LostAfter,
+    /// The account does not allow it.
     Denied,
+    /// The credentials are expired.
     Expired,
 }
 
 impl World {
-    /// The calls that took effect since the last look at them.
+    /// Returns the calls that have taken effect since this was last asked.
     pub fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.0.borrow_mut().log)
     }
-    /// Calls so far, reads too.
+
+    /// Returns the number of calls so far, reads included.
     pub fn calls(&self) -> usize {
         self.0.borrow().calls
     }
+
     /// Makes the n-th call from now (0 is the next) fail.
     pub fn fail(&self, n: usize, fault: Fault) {
         let mut w = self.0.borrow_mut();
         let at = w.calls + n;
         w.faults.insert(at, fault);
     }
-    /// No more faults.
+
+    /// Takes back all faults that are still to come.
     pub fn heal(&self) {
         self.0.borrow_mut().faults.clear();
     }
-    /// How long a fresh object is not to be seen.
+
+    /// Hides each created object for this long.
     pub fn hide_fresh(&self, d: Duration) {
         self.0.borrow_mut().hidden_for = d;
     }
-    /// For how long nothing can be changed, since it is in use.
+
+    /// Refuses all changes for this long, because the objects are in use.
     pub fn in_use_for(&self, d: Duration) {
         self.0.borrow_mut().in_use_until = Some(Instant::now() + d);
     }
-    /// Somebody deletes an object, which takes this long.
-    pub fn on_its_way_out(&self, name: &str, d: Duration) {
+
+    /// Deletes an object behind the engine's back, which takes this long.
+    pub fn delete_slowly(&self, name: &str, d: Duration) {
         self.meddle(name, |o| (o.dying, o.busy_until) = (true, Instant::now() + d))
     }
+
+    /// Returns the names of all objects.
     pub fn names(&self) -> Vec<String> {
         self.0.borrow().objects.iter().map(|o| o.name.clone()).collect()
     }
-    /// The ids of the objects of that name.
+
+    /// Returns the ids of the objects with this name.
     pub fn objects(&self, name: &str) -> Vec<String> {
         self.0.borrow().objects.iter().filter(|o| o.name == name).map(|o| o.id.clone()).collect()
     }
-    /// Changes an object behind gameday's back.
+
+    /// Changes an object behind the engine's back.
     pub fn meddle(&self, name: &str, f: impl FnOnce(&mut Object)) {
         f(self.0.borrow_mut().objects.iter_mut().find(|o| o.name == name).expect("there is such an object"))
     }
+
+    /// Removes an object at once, behind the engine's back.
     pub fn lose(&self, name: &str) {
         self.0.borrow_mut().objects.retain(|o| o.name != name)
     }
 
-    /// One call: its fault before and after, and what it does.
+    /// Makes one call: its fault before and after, and what it does.
     async fn call<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
         let fault = {
             let mut w = self.0.borrow_mut();
@@ -98,16 +119,7 @@ impl World {
             w.faults.remove(&n)
         };
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let fail = |class| {
-            Error::Aws(Box::new(AwsError {
-                call: name,
-                class,
-                code: None,
-                message: format!("{class:?}"),
-                request_id: None,
-                help: None,
-            }))
-        };
+        let fail = |class| Error::Aws(Box::new(AwsError::new(name, class, format!("{class:?}"))));
         match fault {
             Some(Fault::Throttled) => return Err(fail(Class::Throttled)),
             Some(Fault::LostBefore) => return Err(fail(Class::Lost)),
@@ -120,22 +132,29 @@ impl World {
     }
 }
 
-/// A kind of that cloud: takes some time to build, refers to others, and has no client token.
+/// A kind of that cloud: it takes some time to create, refers to others, and has no client token.
 pub struct Thing {
+    /// The account.
     pub world: World,
+    /// A property that can be changed.
     pub size: u32,
+    /// The things to which it refers.
     pub links: Vec<Ref<Thing>>,
-    /// How long it takes.
+    /// How long its verbs take.
     pub slow: Typical,
 }
 
+/// The managed properties of a thing.
 #[derive(Serialize)]
 pub struct Spec {
     size: u32,
     links: Vec<Known<String>>,
 }
+
+/// The outputs of a thing.
 #[derive(Clone, Serialize)]
 pub struct Output {
+    /// Its id.
     pub id: String,
 }
 
@@ -165,7 +184,7 @@ impl Resource for Thing {
                 Ok(w.objects.iter().filter(|o| o.name == name && now - o.born >= hidden).cloned().collect())
             })
             .await?;
-        // One that is on its way out is listed for a while, beside its successor.
+        // An object that is being deleted is listed for a while, beside its successor.
         let lives = all.iter().any(|o| !o.dying);
         let all: Vec<Object> = all.into_iter().filter(|o| !(lives && o.dying)).collect();
         if all.len() > 1 {
@@ -209,7 +228,7 @@ impl Resource for Thing {
         self.world
             .call("ModifyThing", |w| {
                 if w.in_use_until.is_some_and(|until| Instant::now() < until) {
-                    return Err(in_use("ModifyThing", "ScalingActivityInProgress", "in the middle of another change"));
+                    return Err(in_use("ModifyThing", "in the middle of another change"));
                 }
                 w.log.push(format!("update {}", cx.key.name()));
                 if let Some(o) = w.objects.iter_mut().find(|o| o.id == found.id) {
@@ -229,7 +248,7 @@ impl Resource for Thing {
             .call("DeleteThing", |w| {
                 let user = w.objects.iter().find(|o| o.links.iter().any(|l| l == id));
                 if let Some(user) = user {
-                    return Err(in_use("DeleteThing", "DependencyViolation", &format!("in use by {}", user.id)));
+                    return Err(in_use("DeleteThing", &format!("in use by {}", user.id)));
                 }
                 w.log.push(format!("delete {}", cx.key.name()));
                 if let Some(o) = w.objects.iter_mut().find(|o| o.id == id) {
@@ -260,21 +279,26 @@ impl Resource for Thing {
     }
 }
 
-fn in_use(call: &'static str, code: &str, message: &str) -> Error {
-    let (code, message) = (Some(code.into()), message.into());
-    Error::Aws(Box::new(AwsError { call, class: Class::InUse, code, message, request_id: None, help: None }))
+fn in_use(call: &'static str, message: &str) -> Error {
+    Error::Aws(Box::new(AwsError::new(call, Class::InUse, message)))
 }
 
-/// What `plan`, `up` and `teardown` do, without the talk.
+/// Previews all steps.
 pub async fn plan(g: &Graph, env: &Env) -> Report<Change> {
     walk(g, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await
 }
+
+/// Makes all steps as wanted.
 pub async fn up(g: &Graph, env: &Env) -> Report<Change> {
     walk(g, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await
 }
+
+/// Looks at all steps.
 pub async fn status(g: &Graph, env: &Env) -> Report<Status> {
     walk(g, Direction::Forward, env, async |n: &dyn Node| n.observe(env).await).await
 }
+
+/// Deletes all steps.
 pub async fn teardown(g: &Graph, env: &Env) -> Report<bool> {
     // The first look fills what later steps read.
     status(g, env).await;

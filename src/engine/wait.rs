@@ -1,14 +1,14 @@
-//! The only place that sleeps.
+//! Waiting: how often to look, for how long, and how often to try again. The only place of the engine that sleeps.
 use crate::{Class, Cx, Diff, Env, Error, Event, Found, Phase, Resource, Result};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How fast the world is, and how often to look at it.
+/// The pace of the world, and of the looks at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Durations of this world over those of AWS: 1 on AWS, 0.05 in a sandbox at a twentieth.
     pub scale: f64,
-    /// Whether pauses vary by a fifth, so that many pollers do not march in step.
+    /// True if pauses vary by a fifth, so that many pollers do not march in step.
     pub jitter: bool,
 }
 
@@ -19,13 +19,16 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A duration of AWS as it is in this world.
+    /// Returns a duration of AWS as it is in this world.
     pub fn of(&self, d: Duration) -> Duration {
         d.mul_f64(self.scale)
     }
 
-    /// The pause before the next look: quick at first; sparse while nothing can have happened yet;
-    /// then a hundredth of the time waited, so that a look is late by 1 % at the most.
+    /// Returns the pause before the next look.
+    ///
+    /// Pauses are short at first, and long while nothing can have happened yet. Then they are a hundredth of the time
+    /// waited, so that a look is late by 1 % at most. `strain` is the factor by which they are longer because AWS
+    /// throttles.
     pub fn pause(&self, waited: Duration, typical: Duration, strain: f64) -> Duration {
         let typical = self.of(typical);
         let pause = if waited < typical.mul_f64(0.6) && typical > Duration::from_secs(10) {
@@ -41,25 +44,25 @@ impl Pace {
     }
 }
 
-/// What to wait for.
+/// The goal of waiting.
 pub(crate) enum Goal<'a, R: Resource> {
     /// Not busy and not being deleted.
     Settled,
     /// Ready and as wanted: RDS says `available` for a moment after a modify.
     Matching(&'a R::Spec),
-    /// The one with this id: another may stand in its place.
+    /// The object with this id is gone; another one can be in its place.
     Gone(&'a str),
 }
 
-/// Sleeps, unless the run is to stop.
+/// Sleeps. Fails as soon as the run is to stop.
 pub(crate) async fn sleep(env: &Env, d: Duration) -> Result<()> {
     tokio::select! {
         () = tokio::time::sleep(d) => Ok(()),
-        () = env.stop.wanted() => Err(Error::Interrupted),
+        () = env.stop.requested() => Err(Error::Interrupted),
     }
 }
 
-/// It is broken, with what repairs it, or what making it again would lose.
+/// Returns the error for a broken object, with what repairs it, or what replacing it would lose.
 pub(crate) fn broken<R: Resource>(it: &R, cx: &Cx<'_>, why: &str) -> Error {
     Error::Broken { key: cx.key.clone(), why: why.into(), repair: it.repair(cx, why), loses: R::LOSES }
 }
@@ -74,7 +77,7 @@ pub(crate) async fn until<R: Resource>(
     look_until(it, cx, goal, typical, Instant::now(), R::PATIENCE).await
 }
 
-/// The same within the time that all stages of an update have together, which began at `since`.
+/// Looks again and again, within the time that all stages of an update have together. The first one began at `since`.
 pub(crate) async fn until_within<R: Resource>(
     it: &R,
     cx: &Cx<'_>,
@@ -82,21 +85,22 @@ pub(crate) async fn until_within<R: Resource>(
     typical: Duration,
     since: Instant,
 ) -> Result<Option<Found<R>>> {
-    look_until(it, cx, goal, typical, since, stages::<R>(cx)).await
+    look_until(it, cx, goal, typical, since, patience_for_stages(cx, R::PATIENCE)).await
 }
 
-/// A moment between two stages; an error when the time for all of them is over.
-pub(crate) async fn next_stage<R: Resource>(_: &R, cx: &Cx<'_>, since: Instant) -> Result<()> {
+/// Pauses between two stages of an update. Fails when the time for all of them is over. The first one began at `since`.
+pub(crate) async fn pause_between_stages(cx: &Cx<'_>, patience: Duration, since: Instant) -> Result<()> {
     let waited = since.elapsed();
-    if waited > stages::<R>(cx) {
+    if waited > patience_for_stages(cx, patience) {
         return Err(Error::StillBusy { key: cx.key.clone(), last: "between two stages".into(), waited });
     }
-    sleep(cx.env, cx.env.pace.pause(waited, Duration::ZERO, cx.env.strain.get())).await
+    sleep(cx.env, cx.env.pace.pause(waited, Duration::ZERO, cx.env.run.strain())).await
 }
 
-/// What is waited for between stages takes as long as this world makes it take.
-fn stages<R: Resource>(cx: &Cx<'_>) -> Duration {
-    cx.env.pace.of(R::PATIENCE).max(Duration::from_secs(30))
+/// Returns the time that all stages of an update have together. What happens between stages is as slow as this world
+/// is.
+fn patience_for_stages(cx: &Cx<'_>, patience: Duration) -> Duration {
+    cx.env.pace.of(patience).max(Duration::from_secs(30))
 }
 
 async fn look_until<R: Resource>(
@@ -107,11 +111,10 @@ async fn look_until<R: Resource>(
     start: Instant,
     patience: Duration,
 ) -> Result<Option<Found<R>>> {
-    let mut said = None;
+    let mut last_event = None;
     loop {
         let found = it.find(cx).await?;
-        // AWS answers again: back to the usual pauses, step by step.
-        cx.env.strain.set(1.0 + (cx.env.strain.get() - 1.0) * 0.8);
+        cx.env.run.relax();
         let phase = match (&found, &goal) {
             (None, Goal::Gone(_) | Goal::Settled) => return Ok(None),
             (Some(f), Goal::Gone(id)) if f.id != *id => return Ok(None),
@@ -134,17 +137,17 @@ async fn look_until<R: Resource>(
         if waited > patience {
             return Err(Error::StillBusy { key: cx.key.clone(), last: phase, waited });
         }
-        if said.as_ref() != Some(&phase) {
+        if last_event.as_ref() != Some(&phase) {
             cx.env.events.say(Event::Waiting { key: cx.key.clone(), phase: phase.clone() });
-            said = Some(phase);
+            last_event = Some(phase);
         }
-        sleep(cx.env, cx.env.pace.pause(waited, typical, cx.env.strain.get())).await?;
+        sleep(cx.env, cx.env.pace.pause(waited, typical, cx.env.run.strain())).await?;
     }
 }
 
-/// Tries of one step: exponential back-off with full jitter, and a budget.
+/// The pauses between the tries of one step: exponential back-off with full jitter, and a budget.
 #[derive(Default)]
-pub(crate) struct Tries {
+pub(crate) struct Backoff {
     count: u32,
     /// The first failure of this streak, and the last.
     streak: Option<(Instant, Instant)>,
@@ -153,8 +156,10 @@ pub(crate) struct Tries {
 /// After this long without a failure, the next one is the first of a new streak.
 const STREAK: Duration = Duration::from_secs(30);
 
-/// How long a step may go on trying. IAM needs up to two minutes to be visible to EC2 (aws-facts 4.7). What is in the
-/// wrong state for a change may be in the middle of another, which takes as long as any.
+/// Returns how long a step can go on trying.
+///
+/// IAM needs up to two minutes to be visible to EC2 [AWS 4.7]. An object in the wrong state for a change can be
+/// in the middle of another change, which takes as long as any.
 fn budget(class: Class, patience: Duration) -> Duration {
     match class {
         Class::NotYetVisible => Duration::from_secs(150),
@@ -163,10 +168,10 @@ fn budget(class: Class, patience: Duration) -> Duration {
     }
 }
 
-impl Tries {
-    /// Sleeps before the next try; gives the error back when it does not pass or the budget is spent.
-    pub async fn again<R: Resource>(&mut self, _: &R, cx: &Cx<'_>, error: Error) -> Result<()> {
-        // What is in use for a change is so for a while: a deletion has to ask who holds it, and never comes here.
+impl Backoff {
+    /// Sleeps before the next try. Returns the error if it does not pass or the budget is spent.
+    pub(crate) async fn next_try(&mut self, cx: &Cx<'_>, patience: Duration, error: Error) -> Result<()> {
+        // An object in use cannot be changed for a while. A deletion has to ask for the holders, and never comes here.
         let passes = |c: &Class| c.passes() || *c == Class::InUse;
         let Some(class) = error.class().filter(passes) else { return Err(error) };
         let now = Instant::now();
@@ -178,12 +183,12 @@ impl Tries {
             }
         };
         self.streak = Some((first, now));
-        if now - first > budget(class, R::PATIENCE) {
+        if now - first > budget(class, patience) {
             return Err(error);
         }
         let throttled = class == Class::Throttled;
         if throttled {
-            cx.env.strain.set((cx.env.strain.get() * 1.5).min(8.0));
+            cx.env.run.tighten();
         }
         let most = Duration::from_millis(500).mul_f64(2f64.powi(self.count.min(5) as i32)).min(Duration::from_secs(10));
         let pause = cx

@@ -1,8 +1,9 @@
-//! Visits every step, as many at once as their needs allow.
+//! The walk: visits every step, as many at once as their needs allow.
 use crate::{Class, Env, Error, Event, Graph, Key, Node, Result};
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::time::Duration;
 
+/// The order of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// A step comes after what it needs.
@@ -11,45 +12,56 @@ pub enum Direction {
     Reverse,
 }
 
-/// What became of one step.
+/// The outcome of one step.
 #[derive(Debug)]
 pub enum Visit<T> {
+    /// The visitor was successful.
     Done(T),
+    /// The visitor failed.
     Failed(Error),
-    /// Because of this step, which failed.
+    /// The step was not visited, because this step failed.
     Skipped(Key),
-    /// The run was stopped before the step began.
+    /// The step was not visited, because the run was stopped.
     NotStarted,
 }
 
-/// What became of each step, in graph order.
+/// The outcome of each step, in the graph's order.
 #[derive(Debug)]
 pub struct Report<T>(pub Vec<(Key, Visit<T>)>);
 
 impl<T> Report<T> {
+    /// Returns the steps for which the visitor was successful.
     pub fn done(&self) -> impl Iterator<Item = (&Key, &T)> {
         self.0.iter().filter_map(|(k, v)| match v {
             Visit::Done(t) => Some((k, t)),
             _ => None,
         })
     }
+
+    /// Returns the steps for which the visitor failed.
     pub fn failed(&self) -> impl Iterator<Item = (&Key, &Error)> {
         self.0.iter().filter_map(|(k, v)| match v {
             Visit::Failed(e) => Some((k, e)),
             _ => None,
         })
     }
+
+    /// True if the visitor was successful for all steps.
     pub fn all_done(&self) -> bool {
         self.0.iter().all(|(_, v)| matches!(v, Visit::Done(_)))
     }
+
+    /// True if the run was stopped before all was done.
     pub fn interrupted(&self) -> bool {
         self.0.iter().any(|(_, v)| matches!(v, Visit::NotStarted | Visit::Failed(Error::Interrupted)))
     }
 }
 
-/// Visits each step the moment its own needs are done, never in rounds; of those ready at the same moment the
-/// one with the longest remaining path first. A failure skips only what needs the failed step; but without
-/// credentials there is nothing to try for any, and that is said once.
+/// Visits each step the moment its own needs are done, never in rounds.
+///
+/// Of the steps that are ready at the same moment, the one with the longest remaining path goes first. A failure skips
+/// only the steps that need the failed one. Without credentials nothing can be tried for any step, and that is reported
+/// once.
 pub async fn walk<T>(
     graph: &Graph,
     dir: Direction,
@@ -65,7 +77,7 @@ pub async fn walk<T>(
     let visit = &visit;
     let mut locked_out: Option<Key> = None;
     loop {
-        // A skipped step can make others ready that stand earlier in the order.
+        // A skipped step can make others ready that come earlier in the order.
         let mut settled = false;
         while !settled {
             settled = true;
@@ -78,13 +90,13 @@ pub async fn walk<T>(
                 let node = nodes[i];
                 let key = node.key().clone();
                 let blocker = before[i].iter().find_map(|&d| match results[d].as_ref()? {
-                    // It stands, and only a change was refused that nobody waits for.
+                    // The object exists; only a change was refused, which no other step waits for.
                     Visit::Failed(Error::Fixed { .. }) if dir == Direction::Forward => None,
                     Visit::Failed(_) => Some(nodes[d].key().clone()),
                     Visit::Skipped(k) => Some(k.clone()),
                     Visit::Done(_) | Visit::NotStarted => None,
                 });
-                if env.stop.is_wanted() {
+                if env.stop.is_requested() {
                     results[i] = Some(Visit::NotStarted);
                 } else if let Some(because) = &locked_out {
                     results[i] = Some(Visit::Skipped(because.clone()));
@@ -113,7 +125,7 @@ pub async fn walk<T>(
                         env.events.say(Event::Without { key, code, error, help });
                     }
                     None if e == Error::Interrupted => {}
-                    None => env.events.say(Event::failed(nodes[i].key(), &e)),
+                    None => env.events.say(Event::failed(nodes[i].key(), &e, (env.advice)(&e))),
                 }
                 Visit::Failed(e)
             }
@@ -123,9 +135,11 @@ pub async fn walk<T>(
     Report(keys.zip(results.into_iter().map(|r| r.expect("every step was visited"))).collect())
 }
 
-/// Looks at every step at once, each for itself, and once more at those that need one which was seen only now. Where
-/// looks share their answers, the walk that follows finds them all waiting: it takes as long as the longest chain of
-/// looks that truly wait for each other, not one round a level. What fails here fails again there, and is told there.
+/// Looks at all steps at once, so that a walk that follows finds their answers.
+///
+/// A step is looked at once more when one that it needs is seen. If looks share their answers, the walk that follows
+/// takes as long as the longest chain of looks that really wait for each other, not one round for each level. A look
+/// that fails here fails again in that walk, and is reported there.
 pub async fn glance(graph: &Graph, env: &Env) {
     let nodes: Vec<&dyn Node> = graph.nodes().collect();
     let after = graph.before(Direction::Reverse);
@@ -148,7 +162,7 @@ pub async fn glance(graph: &Graph, env: &Env) {
     }
 }
 
-/// The places of the nodes, those with the longest path behind them first.
+/// Returns the indices of the steps, those with the longest path behind them first.
 fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node], env: &Env) -> Vec<usize> {
     let after = graph.before(match dir {
         Direction::Forward => Direction::Reverse,
@@ -160,7 +174,7 @@ fn longest_first(graph: &Graph, dir: Direction, nodes: &[&dyn Node], env: &Env) 
         Direction::Reverse => (0..nodes.len()).collect(),
     };
     for &i in &places {
-        let own = env.expect(nodes[i].key(), nodes[i].typical());
+        let own = env.expected(nodes[i].key(), nodes[i].typical());
         let own = match dir {
             Direction::Forward => own.create,
             Direction::Reverse => own.delete,

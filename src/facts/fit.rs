@@ -11,12 +11,13 @@ use crate::{
         public_access::{self, Options},
         tags,
     },
-    config::{Config, Mode, Origin},
+    config::{Config, Mode, Origin, ServiceScope},
     error::{Error, Result},
     said,
     shell::command,
 };
 use aws_sdk_ec2::types::{Filter, VpcBlockPublicAccessExclusion};
+use futures::future::try_join_all;
 use std::collections::BTreeSet;
 
 impl Facts {
@@ -32,10 +33,9 @@ impl Facts {
             self.public_access(aws, config),
             image::given(aws, config),
         );
-        let image = Vec::from_iter(image?);
         let names = Vec::from_iter(self.names(aws, config).await);
         let claims = self.claims.iter().map(|(step, name)| claim(step, name, &config.name)).collect();
-        Ok([claims, self.words.clone(), instances?, database?, lists?, blocked?, image, names].concat())
+        Ok([claims, self.words.clone(), instances?, database?, lists?, blocked?, image?, names].concat())
     }
 
     /// Of whom a name under `[names]` may have been changed, where nothing tells under which name a step stands.
@@ -50,11 +50,15 @@ impl Facts {
         ))
     }
 
-    /// Whether each zone offers a type that the fleet may be made of.
+    /// Whether each zone offers a type that the fleets may be made of.
     async fn instances(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
-        let (service_name, service) = config.service();
-        let fleet = name_in_account(aws, config, &format!("auto-scaling-group/{}", config.slot())).await;
-        let template = name_in_account(aws, config, &format!("launch-template/{service_name}")).await;
+        let words = try_join_all(config.services().map(|service| self.instances_of(aws, config, service))).await?;
+        Ok(words.concat())
+    }
+
+    async fn instances_of(&self, aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<Vec<String>> {
+        let fleet = name_in_account(aws, config, &service.key("auto-scaling-group")).await;
+        let template = name_in_account(aws, config, &service.key("launch-template")).await;
         let (fleet, template) =
             futures::join!(listing::auto_scaling_group(aws, &fleet), listing::template_versions(aws, &template));
         let template = template.unwrap_or_default();
@@ -64,7 +68,7 @@ impl Facts {
         if stands.as_ref() == Some(&service.instance_type) && self.zones.iter().all(|z| covered.contains(z)) {
             return Ok(vec![]);
         }
-        let types = types(config);
+        let types = types(service.table);
         let offers = match offers(aws, config).await {
             Err(e) if unseen(&e) => {
                 let said = self.words.iter().any(|w| w.contains("DescribeInstanceTypeOfferings"));
@@ -90,7 +94,7 @@ impl Facts {
             let key = if kind == own { "instance_type" } else { "spot.types" };
             return Err(Error::other(
                 format!("{kind} is not offered in {}", self.zones.join(", ")),
-                format!("correct {key} under [service.{service_name}], or take other zones"),
+                format!("correct {key} under [service.{}], or take other zones", service.name),
             ));
         }
         let some: Vec<&String> = self.zones.iter().filter(|zone| !offers_in(zone, own)).collect();

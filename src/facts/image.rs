@@ -2,17 +2,23 @@
 use crate::{
     aws::Aws,
     aws::error::AwsResult,
-    config::Config,
+    config::{Config, Service},
     error::{Class, Error, Result},
     record,
 };
 use aws_sdk_ec2::types::{ArchitectureValues, DeviceType, Image, ImageState, PlatformValues};
+use futures::future::try_join_all;
 
-/// Looks at the image of the stack file, if it names one. Whatever may be meant is a word for people; without the right
-/// to look it is one, too.
-pub async fn given(aws: &Aws, config: &Config) -> Result<Option<String>> {
-    let (_, service) = config.service();
-    let Some(id) = &service.image else { return Ok(None) };
+/// Looks at the images that the stack file names. Whatever may be meant is a word for people; without the right to look
+/// it is one, too.
+pub async fn given(aws: &Aws, config: &Config) -> Result<Vec<String>> {
+    let given = config.services().filter_map(|service| Some((service.table, service.table.image.as_ref()?)));
+    let looks = given.map(|(service, id)| one(aws, service, id));
+    let words = try_join_all(looks).await?;
+    Ok(words.into_iter().flatten().collect())
+}
+
+async fn one(aws: &Aws, service: &Service, id: &str) -> Result<Option<String>> {
     let call = aws.ec2.describe_images().image_ids(id).include_deprecated(true).include_disabled(true);
     let found = match call.send().await.or_absent("DescribeImages") {
         Ok(found) => found.and_then(|answer| answer.images?.into_iter().next()),
@@ -38,7 +44,7 @@ pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
 }
 
-/// How Amazon names the images of which the newest is taken where the stack file names none (aws-facts 4.1).
+/// How Amazon names the images of which the newest is taken where the stack file names none [AWS 4.1].
 const AMAZON_LINUX: &str = "al2023-ami-";
 
 async fn is_of_amazon(aws: &Aws, id: &str) -> Result<bool> {

@@ -10,14 +10,15 @@ mod zones;
 pub(crate) use fit::claim;
 pub use image::USED as IMAGE;
 pub use network::{Network, Subnet};
-pub use standing::{fleets, steps_of};
+pub use standing::{fleets, identities, steps_of};
 
 use crate::{
     aws::{Aws, error::AwsResult, listing},
-    config::{Config, Origin, Standing},
+    config::{Config, Identities, Origin, ServiceScope, Standing},
     error::{Class, Error, Result},
     set_up::SetUp,
 };
+use futures::future::join_all;
 use standing::{name_in_account, older, ours, owner, ranges, said_ours};
 use std::collections::BTreeMap;
 use zones::Zones;
@@ -31,8 +32,8 @@ pub struct Facts {
     pub sandbox: bool,
     /// The zones to use, in order.
     pub zones: Vec<String>,
-    /// The image of the instances.
-    pub image: String,
+    /// The image of each service's instances.
+    pub images: BTreeMap<String, String>,
     /// The network to use, when it is not ours.
     pub network: Option<Network>,
     /// The ranges that are in use in our own network.
@@ -42,7 +43,9 @@ pub struct Facts {
     /// Objects that carry the tags of a step under another name than its own, where nothing else says that the stack has made
     /// them: the step, and their name.
     pub claims: Vec<(String, String)>,
-    /// Fleets of this stack from before the service got another name or port: they serve until the new one does.
+    /// Under which keys the services' own steps exist.
+    pub identities: Identities,
+    /// Fleets of this stack from before a service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
     /// The ids of the prefix lists that the stack file names.
     pub prefix_lists: BTreeMap<String, String>,
@@ -54,14 +57,24 @@ pub struct Facts {
     pub words: Vec<String>,
 }
 
-/// The newest Amazon Linux 2023 for x86-64 (aws-facts 4.1).
+/// The newest Amazon Linux 2023 for x86-64 [AWS 4.1].
 const AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
 
 impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
-        let (_, service) = config.service();
-        let (account, (image, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list), set_up) =
+        let (facts, identities) = futures::join!(Box::pin(Self::look(aws, config)), standing::identities(aws, config));
+        if identities == config.identities {
+            return facts;
+        }
+        // Some steps exist under keys of another time. The answers are at hand by now.
+        let mut config = config.clone();
+        config.take_identities(identities.clone());
+        Ok(Self { identities, ..Box::pin(Self::look(aws, &config)).await? })
+    }
+
+    async fn look(aws: &Aws, config: &Config) -> Result<Self> {
+        let (account, (images, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list), set_up) =
             // Boxed: together they are more than the stack of a thread holds.
             futures::try_join!(
                 Box::pin(async {
@@ -72,15 +85,7 @@ impl Facts {
                     let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
                     Ok(id.account.unwrap_or_default())
                 }),
-                Box::pin(async {
-                    match &service.image {
-                        Some(id) => Ok((id.clone(), None)),
-                        None => match image(aws, config).await {
-                            Err(e) if unseen(&e) => Ok(("(not seen)".to_owned(), Some(e))),
-                            found => found.map(|id| (id, None)),
-                        },
-                    }
-                }),
+                Box::pin(images(aws, config)),
                 Box::pin(async {
                     match (config.network.mode, config.zones.is_empty()) {
                         (Origin::Use, _) => network::used(aws, config).await.map(|(n, zones)| (Some(n), zones)),
@@ -104,7 +109,8 @@ impl Facts {
             region,
             sandbox,
             zones,
-            image,
+            images,
+            identities: Identities::new(),
             network,
             ranges,
             standing: standing.names.clone(),
@@ -115,6 +121,23 @@ impl Facts {
             unfit,
             words,
         })
+    }
+
+    /// Returns the image of a service's instances.
+    pub fn image(&self, service: &str) -> String {
+        self.images.get(service).cloned().unwrap_or_default()
+    }
+
+    /// True if an older fleet may be the service's: one of the same name on another port, or one that no service of the
+    /// stack file is called after. It serves until the new one does.
+    pub fn is_handed_over(&self, config: &Config, service: ServiceScope<'_>) -> bool {
+        let is_port = |text: &str| text.parse::<u16>().is_ok();
+        let is_of = |slot: &str, name: &str| {
+            slot == name || slot.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_port)
+        };
+        self.older
+            .iter()
+            .any(|slot| is_of(slot, service.name) || !config.services().any(|other| is_of(slot, other.name)))
     }
 
     /// Where the stack is, in words: an account and a region, with who names the region; or the sandbox.
@@ -142,7 +165,10 @@ impl Facts {
             [] => ["a", "b"].map(|z| format!("{}{z}", config.region)).to_vec(),
             given => given.to_vec(),
         };
-        let (_, service) = config.service();
+        let image = |service: ServiceScope<'_>| {
+            let image = service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into());
+            (service.name.to_owned(), image)
+        };
         let network = (config.network.mode == Origin::Use).then(|| {
             let subnets: Vec<Subnet> = zones
                 .iter()
@@ -161,7 +187,8 @@ impl Facts {
             region: config.region.clone(),
             sandbox: false,
             zones,
-            image: service.image.clone().unwrap_or_else(|| "(newest Amazon Linux 2023)".into()),
+            images: config.services().map(image).collect(),
+            identities: config.identities.clone(),
             network,
             ranges: vec![],
             standing: BTreeMap::new(),
@@ -180,12 +207,30 @@ fn unseen(e: &Error) -> bool {
     matches!(e.class(), Some(Class::Denied | Class::Throttled | Class::Lost))
 }
 
+/// The image of each service's instances, and why one of them was not seen.
+async fn images(aws: &Aws, config: &Config) -> Result<(BTreeMap<String, String>, Option<Error>)> {
+    let (mut images, mut not_seen) = (BTreeMap::new(), None);
+    let looks = config.services().map(async |service| match &service.image {
+        Some(id) => (service.name, Ok(id.clone())),
+        None => (service.name, image(aws, config, service).await),
+    });
+    for (service, found) in join_all(looks).await {
+        let id = match found {
+            Err(e) if unseen(&e) => {
+                not_seen = Some(e);
+                "(not seen)".to_owned()
+            }
+            found => found?,
+        };
+        images.insert(service.to_owned(), id);
+    }
+    Ok((images, not_seen))
+}
+
 /// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
 /// an event; without one, the newest.
-async fn image(aws: &Aws, config: &Config) -> Result<String> {
-    let (service, _) = config.service();
-    let key = format!("launch-template/{service}");
-    let name = name_in_account(aws, config, &key).await;
+async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<String> {
+    let name = name_in_account(aws, config, &service.key("launch-template")).await;
     let versions = match listing::template_versions(aws, &name).await {
         // The template's own step says so.
         Err(e) if unseen(&e) => Default::default(),

@@ -13,6 +13,7 @@ use crate::{
     shell::command,
 };
 use aws_sdk_ec2::types::{InternetGateway, Route, RouteTable, Subnet as AwsSubnet, Vpc};
+use futures::future::join_all;
 use std::{collections::BTreeSet, rc::Rc};
 
 #[derive(Clone, Debug)]
@@ -448,17 +449,21 @@ const OTHERWISE: &str = "a public subnet has a route to an internet gateway: add
 /// The subnets of the stack's balancer, fleet, database, cache and files, as far as they can be seen.
 async fn in_use(aws: &Aws, config: &Config) -> InUse {
     let balancer = name_in_account(aws, config, "load-balancer/main").await;
-    let fleet = name_in_account(aws, config, &format!("auto-scaling-group/{}", config.slot())).await;
-    let (balancer, fleet, database, cache, files) = futures::join!(
+    let fleets = config.services().map(|service| service.key("auto-scaling-group"));
+    let fleets = join_all(fleets.map(async |key| {
+        let name = name_in_account(aws, config, &key).await;
+        listing::auto_scaling_group(aws, &name).await.ok().flatten()
+    }));
+    let (balancer, fleets, database, cache, files) = futures::join!(
         listing::balancer(aws, &balancer),
-        listing::auto_scaling_group(aws, &fleet),
+        fleets,
         database_subnets(aws, config),
         cache_subnets(aws, config),
         mount_subnets(aws, config),
     );
-    let (balancer, fleet) = (balancer.ok().flatten(), fleet.ok().flatten());
+    let balancer = balancer.ok().flatten();
     let balancers = balancer.iter().flat_map(|b| b.availability_zones()).filter_map(|z| z.subnet_id());
-    let fleets = fleet.iter().filter_map(|g| g.vpc_zone_identifier()).flat_map(|ids| ids.split(','));
+    let fleets = fleets.iter().flatten().filter_map(|g| g.vpc_zone_identifier()).flat_map(|ids| ids.split(','));
     // In this order: what cannot move counts before what can.
     let data = [database, cache, files].into_iter().filter_map(Result::ok).find(|ids| !ids.is_empty());
     InUse {

@@ -1,14 +1,15 @@
 //! What stands of the stack already: fleets of before, names that are not the file's, ranges that are in use.
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Mode, Origin, Standing, Whose},
-    engine::{Key, Record, TagKeys, Tags, is_id, means},
+    config::{Config, Identities, Kind, Mode, Origin, ServiceScope, Standing, Whose},
+    engine::{Key, Record, TagKeys, Tags, is_id, is_id_or_name},
     error::Result,
     record,
     resources::launch_template::OURS,
 };
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter as AsgFilter};
-use aws_sdk_ec2::types::{LaunchTemplateVersion, Subnet};
+use aws_sdk_ec2::types::{LaunchTemplateVersion, SecurityGroup, Subnet};
+use futures::future::{join_all, try_join_all};
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
@@ -30,14 +31,31 @@ pub fn steps_of<'a>(keys: &'a TagKeys, fleets: &'a [AutoScalingGroup]) -> impl I
     steps.filter(|step| Key::is_one(step)).filter_map(|s| s.strip_prefix("auto-scaling-group/"))
 }
 
-/// Fleets of the stack that still serve and are not the one of the stack file. Where they may not be looked at, the
-/// fleet's own step says so.
+/// Under which keys the services' own steps exist: the security groups of the stack say so. Where they may not be looked
+/// at, each service has its own.
+pub async fn identities(aws: &Aws, config: &Config) -> Identities {
+    let (groups, record) = futures::join!(listing::security_groups(aws), record::seen(aws, &config.name));
+    let Ok(groups) = groups else { return config.identities.clone() };
+    let of = |group: &SecurityGroup| {
+        let tags = tags::ec2::from(group.tags());
+        let step = tags.get(aws.keys.step()).filter(|_| tags.get(aws.keys.stack()) == Some(&config.name))?;
+        // A tag is a claim.
+        let is_made = record.as_ref().is_none_or(|r| r.may_have_made(step, group.group_id().unwrap_or_default()));
+        Some(step.strip_prefix("security-group/")?.to_owned()).filter(|_| is_made && Key::is_one(step))
+    };
+    config.identities_of(groups.iter().filter_map(of))
+}
+
+/// Fleets of the stack that still serve and are not those of the stack file. Where they may not be looked at, the
+/// fleets' own steps say so.
 pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
-    let now = config.slot();
+    let now: BTreeSet<String> = config.services().map(|service| service.slot()).collect();
+    let is_now = |slot: &str| now.contains(slot);
     // Nothing that is named after another one: that needs no call of its own.
     let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
-    let other =
-        |t: &Tags| t.get(aws.keys.step()).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| slot != now);
+    let other = |t: &Tags| {
+        t.get(aws.keys.step()).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| !is_now(slot))
+    };
     if !tagged.is_empty() && !tagged.values().any(other) {
         return vec![];
     }
@@ -50,7 +68,7 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
         record.as_ref().is_none_or(may_be)
     };
     let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).filter(is_ours).cloned().collect();
-    steps_of(&aws.keys, &serving).filter(|slot| *slot != now).map(Into::into).collect()
+    steps_of(&aws.keys, &serving).filter(|slot| !is_now(slot)).map(Into::into).collect()
 }
 
 /// The account that owns the subnets which the stack has made, if any.
@@ -142,17 +160,18 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
             let Some(step) = tags.get(aws.keys.step()).filter(|step| Key::is_one(step)) else { continue };
             let name = match arn.split_once(":launch-template/") {
                 Some((_, id)) => template_name(aws, &config.name_of(step), id).await,
-                None => tags::name_in(arn).map(Into::into),
+                None => Kind::name_in(arn).map(Into::into),
             };
             if let Some(name) = name {
                 objects.entry(step.clone()).or_default().insert(Object { name, arn: arn.clone() });
             }
         }
-        // Groups are not listed by their tags either. Where the one of the usual name stands, nobody looks for others.
-        let usual = config.name_of(&format!("auto-scaling-group/{}", config.slot()));
-        let fleets = match listing::auto_scaling_group(aws, &usual).await? {
-            Some(_) => Rc::default(),
-            None => fleets(aws, &config.name).await?,
+        // Groups are not listed by their tags either. Where those of the usual names exist, nobody looks for others.
+        let usual = config.services().map(|service| config.name_of(&service.key("auto-scaling-group")));
+        let usual = try_join_all(usual.map(async |name| listing::auto_scaling_group(aws, &name).await)).await?;
+        let fleets = match usual.iter().all(Option::is_some) {
+            true => Rc::default(),
+            false => fleets(aws, &config.name).await?,
         };
         for fleet in fleets.iter() {
             let step = fleet.tags().iter().find(|t| t.key() == Some(aws.keys.step())).and_then(|t| t.value());
@@ -162,8 +181,9 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
             }
         }
         if config.iam.mode == Mode::Create {
-            for (step, name) in identity(aws, config, &objects).await {
-                objects.entry(step.into()).or_default().insert(Object { name, arn: String::new() });
+            let found = join_all(config.services().map(|service| identity(aws, config, service, &objects))).await;
+            for (step, name) in found.into_iter().flatten() {
+                objects.entry(step).or_default().insert(Object { name, arn: String::new() });
             }
         }
         if objects.is_empty() {
@@ -196,7 +216,7 @@ pub(super) async fn standing(aws: &Aws, config: &Config) -> Rc<Names> {
 
 /// Whether the command line names it for this step.
 fn is_adopted(config: &Config, step: &str, object: &Object) -> bool {
-    config.given.adopt.get(step).is_some_and(|given| object.ids().any(|id| means(given, id)))
+    config.given.adopt.get(step).is_some_and(|given| object.ids().any(|id| is_id_or_name(given, id)))
 }
 
 /// Whether the command line names it for deletion.
@@ -209,15 +229,16 @@ pub(super) async fn name_in_account(aws: &Aws, config: &Config, key: &str) -> St
     standing(aws, config).await.names.get(key).cloned().unwrap_or_else(|| config.name_of(key))
 }
 
-/// The instance profile of the launch template that stands and the role in it, by step: IAM's are not listed by their
+/// The instance profile of a service's launch template that stands and the role in it, by step: IAM's are not listed by their
 /// tags.
 async fn identity(
     aws: &Aws,
     config: &Config,
+    service: ServiceScope<'_>,
     objects: &BTreeMap<String, BTreeSet<Object>>,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(String, String)> {
     let look = async || {
-        let step = format!("launch-template/{}", config.service().0);
+        let step = service.key("launch-template");
         let known = objects.get(&step).and_then(|n| n.first());
         let template = known.map_or_else(|| config.name_of(&step), |o| o.name.clone());
         let versions = listing::template_versions(aws, &template).await.ok()?;
@@ -228,16 +249,16 @@ async fn identity(
             let tags = tags::iam::from(tags);
             tags.get(aws.keys.stack()) == Some(&config.name) && tags.get(aws.keys.step()).is_some_and(|s| s == step)
         };
-        let [of_profile, of_role] = ["instance-profile/instance", "role/instance"];
+        let [of_profile, of_role] = ["instance-profile", "role"].map(|kind| service.key(kind));
         let mut found = vec![];
-        if is_ours(profile.tags(), of_profile) {
+        if is_ours(profile.tags(), &of_profile) {
             found.push((of_profile, name));
         }
         // One that somebody put in its place is not ours under another name.
         if let Some(role) = profile.roles().first().map(|r| r.role_name())
-            && role != config.name_of(of_role)
+            && role != config.name_of(&of_role)
             && let Ok(answer) = aws.iam.get_role().role_name(role).send().await
-            && answer.role().is_some_and(|r| is_ours(r.tags(), of_role))
+            && answer.role().is_some_and(|r| is_ours(r.tags(), &of_role))
         {
             found.push((of_role, role.to_owned()));
         }

@@ -112,17 +112,16 @@ pub(super) struct Needs {
     pub apart: bool,
 }
 
-/// What a load balancer wants to have free in each subnet, and the smallest that it takes (aws-facts 4.7).
+/// What a load balancer wants to have free in each subnet, and the smallest that it takes [AWS 4.8].
 const BALANCER: usize = 8;
 const SMALLEST: u8 = 27;
 
 impl Needs {
     pub fn of(config: &Config, zones: usize) -> Self {
-        let (_, service) = config.service();
         // One more for the database: what takes its place stands beside it for a while.
         let of = |mode, n| if mode == Mode::Create { n } else { 0 };
         let data = of(config.database.mode, 2) + of(config.cache.mode, 1) + of(config.files.mode, 1);
-        let instances = (service.max as usize).div_ceil(zones.max(1));
+        let instances = config.services().map(|service| (service.max as usize).div_ceil(zones.max(1))).sum();
         Self { balancer: BALANCER, instances, data, apart: config.has_private_instances() }
     }
 }

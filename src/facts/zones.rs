@@ -2,7 +2,7 @@
 use super::{standing::ours_of, unseen};
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::Config,
+    config::{Config, Service},
     error::{Error, Result},
     record,
 };
@@ -61,12 +61,18 @@ pub(super) struct Suited {
 }
 
 impl Suited {
+    /// Returns the instance type that most of the other zones lack.
+    fn instance_type<'a>(&self, config: &'a Config) -> &'a String {
+        let lack = |kind: &&String| self.others.iter().filter(|(_, lacks)| lacks == *kind).count();
+        let types = config.services().map(|service| &service.table.instance_type);
+        types.max_by_key(lack).expect("a checked config has a service")
+    }
+
     fn too_few(&self, config: &Config, region: &str) -> Error {
-        let (_, service) = config.service();
         let of_class = |(_, lacks): &&(String, String)| *lacks == config.database.class;
         let (what, key) = match self.others.iter().filter(of_class).count() > self.others.len() / 2 {
             true => (&config.database.class, "class under [database]"),
-            false => (&service.instance_type, "instance_type"),
+            false => (self.instance_type(config), "instance_type"),
         };
         Error::other(
             format!("{what} is offered in fewer than two zones of {region}"),
@@ -80,7 +86,6 @@ impl Suited {
 
 /// All zones of the region that offer what is put there, in order. What cannot be asked does not narrow the choice.
 pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Suited> {
-    let (_, service) = config.service();
     let (available, offers, classes) = futures::join!(available(aws), offers(aws, config), database_zones(aws, config));
     let mut words = vec![];
     let mut seen = |what: Result<Option<BTreeSet<String>>>, unknown: &str| match what {
@@ -90,20 +95,28 @@ pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Suited> {
         }
         other => other,
     };
-    let offers = offers.map(|all| {
-        let has = |offered: &&BTreeSet<String>| offered.contains(&service.instance_type);
-        Some(all.iter().filter(|(_, offered)| has(offered)).map(|(zone, _)| zone.clone()).collect())
-    });
-    let offers = seen(offers, &format!("whether the zones offer {} is not known", service.instance_type))?;
+    let wanted: BTreeSet<&String> = config.services().map(|service| &service.table.instance_type).collect();
+    let names = wanted.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+    // By type: the zones that offer it.
+    let mut by_type: Vec<(&String, Option<BTreeSet<String>>)> = vec![];
+    match offers {
+        Ok(all) => {
+            for kind in &wanted {
+                let offered = all.iter().filter(|(_, offered)| offered.contains(*kind));
+                by_type.push((kind, Some(offered.map(|(zone, _)| zone.clone()).collect())));
+            }
+        }
+        Err(e) => _ = seen(Err(e), &format!("whether the zones offer {names} is not known"))?,
+    }
     let classes = seen(classes, &format!("whether the zones offer {} is not known", config.database.class))?;
     let available = seen(available.map(Some), "which zones the region has is not known")?;
-    let known =
-        available.or_else(|| offers.clone()).unwrap_or_else(|| first_letters(&aws.region).into_iter().collect());
+    let offered = || by_type.first().and_then(|(_, zones)| zones.clone());
+    let known = available.or_else(offered).unwrap_or_else(|| first_letters(&aws.region).into_iter().collect());
+    by_type.push((&config.database.class, classes));
     let lacks = |zone: &String| {
-        let has = [(&offers, &service.instance_type), (&classes, &config.database.class)];
-        has.into_iter()
-            .find(|(offered, _)| offered.as_ref().is_some_and(|o| !o.contains(zone)))
-            .map(|(_, what)| what.clone())
+        let is_lacked =
+            |(_, zones): &&(&String, Option<BTreeSet<String>>)| zones.as_ref().is_some_and(|z| !z.contains(zone));
+        by_type.iter().find(is_lacked).map(|(what, _)| (*what).clone())
     };
     let (mut names, mut others) = (vec![], vec![]);
     for zone in known.into_iter().filter(|zone| is_of_region(zone, &aws.region)) {
@@ -125,16 +138,17 @@ fn first_letters(region: &str) -> Vec<String> {
     ["a", "b"].map(|letter| format!("{region}{letter}")).to_vec()
 }
 
-/// The types of instances that the fleet may be made of: the service's own first.
-pub(super) fn types(config: &Config) -> Vec<String> {
-    let (_, service) = config.service();
+/// The types of instances that a fleet may be made of: the service's own first.
+pub(super) fn types(service: &Service) -> Vec<String> {
     let more = service.spot.iter().flat_map(|s| &s.types).filter(|t| **t != service.instance_type);
     std::iter::once(&service.instance_type).chain(more).cloned().collect()
 }
 
 /// The zones that offer them: one call.
 pub(super) async fn offers(aws: &Aws, config: &Config) -> Result<Rc<Offers>> {
-    let types = types(config);
+    let mut types: Vec<String> = config.services().flat_map(|service| types(service.table)).collect();
+    types.sort();
+    types.dedup();
     let call = async || {
         let filter = Filter::builder().name("instance-type").set_values(Some(types.clone())).build();
         let call = aws.ec2.describe_instance_type_offerings().location_type(LocationType::AvailabilityZone);

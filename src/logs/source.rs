@@ -4,6 +4,7 @@ use crate::{
     aws::{Aws, error::AwsResult, tags},
     error::{Class, Error, Result},
 };
+use aws_sdk_ec2::types::Filter;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 
@@ -13,17 +14,16 @@ pub const GROUPS: [Log; 2] = [Log::App, Log::Boot];
 /// Returns all events of one group since then, `None` if the group does not exist.
 pub async fn look(
     aws: &Aws,
-    stack: &str,
+    group: &str,
     log: Log,
     instance: Option<&str>,
     from: Timestamp,
 ) -> Result<Option<Vec<Event>>> {
-    let group = format!("/gameday/{stack}/{}", log.word());
     let all = pages(async |token| {
         let call = aws
             .logs
             .filter_log_events()
-            .log_group_name(&group)
+            .log_group_name(group)
             // By prefix, since naming a stream that does not exist yet is an error.
             .set_log_stream_name_prefix(instance.map(Into::into))
             .start_time(from.as_millisecond())
@@ -48,10 +48,11 @@ fn event(log: Log, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event 
     Event { at, log, instance, message, id }
 }
 
-/// Returns the ids of the group's instances, and whether each still runs. Recently terminated ones are included: their
+/// Returns the ids of the groups' instances, and whether each still runs. Recently terminated ones are included: their
 /// last messages matter most.
-pub async fn instances(aws: &Aws, fleet: &str) -> Result<Vec<(String, bool)>> {
-    let filter = tags::filter(tags::GROUP_TAG, fleet);
+pub async fn instances(aws: &Aws, fleets: &[String]) -> Result<Vec<(String, bool)>> {
+    let key = format!("tag:{}", tags::GROUP_TAG);
+    let filter = Filter::builder().name(key).set_values(Some(fleets.to_vec())).build();
     let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;
     let mut instances: Vec<_> = all.iter().flat_map(|r| r.instances()).collect();

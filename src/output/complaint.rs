@@ -1,7 +1,7 @@
 //! What is wrong, in one shape: for people as text, for scripts as `code`, `message`, `help` and the place.
 use crate::{
     config::{Problem, Severity},
-    error::Error,
+    error::{Error, Help as _},
 };
 use serde::Serialize;
 

@@ -1,9 +1,9 @@
 //! What it costs: a table by group, and what one more instance would have to earn.
 use super::{Printer, style::*};
 use crate::{
+    config::Group,
     cost::{Bill, Line, OneMore, Per, Prices, WayOut},
     said,
-    stack::Group,
 };
 use serde::Serialize;
 

@@ -1,12 +1,11 @@
 //! The plan: what `up` would change.
 use super::{Printer, complaint::Complaint, line::Event, style::*};
 use crate::{
-    config::Loaded,
+    config::{Group, Loaded},
     cost::{Bill, WayOut},
     engine::{Change, Diff, Key, Report, Visit},
-    error::Error,
+    error::{Error, Help as _},
     facts::Facts,
-    stack::Group,
 };
 use serde::Serialize;
 use serde_json::Value;

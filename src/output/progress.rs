@@ -1,9 +1,9 @@
 //! A walk as it goes: live lines on a terminal, one line an event elsewhere, one object a line as JSON.
 use super::{Printer, line, plain::shown, style::*};
 use crate::{
+    config::Group,
     engine::{Direction, Event, Events, Forecast, Graph, Key, Progress},
     lease,
-    stack::Group,
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
@@ -384,7 +384,7 @@ impl State {
     /// What is left of the longest path, and its steps.
     fn eta(&self) -> (Duration, Vec<Key>) {
         let mut progress: BTreeMap<Key, Progress> =
-            self.expected.iter().map(|(k, d)| (k.clone(), Progress::Ahead(d.mul_f64(self.scale)))).collect();
+            self.expected.iter().map(|(k, d)| (k.clone(), Progress::Pending(d.mul_f64(self.scale)))).collect();
         for (k, since) in &self.under_way {
             let usually = self.expected.get(k).copied().unwrap_or_default().mul_f64(self.scale);
             progress.insert(k.clone(), Progress::Running { since: *since, usually });

@@ -1,11 +1,11 @@
 //! The verdict, then every step.
 use super::{Printer, clock, complaint::Complaint, style::*, why};
 use crate::{
+    config::Group,
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
     serving::{Verdict, Word},
     snapshot::Gap,
-    stack::Group,
     watch::{Clock, Light},
 };
 use serde::Serialize;

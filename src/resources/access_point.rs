@@ -94,7 +94,7 @@ impl Resource for AccessPoint {
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
         let wrong = |e: aws_smithy_types::error::operation::BuildError| Error::other(e.to_string(), "");
         let user = PosixUser::builder().uid(want.uid).gid(want.gid).build().map_err(wrong)?;
-        // Without this, mounting fails as long as the folder is missing (aws-facts 3).
+        // Without this, mounting fails as long as the folder is missing [AWS 3].
         let new = CreationInfo::builder().owner_uid(want.uid).owner_gid(want.gid).permissions("0755");
         let root = RootDirectory::builder().path(&want.path).creation_info(new.build().map_err(wrong)?).build();
         self.aws

@@ -1,10 +1,6 @@
 //! A CloudWatch alarm on one metric.
 use super::cloudwatch::{cloudwatch_tags, tag_cloudwatch};
 use super::prelude::*;
-use super::{
-    auto_scaling_group::AutoScalingGroup, cache::Cache, database::Database, load_balancer::LoadBalancer,
-    target_group::TargetGroup,
-};
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
 use std::collections::BTreeMap;
 
@@ -12,7 +8,7 @@ pub struct Alarm {
     pub aws: Aws,
     pub namespace: String,
     pub metric: String,
-    pub dimensions: Vec<(String, Dim)>,
+    pub dimensions: Vec<(String, Input<String>)>,
     /// `Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount`, or a percentile: `p90`.
     pub statistic: String,
     /// Seconds of one data point.
@@ -29,18 +25,6 @@ pub struct Alarm {
     pub description: String,
     /// ARNs of SNS topics, 5 at the most.
     pub notify: Vec<String>,
-}
-
-/// The value of a dimension.
-#[derive(Clone)]
-pub enum Dim {
-    Is(String),
-    Balancer(Ref<LoadBalancer>),
-    Target(Ref<TargetGroup>),
-    Database(Ref<Database>),
-    /// Its member with this number, from 0.
-    Cache(Ref<Cache>, usize),
-    Group(Ref<AutoScalingGroup>),
 }
 
 #[derive(Serialize)]
@@ -89,7 +73,7 @@ impl Resource for Alarm {
         Spec {
             namespace: self.namespace.clone(),
             metric: self.metric.clone(),
-            dimensions: self.dimensions.iter().map(|(name, d)| (name.clone(), d.value(inputs))).collect(),
+            dimensions: self.dimensions.iter().map(|(name, d)| (name.clone(), d.read(inputs))).collect(),
             statistic: self.statistic.clone(),
             period: self.period,
             evaluate: self.evaluate,
@@ -161,22 +145,6 @@ impl Resource for Alarm {
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
         let arn = found.output.as_ref().map(|o| o.arn.as_str()).unwrap_or_default();
         tag_cloudwatch(&self.aws, arn, tags).await
-    }
-}
-
-impl Dim {
-    fn value(&self, inputs: &Inputs) -> Known<String> {
-        match self {
-            Self::Is(value) => Known::Now(value.clone()),
-            Self::Balancer(b) => inputs.read(b, |b| b.metric.clone()),
-            Self::Target(t) => inputs.read(t, |t| t.metric.clone()),
-            Self::Database(d) => inputs.read(d, |d| d.id.clone()),
-            Self::Cache(c, i) => {
-                let member = inputs.read(c, |c| c.members.get(*i).cloned());
-                member.and_then(|m| m.map_or_else(|| Known::After(c.key().clone()), Known::Now))
-            }
-            Self::Group(g) => inputs.read(g, |g| g.name.clone()),
-        }
     }
 }
 

@@ -218,7 +218,7 @@ impl Resource for AutoScalingGroup {
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        // With its instances and policies, without waiting for connections to drain (aws-facts 5).
+        // With its instances and policies, without waiting for connections to drain [AWS 5].
         let call = self.aws.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(&found.id);
         call.force_delete(true).send().await.or_gone("DeleteAutoScalingGroup")
     }

@@ -22,12 +22,6 @@ pub(super) async fn tag(aws: &Aws, cx: &Cx<'_>, id: &str) -> Result<()> {
 /// For a create, which is only asked for when it was not found: what comes with a VPC of a moment ago may not be visible
 /// everywhere yet. The engine looks again.
 pub(super) fn not_there_yet(call: &'static str, what: &str) -> Error {
-    Error::Aws(Box::new(AwsError {
-        call,
-        class: Class::NotYetVisible,
-        code: None,
-        message: format!("the {what} of the VPC is not there yet"),
-        request_id: None,
-        help: None,
-    }))
+    let message = format!("the {what} of the VPC is not there yet");
+    Error::Aws(Box::new(AwsError::new(call, Class::NotYetVisible, message)))
 }

@@ -147,7 +147,7 @@ impl Resource for Cache {
             .set_preferred_cache_cluster_azs(zones)
             .set_cache_subnet_group_name(value(&want.subnet_group)?)
             .set_security_group_ids(Some(want.groups.get()?.clone()))
-            // Valkey wants this said; the clients speak plain RESP (aws-facts 2.2).
+            // Valkey wants this said; the clients speak plain RESP [AWS 2.2].
             .transit_encryption_enabled(want.tls)
             .at_rest_encryption_enabled(want.encrypted)
             // T2 nodes make no snapshots.

@@ -74,7 +74,7 @@ impl Resource for CacheSubnetGroup {
         call.send().await.during("ModifyCacheSubnetGroup").map(drop)
     }
 
-    /// `CacheSubnetGroupInUse` until the cache is gone altogether (aws-facts 2.3).
+    /// `CacheSubnetGroupInUse` until the cache is gone altogether [AWS 2.3].
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         let call = self.aws.elasticache.delete_cache_subnet_group().cache_subnet_group_name(&found.id);
         call.send().await.or_gone("DeleteCacheSubnetGroup")

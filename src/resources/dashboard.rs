@@ -6,7 +6,7 @@ use serde_json::Value;
 pub struct Dashboard {
     pub aws: Aws,
     /// Its widgets.
-    pub body: Box<dyn Fn(&Inputs) -> Known<Value>>,
+    pub body: Input<Value>,
 }
 
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ impl Resource for Dashboard {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        Spec { body: (self.body)(inputs) }
+        Spec { body: self.body.read(inputs) }
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {

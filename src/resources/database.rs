@@ -73,7 +73,7 @@ pub struct Output {
 }
 
 const PORT: u16 = 3306;
-/// From this size in GiB on RDS stripes a gp3 volume, which then has these at the least (aws-facts 1.3).
+/// From this size in GiB on RDS stripes a gp3 volume, which then has these at the least [AWS 1.3].
 const STRIPED: i32 = 400;
 const LEAST_IOPS: i32 = 12_000;
 const LEAST_THROUGHPUT: i32 = 500;
@@ -168,7 +168,7 @@ impl Resource for Database {
             .db_instance_identifier(cx.name())
             .engine("mysql")
             .engine_version(&want.version)
-            // A version past its support fails then, instead of costing twelve times as much (aws-facts 1.1); but for
+            // A version past its support fails then, instead of costing twelve times as much [AWS 1.1]; but for
             // one that was asked for by its number, in spite of the warning.
             .engine_lifecycle_support(match self.extended_support {
                 true => "open-source-rds-extended-support",
@@ -177,7 +177,7 @@ impl Resource for Database {
             .auto_minor_version_upgrade(false)
             .db_instance_class(&want.class)
             .allocated_storage(want.storage_gb)
-            // No IOPS: they cannot be given for a small gp3 volume (aws-facts 1.3).
+            // No IOPS: they cannot be given for a small gp3 volume [AWS 1.3].
             .storage_type("gp3")
             // Under `aws/rds`, whose policy lets in all that may use RDS in the account.
             .storage_encrypted(want.encrypted)
@@ -247,7 +247,7 @@ impl Resource for Database {
         // Somebody has valued its data higher than the stack file does.
         let protected = found.spec.protected && !self.deletion_protection;
         if protected || found.spec.valued || found.spec.kept_days > self.backup_days {
-            cx.env.final_snapshot.wanted.set(true);
+            cx.env.final_snapshot.set_wanted(true);
         }
         // The run that deletes it may be another one.
         if protected && !found.spec.valued {
@@ -265,9 +265,9 @@ impl Resource for Database {
             return Err(more_later("ModifyDBInstance", "it is deleted when its protection is off"));
         }
         let call = self.aws.rds.delete_db_instance().db_instance_identifier(&found.id).delete_automated_backups(true);
-        let FinalSnapshot { name, wanted } = &cx.env.final_snapshot;
-        let call = match wanted.get() && !name.is_empty() {
-            true => call.skip_final_snapshot(false).final_db_snapshot_identifier(name),
+        let snapshot = &cx.env.final_snapshot;
+        let call = match snapshot.is_wanted() && !snapshot.name.is_empty() {
+            true => call.skip_final_snapshot(false).final_db_snapshot_identifier(&snapshot.name),
             false => call.skip_final_snapshot(true),
         };
         call.send().await.or_gone("DeleteDBInstance")
@@ -323,7 +323,7 @@ impl Database {
                 class: text(db.db_instance_class()),
                 storage_gb: if rounded_up { self.storage_gb } else { storage },
                 encrypted: self.encrypted,
-                // The standby comes later, while the database is in use already (aws-facts 1.4).
+                // The standby comes later, while the database is in use already [AWS 1.4].
                 multi_az: pending_multi_az(db).or(db.multi_az()).unwrap_or_default(),
                 // Fewer would delete those that there are.
                 backup_days: db.backup_retention_period().unwrap_or_default().min(self.backup_days),
@@ -363,7 +363,7 @@ fn password_tag(cx: &Cx<'_>, want: &Spec) -> Result<Option<(String, String)>> {
     Ok(value(&want.password_set)?.map(|at| (cx.env.keys.other(PASSWORD_SET), at)))
 }
 
-/// It takes connections long before it is `available` (aws-facts 1.4).
+/// It takes connections long before it is `available` [AWS 1.4].
 fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
     match status {
         "deleting" | "delete-precheck" => Phase::Deleting,
@@ -455,14 +455,7 @@ pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
 
 /// There is more to do, which AWS would refuse now: the engine waits and looks again.
 pub(super) fn more_later(call: &'static str, why: &str) -> Error {
-    Error::Aws(Box::new(AwsError {
-        call,
-        class: Class::WrongState,
-        code: None,
-        message: why.into(),
-        request_id: None,
-        help: None,
-    }))
+    Error::Aws(Box::new(AwsError::new(call, Class::WrongState, why)))
 }
 
 /// The databases that keep something from being deleted.

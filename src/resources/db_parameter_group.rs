@@ -79,8 +79,8 @@ impl Resource for DbParameterGroup {
             .send()
             .await
             .during("CreateDBParameterGroup")?;
-        cx.made(&cx.name());
-        // No database uses it yet: this way is right for static and for dynamic ones (aws-facts 1.5).
+        cx.note_created(&cx.name());
+        // No database uses it yet: this way is right for static and for dynamic ones [AWS 1.5].
         let all = want.parameters.iter();
         let all = all.map(|(k, v)| parameter(k, Some(v), ApplyMethod::PendingReboot)).collect();
         self.put(&cx.name(), all).await

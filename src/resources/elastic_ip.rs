@@ -73,7 +73,7 @@ impl Resource for ElasticIp {
             .send()
             .await
             .during("AllocateAddress")?;
-        cx.made(made.allocation_id().unwrap_or_default());
+        cx.note_created(made.allocation_id().unwrap_or_default());
         Ok(())
     }
 

@@ -130,8 +130,7 @@ fn forwards(actions: &[Action]) -> Vec<(String, i32)> {
 
 /// How requests come to another target group without one of them being lost: the group is put beside those that serve,
 /// with a weight of 0, until `enough` of its targets are healthy; then it gets them all. A group that no listener or rule
-/// forwards to has its targets `unused` and does not check them; one with a weight of 0 does (from memory: the blue/green
-/// deployments of CodeDeploy and ECS rely on it).
+/// forwards to has its targets `unused` and does not check them; one with a weight of 0 does [AWS V1].
 pub(super) struct Handover<'a> {
     pub aws: &'a Aws,
     pub enough: i32,

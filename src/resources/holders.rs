@@ -41,7 +41,7 @@ async fn of_service(aws: &Aws, eni: &NetworkInterface) -> Holder {
     // Whoever made it wrote this.
     let what = said::words(eni.description().filter(|d| !d.is_empty()).unwrap_or("no description"));
     let what = what.as_str();
-    // The services of a stack take theirs away by themselves, a balancer minutes later (aws-facts 4.5).
+    // The services of a stack take theirs away by themselves, a balancer minutes later [AWS 4.5].
     if is_of_stack(what) {
         let by = eni.requester_id().unwrap_or("AWS");
         // Where that may not be looked at, it is waited for.

@@ -47,7 +47,7 @@ impl Resource for InstanceProfile {
         let found = |role, path: &str, tags| Found {
             spec: Spec { role, path: path.into() },
             output: Some(Output { name: name.clone() }),
-            // EC2 sees it up to two minutes later: what refers to it tries again (aws-facts 4.7).
+            // EC2 sees it up to two minutes later: what refers to it tries again [AWS 4.7].
             phase: Phase::Ready,
             tags,
             id: name.clone(),
@@ -74,7 +74,7 @@ impl Resource for InstanceProfile {
             .send()
             .await
             .during("CreateInstanceProfile")?;
-        cx.made(&cx.name());
+        cx.note_created(&cx.name());
         self.add(&cx.name(), want).await
     }
 
@@ -101,13 +101,7 @@ impl InstanceProfile {
         let call = self.aws.iam.add_role_to_instance_profile().instance_profile_name(profile);
         let added = call.role_name(role.get()?).send().await.during("AddRoleToInstanceProfile").map(drop);
         // A profile holds one role: that the quota is used up says that somebody was quicker. Look again who it is.
-        added.map_err(|e| match e {
-            Error::Aws(mut a) if a.class == Class::Quota => {
-                a.class = Class::WrongState;
-                Error::Aws(a)
-            }
-            e => e,
-        })
+        added.map_err(|e| e.reclassify(|class| class == Class::Quota, Class::WrongState))
     }
 
     async fn remove(&self, found: &Found<Self>) -> Result<()> {

@@ -80,7 +80,7 @@ pub(super) async fn refresh(
         .min_healthy_percentage(100)
         .max_healthy_percentage(200)
         .skip_matching(true)
-        // Their default is to wait for an hour and then fail (aws-facts 5).
+        // Their default is to wait for an hour and then fail [AWS 5].
         .scale_in_protected_instances(ScaleInProtectedInstances::Refresh)
         .standby_instances(StandbyInstances::Terminate)
         .build();

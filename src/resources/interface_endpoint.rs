@@ -99,7 +99,7 @@ impl Resource for InterfaceEndpoint {
             .send()
             .await
             .during("CreateVpcEndpoint")?;
-        cx.made(made.vpc_endpoint().and_then(|e| e.vpc_endpoint_id()).unwrap_or_default());
+        cx.note_created(made.vpc_endpoint().and_then(|e| e.vpc_endpoint_id()).unwrap_or_default());
         Ok(())
     }
 

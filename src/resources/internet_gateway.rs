@@ -78,7 +78,7 @@ impl Resource for InternetGateway {
             .await
             .during("CreateInternetGateway")?;
         let id = made.internet_gateway().and_then(|g| g.internet_gateway_id()).unwrap_or_default();
-        cx.made(id);
+        cx.note_created(id);
         self.attach(cx, id, want).await.map_err(half_made)
     }
 

@@ -28,7 +28,7 @@ pub struct LaunchTemplate {
     pub public_address: Option<bool>,
     pub profile: Option<Ref<InstanceProfile>>,
     /// Renders what the instance runs at its first boot.
-    pub user_data: Box<dyn Fn(&Inputs) -> Known<UserData>>,
+    pub user_data: Input<UserData>,
     /// The `Name` tag of the instances.
     pub instance_name: String,
     /// That of their volumes.
@@ -96,7 +96,7 @@ impl Resource for LaunchTemplate {
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
             public_address: self.public_address,
             profile: self.profile.as_ref().map(|p| inputs.read(p, |o| o.name.clone())),
-            user_data: (self.user_data)(inputs).map(Shown::from),
+            user_data: self.user_data.read(inputs).map(Shown::from),
             instance_name: self.instance_name.clone(),
             volume_name: self.volume_name.clone(),
             tags_instances: true,
@@ -105,7 +105,7 @@ impl Resource for LaunchTemplate {
             imds: "enabled".into(),
             imds_tags: "disabled".into(),
             monitoring: true,
-            // Without credits left a T instance falls to a tenth of its speed (aws-facts 4.2). Of another type EC2 refuses
+            // Without credits left a T instance falls to a tenth of its speed [AWS 4.2]. Of another type EC2 refuses
             // to hear of credits.
             cpu_credits: self.types().all(is_burstable).then(|| "unlimited".into()),
             made_by: "gameday".into(),
@@ -205,7 +205,7 @@ impl LaunchTemplate {
             Some(name) => Some(name.get()?),
             None => None,
         };
-        let user_data = (self.user_data)(&Inputs::default());
+        let user_data = self.user_data.read(&Inputs::default());
         let encoded = user_data.get()?.encoded.as_ref().map_err(|why| {
             Error::other(format!("the user data cannot be rendered: {why}"), "`gameday render` shows it")
         })?;
@@ -284,7 +284,7 @@ impl LaunchTemplate {
             profile: data.iam_instance_profile().and_then(|p| p.name()).map(|n| Known::Now(n.into())),
             user_data: Known::Now(Shown::seen(
                 data.user_data().unwrap_or_default(),
-                (self.user_data)(&Inputs::default()).now(),
+                self.user_data.read(&Inputs::default()).now(),
             )),
             instance_name: on_instance.get("Name").cloned().unwrap_or_default(),
             volume_name: on_volume.get("Name").cloned().unwrap_or_default(),

@@ -132,7 +132,7 @@ impl Resource for LoadBalancer {
             .await
             .during("CreateLoadBalancer")?;
         let arn = made.load_balancers().first().and_then(|b| b.load_balancer_arn()).unwrap_or_default();
-        cx.made(arn);
+        cx.note_created(arn);
         self.set_attributes(arn, want).await.map_err(half_made)
     }
 

@@ -59,7 +59,7 @@ impl Resource for LogGroup {
         let call = self.aws.logs.create_log_group().log_group_name(&want.name);
         let tags = cx.tags().into_iter().collect();
         call.set_tags(Some(tags)).send().await.during("CreateLogGroup")?;
-        cx.made(&want.name);
+        cx.note_created(&want.name);
         self.retain(want).await
     }
 

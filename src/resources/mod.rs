@@ -69,25 +69,13 @@ pub(crate) fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
 /// For what fails in a create after its first call: the object is made, and may not be visible yet. Said as an
 /// answer that was lost, so that the engine looks for it instead of making a second one.
 pub(crate) fn half_made(e: Error) -> Error {
-    match e {
-        Error::Aws(mut a) if a.class == Class::NotFound || a.class.passes() => {
-            a.class = Class::Lost;
-            Error::Aws(a)
-        }
-        e => e,
-    }
+    e.reclassify(|class| class == Class::NotFound || class.passes(), Class::Lost)
 }
 
 /// For a part that is there already when it is added, or gone when it is taken away: the call was sent twice, or
 /// somebody else was faster. Said as an answer that was lost, so that the engine looks again and does what is left.
 pub(crate) fn look_again(e: Error) -> Error {
-    match e {
-        Error::Aws(mut a) if matches!(a.class, Class::AlreadyExists | Class::NotFound) => {
-            a.class = Class::Lost;
-            Error::Aws(a)
-        }
-        e => e,
-    }
+    e.reclassify(|class| matches!(class, Class::AlreadyExists | Class::NotFound), Class::Lost)
 }
 
 /// An EC2 describe filter.
@@ -117,7 +105,7 @@ pub(crate) fn one_of_ours<T: Clone>(
     let step = cx.env.keys.step();
     let is_this = |t: &&T| tags_of(t).iter().any(|t| t.key() == Some(step) && t.value() == Some(cx.key.as_str()));
     let claim: Vec<&T> = all.iter().filter(is_this).collect();
-    let own = cx.own(&claim.iter().filter_map(|t| id_of(t)).collect::<Vec<_>>());
+    let own = cx.proven_ids(&claim.iter().filter_map(|t| id_of(t)).collect::<Vec<_>>());
     let mine: Vec<&T> = claim.into_iter().filter(|t| id_of(t).is_some_and(|id| own.contains(id))).collect();
     match mine[..] {
         [] => Ok(None),
@@ -178,4 +166,24 @@ pub(crate) async fn tag_ec2(aws: &Aws, id: &str, tags: &Tags) -> Result<()> {
 pub(crate) fn token(parts: &[&str]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(parts.join("\n")).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{KINDS, Life};
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    /// A kind without a row in the table has no group, no form of name and no noun.
+    #[test]
+    fn each_kind_has_a_row_in_the_table() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/resources");
+        let mut words = BTreeSet::new();
+        for file in fs::read_dir(folder).unwrap() {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            let consts = text.lines().filter_map(|line| line.trim().strip_prefix("const KIND: &'static str = \""));
+            words.extend(consts.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        }
+        let rows = KINDS.iter().filter(|kind| kind.life != Life::Part).map(|kind| kind.word.to_owned());
+        assert_eq!(words, rows.collect::<BTreeSet<_>>());
+    }
 }

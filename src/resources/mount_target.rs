@@ -38,7 +38,7 @@ impl Resource for MountTarget {
     const OF_PARENT: bool = true;
     const FIXED: &'static [&'static str] = &["subnet"];
     const PATIENCE: Duration = Duration::from_secs(1800);
-    // The interfaces are made in the caller's name (aws-facts 3).
+    // The interfaces are made in the caller's name [AWS 3].
     const ACTIONS: &'static [&'static str] = &[
         "elasticfilesystem:DescribeMountTargets",
         "elasticfilesystem:DescribeMountTargetSecurityGroups",

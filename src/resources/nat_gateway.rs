@@ -91,7 +91,7 @@ impl Resource for NatGateway {
             .send()
             .await
             .during("CreateNatGateway")?;
-        cx.made(made.nat_gateway().and_then(|n| n.nat_gateway_id()).unwrap_or_default());
+        cx.note_created(made.nat_gateway().and_then(|n| n.nat_gateway_id()).unwrap_or_default());
         Ok(())
     }
 

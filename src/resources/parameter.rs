@@ -76,7 +76,7 @@ impl Resource for Parameter {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        // Letters and digits only: it must survive INI quotes and a DSN (aws-facts 1.3).
+        // Letters and digits only: it must survive INI quotes and a DSN [AWS 1.3].
         let value: String = rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect();
         self.aws
             .ssm

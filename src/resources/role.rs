@@ -202,7 +202,7 @@ impl Resource for Role {
             .await
             .during("CreateRole")
             .map_err(|e| no_policy(e, "permissions_boundary", want.boundary.as_deref()))?;
-        cx.made(&cx.name());
+        cx.note_created(&cx.name());
         self.put_policy(&cx.name(), want).await?;
         self.attach(&cx.name(), &want.attached).await
     }
@@ -240,7 +240,7 @@ impl Resource for Role {
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         // A role with policies cannot be deleted.
         self.strip(&found.id, &self.inline(&found.id).await?, &self.attached(&found.id).await?).await?;
-        if cx.env.replace.contains(cx.key.as_str()) {
+        if cx.env.consent.replaces(cx.key) {
             // The step of the profile puts the new one in.
             instance_profile::let_go(&self.aws, &self.profile, &found.id).await?;
         }

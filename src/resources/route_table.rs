@@ -234,7 +234,7 @@ pub(super) async fn make(aws: &Aws, cx: &Cx<'_>, vpc: &str) -> Result<String> {
     let call = call.tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()));
     let made = call.send().await.during("CreateRouteTable")?;
     let id = made.route_table.and_then(|t| t.route_table_id).unwrap_or_default();
-    cx.made(&id);
+    cx.note_created(&id);
     Ok(id)
 }
 

@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{ResourceType, SecurityGroup as AwsGroup};
 pub struct SecurityGroup {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
-    /// For people; letters, digits and ` ._-:/()#,@[]+=&;{}!$*` only (aws-facts 4.5).
+    /// For people; letters, digits and ` ._-:/()#,@[]+=&;{}!$*` only [AWS 4.5].
     pub description: String,
 }
 
@@ -77,7 +77,7 @@ impl Resource for SecurityGroup {
             .send()
             .await
             .during("CreateSecurityGroup")?;
-        cx.made(made.group_id().unwrap_or_default());
+        cx.note_created(made.group_id().unwrap_or_default());
         Ok(())
     }
 

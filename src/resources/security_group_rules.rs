@@ -12,8 +12,8 @@ pub struct SecurityGroupRules {
     /// There must be at least one rule in all: a group without any is a group without this step.
     pub ingress: Vec<Rule>,
     pub egress: Vec<Rule>,
-    /// Rules from and to this group are not taken away before the last: an older fleet still needs them.
-    pub spared: Option<Ref<SecurityGroup>>,
+    /// Rules from and to these groups are not taken away before the last: an older fleet still needs them.
+    pub spared: Vec<Ref<SecurityGroup>>,
 }
 
 pub struct Rule {
@@ -119,9 +119,9 @@ impl Resource for SecurityGroupRules {
         self.set(&found.id, &self.with_ids(cx, found).await?, &want.rules).await
     }
 
-    fn meanwhile(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
-        let spared = self.spared.as_ref().and_then(|g| cx.read(g, |g| g.id.clone()).now());
-        let needed = |l: &&Line| l.peer.clone().now().is_some() && l.peer.clone().now() == spared;
+    fn interim(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
+        let spared: Vec<String> = self.spared.iter().filter_map(|g| cx.read(g, |g| g.id.clone()).now()).collect();
+        let needed = |l: &&Line| l.peer.clone().now().is_some_and(|peer| spared.contains(&peer));
         let more: Vec<Line> =
             found.spec.rules.iter().filter(needed).filter(|l| !want.rules.iter().any(|w| w.is(l))).cloned().collect();
         want.rules.extend(more);
@@ -178,7 +178,7 @@ impl SecurityGroupRules {
         revoke(&self.aws, group, &extra).await
     }
 
-    /// AWS refuses all of a call's rules when one of them is there (aws-facts 4.5): only those that are missing.
+    /// AWS refuses all of a call's rules when one of them is there [AWS 4.5]: only those that are missing.
     async fn authorize(&self, group: &str, rules: &[&Line]) -> Result<()> {
         for egress in [false, true] {
             let rules = rules.iter().filter(|r| r.egress == egress).map(|r| r.permission());

@@ -108,7 +108,7 @@ impl Resource for Subnet {
             .during("CreateSubnet")?;
         // Off in a new subnet, and the create call cannot say so.
         let id = made.subnet().and_then(|s| s.subnet_id()).unwrap_or_default();
-        cx.made(id);
+        cx.note_created(id);
         if want.public_addresses { self.set_public(id, true).await.map_err(half_made) } else { Ok(()) }
     }
 

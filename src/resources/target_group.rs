@@ -166,7 +166,7 @@ impl Resource for TargetGroup {
             .await
             .during("CreateTargetGroup")?;
         let arn = made.target_groups().first().and_then(|g| g.target_group_arn()).unwrap_or_default();
-        cx.made(arn);
+        cx.note_created(arn);
         self.set_attributes(arn, want).await.map_err(half_made)
     }
 
@@ -195,7 +195,7 @@ impl Resource for TargetGroup {
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         // Its name is unique, so it cannot stand beside its successor: until that one is made and the listener's own
         // step leads to it, requests are answered with 404.
-        if cx.env.replace.contains(cx.key.as_str()) {
+        if cx.env.consent.replaces(cx.key) {
             self.lead_away(cx, &found.id).await?;
         }
         let call = self.aws.elb.delete_target_group().target_group_arn(&found.id);

@@ -120,7 +120,7 @@ impl Resource for Vpc {
             .during("CreateVpc")?;
         // DNS support is on in a new VPC; hostnames are not, and the create call cannot say so.
         let id = made.vpc().and_then(|v| v.vpc_id()).unwrap_or_default();
-        cx.made(id);
+        cx.note_created(id);
         self.set(id, false, want.dns_hostnames).await.map_err(half_made)
     }
 

@@ -38,6 +38,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "clock.py",
     "cloudwatch.py",
     "control.py",
+    "data.py",
     "door.py",
     "ec2_defaults.py",
     "ec2_endpoints.py",

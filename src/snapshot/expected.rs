@@ -1,9 +1,9 @@
 //! What the stack file says of the request path: the half of a snapshot that needs no AWS.
 use crate::{
-    config::{Config, Egress, Mode, Origin},
+    config::{Config, Egress, Kind, Mode, Origin, ServiceScope},
     engine::TagKeys,
     facts::Facts,
-    stack::endpoint_services,
+    parts::service::endpoint_services,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,8 @@ pub struct Expected {
     pub multi_az: bool,
     pub cache_nodes: u32,
     pub names: Names,
-    /// The AWS name of every alarm.
+    pub own: Own,
+    /// The AWS name of every alarm but those of other services.
     pub alarms: Vec<String>,
     /// Keys of all steps.
     pub steps: Vec<String>,
@@ -84,11 +85,43 @@ pub struct Names {
     pub profile: Option<String>,
 }
 
+/// What the service has beside the stack's other services.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Own {
+    /// The second half of the key of its security group.
+    pub security_group: String,
+    /// The second half of the key of its target group, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_group: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub siblings: Vec<Sibling>,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { security_group: "app".into(), target_group: None, siblings: vec![] }
+    }
+}
+
+/// Another service of the stack, by its names on AWS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sibling {
+    pub target_group: String,
+    pub auto_scaling_group: String,
+}
+
 impl Expected {
-    /// `steps` are the keys of the stack's graph.
-    pub fn new(config: &Config, facts: &Facts, steps: Vec<String>) -> Self {
-        let (name, service) = config.service();
+    /// Returns what the stack file says of one service's path. `steps` are the keys of the stack's graph.
+    pub fn new(config: &Config, service: ServiceScope<'_>, facts: &Facts, steps: Vec<String>) -> Self {
         let by = |key: &str| config.name_of(key);
+        let siblings = || config.services().filter(|other| other.name != service.name);
+        let sibling = |other: ServiceScope<'_>| Sibling {
+            target_group: by(&other.key("target-group")),
+            auto_scaling_group: by(&other.key("auto-scaling-group")),
+        };
+        let is_theirs = |key: &str| siblings().any(|other| other.has_alarm(key));
         let endpoint = |e: Option<(String, u16)>| e.map(|(host, port)| format!("{host}:{port}"));
         Self {
             listener_port: 80,
@@ -102,7 +135,7 @@ impl Expected {
             max: service.max as i32,
             grace_seconds: service.grace_seconds as i32,
             instance_type: service.instance_type.clone(),
-            image: Some(&facts.image).filter(|i| i.starts_with("ami-")).cloned().unwrap_or_default(),
+            image: Some(facts.image(service.name)).filter(|i| i.starts_with("ami-")).unwrap_or_default(),
             spot: service.spot.is_some(),
             http: facts.sources(&config.access.http),
             ssh: facts.sources(&config.access.ssh),
@@ -125,18 +158,23 @@ impl Expected {
             cache_nodes: config.cache.nodes,
             names: Names {
                 balancer: by("load-balancer/main"),
-                target_group: by(&format!("target-group/{}", config.slot())),
-                auto_scaling_group: by(&format!("auto-scaling-group/{}", config.slot())),
-                template: by(&format!("launch-template/{name}")),
+                target_group: by(&service.key("target-group")),
+                auto_scaling_group: by(&service.key("auto-scaling-group")),
+                template: by(&service.key("launch-template")),
                 database: by("database/main"),
                 cache: by("cache/main"),
                 profile: match config.iam.mode {
                     Mode::Off => None,
                     Mode::Use => config.iam.instance_profile.clone(),
-                    Mode::Create => Some(by("instance-profile/instance")),
+                    Mode::Create => Some(by(&service.key("instance-profile"))),
                 },
             },
-            alarms: steps.iter().filter(|k| k.starts_with("alarm/")).map(|k| by(k)).collect(),
+            own: Own {
+                security_group: service.security_group(),
+                target_group: Some(service.slot()),
+                siblings: siblings().map(sibling).collect(),
+            },
+            alarms: steps.iter().filter(|k| k.starts_with("alarm/") && !is_theirs(k)).map(|k| by(k)).collect(),
             steps,
         }
     }
@@ -146,6 +184,21 @@ impl Expected {
     /// The key of the first step of this kind.
     pub fn step(&self, kind: &str) -> Option<&str> {
         self.steps.iter().map(String::as_str).find(|k| k.split('/').next() == Some(kind))
+    }
+
+    /// The key of the service's target group.
+    pub fn target_group_step(&self) -> Option<&str> {
+        let key = self.own.target_group.as_ref().map(|name| format!("target-group/{name}"));
+        match key {
+            Some(key) => self.steps.iter().map(String::as_str).find(|step| *step == key),
+            None => self.step("target-group"),
+        }
+    }
+
+    /// True if this ARN is that of another service's target group.
+    pub fn is_of_sibling(&self, target_group: &str) -> bool {
+        let name = Kind::name_in(target_group);
+        self.own.siblings.iter().any(|sibling| Some(sibling.target_group.as_str()) == name)
     }
 
     /// What to ask the service for: its health path where requests to it get through, else the first route.

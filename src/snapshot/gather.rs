@@ -103,7 +103,8 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     );
 
     let of_fleet = |i: &read::Found| {
-        i.stack.as_deref() == Some(&whose.stack)
+        let is_sibling = |group: &String| expected.own.siblings.iter().any(|s| s.auto_scaling_group == *group);
+        i.stack.as_deref() == Some(&whose.stack) && !i.group.as_ref().is_some_and(is_sibling)
             || group.as_ref().is_some_and(|g| g.members.iter().any(|m| m.id == i.instance.id))
             || targets.iter().any(|t| t.id == i.instance.id)
     };

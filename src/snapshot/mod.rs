@@ -7,7 +7,7 @@ mod network;
 pub(crate) mod probe;
 mod read;
 
-pub use expected::{Expected, Names, Whose, matches};
+pub use expected::{Expected, Names, Own, Sibling, Whose, matches};
 pub use gather::{Asking, Depth, gather, targets, verdict};
 pub use network::{
     Acl, AclEntry, Endpoint, GroupRule, InternetGateway, NatGateway, PrefixList, PublicAccess, Route, RouteTable,
@@ -16,7 +16,7 @@ pub use network::{
 pub use probe::ask_address;
 
 use crate::{
-    error::{Class, Error, Result},
+    error::{Class, Error, Help as _, Result},
     hidden, said,
 };
 use jiff::Timestamp;
@@ -124,7 +124,7 @@ pub struct Gap {
     pub part: Part,
     /// The API operation.
     pub call: String,
-    pub class: Option<String>,
+    pub class: Option<Class>,
     pub why: String,
     /// The way out, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,12 +133,11 @@ pub struct Gap {
 
 impl Gap {
     pub fn new(part: Part, call: &str, e: &Error) -> Self {
-        let class = e.class().map(|c: Class| format!("{c:?}"));
-        Self { part, call: call.into(), class, why: e.to_string(), help: e.help() }
+        Self { part, call: call.into(), class: e.class(), why: e.to_string(), help: e.help() }
     }
 
     pub fn is(&self, class: Class) -> bool {
-        self.class.as_deref() == Some(format!("{class:?}").as_str())
+        self.class == Some(class)
     }
 }
 

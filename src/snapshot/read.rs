@@ -1,5 +1,6 @@
 //! AWS's answers in our plain types. Words stay AWS's own, so that a state of tomorrow is still readable.
 use super::*;
+use crate::aws::tags;
 use crate::resources::{cache::wants_tls, dhcp_options};
 use aws_sdk_autoscaling::types as asg;
 use aws_sdk_ec2::types as ec2;
@@ -258,6 +259,8 @@ fn last(arn: &str) -> String {
 pub struct Found {
     pub instance: Instance,
     pub stack: Option<String>,
+    /// The Auto Scaling group that launched it.
+    pub group: Option<String>,
 }
 
 pub fn instances(r: ec2::Reservation, whose: &Whose) -> Vec<Found> {
@@ -265,10 +268,12 @@ pub fn instances(r: ec2::Reservation, whose: &Whose) -> Vec<Found> {
 }
 
 fn instance(i: ec2::Instance, whose: &Whose) -> Found {
-    let tag = i.tags().iter().find(|t| t.key() == Some(whose.keys.stack())).and_then(|t| t.value());
+    let tag = |key: &str| i.tags().iter().find(|t| t.key() == Some(key)).and_then(|t| t.value()).map(Into::into);
+    let (stack, group) = (tag(whose.keys.stack()), tag(tags::GROUP_TAG));
     let state = i.state.as_ref().and_then(|s| s.name()).map_or("unknown", |n| n.as_str());
     Found {
-        stack: tag.map(Into::into).filter(|_| state != "terminated"),
+        stack: stack.filter(|_| state != "terminated"),
+        group,
         instance: Instance {
             state: state.into(),
             state_reason: some(i.state_reason.and_then(|r| r.message)),

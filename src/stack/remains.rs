@@ -6,7 +6,7 @@
 use super::{Stack, wire_with};
 use crate::{
     aws::{Aws, listing, tags},
-    config::{Config, Egress, Instances, Loaded, Mode, Origin, Switch},
+    config::{Config, Egress, Instances, Kind, Life, Loaded, Mode, Origin, Switch},
     engine::{Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
@@ -130,7 +130,7 @@ impl Remains {
         let mut all = vec![];
         // What was under way to an older fleet when the listener let go of it comes to its end (the deregistration
         // delay of a target group): its instances are deleted without further ado.
-        if self.found.keys().any(|k| k.kind() == FLEET) && env.rest(DRAIN).await.is_err() {
+        if self.found.keys().any(|k| k.kind() == FLEET) && env.sleep(DRAIN).await.is_err() {
             return Report(self.found.keys().map(|k| (k.clone(), Visit::NotStarted)).collect());
         }
         for graph in &self.graphs {
@@ -153,7 +153,7 @@ fn known_as(status: &Status) -> impl Iterator<Item = &str> {
 
 /// Whether AWS makes it with a VPC and deletes it with that.
 fn comes_with(key: &Key) -> bool {
-    matches!(key.kind(), "default-network-acl" | "default-security-group" | "main-route-table" | "dhcp-options")
+    Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
 }
 
 /// The host that is used in place of this step.
@@ -196,10 +196,10 @@ fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
     all
 }
 
-/// All that this stack file could have described before, as far as its service was called the same.
-pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> Graph {
-    let (name, service) = loaded.config.service();
-    largest(loaded, facts, aws, (name, service.port), true)
+/// Returns all that this stack file could have described before, as far as its services were called the same.
+pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> Vec<Graph> {
+    let services = loaded.config.services();
+    services.map(|service| largest(loaded, facts, aws, (service.name, service.port), true)).collect()
 }
 
 /// The stack with everything on, for a service of that name on that port.
@@ -215,13 +215,14 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, (service, port): (&str, u1
     config.secrets.mode = Origin::Create;
     config.monitoring.mode = Switch::Create;
     config.monitoring.dashboard = true;
-    let (_, mut only) = config.service.pop_first().expect("a checked config has a service");
+    let like = config.service.get(service).or_else(|| config.service.values().next());
+    let mut only = like.cloned().expect("a checked config has a service");
     only.port = port;
     // As many rules as there can be: each of these fills one.
     only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
-    config.service.insert(service.into(), only);
+    config.service = [(service.to_owned(), only)].into();
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
     // Each of them with what it needs, which no stack file can say.
     wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|s| s.graph).unwrap_or_default()
@@ -267,24 +268,25 @@ async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
 /// The names and ports under which this stack has had a service, the longest names first: the tags of its Auto Scaling
 /// groups say so, and of whatever else is named after it.
 async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<(Vec<(String, u16)>, Option<Error>)> {
-    let (now, service) = loaded.config.service();
+    let config = &loaded.config;
     let (fleets, blind) = match fleets(aws, &env.stack).await {
         Ok(fleets) => (fleets, None),
         Err(e) if e.class() == Some(Class::Credentials) => return Err(e),
         Err(e) => (Default::default(), Some(e)),
     };
     let all = tags::of_stack(aws, &env.stack).await?;
-    let slot = loaded.config.slot();
+    let slots: BTreeSet<String> = config.services().map(|service| service.slot()).collect();
+    let is_now = |name: &&str| slots.contains(*name);
     let steps = all.values().filter_map(|t| t.get(aws.keys.step())).filter(|step| Key::is_one(step));
     let tagged = steps.filter_map(|step| step.split_once('/'));
     let tagged = tagged.filter_map(|(kind, name)| match kind {
-        "target-group" => Some(name).filter(|n| *n != slot),
-        "launch-template" | "access-point" => Some(name).filter(|n| *n != now),
+        "target-group" => Some(name).filter(|n| !is_now(n)),
+        "launch-template" | "access-point" => Some(name).filter(|n| !config.service.contains_key(*n)),
         _ => None,
     });
-    let fleets = steps_of(&aws.keys, &fleets).filter(|n| *n != slot);
+    let fleets = steps_of(&aws.keys, &fleets).filter(|n| !is_now(n));
     let mut known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(could_be).collect();
-    known.insert((now.to_owned(), service.port));
+    known.extend(config.services().map(|service| (service.name.to_owned(), service.port)));
     Ok((known.into_iter().rev().collect(), blind))
 }
 

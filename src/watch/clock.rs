@@ -23,7 +23,7 @@ pub enum Stand {
     Ready,
 }
 
-/// After the last step an instance boots and is found healthy: what that takes (aws-facts 11).
+/// After the last step an instance boots and is found healthy: what that takes [AWS 11].
 pub const BOOT: Duration = Duration::from_secs(55);
 /// Less than this to spare is not green.
 const CLOSE: Duration = Duration::from_secs(300);
@@ -123,7 +123,7 @@ impl Times {
             let usually = s.usually.mul_f64(scale);
             let p = match s.state {
                 Stand::Ready => return None,
-                Stand::Missing => Progress::Ahead(usually),
+                Stand::Missing => Progress::Pending(usually),
                 Stand::Busy => Progress::Running { since: since(self.began.get(&s.key).copied(), now), usually },
             };
             Some((s.key.clone(), p))
@@ -165,7 +165,7 @@ impl Times {
             self.eta(now).0.saturating_sub(other.eta(now).0).as_secs()
         };
         let mut cuts = vec![];
-        // Gains of the durations in aws-facts 11.
+        // Gains of the durations in [AWS 11].
         if self.cache_nodes > 1 && missing("cache/main") {
             let gain = without("cache/main", 70);
             cuts.push(Cut { what: "single-node cache", gain_seconds: gain, setting: "[cache] nodes = 1" });

@@ -83,13 +83,13 @@ pub enum TroubleKind {
 impl Trouble {
     /// What one call's failure says of AWS as a whole. A right that is missing is no trouble: it stays missing.
     pub fn of(e: &Error) -> Option<Self> {
-        let kind = TroubleKind::of(e.class().map(|c| format!("{c:?}")).as_deref())?;
+        let kind = TroubleKind::of(e.class())?;
         Some(Self { kind, said: e.to_string() })
     }
 
     /// What a look's gaps say. One part that fails is a gap; many that fail for one reason are no look at all.
     pub fn of_look(s: &Snapshot) -> Option<Self> {
-        let of = |kind| s.gaps.iter().filter(move |g| TroubleKind::of(g.class.as_deref()) == Some(kind));
+        let of = |kind| s.gaps.iter().filter(move |g| TroubleKind::of(g.class) == Some(kind));
         let enough = [(TroubleKind::Credentials, 1), (TroubleKind::Network, MANY), (TroubleKind::Throttled, MANY)];
         let (kind, _) = enough.into_iter().find(|(kind, least)| of(*kind).count() >= *least)?;
         let said = of(kind).next().map(|g| g.why.clone()).unwrap_or_default();
@@ -101,13 +101,12 @@ impl Trouble {
 const MANY: usize = 4;
 
 impl TroubleKind {
-    fn of(class: Option<&str>) -> Option<Self> {
-        let is = |c: Class| class == Some(format!("{c:?}").as_str());
-        match () {
-            () if is(Class::Credentials) => Some(Self::Credentials),
-            () if is(Class::Lost) => Some(Self::Network),
-            () if is(Class::Throttled) => Some(Self::Throttled),
-            () => None,
+    fn of(class: Option<Class>) -> Option<Self> {
+        match class? {
+            Class::Credentials => Some(Self::Credentials),
+            Class::Lost => Some(Self::Network),
+            Class::Throttled => Some(Self::Throttled),
+            _ => None,
         }
     }
 }

@@ -141,7 +141,7 @@ fn a_look_that_saw_nothing_does_not_wipe_the_picture() {
     let gap = crate::snapshot::Gap {
         part: crate::snapshot::Part::Balancer,
         call: "DescribeLoadBalancers".into(),
-        class: Some("Lost".into()),
+        class: Some(Class::Lost),
         why: "dns error".into(),
         help: None,
     };

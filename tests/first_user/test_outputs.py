@@ -152,7 +152,7 @@ def test_each_output_fits_its_schema(world):
     (world.work / FILE).write_text(STACK)
 
     def fits(said, output):
-        schema = world.shell(f"gameday schema {output}").ends(0).json_text
+        schema = json.loads(world.shell(f"gameday schema {output}").ends(0).out)
         jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
         assert said.lines, said.line

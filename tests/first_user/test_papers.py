@@ -5,9 +5,10 @@ import re
 import shlex
 
 import pytest
-from conftest import KEY, ROOT, URL
+from conftest import ROOT
+from harness import KEY, URL
 
-PAPERS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAPERS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTANCE = "i-0123456789abcdef0"
 # What needs this repository, or takes the build of a release: tried by CI itself, or by scripts/release.sh.
 ELSEWHERE = ("cargo ", "scripts/release.sh")

@@ -2,10 +2,8 @@
 JSON answer a line on standard output; {"error": …} when it could not."""
 
 import json
-import os
 import sys
 import traceback
-import urllib.request
 
 import attack
 import drifts
@@ -67,14 +65,6 @@ class Account:
         names = (f"/gameday/{stack}/db-master-password", f"/gameday/{stack}/db-app-password")
         get = self.here.ssm.get_parameter
         return [get(Name=name, WithDecryption=True)["Parameter"]["Value"] for name in names]
-
-    def control(self, url, method, what, body):
-        """The emulator's own endpoints."""
-        data = json.dumps(body or {}).encode() if method == "POST" else None
-        key = {"Authorization": f"Bearer {os.environ['AWS_ACCESS_KEY_ID']}"}
-        request = urllib.request.Request(f"{url}/_gameday/{what}", data=data, method=method, headers=key)
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
 
     def snapshot(self, stack, name):
         """One that a teammate made of the stack's database, with its tags."""

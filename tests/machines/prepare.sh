@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what the machines of tests/boot.rs need and makes their root, once. Debian or Ubuntu, as root.
+# Installs what the machines of tests/world/boot.rs need and makes their root, once. Debian or Ubuntu, as root.
 # The root is kept (a new list of packages or a new month makes a new one): /var/cache/gameday-test/base.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C

@@ -1,6 +1,6 @@
 """The world of the test: machines that really boot, and what they talk to.
 
-Runs inside namespaces of its own (network, mounts, processes), see tests/boot.rs: whatever happens to this process, the
+Runs inside namespaces of its own (network, mounts, processes), see tests/world/boot.rs: whatever happens to this process, the
 kernel takes everything down with it. Addresses are on a bridge that nothing else can reach.
 """
 import hashlib

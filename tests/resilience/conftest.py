@@ -3,6 +3,7 @@
 Everything that any run says is kept, and no password may be in it.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -11,16 +12,12 @@ import signal
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 
-import boto3
+import harness
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-
-BINARY = os.environ["GAMEDAY_BINARY"]
-URL, KEY = os.environ["GAMEDAY_SANDBOX_URL"], os.environ["GAMEDAY_SANDBOX_KEY"]
+from harness import STACK
 
 # The long form; else a few of each.
 LONG = bool(os.environ.get("GAMEDAY_CUTS") or os.environ.get("GAMEDAY_SEEDS"))
@@ -32,32 +29,24 @@ def some(items, few):
     return items if LONG else [items[(2 * i + 1) * len(items) // (2 * few)] for i in range(few)]
 
 
-STACK = """\
-name = "billing"
-
-[service.api]
-source = "https://bucket.s3.amazonaws.com/server"
-"""
-
-
 def count(what, **numbers):
     """A line of the counts that the long form is run for."""
     print(f"\ncount: {what}: " + ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in numbers.items()), flush=True)
 
 
-class Run:
+class Run(harness.Said):
     """One process of gameday, running or done."""
 
     def __init__(self, world, args, env):
-        self.world, self.args = world, args
-        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.world, self.args, self.line = world, args, " ".join(args)
+        self.files = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
-            [BINARY, "--sandbox", "-c", str(world.file), *args],
+            world.line(*args),
             stdin=subprocess.DEVNULL,
-            stdout=self.out,
-            stderr=self.err,
-            env={**os.environ, **env},
+            stdout=self.files[0],
+            stderr=self.files[1],
+            env=world.environment(env),
         )
 
     def done(self):
@@ -80,14 +69,14 @@ class Run:
             self.process.wait()
             raise AssertionError(f"{self.args} did not end within {timeout} s:\n{self.text[-3000:]}") from None
         self.seconds = time.monotonic() - self.begun
-        self.world.said.append((" ".join(self.args), self.text))
+        self.world.said.append((self.line, self.text))
         assert "panicked" not in self.text, self.text
         return self
 
     def kill(self):
         self.process.kill()
         self.process.wait()
-        self.world.said.append((" ".join(self.args), self.text))
+        self.world.said.append((self.line, self.text))
 
     def interrupt(self):
         self.process.send_signal(signal.SIGINT)
@@ -104,27 +93,22 @@ class Run:
         return os.pread(file.fileno(), 1 << 26, 0).decode(errors="replace")
 
     @property
-    def stdout(self):
-        return self.read(self.out)
+    def out(self):
+        return self.read(self.files[0])
 
     @property
-    def text(self):
-        return self.read(self.out) + self.read(self.err)
+    def err(self):
+        return self.read(self.files[1])
 
     @property
     def json(self):
-        return json.loads(self.stdout.splitlines()[-1])
-
-    def expect(self, code=0):
-        assert self.code == code, f"{' '.join(self.args)} ended with {self.code}, not {code}:\n{self.text[-6000:]}"
-        return self
+        return json.loads(self.out.splitlines()[-1])
 
 
-class World:
+class World(harness.World):
     def __init__(self, folder):
-        self.file = folder / "gameday.toml"
-        self.clients, self.said, self.passwords, self.later = {}, [], set(), []
-        self.file.write_text(STACK)
+        super().__init__(folder)
+        self.said, self.passwords, self.later = [], set(), []
 
     # gameday
 
@@ -135,10 +119,10 @@ class World:
         return self.start(*args, **env).wait(timeout)
 
     def up(self, *more, code=0):
-        return self.run("up", "--yes", *more).expect(code)
+        return self.run("up", "--yes", *more).ends(code)
 
     def teardown(self, *more, code=0):
-        return self.run("teardown", "--confirm", "billing", *more).expect(code)
+        return self.run("teardown", "--confirm", "billing", *more).ends(code)
 
     def plan(self, *more):
         """The changes, by key: the change's word and the paths that differ."""
@@ -160,28 +144,6 @@ class World:
         self.file.write_text(text)
 
     # The account
-
-    def __getattr__(self, name):
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name not in self.clients:
-            self.clients[name] = boto3.client(
-                {"tagging": "resourcegroupstaggingapi"}.get(name, name),
-                endpoint_url=URL,
-                region_name="us-east-1",
-                aws_access_key_id=KEY,
-                aws_secret_access_key="sandbox",
-                config=Config(retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True),
-            )
-        return self.clients[name]
-
-    def control(self, method, path, body=None):
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(
-            f"{URL}/_gameday/{path}", method=method, data=data, headers={"Authorization": f"Bearer {KEY}"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
 
     def faults(self, **rules):
         return self.control("POST", "faults", rules)
@@ -369,14 +331,20 @@ def world(shared):
 
 @pytest.fixture(scope="session")
 def whole(shared):
-    """What an undisturbed `up` makes."""
-    shared.reset()
-    shared.edit(STACK)
-    shared.control("POST", "pace?pace=instant")
-    shared.up()
-    found = shared.inventory()
-    shared.reset()
-    return found
+    """What an undisturbed `up` makes. Found out by one suite, for all of a run."""
+    with open(pathlib.Path(os.environ["GAMEDAY_RUN"]) / "whole", "a+") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        kept.seek(0)
+        if text := kept.read():
+            return Counter({tuple(what): n for what, n in json.loads(text)})
+        shared.reset()
+        shared.edit(STACK)
+        shared.control("POST", "pace?pace=instant")
+        shared.up()
+        found = shared.inventory()
+        shared.reset()
+        json.dump(list(found.items()), kept)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -397,4 +365,4 @@ def built(world):
     return world
 
 
-__all__ = ["ClientError"]
+__all__ = ["STACK", "ClientError"]

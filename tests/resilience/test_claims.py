@@ -236,26 +236,26 @@ def test_a_claim_is_named_and_taken_over_only_by_its_id(built):
         Engine="redis", NumCacheClusters=1)
     arn = w.elasticache.describe_replication_groups(ReplicationGroupId="warm")["ReplicationGroups"][0]["ARN"]
     w.elasticache.add_tags_to_resource(ResourceName=arn, Tags=tags("cache/main"))
-    plan = w.run("plan").expect(0)
+    plan = w.run("plan").ends(0)
     assert "warm carries the tags of stack billing as cache/main" in plan.text, plan.text
     assert "--adopt cache/main=warm" in plan.text, plan.text
     # Who names it by its id means that one, here and below.
     assert "cache/main" in w.plan("--adopt", "cache/main=warm")
     before = w.inventory()
-    refused = w.run("teardown", "--confirm", "billing", "--delete", "cold").expect(1)
+    refused = w.run("teardown", "--confirm", "billing", "--delete", "cold").ends(1)
     assert "there is no such object" in refused.text, refused.text
-    refused = w.run("up", "--yes", "--adopt", "cache/main=cold").expect(1)
+    refused = w.run("up", "--yes", "--adopt", "cache/main=cold").ends(1)
     assert "--adopt cache/main=cold: there is no such object" in refused.text, refused.text
-    refused = w.run("teardown", "--confirm", "billing", "--delete", "warm").expect(1)
+    refused = w.run("teardown", "--confirm", "billing", "--delete", "warm").ends(1)
     assert "the stack's own stands" in refused.text, "one is not deleted in the place of the other"
     assert differences(w.inventory(), before) == []
 
     def caches():
         return [g["ReplicationGroupId"] for g in w.elasticache.describe_replication_groups()["ReplicationGroups"]]
 
-    down = w.run("teardown", "--confirm", "billing").expect(1)
+    down = w.run("teardown", "--confirm", "billing").ends(1)
     assert caches() == ["warm"] and "teardown --delete warm` deletes it" in down.text, down.text
-    w.run("teardown", "--confirm", "billing", "--delete", "warm").expect()
+    w.run("teardown", "--confirm", "billing", "--delete", "warm").ends(0)
     assert caches() == []
 
 
@@ -313,10 +313,10 @@ def test_what_was_made_beforehand_under_our_name_is_not_taken(world, key):
     w = world
     SQUATS[key](w)
     before = w.inventory()
-    plan = w.run("plan", "-o", "json").expect(1)
+    plan = w.run("plan", "-o", "json").ends(1)
     said = next(e for e in plan.json["errors"] if e["key"] == key)
     assert said["code"] in ("unproven", "not_ours") and f"--adopt {key}=" in said["help"], said
-    up = w.run("up", "--yes").expect(1)
+    up = w.run("up", "--yes").ends(1)
     if said["code"] == "unproven":
         assert "nothing was changed" in up.text and f"--adopt {key}=" in up.text, up.text
         assert differences(w.inventory(), before) == []
@@ -337,8 +337,8 @@ def test_a_launch_template_version_of_anybody_does_not_choose_the_image(built):
         LaunchTemplateData={"ImageId": theirs})["LaunchTemplateVersion"]["VersionNumber"]
     assert w.plan() == {}, "a version that nobody made the default changes nothing"
     w.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=str(version))
-    plan = w.run("plan", "-o", "json").expect(2)
-    print(plan.stdout)
+    plan = w.run("plan", "-o", "json").ends(2)
+    print(plan.out)
     change = next(c for c in plan.json["changes"] if c["key"] == "launch-template/api")
     image = next(f for f in change["diff"] if f["path"] == "image")
     assert (image["found"], image["want"]) == (theirs, ours["LaunchTemplateData"]["ImageId"]), change
@@ -360,16 +360,16 @@ def test_a_protection_that_gameday_did_not_set_stays_until_the_id_is_given(built
     database = w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"][0]
     assert database["DeletionProtection"] and database["BackupRetentionPeriod"] == 14, "fewer would delete backups"
     for _ in range(2):
-        down = w.run("teardown", "--confirm", "billing").expect(1)
+        down = w.run("teardown", "--confirm", "billing").ends(1)
         assert "is protected from deletion" in down.text and "--delete billing-main" in down.text, down.text
         database = w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"][0]
         assert database["DeletionProtection"], "and teardown does not"
     # The run that takes the protection off is not the one that deletes it.
     w.faults(refuse=[{"on": "rds:DeleteDBInstance", "times": -1, "code": "AccessDenied", "message": "not now"}])
-    w.run("teardown", "--confirm", "billing", "--delete", "billing-main", "--delete", balancer).expect(1)
+    w.run("teardown", "--confirm", "billing", "--delete", "billing-main", "--delete", balancer).ends(1)
     w.no_faults()
     w.rds.modify_db_instance(DBInstanceIdentifier="billing-main", BackupRetentionPeriod=0, ApplyImmediately=True)
-    down = w.run("teardown", "--confirm", "billing").expect()
+    down = w.run("teardown", "--confirm", "billing").ends(0)
     assert w.rds.describe_db_instances()["DBInstances"] == [], down.text
     assert w.elbv2.describe_load_balancers()["LoadBalancers"] == []
     kept = [s["DBSnapshotIdentifier"] for s in w.rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]]
@@ -409,7 +409,7 @@ def test_a_record_that_cannot_be_written_is_worth_what_was_read(built):
         "code": "AccessDeniedException", "message": "not authorized to perform: ssm:PutParameter"}])
     w.up()
     assert vpc in vpcs(w) and len(vpcs(w)) == 3, "the default one, ours and the stranger's"
-    assert w.run("up", "--yes").expect(0), "and nothing is asked for again"
+    assert w.run("up", "--yes").ends(0), "and nothing is asked for again"
     w.no_faults()
 
 
@@ -419,7 +419,7 @@ def test_a_record_that_cannot_be_read_does_not_choose_between_two(built):
     w.faults(refuse=[{
         "on": "ssm:GetParameters", "times": -1,
         "code": "AccessDeniedException", "message": "not authorized to perform: ssm:GetParameters"}])
-    down = w.run("teardown", "--confirm", "billing").expect(1)
+    down = w.run("teardown", "--confirm", "billing").ends(1)
     w.no_faults()
     assert vpc in vpcs(w) and "vpc/main exists more than once" in down.text, down.text
     assert "rests on its tags" in down.text, "what decides is said"
@@ -433,9 +433,9 @@ def test_claims_before_a_run_that_fails_prove_nothing_to_the_next(world, whole):
     w.faults(refuse=[
         {"on": on, "times": -1, "code": "AccessDenied", "message": "not authorized"}
         for on in ("elasticache:CreateCacheSubnetGroup", "rds:CreateDBSubnetGroup", "ec2:CreateLaunchTemplate")])
-    w.run("up", "--yes").expect(1)
+    w.run("up", "--yes").ends(1)
     w.no_faults()
-    plan = w.run("plan").expect(2)
+    plan = w.run("plan").ends(2)
     assert "customers-live ->" not in plan.text and "--replace" not in plan.text, plan.text
     w.run("teardown", "--confirm", "billing")
     same(before, strangers.seen())
@@ -451,13 +451,13 @@ def test_what_is_made_under_our_name_in_mid_run_is_not_taken(world, whole):
         Name="billing-api", Protocol="HTTP", Port=80, VpcId=vpcs(w)[0], Tags=tags("target-group/api"),
     )["TargetGroups"][0]["TargetGroupArn"]
     w.no_faults()
-    up.wait().expect(1)
+    up.wait().ends(1)
     for key in ("launch-template/api", "target-group/api"):
         assert f"--adopt {key}=" in up.text, up.text
     versions = w.ec2.describe_launch_template_versions(LaunchTemplateName="billing-api")["LaunchTemplateVersions"]
     assert len(versions) == 1
-    assert "nothing was changed" in w.run("up", "--yes").expect(1).text, "the next run does not take it either"
-    w.run("teardown", "--confirm", "billing").expect(1)
+    assert "nothing was changed" in w.run("up", "--yes").ends(1).text, "the next run does not take it either"
+    w.run("teardown", "--confirm", "billing").ends(1)
     assert w.ec2.describe_launch_templates(LaunchTemplateNames=["billing-api"])["LaunchTemplates"]
     assert w.elbv2.describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
 
@@ -474,8 +474,8 @@ def test_what_a_teardown_advises_is_about_the_stack_only(built):
             Tags=[{"Key": "gameday:stack", "Value": "billing"}])
     odd = w.ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
     w.ec2.create_tags(Resources=[odd], Tags=tags("target-group/x y"))
-    w.run("plan").expect(0)
-    down = w.run("teardown", "--confirm", "billing").expect(1)
+    w.run("plan").ends(0)
+    down = w.run("teardown", "--confirm", "billing").ends(1)
     assert "aws rds delete-db-snapshot --db-snapshot-identifier before-lunch" in down.text, down.text
     assert "delete-db-snapshot --db-snapshot-identifier customers-only-backup" not in down.text, down.text
     assert "customers-only-backup" in down.text and fs in down.text and odd in down.text, "they are named"
@@ -486,10 +486,10 @@ def test_what_a_teardown_advises_is_about_the_stack_only(built):
 def test_a_database_that_is_not_as_the_file_says_is_not_deleted_by_it(built):
     w = built
     w.edit(STACK + '\n[database]\ndatabase = "another"\n')
-    down = w.run("teardown", "--confirm", "billing").expect(1)
+    down = w.run("teardown", "--confirm", "billing").ends(1)
     assert "differs from the stack file in database" in down.text and "--delete billing-main" in down.text, down.text
     assert w.rds.describe_db_instances(DBInstanceIdentifier="billing-main")["DBInstances"]
-    w.run("teardown", "--confirm", "billing", "--delete", "billing-main").expect()
+    w.run("teardown", "--confirm", "billing", "--delete", "billing-main").ends(0)
     assert w.rds.describe_db_instances()["DBInstances"] == []
 
 
@@ -502,7 +502,7 @@ def test_a_database_that_is_to_be_replaced_is_named_for_that(built):
 
     w.rds.modify_db_instance(DBInstanceIdentifier="billing-main", DeletionProtection=True, ApplyImmediately=True)
     before = w.inventory()
-    replaced = w.run("up", "--yes", "--replace", "database/main").expect(1)
+    replaced = w.run("up", "--yes", "--replace", "database/main").ends(1)
     assert "billing-main is protected from deletion" in replaced.text, replaced.text
     assert differences(w.inventory(), before) == [], "that is said before anything is begun"
     w.rds.modify_db_instance(DBInstanceIdentifier="billing-main", DeletionProtection=False, ApplyImmediately=True)
@@ -513,13 +513,13 @@ def test_a_database_that_is_to_be_replaced_is_named_for_that(built):
 def test_a_record_that_is_gone_is_asked_for_and_nothing_is_built_beside(built, whole):
     w = built
     w.ssm.delete_parameter(Name="/gameday/billing/record")
-    up = w.run("up", "--yes").expect(1)
+    up = w.run("up", "--yes").ends(1)
     assert "nothing was changed" in up.text, up.text
     [take] = [line for line in up.text.splitlines() if "if all of that is the stack's" in line]
     assert "--adopt vpc/main=vpc-" in take and "--adopt file-system/main=fs-" in take, take
     assert differences(w.inventory(), whole) == ["-1 ('parameter', '/gameday/billing/record')"]
     before = w.inventory()
-    w.run("teardown", "--confirm", "billing").expect(1)
+    w.run("teardown", "--confirm", "billing").ends(1)
     gone = differences(w.inventory(), before)
     assert not [g for g in gone if "'database'" in g or "'cache'" in g or "'vpc'" in g or "notes" in g], gone
 

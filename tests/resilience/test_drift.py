@@ -1,11 +1,10 @@
 """Somebody changes one thing by hand: `plan` shows exactly that, `up` repairs exactly that, and touches nothing else.
 
-A row: what is done, what the plan must show, and all the changing calls of the repair. "field-notes N" is the row of
-the catalogue of what game-days inject.
+A row: what is done, what the plan must show, and all the changing calls of the repair. "[AWS Gn]" is the row of
+the catalogue of what game-days inject, in docs/aws-facts.md.
 """
 
 import json
-import time
 from collections import Counter
 
 import pytest
@@ -108,7 +107,7 @@ def public_addresses_off(w):
 
 
 @row({"route-table/public": ("update", ["default_route"])}, {"ec2:CreateRoute": 1})
-def default_route_deleted(w):  # field-notes 18
+def default_route_deleted(w):  # [AWS G18]
     w.ec2.delete_route(RouteTableId=table(w, "public")["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
 
 
@@ -152,7 +151,7 @@ def rules_of(w, name, egress):
     return [r["SecurityGroupRuleId"] for r in found["SecurityGroupRules"] if r["IsEgress"] == egress]
 
 
-for _name in ("alb", "app", "db", "cache", "files"):  # field-notes 13, 14, 15
+for _name in ("alb", "app", "db", "cache", "files"):  # [AWS G13] [AWS G14] [AWS G15]
 
     # A group without any rule is one without this step.
     @row({f"security-group-rules/{_name}": ("update", ["rules"]) if _name in ("alb", "app") else ("create", [])},
@@ -314,7 +313,7 @@ rows("database/main", "rds", "modify_db_instance", {"rds:ModifyDBInstance": 1},
 
 
 @row({"database/main": ("update", ["running"])}, {"rds:StartDBInstance": 1})
-def database_stopped(w):  # field-notes 27
+def database_stopped(w):  # [AWS G27]
     w.rds.stop_db_instance(DBInstanceIdentifier="billing-main")
 
 
@@ -340,7 +339,7 @@ def throughput_changed(w):
 
 
 @row({"mount-target/a": ("update", ["groups"])}, {"efs:ModifyMountTargetSecurityGroups": 1})
-def mount_target_groups_swapped(w):  # field-notes 16
+def mount_target_groups_swapped(w):  # [AWS G16]
     found = w.efs.describe_mount_targets(FileSystemId=file_system(w))["MountTargets"]
     first = next(m for m in found if m["AvailabilityZoneName"].endswith("a"))
     w.efs.modify_mount_target_security_groups(MountTargetId=first["MountTargetId"], SecurityGroups=[group(w, "app")])
@@ -349,10 +348,14 @@ def mount_target_groups_swapped(w):  # field-notes 16
 # Launch and fleet.
 
 
+def a_second_later(w):
+    """AWS tells when a parameter was set to the second."""
+    w.control("POST", "advance?seconds=1")
+
+
 def delete_parameter(w, name):
     w.note_secrets()
-    # AWS tells when a parameter was set to the second.
-    time.sleep(1.1)
+    a_second_later(w)
     w.ssm.delete_parameter(Name=f"/gameday/billing/{name}")
 
 
@@ -369,12 +372,12 @@ def app_password_lost(w):
 @row({"database/main": ("update", ["password_set"])}, {"rds:ModifyDBInstance": 1, "rds:AddTagsToResource": 1})
 def master_password_changed(w):
     w.note_secrets()
-    time.sleep(1.1)
+    a_second_later(w)
     w.ssm.put_parameter(Name="/gameday/billing/db-master-password", Value="Another1Password2", Overwrite=True)
 
 
 @row({"launch-template/api": ("update", ["instance_type", "made_by"])}, None)
-def default_version_is_somebody_elses(w):  # field-notes 22
+def default_version_is_somebody_elses(w):  # [AWS G22]
     name = w.ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateName"]
     made = w.ec2.create_launch_template_version(
         LaunchTemplateName=name, SourceVersion="$Latest", LaunchTemplateData={"InstanceType": "t3.large"})
@@ -386,16 +389,16 @@ rows("auto-scaling-group/api", "autoscaling", "update_auto_scaling_group", {"aut
      max={"MaxSize": 3}, grace={"HealthCheckGracePeriod": 1}, warmup={"DefaultInstanceWarmup": 300},
      health_check={"HealthCheckType": "EC2"},
      maintenance={"InstanceMaintenancePolicy": {"MinHealthyPercentage": 50, "MaxHealthyPercentage": 100}},
-     subnets=lambda w: {"VPCZoneIdentifier": subnet(w, "public-a")})  # field-notes 7
+     subnets=lambda w: {"VPCZoneIdentifier": subnet(w, "public-a")})  # [AWS G7]
 
 
 @row({"auto-scaling-group/api": ("update", ["desired", "max", "min"])}, {"autoscaling:UpdateAutoScalingGroup": 1})
-def sizes_zeroed(w):  # field-notes 5
+def sizes_zeroed(w):  # [AWS G5]
     w.autoscaling.update_auto_scaling_group(AutoScalingGroupName="billing-api", MinSize=0, MaxSize=0, DesiredCapacity=0)
 
 
 @row({"auto-scaling-group/api": ("update", ["suspended"])}, {"autoscaling:ResumeProcesses": 1})
-def processes_suspended(w):  # field-notes 4
+def processes_suspended(w):  # [AWS G4]
     w.autoscaling.suspend_processes(AutoScalingGroupName="billing-api", ScalingProcesses=["Launch", "HealthCheck"])
 
 
@@ -421,7 +424,7 @@ def scaling_target_changed(w):
 
 # The balancer.
 
-rows("target-group/api", "elbv2", "modify_target_group", {"elbv2:ModifyTargetGroup": 1},  # field-notes 11
+rows("target-group/api", "elbv2", "modify_target_group", {"elbv2:ModifyTargetGroup": 1},  # [AWS G11]
      health__port={"HealthCheckPort": "9999"}, health__protocol={"HealthCheckProtocol": "HTTPS"},
      health__path={"HealthCheckPath": "/wrong"}, health__codes={"Matcher": {"HttpCode": "204"}},
      health__interval={"HealthCheckIntervalSeconds": 60}, health__timeout={"HealthCheckTimeoutSeconds": 2},
@@ -440,18 +443,18 @@ def idle_timeout_changed(w):
 
 
 @row({"load-balancer/main": ("update", ["groups"])}, {"elbv2:SetSecurityGroups": 1})
-def balancer_groups_swapped(w):  # field-notes 16
+def balancer_groups_swapped(w):  # [AWS G16]
     w.elbv2.set_security_groups(LoadBalancerArn=balancer(w), SecurityGroups=[group(w, "db")])
 
 
 @row({"listener/http": ("update", ["default"])}, {"elbv2:ModifyListener": 1})
-def listener_answers_503(w):  # field-notes 9
+def listener_answers_503(w):  # [AWS G9]
     answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
     w.elbv2.modify_listener(ListenerArn=listener(w), DefaultActions=[answer])
 
 
 @row({"listener/http": ("create", [])}, {"elbv2:CreateListener": 1})
-def listener_deleted(w):  # field-notes 9
+def listener_deleted(w):  # [AWS G9]
     w.elbv2.delete_listener(ListenerArn=listener(w))
 
 
@@ -459,13 +462,13 @@ def listener_deleted(w):  # field-notes 9
 
 
 @row({"role/instance": ("update", ["others"])}, {"iam:DeleteRolePolicy": 1})
-def a_denying_policy_beside_ours(w):  # field-notes 34
+def a_denying_policy_beside_ours(w):  # [AWS G34]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
     w.iam.put_role_policy(RoleName="billing-instance-us-east-1", PolicyName="deny", PolicyDocument=json.dumps(policy))
 
 
 @row({"instance-profile/instance": ("update", ["role"])}, {"iam:AddRoleToInstanceProfile": 1})
-def profile_without_its_role(w):  # field-notes 34
+def profile_without_its_role(w):  # [AWS G34]
     w.iam.remove_role_from_instance_profile(InstanceProfileName="billing-instance-us-east-1", RoleName="billing-instance-us-east-1")
 
 
@@ -477,7 +480,7 @@ def alarm_threshold_changed(w):
 
 
 @row({"alarm/elb-5xx": ("create", [])}, {"cloudwatch:PutMetricAlarm": 1})
-def alarm_deleted(w):  # field-notes 43
+def alarm_deleted(w):  # [AWS G43]
     w.cloudwatch.delete_alarms(AlarmNames=["billing-elb-5xx"])
 
 
@@ -487,7 +490,7 @@ def alarm_disabled(w):
 
 
 @row({"dashboard/main": ("create", [])}, {"cloudwatch:PutDashboard": 1})
-def dashboard_deleted(w):  # field-notes 43
+def dashboard_deleted(w):  # [AWS G43]
     w.cloudwatch.delete_dashboards(DashboardNames=["billing-main-us-east-1"])
 
 
@@ -506,7 +509,7 @@ def logs_kept_for_ever(w):
 
 
 @row({"cache/main": ("create", [])}, None)
-def cache_deleted(w):  # field-notes 32
+def cache_deleted(w):  # [AWS G32]
     w.elasticache.delete_replication_group(ReplicationGroupId="billing-main")
 
 

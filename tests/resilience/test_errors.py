@@ -49,7 +49,7 @@ def test_credentials_that_expire(world, whole, after):
     if after >= 90:
         assert "are done" in run.text, run.text
     world.no_faults()
-    world.run("up", "--yes", "--steal").expect()
+    world.run("up", "--yes", "--steal").ends(0)
     assert differences(world.inventory(), whole) == []
 
 
@@ -57,17 +57,17 @@ def test_credentials_that_expire_in_the_middle_of_teardown(built):
     w = built
     w.note_secrets()
     w.faults(expire_after=110)
-    run = w.run("teardown", "--confirm", "billing").expect(1)
+    run = w.run("teardown", "--confirm", "billing").ends(1)
     assert "renew the credentials" in run.text, run.text
     w.no_faults()
-    w.run("teardown", "--confirm", "billing", "--steal").expect()
+    w.run("teardown", "--confirm", "billing", "--steal").ends(0)
     assert differences(w.inventory(), w.empty) == []
 
 
 def test_a_region_that_is_not_enabled(world):
     world.faults(region="closed")
     for args in (("plan",), ("up", "--yes"), ("status",), ("teardown", "--confirm", "billing")):
-        run = world.run(*args).expect(1)
+        run = world.run(*args).ends(1)
         assert "has not enabled the region" in run.text and "request " in run.text, run.text
         assert len([line for line in run.text.splitlines() if "failed" in line]) == 1, run.text
     world.no_faults()
@@ -121,6 +121,6 @@ def test_secrets_stay_out_of_the_wordiest_output(world):
         LaunchTemplateName="billing-api", Versions=["$Latest"])["LaunchTemplateVersions"]
     world.said.append(("tags", str(tags)))
     world.said.append(("user data", str(template)))
-    world.run("-vv", "teardown", "--confirm", "billing", "-o", "json").expect()
+    world.run("-vv", "teardown", "--confirm", "billing", "-o", "json").ends(0)
     world.check_secrets()
     assert world.passwords

@@ -18,22 +18,27 @@ class Forger:
     """Rewrites the lease once a second, whatever is there; `forge` makes it of what it finds."""
 
     def __init__(self, world, forge):
-        self.world, self.forge, self.ended, self.written = world, forge, threading.Event(), 0
+        self.world, self.forge, self.ended, self.read = world, forge, threading.Event(), 0
         self.thread = threading.Thread(target=self.run)
         self.put({})
 
     def put(self, found):
         lease = {**HOLDER, **self.forge(found)}
         self.world.ssm.put_parameter(Name=LEASE, Value=json.dumps(lease), Type="String", Overwrite=True)
-        self.written += 1
 
     def run(self):
         while not self.ended.wait(1):
+            self.read += 1
             try:
                 found = json.loads(self.world.ssm.get_parameter(Name=LEASE)["Parameter"]["Value"])
             except (ClientError, ValueError):
                 found = {}
             self.put(found)
+
+    def looks(self):
+        """How often somebody else has looked at the lease since the calls were forgotten."""
+        calls = self.world.control("GET", "calls")["calls"]
+        return sum(c["operation"] == "GetParameter" and c["named"].get("Name") == LEASE for c in calls) - self.read
 
     def __enter__(self):
         self.thread.start()
@@ -61,27 +66,32 @@ FORGED = {
 
 @pytest.mark.parametrize("how", FORGED)
 def test_a_run_that_says_steal_stops_for_nobody(world, whole, how):
-    # Late answers: the run is long enough to look at its lease more than once.
-    world.faults(delay=0.25)
+    # Late answers, until the run has looked at its lease more than once since it has it.
+    world.faults(delay=0.5)
     with Forger(world, FORGED[how]) as forger:
-        run = world.run("up", "--yes", "--steal").expect()
-        assert forger.written > 5 and run.seconds > 9, "it was forged while the run looked"
-        world.faults(delay=0.1)
-        world.run("teardown", "--confirm", "billing", "--steal").expect()
+        run = world.start("up", "--yes", "--steal")
+        run.until("created")
+        before = forger.looks()
+        while forger.looks() < before + 2:
+            assert not run.done(), run.text
+            time.sleep(0.1)
         world.no_faults()
-        world.run("up", "--yes", "--steal").expect()
+        run.wait().ends(0)
+        world.run("teardown", "--confirm", "billing", "--steal").ends(0)
+        world.no_faults()
+        world.run("up", "--yes", "--steal").ends(0)
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
 def test_without_a_lease_nobody_is_asked_and_nobody_told(world, whole):
     world.faults(delay=0.05)
     with Forger(world, FORGED["the highest generation"]):
-        refused = world.run("up", "--yes").expect(1)
+        refused = world.run("up", "--yes").ends(1)
         assert "--no-lease" in refused.text, refused.text
-        run = world.run("up", "--yes", "--no-lease").expect()
+        run = world.run("up", "--yes", "--no-lease").ends(0)
         assert "without a lease" in run.text, run.text
-        world.run("teardown", "--confirm", "billing", "--no-lease").expect()
-        world.run("up", "--yes", "--no-lease").expect()
+        world.run("teardown", "--confirm", "billing", "--no-lease").ends(0)
+        world.run("up", "--yes", "--no-lease").ends(0)
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
@@ -92,7 +102,7 @@ def test_a_lease_that_cannot_be_written_holds_up_nobody(world, whole, when):
         "on": "ssm:PutParameter", "where": {"Name": LEASE, **when}, "times": -1,
         "code": "HierarchyTypeMismatchException", "message": "the parameter has another type",
     }])
-    run = world.run("up", "--yes", "--steal").expect()
+    run = world.run("up", "--yes", "--steal").ends(0)
     assert "the parameter has another type" in run.text and "goes on without one" in run.text, run.text
     world.no_faults()
     world.ssm.delete_parameter(Name=LEASE)
@@ -112,10 +122,10 @@ def test_durations_that_make_no_sense_are_not_known(world, whole, note):
     world.ssm.put_parameter(Name=DURATIONS, Value=note, Type="String")
     usual = world.run("status", "-o", "json")
     assert usual.code in (0, 1), usual.text
-    planned = world.run("plan").expect(2)
+    planned = world.run("plan").ends(2)
     # Lease and forecast are told while it runs: those add up what the note says.
     world.faults(delay=0.05)
-    run = world.run("up", "--yes").expect()
+    run = world.run("up", "--yes").ends(0)
     world.no_faults()
     for said in (planned, run, usual):
         assert "overflow" not in said.text and "panicked" not in said.text, said.text

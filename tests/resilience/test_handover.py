@@ -120,7 +120,7 @@ def test_wherever_it_is_cut(world, whole):
         w.edit(EDITS["port"])
         with Watch() as watch:
             w.cut(("up", "--yes"), n, changes=True)
-            w.run("up", "--yes", "--steal").expect()
+            w.run("up", "--yes", "--steal").ends(0)
         assert watch.gaps == [], (n, watch.gaps[:1])
         only_the_new_one(w, whole, "port")
         tried += 1
@@ -132,7 +132,7 @@ def test_one_that_never_gets_healthy_leaves_the_old_one_serving(world, whole):
     standing(w)
     w.control("POST", "pace?pace=instant")
     w.edit(EDITS["port"])
-    shown = w.run("plan").expect(2).text
+    shown = w.run("plan").ends(2).text
     assert "billing-api goes on serving until 2 targets of billing-api-8080 are healthy" in shown, shown
     w.control("POST", "unhealthy", {"targets": ["billing-api-8080"]})
     with Watch() as watch:
@@ -144,6 +144,6 @@ def test_one_that_never_gets_healthy_leaves_the_old_one_serving(world, whole):
         run.kill()
         assert watch.seen == {"billing-api"}
         w.control("POST", "unhealthy", {"targets": []})
-        w.run("up", "--yes", "--steal").expect()
+        w.run("up", "--yes", "--steal").ends(0)
     assert watch.gaps == []
     only_the_new_one(w, whole, "port")

@@ -54,7 +54,7 @@ def test_a_zone_less_is_left_whole(world):
     ours = w.ec2.describe_subnets(Filters=[{"Name": "tag:gameday:stack", "Values": ["billing"]}])["Subnets"]
     assert {s["AvailabilityZone"] for s in ours} == set(zones)
     w.note_secrets()
-    w.run("teardown", "--confirm", "billing").expect(0)
+    w.run("teardown", "--confirm", "billing").ends(0)
     assert differences(w.inventory(), w.empty) == []
 
 
@@ -87,7 +87,7 @@ def test_zones_in_another_order_and_one_in_place_of_another(world):
     assert sorted(zone for zone, _ in after.values()) == sorted(2 * [*kept, "d"]), after
     assert {i for i, (zone, _) in before.items() if zone in kept} <= set(after), "what stays is not made again"
     w.note_secrets()
-    w.run("teardown", "--confirm", "billing").expect(0)
+    w.run("teardown", "--confirm", "billing").ends(0)
     assert differences(w.inventory(), w.empty) == []
 
 
@@ -108,10 +108,10 @@ def test_other_names_are_refused_and_nothing_is_made_twice(world, whole):
     plan = w.plan()
     assert {k: word for k, (word, _) in plan.items()} == {k: "replace" if k in HARMLESS else "refuse" for k in RENAMED}
     assert all("name" in paths for _, paths in plan.values()), plan
-    shown = w.run("plan").expect(2).text
+    shown = w.run("plan").ends(2).text
     assert 'name = "billing-main"' in shown and "the data in it would be lost" in shown, shown
     # One refusal does not hold up the rest.
-    w.run("up", "--yes").expect(1)
+    w.run("up", "--yes").ends(1)
     assert set(w.plan()) == set(RENAMED) - HARMLESS
     assert [d["DBInstanceIdentifier"] for d in w.rds.describe_db_instances()["DBInstances"]] == ["billing-main"]
     # Insisted on where nothing is lost; then all goes, under whatever name.
@@ -119,7 +119,7 @@ def test_other_names_are_refused_and_nothing_is_made_twice(world, whole):
     w.up(*(f"--replace={key}" for key in insist), code=1)
     assert set(w.plan()) == set(RENAMED) - HARMLESS - set(insist)
     w.note_secrets()
-    w.run("teardown", "--confirm", "billing").expect(0)
+    w.run("teardown", "--confirm", "billing").ends(0)
     assert differences(w.inventory(), w.empty) == []
 
 
@@ -131,8 +131,8 @@ def test_another_edit_while_the_fleet_still_follows_the_last(world):
         for kind in ("t3.small", "t3.medium"):
             w.edit(STACK + f'instance_type = "{kind}"\nmax = 5\n')
             follow = "2 instances of billing-api are replaced, the new ones first"
-            assert follow in w.run("--pace", "fast", "plan").expect(2).stdout
-            w.run("--pace", "fast", "up", "--yes").expect(0)
+            assert follow in w.run("--pace", "fast", "plan").ends(2).out
+            w.run("--pace", "fast", "up", "--yes").ends(0)
         refreshes = w.autoscaling.describe_instance_refreshes(AutoScalingGroupName="billing-api")["InstanceRefreshes"]
         assert [r["Status"] in ("Cancelling", "Cancelled") for r in refreshes] == [False, True], refreshes
         assert w.run("--pace", "fast", "plan").code == 0
@@ -146,14 +146,14 @@ def test_a_fleet_that_follows_is_told_as_such(world):
     w.control("POST", "pace?pace=real")
     try:
         w.edit(STACK + 'instance_type = "t3.small"\n')
-        said = w.run("--pace", "real", "up", "--yes").expect(0)
-        assert said.stdout.startswith("AT RISK: an instance refresh is replacing the instances"), said.text
-        assert "status --watch" in said.text and w.run("--pace", "real", "plan").expect(0)
+        said = w.run("--pace", "real", "up", "--yes").ends(0)
+        assert said.out.startswith("AT RISK: an instance refresh is replacing the instances"), said.text
+        assert "status --watch" in said.text and w.run("--pace", "real", "plan").ends(0)
         rules = [f["rule"] for f in w.run("--pace", "real", "why", "-o", "json").json["findings"]]
         assert rules == ["instance-refresh"], rules
     finally:
         w.control("POST", "pace?pace=instant")
-    assert "refresh" not in w.run("status").expect(0).text
+    assert "refresh" not in w.run("status").ends(0).text
 
 
 @pytest.mark.parametrize("group", some(["cache", "files", "monitoring", "database"], 1))
@@ -176,11 +176,11 @@ def test_storage_grows_and_is_refused_to_shrink(standing):
     w.up()
     w.edit(STACK)
     assert w.plan() == {"database/main": ("refuse", ["storage_gb"])}
-    shown = w.run("plan").expect(2).text
+    shown = w.run("plan").ends(2).text
     assert "storage_gb = 30" in shown and "the data in it would be lost" in shown, shown
-    run = w.run("up", "--yes").expect(1)
+    run = w.run("up", "--yes").ends(1)
     assert "cannot change storage_gb in place" in run.text and "--replace database/main" in run.text, run.text
-    insisting = w.run("plan", "--replace", "database/main").expect(2).text
+    insisting = w.run("plan", "--replace", "database/main").ends(2).text
     assert "the data in it will be lost" in insisting, insisting
     w.up("--replace", "database/main")
     assert w.plan() == {}

@@ -38,7 +38,7 @@ def refused(w, *words):
     """Both verbs say it, with a way out, and nothing is built."""
     w.changes_made()
     for verb in (["plan"], ["up", "--yes"]):
-        run = w.run(*verb).expect(1)
+        run = w.run(*verb).ends(1)
         for word in words:
             assert word in run.text, run.text
         assert "help:" in run.text, run.text
@@ -56,7 +56,7 @@ def test_a_gateway_that_is_gone_is_said_before_anything_is_built(world):
     other = w.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     w.ec2.attach_internet_gateway(InternetGatewayId=other, VpcId=home)
     refused(w, f"--route-table-id {table} --destination-cidr-block 0.0.0.0/0 --gateway-id {other}")
-    w.run("status", "--no-probe").expect(1)
+    w.run("status", "--no-probe").ends(1)
     assert w.teardown("-o", "json").json["clean"]
 
 
@@ -75,7 +75,7 @@ def test_what_stands_is_still_looked_at_when_the_gateway_goes(world):
     table = w.ec2.describe_route_tables(Filters=[{"Name": "route.gateway-id", "Values": [gateway]}])["RouteTables"][0]
     w.ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
     refused(w, "it has no default route")
-    why = w.run("why", "--no-probe").expect(1).text
+    why = w.run("why", "--no-probe").ends(1).text
     assert "aws --region us-east-1 ec2 create-route" in why, why
     w.note_secrets()
     assert w.teardown("-o", "json").json["clean"]
@@ -121,7 +121,7 @@ def test_named_zones_have_to_offer_the_types(world):
     w.edit(kind.format("trn1n.32xlarge"))
     refused(w, "trn1n.32xlarge is offered in fewer than two zones of us-east-1")
     w.edit(kind.format("trn1.2xlarge"))
-    made = {c["key"] for c in w.run("plan", "-o", "json").expect(2).json["changes"]}
+    made = {c["key"] for c in w.run("plan", "-o", "json").ends(2).json["changes"]}
     assert {"subnet/public-c", "subnet/public-f"} <= made, made
     w.edit('zones = ["us-east-1a", "us-east-1e"]\n' + kind.format("t2.micro"))
     assert w.plan(), "t2.micro is offered there"
@@ -129,7 +129,7 @@ def test_named_zones_have_to_offer_the_types(world):
     refused(w, "p3dn.24xlarge is not offered in us-east-1a, us-east-1b", "spot.types")
     zones = 'zones = ["us-east-1a", "us-east-1e"]\n'
     w.edit(zones + STACK + '[service.api.spot]\ntypes = ["t3a.micro", "t2.micro"]\n')
-    assert "t3.micro is not offered in us-east-1e" in w.run("plan").expect(2).text
+    assert "t3.micro is not offered in us-east-1e" in w.run("plan").ends(2).text
     w.edit(STACK + '[database]\nclass = "db.r6i.large"\n')
     refused(w, "db.r6i.large is offered in fewer than two zones of us-east-1", "class")
     w.edit(zones.replace("1e", "1b") + STACK + '[database]\nclass = "db.r6i.large"\n')
@@ -152,7 +152,7 @@ def test_what_only_makes_a_choice_better_is_optional(world, denied):
     for text in (STACK, 'zones = ["us-east-1a", "us-east-1b"]\n' + STACK):
         w.edit(text)
         w.faults(deny=denied)
-        run = w.run("plan").expect(2)
+        run = w.run("plan").ends(2)
         assert "region us-east-1: 57 to create" in run.text, run.text
         asked = denied != ["ec2:DescribeAvailabilityZones"] or text == STACK
         assert ("is not known" in run.text) == asked, run.text
@@ -174,14 +174,14 @@ def test_public_access_that_is_blocked(world):
     refused(w, "VPC Block Public Access")
     w.ec2.delete_vpc_block_public_access_exclusion(ExclusionId=made["ExclusionId"])
     w.ec2.create_vpc_block_public_access_exclusion(VpcId=home, InternetGatewayExclusionMode="allow-bidirectional")
-    run = w.run("plan").expect(2)
+    run = w.run("plan").ends(2)
     assert "Block Public Access" not in run.text
     # A VPC that is still to be made cannot be let through yet.
     w.edit(STACK)
-    run = w.run("plan").expect(2)
+    run = w.run("plan").ends(2)
     assert "VPC Block Public Access is on in us-east-1" in run.text and "--sandbox network`" in run.text, run.text
     w.faults(deny=["ec2:DescribeVpcBlockPublicAccessOptions"])
-    assert "Block Public Access" not in w.run("plan").expect(2).text
+    assert "Block Public Access" not in w.run("plan").ends(2).text
     w.no_faults()
     w.ec2.modify_vpc_block_public_access_options(InternetGatewayBlockMode="off")
 
@@ -190,13 +190,13 @@ def test_public_access_that_is_blocked(world):
 def test_public_access_is_blocked_later(built, mode):
     w = built
     w.ec2.modify_vpc_block_public_access_options(InternetGatewayBlockMode=mode)
-    found = [f for f in w.run("why", "-o", "json", "--no-probe").expect(1).json["findings"]]
+    found = [f for f in w.run("why", "-o", "json", "--no-probe").ends(1).json["findings"]]
     first = found[0]
     assert first["rule"] == "public-access-blocked" and mode in first["evidence"], found
     assert first["command"].startswith(f"env $(gameday sandbox env) aws --region us-east-1 ec2 create-vpc-block-public-access-exclusion --vpc-id {vpc(w)}"), first
     assert w.plan() == {}
     w.ec2.create_vpc_block_public_access_exclusion(VpcId=vpc(w), InternetGatewayExclusionMode="allow-bidirectional")
-    w.run("why", "--no-probe").expect(0)
+    w.run("why", "--no-probe").ends(0)
 
 
 def test_a_default_vpc_that_was_deleted(world):
@@ -237,7 +237,7 @@ def test_a_prefix_list_is_a_source(world):
     assert {r.get("PrefixListId") or r.get("CidrIpv4") for r in rules(w, "alb")} == {judges, "198.51.100.0/24"}
     assert [r["PrefixListId"] for r in rules(w, "app") if r["FromPort"] == 22] == [office]
     assert w.plan() == {}
-    w.run("why", "--no-probe").expect(0)
+    w.run("why", "--no-probe").ends(0)
     # Somebody takes it away, and opens another one.
     ours = next(r for r in rules(w, "alb") if r.get("PrefixListId"))
     w.ec2.revoke_security_group_ingress(GroupId=group(w, "alb"), SecurityGroupRuleIds=[ours["SecurityGroupRuleId"]])
@@ -256,13 +256,13 @@ def test_why_knows_what_a_prefix_list_lets_in(world):
     whole = prefix_list(w, "whole")
     theirs = next(r for r in rules(w, "alb"))
     w.ec2.revoke_security_group_ingress(GroupId=group(w, "alb"), SecurityGroupRuleIds=[theirs["SecurityGroupRuleId"]])
-    found = w.run("why", "-o", "json", "--no-probe").expect(1).json["findings"]
+    found = w.run("why", "-o", "json", "--no-probe").ends(1).json["findings"]
     assert "balancer-ingress-missing" in [f["rule"] for f in found], found
     w.ec2.authorize_security_group_ingress(GroupId=group(w, "alb"), IpPermissions=[
         {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixListIds": [{"PrefixListId": whole}]}])
-    w.run("why", "--no-probe").expect(0)
+    w.run("why", "--no-probe").ends(0)
     w.faults(deny=["ec2:GetManagedPrefixListEntries"])
-    w.run("why", "--no-probe").expect(0)
+    w.run("why", "--no-probe").ends(0)
 
 
 def test_prefix_lists_are_looked_up_before_anything_is_built(world):
@@ -274,9 +274,9 @@ def test_prefix_lists_are_looked_up_before_anything_is_built(world):
     refused(w, f"prefix list {six} holds IPv6 ranges")
     large = prefix_list(w, "large", entries=70)
     access(w, large)
-    assert "counts as 70 rules" in w.run("plan").expect(2).text
+    assert "counts as 70 rules" in w.run("plan").ends(2).text
     w.faults(deny=["ec2:DescribeManagedPrefixLists"])
-    assert "whether the prefix lists exist is not known" in w.run("plan").expect(2).text
+    assert "whether the prefix lists exist is not known" in w.run("plan").ends(2).text
     w.no_faults()
     access(w, "com.amazonaws.us-east-1.s3")
     w.up()
@@ -394,6 +394,6 @@ def test_instances_without_public_addresses(world):
     for r in w.ec2.describe_instances()["Reservations"]:
         assert not any(i.get("PublicIpAddress") for i in r["Instances"])
     assert w.plan() == {}
-    w.run("why", "--no-probe").expect(0)
+    w.run("why", "--no-probe").ends(0)
     w.note_secrets()
     assert w.teardown("-o", "json").json["clean"]

@@ -37,10 +37,10 @@ def test_an_object_without_tags_is_asked_for_before_it_is_adopted(standing, whol
     w = standing
     thing = KINDS[key](w)
     w.ec2.delete_tags(Resources=[thing], Tags=[{"Key": k} for k in TAGS])
-    plan = w.run("plan", "-o", "json").expect(1)
+    plan = w.run("plan", "-o", "json").ends(1)
     said = next(e for e in plan.json["errors"] if e["key"] == key)
     assert thing in said["message"] and f"--adopt {key}" in said["help"], said
-    refused = w.run("up", "--yes").expect(1)
+    refused = w.run("up", "--yes").ends(1)
     assert f"--adopt {key}" in refused.text
     w.up("--adopt", f"{key}={thing}")
     assert KINDS[key](w) == thing, "the same one, not a second"
@@ -66,7 +66,7 @@ def test_what_came_with_the_vpc_is_taken_in_without_a_question(standing, whole):
     assert w.plan() == {} and differences(w.inventory(), whole) == []
     # What says that it is another stack's is not touched.
     w.ec2.create_tags(Resources=[born["default-network-acl/main"]], Tags=[{"Key": "gameday:stack", "Value": "theirs"}])
-    said = w.run("plan", "-o", "json").expect(1).json["errors"]
+    said = w.run("plan", "-o", "json").ends(1).json["errors"]
     assert [e["key"] for e in said] == ["default-network-acl/main"] and "theirs" not in said[0]["help"], said
     w.up("--adopt", "default-network-acl/main=" + born["default-network-acl/main"])
     assert w.plan() == {} and differences(w.inventory(), whole) == []

@@ -155,7 +155,7 @@ def test_another_network_is_refused(world, whole):
     w.edit(STACK + f'[network]\nmode = "use"\nvpc = "{home}"\n')
     w.changes_made()
     for args in (("plan",), ("up", "--yes")):
-        run = w.run(*args).expect(1)
+        run = w.run(*args).ends(1)
         assert f"the stack is in {vpc(w)}" in run.text and "--sandbox teardown" in run.text, run.text
     assert w.changes_made() == {} and differences(w.inventory(), before) == []
     w.edit(STACK)
@@ -170,7 +170,7 @@ def test_a_used_network_is_not_changed_for_one_of_ours(world):
     w.edit(used)
     w.up()
     w.edit(STACK)
-    run = w.run("up", "--yes").expect(1)
+    run = w.run("up", "--yes").ends(1)
     assert f"the stack is in {home}" in run.text, run.text
     w.edit(used)
     assert w.plan() == {}
@@ -204,7 +204,7 @@ def test_what_came_with_a_used_network_is_named_and_left(world):
     w.edit(STACK + f'[network]\nmode = "use"\nvpc = "{home}"\n')
     w.run("up", "--yes", "--patience", "1")
     assert not [k for k in w.plan() if k.startswith(("default-", "main-", "dhcp-"))]
-    why = w.run("why", "--no-probe", "-v").expect(1).text
+    why = w.run("why", "--no-probe", "-v").ends(1).text
     assert f"aws --region us-east-1 ec2 delete-network-acl-entry --network-acl-id {acl} --rule-number 7 --ingress" in why, why
     assert f"aws --region us-east-1 ec2 associate-dhcp-options --dhcp-options-id {usual} --vpc-id {home}" in why, why
     assert "192.0.2.53" in why, why
@@ -233,11 +233,11 @@ def test_a_used_network_that_lost_its_way_out_is_still_looked_at_and_left(world)
         w.up()
         w.ec2.delete_route(**out)
         for verb in (["plan"], ["up", "--yes"]):
-            assert "no public subnet in at least two zones" in w.run(*verb).expect(1).text
+            assert "no public subnet in at least two zones" in w.run(*verb).ends(1).text
         status = w.run("status", "-o", "json", "--no-probe").json
         off = [s for s in status["steps"] if s.get("drift") or s.get("error") or s["phase"] not in ("ready", "used")]
         assert not off, off
-        why = w.run("why", "--no-probe").expect(1).text
+        why = w.run("why", "--no-probe").ends(1).text
         assert f"aws --region us-east-1 ec2 create-route --route-table-id {main} --destination-cidr-block 0.0.0.0/0" in why, why
         found = w.teardown("-o", "json").json
         assert found["clean"] and "load-balancer/main" in found["deleted"], found

@@ -36,11 +36,11 @@ def test_the_second_is_told_who_is_at_work_or_waits(world, whole):
     first = slow_up(world)
     world.faults(delay=0.3)
     second, third = world.start("up", "--yes"), world.start("up", "--yes", "--wait")
-    second.wait().expect(1)
+    second.wait().ends(1)
     assert "anna@" in second.text and "gameday up" in second.text and "--steal" in second.text, second.text
     world.no_faults()
-    first.wait().expect()
-    third.wait().expect()
+    first.wait().ends(0)
+    third.wait().ends(0)
     assert "anna@" in third.text, third.text
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
@@ -56,21 +56,21 @@ def after_a_wait(world, *args):
         # As its holder does: what stands still is nobody's.
         world.ssm.put_parameter(Name=LEASE, Value=json.dumps(held), Type="String", Overwrite=True)
         time.sleep(0.5)
-    other.wait().expect()
+    other.wait().ends(0)
     assert not waiting.done(), waiting.text
     world.ssm.delete_parameter(Name=LEASE)
     return waiting.wait()
 
 
 def test_who_has_waited_to_build_knows_what_was_built_meanwhile(world, whole):
-    after_a_wait(world, "up", "--yes").expect()
+    after_a_wait(world, "up", "--yes").ends(0)
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
 def test_who_has_waited_to_delete_deletes_what_was_built_meanwhile(world):
     waiting = after_a_wait(world, "teardown", "--confirm", STACK)
     world.check_secrets()
-    waiting.expect()
+    waiting.ends(0)
     assert "- database/main" in waiting.text, "what is deleted is said before"
     assert differences(world.inventory(), world.empty) == []
 
@@ -83,7 +83,7 @@ def test_who_is_taken_over_stops(world, whole):
     first.wait()
     assert first.code == 0 or first.code == 130 and "bert@" in first.text, first.text
     world.no_faults()
-    second.wait().expect()
+    second.wait().ends(0)
     assert differences(world.inventory(), whole) == [] and world.plan() == {}
 
 
@@ -96,7 +96,7 @@ def test_a_lease_dies_with_its_owner(world, whole):
         assert time.monotonic() - begun < 40, run.text
         time.sleep(0.05)
     taken = time.monotonic() - begun
-    run.wait().expect()
+    run.wait().ends(0)
     count("lease", seconds_until_a_dead_one_was_taken=round(taken, 1))
     assert taken < 25, "15 s, and what a busy machine adds"
     assert differences(world.inventory(), whole) == []
@@ -109,7 +109,7 @@ def test_two_at_once_without_a_lease_make_each_object_once(world, whole):
         world.faults(refuse=NO_LEASE)
         runs = [world.start("up", "--yes") for _ in range(2)]
         for run in runs:
-            run.wait().expect()
+            run.wait().ends(0)
         assert differences(world.inventory(), whole) == [] and world.plan() == {}
     count("two ups without a lease", rounds=rounds, twins=0)
 
@@ -123,7 +123,7 @@ def test_up_against_teardown_and_ten_who_look(world, whole):
     for run in watchers:
         run.wait()
         assert run.code in (0, 1), run.text
-        json.loads(run.stdout.splitlines()[-1])
+        json.loads(run.out.splitlines()[-1])
     for run in (up, teardown):
         run.wait()
         assert run.code in (0, 1), run.text

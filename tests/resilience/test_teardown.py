@@ -73,7 +73,7 @@ def test_a_protected_balancer_goes_when_it_is_named(built):
     left = {entry["what"]: entry["why"] for entry in certificate(w, 1)["left"]}
     assert "is protected from deletion" in left["load-balancer/main"] and f"--delete {arn}" in left["load-balancer/main"], left
     run = w.teardown("-o", "json", "--delete", arn)
-    assert "load-balancer/main" in json.loads(run.stdout.splitlines()[-1])["deleted"], run.text
+    assert "load-balancer/main" in json.loads(run.out.splitlines()[-1])["deleted"], run.text
     assert differences(w.inventory(), w.empty) == []
 
 
@@ -150,7 +150,7 @@ def test_another_region_is_another_world(world, names):
     w.note_secrets()
     before = w.inventory()
     # IAM is global: under a prescribed name it is the other region's that stands there.
-    w.run("--region", "eu-west-1", "teardown", "--confirm", "billing").expect(0)
+    w.run("--region", "eu-west-1", "teardown", "--confirm", "billing").ends(0)
     assert differences(w.inventory(), before) == []
     assert w.plan() == {}
 
@@ -159,7 +159,7 @@ def test_without_the_right_to_list_the_certificate_says_so(built):
     w = built
     w.note_secrets()
     w.faults(deny=["resourcegroupstaggingapi:*"])
-    run = w.run("teardown", "--confirm", "billing").expect(0)
+    run = w.run("teardown", "--confirm", "billing").ends(0)
     assert "the account does not let us list" in run.text, run.text
     w.no_faults()
     assert differences(w.inventory(), w.empty) == []

@@ -24,15 +24,15 @@ def test_what_does_not_pass_ends_the_wait_and_is_named(standing):
     rule = w.elbv2.create_rule(
         ListenerArn=listener["ListenerArn"], Priority=1, Conditions=ANY_PATH, Actions=FULL
     )["Rules"][0]["RuleArn"]
-    status = w.run("status", "-o", "json").expect(1)
+    status = w.run("status", "-o", "json").ends(1)
     assert status.json["serving"] is False and status.json["verdict"].startswith("NOT SERVING"), status.json["verdict"]
     for said in [w.up(code=1), w.up("-o", "json", code=1)]:
         assert said.seconds < 15, f"it waited {said.seconds} s"
         assert "another rule takes" in said.text and f"delete-rule --rule-arn {rule}" in said.text, said.text
     once = w.up(code=1)
-    rest = once.text.removeprefix(once.stdout)
+    rest = once.text.removeprefix(once.out)
     assert rest.count("delete-rule") == 1 and rest.count("another rule takes") == 1, once.text
-    assert once.stdout.count("another rule takes") == 1, once.stdout
+    assert once.out.count("another rule takes") == 1, once.out
     assert said.json["event"] == "not_serving" and said.json["finding"]["rule"] == "rule-stolen"
     w.elbv2.delete_rule(RuleArn=rule)
     w.up()
@@ -44,7 +44,7 @@ def test_ctrl_c_in_the_wait_says_what_stands(standing):
     run = w.start("up", "--yes")
     run.until("waiting until it answers")
     run.interrupt()
-    run.wait(10).expect(130)
+    run.wait(10).ends(130)
     assert "stopped waiting" in run.text and "0 of 2 targets healthy" in run.text and "gameday" in run.text, run.text
     w.control("POST", "unhealthy", {"targets": []})
     w.up()
@@ -57,6 +57,6 @@ def test_a_balancer_that_is_made_again_has_a_new_address(standing):
     said = w.up("-o", "json")
     now = balancer(w)["DNSName"]
     assert now != before["DNSName"]
-    assert f'"event":"new_address","endpoint":"http://{now}"' in said.stdout, said.stdout[-2000:]
-    assert "new_address" not in w.up("-o", "json").stdout
+    assert f'"event":"new_address","endpoint":"http://{now}"' in said.out, said.out[-2000:]
+    assert "new_address" not in w.up("-o", "json").out
     count("waits", ended=3)

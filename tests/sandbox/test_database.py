@@ -51,7 +51,7 @@ def test_life(aws, groups, more, seen):
     states = []
     for _ in range(40):
         found = _database(aws)
-        # The endpoint is there as soon as it is no longer creating (facts 1.4).
+        # The endpoint is there as soon as it is no longer creating [AWS 1.4].
         assert ("Endpoint" in found) == (found["DBInstanceStatus"] != "creating")
         if found["DBInstanceStatus"] not in states:
             states.append(found["DBInstanceStatus"])

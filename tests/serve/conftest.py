@@ -8,7 +8,6 @@ import http.client
 import http.server
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import tempfile
@@ -17,11 +16,9 @@ import time
 import urllib.parse
 import urllib.request
 
-import boto3
+import harness
 import pytest
 
-BINARY = os.environ["GAMEDAY_BINARY"]
-URL, KEY = os.environ["GAMEDAY_SANDBOX_URL"], os.environ["GAMEDAY_SANDBOX_KEY"]
 BEGAN = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=83)
 STACK = f"""\
 name = "billing"
@@ -66,11 +63,11 @@ class Server:
     def __init__(self, world, args, env, files=None):
         self.err = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*([] if files is None else ["prlimit", f"--nofile={files}:{files}"]), BINARY, "--sandbox", "-c", world.file, "-o", "json", "serve", *args],
+            [*([] if files is None else ["prlimit", f"--nofile={files}:{files}"]), *world.line("-o", "json", "serve", *args)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.err,
-            env={**os.environ, **env},
+            env=world.environment(env),
         )
         first = self.process.stdout.readline()
         assert first, f"it ended: {self.said()}"
@@ -117,43 +114,9 @@ class Service(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class World:
-    def __init__(self, folder):
-        self.file = str(folder / "gameday.toml")
-        pathlib.Path(self.file).write_text(STACK)
-        self.clients = {}
-
-    def __getattr__(self, name):
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name not in self.clients:
-            self.clients[name] = boto3.client(
-                name,
-                endpoint_url=URL,
-                region_name="us-east-1",
-                aws_access_key_id=KEY,
-                aws_secret_access_key="sandbox",
-            )
-        return self.clients[name]
-
+class World(harness.World):
     def run(self, *args, code=0, **env):
-        done = subprocess.run(
-            [BINARY, "--sandbox", "-c", self.file, *args],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, **env},
-        )
-        assert done.returncode == code, f"{args}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done
-
-    def control(self, method, path, body=None):
-        data = json.dumps(body).encode() if body is not None else None
-        key = {"Authorization": f"Bearer {KEY}"}
-        request = urllib.request.Request(f"{URL}/_gameday/{path}", method=method, data=data, headers=key)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        return super().run(*args, **env).ends(code)
 
     @contextlib.contextmanager
     def serve(self, *args, files=None, **env):
@@ -182,7 +145,7 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """A stack that stands. Each test leaves it as it was."""
-    world = World(tmp_path_factory.mktemp("world"))
+    world = World(tmp_path_factory.mktemp("world"), STACK)
     world.run("up", "--yes")
     return world
 

@@ -8,7 +8,8 @@ import threading
 import time
 
 import pytest
-from conftest import BINARY, basic, until
+from conftest import basic, until
+from harness import BINARY
 
 TOKEN = "correct-horse"
 RIGHT = basic(f"anybody:{TOKEN}")
@@ -60,7 +61,7 @@ def test_status_keeps_the_contract_of_status_and_of_watch(world, server):
     answer = server.ask("GET", "/status")
     assert answer.status == 200 and answer.headers["Content-Type"] == "application/json"
     told = answer.json
-    once = json.loads(world.run("status", "-o", "json").stdout)
+    once = world.run("status", "-o", "json").json
     assert set(once) <= set(told), set(once) - set(told)
     assert (told["stack"], told["serving"], told["endpoint"]) == ("billing", True, once["endpoint"])
     assert sorted((s["key"], s["phase"]) for s in told["steps"]) == sorted((s["key"], s["phase"]) for s in once["steps"])
@@ -117,21 +118,21 @@ def test_one_is_attached_and_detached(world, server, spare):
 
 def test_the_same_on_the_command_line(world, spare):
     before = world.behind()
-    assert world.run("targets", "attach", spare).stdout == f"attached {spare} to billing-main\n"
+    assert world.run("targets", "attach", spare).out == f"attached {spare} to billing-main\n"
     assert world.behind() == sorted([*before, spare])
-    table = world.run("targets", "list").stdout
+    table = world.run("targets", "list").out
     assert table.splitlines()[0].split() == ["instance", "type", "launched", "zone", "health"]
     assert all(at in table for at in world.behind())
-    named = json.loads(world.run("targets", "list", "billing-main", "-o", "json").stdout)
+    named = world.run("targets", "list", "billing-main", "-o", "json").json
     assert ids(named["message"]) == world.behind()
-    assert "already" in world.run("targets", "attach", spare, code=1).stderr
-    gone = json.loads(world.run("-o", "json", "targets", "detach", spare, "--balancer", "billing-main").stdout)
+    assert "already" in world.run("targets", "attach", spare, code=1).err
+    gone = world.run("-o", "json", "targets", "detach", spare, "--balancer", "billing-main").json
     assert gone["message"]["instanceId"] == spare and world.behind() == before
-    assert "--sandbox targets list" in world.run("targets", "detach", spare, code=1).stderr
-    wrong = world.run("targets", "list", "biling-main", code=1).stderr
+    assert "--sandbox targets list" in world.run("targets", "detach", spare, code=1).err
+    wrong = world.run("targets", "list", "biling-main", code=1).err
     assert "there is no load balancer biling-main" in wrong and "did you mean billing-main" in wrong
     # Of an Auto Scaling group: what follows is said.
-    said = world.run("targets", "detach", before[0]).stderr
+    said = world.run("targets", "detach", before[0]).err
     assert "Auto Scaling group billing-api" in said and f" --sandbox targets attach {before[0]}`" in said
     world.run("targets", "attach", before[0])
     assert world.behind() == before
@@ -258,14 +259,14 @@ def test_without_a_token_nothing_can_be_changed(world, spare):
 
 def test_others_reach_it_only_with_the_token(world, tmp_path):
     refused = world.run("serve", "--listen", "0.0.0.0:0", code=2)
-    assert "there is no token" in refused.stderr and "GAMEDAY_TOKEN" in refused.stderr and refused.stdout == ""
+    assert "there is no token" in refused.err and "GAMEDAY_TOKEN" in refused.err and refused.out == ""
     for empty in ("", " \n"):
         world.run("serve", "--listen", "0.0.0.0:0", code=2, GAMEDAY_TOKEN=empty)
-    missing = world.run("serve", "--token-file", str(tmp_path / "none"), code=2).stderr
+    missing = world.run("serve", "--token-file", str(tmp_path / "none"), code=2).err
     assert "cannot read the token" in missing
     file = tmp_path / "token"
     file.write_text("\n")
-    assert "there is no token in" in world.run("serve", "--token-file", str(file), code=2).stderr
+    assert "there is no token in" in world.run("serve", "--token-file", str(file), code=2).err
 
     file.write_text("team:s3cret-word\n")
     with world.serve("--listen", "0.0.0.0:0", "--token-file", str(file)) as server:
@@ -327,7 +328,7 @@ def test_the_printed_policy_covers_every_call(world, server, spare):
         for s, o in (c.split(":") for c in world.control("GET", "calls")["counts"]["by_operation"])
     }
     assert {"elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"} <= made
-    policies = json.loads(world.run("policy", "-o", "json").stdout)["policies"]
+    policies = world.run("policy", "-o", "json").json["policies"]
     allowed = {a for p in policies for s in p["document"]["Statement"]
                for a in (s["Action"] if isinstance(s["Action"], list) else [s["Action"]])}
     assert made <= allowed, made - allowed
@@ -337,7 +338,7 @@ def test_a_port_that_is_taken_is_said(world):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said = world.run("serve", "--listen", f"127.0.0.1:{taken.getsockname()[1]}", code=1).stderr
+        said = world.run("serve", "--listen", f"127.0.0.1:{taken.getsockname()[1]}", code=1).err
     assert "cannot listen on 127.0.0.1" in said and "--listen 127.0.0.1:0" in said
 
 

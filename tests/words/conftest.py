@@ -1,7 +1,6 @@
 """The real binary on a real terminal, with hostile words in whatever it is told from outside."""
 
 import fcntl
-import json
 import os
 import pathlib
 import pty
@@ -13,19 +12,9 @@ import termios
 import time
 import unicodedata
 
-import boto3
+import harness
 import pytest
-from botocore.config import Config
-
-BINARY = os.environ["GAMEDAY_BINARY"]
-URL = os.environ["GAMEDAY_SANDBOX_URL"]
-
-STACK = """\
-name = "billing"
-
-[service.api]
-source = "https://bucket.s3.amazonaws.com/server"
-"""
+from harness import BINARY
 
 # What a terminal obeys or nobody sees: title, clipboard, clear screen, hidden letters, colours that are not ours, their
 # C1 forms, DEL, both kinds of bidi, what has no width, tags, an annotation. Then lines that look like ours, and what a
@@ -137,42 +126,22 @@ def commands_in(value):
         yield from (c for c in value.split("`")[1::2] if c.startswith(("gameday ", "aws ", "env ")))
 
 
-class World:
-    def __init__(self, folder):
-        self.folder = folder
-        self.file = folder / "gameday.toml"
-        self.file.write_text(STACK)
-        self.clients = {}
-
-    def gameday(self, *args, code=(0, 1, 2), sandbox=True, timeout=120, **env):
-        line = [BINARY, *(["--sandbox"] if sandbox else []), "-c", str(self.file), *args]
-        run = subprocess.run(line, capture_output=True, env=environment(**env), timeout=timeout)
-        assert run.returncode in code, (line, run.returncode, run.stdout[-3000:], run.stderr[-3000:])
-        return run
-
-    def screen(self, *args, sandbox=True, answers=(), timeout=90, most=None, **env):
-        line = [*(["--sandbox", "--pace", "instant"] if sandbox else []), "-c", str(self.file), *args]
-        return Screen(line, environment(**env), answers, timeout, most)
+class World(harness.World):
+    def environment(self, more):
+        return environment(**more)
 
     def keys(self):
         """What a client of the sandbox needs in its environment."""
-        text = self.gameday("sandbox", "env", code=(0,)).stdout.decode()
+        text = self.gameday("sandbox", "env", code=(0,)).out
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
-    def __getattr__(self, name):
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name not in self.clients:
-            keys = self.keys()
-            self.clients[name] = boto3.client(
-                name,
-                endpoint_url=URL,
-                region_name="us-east-1",
-                aws_access_key_id=keys.get("AWS_ACCESS_KEY_ID", "sandbox"),
-                aws_secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY", "sandbox"),
-                config=Config(retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True),
-            )
-        return self.clients[name]
+    def gameday(self, *args, code=(0, 1, 2), **env):
+        return self.run(*args, **env).ends(*code)
+
+    def screen(self, *args, sandbox=True, answers=(), timeout=90, most=None, **env):
+        pace = ["--pace", "instant"] if sandbox else []
+        line = self.line(*pace, *args, sandbox=sandbox)
+        return Screen(line[1:], environment(**env), answers, timeout, most)
 
 
 @pytest.fixture(scope="session")
@@ -189,6 +158,5 @@ def folder(tmp_path):
 
 def of_json(run):
     """The objects of a run with `-o json`, whose bytes are harmless, too."""
-    text = run.stdout.decode()
-    assert not hidden(text), f"{run.args}: {hidden(text)}"
-    return [json.loads(line) for line in text.splitlines()]
+    assert not hidden(run.out), f"{run.line}: {hidden(run.out)}"
+    return run.lines

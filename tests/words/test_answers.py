@@ -6,7 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import URL, assert_typable, commands_in, environment, of_json
+from conftest import assert_typable, commands_in, environment, of_json
+from harness import URL
 from outside import Answers, Mode, strings
 
 # What AWS seems to be busy with is waited for; a few seconds show what is drawn meanwhile.

@@ -9,7 +9,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import FORGED, HOSTILE, OBEYED, STACK, assert_harmless, assert_typable, commands_in, hidden, of_json
+from conftest import FORGED, HOSTILE, OBEYED, assert_harmless, assert_typable, commands_in, hidden, of_json
+from harness import STACK
 
 ID = "i-0123456789abcdef0"
 
@@ -191,7 +192,7 @@ def test_a_stack_file_draws_nothing(world, folder):
         file.write_bytes(text.encode())
         for form in ([], ["-o", "json"]):
             run = world.gameday("plan", "-c", str(file), *form, code=(1, 2))
-            assert_harmless((run.stdout + run.stderr).decode(), [text, *form])
+            assert_harmless(run.text, [text, *form])
 
 
 def test_the_command_line_draws_nothing(world, folder):
@@ -211,7 +212,7 @@ def test_the_command_line_draws_nothing(world, folder):
     ):
         world.screen(*args, answers=[(r"\[y/N\]|Type ", "no\n")]).harmless()
         run = world.gameday(*args, "-o", "json")
-        assert not hidden(run.stdout.decode()), args
+        assert not hidden(run.out), args
     file = folder / f"a{OBEYED}\nFORGED.toml"
     world.screen("plan", "-c", str(file)).harmless()
 
@@ -269,8 +270,8 @@ def test_no_hand_edit_of_user_data_shows_a_password(world, folder):
         world.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=str(made))
         for verb in (["plan"], ["plan", "-o", "json"], ["up", "-o", "json"]):
             run = world.gameday(*verb, *args)
-            said = (run.stdout + run.stderr).decode()
+            said = run.text
             for password in (*passwords, encoded.rstrip("=")[2:-4]):
                 assert password not in said, f"{verb}: a password after\n{edit[-300:]}"
-    said = world.gameday("plan", *args).stdout.decode()
+    said = world.gameday("plan", *args).out
     assert "user_data" in said, said

@@ -1,101 +1,19 @@
 //! Names that the event prescribes, held against what each AWS service takes.
 use super::Rules;
 use crate::check::Issue;
+use crate::kinds::{KINDS, Kind, Style};
 use crate::place::at;
 use crate::suggest::nearest;
 use std::collections::HashMap;
-
-/// How a service takes names. Limits as in the service's API model.
-struct Form {
-    kind: &'static str,
-    /// The AWS noun, for messages.
-    noun: &'static str,
-    shortest: usize,
-    longest: usize,
-    /// Characters beside letters and digits; nothing: any printable ones.
-    also: Option<&'static str>,
-    style: Style,
-    /// Names of this kind are unique in an account and region, so two steps cannot share one.
-    unique: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Style {
-    /// A title only (the tag `Name`).
-    Tag,
-    /// Begins with a letter; no hyphen last or doubled; stored in small letters.
-    Identifier,
-    /// Stored in small letters.
-    Lower,
-    /// No hyphen first or last, not `internal-…`.
-    Balancer,
-    Free,
-    /// Has no name on AWS.
-    Nameless,
-    /// Stands under a path that is gameday's.
-    Path,
-}
-
-const fn form(
-    kind: &'static str,
-    noun: &'static str,
-    longest: usize,
-    also: Option<&'static str>,
-    style: Style,
-) -> Form {
-    let unique = !matches!(style, Style::Tag | Style::Nameless);
-    Form { kind, noun, shortest: 1, longest, also, style, unique }
-}
-
-const TAG: Option<&str> = Some(" _.:/=+-@");
-const IAM: Option<&str> = Some("_+=,.@-");
-const FORMS: &[Form] = &[
-    form("vpc", "a VPC", 256, TAG, Style::Tag),
-    form("internet-gateway", "an internet gateway", 256, TAG, Style::Tag),
-    form("subnet", "a subnet", 256, TAG, Style::Tag),
-    form("route-table", "a route table", 256, TAG, Style::Tag),
-    form("vpc-endpoint", "a VPC endpoint", 256, TAG, Style::Tag),
-    form("interface-endpoint", "an interface endpoint", 256, TAG, Style::Tag),
-    form("elastic-ip", "an Elastic IP address", 256, TAG, Style::Tag),
-    form("nat-gateway", "a NAT gateway", 256, TAG, Style::Tag),
-    form("main-route-table", "a main route table", 256, TAG, Style::Tag),
-    form("default-network-acl", "a default network ACL", 256, TAG, Style::Tag),
-    form("default-security-group", "a default security group", 256, TAG, Style::Tag),
-    form("dhcp-options", "a set of DHCP options", 0, None, Style::Nameless),
-    form("security-group", "a security group", 255, Some(" ._-:/()#,@[]+=&;{}!$*"), Style::Free),
-    form("security-group-rules", "a set of security group rules", 0, None, Style::Nameless),
-    form("db-subnet-group", "a DB subnet group", 255, Some("._ -"), Style::Lower),
-    form("db-parameter-group", "a DB parameter group", 255, Some("-"), Style::Identifier),
-    form("database", "a DB instance", 63, Some("-"), Style::Identifier),
-    form("cache-subnet-group", "a cache subnet group", 255, Some("-"), Style::Lower),
-    form("cache", "a replication group", 40, Some("-"), Style::Identifier),
-    form("file-system", "a file system", 256, TAG, Style::Tag),
-    form("mount-target", "a mount target", 0, None, Style::Nameless),
-    form("access-point", "an access point", 256, TAG, Style::Tag),
-    form("role", "a role", 64, IAM, Style::Free),
-    form("instance-profile", "an instance profile", 128, IAM, Style::Free),
-    form("parameter", "an SSM parameter", 0, None, Style::Path),
-    form("log-group", "a log group", 0, None, Style::Path),
-    form("instance", "an instance", 256, TAG, Style::Tag),
-    form("volume", "an instance's volume", 256, TAG, Style::Tag),
-    Form { shortest: 3, ..form("launch-template", "a launch template", 128, Some("().-/_"), Style::Free) },
-    form("target-group", "a target group", 32, Some("-"), Style::Balancer),
-    form("load-balancer", "a load balancer", 32, Some("-"), Style::Balancer),
-    form("listener", "a listener", 256, TAG, Style::Tag),
-    form("listener-rule", "a listener rule", 256, TAG, Style::Tag),
-    form("auto-scaling-group", "an Auto Scaling group", 255, Some("!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~"), Style::Free),
-    form("scaling-policy", "a scaling policy", 255, None, Style::Free),
-    form("alarm", "an alarm", 255, None, Style::Free),
-    form("dashboard", "a dashboard", 255, Some("-_"), Style::Free),
-];
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let mut seen = HashMap::new();
     for (key, name) in &rules.config.names {
         let here = at("names").key(key);
-        let (kind, step) = key.split_once('/').unwrap_or((key, ""));
-        let Some(form) = FORMS.iter().find(|form| form.kind == kind) else {
-            let meant = other_word(kind).or_else(|| nearest(kind, FORMS.iter().map(|form| form.kind)));
+        let (word, step) = key.split_once('/').unwrap_or((key, ""));
+        let Some(kind) = Kind::of(word) else {
+            let other_word = || KINDS.iter().find(|kind| kind.also.contains(&word)).map(|kind| kind.word);
+            let meant = other_word().or_else(|| nearest(word, KINDS.iter().map(|kind| kind.word)));
             let fix = match meant {
                 Some(meant) => {
                     format!("did you mean \"{meant}/{}\"?", if step.is_empty() { "main" } else { step })
@@ -107,7 +25,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             let issue = Issue::error(
                 "name_kind",
                 here,
-                format!("there is no kind of step called {kind:?}"),
+                format!("there is no kind of step called {word:?}"),
                 "the part before the / is the kind",
                 fix,
             );
@@ -122,62 +40,62 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 here,
                 format!("{key:?} is not the key of a step"),
                 "keys are kind/name, in small letters",
-                format!("write \"{kind}/main\", or as `gameday plan` prints the step"),
+                format!("write \"{word}/main\", or as `gameday plan` prints the step"),
             );
             rules.found.push(issue.on_key());
             continue;
         }
-        if form.style == Style::Path {
+        if kind.name.style == Style::Path {
             let issue = Issue::error(
                 "name_path",
                 here,
-                format!("{} keeps the name that gameday gives it", form.noun),
+                format!("{} keeps the name that gameday gives it", kind.noun),
                 "instances and teammates find it there",
                 format!("delete this line; it is /gameday/{}/{step}", rules.config.name),
             );
             rules.found.push(issue.on_key());
             continue;
         }
-        if form.style == Style::Nameless {
+        if kind.name.style == Style::Nameless {
             let issue = Issue::error(
                 "name_nameless",
                 here,
-                format!("{} has no name on AWS", form.noun),
+                format!("{} has no name on AWS", kind.noun),
                 "there is nothing to name",
                 "delete this line",
             );
             rules.found.push(issue.on_key());
             continue;
         }
-        let service = rules.config.service.keys().next().filter(|_| ["instance", "volume"].contains(&kind));
+        let service = rules.config.service.keys().next().filter(|_| ["instance", "volume"].contains(&word));
         if let Some(service) = service.filter(|service| **service != step) {
             let issue = Issue::error(
                 "name_instance",
                 here,
                 format!("there is no service called {step:?}"),
                 "instances and their volumes go by the service they run",
-                format!("write \"{kind}/{service}\""),
+                format!("write \"{word}/{service}\""),
             );
             rules.found.push(issue.on_key());
             continue;
         }
-        if let Some(why) = broken(form, name) {
+        if let Some(why) = broken(kind, name) {
             rules.found.error(
                 "name_form",
                 here,
-                format!("{} cannot be called {name:?}", form.noun),
+                format!("{} cannot be called {name:?}", kind.noun),
                 why,
-                fix(form, name),
+                fix(kind, name),
             );
-        } else if form.unique
-            && let Some(other) = seen.insert((kind, name.to_lowercase()), here.clone())
+        } else if kind.name.is_unique()
+            && let Some(other) = seen.insert((word, name.to_lowercase()), here.clone())
         {
             rules.found.push(
                 Issue::error(
                     "name_twice",
                     here,
                     format!("two steps are called {name:?}"),
-                    format!("AWS keeps {} by its name: it has to be unique", form.noun),
+                    format!("AWS keeps {} by its name: it has to be unique", kind.noun),
                     "give each step a name of its own",
                 )
                 .with(other, "first here"),
@@ -186,45 +104,21 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
 }
 
-/// What people call a kind.
-fn other_word(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "rds" | "rds-instance" | "db" | "db-instance" | "mysql" => "database",
-        "redis" | "elasticache" | "replication-group" => "cache",
-        "alb" | "lb" | "elb" | "balancer" => "load-balancer",
-        "tg" | "targets" => "target-group",
-        "asg" | "fleet" | "autoscaling-group" => "auto-scaling-group",
-        "sg" => "security-group",
-        "efs" | "files" => "file-system",
-        "lt" | "launch" => "launch-template",
-        "igw" => "internet-gateway",
-        "nat" | "natgw" | "ngw" => "nat-gateway",
-        "eip" | "address" => "elastic-ip",
-        "endpoint" | "vpce" => "vpc-endpoint",
-        "acl" | "nacl" | "network-acl" => "default-network-acl",
-        "dhcp" => "dhcp-options",
-        "network" => "vpc",
-        "ec2" | "instances" | "server" | "machine" | "vm" | "node" => "instance",
-        "ebs" | "disk" | "volumes" => "volume",
-        _ => return None,
-    })
-}
-
 /// Why the service would refuse the name.
-fn broken(form: &Form, name: &str) -> Option<String> {
+fn broken(kind: &Kind, name: &str) -> Option<String> {
     let length = name.chars().count();
     if name.is_empty() {
         return Some("the name is empty".into());
     }
-    if length > form.longest {
-        return Some(format!("{length} characters; AWS takes {}", form.longest));
+    if length > kind.name.longest {
+        return Some(format!("{length} characters; AWS takes {}", kind.name.longest));
     }
-    if length < form.shortest {
-        return Some(format!("{length} characters; AWS wants at least {}", form.shortest));
+    if length < kind.name.shortest {
+        return Some(format!("{length} characters; AWS wants at least {}", kind.name.shortest));
     }
-    let allowed = |c: &char| match form.also {
+    let allowed = |c: &char| match kind.name.also {
         Some(also) => {
-            c.is_ascii_alphanumeric() || also.contains(*c) || (form.style == Style::Tag && c.is_alphanumeric())
+            c.is_ascii_alphanumeric() || also.contains(*c) || (kind.name.style == Style::Tag && c.is_alphanumeric())
         }
         None => !c.is_control(),
     };
@@ -232,11 +126,11 @@ fn broken(form: &Form, name: &str) -> Option<String> {
         return Some(format!("AWS does not take {bad:?} here"));
     }
     let lower = name.to_lowercase();
-    if matches!(form.style, Style::Identifier | Style::Lower) && name != lower {
+    if matches!(kind.name.style, Style::Identifier | Style::Lower) && name != lower {
         return Some("AWS stores this name in small letters".into());
     }
     let letter_first = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    match form.style {
+    match kind.name.style {
         Style::Identifier if !letter_first => Some("it has to begin with a letter".into()),
         Style::Lower if !letter_first => Some("it has to begin with a letter".into()),
         Style::Lower if name == "default" => Some("AWS keeps `default` to itself".into()),
@@ -245,10 +139,10 @@ fn broken(form: &Form, name: &str) -> Option<String> {
         Style::Balancer if name.starts_with('-') || name.ends_with('-') => {
             Some("it begins or ends with a hyphen".into())
         }
-        Style::Balancer if form.kind == "load-balancer" && name.starts_with("internal-") => {
+        Style::Balancer if kind.word == "load-balancer" && name.starts_with("internal-") => {
             Some("AWS keeps `internal-` to itself".into())
         }
-        Style::Free => match form.kind {
+        Style::Free => match kind.word {
             "security-group" if lower.starts_with("sg-") => Some("AWS keeps `sg-` to itself".into()),
             _ => None,
         },
@@ -256,24 +150,24 @@ fn broken(form: &Form, name: &str) -> Option<String> {
     }
 }
 
-fn fix(form: &Form, name: &str) -> String {
+fn fix(kind: &Kind, name: &str) -> String {
     let lower = name.to_lowercase();
-    if matches!(form.style, Style::Identifier | Style::Lower) && name != lower && broken(form, &lower).is_none() {
+    if matches!(kind.name.style, Style::Identifier | Style::Lower) && name != lower && broken(kind, &lower).is_none() {
         return format!("write \"{lower}\"");
     }
-    let signs = match form.also {
+    let signs = match kind.name.also {
         Some("-") => "letters, digits and hyphens".to_owned(),
         Some(also) => {
             format!("letters, digits and {}", also.trim().chars().map(String::from).collect::<Vec<_>>().join(" "))
         }
         None => "printable characters".to_owned(),
     };
-    let place = match form.style {
+    let place = match kind.name.style {
         Style::Identifier => ", a letter first, no hyphen last or doubled",
         Style::Lower => ", a letter first",
         _ => "",
     };
-    format!("{} to {} {signs}{place}", form.shortest, form.longest)
+    format!("{} to {} {signs}{place}", kind.name.shortest, kind.name.longest)
 }
 
 /// Why SSM would refuse a parameter of this name.

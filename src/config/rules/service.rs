@@ -63,7 +63,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
 /// A service on another port than the usual one has it in the names of what is replaced with it.
 fn slot(rules: &mut Rules<'_>, place: &Place, name: &str, service: &Service) {
     let config = rules.config;
-    let slot = crate::derived::slot(name, service);
+    let slot = crate::services::slot(name, service);
     let group = format!("{}-{slot}", config.name);
     if group.len() > 32 && !config.names.contains_key(&format!("target-group/{slot}")) {
         let issue = Issue::error(

@@ -171,13 +171,6 @@ fn hosts_and_ports() {
 }
 
 #[test]
-fn the_one_service() {
-    let config = config("");
-    let (name, service) = config.service();
-    assert_eq!((name, service.port), ("api", 80));
-}
-
-#[test]
 fn versions() {
     assert_eq!(config("").cache.engine_version(), "7.1");
     assert_eq!(config("[cache]\nengine = \"valkey\"").cache.engine_version(), "8.2");
@@ -203,7 +196,7 @@ fn one_more_parameter_keeps_the_default_ones() {
 fn zero_turns_a_target_off() {
     let text = "name = \"x\"\n[service.a]\nsource = \"https://example.com/a\"\n[service.a.scale]\nrequests_per_target = 0\ncpu = 50\n";
     let config = parse("gameday.toml", text).unwrap().config;
-    let scale = &config.service().1.scale;
+    let scale = &config.services().next().unwrap().table.scale;
     assert_eq!((scale.requests_per_target, scale.cpu), (None, Some(50.0)));
 }
 

@@ -7,10 +7,11 @@ How a request travels, one module a concern:
       wire.py    reads the request and writes the answer in the service's protocol
       model.py   the request against AWS's API model: what AWS refuses before it looks at anything
       faults.py  throttling, lost answers, denied actions (only when asked for)
+      data.py    AWS's API model and its other data, read once
       rules.py   the table of our fixes: before moto, instead of moto, after moto
     clock.py     the emulated clock: what AWS does in minutes, at the chosen pace
     <service>.py the fixes of one service, each with what AWS does and a source
 
-Sources named in comments: "facts N" is section N of the project's AWS facts,
+Sources named in comments: "[AWS n]" is a section or row of docs/aws-facts.md,
 "model" is the AWS API model that botocore ships.
 """

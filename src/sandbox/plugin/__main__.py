@@ -50,6 +50,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
 
+    # Before anything of moto.
+    from . import data  # noqa: F401
+
     # moto warns of every error code that a model does not list; AWS has many such.
     warnings.filterwarnings("ignore", module="moto")
     from moto.moto_server.werkzeug_app import MotoRequestHandler

@@ -9,7 +9,7 @@ from .ec2_instances import RUNNING, WATCHERS, ec2_backends
 from .rules import NUMBERS, Refusal, on_reset, partition
 
 # Seconds: how long a dead member goes unnoticed (status checks run each minute), how long a group takes to go
-# once forced (facts 11, asg_force_delete).
+# once forced ([AWS 11], asg_force_delete).
 NOTICED, DELETED, RETRY = 30, 60, 60
 
 GROUPS = {}
@@ -43,6 +43,8 @@ class Member:
         self.instance, self.id, self.subnet, self.version = instance, instance.id, subnet, version
         self.state, self.health, self.protected = "Pending", "Healthy", protected
         self.since = CLOCK.now()
+        # Its place in its zone is the next one's: it goes as soon as that one has come.
+        self.leaving = False
 
     def described(self):
         template = self.version.template
@@ -131,7 +133,7 @@ def _next_subnet(group):
     ec2 = ec2_backends[group.account][group.region]
     subnets = [ec2.get_subnet(i.strip()) for i in group.settings["VPCZoneIdentifier"].split(",")]
     count = {s.availability_zone: 0 for s in subnets}
-    for member in group.active:
+    for member in (m for m in group.active if not m.leaving):
         count[member.subnet.availability_zone] = count.get(member.subnet.availability_zone, 0) + 1
     return min(subnets, key=lambda s: count[s.availability_zone])
 
@@ -203,7 +205,7 @@ def retire(group, member, why, wait=False):
             _forget(group, member)
 
     member.leaving = activity
-    # facts 5: a member in service is terminated after the deregistration delay.
+    # [AWS 5]: a member in service is terminated after the deregistration delay.
     CLOCK.after(max(delays, default=0) if not dead else 0, end)
     return activity
 
@@ -220,7 +222,7 @@ def begin_delete(group):
     group.deleting = True
     from . import asg_policies
 
-    # facts 5: "deleting the group deletes them", the alarms of its policies.
+    # [AWS 5]: "deleting the group deletes them", the alarms of its policies.
     for name in list(group.policies):
         asg_policies.remove(group, name)
     for member in group.members:
@@ -261,7 +263,7 @@ WATCHERS.append(_watch)
 
 
 def check_balancers():
-    """The balancers' health checks, for groups that heed them: facts 5, HealthCheckType ELB, only after the grace
+    """The balancers' health checks, for groups that heed them: [AWS 5], HealthCheckType ELB, only after the grace
     period. Called when a test changes what is healthy, and once more for each member when its grace is over."""
     for group in list(GROUPS.values()):
         if "ELB" not in group.settings["HealthCheckType"]:

@@ -67,7 +67,7 @@ def put(call):
 
 
 def _alarms(group, policy, config):
-    # facts 5: named TargetTracking-*; three minutes above to grow, fifteen below to shrink.
+    # [AWS 5]: named TargetTracking-*; three minutes above to grow, fifteen below to shrink.
     made, kinds = [], [("AlarmHigh", "GreaterThanThreshold", 3, 1.0)]
     if not config.get("DisableScaleIn"):
         kinds.append(("AlarmLow", "LessThanThreshold", 15, 0.9))

@@ -37,7 +37,7 @@ def start(call):
         )
         spec = template or mixed["LaunchTemplate"]["LaunchTemplateSpecification"]
         if preferences["AutoRollback"] and str(spec.get("Version", "$Default")).startswith("$"):
-            # facts 4.1: auto rollback needs a numbered version.
+            # [AWS 4.1]: auto rollback needs a numbered version.
             raise Refusal(
                 "ValidationError", "AutoRollback cannot be used with the $Latest or $Default launch template version."
             )
@@ -99,6 +99,8 @@ def _step(group, refresh):
     if first is not None:
         # model MaxHealthyPercentage: with it new instances come before the old ones go.
         group.extra = len(leaving)
+        for member in leaving:
+            member.leaving = True
         for _ in leaving:
             enlist(group)
     else:

@@ -70,7 +70,7 @@ def _template(call, spec):
     except Refusal as refusal:
         raise invalid(prefix + refusal.message) from None
     profile = version.data.get("IamInstanceProfile") or {}
-    # facts 4.7, word for word.
+    # [AWS 4.7], word for word.
     why = prefix + "Value ({0}) for parameter iamInstanceProfile.name is invalid. "
     check_profile(call.account, profile, why, code="ValidationError")
     ec2 = ec2_backends[call.account][call.region]
@@ -127,7 +127,7 @@ def create(call):
     desired = int(call.get("DesiredCapacity") if call.get("DesiredCapacity") is not None else low)
     _check_sizes(low, high, desired)
     if call.get("LaunchConfigurationName"):
-        # facts 4.2: accounts since October 2024 have no launch configurations.
+        # [AWS 4.2]: accounts since October 2024 have no launch configurations.
         raise Refusal(
             "UnsupportedOperation", "The Launch Configuration creation operation is not available in your account."
         )

@@ -40,11 +40,21 @@ def say(instance, stage, text):
     instance.said.append(line)
     stack = next((t["value"] for t in instance.get_tags() if t["key"].endswith(":stack")), None)
     logs = logs_backends[instance.ec2_backend.account_id][instance.ec2_backend.region_name]
-    group = logs.groups.get(f"/gameday/{stack}/boot")
+    group = group_of(instance, logs, stack)
     if group:
         if instance.id not in group.streams:
             group.create_log_stream(instance.id)
         group.put_log_events(instance.id, [{"timestamp": int(at * 1000), "message": line}])
+
+
+def group_of(instance, logs, stack):
+    """The log group of the boot: the stack's only one, or that of the service whose fleet the instance is in."""
+    names = [name for name in logs.groups if name.startswith(f"/gameday/{stack}/") and name.endswith("/boot")]
+    fleet = next((t["value"] for t in instance.get_tags() if t["key"] == "aws:autoscaling:groupName"), "")
+    # `/gameday/shop/api/boot` for `shop-api` and `shop-api-8080`.
+    own = [name for name in names if f"{fleet}-".startswith(f"{stack}-{name.split('/')[3]}-")]
+    name = next(iter(own or names), None)
+    return logs.groups[name] if name and (own or len(names) == 1) else None
 
 
 @instead("ec2", "GetConsoleOutput")

@@ -14,6 +14,8 @@ class Clock:
         self._anchor_wall = time.monotonic()
         self._anchor = time.time()
         self._acting = None
+        # How far it was moved since the account was last emptied.
+        self.advanced = 0.0
         self.pace = pace
         self._due = []
 
@@ -53,6 +55,7 @@ class Clock:
 
     def advance(self, seconds):
         self._anchor += seconds
+        self.advanced += seconds
 
     def set_pace(self, pace):
         if pace not in SPEED:
@@ -65,6 +68,7 @@ class Clock:
 
     def forget(self):
         self._due.clear()
+        self.advanced = 0.0
 
 
 CLOCK = Clock()

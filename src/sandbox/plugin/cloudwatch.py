@@ -29,7 +29,7 @@ def asked_tags(call):
 def seen_before(call):
     alarm = backend(call).alarms.get(call.get("AlarmName"))
     call.notes["tags"] = tags_of(call, alarm.alarm_arn) if alarm else None
-    # model: Period 10, 20, 30 or a multiple of 60 (facts 7).
+    # model: Period 10, 20, 30 or a multiple of 60 [AWS 7].
     period = call.get("Period")
     if period is not None and int(period) not in (10, 20, 30) and int(period) % 60:
         raise Refusal("ValidationError", "Period must be 10, 20, 30 or any multiple of 60")

@@ -19,9 +19,9 @@ import secrets
 from xml.sax.saxutils import escape
 
 import cbor2
-from moto.core.utils import get_service_model
 
 from . import cbor, wire
+from .data import service_model
 
 NO_KEY = (
     "the sandbox answers only those who have its key as access key id, which is new at each start: "
@@ -91,7 +91,7 @@ def refuse(environ, status, message, code=None):
 
 
 def _speaks_json(service):
-    return get_service_model(service).protocol.startswith("rest-json")
+    return service_model(service).protocol.startswith("rest-json")
 
 
 def _key(environ):

@@ -9,7 +9,7 @@ from .clock import CLOCK
 from .ec2_network import backend
 from .rules import Refusal, after, before, instead
 
-# Seconds: facts 11 for a gateway's; an interface's is from public logs, about a minute.
+# Seconds: [AWS 11] for a gateway's, [AWS V6] for an interface's.
 GATEWAY, INTERFACE = 8, 60
 
 

@@ -93,7 +93,7 @@ def asked(call):
 
 @before("ec2", "AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress")
 def duplicate_rules(call):
-    # facts 4.5: fails whole with InvalidPermission.Duplicate if any rule exists; nothing is added.
+    # [AWS 4.5]: fails whole with InvalidPermission.Duplicate if any rule exists; nothing is added.
     group = backend(call).get_security_group_from_id(call.get("GroupId", ""))
     if group is None:
         return

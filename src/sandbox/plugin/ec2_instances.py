@@ -10,7 +10,7 @@ from . import iam
 from .clock import CLOCK
 from .rules import Refusal, after, before, instead, on_reset
 
-# Seconds from facts 11.
+# Seconds from [AWS 11].
 RUNNING, TERMINATED = 43, 30
 # From running to listening, then one passing check of the balancer.
 BOOT, FIRST_CHECK = 40, 10
@@ -47,7 +47,7 @@ def _run(self, *args, **kwargs):
 
 
 def _terminate(self):
-    # While shutting down an instance keeps its interface, and with it security groups and subnet (facts 4.5).
+    # While shutting down an instance keeps its interface, and with it security groups and subnet [AWS 4.5].
     from copy import copy
 
     previous = copy(self._state)
@@ -84,7 +84,7 @@ def profile_visible(call):
 
 
 def check_profile(account, profile, prefix, code="InvalidParameterValue"):
-    """facts 4.7: EC2 and Auto Scaling see a new instance profile only after some seconds."""
+    """[AWS 4.7]: EC2 and Auto Scaling see a new instance profile only after some seconds."""
     name = profile.get("Name") or (profile.get("Arn") or "").rpartition("/")[2]
     if name and not iam.profile_visible(account, name):
         raise Refusal(code, prefix.format(name) + "Invalid IAM Instance Profile name")

@@ -6,7 +6,7 @@ from .clock import CLOCK
 from .ec2_network import backend
 from .rules import Refusal, after, before, instead
 
-# Seconds from facts 11; how long one takes to fail is a guess.
+# Seconds from [AWS 11]; how long one takes to fail: [AWS V5].
 CREATE, DELETE, FAIL = 115, 61, 20
 
 
@@ -74,7 +74,7 @@ def address_of_a_gateway(call):
 
 @instead("ec2", "DeleteNatGateway")
 def delete_nat(call):
-    # facts 11: deleting for about a minute, holding its address and its interface; then listed as deleted.
+    # [AWS 11]: deleting for about a minute, holding its address and its interface; then listed as deleted.
     ec2 = backend(call)
     nat = ec2.nat_gateways.get(call.get("NatGatewayId"))
     if nat is None:

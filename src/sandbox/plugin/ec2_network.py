@@ -7,7 +7,7 @@ from .clock import CLOCK
 from .faults import BORN
 from .rules import Refusal, after, before
 
-# Seconds from facts 11.
+# Seconds from [AWS 11].
 VPC, SUBNET = 2, 1
 
 
@@ -16,7 +16,7 @@ def backend(call):
 
 
 def violation(message):
-    # facts 4.4 and 4.5: the code EC2 gives for whatever is still in use.
+    # [AWS 4.4] and [AWS 4.5]: the code EC2 gives for whatever is still in use.
     return Refusal("DependencyViolation", message)
 
 
@@ -66,7 +66,7 @@ def vpc_in_use(call):
         any(t.vpc_id == vpc_id and not t.main_association_id for t in ec2.route_tables.values()),
         any(e.vpc_id == vpc_id and e.state != "deleted" for e in ec2.vpc_end_points.values()),
         any(n.vpc_id == vpc_id and n.state not in ("deleted", "failed") for n in ec2.nat_gateways.values()),
-        # From memory: a VPC with a peering connection that stands is refused like any other with a dependency.
+        # A VPC with a peering connection that stands is refused like any other with a dependency [AWS V2].
         any(
             vpc_id in (p.vpc.id, p.peer_vpc.id) and p._status.code in ("active", "pending-acceptance")
             for p in ec2.vpc_pcxs.values()
@@ -98,7 +98,7 @@ def one_gateway(call):
 
 @before("ec2", "DetachInternetGateway")
 def gateway_in_use(call):
-    # AWS: a VPC with public addresses mapped (instances, balancers, NAT gateways) keeps its gateway (facts 4.5).
+    # AWS: a VPC with public addresses mapped (instances, balancers, NAT gateways) keeps its gateway [AWS 4.5].
     vpc_id = call.get("VpcId")
     for eni in backend(call).enis.values():
         if eni.vpc_id == vpc_id and eni.public_ip:
@@ -118,7 +118,7 @@ def address_in_use(call):
 
 @before("ec2", "DeleteNetworkInterface")
 def interface_in_use(call):
-    # facts 4.5: "You cannot delete requester-managed ENIs yourself; wait."
+    # [AWS 4.5]: "You cannot delete requester-managed ENIs yourself; wait."
     eni = backend(call).enis.get(call.get("NetworkInterfaceId"))
     if eni and (eni.instance or eni.requester_managed):
         raise Refusal("InvalidParameterValue", f"Network interface '{eni.id}' is currently in use.")

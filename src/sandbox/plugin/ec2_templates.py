@@ -70,7 +70,7 @@ def usable(call, data):
             raw = base64.b64decode(sent, validate=True)
         except ValueError:
             raise Refusal("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from None
-        # model LaunchTemplateData.UserData: limited to 16 KB, before encoding (facts 4.2).
+        # model LaunchTemplateData.UserData: limited to 16 KB, before encoding [AWS 4.2].
         if len(raw) > 16 * 1024:
             raise Refusal("InvalidUserData.Malformed", "User data is limited to 16384 bytes")
         data["UserData"] = parse_user_data(sent)

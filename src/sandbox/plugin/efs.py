@@ -6,7 +6,7 @@ from moto.efs.models import efs_backends
 from .clock import CLOCK
 from .rules import Refusal, after, before, instead
 
-# Seconds from facts 11.
+# Seconds from [AWS 11].
 CREATE, DELETE, TARGET_CREATE, TARGET_DELETE = 5, 6, 85, 40
 
 
@@ -27,7 +27,7 @@ def find(call):
 
 
 def _available(system):
-    # facts 3: IncorrectFileSystemLifeCycleState (409) unless available.
+    # [AWS 3]: IncorrectFileSystemLifeCycleState (409) unless available.
     if system.life_cycle_state != "available":
         raise refusal(
             "IncorrectFileSystemLifeCycleState",
@@ -43,7 +43,7 @@ def _become(thing, old, new):
 
 @before("efs", "CreateFileSystem")
 def token_taken(call):
-    # facts 3: the second call answers FileSystemAlreadyExists (409) with the existing id in the body.
+    # [AWS 3]: the second call answers FileSystemAlreadyExists (409) with the existing id in the body.
     for system in backend(call).file_systems_by_id.values():
         if system.creation_token == call.get("CreationToken"):
             message = (
@@ -133,7 +133,7 @@ def check_target(call):
         subnet = backend(call).ec2_backend.get_subnet(call.get("SubnetId"))
     except InvalidSubnetIdError:
         raise refusal("SubnetNotFound", f"The subnet ID '{call.get('SubnetId')}' does not exist", 400) from None
-    # facts 3: one for each zone, all in one VPC; a duplicate is a MountTargetConflict (409).
+    # [AWS 3]: one for each zone, all in one VPC; a duplicate is a MountTargetConflict (409).
     if subnet.availability_zone in system._mount_targets:
         raise refusal("MountTargetConflict", "mount target already exists in this AZ", 409)
     if any(t.subnet_vpc_id != subnet.vpc_id for t in system.iter_mount_targets()):
@@ -149,7 +149,7 @@ def target_creating(call, answer):
     target = backend(call).mount_targets_by_id[answer["MountTargetId"]]
     ec2 = backend(call).ec2_backend
     if not target.security_groups:
-        target.security_groups = [ec2.get_default_security_group(target.vpc_id).id]  # facts 3
+        target.security_groups = [ec2.get_default_security_group(target.vpc_id).id]  # [AWS 3]
     eni = ec2.enis[target.network_interface_id]
     eni.description = f"EFS mount target for {target.file_system_id} ({target.mount_target_id})"
     eni.requester_managed, eni.requester_id, eni.status = True, "amazon-elasticfilesystem", "in-use"
@@ -160,7 +160,7 @@ def target_creating(call, answer):
 
 @instead("efs", "DeleteMountTarget")
 def delete_target(call):
-    # facts 3: returns while deleting; the interface goes with it.
+    # [AWS 3]: returns while deleting; the interface goes with it.
     efs = backend(call)
     target = efs.mount_targets_by_id.get(call.get("MountTargetId"))
     if target is None:

@@ -23,7 +23,7 @@ from .elasticache_groups import (
 )
 from .rules import NUMBERS, Refusal, instead, on_reset, page
 
-# Seconds from facts 11.
+# Seconds from [AWS 11].
 CREATE, DELETE, MODIFY, NODE_CREATE, NODE_DELETE = 400, 300, 120, 330, 120
 
 GROUPS, NODES = {}, {}
@@ -137,7 +137,7 @@ def settings_of(call, engine, version):
         "minor": truth(call.get("AutoMinorVersionUpgrade", True)),
         "tls": truth(call.get("TransitEncryptionEnabled", False)),
         "tls_mode": call.get("TransitEncryptionMode"),
-        # facts 2.2: at rest true for Valkey, false for Redis unless said.
+        # [AWS 2.2]: at rest true for Valkey, false for Redis unless said.
         "at_rest": truth(call.get("AtRestEncryptionEnabled", engine == "valkey")),
         "auth": bool(call.get("AuthToken")),
         "topic": call.get("NotificationTopicArn"),
@@ -200,7 +200,7 @@ def create(call):
     if call.get("AuthToken") and not settings["tls"]:
         raise clash("The AUTH token is only supported when encryption-in-transit is enabled")
     if settings["retention"] and settings["type"].startswith("cache.t2."):
-        raise invalid("Snapshots are not supported on cache.t2 nodes.")  # facts 2.1
+        raise invalid("Snapshots are not supported on cache.t2 nodes.")  # [AWS 2.1]
     zones = call.get("PreferredCacheClusterAZs")
     if zones and len(zones) != count:
         raise clash("The number of PreferredCacheClusterAZs must equal NumCacheClusters.")

@@ -6,7 +6,7 @@ from .ec2_instances import ec2_backends
 from .faults import FAULTS
 from .rules import Refusal, instead, on_reset, page, partition
 
-# facts 2.1
+# [AWS 2.1]
 VERSIONS = {
     "redis": ["4.0.10", "5.0.6", "6.0", "6.2", "7.0", "7.1"],
     "valkey": ["7.2", "8.0", "8.1", "8.2", "9.0", "9.1"],
@@ -155,7 +155,7 @@ def delete_subnet_group(call):
 
     group = subnet_group(call, call.get("CacheSubnetGroupName"))
     if nodes_using(group):
-        # model: CacheSubnetGroupInUse (facts 2.3: until the group of nodes is gone).
+        # model: CacheSubnetGroupInUse [AWS 2.3]: until the group of nodes is gone.
         raise Refusal(
             "CacheSubnetGroupInUse", f"Cache subnet group {group['name']} is currently in use by a cache cluster."
         )

@@ -116,7 +116,7 @@ def modify_node(call):
 def delete_node(call):
     node = node_of(call)
     if node.group:
-        # facts 2.3: refused for members of a replication group.
+        # [AWS 2.3]: refused for members of a replication group.
         raise Refusal(
             "InvalidCacheClusterState",
             f"Cluster {node.name} is serving as a member of replication group {node.group.name}",

@@ -8,14 +8,14 @@ from .ec2_instances import FIRST_CHECK, ec2_backends
 from .faults import FAULTS
 from .rules import NUMBERS, Refusal, after, before, instead, on_reset
 
-# Seconds from facts 11: provisioning; interfaces that outlive the balancer.
+# Seconds from [AWS 11]: provisioning; interfaces that outlive the balancer.
 ACTIVE, INTERFACES = 165, 45
 
 # (target group, target id) -> its first check is over; draining targets; targets that a test calls unhealthy,
 # or target groups, by name.
 REGISTERED, DRAINING, UNHEALTHY = {}, {}, set()
 
-# facts 6 and model LoadBalancerAttribute: what a new application balancer has.
+# [AWS 6] and model LoadBalancerAttribute: what a new application balancer has.
 LB_DEFAULTS = {
     "access_logs.s3.enabled": "false",
     "connection_logs.s3.enabled": "false",
@@ -79,7 +79,7 @@ def same_balancer(call):
     for balancer in elb.load_balancers.values():
         if balancer.name != name:
             continue
-        # facts 4.3: "idempotent: multiple calls with the same settings each succeed".
+        # [AWS 4.3]: "idempotent: multiple calls with the same settings each succeed".
         same = (
             {s.id for s in balancer.subnets} == set(ids)
             and set(balancer.security_groups or []) == set(call.get("SecurityGroups") or balancer.security_groups or [])
@@ -156,7 +156,7 @@ def _hold(call, balancer, subnets):
             call.account,
             subnet.id,
             balancer.security_groups or [],
-            # facts 4.5
+            # [AWS 4.5]
             f"ELB {balancer.arn.partition('loadbalancer/')[2]}",
             "amazon-elb",
             public=balancer.scheme == "internet-facing",
@@ -178,7 +178,7 @@ def protected(call):
         raise Refusal("OperationNotPermitted", message)
     for target_group in backend(call).target_groups.values():
         target_group.load_balancer_arns = [a for a in target_group.load_balancer_arns if a != balancer.arn]
-    # facts 4.5: the interfaces linger, and keep groups and subnets, after the balancer is gone from the API.
+    # [AWS 4.5]: the interfaces linger, and keep groups and subnets, after the balancer is gone from the API.
     CLOCK.after(INTERFACES, lambda: interfaces.release(balancer.arn))
 
 
@@ -234,7 +234,7 @@ def _values(condition):
 
 @instead("elbv2", "CreateTargetGroup")
 def same_target_group(call):
-    # facts 4.3: same name and settings gives the same group, other settings DuplicateTargetGroupName.
+    # [AWS 4.3]: same name and settings gives the same group, other settings DuplicateTargetGroupName.
     for group in backend(call).target_groups.values():
         if group.name == call.get("Name"):
             same = (
@@ -304,7 +304,7 @@ def live_balancers(call, answer):
 
 @before("elbv2", "ModifyTargetGroupAttributes")
 def one_algorithm(call):
-    # facts 6: "You cannot enable both least outstanding requests and slow start mode".
+    # [AWS 6]: "You cannot enable both least outstanding requests and slow start mode".
     group = backend(call).target_groups.get(call.get("TargetGroupArn"))
     wanted = dict(group.attributes) if group else {}
     wanted.update({a["Key"]: a.get("Value") for a in call.get("Attributes") or []})
@@ -331,7 +331,7 @@ def deregister(account, region, arn, instance_id):
     target = group.targets.pop(instance_id)
     delay = int(group.attributes.get("deregistration_delay.timeout_seconds", 300))
     DRAINING[(arn, instance_id)] = target
-    # facts 6: shown as draining until the delay is over.
+    # [AWS 6]: shown as draining until the delay is over.
     CLOCK.after(delay, lambda: DRAINING.pop((arn, instance_id), None))
     return delay
 
@@ -383,7 +383,7 @@ def health(account, region, group, target_id, in_use=True):
         return "unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"
     if instance is not None and instance.state == "pending":
         return "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
-    # facts 6: "it must pass one health check to be considered healthy"; it listens after its boot.
+    # [AWS 6]: "it must pass one health check to be considered healthy"; it listens after its boot.
     booted = getattr(instance, "booted_at", None) or 0
     if CLOCK.now() < max(REGISTERED.get((group.arn, target_id), 0), booted):
         return "initial", "Elb.InitialHealthChecking", "Initial health checks in progress"

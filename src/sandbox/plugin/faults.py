@@ -8,6 +8,8 @@ POST /_gameday/faults takes these, all of them optional; what each has done so f
                                           RDS and ElastiCache not the subnets and groups
     list_gone                             the tagging API goes on listing what it has listed once
     delay                                 seconds that each call takes longer
+    gather                                each call waits until none has come for so many seconds: what was sent at
+                                          once is answered at once, however slowly the caller sends
     only                                  a pattern of `service:Operation` that all of the above and `hold_after` are for
     after_n_calls, max_faults             where they begin and end
     hold_after                            so many calls take effect, every later one waits until the faults change;
@@ -22,11 +24,12 @@ POST /_gameday/faults takes these, all of them optional; what each has done so f
 import random
 import re
 import threading
+import time
 
 from .clock import CLOCK
 from .rules import Refusal, partition
 
-# Retried by the SDKs, in each service's own words (facts 12.3).
+# Retried by the SDKs, in each service's own words [AWS 12.3].
 THROTTLED = {
     "ec2": ("RequestLimitExceeded", 503),
     "efs": ("ThrottlingException", 429),
@@ -36,7 +39,7 @@ THROTTLED = {
 }
 JSON_DENIED = "AccessDeniedException"
 
-# What a new object's describe answers may lack for a while (facts 4.7): operation -> (list, id).
+# What a new object's describe answers may lack for a while [AWS 4.7]: operation -> (list, id).
 FRESH = {
     ("ec2", "DescribeVpcs"): ("Vpcs", "VpcId", "VpcIds", "InvalidVpcID.NotFound"),
     ("ec2", "DescribeSubnets"): ("Subnets", "SubnetId", "SubnetIds", "InvalidSubnetID.NotFound"),
@@ -70,7 +73,7 @@ class Faults:
 
     def set(self, rules):
         known = {
-            *("seed", "throttle", "error500", "lost_answer", "drop", "hide_fresh_seconds", "delay"),
+            *("seed", "throttle", "error500", "lost_answer", "drop", "hide_fresh_seconds", "delay", "gather"),
             *("only", "after_n_calls", "max_faults", "deny", "refuse"),
             *("list_gone", "hold_after", "hold_counts_changes", "expire_after", "region"),
         }
@@ -82,8 +85,8 @@ class Faults:
         self.only = re.compile(rules.get("only", ""))
         self.dice = random.Random(rules.get("seed", 0))
         self.calls = self.passed = 0
-        self.seen = 0
-        kinds = ("throttle", "error500", "lost_answer", "drop", "deny", "hidden", "held", "refuse", "expired", "closed", "gone")
+        self.seen = self.wave = 0
+        kinds = ("throttle", "error500", "lost_answer", "drop", "deny", "hidden", "held", "refuse", "expired", "closed", "gone", "slow")
         self.done = dict.fromkeys(kinds, 0)
         self.refusals = [dict(r) for r in rules.get("refuse", ())]
         with self.changed:
@@ -95,9 +98,22 @@ class Faults:
     def pause(self, call):
         """A slow call; it ends with the rule that made it slow, so that nothing takes effect long after its caller died."""
         rules = self.rules
-        if self.applies(call) and rules.get("delay"):
+        if not self.applies(call):
+            return
+        if rules.get("delay"):
             with self.changed:
+                self.done["slow"] += 1
                 self.changed.wait_for(lambda: self.rules is not rules, float(rules["delay"]))
+        if rules.get("gather"):
+            with self.changed:
+                self.arrived, wave = time.monotonic(), self.wave
+                while self.rules is rules and self.wave == wave:
+                    left = self.arrived + float(rules["gather"]) - time.monotonic()
+                    if left <= 0:
+                        self.wave += 1
+                        self.changed.notify_all()
+                    else:
+                        self.changed.wait(left)
 
     def hold(self, call):
         """Asked first: after so many calls the world stands still, as if the caller's process did."""
@@ -155,7 +171,7 @@ class Faults:
     def _strikes(self, kind):
         chance = float(self.rules.get(kind, 0))
         limit = self.rules.get("max_faults")
-        if chance <= 0 or (limit is not None and sum(self.done.values()) >= limit):
+        if chance <= 0 or (limit is not None and sum(n for kind, n in self.done.items() if kind != "slow") >= limit):
             return False
         struck = self.dice.random() < chance
         self.done[kind] += struck
@@ -211,7 +227,7 @@ def _is_meant(refusal, call):
 
 
 def _expired(call):
-    """In each service's words (facts 4.4; where that is silent, from memory): EC2 says RequestExpired, the JSON ones
+    """In each service's words [AWS 4.4] [AWS V3]: EC2 says RequestExpired, the JSON ones
     ExpiredTokenException."""
     if call.service == "ec2":
         return Refusal("RequestExpired", "Request has expired.", 400)
@@ -221,7 +237,7 @@ def _expired(call):
 
 
 def _closed(call):
-    """A region that the account has not opted in to, in each service's words (from memory): EC2 says AuthFailure, STS and
+    """A region that the account has not opted in to, in each service's words [AWS V4]: EC2 says AuthFailure, STS and
     the query services InvalidClientTokenId, the JSON ones UnrecognizedClientException."""
     if call.service == "ec2":
         return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)

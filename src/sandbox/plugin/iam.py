@@ -12,7 +12,7 @@ from .faults import BORN, FAULTS
 from .rules import Refusal, after, before, instead, on_reset, partition
 from .wire import ISSUED
 
-# facts 11: iam_profile_propagation; facts 4.7: what EC2 says until then.
+# [AWS 11]: iam_profile_propagation; [AWS 4.7]: what EC2 says until then.
 PROPAGATION = 15
 VISIBLE = {}
 on_reset(VISIBLE.clear)
@@ -139,7 +139,7 @@ def simulate(call):
 
 @instead("iam", "CreateServiceLinkedRole")
 def service_linked_role(call):
-    # facts 9.2: when it exists AWS says InvalidInput; moto makes it again. Each service makes its own on first use.
+    # [AWS 9.2]: when it exists AWS says InvalidInput; moto makes it again. Each service makes its own on first use.
     service = call.get("AWSServiceName", "")
     for role in backend(call).roles.values():
         if role.path == f"/aws-service-role/{service}/":

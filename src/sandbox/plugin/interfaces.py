@@ -1,6 +1,6 @@
 """The network interfaces that services put into subnets: they are why AWS refuses so many deletions.
 
-facts 4.5: balancers, databases, caches, mount targets hold security groups and subnets through interfaces
+[AWS 4.5]: balancers, databases, caches, mount targets hold security groups and subnets through interfaces
 that only the service itself can remove. Here they are real interfaces in moto's EC2, so one check serves all.
 """
 

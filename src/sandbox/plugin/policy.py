@@ -6,7 +6,7 @@
 
 GET answers how many rights were judged, and which were missing. Rights are those of the service authorization reference:
 the call's own to each object that it names, with the object's tags; and what AWS asks for in the caller's name: tags given
-at creation, a role that is passed on, looks at the network, roles of the services' own (facts 9).
+at creation, a role that is passed on, looks at the network, roles of the services' own [AWS 9].
 """
 
 import re

@@ -10,7 +10,7 @@ from .ec2_instances import ec2_backends
 from .rds_catalog import CLASSES, MYSQL, OUT_OF_SUPPORT, full, major
 from .rules import NUMBERS, Refusal, after, before, instead
 
-# Seconds from facts 11.
+# Seconds from [AWS 11].
 CREATE, MULTI_USABLE, MULTI_CREATE, BACKUP = 260, 280, 720, 150
 MODIFY, MODIFY_NOTICED, DELETE, MULTI_DELETE, STOP, START, REBOOT = 60, 5, 150, 385, 60, 120, 30
 
@@ -67,7 +67,7 @@ def _not_available(database):
 
 
 def _check_class(name, version):
-    # facts 1.2: what AWS says to db.t2 since 2024-03, word for word.
+    # [AWS 1.2]: what AWS says to db.t2 since 2024-03, word for word.
     if name not in CLASSES:
         raise clash(
             "RDS does not support creating a DB instance with the following combination: "
@@ -97,7 +97,7 @@ def _check_password(password):
 
 
 def _check_storage(size, iops):
-    # facts 1.3: gp2 and gp3 from 20 GiB; no Iops below 400 GiB with MySQL on gp3.
+    # [AWS 1.3]: gp2 and gp3 from 20 GiB; no Iops below 400 GiB with MySQL on gp3.
     if size is not None and not 20 <= int(size) <= 65536:
         raise invalid("Invalid storage size for engine name mysql and storage type gp3: " + str(size))
     if iops and int(size or 0) < 400:
@@ -138,7 +138,7 @@ def check_create(call):
     call.notes["version"] = version
     lifecycle = call.get("EngineLifecycleSupport") or "open-source-rds-extended-support"
     if major(version) in OUT_OF_SUPPORT and lifecycle.endswith("disabled"):
-        # facts 1.1: model CreateDBInstance.EngineLifecycleSupport.
+        # [AWS 1.1]: model CreateDBInstance.EngineLifecycleSupport.
         raise clash(
             f"The engine version {version} is past its end of standard support date and EngineLifecycleSupport is {lifecycle}."
         )
@@ -173,11 +173,11 @@ def check_create(call):
 
 @after("rds", "CreateDBInstance")
 def creating(call, answer):
-    # facts 1.4: creating -> available; Multi-AZ creating -> modifying -> available; backups: backing-up before available.
+    # [AWS 1.4]: creating -> available; Multi-AZ creating -> modifying -> available; backups: backing-up before that.
     database = find(call)
     if call.get("Engine") == "mysql":
         database.engine_version = call.notes["version"]
-    database.storage_type = call.get("StorageType") or "gp3"  # facts 1.3: the default is gp3 now
+    database.storage_type = call.get("StorageType") or "gp3"  # [AWS 1.3]: the default is gp3 now
     database.dbi_resource_id = f"db-{NUMBERS.hex(26).upper()}"
     database.lifecycle = call.get("EngineLifecycleSupport") or "open-source-rds-extended-support"
     database.ca_certificate_identifier = call.get("CACertificateIdentifier") or "rds-ca-rsa2048-g1"
@@ -215,7 +215,7 @@ def _subnets(database):
 
 
 def _hold(call, database):
-    """facts 4.5: its interfaces hold subnets and groups until the instance is gone."""
+    """[AWS 4.5]: its interfaces hold subnets and groups until the instance is gone."""
     owner, subnets = database.db_instance_arn, _subnets(database)
     interfaces.HELD.get(owner) and interfaces.release(owner)
     subnets.sort(key=lambda s: s.availability_zone != database.availability_zone)
@@ -360,7 +360,7 @@ def delete(call):
         return None
     if database.status == "deleting":
         raise Refusal("InvalidDBInstanceState", f"Instance {database.db_instance_identifier} is already being deleted.")
-    # facts 1.7: refused while creating, modifying, backing-up.
+    # [AWS 1.7]: refused while creating, modifying, backing-up.
     if database.status in ("creating", "modifying", "backing-up", "rebooting", "starting", "stopping"):
         raise _not_available(database)
     if str(database.deletion_protection).lower() == "true":

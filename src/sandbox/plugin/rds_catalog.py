@@ -1,13 +1,13 @@
-"""What RDS offers: engine versions, instance classes, families. Data from facts 1.1 and 1.2."""
+"""What RDS offers: engine versions, instance classes, families. Data from [AWS 1.1] and [AWS 1.2]."""
 
 MYSQL = {
     "8.4": ["8.4.3", "8.4.4", "8.4.5", "8.4.6", "8.4.7", "8.4.8", "8.4.9", "8.4.10", "8.4.11"],
     "8.0": ["8.0.40", "8.0.41", "8.0.42", "8.0.43", "8.0.44", "8.0.45", "8.0.46", "8.0.46-rds.20260624"],
 }
 DEFAULT = {"8.4": "8.4.8", "8.0": "8.0.46"}
-# facts 1.1: standard support of 8.0 ended 2026-07-31.
+# [AWS 1.1]: standard support of 8.0 ended 2026-07-31.
 OUT_OF_SUPPORT = {"8.0"}
-# facts 1.2: db.t2 cannot be created for MySQL any more.
+# [AWS 1.2]: db.t2 cannot be created for MySQL any more.
 CLASSES = [
     *(f"db.t3.{size}" for size in ("micro", "small", "medium", "large", "xlarge", "2xlarge")),
     *(f"db.t4g.{size}" for size in ("micro", "small", "medium", "large", "xlarge", "2xlarge")),

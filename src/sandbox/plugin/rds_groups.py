@@ -50,7 +50,7 @@ def engine_versions(call):
 
 @instead("rds", "DescribeOrderableDBInstanceOptions")
 def orderable(call):
-    # facts 1.2: "check AvailabilityZones, MultiAZCapable, StorageType"; db.t2 is in no answer.
+    # [AWS 1.2]: "check AvailabilityZones, MultiAZCapable, StorageType"; db.t2 is in no answer.
     if call.get("Engine") != "mysql":
         return None
     zones = ec2_backends[call.account][call.region].describe_availability_zones()
@@ -96,7 +96,7 @@ def subnets(call, ids):
         raise Refusal("InvalidParameterValue", f"Some input subnets in :[{', '.join(missing)}] are invalid.")
     found = [known[i] for i in ids]
     if len({s.availability_zone for s in found}) < 2:
-        # facts 1.3: two zones even for a Single-AZ instance.
+        # [AWS 1.3]: two zones even for a Single-AZ instance.
         raise Refusal(
             "DBSubnetGroupDoesNotCoverEnoughAZs",
             "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: "
@@ -142,7 +142,7 @@ def _using(call, group):
 
 @before("rds", "DeleteDBSubnetGroup")
 def subnet_group_in_use(call):
-    # facts 1.7: InvalidDBSubnetGroupStateFault while in use.
+    # [AWS 1.7]: InvalidDBSubnetGroupStateFault while in use.
     name = (call.get("DBSubnetGroupName") or "").lower()
     group = backend(call).subnet_groups.get(name)
     if group is not None and _using(call, group):
@@ -163,7 +163,7 @@ def check_family(call):
 
 @before("rds", "DeleteDBParameterGroup")
 def parameter_group_in_use(call):
-    # facts 1.7: InvalidDBParameterGroupState while in use.
+    # [AWS 1.7]: InvalidDBParameterGroupState while in use.
     name = call.get("DBParameterGroupName") or ""
     if name.startswith("default."):
         raise Refusal("InvalidDBParameterGroupState", f"The default parameter group {name} cannot be deleted.")
@@ -181,7 +181,7 @@ def few_parameters(call):
     if (call.get("DBParameterGroupName") or "").startswith("default."):
         raise invalid("Default parameter groups cannot be modified.")
     group = backend(call).db_parameter_groups.get(call.get("DBParameterGroupName"))
-    # facts 1.5: for 8.4 "create a custom parameter group and modify the value of the authentication_policy parameter".
+    # [AWS 1.5]: for 8.4 "create a custom parameter group and modify the value of the authentication_policy parameter".
     if group is not None and group.family == "mysql8.0":
         for parameter in parameters:
             if parameter.get("ParameterName") == "authentication_policy":

@@ -14,10 +14,10 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
-from moto.core.utils import get_service_model
 
 from . import cbor
 from . import model as api
+from .data import service_model
 from .rules import Call, Refusal
 
 # The name a request is signed for -> botocore's name: the services that stacks use, and no others of moto's.
@@ -90,7 +90,7 @@ def read(environ, body):
         return None
     region = by.region
     _for_the_account(environ, by)
-    model = get_service_model(service)
+    model = service_model(service)
     path, target = environ.get("PATH_INFO", ""), environ.get("HTTP_X_AMZ_TARGET")
     content_type = environ.get("CONTENT_TYPE", "")
     url_params, form = {}, {}

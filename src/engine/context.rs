@@ -1,0 +1,61 @@
+//! The context of one step.
+use crate::{Env, Inputs, Key, Known, Ref, Resource, Tags};
+use std::collections::BTreeSet;
+
+/// The context of one step, which its verbs are given: the run's environment and the step's own key.
+pub struct Cx<'a> {
+    /// The environment that all steps of the run share.
+    pub env: &'a Env,
+    /// The step's key.
+    pub key: &'a Key,
+    pub(crate) needs: &'a [Key],
+}
+
+impl Cx<'_> {
+    /// Returns the object's AWS name: the one given for the step, or `stack-name`.
+    ///
+    /// An object that exists under another name than the wanted one keeps its name.
+    pub fn name(&self) -> String {
+        let given = self.env.names.current(self.key).cloned();
+        given.unwrap_or_else(|| format!("{}-{}", self.env.stack, self.key.name()))
+    }
+
+    /// Returns the tags that every object of the stack carries.
+    pub fn tags(&self) -> Tags {
+        let mut tags = self.env.tags.clone();
+        tags.insert(self.env.keys.stack().into(), self.env.stack.clone());
+        tags.insert(self.env.keys.step().into(), self.key.to_string());
+        tags.insert("Name".into(), self.name());
+        tags
+    }
+
+    /// Returns the tags to report for an object that cannot carry tags and belongs to a parent of the stack.
+    pub fn inherited(&self) -> Tags {
+        self.tags()
+    }
+
+    /// Returns those of several objects with the tags of this step that are proven to be the stack's, by id.
+    pub fn proven_ids(&self, ids: &[&str]) -> BTreeSet<String> {
+        self.env.ownership.proven_ids(&self.env.consent, self.key, ids)
+    }
+
+    /// Notes the id that a create has returned: of several objects with the tags of this step, this one is the step.
+    ///
+    /// If other runs are at work as well, the id is not noted, because all runs have to keep the same object.
+    pub fn note_created(&self, id: &str) {
+        if !id.is_empty() {
+            self.env.ownership.note_created(self.key, id);
+        }
+    }
+
+    /// True if the stack has created this object as another step, as far as its record shows.
+    pub fn has_made(&self, step: &str, id: &str) -> bool {
+        self.env.ownership.may_have_made(step, id)
+    }
+
+    /// Reads a value of another step, for `find` and the verbs. The spec must read from that step as well.
+    pub fn read<R: Resource, T>(&self, from: &Ref<R>, pick: impl FnOnce(&R::Output) -> T) -> Known<T> {
+        debug_assert!(self.needs.contains(from.key()), "{} reads {} but its spec does not", self.key, from.key());
+        Inputs::default().read(from, pick)
+    }
+}

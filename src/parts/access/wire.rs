@@ -1,0 +1,163 @@
+//! The steps of the security groups. The groups come first and their rules after, since rules refer to groups.
+use crate::{
+    config::Mode,
+    engine::{Key, Ref},
+    parts::{Builder, cache, database, files, network::Network, service},
+    resources::{
+        interface_endpoint::InterfaceEndpoint,
+        security_group::SecurityGroup,
+        security_group_rules::{Peer, Rule, SecurityGroupRules},
+    },
+};
+
+const HTTPS: u16 = 443;
+const ANYWHERE: &str = "0.0.0.0/0";
+
+/// The security groups.
+pub(crate) struct Groups {
+    pub balancer: Ref<SecurityGroup>,
+    /// Of the instances, by service.
+    pub services: Vec<Ref<SecurityGroup>>,
+    pub database: Option<Ref<SecurityGroup>>,
+    pub cache: Option<Ref<SecurityGroup>>,
+    pub files: Option<Ref<SecurityGroup>>,
+}
+
+/// The keys of the rules that others wait for.
+pub(crate) struct Rules {
+    pub balancer: Key,
+    /// Of the instances, by service.
+    pub services: Vec<Key>,
+    /// Of database, cache and files.
+    pub data: Vec<Key>,
+}
+
+/// Wires the groups themselves.
+pub(crate) fn groups(b: &mut Builder<'_>, network: &Network) -> Groups {
+    let (config, vpc) = (b.config, network.vpc.clone());
+    let mut group = |name: &str, description: &str| {
+        b.add(name, SecurityGroup { aws: b.aws(), vpc: vpc.clone(), description: description.into() })
+    };
+    Groups {
+        balancer: group("alb", "load balancer"),
+        services: config.services().map(|s| group(&s.security_group(), "instances of the service")).collect(),
+        database: (config.database.mode == Mode::Create).then(|| group("db", "database")),
+        cache: (config.cache.mode == Mode::Create).then(|| group("cache", "cache")),
+        files: (config.files.mode == Mode::Create).then(|| group("files", "file system")),
+    }
+}
+
+impl Groups {
+    /// Returns rules that let the instances of all services in.
+    fn rules_from_services(&self, port: u16, why: &str) -> Vec<Rule> {
+        self.services.iter().map(|group| tcp(port, to(group), why)).collect()
+    }
+}
+
+/// Wires the endpoints of those services of AWS that instances without a way to the internet need. Returns what the
+/// instances wait for.
+pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups) -> Vec<Key> {
+    let mut after = network.way_out.clone();
+    if !network.has_endpoints {
+        return after;
+    }
+    let every = b.egress.len() > 1;
+    let services = service::aws_services(b.config).into_iter().filter(|(_, needed)| *needed || every);
+    let services: Vec<&str> = services.map(|(service, _)| service).collect();
+    if services.is_empty() {
+        return after;
+    }
+    let description = "endpoints of AWS services".into();
+    let group = b.add("endpoints", SecurityGroup { aws: b.aws(), vpc: network.vpc.clone(), description });
+    after.push(closed(b, "endpoints", &group, groups.rules_from_services(HTTPS, "from the instances")));
+    for service in services {
+        let endpoint = InterfaceEndpoint {
+            aws: b.aws(),
+            vpc: network.vpc.clone(),
+            service: format!("com.amazonaws.{}.{service}", b.facts.region),
+            subnets: network.app.clone(),
+            groups: vec![group.clone()],
+        };
+        after.push(b.add(service, endpoint).key().clone());
+    }
+    after
+}
+
+/// Wires the rules of all groups.
+pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
+    let (config, facts) = (b.config, b.facts);
+    let http = facts.sources(&config.access.http).iter().map(|c| tcp(80, Peer::Cidr(c.clone()), "requests")).collect();
+    let each = || config.services().zip(&groups.services);
+    let to_services = each().map(|(s, group)| tcp(s.port, to(group), "requests to the instances")).collect();
+    // Between the balancer and the instances: on whatever port the older ones listen.
+    let spared = each().filter(|(s, _)| facts.is_handed_over(config, *s)).map(|(_, group)| group.clone()).collect();
+    let balancer = add(b, "alb", &groups.balancer, http, to_services, spared);
+    let mut services = vec![];
+    for (service, group) in each() {
+        let mut ingress = vec![tcp(service.port, to(&groups.balancer), "requests from the load balancer")];
+        ingress.extend(facts.sources(&config.access.ssh).iter().map(|c| tcp(22, Peer::Cidr(c.clone()), "SSH")));
+        let spared = facts.is_handed_over(config, service).then(|| groups.balancer.clone());
+        let egress = from_instances(b, groups);
+        services.push(add(b, &service.security_group(), group, ingress, egress, spared.into_iter().collect()));
+    }
+    let mut data = vec![];
+    for (name, group, port) in [
+        ("db", &groups.database, database::PORT),
+        ("cache", &groups.cache, cache::PORT),
+        ("files", &groups.files, files::PORT),
+    ] {
+        if let Some(group) = group {
+            data.push(closed(b, name, group, groups.rules_from_services(port, "from the instances")));
+        }
+    }
+    Rules { balancer, services, data }
+}
+
+/// What instances reach: packages, the binary, AWS's own endpoints, and the data of the stack.
+fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
+    let (config, facts) = (b.config, b.facts);
+    let anywhere = || Peer::Cidr(ANYWHERE.into());
+    let mut rules = vec![tcp(80, anywhere(), "packages"), tcp(HTTPS, anywhere(), "AWS and downloads")];
+    let used = |endpoint: Option<(String, u16)>| endpoint.map(|(_, port)| port);
+    for (group, used, port, what) in [
+        (&groups.database, used(config.database.endpoint()), database::PORT, "database"),
+        (&groups.cache, used(config.cache.endpoint()), cache::PORT, "cache"),
+        (&groups.files, (config.files.mode == Mode::Use).then_some(files::PORT), files::PORT, "file system"),
+    ] {
+        match (group, used) {
+            (Some(group), _) => rules.push(tcp(port, to(group), what)),
+            // The file system is in this VPC; a used database or cache may be anywhere.
+            (None, Some(files::PORT)) => {
+                rules.extend(facts.cidrs(config).iter().map(|c| tcp(files::PORT, Peer::Cidr(c.clone()), what)));
+            }
+            (None, Some(port)) if port != 80 && port != HTTPS => rules.push(tcp(port, anywhere(), what)),
+            (None, _) => {}
+        }
+    }
+    rules
+}
+
+/// Adds the rules of a group that lets nothing out.
+fn closed(b: &mut Builder<'_>, name: &str, group: &Ref<SecurityGroup>, ingress: Vec<Rule>) -> Key {
+    add(b, name, group, ingress, vec![], vec![])
+}
+
+fn add(
+    b: &mut Builder<'_>,
+    name: &str,
+    group: &Ref<SecurityGroup>,
+    ingress: Vec<Rule>,
+    egress: Vec<Rule>,
+    spared: Vec<Ref<SecurityGroup>>,
+) -> Key {
+    let rules = SecurityGroupRules { aws: b.aws(), group: group.clone(), ingress, egress, spared };
+    b.add(name, rules).key().clone()
+}
+
+fn tcp(port: u16, peer: Peer, why: &str) -> Rule {
+    Rule { protocol: "tcp", port, peer, why: why.into() }
+}
+
+fn to(group: &Ref<SecurityGroup>) -> Peer {
+    Peer::Group(group.clone())
+}

@@ -1,0 +1,71 @@
+//! The steps of the load balancer, of its listener and of the rules of that.
+use crate::{
+    engine::{Key, Ref},
+    parts::{Builder, access, network::Network, service::Fleet},
+    resources::{
+        listener::Listener,
+        listener_rule::ListenerRule,
+        load_balancer::{ActiveLoadBalancer, LoadBalancer},
+    },
+};
+
+/// The load balancer.
+pub(crate) type Balancer = Ref<LoadBalancer>;
+
+/// What leads the requests of a service to its target group, by service: the listener, and rules of it.
+pub(crate) type Route = Vec<Key>;
+
+/// Wires the load balancer. Its ARN is enough for all that refers to it; that it is active is a step of its own.
+pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Groups, rules: &access::Rules) -> Balancer {
+    // AWS refuses an internet-facing one in a VPC without an internet gateway.
+    let reachable: Vec<&Key> = network.reachable.iter().collect();
+    let (subnets, groups) = (network.public.clone(), vec![groups.balancer.clone()]);
+    let balancer = LoadBalancer { aws: b.aws(), subnets, groups, idle_timeout: 60 };
+    let balancer = b.add_after("main", balancer, &reachable);
+    b.add_after("main", ActiveLoadBalancer::new(b.aws(), balancer.clone()), &[&rules.balancer]);
+    balancer
+}
+
+/// The priority of the first rule. Those of all services follow each other.
+const FIRST: i32 = 100;
+
+/// Wires where requests go. While an older fleet serves, that changes when the new one is there and healthy; the fleet
+/// itself never waits for this, or neither would end.
+pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], rules: &access::Rules) -> Vec<Route> {
+    let (config, facts) = (b.config, b.facts);
+    let each = || config.services().zip(fleets);
+    let handed_over = each().filter(|(service, _)| facts.is_handed_over(config, *service));
+    let mut after: Vec<&Key> = handed_over.map(|(_, fleet)| fleet.group.key()).collect();
+    if !after.is_empty() {
+        after.push(&rules.balancer);
+    }
+    // With routes, what matches none is answered with 404 by the balancer itself.
+    let default = each().find(|(service, _)| service.routes.is_empty());
+    let listener = Listener {
+        aws: b.aws(),
+        balancer: balancer.clone(),
+        target: default.map(|(_, fleet)| fleet.target.clone()),
+        port: 80,
+        enough: default.or_else(|| each().next()).map_or(1, |(service, _)| service.desired as i32),
+    };
+    let listener = b.add_after("http", listener, &after);
+    let mut priority = FIRST;
+    let mut routes = vec![];
+    for (service, fleet) in each() {
+        let mut route = vec![listener.key().clone()];
+        for (i, paths) in service.rules().into_iter().enumerate() {
+            let rule = ListenerRule {
+                aws: b.aws(),
+                listener: listener.clone(),
+                target: fleet.target.clone(),
+                paths,
+                priority,
+                enough: service.desired as i32,
+            };
+            priority += 1;
+            route.push(b.add(&format!("{}-{}", service.name, i + 1), rule).key().clone());
+        }
+        routes.push(route);
+    }
+    routes
+}

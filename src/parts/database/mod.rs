@@ -1,0 +1,7 @@
+//! The database: an RDS instance of the stack's own, or one that is used, and its passwords.
+mod wire;
+
+pub(crate) use wire::{Passwords, wire};
+
+/// The port of MySQL.
+pub(crate) const PORT: u16 = 3306;

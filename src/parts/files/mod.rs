@@ -1,0 +1,7 @@
+//! The shared files: an EFS file system of the stack's own, or one that is used.
+mod wire;
+
+pub(crate) use wire::{Files, wire};
+
+/// The port of NFS.
+pub(crate) const PORT: u16 = 2049;

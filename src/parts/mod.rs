@@ -1,0 +1,71 @@
+//! The parts of a stack, one folder each: `wire` says which steps it is made of.
+//!
+//! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the parts
+//! are wired is in [`crate::stack`].
+pub mod access;
+pub mod balancer;
+pub mod cache;
+pub mod database;
+pub mod files;
+pub mod monitoring;
+pub mod network;
+pub mod service;
+
+use crate::{
+    aws::Aws,
+    config::{Config, Egress, Loaded},
+    engine::{Graph, Key, Ref, Resource},
+    facts::Facts,
+};
+
+/// A graph in the making, with what all parts read.
+pub(crate) struct Builder<'a> {
+    pub graph: Graph,
+    pub loaded: &'a Loaded,
+    pub config: &'a Config,
+    pub facts: &'a Facts,
+    /// The ways out for private instances. A stack file describes one; what remains of earlier ones may be of several.
+    pub egress: &'a [Egress],
+    aws: &'a Aws,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(loaded: &'a Loaded, facts: &'a Facts, aws: &'a Aws, egress: &'a [Egress]) -> Self {
+        Self { graph: Graph::default(), loaded, config: &loaded.config, facts, egress, aws }
+    }
+
+    /// Returns the clients, for a step to keep.
+    pub fn aws(&self) -> Aws {
+        self.aws.clone()
+    }
+
+    /// Adds a step of the stack.
+    pub fn add<R: Resource + 'static>(&mut self, name: &str, resource: R) -> Ref<R> {
+        self.graph.add(name, resource)
+    }
+
+    /// Adds a step that waits for others beside those that it reads.
+    pub fn add_after<R: Resource + 'static>(&mut self, name: &str, resource: R, after: &[&Key]) -> Ref<R> {
+        self.graph.add_after(name, resource, after)
+    }
+
+    /// Adds an object that the stack uses: it is looked at, and never changed or deleted.
+    pub fn add_used<R: Resource + 'static>(&mut self, name: &str, resource: R) -> Ref<R> {
+        self.graph.add_used(name, resource)
+    }
+
+    /// Adds a step that is the stack's own, or an object that it uses.
+    pub fn add_or_use<R: Resource + 'static>(&mut self, ours: bool, name: &str, resource: R) -> Ref<R> {
+        if ours { self.add(name, resource) } else { self.add_used(name, resource) }
+    }
+
+    /// Returns what names a zone within its region: `a` of `us-east-1a`.
+    pub fn short(&self, zone: &'a str) -> &'a str {
+        zone.strip_prefix(self.facts.region.as_str()).filter(|s| !s.is_empty()).unwrap_or(zone)
+    }
+
+    /// Returns the zones of the stack, in order.
+    pub fn zones(&self) -> &'a [String] {
+        &self.facts.zones
+    }
+}

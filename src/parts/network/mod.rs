@@ -1,0 +1,4 @@
+//! The network: the VPC with its subnets and routes, and the ways out of it.
+mod wire;
+
+pub(crate) use wire::{Network, wire};

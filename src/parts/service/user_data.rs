@@ -1,0 +1,338 @@
+//! From references to the user data of an instance.
+use super::Data;
+use crate::{
+    aws::partition,
+    config::{Config, Loaded, Mode, Origin, Run, Service, ServiceScope, Switch, include::Includes},
+    engine::{Inputs, Known, Ref},
+    facts::Facts,
+    parts::{Builder, cache, database, database::Passwords},
+    resources::{
+        access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
+        instance_profile::InstanceProfile, launch_template::UserData, log_group::LogGroup, mount_target::MountTarget,
+        parameter::Parameter,
+    },
+    userdata::{self, Boot, Rendered, SecretSource},
+};
+use sha2::{Digest, Sha256};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf};
+
+/// All that goes into the user data of a service, as references.
+pub struct UserDataInputs {
+    config: Config,
+    /// The service's name.
+    service: String,
+    /// Where templates and SQL files are found.
+    base: Includes,
+    sql: Vec<(String, Vec<u8>)>,
+    /// The ranges of the VPC, and what is used outside of it.
+    vpc: Vec<String>,
+    database: Option<Ref<Database>>,
+    cache: Option<Ref<Cache>>,
+    files: Option<Files>,
+    passwords: Option<Passwords>,
+    logs: Option<Vec<Ref<LogGroup>>>,
+    profile: Option<Ref<InstanceProfile>>,
+}
+
+/// The file system and how the instances of one service reach it.
+struct Files {
+    system: Ref<FileSystem>,
+    targets: Vec<Ref<MountTarget>>,
+    access_point: Option<Ref<AccessPoint>>,
+}
+
+impl UserDataInputs {
+    /// Gathers what the instances of the service at this place among the services are told.
+    ///
+    /// # Errors
+    /// A template that does not render: that must be known now, not when the database is ready.
+    pub(super) fn new(
+        b: &Builder<'_>,
+        index: usize,
+        data: &Data,
+        logs: Option<Vec<Ref<LogGroup>>>,
+        profile: Option<Ref<InstanceProfile>>,
+    ) -> userdata::Result<Self> {
+        let base = b.loaded.includes.clone();
+        let read = |file: &String| Ok((file.clone(), userdata::read(&base, file)?));
+        let sql = b.config.database.sql.iter().map(read).collect::<userdata::Result<_>>()?;
+        let files = data.files.as_ref().map(|files| Files {
+            system: files.system.clone(),
+            targets: files.targets.clone(),
+            access_point: files.access_points.get(index).cloned(),
+        });
+        let inputs = Self {
+            config: b.config.clone(),
+            service: b.config.services().nth(index).map(|service| service.name.to_owned()).unwrap_or_default(),
+            base,
+            sql,
+            vpc: ranges(b.config, b.facts),
+            database: data.database.clone(),
+            cache: data.cache.clone(),
+            files,
+            passwords: data.passwords.clone(),
+            logs,
+            profile,
+        };
+        inputs.rendered()?;
+        Ok(inputs)
+    }
+
+    /// The user data as far as it is known now: texts in parentheses stand for the rest.
+    pub fn rendered(&self) -> userdata::Result<Rendered> {
+        userdata::render(&self.boot(&Inputs::default()).0, self.base.clone())
+    }
+
+    /// The user data, once all that it needs is there.
+    pub(super) fn user_data(&self, inputs: &Inputs) -> Known<UserData> {
+        let (boot, missing) = self.boot(inputs);
+        if let Some(key) = missing {
+            return Known::After(key);
+        }
+        Known::Now(match userdata::render(&boot, self.base.clone()) {
+            Ok(r) => UserData {
+                secrets: self.profile.is_none() && boot.database.is_some(),
+                encoded: Ok(r.encoded),
+                shown: r.user_data,
+            },
+            Err(e) => UserData { encoded: Err(e.to_string()), shown: String::new(), secrets: false },
+        })
+    }
+
+    /// What the instance is told, and the first step that has to exist before all of it is known.
+    fn boot(&self, inputs: &Inputs) -> (Boot, Option<crate::engine::Key>) {
+        let (name, service): (&str, &Service) = (&self.service, &self.config.service[&self.service]);
+        let missing = RefCell::new(None);
+        let text = |k: Known<String>| {
+            if let Known::After(key) = &k {
+                missing.borrow_mut().get_or_insert_with(|| key.clone());
+            }
+            k.to_string()
+        };
+        let secret = |p: &Ref<Parameter>| match &self.profile {
+            Some(_) => SecretSource::Parameter(text(inputs.read(p, |o| o.name.clone()))),
+            None => {
+                let value = inputs.read(p, |o| o.value.clone());
+                SecretSource::Literal(match value {
+                    Known::Now(Some(v)) => v.reveal().to_owned(),
+                    Known::Now(None) => text(Known::After(p.key().clone())),
+                    Known::After(key) => text(Known::After(key)),
+                })
+            }
+        };
+        let boot = Boot {
+            region: self.config.region.clone(),
+            run: service.run,
+            sha256: service.sha256.clone(),
+            command: service.command.clone(),
+            env: service.env.clone(),
+            port: service.port,
+            health_path: service.health_path.clone(),
+            config: service.config.clone().map(PathBuf::from),
+            user_data: service.user_data.clone().map(PathBuf::from),
+            database: self.database.as_ref().zip(self.passwords.as_ref()).and_then(|(db, passwords)| {
+                let d = &self.config.database;
+                Some(userdata::Database {
+                    host: text(inputs.read(db, |o| o.host.clone())),
+                    port: inputs.read(db, |o| o.port).now().unwrap_or(database::PORT),
+                    database: d.database.clone(),
+                    user: d.user.clone(),
+                    app_password: secret(passwords.app.as_ref()?),
+                    // One that stands in the user data changes it by itself.
+                    app_password_set: self
+                        .profile
+                        .as_ref()
+                        .zip(passwords.app.as_ref())
+                        .map(|(_, p)| text(inputs.read(p, |o| o.set.clone()))),
+                    master_user: d.master_user.clone(),
+                    master_password: passwords.master.as_ref().map(secret),
+                    sql: self.sql.clone(),
+                })
+            }),
+            cache: self.cache.as_ref().map(|c| userdata::Cache {
+                host: text(inputs.read(c, |o| o.host.clone())),
+                port: inputs.read(c, |o| o.port).now().unwrap_or(cache::PORT),
+            }),
+            files: self.files.as_ref().map(|f| userdata::Files {
+                file_system: text(inputs.read(&f.system, |o| o.id.clone())),
+                access_point: f.access_point.as_ref().map(|a| text(inputs.read(a, |o| o.id.clone()))),
+                path: self.config.files.path.clone(),
+                mount_targets: f
+                    .targets
+                    .iter()
+                    .map(|t| {
+                        let zone = inputs.read(t, |o| o.zone.clone());
+                        let zone = zone.now().unwrap_or_else(|| t.key().name().to_owned());
+                        (zone, text(inputs.read(t, |o| o.ip.clone())))
+                    })
+                    .collect(),
+            }),
+            logs: self.logs.as_ref().and_then(|groups| {
+                let [app, boot] = groups.as_slice() else { return None };
+                Some(userdata::Logs {
+                    app_group: text(inputs.read(app, |o| o.name.clone())),
+                    boot_group: text(inputs.read(boot, |o| o.name.clone())),
+                })
+            }),
+            metadata: self.config.has_metadata(),
+            vpc: self.vpc.clone(),
+            ..Boot::new(&self.config.name, name, &service.source)
+        };
+        // The profile has to exist before an instance can use it, though nothing of it is rendered.
+        if let Some(p) = &self.profile {
+            text(inputs.read(p, |o| o.name.clone()));
+        }
+        (boot, missing.into_inner())
+    }
+}
+
+/// What the boot sets up in the database: the same text for the same stack file and the files that it names.
+pub(super) fn sets_up(loaded: &Loaded) -> userdata::Result<String> {
+    let d = &loaded.config.database;
+    let read = |file: &String| {
+        let text = userdata::read(&loaded.includes, file)?;
+        Ok((file.clone(), Sha256::digest(text).to_vec()))
+    };
+    let sql = d.sql.iter().map(read).collect::<userdata::Result<Vec<_>>>()?;
+    Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(), sql)))
+}
+
+/// The services of AWS that an instance may need, by the last part of their endpoints' names, and whether it does.
+pub(crate) fn aws_services(config: &Config) -> [(&'static str, bool); 8] {
+    let has_profile = config.iam.mode != Mode::Off;
+    let has_agent = has_profile && config.monitoring.mode == Switch::Create;
+    let has_registry = config.services().any(|service| repository(service).is_some());
+    let has_sessions = has_profile && config.iam.ssm;
+    [
+        ("ssm", has_sessions || has_profile && config.database.mode != Mode::Off),
+        ("ssmmessages", has_sessions),
+        ("ec2messages", has_sessions),
+        ("logs", has_agent),
+        ("monitoring", has_agent),
+        // The agent asks for the tag that names its Auto Scaling group.
+        ("ec2", has_agent),
+        ("ecr.api", has_registry),
+        ("ecr.dkr", has_registry),
+    ]
+}
+
+/// The addresses that an instance has to reach, as ranges: the VPC with its subnets, and servers used by address.
+pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
+    let mut all = match &facts.network {
+        None => vec![config.network.cidr.clone()],
+        Some(there) => {
+            let subnets = there.public.iter().chain(&there.private).chain(&there.instances).map(|s| s.cidr.clone());
+            there.cidrs.iter().cloned().chain(subnets).collect()
+        }
+    };
+    let used = [config.database.endpoint(), config.cache.endpoint()].into_iter().flatten();
+    all.extend(used.filter_map(|(host, _)| host.parse::<std::net::Ipv4Addr>().ok()).map(|ip| format!("{ip}/32")));
+    all
+}
+
+/// Those of them that it does need.
+pub fn endpoint_services(config: &Config) -> Vec<&'static str> {
+    aws_services(config).into_iter().filter(|(_, needed)| *needed).map(|(service, _)| service).collect()
+}
+
+/// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.
+pub(super) fn readable_objects(config: &Config, service: ServiceScope<'_>) -> Vec<String> {
+    let partition = partition(&config.region);
+    // In a policy these three are wildcards and variables; in a key they are themselves.
+    let literal = |c: char| if "*?$".contains(c) { format!("${{{c}}}") } else { c.to_string() };
+    let own = service.source.strip_prefix("s3://").map(|path| path.chars().map(literal).collect::<String>());
+    let own = own.map(|path| format!("arn:{partition}:s3:::{path}"));
+    let mut all: Vec<String> = config.iam.read_objects.iter().cloned().chain(own).collect();
+    all.sort();
+    all.dedup();
+    debug_assert!(config.iam.mode == Mode::Create, "only a role of ours is given rights");
+    all
+}
+
+/// The services through which the instances may use the keys that they are given: S3 where a key is, SSM for passwords
+/// that are used.
+pub(super) fn keys_via(config: &Config) -> Vec<String> {
+    let suffix = if partition(&config.region) == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let regions = config.iam.kms_keys.iter().filter_map(|arn| arn.split(':').nth(3));
+    let s3 = regions.map(|region| format!("s3.{region}.{suffix}"));
+    let ssm = (config.secrets.mode == Origin::Use).then(|| format!("ssm.{}.{suffix}", config.region));
+    s3.chain(ssm).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The ECR repository that an instance pulls its image from, by ARN, when it is a private one.
+pub(super) fn repository(service: ServiceScope<'_>) -> Option<String> {
+    let (registry, image) = service.source.split_once('/').filter(|_| service.run == Run::Container)?;
+    // 123456789012.dkr.ecr.us-east-1.amazonaws.com; in China with .cn behind it.
+    let parts: Vec<&str> = registry.split('.').collect();
+    let [account, "dkr", "ecr", region, "amazonaws", ..] = parts[..] else { return None };
+    let name = image.split([':', '@']).next().unwrap_or_default();
+    Some(format!("arn:{}:ecr:{region}:{account}:repository/{name}", partition(region)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(head: &str, service: &str) -> Config {
+        let text = format!("name = \"billing\"\n{head}\n[service.api]\n{service}\n");
+        crate::config::parse("gameday.toml", &text).expect("a sound stack file").config
+    }
+
+    fn only(config: &Config) -> ServiceScope<'_> {
+        config.services().next().expect("it has one")
+    }
+
+    #[test]
+    fn only_a_private_ecr_image_has_a_repository_of_the_account() {
+        let of = |image: &str| {
+            let config = config("", &format!("run = \"container\"\nsource = \"{image}\""));
+            repository(only(&config))
+        };
+        let ecr = "210987654321.dkr.ecr.eu-west-1.amazonaws.com";
+        let arn = "arn:aws:ecr:eu-west-1:210987654321:repository/team/shop";
+        assert_eq!(of(&format!("{ecr}/team/shop:1.2")).as_deref(), Some(arn));
+        assert_eq!(of(&format!("{ecr}/team/shop:1.2@sha256:{}", "0".repeat(64))).as_deref(), Some(arn));
+        assert_eq!(
+            of("210987654321.dkr.ecr.cn-north-1.amazonaws.com.cn/shop:1").as_deref(),
+            Some("arn:aws-cn:ecr:cn-north-1:210987654321:repository/shop")
+        );
+        for public in ["public.ecr.aws/docker/library/httpd:2.4", "nginx:1.27", "registry.example.com/team/api:1"] {
+            assert_eq!(of(public), None, "{public}");
+        }
+        let binary = format!("source = \"https://{ecr}/server\"");
+        assert_eq!(repository(only(&config("", &binary))), None);
+    }
+
+    #[test]
+    fn an_object_is_named_as_it_is_written() {
+        for (source, object) in [
+            ("s3://bucket/dir with space/server", "bucket/dir with space/server"),
+            ("S3://bucket/a?b*c$d", "bucket/a${?}b${*}c${$}d"),
+            ("s3://bucket/한글/ü#1", "bucket/한글/ü#1"),
+        ] {
+            let config = config("", &format!("source = \"{source}\""));
+            assert_eq!(readable_objects(&config, only(&config)), [format!("arn:aws:s3:::{object}")]);
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_reached_is_known_by_its_range() {
+        let config = config(
+            "[network]\ncidr = \"172.17.0.0/16\"\n[cache]\nmode = \"use\"\nendpoint = \"192.168.241.9:6379\"",
+            "source = \"https://a/b\"",
+        );
+        assert_eq!(ranges(&config, &Facts::offline(&config)), ["172.17.0.0/16", "192.168.241.9/32"]);
+    }
+
+    #[test]
+    fn an_object_is_named_in_the_partition_of_the_region() {
+        for (region, arn) in [
+            ("us-east-1", "arn:aws:s3:::bucket/server"),
+            ("cn-north-1", "arn:aws-cn:s3:::bucket/server"),
+            ("us-gov-west-1", "arn:aws-us-gov:s3:::bucket/server"),
+        ] {
+            let config = config(&format!("region = \"{region}\""), "source = \"s3://bucket/server\"");
+            assert_eq!(readable_objects(&config, only(&config)), [arn]);
+        }
+    }
+}

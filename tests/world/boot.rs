@@ -1,0 +1,282 @@
+//! The rendered user data boots machines that really boot: Debian roots under systemd-nspawn, systemd as PID 1, cloud-init
+//! running the script byte for byte, against a real MariaDB, a real Redis and a shared directory, nginx as the balancer.
+//! Stand-ins only for what nobody but Amazon has: instance metadata, `dnf`, the EFS mount helper, the AWS CLI.
+//! See `tests/machines/`: `world.py` is the world, `run.py` what is asserted.
+//!
+//! Needs root on Debian or Ubuntu; installs what it needs. `GAMEDAY_NO_MACHINES=1` leaves it out, loudly.
+//! `GAMEDAY_MACHINES=two,ten,failures` runs some parts only. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself, from Ubuntu's
+//! archive, with the parameters that the stack file has by default.
+use gameday::userdata::{Boot, Cache, Database, Files, Limits, Logs, Run, SecretSource, decode, render};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const HOST: &str = "10.213.0.1";
+// As in world.py: with everything in them that quoting has to survive.
+const MASTER: &str = "m4ster-Pw'\"x";
+const APP: &str = "app-Pw\\'\"77";
+
+fn parameter(name: &str) -> SecretSource {
+    SecretSource::Parameter(format!("/gameday/demo/{name}"))
+}
+
+/// The example stack, in the world of the test.
+fn main_boot() -> Boot {
+    Boot {
+        env: [("GAMEDAY_COMPUTE_SECONDS".into(), "2".into())].into(),
+        database: Some(Database {
+            host: HOST.into(),
+            port: 3306,
+            database: "unicorndb".into(),
+            user: "gdapp".into(),
+            app_password: parameter("app"),
+            app_password_set: Some("2026-11-21T10:00:00Z".into()),
+            master_user: "gdadmin".into(),
+            master_password: Some(parameter("master")),
+            sql: vec![("more.sql".into(), b"INSERT INTO unicorns VALUES ('seed', 'it''s run once');".to_vec())],
+        }),
+        cache: Some(Cache { host: HOST.into(), port: 6379 }),
+        files: Some(Files {
+            file_system: "fs-0123".into(),
+            access_point: Some("fsap-0123".into()),
+            path: "/mnt/efs".into(),
+            mount_targets: [("us-east-1a", "10.213.0.21"), ("us-east-1b", "10.213.0.22")]
+                .map(|(zone, ip)| (zone.into(), ip.into()))
+                .into(),
+        }),
+        logs: Some(Logs { app_group: "/gameday/demo/app".into(), boot_group: "/gameday/demo/boot".into() }),
+        ..Boot::new("demo", "billing", &format!("http://{HOST}:8000/server"))
+    }
+}
+
+/// Every scenario of run.py. Failures get short limits, so that the test sees them end.
+fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
+    let limits = Limits {
+        packages: 30,
+        files: 12,
+        secrets: 5,
+        fetch: 8,
+        config: 10,
+        database: 8,
+        cache: 8,
+        service: 12,
+        agent: 20,
+        pause: 2,
+    };
+    let short = Boot { limits, ..main_boot() };
+    let with_source = |file: &str| Boot { source: format!("http://{HOST}:8000/{file}"), ..short.clone() };
+    let with_database = |change: &dyn Fn(&mut Database)| {
+        let mut boot = short.clone();
+        change(boot.database.as_mut().expect("it has one"));
+        boot
+    };
+    let with_files = |change: &dyn Fn(&mut Files)| {
+        let mut boot = short.clone();
+        change(boot.files.as_mut().expect("it has some"));
+        boot
+    };
+    let ten = Boot {
+        sha256: Some(sha256),
+        ..with_database(&|d| {
+            d.database = "tendb".into();
+            d.user = "tenapp".into();
+        })
+    };
+    // Ten machines on two cores are slow: the limits of the real thing.
+    let ten = Boot { limits: Limits::default(), ..ten };
+    let mut literal = with_database(&|d| {
+        d.app_password = SecretSource::Literal(APP.into());
+        d.master_password = Some(SecretSource::Literal(MASTER.into()));
+    });
+    literal.logs = None;
+    // Ubuntu's way: what is missing comes from apt, and NFS stands in for the helper that only Amazon Linux has.
+    let apt = Boot { logs: None, ..short.clone() };
+    let archive = |file: &str, command: &str| Boot {
+        run: Run::Archive,
+        command: Some(command.into()),
+        logs: None,
+        ..with_source(file)
+    };
+    let mac = Boot {
+        config: Some("raw.ini".into()),
+        ..archive("mac.tar", ". ./vars && cd release-1/bin && HELLO=\"$GREETING you\" ./server -config ../raw.ini")
+    };
+    literal.files.as_mut().expect("it has some").access_point = None;
+    vec![
+        ("main", main_boot()),
+        ("ten", ten),
+        ("missing", with_source("missing")),
+        ("checksum", Boot { sha256: Some("0".repeat(64)), ..short.clone() }),
+        ("architecture", with_source("server-arm64")),
+        ("page", with_source("page.html")),
+        ("crlf", with_source("script-crlf")),
+        ("database-down", with_database(&|d| d.port = 3307)),
+        (
+            "wrong-password",
+            with_database(&|d| {
+                d.database = "wrongdb".into();
+                d.user = "wrongapp".into();
+                d.master_password = Some(parameter("wrong"));
+            }),
+        ),
+        ("redis-down", Boot { cache: Some(Cache { host: HOST.into(), port: 6380 }), ..short.clone() }),
+        ("no-profile", short.clone()),
+        ("disk-full", short.clone()),
+        ("service-ends", Boot { command: Some("./server -config nope.ini".into()), ..short.clone() }),
+        (
+            "silent",
+            Boot {
+                command: Some("exec 2>/dev/null; ./server -config nope.ini".into()),
+                files: None,
+                logs: None,
+                ..short.clone()
+            },
+        ),
+        ("no-efs", with_files(&|f| f.mount_targets = [("us-east-1a".into(), "10.213.0.250".into())].into())),
+        ("literal", literal),
+        ("apt", apt),
+        ("mac", mac),
+        ("background", archive("background.tar.gz", "./start.sh")),
+        (
+            "archive",
+            Boot {
+                run: Run::Archive,
+                command: Some("bin/server -config bin-server.ini".into()),
+                config: Some("bin-server.ini.j2".into()),
+                ..with_source("server.tar.gz")
+            },
+        ),
+    ]
+}
+
+/// The stand-in for the contest's server as a static binary. Only the last link differs from what cargo has built.
+fn static_server() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "rustc",
+            "--quiet",
+            "--offline",
+            "--example",
+            "server",
+            "--",
+            "-C",
+            "target-feature=+crt-static",
+            "-C",
+            "strip=symbols",
+        ])
+        .current_dir(root)
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "cargo rustc --example server");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    target.join("debug/examples/server")
+}
+
+fn run(command: &mut Command) {
+    let status = command.status();
+    assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "{command:?}: {status:?}");
+}
+
+/// What the machines download.
+fn web(folder: &Path) -> String {
+    fs::create_dir_all(folder).unwrap();
+    let server = fs::read(static_server()).unwrap();
+    fs::write(folder.join("server"), &server).unwrap();
+    let mut other = server[..4096].to_vec();
+    other[18] = 183; // e_machine: EM_AARCH64
+    fs::write(folder.join("server-arm64"), other).unwrap();
+    fs::write(folder.join("page.html"), "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>").unwrap();
+    fs::write(folder.join("script-crlf"), "#!/bin/bash\r\nexec ./real-server\r\n").unwrap();
+    let tree = folder.join("tree/release-1/bin");
+    fs::create_dir_all(&tree).unwrap();
+    fs::write(tree.join("server"), &server).unwrap();
+    run(Command::new("tar")
+        .arg("-czf")
+        .arg(folder.join("server.tar.gz"))
+        .arg("-C")
+        .arg(folder.join("tree"))
+        .arg("release-1"));
+    // As a Mac packs it: notes beside everything, and "./" before every name.
+    let root = folder.join("tree");
+    fs::write(root.join("release-1/vars"), "GREETING=hello\n").unwrap();
+    fs::create_dir_all(root.join("__MACOSX/release-1")).unwrap();
+    for note in ["._release-1", ".DS_Store", "release-1/._bin", "release-1/bin/._server", "__MACOSX/release-1/._bin"] {
+        fs::write(root.join(note), "Mac OS X").unwrap();
+    }
+    run(Command::new("tar").arg("-cf").arg(folder.join("mac.tar")).arg("-C").arg(&root).arg("."));
+    let start = "#!/bin/bash\nnohup ./release-1/bin/server -config server.ini >/dev/null 2>&1 &\n";
+    fs::write(root.join("start.sh"), start).unwrap();
+    run(Command::new("tar")
+        .arg("-czf")
+        .arg(folder.join("background.tar.gz"))
+        .arg("-C")
+        .arg(&root)
+        .args(["start.sh", "release-1"]));
+    fs::remove_dir_all(root).unwrap();
+    use sha2::Digest as _;
+    sha2::Sha256::digest(&server).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+#[ignore = "needs root on Debian: cargo test -- --include-ignored"]
+fn machines_boot_the_rendered_user_data() {
+    if std::env::var_os("GAMEDAY_NO_MACHINES").is_some() {
+        eprintln!(
+            "\n*** LEFT OUT, because GAMEDAY_NO_MACHINES is set: nothing was booted, the user data is unproven ***\n"
+        );
+        return;
+    }
+    let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0");
+    let apt = Path::new("/usr/bin/apt-get").exists();
+    assert!(
+        root && apt,
+        "this test boots machines under systemd-nspawn: it needs root on Debian or Ubuntu. GAMEDAY_NO_MACHINES=1 leaves it out"
+    );
+    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    run(Command::new("bash").arg(machines.join("prepare.sh")));
+
+    // Kept, so that run.py can be run again by hand.
+    let inputs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boot");
+    let _ = fs::remove_dir_all(&inputs);
+    let sha256 = web(&inputs.join("web"));
+    fs::create_dir_all(inputs.join("user-data")).unwrap();
+    fs::write(inputs.join("bin-server.ini.j2"), include_str!("../../templates/server.ini.j2")).unwrap();
+    // No template by its name: with the line ends of Windows, no last one, and what others would render.
+    let app = APP.replace('\\', "\\\\").replace('"', "\\\"");
+    let raw = format!(
+        "\"MysqlHost\" = \"{HOST}\"\r\n\"MysqlPort\" = \"3306\"\r\n\"MysqlUser\" = \"gdapp\"\r\n\"MysqlPass\" = \"{app}\"\r\n\
+         \"MysqlDb\" = \"unicorndb\"\r\n\"RedisHost\" = \"{HOST}\"\r\n\"RedisPort\" = \"6379\"\r\n\"FsPath\" = \"/mnt/efs/\"\r\n\
+         \"LogLocation\" = \"/var/log/gameday/\"\r\n# {{{{ scoring.url }}}} ${{#array}} @@app_password@@ {{% raw"
+    );
+    fs::write(inputs.join("raw.ini"), raw).unwrap();
+    for (name, boot) in scenarios(sha256) {
+        let rendered = render(&boot, &inputs).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        use base64::Engine as _;
+        // As EC2 hands it over: base64 taken off, gzip left on.
+        let bytes = base64::prelude::BASE64_STANDARD.decode(&rendered.encoded).unwrap();
+        fs::write(inputs.join("user-data").join(name), bytes).unwrap();
+    }
+    // In namespaces of its own: the network has no way out, and all mounts and processes end with the first one.
+    let machines_run = Command::new("unshare")
+        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "python3"])
+        .arg(machines.join("run.py"))
+        .arg(&inputs)
+        .status();
+    // All that outlives it are empty control groups.
+    let _ = Command::new("find")
+        .args(["/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/gameday-test-*", "-exec", "rmdir", "{}", ";"])
+        .status();
+    assert!(machines_run.is_ok_and(|s| s.success()), "see above, and the logs in {}", inputs.join("logs").display());
+}
+
+/// The boot script itself with the line ends of Windows: what goes to AWS is the same to the byte.
+#[test]
+fn a_script_with_crlf_is_rendered_like_one_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = include_str!("../../userdata/user-data.sh.j2");
+    fs::write(folder.path().join("own.sh.j2"), shipped.replace('\n', "\r\n")).unwrap();
+    let own = render(&Boot { user_data: Some("own.sh.j2".into()), ..main_boot() }, folder.path()).unwrap();
+    let ours = render(&main_boot(), folder.path()).unwrap();
+    assert_eq!(own.encoded, ours.encoded);
+    assert!(!decode(&own.encoded).contains(&b'\r'));
+}

@@ -1,0 +1,128 @@
+//! An emulator of its own for each test, and the graph's verbs on one step.
+use crate::tools::emulator::Emulator;
+use gameday::{
+    aws::{Aws, Target},
+    engine::{Change, Diff, Env, Events, Graph, Node, Pace, Status},
+};
+use serde_json::json;
+use std::time::Duration;
+
+pub const REGION: &str = "us-east-1";
+
+pub struct World {
+    pub aws: Aws,
+    pub env: Env,
+    emulator: Emulator,
+}
+
+impl World {
+    /// Everything takes effect at once.
+    pub async fn new() -> Self {
+        Self::at("instant").await
+    }
+    /// Things take a twentieth of the time they take on AWS.
+    pub async fn with_time() -> Self {
+        Self::at("fast").await
+    }
+    async fn at(pace: &str) -> Self {
+        let emulator = Emulator::start(pace);
+        let endpoint = emulator.endpoint();
+        let aws = Aws::connect(&Target { region: REGION.into(), endpoint, ..Target::default() }).await;
+        // Tests change things from outside: nothing may be remembered.
+        aws.reads.keep_for(Duration::ZERO);
+        let verbose = std::env::var_os("VERBOSE").is_some();
+        let mut env = Env::new(
+            "demo",
+            Events::new(move |e| {
+                if verbose {
+                    eprintln!("{e:?}")
+                }
+            }),
+        );
+        env.pace = Pace { scale: 0.05, jitter: false };
+        env.tags = [("team".to_owned(), "unicorns".to_owned())].into();
+        Self { aws, env, emulator }
+    }
+
+    /// What the account does not allow, as `service:Operation`.
+    pub fn denies(&self, what: &[&str]) {
+        self.emulator.tell("POST", "faults", &json!({"deny": what}).to_string());
+    }
+
+    pub async fn plan(&self, g: &Graph, key: &str) -> Change {
+        step(g, key).preview(&self.env).await.unwrap_or_else(|e| panic!("plan {key}: {e}"))
+    }
+    pub async fn up(&self, g: &Graph, key: &str) -> Change {
+        step(g, key).reconcile(&self.env).await.unwrap_or_else(|e| panic!("up {key}: {e}"))
+    }
+    pub async fn look(&self, g: &Graph, key: &str) -> Status {
+        step(g, key).observe(&self.env).await.unwrap_or_else(|e| panic!("look at {key}: {e}"))
+    }
+    pub async fn down(&self, g: &Graph, key: &str) -> bool {
+        step(g, key).remove(&self.env).await.unwrap_or_else(|e| panic!("down {key}: {e}"))
+    }
+
+    /// Every step of the graph, in order.
+    pub async fn up_all(&self, g: &Graph) -> Vec<(String, &'static str)> {
+        let mut did = vec![];
+        for node in g.nodes() {
+            let change = node.reconcile(&self.env).await.unwrap_or_else(|e| panic!("up {}: {e}", node.key()));
+            did.push((node.key().to_string(), change.word()));
+        }
+        did
+    }
+    pub async fn down_all(&self, g: &Graph) {
+        for node in g.nodes().collect::<Vec<_>>().into_iter().rev() {
+            node.remove(&self.env).await.unwrap_or_else(|e| panic!("down {}: {e}", node.key()));
+        }
+    }
+
+    /// Absent, create, none, with what is read on the way.
+    pub async fn creates(&self, g: &Graph, key: &str) -> Status {
+        assert_eq!(self.look(g, key).await.phase, None, "{key} is absent");
+        assert_eq!(self.plan(g, key).await.word(), "create", "{key}");
+        assert_eq!(self.up(g, key).await.word(), "create", "{key}");
+        self.stands(g, key).await
+    }
+    /// Nothing to do, nothing done.
+    pub async fn stands(&self, g: &Graph, key: &str) -> Status {
+        assert_eq!(self.plan(g, key).await, Change::None, "{key}");
+        let writes = self.aws.calls.writes();
+        assert_eq!(self.up(g, key).await, Change::None, "{key}");
+        assert_eq!(self.aws.calls.writes(), writes, "{key} was written to for nothing");
+        let status = self.look(g, key).await;
+        assert!(status.drift.is_empty(), "{key} drifts: {:?}", status.drift);
+        status
+    }
+    /// An update of exactly these fields, which then stands.
+    pub async fn updates(&self, g: &Graph, key: &str, fields: &[&str]) -> Diff {
+        let plan = self.plan(g, key).await;
+        let Change::Update { diff } = plan else { panic!("{key}: {plan:?} instead of an update") };
+        assert_eq!(diff.paths(), fields, "{key}: {diff:?}");
+        assert_eq!(self.up(g, key).await.word(), "update", "{key}");
+        self.stands(g, key).await;
+        diff
+    }
+    /// Delete, absent.
+    pub async fn goes(&self, g: &Graph, key: &str) {
+        assert!(self.down(g, key).await, "{key} was there");
+        assert_eq!(self.look(g, key).await.phase, None, "{key} is gone");
+        assert!(!self.down(g, key).await, "{key} goes once");
+    }
+    /// Something else under the name, without our tag: refused, and left alone.
+    pub async fn refuses_what_is_not_ours(&self, g: &Graph, key: &str) {
+        let writes = self.aws.calls.writes();
+        for error in [
+            step(g, key).preview(&self.env).await.expect_err("not ours"),
+            step(g, key).reconcile(&self.env).await.expect_err("not ours"),
+        ] {
+            assert!(error.to_string().contains("carries no tag of stack"), "{key}: {error}");
+        }
+        assert!(!self.down(g, key).await, "there is nothing of ours to delete");
+        assert_eq!(self.aws.calls.writes(), writes, "{key} is not ours and was written to");
+    }
+}
+
+pub fn step<'a>(g: &'a Graph, key: &str) -> &'a dyn Node {
+    g.get(key).unwrap_or_else(|| panic!("no step {key}"))
+}

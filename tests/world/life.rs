@@ -1,0 +1,810 @@
+//! The whole life of a stack against the emulator over HTTP: built, looked at by an independent client (`life/`: boto3),
+//! changed by hand, repaired, changed in the stack file, taken down; and nobody else's objects touched.
+use crate::{support::Said, tools::account::World};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, path::Path};
+
+const BILLING: &str = "examples/billing-api.toml";
+const RICH: &str = "tests/life/rich.toml";
+const ORGANISATION: &str = "tests/life/organisation.toml";
+const LOCKED: &str = "examples/locked-down.toml";
+const PRIVATE: &str = "examples/private.toml";
+
+/// An account in which others work already, and what it looks like.
+fn crowded(stack: &str, service: &str) -> (World, Value) {
+    let world = World::start();
+    let made: usize = world.account(json!({"do": "foreign", "stack": stack, "service": service}));
+    assert!(made > 100, "{made} foreign objects");
+    let before = world.account(json!({"do": "dump"}));
+    (world, before)
+}
+
+fn dump(world: &World) -> Value {
+    world.account(json!({"do": "dump"}))
+}
+
+/// What differs between two dumps, by kind and id.
+fn differences(before: &Value, after: &Value, gone_only: bool) -> Vec<String> {
+    let empty = serde_json::Map::new();
+    let of = |v: &Value, kind: &str| v[kind].as_object().unwrap_or(&empty).clone();
+    let kinds: BTreeSet<&String> =
+        before.as_object().unwrap().keys().chain(after.as_object().unwrap().keys()).collect();
+    let mut all = vec![];
+    for kind in kinds {
+        let (old, new) = (of(before, kind), of(after, kind));
+        for (id, thing) in &old {
+            match new.get(id) {
+                None => all.push(format!("{kind} {id} is gone")),
+                Some(now) if now != thing => all.push(format!("{kind} {id} was {thing}, is {now}")),
+                Some(_) => {}
+            }
+        }
+        if !gone_only {
+            all.extend(
+                new.keys().filter(|id| !old.contains_key(*id)).map(|id| format!("{kind} {id} is left: {}", new[id])),
+            );
+        }
+    }
+    all
+}
+
+/// Byte for byte as before, so nothing of ours is left either.
+#[track_caller]
+fn untouched(world: &World, before: &Value) {
+    let after = dump(world);
+    let wrong = differences(before, &after, false);
+    assert!(wrong.is_empty(), "the account is not as it was before:\n{}", wrong.join("\n"));
+    assert_eq!(before.to_string(), after.to_string());
+}
+
+/// Reads back every property of every object.
+#[track_caller]
+fn as_described(world: &World, file: &Path) -> usize {
+    #[derive(Deserialize)]
+    struct Answer {
+        checks: usize,
+        wrong: Vec<String>,
+    }
+    let Answer { checks, wrong } = world.account(json!({"do": "check", "file": file}));
+    assert!(
+        wrong.is_empty(),
+        "{} of {checks} properties are not as {} says:\n{}",
+        wrong.len(),
+        file.display(),
+        wrong.join("\n")
+    );
+    checks
+}
+
+#[track_caller]
+fn changed_nothing(said: &Said) {
+    let all: Vec<_> = said.calls.iter().filter(|c| c.mutating).collect();
+    assert!(all.is_empty(), "`gameday {}` changed something: {all:?}", said.line);
+}
+
+fn up(world: &World, file: impl AsRef<Path>) -> Said {
+    world.run(file, &["up", "--yes", "-o", "json"]).ends(0)
+}
+
+/// `(key, change, paths)` of each change.
+fn changes(plan: &Said) -> Vec<(String, String, Vec<String>)> {
+    let plan = plan.json();
+    assert_eq!(plan["errors"], Value::Null, "the plan has errors");
+    let text = |v: &Value| v.as_str().expect("a text").to_owned();
+    let paths =
+        |c: &Value| c["diff"].as_array().map(|d| d.iter().map(|f| text(&f["path"])).collect()).unwrap_or_default();
+    plan["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .map(|c| (text(&c["key"]), text(&c["change"]), paths(c)))
+        .collect()
+}
+
+#[track_caller]
+fn settled(world: &World, file: impl AsRef<Path>) {
+    let plan = world.run(file, &["plan", "-o", "json"]);
+    assert_eq!(plan.json()["changes"], json!([]), "after `up` there is nothing to change");
+    changed_nothing(&plan.ends(0));
+}
+
+/// The contract of `plan -o json`.
+#[track_caller]
+fn is_a_plan(plan: &Value, stack: &str) {
+    assert_eq!(plan["stack"], stack);
+    let changes = plan["changes"].as_array().expect("an array of changes");
+    for change in changes {
+        let fields: BTreeSet<&str> = change.as_object().expect("an object").keys().map(String::as_str).collect();
+        let told = match change["change"].as_str().expect("a word") {
+            "create" => "spec",
+            "update" | "replace" | "refuse" => "diff",
+            "delete" => "id",
+            other => panic!("no such change: {other}"),
+        };
+        assert_eq!(fields, ["key", "group", "change", told].into(), "{change}");
+    }
+}
+
+/// The contract of `status -o json`.
+#[track_caller]
+fn is_a_status(status: &Value, stack: &str) {
+    assert_eq!(status["stack"], stack);
+    assert!(
+        status["serving"].is_boolean() && (status["endpoint"].is_string() || status["endpoint"].is_null()),
+        "{status}"
+    );
+    for step in status["steps"].as_array().expect("an array of steps") {
+        for field in ["key", "group", "phase"] {
+            assert!(step[field].is_string(), "{field} of {step}");
+        }
+        assert!(step["id"].is_string() || step["id"].is_null(), "id of {step}");
+        assert!(step["drift"].is_array(), "drift of {step}");
+    }
+}
+
+/// Neither what gameday printed in all its runs nor any tag or name in the account holds a password.
+#[track_caller]
+fn keeps_its_secrets(world: &World, passwords: &[String]) {
+    assert!(passwords.iter().all(|p| p.len() >= 24), "these are passwords: {}", passwords.len());
+    let leaks = world.said_any(passwords);
+    assert!(leaks.is_empty(), "a password was printed by: {leaks:?}");
+}
+
+fn passwords(world: &World, stack: &str) -> Vec<String> {
+    world.account(json!({"do": "passwords", "stack": stack}))
+}
+
+/// Every right that was needed was there: gameday ran with the policies that it prints for the stack file, see
+/// [`World::plain`].
+#[track_caller]
+fn policy_allows_all(world: &World) {
+    let (judged, missing) = world.rights();
+    assert!(missing.is_empty(), "`gameday policy` does not allow\n{}", Vec::from_iter(missing).join("\n"));
+    assert!(judged > 30, "only {judged} rights were judged");
+    println!("{judged} rights needed");
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
+    let (world, before) = crowded("billing", "api");
+
+    let plan = world.run(BILLING, &["plan", "-o", "json"]).ends(2);
+    changed_nothing(&plan);
+    is_a_plan(&plan.json(), "billing");
+    let planned: BTreeSet<String> =
+        changes(&plan).into_iter().map(|(key, change, _)| format!("{change} {key}")).collect();
+    assert!(planned.iter().all(|p| p.starts_with("create ")), "an empty account: {planned:?}");
+    let status = world.run(BILLING, &["status", "-o", "json"]).ends(1);
+    is_a_status(&status.json(), "billing");
+    assert_eq!(status.json()["serving"], false);
+    changed_nothing(&status);
+    changed_nothing(&world.run(BILLING, &["up"]).ends(1));
+
+    let built = up(&world, BILLING);
+    for line in built.lines() {
+        assert!(line["at"].is_string() && line["event"].is_string(), "every line has a time and an event: {line}");
+    }
+    let events = built.lines();
+    let done: BTreeSet<String> = events
+        .iter()
+        .filter(|e| e["event"] == "done")
+        .map(|e| format!("create {}", e["key"].as_str().unwrap_or_default()))
+        .collect();
+    // A group's rules are there from its birth, so theirs is an update.
+    assert!(planned.iter().all(|p| done.contains(p)), "planned, not done: {:?}", planned.difference(&done));
+    assert_eq!(events.last().expect("a last event")["event"], "serving");
+    assert_eq!(differences(&before, &dump(&world), true), Vec::<String>::new(), "`up` touched what is not ours");
+    let secrets = passwords(&world, "billing");
+    println!("{} properties read back", as_described(&world, Path::new(BILLING)));
+
+    settled(&world, BILLING);
+    let again = up(&world, BILLING);
+    changed_nothing(&again);
+    let by: BTreeSet<String> = again.calls.iter().map(|c| format!("{}:{}", c.service, c.operation)).collect();
+    println!("second up: {} calls of {} operations", again.calls.len(), by.len());
+    // Two of them, of the ACLs and the instances, only because nobody asks an emulator from outside.
+    assert!(again.calls.len() <= 42, "a second `up` makes {} calls: {by:?}", again.calls.len());
+    // Answers wait for all that is sent at once. With a target that is healthy, and one that is not.
+    let late = |args: &[&str], code: i32, calls: usize, rounds: usize| {
+        let look = |gather: f64| {
+            world.tell("POST", "faults", json!({ "gather": gather }));
+            let said = world.plain(BILLING, args).ends(code);
+            world.control("DELETE", "faults");
+            let waited = said.rounds();
+            println!("{args:?}: {} calls in {} rounds: {}", said.calls.len(), waited.len(), waited.join(", "));
+            assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {:?}", said.calls.len(), said.calls);
+            (said, waited)
+        };
+        // No more are counted than there are only if the machine is quick enough to send in that time what goes at once:
+        // one count that is low is proof. Later than this, what was read first is read again: one look shares its
+        // answers for ten seconds.
+        let (said, waited) =
+            [0.3, 1.0, 2.0].into_iter().map(look).find(|(_, w)| w.len() <= rounds).unwrap_or_else(|| look(3.0));
+        assert!(waited.len() <= rounds, "{args:?} makes {} dependent rounds of calls: {waited:?}", waited.len());
+        said
+    };
+    late(&["up", "--yes", "-o", "json"], 0, 42, 6);
+    let seen = late(&["status", "-o", "json"], 0, 41, 3).json();
+    assert!(
+        seen["chain"].as_array().is_some_and(|c| c.len() > 5),
+        "the request path is always shown: {}",
+        seen["chain"]
+    );
+    assert_eq!(seen["seen"]["targets"]["zones"], json!(["us-east-1a", "us-east-1b"]), "{}", seen["verdict"]);
+    world.tell("POST", "unhealthy", json!({"targets": ["*"]}));
+    // Where nothing is served, who is at work is asked, too.
+    let seen = late(&["status", "-o", "json"], 1, 42, 4).json();
+    assert_eq!(
+        (&seen["serving"], &seen["seen"]["targets"]["healthy"]),
+        (&json!(false), &json!(0)),
+        "{}",
+        seen["verdict"]
+    );
+    assert_ne!(seen["findings"], json!([]), "what is wrong is told");
+    world.tell("POST", "unhealthy", json!({"targets": []}));
+
+    let status = world.run(BILLING, &["status", "-o", "json"]).ends(0);
+    changed_nothing(&status);
+    is_a_status(&status.json(), "billing");
+    assert_eq!(status.json()["serving"], true);
+    for step in status.json()["steps"].as_array().expect("steps") {
+        assert_eq!((&step["phase"], &step["drift"]), (&json!("ready"), &json!([])), "{step}");
+        assert!(
+            planned.contains(&format!("create {}", step["key"].as_str().unwrap_or_default())),
+            "{step} was planned"
+        );
+    }
+    // People see the same.
+    for args in [&["plan"][..], &["status"], &["up", "--yes"], &["render"], &["policy"]] {
+        changed_nothing(&world.run(BILLING, args).ends(0));
+    }
+
+    // Nothing is deleted by mistake.
+    let standing = dump(&world);
+    for args in [&["teardown"][..], &["teardown", "--confirm", "billing2"], &["teardown", "--confirm", "Billing"]] {
+        changed_nothing(&world.run(BILLING, args).ends(1));
+    }
+    changed_nothing(&world.run(BILLING, &["teardown", "--yes"]).ends(2));
+    assert_eq!(differences(&standing, &dump(&world), false), Vec::<String>::new());
+
+    let torn = world.run(BILLING, &["teardown", "--confirm", "billing", "-o", "json"]).ends(0);
+    assert!(torn.lines().iter().all(|l| l["at"].is_string() && l["event"].is_string()), "{}", torn.out);
+    assert_eq!(torn.lines().last().expect("a last line")["clean"], true);
+    let tagged: Vec<String> = world.account(json!({"do": "tagged", "stack": "billing"}));
+    assert_eq!(tagged, Vec::<String>::new(), "nothing carries the stack's tag");
+    untouched(&world, &before);
+    // Twice is a no-op. (It holds the lease while it looks: a teammate may be building.)
+    for args in [&["teardown", "--confirm", "billing", "-o", "json"][..], &["teardown", "--confirm", "billing"]] {
+        assert_eq!(world.run(BILLING, args).ends(0).changes(), Vec::<String>::new(), "{args:?}");
+    }
+    untouched(&world, &before);
+
+    keeps_its_secrets(&world, &secrets);
+    policy_allows_all(&world);
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn everything_that_a_stack_file_can_ask_for_is_built() {
+    let (world, before) = crowded("rich", "shop");
+    up(&world, RICH);
+    let secrets = passwords(&world, "rich");
+    println!("{} properties read back", as_described(&world, Path::new(RICH)));
+    let untagged: Vec<String> = world.account(json!({"do": "without_tag", "stack": "rich", "key": "cost:center"}));
+    assert_eq!(untagged, Vec::<String>::new(), "each object carries the user's tags from the moment it is made");
+    settled(&world, RICH);
+    // What somebody else writes on it is theirs.
+    let marked: usize = world.account(json!({"do": "strange_tags", "stack": "rich"}));
+    assert!(marked > 15, "{marked}");
+    changed_nothing(&world.run(RICH, &["plan"]).ends(0));
+    let again = up(&world, RICH);
+    changed_nothing(&again);
+    println!("second up: {} calls", again.calls.len());
+    world.run(RICH, &["teardown", "--confirm", "rich"]).ends(0);
+    untouched(&world, &before);
+    keeps_its_secrets(&world, &secrets);
+    policy_allows_all(&world);
+}
+
+/// A stack of the same name stands beside it as far as no name is shared: its network, under the usual tags.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn an_organisations_rules_are_kept_under_a_tag_prefix_of_its_own() {
+    let (world, _) = crowded("billing", "api");
+    world.run(BILLING, &["network", "--yes"]).ends(0);
+    // What the stack of this name notes for itself is in one place, whatever the prefix.
+    let but_notes = |mut dump: Value| {
+        dump["parameters"] = json!({});
+        dump
+    };
+    let before = but_notes(dump(&world));
+
+    up(&world, ORGANISATION);
+    println!("{} properties read back", as_described(&world, Path::new(ORGANISATION)));
+    settled(&world, ORGANISATION);
+    changed_nothing(&up(&world, ORGANISATION));
+    let status = world.run(ORGANISATION, &["status", "--no-probe", "-o", "json"]).ends(0);
+    assert_eq!(status.json()["serving"], true);
+    let gone = differences(&before, &dump(&world), true);
+    assert!(gone.is_empty(), "{gone:?}");
+
+    // Without the prefix, or with another one, the stack is told, and nothing is built beside it.
+    for (line, verb) in [("", "plan"), ("", "up"), ("tag_prefix = \"Event-\"", "up")] {
+        let other = world.file("other.toml", ORGANISATION, &[("tag_prefix = \"event-\"", line)]);
+        let said = world.run(&other, if verb == "up" { &["up", "--yes"] } else { &["plan"] }).ends(1);
+        assert!(said.err.contains("this stack's under the tag prefix `event-`"), "{}", said.err);
+        assert!(said.err.contains("tag_prefix = \"event-\""), "{}", said.err);
+        changed_nothing(&said);
+    }
+
+    let said = world.run(ORGANISATION, &["teardown", "--confirm", "billing"]).ends(0);
+    assert!(said.out.contains("nothing is left that carries the tag event-stack = billing"), "{}", said.out);
+    let wrong = differences(&before, &but_notes(dump(&world)), false);
+    assert!(wrong.is_empty(), "the account is not as it was before:\n{}", wrong.join("\n"));
+    world.run(BILLING, &["teardown", "--confirm", "billing"]).ends(0);
+    policy_allows_all(&world);
+}
+
+#[derive(Deserialize)]
+struct Drift {
+    name: String,
+    step: String,
+    change: String,
+    paths: Vec<String>,
+    /// Steps that read from this one: until it stands again their plan cannot know.
+    follow: Vec<String>,
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
+    let world = World::start();
+    up(&world, BILLING);
+    let drifts: Vec<Drift> = world.account(json!({"do": "drifts", "service": "api"}));
+    assert!(drifts.len() >= 15);
+    let mut wrong = vec![];
+    for d in &drifts {
+        let _: () = world.account(json!({"do": "drift", "name": d.name, "stack": "billing", "service": "api"}));
+        let plan = world.run(BILLING, &["plan", "-o", "json"]);
+        let mut found = changes(&plan);
+        let shown = format!("{found:?}");
+        let at = found.iter().position(|(key, ..)| *key == d.step);
+        let exact = at.map(|at| found.remove(at)).is_some_and(|(_, change, paths)| {
+            let covers = |want: &String, path: &String| {
+                path == want || want.strip_suffix(".*").is_some_and(|w| path.starts_with(w))
+            };
+            change == d.change
+                && paths.iter().all(|p| d.paths.iter().any(|w| covers(w, p)))
+                && d.paths.iter().all(|w| paths.iter().any(|p| covers(w, p)))
+        });
+        let others: Vec<_> = found.iter().filter(|(key, ..)| !d.follow.contains(key)).collect();
+        if !exact || !others.is_empty() || plan.code != 2 {
+            wrong.push(format!(
+                "{}: want only {} {} {:?}, the plan (exit {}) is {shown}",
+                d.name, d.change, d.step, d.paths, plan.code
+            ));
+        }
+        let status = world.run(BILLING, &["status", "-o", "json"]).json();
+        let step = status["steps"]
+            .as_array()
+            .and_then(|s| s.iter().find(|s| s["key"] == *d.step))
+            .cloned()
+            .unwrap_or_default();
+        let noticed = if d.change == "create" { step["phase"] == "missing" } else { step["drift"] != json!([]) };
+        if !noticed {
+            wrong.push(format!("{}: `status` does not see it: {step}", d.name));
+        }
+        let mended = world.run(BILLING, &["up", "--yes", "-o", "json"]);
+        let writes = mended.changes();
+        println!("{:32} {}", d.name, writes.join(" "));
+        if mended.code != 0 || writes.is_empty() || writes.len() > 4 {
+            wrong.push(format!("{}: repaired with {writes:?}, exit {}: {}", d.name, mended.code, mended.err));
+        }
+        let after = world.run(BILLING, &["plan", "-o", "json"]);
+        if after.code != 0 {
+            wrong.push(format!("{}: after the repair the plan is {}", d.name, after.out));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} drifts:\n{}", wrong.len(), drifts.len(), wrong.join("\n"));
+    // Every property, once more: the repairs changed nothing else.
+    as_described(&world, Path::new(BILLING));
+    keeps_its_secrets(&world, &passwords(&world, "billing"));
+    policy_allows_all(&world);
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn one_group_is_built_by_itself_and_its_gateway_attached_again() {
+    let world = World::start();
+    let built = world.run(BILLING, &["network", "--yes", "-o", "json"]).ends(0);
+    let others: Vec<_> = built.changes().into_iter().filter(|c| !c.starts_with("ec2:")).collect();
+    assert_eq!(others, Vec::<String>::new(), "`network` builds the network only");
+    let _: () = world.account(json!({"do": "drift", "name": "gateway-detached", "stack": "billing", "service": "api"}));
+    let plan = changes(&world.run(BILLING, &["plan", "network", "-o", "json"]).ends(2));
+    assert!(plan.contains(&("internet-gateway/main".into(), "update".into(), vec!["vpc".into()])), "{plan:?}");
+    world.run(BILLING, &["network", "--yes"]).ends(0);
+    world.run(BILLING, &["plan", "network", "-o", "json"]).ends(0);
+    for group in ["database", "cache", "files", "launch", "balancer", "fleet", "monitoring"] {
+        world.run(BILLING, &[group, "--yes", "-o", "json"]).ends(0);
+        changed_nothing(&world.run(BILLING, &[group, "--yes", "-o", "json"]).ends(0));
+    }
+    // All groups together are the whole.
+    settled(&world, BILLING);
+    as_described(&world, Path::new(BILLING));
+    policy_allows_all(&world);
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
+    let (world, before) = crowded("billing", "api");
+    up(&world, BILLING);
+
+    let without = world.file("without-cache.toml", BILLING, &[("[cache]\n", "[cache]\nmode = \"off\"\n")]);
+    let plan = world.run(&without, &["plan", "-o", "json"]).ends(2);
+    is_a_plan(&plan.json(), "billing");
+    let deleted: BTreeSet<String> =
+        changes(&plan).into_iter().filter(|(_, change, _)| change == "delete").map(|(key, ..)| key).collect();
+    let cache =
+        ["alarm/cache-cpu", "alarm/cache-evictions", "cache-subnet-group/main", "cache/main", "security-group/cache"];
+    for key in cache {
+        assert!(deleted.contains(key), "without a cache {key} goes: {deleted:?}");
+    }
+    assert!(deleted.iter().all(|k| k.contains("cache")), "nothing else goes: {deleted:?}");
+    up(&world, &without);
+    settled(&world, &without);
+    let now = dump(&world);
+    for kind in ["replication_groups", "cache_clusters", "cache_subnet_groups"] {
+        assert_eq!(now[kind], before[kind], "{kind} without a cache");
+    }
+
+    // A cache again, and a standby.
+    let standby =
+        world.file("standby.toml", BILLING, &[("#multi_az = false", "multi_az = true"), ("#nodes = 1", "nodes = 2")]);
+    up(&world, &standby);
+    settled(&world, &standby);
+    as_described(&world, &standby);
+
+    // Another name for the service: the new fleet stands before the old one goes.
+    let renamed = world.file(
+        "renamed.toml",
+        BILLING,
+        &[
+            ("[service.api]\n", "[service.shop]\n"),
+            ("[service.api.env]", "[service.shop.env]"),
+            ("[service.api.scale]", "[service.shop.scale]"),
+        ],
+    );
+    let plan = changes(&world.run(&renamed, &["plan", "-o", "json"]).ends(2));
+    for key in ["auto-scaling-group/", "launch-template/", "target-group/"] {
+        for (change, service) in [("create", "shop"), ("delete", "api")] {
+            let there = plan.iter().any(|(k, c, _)| *k == format!("{key}{service}") && c == change);
+            assert!(there, "renamed: {change} {key}{service} in {plan:?}");
+        }
+    }
+    up(&world, &renamed);
+    settled(&world, &renamed);
+    as_described(&world, &renamed);
+
+    world.run(&renamed, &["teardown", "--confirm", "billing"]).ends(0);
+    untouched(&world, &before);
+    policy_allows_all(&world);
+}
+
+/// What no quiet life meets: leftovers that somebody else has to delete, and answers that come late or never.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn snapshots_that_nothing_holds_are_left_with_what_deletes_them() {
+    let world = World::start();
+    let file = world.file("backups.toml", BILLING, &[("#backup_days = 0", "backup_days = 1")]);
+    up(&world, &file);
+    // One that RDS made by itself, which is gone, but is listed for a while; one that a teammate made.
+    let by_rds =
+        || world.tell("POST", "database", json!({"name": "billing-main", "snapshot": "rds:billing-main-0610"}));
+    by_rds();
+    let _: () = world.account(json!({"do": "snapshot", "stack": "billing", "name": "before-lunch"}));
+    world.tell("POST", "faults", json!({"list_gone": true}));
+    let listed: Vec<String> = world.account(json!({"do": "tagged", "stack": "billing"}));
+    assert!(listed.iter().filter(|arn| arn.contains(":snapshot:")).count() >= 2, "{listed:?}");
+    by_rds();
+    let torn = world.run(&file, &["teardown", "--confirm", "billing"]).ends(1);
+    let last: Vec<&str> = torn.out.lines().rev().take(2).collect();
+    let command = "aws rds delete-db-snapshot --db-snapshot-identifier before-lunch --region us-east-1";
+    assert_eq!(last[0].trim(), command, "{}", torn.out);
+    assert!(
+        last[1].contains("nothing holds these") && !torn.out.contains("run the same command again"),
+        "{}",
+        torn.out
+    );
+    assert!(!torn.out.contains("left arn:aws:rds:us-east-1:123456789012:snapshot:rds:"), "{}", torn.out);
+    let torn = world.run(&file, &["teardown", "--confirm", "billing", "-o", "json"]).ends(1);
+    let left = torn.lines().last().expect("a last line")["left"].clone();
+    assert_eq!((left.as_array().map(Vec::len), &left[0]["command"]), (Some(1), &json!(command)), "{}", torn.out);
+    let _: () = world.account(json!({"do": "delete_snapshot", "name": "before-lunch"}));
+    world.run(&file, &["teardown", "--confirm", "billing"]).ends(0);
+    policy_allows_all(&world);
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
+    let (world, before) = crowded("billing", "api");
+    let refuse = |on: &str, code: &str, message: &str, times: i32| {
+        world.tell(
+            "POST",
+            "faults",
+            json!({"refuse": [{"on": on, "code": code, "message": message, "status": 400, "times": times}]}),
+        )
+    };
+    // A new account: no policy changes it.
+    let support = "This AWS account currently does not support creating load balancers.";
+    refuse("elbv2:CreateLoadBalancer", "OperationNotPermitted", support, -1);
+    let refused = world.run(BILLING, &["up", "--yes"]).ends(1);
+    assert!(refused.err.contains("ask AWS Support") && !refused.err.contains("gameday policy"), "{}", refused.err);
+    // A region that was enabled today; subnets and groups that other services do not see yet.
+    let late = json!({"deny": ["cloudwatch:GetDashboard"], "hide_fresh_seconds": 2, "only": "rds|elasticache|elbv2"});
+    world.tell("POST", "faults", late);
+    let built = world.run(BILLING, &["up", "--yes"]).ends(0);
+    assert!(built.err.contains("! dashboard/main") && built.err.contains("within the last day"), "{}", built.err);
+    let without = world.run(BILLING, &["up", "--yes", "-o", "json"]).ends(0);
+    assert_eq!(without.lines().last().expect("a last line")["event"], "serving");
+    world.control("DELETE", "faults");
+    up(&world, BILLING);
+    settled(&world, BILLING);
+
+    // In the middle of another change; a lost answer to a call without a token.
+    let bigger = world.file("bigger.toml", BILLING, &[("#max = 4", "max = 6")]);
+    refuse("autoscaling:UpdateAutoScalingGroup", "ScalingActivityInProgress", "A scaling activity is in progress.", 2);
+    up(&world, &bigger);
+    settled(&world, &bigger);
+    let told = world.file("told.toml", BILLING, &[("#max = 4", "max = 6"), ("#   LOG_LEVEL", "LOG_LEVEL")]);
+    // At this pace the refresh is under way when the call is sent again.
+    world.control("POST", "pace?pace=fast");
+    world.tell(
+        "POST",
+        "faults",
+        json!({"lost_answer": 1.0, "only": "autoscaling:StartInstanceRefresh", "max_faults": 1}),
+    );
+    let changed = up(&world, &told);
+    let of = |operation: &str| changed.calls.iter().filter(|c| c.operation == operation).count();
+    // A call whose answer is lost is on the list twice.
+    assert_eq!((of("StartInstanceRefresh"), of("CancelInstanceRefresh")), (3, 0), "{:?}", changed.changes());
+    world.control("DELETE", "faults");
+    world.control("POST", "pace?pace=instant");
+    settled(&world, &told);
+
+    // What only a reboot puts in force is said at the end.
+    let fixed = [
+        ("#max = 4", "max = 6"),
+        ("#   LOG_LEVEL", "LOG_LEVEL"),
+        ("[database.parameters]\n", "[database.parameters]\ninnodb_ft_min_token_size = \"2\"\n"),
+    ];
+    let fixed = world.file("fixed.toml", BILLING, &fixed);
+    let changed = world.run(&fixed, &["up", "--yes"]).ends(0);
+    let reboot = "`aws rds reboot-db-instance --db-instance-identifier billing-main --region us-east-1`";
+    assert!(changed.err.contains(reboot), "{}", changed.err);
+    let events = up(&world, &fixed).lines();
+    assert!(events.iter().any(|e| e["event"] == "pending_reboot"), "{events:?}");
+
+    world.run(&fixed, &["teardown", "--confirm", "billing"]).ends(0);
+    untouched(&world, &before);
+}
+
+/// What AWS refuses of a stack file that the rules let pass, with a warning or by another way to build it.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn what_aws_takes_once_only_is_given_once() {
+    let world = World::start();
+    let _: String = world.account(json!({"do": "theirs"}));
+    let routes = "routes = [\"/a/*/x/*\", \"/b/*/y/*\", \"/c/*/z/*\", \"/d\", \"/e?*\"]\n";
+    let spot = format!("{routes}[service.api.spot]\ntypes = [\"t3a.micro\", \"t3a.micro\"]\n");
+    let file = world.folder.path().join("twice.toml");
+    let text = format!(
+        "name = \"twice\"\n[access]\nhttp = [\"10.0.0.0/8\", \"10.0.0.0/08\", \"192.0.2.0/24\", \"192.0.2.0/24\"]\n\
+         [database]\nmode = \"use\"\nendpoint = \"db.example.com:6379\"\n[cache]\nmode = \"use\"\n\
+         endpoint = \"cache.example.com:6379\"\n[secrets]\nmode = \"use\"\n\
+         master_password = \"/event/mysql/master\"\napp_password = \"/event/mysql/app\"\n[files]\nmode = \"off\"\n[service.api]\n\
+         source = \"https://example-bucket.s3.amazonaws.com/server\"\n{spot}"
+    );
+    std::fs::write(&file, text).expect("the temporary folder");
+    let built = world.run(&file, &["up", "--yes"]).ends(0);
+    assert!(built.err.contains("is given twice"), "it warns:\n{}", built.err);
+    settled(&world, &file);
+    let of = |operation: &str| built.calls.iter().filter(|c| c.operation == operation).count();
+    assert_eq!(of("CreateRule"), 2, "two of the routes with four wildcards do not fit in one rule");
+    world.run(&file, &["teardown", "--confirm", "twice"]).ends(0);
+}
+
+/// Regions that differ: other names of services, and such that were opened after the emulator's lists were made.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_stack_stands_in_regions_that_are_unlike_others() {
+    let world = World::start();
+    for region in ["cn-north-1", "us-gov-west-1", "mx-central-1", "ap-southeast-7"] {
+        let file = world.folder.path().join(format!("{region}.toml"));
+        let text = format!(
+            "name = \"billing\"\nregion = \"{region}\"\n[database]\nmode = \"off\"\n[cache]\nmode = \"off\"\n\
+             [service.api]\nsource = \"https://example-bucket.s3.amazonaws.com/server\"\n"
+        );
+        std::fs::write(&file, text).expect("the temporary folder");
+        up(&world, &file);
+        settled(&world, &file);
+        world.run(&file, &["teardown", "--confirm", "billing"]).ends(0);
+    }
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn instances_without_public_addresses_reach_out_by_one_way_or_the_other_and_leave_nothing() {
+    let world = World::start();
+    let before = dump(&world);
+    let addresses = || {
+        let all = dump(&world);
+        let addresses = all["instances"].as_object().unwrap().values().map(|i| i["PublicIpAddress"].clone());
+        addresses.collect::<Vec<Value>>()
+    };
+    let drift =
+        |name: &str| -> () { world.account(json!({"do": "drift", "name": name, "stack": "inside", "service": "api"})) };
+    let steps = |said: &Said, word: &str| -> BTreeSet<String> {
+        changes(said).into_iter().filter(|(_, change, _)| change == word).map(|(key, ..)| key).collect()
+    };
+    let set = |all: &[&str]| all.iter().map(|k| (*k).to_owned()).collect::<BTreeSet<String>>();
+    let plan = world.run(PRIVATE, &["plan", "-o", "json"]).ends(2);
+    let egress = &plan.json()["egress"];
+    assert_eq!(egress[2]["way"], "endpoints");
+    assert_eq!(egress[2]["chosen"], true);
+    up(&world, PRIVATE);
+    settled(&world, PRIVATE);
+    let first = addresses();
+    assert!(first.len() == 2 && first.iter().all(Value::is_null), "{first:?}");
+    drift("endpoint-of-a-service-deleted");
+    let why = world.run(PRIVATE, &["why", "-o", "json"]);
+    assert!(why.out.contains("endpoint-missing"), "{}", why.out);
+    assert_eq!(changes(&world.run(PRIVATE, &["plan", "-o", "json"]).ends(2)).len(), 1);
+    up(&world, PRIVATE);
+
+    // Another way out: what is no longer needed goes when the new one stands.
+    let nat = world.file("nat.toml", PRIVATE, &[("egress = \"endpoints\"", "egress = \"nat-per-zone\"")]);
+    let plan = world.run(&nat, &["plan", "-o", "json"]).ends(2);
+    let made = ["elastic-ip/nat-a", "elastic-ip/nat-b", "nat-gateway/a", "nat-gateway/b"];
+    assert_eq!(steps(&plan, "create"), set(&made));
+    let gone = ["ec2", "logs", "monitoring", "ssm"].map(|s| format!("interface-endpoint/{s}"));
+    let gone = gone.into_iter().chain(["security-group/endpoints".into(), "security-group-rules/endpoints".into()]);
+    assert_eq!(steps(&plan, "delete"), gone.collect());
+    assert_eq!(steps(&plan, "update"), set(&["route-table/app-a", "route-table/app-b"]));
+    up(&world, &nat);
+    settled(&world, &nat);
+    drift("nat-gateway-deleted");
+    let why = world.run(&nat, &["why", "-o", "json"]);
+    assert!(why.out.contains("nat-gateway-gone"), "{}", why.out);
+    up(&world, &nat);
+    settled(&world, &nat);
+
+    // With public addresses, as most have it.
+    let ways = "instances = \"private\"\n# nat: one NAT gateway, when the instances have to reach more than AWS. \
+                nat-per-zone: one in each zone.\negress = \"endpoints\"";
+    let public = world.file("public.toml", PRIVATE, &[(ways, "")]);
+    let plan = world.run(&public, &["plan", "-o", "json"]).ends(2);
+    let gone = made.iter().chain(&["subnet/app-a", "subnet/app-b", "route-table/app-a", "route-table/app-b"]);
+    assert_eq!(steps(&plan, "delete"), gone.map(|k| (*k).to_owned()).collect());
+    up(&world, &public);
+    settled(&world, &public);
+    let now = addresses();
+    assert!(now.len() >= 2 && now.iter().all(Value::is_string), "{now:?}");
+
+    // And back; then all of it goes.
+    up(&world, &nat);
+    settled(&world, &nat);
+    world.run(&nat, &["teardown", "--confirm", "inside"]).ends(0);
+    untouched(&world, &before);
+    policy_allows_all(&world);
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn without_an_instance_profile_passwords_are_in_the_user_data_and_nowhere_else() {
+    let world = World::start();
+    let off = world.file("no-iam.toml", BILLING, &[("[iam]\n", "[iam]\nmode = \"off\"\n")]);
+    let built = world.run(&off, &["up", "--yes"]).ends(0);
+    assert!(built.err.contains("passwords"), "it warns:\n{}", built.err);
+    let secrets = passwords(&world, "billing");
+    let all = dump(&world);
+    let scripts: Vec<String> = world.account(json!({"do": "user_data", "stack": "billing"}));
+    assert!(scripts.iter().any(|s| s.contains(&secrets[1])), "the instances are told the application's password");
+    for args in [
+        &["plan"][..],
+        &["plan", "-o", "json"],
+        &["status"],
+        &["status", "-o", "json"],
+        &["up", "--yes"],
+        &["render"],
+        &["render", "-o", "json"],
+    ] {
+        changed_nothing(&world.run(&off, args).ends(0));
+    }
+    // A plan that shows the script: with another environment variable.
+    let told = world.file(
+        "no-iam-env.toml",
+        BILLING,
+        &[("[iam]\n", "[iam]\nmode = \"off\"\n"), ("#   LOG_LEVEL", "LOG_LEVEL")],
+    );
+    for args in [&["plan"][..], &["plan", "-o", "json"]] {
+        let plan = world.run(&told, args).ends(2);
+        assert!(plan.out.contains("LOG_LEVEL"), "the plan shows what changes:\n{}", plan.out);
+    }
+    up(&world, &told);
+    assert_eq!(all["roles"], json!({}), "no role is made");
+    world.run(&told, &["teardown", "--confirm", "billing", "-o", "json"]).ends(0);
+    keeps_its_secrets(&world, &secrets);
+    policy_allows_all(&world);
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() {
+    let world = World::start();
+    let system: String = world.account(json!({"do": "theirs"}));
+    let before = dump(&world);
+    // Where all is used that can be, and instances are from the Spot market.
+    let spot = "[service.api.spot]\non_demand_base = 1\ntypes = [\"t3a.micro\"]\n\n[service.api]\n";
+    let cache = "[cache]\nmode = \"use\"\nendpoint = \"redis.event.internal:6379\"";
+    let files = format!("[files]\nmode = \"use\"\nfile_system = \"{system}\"\n\n[monitoring]\nmode = \"off\"");
+    let changes = [("[cache]\nmode = \"off\"", cache), ("[files]\nmode = \"off\"", &files), ("[service.api]\n", spot)];
+    let all_used = world.file("all-used.toml", LOCKED, &changes);
+    // A database and a cache of ours and no files; with a password of theirs, and a profile of ours under another name.
+    let secrets = "[secrets]\nmode = \"use\"\nmaster_password = \"/event/mysql/master\"\n\
+                   app_password = \"/event/mysql/app\"\n";
+    let names = "[names]\n\"role/instance\" = \"apdev-role\"\n\"instance-profile/instance\" = \"apdev-profile\"\n";
+    let their_password = world.file(
+        "their-password.toml",
+        BILLING,
+        &[("[secrets]\n", secrets), ("[names]\n", names), ("[files]\n", "[files]\nmode = \"off\"\n")],
+    );
+    for (file, stack) in [(Path::new(LOCKED), "locked"), (&all_used, "locked"), (&their_password, "billing")] {
+        up(&world, file);
+        settled(&world, file);
+        for args in [&["status"][..], &["cost"], &["why"], &["targets", "list"]] {
+            changed_nothing(&world.run(file, args));
+        }
+        world.run(file, &["teardown", "--confirm", stack]).ends(0);
+        untouched(&world, &before);
+    }
+    policy_allows_all(&world);
+
+    // An account that shows neither the profile nor the passwords has them used all the same: the instances read them.
+    let secret = |name: &str| json!({"on": "ssm:GetParameter", "code": "AccessDeniedException", "times": -1, "where": {"Name": name}});
+    let hidden = [secret("/event/mysql/master"), secret("/event/mysql/app")];
+    world.tell("POST", "faults", json!({"deny": ["iam:*", "ssm:DescribeParameters"], "refuse": hidden}));
+    up(&world, LOCKED);
+    settled(&world, LOCKED);
+    world.run(LOCKED, &["teardown", "--confirm", "locked"]).ends(0);
+    world.control("DELETE", "faults");
+    untouched(&world, &before);
+}
+
+/// What the policies let their holder do to what is not the stack's: nothing. Each thing is of a kind that a stack has.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
+    let (world, before) = crowded("billing", "api");
+    world.hold_to_policy(Path::new(BILLING), "attacker");
+    let tried: Vec<(String, Option<String>)> =
+        world.account(json!({"do": "attack", "stack": "billing", "ours": false}));
+    assert!(tried.len() > 150, "{tried:?}");
+    let denied = |code: &Option<String>| {
+        matches!(code.as_deref(), Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation"))
+    };
+    let through: Vec<_> = tried.iter().filter(|(_, code)| !denied(code)).collect();
+    assert!(through.is_empty(), "the policy allows {through:?}");
+    world.control("DELETE", "policy");
+    untouched(&world, &before);
+
+    // What is the stack's is within reach: the same calls, and none of them is denied.
+    up(&world, BILLING);
+    world.hold_to_policy(Path::new(BILLING), "attacker");
+    let tried: Vec<(String, Option<String>)> = world.account(json!({"do": "attack", "stack": "billing", "ours": true}));
+    let refused: Vec<_> = tried.iter().filter(|(_, code)| denied(code)).collect();
+    assert!(tried.len() > 80 && refused.is_empty(), "the policy does not allow {refused:?} of {tried:?}");
+}

@@ -1,0 +1,24 @@
+//! The real binary in a world of its own: the sandbox, machines that boot, browsers, terminals. Every test needs something
+//! that a guest's machine may lack (Python packages from the network, root, tmux, Chromium), and says so where cargo
+//! lists it as ignored; `cargo test -- --include-ignored` runs them all and installs what is missing.
+//!
+//! One program, so that the suites run side by side: most of them wait for processes more than they compute. No two
+//! tests share a sandbox, a port, a home or a file, unless a lock says so.
+//! The harness starts tests by name: the machines, which take longest, come first by theirs.
+mod boot;
+mod contract;
+mod first_user;
+mod life;
+mod lints;
+mod resilience;
+mod sandbox;
+mod serve;
+mod shell;
+mod supply;
+#[path = "../support/mod.rs"]
+mod support;
+mod tools;
+mod unseen;
+mod watch;
+mod why_sandbox;
+mod words;
