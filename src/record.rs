@@ -53,7 +53,7 @@ pub async fn now(aws: &Aws, stack: &str) -> Ledger {
     }
 }
 
-/// True if the account has no notes at all: no right to them, or no such service.
+/// True if the account has no notes at all: no permission, or no such service.
 fn is_without_notes(class: Class) -> bool {
     matches!(class, Class::Denied | Class::Invalid)
 }
@@ -72,7 +72,7 @@ pub async fn begin(aws: &Aws, stack: &str, record: &Record) -> Result<bool> {
     }
 }
 
-/// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
+/// Records what was created and what is gone. `done` are the steps with nothing left open.
 pub async fn end<'a>(aws: &Aws, stack: &str, run: &Ownership, done: impl Iterator<Item = &'a Key>) -> Result<()> {
     let Ledger::Kept(before) = now(aws, stack).await else { return Ok(()) };
     let Some(after) = run.end(&before, done) else { return Ok(()) };

@@ -1,5 +1,6 @@
 """The real binary on a real terminal, with hostile words in whatever it is told from outside."""
 
+import fcntl
 import os
 import pathlib
 import pty
