@@ -4,7 +4,7 @@ mod support;
 use std::{
     fs,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 /// What a verb needs, and as much again for what it may try before it is stopped, in KiB.
