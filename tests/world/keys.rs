@@ -65,7 +65,7 @@ impl Account {
         let mut env = Env::new(&loaded.config.name, Events::new(|_| {}));
         let mut names = loaded.config.names.clone();
         names.extend(facts.standing.clone());
-        env.names = Names::new(names, renamed);
+        env.names = Names::new(names, renamed).with_ends(loaded.config.name_ends());
         env.pace = Pace { scale: 0.02, jitter: false };
         env.ownership = Ownership::new(self.ledger(&loaded).await);
         Wired { loaded, facts, stack, env }
@@ -251,8 +251,6 @@ fn two() -> Loaded {
     (web.min, web.desired) = (1, 1);
     services.insert("web".into(), web);
     services.get_mut("api").unwrap().routes = (0..6).map(|i| format!("/api/{i}")).collect();
-    // The global names of the second one.
-    loaded.config.take_identities(Identities::new());
     loaded
 }
 
