@@ -55,12 +55,11 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
         include: global.include_outside.clone(),
         usual: aws::region::configured(global.profile.as_deref()).map(|(region, by)| named(region, by)),
     };
-    let mut loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
+    let loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
     out.typist.learn_region(&loaded.config.region);
     if !out.json() && !loaded.warnings.is_empty() {
         out.rendered(&loaded.render_warnings(out.color(), out.width()));
     }
-    loaded.config.name_what_is_global();
     Ok(loaded)
 }
 
@@ -180,7 +179,7 @@ impl Session {
         env.tags = loaded.config.tags.clone();
         let mut names = loaded.config.names.clone();
         names.extend(facts.standing.clone());
-        env.names = Names::new(names, renamed);
+        env.names = Names::new(names, renamed).with_ends(loaded.config.name_ends());
         env.pace.scale = scale;
         let given = loaded.config.given.clone();
         (env.consent.adopt, env.consent.delete) = (given.adopt, given.delete);
@@ -475,7 +474,7 @@ impl Ahead<'_> {
         let mut env = Env::new(&loaded.config.name, Events::silent());
         env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
-        env.names = Names::new(loaded.config.names.clone(), BTreeMap::new());
+        env.names = Names::new(loaded.config.names.clone(), BTreeMap::new()).with_ends(loaded.config.name_ends());
         let path = async {
             let Ahead::Path(probe) = self else { return None };
             let expected = expected(loaded, facts, graph.nodes().map(|n| n.key().to_string()).collect());

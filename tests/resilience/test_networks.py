@@ -5,6 +5,7 @@ import json
 
 import pytest
 from conftest import STACK, differences
+from names import group_of
 from test_drift import group, subnet, vpc
 
 
@@ -235,7 +236,7 @@ def test_a_prefix_list_is_a_source(world):
     access(w, judges, "198.51.100.0/24", ssh=office)
     w.up()
     assert {r.get("PrefixListId") or r.get("CidrIpv4") for r in rules(w, "alb")} == {judges, "198.51.100.0/24"}
-    assert [r["PrefixListId"] for r in rules(w, "app") if r["FromPort"] == 22] == [office]
+    assert [r["PrefixListId"] for r in rules(w, group_of()) if r["FromPort"] == 22] == [office]
     assert w.plan() == {}
     w.run("why", "--no-probe").ends(0)
     # Somebody takes it away, and opens another one.

@@ -2,6 +2,7 @@
 
 import pytest
 from conftest import count, differences, some
+from names import group_of, own
 from test_drift import default_acl, default_group, entry, group, main_table, subnet, table, vpc
 
 TAGS = ["gameday:stack", "gameday:step", "Name"]
@@ -21,7 +22,7 @@ KINDS = {
     "subnet/public-a": lambda w: subnet(w, "public-a"),
     "route-table/public": lambda w: table(w, "public")["RouteTableId"],
     "vpc-endpoint/s3": endpoint,
-    "security-group/app": lambda w: group(w, "app"),
+    own("security-group"): lambda w: group(w, group_of()),
 }
 
 

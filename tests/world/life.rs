@@ -61,12 +61,18 @@ fn untouched(world: &World, before: &Value) {
 /// Reads back every property of every object.
 #[track_caller]
 fn as_described(world: &World, file: &Path) -> usize {
+    as_described_with(world, file, None)
+}
+
+/// The same of a service that was renamed: what it keeps is called after its `first` name.
+#[track_caller]
+fn as_described_with(world: &World, file: &Path, first: Option<&str>) -> usize {
     #[derive(Deserialize)]
     struct Answer {
         checks: usize,
         wrong: Vec<String>,
     }
-    let Answer { checks, wrong } = world.account(json!({"do": "check", "file": file}));
+    let Answer { checks, wrong } = world.account(json!({"do": "check", "file": file, "owner": first}));
     assert!(
         wrong.is_empty(),
         "{} of {checks} properties are not as {} says:\n{}",
@@ -487,7 +493,7 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     }
     up(&world, &renamed);
     settled(&world, &renamed);
-    as_described(&world, &renamed);
+    as_described_with(&world, &renamed, Some("api"));
 
     world.run(&renamed, &["teardown", "--confirm", "billing"]).ends(0);
     untouched(&world, &before);

@@ -8,6 +8,7 @@
 mod boot;
 mod contract;
 mod first_user;
+mod keys;
 mod life;
 mod lints;
 mod resilience;
