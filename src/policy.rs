@@ -597,7 +597,11 @@ mod tests {
             "[iam]\npath = \"/event/\"\npermissions_boundary = \"{boundary}\"\npolicies = [\"{agent}\"]\nssm = true"
         );
         let all = statements(&head).await;
-        let role = "arn:aws:iam::*:role/event/billing-api";
+        // Under today's name, and under that of a stack whose keys did not carry the service's name.
+        let named = |what: &str| {
+            json!(["api", "instance"].map(|name| format!("arn:aws:iam::*:{what}/event/billing-{name}-us-east-1")))
+        };
+        let role = named("role");
         for action in ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"] {
             let [statement] = &with(action, &all)[..] else { panic!("one statement allows {action}: {all:?}") };
             assert_eq!(statement["Resource"], role);
@@ -608,8 +612,7 @@ mod tests {
         assert_eq!(attach["Condition"], json!({"ArnEquals": {"iam:PolicyARN": [agent]}, "StringEquals": bounded}));
         assert_eq!(with("iam:DeleteRolePermissionsBoundary", &all), Vec::<Value>::new());
         assert_eq!(with("iam:PassRole", &all)[0]["Resource"], role);
-        let profile = "arn:aws:iam::*:instance-profile/event/billing-api";
-        assert_eq!(with("iam:CreateInstanceProfile", &all)[0]["Resource"], profile);
+        assert_eq!(with("iam:CreateInstanceProfile", &all)[0]["Resource"], named("instance-profile"));
     }
 
     #[tokio::test]

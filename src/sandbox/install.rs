@@ -527,7 +527,7 @@ mod tests {
         let handed: Vec<_> = alone.as_std().get_envs().map(|(name, _)| name.to_string_lossy()).collect();
         let kept = std::env::vars().filter(|(name, _)| is_theirs(name) && !handed.contains(&name.as_str().into()));
         assert_eq!(kept.count(), 0);
-        assert_eq!(alone.as_std().get_args().next().unwrap(), "-I");
+        assert!(alone.as_std().get_args().any(|argument| argument == "-I"));
     }
 
     #[test]
