@@ -484,6 +484,7 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
             ("[service.api.scale]", "[service.shop.scale]"),
         ],
     );
+    world.keep_rights(&renamed, Path::new(BILLING));
     let plan = changes(&world.run(&renamed, &["plan", "-o", "json"]).ends(2));
     for key in ["auto-scaling-group/", "launch-template/", "target-group/"] {
         for (change, service) in [("create", "shop"), ("delete", "api")] {

@@ -93,6 +93,8 @@ macro_rules! rows {
 type Row = (&'static str, &'static str, Break);
 
 fn sg<'a>(s: &'a Snapshot, name: &str) -> &'a str {
+    // That of the service's instances has its name.
+    let name = if name == "app" { &s.expected.own.security_group } else { name };
     let step = format!("security-group/{name}");
     &s.security_groups.iter().find(|g| g.step.as_deref() == Some(&step)).unwrap().id
 }

@@ -110,6 +110,23 @@ impl World {
         self.rights.borrow().clone()
     }
 
+    /// Lets whoever is held to the policies for a stack file keep those of its `first` form, too: a service that was
+    /// renamed keeps objects under the name that it had first.
+    pub fn keep_rights(&self, file: &Path, first: &Path) {
+        let statements = |of: &Path| {
+            assert!(self.hold_to_policy(of, "nobody"), "{} has no policies", of.display());
+            let text = std::fs::read_to_string(of).expect("the stack file");
+            let policies = self.policies.borrow();
+            policies.iter().position(|(known, ..)| *known == text).expect("it was put there")
+        };
+        let (first, file) = (statements(first), statements(file));
+        let mut policies = self.policies.borrow_mut();
+        let more = policies[first].2.clone();
+        policies[file].2.extend(more);
+        drop(policies);
+        self.control("DELETE", "policy");
+    }
+
     /// Holds whoever calls himself so to the policies for a stack file. What an earlier file of the same stack built, and
     /// this one no longer wants, is taken away with the rights of the earlier one. Whether the file has policies at all.
     pub fn hold_to_policy(&self, file: &Path, agent: &str) -> bool {
