@@ -7,7 +7,6 @@ import gzip
 import json
 
 import tomllib
-
 from names import log_path, name_of, own
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
