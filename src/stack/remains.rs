@@ -296,19 +296,23 @@ async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<(Vec<Earlier>
         _ => None,
     });
     let fleets = steps_of(&aws.keys, &fleets).filter(|n| !is_now(n));
-    let mut known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(could_be).collect();
-    // What a service keeps may be of a name that no service has any more.
-    let identities = all.values().filter_map(|t| Identity::of_key(t.get(aws.keys.step()).filter(|s| Key::is_one(s))?));
-    let kept: BTreeSet<&Identity> = config.identities.values().collect();
-    let orphans: BTreeSet<Identity> = identities.filter(|identity| !kept.contains(identity)).collect();
-    known.extend(orphans.iter().filter_map(|identity| match identity {
-        Identity::Former(name) if !config.service.contains_key(name) => Some((name.clone(), 80)),
-        _ => None,
-    }));
-    known.extend(config.services().map(|service| (service.name.to_owned(), service.port)));
-    let mut earlier: Vec<Earlier> = known.into_iter().rev().map(|(name, port)| (name, port, None)).collect();
-    let unnamed = config.services().next().filter(|_| orphans.contains(&Identity::Unnamed));
-    earlier.extend(unnamed.map(|service| (service.name.to_owned(), service.port, Some(Identity::Unnamed))));
+    // A service that was renamed had, under each of its names, the keys that it keeps.
+    let keeps = config.identities.values().next().filter(|_| config.service.len() == 1).cloned();
+    let known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(could_be).collect();
+    let known = known.into_iter().map(|(name, port)| (name, port, keeps.clone()));
+    // What was kept may be of a name that no service has any more, or of none.
+    let told = all.values().filter_map(|t| Identity::of_key(t.get(aws.keys.step()).filter(|s| Key::is_one(s))?));
+    let orphans = told.filter(|identity| !config.identities.values().any(|kept| kept == identity));
+    let first = config.services().next().map(|service| service.name);
+    let orphans = orphans.filter_map(|identity| match &identity {
+        Identity::Former(name) if config.service.contains_key(name) => None,
+        Identity::Former(name) => Some((name.clone(), 80, None)),
+        Identity::Own => None,
+        Identity::Unnamed => Some((first?.to_owned(), 80, Some(identity))),
+    });
+    let now = config.services().map(|service| (service.name.to_owned(), service.port, None));
+    let earlier: BTreeSet<Earlier> = known.chain(orphans).chain(now).collect();
+    let earlier = earlier.into_iter().rev().collect();
     Ok((earlier, blind))
 }
 
