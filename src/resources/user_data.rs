@@ -73,12 +73,12 @@ impl UserData {
     }
 }
 
-pub(super) fn sha256(of: impl AsRef<[u8]>) -> String {
+pub(crate) fn sha256(of: impl AsRef<[u8]>) -> String {
     Sha256::digest(of).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// What cloud-init sees: without base64, and without gzip if it was compressed.
-fn decoded(encoded: &str) -> Vec<u8> {
+pub(crate) fn decoded(encoded: &str) -> Vec<u8> {
     let raw = BASE64_STANDARD.decode(encoded.trim()).unwrap_or_else(|_| encoded.as_bytes().to_vec());
     let mut text = Vec::new();
     match flate2::read::MultiGzDecoder::new(&raw[..]).take(userdata::UNPACKED).read_to_end(&mut text) {

@@ -3,8 +3,10 @@
 //! The wordings are AWS's own, from its documentation and from public reports. A row is found by an error code or by words
 //! that no other refusal has; what a user or AWS fills in (names, ids, ARNs, an encoded message) is taken out before. What
 //! no row knows is told as AWS said it.
-use super::{FREE_ADDRESSES, Fix, UP, View};
-use crate::shell::command;
+use crate::{
+    diagnose::{FREE_ADDRESSES, Fix, UP, View},
+    shell::command,
+};
 
 /// One kind of refusal.
 struct Row {

@@ -1,11 +1,11 @@
 //! The target group: is it as the stack file says, is it attached at both ends, and why are its targets not healthy?
-use super::{Draft, Drafts, Fix, Hop, HopName, UP, View, names};
 use crate::{
+    diagnose::{Draft, Drafts, Fix, Hop, HopName, UP, View, names},
     shell::{self, command},
     snapshot::{Part, Target, TargetGroup},
 };
 
-pub(super) fn hop(view: &View<'_>) -> Hop {
+pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     let name = &s.expected.names.target_group;

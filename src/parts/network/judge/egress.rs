@@ -1,12 +1,8 @@
 //! How instances without public addresses reach out: through a NAT gateway, or by endpoints to the services of AWS that
 //! they need.
-use super::{
-    Draft, Drafts, Fix, UP,
-    balancer::broken_way,
-    names,
-    reach::{View, Way},
-};
+use super::{Way, broken_way};
 use crate::{
+    diagnose::{Draft, Drafts, Fix, UP, View, names},
     shell::{self, Ours, command},
     snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet},
 };
@@ -249,15 +245,15 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Severity, why};
     use crate::{
         config::Origin,
+        diagnose::{Severity, why},
         snapshot::{Endpoint, Gap, GroupRule, NatGateway, Part, Route, RouteTable, SecurityGroup, Snapshot, Subnet},
     };
 
     /// A stack that serves, with its instances in private subnets.
     fn private() -> Snapshot {
-        let text = include_str!("../../tests/fixtures/why/unbroken.json");
+        let text = include_str!("../../../../tests/fixtures/why/unbroken.json");
         let mut s = Snapshot::from_json(text).unwrap();
         s.expected.private_instances = true;
         for (zone, n) in [("a", 3), ("b", 4)] {

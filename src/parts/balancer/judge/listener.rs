@@ -1,10 +1,10 @@
 //! The listener and its rules: which target group does a request for this path get to?
-use super::{
-    Draft, Drafts, Hop, HopName, UP, View,
-    name::{host_of, path_of, port_of},
-    names,
-};
 use crate::{
+    diagnose::{
+        Draft, Drafts, Hop, HopName, UP, View,
+        name::{host_of, path_of, port_of},
+        names,
+    },
     shell::command,
     snapshot::{Action, Listener, Part, Rule, matches},
 };
@@ -21,7 +21,7 @@ fn asked<'a>(view: &View<'a>) -> (&'a str, u16) {
     s.probe.url.as_deref().map_or(("http", s.expected.listener_port), port_of)
 }
 
-pub(super) fn hop(view: &View<'_>) -> Hop {
+pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let (scheme, port) = asked(view);
     let mut hop = Draft::hop();
@@ -170,7 +170,7 @@ fn takes(rule: &Rule, host: &str, path: &str) -> bool {
     })
 }
 
-pub(super) fn rule_hop(view: &View<'_>) -> Hop {
+pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     let Some(l) = ours(view) else {

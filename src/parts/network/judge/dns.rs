@@ -1,14 +1,14 @@
 //! Whom the instances ask for names: what DHCP tells them, and whether the VPC's own DNS server answers.
-use super::{Draft, Drafts, Fix, reach::View};
 use crate::{
     config::{Mode, Origin},
+    diagnose::{Draft, Drafts, Fix, View},
     resources::dhcp_options::AMAZON_DNS,
     shell::{Ours, command},
 };
 
 const SERVERS: &str = "domain-name-servers";
 
-pub(super) fn findings(view: &View<'_>, hop: &mut Drafts) {
+pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let Some(vpc) = &s.vpc else { return };
     let id = &vpc.id;

@@ -1,6 +1,9 @@
 //! Why instances are not launched, or launched from something that is not ours.
-use super::{Draft, UP, View, names, newest, refusal};
-use crate::snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion};
+use super::refusal;
+use crate::{
+    diagnose::{Draft, UP, View, names, newest},
+    snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion},
+};
 
 /// How the description of a version of ours begins.
 const OURS: &str = "gameday ";
@@ -30,11 +33,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         return all;
     }
     let named = g.template_version.as_deref().unwrap_or("$Default");
-    let number = match named {
-        "$Default" => Some(t.default_version),
-        "$Latest" => Some(t.latest_version),
-        n => n.parse().ok(),
-    };
+    let number = t.number(named);
     let used = t.versions.iter().find(|v| Some(v.number) == number);
     let is_ours = |v: &&TemplateVersion| v.description.as_deref().is_some_and(|d| d.starts_with(OURS));
     let default = t.versions.iter().find(|v| v.number == t.default_version);
@@ -75,14 +74,8 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         ))),
         Some(v) => all.extend(content(view, v).into_iter().map(calm)),
     }
-    let old: Vec<&str> = view
-        .members()
-        .iter()
-        .filter(|m| {
-            m.template_version.is_some() && m.template_version.as_deref() != number.map(|n| n.to_string()).as_deref()
-        })
-        .map(|m| m.id.as_str())
-        .collect();
+    let version = number.map(|n| n.to_string());
+    let old: Vec<&str> = g.outdated(version.as_deref()).into_iter().map(|m| m.id.as_str()).collect();
     match g.refresh {
         _ if old.is_empty() => {}
         Some(percent) => {
