@@ -6,11 +6,11 @@ use std::cmp::Reverse;
 /// The usual repair.
 pub(crate) const UP: &str = "gameday up";
 
-/// Which of the user's own subnets has room.
+/// Lists which of the user's own subnets has room.
 pub(crate) const FREE_ADDRESSES: &str =
     "aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]'";
 
-/// What repairs something: a command, and what there is to say about it.
+/// A repair: a command, and what there is to say about it.
 pub(crate) struct Fix {
     pub command: String,
     pub note: Option<String>,
@@ -40,7 +40,7 @@ impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
     }
 }
 
-/// What takes an object that lost its tags back into the stack.
+/// Returns the repair that takes an object without its tags back into the stack.
 pub(crate) fn adopt(key: &str, id: &str) -> Fix {
     (command!("gameday up --adopt {}", format!("{key}={id}")), "tags it again, when it is yours").into()
 }
@@ -80,17 +80,17 @@ impl Draft {
             fix: fix.into(),
         }
     }
-    /// Requests are served for now.
+    /// Says that requests are served for now.
     pub fn weak(mut self) -> Self {
         self.severity = Severity::Weak;
         self
     }
-    /// It passes by itself.
+    /// Says that it passes by itself.
     pub fn waiting(mut self) -> Self {
         self.severity = Severity::Waiting;
         self
     }
-    /// It may: something tries again.
+    /// Says that it may pass by itself, since something tries again.
     pub fn trying(mut self) -> Self {
         self.trying = true;
         self

@@ -17,7 +17,8 @@ use crate::{
 use serde::Serialize;
 use std::fmt;
 
-/// A place on the request path. The order of the path is that of [`parts::LIST`].
+// The order of the path is that of `parts::LIST`, not that of the words here.
+/// Where a request passes, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HopName {
@@ -94,7 +95,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether it stays as it is until somebody does something.
+    /// True if it stays as it is until somebody does something.
     pub fn stays(&self) -> bool {
         self.severity == Severity::Broken && !self.symptom && !self.trying
     }
@@ -140,8 +141,9 @@ impl Chain {
         all
     }
 
-    /// What stops requests that have a healthy target to get to, if anything does: of the way there, without what only
-    /// concerns instances to come or what the instances need.
+    /// Returns what stops requests although there is a healthy target, if anything does.
+    ///
+    /// Only the way to the target counts, and nothing that concerns only instances to come.
     pub fn stops_requests(&self) -> Option<&Finding> {
         let on_the_way = |f: &&Finding| self.is_on_the_way(f.hop) && f.severity != Severity::Weak;
         self.findings().into_iter().filter(on_the_way).find(|f| !SERVES_ON.contains(&f.rule))
@@ -152,7 +154,7 @@ impl Chain {
         self.hop(hop).is_some_and(|h| h.on_the_way)
     }
 
-    /// Whether requests are lost.
+    /// True if requests are lost.
     pub fn broken(&self) -> bool {
         self.hops.iter().flat_map(|h| &h.findings).any(|f| f.severity != Severity::Weak)
     }
@@ -206,8 +208,8 @@ pub fn is_unbuilt(s: &Snapshot) -> bool {
     seen && s.balancer.is_none() && s.auto_scaling_group.is_none()
 }
 
-/// Grave, but what runs goes on serving: nobody makes new instances, it does not carry our tag any more, or it is only we
-/// who cannot look.
+/// Rules that are grave while what runs goes on serving: no new instances are made, a tag is lost, or only the look
+/// itself is refused.
 const SERVES_ON: &[&str] = &[
     "credentials",
     "fleet-missing",

@@ -1,5 +1,5 @@
-//! A snapshot with the questions that rules ask about it. Who reaches whom is in `parts/access`, which way a subnet has in
-//! `parts/network`.
+//! A snapshot with the questions that rules ask about it. Who reaches whom is in `parts/access`, which way a subnet has
+//! in `parts/network`.
 use crate::snapshot::{Answer, Beacon, Instance, Member, Part, Snapshot, Target};
 
 /// A snapshot with the questions that rules ask about it.
@@ -12,17 +12,17 @@ impl<'a> View<'a> {
         Self { s }
     }
 
-    /// These words when this part was seen; else that it was not.
+    /// Returns these words if this part was seen, and else that it was not.
     pub fn absent(&self, part: Part, words: impl Into<String>) -> String {
         if self.s.saw(part) { words.into() } else { "could not be looked at".into() }
     }
 
-    /// The VPC, by who knows it.
+    /// Returns the id of the VPC, by whichever part knows it.
     pub fn vpc(&self) -> Option<&'a str> {
         self.s.vpc_id()
     }
 
-    /// Instances that run or are about to.
+    /// Returns the instances that run or are about to.
     pub fn alive(&self) -> Vec<&'a Instance> {
         self.s.instances.iter().filter(|i| matches!(i.state.as_str(), "pending" | "running")).collect()
     }
@@ -31,18 +31,18 @@ impl<'a> View<'a> {
         self.s.instances.iter().find(|i| i.id == id)
     }
 
-    /// Members of the Auto Scaling group that are not on their way out.
+    /// Returns the members of the Auto Scaling group that are not on their way out.
     pub fn members(&self) -> Vec<&'a Member> {
         let all = self.s.auto_scaling_group.iter().flat_map(|g| &g.members);
         all.filter(|m| !m.lifecycle.starts_with("Terminat")).collect()
     }
 
-    /// Targets that are wanted: not on their way out.
+    /// Returns the targets that are wanted: not on their way out.
     pub fn targets(&self) -> Vec<&'a Target> {
         self.s.targets.iter().filter(|t| t.state != "draining").collect()
     }
 
-    /// How many targets there are, or should be where that is more.
+    /// Returns how many targets there are, or should be where that is more.
     pub fn targets_expected(&self) -> usize {
         self.targets().len().max(self.s.targets_wanted())
     }
@@ -51,8 +51,9 @@ impl<'a> View<'a> {
         self.s.targets.iter().filter(|t| t.state == "healthy").count()
     }
 
-    /// Whether requests find a healthy target now. Where the targets' health could not be seen, nothing is said to be lost
-    /// unless the answers from outside say so.
+    /// True if requests find a healthy target now.
+    ///
+    /// Where the targets' health could not be seen, nothing is said to be lost unless the answers from outside say so.
     pub fn serves(&self) -> bool {
         if self.s.saw_targets() {
             return self.healthy() > 0;
@@ -64,7 +65,7 @@ impl<'a> View<'a> {
         self.s.probe.answers.iter().find(|a| a.good())
     }
 
-    /// What booting instances say, one of each.
+    /// Returns what booting instances say, one answer of each.
     pub fn beacons(&self) -> Vec<&'a Beacon> {
         let mut seen: Vec<&Beacon> = vec![];
         for beacon in self.s.probe.answers.iter().filter_map(|a| a.beacon.as_ref()) {

@@ -1,8 +1,8 @@
-//! The parts of a stack, one folder each: `wire` says which steps it is made of, `see` what is seen of it in the account,
-//! `judge` what is wrong with it.
+//! The parts of a stack, one folder each: `wire` says which steps it is made of, `see` what is seen of it in the
+//! account, `judge` what is wrong with it.
 //!
-//! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the parts
-//! are wired is in [`crate::stack`]. What the look and the diagnosis do is the same for all parts: they go through
+//! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the
+//! parts are wired is in [`crate::stack`]. What the look and the diagnosis do is the same for all parts: they go through
 //! [`LIST`].
 pub mod access;
 pub mod balancer;
@@ -25,8 +25,9 @@ use crate::{
 use futures::future::LocalBoxFuture;
 use store::Store;
 
-/// The parts of a stack, in the order in which a request, and then what it needs, comes to them. To add a part: a folder,
-/// its `pub mod` above, a line here, and its call in [`crate::stack`].
+/// The parts of a stack, in the order in which a request, and then what it needs, comes to them.
+///
+/// To add a part: a folder, its `pub mod` above, a line here, and its call in [`crate::stack`].
 pub(crate) const LIST: &[Entry] = &[
     balancer::ENTRY,
     service::ENTRY,

@@ -67,7 +67,7 @@ impl Beacon {
     const WARNINGS: usize = 32;
     const TEXT: usize = 4096;
 
-    /// Without what no boot says: whoever answers there may say anything.
+    /// Returns it without what no boot says: whoever answers there may say anything.
     pub(crate) fn bounded(self) -> Self {
         let short =
             |text: String| if text.len() <= Self::TEXT { text } else { text.chars().take(Self::TEXT).collect() };
@@ -104,7 +104,7 @@ impl std::fmt::Display for Beacon {
     }
 }
 
-/// Whether this has the form of an instance's id.
+/// True if this has the form of an instance's id.
 pub fn is_instance_id(text: &str) -> bool {
     let digits = text.strip_prefix("i-").unwrap_or_default();
     (8..=17).contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use std::{cell::RefCell, future::Future, time::Duration};
 use tokio::time::Instant;
 
-/// What to ask the service from outside.
+/// The question to the service from outside.
 #[derive(Clone, Debug)]
 pub enum Asking {
     /// This path of the balancer's own address.
@@ -23,16 +23,16 @@ pub enum Asking {
     },
 }
 
-/// How much is looked at.
+/// The extent of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// All that is needed to say what is wrong.
+    /// What is needed to say what is wrong.
     Path,
-    /// And what the fleet has done of late, also when nothing is wrong with it: for the list of events.
+    /// And what the fleet has done of late, even if nothing is wrong with it: for the list of events.
     Events,
 }
 
-/// No answer may keep the look from ending.
+/// The longest that a look waits for one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A look under way: what is asked and for whom, and what was seen so far.
@@ -112,8 +112,9 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     }
 }
 
-/// Only what the verdict needs, for those who wait for it: the targets' health and the answers from outside, of a
-/// balancer and a target group that are known. One call.
+/// Looks only at what the verdict needs, for those who wait for it: one call.
+///
+/// It is the targets' health and the answers from outside, of a balancer and a target group that are known.
 pub async fn verdict(
     aws: &Aws,
     balancer: Balancer,

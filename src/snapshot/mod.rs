@@ -91,12 +91,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether this part was seen: only then does its absence mean that it is not there.
+    /// True if this part was seen. Only then does its absence mean that it does not exist.
     pub fn saw(&self, part: Part) -> bool {
         self.gaps.iter().all(|g| g.part != part)
     }
 
-    /// Whether the targets' health was seen, or that there can be none.
+    /// True if the targets' health was seen, or if there can be none.
     pub fn saw_targets(&self) -> bool {
         self.saw(Part::Targets) && (self.target_group.is_some() || self.saw(Part::TargetGroup))
     }
@@ -106,7 +106,7 @@ impl Snapshot {
         said::json(hidden::known(&text).into_owned()) + "\n"
     }
 
-    /// What a file says of its own gaps is somebody's words: no command of ours is among them.
+    /// Makes the words of a file's gaps fit to be read: they are somebody's, and no command of ours is among them.
     fn of_somebody(mut self) -> Self {
         for gap in &mut self.gaps {
             [&mut gap.call, &mut gap.why].into_iter().for_each(|text| *text = said::words(text));

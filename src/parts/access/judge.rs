@@ -16,17 +16,17 @@ pub(crate) struct Peer {
     pub list: Option<String>,
 }
 
-/// An address nobody has, for "anywhere".
+/// An address that nobody has, for "anywhere".
 const SOMEBODY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 
 impl<'a> View<'a> {
-    /// The security group that is this step of the stack.
+    /// Returns the security group that is this step of the stack.
     pub fn group(&self, name: &str) -> Option<&'a SecurityGroup> {
         let key = format!("security-group/{name}");
         self.s.security_groups.iter().find(|g| g.step.as_deref() == Some(&key))
     }
 
-    /// The id of that group, also when it is not seen: an empty text, which matches nothing.
+    /// Returns the id of that group. Where it is not seen, an empty text, which matches nothing.
     pub fn group_id(&self, name: &str) -> &'a str {
         self.group(name).map_or("", |g| &g.id)
     }
@@ -35,13 +35,14 @@ impl<'a> View<'a> {
         self.s.security_groups.iter().filter(|g| ids.contains(&g.id)).flat_map(of).collect()
     }
 
-    /// Whether those who carry these groups may be reached on this TCP port by that side. Where its addresses could not
-    /// be seen nobody can say that they may not.
+    /// True if that side reaches those who carry these groups on this TCP port.
+    ///
+    /// Where the side's addresses could not be seen, nobody can say that it does not.
     pub fn lets_in(&self, ids: &[String], port: u16, from: &Peer) -> bool {
         self.hides(from) || self.passes(&self.rules(ids, |g| &g.ingress), port, from)
     }
 
-    /// Whether those who carry these groups may reach that side on this TCP port; as for `lets_in`.
+    /// True if those who carry these groups reach that side on this TCP port; as for `lets_in`.
     pub fn lets_out(&self, ids: &[String], port: u16, to: &Peer) -> bool {
         self.hides(to) || self.passes(&self.rules(ids, |g| &g.egress), port, to)
     }
@@ -83,7 +84,7 @@ impl<'a> View<'a> {
         self.lets_out(ids, port, &anywhere())
     }
 
-    /// Whether groups are there to be judged.
+    /// True if there are groups to be judged.
     pub fn saw_groups(&self) -> bool {
         self.s.saw(Part::SecurityGroups) && !self.s.security_groups.is_empty()
     }
@@ -95,18 +96,20 @@ impl<'a> View<'a> {
         all
     }
 
-    /// The balancer, as the instances' groups see it.
+    /// Returns the balancer as the instances' groups see it.
     pub fn balancer(&self) -> Peer {
         let Some(b) = &self.s.balancer else { return Peer::default() };
         Peer { groups: b.groups.clone(), nets: self.cidrs(b.zones.iter().map(|z| z.subnet.as_str())), list: None }
     }
 
-    /// The name of the step that is the instances' security group.
+    /// Returns the name of the step that is the instances' security group.
     pub fn instances_group(&self) -> &'a str {
         &self.s.expected.own.security_group
     }
 
-    /// The instances that are meant to serve, with the group they should carry: that one does not is said of itself.
+    /// Returns the instances that are meant to serve, with the group that they should carry.
+    ///
+    /// An instance without that group is a finding of its own.
     pub fn app(&self) -> Peer {
         let alive = self.alive();
         let subnets: Vec<&str> = if alive.is_empty() {
@@ -123,12 +126,12 @@ impl<'a> View<'a> {
         Peer { groups, nets: self.cidrs(subnets), list: None }
     }
 
-    /// Which subnets' network ACL stops this: a connection between them and that address, on this port.
+    /// Returns the network ACL that stops a connection between these subnets and that address on this port.
     pub fn acl_stops(&self, subnets: &[&str], from: Ipv4Addr, port: u16) -> Option<AclStop> {
         self.acl_on_the_way(subnets, from, port, true)
     }
 
-    /// Which subnets' network ACL stops this: a connection from them to somewhere on the internet, on this port.
+    /// Returns the network ACL that stops a connection from these subnets to the internet on this port.
     pub fn acl_stops_out(&self, subnets: &[&str], port: u16) -> Option<AclStop> {
         self.acl_on_the_way(subnets, SOMEBODY, port, false)
     }
@@ -153,7 +156,7 @@ impl<'a> View<'a> {
         None
     }
 
-    /// An address that should get through to the balancer.
+    /// Returns an address that should get through to the balancer.
     pub fn visitor(&self) -> Ipv4Addr {
         let of_list = |id: &String| self.s.prefix_lists.iter().find(|l| l.id == *id)?.cidrs.first()?.parse().ok();
         let first = self.s.expected.http.iter().find_map(|c| c.parse::<Cidr>().ok().or_else(|| of_list(c)));
@@ -161,7 +164,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Where a network ACL stops a connection.
+/// The place where a network ACL stops a connection.
 pub(crate) struct AclStop {
     pub acl: String,
     pub subnets: String,
@@ -199,7 +202,7 @@ pub(crate) fn anywhere() -> Peer {
     Peer { nets: vec![Cidr::default()], ..Peer::default() }
 }
 
-/// A source as the stack file has it: a range, or a prefix list.
+/// Returns a source as the stack file has it: a range, or a prefix list.
 pub(crate) fn net(source: &str) -> Peer {
     let list = source.starts_with("pl-").then(|| source.to_owned());
     Peer { nets: source.parse().into_iter().collect(), list, ..Peer::default() }

@@ -18,7 +18,7 @@ pub struct Endpoint {
     /// In subnets, not in route tables.
     pub interface: bool,
     pub state: String,
-    /// Whether the service's own name leads to it within the VPC.
+    /// True if the service's own name points at it within the VPC.
     pub private_dns: bool,
     pub subnets: Vec<String>,
     pub groups: Vec<String>,
@@ -54,7 +54,7 @@ pub struct AclEntry {
 pub struct SecurityGroup {
     pub id: String,
     pub name: String,
-    /// Which step of the stack it is.
+    /// The step of the stack that it is.
     pub step: Option<String>,
     pub ingress: Vec<GroupRule>,
     pub egress: Vec<GroupRule>,

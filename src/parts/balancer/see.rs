@@ -38,7 +38,7 @@ pub struct Listener {
     pub arn: String,
     pub port: u16,
     pub protocol: String,
-    /// What happens to a request that no rule takes.
+    /// The actions for a request that no rule takes.
     pub default: Vec<Action>,
     /// Without the default one; the lowest priority first.
     pub rules: Vec<Rule>,
@@ -141,7 +141,7 @@ fn listener(l: elb::Listener) -> Listener {
     }
 }
 
-/// A rule; not the default one, which is the listener's own action.
+/// Returns a rule; not the default one, which is the listener's own action.
 fn rule(r: elb::Rule) -> Option<Rule> {
     let priority = r.priority.as_deref()?.parse().ok()?;
     let conditions = r.conditions.unwrap_or_default().into_iter().map(|c| {

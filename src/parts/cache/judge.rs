@@ -21,10 +21,15 @@ pub(crate) const STORE: Store = Store {
 
 const REPLACE: &str = "gameday up --replace cache/main";
 
-#[rustfmt::skip] // a table
 const STATUSES: &[Status] = &[
     Status::serves(&["available", "snapshotting"]),
-    Status::broken(&["deleting"], "cache-deleting", "the cache is being deleted", UP, Some("waits, then makes a new one")),
+    Status::broken(
+        &["deleting"],
+        "cache-deleting",
+        "the cache is being deleted",
+        UP,
+        Some("waits, then makes a new one"),
+    ),
     Status::broken(&["create-failed"], "cache-failed", "AWS could not make the cache", REPLACE, None),
     Status::serves_at_endpoint(&["modifying"]),
     Status::busy(Status::OTHER, "cache-creating", "AWS is still making the cache"),

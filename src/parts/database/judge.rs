@@ -25,11 +25,28 @@ pub(crate) const STORE: Store = Store {
 const FAILED: (&str, &str) = ("database-failed", "the database is broken");
 const REPLACE: &str = "gameday up --replace database/main";
 
-#[rustfmt::skip] // a table
 const STATUSES: &[Status] = &[
-    Status::broken(&["stopped", "stopping"], "database-stopped", "the database is stopped", UP, Some("starts it: about 5 minutes")),
-    Status::broken(rds::DELETING, "database-deleting", "the database is being deleted", UP, Some("waits, then makes a new one")),
-    Status::broken(rds::FULL, "database-full", "the database's storage is full", UP, Some("after raising storage_gb under [database]")),
+    Status::broken(
+        &["stopped", "stopping"],
+        "database-stopped",
+        "the database is stopped",
+        UP,
+        Some("starts it: about 5 minutes"),
+    ),
+    Status::broken(
+        rds::DELETING,
+        "database-deleting",
+        "the database is being deleted",
+        UP,
+        Some("waits, then makes a new one"),
+    ),
+    Status::broken(
+        rds::FULL,
+        "database-full",
+        "the database's storage is full",
+        UP,
+        Some("after raising storage_gb under [database]"),
+    ),
     Status::broken(rds::LOST, FAILED.0, FAILED.1, REPLACE, Some("its data is lost")),
     Status::broken(rds::BLOCKED, FAILED.0, FAILED.1, REPLACE, Some("its data is lost")),
     Status::serves(rds::AVAILABLE),

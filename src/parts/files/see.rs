@@ -16,7 +16,7 @@ use std::rc::Rc;
 pub struct Files {
     pub id: String,
     pub state: String,
-    /// It was found by the token that it was made with: it lost the stack's tags.
+    /// True if it was found by the token that it was made with, because it lost the stack's tags.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub untagged: bool,
     pub mount_targets: Vec<MountTarget>,

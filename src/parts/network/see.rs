@@ -21,13 +21,13 @@ use std::collections::BTreeMap;
 pub struct Vpc {
     pub id: String,
     pub cidr: String,
-    /// What instances are told by DHCP, by AWS's words for it; `None`: it was not seen.
+    /// The DHCP options that instances get, by AWS's words; `None`: not seen.
     pub options: Option<BTreeMap<String, Vec<String>>>,
     /// A set of DHCP options of the region that names Amazon's DNS server.
     pub usual_options: Option<String>,
-    /// Whether Amazon's DNS server answers; `None`: it was not seen.
+    /// True if Amazon's DNS server answers; `None`: not seen.
     pub dns_support: Option<bool>,
-    /// Whether instances and file systems get names; `None`: it was not seen.
+    /// True if instances and file systems get names; `None`: not seen.
     pub dns_hostnames: Option<bool>,
 }
 
@@ -38,16 +38,16 @@ pub struct Subnet {
     pub zone: String,
     pub cidr: String,
     pub free_addresses: i32,
-    /// Whether an instance launched in it gets a public address.
+    /// True if an instance launched in it gets a public address.
     pub public_ip: bool,
-    /// How VPC Block Public Access stops it, where it does: `block-bidirectional`, `block-ingress`.
+    /// The mode in which VPC Block Public Access stops it: `block-bidirectional`, `block-ingress`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
-    /// Which step of the stack it is.
+    /// The step of the stack that it is.
     pub step: Option<String>,
 }
 
-/// Who sets VPC Block Public Access, and whether VPCs may be let through.
+/// The owner of VPC Block Public Access, and whether VPCs may be let through.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublicAccess {
@@ -90,11 +90,11 @@ pub struct InternetGateway {
 #[serde(default)]
 pub struct NatGateway {
     pub id: String,
-    /// The one it stands in.
+    /// The subnet that it is in.
     pub subnet: String,
-    /// One that is deleted is listed for an hour.
+    /// AWS lists a deleted one for an hour.
     pub state: String,
-    /// Why it failed, in AWS's words.
+    /// The reason of a failure, in AWS's words.
     pub reason: Option<String>,
     pub step: Option<String>,
 }
@@ -228,12 +228,12 @@ fn gateway(g: ec2::InternetGateway, whose: &Whose) -> InternetGateway {
     }
 }
 
-/// A VPC with what its instances are told; `sets` are all DHCP options of the region, when they were seen.
+/// Returns a VPC with its DHCP options; `sets` are all DHCP options of the region, when they were seen.
 fn vpc(v: ec2::Vpc, sets: Option<&[ec2::DhcpOptions]>, region: &str) -> Vpc {
     let of_vpc = |s: &&ec2::DhcpOptions| s.dhcp_options_id().is_some() && s.dhcp_options_id == v.dhcp_options_id;
     let usual = |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::said(s) == dhcp_options::usual(region);
     Vpc {
-        // A VPC may have none: then they are told nothing.
+        // A VPC may have none: then instances are told nothing.
         options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::said).unwrap_or_default()),
         usual_options: sets.and_then(|sets| sets.iter().find(usual)?.dhcp_options_id.clone()),
         id: v.vpc_id.unwrap_or_default(),

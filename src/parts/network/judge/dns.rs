@@ -1,4 +1,4 @@
-//! Whom the instances ask for names: what DHCP tells them, and whether the VPC's own DNS server answers.
+//! The instances' name servers: what DHCP tells them, and whether the VPC's own DNS server answers.
 use crate::{
     config::{Mode, Origin},
     diagnose::{Draft, Drafts, Fix, View},
@@ -56,7 +56,8 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
     }
 }
 
-/// Leads the VPC to a set of options with Amazon's DNS server; those that run ask again when their lease ends.
+/// Returns the repair that gives the VPC a set of options with Amazon's DNS server. Instances ask again when their lease
+/// ends.
 fn lead_back(usual: Option<&str>, vpc: &str) -> Fix {
     let lease = "instances that run take it up with their next lease, or when they boot";
     match usual {

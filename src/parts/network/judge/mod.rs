@@ -15,7 +15,7 @@ use crate::{
     snapshot::{Part, RouteTable, Subnet},
 };
 
-/// What the default route of a subnet is good for.
+/// What the default route of a subnet reaches.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Way {
     /// To an internet gateway that is attached.
@@ -63,13 +63,13 @@ impl<'a> View<'a> {
         Some((table, way))
     }
 
-    /// What repairs the network: gameday where it is ours, this command where it is not.
+    /// Returns what repairs the network: gameday where it is ours, this command where it is not.
     pub fn network_fix(&self, other: impl Into<Fix>) -> Fix {
         if self.s.expected.network == Origin::Use { other.into() } else { UP.into() }
     }
 }
 
-/// What is missing of the network that is the stack's own.
+/// Adds what is missing of the network that is the stack's own.
 pub(crate) fn missing(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     if s.vpc.is_none() && s.saw(Part::Vpc) && s.expected.vpc.is_none() {
@@ -90,7 +90,7 @@ pub(crate) fn missing(view: &View<'_>, hop: &mut Drafts) {
     subnets_missing(view, hop);
 }
 
-/// Subnets of ours that are gone.
+/// Adds the subnets of ours that are gone.
 fn subnets_missing(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     if s.expected.network == Origin::Use || s.vpc.is_none() || !s.saw(Part::Subnets) {
@@ -112,7 +112,7 @@ fn subnets_missing(view: &View<'_>, hop: &mut Drafts) {
     }
 }
 
-/// A default route that leads nowhere, for a subnet that has to be public.
+/// Returns the finding for a default route that reaches nothing, of a subnet that has to be public.
 pub(crate) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) -> Option<Draft> {
     let vpc = view.vpc().unwrap_or("the VPC");
     let gateway = view.s.internet_gateways.iter().find(|g| g.vpc.as_deref() == Some(vpc));

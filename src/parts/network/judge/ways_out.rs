@@ -50,7 +50,7 @@ pub(crate) fn of_fleet(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
         public_ways_out(view, g, hop);
     }
     let subnets: Vec<&str> = g.subnets.iter().map(String::as_str).collect();
-    // The same entry is not told twice.
+    // The balancer's hop has told the same entry.
     if view.acl_stops(&subnets, view.visitor(), s.expected.listener_port).is_none()
         && let Some(stop) = view.acl_stops_out(&subnets, 443)
     {
@@ -70,7 +70,7 @@ pub(crate) fn of_fleet(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
     }
 }
 
-/// The ways out of instances with public addresses.
+/// Judges the ways out of instances with public addresses.
 fn public_ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let s = view.s;
     let of_balancer = |id: &str| s.balancer.iter().flat_map(|b| &b.zones).any(|z| z.subnet == id);

@@ -22,7 +22,7 @@ pub(super) fn finding(view: &View<'_>, b: &Beacon) -> Option<Draft> {
     Some(stage(view, b, rule))
 }
 
-/// A stage of the boot as a finding.
+/// Returns a stage of the boot as a finding.
 pub(crate) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
     let id = b.instance.as_deref().unwrap_or("an instance");
     let at = match (b.step, b.of) {

@@ -97,7 +97,7 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     spread(view, hop);
 }
 
-/// Whether instances get at what they may do. Those that run notice it within hours, new ones at once.
+/// Judges the instance profile. Instances that run notice its loss within hours, new ones at once.
 fn profile(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let (Some(found), Some(name)) = (&s.profile, &s.expected.names.profile) else { return };
@@ -110,7 +110,7 @@ fn profile(view: &View<'_>, hop: &mut Drafts) {
     hop.push(Draft::new(rule, cause, evidence, UP).weak_if(view.serves()));
 }
 
-/// What the loss of a zone would cost.
+/// Judges what the loss of a zone would cost.
 fn spread(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let members: Vec<_> = view.members().into_iter().filter(|m| m.lifecycle == "InService").collect();

@@ -1,11 +1,11 @@
-//! Why instances are not launched, or launched from something that is not ours.
+//! The launch of instances: why there is none, and whether it is from what is ours.
 use super::refusal;
 use crate::{
     diagnose::{Draft, UP, View, names, newest},
     snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion},
 };
 
-/// How the description of a version of ours begins.
+/// The beginning of the description of a version of ours.
 const OURS: &str = "gameday ";
 
 pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
@@ -94,7 +94,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
     all
 }
 
-/// What the version in use would launch.
+/// Judges what the version in use would launch.
 fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     let want = &view.s.expected;
     let mut all = vec![];
@@ -144,7 +144,7 @@ fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     all
 }
 
-/// The last try to launch, when it failed and instances are missing.
+/// Returns the finding for the last launch, if it failed and instances are missing.
 pub(super) fn activities(view: &View<'_>, g: &AutoScalingGroup) -> Option<Draft> {
     let alive = view.members().iter().filter(|m| m.lifecycle == "InService").count() as i32;
     if alive >= g.desired {

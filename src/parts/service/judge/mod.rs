@@ -57,8 +57,9 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     hop
 }
 
-/// New instances for some that are not as they should be, which no step of ours does. Where all that serve are
-/// concerned, the group does it little by little.
+/// Returns the repair that puts new instances in the place of these, which no step of ours does.
+///
+/// Where all that serve are concerned, the group does it little by little.
 fn anew(view: &View<'_>, ids: &[&str]) -> Fix {
     let all = view.serves() && ids.len() >= view.healthy();
     match view.s.auto_scaling_group.as_ref().filter(|_| all) {

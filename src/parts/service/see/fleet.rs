@@ -33,8 +33,8 @@ pub struct AutoScalingGroup {
     pub health_check_type: String,
     pub grace_seconds: i32,
     pub members: Vec<Member>,
-    /// How far the instance refresh is that replaces members of another version, in percent. Looked for where there are
-    /// such members.
+    /// The progress in percent of the instance refresh that replaces members of another version. It is looked for where
+    /// there are such members.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh: Option<i32>,
 }
@@ -84,7 +84,7 @@ pub struct Activity {
 pub struct Instance {
     pub id: String,
     pub state: String,
-    /// Why it is stopped or gone, in AWS's words.
+    /// The reason why it is stopped or gone, in AWS's words.
     pub state_reason: Option<String>,
     pub zone: String,
     pub subnet: String,

@@ -23,12 +23,12 @@ pub struct Template {
     pub versions: Vec<TemplateVersion>,
 }
 
-/// How an instance gets at what it may do.
+/// An instance profile, by which instances get their role.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Profile {
     pub exists: bool,
-    /// One at the most.
+    /// A profile has one role at the most.
     pub role: Option<String>,
 }
 
