@@ -2,7 +2,7 @@
 use crate::{
     aws::{calls::only_reads, partition},
     config::{Config, KINDS, Kind, Life},
-    engine::{Graph, Node, TagKeys},
+    engine::{Graph, Key, Node, TagKeys},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -97,6 +97,8 @@ fn verb(action: &str) -> &str {
 /// stack's tag where AWS does. AWS has neither for what is looked at, which is all of a region.
 struct Rights<'a> {
     config: &'a Config,
+    /// The same with the keys of another time: a stack keeps those that it was built with.
+    unnamed: Config,
     keys: TagKeys,
     partition: &'static str,
     /// What is looked at, and what makes something new.
@@ -140,6 +142,7 @@ impl<'a> Rights<'a> {
     fn new(config: &'a Config) -> Self {
         let mut rights = Self {
             config,
+            unnamed: config.with_unnamed_keys(),
             keys: TagKeys::new(&config.tag_prefix),
             partition: partition(&config.region),
             region: BTreeSet::new(),
@@ -149,7 +152,9 @@ impl<'a> Rights<'a> {
             born: BTreeSet::new(),
         };
         ALWAYS.iter().for_each(|action| rights.allow(action));
-        for path in config.services().flat_map(|s| ["app", "boot"].map(|what| s.log_path(&config.name, what))) {
+        let unnamed = rights.unnamed.clone();
+        let services = config.services().chain(unnamed.services());
+        for path in services.flat_map(|s| ["app", "boot"].map(|what| s.log_path(&config.name, what))) {
             // Its streams stand behind a colon.
             for end in ["", ":*"] {
                 let arn = rights.arn("logs", &format!("log-group:{path}{end}"));
@@ -184,8 +189,8 @@ impl<'a> Rights<'a> {
         }
         let wanted = self.config.name_of(key.as_str());
         // Where a name is prescribed now, it may stand under the usual one still.
-        let usual = format!("{}-{}", self.config.name, key.name());
-        for name in [wanted, usual] {
+        let usual = self.config.usual_name_of(key.as_str());
+        for name in [wanted, usual].into_iter().chain(self.unnamed(key)) {
             for (service, arn) in self.objects(key.kind(), &name) {
                 self.named.entry(service).or_default().0.insert(arn);
             }
@@ -245,7 +250,7 @@ impl<'a> Rights<'a> {
             ("iam", _) if action == PASS => {
                 let role = node.needs().iter().find(|k| k.kind() == "role");
                 Some(match (role, config.iam.used_role()) {
-                    (Some(role), _) => vec![self.iam_ours("role", &config.name_of(role.as_str()))],
+                    (Some(role), _) => self.iam_ours(role),
                     (None, Some(used)) => self.iam_theirs("role", used),
                     // Without a profile there is no role to pass on.
                     (None, None) => return None,
@@ -255,7 +260,7 @@ impl<'a> Rights<'a> {
                 let used = config.iam.instance_profile.as_ref().filter(|_| node.is_used());
                 Some(match used {
                     Some(used) => self.iam_theirs(kind, used),
-                    None => vec![self.iam_ours(kind, &config.name_of(key.as_str()))],
+                    None => self.iam_ours(key),
                 })
             }
             // Parameters are listed all or not at all.
@@ -278,9 +283,18 @@ impl<'a> Rights<'a> {
         format!("arn:{}:iam::*:{kind}/{name}", self.partition)
     }
 
-    /// Role and profile of ours, under their path.
-    fn iam_ours(&self, kind: &str, name: &str) -> String {
-        self.iam(kind, &format!("{}{name}", self.config.iam.path.trim_start_matches('/')))
+    /// A role or profile of ours, under its path.
+    fn iam_ours(&self, key: &Key) -> Vec<String> {
+        let names = [self.config.name_of(key.as_str())].into_iter().chain(self.unnamed(key));
+        let path = self.config.iam.path.trim_start_matches('/');
+        let mut arns: Vec<String> = names.map(|name| self.iam(key.kind(), &format!("{path}{name}"))).collect();
+        arns.dedup();
+        arns
+    }
+
+    /// The name that a service's own object had before keys carried the service's name.
+    fn unnamed(&self, key: &Key) -> Option<String> {
+        self.config.unnamed_key(key.as_str()).map(|key| self.unnamed.name_of(&key))
     }
 
     /// What somebody else made, under whatever path: the stack file does not know it. A name is taken once in an account.

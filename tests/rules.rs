@@ -291,7 +291,7 @@ fn the_crates_know_neither_each_other_nor_aws() {
 }
 
 /// Who prints, beside `src/output/`.
-const PRINTERS: &[(&str, &str)] = &[("src/cli.rs", "what clap says of a command line, before there is a printer")];
+const PRINTERS: &[(&str, &str)] = &[];
 
 #[test]
 fn only_the_views_print() {
@@ -336,7 +336,6 @@ const LONG: &[(&str, &str)] = &[
     ("src/sandbox/plugin/model.py", "one check of a request against the API model, in each protocol's words"),
     ("src/sandbox/plugin/rds.py", "one service of the sandbox"),
     ("src/serving.rs", "to be cut: the verdict, the wait for it, TLS"),
-    ("src/userdata/mod.rs", "what a boot needs, and how it is rendered"),
     ("src/userdata/template.rs", "the template engine with the filters of its own"),
 ];
 

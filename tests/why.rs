@@ -35,7 +35,7 @@ fn target_group(s: &mut Snapshot) -> &mut TargetGroup {
 }
 /// One that takes what is done to it, where there is none.
 fn target_group_of(s: &mut Snapshot) -> &mut TargetGroup {
-    if s.target_group.is_some() { s.target_group.as_mut().unwrap() } else { Box::leak(Box::default()) }
+    s.target_group.as_mut().unwrap_or_else(|| Box::leak(Box::default()))
 }
 fn database(s: &mut Snapshot) -> &mut Database {
     s.database.as_mut().unwrap()
@@ -52,6 +52,11 @@ fn version(s: &mut Snapshot) -> &mut TemplateVersion {
 fn group<'a>(s: &'a mut Snapshot, name: &str) -> &'a mut SecurityGroup {
     let step = format!("security-group/{name}");
     s.security_groups.iter_mut().find(|g| g.step.as_deref() == Some(&step)).unwrap()
+}
+/// The group of the service's instances.
+fn app_group(s: &mut Snapshot) -> &mut SecurityGroup {
+    let name = s.expected.own.security_group.clone();
+    group(s, &name)
 }
 fn vpc(s: &mut Snapshot) -> &mut Vpc {
     s.vpc.as_mut().unwrap()
@@ -445,11 +450,11 @@ const ROWS: &[Row] = &[
         }
         timeouts(s);
     }, "instance-groups"),
-    ("app-group-without-ingress", |s| { group(s, "app").ingress.clear(); timeouts(s) }, "app-ingress-missing"),
-    ("app-group-lets-in-another-group", |s| { group(s, "app").ingress[0].peer = "sg-0default".into(); timeouts(s) }, "app-ingress-missing"),
-    ("app-group-without-egress", |s| { group(s, "app").egress.retain(|r| r.peer != "0.0.0.0/0"); timeouts(s) }, "app-egress-missing"),
-    ("app-group-deleted", |s| { s.security_groups.retain(|g| g.name != "billing-app"); timeouts(s) }, "app-group-missing"),
-    ("ssh-open-to-all", |s| group(s, "app").ingress.push(GroupRule { protocol: "tcp".into(), ports: Some((22, 22)), peer: "0.0.0.0/0".into() }), "group-open"),
+    ("app-group-without-ingress", |s| { app_group(s).ingress.clear(); timeouts(s) }, "app-ingress-missing"),
+    ("app-group-lets-in-another-group", |s| { app_group(s).ingress[0].peer = "sg-0default".into(); timeouts(s) }, "app-ingress-missing"),
+    ("app-group-without-egress", |s| { app_group(s).egress.retain(|r| r.peer != "0.0.0.0/0"); timeouts(s) }, "app-egress-missing"),
+    ("app-group-deleted", |s| { let name = app_group(s).name.clone(); s.security_groups.retain(|g| g.name != name); timeouts(s) }, "app-group-missing"),
+    ("ssh-open-to-all", |s| app_group(s).ingress.push(GroupRule { protocol: "tcp".into(), ports: Some((22, 22)), peer: "0.0.0.0/0".into() }), "group-open"),
     ("ssh-of-the-team-revoked", |s| s.expected.ssh = vec!["198.51.100.7/32".into()], "app-ssh-missing"),
     ("instances-without-public-address", |s| {
         for i in &mut s.instances {
@@ -494,7 +499,7 @@ const ROWS: &[Row] = &[
     ("database-reboots", |s| { database(s).status = "rebooting".into(); sick(s, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [500]") }, "database-busy"),
     ("database-group-without-ingress", |s| { group(s, "db").ingress.clear(); booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-ingress"),
     ("database-with-the-default-group", |s| { database(s).groups = vec!["sg-0default".into()]; booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-groups"),
-    ("app-group-without-egress-to-the-database", |s| { group(s, "app").egress.retain(|r| r.ports != Some((3306, 3306))); booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-egress"),
+    ("app-group-without-egress-to-the-database", |s| { app_group(s).egress.retain(|r| r.ports != Some((3306, 3306))); booting(s, "database", Some("MySQL is not reachable at billing-main:3306: no answer within 4 s"), 90) }, "database-egress"),
     ("database-refuses-the-password", |s| booting(s, "database", Some("wrong password: billing-main refuses the master user: ERROR 1045 (28000)"), 90), "database-credentials"),
     ("database-without-the-table", |s| booting(s, "database", Some("setting up the database: ERROR 1064 (42000) at line 3"), 90), "database-sql"),
     ("database-waits-for-a-reboot", |s| { database(s).parameters.insert("billing-main".into(), "pending-reboot".into()); }, "database-parameters"),
@@ -512,7 +517,7 @@ const ROWS: &[Row] = &[
     ("cache-wants-tls", |s| { cache(s).tls = true; booting(s, "cache", Some("Redis at billing-main:6379 is connected, but does not answer PING within 3 s (is TLS on?)"), 90) }, "cache-tls"),
     ("cache-group-without-ingress", |s| { group(s, "cache").ingress.clear(); booting(s, "cache", Some("Redis is not reachable at billing-main:6379: no answer within 4 s"), 90) }, "cache-ingress"),
     ("cache-with-the-default-group", |s| { cache(s).groups = vec!["sg-0default".into()]; booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-groups"),
-    ("app-group-without-egress-to-the-cache", |s| { group(s, "app").egress.retain(|r| r.ports != Some((6379, 6379))); booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-egress"),
+    ("app-group-without-egress-to-the-cache", |s| { app_group(s).egress.retain(|r| r.ports != Some((6379, 6379))); booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-egress"),
     ("cache-without-replica", |s| s.expected.cache_nodes = 2, "cache-replica-missing"),
     ("cache-is-silent", |s| booting(s, "cache", Some("Redis is not reachable at billing-main:6379"), 90), "boot-cache"),
     // Files.
@@ -522,7 +527,7 @@ const ROWS: &[Row] = &[
     ("mount-target-being-made", |s| { files(s).mount_targets[0].state = "creating".into(); timeouts(s) }, "files-mount-target"),
     ("files-group-without-ingress", |s| group(s, "files").ingress.clear(), "files-ingress"),
     ("mount-target-with-the-default-group", |s| files(s).mount_targets[1].groups = vec!["sg-0default".into()], "files-groups"),
-    ("app-group-without-egress-to-the-files", |s| group(s, "app").egress.retain(|r| r.ports != Some((2049, 2049))), "files-egress"),
+    ("app-group-without-egress-to-the-files", |s| app_group(s).egress.retain(|r| r.ports != Some((2049, 2049))), "files-egress"),
     // Alarms.
     ("alarm", |s| s.alarms.push(Alarm { name: "billing-slow".into(), reason: Some("Threshold Crossed".into()), ..Alarm::default() }), "alarm"),
 ];
@@ -806,6 +811,22 @@ fn a_saved_snapshot_says_the_same() {
     }
     let text = fs::read_to_string(folder().join("unbroken.json")).unwrap();
     assert!(unbroken().to_json() == text, "the JSON of a snapshot has changed: is its version still right?");
+}
+
+/// A snapshot from before the keys of a service's own steps carried its name, and with it every breakage.
+#[test]
+fn a_snapshot_with_the_keys_of_another_time_says_the_same() {
+    let old = || read("old-keys.json");
+    assert_eq!(old().expected.own, Own { security_group: "app".into(), target_group: None, siblings: vec![] });
+    let rules = |s: &Snapshot| diagnose::why(s).iter().map(|f| f.rule).collect::<Vec<_>>();
+    assert_eq!(rules(&old()), rules(&unbroken()));
+    for (name, mutate, _) in ROWS {
+        let (mut then, mut now) = (old(), unbroken());
+        mutate(&mut then);
+        mutate(&mut now);
+        assert_eq!(rules(&then), rules(&now), "{name}");
+        assert_eq!(Verdict::of(&then).to_string(), Verdict::of(&now).to_string(), "{name}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use super::Failure;
 use crate::{
     aws::{self, Aws, Target, note},
-    cli::{Consent, Global, Pace, Probe},
+    cli::{Consent, Global, ProbeArgs},
     config::{self, Config, Given, Group, Loaded, Named, Origin, Outside, ServiceScope},
     engine::{
         Direction, Env, Events, Forecast, Graph, Key, Names, Node, Ownership, Phase, RecordReader, Ref, Report, Status,
@@ -11,7 +11,7 @@ use crate::{
     facts::{self, Facts},
     help,
     history::{History, Stopwatch},
-    lease::{self, Holder, Lease, Taken},
+    lease::{self, Holder, Lease, OnConflict},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
     record,
     resources::target_group::TargetGroup,
@@ -53,14 +53,13 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     let outside = Outside {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
         include: global.include_outside.clone(),
-        usual: aws::region::of_the_user(global.profile.as_deref()).map(|(region, by)| named(region, by)),
+        usual: aws::region::configured(global.profile.as_deref()).map(|(region, by)| named(region, by)),
     };
-    let mut loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
+    let loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
     out.typist.learn_region(&loaded.config.region);
     if !out.json() && !loaded.warnings.is_empty() {
         out.rendered(&loaded.render_warnings(out.color(), out.width()));
     }
-    loaded.config.name_what_is_global();
     Ok(loaded)
 }
 
@@ -74,7 +73,7 @@ pub(super) async fn target(global: &Global, config: &Config, out: &Printer) -> R
         ask: out.interactive.then_some(ask),
         keys: TagKeys::new(&config.tag_prefix),
         tags: config.tags.clone(),
-        tell: (out.verbose > 1).then_some(output::calls::show),
+        observer: (out.verbose > 1).then_some(output::calls::show),
     };
     if !global.sandbox {
         return Ok((target, 1.0));
@@ -94,8 +93,8 @@ pub(super) async fn reach(target: &Target) -> Result<Aws, Failure> {
 }
 
 /// The pace asked for; on a terminal things take their time so that there is something to see.
-pub(super) fn pace(global: &Global, out: &Printer) -> Option<Pace> {
-    global.pace.or(out.live.then_some(Pace::Fast))
+pub(super) fn pace(global: &Global, out: &Printer) -> Option<sandbox::Pace> {
+    global.pace.or(out.live.then_some(sandbox::Pace::Fast))
 }
 
 /// An error of another part, with its help, as text.
@@ -120,7 +119,7 @@ impl Session {
     }
 
     /// And with the request path, seen at the same moment.
-    pub async fn open_and_see(global: &Global, out: Printer, probe: &Probe) -> Result<(Self, Snapshot), Failure> {
+    pub async fn open_and_see(global: &Global, out: Printer, probe: &ProbeArgs) -> Result<(Self, Snapshot), Failure> {
         let (session, seen) = Self::begin(global, out, &[], Given::default(), Ahead::Path(probe)).await?;
         Ok((session, seen.expect("the request path was asked for")))
     }
@@ -180,7 +179,7 @@ impl Session {
         env.tags = loaded.config.tags.clone();
         let mut names = loaded.config.names.clone();
         names.extend(facts.standing.clone());
-        env.names = Names::new(names, renamed);
+        env.names = Names::new(names, renamed).with_ends(loaded.config.name_ends());
         env.pace.scale = scale;
         let given = loaded.config.given.clone();
         (env.consent.adopt, env.consent.delete) = (given.adopt, given.delete);
@@ -313,18 +312,18 @@ impl Session {
     }
 
     /// Takes the stack's lease, or says who has it.
-    pub async fn lease(&self, verb: &str, args: crate::cli::Lease) -> Result<Lease, Failure> {
+    pub async fn lease(&self, verb: &str, args: crate::cli::LeaseArgs) -> Result<Lease, Failure> {
         let taken = match args {
-            crate::cli::Lease { wait: true, .. } => Taken::Wait,
-            crate::cli::Lease { steal: true, .. } => Taken::Steal,
-            crate::cli::Lease { no_lease: true, .. } => {
+            crate::cli::LeaseArgs { wait: true, .. } => OnConflict::Wait,
+            crate::cli::LeaseArgs { steal: true, .. } => OnConflict::Steal,
+            crate::cli::LeaseArgs { no_lease: true, .. } => {
                 self.out.note(
                     "without a lease: who else is at work on the stack is not asked, and nobody is told of this run",
                 );
                 self.env.ownership.set_alone(false);
                 return Ok(Lease::none(&self.aws, Holder::me(verb)));
             }
-            _ => Taken::Refuse,
+            _ => OnConflict::Refuse,
         };
         let say = |whom: &str| self.out.note(whom);
         let lease = Lease::take(&self.aws, &self.env.stack, Holder::me(verb), taken, say).await?;
@@ -439,7 +438,7 @@ impl Session {
 enum Ahead<'a> {
     Nothing,
     Steps,
-    Path(&'a Probe),
+    Path(&'a ProbeArgs),
 }
 
 impl Ahead<'_> {
@@ -475,7 +474,7 @@ impl Ahead<'_> {
         let mut env = Env::new(&loaded.config.name, Events::silent());
         env.keys = aws.keys.clone();
         env.tags = loaded.config.tags.clone();
-        env.names = Names::new(loaded.config.names.clone(), BTreeMap::new());
+        env.names = Names::new(loaded.config.names.clone(), BTreeMap::new()).with_ends(loaded.config.name_ends());
         let path = async {
             let Ahead::Path(probe) = self else { return None };
             let expected = expected(loaded, facts, graph.nodes().map(|n| n.key().to_string()).collect());

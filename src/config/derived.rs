@@ -126,24 +126,23 @@ impl Config {
         clock(self.traffic_at.as_deref()?, now)
     }
 
-    /// The AWS name of a step's object: the one that `[names]` prescribes, or `stack-name`. As the engine's `Cx::name`.
+    /// The AWS name of a step's object: the one that `[names]` prescribes, or the usual one. As the engine's `Cx::name`.
     pub fn name_of(&self, key: &str) -> String {
-        let name = key.split_once('/').map_or(key, |(_, name)| name);
-        self.names.get(key).cloned().unwrap_or_else(|| format!("{}-{name}", self.name))
+        self.names.get(key).cloned().unwrap_or_else(|| self.usual_name_of(key))
     }
 
-    /// Gives what is global a name with the region in it, where none is prescribed: a stack of this name may be in another
-    /// region, too.
-    pub fn name_what_is_global(&mut self) {
-        let global = KINDS.iter().filter(|kind| kind.scope == Scope::Account).map(|kind| kind.word);
-        let keys = global.flat_map(|kind| match kind {
-            "dashboard" => vec!["dashboard/main".to_owned()],
-            _ => self.services().map(|service| service.key(kind)).collect(),
-        });
-        for key in keys.collect::<Vec<_>>() {
-            let name = format!("{}-{}", self.name_of(&key), self.region);
-            self.names.entry(key).or_insert(name);
-        }
+    /// Returns the name that a step's object has if `[names]` prescribes none: `stack-name`, and the region where the names
+    /// of a kind are those of the whole account, since a stack of this name may be in another region, too.
+    pub fn usual_name_of(&self, key: &str) -> String {
+        let name = key.split_once('/').map_or(key, |(_, name)| name);
+        let is_global = Kind::of_key(key).is_some_and(|kind| kind.scope == Scope::Account);
+        if is_global { format!("{}-{name}-{}", self.name, self.region) } else { format!("{}-{name}", self.name) }
+    }
+
+    /// Returns what ends the usual names of the kinds that are global.
+    pub fn name_ends(&self) -> BTreeMap<String, String> {
+        let global = KINDS.iter().filter(|kind| kind.scope == Scope::Account);
+        global.map(|kind| (kind.word.to_owned(), format!("-{}", self.region))).collect()
     }
 
     /// Takes the names under which steps stand in the account for theirs, but for alarms and dashboards: those are made

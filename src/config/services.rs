@@ -1,6 +1,9 @@
 //! The services of a stack, each with what belongs to it.
 use crate::{Config, Service};
-use std::{collections::BTreeMap, ops::Deref};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Deref,
+};
 
 /// One service of a stack: its name, its table, and the keys of the steps that are its own.
 ///
@@ -28,6 +31,9 @@ pub enum Identity {
 /// What the alarms of a service watch.
 pub const ALARMS: [&str; 2] = ["unhealthy-hosts", "healthy-hosts"];
 
+/// What the log groups of a service hold.
+pub const LOGS: [&str; 2] = ["app", "boot"];
+
 /// By service; the services that are missing have their own.
 pub type Identities = BTreeMap<String, Identity>;
 
@@ -39,7 +45,7 @@ impl Deref for ServiceScope<'_> {
     }
 }
 
-impl<'a> ServiceScope<'a> {
+impl ServiceScope<'_> {
     /// Returns the name that a new port shares with nothing else: target group, Auto Scaling group and scaling policies
     /// are called this, since they are replaced together when the service gets another name or port.
     ///
@@ -97,11 +103,22 @@ impl Identity {
         }
     }
 
-    /// Returns the identity that a security group of a service tells, by the second half of its step's key.
-    pub fn of_security_group(name: &str) -> Option<Self> {
-        match name {
-            "app" => Some(Self::Unnamed),
-            _ => name.strip_prefix("app-").map(|service| Self::Former(service.into())),
+    /// Returns the identity that the key of a service's own step tells; that of a service that is called so is
+    /// [`Identity::Former`], too.
+    pub fn of_key(key: &str) -> Option<Self> {
+        let (kind, name) = key.split_once('/')?;
+        let former = |service: &str| Some(Self::Former(service.into())).filter(|_| !service.is_empty());
+        let prefixed = |whats: &[&str]| match whats.contains(&name) {
+            true => Some(Self::Unnamed),
+            false => whats.iter().find_map(|what| name.strip_suffix(what)?.strip_suffix('-')).and_then(former),
+        };
+        match (kind, name) {
+            ("security-group", "app") | ("role" | "instance-profile", "instance") => Some(Self::Unnamed),
+            ("security-group", _) => name.strip_prefix("app-").and_then(former),
+            ("role" | "instance-profile", _) => former(name),
+            ("log-group", _) => prefixed(&LOGS),
+            ("alarm", _) => prefixed(&ALARMS),
+            _ => None,
         }
     }
 }
@@ -156,7 +173,22 @@ impl Config {
             copy_names(&mut self.names, &own, &kept);
         }
         self.identities = identities;
-        self.name_what_is_global();
+    }
+
+    /// Returns the stack as gameday described it when keys did not carry the service's name.
+    pub fn with_unnamed_keys(&self) -> Self {
+        let mut config = self.clone();
+        config.take_identities(self.service.keys().map(|name| (name.clone(), Identity::Unnamed)).collect());
+        config
+    }
+
+    /// Returns the key that a service's own step had when keys did not carry the service's name.
+    pub fn unnamed_key(&self, key: &str) -> Option<String> {
+        let counterpart = |service: &str| {
+            let keys = own_keys(service, &Identity::Own).into_iter().zip(own_keys(service, &Identity::Unnamed));
+            keys.into_iter().find(|(own, _)| own == key).map(|(_, unnamed)| unnamed)
+        };
+        self.service.keys().find_map(|service| counterpart(service))
     }
 
     /// Lets `[names]` speak of the only service's steps without its name, as it could when there was one service.
@@ -168,23 +200,26 @@ impl Config {
         }
     }
 
-    /// Deals the identities of which security groups of the stack exist, by the second halves of their keys.
+    /// Deals the identities that the existing objects of the stack tell.
     ///
     /// A service that has none of its own keeps the one that no other service has: it was renamed. Where that does not
     /// say which one, each service gets its own.
-    pub fn identities_of(&self, groups: impl Iterator<Item = String>) -> Identities {
-        let groups: Vec<String> = groups.collect();
-        let is_own = |group: &str, name: &str| security_group(name, &Identity::Own) == group;
-        let without = self.service.keys().filter(|name| !groups.iter().any(|group| is_own(group, name)));
-        let without: Vec<&String> = without.collect();
-        let orphans = groups.iter().filter(|group| !self.service.keys().any(|name| is_own(group, name)));
-        let mut orphans: Vec<Identity> = orphans.filter_map(|group| Identity::of_security_group(group)).collect();
-        orphans.sort();
-        orphans.dedup();
-        match (without.as_slice(), orphans.as_slice()) {
-            ([service], [identity]) => [((*service).clone(), identity.clone())].into(),
+    pub fn identities_of(&self, existing: impl Iterator<Item = Identity>) -> Identities {
+        let existing: BTreeSet<Identity> = existing.collect();
+        let is_own = |identity: &Identity, name: &str| matches!(identity, Identity::Former(of) if of == name);
+        let without: Vec<&String> =
+            self.service.keys().filter(|name| !existing.iter().any(|identity| is_own(identity, name))).collect();
+        let orphans = existing.iter().filter(|identity| !self.service.keys().any(|name| is_own(identity, name)));
+        match (without.as_slice(), orphans.collect::<Vec<_>>().as_slice()) {
+            ([service], [identity]) => [((*service).clone(), (*identity).clone())].into(),
             _ => Identities::new(),
         }
+    }
+
+    /// Returns the keys of the steps that services had of their own when keys did not carry the service's name.
+    pub fn unnamed_keys(&self) -> impl Iterator<Item = String> {
+        let keys = self.service.keys().flat_map(|service| own_keys(service, &Identity::Unnamed));
+        keys.collect::<BTreeSet<_>>().into_iter()
     }
 }
 
@@ -199,7 +234,8 @@ mod tests {
     }
 
     fn identities(services: &[&str], groups: &[&str]) -> Identities {
-        config(services).identities_of(groups.iter().map(|g| (*g).to_owned()))
+        let keys = groups.iter().map(|group| format!("security-group/{group}"));
+        config(services).identities_of(keys.filter_map(|key| Identity::of_key(&key)))
     }
 
     #[test]
@@ -220,6 +256,27 @@ mod tests {
         ] {
             let expected = expected.map(|(name, identity)| (name.to_owned(), identity));
             assert_eq!(identities(services, groups), Identities::from_iter(expected), "{services:?} {groups:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_tells_whose_it_is() {
+        for (key, expected) in [
+            ("security-group/app", Some(Identity::Unnamed)),
+            ("security-group/app-api", Some(Identity::Former("api".into()))),
+            ("security-group/alb", None),
+            ("role/instance", Some(Identity::Unnamed)),
+            ("instance-profile/web-2", Some(Identity::Former("web-2".into()))),
+            ("log-group/boot", Some(Identity::Unnamed)),
+            ("log-group/web-2-app", Some(Identity::Former("web-2".into()))),
+            ("alarm/healthy-hosts", Some(Identity::Unnamed)),
+            ("alarm/api-unhealthy-hosts", Some(Identity::Former("api".into()))),
+            ("alarm/slow", None),
+            ("alarm/-healthy-hosts", None),
+            ("target-group/app", None),
+            ("app", None),
+        ] {
+            assert_eq!(Identity::of_key(key), expected, "{key}");
         }
     }
 

@@ -17,7 +17,7 @@ impl Cx<'_> {
     /// An object that exists under another name than the wanted one keeps its name.
     pub fn name(&self) -> String {
         let given = self.env.names.current(self.key).cloned();
-        given.unwrap_or_else(|| format!("{}-{}", self.env.stack, self.key.name()))
+        given.unwrap_or_else(|| self.env.names.derived(&self.env.stack, self.key))
     }
 
     /// Returns the tags that every object of the stack carries.

@@ -14,6 +14,8 @@ use std::{
 pub struct Names {
     existing: BTreeMap<String, String>,
     wanted: BTreeMap<String, String>,
+    /// The ends of derived names, by kind.
+    ends: BTreeMap<String, String>,
     /// Steps with a wanted name of which nothing exists under the existing one any more.
     moved: RefCell<BTreeSet<Key>>,
 }
@@ -21,7 +23,20 @@ pub struct Names {
 impl Names {
     /// Takes the names that steps have, and the names that some of these steps should have instead.
     pub fn new(existing: BTreeMap<String, String>, wanted: BTreeMap<String, String>) -> Self {
-        Self { existing, wanted, moved: RefCell::default() }
+        Self { existing, wanted, ..Self::default() }
+    }
+
+    /// Adds texts that end the derived names of objects of some kinds.
+    ///
+    /// The objects of a kind may share one set of names with those of other places.
+    pub fn with_ends(self, ends: BTreeMap<String, String>) -> Self {
+        Self { ends, ..self }
+    }
+
+    /// Returns the name of a step's object if none was given: made of the stack's name and the step's.
+    pub(crate) fn derived(&self, stack: &str, key: &Key) -> String {
+        let end = self.ends.get(key.kind()).map(String::as_str).unwrap_or_default();
+        format!("{stack}-{}{end}", key.name())
     }
 
     /// Returns the name that was given for a step, and under which it exists if it exists.

@@ -1,7 +1,7 @@
 //! What stands of the stack already: fleets of before, names that are not the file's, ranges that are in use.
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Identities, Kind, Mode, Origin, ServiceScope, Standing, Whose},
+    config::{Config, Identities, Identity, Kind, Mode, Origin, ServiceScope, Standing, Whose},
     engine::{Key, Record, TagKeys, Tags, is_id, is_id_or_name},
     error::Result,
     record,
@@ -31,19 +31,33 @@ pub fn steps_of<'a>(keys: &'a TagKeys, fleets: &'a [AutoScalingGroup]) -> impl I
     steps.filter(|step| Key::is_one(step)).filter_map(|s| s.strip_prefix("auto-scaling-group/"))
 }
 
-/// Under which keys the services' own steps exist: the security groups of the stack say so. Where they may not be looked
-/// at, each service has its own.
+/// Under which keys the services' own steps exist: the security groups of the stack say so, and where those are gone,
+/// what else of it the record proves. Where they may not be looked at, each service has its own.
 pub async fn identities(aws: &Aws, config: &Config) -> Identities {
-    let (groups, record) = futures::join!(listing::security_groups(aws), record::seen(aws, &config.name));
+    let (groups, tagged, record) = futures::join!(
+        listing::security_groups(aws),
+        tags::of_stack(aws, &config.name),
+        record::seen(aws, &config.name)
+    );
     let Ok(groups) = groups else { return config.identities.clone() };
-    let of = |group: &SecurityGroup| {
+    let (tagged, stack) = (tagged.unwrap_or_default(), &config.name);
+    let of_group = |group: &SecurityGroup| {
         let tags = tags::ec2::from(group.tags());
-        let step = tags.get(aws.keys.step()).filter(|_| tags.get(aws.keys.stack()) == Some(&config.name))?;
+        let step = tags.get(aws.keys.step()).filter(|_| tags.get(aws.keys.stack()) == Some(stack))?;
         // A tag is a claim.
         let is_made = record.as_ref().is_none_or(|r| r.may_have_made(step, group.group_id().unwrap_or_default()));
-        Some(step.strip_prefix("security-group/")?.to_owned()).filter(|_| is_made && Key::is_one(step))
+        Identity::of_key(step).filter(|_| is_made && step.starts_with("security-group/") && Key::is_one(step))
     };
-    config.identities_of(groups.iter().filter_map(of))
+    // The list of what is tagged is behind by minutes, and IAM's are not in it.
+    let has_made = |step: &str, id: &str| record.as_ref().is_some_and(|r| r.has_made(step, id));
+    let of_others = tagged.iter().filter_map(|(arn, tags)| {
+        let step = tags.get(aws.keys.step())?;
+        let is_made = Kind::name_in(arn).is_some_and(|name| has_made(step, name)) || has_made(step, arn);
+        Identity::of_key(step).filter(|_| is_made && Key::is_one(step))
+    });
+    let then = config.with_unnamed_keys();
+    let unnamed = then.unnamed_keys().filter(|key| has_made(key, &then.name_of(key))).map(|_| Identity::Unnamed);
+    config.identities_of(groups.iter().filter_map(of_group).chain(of_others).chain(unnamed))
 }
 
 /// Fleets of the stack that still serve and are not those of the stack file. Where they may not be looked at, the

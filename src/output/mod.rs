@@ -15,6 +15,7 @@ pub mod status;
 pub mod style;
 pub mod targets;
 pub mod teardown;
+pub mod usage;
 pub mod watch;
 pub mod why;
 

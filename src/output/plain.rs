@@ -55,6 +55,10 @@ pub fn shown(line: &str) -> String {
 
 /// Several lines, which others have laid out: what a library has rendered. It has its own styles.
 pub fn rendered(text: &str) -> String {
+    local(laid_out(text))
+}
+
+fn laid_out(text: &str) -> String {
     let text = hidden::known(text);
     let lines = text.split('\n').map(|line| {
         let mut safe = String::new();
@@ -76,7 +80,7 @@ pub fn rendered(text: &str) -> String {
         }
         safe + &said::line(rest)
     });
-    local(lines.collect::<Vec<_>>().join("\n"))
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A JSON document on one line: whatever shows it, no terminal obeys it.
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_a_library_has_laid_out_keeps_its_lines_and_colours() {
-        let text = rendered("\u{1b}[31m×\u{1b}[0m x\u{1b}[8mhid\u{1b}[0;08m\u{1b}]52;c;x\u{7}\n\u{1b}[2Jlast\u{1b}[");
+        let text = laid_out("\u{1b}[31m×\u{1b}[0m x\u{1b}[8mhid\u{1b}[0;08m\u{1b}]52;c;x\u{7}\n\u{1b}[2Jlast\u{1b}[");
         assert_eq!(
             text,
             "\u{1b}[31m×\u{1b}[0m x\u{fffd}[8mhid\u{fffd}[0;08m\u{fffd}]52;c;x\u{fffd}\n\u{fffd}[2Jlast\u{fffd}["

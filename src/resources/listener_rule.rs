@@ -3,6 +3,7 @@ use super::{elb, listener::Listener, prelude::*, target_group::TargetGroup};
 use aws_sdk_elasticloadbalancingv2::types::{
     PathPatternConditionConfig, Rule as AwsRule, RuleCondition, RulePriorityPair,
 };
+use std::rc::Rc;
 
 pub struct ListenerRule {
     pub aws: Aws,
@@ -14,6 +15,8 @@ pub struct ListenerRule {
     pub priority: i32,
     /// How many healthy targets a group needs before it takes over from another that serves.
     pub enough: i32,
+    /// The keys of the stack's other rules of this listener. One of them in this rule's place is moved, not taken over.
+    pub others: Rc<[Key]>,
 }
 
 #[derive(Serialize)]
@@ -71,7 +74,7 @@ impl Resource for ListenerRule {
         // No two rules of a listener have the same priority.
         let priority = self.priority.to_string();
         let one = elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
-        let Some((rule, tags)) = one else { return Ok(None) };
+        let Some((rule, tags)) = one.filter(|(_, tags)| !self.is_other(cx, tags)) else { return Ok(None) };
         let arn = rule.rule_arn().unwrap_or_default().to_owned();
         let target = cx.read(&self.target, |t| t.arn.clone()).now();
         let waits = self.handover().waits(rule.actions(), target.as_deref()).await?;
@@ -90,18 +93,30 @@ impl Resource for ListenerRule {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        self.aws
+        let listener = want.listener.get()?;
+        // One of the stack's other rules is still in the place.
+        let all = elb::rules(&self.aws, listener).await?;
+        let used: Vec<i32> = all.iter().filter_map(|r| r.priority()?.parse().ok()).collect();
+        let place = match used.contains(&self.priority) {
+            true => used.iter().max().map_or(self.priority, |last| last + 1),
+            false => self.priority,
+        };
+        let made = self
+            .aws
             .elb
             .create_rule()
-            .listener_arn(want.listener.get()?)
-            .priority(self.priority)
+            .listener_arn(listener)
+            .priority(place)
             .conditions(self.condition())
             .actions(elb::action(Some(cx.read(&self.target, |t| t.arn.clone()).get()?)))
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
             .await
-            .during("CreateRule")
-            .map(drop)
+            .during("CreateRule")?;
+        match made.rules().first().and_then(|r| r.rule_arn()) {
+            Some(arn) if place != self.priority => self.put(cx, listener, arn).await,
+            _ => Ok(()),
+        }
     }
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
@@ -114,8 +129,7 @@ impl Resource for ListenerRule {
             call.actions(next).send().await.during("ModifyRule")?;
         }
         if diff.touches("priority") {
-            let pair = RulePriorityPair::builder().rule_arn(&found.id).priority(self.priority).build();
-            self.aws.elb.set_rule_priorities().rule_priorities(pair).send().await.during("SetRulePriorities")?;
+            self.put(cx, want.listener.get()?, &found.id).await?;
         }
         Ok(())
     }
@@ -129,7 +143,41 @@ impl Resource for ListenerRule {
     }
 }
 
+/// How often a rule is tried to be moved while the stack's other rules move, too.
+const MOVES: u32 = 5;
+
 impl ListenerRule {
+    /// True if these are the tags of another rule of the stack as it is now.
+    fn is_other(&self, cx: &Cx<'_>, tags: &Tags) -> bool {
+        let step = tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack));
+        step.is_some_and(|step| step != cx.key.as_str() && self.others.iter().any(|key| key.as_str() == step))
+    }
+
+    /// Gives a rule its priority. If another rule of the stack has that, the two change places.
+    async fn put(&self, cx: &Cx<'_>, listener: &str, arn: &str) -> Result<()> {
+        for tries in 1.. {
+            let all = self.aws.elb.describe_rules().listener_arn(listener).into_paginator().items().send();
+            let all: Vec<AwsRule> = all.try_collect().await.during("DescribeRules")?;
+            let place = all.iter().find(|r| r.rule_arn() == Some(arn)).and_then(|r| r.priority()?.parse::<i32>().ok());
+            let mut pairs = vec![pair(arn, self.priority)];
+            let priority = self.priority.to_string();
+            let taken = all.iter().find(|r| r.priority() == Some(&priority)).and_then(|r| r.rule_arn());
+            if let (Some(taken), Some(place)) = (taken.filter(|taken| *taken != arn), place) {
+                let tags = elb::tags_of(&self.aws, cx, vec![taken.into()]).await?;
+                // What is somebody else's stays where it is, and AWS says that the priority is in use.
+                if tags.get(taken).is_some_and(|tags| self.is_other(cx, tags)) {
+                    pairs.push(pair(taken, place));
+                }
+            }
+            let call = self.aws.elb.set_rule_priorities().set_rule_priorities(Some(pairs)).send().await;
+            match call.during("SetRulePriorities") {
+                Err(e) if e.class() == Some(Class::AlreadyExists) && tries < MOVES => {}
+                other => return other.map(drop),
+            }
+        }
+        unreachable!("the last try returns")
+    }
+
     fn condition(&self) -> RuleCondition {
         let paths = PathPatternConditionConfig::builder().set_values(Some(self.paths.clone())).build();
         RuleCondition::builder().field(PATH).path_pattern_config(paths).build()
@@ -138,6 +186,10 @@ impl ListenerRule {
     fn handover(&self) -> elb::Handover<'_> {
         elb::Handover { aws: &self.aws, enough: self.enough }
     }
+}
+
+fn pair(arn: &str, priority: i32) -> RulePriorityPair {
+    RulePriorityPair::builder().rule_arn(arn).priority(priority).build()
 }
 
 /// The paths of a condition; one of another kind, which is not ours, by its field.

@@ -6,7 +6,7 @@
 use super::{Stack, wire_with};
 use crate::{
     aws::{Aws, listing, tags},
-    config::{Config, Egress, Instances, Kind, Life, Loaded, Mode, Origin, Switch},
+    config::{Config, Egress, Identity, Instances, Kind, Life, Loaded, Mode, Origin, Switch},
     engine::{Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
@@ -54,8 +54,8 @@ impl Remains {
         let private = had_private_instances(aws, env).await?;
         let (services, blind) = services(loaded, aws, env).await?;
         remains.blind = blind;
-        for (service, port) in services {
-            let graph = largest(loaded, facts, aws, (&service, port), private);
+        for (service, port, identity) in services {
+            let graph = largest(loaded, facts, aws, (&service, port, identity), private);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
                 // A stranger's object under a name that could have been ours is none of our business.
                 Err(
@@ -199,11 +199,17 @@ fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
 /// Returns all that this stack file could have described before, as far as its services were called the same.
 pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> Vec<Graph> {
     let services = loaded.config.services();
-    services.map(|service| largest(loaded, facts, aws, (service.name, service.port), true)).collect()
+    services.map(|service| largest(loaded, facts, aws, (service.name, service.port, None), true)).collect()
 }
 
-/// The stack with everything on, for a service of that name on that port.
-fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, (service, port): (&str, u16), private: bool) -> Graph {
+/// The stack with everything on, for a service of that name on that port; with the keys of another time, if that is said.
+fn largest(
+    loaded: &Loaded,
+    facts: &Facts,
+    aws: &Aws,
+    (service, port, identity): (&str, u16, Option<Identity>),
+    private: bool,
+) -> Graph {
     let mut loaded = loaded.clone();
     let config: &mut Config = &mut loaded.config;
     config.network.mode = Origin::Create;
@@ -223,6 +229,8 @@ fn largest(loaded: &Loaded, facts: &Facts, aws: &Aws, (service, port): (&str, u1
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
     config.service = [(service.to_owned(), only)].into();
+    let identity = identity.or_else(|| config.identities.get(service).cloned());
+    config.take_identities(identity.map(|identity| (service.to_owned(), identity)).into_iter().collect());
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
     // Each of them with what it needs, which no stack file can say.
     wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|s| s.graph).unwrap_or_default()
@@ -265,9 +273,12 @@ async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
     Ok(zones)
 }
 
+/// A service that this stack has had: its name, its port and the keys of its own steps, if those are not the usual ones.
+type Earlier = (String, u16, Option<Identity>);
+
 /// The names and ports under which this stack has had a service, the longest names first: the tags of its Auto Scaling
 /// groups say so, and of whatever else is named after it.
-async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<(Vec<(String, u16)>, Option<Error>)> {
+async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<(Vec<Earlier>, Option<Error>)> {
     let config = &loaded.config;
     let (fleets, blind) = match fleets(aws, &env.stack).await {
         Ok(fleets) => (fleets, None),
@@ -286,8 +297,19 @@ async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<(Vec<(String,
     });
     let fleets = steps_of(&aws.keys, &fleets).filter(|n| !is_now(n));
     let mut known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(could_be).collect();
+    // What a service keeps may be of a name that no service has any more.
+    let identities = all.values().filter_map(|t| Identity::of_key(t.get(aws.keys.step()).filter(|s| Key::is_one(s))?));
+    let kept: BTreeSet<&Identity> = config.identities.values().collect();
+    let orphans: BTreeSet<Identity> = identities.filter(|identity| !kept.contains(identity)).collect();
+    known.extend(orphans.iter().filter_map(|identity| match identity {
+        Identity::Former(name) if !config.service.contains_key(name) => Some((name.clone(), 80)),
+        _ => None,
+    }));
     known.extend(config.services().map(|service| (service.name.to_owned(), service.port)));
-    Ok((known.into_iter().rev().collect(), blind))
+    let mut earlier: Vec<Earlier> = known.into_iter().rev().map(|(name, port)| (name, port, None)).collect();
+    let unnamed = config.services().next().filter(|_| orphans.contains(&Identity::Unnamed));
+    earlier.extend(unnamed.map(|service| (service.name.to_owned(), service.port, Some(Identity::Unnamed))));
+    Ok((earlier, blind))
 }
 
 /// The services that something of this name could belong to: `api-8080` is `api` on port 8080, or `api-8080` on port 80.

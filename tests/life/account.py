@@ -45,9 +45,9 @@ class Account:
     def dump(self):
         return dump(self.here, self.elsewhere)
 
-    def check(self, file):
+    def check(self, file, owner=None):
         image = self.here.ssm.get_parameter(Name=readback.IMAGE)["Parameter"]["Value"]
-        return readback.check(dump(self.here), image, file)
+        return readback.check(dump(self.here), image, file, owner)
 
     def drift(self, name, stack, service):
         return drifts.make(self.here, dump(self.here), name, stack, service)

@@ -5,6 +5,8 @@ are steps that read from it: what they will be is not known until it stands agai
 import base64
 import json
 
+from names import own
+
 LISTED = []
 MAKERS = {}
 
@@ -31,6 +33,10 @@ class Stack:
                    if o["tags"].get("gameday:stack") == self.stack and o["tags"].get("gameday:step") == step]
         return found
 
+    def own(self, kind, step, what=""):
+        """What the service has of its own."""
+        return self.id(kind, own(step, what, self.service))
+
 
 def listed(service):
     return [
@@ -47,16 +53,16 @@ def permission(port, **peer):
     return [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **peer}]
 
 
-@drift("security-group-rules/app", "update", "rules")
+@drift(own("security-group-rules", service="SERVICE"), "update", "rules")
 def egress_removed(c, s):
-    rules = c.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [s.id("security_groups", "security-group/app")]}])
+    rules = c.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [s.own("security_groups", "security-group")]}])
     [database] = [r["SecurityGroupRuleId"] for r in rules["SecurityGroupRules"] if r["IsEgress"] and r["FromPort"] == 3306]
-    c.ec2.revoke_security_group_egress(GroupId=s.id("security_groups", "security-group/app"), SecurityGroupRuleIds=[database])
+    c.ec2.revoke_security_group_egress(GroupId=s.own("security_groups", "security-group"), SecurityGroupRuleIds=[database])
 
 
-@drift("security-group-rules/app", "update", "rules")
+@drift(own("security-group-rules", service="SERVICE"), "update", "rules")
 def ssh_opened_to_the_world(c, s):
-    group = s.id("security_groups", "security-group/app")
+    group = s.own("security_groups", "security-group")
     c.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission(22, IpRanges=[{"CidrIp": "0.0.0.0/0"}]))
 
 
@@ -193,21 +199,21 @@ def template_replaced(c, s):
     c.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=number)
 
 
-@drift("role/instance", "update", "policy.*")
+@drift(own("role", service="SERVICE"), "update", "policy.*")
 def role_widened(c, s):
     everything = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
-    c.iam.put_role_policy(RoleName=s.id("roles", "role/instance"), PolicyName="gameday", PolicyDocument=everything)
+    c.iam.put_role_policy(RoleName=s.own("roles", "role"), PolicyName="gameday", PolicyDocument=everything)
 
 
-@drift("role/instance", "update", "attached")
+@drift(own("role", service="SERVICE"), "update", "attached")
 def role_made_administrator(c, s):
-    c.iam.attach_role_policy(RoleName=s.id("roles", "role/instance"), PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    c.iam.attach_role_policy(RoleName=s.own("roles", "role"), PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 
 
-@drift("instance-profile/instance", "update", "role")
+@drift(own("instance-profile", service="SERVICE"), "update", "role")
 def profile_emptied(c, s):
-    profile = s.id("instance_profiles", "instance-profile/instance")
-    c.iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=s.id("roles", "role/instance"))
+    profile = s.own("instance_profiles", "instance-profile")
+    c.iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=s.own("roles", "role"))
 
 
 @drift("database/main", "update", "class")
@@ -259,14 +265,15 @@ def dashboard_emptied(c, s):
     c.cw.put_dashboard(DashboardName=s.id("dashboards", "dashboard/main"), DashboardBody=json.dumps({"widgets": [text]}))
 
 
-@drift("log-group/app", "update", "days")
+@drift(own("log-group", "app", "SERVICE"), "update", "days")
 def logs_kept_for_a_day(c, s):
-    c.logs.put_retention_policy(logGroupName=s.id("log_groups", "log-group/app"), retentionInDays=1)
+    c.logs.put_retention_policy(logGroupName=s.own("log_groups", "log-group", "app"), retentionInDays=1)
 
 
-@drift("log-group/boot", "create", follow=["role/instance", "launch-template/SERVICE", "auto-scaling-group/SERVICE"])
+@drift(own("log-group", "boot", "SERVICE"), "create",
+       follow=[own("role", service="SERVICE"), "launch-template/SERVICE", "auto-scaling-group/SERVICE"])
 def log_group_deleted(c, s):
-    c.logs.delete_log_group(logGroupName=s.id("log_groups", "log-group/boot"))
+    c.logs.delete_log_group(logGroupName=s.own("log_groups", "log-group", "boot"))
 
 
 @drift("vpc-endpoint/s3", "update", "route_tables")

@@ -1,6 +1,9 @@
 """An account in which others work: objects that look like those of our stack, under near names, under equal names
 where AWS allows it, with no tags, other tags, or half of ours."""
 
+from names import group_of, log_path, name_of, own
+
+
 # Near misses of {"gameday:stack": STACK, "gameday:step": …}; none of them is ours.
 def not_ours(stack, step):
     return [
@@ -21,7 +24,7 @@ def spec(kind, tags):
 
 
 def make(c, elsewhere, stack, service):
-    made = 0
+    made, app = 0, group_of(service)
     vpcs = []
     # The same VPC, five times over, tagged in five ways that are not ours.
     for i, tags in enumerate(not_ours(stack, "vpc/main")):
@@ -30,7 +33,7 @@ def make(c, elsewhere, stack, service):
         vpcs.append(vpc)
         made += 1
     for vpc, n in zip(vpcs, range(5)):
-        def tags(step, name):
+        def tags(step, name, n=n):
             return not_ours(stack, step)[n] | {"Name": name}
 
         subnets = []
@@ -49,15 +52,15 @@ def make(c, elsewhere, stack, service):
         label = spec("vpc-endpoint", tags("vpc-endpoint/s3", f"{stack}-s3"))
         c.ec2.create_vpc_endpoint(VpcId=vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table], **label)
         groups = {}
-        for name in ("alb", "app", "db", "cache", "files"):
+        for name in ("alb", app, "db", "cache", "files"):
             label = spec("security-group", tags(f"security-group/{name}", f"{stack}-{name}"))
             made_group = c.ec2.create_security_group(GroupName=f"{stack}-{name}", Description=name, VpcId=vpc, **label)
             groups[name] = made_group["GroupId"]
         rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": groups["alb"]}]}
-        c.ec2.authorize_security_group_ingress(GroupId=groups["app"], IpPermissions=[rule])
+        c.ec2.authorize_security_group_ingress(GroupId=groups[app], IpPermissions=[rule])
         made += 14
         if n == 1:
-            made += with_a_stack(c, stack, service, vpc, subnets, groups, lambda step: not_ours(stack, step)[n])
+            made += with_a_stack(c, stack, service, vpc, subnets, groups, lambda step, n=n: not_ours(stack, step)[n])
     # The very tags of ours, in another region: a stack of the same name that somebody else runs.
     label = {"gameday:stack": stack, "gameday:step": "vpc/main", "Name": f"{stack}-main"}
     elsewhere.ec2.create_vpc(CidrBlock="10.0.0.0/16", **spec("vpc", label))
@@ -91,17 +94,17 @@ def with_a_stack(c, stack, service, vpc, subnets, groups, tags):
                               Tags=pairs(tags(f"access-point/{service}") | {"Name": f"{stack}-{service}"}))
     trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},' \
             '"Action":"sts:AssumeRole"}]}'
-    role = f"{stack}-instance2"
-    c.iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust, Tags=pairs(tags("role/instance")))
+    role = name_of(own("role", service=service), stack) + "2"
+    c.iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust, Tags=pairs(tags(own("role", service=service))))
     allow = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
     c.iam.put_role_policy(RoleName=role, PolicyName="gameday", PolicyDocument=allow)
-    c.iam.create_instance_profile(InstanceProfileName=role, Tags=pairs(tags("instance-profile/instance")))
+    c.iam.create_instance_profile(InstanceProfileName=role, Tags=pairs(tags(own("instance-profile", service=service))))
     c.iam.add_role_to_instance_profile(InstanceProfileName=role, RoleName=role)
     for name in (f"/gameday/{stack}2/db-master-password", f"/gameday/{stack}/db-master-password2", f"/{stack}/lease"):
         c.ssm.put_parameter(Name=name, Value="foreign-secret-2", Type="SecureString",
                             Tags=pairs(tags("parameter/db-master-password")))
-    for name in (f"/gameday/{stack}2/app", f"/gameday/{stack}/app2", f"/gameday/{stack}"):
-        c.logs.create_log_group(logGroupName=name, tags=tags("log-group/app"))
+    for name in (log_path("app", f"{stack}2", service), log_path("app2", stack, service), f"/gameday/{stack}"):
+        c.logs.create_log_group(logGroupName=name, tags=tags(own("log-group", "app", service)))
         c.logs.put_retention_policy(logGroupName=name, retentionInDays=3)
     data = {"ImageId": "ami-0d27e0fb3bac4d724", "InstanceType": "t3.micro"}
     c.ec2.create_launch_template(LaunchTemplateName=f"{stack}-{service}2", LaunchTemplateData=data,

@@ -5,7 +5,10 @@ import base64
 import datetime
 import gzip
 import json
+
 import tomllib
+
+from names import log_path, name_of, own
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 # What the stack file's comments promise for each key that is not given.
@@ -67,9 +70,11 @@ def read(file):
 
 
 class Check:
-    def __init__(self, account, file):
+    def __init__(self, account, file, owner=None):
         self.all, self.config = account, read(file)
         self.stack, self.service = self.config["name"], self.config["service_name"]
+        # What the service keeps when it is renamed has the name that it had first.
+        self.owner = owner or self.service
         # What is handed over when the port changes is called after it, on another port than 80.
         port = self.config["service"]["port"]
         self.slot = self.service if port == 80 else f"{self.service}-{port}"
@@ -88,9 +93,8 @@ class Check:
         return f"{self.config['tag_prefix']}{of}"
 
     def name(self, step, plain=None):
-        # What is global has its region in its name.
-        where = f"-{self.config['region']}" if step.split("/")[0] in ("role", "instance-profile", "dashboard") else ""
-        return self.config["names"].get(step, f"{self.stack}-{plain or step.split('/')[1]}{where}")
+        step_named = f"{step.split('/')[0]}/{plain}" if plain else step
+        return self.config["names"].get(step, name_of(step_named, self.stack, self.config["region"]))
 
     def step(self, kind, step, plain=None, more=()):
         """The one object of a kind that is tagged as this step; its tags are checked at once."""
@@ -166,8 +170,9 @@ class Check:
         access, port = self.config["access"], self.config["service"]["port"]
         self.sg, bodies = {}, {}
         for name in ("alb", "app", "db", "cache", "files"):
-            self.sg[name], bodies[name] = self.step("security_groups", f"security-group/{name}")
-            self.fields(f"group {name}", bodies[name], VpcId=self.vpc, GroupName=f"{self.stack}-{name}")
+            step = own("security-group", service=self.owner) if name == "app" else f"security-group/{name}"
+            self.sg[name], bodies[name] = self.step("security_groups", step)
+            self.fields(f"group {name}", bodies[name], VpcId=self.vpc, GroupName=name_of(step, self.stack))
         sg = self.sg
         data = [("db", 3306), ("cache", 6379), ("files", 2049)]
         want = {
@@ -265,16 +270,17 @@ class Check:
 
     def logs(self):
         for name in ("app", "boot"):
-            id, group = self.step("log_groups", f"log-group/{name}")
+            id, group = self.step("log_groups", own("log-group", name, self.owner))
             self.eq("log group", (id, group.get("retentionInDays")),
-                    (f"/gameday/{self.stack}/{name}", self.config["monitoring"]["log_days"]))
+                    (log_path(name, self.stack, self.owner), self.config["monitoring"]["log_days"]))
 
     def iam(self):
         account = "us-east-1:123456789012"
         # Of one stack in several regions: whose they are says a tag.
         where = {self.tag("region"): self.config["region"]}
-        role, body = self.step("roles", "role/instance", more=where)
-        self.eq("role name", role, self.name("role/instance"))
+        step = own("role", service=self.owner)
+        role, body = self.step("roles", step, more=where)
+        self.eq("role name", role, self.name(step))
         trust = [(s["Effect"], s["Principal"], one(s["Action"])) for s in body["trust"]["Statement"]]
         self.eq("role's trust", trust, [("Allow", {"Service": "ec2.amazonaws.com"}, "sts:AssumeRole")])
         iam = self.config["iam"]
@@ -288,7 +294,7 @@ class Check:
         want = [("ssm:GetParameter", f"arn:aws:ssm:{account}:parameter/gameday/{self.stack}/{n}")
                 # The master password only until the database is set up.
                 for n in ("db-app-password",)]
-        want += [(a, f"arn:aws:logs:{account}:log-group:/gameday/{self.stack}/{n}:*") for a in logs for n in ("app", "boot")]
+        want += [(a, f"arn:aws:logs:{account}:log-group:{log_path(n, self.stack, self.owner)}:*") for a in logs for n in ("app", "boot")]
         want += [("cloudwatch:PutMetricData", "*"), ("ec2:DescribeTags", "*")]
         want += [("s3:GetObject", arn) for arn in iam["read_objects"]]
         source = self.config["service"]["source"]
@@ -303,7 +309,7 @@ class Check:
         via = {"StringEquals": {"kms:ViaService": ["s3.us-east-1.amazonaws.com"]}}
         self.eq("keys only through S3", decrypt, [via] if iam["kms_keys"] else [])
         self.eq("all are Allow", {s["Effect"] for s in policy["Statement"]}, {"Allow"})
-        self.profile, profile = self.step("instance_profiles", "instance-profile/instance", more=where)
+        self.profile, profile = self.step("instance_profiles", own("instance-profile", service=self.owner), more=where)
         self.eq("profile's role", profile["roles"], [role])
         self.eq("profile's path", profile["Path"], iam["path"])
 
@@ -449,7 +455,7 @@ class Check:
         tg = self.tg.split(":")[-1]
         balancer, target = {"LoadBalancer": lb}, {"LoadBalancer": lb, "TargetGroup": tg}
         arns = []
-        wanted = dict(ALARMS)
+        wanted = {own("alarm", name, self.owner).split("/")[1] if "hosts" in name else name: row for name, row in ALARMS.items()}
         # Every node of a cache can be full.
         for n, member in enumerate(self.members[1:], 2):
             for name in ("cache-evictions", "cache-cpu"):
@@ -534,5 +540,5 @@ def when(text):
     return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def check(account, image, file):
-    return Check(account | {"image": image}, file).run()
+def check(account, image, file, owner=None):
+    return Check(account | {"image": image}, file, owner).run()

@@ -5,6 +5,8 @@ import json
 
 import pytest
 from conftest import STACK, count, differences
+from names import log_path, name_of, own
+
 
 def tags(step, keys=("Key", "Value")):
     k, v = keys
@@ -39,7 +41,7 @@ class Strangers:
         empty = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
         self.ec2 = {
             "vpc/main": [vpc, empty], "subnet/public-a": [subnets[0]], "subnet/private-b": [subnets[1]],
-            "internet-gateway/main": [gateway], "route-table/public": [table], "security-group/app": [group],
+            "internet-gateway/main": [gateway], "route-table/public": [table], own("security-group"): [group],
             "vpc-endpoint/s3": [endpoint], "dhcp-options/main": [options], "elastic-ip/a": [free, used],
             "nat-gateway/a": [nat],
         }
@@ -176,14 +178,14 @@ class Strangers:
         w.autoscaling.create_or_update_tags(Tags=[
             {"ResourceId": self.asg, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": False, **t}
             for t in tags(as_step("auto-scaling-group/api"))])
-        w.iam.tag_role(RoleName=self.asg, Tags=tags(as_step("role/instance")))
-        w.iam.tag_instance_profile(InstanceProfileName=self.asg, Tags=tags(as_step("instance-profile/instance")))
+        w.iam.tag_role(RoleName=self.asg, Tags=tags(as_step(own("role"))))
+        w.iam.tag_instance_profile(InstanceProfileName=self.asg, Tags=tags(as_step(own("instance-profile"))))
         arn = f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{self.asg}"
         w.cloudwatch.tag_resource(ResourceARN=arn, Tags=tags(as_step("alarm/database-cpu")))
         w.ssm.add_tags_to_resource(
             ResourceType="Parameter", ResourceId=f"/theirs/{self.asg}", Tags=tags(as_step("parameter/db-master-password")))
         w.logs.tag_log_group(logGroupName=f"/theirs/{self.asg}", tags={
-            "gameday:stack": "billing", "gameday:step": as_step("log-group/app")})
+            "gameday:stack": "billing", "gameday:step": as_step(own("log-group", "app"))})
 
 
 def same(before, after):
@@ -276,8 +278,8 @@ def squat_role(w):
     trust = {"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"}]}
     w.iam.create_role(
-        RoleName="billing-instance-us-east-1", AssumeRolePolicyDocument=json.dumps(trust),
-        Tags=[*tags("role/instance"), {"Key": "gameday:region", "Value": "us-east-1"}])
+        RoleName=name_of(own("role")), AssumeRolePolicyDocument=json.dumps(trust),
+        Tags=[*tags(own("role")), {"Key": "gameday:region", "Value": "us-east-1"}])
 
 
 def squat_template(w):
@@ -298,12 +300,12 @@ def squat_dashboard(w):
 
 def squat_log_group(w):
     w.logs.create_log_group(
-        logGroupName="/gameday/billing/app", tags={"gameday:stack": "billing", "gameday:step": "log-group/app"})
+        logGroupName=log_path("app"), tags={"gameday:stack": "billing", "gameday:step": own("log-group", "app")})
 
 
 SQUATS = {
-    "database/main": squat_database, "parameter/db-master-password": squat_parameter, "role/instance": squat_role,
-    "launch-template/api": squat_template, "log-group/app": squat_log_group, "dashboard/main": squat_dashboard,
+    "database/main": squat_database, "parameter/db-master-password": squat_parameter, own("role"): squat_role,
+    "launch-template/api": squat_template, own("log-group", "app"): squat_log_group, "dashboard/main": squat_dashboard,
 }
 
 

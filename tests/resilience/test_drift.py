@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 from conftest import LONG, STACK, count, differences
+from names import group_of, name_of, own
 
 ROWS = []
 
@@ -151,10 +152,10 @@ def rules_of(w, name, egress):
     return [r["SecurityGroupRuleId"] for r in found["SecurityGroupRules"] if r["IsEgress"] == egress]
 
 
-for _name in ("alb", "app", "db", "cache", "files"):  # [AWS G13] [AWS G14] [AWS G15]
+for _name in ("alb", group_of(), "db", "cache", "files"):  # [AWS G13] [AWS G14] [AWS G15]
 
     # A group without any rule is one without this step.
-    @row({f"security-group-rules/{_name}": ("update", ["rules"]) if _name in ("alb", "app") else ("create", [])},
+    @row({f"security-group-rules/{_name}": ("update", ["rules"]) if _name in ("alb", group_of()) else ("create", [])},
          {"ec2:AuthorizeSecurityGroupIngress": 1}, f"{_name}: ingress removed")
     def _(w, name=_name):
         rules = rules_of(w, name, False)[:1]
@@ -168,7 +169,7 @@ for _name in ("alb", "app", "db", "cache", "files"):  # [AWS G13] [AWS G14] [AWS
                 GroupId=group(w, name), IpProtocol="tcp", FromPort=port, ToPort=port, CidrIp="0.0.0.0/0")
 
 
-for _name in ("alb", "app"):
+for _name in ("alb", group_of()):
 
     @row({f"security-group-rules/{_name}": ("update", ["rules"])},
          {"ec2:AuthorizeSecurityGroupEgress": 1}, f"{_name}: egress removed")
@@ -309,7 +310,7 @@ def no_options_at_all(w):
 rows("database/main", "rds", "modify_db_instance", {"rds:ModifyDBInstance": 1},
      **{"class": {"DBInstanceClass": "db.t3.small"}, "multi_az": {"MultiAZ": True},
         "public": {"PubliclyAccessible": True},
-        "groups": lambda w: {"VpcSecurityGroupIds": [group(w, "app")]}})
+        "groups": lambda w: {"VpcSecurityGroupIds": [group(w, group_of())]}})
 
 
 @row({"database/main": ("update", ["running"])}, {"rds:StartDBInstance": 1})
@@ -320,8 +321,8 @@ def database_stopped(w):  # [AWS G27]
 @row({"db-parameter-group/main": ("update", ["parameters.require_secure_transport"])},
      {"rds:ModifyDBParameterGroup": 1})
 def parameter_changed(w):
-    name = [g["DBParameterGroupName"] for g in w.rds.describe_db_parameter_groups()["DBParameterGroups"]
-            if g["DBParameterGroupName"].startswith("billing")][0]
+    name = next(g["DBParameterGroupName"] for g in w.rds.describe_db_parameter_groups()["DBParameterGroups"]
+                if g["DBParameterGroupName"].startswith("billing"))
     w.rds.modify_db_parameter_group(DBParameterGroupName=name, Parameters=[
         {"ParameterName": "require_secure_transport", "ParameterValue": "1", "ApplyMethod": "immediate"}])
 
@@ -330,7 +331,7 @@ def parameter_changed(w):
 
 rows("cache/main", "elasticache", "modify_replication_group", {"elasticache:ModifyReplicationGroup": 1},
      **{"class": {"CacheNodeType": "cache.t3.small"},
-        "groups": lambda w: {"SecurityGroupIds": [group(w, "app")]}})
+        "groups": lambda w: {"SecurityGroupIds": [group(w, group_of())]}})
 
 
 @row({"file-system/main": ("update", ["throughput"])}, {"efs:UpdateFileSystem": 1})
@@ -342,7 +343,7 @@ def throughput_changed(w):
 def mount_target_groups_swapped(w):  # [AWS G16]
     found = w.efs.describe_mount_targets(FileSystemId=file_system(w))["MountTargets"]
     first = next(m for m in found if m["AvailabilityZoneName"].endswith("a"))
-    w.efs.modify_mount_target_security_groups(MountTargetId=first["MountTargetId"], SecurityGroups=[group(w, "app")])
+    w.efs.modify_mount_target_security_groups(MountTargetId=first["MountTargetId"], SecurityGroups=[group(w, group_of())])
 
 
 # Launch and fleet.
@@ -461,15 +462,15 @@ def listener_deleted(w):  # [AWS G9]
 # Identity and watching.
 
 
-@row({"role/instance": ("update", ["others"])}, {"iam:DeleteRolePolicy": 1})
+@row({own("role"): ("update", ["others"])}, {"iam:DeleteRolePolicy": 1})
 def a_denying_policy_beside_ours(w):  # [AWS G34]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    w.iam.put_role_policy(RoleName="billing-instance-us-east-1", PolicyName="deny", PolicyDocument=json.dumps(policy))
+    w.iam.put_role_policy(RoleName=name_of(own("role")), PolicyName="deny", PolicyDocument=json.dumps(policy))
 
 
-@row({"instance-profile/instance": ("update", ["role"])}, {"iam:AddRoleToInstanceProfile": 1})
+@row({own("instance-profile"): ("update", ["role"])}, {"iam:AddRoleToInstanceProfile": 1})
 def profile_without_its_role(w):  # [AWS G34]
-    w.iam.remove_role_from_instance_profile(InstanceProfileName="billing-instance-us-east-1", RoleName="billing-instance-us-east-1")
+    w.iam.remove_role_from_instance_profile(InstanceProfileName=name_of(own("instance-profile")), RoleName=name_of(own("role")))
 
 
 @row({"alarm/slow": ("update", ["threshold"])}, {"cloudwatch:PutMetricAlarm": 1})
@@ -499,7 +500,7 @@ def dashboard_emptied(w):
     w.cloudwatch.put_dashboard(DashboardName="billing-main-us-east-1", DashboardBody='{"widgets": []}')
 
 
-@row({"log-group/boot": ("update", ["days"])}, {"logs:PutRetentionPolicy": 1})
+@row({own("log-group", "boot"): ("update", ["days"])}, {"logs:PutRetentionPolicy": 1})
 def logs_kept_for_ever(w):
     names = [g["logGroupName"] for g in w.logs.describe_log_groups()["logGroups"]]
     w.logs.delete_retention_policy(logGroupName=next(n for n in names if n.endswith("boot")))

@@ -7,7 +7,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from conftest import KEY, STACK, URL, count, differences, some
+from conftest import STACK, count, differences, some
+from harness import KEY, URL
+from names import log_path, name_of, own
 
 EDITS = {
     "port": STACK + "port = 8080\n",
@@ -147,3 +149,51 @@ def test_one_that_never_gets_healthy_leaves_the_old_one_serving(world, whole):
         w.run("up", "--yes", "--steal").ends(0)
     assert watch.gaps == []
     only_the_new_one(w, whole, "port")
+
+
+def kept(w):
+    """What a service keeps when it is renamed: each object's id, or what AWS says of its making."""
+    groups = w.ec2.describe_security_groups(Filters=[{"Name": "tag:gameday:step", "Values": [own("security-group")]}])
+    paths = [log_path(what) for what in ("app", "boot")]
+    logs = w.logs.describe_log_groups(logGroupNamePrefix="/gameday/")["logGroups"]
+    alarms = [name_of(own("alarm", what)) for what in ("healthy-hosts", "unhealthy-hosts")]
+    return {
+        "group": [g["GroupId"] for g in groups["SecurityGroups"]],
+        "role": w.iam.get_role(RoleName=name_of(own("role")))["Role"]["RoleId"],
+        "profile": w.iam.get_instance_profile(InstanceProfileName=name_of(own("instance-profile")))[
+            "InstanceProfile"]["InstanceProfileId"],
+        "logs": {g["logGroupName"]: g["creationTime"] for g in logs if g["logGroupName"] in paths},
+        "alarms": sorted(a["AlarmArn"] for a in w.cloudwatch.describe_alarms(AlarmNames=alarms)["MetricAlarms"]),
+    }
+
+
+def test_a_renamed_service_keeps_what_is_its_own(world):
+    w = world
+    standing(w)
+    before = kept(w)
+    assert [len(before[what]) for what in ("group", "logs", "alarms")] == [1, 2, 2], before
+    handed_over = {f"{kind}/{name}" for name in ("api", "web") for kind in (
+        "launch-template", "target-group", "auto-scaling-group", "access-point")}
+    handed_over |= {"scaling-policy/api-requests", "scaling-policy/web-requests"}
+    # The name and the port, then the name again: each time what is its own stays under its first name.
+    for name in ("web", "shop", "api"):
+        w.edit(STACK.replace("service.api", f"service.{name}"))
+        plan = w.plan()
+        made = {key for key, (word, _) in plan.items() if word in ("create", "delete")}
+        if name == "web":
+            assert made == handed_over, plan
+        assert not [k for k, (word, _) in plan.items() if word in ("refuse", "replace")], plan
+        with Watch() as watch:
+            w.up()
+        assert watch.gaps == [] and watch.looks > 10 and len(watch.seen) == 2, (watch.looks, watch.seen, watch.gaps[:1])
+        assert kept(w) == before, name
+        assert w.plan() == {}, name
+        groups = w.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["billing-app*"]}])
+        assert [g["GroupId"] for g in groups["SecurityGroups"]] == before["group"], "there is one, as before"
+        w.run("status").ends(0)
+        w.run("why").ends(0)
+    w.edit(STACK.replace("service.api", "service.web"))
+    w.up()
+    w.note_secrets()
+    w.teardown()
+    assert differences(w.inventory(), w.empty) == []

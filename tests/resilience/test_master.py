@@ -2,6 +2,8 @@
 
 import json
 
+from names import own
+
 MASTER, APP = "/gameday/billing/db-master-password", "/gameday/billing/db-app-password"
 NOTE = "/gameday/billing/database"
 
@@ -46,14 +48,14 @@ def test_what_is_not_set_up_gives_it_back(built):
     for changed in ({"database": "db-ANOTHER"}, {"digest": "0" * 64}, {"database": ""}, {"digest": ""}):
         note(world, **changed)
         plan = world.plan()
-        assert list(plan) == ["role/instance"] and plan["role/instance"][0] == "update", (changed, plan)
+        assert list(plan) == [own("role")] and plan[own("role")][0] == "update", (changed, plan)
         note(world, **was)
         assert world.plan() == {}
     for text in ("{", "null", "[]", '{"database": 1}'):
         world.ssm.put_parameter(Name=NOTE, Value=text, Overwrite=True)
-        assert list(world.plan()) == ["role/instance"], text
+        assert list(world.plan()) == [own("role")], text
     world.ssm.delete_parameter(Name=NOTE)
-    assert list(world.plan()) == ["role/instance"]
+    assert list(world.plan()) == [own("role")]
     # The next run gives it, sees the service serve, and takes it again.
     world.up()
     assert readable(world) == {APP} and world.plan() == {}
@@ -67,7 +69,7 @@ def test_a_new_password_of_the_service_is_set_up_anew(built):
     world.ssm.put_parameter(Name=APP, Value="another0password", Type="SecureString", Overwrite=True)
     now = world.ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [APP]}])["Parameters"][0]["LastModifiedDate"]
     assert int(now.timestamp()) > int(before.timestamp())
-    assert {"role/instance", "launch-template/api"} <= set(world.plan())
+    assert {own("role"), "launch-template/api"} <= set(world.plan())
     world.up()
     assert readable(world) == {APP} and world.plan() == {}
 
@@ -75,12 +77,12 @@ def test_a_new_password_of_the_service_is_set_up_anew(built):
 def test_another_database_gives_it_back_for_the_boots_that_set_it_up(built):
     world = built
     world.rds.delete_db_instance(DBInstanceIdentifier="billing-main", SkipFinalSnapshot=True)
-    assert {"database/main", "role/instance"} <= set(world.plan())
+    assert {"database/main", own("role")} <= set(world.plan())
     world.control("DELETE", "calls")
     run = world.up()
     # It has the name and the address of the one before, and is empty. The right is there before an instance boots.
     calls = [c["operation"] for c in world.control("GET", "calls")["calls"] if c["mutating"]]
     given, taken = (i for i, operation in enumerate(calls) if operation == "PutRolePolicy")
     assert given < calls.index("UpdateAutoScalingGroup") < taken, calls
-    assert "role/instance updated" in run.text and "master password" in run.text, run.text
+    assert f"{own('role')} updated" in run.text and "master password" in run.text, run.text
     assert readable(world) == {APP} and world.plan() == {}

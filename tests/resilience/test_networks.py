@@ -2,10 +2,10 @@
 anything is built. And what others have put into ours: who it is, and what removes it."""
 
 import json
-import re
 
 import pytest
 from conftest import STACK, differences
+from names import group_of
 from test_drift import group, subnet, vpc
 
 
@@ -97,7 +97,7 @@ def test_subnets_with_room_are_taken_and_kept(world):
     assert w.plan() == {}
     # And however full they get.
     for i in range(200):
-        w.ec2.create_network_interface(SubnetId=sorted(roomy)[0], Description=f"theirs {i}")
+        w.ec2.create_network_interface(SubnetId=min(roomy), Description=f"theirs {i}")
     assert w.plan() == {}
     w.note_secrets()
     w.teardown()
@@ -236,7 +236,7 @@ def test_a_prefix_list_is_a_source(world):
     access(w, judges, "198.51.100.0/24", ssh=office)
     w.up()
     assert {r.get("PrefixListId") or r.get("CidrIpv4") for r in rules(w, "alb")} == {judges, "198.51.100.0/24"}
-    assert [r["PrefixListId"] for r in rules(w, "app") if r["FromPort"] == 22] == [office]
+    assert [r["PrefixListId"] for r in rules(w, group_of()) if r["FromPort"] == 22] == [office]
     assert w.plan() == {}
     w.run("why", "--no-probe").ends(0)
     # Somebody takes it away, and opens another one.

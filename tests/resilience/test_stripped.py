@@ -2,6 +2,7 @@
 
 import pytest
 from conftest import count, differences, some
+from names import group_of, own
 from test_drift import default_acl, default_group, entry, group, main_table, subnet, table, vpc
 
 TAGS = ["gameday:stack", "gameday:step", "Name"]
@@ -21,7 +22,7 @@ KINDS = {
     "subnet/public-a": lambda w: subnet(w, "public-a"),
     "route-table/public": lambda w: table(w, "public")["RouteTableId"],
     "vpc-endpoint/s3": endpoint,
-    "security-group/app": lambda w: group(w, "app"),
+    own("security-group"): lambda w: group(w, group_of()),
 }
 
 
@@ -74,7 +75,7 @@ def test_what_came_with_the_vpc_is_taken_in_without_a_question(standing, whole):
 
 def test_one_tag_less_is_drift(standing, whole):
     w = standing
-    for key, find in KINDS.items():
+    for find in KINDS.values():
         w.ec2.delete_tags(Resources=[find(w)], Tags=[{"Key": "Name"}])
     assert w.plan() == {key: ("update", ["tags.Name"]) for key in KINDS}
     w.changes_made()

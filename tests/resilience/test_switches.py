@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 from conftest import STACK, count, differences, some
+from names import own
 from test_drift import group, of_step, subnet, vpc
 
 
@@ -41,14 +42,14 @@ USES = {
     "cache": (cache, {"cache/main", "cache-subnet-group/main"}),
     "database": (database, {"database/main", "db-subnet-group/main", "db-parameter-group/main"}),
     "secrets": (secrets, {"parameter/db-master-password", "parameter/db-app-password"}),
-    "iam": (iam, {"role/instance", "instance-profile/instance"}),
+    "iam": (iam, {own("role"), own("instance-profile")}),
 }
 OFF = {
     "cache": {"cache/main", "security-group/cache"},
     "database": {"database/main", "parameter/db-app-password"},
     "files": {"file-system/main", "mount-target/a", "access-point/api"},
-    "iam": {"role/instance", "instance-profile/instance"},
-    "monitoring": {"alarm/slow", "dashboard/main", "log-group/app"},
+    "iam": {own("role"), own("instance-profile")},
+    "monitoring": {"alarm/slow", "dashboard/main", own("log-group", "app")},
 }
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from conftest import STACK, differences, some
+from names import group_of, own
 from test_drift import balancer, group, protect, subnet, targets, vpc
 
 
@@ -19,13 +20,13 @@ def test_a_strangers_instance_in_our_group(built):
     image = w.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     stranger = w.ec2.run_instances(
         ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1,
-        SubnetId=subnet(w, "public-a"), SecurityGroupIds=[group(w, "app")],
+        SubnetId=subnet(w, "public-a"), SecurityGroupIds=[group(w, group_of())],
     )["Instances"][0]["InstanceId"]
     w.note_secrets()
     found = certificate(w, 1)
     left = {x["what"]: x["why"] for x in found["left"]}
     assert stranger in json.dumps(left), left
-    assert {"security-group/app", "subnet/public-a"} <= set(left), left
+    assert {own("security-group"), "subnet/public-a"} <= set(left), left
     assert "database/main" in found["deleted"] and "load-balancer/main" in found["deleted"]
     states = w.ec2.describe_instances(InstanceIds=[stranger])["Reservations"][0]["Instances"][0]["State"]["Name"]
     assert states in ("pending", "running"), "not ours to end"
@@ -46,7 +47,7 @@ def test_a_strangers_group_that_refers_to_ours(built):
     w = built
     theirs = w.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc(w))["GroupId"]
     w.ec2.authorize_security_group_ingress(GroupId=theirs, IpPermissions=[
-        {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": group(w, "app")}]}])
+        {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": group(w, group_of())}]}])
     w.note_secrets()
     left = certificate(w, 1)["left"]
     assert theirs in json.dumps(left), left

@@ -8,7 +8,9 @@
 mod boot;
 mod contract;
 mod first_user;
+mod keys;
 mod life;
+mod lints;
 mod resilience;
 mod sandbox;
 mod serve;

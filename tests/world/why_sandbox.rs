@@ -9,7 +9,7 @@ use gameday::{
     aws::{Aws, Target},
     config::{self, Loaded},
     diagnose::{self, Finding},
-    engine::{Direction, Env, Events, Node, Pace, walk},
+    engine::{Direction, Env, Events, Names, Node, Pace, walk},
     facts::Facts,
     snapshot::{self, Asking, Expected, Snapshot, Whose},
     stack,
@@ -38,6 +38,7 @@ impl Game {
         let stack = stack::wire(&self.loaded, &facts, &self.aws).map_err(|e| e.to_string())?;
         let mut env = Env::new(&self.loaded.config.name, Events::new(|_| {}));
         env.pace = Pace { scale: 0.02, jitter: false };
+        env.names = Names::default().with_ends(self.loaded.config.name_ends());
         let report = walk(&stack.graph, Direction::Forward, &env, async |n: &dyn Node| n.reconcile(&env).await).await;
         let failed: Vec<String> = report.failed().map(|(key, e)| format!("{key}: {e}")).collect();
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }

@@ -1,6 +1,6 @@
 //! The steps of the load balancer, of its listener and of the rules of that.
 use crate::{
-    engine::{Key, Ref},
+    engine::{Key, Ref, Resource as _},
     parts::{Builder, access, network::Network, service::Fleet},
     resources::{
         listener::Listener,
@@ -8,6 +8,7 @@ use crate::{
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
     },
 };
+use std::rc::Rc;
 
 /// The load balancer.
 pub(crate) type Balancer = Ref<LoadBalancer>;
@@ -51,6 +52,11 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
     let listener = b.add_after("http", listener, &after);
     let mut priority = FIRST;
     let mut routes = vec![];
+    let name = |service: &str, n: usize| format!("{service}-{}", n + 1);
+    let keys = config
+        .services()
+        .flat_map(|s| (0..s.rules().len()).map(move |n| Key::new(ListenerRule::KIND, &name(s.name, n))));
+    let keys: Rc<[Key]> = keys.collect();
     for (service, fleet) in each() {
         let mut route = vec![listener.key().clone()];
         for (i, paths) in service.rules().into_iter().enumerate() {
@@ -61,9 +67,10 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
                 paths,
                 priority,
                 enough: service.desired as i32,
+                others: keys.clone(),
             };
             priority += 1;
-            route.push(b.add(&format!("{}-{}", service.name, i + 1), rule).key().clone());
+            route.push(b.add(&name(service.name, i), rule).key().clone());
         }
         routes.push(route);
     }

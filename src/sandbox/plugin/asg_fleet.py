@@ -213,7 +213,8 @@ def retire(group, member, why, wait=False):
 def _forget(group, member):
     if member in group.members:
         group.members.remove(member)
-    if getattr(member, "leaving", None):
+    # Without an activity of its own where the group was deleted in the middle of a refresh.
+    if isinstance(getattr(member, "leaving", None), dict):
         member.leaving.update(StatusCode="Successful", Progress=100, EndTime=_now())
     reconcile(group)
 

@@ -67,7 +67,9 @@ class Clock:
             heapq.heapify(self._due)
 
     def forget(self):
+        """Nothing is due any more, and it is as late as on this machine: an empty account has seen no other time."""
         self._due.clear()
+        self._anchor, self._anchor_wall = time.time(), time.monotonic()
         self.advanced = 0.0
 
 

@@ -135,7 +135,10 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
     let default = s.forward.then(|| target.clone());
     let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, enough: 1 });
     let paths = s.paths.iter().map(|&p| p.into()).collect();
-    g.add("web-1", ListenerRule { aws: aws(), listener, target, paths, priority: s.priority, enough: 1 });
+    g.add(
+        "web-1",
+        ListenerRule { aws: aws(), listener, target, paths, priority: s.priority, enough: 1, others: [].into() },
+    );
     g
 }
 

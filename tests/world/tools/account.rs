@@ -1,6 +1,7 @@
 //! An emulator of its own, gameday against it, and an independent client (boto3) that looks at what came of it.
 use super::emulator::Emulator;
 use crate::support::{Said, gameday};
+use gameday::aws::Endpoint;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
@@ -27,6 +28,11 @@ impl World {
         let emulator = Emulator::start("instant");
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { emulator, folder, said: RefCell::default(), policies: RefCell::default(), rights: RefCell::default() }
+    }
+
+    /// What leads clients to it.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.emulator.endpoint()
     }
 
     /// Runs gameday on a stack file, saying all it can.

@@ -1,15 +1,20 @@
 //! Programs of Debian's packages that a test drives.
 use std::{
-    fs::File,
+    fs::{self, File},
+    path::Path,
     process::{Command, Stdio},
 };
 
 /// Installs a package when its program is missing; a test that cannot have it fails, and says what to do.
 pub fn need(program: &str, package: &str) {
     let there = || Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
-    // Two tests that miss something at the same moment wait for each other: apt has one lock, and does not wait for it.
-    let lock = File::create(std::env::temp_dir().join("gameday-test-apt")).expect("a lock file");
-    lock.lock().expect("the lock of apt");
+    if there().is_ok_and(|s| s.success()) {
+        return;
+    }
+    // Whoever else installs something for tests waits for the same lock (tests/machines/prepare.sh): apt does not wait.
+    let folder = Path::new("/var/cache/gameday-test");
+    let lock = fs::create_dir_all(folder).and_then(|()| File::create(folder.join("lock")));
+    let _alone = lock.and_then(|lock| lock.lock().map(|()| lock));
     if there().is_ok_and(|s| s.success()) {
         return;
     }

@@ -142,6 +142,7 @@ impl Account {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/life/account.py");
         let mut child = Command::new(&install().python)
             .args(["-B", script])
+            .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support"))
             .env("AWS_ENDPOINT_URL", &emulator.url)
             .env("AWS_ACCESS_KEY_ID", &emulator.key)
             .stdin(Stdio::piped())

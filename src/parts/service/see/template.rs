@@ -7,6 +7,7 @@ use crate::{
         Look, Part, Snapshot,
         read::{some, time},
     },
+    userdata,
 };
 use aws_sdk_ec2::types as ec2;
 use jiff::Timestamp;
@@ -122,7 +123,7 @@ fn template_version(v: ec2::LaunchTemplateVersion) -> TemplateVersion {
             seen.groups.extend(i.groups.unwrap_or_default());
         }
         seen.profile = d.iam_instance_profile.and_then(|p| p.name.or_else(|| p.arn.as_deref().map(super::fleet::last)));
-        seen.user_data_sha256 = some(d.user_data).map(|u| user_data::sha256(user_data::decoded(&u)));
+        seen.user_data_sha256 = some(d.user_data).map(|u| user_data::sha256(userdata::decode(&u)));
     }
     seen
 }
