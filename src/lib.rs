@@ -12,6 +12,7 @@
 //! | [`engine`] | [`engine::Resource`], the life that all kinds share ([`engine::node`]), the walk; knows no AWS service |
 //! | [`resources`] | one kind of AWS object a file, one `impl Resource` each |
 //! | [`facts`] | what is looked up once and never created: account, zones, image, an existing network |
+//! | [`parts`] | the parts of a stack, one folder each: their steps, what is seen of them, what is wrong with them |
 //! | [`stack`] | the wiring: config and facts become a graph of steps, purely |
 //! | [`commands`] | one verb a file: it walks the graph and hands what it saw to a view |
 //! | [`output`] | the views, for people and as JSON; the only place that prints |

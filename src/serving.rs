@@ -1,7 +1,7 @@
 //! Measures from outside: does the service answer, and are its targets healthy?
 use crate::{
     config::Group,
-    diagnose::{self, Chain, Finding, HopName, Severity},
+    diagnose::{self, Chain, Finding, Severity},
     error::{Class, Result},
     lease::Holder,
     output::style::clock,
@@ -239,8 +239,7 @@ impl Verdict {
     /// What a snapshot proves.
     pub fn of(s: &Snapshot) -> Self {
         let group = s.auto_scaling_group.as_ref();
-        let wanted = group.map_or(s.expected.desired, |g| g.desired);
-        let mut targets = Targets { wanted: wanted.try_into().unwrap_or_default(), ..Targets::default() };
+        let mut targets = Targets { wanted: s.targets_wanted(), ..Targets::default() };
         // A target on its way out is not one that is wanted.
         for t in s.targets.iter().filter(|t| t.state != "draining") {
             targets.add(&t.state, t.description.as_deref().unwrap_or_default());
@@ -359,7 +358,7 @@ impl Verdict {
         if let Some((good, all)) = self.addresses.filter(|(good, all)| good < all) {
             risks.push(format!("{good} of {all} addresses answer"));
         }
-        let on_the_way = |f: &&Finding| f.hop <= HopName::Instances || f.severity == Severity::Broken;
+        let on_the_way = |f: &&Finding| chain.is_on_the_way(f.hop) || f.severity == Severity::Broken;
         let findings = chain.findings();
         risks.extend(findings.into_iter().find(|f| !f.symptom && on_the_way(f)).map(|f| f.cause.clone()));
         risks

@@ -324,9 +324,6 @@ const LONG: &[(&str, &str)] = &[
     ("src/commands/up.rs", "to be cut: the verdict and the wait for it are an idea of their own"),
     ("src/config/command.rs", "one grammar: a start command as bash reads it"),
     ("src/config/model.rs", "to be cut: the structs, their defaults"),
-    ("src/diagnose/data.rs", "to be cut by part: database, cache, files"),
-    ("src/diagnose/fleet.rs", "to be cut: group, security, network, instances, boot"),
-    ("src/diagnose/mod.rs", "to be cut by part: the chain stays, its hops go to the parts"),
     ("src/facts/network.rs", "one choice: which subnets of an existing VPC are used, and why not the others"),
     ("src/output/progress.rs", "one view in three forms: live lines, plain lines, JSON"),
     ("src/policy.rs", "one document: what each action needs to reach"),
@@ -339,9 +336,6 @@ const LONG: &[(&str, &str)] = &[
     ("src/sandbox/plugin/model.py", "one check of a request against the API model, in each protocol's words"),
     ("src/sandbox/plugin/rds.py", "one service of the sandbox"),
     ("src/serving.rs", "to be cut: the verdict, the wait for it, TLS"),
-    ("src/snapshot/gather.rs", "to be cut by part: what is asked for each"),
-    ("src/snapshot/mod.rs", "to be cut by part: plain structs, one after another"),
-    ("src/snapshot/read.rs", "to be cut by part: the SDK's answers as plain data"),
     ("src/userdata/template.rs", "the template engine with the filters of its own"),
 ];
 

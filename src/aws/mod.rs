@@ -18,6 +18,7 @@ pub mod region;
 mod settings;
 pub mod tags;
 pub mod trust;
+pub(crate) mod words;
 
 pub use crate::config::partition;
 use crate::{

@@ -2,7 +2,7 @@
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
 use crate::{error::Class, shell::command, snapshot::Part};
 
-pub(super) fn hop(view: &View<'_>) -> Hop {
+pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let probe = &s.probe;
     let mut hop = Draft::hop();
@@ -98,7 +98,7 @@ pub(super) fn hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Name, true, evidence)
 }
 
-/// What a bad status says, when nothing else explains it [AWS 6].
+/// Adds what a bad status says, where nothing else explains it [AWS 6].
 fn bad_answers(view: &View<'_>, hop: &mut super::Drafts) {
     let answers = &view.s.probe.answers;
     let bad: Vec<_> = answers.iter().filter(|a| a.status.is_some() && !a.good() && a.beacon.is_none()).collect();
@@ -127,22 +127,22 @@ fn unknown(mut hop: Hop) -> Hop {
     hop
 }
 
-/// `example.com` of `http://example.com:80/path`.
-pub(super) fn host_of(url: &str) -> &str {
+/// Returns `example.com` of `http://example.com:80/path`.
+pub(crate) fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
 
-/// `/path` of `http://example.com:80/path?query`.
-pub(super) fn path_of(url: &str) -> &str {
+/// Returns `/path` of `http://example.com:80/path?query`.
+pub(crate) fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').map_or("/", |at| &rest[at..]);
     path.split(['?', '#']).next().unwrap_or("/")
 }
 
-/// The scheme and the port of a URL.
-pub(super) fn port_of(url: &str) -> (&str, u16) {
+/// Returns the scheme and the port of a URL.
+pub(crate) fn port_of(url: &str) -> (&str, u16) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let given = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());

@@ -1,7 +1,9 @@
-//! The parts of a stack, one folder each: `wire` says which steps it is made of.
+//! The parts of a stack, one folder each: `wire` says which steps it is made of, `see` what is seen of it in the
+//! account, `judge` what is wrong with it.
 //!
-//! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the parts
-//! are wired is in [`crate::stack`].
+//! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the
+//! parts are wired is in [`crate::stack`]. What the look and the diagnosis do is the same for all parts: they go through
+//! [`LIST`].
 pub mod access;
 pub mod balancer;
 pub mod cache;
@@ -10,13 +12,54 @@ pub mod files;
 pub mod monitoring;
 pub mod network;
 pub mod service;
+pub(crate) mod store;
 
 use crate::{
     aws::Aws,
     config::{Config, Egress, Loaded},
+    diagnose::{Hop, View},
     engine::{Graph, Key, Ref, Resource},
     facts::Facts,
+    snapshot::Look,
 };
+use futures::future::LocalBoxFuture;
+use store::Store;
+
+/// The parts of a stack, in the order in which a request, and then what it needs, comes to them.
+///
+/// To add a part: a folder, its `pub mod` above, a line here, and its call in [`crate::stack`].
+pub(crate) const LIST: &[Entry] = &[
+    balancer::ENTRY,
+    service::ENTRY,
+    network::ENTRY,
+    access::ENTRY,
+    database::ENTRY,
+    cache::ENTRY,
+    files::ENTRY,
+    monitoring::ENTRY,
+];
+
+/// What the look and the diagnosis know of a part.
+pub(crate) struct Entry {
+    /// Looks for what is found by name or tag.
+    pub find: Option<See>,
+    /// Looks for what hangs on an id that some part has found.
+    pub follow: Option<See>,
+    /// The hops that a request passes, in order.
+    pub way: &'static [fn(&View<'_>) -> Hop],
+    /// The hops of what the instances need and of what watches them; `None` where the stack goes without.
+    pub behind: &'static [fn(&View<'_>) -> Option<Hop>],
+    /// The store that the instances connect to, if it is one.
+    pub store: Option<&'static Store>,
+}
+
+/// Looks at a part and keeps what was seen. Boxed: a call of the SDK is a large future, and a stack is small.
+pub(crate) type See = for<'a, 'look> fn(&'a Look<'look>) -> LocalBoxFuture<'a, ()>;
+
+impl Entry {
+    /// A part of which nothing is seen.
+    pub const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], store: None };
+}
 
 /// A graph in the making, with what all parts read.
 pub(crate) struct Builder<'a> {

@@ -4,7 +4,11 @@ use super::{
     db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup, parameter::Parameter,
     security_group::SecurityGroup,
 };
-use crate::{error::AwsError, shell::command};
+use crate::{
+    aws::words::{is, rds},
+    error::AwsError,
+    shell::command,
+};
 use aws_sdk_rds::types::DbInstance;
 
 pub struct Database {
@@ -366,15 +370,13 @@ fn password_tag(cx: &Cx<'_>, want: &Spec) -> Result<Option<(String, String)>> {
 /// It takes connections long before it is `available` [AWS 1.4].
 fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
     match status {
-        "deleting" | "delete-precheck" => Phase::Deleting,
+        s if is(s, rds::DELETING) => Phase::Deleting,
         // More storage is put into it as it is; until AWS has begun with that, it goes on saying this.
-        "storage-full" if has_endpoint && is_pending(db) => Phase::Busy(status.into()),
-        "storage-full" if has_endpoint => Phase::Ready,
-        "failed" | "restore-error" | "insufficient-capacity" | "storage-full" => Phase::Broken(status.into()),
-        s if s.starts_with("incompatible-") || s.starts_with("inaccessible-") => Phase::Broken(s.into()),
-        "stopped" => Phase::Ready,
-        "available" | "backing-up" | "storage-optimization" | "maintenance" if has_endpoint => Phase::Ready,
-        s if has_endpoint && s.starts_with("configuring-") => Phase::Ready,
+        s if is(s, rds::FULL) && has_endpoint && is_pending(db) => Phase::Busy(s.into()),
+        s if is(s, rds::FULL) && has_endpoint => Phase::Ready,
+        s if [rds::LOST, rds::BLOCKED, rds::FULL].iter().any(|words| is(s, words)) => Phase::Broken(s.into()),
+        s if is(s, rds::STOPPED) => Phase::Ready,
+        s if has_endpoint && (is(s, rds::AVAILABLE) || is(s, rds::MAINTAINED)) => Phase::Ready,
         "modifying" if has_endpoint && !is_pending(db) => Phase::Ready,
         s => Phase::Busy(s.into()),
     }

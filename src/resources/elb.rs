@@ -1,5 +1,6 @@
 //! What the kinds around a load balancer share.
 use super::prelude::*;
+use crate::aws::words;
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, TargetGroupTuple, TargetHealthDescription,
     TargetHealthStateEnum,
@@ -111,14 +112,9 @@ fn split(groups: &[(String, i32)]) -> Action {
 /// Where requests are forwarded to, with weights; one alone has all of them.
 fn forwards(actions: &[Action]) -> Vec<(String, i32)> {
     let mut to: Vec<(String, i32)> = vec![];
-    for action in actions.iter().filter(|a| a.r#type() == Some(&ActionTypeEnum::Forward)) {
-        let groups = action.forward_config().map(|f| f.target_groups()).unwrap_or_default();
-        let several = groups.iter().filter_map(|g| Some((g.target_group_arn()?.to_owned(), g.weight().unwrap_or(1))));
-        let one = action.target_group_arn().map(|arn| (arn.to_owned(), 1));
-        for (arn, weight) in several.chain(one) {
-            if !to.iter().any(|(known, _)| *known == arn) {
-                to.push((arn, weight));
-            }
+    for (arn, weight) in actions.iter().flat_map(words::elb::forwards) {
+        if !to.iter().any(|(known, _)| *known == arn) {
+            to.push((arn, weight));
         }
     }
     if let [(_, weight)] = &mut to[..] {

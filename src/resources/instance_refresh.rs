@@ -1,5 +1,6 @@
 //! How the running instances of an Auto Scaling group follow a new version of its launch template.
 use super::prelude::*;
+use crate::aws::words::autoscaling::is_outdated;
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup as AwsGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus,
     LaunchTemplateSpecification, MixedInstancesPolicy, RefreshPreferences, ScaleInProtectedInstances, StandbyInstances,
@@ -10,14 +11,12 @@ use std::rc::Rc;
 /// a run may have been cut between the new version and the refresh.
 pub(super) async fn outdated(aws: &Aws, group: &AwsGroup, name: &str) -> Result<Vec<String>> {
     let version = version(group.launch_template(), group.mixed_instances_policy());
-    let stays = |i: &&Instance| i.lifecycle_state().is_none_or(|s| !s.as_str().starts_with("Terminat"));
-    let old: Vec<String> = group
-        .instances()
-        .iter()
-        .filter(stays)
-        .filter(|i| self::version(i.launch_template(), None).is_some_and(|v| version.as_ref() != Some(&v)))
-        .filter_map(|i| i.instance_id().map(Into::into))
-        .collect();
+    let is_old = |i: &&Instance| {
+        let own = self::version(i.launch_template(), None);
+        is_outdated(i.lifecycle_state().map(|s| s.as_str()), own.as_deref(), version.as_deref())
+    };
+    let old = group.instances().iter().filter(is_old);
+    let old: Vec<String> = old.filter_map(|i| i.instance_id().map(Into::into)).collect();
     if old.is_empty() {
         return Ok(old);
     }

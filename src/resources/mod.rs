@@ -42,7 +42,7 @@ mod elb;
 mod guardduty;
 mod holders;
 pub mod instance_refresh;
-mod user_data;
+pub(crate) mod user_data;
 
 /// What every kind imports.
 pub(crate) mod prelude {
@@ -60,7 +60,7 @@ pub(crate) mod prelude {
 
 use prelude::*;
 
-/// In order: AWS gives sets in any.
+/// Returns these in order: AWS gives sets in any.
 pub(crate) fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
     all.sort();
     all

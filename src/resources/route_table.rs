@@ -1,5 +1,6 @@
 //! A route table with its default route and no other one, and the subnets that follow it.
 use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, prelude::*, subnet::Subnet, vpc::Vpc};
+use crate::aws::words;
 use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteOrigin, RouteTable as AwsTable, RouteTableAssociation};
 
 pub struct RouteTable {
@@ -289,21 +290,9 @@ pub(super) fn by_hand(table: &AwsTable) -> impl Iterator<Item = &Route> {
 
 /// `10.9.0.0/16 to igw-1`
 pub(super) fn said(route: &Route) -> String {
-    format!("{} to {}", destination(route), leads_to(route))
-}
-
-fn destination(route: &Route) -> &str {
-    let address = route.destination_cidr_block().or(route.destination_ipv6_cidr_block());
-    address.or(route.destination_prefix_list_id()).unwrap_or_default()
+    format!("{} to {}", words::ec2::destination(route), leads_to(route))
 }
 
 fn leads_to(route: &Route) -> &str {
-    route
-        .gateway_id()
-        .or(route.nat_gateway_id())
-        .or(route.transit_gateway_id())
-        .or(route.vpc_peering_connection_id())
-        .or(route.network_interface_id())
-        .or(route.egress_only_internet_gateway_id())
-        .unwrap_or("somewhere else")
+    words::ec2::leads_to(route).unwrap_or("somewhere else")
 }

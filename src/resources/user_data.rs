@@ -72,7 +72,7 @@ impl UserData {
     }
 }
 
-pub(super) fn sha256(of: impl AsRef<[u8]>) -> String {
+pub(crate) fn sha256(of: impl AsRef<[u8]>) -> String {
     Sha256::digest(of).iter().map(|b| format!("{b:02x}")).collect()
 }
 

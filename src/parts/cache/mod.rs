@@ -1,7 +1,21 @@
 //! The cache: an ElastiCache replication group of the stack's own, or one that is used.
+pub(crate) mod judge;
+pub mod see;
 mod wire;
+
+use super::Entry;
 
 pub(crate) use wire::wire;
 
+/// What its clients speak.
+pub(crate) const ENGINE: &str = "Redis";
 /// The port of Redis and Valkey.
 pub(crate) const PORT: u16 = 6379;
+
+/// What the look and the diagnosis know of it.
+pub(crate) const ENTRY: Entry = Entry {
+    find: Some(|look| Box::pin(see::find(look))),
+    behind: &[judge::hop],
+    store: Some(&judge::STORE),
+    ..Entry::NONE
+};

@@ -1,4 +1,12 @@
 //! Monitoring: the alarms that matter, and one dashboard.
+pub(crate) mod judge;
+pub mod see;
 mod wire;
 
+use super::Entry;
+
 pub(crate) use wire::{Watched, WatchedService, wire};
+
+/// What the look and the diagnosis know of it.
+pub(crate) const ENTRY: Entry =
+    Entry { find: Some(|look| Box::pin(see::find(look))), behind: &[judge::hop], ..Entry::NONE };

@@ -1,4 +1,15 @@
 //! The network: the VPC with its subnets and routes, and the ways out of it.
+pub(crate) mod judge;
+pub mod see;
 mod wire;
 
+use super::Entry;
+
 pub(crate) use wire::{Network, wire};
+
+/// What the look and the diagnosis know of it.
+pub(crate) const ENTRY: Entry = Entry {
+    find: Some(|look| Box::pin(see::find(look))),
+    follow: Some(|look| Box::pin(see::follow(look))),
+    ..Entry::NONE
+};

@@ -1,7 +1,19 @@
 //! A service: its fleet of instances, what they are told at boot and what they may do, and its target group.
+pub(crate) mod judge;
+pub mod see;
 mod user_data;
 mod wire;
+
+use super::Entry;
 
 pub(crate) use user_data::aws_services;
 pub use user_data::{UserDataInputs, endpoint_services};
 pub(crate) use wire::{Data, Fleet, master, scale, wire};
+
+/// What the look and the diagnosis know of it.
+pub(crate) const ENTRY: Entry = Entry {
+    find: Some(|look| Box::pin(see::find(look))),
+    follow: Some(|look| Box::pin(see::follow(look))),
+    way: &[judge::target::hop, judge::hop],
+    ..Entry::NONE
+};

@@ -1,11 +1,11 @@
 //! The target group: is it as the stack file says, is it attached at both ends, and why are its targets not healthy?
-use super::{Draft, Drafts, Fix, Hop, HopName, UP, View, names};
 use crate::{
+    diagnose::{Draft, Drafts, Fix, Hop, HopName, UP, View, names},
     shell::{self, command},
     snapshot::{Part, Target, TargetGroup},
 };
 
-pub(super) fn hop(view: &View<'_>) -> Hop {
+pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     let name = &s.expected.names.target_group;
@@ -169,7 +169,7 @@ fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     }
 }
 
-/// Instances in service that are no target, although their group is attached.
+/// Adds instances in service that are no target, although their group is attached.
 fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let s = view.s;
     let Some(group) = s.auto_scaling_group.as_ref().filter(|g| g.target_groups.contains(&t.arn)) else { return };
@@ -195,7 +195,7 @@ fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     hop.push(draft.weak_if(view.serves()));
 }
 
-/// What a reason code means [AWS 6].
+/// Returns what a reason code means [AWS 6].
 fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all: usize) -> Draft {
     let said = of.iter().find_map(|t| t.description.as_deref()).unwrap_or("");
     let port = t.port;
@@ -276,12 +276,12 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
     }
 }
 
-/// Whether one of `404, 503` is such a one.
+/// True if one of the codes in `404, 503` is such a one.
 fn has(codes: &str, is: impl Fn(u16) -> bool) -> bool {
     codes.split(|c: char| !c.is_ascii_digit()).filter_map(|c| c.parse().ok()).any(is)
 }
 
-/// `[503]` of `Health checks failed with these codes: [503]`.
+/// Returns the `503` of `Health checks failed with these codes: [503]`.
 fn codes(description: &str) -> Option<&str> {
     let from = description.find('[')?;
     let to = description[from..].find(']')? + from;

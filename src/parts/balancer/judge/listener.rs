@@ -1,27 +1,27 @@
 //! The listener and its rules: which target group does a request for this path get to?
-use super::{
-    Draft, Drafts, Hop, HopName, UP, View,
-    name::{host_of, path_of, port_of},
-    names,
-};
 use crate::{
+    diagnose::{
+        Draft, Drafts, Hop, HopName, UP, View,
+        name::{host_of, path_of, port_of},
+        names,
+    },
     shell::command,
     snapshot::{Action, Listener, Part, Rule, matches},
 };
 
-/// The listener that requests of this URL come to.
+/// Returns the listener that requests of this URL come to.
 fn ours<'a>(view: &View<'a>) -> Option<&'a Listener> {
     let (_, port) = asked(view);
     view.s.listeners.iter().find(|l| l.port == port)
 }
 
-/// Scheme and port of the URL, or those of the stack file.
+/// Returns scheme and port of the URL, or those of the stack file.
 fn asked<'a>(view: &View<'a>) -> (&'a str, u16) {
     let s = view.s;
     s.probe.url.as_deref().map_or(("http", s.expected.listener_port), port_of)
 }
 
-pub(super) fn hop(view: &View<'_>) -> Hop {
+pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let (scheme, port) = asked(view);
     let mut hop = Draft::hop();
@@ -116,7 +116,7 @@ fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
     }
 }
 
-/// How much of what these actions get comes to our target group, in percent.
+/// Returns how much of what these actions get comes to our target group, in percent.
 fn share(view: &View<'_>, actions: &[Action]) -> i32 {
     let Some(ours) = &view.s.target_group else { return 0 };
     let Some(Action::Forward { targets }) = actions.iter().find(|a| matches!(a, Action::Forward { .. })) else {
@@ -127,7 +127,7 @@ fn share(view: &View<'_>, actions: &[Action]) -> i32 {
     if all == 0 { 0 } else { to_us * 100 / all }
 }
 
-/// True if these actions lead to other services of the stack.
+/// True if these actions forward to other services of the stack.
 fn is_of_sibling(view: &View<'_>, actions: &[Action]) -> bool {
     let Some(Action::Forward { targets }) = actions.last() else { return false };
     !targets.is_empty() && targets.iter().all(|t| view.s.expected.is_of_sibling(&t.target_group))
@@ -153,12 +153,12 @@ fn said(view: &View<'_>, actions: &[Action]) -> String {
     if actions.is_empty() { "nothing".into() } else { names(actions.iter().map(one)) }
 }
 
-/// `other` of `arn:…:targetgroup/other/0123`.
+/// Returns `other` of `arn:…:targetgroup/other/0123`.
 fn short(arn: &str) -> String {
     arn.split('/').nth(1).unwrap_or(arn).to_owned()
 }
 
-/// Whether a rule takes a GET of this path.
+/// True if a rule takes a GET of this path.
 fn takes(rule: &Rule, host: &str, path: &str) -> bool {
     rule.conditions.iter().all(|c| match c.field.as_str() {
         "path-pattern" => c.values.iter().any(|v| matches(v, path)),
@@ -170,7 +170,7 @@ fn takes(rule: &Rule, host: &str, path: &str) -> bool {
     })
 }
 
-pub(super) fn rule_hop(view: &View<'_>) -> Hop {
+pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
     let Some(l) = ours(view) else {
@@ -257,7 +257,7 @@ pub(super) fn rule_hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Rule, true, evidence)
 }
 
-/// A rule that takes a path of ours and does something else with it.
+/// Returns the finding for a rule that takes a path of ours and does something else with it.
 fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> Draft {
     let later =
         l.rules.iter().any(|r| r.priority > rule.priority && takes(r, host, path) && share(view, &r.actions) == 100);

@@ -1,8 +1,11 @@
-//! Why instances are not launched, or launched from something that is not ours.
-use super::{Draft, UP, View, names, newest, refusal};
-use crate::snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion};
+//! The launch of instances: why there is none, and whether it is from what is ours.
+use super::refusal;
+use crate::{
+    diagnose::{Draft, UP, View, names, newest},
+    snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion},
+};
 
-/// How the description of a version of ours begins.
+/// The beginning of the description of a version of ours.
 const OURS: &str = "gameday ";
 
 pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
@@ -30,11 +33,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         return all;
     }
     let named = g.template_version.as_deref().unwrap_or("$Default");
-    let number = match named {
-        "$Default" => Some(t.default_version),
-        "$Latest" => Some(t.latest_version),
-        n => n.parse().ok(),
-    };
+    let number = t.number(named);
     let used = t.versions.iter().find(|v| Some(v.number) == number);
     let is_ours = |v: &&TemplateVersion| v.description.as_deref().is_some_and(|d| d.starts_with(OURS));
     let default = t.versions.iter().find(|v| v.number == t.default_version);
@@ -75,14 +74,8 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         ))),
         Some(v) => all.extend(content(view, v).into_iter().map(calm)),
     }
-    let old: Vec<&str> = view
-        .members()
-        .iter()
-        .filter(|m| {
-            m.template_version.is_some() && m.template_version.as_deref() != number.map(|n| n.to_string()).as_deref()
-        })
-        .map(|m| m.id.as_str())
-        .collect();
+    let version = number.map(|n| n.to_string());
+    let old: Vec<&str> = g.outdated(version.as_deref()).into_iter().map(|m| m.id.as_str()).collect();
     match g.refresh {
         _ if old.is_empty() => {}
         Some(percent) => {
@@ -101,7 +94,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
     all
 }
 
-/// What the version in use would launch.
+/// Judges what the version in use would launch.
 fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     let want = &view.s.expected;
     let mut all = vec![];
@@ -151,7 +144,7 @@ fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     all
 }
 
-/// The last try to launch, when it failed and instances are missing.
+/// Returns the finding for the last launch, if it failed and instances are missing.
 pub(super) fn activities(view: &View<'_>, g: &AutoScalingGroup) -> Option<Draft> {
     let alive = view.members().iter().filter(|m| m.lifecycle == "InService").count() as i32;
     if alive >= g.desired {

@@ -1,12 +1,8 @@
-//! How instances without public addresses reach out: through a NAT gateway, or by endpoints to the services of AWS that
-//! they need.
-use super::{
-    Draft, Drafts, Fix, UP,
-    balancer::broken_way,
-    names,
-    reach::{View, Way},
-};
+//! The ways out of instances without public addresses: a NAT gateway, or endpoints to the services of AWS that they
+//! need.
+use super::{Way, broken_way};
 use crate::{
+    diagnose::{Draft, Drafts, Fix, UP, View, names},
     shell::{self, Ours, command},
     snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet},
 };
@@ -14,7 +10,7 @@ use crate::{
 const HTTPS: u16 = 443;
 const LOST: &str = "packages, the binary and AWS's own services cannot be reached";
 
-/// The ways out of the subnets that the Auto Scaling group launches into, each way once.
+/// Judges the ways out of the subnets that the Auto Scaling group launches into, each way once.
 pub(super) fn ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let mut ways: Vec<(Way, Vec<&RouteTable>)> = vec![];
     for id in &g.subnets {
@@ -75,7 +71,7 @@ fn black_hole(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Draft {
     )
 }
 
-/// Gameday makes its own again; in somebody else's network another one may be there to lead to.
+/// Returns the repair: gameday makes its own again; in somebody else's network there may be another one to point at.
 fn lead_to_another(view: &View<'_>, tables: &[&RouteTable], call: &'static str) -> Fix {
     let other = view.s.nat_gateways.iter().find(|n| n.state == "available");
     view.network_fix(match other {
@@ -141,7 +137,7 @@ fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
     }
 }
 
-/// Without a route to the internet each service has to be reached by an endpoint.
+/// Judges the endpoints: without a route to the internet each service has to be reached by one.
 fn endpoints(view: &View<'_>, g: &AutoScalingGroup, tables: &[&RouteTable], services: &[String]) -> Vec<Draft> {
     let s = view.s;
     if !s.saw(Part::Endpoints) {
@@ -249,15 +245,15 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Severity, why};
     use crate::{
         config::Origin,
+        diagnose::{Severity, why},
         snapshot::{Endpoint, Gap, GroupRule, NatGateway, Part, Route, RouteTable, SecurityGroup, Snapshot, Subnet},
     };
 
     /// A stack that serves, with its instances in private subnets.
     fn private() -> Snapshot {
-        let text = include_str!("../../tests/fixtures/why/unbroken.json");
+        let text = include_str!("../../../../tests/fixtures/why/unbroken.json");
         let mut s = Snapshot::from_json(text).unwrap();
         s.expected.private_instances = true;
         for (zone, n) in [("a", 3), ("b", 4)] {

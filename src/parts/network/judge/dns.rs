@@ -1,14 +1,14 @@
-//! Whom the instances ask for names: what DHCP tells them, and whether the VPC's own DNS server answers.
-use super::{Draft, Drafts, Fix, reach::View};
+//! The instances' name servers: what DHCP tells them, and whether the VPC's own DNS server answers.
 use crate::{
     config::{Mode, Origin},
+    diagnose::{Draft, Drafts, Fix, View},
     resources::dhcp_options::AMAZON_DNS,
     shell::{Ours, command},
 };
 
 const SERVERS: &str = "domain-name-servers";
 
-pub(super) fn findings(view: &View<'_>, hop: &mut Drafts) {
+pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let Some(vpc) = &s.vpc else { return };
     let id = &vpc.id;
@@ -56,7 +56,8 @@ pub(super) fn findings(view: &View<'_>, hop: &mut Drafts) {
     }
 }
 
-/// Leads the VPC to a set of options with Amazon's DNS server; those that run ask again when their lease ends.
+/// Returns the repair that gives the VPC a set of options with Amazon's DNS server. Instances ask again when their lease
+/// ends.
 fn lead_back(usual: Option<&str>, vpc: &str) -> Fix {
     let lease = "instances that run take it up with their next lease, or when they boot";
     match usual {

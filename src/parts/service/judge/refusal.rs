@@ -1,10 +1,12 @@
-//! What AWS says when a launch fails, row by row: the cause, the way out, and whether it passes by itself.
+//! AWS's refusals of a launch, row by row: the cause, the way out, and whether it passes by itself.
 //!
 //! The wordings are AWS's own, from its documentation and from public reports. A row is found by an error code or by words
 //! that no other refusal has; what a user or AWS fills in (names, ids, ARNs, an encoded message) is taken out before. What
 //! no row knows is told as AWS said it.
-use super::{FREE_ADDRESSES, Fix, UP, View};
-use crate::shell::command;
+use crate::{
+    diagnose::{FREE_ADDRESSES, Fix, UP, View},
+    shell::command,
+};
 
 /// One kind of refusal.
 struct Row {
@@ -31,7 +33,7 @@ enum Out {
     Addresses,
 }
 
-/// What the row says and what to type.
+/// The meaning of a refusal, and what to type.
 pub(super) struct Told {
     pub rule: &'static str,
     pub cause: &'static str,
@@ -187,7 +189,7 @@ const ROWS: &[Row] = &[
         "EC2 itself failed to start the instance", Out::Type("gameday status --watch", "the group tries again by itself")),
 ];
 
-/// What a failed launch's message means.
+/// Returns what a failed launch's message means.
 pub(super) fn of(view: &View<'_>, group: &str, message: &str) -> Told {
     let plain = without_names(message);
     let fits = |r: &&Row| r.words.iter().any(|all| all.iter().all(|w| plain.contains(w)));
@@ -228,7 +230,7 @@ fn allow(message: &str) -> Fix {
     }
 }
 
-/// The message in small letters, without what is filled in: a name may hold any words.
+/// Returns the message in small letters, without what is filled in: a name may hold any words.
 fn without_names(message: &str) -> String {
     let message = match message.split_once(ENCODED) {
         Some((before, rest)) => {

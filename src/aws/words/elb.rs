@@ -1,0 +1,17 @@
+//! Actions of listeners and rules.
+use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum};
+
+/// Returns the target groups that an action forwards to, with their weights. AWS says one alone in two places.
+pub(crate) fn forwards(action: &Action) -> Vec<(String, i32)> {
+    if action.r#type() != Some(&ActionTypeEnum::Forward) {
+        return vec![];
+    }
+    let groups = action.forward_config().map(|f| f.target_groups()).unwrap_or_default();
+    let several = groups.iter().map(|g| (g.target_group_arn().unwrap_or_default().to_owned(), g.weight().unwrap_or(1)));
+    let several: Vec<_> = several.collect();
+    if several.is_empty() {
+        action.target_group_arn().map(|arn| (arn.to_owned(), 1)).into_iter().collect()
+    } else {
+        several
+    }
+}

@@ -1,0 +1,163 @@
+//! Findings in the making: what a hop's rules write, and what repairs it.
+use super::{Finding, Hop, HopName, Severity, State};
+use crate::shell::{self, command};
+use std::cmp::Reverse;
+
+/// The usual repair.
+pub(crate) const UP: &str = "gameday up";
+
+/// Lists which of the user's own subnets has room.
+pub(crate) const FREE_ADDRESSES: &str =
+    "aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]'";
+
+/// A repair: a command, and what there is to say about it.
+pub(crate) struct Fix {
+    pub command: String,
+    pub note: Option<String>,
+}
+
+impl From<&str> for Fix {
+    fn from(command: &str) -> Self {
+        command.to_owned().into()
+    }
+}
+
+impl From<&String> for Fix {
+    fn from(command: &String) -> Self {
+        command.clone().into()
+    }
+}
+
+impl From<String> for Fix {
+    fn from(command: String) -> Self {
+        Self { command, note: None }
+    }
+}
+
+impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
+    fn from((command, note): (C, N)) -> Self {
+        Self { command: command.into(), note: Some(note.into()) }
+    }
+}
+
+/// Returns the repair that takes an object without its tags back into the stack.
+pub(crate) fn adopt(key: &str, id: &str) -> Fix {
+    (command!("gameday up --adopt {}", format!("{key}={id}")), "tags it again, when it is yours").into()
+}
+
+/// New instances instead of these: the Auto Scaling group launches them at once.
+pub(crate) fn replace<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> String {
+    let one = |id: T| {
+        let id = id.as_ref();
+        command!(
+            "aws autoscaling terminate-instance-in-auto-scaling-group --instance-id {} --no-should-decrement-desired-capacity",
+            id
+        )
+    };
+    shell::all(ids.into_iter().map(one))
+}
+
+/// A finding in the making.
+pub(crate) struct Draft {
+    pub rule: &'static str,
+    pub severity: Severity,
+    pub symptom: bool,
+    pub trying: bool,
+    pub cause: String,
+    pub evidence: String,
+    pub fix: Fix,
+}
+
+impl Draft {
+    pub fn new(rule: &'static str, cause: impl Into<String>, evidence: impl Into<String>, fix: impl Into<Fix>) -> Self {
+        Self {
+            rule,
+            severity: Severity::Broken,
+            symptom: false,
+            trying: false,
+            cause: cause.into(),
+            evidence: evidence.into(),
+            fix: fix.into(),
+        }
+    }
+    /// Says that requests are served for now.
+    pub fn weak(mut self) -> Self {
+        self.severity = Severity::Weak;
+        self
+    }
+    /// Says that it passes by itself.
+    pub fn waiting(mut self) -> Self {
+        self.severity = Severity::Waiting;
+        self
+    }
+    /// Says that it may pass by itself, since something tries again.
+    pub fn trying(mut self) -> Self {
+        self.trying = true;
+        self
+    }
+    pub fn trying_if(self, is: bool) -> Self {
+        if is { self.trying() } else { self }
+    }
+    pub fn weak_if(self, is: bool) -> Self {
+        if is { self.weak() } else { self }
+    }
+    pub fn symptom(mut self) -> Self {
+        self.symptom = true;
+        self
+    }
+    pub fn symptom_if(self, is: bool) -> Self {
+        if is { self.symptom() } else { self }
+    }
+    pub fn at(self, hop: HopName) -> Finding {
+        let Self { rule, severity, symptom, trying, cause, evidence, fix: Fix { command, note } } = self;
+        // What was seen is said in others' words: only a command of ours stands between backquotes.
+        let [cause, evidence] = [cause, evidence].map(|t| t.replace('`', "'"));
+        Finding { rule, hop, severity, symptom, trying, cause, evidence, command, note }
+    }
+    pub fn hop() -> Drafts {
+        Drafts(vec![])
+    }
+}
+
+/// The findings of one hop in the making.
+pub(crate) struct Drafts(pub Vec<Draft>);
+
+impl Drafts {
+    pub fn push(&mut self, draft: Draft) {
+        self.0.push(draft);
+    }
+    pub fn extend(&mut self, drafts: impl IntoIterator<Item = Draft>) {
+        self.0.extend(drafts);
+    }
+    pub fn done(self, hop: HopName, seen: bool, evidence: impl Into<String>) -> Hop {
+        let mut drafts = self.0;
+        drafts.sort_by_key(|d| (d.severity, d.symptom));
+        let state = match drafts.first().map(|d| d.severity) {
+            Some(Severity::Broken) => State::Bad,
+            _ if !seen => State::Unknown,
+            Some(Severity::Waiting) => State::Busy,
+            Some(Severity::Weak) => State::Weak,
+            None => State::Good,
+        };
+        let findings = drafts.into_iter().map(|d| d.at(hop)).collect();
+        Hop { hop, on_the_way: false, state, evidence: evidence.into(), zones: vec![], findings }
+    }
+}
+
+/// Returns the first few, and how many more.
+pub(crate) fn names<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<T> = all.into_iter().collect();
+    let few: Vec<&str> = all.iter().take(4).map(AsRef::as_ref).collect();
+    match all.len() {
+        0 => "none".into(),
+        1..=4 => few.join(", "),
+        n => format!("{} and {} more", few.join(", "), n - 4),
+    }
+}
+
+/// Returns these with the newest first.
+pub(crate) fn newest<T>(all: impl IntoIterator<Item = T>, at: impl Fn(&T) -> jiff::Timestamp) -> Vec<T> {
+    let mut all: Vec<T> = all.into_iter().collect();
+    all.sort_by_key(|t| Reverse(at(t)));
+    all
+}

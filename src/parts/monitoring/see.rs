@@ -1,0 +1,57 @@
+//! What is seen of monitoring: the alarms that fire.
+use crate::{
+    aws::listing,
+    snapshot::{
+        Look, Part,
+        read::{some, time},
+    },
+};
+use aws_sdk_cloudwatch::types::{MetricAlarm, StateValue};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Alarm {
+    pub name: String,
+    /// What it means, in our words.
+    pub description: Option<String>,
+    /// Why it fires, in CloudWatch's.
+    pub reason: Option<String>,
+    pub since: Option<Timestamp>,
+}
+
+/// Finds the stack's alarms that are in ALARM, by their names.
+pub(crate) async fn find(look: &Look<'_>) {
+    let names = &look.expected.alarms;
+    if names.is_empty() {
+        return;
+    }
+    let found = look.ask(Part::Alarms, "DescribeAlarms", async {
+        let is_alarm = |a: &&MetricAlarm| {
+            a.state_value() == Some(&StateValue::Alarm)
+                && a.alarm_name().is_some_and(|name| names.iter().any(|e| e == name))
+        };
+        // One call for all of the stack's; a prescribed name may begin otherwise.
+        let prefix = format!("{}-", look.whose.stack);
+        let named = names.iter().filter(|a| !a.starts_with(&prefix));
+        let mut ours = vec![];
+        for prefix in std::iter::once(&prefix).chain(named) {
+            ours.extend(listing::alarms(look.aws, prefix).await?.iter().filter(is_alarm).cloned().map(alarm));
+        }
+        ours.sort_by(|a, b| a.name.cmp(&b.name));
+        ours.dedup_by(|a, b| a.name == b.name);
+        Ok(ours)
+    });
+    let found = found.await;
+    look.keep(|s| s.alarms = found);
+}
+
+fn alarm(a: MetricAlarm) -> Alarm {
+    Alarm {
+        name: a.alarm_name.unwrap_or_default(),
+        description: some(a.alarm_description),
+        reason: some(a.state_reason),
+        since: a.state_updated_timestamp.as_ref().and_then(time),
+    }
+}

@@ -1,0 +1,99 @@
+//! The settings of the Auto Scaling group.
+use crate::{
+    diagnose::{Draft, Drafts, UP, View, names},
+    snapshot::AutoScalingGroup,
+};
+
+pub(super) fn settings(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
+    let s = view.s;
+    let want = &s.expected;
+    if let Some(status) = &g.status {
+        hop.push(Draft::new(
+            "fleet-deleting",
+            "the Auto Scaling group is being deleted",
+            format!("{}: {status}", g.name),
+            (UP, "waits until it is gone, then makes it again"),
+        ));
+    }
+    if g.desired == 0 || g.max == 0 {
+        hop.push(Draft::new(
+            "fleet-zero",
+            "the Auto Scaling group is told to have no instance",
+            format!(
+                "min {}, desired {}, max {}; the stack file says {}, {}, {}",
+                g.min, g.desired, g.max, want.min, want.desired, want.max
+            ),
+            UP,
+        ));
+    } else if g.min != want.min || g.max != want.max || g.desired < want.min {
+        hop.push(
+            Draft::new(
+                "fleet-sizes",
+                "the Auto Scaling group has other sizes than the stack file",
+                format!(
+                    "min {}, desired {}, max {}, not {}, {} to {}, {}",
+                    g.min, g.desired, g.max, want.min, want.desired, want.max, want.max
+                ),
+                UP,
+            )
+            .weak(),
+        );
+    }
+    if let Some(t) = s.target_group.as_ref().filter(|t| !g.target_groups.contains(&t.arn)) {
+        hop.push(
+            Draft::new(
+                "fleet-unattached",
+                "the Auto Scaling group is not attached to the target group: its instances are no targets",
+                format!(
+                    "{} has {}",
+                    g.name,
+                    if g.target_groups.is_empty() {
+                        "no target group".to_owned()
+                    } else {
+                        format!("{} others", g.target_groups.len())
+                    }
+                ),
+                UP,
+            )
+            .weak_if(view.serves() && t.arn.is_empty()),
+        );
+    }
+    let missing = (view.members().len() as i32) < g.desired;
+    for process in &g.suspended {
+        let (what, grave) = match process.as_str() {
+            "Launch" => ("no instance is launched", missing),
+            "Terminate" => ("no instance is taken away, also no broken one", false),
+            "AddToLoadBalancer" => ("new instances are not registered as targets", !view.serves()),
+            "HealthCheck" => ("no instance is found unhealthy", false),
+            "ReplaceUnhealthy" => ("no unhealthy instance is replaced", false),
+            "AlarmNotification" => ("it does not scale", false),
+            "AZRebalance" => ("zones are not evened out", false),
+            _ => ("part of it does not work", false),
+        };
+        let cause = format!("the process {process} of the Auto Scaling group is suspended: {what}");
+        let evidence = format!("SuspendedProcesses of {}: {}", g.name, names(&g.suspended));
+        hop.push(Draft::new("fleet-suspended", cause, evidence, UP).weak_if(!grave));
+    }
+    if g.health_check_type != "ELB" {
+        hop.push(
+            Draft::new(
+                "fleet-health-type",
+                "an instance that does not answer is not replaced",
+                format!("health check type {}, not ELB", g.health_check_type),
+                UP,
+            )
+            .weak(),
+        );
+    }
+    if g.grace_seconds < want.grace_seconds {
+        hop.push(
+            Draft::new(
+                "fleet-grace",
+                "instances get less time to boot than the stack file says: they may be replaced for ever",
+                format!("{} s of grace, not {}", g.grace_seconds, want.grace_seconds),
+                UP,
+            )
+            .weak_if(view.serves() || g.grace_seconds > 60),
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! What is seen of a service: its target group, its fleet, and what the fleet is launched from.
+mod fleet;
+mod target;
+mod template;
+
+pub use fleet::{Activity, AutoScalingGroup, Instance, Member};
+pub use target::{HealthCheck, Target, TargetGroup, targets};
+pub use template::{Profile, Template, TemplateVersion};
+
+use crate::snapshot::Look;
+use futures::FutureExt as _;
+
+/// Finds the target group, the Auto Scaling group, the launch template and the instance profile by their names.
+pub(crate) async fn find(look: &Look<'_>) {
+    futures::join!(
+        target::find(look).boxed_local(),
+        fleet::find(look).boxed_local(),
+        template::find(look).boxed_local(),
+        template::profile(look).boxed_local(),
+    );
+    look.keep(template::keep_used);
+}
+
+/// Reads the targets, what the group has done, and the instances.
+pub(crate) async fn follow(look: &Look<'_>) {
+    let (_, _, _, instances) = futures::join!(
+        target::health(look).boxed_local(),
+        target::attributes(look).boxed_local(),
+        fleet::activities(look).boxed_local(),
+        fleet::instances(look).boxed_local(),
+    );
+    // Which of them are the service's is known once the targets are.
+    look.keep(|s| s.instances = fleet::of_service(instances, s));
+}

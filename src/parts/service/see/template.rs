@@ -1,0 +1,129 @@
+//! What instances are launched from: the launch template and the instance profile.
+use crate::{
+    aws::listing,
+    config::Mode,
+    resources::user_data,
+    snapshot::{
+        Look, Part, Snapshot,
+        read::{some, time},
+    },
+    userdata,
+};
+use aws_sdk_ec2::types as ec2;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Template {
+    pub id: String,
+    pub name: String,
+    pub default_version: i64,
+    pub latest_version: i64,
+    /// The versions that matter: the default, the latest and the one the Auto Scaling group names.
+    pub versions: Vec<TemplateVersion>,
+}
+
+/// An instance profile, by which instances get their role.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    pub exists: bool,
+    /// A profile has one role at the most.
+    pub role: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TemplateVersion {
+    pub number: i64,
+    pub description: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub created_by: Option<String>,
+    pub image: Option<String>,
+    pub instance_type: Option<String>,
+    pub key_pair: Option<String>,
+    pub groups: Vec<String>,
+    pub profile: Option<String>,
+    /// SHA-256 of the user data, decoded. The text itself may hold passwords.
+    pub user_data_sha256: Option<String>,
+}
+
+impl Template {
+    /// Returns the number of the version that an Auto Scaling group names: a number, `$Default` or `$Latest`.
+    pub fn number(&self, named: &str) -> Option<i64> {
+        match named {
+            "$Default" => Some(self.default_version),
+            "$Latest" => Some(self.latest_version),
+            number => number.parse().ok(),
+        }
+    }
+}
+
+/// Finds the launch template by its name.
+pub(super) async fn find(look: &Look<'_>) {
+    let found = look.ask(Part::Template, "DescribeLaunchTemplateVersions", async {
+        let all = listing::template_versions(look.aws, &look.expected.names.template).await?;
+        Ok(template(all.to_vec()))
+    });
+    let found = found.await;
+    look.keep(|s| s.template = found);
+}
+
+/// Finds the stack's own instance profile. One that is only used may not be readable.
+pub(super) async fn profile(look: &Look<'_>) {
+    let Some(name) = look.expected.names.profile.as_ref().filter(|_| look.expected.iam == Mode::Create) else { return };
+    let found = look.ask(Part::Profile, "GetInstanceProfile", async {
+        let found = listing::instance_profile(look.aws, name).await?;
+        let role = found.as_ref().as_ref().and_then(|p| Some(p.roles().first()?.role_name().to_owned()));
+        Ok(Some(Profile { exists: found.is_some(), role }))
+    });
+    let found = found.await;
+    look.keep(|s| s.profile = found);
+}
+
+/// Keeps the versions that matter: the default, the latest, and the one that the Auto Scaling group names.
+pub(super) fn keep_used(s: &mut Snapshot) {
+    let Some(t) = &mut s.template else { return };
+    let named = s.auto_scaling_group.as_ref().and_then(|g| g.template_version.as_deref()?.parse().ok());
+    t.versions.retain(|v| v.number == t.default_version || v.number == t.latest_version || Some(v.number) == named);
+}
+
+fn template(versions: Vec<ec2::LaunchTemplateVersion>) -> Option<Template> {
+    let first = versions.first()?;
+    let (id, name) = (first.launch_template_id.clone(), first.launch_template_name.clone());
+    let default = versions.iter().find(|v| v.default_version() == Some(true)).and_then(|v| v.version_number);
+    let mut versions: Vec<_> = versions.into_iter().map(template_version).collect();
+    versions.sort_by_key(|v| v.number);
+    versions.dedup_by_key(|v| v.number);
+    Some(Template {
+        id: id.unwrap_or_default(),
+        name: name.unwrap_or_default(),
+        default_version: default.unwrap_or_default(),
+        latest_version: versions.last().map_or(0, |v| v.number),
+        versions,
+    })
+}
+
+fn template_version(v: ec2::LaunchTemplateVersion) -> TemplateVersion {
+    let created_at = v.create_time.as_ref().and_then(time);
+    let mut seen = TemplateVersion {
+        number: v.version_number.unwrap_or_default(),
+        description: some(v.version_description),
+        created_at,
+        created_by: some(v.created_by),
+        ..TemplateVersion::default()
+    };
+    if let Some(d) = v.launch_template_data {
+        seen.image = d.image_id;
+        seen.instance_type = d.instance_type.map(|t| t.as_str().into());
+        seen.key_pair = some(d.key_name);
+        seen.groups = d.security_group_ids.unwrap_or_default();
+        for i in d.network_interfaces.unwrap_or_default() {
+            seen.groups.extend(i.groups.unwrap_or_default());
+        }
+        seen.profile = d.iam_instance_profile.and_then(|p| p.name.or_else(|| p.arn.as_deref().map(super::fleet::last)));
+        seen.user_data_sha256 = some(d.user_data).map(|u| user_data::sha256(userdata::decode(&u)));
+    }
+    seen
+}

@@ -1,0 +1,143 @@
+//! The look itself: two rounds of calls, each at once. What fails leaves a gap.
+use super::{Balancer, Expected, Gap, Part, Snapshot, TargetGroup, VERSION, Whose, probe, targets};
+use crate::{
+    aws::Aws,
+    error::{Error, Result},
+    parts::{self, Entry},
+};
+use futures::future::join_all;
+use jiff::Timestamp;
+use std::{cell::RefCell, future::Future, time::Duration};
+use tokio::time::Instant;
+
+/// The question to the service from outside.
+#[derive(Clone, Debug)]
+pub enum Asking {
+    /// This path of the balancer's own address.
+    Path(String),
+    Url(String),
+    /// Nothing, for this reason; the path or URL decides which rule is looked at.
+    Nothing {
+        at: String,
+        why: String,
+    },
+}
+
+/// The extent of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What is needed to say what is wrong.
+    Path,
+    /// And what the fleet has done of late, even if nothing is wrong with it: for the list of events.
+    Events,
+}
+
+/// The longest that a look waits for one answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A look under way: what is asked and for whom, and what was seen so far.
+pub(crate) struct Look<'a> {
+    pub aws: &'a Aws,
+    pub whose: &'a Whose,
+    pub expected: &'a Expected,
+    pub depth: Depth,
+    seen: RefCell<Snapshot>,
+}
+
+impl Look<'_> {
+    /// Asks for one part of the look: its value, or nothing and a gap.
+    pub async fn ask<T: Default>(&self, part: Part, call: &str, asked: impl Future<Output = Result<T>>) -> T {
+        let late = || {
+            Error::other(format!("no answer within {} s", PATIENCE.as_secs()), "check the network, and run it again")
+        };
+        let answer = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()));
+        answer.unwrap_or_else(|e| {
+            self.keep(|s| s.gaps.push(Gap::new(part, call, &e)));
+            T::default()
+        })
+    }
+
+    /// Returns what this makes of what was seen so far.
+    pub fn seen<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
+        read(&self.seen.borrow())
+    }
+
+    /// Keeps what was seen.
+    pub fn keep(&self, write: impl FnOnce(&mut Snapshot)) {
+        write(&mut self.seen.borrow_mut());
+    }
+
+    /// Returns the id of the VPC, once the first round has found it.
+    pub fn vpc(&self) -> Option<String> {
+        self.seen(|s| s.vpc_id().filter(|v| !v.is_empty()).map(str::to_owned))
+    }
+}
+
+/// Asks for those of a listing that everybody shares that are in one VPC.
+macro_rules! listed {
+    ($look:expr, $part:ident, $list:ident, $call:literal, $vpc:expr, $read:ident) => {
+        $look.ask(Part::$part, $call, async {
+            let all = listing::$list($look.aws).await?;
+            let here = all.iter().filter(|it| it.vpc_id() == Some($vpc.as_ref())).cloned();
+            Ok(here.map(|it| $read(it, $look.whose)).collect::<Vec<_>>())
+        })
+    };
+}
+pub(crate) use listed;
+
+/// Looks at everything once. Never fails: what could not be read is in `gaps`.
+pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking, depth: Depth) -> Snapshot {
+    let (calls, start) = (aws.calls.reads(), Instant::now());
+    let seen = Snapshot { version: VERSION, whose: whose.clone(), expected: expected.clone(), ..Snapshot::default() };
+    let look = Look { aws, whose: &whose, expected: &expected, depth, seen: RefCell::new(seen) };
+
+    let round =
+        |of: fn(&Entry) -> Option<parts::See>| join_all(parts::LIST.iter().filter_map(of).map(|see| see(&look)));
+    // First what is found by name or tag.
+    round(|part| part.find).await;
+    // Then what hangs on an id of those.
+    let (balancer, instances) =
+        look.seen(|s| (s.balancer.clone(), s.auto_scaling_group.as_ref().map_or(1, |g| g.members.len())));
+    let probe = probe::ask(&aws.network, asking, balancer.as_ref(), instances);
+    let (_, probe) = futures::join!(round(|part| part.follow), Box::pin(probe));
+
+    let mut seen = look.seen.into_inner();
+    seen.gaps.sort_by_key(|g| g.part);
+    Snapshot {
+        at: Timestamp::now(),
+        probe,
+        calls: aws.calls.reads() - calls,
+        millis: start.elapsed().as_millis() as u64,
+        ..seen
+    }
+}
+
+/// Looks only at what the verdict needs, for those who wait for it: one call.
+///
+/// It is the targets' health and the answers from outside, of a balancer and a target group that are known.
+pub async fn verdict(
+    aws: &Aws,
+    balancer: Balancer,
+    target_group: &str,
+    expected: Expected,
+    asking: &Asking,
+) -> Snapshot {
+    let each = expected.desired.try_into().unwrap_or(1);
+    let (targets, probe) =
+        futures::join!(targets(aws, target_group), probe::ask(&aws.network, asking, Some(&balancer), each));
+    let (targets, gaps) = match targets {
+        Ok(targets) => (targets, vec![]),
+        Err(e) => (vec![], vec![Gap::new(Part::Targets, "DescribeTargetHealth", &e)]),
+    };
+    Snapshot {
+        version: VERSION,
+        at: Timestamp::now(),
+        target_group: Some(TargetGroup { arn: target_group.into(), ..TargetGroup::default() }),
+        targets,
+        gaps,
+        balancer: Some(balancer),
+        probe,
+        expected,
+        ..Snapshot::default()
+    }
+}
