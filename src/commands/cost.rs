@@ -7,12 +7,13 @@ use crate::{
     cost::{self, Bill, OneMore, Prices, Size, from_config, inventory},
     engine::{Class, Graph},
     facts::Facts,
+    live,
     output::{
         Printer,
         cost::{Bills, Cost as View, per_gb, show},
         style::*,
     },
-    stack, watch,
+    stack,
 };
 
 /// Target tracking makes two of its own for each policy: above and below.
@@ -82,7 +83,7 @@ pub(super) fn ways_out(session: &Session, prices: &Prices) -> Vec<cost::WayOut> 
 }
 
 /// What runs now, by the hour and for what is left of the event.
-pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<watch::Cost>> {
+pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<live::Cost>> {
     let config = &session.loaded.config;
     let there = inventory::gather(&session.aws, config, own_alarms(&session.stack.graph, config)).await?;
     if there.is_empty() {
@@ -91,7 +92,7 @@ pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error:
     let (items, hours) = (there.items(), hours(config, None));
     let bill = Bill::of(&items, prices, hours);
     let more = one_more(config, &items, prices, hours);
-    Ok(Some(watch::Cost {
+    Ok(Some(live::Cost {
         unit: bill.unit.clone(),
         per_hour: bill.per_hour(),
         for_event: bill.for_event(),

@@ -1,4 +1,4 @@
-//! The parts of a stack, one folder each: `wire` says which steps it is made of.
+//! The parts of a stack, one folder each: `wire` says which steps it is made of, `measure` what CloudWatch measures of it.
 //!
 //! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the parts
 //! are wired is in [`crate::stack`].
@@ -7,6 +7,7 @@ pub mod balancer;
 pub mod cache;
 pub mod database;
 pub mod files;
+pub mod metric;
 pub mod monitoring;
 pub mod network;
 pub mod service;

@@ -1,4 +1,5 @@
 //! The load balancer, and where its requests go.
+pub mod measure;
 mod wire;
 
 pub(crate) use wire::{Balancer, Route, route, wire};

@@ -1,4 +1,5 @@
 //! The database: an RDS instance of the stack's own, or one that is used, and its passwords.
+pub mod measure;
 mod wire;
 
 pub(crate) use wire::{Passwords, wire};
