@@ -38,9 +38,8 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
     } else {
         let (target, _) = session::target(global, config, &out).await?;
         match session::reach(&target).await {
-            Ok(aws) => {
-                Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
-            }
+            Ok(aws) => Some(inventory::gather(&aws, config, &own_alarms(&stack.graph, config)).await?)
+                .filter(|i| !i.is_empty()),
             // What it would cost needs no account.
             Err(Failure::Error(e)) if e.class() == Some(Class::Credentials) => {
                 out.note(format!("{WARN}only as planned{RESET}: {e}"));
@@ -50,7 +49,7 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
         }
     };
     let left_out = there.as_ref().map_or(vec![], |i| i.left_out.clone());
-    let there = there.map(|i| i.items());
+    let there = there.map(|i| i.items);
     let running = there.as_ref().map(|i| Bill::of(i, &prices, hours));
     let now = there.unwrap_or_else(|| items(Size::Desired));
     let more = one_more(config, &now, &prices, hours);
@@ -85,11 +84,11 @@ pub(super) fn ways_out(session: &Session, prices: &Prices) -> Vec<cost::WayOut> 
 /// What runs now, by the hour and for what is left of the event.
 pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<live::Cost>> {
     let config = &session.loaded.config;
-    let there = inventory::gather(&session.aws, config, own_alarms(&session.stack.graph, config)).await?;
+    let there = inventory::gather(&session.aws, config, &own_alarms(&session.stack.graph, config)).await?;
     if there.is_empty() {
         return Ok(None);
     }
-    let (items, hours) = (there.items(), hours(config, None));
+    let (items, hours) = (there.items, hours(config, None));
     let bill = Bill::of(&items, prices, hours);
     let more = one_more(config, &items, prices, hours);
     Ok(Some(live::Cost {

@@ -1,4 +1,5 @@
-//! The parts of a stack, one folder each: `wire` says which steps it is made of, `measure` what CloudWatch measures of it.
+//! The parts of a stack, one folder each: `wire` says which steps it is made of, `measure` what CloudWatch
+//! measures of it, `bill` what it costs.
 //!
 //! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the parts
 //! are wired is in [`crate::stack`].

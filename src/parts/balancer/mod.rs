@@ -1,4 +1,5 @@
 //! The load balancer, and where its requests go.
+pub mod bill;
 pub mod measure;
 mod wire;
 

@@ -1,4 +1,5 @@
 //! The cache: an ElastiCache replication group of the stack's own, or one that is used.
+pub mod bill;
 pub mod measure;
 mod wire;
 

@@ -1,4 +1,5 @@
 //! The database: an RDS instance of the stack's own, or one that is used, and its passwords.
+pub mod bill;
 pub mod measure;
 mod wire;
 

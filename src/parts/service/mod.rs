@@ -1,4 +1,5 @@
 //! A service: its fleet of instances, what they are told at boot and what they may do, and its target group.
+pub mod bill;
 pub mod measure;
 mod user_data;
 mod wire;
