@@ -9,6 +9,7 @@ import pathlib
 import re
 import subprocess
 import sys
+
 import tomllib
 
 root = pathlib.Path(__file__).resolve().parents[1]

@@ -2,15 +2,11 @@
 pub mod complete;
 pub mod guide;
 
-use crate::{
-    config::Group,
-    output::{complaint::Complaint, plain},
-    said,
-};
+use crate::{config::Group, said, sandbox::Pace};
 use clap::{
     ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
-    error::ContextKind,
+    error::{ContextKind, ErrorKind},
 };
 use clap_complete::engine::ArgValueCompleter;
 use std::{
@@ -32,44 +28,23 @@ pub struct Cli {
 }
 
 impl Cli {
-    fn of(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
+    fn from_args(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
         let matches: ArgMatches = guide::definition().try_get_matches_from(args).map_err(without_wild_guesses)?;
         Self::from_arg_matches(&matches)
     }
 
-    /// What was typed; leaves with exit code 2 and a usage message when it makes no sense.
-    pub fn read() -> Self {
-        let cli = Self::of(std::env::args_os()).unwrap_or_else(|e| {
-            // It repeats what was typed, or pasted.
-            let harmless = |arg: std::ffi::OsString| said::line(&arg.to_string_lossy()).into_owned().into();
-            let e = Self::of(std::env::args_os().map(harmless)).err().unwrap_or(e);
-            // Scripts that asked for JSON get their object; what it is, nobody can say before it is parsed.
-            let json = wants_json(std::env::args().skip(1));
-            let text = e.render().ansi().to_string();
-            if e.use_stderr() && json {
-                let errors = [complaint(&e)];
-                let object = serde_json::json!({"at": jiff::Timestamp::now(), "event": "error", "errors": errors});
-                plain::put(&format!("{}\n", plain::json(&object)));
-            } else if e.use_stderr() {
-                anstream::eprint!("{}", plain::rendered(&text));
-            } else {
-                // The help, or the version.
-                plain::put(&plain::rendered(&text));
-            }
-            match plain::lost() {
-                Some(why) if !e.use_stderr() => {
-                    anstream::eprintln!("error: cannot write to stdout: {why}");
-                    std::process::exit(1)
-                }
-                _ => std::process::exit(e.exit_code()),
-            }
-        });
+    /// Reads the command line of this process.
+    pub fn read() -> Result<Self, clap::Error> {
+        // An error repeats what was typed, or pasted.
+        let harmless = |arg: std::ffi::OsString| said::line(&arg.to_string_lossy()).into_owned().into();
+        let cli = Self::from_args(std::env::args_os())
+            .map_err(|e| Self::from_args(std::env::args_os().map(harmless)).err().unwrap_or(e))?;
         // No `requires`: `gameday sandbox start --pace fast` needs no --sandbox.
         if cli.global.pace.is_some() && !cli.global.sandbox && !matches!(cli.verb, Verb::Sandbox { .. }) {
             let why = "--pace is the sandbox's: AWS takes its own time; say --sandbox too";
-            guide::definition().error(clap::error::ErrorKind::MissingRequiredArgument, why).exit();
+            return Err(guide::definition().error(ErrorKind::MissingRequiredArgument, why));
         }
-        cli
+        Ok(cli)
     }
 }
 
@@ -84,22 +59,6 @@ fn without_wild_guesses(mut e: clap::Error) -> clap::Error {
         e.remove(ContextKind::Suggested);
     }
     e
-}
-
-/// A mistake on the command line, for scripts.
-fn complaint(e: &clap::Error) -> Complaint {
-    let text = e.render().to_string();
-    // With the values that are possible, or what is wrong with this one; without the usage.
-    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|l| !l.is_empty()).collect();
-    let message = lines.join(" ").trim_start_matches("error: ").to_owned();
-    Complaint::new("usage", message, "`gameday --help` lists the verbs, `gameday VERB --help` their options".to_owned())
-}
-
-/// `-o json`, in any of its spellings.
-fn wants_json(args: impl Iterator<Item = String>) -> bool {
-    let args: Vec<String> = args.collect();
-    let two = args.windows(2).any(|w| matches!(w[0].as_str(), "-o" | "--output") && w[1] == "json");
-    two || args.iter().any(|a| matches!(a.as_str(), "-ojson" | "-o=json" | "--output=json"))
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -167,60 +126,50 @@ pub enum Output {
     Error,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Everything is there at once
-    Instant,
-    /// A twentieth of AWS's own times
-    Fast,
-    /// As long as AWS takes
-    Real,
-}
-
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Write a stack file to begin with, with every key explained
     #[command(alias = "new")]
-    Init(Init),
+    Init(InitArgs),
     /// Show what `up` would change; exit code 2 when there is something
     #[command(aliases = ["diff", "preview"])]
-    Plan(Plan),
+    Plan(PlanArgs),
     /// Build or repair the stack, until the service answers
     #[command(aliases = ["apply", "deploy", "create"])]
-    Up(Up),
+    Up(UpArgs),
     /// Build or repair the VPC, subnets, routes and security groups
     #[command(hide = true)]
-    Network(Change),
+    Network(ChangeArgs),
     /// Build or repair the RDS instance and what it needs
     #[command(hide = true)]
-    Database(Change),
+    Database(ChangeArgs),
     /// Build or repair the ElastiCache replication group and what it needs
     #[command(hide = true)]
-    Cache(Change),
+    Cache(ChangeArgs),
     /// Build or repair the EFS file system and what it needs
     #[command(hide = true)]
-    Files(Change),
+    Files(ChangeArgs),
     /// Build or repair the launch template and what it needs
     #[command(hide = true)]
-    Launch(Change),
+    Launch(ChangeArgs),
     /// Build or repair the load balancer and what it needs
     #[command(hide = true)]
-    Balancer(Change),
+    Balancer(ChangeArgs),
     /// Build or repair the Auto Scaling group and what it needs
     #[command(hide = true)]
-    Fleet(Change),
+    Fleet(ChangeArgs),
     /// Build or repair alarms, dashboard and log groups, and what they need
     #[command(hide = true)]
-    Monitoring(Change),
+    Monitoring(ChangeArgs),
     /// Say whether it is serving, and what is not as it should be
-    Status(Status),
+    Status(StatusArgs),
     /// Say what it costs by the hour and for the event: as planned, and as it runs
-    Cost(Cost),
+    Cost(CostArgs),
     /// Print what the instances say: the application's log and the boot's, by time
-    Logs(Logs),
+    Logs(LogsArgs),
     /// Walk the request path to the first broken hop, with its cause and what repairs it
     #[command(alias = "diagnose")]
-    Why(Why),
+    Why(WhyArgs),
     /// Show the same picture as `status --watch` as a web page, and as JSON for scripts
     ///
     /// `GET /` is the page, `GET /status` what it shows as JSON, `GET /healthcheck` says that it runs. `GET /elb/NAME` lists
@@ -230,17 +179,17 @@ pub enum Verb {
     /// The token is the password of HTTP Basic authorization, for any user; a token with a colon is user and password. It is
     /// read from --token-file or from GAMEDAY_TOKEN. On loopback reading needs none, changing does; on any other address
     /// everything but /healthcheck needs it.
-    Serve(Serve),
+    Serve(ServeArgs),
     /// List, attach and detach the machines behind a balancer
     Targets {
         #[command(subcommand)]
-        what: Targets,
+        what: TargetsCommand,
     },
     /// Delete the whole stack, and check that nothing is left
     #[command(aliases = ["down", "destroy", "delete"])]
-    Teardown(Teardown),
+    Teardown(TeardownArgs),
     /// Print the user data and all files made from templates, without AWS
-    Render(Render),
+    Render(RenderArgs),
     /// Print the least-privilege IAM policy that this stack file needs
     Policy {
         /// Write each policy into a file in this folder, and print the commands that create them
@@ -256,7 +205,7 @@ pub enum Verb {
     /// Run the local emulator
     Sandbox {
         #[command(subcommand)]
-        what: Sandbox,
+        what: SandboxCommand,
     },
     /// Print a completion script for a shell
     ///
@@ -268,7 +217,7 @@ pub enum Verb {
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Init {
+pub struct InitArgs {
     /// The stack's name: 1 to 16 small letters, digits and hyphens [default: asked for]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -283,14 +232,14 @@ fn group() -> impl TypedValueParser<Value = Group> {
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Plan {
+pub struct PlanArgs {
     /// Only these groups and what they need
     #[arg(value_parser = group())]
     pub groups: Vec<Group>,
     #[command(flatten)]
     pub consent: Consent,
     #[command(flatten)]
-    pub prices: Prices,
+    pub prices: PricesArgs,
 }
 
 /// What may be done although something is lost by it.
@@ -312,19 +261,19 @@ impl Consent {
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Change {
+pub struct ChangeArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
     pub consent: Consent,
     #[command(flatten)]
-    pub lease: Lease,
+    pub lease: LeaseArgs,
 }
 
 /// What to do when a teammate is at work on the same stack.
 #[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Lease {
+pub struct LeaseArgs {
     /// When a teammate is at work on this stack, wait until that is done
     #[arg(long, conflicts_with_all = ["steal", "no_lease"])]
     pub wait: bool,
@@ -337,24 +286,24 @@ pub struct Lease {
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Up {
+pub struct UpArgs {
     /// Only these groups and what they need
     #[arg(value_parser = group())]
     pub groups: Vec<Group>,
     #[command(flatten)]
-    pub change: Change,
+    pub change: ChangeArgs,
     #[command(flatten)]
-    pub probe: Probe,
+    pub probe: ProbeArgs,
     /// Seconds to wait for the service to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub patience: u64,
     #[command(flatten)]
-    pub prices: Prices,
+    pub prices: PricesArgs,
 }
 
 /// How the service is asked whether it answers.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Probe {
+pub struct ProbeArgs {
     /// Ask this URL whether the service answers, instead of the load balancer's own
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "no_probe")]
     pub probe: Option<String>,
@@ -364,23 +313,23 @@ pub struct Probe {
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Status {
+pub struct StatusArgs {
     /// Stay and show what changes: on a terminal an interface with keys, with `-o json` an object a round
     #[arg(short, long)]
     pub watch: bool,
     #[command(flatten)]
-    pub probe: Probe,
+    pub probe: ProbeArgs,
     #[command(flatten)]
-    pub prices: Prices,
+    pub prices: PricesArgs,
 }
 
 #[derive(Args, Clone, Debug, Default)]
-pub struct Cost {
+pub struct CostArgs {
     /// How long it is paid for [default: what is left of 6 hours from traffic_at, or 6 hours]
     #[arg(long, value_name = "N", value_parser = hours, allow_negative_numbers = true)]
     pub hours: Option<f64>,
     #[command(flatten)]
-    pub prices: Prices,
+    pub prices: PricesArgs,
     /// Only what the stack file would cost; makes no AWS call
     #[arg(long)]
     pub planned: bool,
@@ -388,7 +337,7 @@ pub struct Cost {
 
 /// By which prices.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Prices {
+pub struct PricesArgs {
     /// A price file that adds to the shipped one, or a game's own prices instead of it
     #[arg(long = "prices", env = "GAMEDAY_PRICES", value_name = "FILE")]
     pub file: Option<PathBuf>,
@@ -445,7 +394,7 @@ fn instance(id: &str) -> Result<String, String> {
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct Logs {
+pub struct LogsArgs {
     /// Go on printing what comes, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
@@ -464,7 +413,7 @@ pub struct Logs {
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Why {
+pub struct WhyArgs {
     /// URL to check [default: the load balancer's health path]
     #[arg(value_parser = url)]
     pub url: Option<String>,
@@ -480,7 +429,7 @@ pub struct Why {
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct Serve {
+pub struct ServeArgs {
     /// Where to listen: `8080` and `localhost:8080` are this machine's alone, `:8080` is for all; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = listen)]
     pub listen: SocketAddr,
@@ -488,13 +437,13 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     #[command(flatten)]
-    pub probe: Probe,
+    pub probe: ProbeArgs,
     #[command(flatten)]
-    pub prices: Prices,
+    pub prices: PricesArgs,
 }
 
 #[derive(Subcommand, Debug)]
-pub enum Targets {
+pub enum TargetsCommand {
     /// Show the machines behind a balancer
     List {
         /// The balancer's name [default: the stack's own]
@@ -521,7 +470,7 @@ pub enum Targets {
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Teardown {
+pub struct TeardownArgs {
     /// Delete the stack of this name without asking: for scripts
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
@@ -535,11 +484,11 @@ pub struct Teardown {
     #[arg(short, long, hide = true)]
     pub yes: bool,
     #[command(flatten)]
-    pub lease: Lease,
+    pub lease: LeaseArgs,
 }
 
 #[derive(Args, Debug, Default)]
-pub struct Render {
+pub struct RenderArgs {
     /// Print only this file (`user-data`, `server.ini`, …)
     pub file: Option<String>,
     /// Check the rendered scripts: syntax, size, line ends, secrets
@@ -548,7 +497,7 @@ pub struct Render {
 }
 
 #[derive(Subcommand, Debug)]
-pub enum Sandbox {
+pub enum SandboxCommand {
     /// Start it in the background
     Start,
     /// Stop it; what was built in it is lost

@@ -183,7 +183,7 @@ fn leases() {
     let mut times = Times { traffic_at: Some(now + Duration::from_secs(900)), ..Times::default() };
     times.see(now, vec![step]);
     spoilt("leases", &sound, |text| {
-        let Some(holder) = Holder::of(text) else { return };
+        let Some(holder) = Holder::parse(text) else { return };
         let mut clock = times.clock(now, false);
         clock.follow(&holder);
         let build = Build::of(&times.steps, &clock, Some(&holder));

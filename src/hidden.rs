@@ -1,20 +1,22 @@
-//! Passwords are not shown: those that this process knows are dots in whatever it prints, however they got there.
+//! Hides passwords: the ones that this process knows become dots in everything it prints, however they got there.
 use crate::engine::secret;
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use std::borrow::Cow;
 
+/// What is shown in place of a password.
 pub const DOTS: &str = "••••••••";
-/// A shorter one is a part of other words; where it is known to be in a script, of fewer.
+/// The shortest password that is hidden everywhere: a shorter one can be part of other words. Known places in scripts
+/// use a smaller limit.
 const SHORTEST: usize = 6;
 const SHORTEST_ANYWHERE: usize = 8;
 
-/// A text without the passwords that this process knows.
+/// Replaces the passwords that this process knows.
 pub fn known(text: &str) -> Cow<'_, str> {
     let values: Vec<String> = secret::known().into_iter().filter(|v| v.len() >= SHORTEST_ANYWHERE).collect();
     without(text, &values)
 }
 
-/// A text without these values, in whichever form they stand in it.
+/// Replaces these values in any of their encoded forms.
 pub fn without<'a>(text: &'a str, values: &[String]) -> Cow<'a, str> {
     let mut shown = Cow::Borrowed(text);
     for form in values.iter().filter(|v| v.len() >= SHORTEST).flat_map(|v| forms(v)) {
@@ -25,7 +27,7 @@ pub fn without<'a>(text: &'a str, values: &[String]) -> Cow<'a, str> {
     shown
 }
 
-/// A value as it stands in scripts, JSON, URLs and what is encoded; the longest first.
+/// Returns the forms of a value in scripts, JSON, URLs and base64, the longest first.
 fn forms(value: &str) -> Vec<String> {
     let json = serde_json::Value::from(value).to_string();
     let mut all = vec![
@@ -47,7 +49,7 @@ fn escaped(value: &str, plain: impl Fn(char) -> bool) -> String {
     value.bytes().map(one).collect()
 }
 
-/// What of a value's base64 is the same, whatever stands behind it, with so many bytes before it.
+/// Returns the part of a value's base64 that does not depend on the text around it, after `before` bytes.
 fn in_base64(value: &str, before: usize) -> String {
     let text = BASE64_STANDARD_NO_PAD.encode([&vec![0; before], value.as_bytes()].concat());
     let from = (before * 8).div_ceil(6);

@@ -1,7 +1,7 @@
-//! How long the steps of a stack have taken in this account: one measurement is worth more than all documents.
+//! How long the steps of a stack took in this account, which beats all documented durations.
 //!
-//! Kept as an SSM parameter beside the lease, so that whoever asks next, from any laptop, gets a better forecast. An
-//! account that forbids SSM has no history, and the usual durations hold.
+//! Kept as an SSM parameter beside the lease, so that forecasts improve on every laptop. An account that forbids SSM
+//! has no history, and typical durations apply.
 use crate::{
     aws::{
         Aws,
@@ -21,28 +21,30 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What takes less than this is not worth remembering.
+/// The shortest duration that is recorded.
 const WORTH: Duration = Duration::from_secs(10);
-/// No step takes longer than this: a note that says so, or is larger than AWS lets ours be, is nonsense.
+/// The longest plausible duration of a step. Notes that say more are ignored.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// A standard parameter holds 4 KB (AWS Systems Manager quotas); a stack has a dozen slow steps at most.
+/// The limit of entries: a standard parameter holds 4 KB (AWS Systems Manager quotas), and a stack has a dozen slow
+/// steps at most.
 const MOST: usize = 60;
 
+/// The measured durations of one stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History(Known);
 
-/// What the account remembers of a stack's steps.
+/// The content of the note.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 struct Known {
-    /// Seconds from the first call to the last look, for each step that was created.
+    /// Seconds from the first call to the last look, of each created step.
     created: BTreeMap<String, u64>,
-    /// When AWS began to make what was not done when the last run ended.
+    /// When AWS began to create the objects that the last run did not finish.
     begun: BTreeMap<String, Timestamp>,
 }
 
 impl Known {
-    /// What makes sense in a note, which anybody in the account may have written; each value for itself.
-    fn of(text: &str, now: Timestamp) -> Self {
+    /// Parses a note and keeps each plausible value, since others in the account can write it.
+    fn parse(text: &str, now: Timestamp) -> Self {
         let Some(Value::Object(mut said)) = note::json(text) else { return Self::default() };
         let mut entries = |what: &str| match said.remove(what) {
             Some(Value::Object(entries)) => {
@@ -64,42 +66,42 @@ impl Known {
 }
 
 impl History {
-    /// What the account knows; nothing when there is none, when it may not be read, or makes no sense.
+    /// Loads the history. It is empty if there is none, or if it cannot be read or parsed.
     pub async fn load(aws: &Aws, stack: &str) -> Self {
         let notes = note::all(aws, stack).await.unwrap_or_default();
         let note = notes.get(NOTE);
-        let known = note.map(|n| Known::of(&n.text, Timestamp::now())).unwrap_or_default();
+        let known = note.map(|n| Known::parse(&n.text, Timestamp::now())).unwrap_or_default();
         Self(known)
     }
 
-    /// What a note says.
+    /// Parses a note.
     #[cfg(test)]
     pub(crate) fn said(text: &str) -> Self {
-        Self(Known::of(text, Timestamp::now()))
+        Self(Known::parse(text, Timestamp::now()))
     }
 
-    /// How long each of these steps took to create, where it is known.
+    /// Returns how long each of these steps took to create, as far as known.
     pub fn of<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> BTreeMap<Key, Duration> {
         let took = |key: &Key| Some((key.clone(), Duration::from_secs(*self.0.created.get(key.as_str())?)));
         keys.filter_map(took).collect()
     }
 
-    /// When AWS began to make this step, if a run ended before it was done.
+    /// Returns when AWS began to create this step, if a run ended before it was done.
     pub fn begun(&self, key: &Key) -> Option<Timestamp> {
         self.0.begun.get(key.as_str()).copied()
     }
 
-    /// Adds what was measured, and keeps it in the account; that this fails harms nobody.
+    /// Adds measurements and stores them in the account. A failure to store is harmless.
     pub async fn learn(mut self, aws: &Aws, stack: &str, measured: &Stopwatch) {
         let before = self.0.clone();
         let taken = measured.taken();
-        // What was measured now is worth more than what somebody wrote.
+        // New measurements replace stored values.
         let room = MOST.saturating_sub(taken.len());
         while self.0.created.len() > room {
             self.0.created.pop_last();
         }
         self.0.created.extend(taken);
-        // What this run has not finished either goes on since then.
+        // Steps that this run did not finish either keep their start time.
         self.0.begun.retain(|key, _| !measured.has_ended(key));
         self.0.begun.extend(measured.unfinished());
         if self.0 == before {
@@ -109,7 +111,7 @@ impl History {
         _ = note::write(aws, stack, NOTE, text).await;
     }
 
-    /// Deletes it, if there is one: nothing of a stack stays behind.
+    /// Deletes the history, if there is one.
     pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
         match note::read(aws, stack, NOTE).await? {
             Some(_) => note::delete(aws, stack, NOTE).await,
@@ -118,28 +120,28 @@ impl History {
     }
 }
 
-/// Measures the creations of a walk by its events. Clones share it.
+/// Measures creations by the events of a walk. Clones share the measurements.
 #[derive(Clone, Default)]
 pub struct Stopwatch(Rc<RefCell<Times>>);
 
 #[derive(Default)]
 struct Times {
-    /// How much of AWS's time passes in one second here; zero where nothing takes time.
+    /// The scale of AWS's durations in this world; zero if nothing takes time.
     scale: f64,
-    /// With what they usually take.
+    /// The start and the usual duration.
     begun: BTreeMap<Key, (Instant, Duration)>,
     taken: BTreeMap<String, u64>,
-    /// Steps that are done, or have failed.
+    /// Steps that succeeded or failed.
     ended: BTreeSet<String>,
 }
 
 impl Stopwatch {
-    /// For a world in which AWS's durations are multiplied by `scale` (1 on AWS).
+    /// Makes a stopwatch for a world in which AWS's durations are multiplied by `scale` (1 on AWS).
     pub fn new(scale: f64) -> Self {
         Self(Rc::new(RefCell::new(Times { scale, ..Times::default() })))
     }
 
-    /// Hears all that the next listener hears.
+    /// Returns a listener that measures and passes all events on to `next`.
     pub fn before(&self, next: Events) -> Events {
         let me = self.clone();
         Events::new(move |e| {
@@ -156,7 +158,7 @@ impl Stopwatch {
         self.0.borrow().ended.contains(key)
     }
 
-    /// What is being made still, and since when.
+    /// Returns the steps that are still being created, with the start of each.
     fn unfinished(&self) -> BTreeMap<String, Timestamp> {
         let times = self.0.borrow();
         let slow = times.begun.iter().filter(|(_, (_, usually))| *usually >= WORTH);
@@ -179,13 +181,14 @@ impl Times {
                 let Some((begun, usually)) = self.begun.remove(key) else { return };
                 if self.scale > 0.0 {
                     let took = begun.elapsed().div_f64(self.scale);
-                    // A world of another scale blows up our own time with AWS's: only what is slow by itself counts.
+                    // At other time scales our own overhead is scaled too, so ignore steps that are not slow in
+                    // themselves.
                     if took >= WORTH && (self.scale >= 1.0 || usually >= WORTH) {
                         self.taken.insert(key.to_string(), took.as_secs());
                     }
                 }
             }
-            // A step that failed has not shown how long it takes.
+            // A failed step has no duration.
             Event::Failed { key, .. } | Event::Without { key, .. } => _ = self.begun.remove(key),
             _ => {}
         }
@@ -234,15 +237,15 @@ mod tests {
             "subnet/b":"9","subnet/c":1e300,"subnet/d":0,"nonsense":5,"x/\u001b[2J":5},
             "begun":{"database/main":"2026-10-01T11:00:00Z","cache/main":"9999-01-01T00:00:00Z","vpc/main":"0001-01-01T00:00:00Z",
             "subnet/a":"soon","subnet/b":7}}"#;
-        let known = Known::of(said, now);
+        let known = Known::parse(said, now);
         assert_eq!(known.created, BTreeMap::from([("database/main".to_owned(), 400)]));
         assert_eq!(known.begun.keys().collect::<Vec<_>>(), ["database/main"]);
         let nested = "[".repeat(4000);
         for said in ["", "7", "null", "{", r#"{"created":[1],"begun":"x"}"#, &nested, &" ".repeat(100_000)] {
-            assert_eq!(Known::of(said, now), Known::default());
+            assert_eq!(Known::parse(said, now), Known::default());
         }
         let many: String = (0..200).map(|n| format!(r#""subnet/{n}":9,"#)).collect();
-        let known = Known::of(&format!(r#"{{"created":{{{many}"z/z":9}}}}"#), now);
+        let known = Known::parse(&format!(r#"{{"created":{{{many}"z/z":9}}}}"#), now);
         assert_eq!(known.created.len(), MOST);
     }
 

@@ -1,8 +1,8 @@
-//! Who is at work on a stack: an advisory lease in the account.
+//! The advisory lease of a stack, which says who is at work on it.
 //!
 //! The lease is an SSM parameter, because `PutParameter` without `Overwrite` is the one call that at most one of two
-//! callers can win. Its holder renews it every few seconds; when it stands still for [`DEAD`] its holder is gone. The
-//! steps are correct without it: an account that forbids SSM simply has no lease.
+//! callers can win. Its holder renews it every few seconds; one that is not renewed for [`DEAD`] is void. Steps are
+//! correct without a lease, so an account that forbids SSM simply has none.
 use crate::{
     aws::{
         Aws,
@@ -18,45 +18,48 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
-/// How often the holder says that it is alive.
+/// The interval of renewals.
 const RENEW: Duration = Duration::from_secs(4);
-/// A lease that stands still for this long belongs to nobody.
+/// How long a lease lives without renewal.
 pub const DEAD: Duration = Duration::from_secs(13);
-/// How long AWS may refuse it for a moment (throttling; a name that was deleted just now) before one works without.
+/// How long transient refusals by AWS are tolerated (throttling; a name that was just deleted) before the run goes on
+/// without a lease.
 const REFUSED: Duration = Duration::from_secs(40);
-/// How long one waits for a name to become free before a word is said.
+/// How long to wait silently for a name to become free.
 const QUIET: Duration = Duration::from_secs(3);
-/// Between two tries to take it.
+/// The pause between attempts to take it.
 const PAUSE: Duration = Duration::from_millis(700);
-/// More take-overs in a row than there ever are, more steps of a group, longer words than any of ours.
+/// An upper limit of take-overs, of steps in a group and of the length of words in a real lease.
 const MOST: usize = 1000;
-/// No run takes longer.
+/// The longest plausible run.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// Who holds it, for people to read.
+/// The holder of a lease, for people to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holder {
     /// `anna@laptop`
     pub owner: String,
     pub verb: String,
     pub since: jiff::Timestamp,
-    /// Tells two runs of the same person apart.
+    /// Distinguishes runs of the same person.
     pub run: String,
-    /// How often the lease was taken over to come here. A renewal that was on its way when somebody took over puts the
-    /// former holder's back: the higher number has it all the same.
+    /// How often the lease was taken over.
+    ///
+    /// A renewal that was under way during a take-over restores the former holder's lease; the higher generation still
+    /// wins.
     #[serde(default)]
     pub generation: usize,
-    /// How far the run is, for those who look on.
+    /// The progress of the run, for observers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Steps that are done, and all there are, by group.
+    /// The number of finished steps and of all steps, by group.
     pub groups: BTreeMap<Group, (usize, usize)>,
-    /// Seconds until the run is done.
+    /// The estimated seconds until the end.
     pub left_seconds: u64,
     pub waiting_for: Option<String>,
 }
@@ -70,6 +73,7 @@ impl Progress {
 }
 
 impl Holder {
+    /// Returns the holder for a run of this verb, by this user.
     pub fn me(verb: &str) -> Self {
         let var = |names: &[&str]| names.iter().find_map(|n| std::env::var(n).ok()).filter(|v| !v.is_empty());
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|h| h.trim().to_owned());
@@ -89,8 +93,8 @@ impl Holder {
         self.verb != TEARDOWN
     }
 
-    /// Reads a lease. Whoever may write SSM parameters may write anything there: what no run of ours writes is nobody's.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    /// Parses a lease. Everybody with the right to SSM can write one, so text that no run writes is rejected.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut holder: Self = note::json(text)?;
         let words = [&holder.owner, &holder.verb, &holder.run];
         if holder.generation > MOST || words.iter().any(|word| word.len() > MOST) {
@@ -100,13 +104,13 @@ impl Holder {
         Some(holder)
     }
 
-    /// Whoever wrote a lease that is none of ours.
+    /// Stands for the author of an unreadable lease.
     fn unknown() -> Self {
         let [owner, verb] = ["somebody", "(unknown)"].map(Into::into);
         Self { owner, verb, since: jiff::Timestamp::now(), run: String::new(), generation: 0, progress: None }
     }
 
-    /// Whether this one has the lease, and not the other. Of two who took over at the same moment, one has it.
+    /// True if this holder has the lease rather than the other. After simultaneous take-overs exactly one has it.
     fn beats(&self, other: &Self) -> bool {
         (self.generation, &self.run) > (other.generation, &other.run)
     }
@@ -115,9 +119,9 @@ impl Holder {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let since = Duration::try_from(jiff::Timestamp::now().duration_since(self.since)).unwrap_or_default();
-        // Whoever may write the note wrote these.
+        // These texts are foreign.
         let [owner, verb] = [&self.owner, &self.verb].map(|text| said::words(text));
-        // A clock that is wrong by years, or a lease that somebody made up.
+        // A clock that is years off, or a forged lease.
         if since > LONGEST {
             return write!(f, "{owner} is running gameday {verb}");
         }
@@ -125,60 +129,67 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// What to do when somebody else holds it.
+/// What to do if somebody else holds the lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Taken {
-    /// Say who it is, and leave.
+pub enum OnConflict {
+    /// Name the holder and give up.
     #[default]
     Refuse,
     Wait,
     Steal,
 }
 
-/// A lease that is held, or that this account does not let us have.
+/// A lease that is held, or a run without one because the account does not allow it.
 pub struct Lease {
     aws: Aws,
     me: Holder,
     held: bool,
-    /// Somebody said that this run takes over. That holds for the whole run: whoever may write the lease could claim it
-    /// again and again, and a claim that is honest looks the same. Of two who say it both go on: the steps are correct
-    /// without a lease.
+    /// True if the user said to take over, for the whole run.
+    ///
+    /// Everybody who can write the lease could claim it repeatedly, and an honest claim looks the same. If two users
+    /// take over, both runs go on: steps are correct without a lease.
     stolen: bool,
-    /// Nobody else is at work: it was free, or whoever had it is dead.
+    /// True if nobody else is at work: the lease was free, or its holder is dead.
     alone: bool,
-    /// Somebody else had it first.
+    /// True if somebody else held it first.
     waited: bool,
 }
 
-/// The verb that takes a stack down.
+/// The verb that deletes a stack.
 pub const TEARDOWN: &str = "teardown";
-/// A holder who has not renewed for this long is not at work any more, as far as one look can tell; clocks may differ.
+/// How long a holder may be silent and still count as at work in a single look, allowing for different clocks.
 const QUIET_FOR: Duration = Duration::from_secs(60);
 
-/// Who holds the lease of a stack now, and the version of the parameter.
+/// Returns the holder of the lease of a stack, and the version of the parameter.
 pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
     let found = note::read(aws, stack, NOTE).await?;
-    // What cannot be read is somebody's, too, until it stands still.
-    Ok(found.map(|note| (Holder::of(&note.text).unwrap_or_else(Holder::unknown), note.version)))
+    // An unreadable lease has a holder as well, until it is no longer renewed.
+    Ok(found.map(|note| (Holder::parse(&note.text).unwrap_or_else(Holder::unknown), note.version)))
 }
 
-/// Returns who is at work on a stack, by one look; `None` too where the account does not let us know.
+/// Returns who is at work on a stack, by one look. `None` also if the account does not allow it.
 pub async fn at_work(aws: &Aws, stack: &str) -> Option<Holder> {
     let notes = note::all(aws, stack).await.ok()?;
     let note = notes.get(NOTE)?;
     let silent = jiff::Timestamp::now().duration_since(note.written_at?).unsigned_abs();
-    Holder::of(&note.text).filter(|_| silent < QUIET_FOR)
+    Holder::parse(&note.text).filter(|_| silent < QUIET_FOR)
 }
 
 impl Lease {
-    /// Goes without it: nobody is told, and nobody can stop the run.
+    /// Makes a run without a lease: others do not see it and cannot stop it.
     pub fn none(aws: &Aws, me: Holder) -> Self {
         Self { aws: aws.clone(), me, held: false, stolen: false, alone: false, waited: false }
     }
 
-    /// Takes the lease. `say` is told whom it waits for.
-    pub async fn take(aws: &Aws, stack: &str, me: Holder, taken: Taken, mut say: impl FnMut(&str)) -> Result<Self> {
-        let mut lease = Self { stolen: taken == Taken::Steal, ..Self::none(aws, me) };
+    /// Takes the lease. `say` gets the messages about waiting.
+    pub async fn take(
+        aws: &Aws,
+        stack: &str,
+        me: Holder,
+        on_conflict: OnConflict,
+        mut say: impl FnMut(&str),
+    ) -> Result<Self> {
+        let mut lease = Self { stolen: on_conflict == OnConflict::Steal, ..Self::none(aws, me) };
         let mut seen: Option<(i64, Instant)> = None;
         let mut said = false;
         let begun = Instant::now();
@@ -186,16 +197,16 @@ impl Lease {
             let there = match lease.put(stack, false).await {
                 Ok(()) => return Ok(lease.hold(true)),
                 Err(e) if e.class() == Some(Class::AlreadyExists) => {
-                    lease.waited = taken != Taken::Steal;
+                    lease.waited = on_conflict != OnConflict::Steal;
                     holder(aws, stack).await
                 }
                 Err(e) => Err(e),
             };
             let (other, version) = match there {
-                // The answer to our own call was lost.
+                // An earlier call of this run succeeded, but its answer was lost.
                 Ok(Some((other, _))) if other.run == lease.me.run => return Ok(lease.hold(true)),
                 Ok(Some(there)) => there,
-                // Whoever had it gave it back just now, and AWS may keep the name for half a minute.
+                // The holder has just released it, and AWS may reserve the name for half a minute.
                 Ok(None) if begun.elapsed() < REFUSED => {
                     if begun.elapsed() > QUIET && !said {
                         say("the last run has just ended: AWS gives its lease free within 30 s");
@@ -209,16 +220,16 @@ impl Lease {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
-                // Without the right to it, or without SSM, one works without a lease.
-                Err(e) if can_do_without(taken, &e) => {
-                    if taken == Taken::Steal {
+                // Without permission or SSM the run goes on without a lease.
+                Err(e) if can_do_without(on_conflict, &e) => {
+                    if on_conflict == OnConflict::Steal {
                         say(&format!("there is no lease to take over: {e}; this run goes on without one"));
                     }
                     return Ok(lease);
                 }
                 Err(e) => return Err(e),
             };
-            // A holder that was killed renews no more: only standing still tells.
+            // A killed holder stops renewing, which is the only sign.
             let (alive, still) = match seen {
                 Some((v, since)) if v == version => (false, since.elapsed()),
                 Some(_) => (true, Duration::ZERO),
@@ -227,18 +238,18 @@ impl Lease {
             if seen.is_none_or(|(v, _)| v != version) {
                 seen = Some((version, Instant::now()));
             }
-            if taken == Taken::Steal || still > DEAD {
+            if on_conflict == OnConflict::Steal || still > DEAD {
                 lease.me.generation = other.generation.saturating_add(1);
                 return match lease.put(stack, true).await {
                     Ok(()) => Ok(lease.hold(still > DEAD)),
-                    Err(e) if can_do_without(taken, &e) => {
+                    Err(e) if can_do_without(on_conflict, &e) => {
                         say(&format!("the lease cannot be taken over: {e}; this run goes on without one"));
                         Ok(lease)
                     }
                     Err(e) => Err(e),
                 };
             }
-            if taken == Taken::Refuse && alive {
+            if on_conflict == OnConflict::Refuse && alive {
                 return Err(refused(&other));
             }
             if !said {
@@ -254,18 +265,19 @@ impl Lease {
         self
     }
 
-    /// Whether nobody else can be at work on the stack. Who has taken over is not alone until the other has stopped.
+    /// True if nobody else can be at work on the stack. After a take-over this is false until the other run has
+    /// stopped.
     pub fn is_alone(&self) -> bool {
         self.alone
     }
 
-    /// True if somebody else was at work until now: what was planned before may be done, or undone.
+    /// True if somebody else was at work until now, so that earlier plans are outdated.
     pub fn has_waited(&self) -> bool {
         self.waited
     }
 
-    /// Renews the lease until it is dropped, with how far the run is; when somebody took it over, asks the run to stop and
-    /// says who.
+    /// Renews the lease with the progress until dropped. After a take-over by somebody else, asks the run to stop and
+    /// returns who it is.
     pub async fn keep(
         &self,
         stack: &str,
@@ -284,19 +296,19 @@ impl Lease {
                     stop.request();
                     std::future::pending::<()>().await;
                 }
-                // What fails here is tried again in a moment; the steps themselves report a broken connection.
+                // A failure is retried in a moment; the steps report a broken connection.
                 _ => _ = self.write(stack, &Holder { progress: progress(), ..self.me.clone() }, true).await,
             }
         }
     }
 
-    /// Gives it back.
+    /// Releases the lease.
     pub async fn release(self, stack: &str) {
         if self.held
             && let Ok(Some((holder, _))) = holder(&self.aws, stack).await
             && holder.run == self.me.run
         {
-            // If this fails the lease dies by itself.
+            // If this fails the lease expires.
             let _ = note::delete(&self.aws, stack, NOTE).await;
         }
     }
@@ -314,11 +326,11 @@ impl Lease {
     }
 }
 
-/// Whether one works without a lease that AWS does not give: without the right to it, without SSM, or where somebody has
-/// made of it what nobody can overwrite.
-fn can_do_without(taken: Taken, e: &Error) -> bool {
+/// True if the run can go on without a lease that AWS refuses: no permission, no SSM, or a parameter that cannot be
+/// overwritten.
+fn can_do_without(on_conflict: OnConflict, e: &Error) -> bool {
     let no = e.class().is_some_and(|c| c.passes() || matches!(c, Class::Denied | Class::Invalid));
-    no || (taken == Taken::Steal && e.class() != Some(Class::Credentials))
+    no || (on_conflict == OnConflict::Steal && e.class() != Some(Class::Credentials))
 }
 
 fn refused(other: &Holder) -> Error {
@@ -348,7 +360,7 @@ mod tests {
             let holder = Holder { progress: Some(progress), ..Holder::me("up") };
             let mut lease = serde_json::to_value(holder).unwrap();
             change(&mut lease);
-            Holder::of(&lease.to_string())
+            Holder::parse(&lease.to_string())
         };
         assert!(lease(&|_| {}).is_some_and(|h| h.progress.is_some()));
         for generation in [u64::from(u32::MAX), u64::MAX, 1001] {

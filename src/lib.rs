@@ -46,6 +46,7 @@
 //! | [`sandbox`] | a local emulator instead of AWS |
 //! | [`cli`], [`typed`] | the command line; the commands that people are told to type |
 //! | [`error`], [`said`], [`hidden`] | the one error type; words from outside made fit to be read; passwords as dots |
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 pub mod aws;
 pub mod cli;
 pub mod commands;
@@ -64,6 +65,7 @@ pub mod logs;
 pub mod output;
 pub mod parts;
 pub mod policy;
+mod private;
 pub mod record;
 pub mod resources;
 pub mod sandbox;

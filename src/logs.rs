@@ -1,5 +1,5 @@
-//! What the instances say. Pure: events of several log groups, in any pages and in overlapping looks, become one
-//! stream in the order of time, each event exactly once. [`source`] asks AWS.
+//! Logs of the instances. Pure: events of several log groups, in pages and overlapping looks, become one stream by
+//! time, with each event once. [`source`] asks AWS.
 pub mod source;
 
 #[cfg(test)]
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// An event may come this much later than its own time says and is not missed.
+/// How late an event may arrive without being missed.
 pub const OVERLAP: Duration = Duration::from_secs(120);
 
 /// Which of the logs an event is from.
@@ -29,6 +29,7 @@ pub enum Log {
 }
 
 impl Log {
+    /// Returns the word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -51,20 +52,20 @@ pub struct Event {
     pub id: String,
 }
 
-/// A page of a log group, and where the next one is. A page may be empty and yet not the last.
+/// A page of a log group and the token of the next one. An empty page need not be the last.
 #[derive(Debug, Default)]
 pub struct Page {
     pub events: Vec<Event>,
     pub next: Option<String>,
 }
 
-/// All pages of one look.
+/// Fetches all pages of one look.
 pub async fn pages(mut fetch: impl AsyncFnMut(Option<String>) -> Result<Page>) -> Result<Vec<Event>> {
     let (mut all, mut token, mut seen) = (vec![], None, BTreeSet::new());
     loop {
         let page = fetch(token).await?;
         all.extend(page.events);
-        // Some emulators give the same tokens for ever: that is the end, too.
+        // Some emulators repeat the same token endlessly, which is the end as well.
         match page.next {
             Some(next) if seen.insert(next.clone()) => token = Some(next),
             _ => return Ok(all),
@@ -72,32 +73,33 @@ pub async fn pages(mut fetch: impl AsyncFnMut(Option<String>) -> Result<Page>) -
     }
 }
 
-/// Where one log group has been read to.
+/// The read position in one log group.
 #[derive(Debug)]
 pub struct Tail {
     since: Timestamp,
     from: Timestamp,
-    /// The newest event seen.
+    /// The time of the newest event seen.
     newest: Option<Timestamp>,
-    /// Events at or after `from`, which the next look gives again.
+    /// Events at or after `from`, which the next look returns again.
     seen: BTreeMap<String, Option<Timestamp>>,
 }
 
 impl Tail {
+    /// Begins at a point in time.
     pub fn new(since: Timestamp) -> Self {
         Self { since, from: since, newest: None, seen: BTreeMap::new() }
     }
 
-    /// Where the next look has to begin.
+    /// Returns the start of the next look.
     pub fn from(&self) -> Timestamp {
         self.from
     }
 
-    /// Takes one whole look, made at `now`, and gives what is new in it.
+    /// Takes all events of one look, made at `now`, and returns the new ones.
     pub fn take(&mut self, look: Vec<Event>, now: Timestamp) -> Vec<Event> {
         let new: Vec<Event> = look.into_iter().filter(|e| self.seen.insert(e.id.clone(), e.at).is_none()).collect();
         self.newest = new.iter().filter_map(|e| e.at).chain(self.newest).max();
-        // Our clock or theirs may be ahead: the earlier of the two cannot skip anything.
+        // Either clock may be ahead; the earlier time cannot skip anything.
         if let Some(newest) = self.newest {
             self.from = newest.min(now).checked_sub(OVERLAP).unwrap_or(self.since).max(self.since).max(self.from);
             self.seen.retain(|_, at| at.is_none_or(|at| at >= self.from));
@@ -106,19 +108,19 @@ impl Tail {
     }
 }
 
-/// Several logs as one, by time; what is of the same moment stays in the order of its log.
+/// Merges logs by time. Events of the same moment stay in the order of their log.
 pub fn interleave(logs: impl IntoIterator<Item = Vec<Event>>) -> Vec<Event> {
     let mut all: Vec<Event> = logs.into_iter().flatten().collect();
     all.sort_by_key(|e| e.at);
     all
 }
 
-/// What a console has said beyond what it had said before. It is a window that moves: only its last part is kept.
+/// Returns what a console printed after `before`. The console is a moving window that keeps only the end.
 pub fn beyond<'a>(before: &str, now: &'a str) -> &'a str {
     if let Some(rest) = now.strip_prefix(before) {
         return rest;
     }
-    // The last few lines, which nothing says twice by chance.
+    // The last few lines do not repeat by chance.
     let mut start = before.len().saturating_sub(400);
     while !before.is_char_boundary(start) {
         start += 1;
@@ -130,7 +132,7 @@ pub fn beyond<'a>(before: &str, now: &'a str) -> &'a str {
     }
 }
 
-/// `10m`, `2h`, `1h30m`, `1d`.
+/// Parses `10m`, `2h`, `1h30m`, `1d`.
 pub fn since(text: &str) -> Result<Duration, String> {
     let wrong = || "a time such as 90s, 10m, 2h or 1h30m".to_owned();
     let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;

@@ -1,15 +1,19 @@
 //! The entry: reads the command line, runs one verb, prints what went wrong.
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 use gameday::{
     cli::{Cli, complete},
     commands::{self, Failure},
     error::Error,
-    output::{Printer, complaint::Complaint},
+    output::{Printer, complaint::Complaint, usage},
 };
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     complete::answer();
-    let cli = Cli::read();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(e) => return usage::show(&e),
+    };
     let out = Printer::new(&cli.global);
     // One thread: this is waiting, not computing.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

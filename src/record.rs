@@ -1,6 +1,6 @@
-//! The stack's record of what it has made, kept in the account: a note that every teammate's gameday reads and writes.
+//! The record of what a stack made: a note in the account that every teammate's gameday reads and writes.
 //!
-//! An account that keeps no notes has no record. There the tags have to do, with the names that the stack file gives.
+//! An account without notes has no record. There tags and the names in the stack file have to do.
 use crate::{
     aws::{Aws, note},
     engine::{Key, Ledger, Ownership, Record},
@@ -9,7 +9,7 @@ use crate::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long one tries to read it: whatever changes something has to know it.
+/// How long to try reading it: commands that change something need it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(700);
 
@@ -53,18 +53,18 @@ pub async fn now(aws: &Aws, stack: &str) -> Ledger {
     }
 }
 
-/// True if the account has no notes at all: no right to them, or no such service.
+/// True if the account has no notes at all: no permission, or no such service.
 fn is_without_notes(class: Class) -> bool {
     matches!(class, Class::Denied | Class::Invalid)
 }
 
-/// What makes no sense records nothing.
+/// Parses a record. Invalid text is an empty record.
 fn parsed(text: &str) -> Record {
     note::json(text).unwrap_or_default()
 }
 
-/// Writes down which steps are about to be made, so that a run after one that was cut knows what it made. False where the
-/// account lets nobody write notes.
+/// Records which steps are about to be created, so that the next run knows after an interruption. Returns false if the
+/// account does not allow notes.
 pub async fn begin(aws: &Aws, stack: &str, record: &Record) -> Result<bool> {
     match write(aws, stack, record).await {
         Err(e) if e.class() == Some(Class::Denied) => Ok(false),
@@ -72,7 +72,7 @@ pub async fn begin(aws: &Aws, stack: &str, record: &Record) -> Result<bool> {
     }
 }
 
-/// Writes down what was made and what is gone. `done` are the steps of which nothing is left open.
+/// Records what was created and what is gone. `done` are the steps with nothing left open.
 pub async fn end<'a>(aws: &Aws, stack: &str, run: &Ownership, done: impl Iterator<Item = &'a Key>) -> Result<()> {
     let Ledger::Kept(before) = now(aws, stack).await else { return Ok(()) };
     let Some(after) = run.end(&before, done) else { return Ok(()) };
@@ -83,7 +83,7 @@ pub async fn end<'a>(aws: &Aws, stack: &str, run: &Ownership, done: impl Iterato
     }
 }
 
-/// Deletes it, if there is one.
+/// Deletes the record, if there is one.
 pub async fn forget(aws: &Aws, stack: &str) -> Result<()> {
     match note::read(aws, stack, &note::record(&aws.keys)).await? {
         Some(_) => note::delete(aws, stack, &note::record(&aws.keys)).await,

@@ -1,8 +1,8 @@
-//! Whether a stack's database has been set up: a note in the account says so, and from then on the instances' role may
-//! not read the master password any more.
+//! Records that the database of a stack is set up. From then on the instances' role can no longer read the master
+//! password.
 //!
-//! The note holds AWS's own id of the database, which a new or restored one does not have, and a digest of what was set
-//! up. While either differs, or there is no note, the role may read the master password: the next boot needs it.
+//! The note holds AWS's own id of the database, which differs in a new or restored one, and a digest of what was set
+//! up. Without a note, or if either differs, the role may read the master password: the next boot needs it.
 use crate::{
     aws::{
         Aws,
@@ -20,31 +20,33 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{cell::RefCell, rc::Rc};
 
-/// What is noted, and in which database.
+/// The content of the note.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-struct Noted {
+struct SetUpNote {
     database: String,
     digest: String,
 }
 
-/// The digest of what is set up in the database that stands; none where the master password is needed still. Shared by
-/// the role, which reads it, and whoever learns more.
+/// The digest of what is set up in the existing database, `None` while the master password is needed.
+///
+/// Shared by the role, which reads it, and code that learns more.
 pub type Done = Rc<RefCell<Option<String>>>;
 
+/// The note that the database of a stack is set up.
 #[derive(Clone, Debug, Default)]
 pub struct SetUp {
-    noted: Noted,
-    /// Whether there is a note.
+    noted: SetUpNote,
+    /// True if there is a note.
     stored: bool,
-    /// The database that stands.
+    /// AWS's id of the existing database.
     database: Option<String>,
-    /// Whether the account did not let us look: then the role keeps what it has.
+    /// True if the account did not allow the look: then the role stays as it is.
     pub unseen: bool,
 }
 
 impl SetUp {
-    /// What the account knows. `name` is the database's.
+    /// Reads the note and the database of this name.
     pub async fn load(aws: &Aws, config: &Config, name: &str) -> Self {
         if config.iam.mode != Mode::Create || config.database.mode == Mode::Off {
             return Self::default();
@@ -57,53 +59,52 @@ impl SetUp {
         Self { noted, stored: note.is_some(), database: database.map(|d| d.id), unseen }
     }
 
-    /// What is set up in the database that stands.
+    /// Returns the digest of what is set up in the existing database.
     pub fn done(&self) -> Option<String> {
         let is_this = self.database.as_ref().is_some_and(|id| *id == self.noted.database);
         (is_this && !self.noted.digest.is_empty()).then(|| self.noted.digest.clone())
     }
 
-    /// Notes it, once an instance behind `target` serves that has booted with this database: it was set up then, or was
-    /// already. Whether it did.
+    /// Writes the note once an instance behind `target` serves that booted after the database was created: then it is
+    /// set up. Returns true if the note was written.
     pub async fn learn(&self, aws: &Aws, config: &Config, name: &str, target: &str, digest: String) -> Result<bool> {
         let Some(database) = database(aws, config, name).await? else { return Ok(false) };
         if !booted_since(aws, target, database.since).await? {
             return Ok(false);
         }
-        let text = serde_json::to_string(&Noted { database: database.id, digest }).expect("it serialises");
+        let text = serde_json::to_string(&SetUpNote { database: database.id, digest }).expect("it serialises");
         note::write(aws, &config.name, NOTE, text).await?;
         Ok(true)
     }
 
-    /// Deletes the note, if there is one: nothing of a stack stays behind.
+    /// Deletes the note, if there is one.
     pub async fn forget(&self, aws: &Aws, stack: &str) -> Result<()> {
         if self.stored || self.unseen { note::delete(aws, stack, NOTE).await } else { Ok(()) }
     }
 }
 
-/// The digest of what an instance sets up: `what` it runs, and when the password of the service's user was set.
+/// Returns the digest of what an instance sets up: `what` it runs, and when the password of the service's user was set.
 pub fn digest(what: &str, password_set: &str) -> String {
     Sha256::digest(format!("{what}\n{password_set}")).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-struct Standing {
+struct Existing {
     id: String,
-    /// When it was made, in seconds.
+    /// The creation time in seconds.
     since: i64,
 }
 
-/// The database that stands. One that is used is known by its address only.
-async fn database(aws: &Aws, config: &Config, name: &str) -> Result<Option<Standing>> {
+/// Returns the existing database. One that is only used is known by its address alone.
+async fn database(aws: &Aws, config: &Config, name: &str) -> Result<Option<Existing>> {
     if let Some((host, port)) = config.database.endpoint().filter(|_| config.database.mode == Mode::Use) {
-        return Ok(Some(Standing { id: format!("{host}:{port}"), since: 0 }));
+        return Ok(Some(Existing { id: format!("{host}:{port}"), since: 0 }));
     }
-    let standing = |found: DbInstance| {
-        Some(Standing { since: found.instance_create_time()?.secs(), id: found.dbi_resource_id?.to_string() })
-    };
+    let standing =
+        |found: DbInstance| Some(Existing { since: found.instance_create_time()?.secs(), id: found.dbi_resource_id? });
     Ok(listing::database(aws, name).await?.and_then(standing))
 }
 
-/// Whether a healthy target was launched after that moment.
+/// True if a healthy target was launched after that moment.
 async fn booted_since(aws: &Aws, target: &str, since: i64) -> Result<bool> {
     let healthy = snapshot::targets(aws, target).await?.into_iter().filter(|t| t.state == "healthy");
     let ids: Vec<String> = healthy.map(|t| t.id).collect();

@@ -1,20 +1,20 @@
-//! Words as a shell takes them, for commands that people type next.
+//! Quotes words for shells, for commands that people type next.
 use crate::said;
 
-/// Quotes one word for a shell where that is needed.
+/// Quotes a word for a shell if necessary.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/%+@,=".contains(c);
     let is_plain = !text.is_empty() && !text.starts_with(['~', '=']) && text.chars().all(plain);
     if is_plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// What can stand in a command.
+/// A part of a command.
 pub trait Word {
-    /// As a shell takes it; `None` where it cannot be typed.
+    /// Returns the quoted form, `None` if it cannot be typed safely.
     fn typed(&self) -> Option<String>;
 }
 
-/// A part of a command that is our own: an option, a verb.
+/// A literal part of a command: an option, a verb.
 pub struct Ours(pub &'static str);
 
 impl Word for Ours {
@@ -54,17 +54,17 @@ impl<T: Word> Word for Vec<T> {
     }
 }
 
-/// Quotes a word from outside; `None` where no quotes make it one that can be typed and seen for what it is.
+/// Quotes a foreign word. `None` if no quotes make it safe to type and plain to read.
 fn typed(text: &str) -> Option<String> {
-    // A backquote ends the command in a text, a dash begins an option, and the AWS CLI reads the file instead.
+    // A backquote would end the command in a text, a dash begins an option, and the AWS CLI would read the file.
     let misread = text.contains('`') || ["-", "file://", "fileb://"].iter().any(|start| text.starts_with(start));
     (!misread && !text.contains(said::is_hidden)).then(|| word(text))
 }
 
-/// Stands for a command with a name in it that cannot be typed: a shell takes it for a remark.
+/// Replaces a command with a name that cannot be typed safely. A shell takes it for a comment.
 pub const CONSOLE: &str = "# a name in this command cannot be typed safely: look in AWS's console";
 
-/// A command for people to type, each of whose words is quoted. The only way to one with words from outside in it.
+/// Makes a command with each word quoted. The only way to one with foreign words in it.
 macro_rules! command {
     ($form:literal $(, $word:expr)* $(,)?) => {{
         let line = || -> Option<String> { Some(format!($form $(, $crate::shell::Word::typed(&$word)?)*)) };
@@ -73,17 +73,17 @@ macro_rules! command {
 }
 pub(crate) use command;
 
-/// Several commands, one after the other; the last remark instead, where one of them cannot be typed.
+/// Joins commands. If one of them cannot be typed, returns its comment instead.
 pub fn all(commands: impl IntoIterator<Item = String>) -> String {
     let all: Vec<String> = commands.into_iter().collect();
     if all.iter().any(|c| c == CONSOLE) { CONSOLE.to_owned() } else { all.join(" && ") }
 }
 
-/// A command in the commands that follow each other: ` && ` within quotes joins nothing.
+/// Splits joined commands, except at ` && ` within quotes.
 pub fn each(commands: &str) -> Vec<&str> {
     let (mut all, mut from, mut quoted) = (vec![], 0, false);
     for (at, c) in commands.char_indices() {
-        // `\'` stands between two quoted parts.
+        // `\'` separates two quoted parts.
         if c == '\'' && (quoted || !commands[..at].ends_with('\\')) {
             quoted = !quoted;
         }

@@ -1,5 +1,7 @@
-//! The machines behind a balancer: which they are, one more, one less. Any application or network balancer of the
-//! account, by its name; only instances, only what Elastic Load Balancing itself can do.
+//! The machines behind a load balancer: list, attach, detach.
+//!
+//! Works on any application or network load balancer of the account by name, on instances only, and only as Elastic
+//! Load Balancing itself allows.
 use crate::{
     aws::{Aws, error::AwsResult, tags},
     error::{Class, Error as AwsError, Help as _},
@@ -12,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Values that a filter of EC2 takes at once.
+/// The largest number of values in one EC2 filter.
 const FILTER: usize = 200;
 
 /// An instance behind a balancer, with the names that the API of the big screen gives it.
@@ -34,7 +36,7 @@ pub struct Machine {
     pub fleet: Option<String>,
 }
 
-/// Why it was not done.
+/// Why a change of targets failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("there is no load balancer {name} in this account and region")]
@@ -60,7 +62,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The way out.
+    /// Returns the way out.
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::NoBalancer { others, .. } if others.is_empty() => {
@@ -78,7 +80,7 @@ impl Error {
                 "`gameday why` says what is missing on the way; `gameday up balancer` repairs it".into()
             }
             Self::Several { .. } => {
-                "which one is meant is not to be guessed: `aws elbv2 register-targets --target-group-arn …` names it"
+                "gameday cannot guess which one is meant: `aws elbv2 register-targets --target-group-arn …` names it"
                     .into()
             }
             Self::Attached { .. } => "nothing to do; `gameday targets list` shows its health".into(),
@@ -89,7 +91,7 @@ impl Error {
         })
     }
 
-    /// The same as the one error of all verbs.
+    /// Converts it to the common error of all verbs.
     pub fn plain(self) -> AwsError {
         let help = self.help().unwrap_or_default();
         match self {
@@ -101,12 +103,12 @@ impl Error {
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// A target group that takes instances, and who is in it.
+/// A target group for instances, with its targets.
 struct Group {
     arn: String,
     name: String,
     vpc: String,
-    /// Without those on their way out.
+    /// The targets, without those that are draining.
     targets: Vec<Target>,
 }
 
@@ -116,7 +118,7 @@ impl Group {
     }
 }
 
-/// The machines behind the balancer of this name, in whichever of its target groups, by id.
+/// Returns the machines in all target groups of a load balancer, by id.
 pub async fn list(aws: &Aws, balancer: &str) -> Result<Vec<Machine>> {
     let groups = groups(aws, balancer).await?;
     let targets = groups.iter().flat_map(|g| &g.targets);
@@ -125,8 +127,7 @@ pub async fn list(aws: &Aws, balancer: &str) -> Result<Vec<Machine>> {
     Ok(health.into_iter().map(|(id, state)| machine(id, known.get(id), Some(state))).collect())
 }
 
-/// Puts an instance behind the balancer, on the target group's own port. Where it has several target groups, into the
-/// one of this name.
+/// Registers an instance on the target group's own port. If there are several target groups, it is the one named `own`.
 pub async fn attach(aws: &Aws, balancer: &str, own: &str, id: &str) -> Result<Machine> {
     is_id(id)?;
     let groups = groups(aws, balancer).await?;
@@ -166,8 +167,8 @@ pub async fn attach(aws: &Aws, balancer: &str, own: &str, id: &str) -> Result<Ma
     Ok(machine(id, Some(instance), None))
 }
 
-/// Takes an instance from behind the balancer: from every target group of it. Requests under way are finished within
-/// the group's deregistration delay.
+/// Deregisters an instance from all target groups of a load balancer. Requests under way are finished within the
+/// deregistration delay.
 pub async fn detach(aws: &Aws, balancer: &str, id: &str) -> Result<Machine> {
     is_id(id)?;
     let groups = groups(aws, balancer).await?;
@@ -186,7 +187,7 @@ pub async fn detach(aws: &Aws, balancer: &str, id: &str) -> Result<Machine> {
     Ok(machine(id, found.get(id), None))
 }
 
-/// `i-` and 17 hexadecimal digits; 8 for instances from before 2016.
+/// Checks for `i-` and 17 hexadecimal digits, or 8 for instances from before 2016.
 fn is_id(id: &str) -> Result<()> {
     let digits = id.strip_prefix("i-").unwrap_or_default();
     let hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -210,7 +211,7 @@ fn machine(id: &str, known: Option<&Instance>, health: Option<&str>) -> Machine 
     }
 }
 
-/// The target groups that the balancer's listeners and rules send requests to, as far as they take instances.
+/// Returns the target groups for instances that the load balancer's listeners and rules forward to.
 async fn groups(aws: &Aws, balancer: &str) -> Result<Vec<Group>> {
     let arn = arn(aws, balancer).await?;
     let pages = aws.elb.describe_target_groups().load_balancer_arn(&arn).into_paginator().items().send();
@@ -229,7 +230,7 @@ async fn groups(aws: &Aws, balancer: &str) -> Result<Vec<Group>> {
 async fn arn(aws: &Aws, balancer: &str) -> Result<String> {
     let named = aws.elb.describe_load_balancers().names(balancer).send().await;
     let found = match named.or_absent("DescribeLoadBalancers") {
-        // A name that AWS would never give is one that it does not have.
+        // A name that AWS would reject does not exist.
         Err(e) if e.class() == Some(Class::Invalid) => None,
         found => found?,
     };
@@ -240,14 +241,14 @@ async fn arn(aws: &Aws, balancer: &str) -> Result<String> {
     Err(Error::NoBalancer { name: balancer.into(), others: others.into_iter().collect() })
 }
 
-/// The names of all balancers of the account and region.
+/// Returns the names of all load balancers of the account and region.
 pub async fn balancers(aws: &Aws) -> Result<BTreeSet<String>> {
     let all = aws.elb.describe_load_balancers().into_paginator().items().send();
     let all: Vec<_> = all.try_collect().await.during("DescribeLoadBalancers")?;
     Ok(all.into_iter().filter_map(|b| b.load_balancer_name).collect())
 }
 
-/// Those of them that EC2 knows. By a filter: an id that is unknown must not fail the others.
+/// Returns the instances that EC2 knows. By filter, since an unknown id would fail the call for all.
 async fn instances(aws: &Aws, ids: BTreeSet<&str>) -> Result<BTreeMap<String, Instance>> {
     let ids: Vec<String> = ids.into_iter().filter(|id| is_id(id).is_ok()).map(Into::into).collect();
     let calls = ids.chunks(FILTER).map(async |some| {

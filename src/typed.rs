@@ -1,4 +1,4 @@
-//! Commands for people to type: complete, on the same stack file, in the same place, quoted. The only place that makes them.
+//! Completes commands for people to type: with the same stack file and region, quoted. The only place that does.
 use crate::{
     cli::Global,
     shell::{self, Word as _},
@@ -6,25 +6,26 @@ use crate::{
 use serde_json::Value;
 use std::sync::OnceLock;
 
-/// Completes commands. Copies share what was typed.
+/// Completes commands. Copies share the options.
 #[derive(Clone, Copy, Debug)]
 pub struct Typist {
-    /// The global options of gameday that were typed, each with a blank behind it.
+    /// The global options of gameday that were given, each followed by a blank.
     gameday: &'static str,
-    /// The global options of the AWS CLI that lead to the same place.
+    /// The matching global options of the AWS CLI.
     aws: &'static str,
-    /// What the AWS CLI needs in its environment to reach the sandbox.
+    /// The environment that leads the AWS CLI to the sandbox.
     env: &'static str,
     /// The stack's region, once the stack file has been read.
     region: &'static OnceLock<String>,
 }
 
 impl Typist {
+    /// Remembers the global options of a command line.
     pub fn new(global: &Global) -> Self {
         let mut all = String::new();
         let config = global.config.display().to_string();
         let by_itself = std::env::var("GAMEDAY_CONFIG").unwrap_or_else(|_| "gameday.toml".into());
-        // What cannot be typed is not said: its place is.
+        // A placeholder replaces what cannot be typed.
         let typed = |value: &str, noun: &str| value.typed().unwrap_or_else(|| noun.to_owned());
         if config != by_itself {
             all += &format!("-c {} ", typed(&config, "FILE"));
@@ -37,31 +38,31 @@ impl Typist {
                 all += &format!("{option} {} ", typed(value, "NAME"));
             }
         }
-        // The sandbox takes no profile, and has keys of its own.
+        // The sandbox uses no profile and has its own keys.
         let profile = global.profile.as_ref().filter(|_| !global.sandbox);
         let aws = profile.map_or(String::new(), |name| format!("--profile {} ", typed(name, "NAME")));
         let env = if global.sandbox { "env $(gameday sandbox env) " } else { "" };
-        // Once in a process, so that copies can be handed around.
+        // Leaked once per process, so that it can be copied.
         Self { gameday: all.leak(), aws: aws.leak(), env, region: Box::leak(Box::default()) }
     }
 
-    /// True if what is typed goes to the local emulator.
+    /// True if commands go to the local emulator.
     pub fn is_sandbox(&self) -> bool {
         !self.env.is_empty()
     }
 
-    /// Takes note of the stack's region: the AWS CLI has to be told.
+    /// Sets the stack's region, which the AWS CLI has to be told.
     pub fn learn_region(&self, region: &str) {
         _ = self.region.set(region.to_owned());
     }
 
-    /// Returns a command as this user has to type it. What is complete stays as it is.
+    /// Returns a command as this user has to type it. Complete commands are unchanged.
     pub fn command(&self, command: &str) -> String {
         let one = |c: &str| match (c.strip_prefix("gameday "), c.strip_prefix("aws ").map(|call| self.bare(call))) {
             (Some(verb), _) if self.takes_options(verb) => format!("gameday {}{verb}", self.gameday),
             (_, Some(call)) => {
                 let profile = if call.contains("--profile ") { "" } else { self.aws };
-                // Who logs in, or asks about the account, does so at AWS and for every region.
+                // Logins and questions about the account concern AWS itself and all regions.
                 if EVERYWHERE.iter().any(|s| call.starts_with(s)) {
                     return format!("aws {profile}{call}");
                 }
@@ -74,17 +75,17 @@ impl Typist {
         shell::each(command).into_iter().map(one).collect::<Vec<_>>().join(" && ")
     }
 
-    /// A call of the AWS CLI without the options, if it is complete already.
+    /// Strips the options from a complete call of the AWS CLI.
     fn bare<'a>(&self, call: &'a str) -> &'a str {
         call.strip_prefix(self.aws).unwrap_or(call)
     }
 
-    /// True if this command line of gameday, without the program's name, has none of the options yet and can take them.
+    /// True if this command line, without the program's name, can take the options and does not have them yet.
     fn takes_options(&self, verb: &str) -> bool {
         !verb.starts_with(self.gameday) && !verb.starts_with("sandbox ")
     }
 
-    /// Returns a text whose commands, between backquotes, are as this user has to type them.
+    /// Returns a text with the commands in backquotes completed.
     pub fn text(&self, text: &str) -> String {
         let part = |(i, p): (usize, &str)| if i % 2 == 1 { format!("`{}`", self.command(p)) } else { p.to_owned() };
         match text.matches('`').count() {
@@ -93,7 +94,7 @@ impl Typist {
         }
     }
 
-    /// The same for JSON: what is called `command` is one, and texts may hold some.
+    /// Completes commands in JSON: fields called `command`, and backquoted ones in texts.
     pub fn json(&self, value: &mut Value) {
         match value {
             Value::Object(fields) => {
@@ -111,7 +112,7 @@ impl Typist {
     }
 }
 
-/// What the AWS CLI does about credentials and the account itself.
+/// Calls of the AWS CLI that concern credentials and the account itself.
 const EVERYWHERE: [&str; 4] = ["sso ", "login", "configure", "account "];
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ fn target_group(s: &mut Snapshot) -> &mut TargetGroup {
 }
 /// One that takes what is done to it, where there is none.
 fn target_group_of(s: &mut Snapshot) -> &mut TargetGroup {
-    if s.target_group.is_some() { s.target_group.as_mut().unwrap() } else { Box::leak(Box::default()) }
+    s.target_group.as_mut().unwrap_or_else(|| Box::leak(Box::default()))
 }
 fn database(s: &mut Snapshot) -> &mut Database {
     s.database.as_mut().unwrap()

@@ -1,15 +1,15 @@
-//! What an account is kept from by its organisation or by AWS itself, and the way out: no policy in the account changes it.
+//! Refusals by an organisation or by AWS itself, which no policy in the account can change, and the way out.
 use crate::error::Class;
 
-/// Returns the way out; `None` where the refusal is of another kind.
+/// Returns the way out, or `None` for other refusals.
 pub(super) fn help(call: &str, class: Class, code: &str, message: &str) -> Option<String> {
     organisation(call, class, code, message).or_else(|| account(code, message).map(Into::into))
 }
 
-/// The way out where AWS keeps the account from it.
+/// Returns the way out if AWS restricts the account.
 fn account(code: &str, message: &str) -> Option<&'static str> {
     Some(match code {
-        // Of a new account; no policy changes it.
+        // Said of new accounts; no policy changes it.
         "OperationNotPermitted" if message.contains("support creating load balancers") => {
             "AWS has not enabled load balancers for this account yet (new accounts): ask AWS Support to do so, under \
              Account and billing, then run the same command again: it resumes where it stopped"
@@ -22,7 +22,7 @@ fn account(code: &str, message: &str) -> Option<&'static str> {
     })
 }
 
-/// The way out where it is an organisation's rule that refuses the call.
+/// Returns the way out if a rule of the organisation refuses the call.
 fn organisation(call: &str, class: Class, code: &str, said: &str) -> Option<String> {
     let message = said.to_lowercase();
     if code.starts_with("TagPolicy") || message.contains("tag policy") {

@@ -1,4 +1,4 @@
-//! Counts the calls, knows when something was changed, and tells of each call to those who want to see it.
+//! Counts calls, records when something was changed, and reports each call to an observer.
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -19,23 +19,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One attempt of a call, as far as anybody may see it: neither what was sent nor what was answered.
+/// One attempt of a call, without what was sent or answered: anybody may see it.
 #[derive(Debug)]
 pub struct Call<'a> {
     pub service: &'a str,
     pub operation: &'a str,
     pub took: Duration,
-    /// The HTTP status; `None`: no answer.
+    /// The HTTP status. `None` if there was no answer.
     pub status: Option<u16>,
-    /// AWS's code of a refusal.
+    /// AWS's error code, if the call was refused.
     pub code: Option<String>,
     pub request_id: Option<&'a str>,
 }
 
-/// Who is told of each call.
-pub type Tell = fn(&Call<'_>);
+/// Observes each call.
+pub type Observer = fn(&Call<'_>);
 
-/// Calls made so far. Clones share the count.
+/// The calls made so far. Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub struct Calls(Arc<Counts>);
 
@@ -43,41 +43,43 @@ pub struct Calls(Arc<Counts>);
 struct Counts {
     reads: AtomicU64,
     writes: AtomicU64,
-    tell: Option<Tell>,
+    observer: Option<Observer>,
 }
 
-/// When an attempt began.
+/// The start of an attempt.
 #[derive(Debug)]
-struct Begun(Instant);
+struct Start(Instant);
 
-impl Storable for Begun {
+impl Storable for Start {
     type Storer = StoreReplace<Self>;
 }
 
 impl Calls {
-    pub(super) fn new(tell: Option<Tell>) -> Self {
-        Self(Arc::new(Counts { tell, ..Counts::default() }))
+    /// Starts counting.
+    pub(super) fn new(observer: Option<Observer>) -> Self {
+        Self(Arc::new(Counts { observer, ..Counts::default() }))
     }
 
-    /// Calls that change nothing.
+    /// Returns the number of calls that change nothing.
     pub fn reads(&self) -> u64 {
         self.0.reads.load(Relaxed)
     }
-    /// Calls that may have changed something.
+    /// Returns the number of calls that may have changed something.
     pub fn writes(&self) -> u64 {
         self.0.writes.load(Relaxed)
     }
+    /// Returns the interceptor for the configuration of a client.
     pub(super) fn interceptor(&self) -> SharedInterceptor {
         SharedInterceptor::new(self.clone())
     }
 }
 
-/// Whether an operation only reads, by AWS's own naming.
+/// True if an operation only reads, by AWS's naming.
 pub fn only_reads(operation: &str) -> bool {
     ["Describe", "Get", "List", "Filter", "Simulate", "Lookup", "Search"].iter().any(|verb| operation.starts_with(verb))
 }
 
-/// AWS's code in the body of a refusal: `<Code>` in XML, `__type` in JSON.
+/// Returns AWS's error code from the body of a refusal: `<Code>` in XML, `__type` in JSON.
 fn code(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let xml = || text.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code.to_owned());
@@ -99,8 +101,8 @@ impl Intercept for Calls {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if self.0.tell.is_some() {
-            cfg.interceptor_state().store_put(Begun(Instant::now()));
+        if self.0.observer.is_some() {
+            cfg.interceptor_state().store_put(Start(Instant::now()));
         }
         Ok(())
     }
@@ -111,13 +113,13 @@ impl Intercept for Calls {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (Some(tell), Some(call)) = (self.0.tell, cfg.load::<Metadata>()) else { return Ok(()) };
+        let (Some(observer), Some(call)) = (self.0.observer, cfg.load::<Metadata>()) else { return Ok(()) };
         let answer = cx.response();
         let header = |name| answer.and_then(|a| a.headers().get(name));
-        tell(&Call {
+        observer(&Call {
             service: call.service(),
             operation: call.name(),
-            took: cfg.load::<Begun>().map_or(Duration::ZERO, |begun| begun.0.elapsed()),
+            took: cfg.load::<Start>().map_or(Duration::ZERO, |start| start.0.elapsed()),
             status: answer.map(|a| a.status().as_u16()),
             code: answer.filter(|a| !a.status().is_success()).and_then(|a| code(a.body().bytes()?)),
             request_id: header("x-amzn-requestid").or_else(|| header("x-amz-request-id")),

@@ -1,5 +1,4 @@
-//! Whose credentials are used. They are looked for once, before anything is asked of AWS, and whoever asks for them at the
-//! same moment gets the same answer.
+//! Finds the credentials to use, once, before the first call. Concurrent callers share the result.
 use super::{
     error::{AwsResult, cause},
     files::credentials as unusable,
@@ -37,40 +36,40 @@ use std::{
 };
 use tokio::{sync::Mutex, time::Instant};
 
-/// Credentials that end sooner are renewed.
+/// Credentials that expire sooner are renewed.
 const ENDS_SOON: Duration = Duration::from_secs(60);
-/// How often a code that cannot be one is asked for again.
+/// How often the user is asked again after an invalid MFA code.
 const TRIES: usize = 3;
 
-/// Asks a person for a line; `None` at the end of what is typed.
+/// Asks the user for a line. Returns `None` at the end of input.
 pub type Ask = fn(&str) -> Option<String>;
 
-/// Where to look.
+/// Where credentials come from.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// Known already.
+    /// Keys that are known already.
     Keys(Credentials),
     Source(Source),
-    /// What a machine in AWS offers by itself.
+    /// Credentials that a machine in AWS offers.
     Ambient {
         settings: Settings,
     },
-    /// It is known already that there are none.
+    /// No usable credentials, for a known reason.
     Wrong(Error),
 }
 
 impl Plan {
-    /// In the order of boto3: a profile that is asked for, keys in the environment, the profile of the environment or the
-    /// default one, and what the machine has.
-    pub fn of(settings: Settings) -> Self {
-        Self::judge(settings).unwrap_or_else(Self::Wrong)
+    /// Selects the source in boto3's order: an explicit profile, keys in the environment, the profile of the
+    /// environment or the default one, and what the machine offers.
+    pub fn new(settings: Settings) -> Self {
+        Self::choose(settings).unwrap_or_else(Self::Wrong)
     }
 
-    fn judge(settings: Settings) -> Result<Self> {
+    fn choose(settings: Settings) -> Result<Self> {
         if settings.by != Some("--profile")
-            && let Some(keys) = profile::keys_of_the_environment()?
+            && let Some(keys) = profile::keys_from_env()?
         {
-            // Whoever names a profile that is not there meant another one.
+            // A named profile that does not exist is a mistake, also beside keys in the environment.
             if settings.by.is_some() && matches!(settings.files.profile(&settings.name), Ok(None)) {
                 return Err(settings.files.no_profile(&settings.name));
             }
@@ -92,11 +91,11 @@ impl Plan {
     }
 }
 
-/// The provider of all clients.
+/// The credentials provider of all clients.
 #[derive(Debug)]
 pub(super) struct Provider {
     plan: Plan,
-    /// Settings of the clients that fetch credentials.
+    /// The settings of the clients that fetch credentials.
     sdk: SdkConfig,
     parts: ProviderConfig,
     ask: Option<Ask>,
@@ -107,7 +106,7 @@ pub(super) struct Provider {
 struct State {
     found: Option<Credentials>,
     failed: Option<(Instant, Error)>,
-    /// They were looked for once: the terminal is somebody else's from now on.
+    /// True after the first search: from then on the terminal belongs to the running command.
     looked: bool,
 }
 
@@ -116,7 +115,7 @@ impl Provider {
         Self { plan, sdk, parts, ask, state: Mutex::default() }
     }
 
-    /// The credentials, found now or before.
+    /// Returns the credentials, found now or earlier.
     pub async fn get(&self) -> Result<Credentials> {
         let came = Instant::now();
         let mut state = self.state.lock().await;
@@ -125,7 +124,7 @@ impl Provider {
         {
             return Ok(found.clone());
         }
-        // A mistake stays one; what passes is told to those who waited.
+        // Mistakes are permanent; a transient failure is shared by the callers that waited.
         if let Some((at, e)) = &state.failed
             && (*at >= came || !e.class().is_some_and(Class::passes))
         {
@@ -135,7 +134,7 @@ impl Provider {
         let fetch = Fetch { sdk: &self.sdk, parts: &self.parts, ask: self.ask.filter(|_| !renewing), renewing };
         let found = match &self.plan {
             Plan::Keys(keys) => Ok(keys.clone()),
-            Plan::Source(source) => fetch.of(source).await,
+            Plan::Source(source) => fetch.credentials(source).await,
             Plan::Ambient { settings } => fetch.ambient(settings).await,
             Plan::Wrong(e) => Err(e.clone()),
         };
@@ -147,11 +146,11 @@ impl Provider {
     }
 }
 
-/// The provider as the clients share it.
+/// The provider in the form that clients share.
 #[derive(Debug)]
-pub(super) struct Found(pub Arc<Provider>);
+pub(super) struct SharedProvider(pub Arc<Provider>);
 
-impl ProvideCredentials for Found {
+impl ProvideCredentials for SharedProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -165,19 +164,19 @@ struct Fetch<'a> {
     sdk: &'a SdkConfig,
     parts: &'a ProviderConfig,
     ask: Option<Ask>,
-    /// There were some before, and they have ended.
+    /// True if earlier credentials have expired.
     renewing: bool,
 }
 
 impl Fetch<'_> {
-    /// Boxed, since a role is assumed with what another source gives.
-    fn of<'a>(&'a self, source: &'a Source) -> Pin<Box<dyn Future<Output = Result<Credentials>> + Send + 'a>> {
+    /// Fetches credentials from a source. Boxed, since a role is assumed with the credentials of another source.
+    fn credentials<'a>(&'a self, source: &'a Source) -> Pin<Box<dyn Future<Output = Result<Credentials>> + Send + 'a>> {
         Box::pin(async move {
             match source {
                 Source::Keys(keys) => Ok(keys.clone()),
                 Source::Role { role, with } => {
                     let code = self.code(role)?;
-                    self.assume(role, self.of(with).await?, code).await
+                    self.assume(role, self.credentials(with).await?, code).await
                 }
                 Source::WebIdentity { arn, session, token } => self.web_identity(arn, session.as_deref(), token).await,
                 Source::Sso(sso) => self.sso(sso).await,
@@ -192,7 +191,7 @@ impl Fetch<'_> {
                         |said: &str| unusable(format!("{whose} {said}"), "run it by itself to see what it lacks");
                     asked.provide_credentials().await.map_err(|e| said(&process_said(&last_words(&e))))
                 }
-                Source::Environment { profile, at } => profile::keys_of_the_environment()?.ok_or_else(|| {
+                Source::Environment { profile, at } => profile::keys_from_env()?.ok_or_else(|| {
                     let what = format!(
                         "the profile {profile} takes its keys from the environment, where AWS_ACCESS_KEY_ID is not set ({at})"
                     );
@@ -210,7 +209,7 @@ impl Fetch<'_> {
         })
     }
 
-    /// The code of an MFA device, where the role wants one.
+    /// Asks for the code of an MFA device if the role requires one.
     fn code(&self, role: &Role) -> Result<Option<String>> {
         let Some(serial) = &role.mfa else { return Ok(None) };
         let name = &role.profile;
@@ -299,7 +298,7 @@ impl Fetch<'_> {
         })
     }
 
-    /// The AWS CLI renews a login that has ended, which takes the key that it keeps.
+    /// Renews an expired login by way of the AWS CLI, which keeps the key that this takes.
     async fn login_again(&self, name: &str, at: &str) -> Result<Credentials> {
         let word = shell::word(name);
         let command = format!("aws configure export-credentials --profile {word} --format process");
@@ -360,7 +359,7 @@ impl Fetch<'_> {
     }
 }
 
-/// What `aws login` has left, as long as it is good.
+/// Returns the credentials that `aws login` cached, while they are valid.
 fn login(session: &str) -> Option<Credentials> {
     let folder = match std::env::var_os("AWS_LOGIN_CACHE_DIRECTORY") {
         Some(folder) => PathBuf::from(folder),
@@ -376,7 +375,7 @@ fn login(session: &str) -> Option<Credentials> {
     good.then_some(keys)
 }
 
-/// A refusal of AssumeRole, with the role and what it may lack.
+/// Explains a refusal of AssumeRole, with the role and what it may lack.
 fn in_a_role(e: Error, role: &Role) -> Error {
     let Error::Aws(mut e) = e else { return e };
     let Role { arn, profile, at, .. } = role;
@@ -396,7 +395,7 @@ fn in_a_role(e: Error, role: &Role) -> Error {
     Error::Aws(e)
 }
 
-/// The error of a network that could not be crossed on the way to credentials.
+/// Returns the network error behind a failed search for credentials.
 fn lost(e: &CredentialsError, call: &'static str) -> Option<Error> {
     let Unreachable { what, help, passes, .. } = cause(e)?;
     let class = if *passes { Class::Lost } else { Class::Invalid };
@@ -404,7 +403,7 @@ fn lost(e: &CredentialsError, call: &'static str) -> Option<Error> {
     Some(Error::Aws(Box::new(AwsError { help, ..AwsError::new(call, class, message) })))
 }
 
-/// What the innermost error says.
+/// Returns the message of the innermost error.
 fn last_words(e: &CredentialsError) -> String {
     let mut last: &dyn std::error::Error = e;
     let mut said = last.to_string();
@@ -418,7 +417,7 @@ fn last_words(e: &CredentialsError) -> String {
     said
 }
 
-/// `fails: exit status 1: …` of the SDK's `Error retrieving credentials: external process exited with code …`.
+/// Turns the SDK's `Error retrieving credentials: external process exited with code …` into `fails: exit status 1: …`.
 fn process_said(said: &str) -> String {
     if let Some(rest) = said.split_once("external process exited with code ").map(|(_, rest)| rest) {
         let (code, stderr) = rest.split_once(". Stderr: ").unwrap_or((rest, ""));

@@ -1,7 +1,7 @@
-//! AWS errors become ours here, and nowhere else.
+//! The only place where errors of the SDK become errors of gameday.
 use super::{
     account,
-    network::{Asked, Unreachable},
+    network::{Destination, Unreachable},
     refusal::Refusal,
 };
 use crate::{
@@ -12,12 +12,13 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 
+/// Converts results of the SDK.
 pub trait AwsResult<T>: Sized {
     /// Names the call that failed.
     fn during(self, call: &'static str) -> Result<T>;
-    /// Takes "there is no such object" to mean `None`.
+    /// Turns "no such object" into `None`.
     fn or_absent(self, call: &'static str) -> Result<Option<T>>;
-    /// Takes "there is no such object" to mean that there is nothing left to do.
+    /// Turns "no such object" into success, for calls that delete.
     fn or_gone(self, call: &'static str) -> Result<()> {
         self.or_absent(call).map(drop)
     }
@@ -29,7 +30,7 @@ where
     SdkError<E, HttpResponse>: RequestId,
 {
     fn during(self, call: &'static str) -> Result<T> {
-        // Whoever looks for credentials says what is wrong with them.
+        // The search for credentials already explained what is wrong.
         self.map_err(|e| match cause::<Error>(&e) {
             Some(ours) => ours.clone(),
             None => Error::Aws(Box::new(translate(call, &e))),
@@ -49,7 +50,7 @@ where
     SdkError<E, HttpResponse>: RequestId,
 {
     let service = e.as_service_error();
-    // Whoever answers writes these.
+    // Code and message are foreign text.
     let code = service.and_then(|s| s.code()).map(said::words);
     let message = said::words(&service.and_then(|s| s.message()).map_or_else(|| root_cause(e), str::to_owned));
     let answer = e.raw_response();
@@ -62,7 +63,7 @@ where
     let refusal = Refusal {
         code: code.as_deref().unwrap_or_default(),
         message: &message,
-        asked: answer.and_then(Asked::of_answer),
+        asked: answer.and_then(Destination::of_answer),
         date: answer.and_then(|r| r.headers().get("date")),
         now: std::time::SystemTime::now(),
     };
@@ -76,7 +77,7 @@ where
     AwsError { call, class, message, request_id: e.request_id().map(said::words), code, help }
 }
 
-/// A refusal that comes inside a good answer.
+/// Makes the error for a refusal inside a successful answer.
 pub(crate) fn refused(call: &'static str, code: &str, message: &str) -> AwsError {
     let (code, message) = (said::words(code), said::words(message));
     let class = classify(&code, &message, 400);
@@ -84,12 +85,12 @@ pub(crate) fn refused(call: &'static str, code: &str, message: &str) -> AwsError
     AwsError { call, class, code: Some(code), message, request_id: None, help }
 }
 
-/// Whether the SDK found no credentials to sign with: it says so in an error's type only deep inside.
+/// True if the SDK found no credentials to sign with, which only the type of an inner error shows.
 fn is_credentials<E: std::error::Error + 'static>(e: &SdkError<E, HttpResponse>) -> bool {
     cause::<aws_credential_types::provider::error::CredentialsError>(e).is_some()
 }
 
-/// What of this type an error has inside.
+/// Returns the first error of this type in the chain of causes.
 pub(super) fn cause<T: std::error::Error + 'static>(e: &(impl std::error::Error + 'static)) -> Option<&T> {
     let mut cause = e.source();
     while let Some(c) = cause {
@@ -110,12 +111,12 @@ fn root_cause(e: &(impl std::error::Error + 'static)) -> String {
     if said.is_empty() { DisplayErrorContext(e).to_string() } else { said }
 }
 
-/// The class of an error code [AWS 4.4] (the codes differ from the names of the exception types).
+/// Returns the class of an error code [AWS 4.4]; codes differ from the names of the exception types.
 pub fn classify(code: &str, message: &str, status: u16) -> Class {
     let bare = code.strip_suffix("Exception").unwrap_or(code);
     let bare = bare.strip_suffix("Fault").unwrap_or(bare);
     match bare {
-        // EC2's word for an address that a NAT gateway still has; nothing is wrong with the credentials.
+        // EC2 says this of an address that a NAT gateway still uses; the credentials are fine.
         "AuthFailure" if message.contains("permission to access the specified resource") => return Class::InUse,
         "ExpiredToken"
         | "RequestExpired"
@@ -134,7 +135,7 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "Unauthorized"
         | "OptInRequired"
         | "UnauthorizedAccess" => return Class::Denied,
-        // Protected against deletion, or an account that may not have any yet: no policy changes that.
+        // Deletion protection, or an account that is not allowed any yet: no policy changes that.
         "OperationNotPermitted" => return Class::Invalid,
         "Throttling"
         | "Throttled"
@@ -175,16 +176,16 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "ResourceContention"
         | "OperationAborted"
         | "ConcurrentModification"
-        // CloudWatch, for two who put the same dashboard at the same moment.
+        // CloudWatch, when the same dashboard is put twice at the same moment.
         | "Conflict"
         | "IncorrectState"
         | "IncorrectInstanceState"
         | "DependencyTimeout"
         | "EntityTemporarilyUnmodifiable"
-        // SSM, for parameters that are created at the same moment, or deleted a moment ago: it passes.
+        // SSM, for parameters that are created at the same moment or were just deleted: it passes.
         | "TooManyUpdates"
         | "InstanceRefreshInProgress" => return Class::WrongState,
-        // A subnet or group that was made a moment ago is not known to RDS or the balancers yet.
+        // RDS and the balancers do not know a new subnet or group immediately.
         "ServiceLinkedRoleFailure" | "InvalidSecurityGroup" | "DBSubnetGroupDoesNotCoverEnoughAZs" => {
             return Class::NotYetVisible;
         }
@@ -206,21 +207,21 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
     if bare.starts_with("Insufficient") {
         return Class::Capacity;
     }
-    // The last for ElastiCache, `NodeQuotaForCustomerExceeded` among them.
+    // `QuotaFor` is ElastiCache's, as in `NodeQuotaForCustomerExceeded`.
     let quota = bare.ends_with("LimitExceeded") || bare.ends_with("QuotaExceeded") || bare.starts_with("TooMany");
     if quota || bare.contains("QuotaFor") {
         return Class::Quota;
     }
-    // Some services say these only in a text [AWS 4.7] [AWS 9.2].
+    // Some services say this only in the message [AWS 4.7] [AWS 9.2].
     if matches!(bare, "Validation" | "ValidationError" | "InvalidParameterValue" | "InvalidSubnet") {
-        // Auto Scaling wraps EC2's words: a template or version made a moment ago may not be visible to it.
+        // Auto Scaling wraps EC2's message: a new template or version may not be visible to it.
         let not_yet = [
             "Invalid IAM Instance Profile",
             "create service linked role",
             "The specified launch template",
             "Could not find the specified version",
             "Provided Target Groups may not be valid",
-            // RDS and ElastiCache, of subnets that were made a moment ago.
+            // RDS and ElastiCache, of new subnets.
             "Some input subnets in",
         ];
         if message.contains("An active instance refresh") {
@@ -233,7 +234,7 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
             return Class::NotFound;
         }
     }
-    // To the balancer a gateway that was attached a moment ago may not be there yet.
+    // The balancer may not see a newly attached gateway yet.
     if bare == "InvalidSubnet" && message.contains("no internet gateway") {
         return Class::NotYetVisible;
     }

@@ -1,7 +1,7 @@
 //! Reads the AWS configuration files as boto3 does, and keeps the line of each value.
 //!
-//! What boto3 takes, this takes: keys that are indented, lines of odd blanks, quoted names. What is wrong in one
-//! profile does not stop another.
+//! Accepts what boto3 accepts: indented keys, blank lines of odd whitespace, quoted names. A mistake in one profile
+//! does not affect another.
 use crate::{
     config::file,
     error::{Error, Result},
@@ -13,16 +13,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A value and where it stands.
+/// A value and its place in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
     pub text: String,
     pub at: Place,
-    /// The lines below it that are indented further, as they are.
+    /// The raw lines below it that are indented further.
     pub below: Vec<(usize, String)>,
 }
 
-/// A line of a file, as people name it.
+/// A line of a file, for messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub file: String,
@@ -38,7 +38,7 @@ impl fmt::Display for Place {
 /// The values of one section.
 pub type Values = BTreeMap<String, Value>;
 
-/// A profile of both files: what the credentials file says wins.
+/// A profile of both files. The credentials file wins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     pub name: String,
@@ -47,11 +47,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Returns a value of the profile.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }
 
-    /// The text of a key that is not empty.
+    /// Returns the text of a key if it is not empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).map(|v| v.text.as_str()).filter(|t| !t.is_empty())
     }
@@ -63,28 +64,28 @@ enum Kind {
     Credentials,
 }
 
-/// One file, read as far as it can be.
+/// One file, as far as it is readable.
 #[derive(Debug)]
 struct File {
     kind: Kind,
-    /// The path as people know it.
+    /// The path for messages.
     shown: String,
     sections: Vec<Section>,
-    /// Why it could not be read.
+    /// Why the file could not be read.
     wrong: Option<String>,
 }
 
 #[derive(Debug)]
 struct Section {
-    /// What stands between the brackets.
+    /// The text between the brackets.
     header: String,
     line: usize,
     values: Vec<(String, Value)>,
-    /// Lines that are no property: an error for whoever needs this section.
+    /// Lines that are not properties. They are errors only if this section is used.
     bad: Vec<(usize, &'static str)>,
 }
 
-/// Both files.
+/// The config file and the credentials file.
 #[derive(Debug)]
 pub struct Files {
     config: File,
@@ -93,7 +94,7 @@ pub struct Files {
 
 impl Files {
     /// Reads the files that the environment names, or those in the home folder.
-    pub fn of_the_user() -> Self {
+    pub fn load() -> Self {
         let home = etcetera::home_dir().ok();
         let read = |kind, variable: &str, usual: &str| {
             let given = std::env::var(variable).ok().filter(|v| !v.trim().is_empty());
@@ -111,12 +112,12 @@ impl Files {
         }
     }
 
-    /// The config file's name for people.
+    /// Returns the config file's name for messages.
     pub fn config_name(&self) -> &str {
         &self.config.shown
     }
 
-    /// One profile of both files; `None` where neither has it.
+    /// Returns a profile of both files, `None` if neither has it.
     pub fn profile(&self, name: &str) -> Result<Option<Profile>> {
         let mut found: Option<Profile> = None;
         let mut bad = None;
@@ -131,7 +132,7 @@ impl Files {
         match (bad, found) {
             (Some(error), _) => Err(error),
             (None, Some(found)) => Ok(Some(found)),
-            // Where a file cannot be read, the profile may be in it.
+            // The profile may be in a file that cannot be read.
             (None, None) => match [&self.config, &self.credentials].into_iter().find_map(File::unreadable) {
                 Some(error) => Err(error),
                 None => Ok(None),
@@ -139,7 +140,7 @@ impl Files {
         }
     }
 
-    /// A section of the config file that profiles refer to, such as `sso-session`.
+    /// Returns a section of the config file that profiles refer to, such as `sso-session`.
     pub fn section(&self, kind: &str, name: &str) -> Result<Option<Profile>> {
         let mut found: Option<Profile> = None;
         for section in self.config.sections.iter().filter(|s| named(&s.header, kind).as_deref() == Some(name)) {
@@ -153,7 +154,7 @@ impl Files {
         Ok(found)
     }
 
-    /// The names of all profiles, sorted.
+    /// Returns the names of all profiles, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut all: Vec<String> = [&self.config, &self.credentials]
             .into_iter()
@@ -164,15 +165,15 @@ impl Files {
         all
     }
 
-    /// The names of all sections of a kind.
+    /// Returns the names of all sections of a kind.
     pub fn sections(&self, kind: &str) -> Vec<String> {
         self.config.sections.iter().filter_map(|s| named(&s.header, kind)).collect()
     }
 
-    /// Says that there is no such profile, and what was meant.
+    /// Makes the error for a profile that does not exist, with the most likely one.
     pub fn no_profile(&self, name: &str) -> Error {
         let what = format!("there is no profile {name} in {}", self.config.shown);
-        // Its name stands there, but not as the name of a profile.
+        // The name exists, but not as that of a profile.
         for file in [&self.config, &self.credentials] {
             let bare = |s: &&Section| match file.kind {
                 Kind::Config => s.header.trim() == name || unquoted(s.header.trim()) == name,
@@ -198,7 +199,7 @@ impl Files {
     }
 }
 
-/// An error of a profile, with its way out.
+/// Makes the error for an unusable profile, with the way out.
 pub(super) fn credentials(what: impl Into<String>, help: impl Into<String>) -> Error {
     Error::Credentials { what: what.into(), help: help.into() }
 }
@@ -215,7 +216,7 @@ impl File {
                     wrong = Some(format!("is not UTF-8 text (line {line})"));
                 }
             },
-            // boto3 goes on without a file that is not there.
+            // boto3 ignores a missing file.
             Some(Err(e)) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Some(Err(e)) => wrong = Some(format!("cannot be read: {e}")),
             None => {}
@@ -227,7 +228,7 @@ impl File {
         Place { file: self.shown.clone(), line }
     }
 
-    /// The profile that a section is.
+    /// Returns the profile name of a section.
     fn name(&self, section: &Section) -> Option<String> {
         let header = section.header.trim();
         match self.kind {
@@ -238,7 +239,7 @@ impl File {
         }
     }
 
-    /// The sections of a profile; `[profile default]` wins over `[default]`.
+    /// Returns the sections of a profile. `[profile default]` wins over `[default]`.
     fn of_profile<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Section> {
         let mut all: Vec<&Section> = self.sections.iter().filter(|s| self.name(s).as_deref() == Some(name)).collect();
         all.sort_by_key(|s| s.header.trim().starts_with("profile"));
@@ -257,7 +258,7 @@ impl File {
     }
 }
 
-/// `~` and `$VARIABLE`, as Python expands them.
+/// Expands `~` and `$VARIABLE` as Python does.
 fn expanded(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -265,7 +266,7 @@ fn expanded(path: &str, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// The sections of a text, by the rules of Python's RawConfigParser.
+/// Parses the sections of a text by the rules of Python's RawConfigParser.
 fn parse(file: &str, text: &str) -> Vec<Section> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
     let mut sections: Vec<Section> = vec![];
@@ -294,7 +295,7 @@ fn parse(file: &str, text: &str) -> Vec<Section> {
             sections.push(Section { header: header.trim().into(), line: n, values: vec![], bad });
             continue;
         }
-        // What stands before the first section belongs to nobody.
+        // Lines before the first section are ignored.
         let Some(section) = sections.last_mut() else { continue };
         let Some(at) = line.find(['=', ':']).filter(|at| *at > 0) else {
             section.bad.push((n, "this line is neither `key = value` nor a section"));
@@ -311,7 +312,7 @@ fn parse(file: &str, text: &str) -> Vec<Section> {
     sections
 }
 
-/// The AWS SDKs take ` #` for a comment; a command may hold one.
+/// Removes a comment: the AWS SDKs start one at ` #`, except in a command.
 fn without_comment<'a>(key: &str, text: &'a str) -> &'a str {
     if key == "credential_process" {
         return text;
@@ -319,18 +320,18 @@ fn without_comment<'a>(key: &str, text: &'a str) -> &'a str {
     text.find(" #").map_or(text, |at| text[..at].trim_end())
 }
 
-/// `team` of `profile team`, `profile "team"` and `profile 'team'`.
+/// Returns `team` of `profile team`, `profile "team"` and `profile 'team'`.
 fn named(header: &str, kind: &str) -> Option<String> {
     let rest = header.trim().strip_prefix(kind)?;
     let name = rest.trim_start();
     (name.len() < rest.len() && !name.is_empty()).then(|| unquoted(name))
 }
 
-/// A name without the quotes around it, or the backslashes in it.
+/// Removes the quotes around a name, or the backslashes in it.
 fn unquoted(name: &str) -> String {
     for quote in ['\'', '"'] {
         if let Some(inner) = name.strip_prefix(quote).and_then(|n| n.strip_suffix(quote)) {
-            // What Python's `shlex.quote` makes of an apostrophe.
+            // Python's `shlex.quote` writes an apostrophe like this.
             return if quote == '\'' { inner.replace(r#"'"'"'"#, "'") } else { inner.replace("\\\"", "\"") };
         }
     }

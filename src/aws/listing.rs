@@ -1,8 +1,8 @@
-//! What several of us look at: the kinds, the facts and the snapshot of the request path ask here, so that one look at
-//! a stack asks AWS once. Every listing has all its pages.
+//! Describe calls shared by kinds, facts and snapshot, so that one look at a stack asks AWS once. Every listing has all
+//! its pages.
 //!
-//! The parts of the network are listed without a filter: that is one call for all who look, in no order, and it finds
-//! what lost its tags or its place. AWS's quotas keep these lists short (5 VPCs, 200 subnets and 200 route tables a
+//! The parts of the network are listed without a filter: this is one call for all callers, and it also finds objects
+//! that lost their tags or were moved. AWS's quotas keep these lists short (5 VPCs, 200 subnets and 200 route tables a
 //! VPC, 2500 security groups a region by default).
 use super::{Aws, error::AwsResult, tags};
 use crate::error::Result;
@@ -21,8 +21,8 @@ use aws_sdk_iam::types::InstanceProfile;
 use aws_sdk_rds::types::{DbInstance, DbSubnetGroup};
 use std::{collections::HashMap, rc::Rc};
 
-// A page of a size: without one EC2 counts the call against a smaller budget [AWS 4.6]. The largest that each
-// takes: more is refused, and the emulator refuses it too.
+// The page size is always given: without one EC2 counts the call against a smaller budget [AWS 4.6]. It is the
+// largest that each call accepts; AWS refuses more, and so does the emulator.
 macro_rules! of_the_region {
     ($($name:ident: $item:ty = $describe:ident, $call:literal by $page:literal;)*) => {
         $(
@@ -50,7 +50,7 @@ of_the_region! {
     vpcs: Vpc = describe_vpcs, "DescribeVpcs" by 1000;
 }
 
-/// All Elastic IP addresses of the region: a list without pages.
+/// Returns all Elastic IP addresses of the region. The list has no pages.
 pub async fn addresses(aws: &Aws) -> Result<Rc<Vec<Address>>> {
     let call = async || {
         let answer = aws.ec2.describe_addresses().send().await.during("DescribeAddresses")?;
@@ -59,7 +59,7 @@ pub async fn addresses(aws: &Aws) -> Result<Rc<Vec<Address>>> {
     aws.reads.get("DescribeAddresses", call).await
 }
 
-/// Whether a VPC has this; `None` when it is gone.
+/// Returns an attribute of a VPC, or `None` if the VPC is gone.
 pub async fn vpc_attribute(aws: &Aws, id: &str, name: VpcAttributeName) -> Result<Option<bool>> {
     let call = aws.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone());
     let call = async || call.send().await.or_absent("DescribeVpcAttribute");
@@ -72,7 +72,7 @@ pub async fn vpc_attribute(aws: &Aws, id: &str, name: VpcAttributeName) -> Resul
     Ok(Some(value.and_then(|v| v.value()).unwrap_or_default()))
 }
 
-/// Every version of a launch template; none when there is no such template.
+/// Returns all versions of a launch template, none if the template does not exist.
 pub async fn template_versions(aws: &Aws, name: &str) -> Result<Rc<Vec<LaunchTemplateVersion>>> {
     let call = async || {
         let call = aws.ec2.describe_launch_template_versions().launch_template_name(name).max_results(200);
@@ -83,7 +83,7 @@ pub async fn template_versions(aws: &Aws, name: &str) -> Result<Rc<Vec<LaunchTem
     aws.reads.get(format!("versions of launch template {name}"), call).await
 }
 
-/// The balancer of this name.
+/// Returns the load balancer of this name.
 pub async fn balancer(aws: &Aws, name: &str) -> Result<Option<LoadBalancer>> {
     let call = async || {
         let answer = aws.elb.describe_load_balancers().names(name).send().await;
@@ -92,7 +92,7 @@ pub async fn balancer(aws: &Aws, name: &str) -> Result<Option<LoadBalancer>> {
     Ok((*aws.reads.get(format!("load balancer {name}"), call).await?).clone())
 }
 
-/// `None` when the balancer is gone.
+/// Returns the attributes of a load balancer, or `None` if it is gone.
 pub async fn balancer_attributes(aws: &Aws, arn: &str) -> Result<Option<Vec<LoadBalancerAttribute>>> {
     let call = async || {
         let call = aws.elb.describe_load_balancer_attributes().load_balancer_arn(arn).send().await;
@@ -101,7 +101,7 @@ pub async fn balancer_attributes(aws: &Aws, arn: &str) -> Result<Option<Vec<Load
     Ok((*aws.reads.get(format!("attributes of {arn}"), call).await?).clone())
 }
 
-/// A balancer's listeners; none when the balancer is gone.
+/// Returns the listeners of a load balancer, none if it is gone.
 pub async fn listeners(aws: &Aws, balancer: &str) -> Result<Rc<Vec<Listener>>> {
     let call = async || {
         let pages = aws.elb.describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
@@ -111,7 +111,7 @@ pub async fn listeners(aws: &Aws, balancer: &str) -> Result<Rc<Vec<Listener>>> {
     aws.reads.get(format!("listeners of {balancer}"), call).await
 }
 
-/// A listener's rules, with the default one; none when the listener is gone.
+/// Returns the rules of a listener with the default rule, none if the listener is gone.
 pub async fn rules(aws: &Aws, listener: &str) -> Result<Rc<Vec<Rule>>> {
     let call = async || {
         let pages = aws.elb.describe_rules().listener_arn(listener).into_paginator().items().send();
@@ -121,7 +121,7 @@ pub async fn rules(aws: &Aws, listener: &str) -> Result<Rc<Vec<Rule>>> {
     aws.reads.get(format!("rules of {listener}"), call).await
 }
 
-/// The target group of this name.
+/// Returns the target group of this name.
 pub async fn target_group(aws: &Aws, name: &str) -> Result<Option<TargetGroup>> {
     let call = async || {
         let answer = aws.elb.describe_target_groups().names(name).send().await;
@@ -130,7 +130,7 @@ pub async fn target_group(aws: &Aws, name: &str) -> Result<Option<TargetGroup>> 
     Ok((*aws.reads.get(format!("target group {name}"), call).await?).clone())
 }
 
-/// `None` when the target group is gone.
+/// Returns the attributes of a target group, or `None` if it is gone.
 pub async fn target_group_attributes(aws: &Aws, arn: &str) -> Result<Option<Vec<TargetGroupAttribute>>> {
     let call = async || {
         let answer = aws.elb.describe_target_group_attributes().target_group_arn(arn).send().await;
@@ -139,7 +139,7 @@ pub async fn target_group_attributes(aws: &Aws, arn: &str) -> Result<Option<Vec<
     Ok((*aws.reads.get(format!("attributes of {arn}"), call).await?).clone())
 }
 
-/// The Auto Scaling group of this name.
+/// Returns the Auto Scaling group of this name.
 pub async fn auto_scaling_group(aws: &Aws, name: &str) -> Result<Option<AutoScalingGroup>> {
     let call = async || {
         let call = aws.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
@@ -150,7 +150,7 @@ pub async fn auto_scaling_group(aws: &Aws, name: &str) -> Result<Option<AutoScal
     Ok((*aws.reads.get(format!("Auto Scaling group {name}"), call).await?).clone())
 }
 
-/// All databases of the region.
+/// Returns all database instances of the region.
 pub async fn databases(aws: &Aws) -> Result<Rc<Vec<DbInstance>>> {
     let call = async || {
         aws.rds
@@ -165,13 +165,13 @@ pub async fn databases(aws: &Aws) -> Result<Rc<Vec<DbInstance>>> {
     aws.reads.get("databases", call).await
 }
 
-/// The database of this name.
+/// Returns the database instance of this name.
 pub async fn database(aws: &Aws, name: &str) -> Result<Option<DbInstance>> {
     let all = databases(aws).await?;
     Ok(all.iter().find(|d| d.db_instance_identifier().is_some_and(|id| id.eq_ignore_ascii_case(name))).cloned())
 }
 
-/// The DB subnet group of this name.
+/// Returns the DB subnet group of this name.
 pub async fn db_subnet_group(aws: &Aws, name: &str) -> Result<Option<DbSubnetGroup>> {
     let call = async || {
         let call = aws.rds.describe_db_subnet_groups().db_subnet_group_name(name).send().await;
@@ -180,7 +180,7 @@ pub async fn db_subnet_group(aws: &Aws, name: &str) -> Result<Option<DbSubnetGro
     Ok((*aws.reads.get(format!("db subnet group {name}"), call).await?).clone())
 }
 
-/// The cache subnet group of this name.
+/// Returns the cache subnet group of this name.
 pub async fn cache_subnet_group(aws: &Aws, name: &str) -> Result<Option<CacheSubnetGroup>> {
     let call = async || {
         let call = aws.elasticache.describe_cache_subnet_groups().cache_subnet_group_name(name).send().await;
@@ -189,7 +189,7 @@ pub async fn cache_subnet_group(aws: &Aws, name: &str) -> Result<Option<CacheSub
     Ok((*aws.reads.get(format!("cache subnet group {name}"), call).await?).clone())
 }
 
-/// The replication group of this name.
+/// Returns the replication group of this name.
 pub async fn cache(aws: &Aws, name: &str) -> Result<Option<ReplicationGroup>> {
     let call = async || {
         let answer = aws.elasticache.describe_replication_groups().replication_group_id(name).send().await;
@@ -198,7 +198,7 @@ pub async fn cache(aws: &Aws, name: &str) -> Result<Option<ReplicationGroup>> {
     Ok((*aws.reads.get(format!("cache {name}"), call).await?).clone())
 }
 
-/// All cache nodes there are.
+/// Returns all cache nodes of the region.
 pub async fn cache_nodes(aws: &Aws) -> Result<Rc<Vec<CacheCluster>>> {
     let call = async || {
         let call = aws.elasticache.describe_cache_clusters().into_paginator().items().send();
@@ -207,7 +207,7 @@ pub async fn cache_nodes(aws: &Aws) -> Result<Rc<Vec<CacheCluster>>> {
     aws.reads.get("cache nodes", call).await
 }
 
-/// All file systems of the region.
+/// Returns all file systems of the region.
 pub async fn file_systems(aws: &Aws) -> Result<Rc<Vec<FileSystemDescription>>> {
     let call = async || {
         aws.efs
@@ -222,7 +222,7 @@ pub async fn file_systems(aws: &Aws) -> Result<Rc<Vec<FileSystemDescription>>> {
     aws.reads.get("file systems", call).await
 }
 
-/// All mount targets of a file system; none when it is gone.
+/// Returns all mount targets of a file system, none if it is gone.
 pub async fn mount_targets(aws: &Aws, file_system: &str) -> Result<Rc<Vec<MountTargetDescription>>> {
     let call = async || {
         let call = aws.efs.describe_mount_targets().file_system_id(file_system);
@@ -233,9 +233,9 @@ pub async fn mount_targets(aws: &Aws, file_system: &str) -> Result<Rc<Vec<MountT
     aws.reads.get(format!("mount targets of {file_system}"), call).await
 }
 
-/// The security groups of one of a file system's mount targets; `None` when it is gone.
+/// Returns the security groups of one mount target in `all`, or `None` if it is gone.
 pub async fn mount_target_groups(aws: &Aws, all: &[MountTargetDescription], id: &str) -> Result<Option<Vec<String>>> {
-    // Its interface has the same ones, and tells those of all zones at once.
+    // Its network interface has the same groups, and one call describes the interfaces of all zones.
     if aws.reads.is_look()
         && let Some(groups) = interface_groups(aws, all).await.unwrap_or_default().remove(id)
     {
@@ -276,11 +276,11 @@ pub async fn fleet_instances(aws: &Aws, groups: &[String]) -> Result<Rc<Vec<Inst
     aws.reads.get(format!("instances of {}", groups.join(" ")), call).await
 }
 
-/// The security groups of all mount targets, by id, as far as their network interfaces tell.
+/// Returns the security groups of all mount targets by id, as far as their network interfaces report them.
 async fn interface_groups(aws: &Aws, all: &[MountTargetDescription]) -> Result<HashMap<String, Vec<String>>> {
     let mut by_interface: Vec<(&str, &str)> =
         all.iter().filter_map(|m| Some((m.network_interface_id()?, m.mount_target_id()))).collect();
-    by_interface.sort();
+    by_interface.sort_unstable();
     let ids: Vec<String> = by_interface.iter().map(|(eni, _)| (*eni).to_owned()).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
@@ -295,7 +295,7 @@ async fn interface_groups(aws: &Aws, all: &[MountTargetDescription]) -> Result<H
     Ok(groups.collect())
 }
 
-/// All alarms whose name begins so.
+/// Returns all alarms whose name has this prefix.
 pub async fn alarms(aws: &Aws, prefix: &str) -> Result<Rc<Vec<MetricAlarm>>> {
     let call = async || {
         let pages = aws.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
@@ -314,7 +314,7 @@ pub async fn dashboard(aws: &Aws, name: &str) -> Result<Rc<Option<GetDashboardOu
     aws.reads.get(format!("dashboard {name}"), call).await
 }
 
-/// An instance profile with its role; `None` when there is none.
+/// Returns an instance profile with its role, or `None` if it does not exist.
 pub async fn instance_profile(aws: &Aws, name: &str) -> Result<Rc<Option<InstanceProfile>>> {
     let call = async || {
         let call = aws.iam.get_instance_profile().instance_profile_name(name);

@@ -1,5 +1,5 @@
-//! AWS clients from one configuration, and what every call shares: one retry policy, one TLS stack,
-//! a count of calls, and reads that are made once for all who ask at the same moment.
+//! AWS clients from one configuration, and what every call shares: one retry policy, one TLS stack, a count of calls,
+//! and reads that are made once for all callers that ask at the same time.
 mod account;
 pub mod calls;
 mod credentials;
@@ -31,41 +31,41 @@ use aws_config::{
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 pub use calls::Call;
-use calls::{Calls, Tell};
+use calls::{Calls, Observer};
 pub use credentials::Ask;
-use credentials::{Found, Plan, Provider};
+use credentials::{Plan, Provider, SharedProvider};
 use network::Network;
 use once::Once;
 use reads::Reads;
 use settings::Settings;
 use std::{ops::Deref, rc::Rc, sync::Arc, time::Duration};
 
-/// The names of the user's profiles.
+/// Returns the names of the user's profiles.
 pub fn profiles() -> Vec<String> {
-    files::Files::of_the_user().names()
+    files::Files::load().names()
 }
 
-/// A helper that fetches credentials may ask a person for something, or open a browser.
+/// How long fetching credentials may take. A helper may ask a person for something, or open a browser.
 const CREDENTIALS_TAKE: Duration = Duration::from_secs(120);
 
-/// Where and as whom to talk to AWS.
+/// Region, credentials and endpoint of a connection to AWS.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
     pub region: String,
     pub profile: Option<String>,
-    /// An emulator; `None` is AWS itself, unless the environment says otherwise (`AWS_ENDPOINT_URL`).
+    /// The endpoint of an emulator. `None` is AWS itself, unless the environment says otherwise (`AWS_ENDPOINT_URL`).
     pub endpoint: Option<Endpoint>,
-    /// Who is asked for the code of an MFA device; `None`: nobody is there.
+    /// Asks the user for the code of an MFA device. `None` if there is no terminal.
     pub ask: Option<Ask>,
-    /// The keys of the tags of what is the stack's.
+    /// The keys of the tags that mark the stack's objects.
     pub keys: TagKeys,
     /// The user's tags, for the notes of the stack.
     pub tags: Tags,
-    /// Who is told of each call.
-    pub tell: Option<Tell>,
+    /// Observes each call.
+    pub observer: Option<Observer>,
 }
 
-/// Where an emulator is, and the access key id that it wants to see.
+/// The URL of an emulator, and the access key id that it expects.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub url: String,
@@ -76,6 +76,7 @@ pub struct Endpoint {
 #[derive(Clone)]
 pub struct Aws(Rc<Clients>);
 
+/// The clients of all services, and what they share.
 pub struct Clients {
     pub autoscaling: aws_sdk_autoscaling::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
@@ -90,13 +91,13 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     pub region: String,
-    /// The keys of the tags of what is the stack's.
+    /// The keys of the tags that mark the stack's objects.
     pub keys: TagKeys,
     /// The user's tags, for the notes of the stack.
     pub tags: Tags,
     /// The emulator's URL, when it is not AWS that answers.
     pub endpoint: Option<String>,
-    /// The way out, for who asks the service itself.
+    /// Proxies and trusted certificates, for requests to the service itself.
     pub network: Network,
     pub calls: Calls,
     pub reads: Reads,
@@ -123,16 +124,17 @@ impl Aws {
             .build();
         let region = Region::new(target.region.clone());
         let (network, plan, files, custom) = match &target.endpoint {
-            // An emulator has a key of its own, and is on this machine: nothing of the user's is sent to it or read for it.
+            // An emulator has its own key and runs on this machine, so the user's credentials and settings are neither
+            // read nor sent.
             Some(Endpoint { key, .. }) => {
                 let keys = aws_credential_types::Credentials::new(key, "sandbox", None, None, "sandbox");
                 (Network::default(), Plan::Keys(keys), String::new(), true)
             }
             None => {
-                let settings = Settings::of_the_user(target.profile.as_deref());
+                let settings = Settings::load(target.profile.as_deref());
                 let (files, custom) = (settings.for_the_sdk(), settings.has_endpoint());
-                match Network::of_the_user(settings.placed("ca_bundle")) {
-                    Ok(network) => (network, Plan::of(settings), files, custom),
+                match Network::load(settings.placed("ca_bundle")) {
+                    Ok(network) => (network, Plan::new(settings), files, custom),
                     Err(e) => (Network::default(), Plan::Wrong(e), files, custom),
                 }
             }
@@ -151,25 +153,26 @@ impl Aws {
             loader = loader.endpoint_url(&endpoint.url);
         }
         if custom {
-            // An endpoint of one's own has no other forms.
+            // FIPS and dual-stack variants exist only of AWS's own endpoints.
             loader = loader.use_fips(false).use_dual_stack(false);
         }
         let sdk = loader.load().await;
         let parts = ProviderConfig::default().with_region(Some(region)).with_http_client(http);
         let credentials = Arc::new(Provider::new(plan, sdk.clone(), parts, target.ask));
-        let shared = SharedCredentialsProvider::new(Found(credentials.clone()));
+        let shared = SharedCredentialsProvider::new(SharedProvider(credentials.clone()));
         let sdk = sdk.into_builder().credentials_provider(shared).build();
         Self::new(&sdk, target, network, credentials)
     }
 
-    /// Finds the credentials before anything is asked of AWS. What is wrong with them is told here, once; and only here a
-    /// person is asked for a code.
+    /// Finds the credentials before the first call.
+    ///
+    /// Reports what is wrong with them, once. Only here the user is asked for an MFA code.
     pub async fn ready(&self) -> Result<()> {
         self.credentials.get().await.map(drop)
     }
 
     fn new(sdk: &SdkConfig, target: &Target, network: Network, credentials: Arc<Provider>) -> Self {
-        let calls = Calls::new(target.tell);
+        let calls = Calls::new(target.observer);
         macro_rules! client {
             ($service:ident, $id:literal) => {{
                 let mut config =
@@ -204,7 +207,7 @@ impl Aws {
         }))
     }
 
-    /// The value of an SSM SecureString parameter.
+    /// Returns the value of an SSM SecureString parameter.
     pub async fn secret(&self, name: &str) -> Result<gameday_engine::Secret> {
         use error::AwsResult;
         let answer = self.ssm.get_parameter().name(name).with_decryption(true).send().await.during("GetParameter")?;

@@ -1,4 +1,5 @@
-//! The way out, the same for every call and for the probe: proxies, trusted certificates, words for what fails on it.
+//! How requests leave this machine: proxies, trusted certificates, and messages for network failures. The same for
+//! every call and for the probe.
 use super::{
     proxy::{Proxies, Proxy},
     trust::Trust,
@@ -24,7 +25,7 @@ use aws_smithy_runtime_api::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use std::{fmt, sync::Arc};
 
-/// How this process gets to others.
+/// Proxies and trusted certificates of this process.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     pub proxies: Proxies,
@@ -32,12 +33,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// As the environment and the profile say. `ca_bundle` is the profile's, and where that stands.
-    pub fn of_the_user(ca_bundle: Option<(&str, String)>) -> Result<Self> {
-        Ok(Self { proxies: Proxies::of_the_environment()?, trust: Trust::of_the_user(ca_bundle)? })
+    /// Reads the environment and the profile. `ca_bundle` is the profile's, with its place.
+    pub fn load(ca_bundle: Option<(&str, String)>) -> Result<Self> {
+        Ok(Self { proxies: Proxies::from_env()?, trust: Trust::load(ca_bundle)? })
     }
 
-    /// The HTTP client of all SDK clients.
+    /// Returns the HTTP client of all SDK clients.
     pub fn client(&self) -> SharedHttpClient {
         let tls = self.tls();
         let straight = client(tls.clone(), ProxyConfig::disabled());
@@ -62,11 +63,12 @@ impl Network {
         TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
     }
 
-    /// A client for a URL that goes the same way; it trusts this machine's certificates and those of the bundle.
+    /// Prepares a client for requests to `url` with the same proxies. It trusts this machine's certificates and those
+    /// of the bundle.
     pub fn asks(&self, url: &str, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        // A client needs to be told which TLS this process uses, once: for the others it stands already.
+        // reqwest needs a TLS provider for the whole process. A second installation fails, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = match self.proxies.of_url(url).and_then(|p| reqwest::Proxy::all(p.secret_url()).ok()) {
+        let client = match self.proxies.for_url(url).and_then(|p| reqwest::Proxy::all(p.secret_url()).ok()) {
             Some(proxy) => client.proxy(proxy),
             None => client.no_proxy(),
         };
@@ -90,7 +92,7 @@ fn client(tls: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// A client that chooses the way by the URL.
+/// A client that selects the proxy by URL.
 #[derive(Debug)]
 struct Client {
     network: Arc<Network>,
@@ -121,8 +123,8 @@ struct Crossing {
 
 impl HttpConnector for Crossing {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let asked = Asked::of(&request);
-        let proxy = self.network.proxies.of_url(request.uri()).cloned();
+        let asked = Destination::new(&request);
+        let proxy = self.network.proxies.for_url(request.uri()).cloned();
         let secure = request.uri().starts_with("https:");
         let through = if secure { &self.https } else { &self.http };
         let connector = if proxy.is_some() { through.as_ref().unwrap_or(&self.straight) } else { &self.straight };
@@ -143,16 +145,16 @@ impl HttpConnector for Crossing {
     }
 }
 
-/// Whom a request was for: what an answer alone does not tell.
+/// The host and region of a request, which an answer alone does not show.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct Destination {
     pub host: String,
-    /// The region that it was signed for.
+    /// The region of the signature.
     pub region: Option<String>,
 }
 
-impl Asked {
-    fn of(request: &HttpRequest) -> Self {
+impl Destination {
+    fn new(request: &HttpRequest) -> Self {
         let uri = request.uri();
         let host = uri.split_once("://").map_or(uri, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
         // `AWS4-HMAC-SHA256 Credential=AKID/20261129/eu-west-1/ec2/aws4_request, …`
@@ -161,17 +163,18 @@ impl Asked {
         Self { host: host.into(), region }
     }
 
+    /// Returns the destination that was noted in an answer.
     pub fn of_answer(answer: &HttpResponse) -> Option<&Self> {
         answer.extension()
     }
 }
 
-/// Why there was no answer, in words that name who is at fault. Deep inside the SDK's error.
+/// Why there was no answer, in words that name the cause. It is deep inside the SDK's error.
 #[derive(Debug)]
 pub(super) struct Unreachable {
     pub what: String,
     pub help: String,
-    /// Whether the same call may succeed a little later.
+    /// True if the same call may succeed a little later.
     pub passes: bool,
     timeout: bool,
     source: BoxError,
@@ -214,14 +217,14 @@ impl Unreachable {
     }
 }
 
-/// The same error with the one at fault named, where that can be told.
-fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) -> ConnectorError {
+/// Wraps an error in a message that names the cause, if it can be determined.
+fn told(e: ConnectorError, asked: &Destination, proxy: Option<&Proxy>, trust: &Trust) -> ConnectorError {
     let timeout = e.is_timeout();
     let said = chain(&e);
     let last = said.last().cloned().unwrap_or_default();
     let has = |text: &str| said.iter().any(|s| s.contains(text));
     let host = &asked.host;
-    // The request itself could not be made, or the connection was lost in the middle: nobody beside is at fault.
+    // An invalid request, or a connection that was lost in the middle, has no other cause.
     let lost = has("IncompleteMessage") || has("connection closed") || has("connection reset") || e.is_user();
     let (what, help, passes) = if lost && proxy.is_none() {
         return e;
@@ -248,9 +251,9 @@ fn told(e: ConnectorError, asked: &Asked, proxy: Option<&Proxy>, trust: &Trust) 
     Unreachable { what, help, passes, timeout, source: e.into_source() }.into()
 }
 
-/// Nobody answers at the endpoint itself.
-fn silent(last: &str, unresolved: bool, asked: &Asked) -> (String, String) {
-    let Asked { host, region } = asked;
+/// Explains that the endpoint itself does not answer.
+fn silent(last: &str, unresolved: bool, asked: &Destination) -> (String, String) {
+    let Destination { host, region } = asked;
     let fails = if unresolved { "does not resolve" } else { "does not answer" };
     let region = region.as_deref().unwrap_or("this region");
     let lacks = |kind: &str, variable: &str, key: &str| {
@@ -298,13 +301,13 @@ fn distrusted(said: &[String], host: &str, trust: &Trust) -> (String, String) {
     )
 }
 
-/// What an error and all that is inside it say.
+/// Returns the messages of an error and its causes.
 fn chain(e: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let mut all = vec![];
     let mut next = Some(e);
     while let Some(e) = next {
         all.push(e.to_string());
-        // Its own text may be that of what it wraps, whose source is another one.
+        // An I/O error prints the text of what it wraps, and its source is that one's source.
         next = match e.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
             Some(inner) => Some(inner),
             None => e.source(),

@@ -1,4 +1,5 @@
-//! A stack's own notes in the account: SSM parameters in its folder, for every teammate to read. No secrets.
+//! Notes of a stack in its account: SSM parameters in a folder of its own, readable by every teammate. They hold no
+//! secrets.
 use super::{Aws, error::AwsResult, tags};
 use crate::{
     engine::TagKeys,
@@ -12,13 +13,15 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
-/// The lease.
+/// The note of the lease.
 pub const LEASE: &str = "lease";
-/// How long the steps have taken.
+/// The note of how long each step took.
 pub const DURATIONS: &str = "durations";
-/// That the database is set up; `boot.sh.j2` names it as well.
+/// The note that the database is set up; `boot.sh.j2` uses the same name.
 pub const SET_UP: &str = "database";
-/// What the stack has made. Under a tag prefix of its own a stack may stand beside another one of its name.
+/// Returns the name of the note of what the stack made.
+///
+/// Two stacks of one name can exist side by side under different tag prefixes.
 pub fn record(keys: &TagKeys) -> String {
     if keys.is_usual() {
         return "record".into();
@@ -27,25 +30,25 @@ pub fn record(keys: &TagKeys) -> String {
     format!("record-{}", hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// The parameter of a note.
+/// Returns the name of a note's parameter.
 fn name(stack: &str, note: &str) -> String {
     format!("/gameday/{stack}/{note}")
 }
 
-/// Notes by what they are called.
+/// Notes by name.
 pub type Notes = BTreeMap<String, Note>;
 
-/// What a note says.
+/// The text of a note and its version.
 #[derive(Debug)]
 pub struct Note {
     pub text: String,
-    /// Each time it is written it has a higher one.
+    /// Grows with each write.
     pub version: i64,
-    /// When it was last written, by AWS's clock.
+    /// The time of the last write, by AWS's clock.
     pub written_at: Option<Timestamp>,
 }
 
-/// All notes of a stack, in one call that those who look share. Empty where the account keeps none.
+/// Returns all notes of a stack, in one call shared by concurrent readers. Empty if the account keeps none.
 pub async fn all(aws: &Aws, stack: &str) -> Result<Rc<Notes>> {
     let call = async || {
         let names = [LEASE, DURATIONS, SET_UP, &record(&aws.keys)].map(|note| name(stack, note)).to_vec();
@@ -64,10 +67,10 @@ fn noted(p: Parameter) -> Option<Note> {
     Some(Note { text: p.value?, version: p.version, written_at })
 }
 
-/// A parameter of ours is a standard one, and those hold 4 KB (AWS Systems Manager quotas).
+/// The size of the largest note: standard parameters hold 4 KB (AWS Systems Manager quotas).
 pub const LARGEST: usize = 4096;
 
-/// What a note says, if it is not larger than any of ours: anybody with the right to SSM may have written it.
+/// Parses a note unless it is larger than any of ours: everybody with the right to SSM can write it.
 pub fn json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     if text.len() > LARGEST {
         return None;
@@ -75,19 +78,19 @@ pub fn json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
-/// Reads a note; `None` when there is none.
+/// Reads a note, `None` if it does not exist.
 pub async fn read(aws: &Aws, stack: &str, note: &str) -> Result<Option<Note>> {
     let answer = aws.ssm.get_parameter().name(name(stack, note)).send().await.or_absent("GetParameter")?;
     Ok(answer.and_then(|a| a.parameter).and_then(noted))
 }
 
-/// How long one waits before what failed in a way that passes is sent again: the SDK sends what creates something once.
+/// Pauses before a transient failure is retried: the SDK sends create calls only once.
 const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Writes it, whether there is one or not.
+/// Creates a note or writes over it.
 pub async fn write(aws: &Aws, stack: &str, note: &str, text: String) -> Result<()> {
     let once = async || {
-        // A new parameter can be given tags, one that is there cannot.
+        // Only a new parameter can be given tags.
         match create(aws, stack, note, text.clone()).await {
             Err(e) if e.class() == Some(Class::AlreadyExists) => overwrite(aws, stack, note, text.clone()).await,
             other => other,
@@ -102,16 +105,16 @@ pub async fn write(aws: &Aws, stack: &str, note: &str, text: String) -> Result<(
     once().await
 }
 
-/// Writes a new one; fails when there is one already: of two who write it at the same moment one is told.
+/// Creates a note, and fails if it exists: of two concurrent writers only one succeeds.
 pub async fn create(aws: &Aws, stack: &str, note: &str, text: String) -> Result<()> {
-    // The user's too: an organisation may demand them of everything.
+    // The user's tags as well: an organisation may require them everywhere.
     let mut all = aws.tags.clone();
     all.insert(aws.keys.stack().to_owned(), stack.to_owned());
     let put = put(aws, stack, note, text).set_tags(Some(tags::ssm::to(&all)));
     put.send().await.during("PutParameter").map(drop)
 }
 
-/// Writes over what it said before.
+/// Replaces the text of a note.
 pub async fn overwrite(aws: &Aws, stack: &str, note: &str, text: String) -> Result<()> {
     put(aws, stack, note, text).overwrite(true).send().await.during("PutParameter").map(drop)
 }
@@ -120,6 +123,7 @@ fn put(aws: &Aws, stack: &str, note: &str, text: String) -> PutParameterFluentBu
     aws.ssm.put_parameter().name(name(stack, note)).value(text).r#type(ParameterType::String)
 }
 
+/// Deletes a note, if it exists.
 pub async fn delete(aws: &Aws, stack: &str, note: &str) -> Result<()> {
     aws.ssm.delete_parameter().name(name(stack, note)).send().await.or_gone("DeleteParameter")
 }

@@ -1,7 +1,7 @@
-//! What creates something is sent once: its answer may be lost, and the SDK would send it again.
+//! Sends create calls once: the SDK would repeat one whose answer was lost.
 //!
-//! The engine looks before it tries again. Only then it is known who has made what is there: an answer that says
-//! "already exists" would come to the SDK's own second try as well as to somebody who was too late.
+//! The engine looks before it tries again, since only then it knows who made an existing object. "Already exists" would
+//! answer the SDK's own second attempt just as it answers a caller that came too late.
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -12,10 +12,11 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig};
 
+/// Turns off retries of create calls.
 #[derive(Clone, Debug)]
 pub(super) struct Once;
 
-/// True if an operation makes something, by AWS's own naming. Tags can be put twice.
+/// True if an operation creates something, by AWS's naming. Putting tags twice is harmless.
 fn creates(operation: &str) -> bool {
     let verb = ["Create", "Allocate", "PutParameter"].iter().any(|verb| operation.starts_with(verb));
     verb && !operation.ends_with("Tags")
@@ -25,7 +26,7 @@ impl Intercept for Once {
     fn name(&self) -> &'static str {
         "Once"
     }
-    // Not earlier: which operation it is becomes known only then.
+    // The operation is not known in any earlier hook.
     fn read_before_serialization(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,

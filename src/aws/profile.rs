@@ -1,4 +1,5 @@
-//! Judges a profile before the SDK sees it: where its credentials come from, or what is wrong with it and where.
+//! Checks a profile before the SDK sees it: where its credentials come from, or what is wrong with it, and in which
+//! line.
 use super::files::{Files, Place, Profile, Value, credentials};
 use crate::{
     config::file,
@@ -29,12 +30,13 @@ pub(super) struct Role {
     pub session: Option<String>,
     pub external_id: Option<String>,
     pub seconds: Option<i32>,
-    /// The device whose code AWS wants to see.
+    /// The serial number of the MFA device whose code AWS requires.
     pub mfa: Option<String>,
     pub profile: String,
     pub at: Place,
 }
 
+/// An SSO session and the role in it.
 #[derive(Clone, Debug)]
 pub(super) struct Sso {
     pub profile: String,
@@ -48,21 +50,21 @@ pub(super) struct Sso {
 
 const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
 
-/// What a profile says of itself; `None`: nothing about credentials.
+/// Returns the source of a profile's credentials, `None` if it names none.
 pub(super) fn source(files: &Files, profile: &Profile) -> Result<Option<Source>> {
-    Judge { files }.of(profile, &mut vec![])
+    Checker { files }.source(profile, &mut vec![])
 }
 
-struct Judge<'a> {
+struct Checker<'a> {
     files: &'a Files,
 }
 
-impl Judge<'_> {
-    /// `seen` are the profiles that led here, the first one first.
-    fn of(&self, profile: &Profile, seen: &mut Vec<String>) -> Result<Option<Source>> {
+impl Checker<'_> {
+    /// Returns the source of a profile. `seen` are the profiles that refer to it, the first one first.
+    fn source(&self, profile: &Profile, seen: &mut Vec<String>) -> Result<Option<Source>> {
         let has = |key| profile.get(key).is_some();
         let keys = has("aws_access_key_id") || has("aws_secret_access_key");
-        // A role comes first, but not where a profile is the source of another's.
+        // A role comes first, except in the source profile of another role.
         if has("role_arn") && has("web_identity_token_file") {
             return self.web_identity(profile).map(Some);
         }
@@ -168,7 +170,7 @@ impl Judge<'_> {
             };
             return Err(credentials(what, meant + &help));
         };
-        // A profile may hold a role and the keys to assume it with.
+        // One profile can hold a role and the keys to assume it with.
         if source == name {
             let keys = profile.get("aws_access_key_id").is_some() || profile.get("aws_secret_access_key").is_some();
             if keys {
@@ -181,7 +183,7 @@ impl Judge<'_> {
             let what = format!("the source_profile of {name} leads in a circle: {circle} ({at})");
             return Err(credentials(what, "let one of them have keys, SSO or a process of its own"));
         }
-        self.of(&profile, seen)?.ok_or_else(|| {
+        self.source(&profile, seen)?.ok_or_else(|| {
             let what = format!("the source_profile {source} of the profile {name} has no credentials ({})", profile.at);
             let word = shell::word(source);
             credentials(
@@ -232,7 +234,7 @@ impl Judge<'_> {
         let needed = ["sso_account_id", "sso_role_name", "sso_start_url", "sso_region"];
         let missing: Vec<&str> = needed.into_iter().filter(|key| text(key).is_none()).collect();
         if !missing.is_empty() {
-            // Two of them belong to the session, where there is one.
+            // With a session, two of the keys belong there.
             let of_session = session.is_some() && missing.iter().all(|k| matches!(*k, "sso_start_url" | "sso_region"));
             let (whose, at) = match of_session {
                 true => ("its sso-session", place),
@@ -254,7 +256,7 @@ impl Judge<'_> {
     }
 }
 
-/// A token file that is there and has something in it. `by` says who names it.
+/// Returns the path of a token file that exists and is not empty. `by` names the setting.
 pub(super) fn token_file(path: &str, by: &str) -> Result<PathBuf> {
     let wrong = |why: String| {
         credentials(
@@ -280,7 +282,7 @@ fn arn(profile: &Profile) -> Result<String> {
     Err(credentials(what, "write arn:aws:iam::ACCOUNT:role/NAME"))
 }
 
-/// The text of a value, which must have one, on one line.
+/// Returns the text of a value, which must not be empty and must be on one line.
 fn filled<'a>(profile: &Profile, key: &str, value: &'a Value) -> Result<&'a str> {
     if let Some((line, _)) = value.below.first() {
         let what = format!(
@@ -322,10 +324,10 @@ fn keys_of(profile: &Profile) -> Result<Credentials> {
     }
 }
 
-/// Whether a key has only characters that keys have. Says where it is, never what it is.
+/// Checks that a key has only the characters of keys. The error says where it is, never what it is.
 pub(super) fn sound(text: &str, whose: &str) -> Result<()> {
     let wrong = |what: &str| {
-        let help = "copy it anew, without anything around it; the value is not shown here";
+        let help = "copy it again, without anything around it; the value is not shown here";
         Err::<(), Error>(credentials(format!("{whose} has {what} in it, which no key has"), help))
     };
     for c in text.chars() {
@@ -342,13 +344,13 @@ pub(super) fn sound(text: &str, whose: &str) -> Result<()> {
     Ok(())
 }
 
-/// Keys in the environment; a part of them is a mistake.
-pub(super) fn keys_of_the_environment() -> Result<Option<Credentials>> {
-    keys_of_environment(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
+/// Returns the keys in the environment. An incomplete set is an error.
+pub(super) fn keys_from_env() -> Result<Option<Credentials>> {
+    keys_from(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
 }
 
-fn keys_of_environment(env: impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>> {
-    // Blanks and line ends around a key are what copying leaves; a no-break space is seen by nobody.
+fn keys_from(env: impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>> {
+    // Copying leaves blanks and line ends around a key. A no-break space is invisible.
     let ends: &[char] = &[' ', '\t', '\r', '\n'];
     let of = |name: &str| -> Result<Option<String>> {
         let Some(text) = env(name).map(|v| v.trim_matches(ends).to_owned()).filter(|v| !v.is_empty()) else {
@@ -356,7 +358,7 @@ fn keys_of_environment(env: impl Fn(&str) -> Option<String>) -> Result<Option<Cr
         };
         sound(&text, name).map(|()| Some(text))
     };
-    // A secret without an id is what is left of keys: a profile may have others.
+    // A secret without an id is ignored as a leftover: a profile may have complete keys.
     match (of("AWS_ACCESS_KEY_ID")?, of("AWS_SECRET_ACCESS_KEY")?) {
         (Some(id), Some(secret)) => {
             let token = match of("AWS_SESSION_TOKEN")? {
@@ -379,7 +381,7 @@ mod tests {
     use crate::error::Help as _;
 
     fn env(variables: &[(&str, &str)]) -> Result<Option<Credentials>> {
-        keys_of_environment(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        keys_from(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
     #[test]

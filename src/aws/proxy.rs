@@ -1,4 +1,4 @@
-//! Which way a request goes out: straight, or through the proxy that the environment names for it.
+//! Selects the proxy of a request from the environment's variables.
 use crate::error::{Error, Result};
 use ipnet::IpNet;
 use reqwest::Url;
@@ -13,16 +13,17 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The whole URL, with user and password: for the client that connects to it, never for people.
+    /// Returns the whole URL with user and password, for the client that connects. Never shown.
     pub(crate) fn secret_url(&self) -> &str {
         self.url.as_str()
     }
 
+    /// Returns the name of the variable.
     pub fn variable(&self) -> &'static str {
         self.variable
     }
 
-    /// Whether it is told who asks.
+    /// True if the URL names a user.
     pub fn has_user(&self) -> bool {
         !self.url.username().is_empty()
     }
@@ -42,7 +43,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// The proxies of this process, and who is asked without one.
+/// The proxies of this process, and the hosts that are reached without one.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     http: Option<Proxy>,
@@ -50,23 +51,24 @@ pub struct Proxies {
     straight: Vec<Rule>,
 }
 
-/// An entry of NO_PROXY.
+/// An entry of `NO_PROXY`.
 #[derive(Clone, Debug, PartialEq)]
 enum Rule {
     All,
     Net(IpNet),
-    /// A host and all below it, on one port or on all.
+    /// A host and its subdomains, on one port or on all.
     Name(String, Option<u16>),
 }
 
 impl Proxies {
-    pub fn of_the_environment() -> Result<Self> {
-        Self::of(|name| std::env::var(name).ok())
+    /// Reads the variables of this process.
+    pub fn from_env() -> Result<Self> {
+        Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// Reads the variables as boto3 does: small letters win, also when they are empty. `ALL_PROXY` stands for those that
-    /// are not set, as for curl.
-    pub(crate) fn of(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    /// Reads the variables as boto3 does: lower case wins, even if empty. As in curl, `ALL_PROXY` fills in for those
+    /// that are not set.
+    pub(crate) fn from_lookup(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let given = |small: &'static str, big: &'static str| match (env(small), env(big)) {
             (Some(text), _) => Some((small, text.trim().to_owned())),
             (None, Some(text)) if !text.trim().is_empty() => Some((big, text.trim().to_owned())),
@@ -78,7 +80,7 @@ impl Proxies {
             given => given,
         };
         let https = given("https_proxy", "HTTPS_PROXY");
-        // No other AWS tool heeds it: what cannot be used of it is left alone.
+        // Other AWS tools ignore it, so an unusable value is ignored.
         let all = given("all_proxy", "ALL_PROXY").and_then(|(name, text)| proxy(name, &text).ok().flatten());
         let or_all = |given: Option<(&'static str, String)>| match given {
             Some((name, text)) => proxy(name, &text),
@@ -88,8 +90,8 @@ impl Proxies {
         Ok(Self { http: or_all(http)?, https: or_all(https)?, straight })
     }
 
-    /// The proxy for a URL; `None`: it is asked straight.
-    pub fn of_url(&self, url: &str) -> Option<&Proxy> {
+    /// Returns the proxy for a URL, `None` for a direct connection.
+    pub fn for_url(&self, url: &str) -> Option<&Proxy> {
         let url = Url::parse(url).ok()?;
         let proxy = if url.scheme() == "https" { self.https.as_ref() } else { self.http.as_ref() }?;
         let host = url.host_str()?.trim_matches(['[', ']']).trim_end_matches('.').to_lowercase();
@@ -98,16 +100,18 @@ impl Proxies {
         (!straight).then_some(proxy)
     }
 
+    /// Returns the proxy for HTTP.
     pub(crate) fn http(&self) -> Option<&Proxy> {
         self.http.as_ref()
     }
 
+    /// Returns the proxy for HTTPS.
     pub(crate) fn https(&self) -> Option<&Proxy> {
         self.https.as_ref()
     }
 }
 
-/// This machine itself, and the metadata services beside it: no proxy leads there.
+/// True for this machine and the metadata services beside it, which are never reached by proxy.
 fn is_near(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
@@ -120,7 +124,7 @@ fn proxy(variable: &'static str, text: &str) -> Result<Option<Proxy>> {
     if text.is_empty() {
         return Ok(None);
     }
-    // The value may hold a password: it is not repeated.
+    // The value may hold a password, so it is not shown.
     let wrong = |why: &str| {
         let form = "http://host:port, or http://user:password@host:port with special characters as %40 and the like";
         Error::other(format!("{variable} does not name a proxy that can be used: {why}"), format!("write it as {form}"))
@@ -132,7 +136,7 @@ fn proxy(variable: &'static str, text: &str) -> Result<Option<Proxy>> {
         scheme if scheme.starts_with("socks") => return Err(wrong("SOCKS is not spoken here, only HTTP")),
         _ => return Err(wrong("it begins neither with http:// nor with https://")),
     }
-    // The SDK reads such a URL by other rules.
+    // The SDK parses such a URL by other rules.
     if url.host_str().is_none_or(str::is_empty) {
         return Err(wrong("it has no host"));
     }
@@ -184,12 +188,12 @@ mod tests {
     use super::*;
     use crate::error::Help as _;
 
-    fn of(variables: &[(&str, &str)]) -> Result<Proxies> {
-        Proxies::of(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies> {
+        Proxies::from_lookup(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
     fn to(variables: &[(&str, &str)], url: &str) -> Option<String> {
-        of(variables).unwrap().of_url(url).map(ToString::to_string)
+        proxies(variables).unwrap().for_url(url).map(ToString::to_string)
     }
 
     const EC2: &str = "https://ec2.eu-west-1.amazonaws.com/";
@@ -254,11 +258,11 @@ mod tests {
         for value in
             ["socks5://me:secret@p:1080", "ftp://me:secret@p", "http://", "http://me:sec#ret@p:1", "http://p:port"]
         {
-            let said = of(&[("HTTPS_PROXY", value)]).unwrap_err();
+            let said = proxies(&[("HTTPS_PROXY", value)]).unwrap_err();
             assert!(said.to_string().contains("HTTPS_PROXY"), "{said}");
             assert!(!format!("{said} {:?} {:?}", said.help(), said).contains("secret"), "{said}");
         }
-        let proxies = of(&[("HTTPS_PROXY", "http://me:secret@p:1")]).unwrap();
+        let proxies = proxies(&[("HTTPS_PROXY", "http://me:secret@p:1")]).unwrap();
         assert!(!format!("{proxies:?}").contains("secret"), "{proxies:?}");
     }
 }

@@ -1,17 +1,17 @@
-//! VPC Block Public Access: what the account's options say, and what lets a VPC through.
+//! VPC Block Public Access: the options of the account and what exempts a VPC.
 use super::{Aws, error::AwsResult};
 
-/// The options of a region.
+/// The options of one region.
 pub struct Options {
     /// `off`, or how it blocks.
     pub mode: String,
-    /// An organization's policy sets it, not the account.
+    /// True if a policy of the organization sets it, not the account.
     pub by_policy: bool,
-    /// Whether VPCs may be let through.
+    /// True if VPCs can be excluded.
     pub exclusions: bool,
 }
 
-/// Returns the options; `None` where they may not be looked at: then nothing is known of them, and nothing is said.
+/// Returns the options, or `None` if reading them is not allowed: then nothing is reported about them.
 pub async fn options(aws: &Aws) -> Option<Options> {
     let answer = aws.ec2.describe_vpc_block_public_access_options().send().await;
     let answer = answer.during("DescribeVpcBlockPublicAccessOptions").ok()?;

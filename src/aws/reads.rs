@@ -1,4 +1,4 @@
-//! Reads that many steps share: twelve alarms look at one `DescribeAlarms`.
+//! Reads that many steps share: twelve alarms need one `DescribeAlarms`.
 use super::calls::Calls;
 use crate::error::Result;
 use std::{
@@ -14,44 +14,47 @@ type Slot = Rc<Mutex<Option<Answer>>>;
 
 struct Answer {
     at: Instant,
-    /// How many changes there had been when it was asked.
+    /// The number of changing calls when it was requested.
     writes: u64,
-    /// A failure is only for those who were waiting for the same answer.
+    /// A failure is shared only by callers that were already waiting.
     value: Result<Rc<dyn Any>>,
 }
 
-/// Answers that are still good: young enough, and nothing was changed since they were asked for.
+/// Answers that are still good: recent, and nothing was changed since they were requested.
 pub struct Reads {
     calls: Calls,
     keep: Cell<Duration>,
-    /// What was asked before is of no use to anybody any more.
+    /// Answers from before this moment are too old for every caller.
     from: Cell<Option<Instant>>,
     slots: RefCell<HashMap<(TypeId, String), Slot>>,
 }
 
 impl Reads {
+    /// Makes an empty store. `calls` tells when something was changed.
     pub(super) fn new(calls: Calls) -> Self {
         Self { calls, keep: Cell::new(Duration::from_millis(400)), from: Cell::default(), slots: RefCell::default() }
     }
 
-    /// How long an answer is good for. Short while something is being built; some seconds for one look at all.
+    /// Sets how long an answer stays good: a moment while something is being built, some seconds for a single look.
     pub fn keep_for(&self, d: Duration) {
         self.keep.set(d);
     }
 
-    /// For those who look again and again: a new look begins, and takes only what others asked for in this moment.
+    /// Begins a new look, which shares only answers from this moment on. For callers that look repeatedly.
     pub fn renew(&self) {
         self.from.set(Instant::now().checked_sub(Duration::from_secs(2)));
     }
 
-    /// Whether this is a look at all that changes nothing: then an answer that is some seconds behind, or a service
-    /// that tells of many things at once, is good enough. While something is being built it is not.
+    /// True while nothing is being changed.
+    ///
+    /// Answers that are a few seconds old, and bulk APIs that lag behind, are then acceptable.
     pub fn is_look(&self) -> bool {
         self.keep.get() >= Duration::from_secs(5)
     }
 
-    /// The answer to `what`, fetched now or shared with whoever asked just before. Two who ask at the same
-    /// moment make one call, and share its failure, too.
+    /// Returns the answer to `what`, fetched now or shared with a recent caller.
+    ///
+    /// Callers that ask at the same moment share one call, and its failure.
     pub async fn get<T: 'static>(
         &self,
         what: impl Into<String>,
@@ -80,7 +83,7 @@ impl Reads {
                 *slot = Some(Answer { at, writes, value: Ok(value.clone()) });
                 Ok(value)
             }
-            // Whoever began to wait before it came has the same; whoever asks later asks again.
+            // Callers that were already waiting get the same error; later ones ask again.
             Err(e) => {
                 *slot = Some(Answer { at: Instant::now(), writes, value: Err(e.clone()) });
                 Err(e)

@@ -1,9 +1,9 @@
-//! What AWS means when it does not take credentials: a clock that is off, a region that is not enabled, or the keys.
-use super::{network::Asked, partition};
+//! What AWS means when it rejects credentials: a clock that is off, a region that is not enabled, or invalid keys.
+use super::{network::Destination, partition};
 use aws_smithy_types::{DateTime, date_time::Format};
 use std::time::SystemTime;
 
-/// Regions that every account has. All others of the partition are enabled by hand.
+/// Regions that are enabled in every account. The others of the partition are enabled by hand.
 const ALWAYS_ENABLED: &[&str] = &[
     "ap-northeast-1",
     "ap-northeast-2",
@@ -24,21 +24,21 @@ const ALWAYS_ENABLED: &[&str] = &[
     "us-west-2",
 ];
 
-/// AWS takes a request that is signed up to five minutes from its own time.
+/// AWS accepts signatures up to five minutes from its own time.
 const TOLERATED: u64 = 5 * 60;
 
-/// An answer that refuses.
+/// An answer that rejects credentials.
 pub(super) struct Refusal<'a> {
     pub code: &'a str,
     pub message: &'a str,
-    pub asked: Option<&'a Asked>,
-    /// The `Date` of the answer.
+    pub asked: Option<&'a Destination>,
+    /// The header `Date` of the answer.
     pub date: Option<&'a str>,
     pub now: SystemTime,
 }
 
 impl Refusal<'_> {
-    /// What helps; `None`: the usual.
+    /// Returns what helps, `None` for the usual advice.
     pub fn help(&self) -> Option<String> {
         let code = self.code.strip_suffix("Exception").unwrap_or(self.code);
         let about_credentials = matches!(
@@ -65,7 +65,7 @@ impl Refusal<'_> {
         }
         match code {
             "SignatureDoesNotMatch" | "InvalidSignature" => Some(format!(
-                "the secret key does not belong to the access key: copy both anew (AWS_SECRET_ACCESS_KEY, or \
+                "the secret key does not belong to the access key: copy both again (AWS_SECRET_ACCESS_KEY, or \
                  aws_secret_access_key of the profile), {again}"
             )),
             "AuthFailure" | "UnrecognizedClient" | "InvalidClientTokenId" | "OptInRequired" => Some(self.closed(again)),
@@ -73,7 +73,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// By how much this machine's clock is off, where that is why.
+    /// Returns advice about this machine's clock if it is the cause.
     fn clock(&self, code: &str) -> Option<String> {
         let (ours, theirs) = match times(self.message)[..] {
             [ours, .., theirs] if self.message.contains("xpired") || self.message.contains("not yet current") => {
@@ -83,18 +83,19 @@ impl Refusal<'_> {
         };
         let off = ours.abs_diff(theirs);
         let which = if ours < theirs { "behind" } else { "ahead of" };
-        // A signature that expired on its way expired by a little more than what is tolerated.
+        // A signature that expired in transit exceeds the tolerance only slightly.
         if off > TOLERATED {
             return Some(format!("this machine's clock is {} {which} AWS's", span(off)));
         }
-        // EC2 says RequestExpired of a session that has ended, too: only a clock that is seen to be off is told.
+        // EC2 also says RequestExpired of an ended session, so the clock is blamed only if it is seen to be off.
         let says_so = code == "RequestTimeTooSkewed"
             || self.message.contains("Signature expired")
             || self.message.contains("not yet current");
         says_so.then(|| "AWS takes this machine's clock to be wrong".into())
     }
 
-    /// A region that is not enabled answers as if the keys were wrong: each service in its own words.
+    /// Returns advice for a region that may not be enabled: it answers as if the keys were wrong, each service in its
+    /// own words.
     fn closed(&self, again: &str) -> String {
         let region = self.asked.and_then(|a| a.region.as_deref()).unwrap_or_default();
         let tells = "`aws sts get-caller-identity --region us-east-1` tells which";
@@ -151,7 +152,7 @@ mod tests {
     use std::time::Duration;
 
     fn help(code: &str, message: &str, region: &str, date: Option<&str>) -> String {
-        let asked = Asked { host: String::new(), region: Some(region.into()) };
+        let asked = Destination { host: String::new(), region: Some(region.into()) };
         // 2026-11-29T13:30:00Z
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_959_000);
         Refusal { code, message, asked: Some(&asked), date, now }.help().unwrap_or_default()

@@ -1,12 +1,12 @@
-//! Which region the user's settings name, where the stack file says nothing.
+//! The region in the user's AWS settings, for stack files that name none.
 use super::settings::{Settings, variable};
 
-/// A region, and who names it: `AWS_REGION`, or `profile seoul`.
-pub fn of_the_user(profile: Option<&str>) -> Option<(String, String)> {
+/// Returns the configured region and its source: `AWS_REGION`, or `profile seoul`.
+pub fn configured(profile: Option<&str>) -> Option<(String, String)> {
     if let Some((name, region)) = variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]) {
         return Some((region, name.to_owned()));
     }
-    let settings = Settings::of_the_user(profile);
+    let settings = Settings::load(profile);
     let region = settings.text("region")?.to_owned();
     Some((region, format!("profile {}", settings.name)))
 }

@@ -1,22 +1,22 @@
-//! The user's own AWS settings: which profile is meant, and what it says beside credentials.
+//! The user's AWS settings: the profile in use, and its values beside credentials.
 use super::{
     files::{Files, Profile, credentials},
     profile,
 };
 use crate::error::Result;
 
-/// The configuration files, and the profile in them that is used.
+/// The configuration files and the profile in use.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub files: Files,
     /// The profile's name.
     pub name: String,
-    /// Who named it: `--profile`, or a variable. Without either it is the default one, which need not exist.
+    /// The source of the name: `--profile` or a variable. `None` is the default profile, which need not exist.
     pub by: Option<&'static str>,
     pub profile: Result<Option<Profile>>,
 }
 
-/// The first of these variables that has something in it.
+/// Returns the first of these variables that is not empty.
 pub(super) fn variable(names: &[&'static str]) -> Option<(&'static str, String)> {
     names.iter().find_map(|name| {
         let text = std::env::var(name).ok()?;
@@ -26,9 +26,9 @@ pub(super) fn variable(names: &[&'static str]) -> Option<(&'static str, String)>
 }
 
 impl Settings {
-    /// `asked` is the profile of the command line.
-    pub fn of_the_user(asked: Option<&str>) -> Self {
-        let files = Files::of_the_user();
+    /// Reads the files. `asked` is the profile of the command line.
+    pub fn load(asked: Option<&str>) -> Self {
+        let files = Files::load();
         let (name, by) = match (asked, variable(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])) {
             (Some(name), _) => (name.to_owned(), Some("--profile")),
             (None, Some((by, name))) => (name, Some(by)),
@@ -41,26 +41,27 @@ impl Settings {
         Self { files, name, by, profile }
     }
 
-    /// A value of the profile; nothing where the profile cannot be read.
+    /// Returns a value of the profile, `None` if the profile cannot be read.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.profile.as_ref().ok()?.as_ref()?.text(key)
     }
 
-    /// The same, with its place for people.
+    /// Returns the same with its place, for messages.
     pub fn placed(&self, key: &str) -> Option<(&str, String)> {
         let profile = self.profile.as_ref().ok()?.as_ref()?;
         Some((profile.text(key)?, profile.get(key)?.at.to_string()))
     }
 
-    /// Where the credentials come from; `None`: the files say nothing of them, and nobody named a profile.
+    /// Returns the source of credentials. `None` if the files say nothing of them and no profile was named.
     pub fn source(&self) -> Result<Option<profile::Source>> {
         let Some(profile) = self.profile.as_ref().map_err(Clone::clone)? else { return Ok(None) };
         self.services()?;
         profile::source(&self.files, profile)
     }
 
-    /// What the SDK shall know of the profile, as a file of its own: endpoints, FIPS, dual stack. It need not read the
-    /// files of the user, which have more ways to be written than it knows.
+    /// Returns a configuration file with what the SDK needs of the profile: endpoints, FIPS, dual stack.
+    ///
+    /// The SDK's own parser accepts fewer spellings than the user's files may have.
     pub fn for_the_sdk(&self) -> String {
         let mut text = "[default]\n".to_owned();
         let keys = [
@@ -85,7 +86,7 @@ impl Settings {
         text
     }
 
-    /// The section of endpoints that the profile refers to.
+    /// Returns the section of endpoints that the profile refers to.
     fn services(&self) -> Result<Option<Profile>> {
         let Ok(Some(profile)) = &self.profile else { return Ok(None) };
         let Some(value) = profile.get("services").filter(|v| !v.text.is_empty()) else { return Ok(None) };
@@ -101,7 +102,7 @@ impl Settings {
         Err(credentials(what, help))
     }
 
-    /// Whether all calls go to an endpoint that the user named.
+    /// True if all calls go to an endpoint that the user named.
     pub fn has_endpoint(&self) -> bool {
         let is_true = |text: &str| text.eq_ignore_ascii_case("true");
         let ignored = match variable(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]) {

@@ -1,4 +1,4 @@
-//! Our tags in the shape of each service.
+//! Tags in the shape that each service wants.
 use super::{Aws, error::AwsResult};
 use crate::{
     engine::{Cx, Tags},
@@ -50,10 +50,10 @@ required_pairs!(ssm, aws_sdk_ssm::types::Tag);
 
 /// The tag that Auto Scaling gives the instances of a group.
 pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
-/// The tag that says which region's stack made something global.
+/// The tag of global objects that names the region of the stack that made them.
 const REGION: &str = "region";
 
-/// Both ways for what is global: with the region. What a stack of this name in another region made is not ours.
+/// Both ways for global objects, with the region: objects of a stack of the same name in another region are not ours.
 pub mod global {
     use super::*;
     pub fn to(aws: &Aws, tags: Tags) -> Vec<aws_sdk_iam::types::Tag> {
@@ -72,17 +72,17 @@ pub mod global {
     }
 }
 
-/// `TagSpecifications` of an EC2 create call.
+/// Returns the `TagSpecifications` of an EC2 create call.
 pub fn on_create(kind: aws_sdk_ec2::types::ResourceType, tags: &Tags) -> aws_sdk_ec2::types::TagSpecification {
     aws_sdk_ec2::types::TagSpecification::builder().resource_type(kind).set_tags(Some(ec2::to(tags))).build()
 }
 
-/// An EC2 describe filter on one tag.
+/// Returns an EC2 describe filter on one tag.
 pub fn filter(key: &str, value: &str) -> aws_sdk_ec2::types::Filter {
     aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value).build()
 }
 
-/// What carries the stack's tag, and why that could not be listed.
+/// The objects with the stack's tag, and why they could not be listed.
 type Listing = (Rc<BTreeMap<String, Tags>>, Option<Error>);
 
 async fn listing_of_stack(aws: &Aws, stack: &str) -> Result<Rc<Listing>> {
@@ -95,20 +95,21 @@ async fn listing_of_stack(aws: &Aws, stack: &str) -> Result<Rc<Listing>> {
     aws.reads.get(format!("all that is tagged {stack}"), call).await
 }
 
-/// The tags of everything that carries the stack's tag, by ARN, in one call for all services. What was made or changed
-/// a moment ago may be missing or behind, and not every account allows it: then it is empty.
+/// Returns the tags of every object with the stack's tag, by ARN, in one call for all services.
+///
+/// Recent changes may be missing. The result is empty if the account does not allow the call.
 pub async fn of_stack(aws: &Aws, stack: &str) -> Result<Rc<BTreeMap<String, Tags>>> {
     Ok(listing_of_stack(aws, stack).await?.0.clone())
 }
 
-/// Why [`of_stack`] is empty, if it was not answered.
+/// Returns the reason if [`of_stack`] is empty because the call failed.
 pub async fn unlisted(aws: &Aws, stack: &str) -> Option<Error> {
     listing_of_stack(aws, stack).await.ok()?.1.clone()
 }
 
-/// The same, asked now and by itself; an error where the account does not allow it.
+/// Fetches the same now, past the shared reads. Fails if the account does not allow the call.
 pub async fn now_of_stack(aws: &Aws, stack: &str) -> Result<BTreeMap<String, Tags>> {
-    // The most that a page takes.
+    // The largest page size.
     let call = aws.tagging.get_resources().resources_per_page(100);
     let call = call.tag_filters(TagFilter::builder().key(aws.keys.stack()).values(stack).build());
     let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("GetResources")?;
@@ -117,20 +118,20 @@ pub async fn now_of_stack(aws: &Aws, stack: &str) -> Result<BTreeMap<String, Tag
     Ok(all.iter().filter_map(of).collect())
 }
 
-/// The tags of one object out of [`of_stack`], when they are all there: only then is nothing behind.
+/// Returns the tags of one object out of [`of_stack`] if they are complete: only then the listing does not lag behind.
 pub async fn listed(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
     let all = of_stack(aws, &cx.env.stack).await?;
     let complete = |tags: &&Tags| cx.tags().iter().all(|(k, v)| tags.get(k) == Some(v));
     Ok(all.get(arn).filter(complete).cloned())
 }
 
-/// The same, for a look that changes nothing; `None` when something is being built: then the service itself is asked
-/// whose its object is.
+/// Returns the same in a look that changes nothing, and `None` while something is being built: then the owner is read
+/// from the service itself.
 pub async fn at_a_look(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
     if aws.reads.is_look() { listed(aws, cx, arn).await } else { Ok(None) }
 }
 
-/// The tags of an RDS object that does not show them itself; `None` when it is gone.
+/// Returns the tags of an RDS object whose description lacks them, or `None` if it is gone.
 pub async fn of_rds(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
     if let Some(tags) = at_a_look(aws, cx, arn).await? {
         return Ok(Some(tags));
@@ -147,7 +148,7 @@ pub async fn put_rds(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
     call.send().await.during("AddTagsToResource").map(drop)
 }
 
-/// The tags of an ElastiCache object; `None` when it is gone.
+/// Returns the tags of an ElastiCache object, or `None` if it is gone.
 pub async fn of_elasticache(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
     if let Some(tags) = at_a_look(aws, cx, arn).await? {
         return Ok(Some(tags));

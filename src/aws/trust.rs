@@ -1,4 +1,4 @@
-//! Whose certificates are trusted: this machine's, or those of the bundle that the user names.
+//! Which certificates are trusted: this machine's, or those of a bundle that the user names.
 use crate::{
     config::file,
     error::{Error, Result},
@@ -9,10 +9,10 @@ use rustls::{
 };
 use std::path::Path;
 
-/// Larger than any bundle of all the authorities that there are.
+/// The size limit of a bundle, larger than one of all authorities.
 const LARGEST: usize = 16 << 20;
 
-/// The certificates of a bundle. Without one this machine's own are trusted.
+/// The certificates of a bundle. Without one, this machine's are trusted.
 #[derive(Clone, Debug, Default)]
 pub struct Trust(Option<Bundle>);
 
@@ -25,8 +25,8 @@ struct Bundle {
 
 impl Trust {
     /// Reads the bundle that the environment or the profile names, in the order of the AWS CLI. `of_profile` is its
-    /// `ca_bundle` and where that stands.
-    pub fn of_the_user(of_profile: Option<(&str, String)>) -> Result<Self> {
+    /// `ca_bundle` and its place.
+    pub fn load(of_profile: Option<(&str, String)>) -> Result<Self> {
         let of = |name: &'static str| {
             let path = std::env::var(name).ok().filter(|v| !v.trim().is_empty())?;
             Some((path.trim().to_owned(), name.to_owned()))
@@ -36,19 +36,19 @@ impl Trust {
             let certificates = read(&path, &by)?;
             return Ok(Self(Some(Bundle { from: format!("{by} ({path})"), certificates })));
         }
-        // What reads this machine's own certificates heeds it, and says nothing when it leads nowhere.
+        // The loader of this machine's certificates uses the variable, and ignores a missing file silently.
         if let Some((path, by)) = of("SSL_CERT_FILE").filter(|_| of("SSL_CERT_DIR").is_none()) {
             read(&path, &by)?;
         }
         Ok(Self(None))
     }
 
-    /// The bundle, for people.
+    /// Returns the bundle's source, for messages.
     pub fn from(&self) -> Option<&str> {
         self.0.as_ref().map(|b| b.from.as_str())
     }
 
-    /// The certificates of the bundle.
+    /// Returns the certificates of the bundle.
     pub fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
         self.0.as_ref().map(|b| b.certificates.as_slice())
     }
@@ -77,7 +77,7 @@ fn read(path: &str, by: &str) -> Result<Vec<CertificateDer<'static>>> {
     let mut found = vec![];
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
         let certificate = certificate.map_err(|e| wrong(format!("is no good PEM: {e}")))?;
-        // Old ones that nobody can check any more stand in many bundles.
+        // Many bundles hold old certificates that can no longer be parsed.
         if trusted.add(certificate.clone()).is_ok() {
             found.push(certificate);
         }

@@ -1,4 +1,5 @@
-//! What a shell offers for a value: keys of steps, profiles, regions, instances. Whatever goes wrong, it offers nothing.
+//! Completion candidates of values for shells: step keys, profiles, regions, instances. In case of an error there are
+//! none.
 use super::{Cli, Global, guide};
 use crate::{aws, commands, config, said, snapshot::is_instance_id};
 use clap::{Arg, FromArgMatches};
@@ -8,37 +9,38 @@ use clap_complete::{
 };
 use std::{ffi::OsStr, time::Duration};
 
-/// The variable by which a shell's script asks for candidates.
+/// The variable with which a shell's script asks for candidates.
 pub const VARIABLE: &str = "_GAMEDAY_COMPLETE";
-/// How long a shell waits for candidates that AWS has to give.
+/// How long candidates from AWS may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Answers the shell and ends, if it is a shell that asks.
+/// Answers the shell's script and exits, if it asks.
 pub fn answer() {
     CompleteEnv::with_factory(guide::definition).var(VARIABLE).complete();
 }
 
-/// Files that end in `.toml`, and folders.
+/// Completes files that end in `.toml`, and folders.
 pub fn stack_files() -> ArgValueCompleter {
     let toml = |path: &std::path::Path| path.extension().is_some_and(|e| e == "toml");
     ArgValueCompleter::new(PathCompleter::file().filter(toml))
 }
 
-/// The keys of the stack's steps, by the stack file alone.
+/// Returns the keys of the stack's steps, from the stack file alone.
 pub fn steps(typed: &OsStr) -> Vec<CompletionCandidate> {
     offered(typed, run(commands::keys(&global())).unwrap_or_default())
 }
 
-/// The profiles of the AWS configuration files.
+/// Returns the profiles of the AWS configuration files.
 pub fn profiles(typed: &OsStr) -> Vec<CompletionCandidate> {
     offered(typed, aws::profiles())
 }
 
+/// Returns the regions.
 pub fn regions(typed: &OsStr) -> Vec<CompletionCandidate> {
     offered(typed, config::REGIONS.iter().map(ToString::to_string).collect())
 }
 
-/// The instances of the stack, as AWS tells them.
+/// Returns the stack's instances, from AWS.
 pub fn instances(typed: &OsStr) -> Vec<CompletionCandidate> {
     let look = async { tokio::time::timeout(PATIENCE, commands::instances(&global())).await.ok().flatten() };
     let all = run(look).unwrap_or_default();
@@ -55,7 +57,7 @@ fn run<T>(work: impl Future<Output = Option<T>>) -> Option<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?.block_on(work)
 }
 
-/// The global options of the line that is being typed, which need not be complete.
+/// Returns the global options of the line being typed, which may be incomplete.
 fn global() -> Global {
     let line: Vec<_> = std::env::args_os().skip_while(|a| a != "--").skip(1).collect();
     let known = |arg: &Arg| arg.get_id() != "help" && arg.get_id() != "version";

@@ -1,8 +1,9 @@
-//! What help and man page tell beside the options: verbs by group, examples, exit codes, environment and files.
+//! Help and man page beyond the options: verbs by group, examples, exit codes, environment, files.
 use clap::{Command, CommandFactory, builder::StyledStr};
 use std::fmt::Write;
 
-/// The verbs, as the help lists them. Each is in one group; those of one group of steps (`gameday network`) are in none.
+/// The verbs as the help lists them, each in one group. Those that build one group of steps (`gameday network`) are
+/// hidden.
 pub const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "plan", "up", "teardown"]),
     ("Look", &["status", "why", "logs", "cost", "serve"]),
@@ -12,7 +13,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ("Shell", &["completions", "man"]),
 ];
 
-/// Command lines of each verb, and what they are for.
+/// Example command lines of each verb, with their purpose.
 pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "init",
@@ -121,7 +122,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("man", &[("gameday man > gameday.1", "then: man ./gameday.1")]),
 ];
 
-/// Exit codes of all verbs.
+/// The exit codes of all verbs.
 pub const EXIT: &[(&str, &str)] = &[
     ("0", "Done. The service answers (`up`, `status`); nothing to change (`plan`); nothing is broken (`why`)."),
     ("1", "Failed, or the service does not answer, or could not be seen to."),
@@ -129,7 +130,7 @@ pub const EXIT: &[(&str, &str)] = &[
     ("130", "Interrupted with Ctrl-C; the same command resumes."),
 ];
 
-/// Environment variables, beside those that every AWS tool takes.
+/// The environment variables, beside those of every AWS tool.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("AWS_*", "Credentials, profile, region, proxies and certificates, as the AWS CLI takes them."),
     ("GAMEDAY_CONFIG", "The stack file, instead of gameday.toml."),
@@ -140,19 +141,20 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("NO_COLOR", "Prints without colours."),
 ];
 
+/// The files that gameday reads and writes.
 pub const FILES: &[(&str, &str)] = &[
     ("gameday.toml", "The stack file. `gameday init` writes one with every key explained."),
     ("~/.aws/config, ~/.aws/credentials", "Profiles, as for every AWS tool."),
     ("~/.cache/gameday/sandbox/", "The emulator and what was built in it."),
 ];
 
-/// Where to begin, for those who have typed nothing.
+/// The start of the help of `gameday` alone.
 const START: &str =
     "Start here: `gameday init` writes a gameday.toml, `gameday --sandbox up` builds it on this machine, without AWS.";
 
-/// The command line with examples, and with the verbs in groups.
+/// Returns the command line with examples and grouped verbs.
 pub fn definition() -> Command {
-    // The name that people type, whatever the file is called.
+    // The usual name, whatever the file is called.
     let mut command = super::Cli::command().bin_name("gameday");
     for (verb, examples) in EXAMPLES {
         command = command.mut_subcommand(verb, |c| c.after_help(shown(examples)));
@@ -161,7 +163,7 @@ pub fn definition() -> Command {
     command.override_help(help)
 }
 
-/// The help of `gameday` itself.
+/// Makes the help of `gameday` itself.
 fn top(command: &Command) -> StyledStr {
     let heading = |s: &str| format!("{h}{s}{h:#}", h = command.get_styles().get_header());
     let literal = |s: &str| format!("{l}{s}{l:#}", l = command.get_styles().get_literal());
@@ -175,7 +177,7 @@ fn top(command: &Command) -> StyledStr {
             _ = writeln!(verbs, "  {}{pad}{about}", literal(name));
         }
     }
-    // Without the plain list of verbs.
+    // Removes the plain list of verbs.
     let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     let bare = names.iter().fold(command.clone(), |c, name| c.mut_subcommand(name, |verb| verb.hide(true)));
     let rest = "`gameday VERB --help` shows the options of a verb, with examples. `gameday man` prints the manual.";
@@ -186,7 +188,7 @@ fn top(command: &Command) -> StyledStr {
         .render_help()
 }
 
-/// The longest verb, and two blanks.
+/// The width of the longest verb and two blanks.
 const WIDTH: usize = "completions".len() + 2;
 
 fn shown(examples: &[(&str, &str)]) -> String {
@@ -213,7 +215,7 @@ mod tests {
             let own = inner("$(").or_else(|| inner("<(")).unwrap_or(line);
             let own = own.split_once(" > ").map_or(own, |(own, _)| own);
             assert!(own.split(' ').any(|word| word == *verb), "{line} is an example of {verb}");
-            crate::cli::Cli::of(own.split(' ').map(Into::into)).unwrap_or_else(|e| panic!("{line}: {e}"));
+            crate::cli::Cli::from_args(own.split(' ').map(Into::into)).unwrap_or_else(|e| panic!("{line}: {e}"));
         }
     }
 }

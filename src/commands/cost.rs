@@ -2,7 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, session};
 use crate::{
     aws::{Aws, Target},
-    cli::{Cost, Global, Prices as File},
+    cli::{CostArgs, Global, PricesArgs},
     config::Config,
     cost::{self, Bill, OneMore, Prices, Size, from_config, inventory},
     engine::{Class, Graph},
@@ -10,7 +10,7 @@ use crate::{
     live,
     output::{
         Printer,
-        cost::{Bills, Cost as View, per_gb, show},
+        cost::{Bills, Cost, per_gb, show},
         style::*,
     },
     stack,
@@ -19,7 +19,7 @@ use crate::{
 /// Target tracking makes two of its own for each policy: above and below.
 const ALARMS_OF_A_POLICY: usize = 2;
 
-pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
     let loaded = session::load(global, &out)?;
     let prices = prices(&args.prices, &out)?;
     let config = &loaded.config;
@@ -59,7 +59,7 @@ pub async fn run(global: &Global, out: Printer, args: Cost) -> Outcome {
         max: (Size::Max.of(config), &max),
         running: running.as_ref(),
     };
-    let mut view = View::new(&config.name, &config.region, &prices, bills, &more);
+    let mut view = Cost::new(&config.name, &config.region, &prices, bills, &more);
     view.notes.extend(per_gb(prices.unit(), &cost::ways_out(config, facts.zones.len(), &prices)));
     view.notes.extend(left_out);
     if stack.graph.nodes().any(|n| n.key().kind() == "scaling-policy") {
@@ -108,8 +108,8 @@ fn one_more(config: &Config, items: &[cost::Item], prices: &Prices, hours: f64) 
 }
 
 /// The shipped prices, or those of a file; a mistake in the file is one of usage.
-pub(super) fn prices(file: &File, out: &Printer) -> Result<Prices, Failure> {
-    Prices::load(file.file.as_deref()).map_err(|e| Failure::file(&e, out))
+pub(super) fn prices(args: &PricesArgs, out: &Printer) -> Result<Prices, Failure> {
+    Prices::load(args.file.as_deref()).map_err(|e| Failure::file(&e, out))
 }
 
 fn hours(config: &Config, asked: Option<f64>) -> f64 {

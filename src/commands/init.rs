@@ -1,7 +1,7 @@
 //! `gameday init`: writes a stack file to begin with.
 use super::{DONE, Failure, Outcome};
 use crate::{
-    cli::{Global, Init},
+    cli::{Global, InitArgs},
     config,
     error::Error,
     output::{self, Printer, style::*},
@@ -23,7 +23,7 @@ const HEAD: &str = "\
 /// A program, where only the name is looked at.
 const EXAMPLE: &str = "https://example.com/server";
 
-pub fn run(global: &Global, out: Printer, args: Init) -> Outcome {
+pub fn run(global: &Global, out: Printer, args: InitArgs) -> Outcome {
     let file = global.config.as_path();
     // Before anything is asked.
     if file.exists() {

@@ -1,7 +1,7 @@
 //! `gameday status --watch`: asks at the pace of a schedule, folds what comes into a state, shows it at once.
 use super::{DONE, Failure, Outcome, Session, cost};
 use crate::{
-    cli::Status as Args,
+    cli::StatusArgs,
     cost::Prices,
     engine::{Report, Status},
     error::Error,
@@ -64,7 +64,7 @@ pub(super) struct Driver {
     pub unreported: Vec<Event>,
 }
 
-pub async fn run(mut session: Session, args: Args) -> Outcome {
+pub async fn run(mut session: Session, args: StatusArgs) -> Outcome {
     session.remember().await;
     let out = session.out;
     let prices = cost::prices(&args.prices, &out)?;
@@ -145,7 +145,7 @@ fn broken_terminal(e: io::Error) -> Failure {
 }
 
 impl Driver {
-    pub fn new(session: Session, args: &Args, prices: Prices) -> Self {
+    pub fn new(session: Session, args: &StatusArgs, prices: Prices) -> Self {
         let times = session.times();
         let asking = session.asking(args.probe.probe.clone(), args.probe.no_probe);
         Self {

@@ -2,7 +2,7 @@
 use super::{DONE, Failure, Outcome, interrupted, session};
 use crate::{
     aws::Aws,
-    cli::{Global, Logs},
+    cli::{Global, LogsArgs},
     config::{Config, Mode, Switch},
     error::{Class, Error},
     facts,
@@ -19,7 +19,7 @@ const CONSOLE_EVERY: Duration = Duration::from_secs(15);
 /// The longest pause, when AWS throttles or does not answer.
 const SLOWEST: Duration = Duration::from_secs(30);
 
-pub async fn run(global: &Global, out: Printer, args: Logs) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: LogsArgs) -> Outcome {
     let loaded = session::load(global, &out)?;
     let (target, _) = session::target(global, &loaded.config, &out).await?;
     let aws = session::reach(&target).await?;
@@ -31,7 +31,7 @@ pub async fn run(global: &Global, out: Printer, args: Logs) -> Outcome {
     }
 }
 
-async fn read(aws: &Aws, config: &Config, out: &Printer, args: Logs) -> Outcome {
+async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outcome {
     let mut lines = Lines::new(out, args.grep.clone());
     let written = config.monitoring.mode == Switch::Create && config.iam.mode != Mode::Off;
     if args.console || !written {
@@ -87,7 +87,7 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: Logs) -> Outcome 
     }
 }
 
-fn nothing(out: &Printer, args: &Logs) {
+fn nothing(out: &Printer, args: &LogsArgs) {
     let what = if args.grep.is_some() { "no log line matches" } else { "no log lines" };
     let minutes = args.since.as_secs() / 60;
     let since = match minutes {
@@ -135,7 +135,7 @@ impl Pause {
 }
 
 /// The consoles, instance by instance. They keep no time, so there is nothing to interleave by.
-async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &Logs, lines: &mut Lines) -> Outcome {
+async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &LogsArgs, lines: &mut Lines) -> Outcome {
     let fleets: Vec<String> =
         config.services().map(|service| config.name_of(&service.key("auto-scaling-group"))).collect();
     let fleet = &fleets.join(", ");

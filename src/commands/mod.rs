@@ -22,7 +22,7 @@ pub mod why;
 
 use crate::{
     aws::{Aws, Target},
-    cli::{Cli, Global, Up, Verb},
+    cli::{Cli, Global, UpArgs, Verb},
     config::{ConfigErrors, Group},
     engine::TagKeys,
     facts::Facts,
@@ -113,7 +113,7 @@ pub async fn instances(global: &Global) -> Option<Vec<String>> {
 
 pub async fn run(cli: Cli, out: Printer) -> Outcome {
     let global = &cli.global;
-    let group = |g: Group, change: crate::cli::Change| Up { groups: vec![g], change, ..Up::default() };
+    let group = |g: Group, change: crate::cli::ChangeArgs| UpArgs { groups: vec![g], change, ..UpArgs::default() };
     match cli.verb {
         Verb::Init(args) => init::run(global, out, args),
         Verb::Plan(args) => plan::run(global, out, args).await,

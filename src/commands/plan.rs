@@ -1,7 +1,7 @@
 //! `gameday plan`: what `up` would change. Exit code 0 nothing, 2 changes, 1 error.
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
-    cli::{Global, Plan},
+    cli::{Global, PlanArgs},
     config::ServiceScope,
     cost::Prices,
     engine::{
@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// A launch, a boot and two health checks; the end of the requests under way, and of the old instances [AWS 11].
 const HANDOVER: Duration = Duration::from_secs(43 + 60 + 20 + 15 + 60);
 
-pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: PlanArgs) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
     session.narrow(&args.groups);

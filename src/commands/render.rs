@@ -2,13 +2,13 @@
 use super::{DONE, Failure, Outcome, failed, session};
 use crate::{
     aws::{Aws, Target},
-    cli::{Global, Render},
+    cli::{Global, RenderArgs},
     facts::Facts,
     output::{Printer, style::*},
     stack, userdata,
 };
 
-pub async fn run(global: &Global, out: Printer, args: Render) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: RenderArgs) -> Outcome {
     let loaded = session::load(global, &out)?;
     let target = Target { region: loaded.config.region.clone(), ..Target::default() };
     let facts = Facts::offline(&loaded.config);

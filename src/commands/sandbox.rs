@@ -1,7 +1,7 @@
 //! `gameday sandbox start|stop|status|reset|serve`: the local emulator.
 use super::{DONE, Failure, Outcome, failed, session};
 use crate::{
-    cli::{Global, Sandbox},
+    cli::{Global, SandboxCommand},
     error::Error,
     output::{self, Printer, sandbox::Preparing, style::*},
     sandbox::{self, Doing, Running},
@@ -12,44 +12,44 @@ use std::collections::BTreeMap;
 /// The region of the AWS CLI where nothing names one.
 const DEFAULT_REGION: &str = "us-east-1";
 
-pub async fn run(global: &Global, out: Printer, what: Sandbox) -> Outcome {
+pub async fn run(global: &Global, out: Printer, what: SandboxCommand) -> Outcome {
     let preparing = Preparing::new(out);
     let say = |doing: Doing<'_>| preparing.say(doing);
     match what {
-        Sandbox::Start => {
+        SandboxCommand::Start => {
             let running = sandbox::ensure(session::pace(global, &out), say).await.map_err(session::said)?;
             drop(preparing);
             show(&out, Some(&running));
         }
-        Sandbox::Status => {
+        SandboxCommand::Status => {
             let running = sandbox::status().await.map_err(session::said)?;
             show(&out, running.as_ref());
             if running.is_none() {
                 return Ok(failed());
             }
         }
-        Sandbox::Env => {
+        SandboxCommand::Env => {
             let running = sandbox::status().await.map_err(session::said)?;
             let Some(running) = running else {
                 return Err(Error::other("no sandbox is running", "`gameday sandbox start` starts one").into());
             };
             environment(&out, &running);
         }
-        Sandbox::Stop { yes } => {
+        SandboxCommand::Stop { yes } => {
             if !yes && !agreed(&out).await? {
                 return Ok(failed());
             }
             let was = sandbox::stop().await.map_err(session::said)?;
             tell(&out, "stopped", was, "the sandbox is stopped");
         }
-        Sandbox::Reset { yes } => {
+        SandboxCommand::Reset { yes } => {
             if !yes && !agreed(&out).await? {
                 return Ok(failed());
             }
             let was = sandbox::reset().await.map_err(session::said)?;
             tell(&out, "reset", was, "the account in the sandbox is empty");
         }
-        Sandbox::Serve { port } => {
+        SandboxCommand::Serve { port } => {
             // Its first line, with the endpoint, is what scripts wait for: data, not progress.
             let say = |doing: Doing<'_>| match doing {
                 Doing::Says(line) if line.contains("http://") => out.data(line),

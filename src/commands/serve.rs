@@ -1,12 +1,13 @@
 //! `gameday serve`: one watch for all who look, one desk for all who ask.
 use super::{DONE, Failure, Outcome, Session, cost, live::Driver, targets::Own};
-use crate::config::file;
 use crate::{
     aws::Aws,
-    cli::{Consent, Global, Serve as Args, Status},
+    cli::{Consent, Global, ServeArgs, StatusArgs},
+    config::file,
     error::Error,
     output::{Printer, live::news, plain, serve as view, style::*},
-    serve::{Access, Answer, Ask, Picture, Site, Token, What, router, serve},
+    private,
+    serve::{Access, Action, Answer, Ask, Picture, Site, Token, router, serve},
     targets,
 };
 use axum::http::StatusCode;
@@ -40,7 +41,7 @@ const LAST: Duration = Duration::from_secs(5);
 /// How many may wait at the desk.
 const QUEUE: usize = 64;
 
-pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
     let token = token(args.token_file.as_deref(), args.listen, &out)?;
     let locked = token.is_some();
     let access = Access::new(args.listen.ip(), token).ok_or_else(|| no_token(args.listen))?;
@@ -50,7 +51,7 @@ pub async fn run(global: &Global, out: Printer, args: Args) -> Outcome {
     let at = listener.local_addr().map_err(|e| cannot_listen(args.listen, &e))?;
 
     let mut desk = Desk::new(Own::of(&session.loaded.config));
-    let look = Status { watch: true, probe: args.probe, prices: args.prices };
+    let look = StatusArgs { watch: true, probe: args.probe, prices: args.prices };
     let mut driver = Driver::new(session, &look, prices);
     let (shown, picture) = watch::channel::<Picture>(None);
     let (asks, mut asked) = mpsc::channel(QUEUE);
@@ -136,9 +137,7 @@ fn is_ours(file: &Path, out: &Printer) -> Result<(), Failure> {
         return Ok(());
     }
     let shown = file.display();
-    // SAFETY: it only returns a number.
-    let me = unsafe { libc::geteuid() };
-    let others = if at.uid() != me && at.uid() != 0 { Some("belongs to another user") } else { None };
+    let others = if private::is_ours(&at) { None } else { Some("belongs to another user") };
     let others = others.or((at.mode() & 0o022 != 0).then_some("can be written by others"));
     if let Some(others) = others {
         let what = format!("the token in {shown} is not yours alone: the file {others}");
@@ -201,7 +200,7 @@ impl Desk {
 
     fn begin(&mut self, session: &Rc<Session>, ask: Ask) {
         let kept = self.kept.get(&ask.balancer).or(self.unlisted.as_ref()).filter(|(at, _)| at.elapsed() < FRESH);
-        if let (What::List, Some((_, answer))) = (&ask.what, kept) {
+        if let (Action::List, Some((_, answer))) = (&ask.action, kept) {
             // Whoever does not wait for it any more needs none.
             _ = ask.answer.send(answer.clone());
             return;
@@ -210,13 +209,13 @@ impl Desk {
         let mut names = self.names.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, names)| names.clone());
         let work = async move {
             let (aws, balancer) = (&session.aws, ask.balancer.as_str());
-            let answer = match &ask.what {
-                What::List => listed(aws, balancer, &mut names).await.map(|m| Answer::new(StatusCode::OK, m)),
-                What::Attach(id) => {
+            let answer = match &ask.action {
+                Action::List => listed(aws, balancer, &mut names).await.map(|m| Answer::new(StatusCode::OK, m)),
+                Action::Attach(id) => {
                     let done = targets::attach(aws, balancer, &own.target_group, id).await;
                     done.map(|m| Answer::new(StatusCode::CREATED, m))
                 }
-                What::Detach(id) => targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m)),
+                Action::Detach(id) => targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m)),
             };
             Done { answer: answer.unwrap_or_else(|e| Answer::refused(&e)), ask, names }
         };
@@ -236,10 +235,10 @@ impl Desk {
     }
 
     fn answer(&mut self, driver: &mut Driver, out: &Printer, Done { ask, answer, names }: Done) {
-        let did = match &ask.what {
-            What::List => None,
-            What::Attach(id) => Some(format!("{id} was attached to {}, as somebody asked", ask.balancer)),
-            What::Detach(id) => Some(format!("{id} was detached from {}, as somebody asked", ask.balancer)),
+        let did = match &ask.action {
+            Action::List => None,
+            Action::Attach(id) => Some(format!("{id} was attached to {}, as somebody asked", ask.balancer)),
+            Action::Detach(id) => Some(format!("{id} was detached from {}, as somebody asked", ask.balancer)),
         };
         match did {
             None => {

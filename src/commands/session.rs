@@ -2,7 +2,7 @@
 use super::Failure;
 use crate::{
     aws::{self, Aws, Target, note},
-    cli::{Consent, Global, Pace, Probe},
+    cli::{Consent, Global, ProbeArgs},
     config::{self, Config, Given, Group, Loaded, Named, Origin, Outside, ServiceScope},
     engine::{
         Direction, Env, Events, Forecast, Graph, Key, Names, Node, Ownership, Phase, RecordReader, Ref, Report, Status,
@@ -11,7 +11,7 @@ use crate::{
     facts::{self, Facts},
     help,
     history::{History, Stopwatch},
-    lease::{self, Holder, Lease, Taken},
+    lease::{self, Holder, Lease, OnConflict},
     live::{Step, StepState, Times},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
     record,
@@ -53,7 +53,7 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     let outside = Outside {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
         include: global.include_outside.clone(),
-        usual: aws::region::of_the_user(global.profile.as_deref()).map(|(region, by)| named(region, by)),
+        usual: aws::region::configured(global.profile.as_deref()).map(|(region, by)| named(region, by)),
     };
     let mut loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
     out.typist.learn_region(&loaded.config.region);
@@ -74,7 +74,7 @@ pub(super) async fn target(global: &Global, config: &Config, out: &Printer) -> R
         ask: out.interactive.then_some(ask),
         keys: TagKeys::new(&config.tag_prefix),
         tags: config.tags.clone(),
-        tell: (out.verbose > 1).then_some(output::calls::show),
+        observer: (out.verbose > 1).then_some(output::calls::show),
     };
     if !global.sandbox {
         return Ok((target, 1.0));
@@ -94,8 +94,8 @@ pub(super) async fn reach(target: &Target) -> Result<Aws, Failure> {
 }
 
 /// The pace asked for; on a terminal things take their time so that there is something to see.
-pub(super) fn pace(global: &Global, out: &Printer) -> Option<Pace> {
-    global.pace.or(out.live.then_some(Pace::Fast))
+pub(super) fn pace(global: &Global, out: &Printer) -> Option<sandbox::Pace> {
+    global.pace.or(out.live.then_some(sandbox::Pace::Fast))
 }
 
 /// An error of another part, with its help, as text.
@@ -120,7 +120,7 @@ impl Session {
     }
 
     /// And with the request path, seen at the same moment.
-    pub async fn open_and_see(global: &Global, out: Printer, probe: &Probe) -> Result<(Self, Snapshot), Failure> {
+    pub async fn open_and_see(global: &Global, out: Printer, probe: &ProbeArgs) -> Result<(Self, Snapshot), Failure> {
         let (session, seen) = Self::begin(global, out, &[], Given::default(), Ahead::Path(probe)).await?;
         Ok((session, seen.expect("the request path was asked for")))
     }
@@ -313,18 +313,18 @@ impl Session {
     }
 
     /// Takes the stack's lease, or says who has it.
-    pub async fn lease(&self, verb: &str, args: crate::cli::Lease) -> Result<Lease, Failure> {
+    pub async fn lease(&self, verb: &str, args: crate::cli::LeaseArgs) -> Result<Lease, Failure> {
         let taken = match args {
-            crate::cli::Lease { wait: true, .. } => Taken::Wait,
-            crate::cli::Lease { steal: true, .. } => Taken::Steal,
-            crate::cli::Lease { no_lease: true, .. } => {
+            crate::cli::LeaseArgs { wait: true, .. } => OnConflict::Wait,
+            crate::cli::LeaseArgs { steal: true, .. } => OnConflict::Steal,
+            crate::cli::LeaseArgs { no_lease: true, .. } => {
                 self.out.note(
                     "without a lease: who else is at work on the stack is not asked, and nobody is told of this run",
                 );
                 self.env.ownership.set_alone(false);
                 return Ok(Lease::none(&self.aws, Holder::me(verb)));
             }
-            _ => Taken::Refuse,
+            _ => OnConflict::Refuse,
         };
         let say = |whom: &str| self.out.note(whom);
         let lease = Lease::take(&self.aws, &self.env.stack, Holder::me(verb), taken, say).await?;
@@ -439,7 +439,7 @@ impl Session {
 enum Ahead<'a> {
     Nothing,
     Steps,
-    Path(&'a Probe),
+    Path(&'a ProbeArgs),
 }
 
 impl Ahead<'_> {

@@ -1,14 +1,14 @@
 //! `gameday status`: the verdict, the request path, then every step.
 use super::{DONE, Outcome, Session, failed};
 use crate::{
-    cli::{Consent, Global, Status},
+    cli::{Consent, Global, StatusArgs},
     diagnose,
     output::{Printer, status},
     serving::{Build, Verdict},
 };
 use jiff::Timestamp;
 
-pub async fn run(global: &Global, out: Printer, args: Status) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: StatusArgs) -> Outcome {
     if args.watch {
         return super::live::run(Session::open(global, out, &Consent::default()).await?, args).await;
     }

@@ -1,30 +1,30 @@
 //! `gameday targets list|attach|detach`: the machines behind a balancer.
 use super::{DONE, Outcome, session};
 use crate::{
-    cli::{Global, Targets},
+    cli::{Global, TargetsCommand},
     config::Config,
     output::{Printer, targets as view},
     targets::{self, Error},
 };
 
-pub async fn run(global: &Global, out: Printer, what: Targets) -> Outcome {
+pub async fn run(global: &Global, out: Printer, what: TargetsCommand) -> Outcome {
     let loaded = session::load(global, &out)?;
     let (target, _) = session::target(global, &loaded.config, &out).await?;
     let aws = session::reach(&target).await?;
     let own = Own::of(&loaded.config);
     let named = |name: Option<String>| name.unwrap_or_else(|| own.balancer.clone());
     match what {
-        Targets::List { name } => {
+        TargetsCommand::List { name } => {
             let balancer = named(name);
             let machines = targets::list(&aws, &balancer).await.map_err(Error::plain)?;
             view::list(&out, &balancer, &machines);
         }
-        Targets::Attach { instance, balancer } => {
+        TargetsCommand::Attach { instance, balancer } => {
             let balancer = named(balancer);
             let done = targets::attach(&aws, &balancer, &own.target_group, &instance).await;
             view::attached(&out, &balancer, &done.map_err(Error::plain)?);
         }
-        Targets::Detach { instance, balancer } => {
+        TargetsCommand::Detach { instance, balancer } => {
             let balancer = named(balancer);
             let done = targets::detach(&aws, &balancer, &instance).await;
             view::detached(&out, &balancer, &done.map_err(Error::plain)?);

@@ -1,7 +1,7 @@
 //! `gameday teardown`: deletes all that is the stack's, and lists what is left.
 use super::{DONE, Failure, Outcome, Session, failed, interrupted, session::FINAL, tagged, untagged};
 use crate::{
-    cli::{Global, Teardown},
+    cli::{Global, TeardownArgs},
     config::Group,
     engine::{Class, Direction, Key, Node, Report, Status, Visit, is_id, walk},
     error::{Error, Help as _},
@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-pub async fn run(global: &Global, out: Printer, args: Teardown) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
     if args.yes {
         return Err(no_yes(global, &out));
     }
@@ -217,7 +217,7 @@ fn list(session: &Session, there: &[(&Key, &str)]) {
 }
 
 /// Deletion wants more than a `y`: the stack's name, typed, or given with --confirm.
-fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result<(), ExitCode> {
+fn consent(session: &Session, args: &TeardownArgs, there: &[(&Key, &str)]) -> Result<(), ExitCode> {
     let (out, stack) = (&session.out, &session.env.stack);
     let in_script = out.typed(&command!("gameday teardown --confirm {}", stack));
     match &args.confirm {
@@ -249,7 +249,7 @@ fn consent(session: &Session, args: &Teardown, there: &[(&Key, &str)]) -> Result
         out.note(format!("{DIM}--final-snapshot keeps the data of {DATABASE} in a snapshot{RESET}"));
     }
     let question =
-        format!("Type {TITLE}{stack}{RESET} to delete {} in {}: ", count(there.len(), "object"), session.place(),);
+        format!("Type {TITLE}{stack}{RESET} to delete {} in {}: ", count(there.len(), "object"), session.place());
     let typed = output::ask(&question).unwrap_or_default();
     if typed.trim() == stack {
         return Ok(());

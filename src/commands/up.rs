@@ -2,7 +2,7 @@
 use super::{DONE, Failure, Outcome, Session, cost, failed, interrupted, plan};
 use crate::{
     aws::listing,
-    cli::{Global, Up},
+    cli::{Global, UpArgs},
     config::Group,
     diagnose::{self, Finding},
     engine::{Change, Direction, Key, Node, Report, Visit, handover, walk},
@@ -25,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: UpArgs) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.change.consent).await?;
     session.narrow(&args.groups);
@@ -279,7 +279,7 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
 }
 
 /// Waits until the service answers; the verdict is the last line. `built` says whether this run has changed something.
-async fn serve(session: &Session, args: &Up, began: Instant, built: bool) -> Outcome {
+async fn serve(session: &Session, args: &UpArgs, began: Instant, built: bool) -> Outcome {
     let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.target().output()) else {
         return Err(Failure::Error(Error::other("the stack has no load balancer", "run `gameday up`")));
     };
@@ -384,7 +384,7 @@ async fn serve(session: &Session, args: &Up, began: Instant, built: bool) -> Out
 }
 
 /// Takes from the instances' role what only an empty database needs: the right to read the master password.
-async fn close(session: &Session, args: &Up, target: &str) -> Result<(), Failure> {
+async fn close(session: &Session, args: &UpArgs, target: &str) -> Result<(), Failure> {
     let Some((master, app)) = session.stack.master.as_ref().and_then(|m| Some((m, m.app.output()?))) else {
         return Ok(());
     };

@@ -1,26 +1,22 @@
 //! `gameday why`: the request path, up to the first broken hop.
 use super::{DONE, Failure, Outcome, Session, failed};
 use crate::{
-    cli::{Consent, Global, Why},
+    cli::{Consent, Global, WhyArgs},
     config::file,
     diagnose,
     error::Error,
     output::{Printer, why},
+    private,
     serving::{Verdict, Word},
     shell::word,
     snapshot::Snapshot,
 };
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 /// Larger than what is seen of any stack.
 const LARGEST: usize = 16 << 20;
 
-pub async fn run(global: &Global, out: Printer, args: Why) -> Outcome {
+pub async fn run(global: &Global, out: Printer, args: WhyArgs) -> Outcome {
     let snapshot = match &args.from {
         Some(file) => read(file)?,
         None => {
@@ -52,25 +48,13 @@ fn read(file: &Path) -> Result<Snapshot, Failure> {
     Ok(Snapshot::from_json(&text)?)
 }
 
-/// Writes a file for the user alone, whole or not at all. What stands there already is replaced, if it is a file: nothing is
-/// written through a link, which somebody else may have laid.
+/// Writes a file for the user alone. Replaces a file, but never writes through a link, which others may have made.
 fn save(file: &Path, text: &str) -> io::Result<()> {
     match fs::symlink_metadata(file) {
-        Ok(there) if there.is_symlink() => return Err(io::Error::other("it is a link")),
-        Ok(there) if !there.is_file() => return Err(io::Error::other("there is something else than a file")),
-        _ => {}
+        Ok(there) if there.is_symlink() => Err(io::Error::other("it is a link")),
+        Ok(there) if !there.is_file() => Err(io::Error::other("there is something else than a file")),
+        _ => private::write(file, text.as_bytes()),
     }
-    let mut name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?.to_owned();
-    name.push(format!(".{:016x}", rand::random::<u64>()));
-    let new = file.with_file_name(name);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut to| {
-        to.write_all(text.as_bytes())?;
-        fs::rename(&new, file)
-    });
-    if written.is_err() {
-        _ = fs::remove_file(&new);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Deref for ServiceScope<'_> {
     }
 }
 
-impl<'a> ServiceScope<'a> {
+impl ServiceScope<'_> {
     /// Returns the name that a new port shares with nothing else: target group, Auto Scaling group and scaling policies
     /// are called this, since they are replaced together when the service gets another name or port.
     ///

@@ -92,7 +92,7 @@ impl<'s> Walk<'s> {
         {
             return sound.into();
         }
-        for (key, node) in table.iter() {
+        for (key, node) in table {
             let name: &str = key.get_ref();
             let here = place.key(name);
             self.map.keys.insert(here.clone(), key.span());

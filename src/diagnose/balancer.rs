@@ -175,9 +175,8 @@ fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
             UP,
         ));
     }
-    if !view.lets_out(&b.groups, s.expected.port, &view.app())
-        && !(view.app().groups.is_empty() && view.app().nets.is_empty())
-    {
+    let to_nobody = view.app().groups.is_empty() && view.app().nets.is_empty();
+    if !view.lets_out(&b.groups, s.expected.port, &view.app()) && !to_nobody {
         hop.push(
             Draft::new(
                 "balancer-egress-missing",

@@ -350,7 +350,7 @@ fn used(view: &View<'_>, store: Store<'_>, endpoint: Option<&str>) -> Hop {
     let endpoint = endpoint.unwrap_or("?");
     let port = endpoint.rsplit_once(':').and_then(|(_, p)| p.parse().ok()).unwrap_or(store.port);
     let app = view.group_id(view.instances_group()).to_owned();
-    if view.saw_groups() && !app.is_empty() && !view.lets_out_to_all(&[app.clone()], port) {
+    if view.saw_groups() && !app.is_empty() && !view.lets_out_to_all(std::slice::from_ref(&app), port) {
         hop.push(Draft::new(
             store.rules.egress,
             format!("the instances' security group lets nothing out to {}", store.what),

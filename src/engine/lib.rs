@@ -108,7 +108,7 @@
 //! assert!(report.done().all(|(_, change)| change.is_none()));
 //! # }
 //! ```
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod change;
 pub mod consent;
@@ -119,6 +119,7 @@ mod decide;
 pub mod env;
 pub mod error;
 pub mod event;
+mod evidence;
 pub mod forecast;
 pub mod graph;
 pub mod handover;

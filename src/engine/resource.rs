@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// `find` must not create anything, and must see every object that an earlier, interrupted run may have created.
 /// `create`, `update` and `delete` return as soon as AWS has accepted the call: waiting is the engine's work.
-#[allow(async_fn_in_trait)]
+#[allow(async_fn_in_trait, reason = "everything runs on one thread: nothing asks for `Send`")]
 pub trait Resource: Sized + 'static {
     /// The first half of the step's key: `database` in `database/main`.
     const KIND: &'static str;

@@ -1,4 +1,4 @@
-//! Where the events come from: CloudWatch Logs, or the instances' consoles.
+//! Reads log events from CloudWatch Logs or the instances' consoles.
 use super::{Event, Log, Page, pages};
 use crate::{
     aws::{Aws, error::AwsResult, tags},
@@ -8,10 +8,10 @@ use aws_sdk_ec2::types::Filter;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 
-/// The log groups that the stack's instances write.
+/// The log groups that the instances write to.
 pub const GROUPS: [Log; 2] = [Log::App, Log::Boot];
 
-/// All events of one group since then; `None` when there is no such group.
+/// Returns all events of one group since then, `None` if the group does not exist.
 pub async fn look(
     aws: &Aws,
     group: &str,
@@ -24,7 +24,7 @@ pub async fn look(
             .logs
             .filter_log_events()
             .log_group_name(group)
-            // A prefix, since a stream that is not there yet is an error when it is named.
+            // By prefix, since naming a stream that does not exist yet is an error.
             .set_log_stream_name_prefix(instance.map(Into::into))
             .start_time(from.as_millisecond())
             .set_next_token(token);
@@ -43,13 +43,13 @@ pub async fn look(
 fn event(log: Log, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event {
     let at = e.timestamp.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let (instance, message) = (e.log_stream_name.unwrap_or_default(), e.message.unwrap_or_default());
-    // An emulator may give no id.
+    // Some emulators give no id.
     let id = e.event_id.unwrap_or_else(|| format!("{at:?} {instance} {message}"));
     Event { at, log, instance, message, id }
 }
 
-/// The ids of the groups' instances, and whether each still runs. Those that have just ended are there, too: their last
-/// words matter most.
+/// Returns the ids of the groups' instances, and whether each still runs. Recently terminated ones are included: their
+/// last messages matter most.
 pub async fn instances(aws: &Aws, fleets: &[String]) -> Result<Vec<(String, bool)>> {
     let key = format!("tag:{}", tags::GROUP_TAG);
     let filter = Filter::builder().name(key).set_values(Some(fleets.to_vec())).build();
@@ -63,10 +63,10 @@ pub async fn instances(aws: &Aws, fleets: &[String]) -> Result<Vec<(String, bool
     Ok(instances.iter().filter_map(|i| Some((i.instance_id()?.into(), runs(i)))).collect())
 }
 
-/// What an instance's console says. Empty until AWS has it, minutes after the boot.
+/// Returns the console output of an instance. It is empty until AWS has it, minutes after the boot.
 pub async fn console(aws: &Aws, instance: &str) -> Result<String> {
     let call = |latest| aws.ec2.get_console_output().instance_id(instance).latest(latest).send();
-    // Only instances on Nitro give it as it is now; a T2 gives what was kept at its boot.
+    // Only Nitro instances return the current output; a T2 returns what was kept at its boot.
     let answer = match call(true).await.during("GetConsoleOutput") {
         Err(Error::Aws(e)) if e.class == Class::Invalid || e.code.as_deref() == Some("UnsupportedOperation") => {
             call(false).await.or_absent("GetConsoleOutput")?
@@ -77,7 +77,7 @@ pub async fn console(aws: &Aws, instance: &str) -> Result<String> {
     Ok(decode(&answer.and_then(|a| a.output).unwrap_or_default()))
 }
 
-/// Base64, in lines or in one.
+/// Decodes base64, with or without line breaks.
 pub fn decode(output: &str) -> String {
     let packed: String = output.split_whitespace().collect();
     let bytes = BASE64_STANDARD.decode(packed).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 fn event(at: i64, id: usize) -> Event {
     Event {
         at: Some(Timestamp::from_millisecond(at).unwrap()),
-        log: if id % 2 == 0 { Log::App } else { Log::Boot },
+        log: if id.is_multiple_of(2) { Log::App } else { Log::Boot },
         instance: format!("i-{}", id % 3),
         message: format!("event {id}"),
         id: id.to_string(),

@@ -16,6 +16,7 @@ pub mod status;
 pub mod style;
 pub mod targets;
 pub mod teardown;
+pub mod usage;
 pub mod why;
 
 use crate::{

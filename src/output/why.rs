@@ -167,6 +167,6 @@ pub fn gaps(out: &Printer, gaps: &[Gap]) {
 /// The ways out, each once.
 pub fn helps<'a>(out: &Printer, ways: impl Iterator<Item = &'a str>) {
     for help in ways.collect::<BTreeSet<_>>() {
-        out.data(format!("  {TITLE}help:{RESET} {}", help));
+        out.data(format!("  {TITLE}help:{RESET} {help}"));
     }
 }

@@ -5,10 +5,9 @@ use crate::{
     hidden::{self, DOTS},
     userdata,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::{collections::HashSet, io::Read};
+use std::collections::HashSet;
 
 /// What an instance runs at its first boot.
 pub struct UserData {
@@ -36,7 +35,7 @@ impl From<UserData> for Shown {
 impl Shown {
     /// The script that AWS holds, in the form of the one that is wanted when it is the same.
     pub(super) fn seen(encoded: &str, wanted: Option<UserData>) -> Self {
-        let text = decoded(encoded);
+        let text = userdata::decode(encoded);
         let sha256 = sha256(&text);
         match wanted {
             Some(w) if w.sha256() == sha256 => w.into(),
@@ -56,7 +55,7 @@ impl UserData {
     /// The passwords in it: what stands where the script for people has dots.
     fn values(&self) -> Vec<String> {
         let Ok(encoded) = &self.encoded else { return vec![] };
-        let (text, shown) = (decoded(encoded), &self.shown);
+        let (text, shown) = (userdata::decode(encoded), &self.shown);
         let text = String::from_utf8_lossy(&text);
         let value = |(line, shown): (&str, &str)| {
             let (before, after) = shown.split_once(DOTS)?;
@@ -67,7 +66,7 @@ impl UserData {
 
     fn sha256(&self) -> String {
         match &self.encoded {
-            Ok(encoded) => sha256(&decoded(encoded)),
+            Ok(encoded) => sha256(userdata::decode(encoded)),
             Err(why) => format!("(not rendered: {why})"),
         }
     }
@@ -75,16 +74,6 @@ impl UserData {
 
 pub(super) fn sha256(of: impl AsRef<[u8]>) -> String {
     Sha256::digest(of).iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// What cloud-init sees: without base64, and without gzip if it was compressed.
-fn decoded(encoded: &str) -> Vec<u8> {
-    let raw = BASE64_STANDARD.decode(encoded.trim()).unwrap_or_else(|_| encoded.as_bytes().to_vec());
-    let mut text = Vec::new();
-    match flate2::read::MultiGzDecoder::new(&raw[..]).take(userdata::UNPACKED).read_to_end(&mut text) {
-        Ok(_) if raw.starts_with(&[0x1f, 0x8b]) => text,
-        _ => raw,
-    }
 }
 
 /// Another script, without passwords: neither where our scripts have them, nor where the wanted one has, nor where a line
@@ -171,6 +160,7 @@ fn looks_like_none(line: &str, wanted: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
 
     #[test]
     fn passwords_of_another_script_are_not_shown() {
@@ -234,8 +224,8 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
         gzip.write_all(b"#!/bin/bash").expect("into memory");
         let packed = BASE64_STANDARD.encode(gzip.finish().expect("into memory"));
-        assert_eq!(decoded(&packed), b"#!/bin/bash");
-        assert_eq!(decoded(&BASE64_STANDARD.encode("#!/bin/bash")), b"#!/bin/bash");
-        assert_eq!(decoded("not base64!"), b"not base64!");
+        assert_eq!(userdata::decode(&packed), b"#!/bin/bash");
+        assert_eq!(userdata::decode(&BASE64_STANDARD.encode("#!/bin/bash")), b"#!/bin/bash");
+        assert_eq!(userdata::decode("not base64!"), b"not base64!");
     }
 }

@@ -1,4 +1,4 @@
-//! The plugin's control endpoints. Plain HTTP/1.0 on loopback: no client, no proxy, no TLS to set up.
+//! The plugin's control endpoints: plain HTTP/1.0 on loopback, without a client, proxy or TLS to set up.
 use super::{Error, Pace};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -8,19 +8,20 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Whoever listens there may send without end.
+/// The size limit of an answer: whatever listens there could send without end.
 const LONGEST: u64 = 64 * 1024;
 
-/// Where it listens, and what it takes to be let in.
+/// The port of a sandbox and its secrets.
 #[derive(Clone, Copy)]
 pub(super) struct Door<'a> {
     pub port: u16,
     /// The access key id that every request carries.
     pub key: &'a str,
-    /// Known to the sandbox and to us only, and sent by nobody.
+    /// Known to the sandbox and its user only, and never sent.
     pub secret: &'a str,
 }
 
+/// The state of a running sandbox.
 #[derive(serde::Deserialize)]
 pub(super) struct Health {
     pub pid: u32,
@@ -28,14 +29,16 @@ pub(super) struct Health {
 }
 
 impl Health {
+    /// Returns its pace. An unknown word counts as `instant`.
     pub fn pace(&self) -> Pace {
         Pace::named(&self.pace).unwrap_or(Pace::Instant)
     }
 }
 
 impl Door<'_> {
-    /// Whether who listens is the sandbox that was started: it shows that it knows the secret, without saying it. Before
-    /// this nobody is sent the key.
+    /// Asks the listener to prove that it knows the secret, without sending it.
+    ///
+    /// Nothing else, the key included, is sent before that.
     pub async fn is_the_sandbox(&self) -> bool {
         let bytes: [u8; 32] = rand::random();
         let nonce: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
@@ -44,26 +47,29 @@ impl Door<'_> {
     }
 
     fn proves(&self, nonce: &str, proof: &str) -> bool {
-        // In pairs of digits: the length is even and every sign is ASCII, or it is none.
+        // Pairs of hex digits: the length is even and each sign is ASCII, or it is no proof.
         let pairs =
             proof.as_bytes().chunks(2).map(|p| str::from_utf8(p).ok().and_then(|p| u8::from_str_radix(p, 16).ok()));
         let Some(bytes) = pairs.collect::<Option<Vec<u8>>>() else { return false };
         let mut expected = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("a key of any length");
         expected.update(format!("{nonce} {}", self.port).as_bytes());
-        // With an empty secret anybody can answer.
+        // With an empty secret anybody could prove it.
         !self.secret.is_empty() && expected.verify_slice(&bytes).is_ok()
     }
 
+    /// Asks for the state.
     pub async fn health(&self) -> Result<Health, Error> {
         let body = self.ask("GET", "health", true).await?;
         let wrong = |e| Error::Silent { port: self.port, source: io::Error::other(e) };
         serde_json::from_str(&body).map_err(wrong)
     }
 
+    /// Sets the pace.
     pub async fn set_pace(&self, pace: Pace) -> Result<(), Error> {
         self.ask("POST", &format!("pace?pace={}", pace.word()), true).await.map(drop)
     }
 
+    /// Empties the account.
     pub async fn reset(&self) -> Result<(), Error> {
         self.ask("POST", "reset", true).await.map(drop)
     }
@@ -79,7 +85,7 @@ impl Door<'_> {
             stream.take(LONGEST).read_to_string(&mut answer).await?;
             Ok::<_, io::Error>(answer)
         };
-        // A request waits while another is worked on, never for long.
+        // A request waits while another is processed, but never long.
         let answer = tokio::time::timeout(Duration::from_secs(20), exchange)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

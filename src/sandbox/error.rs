@@ -2,6 +2,7 @@
 use miette::Diagnostic;
 use std::{io, path::PathBuf};
 
+/// Why the sandbox cannot be used.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum Error {
     #[error("the sandbox needs Python 3.10 or later, and there is none")]
@@ -68,7 +69,7 @@ pub enum Error {
     File { path: PathBuf, source: io::Error },
 }
 
-/// An I/O error with its path.
+/// Adds the path to an I/O error.
 pub(super) fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
     let path = path.into();
     move |source| Error::File { path, source }

@@ -1,7 +1,7 @@
-//! What the sandbox is made of, in the user's cache folder: a Python, a virtual environment, the unpacked plugin.
+//! The installation of the sandbox in the user's cache folder: a Python, a virtual environment, the unpacked plugin.
 //!
-//! None of it is run unread: packages are installed by their hashes, the plugin is compared with the one in this binary, and
-//! what somebody else owns or may write is not run at all.
+//! Everything is verified before it runs: packages by their hashes, the plugin by comparison with the one in this
+//! binary. Files that others own or can write are never run.
 use super::{
     Doing,
     error::{Error, at},
@@ -19,13 +19,13 @@ use tokio::{
     process::Command,
 };
 
-/// Every package with all that it needs, by hash; `scripts/lock.sh` makes it of `requirements.txt`.
+/// All packages with their dependencies, by hash. `scripts/lock.sh` makes it of `requirements.txt`.
 const LOCK: &str = include_str!("requirements.lock");
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("plugin/", $name)))),*] };
 }
-/// The plugin, every file of it (a test compares this with the folder).
+/// All files of the plugin. A test compares the list with the folder.
 const PLUGIN: &[(&str, &str)] = files![
     "__init__.py",
     "__main__.py",
@@ -75,16 +75,16 @@ const PLUGIN: &[(&str, &str)] = files![
 /// The oldest Python that moto runs on.
 const OLDEST: (u32, u32) = (3, 10);
 
-/// Where the pieces are; `ready` makes them.
+/// The paths of an installation.
 #[derive(Debug, Clone)]
 pub struct Install {
     pub python: PathBuf,
-    /// Its first file: Python reads what it is told to run as it is written, and compiles nothing of it beside it.
+    /// The main file. Python never caches a compiled form of the file that it is told to run.
     pub plugin: PathBuf,
 }
 
 impl Install {
-    /// Installs what is missing. Under the caller's lock: two at once would undo each other.
+    /// Installs what is missing. The caller holds the lock, since two installations would destroy each other.
     pub(super) async fn ready(home: &Path, say: &impl Fn(Doing<'_>)) -> Result<Self, Error> {
         private::folder(home)?;
         let plugin = unpack(home, say)?;
@@ -92,7 +92,7 @@ impl Install {
         let name = hash(&[LOCK, &python.to_string_lossy(), &version]);
         let venv = home.join(format!("venv-{name}"));
         let inside = venv.join("bin/python");
-        // Written last: an installation that was cut off, or that lacks something, is started again from nothing.
+        // Written last, so that an interrupted or incomplete installation is repeated from scratch.
         let done = venv.join("installed");
         let there = fs::symlink_metadata(&venv).is_ok() && private::ours(&venv)?.is_dir();
         let mut whole = there && done.exists() && inside.exists();
@@ -113,8 +113,7 @@ impl Install {
         Ok(Self { python: inside, plugin: plugin.join("__main__.py") })
     }
 
-    /// Whether what it is made of is still there; if not, the next `ready` makes it again. For a server that did not
-    /// start.
+    /// True if the installation is complete. Otherwise the next `ready` repeats it. Used after a failed start.
     pub(super) async fn is_whole(&self) -> bool {
         let whole = import(&self.python).await.is_ok();
         if !whole && let Some(venv) = self.python.ancestors().nth(2) {
@@ -124,7 +123,7 @@ impl Install {
     }
 }
 
-/// What the server imports first, and what of it is missing.
+/// Imports the modules that the server needs first. The error names what is missing.
 async fn import(python: &Path) -> Result<(), String> {
     const ALL: &str = "import boto3, cbor2, flask_cors, moto.moto_server.werkzeug_app";
     let mut command = alone(python);
@@ -134,32 +133,28 @@ async fn import(python: &Path) -> Result<(), String> {
     if out.status.success() { Ok(()) } else { Err(said.lines().last().unwrap_or("it cannot be imported").to_owned()) }
 }
 
-/// A Python that only its own installation tells what to do: not the user's variables, folders and packages. An active
-/// virtual environment, `PYTHONPATH` or pip's `user`, `target` and `require-hashes` would break ours.
+/// Prepares a command of Python that ignores the user's variables, folders and packages.
+///
+/// An active virtual environment, `PYTHONPATH` or pip's `user`, `target` and `require-hashes` would break the
+/// installation.
 fn alone(python: &Path) -> Command {
-    let mut command = Command::new(python);
-    command.arg("-I");
-    // SAFETY: umask is async-signal-safe and touches nothing of ours. What is installed is the user's alone.
-    unsafe {
-        command.pre_exec(|| {
-            libc::umask(0o077);
-            Ok(())
-        });
-    }
+    // The shell sets the mask of new files, so that what is installed belongs to the user alone.
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"umask 077; exec "$0" "$@""#]).arg(python).arg("-I");
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_theirs(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command
 }
 
-/// Whether a variable speaks to Python, pip, moto, its web server or AWS's clients in it.
+/// True if a variable influences Python, pip, moto, its web server or AWS's clients in it.
 pub(super) fn is_theirs(name: &str) -> bool {
     const BEGIN: &[&str] = &["AWS_", "BOTO", "CONDA_", "FLASK_", "MOTO_", "PIP_", "PYTHON", "WERKZEUG_", "__PYVENV_"];
     name == "VIRTUAL_ENV" || BEGIN.iter().any(|begin| name.starts_with(begin))
 }
 
-/// What of the user's pip settings is about the way to the package index, which a company may need; every other setting
-/// is about what they install for themselves.
+/// The pip settings that concern access to the package index, which a company may need. All others are for the user's
+/// own installations.
 const WAY: &[&str] = &[
     "cache-dir",
     "cert",
@@ -175,9 +170,9 @@ const WAY: &[&str] = &[
     "trusted-host",
 ];
 
-/// Those settings as variables, from the user's own and from their configuration files, as pip itself reads them.
+/// Returns these settings as variables, from the user's variables and configuration files, as pip reads them.
 async fn way_to_the_index(python: &Path) -> Vec<(String, String)> {
-    // Where the list cannot be read, pip's own defaults have to do.
+    // If the list cannot be read, pip's defaults apply.
     let mut command = Command::new(python);
     command.env_remove("PIP_PYTHON");
     let out = command.args(["-I", "-m", "pip", "config", "list"]).stdin(Stdio::null()).output().await;
@@ -192,14 +187,14 @@ async fn way_to_the_index(python: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// `key` and value of each line of `pip config list`, which is `section.key='value'`, later ones stronger.
+/// Parses the lines `section.key='value'` of `pip config list` into keys and values, stronger ones last.
 fn settings(list: &str) -> Vec<(String, String)> {
     let mut found: Vec<(u8, String, String)> = list
         .lines()
         .filter_map(|line| {
             let (name, value) = line.split_once('=')?;
             let (section, key) = name.rsplit_once('.')?;
-            // What is for `pip install` is stronger than what is for all of pip.
+            // Settings of `pip install` override those of all of pip.
             let strength = ["global", "install"].iter().position(|s| *s == section)?;
             let value = value.strip_prefix(['\'', '"'])?.strip_suffix(['\'', '"'])?;
             Some((strength as u8, key.to_owned(), value.replace("\\n", "\n").trim().to_owned()))
@@ -209,7 +204,7 @@ fn settings(list: &str) -> Vec<(String, String)> {
     found.into_iter().map(|(_, key, value)| (key, value)).collect()
 }
 
-/// A hash short enough for a file name.
+/// Returns a hash that is short enough for a file name.
 fn hash(parts: &[&str]) -> String {
     let mut all = Sha256::new();
     for part in parts {
@@ -219,13 +214,13 @@ fn hash(parts: &[&str]) -> String {
     all.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
-/// The name of the plugin's version, which is also how a running server of another version is noticed.
+/// Returns the version of the plugin, by which a running server of another version is noticed.
 pub(super) fn version() -> String {
     let parts: Vec<&str> = PLUGIN.iter().flat_map(|(name, text)| [*name, *text]).collect();
     hash(&[&[LOCK], &parts[..]].concat())
 }
 
-/// The plugin as this binary has it, whatever was there: it is Python, and would run as the user.
+/// Unpacks the plugin of this binary, in place of any other content: it is Python, and runs as the user.
 fn unpack(home: &Path, say: &impl Fn(Doing<'_>)) -> Result<PathBuf, Error> {
     let folder = home.join(format!("plugin-{}", version()));
     let plugin = folder.join("plugin");
@@ -237,7 +232,7 @@ fn unpack(home: &Path, say: &impl Fn(Doing<'_>)) -> Result<PathBuf, Error> {
         say(Doing::Says(&text));
         private::remove(&folder)?;
     }
-    // Into a folder of its own first: what has the final name is whole.
+    // Into a temporary folder first, so that the final name is always complete.
     let fresh = folder.with_extension(std::process::id().to_string());
     private::remove(&fresh)?;
     let inner = fresh.join("plugin");
@@ -250,7 +245,7 @@ fn unpack(home: &Path, say: &impl Fn(Doing<'_>)) -> Result<PathBuf, Error> {
     Ok(plugin)
 }
 
-/// Whether a folder holds the plugin, byte for byte, and nothing beside it: Python looks for all modules there first.
+/// True if a folder holds exactly the plugin, byte for byte, since Python looks for all modules there first.
 fn is_unpacked(folder: &Path) -> Result<bool, Error> {
     if !private::ours(folder)?.is_dir() || !private::is_closed(folder)? || names(folder)? != ["plugin"] {
         return Ok(false);
@@ -269,7 +264,7 @@ fn is_unpacked(folder: &Path) -> Result<bool, Error> {
     Ok(PLUGIN.iter().all(same))
 }
 
-/// What is in a folder, sorted; empty where it is none.
+/// Returns the sorted names in a folder, none if it is not a folder.
 fn names(folder: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => return Ok(vec![]),
@@ -281,14 +276,14 @@ fn names(folder: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Removes environments and plugins of earlier versions; that it can't is no harm. What is young may belong to a
-/// gameday of another version that is starting right now.
+/// Removes environments and plugins of other versions, as far as possible. Recent ones may belong to another gameday
+/// that is starting right now.
 fn tidy(home: &Path, keep: &[&Path], age: Duration) {
     for entry in fs::read_dir(home).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         let ours = name.starts_with("venv-") || name.starts_with("plugin-");
-        // Of a link, the link's own.
+        // The time of a link itself.
         let made = entry.metadata().and_then(|m| m.modified()).ok();
         let old = made.and_then(|m| m.elapsed().ok()).is_some_and(|e| e >= age);
         if ours && old && !keep.iter().any(|k| k.starts_with(&path)) {
@@ -297,7 +292,7 @@ fn tidy(home: &Path, keep: &[&Path], age: Duration) {
     }
 }
 
-/// A Python that will do, and its version: `GAMEDAY_PYTHON`, or the first that is new enough.
+/// Finds a suitable Python and its version: `GAMEDAY_PYTHON`, or the first that is recent enough.
 pub async fn python() -> Result<(PathBuf, String), Error> {
     let named = std::env::var("GAMEDAY_PYTHON").ok().filter(|p| !p.is_empty());
     let names = match &named {
@@ -361,12 +356,12 @@ async fn pip(python: &Path, venv: &Path, say: &impl Fn(Doing<'_>)) -> Result<(),
     let list = venv.join("requirements.txt");
     private::write(&list, LOCK.as_bytes())?;
     let mut child = alone(python)
-        // None of pip's configuration files, but what of them leads to the index: not as arguments, which others see.
+        // No configuration file of pip, only its settings of the index. Not as arguments, which other users see.
         .env("PIP_CONFIG_FILE", "/dev/null")
         .envs(way_to_the_index(python).await)
-        // Compiling all of moto takes longer than downloading it; Python compiles what is used.
+        // Compiling all of moto takes longer than the download. Python compiles what it uses.
         .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile"])
-        // By hash, each of them. What would have to be built first would bring its tools along, without a hash.
+        // Each by its hash. Source packages would bring build tools without hashes.
         .args(["--require-hashes", "--only-binary", ":all:", "-r"])
         .arg(&list)
         .stdin(Stdio::null())
@@ -425,7 +420,7 @@ mod tests {
             .collect();
         there.sort();
         let mut shipped: Vec<&str> = PLUGIN.iter().map(|(name, _)| *name).collect();
-        shipped.sort();
+        shipped.sort_unstable();
         assert_eq!(there, shipped);
     }
 

@@ -1,32 +1,28 @@
-//! Folders and files that are the user's alone: nobody else reads or writes them, or leads us elsewhere by a link.
+//! Folders and files of the user alone: nobody else reads or writes them, or redirects gameday by a link.
 use super::error::{Error, at};
+use crate::private::{is_ours, me};
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
-    io::{self, Read, Write},
+    io::{self, Read},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-/// Nothing that we read back is larger.
+/// The size limit of files that are read back.
 const LARGEST: u64 = 64 * 1024;
-/// As whose the files of everybody are shown that a user namespace does not know.
+/// The owner that is shown for users that a user namespace does not know.
 const NOBODY: u32 = 65_534;
 
-pub fn me() -> u32 {
-    // SAFETY: it reads a number and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
-/// Makes it if it is missing. One that is there is closed to others; it is refused where others could have filled it.
+/// Creates a folder, or closes an existing one to others. Refuses one where others could have put files.
 pub fn folder(path: &Path) -> Result<(), Error> {
     let parent = path.parent().unwrap_or(path);
     DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(at(parent))?;
-    // Links above it are the system's and the user's own: what they lead to is looked at.
+    // Links above it belong to the system or the user, so their targets are checked.
     for above in fs::canonicalize(parent).map_err(at(parent))?.ancestors() {
         let found = fs::symlink_metadata(above).map_err(at(above))?;
         let sticky = found.mode() & 0o1000 != 0;
         let somebody = found.uid() != NOBODY || is_a_user(NOBODY);
-        if ![0, me()].contains(&found.uid()) && somebody {
+        if !is_ours(&found) && somebody {
             return Err(foreign(above, &found));
         }
         if found.mode() & 0o002 != 0 && !sticky {
@@ -46,7 +42,7 @@ pub fn folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Whether there can be a process of that user here: a user namespace knows some only.
+/// True if processes of that user can exist here: a user namespace maps only some.
 fn is_a_user(id: u32) -> bool {
     let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return true };
     map.lines().any(|line| {
@@ -56,20 +52,20 @@ fn is_a_user(id: u32) -> bool {
     })
 }
 
-/// What it is, if it is no link and the user's own.
+/// Returns the metadata of a path that is no link and belongs to the user.
 pub fn ours(path: &Path) -> Result<Metadata, Error> {
     let found = fs::symlink_metadata(path).map_err(at(path))?;
     if found.is_symlink() {
         return Err(Error::Foreign { path: path.into(), why: "is a link".into() });
     }
-    if [0, me()].contains(&found.uid()) { Ok(found) } else { Err(foreign(path, &found)) }
+    if is_ours(&found) { Ok(found) } else { Err(foreign(path, &found)) }
 }
 
 fn foreign(path: &Path, found: &Metadata) -> Error {
     Error::Foreign { path: path.into(), why: format!("belongs to the user {}, not to you ({})", found.uid(), me()) }
 }
 
-/// Takes from others what they may do with it.
+/// Removes the permissions of others.
 fn close(path: &Path, found: &Metadata, most: u32) -> Result<(), Error> {
     let mode = found.mode() & 0o7777;
     if mode & !most == 0 {
@@ -78,13 +74,14 @@ fn close(path: &Path, found: &Metadata, most: u32) -> Result<(), Error> {
     fs::set_permissions(path, Permissions::from_mode(mode & most)).map_err(at(path))
 }
 
-/// Whether all that is in a folder is the user's own, and nobody else may write it. Links count as they are: what is behind
-/// one is not looked at. What belongs to somebody else is refused.
+/// True if everything in a folder belongs to the user and nobody else can write it.
+///
+/// Links are checked themselves, not their targets. Files of others are an error.
 pub fn is_closed(path: &Path) -> Result<bool, Error> {
     let mut ahead = vec![path.to_owned()];
     while let Some(next) = ahead.pop() {
         let found = fs::symlink_metadata(&next).map_err(at(&next))?;
-        if ![0, me()].contains(&found.uid()) {
+        if !is_ours(&found) {
             return Err(foreign(&next, &found));
         }
         if !found.is_symlink() && found.mode() & 0o022 != 0 {
@@ -99,41 +96,39 @@ pub fn is_closed(path: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// An empty file to write to, in the place of one that is there.
+/// Creates an empty file for writing, in place of an existing one.
 pub fn create(path: &Path) -> Result<File, Error> {
     remove(path)?;
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))
 }
 
-/// A file that stays, for a lock.
+/// Opens a file for a lock, which is never replaced.
 pub fn keep(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let opened = options.open(path);
-    // Of what is there already, and not ours to open, this says why.
+    // The check of an existing file says why it cannot be opened.
     if fs::symlink_metadata(path).is_ok() {
         close(path, &ours(path)?, 0o600)?;
     }
     opened.map_err(at(path))
 }
 
-/// All of it at once: who reads it meanwhile sees the one before.
+/// Replaces a file at once: concurrent readers see the old content or the new.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let new = with_suffix(path, ".new");
-    create(&new)?.write_all(bytes).map_err(at(&new))?;
-    fs::rename(&new, path).map_err(at(path))
+    crate::private::write(path, bytes).map_err(at(path))
 }
 
-/// What is in it; `None`: there is none. One of somebody else's, or behind a link, is refused.
+/// Reads a file, `None` if it does not exist. Refuses files of others, and links.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // A link, or a file that is not ours to read: this says which.
+        // The check says whether it is a link or somebody else's.
         Err(e) => return Err(ours(path).err().unwrap_or_else(|| at(path)(e))),
     };
     let found = file.metadata().map_err(at(path))?;
-    if ![0, me()].contains(&found.uid()) {
+    if !is_ours(&found) {
         return Err(foreign(path, &found));
     }
     close(path, &found, 0o600)?;
@@ -142,12 +137,12 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
-/// That nothing is there, whatever it was: a link goes, and not what it leads to.
+/// Removes a file, a folder or a link, but not the target of a link.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Ok(found) if found.is_dir() => {
-            // Out of the way first: who is still writing in it does not hold us up.
+            // Renamed first: a process that still writes into it cannot delay this.
             let old = with_suffix(path, &format!(".old-{}", std::process::id()));
             let _ = fs::remove_dir_all(&old);
             fs::rename(path, &old).map_err(at(path))?;
@@ -168,7 +163,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::{io::Write, os::unix::fs::symlink};
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().mode() & 0o7777

@@ -1,4 +1,4 @@
-//! The running sandbox: one process, found again by the file it left.
+//! The running sandbox: one process, found again by the file that it left.
 use super::{
     Doing, Install, Pace,
     control::Door,
@@ -6,6 +6,7 @@ use super::{
     install, private,
     process::Process,
 };
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -17,17 +18,17 @@ use std::{
 };
 use tokio::{process::Command, time::sleep};
 
-/// A first start compiles Python files, perhaps on a busy machine.
+/// How long a start may take: the first one compiles Python files, perhaps on a busy machine.
 const START: Duration = Duration::from_secs(120);
-/// An installation over a slow network, by another gameday.
+/// How long to wait for another gameday, which may install over a slow network.
 const LOCK: Duration = Duration::from_secs(900);
 const STEP: Duration = Duration::from_millis(40);
 
-/// A sandbox that answers.
+/// A running sandbox.
 #[derive(Debug, Clone)]
 pub struct Running {
     pub endpoint: String,
-    /// The access key id that it wants to see; any secret key will do.
+    /// The access key id that it expects. Any secret key will do.
     pub key: String,
     pub port: u16,
     pub pid: u32,
@@ -36,24 +37,24 @@ pub struct Running {
 }
 
 impl Running {
-    /// What leads our own clients to it.
+    /// Returns the endpoint for AWS clients.
     pub fn lead(&self) -> crate::aws::Endpoint {
         crate::aws::Endpoint { url: self.endpoint.clone(), key: self.key.clone() }
     }
 }
 
-/// Where a sandbox lives, running or not.
+/// The place of a sandbox, running or not.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    /// What all of them share: the environment and the plugin.
+    /// The folder that all sandboxes share: the environment and the plugin.
     home: PathBuf,
-    /// This one's own: `server.json`, `log`, `lock`.
+    /// The folder of this sandbox: `server.json`, `log`, `lock`.
     folder: PathBuf,
 }
 
-/// `server.json`; the first four are the plugin's. An older gameday left fewer.
+/// The content of `server.json`. The plugin writes the first four fields; older versions of gameday wrote fewer.
 #[derive(Serialize, Deserialize)]
-struct Left {
+struct ServerFile {
     pid: u32,
     port: u16,
     #[serde(default)]
@@ -62,19 +63,19 @@ struct Left {
     secret: String,
     #[serde(default)]
     version: String,
-    /// When its process began.
+    /// The start time of its process.
     #[serde(default)]
     begun: String,
 }
 
-impl Left {
+impl ServerFile {
     fn door(&self) -> Door<'_> {
         Door { port: self.port, key: &self.key, secret: &self.secret }
     }
 }
 
 impl Sandbox {
-    /// The user's: `$XDG_CACHE_HOME/gameday/sandbox/default`, or another name in `GAMEDAY_SANDBOX`.
+    /// Returns the user's sandbox: `$XDG_CACHE_HOME/gameday/sandbox/default`, or another name in `GAMEDAY_SANDBOX`.
     pub fn of_user() -> Result<Self, Error> {
         use etcetera::BaseStrategy;
         let cache = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?.cache_dir();
@@ -82,26 +83,26 @@ impl Sandbox {
         Ok(Self::named(&cache.join("gameday/sandbox"), name.as_deref().unwrap_or("default")))
     }
 
-    /// One of several under one home, which share the installation.
+    /// Returns one of several sandboxes under one home, which share the installation.
     pub fn named(home: &Path, name: &str) -> Self {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         let name: String = name.chars().map(plain).collect();
         Self { home: home.into(), folder: home.join(name) }
     }
 
-    /// The user's home of sandboxes under another name, for tests that want one of their own.
+    /// Returns a sandbox of another name in the user's home of sandboxes, for tests.
     pub fn of_user_named(name: &str) -> Result<Self, Error> {
         Self::of_user().map(|s| Self::named(&s.home, name))
     }
 
-    /// Removes its own folder; for tests.
+    /// Removes the folder of this sandbox, for tests.
     pub fn forget(&self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
 
-    /// Installed, started, at this pace; two commands at the same moment get the same one.
+    /// Installs and starts the sandbox if necessary, and sets its pace. Concurrent commands share one process.
     pub async fn ensure(&self, pace: Option<Pace>, say: impl Fn(Doing<'_>)) -> Result<Running, Error> {
-        // The usual case takes no lock: it runs already.
+        // The usual case needs no lock: it runs already.
         let mut running = match self.current().await? {
             Some(running) => running,
             None => {
@@ -131,13 +132,13 @@ impl Sandbox {
         Ok(running)
     }
 
-    /// The environment and the plugin, made if need be.
+    /// Returns the environment and the plugin, installed if necessary.
     pub async fn install(&self, say: &impl Fn(Doing<'_>)) -> Result<Install, Error> {
         let _lock = self.lock(&self.home.join("lock"), say).await?;
         Install::ready(&self.home, say).await
     }
 
-    /// The one that runs, if it answers.
+    /// Returns the running sandbox, if it answers.
     pub async fn status(&self) -> Result<Option<Running>, Error> {
         let Some(left) = self.proven().await? else { return Ok(None) };
         match left.door().health().await {
@@ -146,16 +147,16 @@ impl Sandbox {
         }
     }
 
-    /// What the running one left, once it has proved that it is the one: ours may have died, and anybody may listen on its
-    /// port since.
-    async fn proven(&self) -> Result<Option<Left>, Error> {
+    /// Reads `server.json` and checks that the process there is the sandbox: it may have died, and its port may be
+    /// somebody else's since.
+    async fn proven(&self) -> Result<Option<ServerFile>, Error> {
         match self.left()? {
             Some(left) if left.door().is_the_sandbox().await => Ok(Some(left)),
             _ => Ok(None),
         }
     }
 
-    /// Whether there was one to stop.
+    /// Stops the sandbox. Returns true if one was running.
     pub async fn stop(&self) -> Result<bool, Error> {
         if !self.folder.exists() {
             return Ok(false);
@@ -164,7 +165,7 @@ impl Sandbox {
         self.stop_now().await
     }
 
-    /// Whether there was one to reset.
+    /// Empties the account in the sandbox. Returns true if one was running.
     pub async fn reset(&self) -> Result<bool, Error> {
         match self.proven().await? {
             Some(left) => left.door().reset().await.map(|()| true),
@@ -172,7 +173,7 @@ impl Sandbox {
         }
     }
 
-    /// In the foreground, until Ctrl-C or SIGTERM. A sandbox of its own, that no other command finds.
+    /// Runs a sandbox of its own in the foreground until Ctrl-C or SIGTERM. No other command finds it.
     pub async fn serve(&self, port: u16, pace: Option<Pace>, say: impl Fn(Doing<'_>)) -> Result<(), Error> {
         let mut install = self.install(&say).await?;
         if !install.is_whole().await {
@@ -185,7 +186,7 @@ impl Sandbox {
             .kill_on_drop(true)
             .spawn()
             .map_err(at(&install.python))?;
-        // Held here until the end: waiting for a child closes the standard input that it still has.
+        // Kept until the end, since waiting for a child closes the standard input that it still has.
         let alive = child.stdin.take();
         let out = child.stdout.take();
         let relay = async {
@@ -204,7 +205,7 @@ impl Sandbox {
             (status, ()) = async { tokio::join!(child.wait(), relay) } => Some(status),
         };
         match ended {
-            // Told to stop: the child goes with its standard input, at the latest when dropped.
+            // The child ends when its standard input closes, at the latest when dropped.
             None => {
                 drop(alive);
                 let _ = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
@@ -215,7 +216,7 @@ impl Sandbox {
         }
     }
 
-    fn left(&self) -> Result<Option<Left>, Error> {
+    fn left(&self) -> Result<Option<ServerFile>, Error> {
         if fs::symlink_metadata(&self.folder).is_err() {
             return Ok(None);
         }
@@ -228,7 +229,7 @@ impl Sandbox {
         self.folder.join("server.json")
     }
 
-    fn running(&self, left: &Left, pace: Pace) -> Running {
+    fn running(&self, left: &ServerFile, pace: Pace) -> Running {
         Running {
             endpoint: format!("http://127.0.0.1:{}", left.port),
             key: left.key.clone(),
@@ -239,13 +240,14 @@ impl Sandbox {
         }
     }
 
-    /// The one that runs and is of this version; an older one is replaced, since its plugin may not do.
+    /// Returns the running sandbox if it has this version. An older one is stopped, since its plugin may lack what this
+    /// gameday needs.
     async fn current(&self) -> Result<Option<Running>, Error> {
         let ours = self.left()?.is_some_and(|l| l.version == install::version());
         if ours { self.status().await } else { Ok(None) }
     }
 
-    /// Starts it; where it does not, because what it is made of is no longer whole, that is made again first.
+    /// Starts it. Installs again first if the start failed because the installation is damaged.
     async fn start(&self, pace: Pace, say: &impl Fn(Doing<'_>)) -> Result<Running, Error> {
         let install = self.install(say).await?;
         say(Doing::Starts);
@@ -258,10 +260,10 @@ impl Sandbox {
         }
     }
 
-    /// The same one after a stop, for addresses that are noted somewhere. Any, if something else listens there.
+    /// Returns the same port after each stop, since addresses are noted elsewhere. 0 if it is in use.
     fn usual_port(&self) -> u16 {
         let digest = Sha256::digest(self.folder.as_os_str().as_encoded_bytes());
-        // Above the ports of services, and below those that the kernel gives away by itself.
+        // Above the ports of services, below those that the kernel assigns.
         let port = 20_000 + u16::from_be_bytes([digest[0], digest[1]]) % 10_000;
         std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).map_or(0, |_| port)
     }
@@ -274,20 +276,15 @@ impl Sandbox {
         let err = out.try_clone().map_err(at(&log))?;
         let mut command = command(install, self.usual_port(), pace);
         command.arg("--ready-file").arg(&fresh).stdin(Stdio::null()).stdout(out).stderr(err);
-        // SAFETY: setsid is async-signal-safe and touches nothing of ours. A session of its own: Ctrl-C and a closed
-        // terminal are not for the sandbox, which outlives this command.
-        unsafe {
-            command.pre_exec(|| {
-                libc::setsid();
-                Ok(())
-            });
-        }
+        // In a process group of its own, since the sandbox outlives this command: Ctrl-C and a closed terminal signal
+        // the group in the foreground.
+        command.process_group(0);
         let mut child = command.spawn().map_err(at(&install.python))?;
         let begun = Instant::now();
         loop {
-            if let Some(mut left) = private::read(&fresh)?.and_then(|b| serde_json::from_slice::<Left>(&b).ok()) {
+            if let Some(mut left) = private::read(&fresh)?.and_then(|b| serde_json::from_slice::<ServerFile>(&b).ok()) {
                 left.version = install::version();
-                left.begun = Process::of(left.pid).map(|p| p.begun).unwrap_or_default();
+                left.begun = Process::find(left.pid).map(|p| p.begun).unwrap_or_default();
                 let health = left.door().health().await?;
                 let text = serde_json::to_vec(&left).unwrap_or_default();
                 private::write(&self.file(), &text)?;
@@ -303,15 +300,16 @@ impl Sandbox {
         }
     }
 
-    /// Ends what `server.json` names, if it is really a sandbox, and forgets it. Also one that no longer answers.
+    /// Ends the process in `server.json`, if it is really a sandbox, and removes the file. Also works if it no longer
+    /// answers.
     async fn stop_now(&self) -> Result<bool, Error> {
         let server = self.left()?.and_then(|left| self.process(&left));
         if let Some(process) = &server {
-            process.signal(libc::SIGTERM);
+            process.signal(Signal::TERM);
             let begun = Instant::now();
             while process.is_there() {
                 if begun.elapsed() > Duration::from_secs(5) {
-                    process.signal(libc::SIGKILL);
+                    process.signal(Signal::KILL);
                 }
                 if begun.elapsed() > Duration::from_secs(30) {
                     return Err(Error::Stays { pid: process.id });
@@ -323,15 +321,17 @@ impl Sandbox {
         Ok(server.is_some())
     }
 
-    /// The process that was started, if it is still the one. Not by what somebody on its port says: it is the user's own, it
-    /// began when ours did, and it runs a plugin from this home.
-    fn process(&self, left: &Left) -> Option<Process> {
-        // What an older gameday left does not say when it began.
+    /// Returns the process that was started, if it still runs.
+    ///
+    /// Nobody's word on its port counts: the process belongs to the user, began at the noted time and runs a plugin
+    /// from this home.
+    fn process(&self, left: &ServerFile) -> Option<Process> {
+        // Older versions of gameday did not note the start time.
         let same = |p: &Process| left.begun.is_empty() || p.begun == left.begun;
-        Process::of(left.pid).filter(|p| same(p) && p.runs_a_plugin_of(&self.home))
+        Process::find(left.pid).filter(|p| same(p) && p.runs_a_plugin_of(&self.home))
     }
 
-    /// Held until dropped, also when the process dies.
+    /// Takes the lock, which is held until dropped, also if the process dies.
     async fn lock(&self, path: &Path, say: &impl Fn(Doing<'_>)) -> Result<File, Error> {
         private::folder(&self.home)?;
         private::folder(path.parent().unwrap_or(path))?;
@@ -360,9 +360,9 @@ impl Sandbox {
 fn command(install: &Install, port: u16, pace: Pace) -> Command {
     let mut command = Command::new(&install.python);
     command.arg("-I").arg(&install.plugin).args(["--port", &port.to_string(), "--pace", pace.word()]);
-    // Not the user's folder of the moment: nothing of theirs is in reach by a short name.
+    // Not the user's current folder, so that no file there can be reached by a short name.
     command.current_dir("/");
-    // The sandbox is the same whatever the shell has set, and talks to nobody.
+    // Variables of the shell do not change the sandbox, and it uses no proxy.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if install::is_theirs(&text) || text.to_lowercase().ends_with("_proxy") {
@@ -372,7 +372,7 @@ fn command(install: &Install, port: u16, pace: Pace) -> Command {
     command
 }
 
-/// The end of a log, for an error.
+/// Returns the end of a log, for an error.
 fn tail(path: &Path) -> String {
     let mut text = String::new();
     let _ = File::open(path).and_then(|mut f| f.read_to_string(&mut text));

@@ -1,6 +1,6 @@
-//! Who may ask for what. On loopback everybody on this machine may look; whoever changes something, or comes from
-//! elsewhere, shows the token. A page of another site in somebody's browser may do neither.
-use super::lines::From;
+//! Access rules. On loopback everybody on this machine may look. Whoever changes something, or comes from elsewhere,
+//! has to show the token. Pages of other sites in a browser may do neither.
+use super::connections::ClientAddress;
 use axum::http::{
     HeaderMap, Method, StatusCode,
     header::{HOST, ORIGIN, REFERER},
@@ -10,26 +10,26 @@ use sha2::{Digest, Sha256};
 use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
 use tokio::time::Instant;
 
-/// A token that is shorter can be guessed.
+/// The length below which a token can be guessed.
 const SHORT: usize = 16;
-/// Wrong tokens of one address that are answered at once; after that one each [`PAUSE`].
+/// How many wrong tokens of one address are answered at once. Later ones are answered one per [`PAUSE`].
 const WRONG: u32 = 20;
 const PAUSE: Duration = Duration::from_secs(3);
-/// Addresses that are remembered.
+/// How many addresses are remembered.
 const ADDRESSES: usize = 1024;
 
-/// The secret of the big screen, as a hash: what is compared is never the text itself, and never stops at the first
-/// difference.
+/// The secret of the big screen, as a hash: the comparison never sees the text and never stops at the first difference.
 pub struct Token {
     hash: [u8; 32],
-    /// `user:password`, else only a password.
+    /// True for `user:password`, false for a password alone.
     whole: bool,
-    /// Whether it is long enough not to be guessed.
+    /// True if it is too long to be guessed.
     pub strong: bool,
 }
 
 impl Token {
-    /// `None`: there is nothing in it. White space around it, such as the end of a file's line, is not part of it.
+    /// Hashes a token, `None` if it is empty. Surrounding white space, such as the end of a file's line, is not part of
+    /// it.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self {
@@ -49,9 +49,9 @@ fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-/// Why somebody may not.
+/// Why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum No {
+pub enum Denied {
     #[error("this is not the host that was asked for; use the address that `gameday serve` printed, or localhost")]
     Host,
     #[error("a page of another site asked for this in a browser; ask for it from the command line, or from this site")]
@@ -60,42 +60,43 @@ pub enum No {
     NoToken,
     #[error("this needs the token; `curl -u user:TOKEN …`, or `Authorization: Basic` and the base64 of user:TOKEN")]
     Token,
-    /// Until it is asked again, in seconds.
+    /// Holds the seconds until the next attempt.
     #[error("too many wrong tokens came from this address; wait {0} s, then try the right one")]
-    Often(u64),
+    TooMany(u64),
 }
 
-impl No {
+impl Denied {
+    /// Returns the status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Token => StatusCode::UNAUTHORIZED,
-            Self::Often(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         }
     }
 }
 
-/// The rules of one server.
+/// The access rules of one server.
 pub struct Access {
     token: Option<Token>,
     loopback: bool,
     guesses: Guesses,
 }
 
-/// Wrong tokens, by where they came from: until when the last of them would have come at one each [`PAUSE`].
+/// The wrong tokens of each address: when the last of them would have been due at one per [`PAUSE`].
 #[derive(Default)]
-struct Guesses(Mutex<HashMap<From, Instant>>);
+struct Guesses(Mutex<HashMap<ClientAddress, Instant>>);
 
 impl Guesses {
-    /// How many seconds this address has to wait until it may try again.
-    fn wait(&self, from: From) -> Option<u64> {
+    /// Returns how many seconds this address has to wait before the next attempt.
+    fn wait(&self, from: ClientAddress) -> Option<u64> {
         let until = *self.0.lock().unwrap_or_else(|e| e.into_inner()).get(&from)?;
         let ahead = until.saturating_duration_since(Instant::now());
         let wait = ahead.saturating_sub(PAUSE * (WRONG - 1));
         (!wait.is_zero()).then(|| wait.as_secs() + 1)
     }
 
-    fn count(&self, from: From) {
+    fn count(&self, from: ClientAddress) {
         let mut all = self.0.lock().unwrap_or_else(|e| e.into_inner());
         if all.len() >= ADDRESSES
             && let Some(oldest) = all.iter().min_by_key(|(_, until)| **until).map(|(from, _)| *from)
@@ -109,45 +110,52 @@ impl Guesses {
 }
 
 impl Access {
-    /// `None`: others could reach it, and there is no token.
+    /// Makes the rules. `None` if others could reach the server and there is no token.
     pub fn new(listen: IpAddr, token: Option<Token>) -> Option<Self> {
         let loopback = listen.is_loopback();
         (loopback || token.is_some()).then(|| Self { token, loopback, guesses: Guesses::default() })
     }
 
-    /// Whether a request may pass. `from` is who sends it.
-    pub fn judge(&self, from: Option<From>, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), No> {
+    /// Decides whether a request from `from` may pass.
+    pub fn judge(
+        &self,
+        from: Option<ClientAddress>,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<(), Denied> {
         let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-        // A name of somebody else's that resolves to this address (DNS rebinding) would make their page this site's.
-        // Where the token is needed for everything such a page gets nothing: no browser sends it there.
+        // A foreign name that resolves to this address (DNS rebinding) would make the attacker's page part of this
+        // site. When every request needs the token this is harmless: a browser does not send credentials to the
+        // attacker's name.
         if self.loopback && !is_local(host) {
-            return Err(No::Host);
+            return Err(Denied::Host);
         }
         let changes = !matches!(*method, Method::GET | Method::HEAD);
-        // These three cost no AWS call, and the first of them may be a link.
+        // These three cost no AWS call, and the page may be opened by a link.
         let costs_nothing = matches!(path, "/" | "/status" | "/healthcheck");
         if (changes || !costs_nothing) && !same_site(host, headers) {
-            return Err(No::Site);
+            return Err(Denied::Site);
         }
         let open = path == "/healthcheck" || (self.loopback && !changes);
         let shown = || headers.typed_get::<Authorization<Basic>>();
         match &self.token {
             _ if open => Ok(()),
-            None => Err(No::NoToken),
+            None => Err(Denied::NoToken),
             Some(token) => match (shown(), from) {
-                (None, _) => Err(No::Token),
-                (_, Some(from)) if let Some(seconds) = self.guesses.wait(from) => Err(No::Often(seconds)),
+                (None, _) => Err(Denied::Token),
+                (_, Some(from)) if let Some(seconds) = self.guesses.wait(from) => Err(Denied::TooMany(seconds)),
                 (Some(a), _) if token.fits(a.username(), a.password()) => Ok(()),
                 (Some(_), from) => {
                     from.iter().for_each(|from| self.guesses.count(*from));
-                    Err(No::Token)
+                    Err(Denied::Token)
                 }
             },
         }
     }
 }
 
-/// `localhost` or a loopback address, at whatever port: it may be the near end of a tunnel.
+/// True for `localhost` or a loopback address at any port: it may be the near end of a tunnel.
 fn is_local(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
@@ -156,7 +164,7 @@ fn is_local(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// False if a browser says that its own page is not of this site. What is no browser says nothing.
+/// False if a browser reports a page of another site. Other clients report nothing.
 fn same_site(host: &str, headers: &HeaderMap) -> bool {
     let said = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
     let is_ours = |page: &str| {
@@ -229,27 +237,27 @@ mod tests {
         let shown = [here, ("authorization", right.as_str())];
 
         assert_eq!(judge(&open, Method::GET, "/status", &[here]), None);
-        assert_eq!(judge(&open, Method::POST, "/elb/x", &shown), Some(No::NoToken));
+        assert_eq!(judge(&open, Method::POST, "/elb/x", &shown), Some(Denied::NoToken));
         assert_eq!(judge(&closed, Method::GET, "/elb/x", &[here]), None);
-        assert_eq!(judge(&closed, Method::POST, "/elb/x", &[here]), Some(No::Token));
+        assert_eq!(judge(&closed, Method::POST, "/elb/x", &[here]), Some(Denied::Token));
         assert_eq!(judge(&closed, Method::DELETE, "/elb/x", &shown), None);
 
         let lan = ("host", "bigscreen.lan:8080");
         assert_eq!(judge(&wide, Method::GET, "/healthcheck", &[lan]), None);
         for path in ["/", "/status", "/elb/x", "/nothing"] {
-            assert_eq!(judge(&wide, Method::GET, path, &[lan]), Some(No::Token), "{path}");
+            assert_eq!(judge(&wide, Method::GET, path, &[lan]), Some(Denied::Token), "{path}");
             assert_eq!(judge(&wide, Method::GET, path, &[lan, shown[1]]), None, "{path}");
         }
 
         // Another site, by its own name or in a page of its own.
-        assert_eq!(judge(&open, Method::GET, "/status", &[("host", "evil.example")]), Some(No::Host));
-        assert_eq!(judge(&open, Method::GET, "/status", &[]), Some(No::Host));
+        assert_eq!(judge(&open, Method::GET, "/status", &[("host", "evil.example")]), Some(Denied::Host));
+        assert_eq!(judge(&open, Method::GET, "/status", &[]), Some(Denied::Host));
         for of in ["http://evil.example", "null", "http://127.0.0.1:9999"] {
             let asked = [here, shown[1], ("origin", of)];
-            assert_eq!(judge(&closed, Method::POST, "/elb/x", &asked), Some(No::Site), "{of}");
+            assert_eq!(judge(&closed, Method::POST, "/elb/x", &asked), Some(Denied::Site), "{of}");
         }
         let asked = [here, shown[1], ("sec-fetch-site", "cross-site")];
-        assert_eq!(judge(&closed, Method::POST, "/elb/x", &asked), Some(No::Site));
+        assert_eq!(judge(&closed, Method::POST, "/elb/x", &asked), Some(Denied::Site));
         // It may lead here, but not make us ask AWS.
         for of in [
             ("sec-fetch-site", "cross-site"),
@@ -258,8 +266,8 @@ mod tests {
             ("referer", "http://evil.example/page"),
             ("referer", "http://127.0.0.1:8080.evil.example/"),
         ] {
-            assert_eq!(judge(&open, Method::GET, "/elb/x", &[here, of]), Some(No::Site), "{of:?}");
-            assert_eq!(judge(&open, Method::HEAD, "/elb/x", &[here, of]), Some(No::Site), "{of:?}");
+            assert_eq!(judge(&open, Method::GET, "/elb/x", &[here, of]), Some(Denied::Site), "{of:?}");
+            assert_eq!(judge(&open, Method::HEAD, "/elb/x", &[here, of]), Some(Denied::Site), "{of:?}");
             assert_eq!(judge(&open, Method::GET, "/", &[here, of]), None, "{of:?}");
         }
         assert_eq!(judge(&open, Method::GET, "/elb/x", &[here, ("referer", "http://127.0.0.1:8080/")]), None);
@@ -270,7 +278,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn guesses_are_slow_and_only_those_who_guess_wait() {
         let wide = access("0.0.0.0", "team:s3cret-word-of-ours");
-        let from = |ip: &str| Some(From::of(ip.parse().unwrap()));
+        let from = |ip: &str| Some(ClientAddress::new(ip.parse().unwrap()));
         let ask = |from, shown: &str| {
             let shown = basic(shown);
             let headers = headers(&[("host", "x"), ("authorization", shown.as_str())]);
@@ -278,20 +286,20 @@ mod tests {
         };
         let (eve, anna) = (from("10.0.0.9"), from("10.0.0.1"));
         for _ in 0..WRONG {
-            assert_eq!(ask(eve, "team:wrong"), Some(No::Token));
+            assert_eq!(ask(eve, "team:wrong"), Some(Denied::Token));
         }
         let right = "team:s3cret-word-of-ours";
-        assert!(matches!(ask(eve, right), Some(No::Often(1..=4))), "else guessing would go on");
-        assert_eq!((ask(anna, right), ask(anna, "team:typo"), ask(anna, right)), (None, Some(No::Token), None));
+        assert!(matches!(ask(eve, right), Some(Denied::TooMany(1..=4))), "else guessing would go on");
+        assert_eq!((ask(anna, right), ask(anna, "team:typo"), ask(anna, right)), (None, Some(Denied::Token), None));
         tokio::time::advance(PAUSE).await;
-        assert_eq!((ask(eve, right), ask(eve, "team:wrong")), (None, Some(No::Token)));
-        assert!(matches!(ask(eve, "team:wrong"), Some(No::Often(_))), "one each few seconds");
+        assert_eq!((ask(eve, right), ask(eve, "team:wrong")), (None, Some(Denied::Token)));
+        assert!(matches!(ask(eve, "team:wrong"), Some(Denied::TooMany(_))), "one each few seconds");
         // Of IPv6 somebody has a whole network.
         let six = |n: u32| from(&format!("2001:db8:1:2::{n:x}"));
-        (0..WRONG).for_each(|n| assert_eq!(ask(six(n), "team:wrong"), Some(No::Token)));
-        assert!(matches!(ask(six(99), "team:wrong"), Some(No::Often(_))));
+        (0..WRONG).for_each(|n| assert_eq!(ask(six(n), "team:wrong"), Some(Denied::Token)));
+        assert!(matches!(ask(six(99), "team:wrong"), Some(Denied::TooMany(_))));
         assert_eq!(ask(from("2001:db8:1:3::1"), right), None);
-        assert_eq!(From::of("::ffff:10.0.0.9".parse().unwrap()), eve.unwrap());
+        assert_eq!(ClientAddress::new("::ffff:10.0.0.9".parse().unwrap()), eve.unwrap());
         for n in 0..3000u32 {
             ask(from(&format!("10.1.{}.{}", n / 250, n % 250)), "team:wrong");
         }

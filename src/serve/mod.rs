@@ -1,20 +1,20 @@
-//! The big screen: a page, the same as JSON, and the machines behind a balancer, over HTTP.
+//! The big screen over HTTP: a page, the same as JSON, and the machines behind a balancer.
 //!
-//! What it shows is made elsewhere, once for all who look; what it is asked to do is done elsewhere, one after the
-//! other. So nothing here knows AWS, and ten browsers make no more calls than one.
+//! Pictures are made elsewhere, once for all viewers, and changes are made elsewhere, one after the other. This module
+//! therefore knows no AWS, and ten browsers cause no more calls than one.
 mod access;
-mod lines;
+mod connections;
 mod page;
 
 pub use access::{Access, Token};
-pub use lines::serve;
+pub use connections::serve;
 
 use crate::{
     error::Class,
     output::{plain, targets::Message},
     targets,
 };
-use access::No;
+use access::Denied;
 use axum::{
     Json, Router,
     body::{Body, Bytes, to_bytes},
@@ -31,39 +31,40 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// How long the first picture is waited for.
+/// How long a request waits for the first picture.
 const FIRST: Duration = Duration::from_secs(10);
-/// More than any body that means something.
+/// The size limit of a body, larger than any valid one.
 const LARGEST: usize = 4096;
-/// How long a body may take.
+/// How long receiving a body may take.
 const SLOWEST: Duration = Duration::from_secs(10);
 
-/// The JSON of the newest round, once there is one.
+/// The JSON of the latest round, once there is one.
 pub type Picture = Option<Bytes>;
 
-/// What the handlers share.
+/// The state that the handlers share.
 pub struct Site {
     pub access: Access,
     pub picture: watch::Receiver<Picture>,
     pub asks: mpsc::Sender<Ask>,
 }
 
-/// Something to be done, and where its answer goes.
+/// A request for the desk, and where its answer goes.
 pub struct Ask {
     pub balancer: String,
-    pub what: What,
+    pub action: Action,
     pub answer: oneshot::Sender<Answer>,
 }
 
+/// The kinds of requests.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub enum Action {
     List,
     /// This instance.
     Attach(String),
     Detach(String),
 }
 
-/// A status and a body of JSON.
+/// A status and a JSON body.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -71,13 +72,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// `{"message": …}`.
+    /// Makes an answer with the body `{"message": …}`.
     pub fn new(status: StatusCode, message: impl Serialize) -> Self {
         let body = plain::json(&serde_json::to_value(Message { message }).expect("messages serialise"));
         Self { status, body: body.into() }
     }
 
-    /// What went wrong, with its way out.
+    /// Makes the answer for a failure, with its way out.
     pub fn refused(e: &targets::Error) -> Self {
         use targets::Error as E;
         let status = match e {
@@ -101,7 +102,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// The site, ready to be served.
+/// Makes the router of the site.
 pub fn router(site: Site) -> Router {
     let site = Arc::new(site);
     Router::new()
@@ -121,9 +122,9 @@ pub fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-/// Who may pass; and what holds for every answer.
+/// Checks access, and adds the headers that every answer has.
 async fn gate(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let from = request.extensions().get::<lines::From>().copied();
+    let from = request.extensions().get::<connections::ClientAddress>().copied();
     let judged = site.access.judge(from, request.method(), request.uri().path(), request.headers());
     let mut answer = match judged {
         Ok(()) => match whole(request).await {
@@ -134,11 +135,11 @@ async fn gate(State(site): State<Arc<Site>>, request: Request, next: Next) -> Re
             let mut answer = Answer::new(no.status(), no.to_string()).into_response();
             let headers = answer.headers_mut();
             match no {
-                No::Token => {
+                Denied::Token => {
                     let ask = HeaderValue::from_static(r#"Basic realm="gameday", charset="UTF-8""#);
                     headers.insert(WWW_AUTHENTICATE, ask);
                 }
-                No::Often(seconds) => _ = headers.insert(RETRY_AFTER, seconds.into()),
+                Denied::TooMany(seconds) => _ = headers.insert(RETRY_AFTER, seconds.into()),
                 _ => {}
             }
             answer
@@ -156,7 +157,7 @@ async fn gate(State(site): State<Arc<Site>>, request: Request, next: Next) -> Re
     answer
 }
 
-/// The request with its whole body, which may neither be large nor slow.
+/// Reads the whole body, which may be neither large nor slow.
 async fn whole(request: Request) -> Result<Request, Answer> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(request);
@@ -175,7 +176,7 @@ async fn whole(request: Request) -> Result<Request, Answer> {
     }
 }
 
-/// What a change is told by.
+/// The way out for a change with an invalid body.
 const WAY_OUT: &str = r#"send {"instanceId": "i-…"} with Content-Type: application/json"#;
 
 async fn status(State(site): State<Arc<Site>>) -> Response {
@@ -200,25 +201,25 @@ struct Which {
 }
 
 async fn list(site: State<Arc<Site>>, name: Path<String>) -> Answer {
-    ask(site, name, What::List).await
+    ask(site, name, Action::List).await
 }
 
 async fn attach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
     match body {
-        Ok(Json(which)) => ask(site, name, What::Attach(which.instance_id)).await,
+        Ok(Json(which)) => ask(site, name, Action::Attach(which.instance_id)).await,
         Err(e) => unread(&e),
     }
 }
 
 async fn detach(site: State<Arc<Site>>, name: Path<String>, body: Result<Json<Which>, JsonRejection>) -> Answer {
     match body {
-        Ok(Json(which)) => ask(site, name, What::Detach(which.instance_id)).await,
+        Ok(Json(which)) => ask(site, name, Action::Detach(which.instance_id)).await,
         Err(e) => unread(&e),
     }
 }
 
 fn unread(e: &JsonRejection) -> Answer {
-    // What is JSON but not ours is as wrong as what is none.
+    // JSON of another shape is as wrong as no JSON.
     let status = match e.status() {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
@@ -226,9 +227,9 @@ fn unread(e: &JsonRejection) -> Answer {
     Answer::new(status, with_help(e.body_text().trim_end_matches('.'), Some(WAY_OUT)))
 }
 
-async fn ask(State(site): State<Arc<Site>>, Path(balancer): Path<String>, what: What) -> Answer {
+async fn ask(State(site): State<Arc<Site>>, Path(balancer): Path<String>, action: Action) -> Answer {
     let (answer, answered) = oneshot::channel();
-    _ = site.asks.send(Ask { balancer, what, answer }).await;
+    _ = site.asks.send(Ask { balancer, action, answer }).await;
     answered.await.unwrap_or_else(|_| {
         Answer::new(StatusCode::SERVICE_UNAVAILABLE, "gameday is ending; start `gameday serve` again")
     })

@@ -1,4 +1,4 @@
-//! The page: one file that needs nothing but `/status`, and a policy under which a browser runs nothing else.
+//! The page: one file that needs only `/status`, with a policy under which a browser runs nothing else.
 use axum::{
     http::{HeaderValue, header::CONTENT_SECURITY_POLICY},
     response::{Html, IntoResponse, Response},
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 const PAGE: &str = include_str!("../../templates/page.html");
 
-/// Only the style and the script that are in the file, by their hashes.
+/// Allows only the style and the script in the file, by their hashes.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = |tag: &str| {
         let (_, rest) = PAGE.split_once(&format!("<{tag}>")).expect("the page has it");
@@ -25,6 +25,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("it is ASCII")
 });
 
+/// Returns the page with its policy.
 pub async fn page() -> Response {
     let mut page = Html(PAGE).into_response();
     page.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());

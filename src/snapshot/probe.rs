@@ -40,7 +40,7 @@ pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>
     };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(80);
-    if let Some(proxy) = network.proxies.of_url(url.as_str()) {
+    if let Some(proxy) = network.proxies.for_url(url.as_str()) {
         probe.via = Some(proxy.to_string());
         let asks = (0..instances.clamp(1, MOST)).map(|_| one(network, &url, &host, None));
         // Where the proxy answers itself, nobody has seen whether the service would.
@@ -205,7 +205,8 @@ mod tests {
 
     async fn through(answer: &'static str) -> (Probe, Vec<String>) {
         let (url, told) = proxy(answer);
-        let proxies = crate::aws::proxy::Proxies::of(|name| (name == "HTTP_PROXY").then(|| url.clone())).unwrap();
+        let proxies =
+            crate::aws::proxy::Proxies::from_lookup(|name| (name == "HTTP_PROXY").then(|| url.clone())).unwrap();
         let network = Network { proxies, ..Network::default() };
         // Nobody resolves it but the proxy.
         let asking = Asking::Url("http://billing.invalid/healthcheck".into());

@@ -1,11 +1,12 @@
-//! The user data of an instance: the boot script and the files it lays down, rendered from `userdata/` and `templates/`.
+//! The user data of an instance: the boot script and the files that it writes, rendered from `userdata/` and
+//! `templates/`.
 //!
-//! Strict: a name that a template uses and nobody gives is an error with file and line, here and not on a machine.
-//! Deterministic: the same [`Boot`] gives the same bytes, because other bytes mean a new launch template version.
+//! Rendering is strict: an undefined name in a template is an error with file and line, now and not on the instance. It
+//! is also deterministic: the same [`Boot`] gives the same bytes, since other bytes mean a new launch template version.
 //!
-//! No password is rendered. Templates get marks such as `@@ini:app_password@@`; the machine puts the password in. Where
-//! there is no instance profile the password itself stands in the script, in one place, and only in
-//! [`Rendered::encoded`]; every other text has dots there.
+//! Passwords are not rendered. Templates get marks such as `@@ini:app_password@@`, and the instance puts the password
+//! in. Without an instance profile the password itself is in the script, in one place, and only in
+//! [`Rendered::encoded`]; every other text shows dots.
 mod check;
 mod template;
 
@@ -14,20 +15,21 @@ pub use gameday_config::Run;
 use gameday_config::include::{Includes, Refused};
 use gameday_config::signed;
 
+use crate::hidden::DOTS;
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
-/// What EC2 takes, before base64.
+/// The size limit of EC2, before base64.
 pub const LIMIT: usize = 16 * 1024;
 /// User and group id of the service's user, which owns the access point's folder.
 pub const SERVICE_UID: u32 = 1818;
-const DOTS: &str = "••••••••";
 
-/// Everything an instance has to know to serve. Values that are not known yet may be texts in parentheses.
+/// All inputs of the user data. Values that are not known yet can be texts in parentheses.
 #[derive(Clone, Debug, Serialize)]
 pub struct Boot {
     pub stack: String,
@@ -38,29 +40,30 @@ pub struct Boot {
     /// `https://…`, `s3://…`, or a container image.
     pub source: String,
     pub sha256: Option<String>,
-    /// Instead of `./server`, in the working directory; for a container, what follows the image.
+    /// The command instead of `./server`, in the working directory. For a container, the arguments after the image.
     pub command: Option<String>,
     /// Values may hold `{{ }}` expressions.
     pub env: BTreeMap<String, String>,
     pub port: u16,
     pub health_path: String,
-    /// A file of the user's instead of the shipped `server.ini.j2`, relative to the stack file; a template by its name.
+    /// The user's file instead of the shipped `server.ini.j2`, relative to the stack file. The suffix `.j2` makes it a
+    /// template.
     pub config: Option<PathBuf>,
-    /// A script of the user's instead of the shipped `user-data.sh.j2`, the same way.
+    /// The user's script instead of the shipped `user-data.sh.j2`, found likewise.
     pub user_data: Option<PathBuf>,
     pub database: Option<Database>,
     pub cache: Option<Cache>,
     pub files: Option<Files>,
     pub logs: Option<Logs>,
-    /// Whether the service may ask the instance metadata.
+    /// True if the service may read the instance metadata.
     pub metadata: bool,
-    /// The ranges that are the VPC's, or used in it.
+    /// The address ranges of the VPC, and those used in it.
     pub vpc: Vec<String>,
     pub limits: Limits,
 }
 
 impl Boot {
-    /// A service that needs nothing; the rest is filled in with `..`.
+    /// Makes a service that needs nothing. Callers override fields with `..`.
     pub fn new(stack: &str, service: &str, source: &str) -> Self {
         Self {
             stack: stack.into(),
@@ -85,12 +88,13 @@ impl Boot {
         }
     }
 
-    /// The systemd unit the service runs as.
+    /// Returns the name of the service's systemd unit.
     pub fn unit(&self) -> String {
         format!("gameday-{}.service", self.service)
     }
 }
 
+/// The database and its users.
 #[derive(Clone, Debug, Serialize)]
 pub struct Database {
     pub host: String,
@@ -98,29 +102,31 @@ pub struct Database {
     pub database: String,
     pub user: String,
     pub app_password: SecretSource,
-    /// When that parameter was set: a new password is a new user data, and so reaches the machines that run.
+    /// When the parameter was set: a new password changes the user data, and so reaches running instances.
     pub app_password_set: Option<String>,
     pub master_user: String,
-    /// None: the database is ready made, only looked at.
+    /// `None` if the database exists already and is only used.
     pub master_password: Option<SecretSource>,
-    /// SQL to run once after the schema: name and text, a template where the name ends in `.j2`.
+    /// SQL to run once after the schema, by name. Names in `.j2` are templates.
     pub sql: Vec<(String, Vec<u8>)>,
 }
 
+/// The address of the cache.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cache {
     pub host: String,
     pub port: u16,
 }
 
+/// The shared file system.
 #[derive(Clone, Debug, Serialize)]
 pub struct Files {
     pub file_system: String,
-    /// With one, the EFS mount helper mounts it over TLS; without, NFS mounts the root.
+    /// The access point, with which the EFS mount helper mounts over TLS. Without one, NFS mounts the root.
     pub access_point: Option<String>,
-    /// Where it is mounted.
+    /// The mount point.
     pub path: String,
-    /// Availability Zone to address.
+    /// The address of the mount target, by Availability Zone.
     pub mount_targets: BTreeMap<String, String>,
 }
 
@@ -131,12 +137,12 @@ pub struct Logs {
     pub boot_group: String,
 }
 
-/// Where the machine gets a password from.
+/// Where the instance gets a password from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// The name of an SSM SecureString parameter, read with the instance's role.
     Parameter(String),
-    /// The password itself, in the user data. Only where there is no instance profile.
+    /// The password itself, in the user data. Only without an instance profile.
     Literal(String),
 }
 
@@ -158,7 +164,7 @@ impl Serialize for SecretSource {
     }
 }
 
-/// Seconds a stage may take before the beacon calls it failed, and between tries after that.
+/// Seconds a stage may take before the beacon reports it as failed, and between the attempts after that.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
     pub packages: u32,
@@ -190,24 +196,24 @@ impl Default for Limits {
     }
 }
 
-/// What [`render`] made. `Debug` and every field but `encoded` are free of passwords.
+/// The rendered user data. `Debug` and all fields but `encoded` are free of passwords.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// The script, with dots for passwords: for plans, diffs and people.
     pub user_data: String,
-    /// It is what the user wrote, to the byte.
+    /// True if it is the user's file, byte for byte.
     pub as_written: bool,
-    /// Base64 of what AWS gets. Holds the passwords when there is no instance profile.
+    /// Base64 of what AWS gets. It holds the passwords if there is no instance profile.
     pub encoded: String,
-    /// The script was larger than AWS takes and goes compressed; cloud-init unpacks it.
+    /// True if the script exceeds AWS's limit and is compressed. cloud-init unpacks it.
     pub gzipped: bool,
     /// Bytes that count against the limit of 16384.
     pub size: usize,
-    /// Every file the script lays down on the machine, by path, and `user-data.sh` itself.
+    /// Every file that the script writes on the instance, by path, and `user-data.sh` itself.
     pub files: BTreeMap<String, String>,
-    /// Things the user may want to hear: line ends that were changed, passwords in clear.
+    /// Remarks for the user: changed line ends, passwords in clear.
     pub notes: Vec<Finding>,
-    /// The names that templates may use here.
+    /// The names that templates can use.
     pub names: Vec<String>,
 }
 
@@ -221,8 +227,10 @@ impl fmt::Debug for Rendered {
     }
 }
 
+/// The result of rendering.
 pub type Result<T> = std::result::Result<T, Box<Error>>;
 
+/// Why user data cannot be rendered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error("{} {source}", path.display())]
@@ -259,13 +267,10 @@ pub enum Error {
     )]
     #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
     TooLong { size: usize },
-
-    #[error("user data that AWS gave back cannot be read: {0}")]
-    Decode(String),
 }
 
 impl Error {
-    /// The template that has to be corrected.
+    /// Returns the template that has to be corrected.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::Template { file, .. } | Self::NotText { file, .. } => Some(file),
@@ -274,7 +279,7 @@ impl Error {
         }
     }
 
-    /// Where in it, counted from 1.
+    /// Returns the line in it, counted from 1.
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::Template { line, .. } | Self::NotText { line, .. } => Some(*line),
@@ -283,7 +288,7 @@ impl Error {
     }
 }
 
-/// The shipped schema of the database, as a template.
+/// Returns the shipped schema of the database, a template.
 pub fn schema() -> &'static str {
     include_str!("../../templates/schema.sql.j2")
 }
@@ -293,7 +298,7 @@ pub fn read(includes: &Includes, file: &str) -> Result<Vec<u8>> {
     includes.read(file).map_err(|source| Error::Read { path: includes.path(file), source }.into())
 }
 
-/// Renders the user data. The files that it takes are the includes, such as the folder of the stack file.
+/// Renders the user data. `includes` says which files it may read.
 pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     let includes = includes.into();
     let mut secrets = BTreeMap::new();
@@ -314,9 +319,9 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     let template::Output { script, mut files, mut notes } = template::render(boot, &includes, &secrets)?;
     let (mut shown, mut sent, as_written) = match script {
         template::Script::Rendered(script) => (script.clone(), script.into_bytes(), false),
-        template::Script::Raw(bytes) => (text_of(&bytes), bytes, true),
+        template::Script::Raw(bytes) => (String::from_utf8_lossy(&unpacked(&bytes)).into_owned(), bytes, true),
     };
-    // The only place where a password meets the script. `put_secret` left a mark there.
+    // The only place where passwords enter the script, at the marks of `put_secret`.
     for (name, secret) in &secrets {
         if let SecretSource::Literal(text) = secret {
             if as_written {
@@ -362,54 +367,27 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     Ok(Rendered { user_data: shown, as_written, encoded, gzipped, size, files, notes, names })
 }
 
-/// As much as user data is unpacked to: a little of it can be made to fill any memory.
-pub(crate) const UNPACKED: u64 = 16 << 20;
+/// The size limit of unpacked user data: a few bytes can unpack to any size.
+const UNPACKED: u64 = 16 << 20;
 
-/// How compressed data begins.
+/// The first bytes of gzip data.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// A script of the user's for people: unpacked, and with a sign for what is no text.
-fn text_of(bytes: &[u8]) -> String {
-    let mut unpacked = vec![];
-    if bytes.starts_with(GZIP)
-        && flate2::read::MultiGzDecoder::new(bytes).take(UNPACKED).read_to_end(&mut unpacked).is_ok()
-    {
-        return String::from_utf8_lossy(&unpacked).into_owned();
-    }
-    String::from_utf8_lossy(bytes).into_owned()
+/// Returns user data without base64 and gzip, as the instance runs it, passwords included. Never shown.
+pub fn decode(encoded: &str) -> Vec<u8> {
+    let bytes = base64::prelude::BASE64_STANDARD.decode(encoded.trim());
+    unpacked(&bytes.unwrap_or_else(|_| encoded.as_bytes().to_vec())).into_owned()
 }
 
-/// The script in user data as AWS has it, with dots for the passwords: for showing what is there now.
-pub fn decode(encoded: &str) -> Result<String> {
-    let script = decode_raw(encoded)?;
-    // A password is the one line between the two that `put_secret` writes.
-    let mut secret = false;
-    let lines = script.split_inclusive('\n').map(|line| {
-        let hide = secret;
-        secret = is_before_secret(line);
-        if hide { format!("{DOTS}\n") } else { line.to_string() }
-    });
-    Ok(signed::masked(&lines.collect::<String>()))
+/// Removes gzip compression, if there is any that can be read.
+fn unpacked(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut text = vec![];
+    let is_packed = bytes.starts_with(GZIP)
+        && flate2::read::MultiGzDecoder::new(bytes).take(UNPACKED).read_to_end(&mut text).is_ok();
+    if is_packed { text.into() } else { bytes.into() }
 }
 
-/// Whether the line after this one in a script of ours is a password.
-pub fn is_before_secret(line: &str) -> bool {
-    line.starts_with("put /opt/gameday/secrets/")
-}
-
-/// The script as the machine gets it, passwords included. Not for showing.
-pub fn decode_raw(encoded: &str) -> Result<String> {
-    let failed = |e: &dyn fmt::Display| Box::new(Error::Decode(e.to_string()));
-    let bytes = base64::prelude::BASE64_STANDARD.decode(encoded).map_err(|e| failed(&e))?;
-    if bytes.starts_with(GZIP) {
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(&bytes[..]).take(UNPACKED).read_to_string(&mut text).map_err(|e| failed(&e))?;
-        return Ok(text);
-    }
-    String::from_utf8(bytes).map_err(|e| failed(&e))
-}
-
-/// No time and no operating system in the header: the same script, the same bytes.
+/// Without time and operating system in the header, so that the same script gives the same bytes.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gz = flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::best());
     gz.write_all(bytes).expect("a Vec takes everything");

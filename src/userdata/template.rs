@@ -1,4 +1,4 @@
-//! The template engine with what is ours: `put`, the quoting filters, marks instead of passwords.
+//! The template engine with gameday's additions: `put`, the quoting filters, marks instead of passwords.
 use super::{Boot, Database, Error, Finding, Result, SecretSource};
 use gameday_config::include::Includes;
 use gameday_config::{command, command::CommandLine, is_template, markup, said};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is shipped, under the names that templates use for one another.
+/// The shipped files, by the names that templates use.
 pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("agent.json.j2", include_str!("../../templates/agent.json.j2")),
     ("beacon.py", include_str!("../../userdata/beacon.py")),
@@ -34,26 +34,28 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("user-data.sh.j2", include_str!("../../userdata/user-data.sh.j2")),
 ];
 
+/// The rendered texts.
 pub(super) struct Output {
     pub script: Script,
     pub files: BTreeMap<String, String>,
     pub notes: Vec<Finding>,
 }
 
+/// The script of the user data.
 pub(super) enum Script {
     /// Rendered from a template.
     Rendered(String),
-    /// As the user wrote it.
+    /// The user's file as it is.
     Raw(Vec<u8>),
 }
 
-/// A file of the user's: a template by its name, or bytes that nobody changes.
-enum Own {
+/// A user's file: a template by its name, or bytes that nobody changes.
+enum UserFile {
     Template { key: String, text: String },
     Raw { key: String, bytes: Vec<u8> },
 }
 
-impl Own {
+impl UserFile {
     fn key(&self) -> &str {
         match self {
             Self::Template { key, .. } | Self::Raw { key, .. } => key,
@@ -61,10 +63,10 @@ impl Own {
     }
 }
 
-/// Before the name of a file of the user's that is called as one of ours is.
+/// The prefix of a user's file that has the name of a shipped one.
 const OWN: &str = "./";
 
-/// What stands in the script where a password comes.
+/// Returns the mark for a password in the script.
 pub(super) fn mark(secret: &str) -> String {
     format!("@@literal:{secret}@@")
 }
@@ -73,22 +75,22 @@ fn from(value: &impl serde::Serialize) -> Value {
     Value::from(Serde(value))
 }
 
-/// Instructions of the template language in one file: a loop that needs more has no end that anybody waits for.
+/// The limit of template instructions per file: a loop that needs more does not end in a reasonable time.
 const STEPS: u64 = 200_000;
-/// One piece of syntax in bytes: each sign in it may take a step of the stack.
+/// The limit of one piece of syntax in bytes: each sign in it may take a level of the stack.
 const PIECE: usize = 4 << 10;
-/// Pieces of syntax in one file: each branch of a condition stands within the one before.
+/// The limit of pieces of syntax per file: each branch of a condition is nested in the one before.
 const PIECES: usize = 2000;
-/// The widest column and the deepest indentation that a filter makes.
+/// The widest column and deepest indentation that a filter makes.
 const WIDEST: i64 = 1000;
-/// How long all files may take together, and how much memory: texts can be doubled in a few steps.
+/// The limits of time and memory for all files together: a few steps can double a text many times.
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEMORY: u64 = 512 << 20;
 const LOOK: Duration = Duration::from_millis(5);
-/// As the main thread has it.
+/// The stack size of a main thread.
 const STACK: usize = 8 << 20;
 
-/// Renders on a thread of its own, so that whoever waits can stop waiting.
+/// Renders on a separate thread, so that the caller can give up.
 pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
     let (boot, includes) = (boot.clone(), includes.clone());
     let secrets: BTreeMap<String, SecretSource> =
@@ -121,7 +123,7 @@ pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, 
     }
 }
 
-/// What this process has in memory.
+/// Returns the memory of this process.
 fn memory() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or_default() * 4096
@@ -129,7 +131,7 @@ fn memory() -> u64 {
 
 const ENDLESS: &str = "make what it repeats or joins smaller: all of the user data is 16 KiB at most";
 
-/// Everything; `at` is told what is being rendered.
+/// Renders all files. `at` holds the name of the current one.
 fn all(
     boot: &Boot,
     includes: &Includes,
@@ -139,16 +141,16 @@ fn all(
     let mut notes = vec![];
     let shipped = |name: &str| SHIPPED.iter().any(|(shipped, _)| *shipped == name);
     let key_of = |name: &str| if shipped(name) { format!("{OWN}{name}") } else { name.to_owned() };
-    let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<Own>> {
+    let mut own = |path: &Option<std::path::PathBuf>| -> Result<Option<UserFile>> {
         let Some(path) = path else { return Ok(None) };
         let name = path.display().to_string();
         let bytes = super::read(includes, &name)?;
         let key = key_of(&name);
         Ok(Some(match is_template(&name) {
-            true => Own::Template { key, text: template_text(&name, bytes, &mut notes)? },
+            true => UserFile::Template { key, text: template_text(&name, bytes, &mut notes)? },
             false => {
                 as_written(&name, &bytes, &mut notes);
-                Own::Raw { key, bytes }
+                UserFile::Raw { key, bytes }
             }
         }))
     };
@@ -159,16 +161,16 @@ fn all(
         .iter()
         .flat_map(|d| &d.sql)
         .map(|(name, bytes)| match is_template(name) {
-            true => Ok(Own::Template { key: key_of(name), text: template_text(name, bytes.clone(), &mut notes)? }),
+            true => Ok(UserFile::Template { key: key_of(name), text: template_text(name, bytes.clone(), &mut notes)? }),
             false => {
                 as_written(name, bytes, &mut notes);
-                Ok(Own::Raw { key: key_of(name), bytes: bytes.clone() })
+                Ok(UserFile::Raw { key: key_of(name), bytes: bytes.clone() })
             }
         })
         .collect::<Result<Vec<_>>>()?;
 
     for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
-        if let Own::Template { key, text } = own {
+        if let UserFile::Template { key, text } = own {
             ours_only(key, text, boot)?;
         }
     }
@@ -178,20 +180,20 @@ fn all(
     let mut raw: Raw = BTreeMap::new();
     for own in [&config, &user_data].into_iter().flatten().chain(&sql) {
         match own {
-            Own::Template { key, text } => drop(sources.insert(key, text)),
-            Own::Raw { key, bytes } => drop(raw.insert(key.clone(), Arc::from(bytes.as_slice()))),
+            UserFile::Template { key, text } => drop(sources.insert(key, text)),
+            UserFile::Raw { key, bytes } => drop(raw.insert(key.clone(), Arc::from(bytes.as_slice()))),
         }
     }
     for (name, text) in &sources {
         env.add_template(name, text).map_err(|e| failed(e, name, text))?;
     }
 
-    let config_template = config.as_ref().map_or("server.ini.j2", Own::key);
+    let config_template = config.as_ref().map_or("server.ini.j2", UserFile::key);
     let config_name = Path::new(config_template).file_name().unwrap_or_default().to_string_lossy();
     let config_name = without_ending(&config_name);
-    // Written as it stands, so that not even a password's mark in it is touched.
-    let config_raw = matches!(config, Some(Own::Raw { .. }));
-    // A container is told everything by its environment, unless the user says otherwise.
+    // Written unchanged, even if it holds the mark of a password.
+    let config_raw = matches!(config, Some(UserFile::Raw { .. }));
+    // A container is configured by its environment, unless the user says otherwise.
     let has_config = config.is_some() || boot.run == super::Run::Binary;
 
     let by_source = |literal: bool| {
@@ -209,14 +211,14 @@ fn all(
         log_dir => "/var/log/gameday",
         fs_path => boot.files.as_ref().map_or("/opt/gameday/app/cache", |f| f.path.trim_end_matches('/')),
         config => has_config.then(|| context! { template => config_template, name => config_name, raw => config_raw }),
-        database => boot.database.as_ref().map(|database| of_database(database, &sql_files)),
+        database => boot.database.as_ref().map(|database| database_context(database, &sql_files)),
         literals => by_source(true).map(|(name, _)| name).collect::<Vec<_>>(),
         parameters => from(&by_source(false).collect::<BTreeMap<_, _>>()),
         uid => super::SERVICE_UID,
         docker => (boot.run == super::Run::Container).then(|| docker_ranges(&boot.vpc)),
         ..from(boot)
     };
-    // `env` and `command` are small templates themselves.
+    // `env` and `command` are small templates, too.
     for (name, text) in
         boot.env.iter().map(|(k, v)| (format!("env.{k}"), v)).chain(boot.command.iter().map(|c| ("command".into(), c)))
     {
@@ -227,7 +229,7 @@ fn all(
         .iter()
         .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context, at)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
-    // Where a container listens; it becomes a word of root's command line.
+    // The container's port becomes a word of root's command line.
     if let (super::Run::Container, Some(port)) = (boot.run, own_env.get("PORT"))
         && !port.parse::<u16>().is_ok_and(|port| port > 0)
     {
@@ -251,7 +253,7 @@ fn all(
     let context = context! {
         env => own_env,
         command => command,
-        // As a start script runs it, and as words for a container.
+        // As a line of a start script, and as words for a container.
         start => CommandLine::in_foreground(started),
         arguments => line.commands.first().filter(|_| boot.command.is_some()).map(|c| c.words.clone()).unwrap_or_default(),
         programs => line.programs(),
@@ -261,10 +263,10 @@ fn all(
     let files = Arc::new(Mutex::new(BTreeMap::new()));
     add_puts(&mut env, &context, &files, raw, at);
     let script = match &user_data {
-        Some(Own::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
+        Some(UserFile::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
         own => {
-            let top = own.as_ref().map_or("user-data.sh.j2", Own::key);
-            now_at(at, top);
+            let top = own.as_ref().map_or("user-data.sh.j2", UserFile::key);
+            set_current(at, top);
             let script = env.get_template(top).and_then(|template| template.render(&context));
             Script::Rendered(script.map_err(|e| failed(e, top, sources[top]))?)
         }
@@ -273,10 +275,10 @@ fn all(
     Ok(Output { script, files, notes })
 }
 
-/// Files that are delivered as they stand, by the names under which templates put them.
+/// Files that are delivered unchanged, by the names under which templates put them.
 type Raw = BTreeMap<String, Arc<[u8]>>;
 
-/// A template's text: UTF-8, without the line ends of Windows.
+/// Returns the text of a template: UTF-8, without the line ends of Windows.
 fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(line_ends(name, &text, notes)),
@@ -287,7 +289,7 @@ fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result
     }
 }
 
-/// What may be a slip in a file that is delivered as it stands.
+/// Notes possible mistakes in a file that is delivered unchanged.
 fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
     if bytes.starts_with(b"#!") && bytes.split(|b| *b == b'\n').next().is_some_and(|first| first.ends_with(b"\r")) {
         let message = "has Windows line ends (CRLF) and is delivered as it stands: the kernel would look for an interpreter whose name ends in \\r";
@@ -300,7 +302,7 @@ fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
     }
 }
 
-/// Nothing in a template may look like syntax of it and be lost, or belong to another language of templates.
+/// Rejects text that looks like template syntax but would be lost, and syntax of other template languages.
 fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
     if let Some(long) = markup::marks(text).into_iter().find(|mark| mark.at.len() > PIECE) {
         let what = format!("a piece of template syntax is longer than {} KiB", PIECE >> 10);
@@ -319,7 +321,7 @@ fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
     Err(refused(key, text, Some(foreign.at), foreign.what, help))
 }
 
-/// The names that there are for the templates of this stack.
+/// Returns the names that templates of this stack can use.
 pub(super) fn names(boot: &Boot) -> Vec<String> {
     let has = |table: &str| match table {
         "database" => boot.database.is_some(),
@@ -331,7 +333,7 @@ pub(super) fn names(boot: &Boot) -> Vec<String> {
     markup::names(has).split(", ").map(str::to_owned).collect()
 }
 
-/// A template's text as it is shown: its signs stand where they stood, and do nothing.
+/// Returns a template's text for display: control characters keep their places and have no effect.
 fn source(file: &str, text: &str) -> miette::NamedSource<String> {
     miette::NamedSource::new(said::line(file), said::in_place(text).into_owned())
 }
@@ -343,14 +345,15 @@ fn refused(key: &str, text: &str, at: Option<std::ops::Range<usize>>, message: S
     Box::new(Error::Template { file, line, message, code, span: at.map(Into::into), help })
 }
 
-/// Ranges for Docker's own networks, beside those of the VPC: Docker's usual 172.17.0.0/16 may be a part of it.
+/// Returns address ranges for Docker's networks outside the VPC's: Docker's default 172.17.0.0/16 may be part of the
+/// VPC.
 fn docker_ranges(vpc: &[String]) -> Value {
     use gameday_config::Cidr;
     let vpc: Vec<Cidr> = vpc.iter().filter_map(|c| c.parse().ok()).collect();
     let apart = |range: &Cidr| vpc.iter().all(|c| !c.contains(range) && !range.contains(c));
     let ranges = ["192.168.240.0/20", "172.29.240.0/20", "10.253.240.0/20", "100.127.240.0/20"];
     let free = ranges.iter().find(|r| r.parse().is_ok_and(|r| apart(&r))).unwrap_or(&ranges[0]);
-    // 192.168.240.1/24 for the bridge, the upper half for what else Docker makes.
+    // 192.168.240.1/24 is for the bridge, the upper half for other networks of Docker.
     let head = free.trim_end_matches("240.0/20");
     context! { bridge => format!("{head}240.1/24"), pool => format!("{head}248.0/21") }
 }
@@ -400,7 +403,7 @@ fn environment<'a>() -> Environment<'a> {
     env
 }
 
-/// True if what a filter would fill up takes memory by its width: no fuel is burnt for that.
+/// True if a filter would pad to an excessive width, which uses memory but no fuel.
 fn is_too_wide(filter: &str, value: &Value, mut args: impl Iterator<Item = Value>) -> bool {
     if filter == "format" {
         let format = value.as_str().unwrap_or_default();
@@ -409,7 +412,7 @@ fn is_too_wide(filter: &str, value: &Value, mut args: impl Iterator<Item = Value
     args.any(|arg| arg.is_number() && arg.as_i64().is_none_or(|width| width > WIDEST))
 }
 
-/// Between single quotes for the shell: nothing in it is special any more. Plain words stay as they are.
+/// Quotes a word for the shell, in single quotes. Plain words stay as they are.
 fn sh(value: Value) -> std::result::Result<String, minijinja::Error> {
     let text = match value.as_str() {
         Some(text) => text.to_owned(),
@@ -424,7 +427,7 @@ fn sh(value: Value) -> std::result::Result<String, minijinja::Error> {
     Ok(if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) })
 }
 
-/// Escapes for a place of one line. A password's mark is told how its password has to be escaped.
+/// Escapes a text for use in one line. The mark of a password gets the way in which its password has to be escaped.
 fn quoted(text: &str, way: &str, escapes: &[(char, &str)]) -> std::result::Result<String, minijinja::Error> {
     if text.chars().any(char::is_control) {
         return Err(minijinja::Error::new(
@@ -449,7 +452,7 @@ fn password_mark(text: &str) -> Option<&str> {
     text.strip_prefix("@@")?.strip_suffix("@@").filter(|name| name.ends_with("_password") && !name.contains([':', '@']))
 }
 
-fn of_database(database: &Database, sql: &[Value]) -> Value {
+fn database_context(database: &Database, sql: &[Value]) -> Value {
     context! {
         password => "@@app_password@@",
         master_password => database.master_password.as_ref().map(|_| "@@master_password@@"),
@@ -458,7 +461,8 @@ fn of_database(database: &Database, sql: &[Value]) -> Value {
     }
 }
 
-/// `put(path, template, mode)` and its kin write a file on the machine, as a here-document of the script.
+/// Adds `put(path, template, mode)` and its variants, which write a file on the instance as a here-document of the
+/// script.
 fn add_puts(
     env: &mut Environment<'_>,
     context: &Value,
@@ -471,9 +475,9 @@ fn add_puts(
         if let Some(bytes) = raw.get(&template) {
             return as_bytes(&path, bytes, mode.as_deref(), &seen);
         }
-        let outer = now_at(&at, &template);
+        let outer = set_current(&at, &template);
         let text = state.env().get_template(&template)?.render(&context)?;
-        now_at(&at, &outer);
+        set_current(&at, &outer);
         if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
             let why = "a password cannot stand in a file of SQL: the users are made without it";
             return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
@@ -489,10 +493,10 @@ fn add_puts(
     });
 }
 
-type Done = std::result::Result<String, minijinja::Error>;
+type FilterResult = std::result::Result<String, minijinja::Error>;
 
-/// A file to the byte: as it stands where a here-document can hold it, otherwise as base64.
-fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> Done {
+/// Writes a file byte for byte: as a here-document if possible, otherwise as base64.
+fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> FilterResult {
     use base64::Engine as _;
     match std::str::from_utf8(bytes) {
         Ok(text) if text.ends_with('\n') && !text.contains(['\0', '\r']) => here_document(path, text, mode, files),
@@ -515,7 +519,7 @@ fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap
     }
 }
 
-fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> Done {
+fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> FilterResult {
     let mut text = text.to_string();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -529,7 +533,7 @@ fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTree
     Ok(document)
 }
 
-/// Windows line ends would end up in front of every newline on a Linux machine: `/bin/bash\r` is no program.
+/// Removes the line ends of Windows: on Linux `/bin/bash\r` is no program.
 fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.contains("\r\n") {
@@ -538,15 +542,15 @@ fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Notes what is being rendered; what it was before.
-fn now_at(at: &Mutex<String>, name: &str) -> String {
+/// Sets the name of the current file and returns the one before.
+fn set_current(at: &Mutex<String>, name: &str) -> String {
     std::mem::replace(&mut at.lock().unwrap_or_else(|e| e.into_inner()), name.to_owned())
 }
 
 fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &Mutex<String>) -> Result<String> {
-    now_at(at, name);
+    set_current(at, name);
     let value = env.render_named_str(name, text, context).map_err(|e| failed(e, name, text))?;
-    // Said here, where its name is known, and not by the file that it would be written into.
+    // Reported here, where the name is known, not in the file that the value is written into.
     if value.chars().any(char::is_control) {
         return Err(Error::Control { what: name.into() }.into());
     }
@@ -554,7 +558,7 @@ fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &M
 }
 
 fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
-    // The innermost error that has a place is the one in the template the user wrote.
+    // The innermost error with a place is the one in the user's template.
     let mut at = &e;
     let mut next: Option<&dyn std::error::Error> = Some(&e);
     while let Some(error) = next {

@@ -19,13 +19,13 @@ OPTIONS = f"-c '{FILE}' --sandbox "
 
 def verbs(world):
     help = world.shell("gameday --help").ends(0).out
-    return re.findall(r"^  ([a-z]+)  ", help, re.M) + ["network", "database", "fleet", "balancer", "files", "cache"]
+    return re.findall(r"^  ([a-z]+)  ", help, re.MULTILINE) + ["network", "database", "fleet", "balancer", "files", "cache"]
 
 
 def told(text):
     """The commands in a text: what stands between backquotes, and what is to be typed."""
     found = re.findall(r"`([^`\n]*)`", text)
-    found += [line.split("  # ")[0] for line in re.findall(r"^  type  (.*)$", text, re.M)]
+    found += [line.split("  # ")[0] for line in re.findall(r"^  type  (.*)$", text, re.MULTILINE)]
     return [one for each in found for one in each.split(" && ")]
 
 

@@ -15,7 +15,7 @@ ELSEWHERE = ("cargo ", "scripts/release.sh")
 
 
 def blocks(paper):
-    return [b.splitlines() for b in re.findall(r"^```sh\n(.*?)^```$", paper.read_text(), re.M | re.S)]
+    return [b.splitlines() for b in re.findall(r"^```sh\n(.*?)^```$", paper.read_text(), re.MULTILINE | re.DOTALL)]
 
 
 def commands(lines):
@@ -43,7 +43,7 @@ def test_the_first_ten_minutes_go_as_written(world, aws):
     assert said["gameday --sandbox status"].out.startswith("SERVING")
     why = said["gameday --sandbox why"].out
     assert "deregistered" in why and "targets attach" in why, why
-    torn = [run for line, run in said.items() if "teardown" in line][0]
+    torn = next(run for line, run in said.items() if "teardown" in line)
     assert "nothing is left" in torn.out, torn.text
 
     for line in commands(real):
@@ -53,7 +53,7 @@ def test_the_first_ten_minutes_go_as_written(world, aws):
 def examples(world):
     help = world.shell("gameday man").ends(0).out.replace("\\-", "-").replace("\\'", "'")
     section = help.split(".SH EXAMPLES")[1].split(".SH ")[0]
-    return re.findall(r"^\\fB(.*?)\\fR$", section, re.M)
+    return re.findall(r"^\\fB(.*?)\\fR$", section, re.MULTILINE)
 
 
 def test_every_example_of_the_help_can_be_typed(world, aws, tmp_path):
@@ -106,6 +106,6 @@ def test_every_command_of_a_paper_exists(world, paper):
 
 def test_what_an_error_looks_like_is_written(world):
     text = (ROOT / "docs/json.md").read_text()
-    [written] = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
+    [written] = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     real = world.shell("gameday -o json -c /dev/null plan").ends(2).json
     assert set(json.loads(written)) == set(real) and set(json.loads(written)["errors"][0]) == set(real["errors"][0])

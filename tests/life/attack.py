@@ -5,7 +5,6 @@ import json
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
 from dump import Clients, dump
 
 # By this name the emulator tells this client from all others.

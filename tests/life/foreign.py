@@ -30,7 +30,7 @@ def make(c, elsewhere, stack, service):
         vpcs.append(vpc)
         made += 1
     for vpc, n in zip(vpcs, range(5)):
-        def tags(step, name):
+        def tags(step, name, n=n):
             return not_ours(stack, step)[n] | {"Name": name}
 
         subnets = []
@@ -57,7 +57,7 @@ def make(c, elsewhere, stack, service):
         c.ec2.authorize_security_group_ingress(GroupId=groups["app"], IpPermissions=[rule])
         made += 14
         if n == 1:
-            made += with_a_stack(c, stack, service, vpc, subnets, groups, lambda step: not_ours(stack, step)[n])
+            made += with_a_stack(c, stack, service, vpc, subnets, groups, lambda step, n=n: not_ours(stack, step)[n])
     # The very tags of ours, in another region: a stack of the same name that somebody else runs.
     label = {"gameday:stack": stack, "gameday:step": "vpc/main", "Name": f"{stack}-main"}
     elsewhere.ec2.create_vpc(CidrBlock="10.0.0.0/16", **spec("vpc", label))

@@ -5,6 +5,7 @@ import base64
 import datetime
 import gzip
 import json
+
 import tomllib
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"

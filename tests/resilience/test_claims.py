@@ -6,6 +6,7 @@ import json
 import pytest
 from conftest import STACK, count, differences
 
+
 def tags(step, keys=("Key", "Value")):
     k, v = keys
     return [{k: "gameday:stack", v: "billing"}, {k: "gameday:step", v: step}, {k: "Name", v: "billing-forged"}]

@@ -320,8 +320,8 @@ def database_stopped(w):  # [AWS G27]
 @row({"db-parameter-group/main": ("update", ["parameters.require_secure_transport"])},
      {"rds:ModifyDBParameterGroup": 1})
 def parameter_changed(w):
-    name = [g["DBParameterGroupName"] for g in w.rds.describe_db_parameter_groups()["DBParameterGroups"]
-            if g["DBParameterGroupName"].startswith("billing")][0]
+    name = next(g["DBParameterGroupName"] for g in w.rds.describe_db_parameter_groups()["DBParameterGroups"]
+                if g["DBParameterGroupName"].startswith("billing"))
     w.rds.modify_db_parameter_group(DBParameterGroupName=name, Parameters=[
         {"ParameterName": "require_secure_transport", "ParameterValue": "1", "ApplyMethod": "immediate"}])
 

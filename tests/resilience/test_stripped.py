@@ -74,7 +74,7 @@ def test_what_came_with_the_vpc_is_taken_in_without_a_question(standing, whole):
 
 def test_one_tag_less_is_drift(standing, whole):
     w = standing
-    for key, find in KINDS.items():
+    for find in KINDS.values():
         w.ec2.delete_tags(Resources=[find(w)], Tags=[{"Key": "Name"}])
     assert w.plan() == {key: ("update", ["tags.Name"]) for key in KINDS}
     w.changes_made()

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 from conftest import STACK, count, differences, some
-from test_drift import group, of_step, subnet, vpc
+from test_drift import group, subnet, vpc
 
 
 def cache(w):

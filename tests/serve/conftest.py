@@ -158,6 +158,6 @@ def service():
     server = http.server.ThreadingHTTPServer((f"127.83.{pid // 250 % 250}.{pid % 250 + 1}", port), Service)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield Service, "http://%s:%s/" % server.server_address
+    yield Service, "http://{}:{}/".format(*server.server_address)
     server.shutdown()
     server.server_close()

@@ -338,7 +338,7 @@ def test_a_port_that_is_taken_is_said(world):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said = world.run("serve", "--listen", "127.0.0.1:%s" % taken.getsockname()[1], code=1).err
+        said = world.run("serve", "--listen", f"127.0.0.1:{taken.getsockname()[1]}", code=1).err
     assert "cannot listen on 127.0.0.1" in said and "--listen 127.0.0.1:0" in said
 
 

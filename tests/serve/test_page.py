@@ -177,8 +177,8 @@ def pictured(browser, server, size, change):
 def built(picture):
     everything = {"network": [23, 23], "database": [5, 5], "cache": [1, 2], "files": [4, 4], "launch": [2, 3]}
     everything |= {"balancer": [0, 4], "fleet": [0, 2], "monitoring": [11, 14]}
-    build = dict(done=46, all=57, groups=everything, who="anna@laptop has been running gameday up for 18 s")
-    build |= dict(left_seconds=65, waiting_for="cache/main", under_way=True, deleting=None)
+    build = {"done": 46, "all": 57, "groups": everything, "who": "anna@laptop has been running gameday up for 18 s"}
+    build |= {"left_seconds": 65, "waiting_for": "cache/main", "under_way": True, "deleting": None}
     picture["seen"]["build"] = build
     picture["word"] = "BUILDING"
     for hop in picture["chain"]:

@@ -7,7 +7,17 @@ use std::process::{Command, Output, Stdio};
 
 /// `gameday`, as users have it, in an environment without their settings.
 pub fn gameday() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gameday"));
+    clean(Command::new(env!("CARGO_BIN_EXE_gameday")))
+}
+
+/// The same, started by another program with these arguments.
+pub fn gameday_under(program: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).arg(env!("CARGO_BIN_EXE_gameday"));
+    clean(command)
+}
+
+fn clean(mut command: Command) -> Command {
     let theirs = |name: &str| ["AWS_", "GAMEDAY_", "CLICOLOR", "NO_COLOR", "RUST_"].iter().any(|p| name.starts_with(p));
     for (name, _) in std::env::vars().filter(|(name, _)| theirs(name)) {
         command.env_remove(name);
@@ -74,7 +84,7 @@ impl Said {
         let mut calls: Vec<&Call> = self.calls.iter().collect();
         calls.sort_by(|a, b| a.ended.total_cmp(&b.ended));
         let (mut rounds, mut until) = (vec![], f64::NEG_INFINITY);
-        for call in calls.into_iter() {
+        for call in calls {
             if call.began >= until {
                 rounds.push(format!("{}:{}", call.service, call.operation));
                 until = call.ended;

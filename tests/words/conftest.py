@@ -1,5 +1,6 @@
 """The real binary on a real terminal, with hostile words in whatever it is told from outside."""
 
+import fcntl
 import os
 import pathlib
 import pty
@@ -7,7 +8,6 @@ import re
 import select
 import struct
 import subprocess
-import fcntl
 import termios
 import time
 import unicodedata

@@ -9,6 +9,7 @@ mod boot;
 mod contract;
 mod first_user;
 mod life;
+mod lints;
 mod resilience;
 mod sandbox;
 mod serve;

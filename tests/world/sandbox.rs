@@ -361,8 +361,7 @@ fn nothing_of_it_is_read_or_written_behind_a_link() {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_folder_of_somebody_else_is_refused_wherever_it_stands() {
-    // SAFETY: it reads a number.
-    if unsafe { libc::geteuid() } != 0 {
+    if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can give a folder away");
         return;
     }
@@ -485,8 +484,8 @@ fn the_installation_is_none_of_the_users_other_pythons() {
     assert!(said.contains("is not what this gameday put there"), "{said}");
     assert!(!ran.exists(), "it ran");
     sandbox("stop --yes");
-    // SAFETY: it reads a number. Only root can give files away.
-    if unsafe { libc::geteuid() } == 0 {
+    // Only root can give files away.
+    if rustix::process::geteuid().is_root() {
         for theirs in [plugin.clone(), plugin.join("plugin/gate.py"), named("venv-"), named("venv-").join("pyvenv.cfg")]
         {
             std::os::unix::fs::chown(&theirs, Some(NOBODY), None).unwrap();

@@ -220,7 +220,8 @@ fn json_is_an_object_a_round_within_the_budget() {
     };
     calls("DELETE");
     let begun = Instant::now();
-    let last = (0..4).map(|_| round()).last().unwrap();
+    let mut last = round();
+    (1..4).for_each(|_| last = round());
     let (seconds, made) = (begun.elapsed().as_secs(), calls("GET"));
     run.kill().unwrap();
     run.wait().unwrap();

@@ -70,7 +70,7 @@ impl Resource for DoorTo {
     fn interim(&self, _: &Cx<'_>, found: &Found<Self>, mut want: Rooms) -> Rooms {
         if self.older {
             want.open_to = [&found.spec.open_to[..], &want.open_to].concat();
-            want.open_to.sort();
+            want.open_to.sort_unstable();
             want.open_to.dedup();
         }
         want

@@ -9,6 +9,7 @@ use ratatui_core::{
     layout::{Position, Size},
     style::{Color, Modifier},
 };
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, Write};
 use termion::raw::{IntoRawMode, RawTerminal};
 
@@ -23,15 +24,14 @@ pub struct Taken {
 
 impl Taken {
     pub fn take() -> io::Result<Self> {
-        let cooked = termios();
+        let cooked = tcgetattr(io::stdout()).ok();
         let raw = io::stdout().into_raw_mode()?;
         // A panic prints where nobody would see it: give the terminal back first.
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             give_back();
-            if let Some(t) = cooked {
-                // SAFETY: a plain call with a structure the same call filled.
-                unsafe { libc::tcsetattr(libc::STDOUT_FILENO, libc::TCSANOW, &t) };
+            if let Some(t) = &cooked {
+                _ = tcsetattr(io::stdout(), OptionalActions::Now, t);
             }
             before(info);
         }));
@@ -44,13 +44,6 @@ impl Drop for Taken {
     fn drop(&mut self) {
         give_back();
     }
-}
-
-fn termios() -> Option<libc::termios> {
-    // SAFETY: zeroes are a valid termios, and tcgetattr fills it.
-    let mut t: libc::termios = unsafe { std::mem::zeroed() };
-    let got = unsafe { libc::tcgetattr(libc::STDOUT_FILENO, &mut t) } == 0;
-    got.then_some(t)
 }
 
 fn give_back() {

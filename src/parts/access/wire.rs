@@ -49,7 +49,7 @@ pub(crate) fn groups(b: &mut Builder<'_>, network: &Network) -> Groups {
 
 impl Groups {
     /// Returns rules that let the instances of all services in.
-    fn from_services(&self, port: u16, why: &str) -> Vec<Rule> {
+    fn rules_from_services(&self, port: u16, why: &str) -> Vec<Rule> {
         self.services.iter().map(|group| tcp(port, to(group), why)).collect()
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups)
     }
     let description = "endpoints of AWS services".into();
     let group = b.add("endpoints", SecurityGroup { aws: b.aws(), vpc: network.vpc.clone(), description });
-    after.push(closed(b, "endpoints", &group, groups.from_services(HTTPS, "from the instances")));
+    after.push(closed(b, "endpoints", &group, groups.rules_from_services(HTTPS, "from the instances")));
     for service in services {
         let endpoint = InterfaceEndpoint {
             aws: b.aws(),
@@ -107,7 +107,7 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
         ("files", &groups.files, files::PORT),
     ] {
         if let Some(group) = group {
-            data.push(closed(b, name, group, groups.from_services(port, "from the instances")));
+            data.push(closed(b, name, group, groups.rules_from_services(port, "from the instances")));
         }
     }
     Rules { balancer, services, data }

@@ -1,11 +1,13 @@
 """Instance refreshes: members replaced in batches that keep the promised minimum healthy; missing in moto."""
 
 from . import asg_fleet
-from .asg_fleet import _now, enlist, find, open_refresh as _open, reconcile, retire, version_wanted
+from .asg_fleet import _now, enlist, find, reconcile, retire, version_wanted
+from .asg_fleet import open_refresh as _open
 from .autoscaling import _mixed, _template
 from .clock import CLOCK
 from .ec2_instances import BOOT, FIRST_CHECK, RUNNING
 from .rules import NUMBERS, Refusal, instead, page
+
 
 @instead("autoscaling", "StartInstanceRefresh")
 def start(call):

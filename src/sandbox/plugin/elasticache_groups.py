@@ -143,7 +143,7 @@ def modify_subnet_group(call):
         lost = used - {s.id for s in wanted}
         if lost:
             # model ModifyCacheSubnetGroup: SubnetInUse.
-            raise Refusal("SubnetInUse", f"The subnet {sorted(lost)[0]} is in use.")
+            raise Refusal("SubnetInUse", f"The subnet {min(lost)} is in use.")
         group["subnets"] = wanted
     group["description"] = call.get("CacheSubnetGroupDescription") or group["description"]
     return {"CacheSubnetGroup": _described(group)}

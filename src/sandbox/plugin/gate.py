@@ -1,7 +1,6 @@
 """The one WSGI application in front of moto."""
 
 import gzip
-import io
 import re
 import socket
 import threading
@@ -14,7 +13,6 @@ from .clock import CLOCK
 from .faults import FAULTS, Cut, Held
 from .policy import POLICY
 from .rules import AFTER, BEFORE, INSTEAD, Refusal
-
 
 UNKNOWN = f"the sandbox does not know this request: it answers {', '.join(sorted(wire.SERVICES.values()))}"
 

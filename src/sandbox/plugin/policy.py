@@ -79,10 +79,10 @@ NAMES = {
 }
 # The kinds of EC2 by the prefix of the id.
 KINDS = {
-    **{"vpc": "vpc", "subnet": "subnet", "igw": "internet-gateway", "rtb": "route-table", "sg": "security-group"},
-    **{"acl": "network-acl", "dopt": "dhcp-options", "eipalloc": "elastic-ip", "nat": "natgateway"},
-    **{"vpce": "vpc-endpoint", "lt": "launch-template", "sgr": "security-group-rule", "eni": "network-interface"},
-    **{"i": "instance", "vol": "volume", "snap": "snapshot", "ami": "image"},
+    "vpc": "vpc", "subnet": "subnet", "igw": "internet-gateway", "rtb": "route-table", "sg": "security-group",
+    "acl": "network-acl", "dopt": "dhcp-options", "eipalloc": "elastic-ip", "nat": "natgateway",
+    "vpce": "vpc-endpoint", "lt": "launch-template", "sgr": "security-group-rule", "eni": "network-interface",
+    "i": "instance", "vol": "volume", "snap": "snapshot", "ami": "image",
 }
 # Of a call that changes a route these are where it leads, not what is changed.
 NO_OBJECT = {"GatewayId", "NatGatewayId", "VpcEndpointId"}

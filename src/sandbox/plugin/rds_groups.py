@@ -129,7 +129,7 @@ def modify_subnet_group(call):
     lost = used - {s.id for s in wanted}
     if lost:
         # model ModifyDBSubnetGroup: SubnetAlreadyInUse.
-        raise Refusal("SubnetAlreadyInUse", f"The subnet {sorted(lost)[0]} is in use.")
+        raise Refusal("SubnetAlreadyInUse", f"The subnet {min(lost)} is in use.")
     group._subnets = wanted
     if call.get("DBSubnetGroupDescription"):
         group.description = call.get("DBSubnetGroupDescription")

@@ -15,7 +15,8 @@ from moto.core.request import Request
 from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 
-from . import cbor, model as api
+from . import cbor
+from . import model as api
 from .data import service_model
 from .rules import Call, Refusal
 

@@ -504,7 +504,7 @@ async fn user_data_that_does_not_render_says_why() -> Test {
     let mut g = Graph::default();
     template(&w, &mut g, "t3.micro", || UserData {
         encoded: Err("line 3: no such name".into()),
-        shown: "".into(),
+        shown: String::new(),
         secrets: false,
     });
     let error = step(&g, TEMPLATE).reconcile(&w.env).await.expect_err("does not render");

@@ -94,7 +94,7 @@ pub fn in_a_sandbox(suite: &str, what: &str, more: impl FnOnce(&mut Command)) ->
     pytest.env("GAMEDAY_RUN", run());
     more(&mut pytest);
     let said = passes(pytest);
-    sandbox.is_free();
+    sandbox.release();
     said
 }
 
@@ -142,11 +142,11 @@ impl Lasting {
         last.arg(running.log.parent().unwrap()).env("GAMEDAY_SANDBOX", &name).process_group(0);
         last.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let last = last.spawn().unwrap();
-        Self { name, running, python, guard: guard, _last: last }
+        Self { name, running, python, guard, _last: last }
     }
 
     /// Not called for one whose suite failed: nobody knows what it left.
-    fn is_free(self) {
+    fn release(self) {
         FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 }
