@@ -41,7 +41,8 @@ impl Sort {
 pub struct Row {
     pub id: String,
     pub zone: String,
-    pub kind: String,
+    #[serde(rename = "kind")]
+    pub instance_type: String,
     /// Seconds.
     pub age: Option<i64>,
     /// The target group's word, else Auto Scaling's.
@@ -85,7 +86,7 @@ pub fn rows(s: &LiveState, sort: Sort) -> Vec<Row> {
             Row {
                 id: id.into(),
                 zone: instance.map(|i| i.zone.clone()).or_else(|| Some(member?.zone.clone())).unwrap_or_default(),
-                kind: instance.map(|i| i.instance_type.clone()).unwrap_or_default(),
+                instance_type: instance.map(|i| i.instance_type.clone()).unwrap_or_default(),
                 age: instance.and_then(|i| i.launched_at).map(|t| s.now.duration_since(t).as_secs()),
                 health: running.or_else(|| Some(target?.state.clone())).unwrap_or_else(|| {
                     let known = look.saw_targets();
@@ -162,7 +163,13 @@ pub fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
         let mark = if chosen { "▸ " } else { "  " };
         let (head, tail) = if wide {
             (
-                format!("{mark}{} {} {} {} ", cell(&r.zone, 12), cell(&r.id, 20), cell(&r.kind, 10), cell(&old, 8)),
+                format!(
+                    "{mark}{} {} {} {} ",
+                    cell(&r.zone, 12),
+                    cell(&r.id, 20),
+                    cell(&r.instance_type, 10),
+                    cell(&old, 8)
+                ),
                 format!(" {} {}", cell(&share, 6), note.join(" · ")),
             )
         } else {
@@ -190,7 +197,7 @@ pub fn details(cx: &Cx, r: &Row) -> Lines {
             }
         }
     };
-    say("instance", &format!("{} · {} · {}", r.id, r.kind, r.zone));
+    say("instance", &format!("{} · {} · {}", r.id, r.instance_type, r.zone));
     say("address", &r.address);
     say("age", &r.age.map_or(String::new(), age));
     say("target", &format!("{} {}", r.health, r.why));
