@@ -1,5 +1,7 @@
-//! What a stack costs. Pure but for [`inventory`]: things to pay for ([`Item`]) and a price list ([`Prices`]) become
-//! a [`Bill`]. The items come from the stack file before anything exists ([`planned`]), or from the account.
+//! What a stack costs: things to pay for ([`Item`]) and a price list ([`Prices`]) become a [`Bill`].
+//!
+//! Each part says in its `bill.rs` what it costs. The items come from the stack file before anything exists ([`planned`]),
+//! or from the account ([`inventory`]).
 pub mod inventory;
 pub mod planned;
 pub mod prices;
@@ -7,15 +9,15 @@ pub mod prices;
 #[cfg(test)]
 mod tests;
 
-pub use inventory::Inventory;
-pub use planned::{Size, WayOut, from_config, ways_out};
-pub use prices::Prices;
+pub use inventory::{Account, Inventory};
+pub use planned::{Plan, Size, WayOut, from_config, ways_out};
+pub use prices::{Amount, Prices};
 
-use crate::config::Group;
+use crate::{config::Group, parts::service::bill};
 use jiff::{Timestamp, Zoned};
 use prices::{Economy, Unlisted};
 use serde::Serialize;
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 /// AWS's own month, in hours.
 const MONTH: f64 = 730.0;
@@ -23,7 +25,7 @@ const MONTH: f64 = 730.0;
 pub const EVENT_HOURS: f64 = 6.0;
 
 /// One thing to pay for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct Item {
     pub group: Group,
     pub thing: Thing,
@@ -36,24 +38,56 @@ impl Item {
     pub fn new(group: Group, thing: Thing, quantity: impl Into<f64>) -> Self {
         Self { group, thing, quantity: quantity.into(), age: Duration::ZERO }
     }
+
+    /// Returns as many as were counted, or nothing for none.
+    pub fn counted(group: Group, thing: Thing, count: usize) -> Option<Self> {
+        (count > 0).then(|| Self::new(group, thing, count as f64))
+    }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub enum Thing {
-    Instance { kind: String, spot: bool },
-    Disk { kind: String },
-    Database { class: String, multi_az: bool },
-    ExtendedSupport { class: String, multi_az: bool },
-    Storage { kind: String, multi_az: bool },
-    CacheNode { engine: String, class: String },
-    Balancer,
-    CapacityUnit,
-    PublicAddress,
-    NatGateway,
-    InterfaceEndpoint,
-    Files,
-    Alarm,
-    Dashboard,
+/// What is paid for: its words, and where a price list has its price. Each part declares its own, in its `bill.rs`.
+#[derive(Clone)]
+pub struct Thing {
+    /// In words, without the number of it.
+    pub name: String,
+    /// The type of an instance: a game charges for nothing else.
+    pub instance_type: Option<String>,
+    price: Rc<dyn Fn(&Prices) -> Option<UnitPrice>>,
+}
+
+impl Thing {
+    /// A thing with its words and its price, where a list has one.
+    pub fn new(name: impl Into<String>, price: impl Fn(&Prices) -> Option<UnitPrice> + 'static) -> Self {
+        Self { name: name.into(), instance_type: None, price: Rc::new(price) }
+    }
+
+    /// Says that it is an instance of this type.
+    pub fn of_instance(self, instance_type: &str) -> Self {
+        Self { instance_type: Some(instance_type.into()), ..self }
+    }
+
+    /// Returns the price of one, where it is known.
+    fn price(&self, prices: &Prices) -> Option<UnitPrice> {
+        let Some(economy) = &prices.economy else { return (self.price)(prices) };
+        let amount = *economy.instance.get(self.instance_type.as_ref()?)?;
+        Some(Per::Quantum(economy.quantum_minutes).price(amount))
+    }
+}
+
+/// The price of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnitPrice {
+    pub amount: f64,
+    pub per: Per,
+    /// How many units are billed of each.
+    pub units: f64,
+}
+
+impl UnitPrice {
+    /// Multiplies the amount.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { amount: self.amount * factor, ..self }
+    }
 }
 
 /// What a unit price is for.
@@ -71,81 +105,16 @@ pub enum Per {
 }
 
 impl Per {
+    /// Returns a unit price.
+    pub fn price(self, amount: Amount) -> UnitPrice {
+        UnitPrice { amount: amount.0, per: self, units: 1.0 }
+    }
+
     fn hours(self) -> f64 {
         match self {
             Self::Hour => 1.0,
             Self::GbMonth | Self::Month => MONTH,
             Self::Quantum(minutes) => f64::from(minutes) / 60.0,
-        }
-    }
-}
-
-impl Thing {
-    /// In words, without the number of it.
-    pub fn name(&self) -> String {
-        let zones = |multi: &bool| if *multi { ", Multi-AZ" } else { "" };
-        match self {
-            Self::Instance { kind, spot } => format!("{kind}{}", if *spot { ", Spot" } else { "" }),
-            Self::Disk { kind } => format!("GB of {kind} disk"),
-            Self::Database { class, multi_az } => format!("{class}{}", zones(multi_az)),
-            Self::ExtendedSupport { class, multi_az } => {
-                format!("vCPU of extended support ({class}{})", zones(multi_az))
-            }
-            Self::Storage { kind, multi_az } => format!("GB of {kind} storage{}", zones(multi_az)),
-            Self::CacheNode { engine, class } => format!("{class}, {engine}"),
-            Self::Balancer => "load balancer".into(),
-            Self::CapacityUnit => "capacity unit (assumed)".into(),
-            Self::PublicAddress => "public IPv4 address".into(),
-            Self::NatGateway => "NAT gateway".into(),
-            Self::InterfaceEndpoint => "interface endpoint in a zone".into(),
-            Self::Files => "GB of files".into(),
-            Self::Alarm => "alarm".into(),
-            Self::Dashboard => "dashboard".into(),
-        }
-    }
-
-    /// The price of one, where it is known.
-    fn price(&self, p: &Prices) -> Option<(f64, Per)> {
-        if let Some(economy) = &p.economy {
-            return match self {
-                Self::Instance { kind, .. } => {
-                    economy.instance.get(kind).map(|a| (a.0, Per::Quantum(economy.quantum_minutes)))
-                }
-                _ => None,
-            };
-        }
-        let twice = |multi: &bool| if *multi { p.database.multi_az_factor.map(|f| f.0) } else { Some(1.0) };
-        let (amount, per) = match self {
-            Self::Instance { kind, spot: false } => (p.instance.get(kind)?.0, Per::Hour),
-            Self::Instance { kind, spot: true } => (p.spot.get(kind)?.0, Per::Hour),
-            Self::Disk { kind } => (p.disk.get(kind)?.0, Per::GbMonth),
-            Self::Database { class, multi_az } => (p.database.class.get(class)?.0 * twice(multi_az)?, Per::Hour),
-            Self::ExtendedSupport { .. } => (p.database.extended_support?.0, Per::Hour),
-            Self::Storage { kind, multi_az } => (p.database.storage.get(kind)?.0 * twice(multi_az)?, Per::GbMonth),
-            Self::CacheNode { engine, class } => {
-                let list = if engine == "valkey" { &p.cache.valkey } else { &p.cache.redis };
-                (list.get(class)?.0, Per::Hour)
-            }
-            Self::Balancer => (p.balancer.hour?.0, Per::Hour),
-            Self::CapacityUnit => (p.balancer.capacity_unit?.0, Per::Hour),
-            Self::PublicAddress => (p.network.public_address?.0, Per::Hour),
-            Self::NatGateway => (p.network.nat_gateway?.0, Per::Hour),
-            Self::InterfaceEndpoint => (p.network.interface_endpoint?.0, Per::Hour),
-            Self::Files => (p.files.stored?.0, Per::GbMonth),
-            Self::Alarm => (p.monitoring.alarm?.0, Per::Month),
-            Self::Dashboard => (p.monitoring.dashboard?.0, Per::Month),
-        };
-        Some((amount, per))
-    }
-
-    /// How many are billed of each: extended support is billed by the vCPU, the standby's too.
-    fn times(&self, p: &Prices) -> Option<f64> {
-        match self {
-            Self::ExtendedSupport { class, multi_az } => {
-                let vcpus = f64::from(*p.database.vcpus.get(class)?);
-                Some(if *multi_az { vcpus * 2.0 } else { vcpus })
-            }
-            _ => Some(1.0),
         }
     }
 }
@@ -185,7 +154,7 @@ impl Bill {
     /// Prices the items for so many hours from now.
     pub fn of(items: &[Item], prices: &Prices, hours: f64) -> Self {
         let mut bill = Self { unit: prices.unit().into(), hours, ..Self::default() };
-        let instances = items.iter().filter(|i| i.thing.is_instance()).count();
+        let instances = items.iter().filter(|i| i.thing.instance_type.is_some()).count();
         // The oldest first: those above the limit of a game are the ones that came last.
         let mut in_order: Vec<&Item> = items.iter().collect();
         in_order.sort_by_key(|i| (i.group, std::cmp::Reverse(i.age)));
@@ -193,18 +162,17 @@ impl Bill {
         for item in in_order {
             let economy = prices.economy.as_ref();
             let factor = match economy.and_then(|e| e.surcharge) {
-                Some(s) if item.thing.is_instance() => s.factor(index, instances),
+                Some(s) if item.thing.instance_type.is_some() => s.factor(index, instances),
                 _ => 1.0,
             };
-            index += usize::from(item.thing.is_instance());
-            match item.thing.price(prices).zip(item.thing.times(prices)) {
-                Some(((amount, per), times)) => {
-                    bill.add(item, amount, per, times, factor, economy);
-                }
+            index += usize::from(item.thing.instance_type.is_some());
+            match item.thing.price(prices) {
+                Some(price) => bill.add(item, price, factor, economy),
                 // An instance is never free for not being listed: it is what a game charges for.
-                None if economy.is_some_and(|e| e.unlisted == Unlisted::Free) && !item.thing.is_instance() => {}
+                None if economy.is_some_and(|e| e.unlisted == Unlisted::Free)
+                    && !item.thing.instance_type.is_some() => {}
                 None => {
-                    let what = item.thing.name();
+                    let what = item.thing.name.clone();
                     if item.quantity > 0.0 && !bill.unpriced.contains(&what) {
                         bill.unpriced.push(what);
                     }
@@ -214,9 +182,10 @@ impl Bill {
         bill
     }
 
-    fn add(&mut self, item: &Item, amount: f64, per: Per, times: f64, factor: f64, economy: Option<&Economy>) {
-        let quantity = item.quantity * times;
-        let unit_price = amount * factor;
+    fn add(&mut self, item: &Item, price: UnitPrice, factor: f64, economy: Option<&Economy>) {
+        let per = price.per;
+        let quantity = item.quantity * price.units;
+        let unit_price = price.amount * factor;
         let billed = match economy {
             // What was begun before now is paid for already.
             Some(e) => {
@@ -225,7 +194,7 @@ impl Bill {
             }
             None => self.hours / per.hours(),
         };
-        let mut what = item.thing.name();
+        let mut what = item.thing.name.clone();
         if factor != 1.0 {
             what += &format!(", × {factor}");
         }
@@ -255,12 +224,6 @@ impl Bill {
     }
 }
 
-impl Thing {
-    fn is_instance(&self) -> bool {
-        matches!(self, Self::Instance { .. })
-    }
-}
-
 /// What one more instance would have to earn, or it is not worth having.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct OneMore {
@@ -280,8 +243,8 @@ pub struct OneMore {
 impl OneMore {
     /// The difference that an instance of this type makes, with its disk and, where it has one, its public address,
     /// surcharges included.
-    pub fn of(items: &[Item], kind: &str, public: bool, prices: &Prices, hours: f64) -> Self {
-        let one = planned::instance(kind, false, public);
+    pub fn of(items: &[Item], instance_type: &str, public: bool, prices: &Prices, hours: f64) -> Self {
+        let one = bill::with_disk(instance_type, false, public);
         let more = [items, &one].concat();
         let bills = |hours| (Bill::of(&more, prices, hours), Bill::of(items, prices, hours));
         let (with, without) = bills(hours);
@@ -292,7 +255,7 @@ impl OneMore {
         // What the others cost in that time is not the newcomer's, but a surcharge on them is.
         let at_least = least.for_event() - before.for_event();
         Self {
-            instance_type: kind.into(),
+            instance_type: instance_type.into(),
             per_minute: per_hour / 60.0,
             per_hour,
             for_event: with.for_event() - without.for_event(),

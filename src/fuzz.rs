@@ -7,10 +7,10 @@ use crate::{
     engine::{Direction, Forecast, Graph, Key, Progress},
     history::History,
     lease::{Holder, Progress as Told},
+    live::{Step, StepState, Times},
     serve::Token,
     serving::{Build, Verdict},
     snapshot::{Answer, Snapshot, probe},
-    watch::{Stand, Step, Times},
 };
 use jiff::Timestamp;
 use std::{
@@ -179,7 +179,7 @@ fn leases() {
     let me = Holder { generation: 3, progress: Some(told), ..Holder::me("up") };
     let sound = [Holder::me("teardown"), me].map(|holder| serde_json::to_string(&holder).unwrap());
     let now = Timestamp::now();
-    let step = Step { key: Key::new("database", "main"), state: Stand::Busy, usually: Duration::from_secs(400) };
+    let step = Step { key: Key::new("database", "main"), state: StepState::Busy, usually: Duration::from_secs(400) };
     let mut times = Times { traffic_at: Some(now + Duration::from_secs(900)), ..Times::default() };
     times.see(now, vec![step]);
     spoilt("leases", &sound, |text| {

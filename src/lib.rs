@@ -24,7 +24,7 @@
 //! | [`snapshot`] | one look at everything that carries requests, as plain data that can be saved |
 //! | [`diagnose`] | what is wrong with a snapshot, hop by hop; pure |
 //! | [`serving`] | the verdict in six words, and the wait for it |
-//! | [`watch`] | the model of the live status: rounds folded into a bounded state |
+//! | [`live`] | the model of the live status: rounds folded into a bounded state |
 //! | [`serve`] | the same on the web, with an API |
 //! | [`cost`], [`logs`], [`targets`] | what the stack costs, what its instances say, the machines behind its balancer |
 //!
@@ -61,6 +61,7 @@ pub mod help;
 pub mod hidden;
 pub mod history;
 pub mod lease;
+pub mod live;
 pub mod logs;
 pub mod output;
 pub mod parts;
@@ -78,7 +79,6 @@ pub mod stack;
 pub mod targets;
 pub mod typed;
 pub mod userdata;
-pub mod watch;
 
 pub use gameday_config as config;
 pub use gameday_config::said;

@@ -4,9 +4,9 @@ use crate::{
     diagnose::{self, Chain, Finding, Severity},
     error::{Class, Result},
     lease::Holder,
+    live::{Clock, Step, StepState},
     output::style::clock,
     snapshot::{Gap, Part, Snapshot},
-    watch::{Clock, Stand, Step},
 };
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -145,7 +145,7 @@ impl Build {
             let mut groups: BTreeMap<Group, (usize, usize)> = BTreeMap::new();
             for step in steps {
                 let (done, all) = groups.entry(Group::of(step.key.kind())).or_default();
-                *done += usize::from(step.state == Stand::Ready);
+                *done += usize::from(step.state == StepState::Ready);
                 *all += 1;
             }
             groups

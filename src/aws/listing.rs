@@ -4,13 +4,13 @@
 //! The parts of the network are listed without a filter: this is one call for all callers, and it also finds objects
 //! that lost their tags or were moved. AWS's quotas keep these lists short (5 VPCs, 200 subnets and 200 route tables a
 //! VPC, 2500 security groups a region by default).
-use super::{Aws, error::AwsResult};
+use super::{Aws, error::AwsResult, tags};
 use crate::error::Result;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use aws_sdk_cloudwatch::types::MetricAlarm;
+use aws_sdk_cloudwatch::{operation::get_dashboard::GetDashboardOutput, types::MetricAlarm};
 use aws_sdk_ec2::types::{
-    Address, DhcpOptions, InternetGateway, LaunchTemplateVersion, NatGateway, NetworkAcl, RouteTable, SecurityGroup,
-    Subnet, Vpc, VpcAttributeName, VpcEndpoint,
+    Address, DhcpOptions, Filter, Instance, InternetGateway, LaunchTemplateVersion, NatGateway, NetworkAcl,
+    NetworkInterface, Reservation, RouteTable, SecurityGroup, Subnet, Vpc, VpcAttributeName, VpcEndpoint,
 };
 use aws_sdk_efs::types::{FileSystemDescription, MountTargetDescription};
 use aws_sdk_elasticache::types::{CacheCluster, CacheSubnetGroup, ReplicationGroup};
@@ -248,6 +248,34 @@ pub async fn mount_target_groups(aws: &Aws, all: &[MountTargetDescription], id: 
     Ok((*aws.reads.get(format!("security groups of {id}"), call).await?).clone())
 }
 
+/// All network interfaces that have one of these values by this filter of AWS.
+pub async fn interfaces(aws: &Aws, filter: &str, values: &[String]) -> Result<Rc<Vec<NetworkInterface>>> {
+    let call = async || {
+        let filter = Filter::builder().name(filter).set_values(Some(values.to_vec())).build();
+        let pages = aws.ec2.describe_network_interfaces().filters(filter).into_paginator().items().send();
+        pages.try_collect().await.during("DescribeNetworkInterfaces")
+    };
+    aws.reads.get(format!("interfaces by {filter} {}", values.join(" ")), call).await
+}
+
+/// The instances of these Auto Scaling groups that are billed: those that start or run.
+pub async fn fleet_instances(aws: &Aws, groups: &[String]) -> Result<Rc<Vec<Instance>>> {
+    let call = async || {
+        let by = |name: &str, values: Vec<String>| Filter::builder().name(name).set_values(Some(values)).build();
+        let pages = aws
+            .ec2
+            .describe_instances()
+            .filters(by(&format!("tag:{}", tags::GROUP_TAG), groups.to_vec()))
+            .filters(by("instance-state-name", vec!["pending".into(), "running".into()]))
+            .into_paginator()
+            .items()
+            .send();
+        let all: Vec<Reservation> = pages.try_collect().await.during("DescribeInstances")?;
+        Ok(all.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect::<Vec<_>>())
+    };
+    aws.reads.get(format!("instances of {}", groups.join(" ")), call).await
+}
+
 /// Returns the security groups of all mount targets by id, as far as their network interfaces report them.
 async fn interface_groups(aws: &Aws, all: &[MountTargetDescription]) -> Result<HashMap<String, Vec<String>>> {
     let mut by_interface: Vec<(&str, &str)> =
@@ -257,14 +285,8 @@ async fn interface_groups(aws: &Aws, all: &[MountTargetDescription]) -> Result<H
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let call = async || {
-        // By filter, since a request by id fails for all if one is gone.
-        let filter = aws_sdk_ec2::types::Filter::builder().name("network-interface-id").set_values(Some(ids.clone()));
-        let pages = aws.ec2.describe_network_interfaces().filters(filter.build()).into_paginator();
-        let all: Vec<_> = pages.items().send().try_collect().await.during("DescribeNetworkInterfaces")?;
-        Ok(all)
-    };
-    let interfaces = aws.reads.get(format!("interfaces {}", ids.join(" ")), call).await?;
+    // By filter: asked by id, one that is gone fails the call for all.
+    let interfaces = interfaces(aws, "network-interface-id", &ids).await?;
     let groups = interfaces.iter().filter_map(|i| {
         let at = by_interface.iter().find(|(eni, _)| i.network_interface_id() == Some(eni))?;
         let groups = i.groups().iter().filter_map(|g| g.group_id.clone()).collect();
@@ -281,6 +303,15 @@ pub async fn alarms(aws: &Aws, prefix: &str) -> Result<Rc<Vec<MetricAlarm>>> {
         Ok(pages.into_iter().flat_map(|p| p.metric_alarms.unwrap_or_default()).collect::<Vec<_>>())
     };
     aws.reads.get(format!("alarms {prefix}*"), call).await
+}
+
+/// The dashboard of this name; `None` when there is none.
+pub async fn dashboard(aws: &Aws, name: &str) -> Result<Rc<Option<GetDashboardOutput>>> {
+    let call = async || {
+        let call = aws.cloudwatch.get_dashboard().dashboard_name(name).send().await;
+        call.or_absent("GetDashboard")
+    };
+    aws.reads.get(format!("dashboard {name}"), call).await
 }
 
 /// Returns an instance profile with its role, or `None` if it does not exist.

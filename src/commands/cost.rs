@@ -7,12 +7,13 @@ use crate::{
     cost::{self, Bill, OneMore, Prices, Size, from_config, inventory},
     engine::{Class, Graph},
     facts::Facts,
+    live,
     output::{
         Printer,
         cost::{Bills, Cost, per_gb, show},
         style::*,
     },
-    stack, watch,
+    stack,
 };
 
 /// Target tracking makes two of its own for each policy: above and below.
@@ -37,9 +38,8 @@ pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
     } else {
         let (target, _) = session::target(global, config, &out).await?;
         match session::reach(&target).await {
-            Ok(aws) => {
-                Some(inventory::gather(&aws, config, own_alarms(&stack.graph, config)).await?).filter(|i| !i.is_empty())
-            }
+            Ok(aws) => Some(inventory::gather(&aws, config, &own_alarms(&stack.graph, config)).await?)
+                .filter(|i| !i.is_empty()),
             // What it would cost needs no account.
             Err(Failure::Error(e)) if e.class() == Some(Class::Credentials) => {
                 out.note(format!("{WARN}only as planned{RESET}: {e}"));
@@ -49,7 +49,7 @@ pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
         }
     };
     let left_out = there.as_ref().map_or(vec![], |i| i.left_out.clone());
-    let there = there.map(|i| i.items());
+    let there = there.map(|i| i.items);
     let running = there.as_ref().map(|i| Bill::of(i, &prices, hours));
     let now = there.unwrap_or_else(|| items(Size::Desired));
     let more = one_more(config, &now, &prices, hours);
@@ -82,16 +82,16 @@ pub(super) fn ways_out(session: &Session, prices: &Prices) -> Vec<cost::WayOut> 
 }
 
 /// What runs now, by the hour and for what is left of the event.
-pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<watch::Cost>> {
+pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<live::Cost>> {
     let config = &session.loaded.config;
-    let there = inventory::gather(&session.aws, config, own_alarms(&session.stack.graph, config)).await?;
+    let there = inventory::gather(&session.aws, config, &own_alarms(&session.stack.graph, config)).await?;
     if there.is_empty() {
         return Ok(None);
     }
-    let (items, hours) = (there.items(), hours(config, None));
+    let (items, hours) = (there.items, hours(config, None));
     let bill = Bill::of(&items, prices, hours);
     let more = one_more(config, &items, prices, hours);
-    Ok(Some(watch::Cost {
+    Ok(Some(live::Cost {
         unit: bill.unit.clone(),
         per_hour: bill.per_hour(),
         for_event: bill.for_event(),

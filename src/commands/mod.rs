@@ -2,6 +2,7 @@
 pub mod completions;
 pub mod cost;
 pub mod init;
+mod live;
 pub mod logs;
 pub mod man;
 pub mod plan;
@@ -17,7 +18,6 @@ pub mod targets;
 pub mod teardown;
 mod untagged;
 pub mod up;
-mod watch;
 pub mod why;
 
 use crate::{

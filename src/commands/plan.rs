@@ -9,10 +9,10 @@ use crate::{
     },
     error::Error,
     facts,
+    live::BOOT,
     output::{Printer, complaint::Complaint, plan, style::*},
     resources::role::SESSIONS_POLICY,
     stack::remains::Remains,
-    watch::BOOT,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};

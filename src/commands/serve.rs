@@ -1,11 +1,11 @@
 //! `gameday serve`: one watch for all who look, one desk for all who ask.
-use super::{DONE, Failure, Outcome, Session, cost, targets::Own, watch::Watch};
+use super::{DONE, Failure, Outcome, Session, cost, live::Driver, targets::Own};
 use crate::{
     aws::Aws,
     cli::{Consent, Global, ServeArgs, StatusArgs},
     config::file,
     error::Error,
-    output::{Printer, plain, serve as view, style::*, watch::news},
+    output::{Printer, live::news, plain, serve as view, style::*},
     private,
     serve::{Access, Action, Answer, Ask, Picture, Site, Token, router, serve},
     targets,
@@ -52,7 +52,7 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
 
     let mut desk = Desk::new(Own::of(&session.loaded.config));
     let look = StatusArgs { watch: true, probe: args.probe, prices: args.prices };
-    let mut watch = Watch::new(session, &look, prices);
+    let mut driver = Driver::new(session, &look, prices);
     let (shown, picture) = watch::channel::<Picture>(None);
     let (asks, mut asked) = mpsc::channel(QUEUE);
     let (end, ended) = oneshot::channel::<()>();
@@ -70,17 +70,17 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
             _ = terminated.recv() => break,
             _ = hung_up.recv() => break,
             _ = &mut server => return Err(Error::other("the server ended by itself", "start it again").into()),
-            Some(came) = watch.jobs.next() => watch.take(came),
-            done = desk.done() => desk.answer(&mut watch, &out, done),
-            Some(ask) = asked.recv(), if desk.is_free() => desk.begin(&watch.session, ask),
-            _ = tick.tick() => watch.tick(),
-            _ = frame.tick(), if watch.has_a_picture() => {
-                let told = std::mem::take(&mut watch.untold);
+            Some(result) = driver.jobs.next() => driver.receive(result),
+            done = desk.done() => desk.answer(&mut driver, &out, done),
+            Some(ask) = asked.recv(), if desk.is_free() => desk.begin(&driver.session, ask),
+            _ = tick.tick() => driver.tick(),
+            _ = frame.tick(), if driver.has_a_picture() => {
+                let events = std::mem::take(&mut driver.unreported);
                 if !out.json() {
-                    news(&out, &told);
+                    news(&out, &events);
                 }
-                let events = view::events(&watch.state);
-                let picture = view::Picture::new(&watch.state, watch.told(&events), watch.session.facts.sandbox);
+                let events = view::events(&driver.state);
+                let picture = view::Picture::new(&driver.state, driver.round(&events), driver.session.facts.sandbox);
                 let mut body = serde_json::to_value(&picture).expect("pictures serialise");
                 out.typist.json(&mut body);
                 shown.send_replace(Some(plain::json(&body).into()));
@@ -92,7 +92,7 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
     let rest = async {
         if !desk.is_free() {
             let done = desk.done().await;
-            desk.answer(&mut watch, &out, done);
+            desk.answer(&mut driver, &out, done);
         }
         _ = server.await;
     };
@@ -234,7 +234,7 @@ impl Desk {
         }
     }
 
-    fn answer(&mut self, watch: &mut Watch, out: &Printer, Done { ask, answer, names }: Done) {
+    fn answer(&mut self, driver: &mut Driver, out: &Printer, Done { ask, answer, names }: Done) {
         let did = match &ask.action {
             Action::List => None,
             Action::Attach(id) => Some(format!("{id} was attached to {}, as somebody asked", ask.balancer)),
@@ -260,8 +260,8 @@ impl Desk {
                 self.kept.clear();
                 self.names = None;
                 view::done(out, &did);
-                watch.state.note(Timestamp::now(), true, did);
-                watch.schedule.look_now();
+                driver.state.note(Timestamp::now(), true, did);
+                driver.schedule.look_now();
             }
             Some(_) => {}
         }

@@ -12,13 +12,13 @@ use crate::{
     help,
     history::{History, Stopwatch},
     lease::{self, Holder, Lease, OnConflict},
+    live::{Step, StepState, Times},
     output::{self, Printer, complaint::Complaint, progress::View, sandbox::Preparing, style::*},
     record,
     resources::target_group::TargetGroup,
     sandbox,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
     stack::{self, Stack, remains::Remains},
-    watch::{Stand, Step, Times},
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
@@ -503,13 +503,13 @@ fn final_snapshot(config: &Config) -> String {
     format!("{}{FINAL}{now}", config.name_of("database/main"))
 }
 
-fn stand(visit: &Visit<Status>) -> Stand {
+fn stand(visit: &Visit<Status>) -> StepState {
     match visit {
-        Visit::Done(Status { phase: Some(Phase::Ready), .. }) => Stand::Ready,
-        Visit::Done(Status { phase: Some(Phase::Busy(_)), .. }) => Stand::Busy,
-        Visit::Done(_) => Stand::Missing,
+        Visit::Done(Status { phase: Some(Phase::Ready), .. }) => StepState::Ready,
+        Visit::Done(Status { phase: Some(Phase::Busy(_)), .. }) => StepState::Busy,
+        Visit::Done(_) => StepState::Missing,
         // What cannot be seen does not hold the clock up.
-        _ => Stand::Ready,
+        _ => StepState::Ready,
     }
 }
 

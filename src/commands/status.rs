@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 pub async fn run(global: &Global, out: Printer, args: StatusArgs) -> Outcome {
     if args.watch {
-        return super::watch::run(Session::open(global, out, &Consent::default()).await?, args).await;
+        return super::live::run(Session::open(global, out, &Consent::default()).await?, args).await;
     }
     let (mut session, snapshot) = Session::open_and_see(global, out, &args.probe).await?;
     let verdict = Verdict::of(&snapshot);

@@ -206,9 +206,9 @@ impl Database {
         host_port(self.endpoint.as_deref()?)
     }
 
-    /// Is this a version past its standard support, which RDS creates only when told to bill for it?
+    /// True if the version is past its standard support.
     pub fn extended_support(&self) -> bool {
-        self.version == "8.0" || self.version.starts_with("8.0.")
+        is_extended_support(&self.version)
     }
 
     /// The parameters of its group: those given and the defaults, as far as the version knows them.
@@ -265,4 +265,9 @@ pub(crate) fn clock(text: &str, now: &Zoned) -> Option<Timestamp> {
 
 pub(crate) fn overlap(a: &Cidr, b: &Cidr) -> bool {
     a.contains(b) || b.contains(a)
+}
+
+/// True if this version of MySQL is past its standard support. RDS creates it only with extended support, which it bills.
+pub fn is_extended_support(version: &str) -> bool {
+    version == "8.0" || version.starts_with("8.0.")
 }

@@ -1,6 +1,6 @@
 //! How long there is until the first request, and what would help: the same words in every view.
 use super::style;
-use crate::watch::{Clock, Cut};
+use crate::live::{Clock, Cut};
 use std::time::Duration;
 
 /// Each is told with a dot between them; none when there is nothing to say.

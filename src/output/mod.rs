@@ -4,6 +4,7 @@ pub mod clock;
 pub mod complaint;
 pub mod cost;
 pub mod line;
+pub mod live;
 pub mod logs;
 pub mod plain;
 pub mod plan;
@@ -16,7 +17,6 @@ pub mod style;
 pub mod targets;
 pub mod teardown;
 pub mod usage;
-pub mod watch;
 pub mod why;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! JSON schemas of what is printed with `-o json`: derived from the types that are printed.
 use super::{
-    complaint::Complaint, cost::Cost, line::Line, plan::Plan, serve::Picture, status::Overview, targets, watch::Told,
-    why,
+    complaint::Complaint, cost::Cost, line::Line, live::LiveRound, plan::Plan, serve::Picture, status::Overview,
+    targets, why,
 };
 use crate::cli::Output;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
@@ -11,7 +11,7 @@ pub fn of(output: Output) -> Schema {
     match output {
         Output::Plan => schema::<Plan<'static>>(),
         Output::Status => schema::<Overview<'static>>(),
-        Output::Watch => schema::<Told<'static>>(),
+        Output::Watch => schema::<LiveRound<'static>>(),
         Output::Serve => schema::<Picture<'static>>(),
         Output::Why => schema::<why::Told<'static>>(),
         Output::Cost => schema::<Cost<'static>>(),

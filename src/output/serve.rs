@@ -1,13 +1,14 @@
 //! What the big screen shows, and what its server says of itself.
 use super::{
     Printer,
+    live::{LiveRound, Row, Sort, rows},
     style::*,
-    watch::{Row, Sort, Told, rows},
 };
 use crate::{
+    live::{Event, LiveState, in_short},
+    parts::{balancer::measure as balancer, metric::MetricRow},
     serving::{Verdict, Word},
     snapshot::{Activity, Alarm},
-    watch::{Event, Metric, State, in_short},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,7 +26,7 @@ const MINUTES: usize = 60;
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Picture<'a> {
     #[serde(flatten)]
-    round: Told<'a>,
+    round: LiveRound<'a>,
     verdict_since: Option<Timestamp>,
     seen: &'a Verdict,
     instances: Vec<Row>,
@@ -68,7 +69,7 @@ struct History {
 }
 
 impl<'a> Picture<'a> {
-    pub fn new(state: &'a State, round: Told<'a>, sandbox: bool) -> Self {
+    pub fn new(state: &'a LiveState, round: LiveRound<'a>, sandbox: bool) -> Self {
         let look = state.snapshot.as_deref();
         Self {
             round,
@@ -85,30 +86,30 @@ impl<'a> Picture<'a> {
 }
 
 impl History {
-    fn of(state: &State) -> Self {
+    fn of(state: &LiveState) -> Self {
         let kept = &state.seconds;
         let answers = kept.iter().skip(kept.len().saturating_sub(ANSWERS)).map(|s| (s.at, s.millis, s.status));
-        let minutes = |metric| state.minutes.recent(metric, MINUTES);
-        let both = minutes(Metric::Target5xx).into_iter().zip(minutes(Metric::Elb5xx));
+        let minutes = |metric: &MetricRow| state.minutes.recent(metric, MINUTES);
+        let both = minutes(&balancer::TARGET_5XX).into_iter().zip(minutes(&balancer::ELB_5XX));
         Self {
             answers: answers.collect(),
-            requests: minutes(Metric::Requests),
+            requests: minutes(&balancer::REQUESTS),
             errors: both.map(|(a, b)| a + b).collect(),
-            p90: minutes(Metric::P90).into_iter().map(|s| s * 1000.0).collect(),
+            p90: minutes(&balancer::P90).into_iter().map(|s| s * 1000.0).collect(),
             words: words(state),
             silent: state.no_metrics.clone(),
         }
     }
 }
 
-fn words(state: &State) -> Vec<Option<Word>> {
+fn words(state: &LiveState) -> Vec<Option<Word>> {
     let now = state.now.as_second().div_euclid(60);
     let of = |minute: i64| state.words.iter().find(|(at, _)| *at == minute).map(|(_, word)| *word);
     (now - MINUTES as i64 + 1..=now).map(of).collect()
 }
 
 /// The last things that happened, the oldest first.
-pub fn events(state: &State) -> Vec<Event> {
+pub fn events(state: &LiveState) -> Vec<Event> {
     state.events.iter().skip(state.events.len().saturating_sub(EVENTS)).cloned().collect()
 }
 

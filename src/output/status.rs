@@ -4,9 +4,9 @@ use crate::{
     config::Group,
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
+    live::{Clock, Light},
     serving::{Verdict, Word},
     snapshot::Gap,
-    watch::{Clock, Light},
 };
 use serde::Serialize;
 

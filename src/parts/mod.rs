@@ -1,5 +1,5 @@
 //! The parts of a stack, one folder each: `wire` says which steps it is made of, `see` what is seen of it in the
-//! account, `judge` what is wrong with it.
+//! account, `judge` what is wrong with it, `measure` what CloudWatch measures of it, `bill` what it costs.
 //!
 //! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the
 //! parts are wired is in [`crate::stack`]. What the look and the diagnosis do is the same for all parts: they go through
@@ -9,6 +9,7 @@ pub mod balancer;
 pub mod cache;
 pub mod database;
 pub mod files;
+pub mod metric;
 pub mod monitoring;
 pub mod network;
 pub mod service;

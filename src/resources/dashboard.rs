@@ -43,15 +43,8 @@ impl Resource for Dashboard {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let (name, cloudwatch) = (cx.name(), &self.aws.cloudwatch);
-        let seen = self
-            .aws
-            .reads
-            .get(format!("dashboard {name}"), async || {
-                let call = cloudwatch.get_dashboard().dashboard_name(&name).send().await;
-                call.or_absent("GetDashboard")
-            })
-            .await?;
+        let name = cx.name();
+        let seen = listing::dashboard(&self.aws, &name).await?;
         let Some(seen) = &*seen else { return Ok(None) };
         let arn = seen.dashboard_arn().unwrap_or_default();
         let body = seen.dashboard_body().unwrap_or_default();

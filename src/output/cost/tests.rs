@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
     config::{self, Config},
-    cost::{Inventory, Size, from_config, inventory, prices::read},
+    cost::{Item, Size, from_config, prices::read},
+    parts::{balancer, cache, database, files, monitoring, network, service},
 };
 use std::time::Duration;
 
@@ -11,32 +12,25 @@ fn config() -> Config {
     config::parse("gameday.toml", text).expect("a sound stack file").config
 }
 
-fn there() -> Inventory {
-    let instance = |minutes: u64| inventory::Instance {
-        kind: "t3.micro".into(),
-        spot: false,
-        age: Duration::from_secs(minutes * 60),
+fn there() -> Vec<Item> {
+    let instance = |minutes: u64| service::bill::instance("t3.micro", false, Duration::from_secs(minutes * 60));
+    let database = database::bill::Billed {
+        class: "db.t3.micro".into(),
+        multi_az: false,
+        storage_type: "gp3".into(),
+        storage_gb: 20.0,
+        version: "8.4.8".into(),
     };
-    Inventory {
-        instances: vec![instance(50), instance(50), instance(4)],
-        disks: vec![("gp3".into(), 8); 3],
-        database: Some(inventory::Database {
-            class: "db.t3.micro".into(),
-            multi_az: false,
-            storage_kind: "gp3".into(),
-            storage_gb: 20,
-            version: "8.4.8".into(),
-        }),
-        cache: Some(inventory::Cache { engine: "valkey".into(), class: "cache.t3.micro".into(), nodes: 2 }),
-        balancers: 1,
-        public_addresses: 5,
-        nat_gateways: 1,
-        endpoints: 0,
-        file_bytes: 6144,
-        alarms: 13,
-        dashboards: 1,
-        left_out: vec![],
-    }
+    [
+        vec![instance(50), instance(50), instance(4)],
+        vec![service::bill::disk("gp3", 8.0); 3],
+        vec![network::bill::addresses(5.0), network::bill::nat_gateways(1.0)],
+        balancer::bill::balancer().to_vec(),
+        database.items(),
+        vec![cache::bill::nodes("valkey", "cache.t3.micro", 2.0)],
+        vec![files::bill::stored(6144.0), monitoring::bill::alarms(13.0), monitoring::bill::dashboards(1.0)],
+    ]
+    .concat()
 }
 
 fn plain(text: &str) -> String {
@@ -44,14 +38,18 @@ fn plain(text: &str) -> String {
 }
 
 /// The view as people and as scripts see it.
-fn views(prices: &Prices, there: Option<Inventory>, kind: &str) -> (String, serde_json::Value) {
+fn views(prices: &Prices, items: Option<Vec<Item>>, instance_type: &str) -> (String, serde_json::Value) {
     let config = config();
     let bill = |size| Bill::of(&from_config(&config, 2, 13, size), prices, 6.0);
     let (min, desired, max) = (bill(Size::Min), bill(Size::Desired), bill(Size::Max));
-    let items = there.map(|t| t.items());
     let running = items.as_ref().map(|i| Bill::of(i, prices, 6.0));
-    let more =
-        OneMore::of(items.as_deref().unwrap_or(&from_config(&config, 2, 13, Size::Desired)), kind, true, prices, 6.0);
+    let more = OneMore::of(
+        items.as_deref().unwrap_or(&from_config(&config, 2, 13, Size::Desired)),
+        instance_type,
+        true,
+        prices,
+        6.0,
+    );
     let bills = Bills { min: (2, &min), desired: (2, &desired), max: (4, &max), running: running.as_ref() };
     let view = Cost::new("billing", "eu-north-1", prices, bills, &more);
     (plain(&text(&view)), serde_json::to_value(&view).unwrap())

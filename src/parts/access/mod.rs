@@ -1,4 +1,5 @@
 //! Who reaches whom: the security groups, and the endpoints of AWS's services.
+pub mod bill;
 pub(crate) mod judge;
 pub mod see;
 mod wire;

@@ -1,5 +1,7 @@
 //! The load balancer, and where its requests go.
+pub mod bill;
 pub(crate) mod judge;
+pub mod measure;
 pub mod see;
 mod wire;
 

@@ -1,5 +1,7 @@
 //! The cache: an ElastiCache replication group of the stack's own, or one that is used.
+pub mod bill;
 pub(crate) mod judge;
+pub mod measure;
 pub mod see;
 mod wire;
 

@@ -1,5 +1,7 @@
 //! The database: an RDS instance of the stack's own, or one that is used, and its passwords.
+pub mod bill;
 pub(crate) mod judge;
+pub mod measure;
 pub mod see;
 mod wire;
 

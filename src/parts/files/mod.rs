@@ -1,4 +1,5 @@
 //! The shared files: an EFS file system of the stack's own, or one that is used.
+pub mod bill;
 pub(crate) mod judge;
 pub mod see;
 mod wire;

@@ -1,4 +1,5 @@
 //! Monitoring: the alarms that matter, and one dashboard.
+pub mod bill;
 pub(crate) mod judge;
 pub mod see;
 mod wire;

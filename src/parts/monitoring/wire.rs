@@ -1,15 +1,23 @@
 //! The steps of monitoring.
 use crate::{
     aws::partition,
-    config::Switch,
+    config::{ALARMS, Switch},
     engine::{Input, Inputs, Key, Known, Ref},
-    parts::Builder,
+    parts::{
+        Builder,
+        balancer::measure as balancer,
+        cache::measure as cache,
+        database::measure as database,
+        metric::{Graph, MetricTable},
+        service::measure as service,
+    },
     resources::{
         alarm::Alarm, auto_scaling_group::AutoScalingGroup, cache::Cache, dashboard::Dashboard, database::Database,
         load_balancer::LoadBalancer, target_group::TargetGroup,
     },
 };
 use serde_json::{Value, json};
+use std::slice;
 
 /// What is watched.
 #[derive(Clone)]
@@ -34,91 +42,63 @@ pub(crate) struct WatchedService {
     pub routed: Vec<Key>,
 }
 
-/// One alarm, as a row: name, metric, statistic, threshold, "datapoints of periods", missing data, and what it means.
-struct Row<'a>(&'a str, &'static str, &'static str, f64, (i32, i32), &'static str, &'static str);
-
-/// A count that is absent when it is zero must not alarm for want of data; a gauge that goes absent is worth a look.
-const ZERO: &str = "notBreaching";
-const GAUGE: &str = "missing";
-
 /// Wires the alarms and the dashboard, if the stack has them.
-#[rustfmt::skip] // a table of alarms
 pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
     let config = b.config;
     if config.monitoring.mode != Switch::Create {
         return;
     }
     let mut alarms = vec![];
-    let mut add = |b: &mut Builder<'_>, namespace: &str, dimensions: Vec<(&str, Input<String>)>, comparison: &str, after: &[Key], row: Row<'_>| {
+    let mut add = |b: &mut Builder<'_>,
+                   table: &MetricTable,
+                   values: &[Input<String>],
+                   after: &[Key],
+                   name_of: &dyn Fn(&str) -> String| {
         let after: Vec<&Key> = after.iter().collect();
-        let Row(name, metric, statistic, threshold, (evaluate, of), missing, description) = row;
-        let alarm = Alarm {
-            aws: b.aws(),
-            namespace: namespace.into(),
-            metric: metric.into(),
-            dimensions: dimensions.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-            statistic: statistic.into(),
-            period: 60,
-            evaluate,
-            of,
-            threshold,
-            comparison: comparison.into(),
-            missing: missing.into(),
-            description: description.into(),
-            notify: config.monitoring.notify.clone(),
-        };
-        alarms.push(b.add_after(name, alarm, &after));
+        for (metric, row) in table.alarms() {
+            let (comparison, threshold) = row.fires.when(config);
+            let (evaluate, of) = row.points;
+            let dimensions = table.dimensions.iter().map(ToString::to_string).zip(values.iter().cloned());
+            let alarm = Alarm {
+                aws: b.aws(),
+                namespace: table.namespace.into(),
+                metric: metric.name.into(),
+                dimensions: dimensions.collect(),
+                statistic: metric.statistic.into(),
+                period: 60,
+                evaluate,
+                of,
+                threshold,
+                comparison: comparison.into(),
+                missing: row.missing.word().into(),
+                description: row.description.into(),
+                notify: config.monitoring.notify.clone(),
+            };
+            alarms.push(b.add_after(&name_of(row.name), alarm, &after));
+        }
     };
-    let (above, at_least, below) =
-        ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold");
-
-    let alb = "AWS/ApplicationELB";
-    let balancer = || vec![("LoadBalancer", seen.balancer.input(|b| b.metric.clone()))];
-    let target = |service: &WatchedService| {
-        vec![
-            ("LoadBalancer", seen.balancer.input(|b| b.metric.clone())),
-            ("TargetGroup", service.target.input(|t| t.metric.clone())),
-        ]
-    };
-    add(b, alb, balancer(), at_least, &[], Row("elb-5xx", "HTTPCode_ELB_5XX_Count", "Sum", 1.0, (1, 1), ZERO,
-        "the load balancer itself answers 5xx: no target is registered, or none answers in time"));
-    add(b, alb, balancer(), at_least, &[], Row("target-5xx", "HTTPCode_Target_5XX_Count", "Sum", 5.0, (2, 3), ZERO,
-        "the service answers 5xx: its queue is full, or it is broken"));
-    add(b, alb, balancer(), at_least, &[], Row("rejected", "RejectedConnectionCount", "Sum", 1.0, (1, 1), ZERO,
-        "the load balancer rejects connections"));
-    add(b, alb, balancer(), above, &[], Row("slow", "TargetResponseTime", "p90", config.monitoring.slow_seconds, (2, 3), ZERO,
-        "one answer in ten takes longer than is worth points"));
+    let balancer = seen.balancer.input(|b| b.metric.clone());
+    add(b, &balancer::METRICS, slice::from_ref(&balancer), &[], &str::to_owned);
     for service in &seen.services {
-        let [unhealthy, healthy] = &service.alarms;
-        add(b, alb, target(service), at_least, &service.routed, Row(unhealthy, "UnHealthyHostCount", "Maximum", 1.0, (2, 2), ZERO,
-            "a target fails its health check"));
-        add(b, alb, target(service), below, &service.routed, Row(healthy, "HealthyHostCount", "Minimum", 1.0, (1, 1), "breaching",
-            "no target is healthy: nothing is served, or the balancer fails open"));
+        let target = service.target.input(|t| t.metric.clone());
+        let name_of = |what: &str| {
+            let named = ALARMS.iter().zip(&service.alarms).find(|(alarm, _)| **alarm == what);
+            named.map_or(what, |(_, name)| name).to_owned()
+        };
+        add(b, &service::TARGETS, &[target, balancer.clone()], &service.routed, &name_of);
     }
-    if let Some(db) = &seen.database {
-        let rds = "AWS/RDS";
-        let of = || vec![("DBInstanceIdentifier", db.input(|d| d.id.clone()))];
-        add(b, rds, of(), above, &[], Row("database-cpu", "CPUUtilization", "Average", 80.0, (3, 3), GAUGE,
-            "the database's CPU is busy"));
-        add(b, rds, of(), above, &[], Row("database-connections", "DatabaseConnections", "Maximum", 50.0, (2, 3), GAUGE,
-            "a micro instance takes about 60 connections"));
-        add(b, rds, of(), below, &[], Row("database-storage", "FreeStorageSpace", "Minimum", 2.0 * 1024.0 * 1024.0 * 1024.0, (1, 1), GAUGE,
-            "the database has less than 2 GiB left"));
+    if let Some(database) = &seen.database {
+        add(b, &database::METRICS, &[database.input(|d| d.id.clone())], &[], &str::to_owned);
     }
     if let Some(cache) = &seen.cache {
-        let elasticache = "AWS/ElastiCache";
-        // Each node: after a failover it is another one that has the work.
-        let names = [("cache-evictions", "cache-cpu"), ("cache-evictions-2", "cache-cpu-2")];
-        for (i, (evictions, cpu)) in names.into_iter().enumerate().take(config.cache.nodes as usize) {
-            let of = || vec![("CacheClusterId", member(cache, i))];
-            add(b, elasticache, of(), at_least, &[], Row(evictions, "Evictions", "Sum", 1.0, (1, 1), ZERO,
-                "the cache is full and throws answers away"));
-            add(b, elasticache, of(), above, &[], Row(cpu, "EngineCPUUtilization", "Average", 80.0, (3, 3), GAUGE,
-                "the cache's one thread is busy"));
+        // Each node: after a failover another one does the work.
+        for node in 0..NODES.min(config.cache.nodes as usize) {
+            let name_of = |name: &str| if node == 0 { name.to_owned() } else { format!("{name}-{}", node + 1) };
+            add(b, &cache::METRICS, &[member(cache, node)], &[], &name_of);
         }
     }
     if config.monitoring.dashboard {
-        // By their names, which are known before they stand: one that is made again changes nothing here.
+        // By their names, which are known before they exist: an alarm that is made again changes nothing here.
         let arns: Vec<String> = alarms.iter().map(|a| arn(b, a.key())).collect();
         let (seen, region) = (seen.clone(), b.facts.region.clone());
         let nodes = config.cache.nodes as usize;
@@ -126,6 +106,9 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
         b.add("main", Dashboard { aws: b.aws(), body });
     }
 }
+
+/// How many nodes of a cache have alarms.
+const NODES: usize = 2;
 
 /// The member of a cache with this number, from 0.
 fn member(cache: &Ref<Cache>, number: usize) -> Input<String> {
@@ -193,74 +176,67 @@ fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String], n
     })
 }
 
+/// Metrics of one table, by the names of what is measured.
+type Measured<'a> = (&'a MetricTable, Vec<Vec<&'a str>>);
+
 fn body(region: &str, alarms: &[String], shown: &Shown) -> Value {
-    let alb = "AWS/ApplicationELB";
-    let graph = |title: &str, metrics: Vec<Value>| {
-        json!({"type": "metric", "width": 8, "height": 6, "properties": {
-            "region": region, "title": title, "view": "timeSeries", "period": 60, "stat": "Sum", "metrics": metrics,
-        }})
-    };
-    let of_alb = |metric: &str, how: Value| json!([alb, metric, "LoadBalancer", &shown.balancer, how]);
-    let mut widgets = vec![
-        json!({"type": "alarm", "width": 24, "height": 3, "properties": {"title": "Alarms", "alarms": alarms}}),
-        graph(
-            "Requests",
-            vec![
-                of_alb("RequestCount", json!({})),
-                of_alb("HTTPCode_Target_5XX_Count", json!({})),
-                of_alb("HTTPCode_ELB_5XX_Count", json!({})),
-            ],
-        ),
-        graph(
-            "Response time",
-            vec![
-                of_alb("TargetResponseTime", json!({"stat": "p50"})),
-                of_alb("TargetResponseTime", json!({"stat": "p90"})),
-                of_alb("TargetResponseTime", json!({"stat": "p99"})),
-            ],
-        ),
-    ];
+    let mut widgets =
+        vec![json!({"type": "alarm", "width": 24, "height": 3, "properties": {"title": "Alarms", "alarms": alarms}})];
+    let balancer = shown.balancer.as_str();
+    widgets.extend(graphs(region, "", &[(&balancer::METRICS, vec![vec![balancer]])]));
     for service in &shown.services {
-        let title =
-            |what: &str| if service.name.is_empty() { what.into() } else { format!("{what} of {}", service.name) };
-        let of_target = |metric: &str, how: Value| {
-            json!([alb, metric, "TargetGroup", &service.target, "LoadBalancer", &shown.balancer, how])
-        };
-        let of_fleet = |namespace: &str, metric: &str| json!([namespace, metric, "AutoScalingGroupName", &service.fleet, {"stat": "Average"}]);
-        widgets.push(graph(
-            &title("Targets"),
-            vec![
-                of_target("HealthyHostCount", json!({"stat": "Minimum"})),
-                of_target("UnHealthyHostCount", json!({"stat": "Maximum"})),
-                of_target("RequestCountPerTarget", json!({"yAxis": "right"})),
-            ],
-        ));
-        widgets.push(graph(
-            &title("Instances"),
-            vec![of_fleet("AWS/EC2", "CPUUtilization"), of_fleet("GameDay", "mem_used_percent")],
-        ));
+        let fleet = vec![vec![service.fleet.as_str()]];
+        let tables = [
+            (&service::TARGETS, vec![vec![service.target.as_str(), balancer]]),
+            (&service::INSTANCES, fleet.clone()),
+            (&service::AGENT, fleet),
+        ];
+        widgets.extend(graphs(region, &service.name, &tables));
     }
     if let Some(id) = &shown.database {
-        let of = |metric: &str, how: Value| json!(["AWS/RDS", metric, "DBInstanceIdentifier", id, how]);
-        widgets.push(graph(
-            "Database",
-            vec![
-                of("CPUUtilization", json!({"stat": "Average"})),
-                of("DatabaseConnections", json!({"stat": "Maximum", "yAxis": "right"})),
-            ],
-        ));
+        widgets.extend(graphs(region, "", &[(&database::METRICS, vec![vec![id]])]));
     }
     if !shown.cache.is_empty() {
-        let of_each = |metric: &str, how: Value| -> Vec<Value> {
-            shown.cache.iter().map(|id| json!(["AWS/ElastiCache", metric, "CacheClusterId", id, how])).collect()
-        };
-        let metrics = [
-            of_each("EngineCPUUtilization", json!({"stat": "Average"})),
-            of_each("CacheHits", json!({"yAxis": "right"})),
-            of_each("CacheMisses", json!({"yAxis": "right"})),
-            of_each("Evictions", json!({"yAxis": "right"})),
-        ];
-        widgets.push(graph("Cache", metrics.concat()));
+        let nodes = shown.cache.iter().map(|id| vec![id.as_str()]);
+        widgets.extend(graphs(region, "", &[(&cache::METRICS, nodes.collect())]));
     }
     json!({"start": "-PT1H", "periodOverride": "inherit", "widgets": widgets})
+}
+
+/// Returns a widget for each title in the tables; `service` is part of it where there are several.
+fn graphs(region: &str, service: &str, tables: &[Measured<'_>]) -> Vec<Value> {
+    let mut all: Vec<(&Graph, Vec<Value>)> = vec![];
+    for (table, names) in tables {
+        for row in table.rows {
+            let Some(graph) = &row.graph else { continue };
+            let mut style = serde_json::Map::new();
+            if row.statistic != "Sum" {
+                style.insert("stat".into(), row.statistic.into());
+            }
+            if graph.right {
+                style.insert("yAxis".into(), "right".into());
+            }
+            let lines = names.iter().map(|values| {
+                let dimensions = table.dimensions.iter().zip(values).flat_map(|(name, value)| [*name, *value]);
+                let line = [table.namespace, row.name].into_iter().chain(dimensions).map(Value::from);
+                line.chain([Value::from(style.clone())]).collect::<Value>()
+            });
+            all.push((graph, lines.collect()));
+        }
+    }
+    let mut titles: Vec<&str> = vec![];
+    for (graph, _) in &all {
+        if !titles.contains(&graph.title) {
+            titles.push(graph.title);
+        }
+    }
+    all.sort_by_key(|(graph, _)| graph.place);
+    let widget = |title: &&str| {
+        let lines: Vec<&Value> = all.iter().filter(|(graph, _)| graph.title == *title).flat_map(|(_, l)| l).collect();
+        let title = if service.is_empty() { (*title).to_owned() } else { format!("{title} of {service}") };
+        json!({"type": "metric", "width": 8, "height": 6, "properties": {
+            "region": region, "title": title, "view": "timeSeries", "period": 60, "stat": "Sum", "metrics": lines,
+        }})
+    };
+    titles.iter().map(widget).collect()
 }

@@ -1,4 +1,5 @@
 //! The network: the VPC with its subnets and routes, and the ways out of it.
+pub mod bill;
 pub(crate) mod judge;
 pub mod see;
 mod wire;

@@ -1,5 +1,7 @@
 //! A service: its fleet of instances, what they are told at boot and what they may do, and its target group.
+pub mod bill;
 pub(crate) mod judge;
+pub mod measure;
 pub mod see;
 mod user_data;
 mod wire;

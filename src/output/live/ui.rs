@@ -1,0 +1,155 @@
+//! What the keys do. It knows nothing of AWS: a key changes the view, or asks for something to be done.
+use super::instances::Sort;
+use crate::live::LiveState;
+use termion::event::Key;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    #[default]
+    Overview,
+    Path,
+    Instances,
+    Traffic,
+    Events,
+}
+
+impl View {
+    pub const ALL: [Self; 5] = [Self::Overview, Self::Path, Self::Instances, Self::Traffic, Self::Events];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "all",
+            Self::Path => "path",
+            Self::Instances => "instances",
+            Self::Traffic => "traffic",
+            Self::Events => "events",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Overlay {
+    #[default]
+    None,
+    Help,
+    Details,
+    /// Whether to replace this instance.
+    Replace(String),
+    /// What this instance wrote last.
+    Logs(String),
+}
+
+/// What a key wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    None,
+    Quit,
+    /// Look at everything now.
+    Look,
+    Replace(String),
+    /// Fetch what this instance wrote last.
+    Logs(String),
+}
+
+#[derive(Default)]
+pub struct Ui {
+    pub view: View,
+    pub overlay: Overlay,
+    pub sort: Sort,
+    /// The chosen instance: it stays chosen wherever its row goes.
+    chosen: Option<String>,
+    /// The row it had.
+    row: usize,
+    pub scroll: usize,
+    frozen: Option<Box<LiveState>>,
+}
+
+impl Ui {
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// The state to show: the one of the moment it was frozen, else what is.
+    pub fn shown<'a>(&'a self, live: &'a LiveState) -> &'a LiveState {
+        self.frozen.as_deref().unwrap_or(live)
+    }
+
+    /// The row of the chosen instance among these; where it is gone, the row it had.
+    pub fn row<'a>(&self, mut ids: impl ExactSizeIterator<Item = &'a str>) -> usize {
+        let last = ids.len().saturating_sub(1);
+        let chosen = self.chosen.as_deref();
+        ids.position(|id| Some(id) == chosen).unwrap_or(self.row.min(last))
+    }
+
+    fn choose(&mut self, row: usize, ids: &[String]) {
+        self.row = row.min(ids.len().saturating_sub(1));
+        self.chosen = ids.get(self.row).cloned();
+    }
+
+    /// `ids`: the instances in the order they are shown.
+    pub fn key(&mut self, key: Key, live: &LiveState, ids: &[String]) -> Action {
+        let overlay = std::mem::take(&mut self.overlay);
+        let row = self.row(ids.iter().map(String::as_str));
+        self.choose(row, ids);
+        if matches!(key, Key::Ctrl('c')) {
+            return Action::Quit;
+        }
+        match overlay {
+            Overlay::Replace(id) => {
+                return if matches!(key, Key::Char('y' | 'Y')) { Action::Replace(id) } else { Action::None };
+            }
+            // Any key closes it; one that means something does that, too.
+            Overlay::Help | Overlay::Details | Overlay::Logs(_)
+                if matches!(key, Key::Esc | Key::Char('?' | '\n' | ' ')) =>
+            {
+                return Action::None;
+            }
+            _ => {}
+        }
+        match key {
+            Key::Char('q') => return Action::Quit,
+            Key::Char(c @ '1'..='5') => self.show(View::ALL[c as usize - '1' as usize]),
+            Key::Char('\t') => self.turn(1),
+            Key::BackTab => self.turn(View::ALL.len() - 1),
+            Key::Char('?' | 'h') => self.overlay = Overlay::Help,
+            Key::Char('f') => {
+                self.frozen = if self.frozen.is_some() { None } else { Some(Box::new(live.clone())) };
+            }
+            Key::Char('s') => self.sort = self.sort.next(),
+            Key::Char('r') => return Action::Look,
+            Key::Char('\n') if !ids.is_empty() => self.overlay = Overlay::Details,
+            Key::Char('x') => {
+                if let Some(id) = ids.get(row) {
+                    // What is asked about has to be seen.
+                    self.show(View::Instances);
+                    self.overlay = Overlay::Replace(id.clone());
+                }
+            }
+            Key::Char('l') => {
+                if let Some(id) = ids.get(row) {
+                    self.overlay = Overlay::Logs(id.clone());
+                    return Action::Logs(id.clone());
+                }
+            }
+            // What is wrong, all of it.
+            Key::Char('w') => self.show(View::Path),
+            Key::Down | Key::Char('j') if self.view == View::Instances => self.choose(row + 1, ids),
+            Key::Up | Key::Char('k') if self.view == View::Instances => self.choose(row.saturating_sub(1), ids),
+            Key::Down | Key::Char('j') => self.scroll = (self.scroll + 1).min(500),
+            Key::Up | Key::Char('k') => self.scroll = self.scroll.saturating_sub(1),
+            Key::PageDown => self.scroll = (self.scroll + 10).min(500),
+            Key::PageUp => self.scroll = self.scroll.saturating_sub(10),
+            _ => {}
+        }
+        Action::None
+    }
+
+    fn show(&mut self, view: View) {
+        (self.view, self.scroll) = (view, 0);
+    }
+
+    fn turn(&mut self, by: usize) {
+        let at = View::ALL.iter().position(|v| *v == self.view).unwrap_or(0);
+        self.show(View::ALL[(at + by) % View::ALL.len()]);
+    }
+}

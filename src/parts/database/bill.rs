@@ -1,0 +1,83 @@
+//! What the database costs: its instance, its storage, and the extended support of an old version.
+use crate::{
+    aws::listing,
+    config::{Group, Mode, is_extended_support},
+    cost::{Account, Item, Per, Plan, Thing, UnitPrice},
+    error::Result,
+};
+
+/// A database, as far as it is paid for.
+pub struct Billed {
+    pub class: String,
+    pub multi_az: bool,
+    pub storage_type: String,
+    pub storage_gb: f64,
+    pub version: String,
+}
+
+impl Billed {
+    /// Returns the things to pay for.
+    pub fn items(&self) -> Vec<Item> {
+        let Self { class, multi_az, storage_type, .. } = self;
+        let zones = if *multi_az { ", Multi-AZ" } else { "" };
+        let mut things =
+            vec![(instance(class, *multi_az, zones), 1.0), (storage(storage_type, *multi_az, zones), self.storage_gb)];
+        if is_extended_support(&self.version) {
+            things.push((extended_support(class, *multi_az, zones), 1.0));
+        }
+        things.into_iter().map(|(thing, quantity)| Item::new(Group::Database, thing, quantity)).collect()
+    }
+}
+
+fn instance(class: &str, multi_az: bool, zones: &str) -> Thing {
+    let key = class.to_owned();
+    Thing::new(format!("{class}{zones}"), move |p| {
+        let factor = if multi_az { p.database.multi_az_factor?.0 } else { 1.0 };
+        Some(Per::Hour.price(*p.database.class.get(&key)?).scaled(factor))
+    })
+}
+
+fn storage(storage_type: &str, multi_az: bool, zones: &str) -> Thing {
+    let key = storage_type.to_owned();
+    Thing::new(format!("GB of {storage_type} storage{zones}"), move |p| {
+        let factor = if multi_az { p.database.multi_az_factor?.0 } else { 1.0 };
+        Some(Per::GbMonth.price(*p.database.storage.get(&key)?).scaled(factor))
+    })
+}
+
+/// Extended support is billed by the vCPU, the standby's too.
+fn extended_support(class: &str, multi_az: bool, zones: &str) -> Thing {
+    let key = class.to_owned();
+    Thing::new(format!("vCPU of extended support ({class}{zones})"), move |p| {
+        let price = Per::Hour.price(p.database.extended_support?);
+        let vcpus = f64::from(*p.database.vcpus.get(&key)?);
+        Some(UnitPrice { units: if multi_az { vcpus * 2.0 } else { vcpus }, ..price })
+    })
+}
+
+/// The database that the stack file asks for.
+pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
+    let d = &plan.config.database;
+    if d.mode != Mode::Create {
+        return vec![];
+    }
+    let storage_gb = f64::from(d.storage_gb);
+    let (class, version) = (d.class.clone(), d.version.clone());
+    Billed { class, multi_az: d.multi_az, storage_type: "gp3".into(), storage_gb, version }.items()
+}
+
+/// The stack's own database, if it exists.
+pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
+    if account.config.database.mode != Mode::Create {
+        return Ok(vec![]);
+    }
+    let found = listing::database(account.aws, &account.config.name_of("database/main")).await?;
+    let billed = found.map(|d| Billed {
+        class: d.db_instance_class.unwrap_or_default(),
+        multi_az: d.multi_az.unwrap_or_default(),
+        storage_type: d.storage_type.unwrap_or_default(),
+        storage_gb: d.allocated_storage.unwrap_or_default().into(),
+        version: d.engine_version.unwrap_or_default(),
+    });
+    Ok(billed.map(|b| b.items()).unwrap_or_default())
+}

@@ -1,0 +1,76 @@
+//! What the network costs: public addresses and ways out.
+use crate::{
+    aws::{listing, tags},
+    config::{Config, Egress, Group, Origin},
+    cost::{Account, Item, Per, Plan, Thing},
+    error::Result,
+    parts::{access::bill::endpoints, service::endpoint_services},
+};
+use aws_sdk_ec2::types::{NatGatewayState, NetworkInterface};
+
+/// So many public IPv4 addresses.
+pub fn addresses(count: f64) -> Item {
+    let thing = Thing::new("public IPv4 address", |p| Some(Per::Hour.price(p.network.public_address?)));
+    Item::new(Group::Network, thing, count)
+}
+
+/// So many NAT gateways, without their addresses.
+pub fn nat_gateways(count: f64) -> Item {
+    let thing = Thing::new("NAT gateway", |p| Some(Per::Hour.price(p.network.nat_gateway?)));
+    Item::new(Group::Network, thing, count)
+}
+
+/// A way out for instances without public addresses.
+pub fn way_out(config: &Config, egress: Egress, zones: usize) -> Vec<Item> {
+    let nats = match egress {
+        Egress::Nat => 1.0,
+        Egress::NatPerZone => zones as f64,
+        Egress::Endpoints => return vec![endpoints((endpoint_services(config).len() * zones) as f64)],
+    };
+    // Each has an address.
+    vec![nat_gateways(nats), addresses(nats)]
+}
+
+/// The way out that the stack file asks for. The addresses belong to balancer and instances.
+pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
+    let network = &plan.config.network;
+    if plan.config.has_private_instances() && network.mode == Origin::Create {
+        return way_out(plan.config, network.egress, plan.zones);
+    }
+    vec![]
+}
+
+/// Public addresses and NAT gateways. In a network of others only those that the stack causes.
+pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
+    let Account { aws, config, .. } = *account;
+    let public = |all: &[NetworkInterface]| {
+        all.iter().filter(|i| i.association().is_some_and(|a| a.public_ip().is_some())).count()
+    };
+    let items = |addressed: usize, gateways: usize| {
+        let items = [(addressed, addresses(addressed as f64)), (gateways, nat_gateways(gateways as f64))];
+        items.into_iter().filter(|(count, _)| *count > 0).map(|(_, item)| item).collect()
+    };
+    if config.network.mode == Origin::Use {
+        // AWS calls a balancer's interfaces so; an instance's are found through the instance.
+        let of_balancer = [format!("ELB app/{}/*", config.name_of("load-balancer/main"))];
+        let fleets = account.fleets();
+        let (balancer, instances) = futures::try_join!(
+            listing::interfaces(aws, "description", &of_balancer),
+            listing::fleet_instances(aws, &fleets)
+        )?;
+        let addressed = instances.iter().filter(|i| i.public_ip_address().is_some()).count();
+        return Ok(items(public(&balancer) + addressed, 0));
+    }
+    let vpcs = listing::vpcs(aws).await?;
+    let ours = vpcs.iter().filter(|v| account.owns(&tags::ec2::from(v.tags())));
+    let ids: Vec<String> = ours.filter_map(|v| v.vpc_id.clone()).collect();
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let (all, gateways) = futures::try_join!(listing::interfaces(aws, "vpc-id", &ids), listing::nat_gateways(aws))?;
+    let billed = gateways.iter().filter(|g| {
+        g.vpc_id().is_some_and(|id| ids.iter().any(|i| i == id))
+            && matches!(g.state(), Some(NatGatewayState::Pending | NatGatewayState::Available))
+    });
+    Ok(items(public(&all), billed.count()))
+}
