@@ -13,6 +13,7 @@
 //! | [`resources`] | one kind of AWS object a file, one `impl Resource` each |
 //! | [`facts`] | what is looked up once and never created: account, zones, image, an existing network |
 //! | [`stack`] | the wiring: config and facts become a graph of steps, purely |
+//! | [`leftovers`] | what is left of a stack: of an earlier stack file, with its tags, without them |
 //! | [`commands`] | one verb a file: it walks the graph and hands what it saw to a view |
 //! | [`output`] | the views, for people and as JSON; the only place that prints |
 //!
@@ -59,6 +60,7 @@ pub mod help;
 pub mod hidden;
 pub mod history;
 pub mod lease;
+pub mod leftovers;
 pub mod logs;
 pub mod output;
 pub mod parts;

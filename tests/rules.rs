@@ -320,8 +320,6 @@ fn only_the_views_print() {
 const LONG: &[(&str, &str)] = &[
     ("src/aws/credentials.rs", "one look for credentials, with what each source answers where it has none"),
     ("src/cli.rs", "the command line is one definition; help, man page and completions come from it"),
-    ("src/commands/session.rs", "to be cut: loading, target, prefetch, drive"),
-    ("src/commands/up.rs", "to be cut: the verdict and the wait for it are an idea of their own"),
     ("src/config/command.rs", "one grammar: a start command as bash reads it"),
     ("src/config/model.rs", "to be cut: the structs, their defaults"),
     ("src/diagnose/data.rs", "to be cut by part: database, cache, files"),
@@ -343,7 +341,6 @@ const LONG: &[(&str, &str)] = &[
     ("src/snapshot/gather.rs", "to be cut by part: what is asked for each"),
     ("src/snapshot/mod.rs", "to be cut by part: plain structs, one after another"),
     ("src/snapshot/read.rs", "to be cut by part: the SDK's answers as plain data"),
-    ("src/stack.rs", "to be cut by part: the wiring of the whole stack"),
     ("src/userdata/mod.rs", "what a boot needs, and how it is rendered"),
     ("src/userdata/template.rs", "the template engine with the filters of its own"),
 ];

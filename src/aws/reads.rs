@@ -20,10 +20,33 @@ struct Answer {
     value: Result<Rc<dyn Any>>,
 }
 
+/// What the answers of a run are used for. It decides how long they are good, and which calls are good enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// Nothing is being changed. Answers a few seconds old, and bulk APIs that lag, are acceptable.
+    Look,
+    /// Things are being changed. Only callers that ask within `keep` of each other share an answer.
+    Building { keep: Duration },
+}
+
+impl Mode {
+    /// How long one look at the whole stack shares its answers.
+    const LOOK: Duration = Duration::from_secs(10);
+    /// How long an answer is shared at most while something is being built.
+    pub const BUILDING: Duration = Duration::from_millis(400);
+
+    fn keep(self) -> Duration {
+        match self {
+            Self::Look => Self::LOOK,
+            Self::Building { keep } => keep,
+        }
+    }
+}
+
 /// Answers that are still good: young enough, and nothing was changed since they were asked for.
 pub struct Reads {
     calls: Calls,
-    keep: Cell<Duration>,
+    mode: Cell<Mode>,
     /// What was asked before is of no use to anybody any more.
     from: Cell<Option<Instant>>,
     slots: RefCell<HashMap<(TypeId, String), Slot>>,
@@ -31,12 +54,13 @@ pub struct Reads {
 
 impl Reads {
     pub(super) fn new(calls: Calls) -> Self {
-        Self { calls, keep: Cell::new(Duration::from_millis(400)), from: Cell::default(), slots: RefCell::default() }
+        let mode = Cell::new(Mode::Building { keep: Mode::BUILDING });
+        Self { calls, mode, from: Cell::default(), slots: RefCell::default() }
     }
 
-    /// How long an answer is good for. Short while something is being built; some seconds for one look at all.
-    pub fn keep_for(&self, d: Duration) {
-        self.keep.set(d);
+    /// Says what the answers are used for from now on.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.set(mode);
     }
 
     /// For those who look again and again: a new look begins, and takes only what others asked for in this moment.
@@ -44,10 +68,9 @@ impl Reads {
         self.from.set(Instant::now().checked_sub(Duration::from_secs(2)));
     }
 
-    /// Whether this is a look at all that changes nothing: then an answer that is some seconds behind, or a service
-    /// that tells of many things at once, is good enough. While something is being built it is not.
+    /// True while nothing is being changed.
     pub fn is_look(&self) -> bool {
-        self.keep.get() >= Duration::from_secs(5)
+        self.mode.get() == Mode::Look
     }
 
     /// The answer to `what`, fetched now or shared with whoever asked just before. Two who ask at the same
@@ -67,7 +90,7 @@ impl Reads {
         }
         if let Some(answer) = &*slot
             && let Ok(value) = &answer.value
-            && answer.at.elapsed() <= self.keep.get()
+            && answer.at.elapsed() <= self.mode.get().keep()
             && self.from.get().is_none_or(|from| answer.at >= from)
             && answer.writes == self.calls.writes()
         {

@@ -150,7 +150,7 @@ impl Config {
     }
 
     /// Takes over which keys the services' own steps have in the account. A name under `[names]` holds for them, too.
-    pub fn take_identities(&mut self, identities: Identities) {
+    pub(crate) fn take_identities(&mut self, identities: Identities) {
         for (service, identity) in &identities {
             let (own, kept) = (own_keys(service, &Identity::Own), own_keys(service, identity));
             copy_names(&mut self.names, &own, &kept);

@@ -68,8 +68,7 @@ impl Facts {
             return facts;
         }
         // Some steps exist under keys of another time. The answers are at hand by now.
-        let mut config = config.clone();
-        config.take_identities(identities.clone());
+        let config = config.in_account(&identities, &BTreeMap::new()).config;
         Ok(Self { identities, ..Box::pin(Self::look(aws, &config)).await? })
     }
 

@@ -1,11 +1,10 @@
 //! What may be the stack's although its tags were taken off: it is named, and never deleted.
-use super::Session;
+use super::{Leftover, Search};
 use crate::{
-    aws::error::AwsResult,
+    aws::{Aws, error::AwsResult},
     config::Kind,
     engine::{Error, Key, Report, Status},
     error::Result,
-    output::teardown::Leftover,
     shell::command,
 };
 use aws_sdk_ec2::types::{Filter, TagDescription};
@@ -20,12 +19,13 @@ pub(super) struct Untagged {
     pub alike: Vec<Leftover>,
 }
 
-/// What stood where ours would when the teardown began (`seen`), and what still carries the exact name of a step.
-pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Untagged> {
-    let (stack, tag, account) = (&session.env.stack, session.env.keys.stack(), &session.facts.account);
+/// Lists what stood in the place of a step when the teardown began (`seen`), and what still carries the exact name of
+/// a step.
+pub(super) async fn look(search: Search<'_>, seen: &Report<Status>) -> Result<Untagged> {
+    let (stack, tag, account) = (&search.env.stack, search.env.keys.stack(), &search.facts.account);
     let ours: BTreeSet<&Key> = seen.done().filter(|(_, s)| s.phase.is_some() && !s.used).map(|(k, _)| k).collect();
     let (in_place, alike): (Vec<_>, Vec<_>) =
-        named(session).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
+        named(search).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
     // Here AWS lets nobody else have the name.
     let taken = seen.failed().filter_map(|(key, error)| match error {
         Error::NotOurs { id, of: None, .. } => Some((id.clone(), key.clone())),
@@ -57,9 +57,9 @@ fn is_found_by_name(key: &Key) -> bool {
 }
 
 /// By id: the step of which something carries the name.
-async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
-    let config = &session.loaded.config;
-    let steps: Vec<(String, &Key)> = session
+async fn named(search: Search<'_>) -> Result<BTreeMap<String, Key>> {
+    let config = &search.loaded.config;
+    let steps: Vec<(String, &Key)> = search
         .stack
         .graph
         .nodes()
@@ -75,7 +75,7 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     let mut found = BTreeMap::new();
     // A filter takes 200 values.
     for some in names.chunks(200) {
-        for tag in tags(session, &[("key", vec!["Name".into()]), ("value", some.to_vec())]).await? {
+        for tag in tags(search.aws, &[("key", vec!["Name".into()]), ("value", some.to_vec())]).await? {
             let kind = tag.resource_type().map(|t| t.as_str()).unwrap_or_default();
             let is_it = |(name, key): &&(String, &Key)| Some(name.as_str()) == tag.value() && key.kind() == kind;
             if let (Some(id), Some((_, key))) = (tag.resource_id(), steps.iter().find(is_it)) {
@@ -85,8 +85,8 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     }
     let ids: Vec<String> = found.keys().cloned().collect();
     for some in ids.chunks(200) {
-        for key in [session.env.keys.stack(), session.env.keys.step()] {
-            for tag in tags(session, &[("key", vec![key.into()]), ("resource-id", some.to_vec())]).await? {
+        for key in [search.env.keys.stack(), search.env.keys.step()] {
+            for tag in tags(search.aws, &[("key", vec![key.into()]), ("resource-id", some.to_vec())]).await? {
                 found.remove(tag.resource_id().unwrap_or_default());
             }
         }
@@ -94,9 +94,9 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     Ok(found)
 }
 
-async fn tags(session: &Session, filters: &[(&str, Vec<String>)]) -> Result<Vec<TagDescription>> {
+async fn tags(aws: &Aws, filters: &[(&str, Vec<String>)]) -> Result<Vec<TagDescription>> {
     let filter =
         |(name, values): &(&str, Vec<String>)| Filter::builder().name(*name).set_values(Some(values.clone())).build();
-    let call = session.aws.ec2.describe_tags().set_filters(Some(filters.iter().map(filter).collect()));
+    let call = aws.ec2.describe_tags().set_filters(Some(filters.iter().map(filter).collect()));
     call.into_paginator().items().send().try_collect().await.during("DescribeTags")
 }
