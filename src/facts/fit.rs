@@ -1,6 +1,8 @@
 //! For those who build: what cannot be built is refused before anything is.
 use super::{
-    Facts, image, name_in_account, ours, prefix_lists, unseen,
+    Facts, image,
+    names::name_in_account,
+    prefix_lists, templates, unseen,
     zones::{database_zones, is_of_region, offers, types},
 };
 use crate::{
@@ -62,7 +64,8 @@ impl Facts {
         let (fleet, template) =
             futures::join!(listing::auto_scaling_group(aws, &fleet), listing::template_versions(aws, &template));
         let template = template.unwrap_or_default();
-        let stands = ours(&template).and_then(|v| Some(v.launch_template_data()?.instance_type()?.as_str().to_owned()));
+        let stands = templates::ours(&template)
+            .and_then(|v| Some(v.launch_template_data()?.instance_type()?.as_str().to_owned()));
         let fleet = fleet.ok().flatten();
         let covered: BTreeSet<&String> = fleet.iter().flat_map(|g| g.availability_zones()).collect();
         if stands.as_ref() == Some(&service.instance_type) && self.zones.iter().all(|z| covered.contains(z)) {

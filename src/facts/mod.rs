@@ -1,25 +1,31 @@
 //! What has to be looked up once before the stack can be wired: never created, never changed.
 mod fit;
+mod fleets;
 mod image;
+mod in_use;
+mod lacks;
+mod names;
 mod network;
 mod prefix_lists;
-mod standing;
+mod ranges;
+mod routes;
 mod subnets;
+mod templates;
 mod zones;
 
 pub(crate) use fit::claim;
+pub use fleets::{fleets, steps_of};
 pub use image::USED as IMAGE;
+pub use names::identities;
 pub use network::{Network, Subnet};
-pub use standing::{fleets, identities, steps_of};
 
 use crate::{
-    aws::{Aws, error::AwsResult, listing},
+    aws::{Aws, error::AwsResult},
     config::{Config, Identities, Origin, ServiceScope, Standing},
     error::{Class, Error, Result},
     set_up::SetUp,
 };
-use futures::future::join_all;
-use standing::{name_in_account, older, ours, owner, ranges, said_ours};
+use names::name_in_account;
 use std::collections::BTreeMap;
 use zones::Zones;
 
@@ -57,13 +63,10 @@ pub struct Facts {
     pub words: Vec<String>,
 }
 
-/// The newest Amazon Linux 2023 for x86-64 [AWS 4.1].
-const AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
-
 impl Facts {
     /// Looks everything up, at once where it can.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
-        let (facts, identities) = futures::join!(Box::pin(Self::look(aws, config)), standing::identities(aws, config));
+        let (facts, identities) = futures::join!(Box::pin(Self::look(aws, config)), names::identities(aws, config));
         if identities == config.identities {
             return facts;
         }
@@ -78,13 +81,13 @@ impl Facts {
             futures::try_join!(
                 Box::pin(async {
                     // Who owns what we made is us, and that is looked at anyway.
-                    if let Some(owner) = owner(aws, config).await {
+                    if let Some(owner) = ranges::owner(aws, config).await {
                         return Ok(owner);
                     }
                     let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
                     Ok(id.account.unwrap_or_default())
                 }),
-                Box::pin(images(aws, config)),
+                Box::pin(image::images(aws, config)),
                 Box::pin(async {
                     match (config.network.mode, config.zones.is_empty()) {
                         (Origin::Use, _) => network::used(aws, config).await.map(|(n, zones)| (Some(n), zones)),
@@ -94,9 +97,9 @@ impl Facts {
                         }
                     }
                 }),
-                Box::pin(async { Ok(older(aws, config).await) }),
-                Box::pin(async { Ok(standing::standing(aws, config).await) }),
-                Box::pin(async { Ok(ranges(aws, config).await.unwrap_or_default()) }),
+                Box::pin(async { Ok(fleets::older(aws, config).await) }),
+                Box::pin(async { Ok(names::existing(aws, config).await) }),
+                Box::pin(async { Ok(ranges::ranges(aws, config).await.unwrap_or_default()) }),
                 Box::pin(prefix_lists::ids(aws, config)),
                 Box::pin(async { Ok(SetUp::load(aws, config, &name_in_account(aws, config, "database/main").await).await) }),
             )?;
@@ -204,50 +207,4 @@ impl Facts {
 /// Whether this is no answer at all: the account does not let us look, or AWS did not get round to it.
 fn unseen(e: &Error) -> bool {
     matches!(e.class(), Some(Class::Denied | Class::Throttled | Class::Lost))
-}
-
-/// The image of each service's instances, and why one of them was not seen.
-async fn images(aws: &Aws, config: &Config) -> Result<(BTreeMap<String, String>, Option<Error>)> {
-    let (mut images, mut not_seen) = (BTreeMap::new(), None);
-    let looks = config.services().map(async |service| match &service.image {
-        Some(id) => (service.name, Ok(id.clone())),
-        None => (service.name, image(aws, config, service).await),
-    });
-    for (service, found) in join_all(looks).await {
-        let id = match found {
-            Err(e) if unseen(&e) => {
-                not_seen = Some(e);
-                "(not seen)".to_owned()
-            }
-            found => found?,
-        };
-        images.insert(service.to_owned(), id);
-    }
-    Ok((images, not_seen))
-}
-
-/// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
-/// an event; without one, the newest.
-async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<String> {
-    let name = name_in_account(aws, config, &service.key("launch-template")).await;
-    let versions = match listing::template_versions(aws, &name).await {
-        // The template's own step says so.
-        Err(e) if unseen(&e) => Default::default(),
-        other => other?,
-    };
-    for version in said_ours(&versions) {
-        let image = version.launch_template_data().and_then(|d| d.image_id()).filter(|id| id.starts_with("ami-"));
-        if let Some(id) = image
-            && image::is_trusted(aws, config, id).await?
-        {
-            return Ok(id.into());
-        }
-    }
-    let found = aws.ssm.get_parameter().name(AMAZON_LINUX).send().await.or_absent("GetParameter")?;
-    found.and_then(|p| p.parameter?.value).ok_or_else(|| {
-        Error::other(
-            format!("the public SSM parameter {AMAZON_LINUX} is not available in {}", aws.region),
-            "give an image under [service.NAME]: image = \"ami-…\"",
-        )
-    })
 }

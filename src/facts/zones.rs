@@ -1,10 +1,10 @@
 //! The zones to build in, and what AWS offers in each.
-use super::{standing::ours_of, unseen};
+use super::{ranges::ours_of, unseen};
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Service},
     error::{Error, Result},
-    record,
+    record::Proof,
 };
 use aws_sdk_ec2::types::{Filter, InstanceTypeOffering, LocationType};
 use std::{
@@ -32,11 +32,11 @@ pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
         Err(e) if unseen(&e) => Rc::default(),
         other => other?,
     };
-    let record = record::seen(aws, &config.name).await;
+    let proof = Proof::load(aws, &config.name).await;
     let public = |s: &&aws_sdk_ec2::types::Subnet| {
         tags::ec2::from(s.tags()).get(aws.keys.step()).is_some_and(|step| step.starts_with("subnet/public-"))
     };
-    let ours = ours_of(aws, config, &subnets, record.as_ref());
+    let ours = ours_of(&proof, &subnets);
     let standing: BTreeSet<String> = ours.filter(public).filter_map(|s| s.availability_zone.clone()).collect();
     if standing.len() >= 2 {
         return Ok(Zones { names: standing.into_iter().collect(), ..Zones::default() });

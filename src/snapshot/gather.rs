@@ -9,8 +9,7 @@ use crate::{
         tags,
     },
     config::{Mode, Origin},
-    engine::Record,
-    record,
+    record::Proof,
     resources::{instance_refresh, token},
 };
 use aws_sdk_cloudwatch::types::StateValue;
@@ -297,9 +296,9 @@ impl Look<'_> {
         .await
     }
 
-    /// What the stack has made; `None` where that is not known.
-    async fn record(&self) -> Option<Record> {
-        record::seen(self.aws, &self.whose.stack).await
+    /// What shows that an object is the stack's.
+    async fn proof(&self) -> Proof {
+        Proof::load(self.aws, &self.whose.stack).await
     }
 
     async fn vpc(&self) -> Option<Vpc> {
@@ -307,15 +306,14 @@ impl Look<'_> {
             .see(Part::DhcpOptions, "DescribeDhcpOptions", async { listing::dhcp_options(self.aws).await.map(Some) });
         let vpc = self.see(Part::Vpc, "DescribeVpcs", async {
             let all = listing::vpcs(self.aws).await?;
-            let record = self.record().await;
+            let proof = self.proof().await;
             let is_this = |v: &&aws_sdk_ec2::types::Vpc| match (&self.expected.vpc, self.expected.network) {
                 (Some(id), Origin::Use) => v.vpc_id() == Some(id),
                 _ => tags::ec2::from(v.tags()).get(self.whose.keys.stack()) == Some(&self.whose.stack),
             };
             // A tag is a claim: of several, the one that the stack has made.
             let is_made = |v: &&aws_sdk_ec2::types::Vpc| {
-                let step = tags::ec2::from(v.tags()).remove(self.whose.keys.step()).unwrap_or_default();
-                record.as_ref().is_some_and(|r| r.may_have_made(&step, v.vpc_id().unwrap_or_default()))
+                proof.is_ours(&tags::ec2::from(v.tags()), v.vpc_id().unwrap_or_default())
             };
             let claim: Vec<_> = all.iter().filter(is_this).collect();
             Ok(claim.iter().copied().find(is_made).or(claim.first().copied()).cloned())
@@ -340,12 +338,11 @@ impl Look<'_> {
     async fn gateways(&self) -> Vec<InternetGateway> {
         self.see(Part::InternetGateways, "DescribeInternetGateways", async {
             let all = listing::internet_gateways(self.aws).await?;
-            let record = self.record().await;
+            let proof = self.proof().await;
             let of = |g: &aws_sdk_ec2::types::InternetGateway| {
                 let mut gateway = read::gateway(g.clone(), self.whose);
                 // A tag is a claim.
-                let is_made = |step: &String| record.as_ref().is_none_or(|r| r.may_have_made(step, &gateway.id));
-                gateway.step = gateway.step.take().filter(is_made);
+                gateway.step = gateway.step.take().filter(|step| proof.allows(step, &gateway.id));
                 gateway
             };
             Ok(all.iter().map(of).collect())
