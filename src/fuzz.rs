@@ -8,8 +8,8 @@ use crate::{
     history::History,
     lease::{Holder, Progress as Told},
     serve::Token,
-    serving::{Build, Verdict},
     snapshot::{Answer, Snapshot, probe},
+    verdict::{Build, Verdict},
     watch::{Stand, Step, Times},
 };
 use jiff::Timestamp;

@@ -23,7 +23,7 @@
 //! | --- | --- |
 //! | [`snapshot`] | one look at everything that carries requests, as plain data that can be saved |
 //! | [`diagnose`] | what is wrong with a snapshot, hop by hop; pure |
-//! | [`serving`] | the verdict in six words, and the wait for it |
+//! | [`verdict`] | the verdict in six words, and the wait for it |
 //! | [`watch`] | the model of the live status: rounds folded into a bounded state |
 //! | [`serve`] | the same on the web, with an API |
 //! | [`cost`], [`logs`], [`targets`] | what the stack costs, what its instances say, the machines behind its balancer |
@@ -69,7 +69,6 @@ pub mod record;
 pub mod resources;
 pub mod sandbox;
 pub mod serve;
-pub mod serving;
 pub mod set_up;
 mod shell;
 pub mod snapshot;
@@ -77,6 +76,7 @@ pub mod stack;
 pub mod targets;
 pub mod typed;
 pub mod userdata;
+pub mod verdict;
 pub mod watch;
 
 pub use gameday_config as config;

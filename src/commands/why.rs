@@ -6,9 +6,9 @@ use crate::{
     diagnose,
     error::Error,
     output::{Printer, why},
-    serving::{Verdict, Word},
     shell::word,
     snapshot::Snapshot,
+    verdict::{Verdict, Word},
 };
 use std::{
     fs::{self, OpenOptions},

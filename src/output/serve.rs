@@ -5,8 +5,8 @@ use super::{
     watch::{Row, Sort, Told, rows},
 };
 use crate::{
-    serving::{Verdict, Word},
     snapshot::{Activity, Alarm},
+    verdict::{Verdict, Word},
     watch::{Event, Metric, State, in_short},
 };
 use jiff::Timestamp;

@@ -4,8 +4,8 @@ use crate::{
     config::Group,
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
-    serving::{Verdict, Word},
     snapshot::Gap,
+    verdict::{Verdict, Word},
     watch::{Clock, Light},
 };
 use serde::Serialize;

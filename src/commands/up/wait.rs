@@ -12,8 +12,8 @@ use crate::{
         style::{self, *},
     },
     resources::load_balancer,
-    serving::{self, Build, Look, Verdict, Word},
     snapshot::{self, Asking, Depth},
+    verdict::{self, Build, Look, Verdict, Word},
 };
 use std::{
     cell::RefCell,
@@ -103,7 +103,7 @@ async fn wait(
     let every = session.env.pace.of(Duration::from_secs(5)).max(Duration::from_millis(200));
     let patience = session.env.pace.of(Duration::from_secs(args.patience)).max(Duration::from_secs(20));
     tokio::select! {
-        seen = serving::until_serving(look, patience, every, say) => Ok(Some(seen?)),
+        seen = verdict::until_serving(look, patience, every, say) => Ok(Some(seen?)),
         () = session.interrupted() => {
             out.error(
                 &format!("stopped waiting: what was to be built stands; {}", last.borrow().verdict),

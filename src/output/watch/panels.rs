@@ -3,8 +3,8 @@ use super::text::{Theme, age, cell, fit, line, seconds, short, spark, wrap};
 use crate::{
     diagnose::{Finding, Severity},
     output::{clock as words, style::count, why},
-    serving::Word,
     typed::Typist,
+    verdict::Word,
     watch::{Light, Metric, State, Trouble, in_short, word},
 };
 use anstyle::AnsiColor;
