@@ -112,8 +112,8 @@ fn parsed(text: &str) -> Record {
     note::json(text).unwrap_or_default()
 }
 
-/// Writes down which steps are about to be made, so that a run after one that was cut knows what it made. False where the
-/// account lets nobody write notes.
+/// Writes down which steps are about to be made, so that a run after one that was cut knows what it made. False where
+/// the account lets nobody write notes.
 pub async fn begin(aws: &Aws, stack: &str, record: &Record) -> Result<bool> {
     match write(aws, stack, record).await {
         Err(e) if e.class() == Some(Class::Denied) => Ok(false),

@@ -325,7 +325,6 @@ const LONG: &[(&str, &str)] = &[
     ("src/diagnose/data.rs", "to be cut by part: database, cache, files"),
     ("src/diagnose/fleet.rs", "to be cut: group, security, network, instances, boot"),
     ("src/diagnose/mod.rs", "to be cut by part: the chain stays, its hops go to the parts"),
-    ("src/engine/node.rs", "to be cut: decide, create, remove"),
     ("src/output/progress.rs", "one view in three forms: live lines, plain lines, JSON"),
     ("src/policy.rs", "one document: what each action needs to reach"),
     ("src/resources/database.rs", "to be cut: versions and words that the cache uses too"),

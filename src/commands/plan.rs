@@ -36,7 +36,7 @@ pub async fn run(global: &Global, out: Printer, args: Plan) -> Outcome {
 
 /// What `up` would do.
 pub(super) struct Preview {
-    /// Whether it is for the whole stack, not for some groups of it.
+    /// True for the whole stack, false for some groups of it.
     whole: bool,
     pub report: Report<Change>,
     /// For the whole stack: what remains from an earlier file.
@@ -52,7 +52,7 @@ pub(super) struct Preview {
 }
 
 impl Preview {
-    /// What `plan` and `up` show of it.
+    /// Returns what `plan` and `up` show.
     pub fn view<'a>(&'a self, session: &'a Session, prices: &Prices) -> plan::Plan<'a> {
         let (config, usually) = (&session.loaded.config, session.env.pace.of(HANDOVER));
         plan::Plan {
@@ -66,7 +66,7 @@ impl Preview {
         }
     }
 
-    /// How long the instances of a new fleet usually boot in this world until they are healthy.
+    /// Returns how long the instances of a new fleet usually boot in this world until they are healthy.
     pub fn boot(&self, session: &Session) -> Duration {
         let is_new = |(key, change): (&Key, &Change)| {
             key.kind() == "auto-scaling-group" && matches!(change, Change::Create { .. })
@@ -157,7 +157,7 @@ fn say_remains(out: &Printer, remains: &Remains) {
     }
 }
 
-/// Takes out of a report what the account denies and the service is served without: that fails nothing.
+/// Takes out of a report the steps that the account denies and the service can do without: they fail nothing.
 pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan::Trouble> {
     let mut without = vec![];
     for (key, visit) in &mut report.0 {
@@ -173,7 +173,7 @@ pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan
     without
 }
 
-/// Which keys of the stack file keep what an organisation has put on the role, where it would be taken off.
+/// Returns the keys of the stack file that keep what an organisation has put on the role and `up` would take off.
 fn kept_by(report: &Report<Change>) -> Vec<String> {
     let roles = report.done().filter(|(key, _)| key.kind() == "role");
     let fields = roles.filter_map(|(key, change)| Some((key, change.diff()?))).flat_map(|(key, diff)| {
@@ -207,7 +207,7 @@ fn kept_by(report: &Report<Change>) -> Vec<String> {
     fields.filter_map(note).collect()
 }
 
-/// Nothing of a stack can move to another VPC: that is said once, instead of by every step in its own words.
+/// Fails if the stack would have to move to another VPC. One error says so, instead of one of every step.
 fn same_network(report: &Report<Change>) -> Result<(), Failure> {
     let moved = report.done().filter(|(k, _)| k.kind() == "security-group").find_map(|(_, c)| match c {
         Change::Refuse { diff, .. } => diff.0.iter().find(|f| f.path == "vpc"),
@@ -221,7 +221,7 @@ fn same_network(report: &Report<Change>) -> Result<(), Failure> {
     )))
 }
 
-/// A stack that stands under another tag prefix is not built a second time beside itself.
+/// Fails if the stack exists under another tag prefix, so that it is not built a second time beside itself.
 fn same_prefix(report: &Report<Change>) -> Result<(), Failure> {
     let other = report.failed().map(|(_, e)| e).find(|e| matches!(e, Error::OtherPrefix { .. }));
     other.map_or(Ok(()), |e| Err(Failure::Error(e.clone())))

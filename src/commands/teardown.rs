@@ -151,7 +151,7 @@ fn certificate<'a>(
     }
 }
 
-/// All of the stack that stands, with its ids.
+/// Returns all objects of the stack that exist, with their ids.
 fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a str)> {
     let mut there: Vec<(&Key, &str)> = seen
         .done()
@@ -163,7 +163,7 @@ fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a 
     there
 }
 
-/// `--yes` is for what can be made again. Who is used to it from `up` must not lose a database by it.
+/// Refuses `--yes`, which is for what can be created again: a habit from `up` must not cost a database.
 fn no_yes(global: &Global, out: &Printer) -> Failure {
     let name = super::session::load(global, out).map_or_else(|_| "NAME".into(), |loaded| loaded.config.name);
     let in_script = format!("`{}`", command!("gameday teardown --confirm {}", name));
@@ -171,7 +171,7 @@ fn no_yes(global: &Global, out: &Printer) -> Failure {
     Failure::usage("usage", "teardown does not take --yes: nothing was deleted", help)
 }
 
-/// What is lost for ever, in words: `database/main (billing-main): the data in it`.
+/// Returns what is lost irrecoverably, in words: `database/main (billing-main): the data in it`.
 fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     let data = |(key, id): &(&Key, &str)| {
         let what = session.stack.graph.get(key.as_str())?.data()?;
@@ -181,7 +181,7 @@ fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     there.iter().filter_map(data).collect()
 }
 
-/// Refuses to begin where an id that was given is none of what is deleted: nobody knows what it was meant to do.
+/// Refuses to begin if a given id is none of what is deleted: nobody knows what it was meant to do.
 fn all_there(session: &Session, given: &[String], there: &[(&Key, &str)]) -> Result<(), Failure> {
     let Some(id) = given.iter().find(|given| !there.iter().any(|(_, id)| is_id(given, id))) else { return Ok(()) };
     let claims = session.env.ownership.claims();

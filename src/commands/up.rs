@@ -48,7 +48,7 @@ pub async fn run(global: &Global, out: Printer, args: Up) -> Outcome {
 enum Ended {
     /// Everything is as described.
     Done { changed: bool },
-    /// With something that was said, and this exit code.
+    /// The verb ends here. The reason has been said.
     Early(ExitCode),
 }
 
@@ -196,7 +196,7 @@ fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     Some(failed())
 }
 
-/// Refuses to go on where something is to be taken over that is not what stands in the place of the step.
+/// Refuses to go on if `--adopt` names an object that is not in the place of the step.
 fn not_there(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     let was_seen = |key: &str| report.done().any(|(seen, _)| seen.as_str() == key);
     let mut given = session.loaded.config.given.adopt.iter();
@@ -209,7 +209,7 @@ fn not_there(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     Some(failed())
 }
 
-/// Some parameters are in force only after a reboot, and its moment is the user's to choose.
+/// Says that some parameters take effect only after a reboot, whose moment is the user's to choose.
 async fn say_reboot(session: &Session) {
     let key = Key::new("database", "main");
     let Some(node) = session.stack.graph.get(key.as_str()).filter(|n| !n.is_used()) else { return };

@@ -52,8 +52,8 @@ fn read(file: &Path) -> Result<Snapshot, Failure> {
     Ok(Snapshot::from_json(&text)?)
 }
 
-/// Writes a file for the user alone, whole or not at all. What stands there already is replaced, if it is a file: nothing is
-/// written through a link, which somebody else may have laid.
+/// Writes a file for the user alone, whole or not at all. What stands there already is replaced, if it is a file:
+/// nothing is written through a link, which somebody else may have laid.
 fn save(file: &Path, text: &str) -> io::Result<()> {
     match fs::symlink_metadata(file) {
         Ok(there) if there.is_symlink() => return Err(io::Error::other("it is a link")),

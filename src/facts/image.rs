@@ -41,8 +41,8 @@ async fn one(aws: &Aws, service: &Service, id: &str) -> Result<Option<String>> {
 /// What the record calls the images that the stack was told to use.
 pub const USED: &str = "image";
 
-/// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named it,
-/// or it is Amazon's own Linux. Whoever may add a version to a template can write any image in it.
+/// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named
+/// it, or it is Amazon's own Linux. Whoever may add a version to a template can write any image in it.
 pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     let Some(record) = record::seen(aws, &config.name).await else { return is_of_amazon(aws, id).await };
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
@@ -150,8 +150,8 @@ pub(super) async fn images(aws: &Aws, config: &Config) -> Result<(BTreeMap<Strin
     Ok((images, not_seen))
 }
 
-/// Returns the image of the existing launch template, so that a newer one does not replace the fleet in the middle of an
-/// event. Without a template, returns the newest image.
+/// Returns the image of the existing launch template, so that a newer one does not replace the fleet in the middle of
+/// an event. Without a template, returns the newest image.
 async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<String> {
     let name = name_in_account(aws, config, &service.key("launch-template")).await;
     let versions = match listing::template_versions(aws, &name).await {

@@ -12,7 +12,7 @@ const OTHERWISE: &str = "a public subnet has a route to an internet gateway: add
                          or set mode = \"create\" under [network]";
 
 impl Existing {
-    /// Why nothing can be built here: the subnets that were looked at, each with its reason, and the way out.
+    /// Returns why nothing can be built here: the subnets that were looked at, each with its reason, and the way out.
     pub(super) fn lacks(&self, config: &Config, wanted: &[String], lacks: &[(String, Lack)]) -> Error {
         let role = lacks.iter().map(|(_, (role, _))| *role).min_by_key(|role| *role as u8).unwrap_or(Role::Balancer);
         let of_role = lacks.iter().filter(|(_, (r, _))| *r == role);
@@ -33,7 +33,7 @@ impl Existing {
         Error::other(what, way_out.unwrap_or_else(|| OTHERWISE.into()))
     }
 
-    /// What mends the first of the flaws that can be mended.
+    /// Returns what mends a flaw, if anything does.
     fn way_out(&self, config: &Config, id: &str, flaw: &Flaw) -> Option<String> {
         let vpc = &self.vpc;
         let table = self.subnets.iter().find(|c| c.subnet.id == id).map_or("", |c| c.table.as_str());

@@ -1,4 +1,4 @@
-//! What has to be looked up once before the stack can be wired: never created, never changed.
+//! The facts of an account: looked up once before the stack is wired, never created, never changed.
 mod fit;
 mod fleets;
 mod image;
@@ -34,37 +34,37 @@ use zones::Zones;
 pub struct Facts {
     pub account: String,
     pub region: String,
-    /// Whether it is not AWS, but the local emulator.
+    /// True if this is the sandbox and not AWS.
     pub sandbox: bool,
     /// The zones to use, in order.
     pub zones: Vec<String>,
     /// The image of each service's instances.
     pub images: BTreeMap<String, String>,
-    /// The network to use, when it is not ours.
+    /// The network to use, if it is not the stack's own.
     pub network: Option<Network>,
-    /// The ranges that are in use in our own network.
+    /// The ranges in use in the stack's own network.
     pub ranges: Vec<Standing>,
-    /// The names under which steps stand, where the stack file wants others by now.
+    /// The names of existing objects for which the stack file has other ones, by step.
     pub standing: BTreeMap<String, String>,
-    /// Objects that carry the tags of a step under another name than its own, where nothing else says that the stack has made
-    /// them: the step, and their name.
+    /// Objects that carry the tags of a step under another name than its own, while nothing else says that the stack
+    /// has created them: the step, and their name.
     pub claims: Vec<(String, String)>,
-    /// Under which keys the services' own steps exist.
+    /// The keys under which the services' own steps exist.
     pub identities: Identities,
     /// Fleets of this stack from before a service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
     /// The ids of the prefix lists that the stack file names.
     pub prefix_lists: BTreeMap<String, String>,
-    /// Whether the database is set up.
+    /// The state of the database: set up, or still empty.
     pub set_up: SetUp,
-    /// Why nothing can be built. What stands is looked at and torn down all the same.
+    /// Why nothing can be built, if so. Existing objects can still be inspected and deleted.
     pub unfit: Option<Error>,
-    /// What there is to say to those who build: where a choice could have been better, had more been seen.
+    /// Remarks for verbs that build: choices that could be better if more had been seen.
     pub words: Vec<String>,
 }
 
 impl Facts {
-    /// Looks everything up, at once where it can.
+    /// Looks everything up, in parallel as far as possible.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
         let (facts, identities) = futures::join!(Box::pin(Self::look(aws, config)), names::identities(aws, config));
         if identities == config.identities {
@@ -142,7 +142,7 @@ impl Facts {
             .any(|slot| is_of(slot, service.name) || !config.services().any(|other| is_of(slot, other.name)))
     }
 
-    /// Where the stack is, in words: an account and a region, with who names the region; or the sandbox.
+    /// Returns where the stack is, in words: an account and a region, with who names the region; or the sandbox.
     pub fn place(&self, region_by: &str) -> String {
         match self.sandbox {
             true => format!("the sandbox (nothing on AWS), region {}", self.region),
@@ -150,18 +150,18 @@ impl Facts {
         }
     }
 
-    /// The IPv4 ranges of the VPC.
+    /// Returns the IPv4 ranges of the VPC.
     pub fn cidrs(&self, config: &Config) -> Vec<String> {
         self.network.as_ref().map_or_else(|| vec![config.network.cidr.clone()], |n| n.cidrs.clone())
     }
 
-    /// Those who may reach the stack, as security groups know them: ranges and the ids of prefix lists.
+    /// Returns these sources as security groups know them: ranges and the ids of prefix lists.
     pub fn sources(&self, list: &[String]) -> Vec<String> {
         let known = |source: &String| self.prefix_lists.get(source).unwrap_or(source).clone();
         list.iter().map(known).collect()
     }
 
-    /// Stand-ins, for what is rendered without AWS.
+    /// Returns stand-ins for the facts, for what is rendered without AWS.
     pub fn offline(config: &Config) -> Self {
         let zones = match config.zones.as_slice() {
             [] => ["a", "b"].map(|z| format!("{}{z}", config.region)).to_vec(),
@@ -204,7 +204,7 @@ impl Facts {
     }
 }
 
-/// Whether this is no answer at all: the account does not let us look, or AWS did not get round to it.
+/// True if a call got no answer at all: the account denies it, or AWS did not get round to it.
 fn unseen(e: &Error) -> bool {
     matches!(e.class(), Some(Class::Denied | Class::Throttled | Class::Lost))
 }

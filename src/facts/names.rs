@@ -30,9 +30,10 @@ pub async fn identities(aws: &Aws, config: &Config) -> Identities {
 /// The names of existing objects that are not those of the stack file.
 #[derive(Default)]
 pub(super) struct Names {
-    /// The stack's own: a name under `[names]` was changed, given or taken away after the object was made.
+    /// By step. A name under `[names]` was changed, given or taken away after the object was created.
     pub names: BTreeMap<String, String>,
-    /// Objects with the tags of a step that nothing else says to be the stack's: the step, and their name.
+    /// Objects that carry the tags of a step, while nothing else says that they are the stack's: the step, and their
+    /// name.
     pub claims: Vec<(String, String)>,
 }
 
@@ -44,7 +45,7 @@ struct Object {
 }
 
 impl Object {
-    /// What the kinds take for its id: the name, the ARN or the last part of that.
+    /// Returns what kinds use as an id: the name, the ARN or the last part of that.
     fn ids(&self) -> impl Iterator<Item = &str> {
         [self.name.as_str(), self.arn.as_str(), self.arn.rsplit('/').next().unwrap_or_default()].into_iter()
     }
@@ -93,8 +94,8 @@ pub(super) async fn existing(aws: &Aws, config: &Config) -> Rc<Names> {
         let mut all = Names::default();
         for (step, objects) in objects {
             let usual = config.name_of(&step);
-            // What a tag says, everybody can say who may tag. Without a record nothing else does; and what a run may have
-            // made that was cut has the usual name.
+            // What a tag says, everybody can say who may tag. Without a record nothing else does; and what a run may
+            // have made that was cut has the usual name.
             let is_ours = |o: &Object| o.ids().any(|id| proof.confirms(&step, id));
             let (ours, claims): (Vec<_>, Vec<_>) = objects.iter().partition(|o| o.name == usual || is_ours(o));
             // What is only to be deleted does not hide the stack's own.
@@ -129,8 +130,8 @@ pub(super) async fn name_in_account(aws: &Aws, config: &Config, key: &str) -> St
     existing(aws, config).await.names.get(key).cloned().unwrap_or_else(|| config.name_of(key))
 }
 
-/// Returns the instance profile in a service's existing launch template and the role in it, by step. IAM lists neither by
-/// tags.
+/// Returns the instance profile in a service's existing launch template and the role in it, by step. IAM lists neither
+/// by tags.
 async fn identity(
     aws: &Aws,
     config: &Config,

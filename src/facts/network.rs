@@ -1,4 +1,4 @@
-//! A network that is there already: which of its subnets to use.
+//! An existing network: which of its subnets the stack uses.
 use super::{
     in_use::in_use,
     routes::Routes,
@@ -24,7 +24,7 @@ pub struct Network {
     pub public: Vec<Subnet>,
     /// One subnet a zone for the instances: the public one, where they have public addresses.
     pub instances: Vec<Subnet>,
-    /// One subnet a zone for data: without a route to the internet where there is such a one.
+    /// One subnet a zone for data, without a route to the internet if there is such a subnet.
     pub private: Vec<Subnet>,
 }
 
@@ -35,7 +35,7 @@ pub struct Subnet {
     pub cidr: String,
 }
 
-/// What is seen of a VPC.
+/// A VPC as it was seen.
 pub(super) struct Existing {
     pub vpc: String,
     cidrs: Vec<String>,
@@ -44,11 +44,11 @@ pub(super) struct Existing {
     pub gateway: Option<String>,
     /// One of the account's that is attached nowhere.
     pub spare: Option<String>,
-    /// What could not be looked at, though it decides.
+    /// Why something that decides could not be seen.
     unseen: Option<Error>,
 }
 
-/// The network to use with the zones to build in.
+/// Returns the network to use and the zones to build in.
 pub(super) async fn used(aws: &Aws, config: &Config) -> Result<(Network, Zones)> {
     let wanted = config.network.vpc.as_deref().unwrap_or("default");
     let (there, used) = futures::join!(existing(aws, wanted), in_use(aws, config));
@@ -99,7 +99,7 @@ pub(super) async fn used(aws: &Aws, config: &Config) -> Result<(Network, Zones)>
     Ok((network, zones))
 }
 
-/// The VPC of this id; `default` is the account's default one.
+/// Looks at the VPC with this id; `default` is the account's default one.
 async fn existing(aws: &Aws, wanted: &str) -> Result<Existing> {
     let (vpcs, subnets, tables, gateways) = futures::join!(
         listing::vpcs(aws),
@@ -169,7 +169,7 @@ fn missing(aws: &Aws, wanted: &str) -> Error {
     }
 }
 
-/// Its IPv4 ranges, the first one first.
+/// Returns the IPv4 ranges of a VPC, the first one first.
 fn ranges(vpc: &Vpc) -> Vec<String> {
     let first = vpc.cidr_block();
     let more = vpc.cidr_block_association_set().iter().filter(|a| {
@@ -217,7 +217,8 @@ fn candidate(s: &AwsSubnet, routes: Option<&Routes<'_>>, region: &str) -> Candid
 }
 
 impl Existing {
-    /// The zones that are named; else those that the stack is in; else the first two in which all of it can live.
+    /// Returns the zones that are named; else those that the stack is in; else the first two in which all of it can
+    /// live.
     async fn zones(&self, aws: &Aws, config: &Config, used: &InUse) -> Result<Zones> {
         if !config.zones.is_empty() {
             return Ok(Zones { names: config.zones.clone(), ..Zones::default() });
@@ -263,14 +264,14 @@ impl Existing {
         Ok(zones)
     }
 
-    /// Where the stack's balancer and fleet are.
+    /// Returns the zones of the stack's balancer and fleet.
     fn zones_of(&self, used: &InUse) -> Vec<String> {
         let stands = |c: &&Candidate| used.balancer.contains(&c.subnet.id) || used.fleet.contains(&c.subnet.id);
         let zones: BTreeSet<String> = self.subnets.iter().filter(stands).map(|c| c.subnet.zone.clone()).collect();
         zones.into_iter().collect()
     }
 
-    /// Where VPC Block Public Access stops a balancer that may stand there already.
+    /// Returns the zones in which VPC Block Public Access stops the balancer, with its mode there.
     fn blocked(&self, homes: &[Home]) -> Vec<(String, String)> {
         let mode = |home: &Home| {
             let seen = self.subnets.iter().find(|c| c.subnet == home.public)?;

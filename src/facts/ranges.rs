@@ -9,7 +9,7 @@ use crate::{
 use aws_sdk_ec2::types::Subnet;
 use std::collections::BTreeSet;
 
-/// Returns the account that owns the subnets which the stack has made, if any.
+/// Returns the account that owns the stack's own subnets, if there are any.
 pub(super) async fn owner(aws: &Aws, config: &Config) -> Option<String> {
     if config.network.mode == Origin::Use {
         return None;

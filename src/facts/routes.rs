@@ -6,12 +6,12 @@ use aws_sdk_ec2::types::{InternetGateway, Route, RouteTable};
 pub(super) struct Routes<'a> {
     pub vpc: &'a str,
     pub tables: Vec<&'a RouteTable>,
-    /// All of the account; `None`: they could not be looked at.
+    /// All of the account; `None` if they could not be seen.
     pub gateways: Option<&'a Vec<InternetGateway>>,
 }
 
 impl Routes<'_> {
-    /// The table that a subnet follows, and where its default route leads.
+    /// Returns the route table of a subnet, and the target of its default route.
     pub fn of(&self, subnet: &Subnet) -> (String, Way) {
         let follows = |t: &&&RouteTable| t.associations().iter().any(|a| a.subnet_id() == Some(&subnet.id));
         let main = |t: &&&RouteTable| t.associations().iter().any(|a| a.main() == Some(true));

@@ -4,7 +4,7 @@ use crate::config::Config;
 /// The step that can leave a snapshot.
 pub const DATABASE: &str = "database/main";
 
-/// What separates the database's name from the time in the name of its final snapshot.
+/// The part of a final snapshot's name between the database's name and the time.
 const FINAL: &str = "-final-";
 
 /// Returns the name of the snapshot that the database leaves when it is deleted now.

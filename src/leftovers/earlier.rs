@@ -10,7 +10,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Returns all that this stack file could have described before, as far as its services were called the same.
+/// Returns the largest stacks that this file can have described before, if its services were called the same.
 ///
 /// # Errors
 /// A template that does not render.

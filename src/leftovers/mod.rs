@@ -1,4 +1,4 @@
-//! What is left of a stack: objects that no step describes, or that no step admits to.
+//! What is left of a stack: objects that no step of the stack file accounts for.
 //!
 //! | module | what is left |
 //! | --- | --- |
@@ -55,9 +55,9 @@ pub struct Search<'a> {
 /// What a last look after a teardown has found.
 #[derive(Default)]
 pub struct LastLook {
-    /// What is the stack's, or says so.
+    /// Objects that are the stack's, or say so.
     pub left: Vec<Leftover>,
-    /// What is only named like an object of the stack.
+    /// Objects that are only named like one of the stack.
     pub alike: Vec<Leftover>,
     /// The final snapshots that teardowns were asked for.
     pub snapshots: Vec<Leftover>,

@@ -180,8 +180,8 @@ fn comes_with_vpc(key: &Key) -> bool {
     Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
 }
 
-/// Returns these steps and what they cannot do without: our own database that is only used from now on keeps its subnet group,
-/// its security group and the rules in that.
+/// Returns these steps and what they cannot do without: our own database that is only used from now on keeps its subnet
+/// group, its security group and the rules in that.
 fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
     let mut all: BTreeSet<Key> = graph.with_needs(|k| kept.contains(k)).into_iter().collect();
     let rules = all.iter().filter(|k| k.kind() == "security-group").map(|k| Key::new("security-group-rules", k.name()));

@@ -1,4 +1,4 @@
-//! What in the region still carries the stack's tag after a teardown, of whatever kind.
+//! Objects of any kind that still carry the stack's tag after a teardown.
 use super::{
     Leftover, Search,
     database_snapshot::{DATABASE, is_final},
@@ -25,8 +25,8 @@ pub(super) struct Tagged {
 
 /// Lists what still carries the stack's tag.
 ///
-/// The tagging API lags behind: it is asked a few times. An object is not counted if its step has reported it already or
-/// has seen it go, or if its own service says that it is gone.
+/// The tagging API lags behind: it is asked a few times. An object is not counted if its step has reported it already
+/// or has seen it go, or if its own service says that it is gone.
 pub(super) async fn look(search: Search<'_>, seen: &Report<Status>, report: &Report<bool>) -> Result<Tagged> {
     let (aws, stack) = (search.aws, &search.env.stack);
     // What is noted of a stack stays as long as something of it does.
@@ -99,8 +99,10 @@ fn leftover(arn: String, step: Option<Step>, region: &str, kept: &[String]) -> L
     }
 }
 
-/// Snapshots and backups carry the tags of what they were made of. They outlive it, nothing holds them, and whoever made
-/// them may want them: why one is left, and what deletes it, where something else than a tag says of what it was made.
+/// Returns why a snapshot or backup is left, and what deletes it.
+///
+/// Both carry the tags of what they were made of and outlive it, nothing holds them, and whoever made them may want
+/// them. The command is given only if something other than a tag says of what they were made.
 fn by_hand(arn: &str, region: &str, of_ours: bool) -> Option<(String, Option<String>)> {
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, id) = (parts.next()?, parts.nth(2)?);
@@ -179,8 +181,9 @@ fn why(step: Option<Step>, arn: &str) -> String {
     }
 }
 
-/// Those of these ARNs that are gone, or are going without anything to do, though they are listed, some for over twenty
-/// minutes (aws-cli issue 4173): what hung on the steps and is no step itself.
+/// Returns those of these ARNs whose objects are gone, or go by themselves, although the tagging API lists them.
+///
+/// It lists some for over twenty minutes (aws-cli issue 4173). These objects belong to steps without being steps.
 async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
     let of = |part: &str| -> Vec<(&str, String)> {
         left.iter().filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(part)?.1.to_owned()))).collect()
@@ -237,7 +240,7 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
     Ok(gone)
 }
 
-/// Those of these ARNs that are snapshots which RDS made of this database.
+/// Returns those of these ARNs that are snapshots which RDS made of this database.
 async fn of_database(aws: &Aws, database: &str, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
     let mut all = vec![];
     for (arn, name) in snapshots(left) {
@@ -249,20 +252,20 @@ async fn of_database(aws: &Aws, database: &str, left: &[(String, Option<String>)
     Ok(all)
 }
 
-/// The snapshots of databases among these ARNs, and their names.
+/// Returns the snapshots of databases among these ARNs, and their names.
 fn snapshots(left: &[(String, Option<String>)]) -> impl Iterator<Item = (&str, &str)> {
     let rds = left.iter().filter(|(arn, _)| arn.split(':').nth(2) == Some("rds"));
     rds.filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(":snapshot:")?.1)))
 }
 
-/// `None`: the account does not let us look.
+/// Looks at a snapshot; `None` if the account does not let us.
 async fn snapshot(aws: &Aws, name: &str) -> Result<Option<Vec<DbSnapshot>>> {
     let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name).send().await;
     let there = allowed(call.or_absent("DescribeDBSnapshots"))?;
     Ok(there.map(|answer| answer.and_then(|a| a.db_snapshots).unwrap_or_default()))
 }
 
-/// `None`: the account does not let us look, so it counts as there.
+/// Returns `None` if the account does not let us look, so that the object counts as existing.
 fn allowed<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Err(e) if e.class() == Some(Class::Denied) => Ok(None),

@@ -1,4 +1,4 @@
-//! What may be the stack's although its tags were taken off: it is named, and never deleted.
+//! Objects that may be the stack's although their tags were removed. They are reported, never deleted.
 use super::{Leftover, Search};
 use crate::{
     aws::{Aws, error::AwsResult},
@@ -10,12 +10,13 @@ use crate::{
 use aws_sdk_ec2::types::{Filter, TagDescription};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What carries a name of ours and no tag of this stack or another.
+/// Objects that carry the name of a step and no tag of any stack.
 #[derive(Default)]
 pub(super) struct Untagged {
-    /// In the place of a step of which nothing else was found: most likely the stack's.
+    /// Those in the place of a step of which nothing else was found: most likely the stack's.
     pub left: Vec<Leftover>,
-    /// Anybody's: a tag `Name` can be given by everybody, and the step itself stood, or nothing of the stack did.
+    /// Those that can be anybody's. Everybody can set a tag `Name`, and the step's own object was found, or nothing of
+    /// the stack was.
     pub alike: Vec<Leftover>,
 }
 
@@ -56,7 +57,7 @@ fn is_found_by_name(key: &Key) -> bool {
     Kind::of(key.kind()).is_some_and(|kind| kind.ec2 == Some(kind.word))
 }
 
-/// By id: the step of which something carries the name.
+/// Finds untagged objects that carry the name of a step: the step, by id.
 async fn named(search: Search<'_>) -> Result<BTreeMap<String, Key>> {
     let config = &search.loaded.config;
     let steps: Vec<(String, &Key)> = search

@@ -1,4 +1,4 @@
-//! What must stay although it looks like the stack's own: it is what the stack uses.
+//! Objects that look like the stack's own but must stay, because the stack uses them.
 use crate::config::{Config, Mode};
 use crate::engine::{Key, Status};
 

@@ -149,8 +149,8 @@ impl Verdict {
         match (&self.answer, healthy) {
             _ if self.missing.is_some() => Some(false),
             (Some(a), _) if !a.good() => Some(false),
-            // A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an answer
-            // alone proves nothing.
+            // A balancer whose targets are all unhealthy passes requests on to all of them (it "fails open"), so an
+            // answer alone proves nothing.
             (Some(_), healthy) => healthy,
             (None, Some(false)) => Some(false),
             (None, _) if self.broken.is_some() => Some(false),
@@ -197,7 +197,8 @@ impl Verdict {
         self.answer.as_ref().is_some_and(Answer::good) && healthy == Some(false)
     }
 
-    /// Returns what can stop the service soon: one target or zone that is left of several, and what is wrong on the way.
+    /// Returns what can stop the service soon: one target or zone that is left of several, and what is wrong on the
+    /// way.
     fn risks(&self, s: &Snapshot, chain: &Chain) -> Vec<String> {
         let mut risks = vec![];
         if let Some(t) = &self.targets {
@@ -253,7 +254,8 @@ fn answer_of(s: &Snapshot) -> Option<Answer> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Returns a verdict on this evidence: is the balancer there, the answer, a healthy target, a broken way, all of the way seen?
+    /// Returns a verdict on this evidence: is the balancer there, the answer, a healthy target, a broken way, all of
+    /// the way seen?
     pub fn verdict(there: bool, good: Option<bool>, healthy: Option<bool>, broken: bool, whole: bool) -> Verdict {
         let answer = |good| Answer { status: Some(if good { 200 } else { 503 }), millis: 9, ..Answer::default() };
         Verdict {

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 const IN_A_ROW: u32 = 3;
 /// How many looks in a row have to see the same fault before the wait ends.
 ///
-/// At the usual five seconds these take 40: a group that was attached just now has its instances registered a while later.
+/// At the usual five seconds these take 40: a group that was attached just now has its instances registered a while
+/// later.
 const STANDS: u32 = 9;
 /// And how long at least: in the sandbox there are many looks a second, and its instances come and go like others.
 const GRACE: Duration = Duration::from_secs(3);
@@ -79,7 +80,7 @@ mod tests {
         Look { wrong: Some(wrong), ..Look::default() }
     }
 
-    /// How long it is waited for what these looks show, the last of them again and again.
+    /// Returns the seconds of a wait in which these looks come, and then the last of them again and again.
     async fn waits(looks: &[Look]) -> u64 {
         let (begun, mut n) = (Instant::now(), 0);
         let next = async || {

@@ -37,7 +37,7 @@ impl Word {
         matches!(self, Self::Serving | Self::AtRisk)
     }
 
-    /// Good news, bad news, or neither.
+    /// True for good news, false for bad news; `None` for neither.
     pub fn good(self) -> Option<bool> {
         match self {
             Self::Serving => Some(true),

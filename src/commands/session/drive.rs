@@ -1,4 +1,4 @@
-//! How a verb changes things: under a lease, with a live view, and with an ear for Ctrl-C.
+//! How a verb changes things: under a lease, with a live view, and listening for Ctrl-C.
 use super::{super::Failure, Session};
 use crate::{
     aws::reads::Mode,

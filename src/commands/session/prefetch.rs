@@ -1,9 +1,9 @@
 //! Begins a look at the stack before the facts are there, which saves one round of calls.
 //!
 //! Facts and steps ask AWS for nearly the same. But only a graph knows what its steps ask for, and wiring one takes
-//! facts. So the stack is wired a first time with stand-ins for the facts, and its look runs beside their gathering. The
-//! answers stay in the shared reads ([`Reads`](crate::aws::reads::Reads)): the real look, on the graph of the real facts,
-//! finds them there. A stand-in that was wrong costs one call more, never a wrong result.
+//! facts. So the stack is wired a first time with stand-ins for the facts, and its look runs beside their gathering.
+//! The answers stay in the shared reads ([`Reads`](crate::aws::reads::Reads)): the real look, on the graph of the real
+//! facts, finds them there. A stand-in that was wrong costs one call more, never a wrong result.
 use super::{
     super::Failure,
     asking::{asking, expected, whose},

@@ -194,7 +194,7 @@ async fn close(session: &Session, args: &Up, target: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// What is missing for a verdict, and how to get one.
+/// Says what is missing for a verdict, and how to get one.
 fn not_seen(out: &Printer, verdict: &Verdict) {
     let what = format!("whether the service answers could not be seen ({})", verdict.unseen.join(", "));
     let help = match verdict.is_blind() {
@@ -204,7 +204,7 @@ fn not_seen(out: &Printer, verdict: &Verdict) {
     out.error(&what, Some(&help));
 }
 
-/// Why nobody waits any longer, and what to type.
+/// Says why the wait ends, and what to type.
 fn does_not_serve(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>) {
     let (why, up) = (out.typed("gameday why"), out.typed("gameday up"));
     let bad = match verdict.answer.as_ref().and_then(|a| a.status) {
