@@ -9,8 +9,8 @@ use crate::{
     lease::{Holder, Progress as Told},
     live::{Step, StepState, Times},
     serve::Token,
-    serving::{Build, Verdict},
     snapshot::{Answer, Snapshot, probe},
+    verdict::{Build, Verdict},
 };
 use jiff::Timestamp;
 use std::{

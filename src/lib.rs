@@ -14,6 +14,7 @@
 //! | [`facts`] | what is looked up once and never created: account, zones, image, an existing network |
 //! | [`parts`] | the parts of a stack, one folder each: their steps, what is seen of them, what is wrong with them |
 //! | [`stack`] | the wiring: config and facts become a graph of steps, purely |
+//! | [`leftovers`] | what is left of a stack: of an earlier stack file, with its tags, without them |
 //! | [`commands`] | one verb a file: it walks the graph and hands what it saw to a view |
 //! | [`output`] | the views, for people and as JSON; the only place that prints |
 //!
@@ -23,7 +24,7 @@
 //! | --- | --- |
 //! | [`snapshot`] | one look at everything that carries requests, as plain data that can be saved |
 //! | [`diagnose`] | what is wrong with a snapshot, hop by hop; pure |
-//! | [`serving`] | the verdict in six words, and the wait for it |
+//! | [`verdict`] | the verdict in six words, and the wait for it |
 //! | [`live`] | the model of the live status: rounds folded into a bounded state |
 //! | [`serve`] | the same on the web, with an API |
 //! | [`cost`], [`logs`], [`targets`] | what the stack costs, what its instances say, the machines behind its balancer |
@@ -61,6 +62,7 @@ pub mod help;
 pub mod hidden;
 pub mod history;
 pub mod lease;
+pub mod leftovers;
 pub mod live;
 pub mod logs;
 pub mod output;
@@ -71,7 +73,6 @@ pub mod record;
 pub mod resources;
 pub mod sandbox;
 pub mod serve;
-pub mod serving;
 pub mod set_up;
 mod shell;
 pub mod snapshot;
@@ -79,6 +80,7 @@ pub mod stack;
 pub mod targets;
 pub mod typed;
 pub mod userdata;
+pub mod verdict;
 
 pub use gameday_config as config;
 pub use gameday_config::said;

@@ -66,7 +66,7 @@ const NOTES: &[&str] =
 const PASS: &str = "iam:PassRole";
 
 /// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have
-/// left ([`crate::stack::remains::imaginable`]): it is looked for.
+/// left ([`crate::leftovers::imaginable`]): it is looked for.
 pub fn of(graph: &Graph, before: &[Graph], config: &Config) -> Vec<Policy> {
     let mut rights = Rights::new(config);
     for node in graph.nodes() {
@@ -496,7 +496,7 @@ mod tests {
         let facts = Facts::offline(&loaded.config);
         let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
         let stack = stack::wire(&loaded, &facts, &aws).map_err(|e| e.to_string()).expect("it renders");
-        let before = stack::remains::imaginable(&loaded, &facts, &aws);
+        let before = crate::leftovers::imaginable(&loaded, &facts, &aws).unwrap();
         let all = of(&stack.graph, &before, &loaded.config);
         all.into_iter().flat_map(|p| p.document["Statement"].as_array().cloned().expect("statements")).collect()
     }

@@ -3,7 +3,7 @@
 //! An account without notes has no record. There tags and the names in the stack file have to do.
 use crate::{
     aws::{Aws, note},
-    engine::{Key, Ledger, Ownership, Record},
+    engine::{Key, Ledger, Ownership, Record, TagKeys, Tags},
     error::{Class, Result},
 };
 use std::time::Duration;
@@ -53,7 +53,56 @@ pub async fn now(aws: &Aws, stack: &str) -> Ledger {
     }
 }
 
-/// True if the account has no notes at all: no permission, or no such service.
+/// What shows that an object is the stack's, for code that only looks: the object's tags, and the record.
+///
+/// A tag is a claim, since anybody who can tag can set it. The record confirms or denies it. Where the record cannot be
+/// read, the tags decide.
+pub struct Proof {
+    stack: String,
+    keys: TagKeys,
+    record: Option<Record>,
+}
+
+impl Proof {
+    /// Reads the record, if that is possible.
+    pub async fn load(aws: &Aws, stack: &str) -> Self {
+        Self { stack: stack.into(), keys: aws.keys.clone(), record: seen(aws, stack).await }
+    }
+
+    /// Returns the step that an object of the stack is, by its tags and the record.
+    pub fn step_of<'a>(&self, tags: &'a Tags, id: &str) -> Option<&'a str> {
+        let step = tags.get(self.keys.step()).filter(|_| self.has_tag(tags))?;
+        Some(step.as_str()).filter(|step| self.allows(step, id))
+    }
+
+    /// True if an object is the stack's. It need not say which step it is where there is no record to ask.
+    pub fn is_ours(&self, tags: &Tags, id: &str) -> bool {
+        let step = tags.get(self.keys.step()).map(String::as_str).unwrap_or_default();
+        self.has_tag(tags) && self.allows(step, id)
+    }
+
+    /// True if an object carries the stack's tag.
+    pub fn has_tag(&self, tags: &Tags) -> bool {
+        tags.get(self.keys.stack()) == Some(&self.stack)
+    }
+
+    /// True unless the record says that the stack has not created this object as this step.
+    pub fn allows(&self, step: &str, id: &str) -> bool {
+        self.record.as_ref().is_none_or(|record| record.may_have_made(step, id))
+    }
+
+    /// True if the record says that the stack has created this object as this step.
+    pub fn confirms(&self, step: &str, id: &str) -> bool {
+        self.record.as_ref().is_some_and(|record| record.has_made(step, id))
+    }
+
+    /// True if there is no record to ask.
+    pub fn is_blind(&self) -> bool {
+        self.record.is_none()
+    }
+}
+
+/// True if the account has no notes at all: no right to them, or no such service.
 fn is_without_notes(class: Class) -> bool {
     matches!(class, Class::Denied | Class::Invalid)
 }

@@ -1,7 +1,5 @@
 //! The wiring: a stack file and the facts of an account become a graph of steps. Pure; reads top to bottom like
 //! the architecture.
-pub mod remains;
-
 use crate::{
     aws::Aws,
     config::{ALARMS, Egress, Loaded, Mode, ServiceScope},
@@ -42,7 +40,7 @@ pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack
 }
 
 /// Wires the same with several ways out for private instances, as no stack file can describe them.
-fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> userdata::Result<Stack> {
+pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> userdata::Result<Stack> {
     let config = &loaded.config;
     let b = &mut Builder::new(loaded, facts, aws, egress);
 

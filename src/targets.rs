@@ -5,7 +5,7 @@
 use crate::{
     aws::{Aws, error::AwsResult, tags},
     error::{Class, Error as AwsError, Help as _},
-    snapshot::{self, Target},
+    snapshot::{self, Target, is_instance_id},
 };
 use aws_sdk_ec2::types::{Filter, Instance};
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup, TargetTypeEnum};
@@ -129,7 +129,7 @@ pub async fn list(aws: &Aws, balancer: &str) -> Result<Vec<Machine>> {
 
 /// Registers an instance on the target group's own port. If there are several target groups, it is the one named `own`.
 pub async fn attach(aws: &Aws, balancer: &str, own: &str, id: &str) -> Result<Machine> {
-    is_id(id)?;
+    check_id(id)?;
     let groups = groups(aws, balancer).await?;
     let group = match &groups[..] {
         [] => return Err(Error::NoGroup { balancer: balancer.into() }),
@@ -170,7 +170,7 @@ pub async fn attach(aws: &Aws, balancer: &str, own: &str, id: &str) -> Result<Ma
 /// Deregisters an instance from all target groups of a load balancer. Requests under way are finished within the
 /// deregistration delay.
 pub async fn detach(aws: &Aws, balancer: &str, id: &str) -> Result<Machine> {
-    is_id(id)?;
+    check_id(id)?;
     let groups = groups(aws, balancer).await?;
     let found = instances(aws, [id].into()).await?;
     let with: Vec<&Group> = groups.iter().filter(|g| g.has(id)).collect();
@@ -187,11 +187,8 @@ pub async fn detach(aws: &Aws, balancer: &str, id: &str) -> Result<Machine> {
     Ok(machine(id, found.get(id), None))
 }
 
-/// Checks for `i-` and 17 hexadecimal digits, or 8 for instances from before 2016.
-fn is_id(id: &str) -> Result<()> {
-    let digits = id.strip_prefix("i-").unwrap_or_default();
-    let hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if hex && matches!(digits.len(), 8 | 17) { Ok(()) } else { Err(Error::NoId(id.into())) }
+fn check_id(id: &str) -> Result<()> {
+    if is_instance_id(id) { Ok(()) } else { Err(Error::NoId(id.into())) }
 }
 
 fn target(id: &str) -> TargetDescription {
@@ -250,7 +247,7 @@ pub async fn balancers(aws: &Aws) -> Result<BTreeSet<String>> {
 
 /// Returns the instances that EC2 knows. By filter, since an unknown id would fail the call for all.
 async fn instances(aws: &Aws, ids: BTreeSet<&str>) -> Result<BTreeMap<String, Instance>> {
-    let ids: Vec<String> = ids.into_iter().filter(|id| is_id(id).is_ok()).map(Into::into).collect();
+    let ids: Vec<String> = ids.into_iter().filter(|id| is_instance_id(id)).map(Into::into).collect();
     let calls = ids.chunks(FILTER).map(async |some| {
         let filter = Filter::builder().name("instance-id").set_values(Some(some.to_vec())).build();
         let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
@@ -268,12 +265,12 @@ mod tests {
     #[test]
     fn ids_are_told_from_other_texts() {
         for good in ["i-0123456789abcdef0", "i-0a1b2c3d"] {
-            assert!(is_id(good).is_ok(), "{good}");
+            assert!(is_instance_id(good), "{good}");
         }
         for bad in
             ["", "i-", "i-0123456789ABCDEF0", "i-0123456789abcdef", "x-0123456789abcdef0", "i-0123456789abcdef0 ", "*"]
         {
-            assert!(is_id(bad).is_err(), "{bad}");
+            assert!(!is_instance_id(bad), "{bad}");
         }
     }
 

@@ -320,11 +320,8 @@ fn only_the_views_print() {
 const LONG: &[(&str, &str)] = &[
     ("src/aws/credentials.rs", "one look for credentials, with what each source answers where it has none"),
     ("src/cli.rs", "the command line is one definition; help, man page and completions come from it"),
-    ("src/commands/session.rs", "to be cut: loading, target, prefetch, drive"),
-    ("src/commands/up.rs", "to be cut: the verdict and the wait for it are an idea of their own"),
     ("src/config/command.rs", "one grammar: a start command as bash reads it"),
     ("src/config/model.rs", "to be cut: the structs, their defaults"),
-    ("src/facts/network.rs", "one choice: which subnets of an existing VPC are used, and why not the others"),
     ("src/output/progress.rs", "one view in three forms: live lines, plain lines, JSON"),
     ("src/policy.rs", "one document: what each action needs to reach"),
     ("src/resources/database.rs", "to be cut: versions and words that the cache uses too"),
@@ -335,7 +332,7 @@ const LONG: &[(&str, &str)] = &[
     ("src/sandbox/plugin/elbv2.py", "one service of the sandbox"),
     ("src/sandbox/plugin/model.py", "one check of a request against the API model, in each protocol's words"),
     ("src/sandbox/plugin/rds.py", "one service of the sandbox"),
-    ("src/serving.rs", "to be cut: the verdict, the wait for it, TLS"),
+    ("src/userdata/mod.rs", "what a boot needs, and how it is rendered"),
     ("src/userdata/template.rs", "the template engine with the filters of its own"),
 ];
 

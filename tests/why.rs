@@ -5,8 +5,8 @@
 use gameday::{
     diagnose::{self, Chain, Finding, HopName, Severity, State},
     error::{Class, Error},
-    serving::{Verdict, Word},
     snapshot::*,
+    verdict::{Verdict, Word},
 };
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

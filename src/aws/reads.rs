@@ -20,11 +20,34 @@ struct Answer {
     value: Result<Rc<dyn Any>>,
 }
 
-/// Answers that are still good: recent, and nothing was changed since they were requested.
+/// What the answers of a run are used for. It decides how long they are good, and which calls are good enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// Nothing is being changed. Answers a few seconds old, and bulk APIs that lag, are acceptable.
+    Look,
+    /// Things are being changed. Only callers that ask within `keep` of each other share an answer.
+    Building { keep: Duration },
+}
+
+impl Mode {
+    /// How long one look at the whole stack shares its answers.
+    const LOOK: Duration = Duration::from_secs(10);
+    /// How long an answer is shared at most while something is being built.
+    pub const BUILDING: Duration = Duration::from_millis(400);
+
+    fn keep(self) -> Duration {
+        match self {
+            Self::Look => Self::LOOK,
+            Self::Building { keep } => keep,
+        }
+    }
+}
+
+/// Answers that are still good: young enough, and nothing was changed since they were asked for.
 pub struct Reads {
     calls: Calls,
-    keep: Cell<Duration>,
-    /// Answers from before this moment are too old for every caller.
+    mode: Cell<Mode>,
+    /// What was asked before is of no use to anybody any more.
     from: Cell<Option<Instant>>,
     slots: RefCell<HashMap<(TypeId, String), Slot>>,
 }
@@ -32,12 +55,13 @@ pub struct Reads {
 impl Reads {
     /// Makes an empty store. `calls` tells when something was changed.
     pub(super) fn new(calls: Calls) -> Self {
-        Self { calls, keep: Cell::new(Duration::from_millis(400)), from: Cell::default(), slots: RefCell::default() }
+        let mode = Cell::new(Mode::Building { keep: Mode::BUILDING });
+        Self { calls, mode, from: Cell::default(), slots: RefCell::default() }
     }
 
-    /// Sets how long an answer stays good: a moment while something is being built, some seconds for a single look.
-    pub fn keep_for(&self, d: Duration) {
-        self.keep.set(d);
+    /// Says what the answers are used for from now on.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.set(mode);
     }
 
     /// Begins a new look, which shares only answers from this moment on. For callers that look repeatedly.
@@ -49,7 +73,7 @@ impl Reads {
     ///
     /// Answers that are a few seconds old, and bulk APIs that lag behind, are then acceptable.
     pub fn is_look(&self) -> bool {
-        self.keep.get() >= Duration::from_secs(5)
+        self.mode.get() == Mode::Look
     }
 
     /// Returns the answer to `what`, fetched now or shared with a recent caller.
@@ -70,7 +94,7 @@ impl Reads {
         }
         if let Some(answer) = &*slot
             && let Ok(value) = &answer.value
-            && answer.at.elapsed() <= self.keep.get()
+            && answer.at.elapsed() <= self.mode.get().keep()
             && self.from.get().is_none_or(|from| answer.at >= from)
             && answer.writes == self.calls.writes()
         {

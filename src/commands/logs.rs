@@ -44,9 +44,7 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
     }
     let now = Timestamp::now();
     let since = now.checked_sub(args.since).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut config = config.clone();
-    config.take_identities(facts::identities(aws, &config).await);
-    let config = &config;
+    let config = &config.in_account(&facts::identities(aws, config).await, &BTreeMap::new()).config;
     let groups = config.services().flat_map(|service| {
         source::GROUPS.map(|log| (service.log_path(&config.name, log.word()), log, Tail::new(since)))
     });

@@ -13,10 +13,8 @@ pub mod schema;
 pub mod serve;
 mod session;
 pub mod status;
-mod tagged;
 pub mod targets;
 pub mod teardown;
-mod untagged;
 pub mod up;
 pub mod why;
 
@@ -31,6 +29,7 @@ use crate::{
 };
 use session::Session;
 use std::process::ExitCode;
+use tokio::task::LocalSet;
 
 /// Why a verb ended without having done what it is for.
 #[derive(Debug)]
@@ -111,7 +110,13 @@ pub async fn instances(global: &Global) -> Option<Vec<String>> {
     Some(machines.into_iter().map(|m| m.instance_id).collect())
 }
 
+/// Runs one verb.
 pub async fn run(cli: Cli, out: Printer) -> Outcome {
+    // Tasks that belong to this thread: the listener for Ctrl-C.
+    LocalSet::new().run_until(verb(cli, out)).await
+}
+
+async fn verb(cli: Cli, out: Printer) -> Outcome {
     let global = &cli.global;
     let group = |g: Group, change: crate::cli::ChangeArgs| UpArgs { groups: vec![g], change, ..UpArgs::default() };
     match cli.verb {

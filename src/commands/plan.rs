@@ -2,17 +2,16 @@
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, PlanArgs},
-    config::ServiceScope,
     cost::Prices,
     engine::{
-        Change, Class, Diff, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
+        Change, Class, Direction, Field, Forecast, Graph, Key, Node, Phase, Progress, Report, Status, Visit, walk,
     },
     error::Error,
     facts,
+    leftovers::Remains,
     live::BOOT,
     output::{Printer, complaint::Complaint, plan, style::*},
     resources::role::SESSIONS_POLICY,
-    stack::remains::Remains,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
@@ -26,7 +25,7 @@ pub async fn run(global: &Global, out: Printer, args: PlanArgs) -> Outcome {
     session.narrow(&args.groups);
     let preview = preview(&mut session, args.groups.is_empty()).await?;
     let view = preview.view(&session, &prices);
-    plan::show(&out, &view, &preview.report, preview.forecast(&session).0, true);
+    plan::show(&out, &view, &preview.report, preview.usually, true);
     session.say_calls();
     Ok(match (preview.report.all_done(), view.is_empty()) {
         (false, _) => failed(),
@@ -37,7 +36,7 @@ pub async fn run(global: &Global, out: Printer, args: PlanArgs) -> Outcome {
 
 /// What `up` would do.
 pub(super) struct Preview {
-    /// Whether it is for the whole stack, not for some groups of it.
+    /// True for the whole stack, false for some groups of it.
     whole: bool,
     pub report: Report<Change>,
     /// For the whole stack: what remains from an earlier file.
@@ -46,55 +45,28 @@ pub(super) struct Preview {
     pub without: Vec<plan::Trouble>,
     /// What AWS is making already, since an earlier run.
     pub busy: Vec<Key>,
+    /// How long it usually takes in this world until all changes are made and the service answers.
+    pub usually: Duration,
+    /// The time that each change usually takes on AWS.
+    pub expected: BTreeMap<Key, Duration>,
 }
 
 impl Preview {
-    /// What `plan` and `up` show of it.
+    /// Returns what `plan` and `up` show.
     pub fn view<'a>(&'a self, session: &'a Session, prices: &Prices) -> plan::Plan<'a> {
+        let (config, usually) = (&session.loaded.config, session.env.pace.of(HANDOVER));
         plan::Plan {
             without: self.without.clone(),
             busy: self.busy.iter().collect(),
-            handover: self.handover(session),
-            refresh: self.refresh(session),
+            handover: plan::Handover::find(config, &session.facts, self.remains.fleets(), usually),
+            refresh: plan::Refresh::find(config, &self.report, usually),
             cost: self.whole.then(|| cost::planned(session, prices)),
             egress: if self.whole { cost::ways_out(session, prices) } else { vec![] },
             ..plan::Plan::new(&session.loaded, &session.facts, &self.report)
         }
     }
 
-    /// Who takes over from whom, if a fleet remains from before the service got another name or port.
-    fn handover(&self, session: &Session) -> Option<plan::Handover> {
-        let from = self.remains.fleets();
-        let config = &session.loaded.config;
-        let heirs: Vec<_> = config.services().filter(|s| session.facts.is_handed_over(config, *s)).collect();
-        let to: Vec<String> = heirs.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
-        (!from.is_empty()).then(|| plan::Handover {
-            from,
-            to: to.join(", "),
-            targets: heirs.iter().map(|s| s.desired).sum(),
-            usually: session.env.pace.of(HANDOVER).as_secs_f64(),
-        })
-    }
-
-    /// Whether running instances have to follow another version of their launch template.
-    fn refresh(&self, session: &Session) -> Option<plan::Refresh> {
-        let follows = |diff: &Diff| ["template", "version", "outdated"].iter().any(|f| diff.touches(f));
-        let is_fleet = |(key, change): &(&Key, &Change)| {
-            key.kind() == "auto-scaling-group" && matches!(change, Change::Update { diff } if follows(diff))
-        };
-        let config = &session.loaded.config;
-        let changed: Vec<&Key> = self.report.done().filter(is_fleet).map(|(key, _)| key).collect();
-        let is_changed = |s: &ServiceScope<'_>| changed.iter().any(|key| key.as_str() == s.key("auto-scaling-group"));
-        let services: Vec<_> = config.services().filter(is_changed).collect();
-        let groups: Vec<String> = services.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
-        (!services.is_empty()).then(|| plan::Refresh {
-            group: groups.join(", "),
-            instances: services.iter().map(|s| s.desired).sum(),
-            usually: session.env.pace.of(HANDOVER).as_secs_f64(),
-        })
-    }
-
-    /// How long the instances of a new fleet usually boot in this world until they are healthy.
+    /// Returns how long the instances of a new fleet usually boot in this world until they are healthy.
     pub fn boot(&self, session: &Session) -> Duration {
         let is_new = |(key, change): (&Key, &Change)| {
             key.kind() == "auto-scaling-group" && matches!(change, Change::Create { .. })
@@ -102,9 +74,8 @@ impl Preview {
         if self.report.done().any(is_new) { session.env.pace.of(BOOT) } else { Duration::ZERO }
     }
 
-    /// How long it usually takes in this world until all changes are made and the service answers, and each step's own time (on AWS). What AWS is
-    /// making already (`busy`) counts with what is left of it.
-    pub fn forecast(&self, session: &Session) -> (Duration, BTreeMap<Key, Duration>) {
+    /// Fills in `usually` and `expected`. What AWS is making already (`busy`) counts with what is left of it.
+    fn forecast(self, session: &Session) -> Self {
         let typical = |key: &Key| Some(session.env.expected(key, session.stack.graph.get(key.as_str())?.typical()));
         let changes = self.report.done().filter_map(|(key, change)| {
             let t = typical(key)?;
@@ -129,7 +100,7 @@ impl Preview {
             (key.clone(), progress)
         });
         let total = Forecast::new(&session.stack.graph, Direction::Forward).longest_path(&ahead.collect()).0;
-        (total + self.boot(session), expected)
+        Self { usually: total + self.boot(session), expected, ..self }
     }
 }
 
@@ -150,20 +121,10 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     let without = do_without(&session.stack.graph, &mut report);
     same_network(&report)?;
     same_prefix(&report)?;
-    let remains = if whole { session.remains(&seen).await? } else { Remains::default() };
+    let remains = if whole { session.search().remains(&seen).await? } else { Remains::default() };
     report.0.extend(remains.changes());
-    for (key, e) in remains.unseen.iter().filter(|_| !session.out.json()) {
-        session.out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
-    }
-    if let Some(e) = remains.blind.as_ref().filter(|_| !session.out.json()) {
-        session
-            .out
-            .note(format!("{WARN}whether a fleet from before the service was renamed stands is not known{RESET}: {e}"));
-    }
-    for (key, (id, host)) in remains.spared.iter().filter(|_| !session.out.json()) {
-        session.out.note(format!(
-            "{WARN}{key} stays{RESET}: {id} is the stack's, and {host} may lead to it; if it does not, delete {id} by hand"
-        ));
+    if !session.out.json() {
+        say_remains(&session.out, &remains);
     }
     for note in kept_by(&report).into_iter().filter(|_| !session.out.json()) {
         session.out.note(note);
@@ -174,10 +135,29 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     if !busy.is_empty() || report.done().any(|(_, change)| !change.is_none()) {
         session.remember().await;
     }
-    Ok(Preview { whole, report, remains, without, busy })
+    let (usually, expected) = (Duration::ZERO, BTreeMap::new());
+    Ok(Preview { whole, report, remains, without, busy, usually, expected }.forecast(session))
 }
 
-/// Takes out of a report what the account denies and the service is served without: that fails nothing.
+/// Says what of an earlier stack file is not known, or stays.
+fn say_remains(out: &Printer, remains: &Remains) {
+    for (key, e) in &remains.unseen {
+        out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
+    }
+    if let Some(e) = &remains.blind {
+        out.note(format!("{WARN}whether a fleet from before the service was renamed stands is not known{RESET}: {e}"));
+    }
+    if let Some(e) = &remains.unwired {
+        out.note(format!("{WARN}whether objects of an earlier stack file exist is not known{RESET}: {e}"));
+    }
+    for (key, (id, host)) in &remains.spared {
+        out.note(format!(
+            "{WARN}{key} stays{RESET}: {id} is the stack's, and {host} may lead to it; if it does not, delete {id} by hand"
+        ));
+    }
+}
+
+/// Takes out of a report the steps that the account denies and the service can do without: they fail nothing.
 pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan::Trouble> {
     let mut without = vec![];
     for (key, visit) in &mut report.0 {
@@ -193,7 +173,7 @@ pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan
     without
 }
 
-/// Which keys of the stack file keep what an organisation has put on the role, where it would be taken off.
+/// Returns the keys of the stack file that keep what an organisation has put on the role and `up` would take off.
 fn kept_by(report: &Report<Change>) -> Vec<String> {
     let roles = report.done().filter(|(key, _)| key.kind() == "role");
     let fields = roles.filter_map(|(key, change)| Some((key, change.diff()?))).flat_map(|(key, diff)| {
@@ -227,7 +207,7 @@ fn kept_by(report: &Report<Change>) -> Vec<String> {
     fields.filter_map(note).collect()
 }
 
-/// Nothing of a stack can move to another VPC: that is said once, instead of by every step in its own words.
+/// Fails if the stack would have to move to another VPC. One error says so, instead of one of every step.
 fn same_network(report: &Report<Change>) -> Result<(), Failure> {
     let moved = report.done().filter(|(k, _)| k.kind() == "security-group").find_map(|(_, c)| match c {
         Change::Refuse { diff, .. } => diff.0.iter().find(|f| f.path == "vpc"),
@@ -241,7 +221,7 @@ fn same_network(report: &Report<Change>) -> Result<(), Failure> {
     )))
 }
 
-/// A stack that stands under another tag prefix is not built a second time beside itself.
+/// Fails if the stack exists under another tag prefix, so that it is not built a second time beside itself.
 fn same_prefix(report: &Report<Change>) -> Result<(), Failure> {
     let other = report.failed().map(|(_, e)| e).find(|e| matches!(e, Error::OtherPrefix { .. }));
     other.map_or(Ok(()), |e| Err(Failure::Error(e.clone())))

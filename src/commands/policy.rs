@@ -5,6 +5,7 @@ use crate::{
     cli::Global,
     error::Error,
     facts::Facts,
+    leftovers,
     output::Printer,
     policy::{self, Policy},
     shell::word,
@@ -20,7 +21,7 @@ pub async fn run(global: &Global, out: Printer, save: Option<PathBuf>) -> Outcom
     let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
     let facts = Facts::offline(&loaded.config);
     let stack = stack::wire(&loaded, &facts, &aws).map_err(session::template)?;
-    let before = stack::remains::imaginable(&loaded, &facts, &aws);
+    let before = leftovers::imaginable(&loaded, &facts, &aws).map_err(session::template)?;
     let policies = policy::of(&stack.graph, &before, &loaded.config);
     if let Some(folder) = save {
         return saved(&out, &folder, &policies);

@@ -66,16 +66,7 @@ async fn agreed(out: &Printer) -> Result<bool, Failure> {
     if sandbox::status().await.map_err(session::said)?.is_none() {
         return Ok(true);
     }
-    if !out.interactive {
-        out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
-        return Ok(false);
-    }
-    let answer = output::ask("Everything in the sandbox is lost. Go ahead? [y/N] ");
-    let agreed = answer.is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes"));
-    if !agreed {
-        out.note("nothing was changed");
-    }
-    Ok(agreed)
+    Ok(output::agree(out, "Everything in the sandbox is lost. Go ahead? [y/N] "))
 }
 
 fn show(out: &Printer, running: Option<&Running>) {

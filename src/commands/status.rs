@@ -4,7 +4,7 @@ use crate::{
     cli::{Consent, Global, StatusArgs},
     diagnose,
     output::{Printer, status},
-    serving::{Build, Verdict},
+    verdict::{Build, Verdict},
 };
 use jiff::Timestamp;
 

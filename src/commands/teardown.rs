@@ -1,20 +1,20 @@
 //! `gameday teardown`: deletes all that is the stack's, and lists what is left.
-use super::{DONE, Failure, Outcome, Session, failed, interrupted, session::FINAL, tagged, untagged};
+use super::{DONE, Failure, Outcome, Session, failed, interrupted};
 use crate::{
     cli::{Global, TeardownArgs},
     config::Group,
-    engine::{Class, Direction, Key, Node, Report, Status, Visit, is_id, walk},
+    engine::{Direction, Key, Node, Report, Status, Visit, is_id, walk},
     error::{Error, Help as _},
     history::History,
-    lease::{Lease, TEARDOWN},
+    lease::TEARDOWN,
+    leftovers::{LastLook, Leftover, Remains, database_snapshot::DATABASE},
     output::{
         self, Printer,
         progress::Course,
         style::{self, *},
-        teardown::{Certificate, Leftover},
+        teardown::Certificate,
     },
     shell::command,
-    stack::remains::Remains,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,44 +33,64 @@ pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
         return Err(Error::other("the stack has no database of its own", help).into());
     }
     session.env.final_snapshot.set_wanted(args.final_snapshot);
-    let mut lease: Option<Lease> = None;
-    let (seen, remains, lease) = loop {
+    session.holding(async |session| teardown(session, &args).await).await
+}
+
+/// Shows what exists, asks for the name, deletes, and says what is left.
+async fn teardown(session: &mut Session, args: &TeardownArgs) -> Outcome {
+    let mut has_lease = false;
+    let (seen, remains) = loop {
         session.reread().await?;
         // What later steps read has to be known before the first is deleted.
         let seen = session.look().await;
-        let remains = session.remains(&seen).await?;
+        let remains = session.search().remains(&seen).await?;
         let there = all(&seen, &remains);
-        all_there(&session, &args.delete, &there)?;
-        if !session.env.ownership.has_record() && !there.is_empty() && !out.json() {
+        all_there(session, &args.delete, &there)?;
+        if !session.env.ownership.has_record() && !there.is_empty() && !session.out.json() {
             session.say_that_tags_decide();
         }
-        if let Some(lease) = lease.take() {
-            list(&session, &there);
-            break (seen, remains, lease);
+        if has_lease {
+            list(session, &there);
+            break (seen, remains);
         }
         if !there.is_empty()
-            && let Err(code) = consent(&session, &args, &there)
+            && let Err(code) = consent(session, args, &there)
         {
             return Ok(code);
         }
-        let taken = session.lease(TEARDOWN, args.lease).await?;
-        if !taken.has_waited() {
-            break (seen, remains, taken);
+        has_lease = true;
+        if !session.lease(TEARDOWN, args.lease).await? {
+            break (seen, remains);
         }
         // What a teammate has made until now goes as well.
-        lease = Some(taken);
-        session = session.now().await?;
+        *session = session.now().await?;
     };
-    let there = all(&seen, &remains);
-    let name = session.env.names.get(DATABASE).cloned().unwrap_or_else(|| session.loaded.config.name_of(DATABASE));
+    let report = delete(session, &seen, &remains).await;
+    forget(session, &report).await;
+    session.release().await;
+    let left = not_deleted(&report);
+    let last = match report.interrupted() {
+        true => LastLook { left, ..LastLook::default() },
+        false => session.search().last_look(&seen, &report, &remains, left).await?,
+    };
+    let certificate = certificate(session, &report, &remains, last);
+    output::teardown::show(&session.out, &certificate);
+    Ok(match (report.interrupted(), certificate.clean) {
+        (true, _) => interrupted(),
+        (false, true) => DONE,
+        (false, false) => failed(),
+    })
+}
+
+/// Deletes all steps, and what remains from an earlier file.
+async fn delete(session: &Session, seen: &Report<Status>, remains: &Remains) -> Report<bool> {
     let (graph, env) = (&session.stack.graph, &session.env);
     session.building();
-    let expected: BTreeMap<Key, Duration> =
-        there.iter().filter_map(|(key, _)| Some(((*key).clone(), graph.get(key.as_str())?.typical().delete))).collect();
+    let typical = |key: &Key| Some((key.clone(), graph.get(key.as_str())?.typical().delete));
     session.view.begin(Course {
         graph,
         direction: Direction::Reverse,
-        expected,
+        expected: all(seen, remains).into_iter().filter_map(|(key, _)| typical(key)).collect(),
         comes: BTreeSet::new(),
         under_way: BTreeMap::new(),
         boot: Duration::ZERO,
@@ -84,70 +104,54 @@ pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
         report.0.extend(rest.0);
         report
     };
-    let report = session.drive(&lease, tear).await;
+    let report = session.drive(tear).await;
     session.view.end();
+    report
+}
+
+/// Deletes the notes of a stack that is gone.
+async fn forget(session: &Session, report: &Report<bool>) {
+    let stack = &session.env.stack;
     if !report.interrupted() {
-        // Of what is being taken down nothing is worth remembering; what could not be forgotten is found by its tag below.
-        _ = History::forget(&session.aws, &env.stack).await;
+        // Of what is being taken down nothing is worth remembering. A note that stays is found by its tag.
+        _ = History::forget(&session.aws, stack).await;
     }
     match report.all_done() {
         true => {
-            _ = session.facts.set_up.forget(&session.aws, &env.stack).await;
+            _ = session.facts.set_up.forget(&session.aws, stack).await;
             session.made_nothing().await
         }
         false => session.wrote(report.done().map(|(key, _)| key)).await,
     }
-    lease.release(&env.stack).await;
-    let (mut left, mut alike, mut listed) = (not_deleted(&report), vec![], false);
-    let mut snapshots = vec![];
-    let (denied, unseen) = remains.unseen.iter().partition::<Vec<_>, _>(|(_, e)| e.class() == Some(Class::Denied));
-    if !report.interrupted() {
-        let tagged = match tagged::look(&session, &seen, &report).await {
-            Err(e) if e.class() == Some(Class::Denied) => None,
-            other => Some(other?),
-        };
-        listed = tagged.is_some();
-        let is_final = |l: &Leftover| l.what.contains(&format!(":snapshot:{name}{FINAL}"));
-        let (finals, others): (Vec<_>, Vec<_>) = tagged.unwrap_or_default().into_iter().partition(is_final);
-        let ours = |l: Leftover| Leftover { why: "the final snapshot of a teardown".into(), ..l };
-        snapshots = finals.into_iter().map(ours).collect();
-        left.extend(others);
-        let known: BTreeSet<String> = left.iter().map(|l| l.what.clone()).collect();
-        let untagged = untagged::look(&session, &seen).await?;
-        left.extend(untagged.left.into_iter().filter(|l| !known.contains(&l.what)));
-        alike = untagged.alike;
-        left.extend(unseen.into_iter().map(|(key, e)| Leftover {
-            what: key.to_string(),
-            why: format!("could not be looked for: {e}"),
-            command: None,
-            passes: true,
-        }));
-    }
-    let keys = |wanted: bool| -> Vec<&Key> {
-        report.done().filter(move |(_, d)| **d == wanted).map(|(k, _)| k).filter(|k| !is_used(&session, k)).collect()
-    };
-    let certificate = Certificate {
-        stack: &env.stack,
-        tag: env.keys.stack(),
-        deleted: keys(true),
-        absent: keys(false),
-        denied: denied.into_iter().map(|(key, _)| key).collect(),
-        kept: graph.nodes().filter(|n| n.is_used()).map(|n| n.key()).collect(),
-        clean: left.is_empty() && report.all_done(),
-        listed,
-        left,
-        alike,
-        snapshots,
-    };
-    output::teardown::show(&out, &certificate);
-    Ok(match (report.interrupted(), certificate.clean) {
-        (true, _) => interrupted(),
-        (false, true) => DONE,
-        (false, false) => failed(),
-    })
 }
 
-/// All of the stack that stands, with its ids.
+fn certificate<'a>(
+    session: &'a Session,
+    report: &'a Report<bool>,
+    remains: &'a Remains,
+    last: LastLook,
+) -> Certificate<'a> {
+    let graph = &session.stack.graph;
+    let is_used = |key: &Key| graph.get(key.as_str()).is_some_and(|n| n.is_used());
+    let keys = |wanted: bool| -> Vec<&Key> {
+        report.done().filter(move |(_, d)| **d == wanted).map(|(k, _)| k).filter(|k| !is_used(k)).collect()
+    };
+    Certificate {
+        stack: &session.env.stack,
+        tag: session.env.keys.stack(),
+        deleted: keys(true),
+        absent: keys(false),
+        denied: remains.denied().collect(),
+        kept: graph.nodes().filter(|n| n.is_used()).map(|n| n.key()).collect(),
+        clean: last.left.is_empty() && report.all_done(),
+        listed: last.listed,
+        left: last.left,
+        alike: last.alike,
+        snapshots: last.snapshots,
+    }
+}
+
+/// Returns all objects of the stack that exist, with their ids.
 fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a str)> {
     let mut there: Vec<(&Key, &str)> = seen
         .done()
@@ -159,11 +163,7 @@ fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a 
     there
 }
 
-fn is_used(session: &Session, key: &Key) -> bool {
-    session.stack.graph.get(key.as_str()).is_some_and(|n| n.is_used())
-}
-
-/// `--yes` is for what can be made again. Who is used to it from `up` must not lose a database by it.
+/// Refuses `--yes`, which is for what can be created again: a habit from `up` must not cost a database.
 fn no_yes(global: &Global, out: &Printer) -> Failure {
     let name = super::session::load(global, out).map_or_else(|_| "NAME".into(), |loaded| loaded.config.name);
     let in_script = format!("`{}`", command!("gameday teardown --confirm {}", name));
@@ -171,10 +171,7 @@ fn no_yes(global: &Global, out: &Printer) -> Failure {
     Failure::usage("usage", "teardown does not take --yes: nothing was deleted", help)
 }
 
-/// The step that can leave a snapshot.
-const DATABASE: &str = "database/main";
-
-/// What is lost for ever, in words: `database/main (billing-main): the data in it`.
+/// Returns what is lost irrecoverably, in words: `database/main (billing-main): the data in it`.
 fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     let data = |(key, id): &(&Key, &str)| {
         let what = session.stack.graph.get(key.as_str())?.data()?;
@@ -184,7 +181,7 @@ fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     there.iter().filter_map(data).collect()
 }
 
-/// Refuses to begin where an id that was given is none of what is deleted: nobody knows what it was meant to do.
+/// Refuses to begin if a given id is none of what is deleted: nobody knows what it was meant to do.
 fn all_there(session: &Session, given: &[String], there: &[(&Key, &str)]) -> Result<(), Failure> {
     let Some(id) = given.iter().find(|given| !there.iter().any(|(_, id)| is_id(given, id))) else { return Ok(()) };
     let claims = session.env.ownership.claims();

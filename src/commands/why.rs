@@ -7,9 +7,9 @@ use crate::{
     error::Error,
     output::{Printer, why},
     private,
-    serving::{Verdict, Word},
     shell::word,
     snapshot::Snapshot,
+    verdict::{Verdict, Word},
 };
 use std::{fs, io, path::Path};
 

@@ -1,5 +1,7 @@
 //! What follows from a stack file by itself: pure, and the same on every laptop.
-use crate::{Cache, CacheEngine, Config, Database, Iam, Instances, KINDS, Kind, Life, Mode, Scope, Service};
+use crate::{
+    Cache, CacheEngine, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Scope, Service,
+};
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
 
@@ -57,6 +59,13 @@ pub struct NoRoom {
     pub zones: usize,
     pub sorts: usize,
     pub prefix: u8,
+}
+
+/// A config whose names are those of one account.
+pub struct Resolved {
+    pub config: Config,
+    /// The names that the stack file asks for, of objects that have another one.
+    pub wanted: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -145,9 +154,21 @@ impl Config {
         global.map(|kind| (kind.word.to_owned(), format!("-{}", self.region))).collect()
     }
 
-    /// Takes the names under which steps stand in the account for theirs, but for alarms and dashboards: those are made
-    /// again under the new name without a question, and what refers to them goes by that. What the file calls them all.
-    pub fn name_what_stands(&mut self, standing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    /// Returns the config with the keys and names that its objects have in an account: those of the file, then of the
+    /// region, then of the account.
+    ///
+    /// `identities` are the keys under which the services' own steps exist, `existing` the names of objects that have
+    /// another one than the file gives them.
+    pub fn in_account(&self, identities: &Identities, existing: &BTreeMap<String, String>) -> Resolved {
+        let mut config = self.clone();
+        config.take_identities(identities.clone());
+        let wanted = config.keep_names(existing);
+        Resolved { config, wanted }
+    }
+
+    /// Keeps the names that existing objects already have, except for alarms and dashboards, which are recreated under
+    /// the new name. Returns the names that the stack file asks for.
+    fn keep_names(&mut self, standing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let wanted = standing.keys().map(|key| (key.clone(), self.name_of(key))).collect();
         let stays = |key: &str| Kind::of_key(key).is_none_or(|kind| kind.life != Life::Renewable);
         self.names.extend(standing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));

@@ -54,7 +54,7 @@ pub mod signed;
 mod suggest;
 mod syntax;
 
-pub use derived::{Cidr, NoRoom, Standing, Subnets, Whose, host_port, is_extended_support, partition};
+pub use derived::{Cidr, NoRoom, Resolved, Standing, Subnets, Whose, host_port, is_extended_support, partition};
 pub use kinds::{Group, KINDS, Kind, Life, NameForm, NameInArn, Scope, Style};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};

@@ -44,6 +44,9 @@ pub struct Status {
     pub id: Option<String>,
     /// The outputs that other steps can read.
     pub output: Option<Value>,
+    /// Further names by which a stack file can refer to the object ([`Resource::aliases`]).
+    #[serde(skip)]
+    pub aliases: Vec<String>,
     /// The fields in which the object differs from what is wanted.
     pub drift: Diff,
     /// True if the object is only used, and was not created by the stack.
@@ -114,6 +117,7 @@ impl<R: Resource> Node for Managed<R> {
                 phase: found.map(|f| f.phase.clone()),
                 id: found.map(|f| f.id.clone()),
                 output: found.and_then(|f| f.output.as_ref()).map(|o| to_value(o).expect("outputs serialise")),
+                aliases: found.and_then(|f| f.output.as_ref()).map(R::aliases).unwrap_or_default(),
                 drift: found
                     .filter(|_| self.role == Role::Ours)
                     .map(|f| self.diff(&cx, f, &self.want()))

@@ -73,6 +73,12 @@ pub trait Resource: Sized + 'static {
         false
     }
 
+    /// Returns further names by which a stack file can refer to the object, beside [`Found::id`]: an endpoint, an
+    /// identifier.
+    fn aliases(_output: &Self::Output) -> Vec<String> {
+        vec![]
+    }
+
     /// Returns the repair of an object that is broken in this way, if there is one that does not lose its data.
     fn repair(&self, _cx: &Cx<'_>, _why: &str) -> Option<String> {
         None

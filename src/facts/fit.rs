@@ -1,6 +1,8 @@
-//! For those who build: what cannot be built is refused before anything is.
+//! Refuses what cannot be built, before anything is built.
 use super::{
-    Facts, image, name_in_account, ours, prefix_lists, unseen,
+    Facts, image,
+    names::name_in_account,
+    prefix_lists, templates, unseen,
     zones::{database_zones, is_of_region, offers, types},
 };
 use crate::{
@@ -21,7 +23,8 @@ use futures::future::try_join_all;
 use std::collections::BTreeSet;
 
 impl Facts {
-    /// Whether the stack can be built in this account; what there is to say besides. Asks only about what does not stand.
+    /// Checks that the stack can be built in this account, and returns remarks. Asks only about what does not exist
+    /// yet.
     pub async fn fit(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
         if let Some(unfit) = &self.unfit {
             return Err(unfit.clone());
@@ -38,7 +41,7 @@ impl Facts {
         Ok([claims, self.words.clone(), instances?, database?, lists?, blocked?, image?, names].concat())
     }
 
-    /// Of whom a name under `[names]` may have been changed, where nothing tells under which name a step stands.
+    /// Returns a warning if names are given and nothing shows under which names objects exist.
     async fn names(&self, aws: &Aws, config: &Config) -> Option<String> {
         if config.names.is_empty() {
             return None;
@@ -50,7 +53,7 @@ impl Facts {
         ))
     }
 
-    /// Whether each zone offers a type that the fleets may be made of.
+    /// Checks that each zone offers an instance type of the fleets.
     async fn instances(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
         let words = try_join_all(config.services().map(|service| self.instances_of(aws, config, service))).await?;
         Ok(words.concat())
@@ -62,7 +65,8 @@ impl Facts {
         let (fleet, template) =
             futures::join!(listing::auto_scaling_group(aws, &fleet), listing::template_versions(aws, &template));
         let template = template.unwrap_or_default();
-        let stands = ours(&template).and_then(|v| Some(v.launch_template_data()?.instance_type()?.as_str().to_owned()));
+        let stands = templates::ours(&template)
+            .and_then(|v| Some(v.launch_template_data()?.instance_type()?.as_str().to_owned()));
         let fleet = fleet.ok().flatten();
         let covered: BTreeSet<&String> = fleet.iter().flat_map(|g| g.availability_zones()).collect();
         if stands.as_ref() == Some(&service.instance_type) && self.zones.iter().all(|z| covered.contains(z)) {
@@ -105,7 +109,7 @@ impl Facts {
         })
     }
 
-    /// Whether RDS offers the database's class in enough of the zones.
+    /// Checks that RDS offers the database's class in enough of the zones.
     async fn database(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
         let wanted = &config.database;
         if wanted.mode != Mode::Create {
@@ -133,7 +137,7 @@ impl Facts {
         Ok(vec![])
     }
 
-    /// Whether VPC Block Public Access would keep requests from a balancer that is still to be made.
+    /// Checks that VPC Block Public Access does not keep requests from a balancer that is still to be created.
     async fn public_access(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
         let name = name_in_account(aws, config, "load-balancer/main").await;
         if listing::balancer(aws, &name).await.is_ok_and(|b| b.is_some()) {
@@ -168,7 +172,7 @@ impl Facts {
     }
 }
 
-/// What is said of an object with the stack's tags that is not the stack's.
+/// Returns the words for an object with the stack's tags that is not known to be the stack's.
 pub(crate) fn claim(step: &str, id: &str, stack: &str) -> String {
     format!(
         "{} carries the tags of stack {stack} as {}, and nothing else says that it is: it is left alone. If it is the \
@@ -179,7 +183,7 @@ pub(crate) fn claim(step: &str, id: &str, stack: &str) -> String {
     )
 }
 
-/// What is offered where it is not wanted.
+/// Returns the error for something that AWS does not offer in the zones.
 fn not_offered(what: &str, without: &[&String], with: &[&String], region: &str, key: &str) -> Error {
     let help = match with {
         [] => format!("choose another {key}: no zone of {region} offers this one"),
@@ -196,7 +200,7 @@ fn list(all: &[&String]) -> String {
     all.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// What lets requests through.
+/// Returns what lets requests through.
 fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
     let exclude = |vpc: &str| {
         let call = command!(
@@ -229,7 +233,7 @@ async fn exclusions(aws: &Aws) -> Option<Vec<VpcBlockPublicAccessExclusion>> {
     answer.during("DescribeVpcBlockPublicAccessExclusions").ok()?.vpc_block_public_access_exclusions
 }
 
-/// Whether requests get through to the VPC, or to all of these subnets.
+/// True if requests get through to the VPC, or to all of these subnets.
 fn is_excluded(all: &[VpcBlockPublicAccessExclusion], vpc: &str, subnets: &[&str]) -> bool {
     let both = |e: &&VpcBlockPublicAccessExclusion| {
         e.internet_gateway_exclusion_mode().is_some_and(|m| m.as_str() == "allow-bidirectional")

@@ -1,13 +1,17 @@
-//! An image that the stack file names: whether an instance of it can boot, as far as its description tells.
+//! The image of the instances: which one, and whether an instance of it can boot, as far as its description says.
+use super::{names::name_in_account, templates, unseen};
 use crate::{
-    aws::Aws,
-    aws::error::AwsResult,
-    config::{Config, Service},
+    aws::{Aws, error::AwsResult, listing},
+    config::{Config, Service, ServiceScope},
     error::{Class, Error, Result},
     record,
 };
 use aws_sdk_ec2::types::{ArchitectureValues, DeviceType, Image, ImageState, PlatformValues};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
+use std::collections::BTreeMap;
+
+/// The newest Amazon Linux 2023 for x86-64 [AWS 4.1].
+const NEWEST_AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
 
 /// Looks at the images that the stack file names. Whatever may be meant is a word for people; without the right to look
 /// it is one, too.
@@ -37,8 +41,8 @@ async fn one(aws: &Aws, service: &Service, id: &str) -> Result<Option<String>> {
 /// What the record calls the images that the stack was told to use.
 pub const USED: &str = "image";
 
-/// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named it,
-/// or it is Amazon's own Linux. Whoever may add a version to a template can write any image in it.
+/// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named
+/// it, or it is Amazon's own Linux. Whoever may add a version to a template can write any image in it.
 pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     let Some(record) = record::seen(aws, &config.name).await else { return is_of_amazon(aws, id).await };
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
@@ -124,6 +128,52 @@ fn judge(image: &Image, own_script: bool, now: jiff::Timestamp) -> Result<Option
         "image {id} ({name}): the boot script needs cloud-init, systemd 235, Python 3, and dnf or apt-get in it"
     );
     Ok(Some(old.unwrap_or(unknown)))
+}
+
+/// Returns the image of each service's instances, and why one of them was not seen.
+pub(super) async fn images(aws: &Aws, config: &Config) -> Result<(BTreeMap<String, String>, Option<Error>)> {
+    let (mut images, mut not_seen) = (BTreeMap::new(), None);
+    let looks = config.services().map(async |service| match &service.image {
+        Some(id) => (service.name, Ok(id.clone())),
+        None => (service.name, image(aws, config, service).await),
+    });
+    for (service, found) in join_all(looks).await {
+        let id = match found {
+            Err(e) if unseen(&e) => {
+                not_seen = Some(e);
+                "(not seen)".to_owned()
+            }
+            found => found?,
+        };
+        images.insert(service.to_owned(), id);
+    }
+    Ok((images, not_seen))
+}
+
+/// Returns the image of the existing launch template, so that a newer one does not replace the fleet in the middle of
+/// an event. Without a template, returns the newest image.
+async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<String> {
+    let name = name_in_account(aws, config, &service.key("launch-template")).await;
+    let versions = match listing::template_versions(aws, &name).await {
+        // The template's own step says so.
+        Err(e) if unseen(&e) => Default::default(),
+        other => other?,
+    };
+    for version in templates::said_ours(&versions) {
+        let image = version.launch_template_data().and_then(|d| d.image_id()).filter(|id| id.starts_with("ami-"));
+        if let Some(id) = image
+            && is_trusted(aws, config, id).await?
+        {
+            return Ok(id.into());
+        }
+    }
+    let found = aws.ssm.get_parameter().name(NEWEST_AMAZON_LINUX).send().await.or_absent("GetParameter")?;
+    found.and_then(|p| p.parameter?.value).ok_or_else(|| {
+        Error::other(
+            format!("the public SSM parameter {NEWEST_AMAZON_LINUX} is not available in {}", aws.region),
+            "give an image under [service.NAME]: image = \"ami-…\"",
+        )
+    })
 }
 
 #[cfg(test)]

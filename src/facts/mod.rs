@@ -1,25 +1,31 @@
-//! What has to be looked up once before the stack can be wired: never created, never changed.
+//! The facts of an account: looked up once before the stack is wired, never created, never changed.
 mod fit;
+mod fleets;
 mod image;
+mod in_use;
+mod lacks;
+mod names;
 mod network;
 mod prefix_lists;
-mod standing;
+mod ranges;
+mod routes;
 mod subnets;
+mod templates;
 mod zones;
 
 pub(crate) use fit::claim;
+pub use fleets::{fleets, steps_of};
 pub use image::USED as IMAGE;
+pub use names::identities;
 pub use network::{Network, Subnet};
-pub use standing::{fleets, identities, steps_of};
 
 use crate::{
-    aws::{Aws, error::AwsResult, listing},
+    aws::{Aws, error::AwsResult},
     config::{Config, Identities, Origin, ServiceScope, Standing},
     error::{Class, Error, Result},
     set_up::SetUp,
 };
-use futures::future::join_all;
-use standing::{name_in_account, older, ours, owner, ranges, said_ours};
+use names::name_in_account;
 use std::collections::BTreeMap;
 use zones::Zones;
 
@@ -28,48 +34,44 @@ use zones::Zones;
 pub struct Facts {
     pub account: String,
     pub region: String,
-    /// Whether it is not AWS, but the local emulator.
+    /// True if this is the sandbox and not AWS.
     pub sandbox: bool,
     /// The zones to use, in order.
     pub zones: Vec<String>,
     /// The image of each service's instances.
     pub images: BTreeMap<String, String>,
-    /// The network to use, when it is not ours.
+    /// The network to use, if it is not the stack's own.
     pub network: Option<Network>,
-    /// The ranges that are in use in our own network.
+    /// The ranges in use in the stack's own network.
     pub ranges: Vec<Standing>,
-    /// The names under which steps stand, where the stack file wants others by now.
+    /// The names of existing objects for which the stack file has other ones, by step.
     pub standing: BTreeMap<String, String>,
-    /// Objects that carry the tags of a step under another name than its own, where nothing else says that the stack has made
-    /// them: the step, and their name.
+    /// Objects that carry the tags of a step under another name than its own, while nothing else says that the stack
+    /// has created them: the step, and their name.
     pub claims: Vec<(String, String)>,
-    /// Under which keys the services' own steps exist.
+    /// The keys under which the services' own steps exist.
     pub identities: Identities,
     /// Fleets of this stack from before a service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
     /// The ids of the prefix lists that the stack file names.
     pub prefix_lists: BTreeMap<String, String>,
-    /// Whether the database is set up.
+    /// The state of the database: set up, or still empty.
     pub set_up: SetUp,
-    /// Why nothing can be built. What stands is looked at and torn down all the same.
+    /// Why nothing can be built, if so. Existing objects can still be inspected and deleted.
     pub unfit: Option<Error>,
-    /// What there is to say to those who build: where a choice could have been better, had more been seen.
+    /// Remarks for verbs that build: choices that could be better if more had been seen.
     pub words: Vec<String>,
 }
 
-/// The newest Amazon Linux 2023 for x86-64 [AWS 4.1].
-const AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
-
 impl Facts {
-    /// Looks everything up, at once where it can.
+    /// Looks everything up, in parallel as far as possible.
     pub async fn gather(aws: &Aws, config: &Config) -> Result<Self> {
-        let (facts, identities) = futures::join!(Box::pin(Self::look(aws, config)), standing::identities(aws, config));
+        let (facts, identities) = futures::join!(Box::pin(Self::look(aws, config)), names::identities(aws, config));
         if identities == config.identities {
             return facts;
         }
         // Some steps exist under keys of another time. The answers are at hand by now.
-        let mut config = config.clone();
-        config.take_identities(identities.clone());
+        let config = config.in_account(&identities, &BTreeMap::new()).config;
         Ok(Self { identities, ..Box::pin(Self::look(aws, &config)).await? })
     }
 
@@ -79,13 +81,13 @@ impl Facts {
             futures::try_join!(
                 Box::pin(async {
                     // Who owns what we made is us, and that is looked at anyway.
-                    if let Some(owner) = owner(aws, config).await {
+                    if let Some(owner) = ranges::owner(aws, config).await {
                         return Ok(owner);
                     }
                     let id = aws.sts.get_caller_identity().send().await.during("GetCallerIdentity")?;
                     Ok(id.account.unwrap_or_default())
                 }),
-                Box::pin(images(aws, config)),
+                Box::pin(image::images(aws, config)),
                 Box::pin(async {
                     match (config.network.mode, config.zones.is_empty()) {
                         (Origin::Use, _) => network::used(aws, config).await.map(|(n, zones)| (Some(n), zones)),
@@ -95,9 +97,9 @@ impl Facts {
                         }
                     }
                 }),
-                Box::pin(async { Ok(older(aws, config).await) }),
-                Box::pin(async { Ok(standing::standing(aws, config).await) }),
-                Box::pin(async { Ok(ranges(aws, config).await.unwrap_or_default()) }),
+                Box::pin(async { Ok(fleets::older(aws, config).await) }),
+                Box::pin(async { Ok(names::existing(aws, config).await) }),
+                Box::pin(async { Ok(ranges::ranges(aws, config).await.unwrap_or_default()) }),
                 Box::pin(prefix_lists::ids(aws, config)),
                 Box::pin(async { Ok(SetUp::load(aws, config, &name_in_account(aws, config, "database/main").await).await) }),
             )?;
@@ -140,7 +142,7 @@ impl Facts {
             .any(|slot| is_of(slot, service.name) || !config.services().any(|other| is_of(slot, other.name)))
     }
 
-    /// Where the stack is, in words: an account and a region, with who names the region; or the sandbox.
+    /// Returns where the stack is, in words: an account and a region, with who names the region; or the sandbox.
     pub fn place(&self, region_by: &str) -> String {
         match self.sandbox {
             true => format!("the sandbox (nothing on AWS), region {}", self.region),
@@ -148,18 +150,18 @@ impl Facts {
         }
     }
 
-    /// The IPv4 ranges of the VPC.
+    /// Returns the IPv4 ranges of the VPC.
     pub fn cidrs(&self, config: &Config) -> Vec<String> {
         self.network.as_ref().map_or_else(|| vec![config.network.cidr.clone()], |n| n.cidrs.clone())
     }
 
-    /// Those who may reach the stack, as security groups know them: ranges and the ids of prefix lists.
+    /// Returns these sources as security groups know them: ranges and the ids of prefix lists.
     pub fn sources(&self, list: &[String]) -> Vec<String> {
         let known = |source: &String| self.prefix_lists.get(source).unwrap_or(source).clone();
         list.iter().map(known).collect()
     }
 
-    /// Stand-ins, for what is rendered without AWS.
+    /// Returns stand-ins for the facts, for what is rendered without AWS.
     pub fn offline(config: &Config) -> Self {
         let zones = match config.zones.as_slice() {
             [] => ["a", "b"].map(|z| format!("{}{z}", config.region)).to_vec(),
@@ -202,53 +204,7 @@ impl Facts {
     }
 }
 
-/// Whether this is no answer at all: the account does not let us look, or AWS did not get round to it.
+/// True if a call got no answer at all: the account denies it, or AWS did not get round to it.
 fn unseen(e: &Error) -> bool {
     matches!(e.class(), Some(Class::Denied | Class::Throttled | Class::Lost))
-}
-
-/// The image of each service's instances, and why one of them was not seen.
-async fn images(aws: &Aws, config: &Config) -> Result<(BTreeMap<String, String>, Option<Error>)> {
-    let (mut images, mut not_seen) = (BTreeMap::new(), None);
-    let looks = config.services().map(async |service| match &service.image {
-        Some(id) => (service.name, Ok(id.clone())),
-        None => (service.name, image(aws, config, service).await),
-    });
-    for (service, found) in join_all(looks).await {
-        let id = match found {
-            Err(e) if unseen(&e) => {
-                not_seen = Some(e);
-                "(not seen)".to_owned()
-            }
-            found => found?,
-        };
-        images.insert(service.to_owned(), id);
-    }
-    Ok((images, not_seen))
-}
-
-/// The image of the launch template that stands, so that a newer one does not replace the fleet in the middle of
-/// an event; without one, the newest.
-async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<String> {
-    let name = name_in_account(aws, config, &service.key("launch-template")).await;
-    let versions = match listing::template_versions(aws, &name).await {
-        // The template's own step says so.
-        Err(e) if unseen(&e) => Default::default(),
-        other => other?,
-    };
-    for version in said_ours(&versions) {
-        let image = version.launch_template_data().and_then(|d| d.image_id()).filter(|id| id.starts_with("ami-"));
-        if let Some(id) = image
-            && image::is_trusted(aws, config, id).await?
-        {
-            return Ok(id.into());
-        }
-    }
-    let found = aws.ssm.get_parameter().name(AMAZON_LINUX).send().await.or_absent("GetParameter")?;
-    found.and_then(|p| p.parameter?.value).ok_or_else(|| {
-        Error::other(
-            format!("the public SSM parameter {AMAZON_LINUX} is not available in {}", aws.region),
-            "give an image under [service.NAME]: image = \"ami-…\"",
-        )
-    })
 }

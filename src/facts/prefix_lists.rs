@@ -1,4 +1,4 @@
-//! Prefix lists: ranges under one name, that somebody else keeps.
+//! Prefix lists: ranges under one name that somebody else maintains.
 use super::unseen;
 use crate::{
     aws::{Aws, error::AwsResult},
@@ -21,7 +21,7 @@ const WEIGHTS: &[(&str, usize)] = &[
     ("ec2-instance-connect", 2),
 ];
 
-/// The prefix lists among the sources of the stack file, each once.
+/// Returns the prefix lists among the sources of the stack file, each once.
 fn named(config: &Config) -> Vec<&String> {
     let mut all: Vec<&String> =
         config.access.http.iter().chain(&config.access.ssh).filter(|s| !s.contains('/')).collect();
@@ -117,7 +117,7 @@ pub(super) async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     Ok(words)
 }
 
-/// How many rules a list counts as.
+/// Returns how many rules a list counts as.
 fn weight(list: &ManagedPrefixList) -> usize {
     let name = list.prefix_list_name().unwrap_or_default();
     let known =

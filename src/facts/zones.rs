@@ -1,10 +1,10 @@
 //! The zones to build in, and what AWS offers in each.
-use super::{standing::ours_of, unseen};
+use super::{ranges::ours_of, unseen};
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
     config::{Config, Service},
     error::{Error, Result},
-    record,
+    record::Proof,
 };
 use aws_sdk_ec2::types::{Filter, InstanceTypeOffering, LocationType};
 use std::{
@@ -16,27 +16,27 @@ use std::{
 #[derive(Default)]
 pub(super) struct Zones {
     pub names: Vec<String>,
-    /// Why nothing can be built there.
+    /// Why nothing can be built there, if so.
     pub unfit: Option<Error>,
-    /// What there is to say about the choice.
+    /// Remarks about the choice.
     pub words: Vec<String>,
 }
 
-/// What each zone offers of the types that were asked for.
+/// The instance types that each zone offers, of those that were asked for.
 pub(super) type Offers = BTreeMap<String, BTreeSet<String>>;
 
-/// The zones our subnets are in; without any, the first two that offer what is put there.
+/// Returns the zones of the stack's subnets; without any, the first two that offer what the stack needs.
 pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
     let subnets = match listing::subnets(aws).await {
         // The subnets' own steps say so.
         Err(e) if unseen(&e) => Rc::default(),
         other => other?,
     };
-    let record = record::seen(aws, &config.name).await;
+    let proof = Proof::load(aws, &config.name).await;
     let public = |s: &&aws_sdk_ec2::types::Subnet| {
         tags::ec2::from(s.tags()).get(aws.keys.step()).is_some_and(|step| step.starts_with("subnet/public-"))
     };
-    let ours = ours_of(aws, config, &subnets, record.as_ref());
+    let ours = ours_of(&proof, &subnets);
     let standing: BTreeSet<String> = ours.filter(public).filter_map(|s| s.availability_zone.clone()).collect();
     if standing.len() >= 2 {
         return Ok(Zones { names: standing.into_iter().collect(), ..Zones::default() });
@@ -51,11 +51,11 @@ pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
     Ok(zones)
 }
 
-/// The zones of a region, sorted by whether they offer what is put there.
+/// The zones of a region: those that offer what the stack needs, and the others.
 pub(super) struct Suited {
-    /// Those that do, in order.
+    /// Those that offer it, in order.
     pub names: Vec<String>,
-    /// Those that do not, with what they lack.
+    /// Those that do not, with what each lacks.
     pub others: Vec<(String, String)>,
     pub words: Vec<String>,
 }
@@ -84,7 +84,7 @@ impl Suited {
     }
 }
 
-/// All zones of the region that offer what is put there, in order. What cannot be asked does not narrow the choice.
+/// Finds the zones of the region that offer what the stack needs. A call that is denied does not narrow the choice.
 pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Suited> {
     let (available, offers, classes) = futures::join!(available(aws), offers(aws, config), database_zones(aws, config));
     let mut words = vec![];
@@ -128,7 +128,7 @@ pub(super) async fn suited(aws: &Aws, config: &Config) -> Result<Suited> {
     Ok(Suited { names, others, words })
 }
 
-/// A zone of the region itself: no Local and no Wavelength Zone, whose names go on after the letter's place.
+/// True for a zone of the region itself. Local and Wavelength Zones have longer names.
 pub(super) fn is_of_region(zone: &str, region: &str) -> bool {
     let letter = zone.strip_prefix(region).unwrap_or_default();
     letter.len() == 1 && letter.chars().all(|c| c.is_ascii_lowercase())
@@ -138,13 +138,13 @@ fn first_letters(region: &str) -> Vec<String> {
     ["a", "b"].map(|letter| format!("{region}{letter}")).to_vec()
 }
 
-/// The types of instances that a fleet may be made of: the service's own first.
+/// Returns the instance types of a fleet: the service's own first.
 pub(super) fn types(service: &Service) -> Vec<String> {
     let more = service.spot.iter().flat_map(|s| &s.types).filter(|t| **t != service.instance_type);
     std::iter::once(&service.instance_type).chain(more).cloned().collect()
 }
 
-/// The zones that offer them: one call.
+/// Returns what the zones offer of the fleets' instance types, by one call.
 pub(super) async fn offers(aws: &Aws, config: &Config) -> Result<Rc<Offers>> {
     let mut types: Vec<String> = config.services().flat_map(|service| types(service.table)).collect();
     types.sort();
@@ -171,7 +171,7 @@ pub(super) async fn offers(aws: &Aws, config: &Config) -> Result<Rc<Offers>> {
     aws.reads.get(format!("offerings of {}", types.join(" ")), call).await
 }
 
-/// The region's own zones that take new things.
+/// Returns the region's own zones that take new objects.
 async fn available(aws: &Aws) -> Result<BTreeSet<String>> {
     let all = aws
         .ec2

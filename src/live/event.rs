@@ -1,8 +1,8 @@
 //! What happened: the differences between two looks, in words.
 use crate::{
     diagnose::{Chain, Finding, Severity},
-    serving::Verdict,
     snapshot::{Activity, Part, Snapshot},
+    verdict::Verdict,
 };
 use jiff::Timestamp;
 use serde::Serialize;

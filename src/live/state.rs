@@ -6,8 +6,8 @@ use super::{
 use crate::{
     diagnose::{self, Chain},
     lease::Holder,
-    serving::{Answer, Build, Verdict, Word},
     snapshot::{self, Snapshot},
+    verdict::{Build, Verdict, Word},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -121,7 +121,7 @@ pub struct LiveState {
     pub logs: Option<(String, Result<Vec<String>, String>)>,
     /// AWS calls in the last minute.
     pub rate: u64,
-    last: Ring<Answer>,
+    last: Ring<snapshot::Answer>,
 }
 
 impl LiveState {
@@ -259,12 +259,7 @@ impl LiveState {
     fn answered(&mut self, at: Timestamp, new: snapshot::Answer, news: &mut Vec<Event>) {
         let millis = u32::try_from(new.millis).unwrap_or(u32::MAX);
         self.seconds.push(Second { at: at.as_second(), millis, status: new.status.unwrap_or(0) });
-        self.last.push(Answer {
-            status: new.status,
-            error: new.error.clone(),
-            millis: new.millis,
-            beacon: new.beacon.as_ref().map(ToString::to_string),
-        });
+        self.last.push(new.clone());
         let Some(s) = &self.snapshot else { return };
         let mut verdict = self.verdict.clone();
         (verdict.answer, verdict.unasked) = (self.recent_answer(), None);
@@ -289,7 +284,7 @@ impl LiveState {
     }
 
     /// What most of the last answers say.
-    fn recent_answer(&self) -> Option<Answer> {
+    fn recent_answer(&self) -> Option<snapshot::Answer> {
         let bad = self.last.iter().filter(|a| !a.good()).count();
         let want_good = bad * 2 < self.last.len();
         self.last.iter().rev().find(|a| a.good() == want_good).cloned()

@@ -3,7 +3,7 @@ use super::clock::{StepState, Times};
 use super::{testing::*, *};
 use crate::{
     engine::{Direction, Forecast},
-    serving::Word,
+    verdict::Word,
 };
 
 fn state() -> LiveState {

@@ -3,7 +3,7 @@ use super::{complaint::Complaint, teardown::Certificate};
 use crate::{
     diagnose::Finding,
     engine::{self, Key},
-    serving::{Verdict, Word},
+    verdict::{Verdict, Word},
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;

@@ -178,3 +178,16 @@ pub fn ask(question: &str) -> Option<String> {
     let mut answer = String::new();
     (std::io::stdin().read_line(&mut answer).ok()? > 0).then_some(answer)
 }
+
+/// Asks for a yes. Without one, or without a person to ask, says that nothing was changed.
+pub fn agree(out: &Printer, question: &str) -> bool {
+    if !out.interactive {
+        out.error("nothing was changed: there is no terminal to ask on", Some("say --yes to go ahead without asking"));
+        return false;
+    }
+    let agreed = ask(question).is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes"));
+    if !agreed {
+        out.note("nothing was changed");
+    }
+    agreed
+}

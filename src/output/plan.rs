@@ -1,7 +1,7 @@
 //! The plan: what `up` would change.
 use super::{Printer, complaint::Complaint, line::Event, style::*};
 use crate::{
-    config::{Group, Loaded},
+    config::{Config, Group, Loaded, ServiceScope},
     cost::{Bill, WayOut},
     engine::{Change, Diff, Key, Report, Visit},
     error::{Error, Help as _},
@@ -77,6 +77,39 @@ pub struct Refresh {
     pub instances: u32,
     /// How long that usually takes, in seconds.
     pub usually: f64,
+}
+
+impl Handover {
+    /// Returns the hand-over, if fleets remain from before a service got another name or port: `from`, by name.
+    pub fn find(config: &Config, facts: &Facts, from: Vec<String>, usually: Duration) -> Option<Self> {
+        let heirs: Vec<_> = config.services().filter(|s| facts.is_handed_over(config, *s)).collect();
+        let to: Vec<String> = heirs.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
+        (!from.is_empty()).then(|| Self {
+            from,
+            to: to.join(", "),
+            targets: heirs.iter().map(|s| s.desired).sum(),
+            usually: usually.as_secs_f64(),
+        })
+    }
+}
+
+impl Refresh {
+    /// Returns the refresh, if running instances have to follow another version of their launch template.
+    pub fn find(config: &Config, report: &Report<Change>, usually: Duration) -> Option<Self> {
+        let follows = |diff: &Diff| ["template", "version", "outdated"].iter().any(|f| diff.touches(f));
+        let is_fleet = |(key, change): &(&Key, &Change)| {
+            key.kind() == "auto-scaling-group" && matches!(change, Change::Update { diff } if follows(diff))
+        };
+        let changed: Vec<&Key> = report.done().filter(is_fleet).map(|(key, _)| key).collect();
+        let is_changed = |s: &ServiceScope<'_>| changed.iter().any(|key| key.as_str() == s.key("auto-scaling-group"));
+        let services: Vec<_> = config.services().filter(is_changed).collect();
+        let groups: Vec<String> = services.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
+        (!services.is_empty()).then(|| Self {
+            group: groups.join(", "),
+            instances: services.iter().map(|s| s.desired).sum(),
+            usually: usually.as_secs_f64(),
+        })
+    }
 }
 
 #[derive(Clone, Serialize, schemars::JsonSchema)]

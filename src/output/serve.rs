@@ -7,8 +7,8 @@ use super::{
 use crate::{
     live::{Event, LiveState, in_short},
     parts::{balancer::measure as balancer, metric::MetricRow},
-    serving::{Verdict, Word},
     snapshot::{Activity, Alarm},
+    verdict::{Verdict, Word},
 };
 use jiff::Timestamp;
 use serde::Serialize;

@@ -5,8 +5,8 @@ use crate::{
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
     live::{Clock, Light},
-    serving::{Verdict, Word},
     snapshot::Gap,
+    verdict::{Verdict, Word},
 };
 use serde::Serialize;
 

@@ -1,5 +1,5 @@
 //! Colours by meaning, and how durations, keys and values look.
-use crate::{said, serving::Word};
+use crate::{said, verdict::Word};
 use anstyle::AnsiColor;
 use serde_json::Value;
 use std::{fmt, ops::Deref, sync::LazyLock, time::Duration};

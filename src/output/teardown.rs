@@ -1,6 +1,6 @@
 //! The certificate at the end of a teardown.
 use super::{Printer, line::Event, style::*};
-use crate::engine::Key;
+use crate::{engine::Key, leftovers::Leftover};
 use serde::Serialize;
 
 /// What was deleted, what was looked for and not found, and what is left.
@@ -24,19 +24,6 @@ pub struct Certificate<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<Leftover>,
     pub clean: bool,
-}
-
-/// Something that still carries the stack's tag, or could not be deleted.
-#[derive(Serialize, schemars::JsonSchema)]
-pub struct Leftover {
-    pub what: String,
-    pub why: String,
-    /// What deletes it, where nothing holds it and only somebody's word is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// Whether the same command may delete it later: something else holds it now.
-    #[serde(skip)]
-    pub passes: bool,
 }
 
 pub fn show(out: &Printer, c: &Certificate<'_>) {

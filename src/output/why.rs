@@ -2,9 +2,9 @@
 use super::{Printer, line::Event, style::*};
 use crate::{
     diagnose::{Chain, Finding, Hop, HopName, Severity, State},
-    serving::{Verdict, Word},
     shell::command,
     snapshot::{Gap, Snapshot},
+    verdict::{Verdict, Word},
 };
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -100,6 +100,10 @@ impl Resource for Cache {
         Typical::secs(400, 400, 300)
     }
 
+    fn aliases(output: &Output) -> Vec<String> {
+        vec![output.host.clone(), output.id.clone()]
+    }
+
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         if let Some((host, port)) = &self.existing {
             return Ok(Some(Found {

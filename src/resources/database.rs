@@ -150,6 +150,10 @@ impl Resource for Database {
         if self.multi_az { Typical::secs(280, 300, 385) } else { Typical::secs(260, 300, 150) }
     }
 
+    fn aliases(output: &Output) -> Vec<String> {
+        vec![output.host.clone(), output.id.clone()]
+    }
+
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         if let Some((host, port)) = &self.existing {
             let id = own_name(host);

@@ -74,3 +74,22 @@ def test_a_teardown_stops_too_and_is_finished_later(world):
     world.no_faults()
     world.teardown()
     assert differences(world.inventory(), world.empty) == []
+
+
+def test_the_second_ctrl_c_leaves_at_once_after_the_walk_too(world):
+    world.up()
+    world.note_secrets()
+    # Only the last look of a teardown asks for this.
+    world.faults(hold_after=0, only="ec2:DescribeTags")
+    run = world.start("teardown", "--confirm", "billing")
+    end = time.monotonic() + 120
+    while not world.faults_done()["held"]:
+        assert time.monotonic() < end and not run.done(), run.text
+        time.sleep(0.1)
+    run.interrupt()
+    run.until("stopping")
+    run.interrupt()
+    run.wait(10).ends(130)
+    world.no_faults()
+    world.teardown()
+    assert differences(world.inventory(), world.empty) == []

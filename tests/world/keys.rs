@@ -3,17 +3,18 @@
 use crate::tools::account::World;
 use futures::future::join_all;
 use gameday::{
-    aws::{Aws, Target},
-    config::{self, Identities, Identity, Loaded},
+    aws::{Aws, Target, reads::Mode},
+    config::{self, Group, Identities, Identity, Loaded, Resolved},
     cost::inventory,
     diagnose,
     engine::{
         Change, Direction, Env, Events, Ledger, Names, Node, Ownership, Pace, Report, Status, Visit, glance, walk,
     },
     facts::Facts,
+    leftovers::{Remains, Search},
     record,
     snapshot::{self, Asking, Depth, Expected, Snapshot, Whose},
-    stack::{self, Stack, remains::Remains},
+    stack::{self, Stack},
 };
 use serde_json::{Value, json};
 use std::{
@@ -43,7 +44,7 @@ impl Account {
         let world = World::start();
         let target = Target { region: "us-east-1".into(), endpoint: world.endpoint(), ..Target::default() };
         let aws = Aws::connect(&target).await;
-        aws.reads.keep_for(Duration::ZERO);
+        aws.reads.set_mode(Mode::Building { keep: Duration::ZERO });
         Self { world, aws }
     }
 
@@ -58,14 +59,13 @@ impl Account {
     }
 
     async fn wire_by(&self, loaded: &Loaded, facts: Facts) -> Wired {
-        let mut loaded = loaded.clone();
-        loaded.config.take_identities(facts.identities.clone());
-        let renamed = loaded.config.name_what_stands(&facts.standing);
+        let Resolved { config, wanted } = loaded.config.in_account(&facts.identities, &facts.standing);
+        let loaded = Loaded { config, ..loaded.clone() };
         let stack = stack::wire(&loaded, &facts, &self.aws).unwrap();
         let mut env = Env::new(&loaded.config.name, Events::new(|_| {}));
         let mut names = loaded.config.names.clone();
         names.extend(facts.standing.clone());
-        env.names = Names::new(names, renamed).with_ends(loaded.config.name_ends());
+        env.names = Names::new(names, wanted).with_ends(loaded.config.name_ends());
         env.pace = Pace { scale: 0.02, jitter: false };
         env.ownership = Ownership::new(self.ledger(&loaded).await);
         Wired { loaded, facts, stack, env }
@@ -111,7 +111,8 @@ impl Account {
     async fn remains(&self, wired: &Wired) -> Remains {
         let seen = self.look(wired).await;
         let Wired { loaded, facts, env, stack, .. } = wired;
-        let remains = Remains::find(loaded, facts, &self.aws, env, stack, &seen).await.unwrap();
+        let search = Search { loaded, facts, aws: &self.aws, env, stack };
+        let remains = search.remains(&seen).await.unwrap();
         assert!(remains.unseen.is_empty() && remains.blind.is_none() && remains.spared.is_empty());
         remains
     }
@@ -339,10 +340,14 @@ async fn two_services_are_beside_each_other() {
         .filter(|k| k.starts_with("alarm/"))
         .map(|k| now.loaded.config.name_of(k))
         .collect();
-    let billed = inventory::gather(&account.aws, &now.loaded.config, alarms.clone()).await.unwrap();
-    assert_eq!((billed.instances.len(), billed.left_out.len()), (3, 0), "{billed:?}");
+    let billed = inventory::gather(&account.aws, &now.loaded.config, &alarms).await.unwrap();
+    let count = |group: Group, what: &str| -> f64 {
+        let of = billed.items.iter().filter(|item| item.group == group && item.thing.name.contains(what));
+        of.map(|item| item.quantity).sum()
+    };
+    assert_eq!((count(Group::Fleet, "t3."), billed.left_out.len()), (3.0, 0), "{:?}", billed.left_out);
     // Beside the stack's own, those of a scaling policy: two for each service.
-    assert_eq!(billed.alarms, alarms.len() + 4);
+    assert_eq!(count(Group::Monitoring, "alarm"), (alarms.len() + 4) as f64);
 
     // Each has its own.
     let (api, web) = (serves(&account, &now, "api").await, serves(&account, &now, "web").await);

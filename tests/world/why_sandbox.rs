@@ -29,7 +29,7 @@ impl Game {
         let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/billing-api.toml"));
         let loaded = config::load(file).unwrap_or_else(|e| panic!("{}", e.render(false, 100)));
         let aws = Aws::connect(&Target { region: loaded.config.region.clone(), endpoint, ..Target::default() }).await;
-        aws.reads.keep_for(Duration::ZERO);
+        aws.reads.set_mode(gameday::aws::reads::Mode::Building { keep: std::time::Duration::ZERO });
         Self { aws, loaded, _emulator: emulator }
     }
 

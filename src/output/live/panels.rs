@@ -8,8 +8,8 @@ use crate::{
         balancer::measure as balancer, cache::measure as cache, database::measure as database, metric::MetricRow,
         service::measure as service,
     },
-    serving::Word,
     typed::Typist,
+    verdict::Word,
 };
 use anstyle::AnsiColor;
 use jiff::Timestamp;

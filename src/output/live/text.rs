@@ -1,5 +1,5 @@
 //! Words, numbers and small graphs, fitted to a width.
-use crate::{said, serving::Word};
+use crate::{said, verdict::Word};
 use ratatui_core::{
     style::{Color, Modifier, Style},
     text::{Line, Span},

@@ -568,14 +568,14 @@ async fn an_alarm_is_kept_as_described() -> Test {
         alarm(&w, &mut many, &format!("slow-{n}"), 4.0, "p90");
     }
     w.up_all(&many).await;
-    w.aws.reads.keep_for(std::time::Duration::from_secs(10));
+    w.aws.reads.set_mode(gameday::aws::reads::Mode::Look);
     w.aws.logs.create_log_group().log_group_name("a-write-ends-what-is-remembered").send().await?;
     let before = w.aws.calls.reads();
     for node in many.nodes() {
         assert_eq!(node.preview(&w.env).await?.word(), "none");
     }
     assert_eq!(w.aws.calls.reads() - before, 2);
-    w.aws.reads.keep_for(std::time::Duration::ZERO);
+    w.aws.reads.set_mode(gameday::aws::reads::Mode::Building { keep: std::time::Duration::ZERO });
     w.down_all(&many).await;
 
     cloudwatch

@@ -5,7 +5,6 @@ use gameday::{
     engine::{Change, Diff, Env, Events, Graph, Node, Pace, Status},
 };
 use serde_json::json;
-use std::time::Duration;
 
 pub const REGION: &str = "us-east-1";
 
@@ -29,7 +28,7 @@ impl World {
         let endpoint = emulator.endpoint();
         let aws = Aws::connect(&Target { region: REGION.into(), endpoint, ..Target::default() }).await;
         // Tests change things from outside: nothing may be remembered.
-        aws.reads.keep_for(Duration::ZERO);
+        aws.reads.set_mode(gameday::aws::reads::Mode::Building { keep: std::time::Duration::ZERO });
         let verbose = std::env::var_os("VERBOSE").is_some();
         let mut env = Env::new(
             "demo",

@@ -175,7 +175,7 @@ async fn the_whole_life() {
 
     // A look at all of it costs few calls.
     let quiet = sandbox.aws().await;
-    quiet.reads.keep_for(std::time::Duration::from_secs(30));
+    quiet.reads.set_mode(gameday::aws::reads::Mode::Look);
     status(&stack(&quiet, &shape()), &env).await;
     assert!(quiet.calls.reads() <= 19, "{} calls for {} steps", quiet.calls.reads(), steps.len());
 

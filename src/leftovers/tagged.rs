@@ -1,11 +1,13 @@
-//! What in the region still carries the stack's tag after a teardown, of whatever kind.
-use super::Session;
+//! Objects of any kind that still carry the stack's tag after a teardown.
+use super::{
+    Leftover, Search,
+    database_snapshot::{DATABASE, is_final},
+};
 use crate::{
     aws::{Aws, error::AwsResult, note, tags},
     config::Kind,
     engine::{Class, Report, Status},
     error::Result,
-    output::teardown::Leftover,
     said,
     shell::command,
 };
@@ -13,23 +15,31 @@ use aws_sdk_ec2::types::Filter;
 use aws_sdk_rds::types::DbSnapshot;
 use std::time::Duration;
 
-/// The tagging API lags behind: it is asked a few times, and what a step has been seen to be rid of, or has just reported
-/// itself, is not counted again, nor what its own service says is gone.
-pub async fn look(session: &Session, seen: &Report<Status>, report: &Report<bool>) -> Result<Vec<Leftover>> {
-    let (aws, stack) = (&session.aws, &session.env.stack);
+/// What carries the stack's tag.
+#[derive(Default)]
+pub(super) struct Tagged {
+    pub left: Vec<Leftover>,
+    /// The final snapshots of the database.
+    pub snapshots: Vec<Leftover>,
+}
+
+/// Lists what still carries the stack's tag.
+///
+/// The tagging API lags behind: it is asked a few times. An object is not counted if its step has reported it already
+/// or has seen it go, or if its own service says that it is gone.
+pub(super) async fn look(search: Search<'_>, seen: &Report<Status>, report: &Report<bool>) -> Result<Tagged> {
+    let (aws, stack) = (search.aws, &search.env.stack);
     // What is noted of a stack stays as long as something of it does.
     let notes = format!(":parameter/gameday/{stack}/");
     let is_note = |arn: &str| !report.all_done() && arn.contains(&notes);
     let known: Vec<&str> = report.0.iter().map(|(k, _)| k.as_str()).collect();
     let id_of = |step: &str| seen.done().find(|(k, _)| k.as_str() == step).and_then(|(_, s)| s.id.as_deref());
-    let name_of =
-        |step: &str| session.env.names.get(step).cloned().unwrap_or_else(|| session.loaded.config.name_of(step));
     // What says that it is a step, under another name, is not the one that the step was rid of.
-    let claims = session.env.ownership.claims();
+    let claims = search.env.ownership.claims();
     let is_claim =
         |arn: &str, step: &str| claims.iter().any(|(key, id)| key.as_str() == step && arn.ends_with(id.as_str()));
     let is_it = |arn: &str, step: &str| match (Kind::name_in(arn), id_of(step)) {
-        (Some(name), _) => name == name_of(step) && !is_claim(arn, step),
+        (Some(name), _) => name == search.name_of(step) && !is_claim(arn, step),
         (None, Some(id)) if has_its_id(arn) => arn.ends_with(id),
         (None, None) if is_looked_at(arn) => false,
         _ => !is_claim(arn, step),
@@ -47,14 +57,18 @@ pub async fn look(session: &Session, seen: &Report<Status>, report: &Report<bool
         let gone = gone(aws, stack, &left).await?;
         left.retain(|(arn, _)| !gone.contains(arn));
         if left.is_empty() || round == 3 {
-            let kept = of_database(aws, &name_of("database/main"), &left).await?;
+            let database = search.name_of(DATABASE);
+            let kept = of_database(aws, &database, &left).await?;
             let leftover = |(arn, step): (String, Option<String>)| {
                 let step = step.map(|step| if known.contains(&&*step) { Step::Known(step) } else { Step::Other(step) });
                 leftover(arn, step, &aws.region, &kept)
             };
-            return Ok(left.into_iter().map(leftover).collect());
+            let (finals, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|(arn, _)| is_final(arn, &database));
+            let of_teardown = |l: Leftover| Leftover { why: "the final snapshot of a teardown".into(), ..l };
+            let snapshots = finals.into_iter().map(leftover).map(of_teardown).collect();
+            return Ok(Tagged { left: left.into_iter().map(leftover).collect(), snapshots });
         }
-        tokio::time::sleep(session.env.pace.of(Duration::from_secs(5))).await;
+        tokio::time::sleep(search.env.pace.of(Duration::from_secs(5))).await;
     }
     unreachable!("the last round returns")
 }
@@ -85,8 +99,10 @@ fn leftover(arn: String, step: Option<Step>, region: &str, kept: &[String]) -> L
     }
 }
 
-/// Snapshots and backups carry the tags of what they were made of. They outlive it, nothing holds them, and whoever made
-/// them may want them: why one is left, and what deletes it, where something else than a tag says of what it was made.
+/// Returns why a snapshot or backup is left, and what deletes it.
+///
+/// Both carry the tags of what they were made of and outlive it, nothing holds them, and whoever made them may want
+/// them. The command is given only if something other than a tag says of what they were made.
 fn by_hand(arn: &str, region: &str, of_ours: bool) -> Option<(String, Option<String>)> {
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, id) = (parts.next()?, parts.nth(2)?);
@@ -165,8 +181,9 @@ fn why(step: Option<Step>, arn: &str) -> String {
     }
 }
 
-/// Those of these ARNs that are gone, or are going without anything to do, though they are listed, some for over twenty
-/// minutes (aws-cli issue 4173): what hung on the steps and is no step itself.
+/// Returns those of these ARNs whose objects are gone, or go by themselves, although the tagging API lists them.
+///
+/// It lists some for over twenty minutes (aws-cli issue 4173). These objects belong to steps without being steps.
 async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
     let of = |part: &str| -> Vec<(&str, String)> {
         left.iter().filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(part)?.1.to_owned()))).collect()
@@ -223,7 +240,7 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
     Ok(gone)
 }
 
-/// Those of these ARNs that are snapshots which RDS made of this database.
+/// Returns those of these ARNs that are snapshots which RDS made of this database.
 async fn of_database(aws: &Aws, database: &str, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
     let mut all = vec![];
     for (arn, name) in snapshots(left) {
@@ -235,20 +252,20 @@ async fn of_database(aws: &Aws, database: &str, left: &[(String, Option<String>)
     Ok(all)
 }
 
-/// The snapshots of databases among these ARNs, and their names.
+/// Returns the snapshots of databases among these ARNs, and their names.
 fn snapshots(left: &[(String, Option<String>)]) -> impl Iterator<Item = (&str, &str)> {
     let rds = left.iter().filter(|(arn, _)| arn.split(':').nth(2) == Some("rds"));
     rds.filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(":snapshot:")?.1)))
 }
 
-/// `None`: the account does not let us look.
+/// Looks at a snapshot; `None` if the account does not let us.
 async fn snapshot(aws: &Aws, name: &str) -> Result<Option<Vec<DbSnapshot>>> {
     let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name).send().await;
     let there = allowed(call.or_absent("DescribeDBSnapshots"))?;
     Ok(there.map(|answer| answer.and_then(|a| a.db_snapshots).unwrap_or_default()))
 }
 
-/// `None`: the account does not let us look, so it counts as there.
+/// Returns `None` if the account does not let us look, so that the object counts as existing.
 fn allowed<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Err(e) if e.class() == Some(Class::Denied) => Ok(None),

@@ -1,31 +1,32 @@
-//! What may be the stack's although its tags were taken off: it is named, and never deleted.
-use super::Session;
+//! Objects that may be the stack's although their tags were removed. They are reported, never deleted.
+use super::{Leftover, Search};
 use crate::{
-    aws::error::AwsResult,
+    aws::{Aws, error::AwsResult},
     config::Kind,
     engine::{Error, Key, Report, Status},
     error::Result,
-    output::teardown::Leftover,
     shell::command,
 };
 use aws_sdk_ec2::types::{Filter, TagDescription};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What carries a name of ours and no tag of this stack or another.
+/// Objects that carry the name of a step and no tag of any stack.
 #[derive(Default)]
 pub(super) struct Untagged {
-    /// In the place of a step of which nothing else was found: most likely the stack's.
+    /// Those in the place of a step of which nothing else was found: most likely the stack's.
     pub left: Vec<Leftover>,
-    /// Anybody's: a tag `Name` can be given by everybody, and the step itself stood, or nothing of the stack did.
+    /// Those that can be anybody's. Everybody can set a tag `Name`, and the step's own object was found, or nothing of
+    /// the stack was.
     pub alike: Vec<Leftover>,
 }
 
-/// What stood where ours would when the teardown began (`seen`), and what still carries the exact name of a step.
-pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Untagged> {
-    let (stack, tag, account) = (&session.env.stack, session.env.keys.stack(), &session.facts.account);
+/// Lists what stood in the place of a step when the teardown began (`seen`), and what still carries the exact name of
+/// a step.
+pub(super) async fn look(search: Search<'_>, seen: &Report<Status>) -> Result<Untagged> {
+    let (stack, tag, account) = (&search.env.stack, search.env.keys.stack(), &search.facts.account);
     let ours: BTreeSet<&Key> = seen.done().filter(|(_, s)| s.phase.is_some() && !s.used).map(|(k, _)| k).collect();
     let (in_place, alike): (Vec<_>, Vec<_>) =
-        named(session).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
+        named(search).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
     // Here AWS lets nobody else have the name.
     let taken = seen.failed().filter_map(|(key, error)| match error {
         Error::NotOurs { id, of: None, .. } => Some((id.clone(), key.clone())),
@@ -56,10 +57,10 @@ fn is_found_by_name(key: &Key) -> bool {
     Kind::of(key.kind()).is_some_and(|kind| kind.ec2 == Some(kind.word))
 }
 
-/// By id: the step of which something carries the name.
-async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
-    let config = &session.loaded.config;
-    let steps: Vec<(String, &Key)> = session
+/// Finds untagged objects that carry the name of a step: the step, by id.
+async fn named(search: Search<'_>) -> Result<BTreeMap<String, Key>> {
+    let config = &search.loaded.config;
+    let steps: Vec<(String, &Key)> = search
         .stack
         .graph
         .nodes()
@@ -75,7 +76,7 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     let mut found = BTreeMap::new();
     // A filter takes 200 values.
     for some in names.chunks(200) {
-        for tag in tags(session, &[("key", vec!["Name".into()]), ("value", some.to_vec())]).await? {
+        for tag in tags(search.aws, &[("key", vec!["Name".into()]), ("value", some.to_vec())]).await? {
             let kind = tag.resource_type().map(|t| t.as_str()).unwrap_or_default();
             let is_it = |(name, key): &&(String, &Key)| Some(name.as_str()) == tag.value() && key.kind() == kind;
             if let (Some(id), Some((_, key))) = (tag.resource_id(), steps.iter().find(is_it)) {
@@ -85,8 +86,8 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     }
     let ids: Vec<String> = found.keys().cloned().collect();
     for some in ids.chunks(200) {
-        for key in [session.env.keys.stack(), session.env.keys.step()] {
-            for tag in tags(session, &[("key", vec![key.into()]), ("resource-id", some.to_vec())]).await? {
+        for key in [search.env.keys.stack(), search.env.keys.step()] {
+            for tag in tags(search.aws, &[("key", vec![key.into()]), ("resource-id", some.to_vec())]).await? {
                 found.remove(tag.resource_id().unwrap_or_default());
             }
         }
@@ -94,9 +95,9 @@ async fn named(session: &Session) -> Result<BTreeMap<String, Key>> {
     Ok(found)
 }
 
-async fn tags(session: &Session, filters: &[(&str, Vec<String>)]) -> Result<Vec<TagDescription>> {
+async fn tags(aws: &Aws, filters: &[(&str, Vec<String>)]) -> Result<Vec<TagDescription>> {
     let filter =
         |(name, values): &(&str, Vec<String>)| Filter::builder().name(*name).set_values(Some(values.clone())).build();
-    let call = session.aws.ec2.describe_tags().set_filters(Some(filters.iter().map(filter).collect()));
+    let call = aws.ec2.describe_tags().set_filters(Some(filters.iter().map(filter).collect()));
     call.into_paginator().items().send().try_collect().await.during("DescribeTags")
 }

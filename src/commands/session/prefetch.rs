@@ -1,0 +1,75 @@
+//! Begins a look at the stack before the facts are there, which saves one round of calls.
+//!
+//! Facts and steps ask AWS for nearly the same. But only a graph knows what its steps ask for, and wiring one takes
+//! facts. So the stack is wired a first time with stand-ins for the facts, and its look runs beside their gathering.
+//! The answers stay in the shared reads ([`Reads`](crate::aws::reads::Reads)): the real look, on the graph of the real
+//! facts, finds them there. A stand-in that was wrong costs one call more, never a wrong result.
+use super::{
+    super::Failure,
+    asking::{asking, expected, whose},
+};
+use crate::{
+    aws::Aws,
+    cli::ProbeArgs,
+    config::{Loaded, Origin},
+    engine::{Env, Events, Names, glance},
+    facts::Facts,
+    snapshot::{self, Depth, Snapshot},
+    stack,
+};
+use futures::future::{Either, select};
+use std::{collections::BTreeMap, pin::pin};
+
+/// What is looked at while the facts are gathered.
+#[derive(Clone, Copy)]
+pub(super) enum Prefetch<'a> {
+    Nothing,
+    Steps,
+    /// The steps and the request path.
+    Path(&'a ProbeArgs),
+}
+
+impl Prefetch<'_> {
+    /// Gathers the facts and, if it is asked for, sees the request path at the same moment.
+    pub async fn with_facts(self, aws: &Aws, loaded: &Loaded) -> Result<(Facts, Option<Snapshot>), Failure> {
+        let mut gather = pin!(Facts::gather(aws, &loaded.config));
+        // Only an existing network is a fact that lookers cannot do without.
+        if matches!(self, Self::Nothing) || loaded.config.network.mode == Origin::Use {
+            let facts = gather.await?;
+            let seen = self.look(aws, loaded, &facts).await;
+            return Ok((facts, seen));
+        }
+        let offline = Facts::offline(&loaded.config);
+        let look = pin!(self.look(aws, loaded, &offline));
+        let (facts, mut seen) = match select(&mut gather, look).await {
+            // Without facts there is nothing to wait for.
+            Either::Left((facts, look)) => (facts?, look.await),
+            Either::Right((seen, facts)) => (facts.await?, seen),
+        };
+        if let Some(s) = &mut seen {
+            s.expected = expected(loaded, &facts, std::mem::take(&mut s.expected.steps));
+            s.whose = whose(loaded, &facts);
+        }
+        Ok((facts, seen))
+    }
+
+    /// Looks at what was asked for, with these facts or stand-ins for them.
+    pub async fn look(self, aws: &Aws, loaded: &Loaded, facts: &Facts) -> Option<Snapshot> {
+        if matches!(self, Self::Nothing) {
+            return None;
+        }
+        // A mistake in a template is reported when the stack itself is wired.
+        let graph = stack::wire(loaded, facts, aws).map(|s| s.graph).unwrap_or_default();
+        let mut env = Env::new(&loaded.config.name, Events::silent());
+        env.keys = aws.keys.clone();
+        env.tags = loaded.config.tags.clone();
+        env.names = Names::new(loaded.config.names.clone(), BTreeMap::new()).with_ends(loaded.config.name_ends());
+        let path = async {
+            let Self::Path(probe) = self else { return None };
+            let expected = expected(loaded, facts, graph.nodes().map(|n| n.key().to_string()).collect());
+            let asking = asking(aws, &expected, probe.probe.clone(), probe.no_probe);
+            Some(snapshot::gather(aws, whose(loaded, facts), expected, &asking, Depth::Path).await)
+        };
+        futures::join!(glance(&graph, &env), path).1
+    }
+}

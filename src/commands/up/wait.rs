@@ -1,0 +1,228 @@
+//! The end of `gameday up`: waits until the service answers, and says how that ended.
+use super::super::{DONE, Failure, Outcome, Session, failed, interrupted};
+use crate::{
+    cli::UpArgs,
+    diagnose::{self, Finding},
+    engine::{Change, Direction, Node, walk},
+    error::Error,
+    leftovers::database_snapshot::DATABASE,
+    output::{
+        self, Printer,
+        line::Ended,
+        style::{self, *},
+    },
+    resources::load_balancer,
+    snapshot::{self, Asking, Depth},
+    verdict::{self, Build, Look, Verdict, Word},
+};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
+
+/// Waits until the service answers; the verdict is the last line.
+///
+/// `built` is true if this run has changed something.
+pub async fn until_serving(session: &mut Session, args: &UpArgs, began: Instant, built: bool) -> Outcome {
+    let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.target_group().output()) else {
+        return Err(Error::other("the stack has no load balancer", "run `gameday up`").into());
+    };
+    let Some(Look { verdict, wrong }) = wait(session, args, balancer, &target.arn, built).await? else {
+        return Ok(interrupted());
+    };
+    let is_serving = verdict.serving();
+    if is_serving {
+        session.holding(async |session| close(session, args, &target.arn).await).await?;
+    }
+    tell(&session.out, &verdict, wrong.as_ref(), began);
+    Ok(if is_serving { DONE } else { failed() })
+}
+
+/// Looks until it serves, until waiting makes no sense any more, or until Ctrl-C (`None`), which is said.
+async fn wait(
+    session: &Session,
+    args: &UpArgs,
+    balancer: load_balancer::Output,
+    target: &str,
+    built: bool,
+) -> Result<Option<Look>, Failure> {
+    let (asking, expected) = (session.asking(args.probe.probe.clone(), args.probe.no_probe), session.expected());
+    let whose = session.whose();
+    let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
+    let out = session.out;
+    // Where nobody asks from outside, AWS's word on the whole way has to do.
+    let asked = !matches!(asking, Asking::Nothing { .. });
+    let (mut first, mut well) = (true, asked);
+    let look = async || {
+        if well {
+            let seen = snapshot::verdict(&session.aws, balancer.clone(), target, expected.clone(), &asking).await;
+            let verdict = Verdict::of(&seen);
+            if verdict.word() == Word::Serving {
+                return Ok(Look { verdict, wrong: None });
+            }
+        }
+        if !std::mem::take(&mut first) {
+            session.aws.reads.renew();
+        }
+        let seen = snapshot::gather(&session.aws, whose.clone(), expected.clone(), &asking, Depth::Path).await;
+        let verdict = Verdict::of(&seen);
+        well = asked && verdict.serving();
+        let chain = (verdict.word() != Word::Serving).then(|| diagnose::chain(&seen));
+        let wrong = chain.and_then(|c| c.findings().first().copied().cloned());
+        Ok(Look { verdict, wrong })
+    };
+    let last = RefCell::new(Look::default());
+    // What was built just now has a right to boot: nobody calls that a fault while it is waited for.
+    let all = session.stack.graph.nodes().count();
+    let waiting = |seen: Look| {
+        let who = "waiting until it answers";
+        match seen.wrong {
+            _ if built => {
+                let build = Build { done: all, all, who: Some(who.into()), ..Build::default() };
+                seen.verdict.with(build).headline().to_string()
+            }
+            // The cause is told with what repairs it.
+            Some(f) if f.stays() => format!("{} · {who}", seen.verdict.word().as_str()),
+            _ => format!("{} · {who}", seen.verdict.headline()),
+        }
+    };
+    // How long each answer takes is no news.
+    let timeless = |mut seen: Look| {
+        seen.verdict.answer.iter_mut().for_each(|a| a.millis = 0);
+        waiting(seen)
+    };
+    let say = |seen: &Look| {
+        let before = last.replace(seen.clone());
+        if timeless(seen.clone()) != timeless(before.clone()) && !out.json() {
+            out.note(format!("{DIM}{}{RESET}", waiting(seen.clone())));
+        }
+        if let Some(f) = seen.wrong.as_ref().filter(|f| f.stays() && before.wrong.is_none_or(|b| b.rule != f.rule)) {
+            output::why::event(&out, f);
+        }
+    };
+    let every = session.env.pace.of(Duration::from_secs(5)).max(Duration::from_millis(200));
+    let patience = session.env.pace.of(Duration::from_secs(args.patience)).max(Duration::from_secs(20));
+    tokio::select! {
+        seen = verdict::until_serving(look, patience, every, say) => Ok(Some(seen?)),
+        () = session.interrupted() => {
+            out.error(
+                &format!("stopped waiting: what was to be built stands; {}", last.borrow().verdict),
+                Some(&format!(
+                    "`{}` shows when it answers, `{}` what keeps it from it; `{}` goes on waiting",
+                    out.typed("gameday status --watch"), out.typed("gameday why"), out.typed("gameday up"),
+                )),
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Prints the verdict, and what to type next.
+fn tell(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>, began: Instant) {
+    let (word, is_serving) = (verdict.word(), verdict.serving());
+    if out.json() {
+        let (text, seconds) = (verdict.to_string(), began.elapsed().as_secs());
+        let endpoint = verdict.url.as_deref();
+        let ended = Ended { word, verdict: text, endpoint, seen: verdict, finding: wrong, seconds };
+        out.event(ended.event());
+        return;
+    }
+    out.data(format!("{}{}{RESET}", style::verdict(word), verdict.headline()));
+    if let Some(url) = &verdict.url {
+        out.data(url);
+    }
+    match word {
+        _ if is_serving => {
+            if let Some(f) = wrong {
+                output::why::event(out, f);
+            }
+            let (watch, why) = (out.typed("gameday status --watch"), out.typed("gameday why"));
+            let after = clock(began.elapsed());
+            out.note(format!("{DIM}serving after {after} · watch it: `{watch}` · when it breaks: `{why}`{RESET}"));
+        }
+        Word::Unknown => not_seen(out, verdict),
+        _ => does_not_serve(out, verdict, wrong),
+    }
+}
+
+/// Takes from the instances' role a right that only an empty database needs: to read the master password.
+async fn close(session: &Session, args: &UpArgs, target: &str) -> Result<(), Failure> {
+    let Some((master, app)) = session.stack.master.as_ref().and_then(|m| Some((m, m.app.output()?))) else {
+        return Ok(());
+    };
+    let wanted = master.wanted(&app);
+    if master.done.borrow().as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    session.aws.reads.renew();
+    let (graph, env, config) = (&session.stack.graph, &session.env, &session.loaded.config);
+    let name = session.name_of(DATABASE);
+    // Whoever is at work has the same to do at the end.
+    if session.lease("up", args.change.lease).await.is_err() {
+        return Ok(());
+    }
+    session.building();
+    let closed = async {
+        if !session.facts.set_up.learn(&session.aws, config, &name, target, wanted.clone()).await? {
+            return Ok(false);
+        }
+        master.done.replace(Some(wanted));
+        let report = walk(graph, Direction::Forward, env, async |n: &dyn Node| match n.key().kind() {
+            "role" => n.reconcile(env).await,
+            _ => Ok(Change::None),
+        });
+        match report.await.failed().next() {
+            Some((_, e)) => Err(Error::other(e.to_string(), "run `gameday up` again")),
+            None => Ok(true),
+        }
+    }
+    .await;
+    session.release().await;
+    match closed {
+        Ok(true) if !session.out.json() => {
+            session.out.note(format!(
+                "{DIM}the database is set up: the instances may not read its master password any more{RESET}"
+            ));
+        }
+        Ok(_) => {}
+        // It serves all the same; the next run tries again.
+        Err(e) if !session.out.json() => session
+            .out
+            .note(format!("{WARN}warning{RESET}: the instances may still read the database's master password: {e}")),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+/// Says what is missing for a verdict, and how to get one.
+fn not_seen(out: &Printer, verdict: &Verdict) {
+    let what = format!("whether the service answers could not be seen ({})", verdict.unseen.join(", "));
+    let help = match verdict.is_blind() {
+        true => format!("`{}` is what the account has to allow", out.typed("gameday policy")),
+        false => format!("`{}` looks again", out.typed("gameday status")),
+    };
+    out.error(&what, Some(&help));
+}
+
+/// Says why the wait ends, and what to type.
+fn does_not_serve(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>) {
+    let (why, up) = (out.typed("gameday why"), out.typed("gameday up"));
+    let bad = match verdict.answer.as_ref().and_then(|a| a.status) {
+        Some(status) => format!("the service answers with HTTP {status}"),
+        None => "the service does not answer".into(),
+    };
+    match wrong {
+        // The cause and its command were told when they were seen.
+        Some(f) if f.stays() => out.error(
+            &format!("{bad}, and waiting does not help"),
+            Some(&format!("run the command after \"type\" above, then `{up}`; `{why}` shows the whole way")),
+        ),
+        wrong => {
+            let help = format!("`{why}` shows the whole way; run `{up}` again to go on waiting");
+            out.error(&format!("{bad}, still"), Some(&help));
+            if let Some(f) = wrong {
+                output::why::event(out, f);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What an earlier stack file can have described.
+use crate::{
+    aws::{Aws, listing, tags},
+    config::{Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch},
+    engine::{Class, Env, Error, Graph, Key, Tags},
+    error::Result,
+    facts::{Facts, fleets, steps_of},
+    stack::wire_with,
+    userdata,
+};
+use std::collections::BTreeSet;
+
+/// Returns the largest stacks that this file can have described before, if its services were called the same.
+///
+/// # Errors
+/// A template that does not render.
+pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Vec<Graph>> {
+    let services = loaded.config.services();
+    services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), true)).collect()
+}
+
+/// A service that a stack has had: its name, its port and the keys of its own steps, if those are not the usual ones.
+pub(super) type Earlier = (String, u16, Option<Identity>);
+
+/// Wires the stack with everything on, for this service.
+pub(super) fn largest(
+    loaded: &Loaded,
+    facts: &Facts,
+    aws: &Aws,
+    (service, port, identity): &Earlier,
+    private: bool,
+) -> userdata::Result<Graph> {
+    let mut loaded = loaded.clone();
+    let config: &mut Config = &mut loaded.config;
+    config.network.mode = Origin::Create;
+    config.network.instances = if private { Instances::Private } else { Instances::Public };
+    for mode in [&mut config.database.mode, &mut config.cache.mode, &mut config.files.mode, &mut config.iam.mode] {
+        *mode = Mode::Create;
+    }
+    config.cache.nodes = 2;
+    config.secrets.mode = Origin::Create;
+    config.monitoring.mode = Switch::Create;
+    config.monitoring.dashboard = true;
+    let like = config.service.get(service).or_else(|| config.service.values().next());
+    let mut only = like.cloned().expect("a checked config has a service");
+    only.port = *port;
+    // As many rules as there can be: each of these fills one.
+    only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
+    only.scale.requests_per_target = Some(1.0);
+    only.scale.cpu = Some(50.0);
+    config.service = [(service.to_owned(), only)].into();
+    let identity = identity.clone().or_else(|| config.identities.get(service).cloned());
+    config.take_identities(identity.map(|identity| (service.to_owned(), identity)).into_iter().collect());
+    let facts = Facts { network: None, older: vec![], ..facts.clone() };
+    // Each of them with what it needs, which no stack file can say.
+    wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|stack| stack.graph)
+}
+
+/// True if the stack has, or may have, what only instances without public addresses need.
+///
+/// Without it the largest stack is wired without those steps, since looking for them takes calls of its own.
+pub(super) async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
+    let tagged = tags::of_stack(aws, &env.stack).await?;
+    let of_them = |step: &String| {
+        let (kind, name) = step.split_once('/').unwrap_or_default();
+        matches!(kind, "elastic-ip" | "nat-gateway" | "interface-endpoint")
+            || matches!(kind, "subnet" | "route-table") && name.starts_with("app-")
+    };
+    let is_theirs = |tags: &Tags| tags.get(aws.keys.step()).is_some_and(of_them);
+    if tagged.is_empty() || tagged.values().any(is_theirs) {
+        return Ok(true);
+    }
+    // The list of what is tagged is behind by minutes.
+    let subnets = match listing::subnets(aws).await {
+        Ok(subnets) => subnets,
+        Err(e) if e.class() == Some(Class::Credentials) => return Err(e),
+        // Then each is looked for, and says so itself.
+        Err(_) => return Ok(true),
+    };
+    let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
+    Ok(tags.into_iter().any(|t| t.get(aws.keys.stack()) == Some(&env.stack) && is_theirs(&t)))
+}
+
+/// Returns the zones of the stack, and those in which it still has subnets.
+pub(super) async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<String>> {
+    let mut zones = facts.zones.clone();
+    for tags in tags::of_stack(aws, &env.stack).await?.values() {
+        let step = tags.get(aws.keys.step()).and_then(|s| s.strip_prefix("subnet/"));
+        let short = step.and_then(|s| ["public-", "private-", "app-"].iter().find_map(|side| s.strip_prefix(side)));
+        if let Some(zone) = short.map(|short| format!("{}{short}", facts.region)).filter(|z| !zones.contains(z)) {
+            zones.push(zone);
+        }
+    }
+    Ok(zones)
+}
+
+/// Services that a stack has had.
+pub(super) struct Services {
+    /// The longest names first.
+    pub known: Vec<Earlier>,
+    /// Why there can be more of them than were seen.
+    pub blind: Option<Error>,
+}
+
+/// Finds the services that this stack has had, by the tags of its Auto Scaling groups and of whatever else is named
+/// after a service.
+pub(super) async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Services> {
+    let config = &loaded.config;
+    let (fleets, blind) = match fleets(aws, &env.stack).await {
+        Ok(fleets) => (fleets, None),
+        Err(e) if e.class() == Some(Class::Credentials) => return Err(e),
+        Err(e) => (Default::default(), Some(e)),
+    };
+    let all = tags::of_stack(aws, &env.stack).await?;
+    let slots: BTreeSet<String> = config.services().map(|service| service.slot()).collect();
+    let is_now = |name: &&str| slots.contains(*name);
+    let steps = all.values().filter_map(|t| t.get(aws.keys.step())).filter(|step| Key::is_one(step));
+    let tagged = steps.filter_map(|step| step.split_once('/'));
+    let tagged = tagged.filter_map(|(kind, name)| match kind {
+        "target-group" => Some(name).filter(|n| !is_now(n)),
+        "launch-template" | "access-point" => Some(name).filter(|n| !config.service.contains_key(*n)),
+        _ => None,
+    });
+    let fleets = steps_of(&aws.keys, &fleets).filter(|n| !is_now(n));
+    // A service that was renamed had, under each of its names, the keys that it keeps.
+    let keeps = config.identities.values().next().filter(|_| config.service.len() == 1).cloned();
+    let known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(owners).collect();
+    let known = known.into_iter().map(|(name, port)| (name, port, keeps.clone()));
+    // What was kept may be of a name that no service has any more, or of none.
+    let told = all.values().filter_map(|t| Identity::of_key(t.get(aws.keys.step()).filter(|s| Key::is_one(s))?));
+    let orphans = told.filter(|identity| !config.identities.values().any(|kept| kept == identity));
+    let first = config.services().next().map(|service| service.name);
+    let orphans = orphans.filter_map(|identity| match &identity {
+        Identity::Former(name) if config.service.contains_key(name) => None,
+        Identity::Former(name) => Some((name.clone(), 80, None)),
+        Identity::Own => None,
+        Identity::Unnamed => Some((first?.to_owned(), 80, Some(identity))),
+    });
+    let now = config.services().map(|service| (service.name.to_owned(), service.port, None));
+    let earlier: BTreeSet<Earlier> = known.chain(orphans).chain(now).collect();
+    Ok(Services { known: earlier.into_iter().rev().collect(), blind })
+}
+
+/// Returns the services that something of this name can belong to: `api-8080` is `api` on port 8080, or `api-8080` on
+/// port 80.
+fn owners(name: &str) -> Vec<(String, u16)> {
+    let on_port = name.rsplit_once('-').and_then(|(service, port)| Some((service.to_owned(), port.parse().ok()?)));
+    [(name.to_owned(), 80)].into_iter().chain(on_port.filter(|(service, _)| !service.is_empty())).collect()
+}

@@ -1,0 +1,108 @@
+//! What is left of a stack: objects that no step of the stack file accounts for.
+//!
+//! | module | what is left |
+//! | --- | --- |
+//! | [`remains`] | objects of an earlier stack file: a group that was switched off, a service that was renamed |
+//! | `tagged` | whatever carries the stack's tag after a teardown |
+//! | `untagged` | whatever carries the name of a step, but no tag |
+//!
+//! `earlier` says what an earlier stack file can have described, `used` what must stay because the stack uses it, and
+//! `database_snapshot` which snapshots a teardown was asked to leave.
+pub mod database_snapshot;
+mod earlier;
+pub mod remains;
+mod tagged;
+mod untagged;
+mod used;
+
+pub use earlier::imaginable;
+pub use remains::Remains;
+
+use crate::{
+    aws::Aws,
+    config::Loaded,
+    engine::{Class, Env, Error, Report, Status},
+    error::Result,
+    facts::Facts,
+    stack::Stack,
+};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Something that still carries the stack's tag, or could not be deleted.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Leftover {
+    pub what: String,
+    pub why: String,
+    /// What deletes it, where nothing holds it and only somebody's word is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Whether the same command may delete it later: something else holds it now.
+    #[serde(skip)]
+    pub passes: bool,
+}
+
+/// The stack whose leftovers are looked for, and where it is.
+#[derive(Clone, Copy)]
+pub struct Search<'a> {
+    pub loaded: &'a Loaded,
+    pub facts: &'a Facts,
+    pub aws: &'a Aws,
+    pub env: &'a Env,
+    pub stack: &'a Stack,
+}
+
+/// What a last look after a teardown has found.
+#[derive(Default)]
+pub struct LastLook {
+    /// Objects that are the stack's, or say so.
+    pub left: Vec<Leftover>,
+    /// Objects that are only named like one of the stack.
+    pub alike: Vec<Leftover>,
+    /// The final snapshots that teardowns were asked for.
+    pub snapshots: Vec<Leftover>,
+    /// True if the account lets us list what carries the stack's tag.
+    pub listed: bool,
+}
+
+impl<'a> Search<'a> {
+    /// Looks for what the stack has made and its file no longer describes. `seen` is the last look at the steps.
+    pub async fn remains(self, seen: &Report<Status>) -> Result<Remains> {
+        Remains::find(self, seen).await
+    }
+
+    /// Looks for what is left once `report` says what each step was rid of. `seen` is the look before that.
+    pub async fn last_look(
+        self,
+        seen: &Report<Status>,
+        report: &Report<bool>,
+        remains: &Remains,
+        mut left: Vec<Leftover>,
+    ) -> Result<LastLook> {
+        let tagged = match tagged::look(self, seen, report).await {
+            Err(e) if e.class() == Some(Class::Denied) => None,
+            other => Some(other?),
+        };
+        let listed = tagged.is_some();
+        let tagged::Tagged { left: others, snapshots } = tagged.unwrap_or_default();
+        left.extend(others);
+        let known: BTreeSet<String> = left.iter().map(|l| l.what.clone()).collect();
+        let untagged = untagged::look(self, seen).await?;
+        left.extend(untagged.left.into_iter().filter(|l| !known.contains(&l.what)));
+        let unseen = |what: String, e: &Error| Leftover {
+            what,
+            why: format!("could not be looked for: {e}"),
+            command: None,
+            passes: true,
+        };
+        let failed = remains.unseen.iter().filter(|(_, e)| e.class() != Some(Class::Denied));
+        left.extend(failed.map(|(key, e)| unseen(key.to_string(), e)));
+        left.extend(remains.unwired.iter().map(|e| unseen("steps of an earlier stack file".into(), e)));
+        Ok(LastLook { left, alike: untagged.alike, snapshots, listed })
+    }
+
+    /// Returns the name under which a step's object exists, or would.
+    fn name_of(self, key: &str) -> String {
+        self.env.names.get(key).cloned().unwrap_or_else(|| self.loaded.config.name_of(key))
+    }
+}

@@ -1,0 +1,196 @@
+//! What is ours but no longer in the stack file: a group that was switched off or to `use`, a service that was
+//! renamed, a route that was dropped.
+//!
+//! The largest stack this file could have described is wired once more, and what of it exists, carries our tag and is
+//! not in the stack as it is now, remains from before. So there is no second description for deletion.
+use super::{
+    Search,
+    earlier::{Services, had_private_instances, largest, services, zones},
+    used::{may_point_at, names_of, used_host},
+};
+use crate::{
+    config::{Kind, Life},
+    engine::{Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Visit, walk},
+    error::Result,
+    facts::Facts,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+const FLEET: &str = "auto-scaling-group";
+/// Found by its priority, too: a rule of a renamed service is the new one's by then.
+const LISTENER_RULE: &str = "listener-rule";
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// What remains, and the graph to delete it with.
+#[derive(Default)]
+pub struct Remains {
+    graphs: Vec<Graph>,
+    /// By key: AWS's id of it.
+    pub found: BTreeMap<Key, String>,
+    /// What could not be looked at, by key: something of ours may stand there.
+    pub unseen: BTreeMap<Key, Error>,
+    /// Why the stack can have had more services than were seen.
+    pub blind: Option<Error>,
+    /// Why what an earlier stack file described is not known: the largest stack could not be wired.
+    pub unwired: Option<Error>,
+    /// What stays because it may be what is used, by key: AWS's id of it and the address that is used.
+    pub spared: BTreeMap<Key, (String, String)>,
+}
+
+impl Remains {
+    /// Looks for what remains. `seen` is the last look at the steps.
+    pub(super) async fn find(search: Search<'_>, seen: &Report<Status>) -> Result<Self> {
+        let Search { loaded, facts, aws, env, stack } = search;
+        let wanted: BTreeSet<&Key> = stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key()).collect();
+        // What is used must not be deleted, whatever tags it carries; nor what has become another step.
+        let taken: BTreeSet<&str> =
+            seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| names_of(s)).collect();
+        let facts = &Facts { zones: zones(facts, aws, env).await?, ..facts.clone() };
+        let private = had_private_instances(aws, env).await?;
+        let Services { known, blind } = services(loaded, aws, env).await?;
+        let mut remains = Self { blind, ..Self::default() };
+        for service in known {
+            let graph = match largest(loaded, facts, aws, &service, private) {
+                Ok(graph) => graph,
+                Err(e) => {
+                    let help = miette::Diagnostic::help(&*e).map(|h| h.to_string()).unwrap_or_default();
+                    remains.unwired = Some(Error::other(e.to_string(), help));
+                    continue;
+                }
+            };
+            let report = observe(&graph, env).await;
+            let kept = remains.kept(search, &graph, &report, &taken);
+            remains.add(report, |key| wanted.contains(key) || kept.contains(key));
+            remains.leave_what_comes_with_a_vpc(&graph);
+            remains.graphs.push(graph);
+        }
+        Ok(remains)
+    }
+
+    /// Returns the steps of an earlier file that stay, because the stack uses their objects or may use them.
+    fn kept(
+        &mut self,
+        search: Search<'_>,
+        graph: &Graph,
+        report: &Report<Option<Status>>,
+        taken: &BTreeSet<&str>,
+    ) -> BTreeSet<Key> {
+        let mut taken_now = BTreeSet::new();
+        for (key, status) in report.done().filter_map(|(k, s)| Some((k, s.as_ref()?))) {
+            let is_taken = names_of(status).any(|n| taken.contains(n));
+            let used = used_host(&search.loaded.config, key);
+            let may_be = used.filter(|host| status.id.as_ref().is_some_and(|id| may_point_at(key.kind(), id, host)));
+            // AWS's own name of it says enough.
+            let unsure = may_be.as_ref().filter(|host| !host.to_lowercase().contains(".amazonaws.com"));
+            if let (Some(host), Some(id)) = (unsure, &status.id) {
+                self.spared.insert(key.clone(), (id.clone(), host.clone()));
+            }
+            if is_taken || may_be.is_some() {
+                taken_now.insert(key);
+            }
+        }
+        // A rule taken over by another step no longer protects its old target group.
+        let (rules, used) = taken_now.into_iter().partition::<BTreeSet<&Key>, _>(|k| k.kind() == LISTENER_RULE);
+        let mut kept = with_what_it_has(graph, &used);
+        kept.extend(rules.into_iter().cloned());
+        kept
+    }
+
+    /// Adds what exists of an earlier file, but for the steps that stay.
+    fn add(&mut self, report: Report<Option<Status>>, stays: impl Fn(&Key) -> bool) {
+        for (key, visit) in report.0.into_iter().filter(|(key, _)| !stays(key)) {
+            match visit {
+                Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, .. })) => {
+                    self.found.insert(key, id);
+                }
+                Visit::Failed(e) => {
+                    self.unseen.insert(key, e);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes out what AWS makes with a VPC that stays: it goes with the VPC, and stays with it.
+    fn leave_what_comes_with_a_vpc(&mut self, graph: &Graph) {
+        let parts: Vec<Key> = self.found.keys().filter(|k| comes_with_vpc(k)).cloned().collect();
+        for key in parts {
+            let owner = graph.get(key.as_str()).and_then(|n| n.needs().iter().find(|k| k.kind() == "vpc"));
+            if owner.is_none_or(|owner| !self.found.contains_key(owner)) {
+                self.found.remove(&key);
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Returns the steps that the account does not let us look for.
+    pub fn denied(&self) -> impl Iterator<Item = &Key> {
+        self.unseen.iter().filter(|(_, e)| e.class() == Some(Class::Denied)).map(|(key, _)| key)
+    }
+
+    /// The Auto Scaling groups among them, by name.
+    pub fn fleets(&self) -> Vec<String> {
+        self.found.iter().filter(|(k, _)| k.kind() == FLEET).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// As part of a plan.
+    pub fn changes(&self) -> Vec<(Key, Visit<Change>)> {
+        self.found.iter().map(|(k, id)| (k.clone(), Visit::Done(Change::Delete { id: id.clone() }))).collect()
+    }
+
+    /// Deletes them, in the order in which they need each other.
+    pub async fn remove(&self, env: &Env) -> Report<bool> {
+        let mut all = vec![];
+        // What was under way to an older fleet when the listener let go of it comes to its end (the deregistration
+        // delay of a target group): its instances are deleted without further ado.
+        if self.found.keys().any(|k| k.kind() == FLEET) && env.sleep(DRAIN).await.is_err() {
+            return Report(self.found.keys().map(|k| (k.clone(), Visit::NotStarted)).collect());
+        }
+        // `web-8080` can be a service of that name, or `web` on that port: the one with more steps goes first, since it
+        // has what uses the rest.
+        let found_in = |graph: &Graph| graph.nodes().filter(|n| self.found.contains_key(n.key())).count();
+        let mut graphs: Vec<&Graph> = self.graphs.iter().collect();
+        graphs.sort_by_key(|graph| std::cmp::Reverse(found_in(graph)));
+        for graph in graphs {
+            let report = walk(graph, Direction::Reverse, env, async |n: &dyn Node| {
+                if self.found.contains_key(n.key()) { n.remove(env).await } else { Ok(false) }
+            })
+            .await;
+            all.extend(report.0.into_iter().filter(|(k, _)| self.found.contains_key(k)));
+        }
+        Report(all)
+    }
+}
+
+/// Looks at each step of an earlier file. `None` is somebody else's object.
+async fn observe(graph: &Graph, env: &Env) -> Report<Option<Status>> {
+    let look = async |n: &dyn Node| match n.observe(env).await {
+        // A stranger's object under a name that could have been ours is none of our business.
+        Err(Error::NotOurs { .. } | Error::Unproven { .. } | Error::OtherPrefix { .. } | Error::Ambiguous { .. }) => {
+            Ok(None)
+        }
+        other => other.map(Some),
+    };
+    walk(graph, Direction::Forward, env, look).await
+}
+
+/// True if AWS makes it with a VPC and deletes it with that.
+fn comes_with_vpc(key: &Key) -> bool {
+    Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
+}
+
+/// Returns these steps and what they cannot do without: our own database that is only used from now on keeps its subnet
+/// group, its security group and the rules in that.
+fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
+    let mut all: BTreeSet<Key> = graph.with_needs(|k| kept.contains(k)).into_iter().collect();
+    let rules = all.iter().filter(|k| k.kind() == "security-group").map(|k| Key::new("security-group-rules", k.name()));
+    let rules: Vec<Key> = rules.collect();
+    all.extend(rules);
+    all
+}
