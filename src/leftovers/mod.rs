@@ -65,7 +65,7 @@ pub struct LastLook {
     pub listed: bool,
 }
 
-impl<'a> Search<'a> {
+impl Search<'_> {
     /// Looks for what the stack has made and its file no longer describes. `seen` is the last look at the steps.
     pub async fn remains(self, seen: &Report<Status>) -> Result<Remains> {
         Remains::find(self, seen).await

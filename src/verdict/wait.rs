@@ -96,7 +96,7 @@ mod tests {
         let broken = look("rule-stolen", Severity::Broken, false);
         let booting = look("booting", Severity::Waiting, false);
         let retried = look("boot-fetch", Severity::Broken, true);
-        assert_eq!(waits(&[broken.clone()]).await, 40, "nine looks");
+        assert_eq!(waits(std::slice::from_ref(&broken)).await, 40, "nine looks");
         assert_eq!(waits(&[booting.clone(), broken.clone(), booting.clone(), broken.clone()]).await, 55, "in a row");
         assert!(waits(&[booting]).await >= 900, "what passes has all the time there is");
         assert!(waits(&[retried]).await >= 900);

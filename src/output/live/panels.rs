@@ -231,7 +231,7 @@ pub fn traffic(cx: &Cx) -> Lines {
         ("elb 5xx", &balancer::ELB_5XX),
     ];
     let counts: Vec<String> =
-        bad.iter().filter_map(|(name, m)| Some(format!("{name} {}", short(of(*m).filter(|v| *v > 0.0)?)))).collect();
+        bad.iter().filter_map(|(name, m)| Some(format!("{name} {}", short(of(m).filter(|v| *v > 0.0)?)))).collect();
     let errors: Vec<Vec<f64>> =
         [&balancer::TARGET_5XX, &balancer::ELB_5XX].map(|e: &MetricRow| m.recent(e, room)).into();
     let errors: Vec<f64> = errors[0].iter().zip(&errors[1]).map(|(a, b)| a + b).collect();

@@ -114,7 +114,7 @@ pub(crate) async fn follow(look: &Look<'_>) {
     // One that was detached has no VPC to be found by.
     look.keep(|s| s.internet_gateways.retain(|g| g.step.is_some() || g.vpc.is_some() && g.vpc == vpc));
     let Some(vpc) = &vpc else { return };
-    let (_, (), tables, nat) = futures::join!(
+    let ((), (), tables, nat) = futures::join!(
         dns(look).boxed_local(),
         subnets(look, vpc).boxed_local(),
         listed!(look, RouteTables, route_tables, "DescribeRouteTables", vpc, route_table).boxed_local(),

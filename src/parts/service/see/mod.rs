@@ -23,7 +23,7 @@ pub(crate) async fn find(look: &Look<'_>) {
 
 /// Reads the targets, what the group has done, and the instances.
 pub(crate) async fn follow(look: &Look<'_>) {
-    let (_, _, _, instances) = futures::join!(
+    let ((), (), (), instances) = futures::join!(
         target::health(look).boxed_local(),
         target::attributes(look).boxed_local(),
         fleet::activities(look).boxed_local(),
