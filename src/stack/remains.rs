@@ -54,6 +54,8 @@ impl Remains {
         let private = had_private_instances(aws, env).await?;
         let (services, blind) = services(loaded, aws, env).await?;
         remains.blind = blind;
+        // The rules that were found by their place only.
+        let mut in_place: BTreeSet<Key> = BTreeSet::new();
         for (service, port, identity) in services {
             let graph = largest(loaded, facts, aws, (&service, port, identity), private);
             let report = walk(&graph, Direction::Forward, env, async |n: &dyn Node| match n.observe(env).await {
@@ -89,7 +91,11 @@ impl Remains {
                     continue;
                 }
                 match visit {
-                    Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, .. })) => {
+                    Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, drift, .. })) => {
+                        let step = format!("tags.{}", aws.keys.step());
+                        if key.kind() == LISTENER_RULE && drift.0.iter().any(|field| field.path == step) {
+                            in_place.insert(key.clone());
+                        }
                         remains.found.insert(key, id);
                     }
                     Visit::Failed(e) => {
@@ -108,6 +114,10 @@ impl Remains {
             }
             remains.graphs.push(graph);
         }
+        // Another step's rule in the place of one that could have been is that step's.
+        let ids: Vec<String> =
+            remains.found.iter().filter(|(key, _)| !in_place.contains(*key)).map(|(_, id)| id.clone()).collect();
+        remains.found.retain(|key, id| !in_place.contains(key) || !ids.contains(id));
         Ok(remains)
     }
 

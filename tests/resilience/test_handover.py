@@ -7,7 +7,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from conftest import KEY, STACK, URL, count, differences, some
+from conftest import STACK, count, differences, some
+from harness import KEY, URL
 from names import log_path, name_of, own
 
 EDITS = {
