@@ -143,7 +143,12 @@ impl Remains {
         if self.found.keys().any(|k| k.kind() == FLEET) && env.sleep(DRAIN).await.is_err() {
             return Report(self.found.keys().map(|k| (k.clone(), Visit::NotStarted)).collect());
         }
-        for graph in &self.graphs {
+        // `web-8080` could be a service of that name, or `web` on that port: the one that has more comes first, since it
+        // has what uses the rest.
+        let found_in = |graph: &Graph| graph.nodes().filter(|n| self.found.contains_key(n.key())).count();
+        let mut graphs: Vec<&Graph> = self.graphs.iter().collect();
+        graphs.sort_by_key(|graph| std::cmp::Reverse(found_in(graph)));
+        for graph in graphs {
             let report = walk(graph, Direction::Reverse, env, async |n: &dyn Node| {
                 if self.found.contains_key(n.key()) { n.remove(env).await } else { Ok(false) }
             })
