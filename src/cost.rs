@@ -169,8 +169,8 @@ impl Bill {
             match item.thing.price(prices) {
                 Some(price) => bill.add(item, price, factor, economy),
                 // An instance is never free for not being listed: it is what a game charges for.
-                None if economy.is_some_and(|e| e.unlisted == Unlisted::Free)
-                    && item.thing.instance_type.is_none() => {}
+                None if economy.is_some_and(|e| e.unlisted == Unlisted::Free) && item.thing.instance_type.is_none() => {
+                }
                 None => {
                     let what = item.thing.name.clone();
                     if item.quantity > 0.0 && !bill.unpriced.contains(&what) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{Kind, Life},
-    engine::{Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Visit, walk},
+    engine::{self, Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Visit, walk},
     error::Result,
     facts::Facts,
 };
@@ -157,12 +157,20 @@ impl Remains {
         let found_in = |graph: &Graph| graph.nodes().filter(|n| self.found.contains_key(n.key())).count();
         let mut graphs: Vec<&Graph> = self.graphs.iter().collect();
         graphs.sort_by_key(|graph| std::cmp::Reverse(found_in(graph)));
+        let mut done: BTreeSet<Key> = BTreeSet::new();
         for graph in graphs {
             let report = walk(graph, Direction::Reverse, env, async |n: &dyn Node| {
-                if self.found.contains_key(n.key()) { n.remove(env).await } else { Ok(false) }
+                let wanted = self.found.get(n.key()).filter(|_| !done.contains(n.key()));
+                match wanted {
+                    Some(id) if is_still(n, id, env).await? => n.remove(env).await,
+                    _ => Ok(false),
+                }
             })
             .await;
-            all.extend(report.0.into_iter().filter(|(k, _)| self.found.contains_key(k)));
+            let report = report.0.into_iter().filter(|(k, _)| self.found.contains_key(k) && !done.contains(k));
+            let report: Vec<_> = report.collect();
+            done.extend(report.iter().filter(|(_, v)| matches!(v, Visit::Done(_))).map(|(k, _)| k.clone()));
+            all.extend(report);
         }
         Report(all)
     }
@@ -193,4 +201,11 @@ fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
     let rules: Vec<Key> = rules.collect();
     all.extend(rules);
     all
+}
+
+/// True if the step still finds the object with this id.
+///
+/// Once a rule of a listener is gone, the rule of another service can be in its place.
+async fn is_still(n: &dyn Node, id: &str, env: &Env) -> engine::Result<bool> {
+    Ok(n.key().kind() != LISTENER_RULE || n.observe(env).await?.id.as_deref() == Some(id))
 }
