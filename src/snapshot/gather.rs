@@ -251,7 +251,7 @@ impl Look<'_> {
         });
         let mut group = found.await?;
         if !group.outdated().is_empty() {
-            let refresh = instance_refresh::under_way(self.aws, name);
+            let refresh = instance_refresh::progress(self.aws, name);
             group.refresh = self.see(Part::Activities, "DescribeInstanceRefreshes", refresh).await;
         }
         Some(group)

@@ -350,10 +350,11 @@ pub fn gateway(g: ec2::InternetGateway, whose: &Whose) -> InternetGateway {
 /// A VPC with what its instances are told; `sets` are all DHCP options of the region, when they were seen.
 pub fn vpc(v: ec2::Vpc, sets: Option<&[ec2::DhcpOptions]>, region: &str) -> Vpc {
     let of_vpc = |s: &&ec2::DhcpOptions| s.dhcp_options_id().is_some() && s.dhcp_options_id == v.dhcp_options_id;
-    let usual = |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::said(s) == dhcp_options::usual(region);
+    let usual =
+        |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::options_of(s) == dhcp_options::usual(region);
     Vpc {
         // A VPC may have none: then they are told nothing.
-        options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::said).unwrap_or_default()),
+        options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::options_of).unwrap_or_default()),
         usual_options: sets.and_then(|sets| sets.iter().find(usual)?.dhcp_options_id.clone()),
         id: v.vpc_id.unwrap_or_default(),
         cidr: v.cidr_block.unwrap_or_default(),

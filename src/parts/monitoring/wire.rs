@@ -5,8 +5,13 @@ use crate::{
     engine::{Input, Inputs, Key, Known, Ref},
     parts::Builder,
     resources::{
-        alarm::Alarm, auto_scaling_group::AutoScalingGroup, cache::Cache, dashboard::Dashboard, database::Database,
-        load_balancer::LoadBalancer, target_group::TargetGroup,
+        alarm::{Alarm, Comparison, Measure, Missing},
+        auto_scaling_group::AutoScalingGroup,
+        cache::Cache,
+        dashboard::Dashboard,
+        database::Database,
+        load_balancer::LoadBalancer,
+        target_group::TargetGroup,
     },
 };
 use serde_json::{Value, json};
@@ -35,11 +40,11 @@ pub(crate) struct WatchedService {
 }
 
 /// One alarm, as a row: name, metric, statistic, threshold, "datapoints of periods", missing data, and what it means.
-struct Row<'a>(&'a str, &'static str, &'static str, f64, (i32, i32), &'static str, &'static str);
+struct Row<'a>(&'a str, &'static str, Measure, f64, (i32, i32), Missing, &'static str);
 
 /// A count that is absent when it is zero must not alarm for want of data; a gauge that goes absent is worth a look.
-const ZERO: &str = "notBreaching";
-const GAUGE: &str = "missing";
+const ZERO: Missing = Missing::NotBreaching;
+const GAUGE: Missing = Missing::Missing;
 
 /// Wires the alarms and the dashboard, if the stack has them.
 #[rustfmt::skip] // a table of alarms
@@ -49,28 +54,27 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
         return;
     }
     let mut alarms = vec![];
-    let mut add = |b: &mut Builder<'_>, namespace: &str, dimensions: Vec<(&str, Input<String>)>, comparison: &str, after: &[Key], row: Row<'_>| {
+    let mut add = |b: &mut Builder<'_>, namespace: &str, dimensions: Vec<(&str, Input<String>)>, comparison: Comparison, after: &[Key], row: Row<'_>| {
         let after: Vec<&Key> = after.iter().collect();
-        let Row(name, metric, statistic, threshold, (evaluate, of), missing, description) = row;
+        let Row(name, metric, statistic, threshold, (datapoints, periods), missing, description) = row;
         let alarm = Alarm {
             aws: b.aws(),
             namespace: namespace.into(),
             metric: metric.into(),
             dimensions: dimensions.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-            statistic: statistic.into(),
+            statistic,
             period: 60,
-            evaluate,
-            of,
+            datapoints,
+            periods,
             threshold,
-            comparison: comparison.into(),
-            missing: missing.into(),
+            comparison,
+            missing,
             description: description.into(),
             notify: config.monitoring.notify.clone(),
         };
         alarms.push(b.add_after(name, alarm, &after));
     };
-    let (above, at_least, below) =
-        ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold");
+    let (above, at_least, below) = (Comparison::Above, Comparison::AtLeast, Comparison::Below);
 
     let alb = "AWS/ApplicationELB";
     let balancer = || vec![("LoadBalancer", seen.balancer.input(|b| b.metric.clone()))];
@@ -80,29 +84,29 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
             ("TargetGroup", service.target.input(|t| t.metric.clone())),
         ]
     };
-    add(b, alb, balancer(), at_least, &[], Row("elb-5xx", "HTTPCode_ELB_5XX_Count", "Sum", 1.0, (1, 1), ZERO,
+    add(b, alb, balancer(), at_least, &[], Row("elb-5xx", "HTTPCode_ELB_5XX_Count", Measure::Sum, 1.0, (1, 1), ZERO,
         "the load balancer itself answers 5xx: no target is registered, or none answers in time"));
-    add(b, alb, balancer(), at_least, &[], Row("target-5xx", "HTTPCode_Target_5XX_Count", "Sum", 5.0, (2, 3), ZERO,
+    add(b, alb, balancer(), at_least, &[], Row("target-5xx", "HTTPCode_Target_5XX_Count", Measure::Sum, 5.0, (2, 3), ZERO,
         "the service answers 5xx: its queue is full, or it is broken"));
-    add(b, alb, balancer(), at_least, &[], Row("rejected", "RejectedConnectionCount", "Sum", 1.0, (1, 1), ZERO,
+    add(b, alb, balancer(), at_least, &[], Row("rejected", "RejectedConnectionCount", Measure::Sum, 1.0, (1, 1), ZERO,
         "the load balancer rejects connections"));
-    add(b, alb, balancer(), above, &[], Row("slow", "TargetResponseTime", "p90", config.monitoring.slow_seconds, (2, 3), ZERO,
+    add(b, alb, balancer(), above, &[], Row("slow", "TargetResponseTime", Measure::Percentile(90), config.monitoring.slow_seconds, (2, 3), ZERO,
         "one answer in ten takes longer than is worth points"));
     for service in &seen.services {
         let [unhealthy, healthy] = &service.alarms;
-        add(b, alb, target(service), at_least, &service.routed, Row(unhealthy, "UnHealthyHostCount", "Maximum", 1.0, (2, 2), ZERO,
+        add(b, alb, target(service), at_least, &service.routed, Row(unhealthy, "UnHealthyHostCount", Measure::Maximum, 1.0, (2, 2), ZERO,
             "a target fails its health check"));
-        add(b, alb, target(service), below, &service.routed, Row(healthy, "HealthyHostCount", "Minimum", 1.0, (1, 1), "breaching",
+        add(b, alb, target(service), below, &service.routed, Row(healthy, "HealthyHostCount", Measure::Minimum, 1.0, (1, 1), Missing::Breaching,
             "no target is healthy: nothing is served, or the balancer fails open"));
     }
     if let Some(db) = &seen.database {
         let rds = "AWS/RDS";
         let of = || vec![("DBInstanceIdentifier", db.input(|d| d.id.clone()))];
-        add(b, rds, of(), above, &[], Row("database-cpu", "CPUUtilization", "Average", 80.0, (3, 3), GAUGE,
+        add(b, rds, of(), above, &[], Row("database-cpu", "CPUUtilization", Measure::Average, 80.0, (3, 3), GAUGE,
             "the database's CPU is busy"));
-        add(b, rds, of(), above, &[], Row("database-connections", "DatabaseConnections", "Maximum", 50.0, (2, 3), GAUGE,
+        add(b, rds, of(), above, &[], Row("database-connections", "DatabaseConnections", Measure::Maximum, 50.0, (2, 3), GAUGE,
             "a micro instance takes about 60 connections"));
-        add(b, rds, of(), below, &[], Row("database-storage", "FreeStorageSpace", "Minimum", 2.0 * 1024.0 * 1024.0 * 1024.0, (1, 1), GAUGE,
+        add(b, rds, of(), below, &[], Row("database-storage", "FreeStorageSpace", Measure::Minimum, 2.0 * 1024.0 * 1024.0 * 1024.0, (1, 1), GAUGE,
             "the database has less than 2 GiB left"));
     }
     if let Some(cache) = &seen.cache {
@@ -111,9 +115,9 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
         let names = [("cache-evictions", "cache-cpu"), ("cache-evictions-2", "cache-cpu-2")];
         for (i, (evictions, cpu)) in names.into_iter().enumerate().take(config.cache.nodes as usize) {
             let of = || vec![("CacheClusterId", member(cache, i))];
-            add(b, elasticache, of(), at_least, &[], Row(evictions, "Evictions", "Sum", 1.0, (1, 1), ZERO,
+            add(b, elasticache, of(), at_least, &[], Row(evictions, "Evictions", Measure::Sum, 1.0, (1, 1), ZERO,
                 "the cache is full and throws answers away"));
-            add(b, elasticache, of(), above, &[], Row(cpu, "EngineCPUUtilization", "Average", 80.0, (3, 3), GAUGE,
+            add(b, elasticache, of(), above, &[], Row(cpu, "EngineCPUUtilization", Measure::Average, 80.0, (3, 3), GAUGE,
                 "the cache's one thread is busy"));
         }
     }
