@@ -3,7 +3,7 @@ use super::Failure;
 use crate::{
     aws::{self, Aws, Target, note},
     cli::{Consent, Global, Pace, Probe},
-    config::{self, Config, Given, Group, Loaded, Named, Origin, Outside, ServiceScope},
+    config::{self, Claims, Config, Group, Loaded, NamedRegion, Origin, Outside, ServiceScope},
     engine::{
         Direction, Env, Events, Forecast, Graph, Key, Names, Node, Ownership, Phase, RecordReader, Ref, Report, Status,
         Stop, TagKeys, Visit, glance, walk,
@@ -49,7 +49,7 @@ pub(super) struct Session {
 
 /// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
 pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
-    let named = |region: String, by: String| Named { region, by };
+    let named = |region: String, by: String| NamedRegion { region, by };
     let outside = Outside {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
         include: global.include_outside.clone(),
@@ -60,7 +60,7 @@ pub(super) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     if !out.json() && !loaded.warnings.is_empty() {
         out.rendered(&loaded.render_warnings(out.color(), out.width()));
     }
-    loaded.config.name_what_is_global();
+    loaded.config.add_region_to_global_names();
     Ok(loaded)
 }
 
@@ -115,13 +115,13 @@ impl Session {
 
     /// For those who delete the whole stack, and these objects with it.
     pub async fn open_to_delete(global: &Global, out: Printer, ids: &[String]) -> Result<Self, Failure> {
-        let given = Given { delete: ids.iter().cloned().collect(), ..Given::default() };
+        let given = Claims { delete: ids.iter().cloned().collect(), ..Claims::default() };
         Self::begin(global, out, &[], given, Ahead::Steps).await.map(|(session, _)| session)
     }
 
     /// And with the request path, seen at the same moment.
     pub async fn open_and_see(global: &Global, out: Printer, probe: &Probe) -> Result<(Self, Snapshot), Failure> {
-        let (session, seen) = Self::begin(global, out, &[], Given::default(), Ahead::Path(probe)).await?;
+        let (session, seen) = Self::begin(global, out, &[], Claims::default(), Ahead::Path(probe)).await?;
         Ok((session, seen.expect("the request path was asked for")))
     }
 
@@ -129,7 +129,7 @@ impl Session {
         global: &Global,
         out: Printer,
         replace: &[String],
-        given: Given,
+        given: Claims,
         ahead: Ahead<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         let mut loaded = load(global, &out)?;
@@ -165,7 +165,7 @@ impl Session {
         let (mut facts, mut seen) = facts?;
         let other_keys = facts.identities != loaded.config.identities;
         loaded.config.take_identities(facts.identities.clone());
-        let renamed = loaded.config.name_what_stands(&facts.standing);
+        let renamed = loaded.config.keep_existing_names(&facts.standing);
         if (other_keys || !renamed.is_empty()) && seen.is_some() {
             seen = ahead.look(&aws, &loaded, &facts).await;
         }
@@ -284,7 +284,7 @@ impl Session {
     /// Keeps only these groups and what they need; none named: everything.
     pub fn narrow(&mut self, groups: &[Group]) {
         if !groups.is_empty() {
-            let keys = self.stack.graph.with_needs(|k: &Key| groups.contains(&Group::of(k.kind())));
+            let keys = self.stack.graph.with_needs(|k: &Key| groups.contains(&Group::of_kind(k.kind())));
             self.stack.graph = std::mem::take(&mut self.stack.graph).only(&keys);
         }
     }

@@ -53,7 +53,7 @@ pub(super) async fn look(session: &Session, seen: &Report<Status>) -> Result<Unt
 
 /// True if EC2 lists objects of this kind by the tag `Name`, under the same word.
 fn is_found_by_name(key: &Key) -> bool {
-    Kind::of(key.kind()).is_some_and(|kind| kind.ec2 == Some(kind.word))
+    Kind::by_word(key.kind()).is_some_and(|kind| kind.ec2 == Some(kind.word))
 }
 
 /// By id: the step of which something carries the name.

@@ -14,7 +14,7 @@ pub use standing::{fleets, identities, steps_of};
 
 use crate::{
     aws::{Aws, error::AwsResult, listing},
-    config::{Config, Identities, Origin, ServiceScope, Standing},
+    config::{Config, ExistingSubnet, Identities, Origin, ServiceScope},
     error::{Class, Error, Result},
     set_up::SetUp,
 };
@@ -37,7 +37,7 @@ pub struct Facts {
     /// The network to use, when it is not ours.
     pub network: Option<Network>,
     /// The ranges that are in use in our own network.
-    pub ranges: Vec<Standing>,
+    pub ranges: Vec<ExistingSubnet>,
     /// The names under which steps stand, where the stack file wants others by now.
     pub standing: BTreeMap<String, String>,
     /// Objects that carry the tags of a step under another name than its own, where nothing else says that the stack has made

@@ -1,7 +1,7 @@
 //! What stands of the stack already: fleets of before, names that are not the file's, ranges that are in use.
 use crate::{
     aws::{Aws, error::AwsResult, listing, tags},
-    config::{Config, Identities, Kind, Mode, Origin, ServiceScope, Standing, Whose},
+    config::{Config, ExistingSubnet, Identities, Kind, Mode, Origin, Owner, ServiceScope},
     engine::{Key, Record, TagKeys, Tags, is_id, is_id_or_name},
     error::Result,
     record,
@@ -96,7 +96,7 @@ pub(super) fn ours_of<'a>(
 }
 
 /// The ranges of all subnets in the VPC that is ours. Where they may not be looked at, the subnets' own steps say so.
-pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> {
+pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<ExistingSubnet>> {
     if config.network.mode == Origin::Use {
         return Ok(vec![]);
     }
@@ -115,15 +115,15 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> 
     let range = |s: &aws_sdk_ec2::types::Subnet| {
         let tags = tags::ec2::from(s.tags());
         let step = tags.get(aws.keys.step()).filter(|_| ours(&tags)).and_then(|s| s.strip_prefix("subnet/"));
-        let whose = match step {
-            Some(name) if name.starts_with("public-") => Whose::Public,
-            Some(name) if name.starts_with("private-") => Whose::Private,
-            Some(name) if name.starts_with("app-") => Whose::App,
+        let owner = match step {
+            Some(name) if name.starts_with("public-") => Owner::Public,
+            Some(name) if name.starts_with("private-") => Owner::Private,
+            Some(name) if name.starts_with("app-") => Owner::App,
             // The stack's tag alone, or the step's: what is left of ours.
-            _ if tags.get(aws.keys.stack()).is_none_or(|s| *s == config.name) => Whose::Unsaid,
-            _ => Whose::Others,
+            _ if tags.get(aws.keys.stack()).is_none_or(|s| *s == config.name) => Owner::Unknown,
+            _ => Owner::Others,
         };
-        Some(Standing { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), whose })
+        Some(ExistingSubnet { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), owner })
     };
     Ok(subnets.iter().filter(|s| s.vpc_id().is_some_and(|id| homes.contains(id))).filter_map(range).collect())
 }

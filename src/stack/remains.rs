@@ -153,7 +153,7 @@ fn known_as(status: &Status) -> impl Iterator<Item = &str> {
 
 /// Whether AWS makes it with a VPC and deletes it with that.
 fn comes_with(key: &Key) -> bool {
-    Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
+    Kind::by_word(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
 }
 
 /// The host that is used in place of this step.

@@ -1,17 +1,17 @@
-//! The user data of an instance: the boot script and the files it lays down, rendered from `userdata/` and `templates/`.
+//! The user data of an instance: the boot script and its files, rendered from `userdata/` and `templates/`.
 //!
-//! Strict: a name that a template uses and nobody gives is an error with file and line, here and not on a machine.
-//! Deterministic: the same [`Boot`] gives the same bytes, because other bytes mean a new launch template version.
+//! It is strict: a template that uses an undefined name is an error with file and line, here and not on a machine. It
+//! is deterministic: the same [`Boot`] gives the same bytes, because other bytes mean a new launch template version.
 //!
-//! No password is rendered. Templates get marks such as `@@ini:app_password@@`; the machine puts the password in. Where
-//! there is no instance profile the password itself stands in the script, in one place, and only in
-//! [`Rendered::encoded`]; every other text has dots there.
+//! No password is rendered. Templates get marks such as `@@ini:app_password@@`, and the machine inserts the password.
+//! Without an instance profile the script contains the password itself, in one place, and only in
+//! [`Rendered::encoded`]. Every other text has dots there.
 mod check;
 mod template;
 
 pub use check::{Finding, Level, check};
 pub use gameday_config::Run;
-use gameday_config::include::{Includes, Refused};
+use gameday_config::include::{Includes, ReadError};
 use gameday_config::signed;
 
 use base64::Engine as _;
@@ -21,13 +21,13 @@ use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
-/// What EC2 takes, before base64.
+/// The largest user data that EC2 accepts, before base64.
 pub const LIMIT: usize = 16 * 1024;
-/// User and group id of the service's user, which owns the access point's folder.
+/// The user and group id of the service's user, who owns the access point's folder.
 pub const SERVICE_UID: u32 = 1818;
 const DOTS: &str = "••••••••";
 
-/// Everything an instance has to know to serve. Values that are not known yet may be texts in parentheses.
+/// Everything that an instance has to know to serve. Values that are not known yet can be texts in parentheses.
 #[derive(Clone, Debug, Serialize)]
 pub struct Boot {
     pub stack: String,
@@ -38,29 +38,30 @@ pub struct Boot {
     /// `https://…`, `s3://…`, or a container image.
     pub source: String,
     pub sha256: Option<String>,
-    /// Instead of `./server`, in the working directory; for a container, what follows the image.
+    /// The command instead of `./server`, in the working directory. For a container, the words after the image.
     pub command: Option<String>,
-    /// Values may hold `{{ }}` expressions.
+    /// Environment variables. Values can contain `{{ }}` expressions.
     pub env: BTreeMap<String, String>,
     pub port: u16,
     pub health_path: String,
-    /// A file of the user's instead of the shipped `server.ini.j2`, relative to the stack file; a template by its name.
+    /// A file that replaces the shipped `server.ini.j2`, relative to the stack file. Its name decides if it is a
+    /// template.
     pub config: Option<PathBuf>,
-    /// A script of the user's instead of the shipped `user-data.sh.j2`, the same way.
+    /// A script that replaces the shipped `user-data.sh.j2`, with the same rules.
     pub user_data: Option<PathBuf>,
     pub database: Option<Database>,
     pub cache: Option<Cache>,
     pub files: Option<Files>,
     pub logs: Option<Logs>,
-    /// Whether the service may ask the instance metadata.
+    /// True if the service is allowed to use the instance metadata.
     pub metadata: bool,
-    /// The ranges that are the VPC's, or used in it.
+    /// The ranges of the VPC, and ranges used in it.
     pub vpc: Vec<String>,
     pub limits: Limits,
 }
 
 impl Boot {
-    /// A service that needs nothing; the rest is filled in with `..`.
+    /// Returns a service without needs. The other fields are filled in with `..`.
     pub fn new(stack: &str, service: &str, source: &str) -> Self {
         Self {
             stack: stack.into(),
@@ -85,7 +86,7 @@ impl Boot {
         }
     }
 
-    /// The systemd unit the service runs as.
+    /// Returns the systemd unit of the service.
     pub fn unit(&self) -> String {
         format!("gameday-{}.service", self.service)
     }
@@ -98,12 +99,13 @@ pub struct Database {
     pub database: String,
     pub user: String,
     pub app_password: SecretSource,
-    /// When that parameter was set: a new password is a new user data, and so reaches the machines that run.
+    /// The time of the last change of that parameter. A new password changes the user data, and so reaches running
+    /// machines.
     pub app_password_set: Option<String>,
     pub master_user: String,
-    /// None: the database is ready made, only looked at.
+    /// `None` for an existing database, which is only read.
     pub master_password: Option<SecretSource>,
-    /// SQL to run once after the schema: name and text, a template where the name ends in `.j2`.
+    /// SQL files to run once after the schema: name and text. A name that ends in `.j2` is a template.
     pub sql: Vec<(String, Vec<u8>)>,
 }
 
@@ -116,11 +118,11 @@ pub struct Cache {
 #[derive(Clone, Debug, Serialize)]
 pub struct Files {
     pub file_system: String,
-    /// With one, the EFS mount helper mounts it over TLS; without, NFS mounts the root.
+    /// With an access point, the EFS mount helper mounts it over TLS. Without one, NFS mounts the root.
     pub access_point: Option<String>,
-    /// Where it is mounted.
+    /// The mount point.
     pub path: String,
-    /// Availability Zone to address.
+    /// Addresses by Availability Zone.
     pub mount_targets: BTreeMap<String, String>,
 }
 
@@ -131,12 +133,12 @@ pub struct Logs {
     pub boot_group: String,
 }
 
-/// Where the machine gets a password from.
+/// The source of a password on the machine.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// The name of an SSM SecureString parameter, read with the instance's role.
+    /// The name of an SSM SecureString parameter, which the instance's role can read.
     Parameter(String),
-    /// The password itself, in the user data. Only where there is no instance profile.
+    /// The password itself, in the user data. Only without an instance profile.
     Literal(String),
 }
 
@@ -158,7 +160,7 @@ impl Serialize for SecretSource {
     }
 }
 
-/// Seconds a stage may take before the beacon calls it failed, and between tries after that.
+/// Seconds after which the beacon reports a stage as failed, and between further tries.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
     pub packages: u32,
@@ -190,24 +192,24 @@ impl Default for Limits {
     }
 }
 
-/// What [`render`] made. `Debug` and every field but `encoded` are free of passwords.
+/// The result of [`render`]. `Debug` and every field except `encoded` are free of passwords.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The script, with dots for passwords: for plans, diffs and people.
+    /// The script for plans, diffs and people, with dots instead of passwords.
     pub user_data: String,
-    /// It is what the user wrote, to the byte.
+    /// True if the script is the user's own, byte for byte.
     pub as_written: bool,
-    /// Base64 of what AWS gets. Holds the passwords when there is no instance profile.
+    /// The base64 text for AWS. It contains the passwords if there is no instance profile.
     pub encoded: String,
-    /// The script was larger than AWS takes and goes compressed; cloud-init unpacks it.
+    /// True if the script exceeded AWS's limit and is compressed; cloud-init unpacks it.
     pub gzipped: bool,
-    /// Bytes that count against the limit of 16384.
+    /// The number of bytes that count against the limit of 16384.
     pub size: usize,
-    /// Every file the script lays down on the machine, by path, and `user-data.sh` itself.
+    /// Every file that the script writes on the machine, by path, and `user-data.sh` itself.
     pub files: BTreeMap<String, String>,
-    /// Things the user may want to hear: line ends that were changed, passwords in clear.
+    /// Remarks for the user: changed line ends, passwords in clear.
     pub notes: Vec<Finding>,
-    /// The names that templates may use here.
+    /// The names that templates can use here.
     pub names: Vec<String>,
 }
 
@@ -227,7 +229,7 @@ pub type Result<T> = std::result::Result<T, Box<Error>>;
 pub enum Error {
     #[error("{} {source}", path.display())]
     #[diagnostic(help("{}", source.fix()))]
-    Read { path: PathBuf, source: Refused },
+    Read { path: PathBuf, source: ReadError },
 
     #[error("{file}, line {line}: {message}")]
     Template {
@@ -265,7 +267,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The template that has to be corrected.
+    /// Returns the template that has to be corrected.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::Template { file, .. } | Self::NotText { file, .. } => Some(file),
@@ -274,7 +276,7 @@ impl Error {
         }
     }
 
-    /// Where in it, counted from 1.
+    /// Returns the line in it, counted from 1.
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::Template { line, .. } | Self::NotText { line, .. } => Some(*line),
@@ -283,7 +285,7 @@ impl Error {
     }
 }
 
-/// The shipped schema of the database, as a template.
+/// Returns the shipped schema of the database, as a template.
 pub fn schema() -> &'static str {
     include_str!("../../templates/schema.sql.j2")
 }
@@ -293,7 +295,7 @@ pub fn read(includes: &Includes, file: &str) -> Result<Vec<u8>> {
     includes.read(file).map_err(|source| Error::Read { path: includes.path(file), source }.into())
 }
 
-/// Renders the user data. The files that it takes are the includes, such as the folder of the stack file.
+/// Renders the user data. It can read files from the includes, such as the folder of the stack file.
 pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     let includes = includes.into();
     let mut secrets = BTreeMap::new();
@@ -316,7 +318,7 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
         template::Script::Rendered(script) => (script.clone(), script.into_bytes(), false),
         template::Script::Raw(bytes) => (text_of(&bytes), bytes, true),
     };
-    // The only place where a password meets the script. `put_secret` left a mark there.
+    // The only place where a password enters the script, at the mark that `put_secret` left.
     for (name, secret) in &secrets {
         if let SecretSource::Literal(text) = secret {
             if as_written {
@@ -362,13 +364,13 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     Ok(Rendered { user_data: shown, as_written, encoded, gzipped, size, files, notes, names })
 }
 
-/// As much as user data is unpacked to: a little of it can be made to fill any memory.
+/// The limit for unpacking user data, since a small archive can fill any memory.
 pub(crate) const UNPACKED: u64 = 16 << 20;
 
-/// How compressed data begins.
+/// The first bytes of compressed data.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// A script of the user's for people: unpacked, and with a sign for what is no text.
+/// Returns a user's script for people: unpacked, with a sign for bytes that are no text.
 fn text_of(bytes: &[u8]) -> String {
     let mut unpacked = vec![];
     if bytes.starts_with(GZIP)
@@ -379,7 +381,7 @@ fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The script in user data as AWS has it, with dots for the passwords: for showing what is there now.
+/// Decodes AWS's user data for display, with dots instead of passwords.
 pub fn decode(encoded: &str) -> Result<String> {
     let script = decode_raw(encoded)?;
     // A password is the one line between the two that `put_secret` writes.
@@ -392,12 +394,12 @@ pub fn decode(encoded: &str) -> Result<String> {
     Ok(signed::masked(&lines.collect::<String>()))
 }
 
-/// Whether the line after this one in a script of ours is a password.
+/// True if the next line of the shipped script is a password.
 pub fn is_before_secret(line: &str) -> bool {
     line.starts_with("put /opt/gameday/secrets/")
 }
 
-/// The script as the machine gets it, passwords included. Not for showing.
+/// Decodes the script as the machine gets it, including passwords. It is not for display.
 pub fn decode_raw(encoded: &str) -> Result<String> {
     let failed = |e: &dyn fmt::Display| Box::new(Error::Decode(e.to_string()));
     let bytes = base64::prelude::BASE64_STANDARD.decode(encoded).map_err(|e| failed(&e))?;
@@ -409,7 +411,7 @@ pub fn decode_raw(encoded: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| failed(&e))
 }
 
-/// No time and no operating system in the header: the same script, the same bytes.
+/// Compresses a script. The header has no time and no operating system, so the result depends only on the script.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gz = flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::best());
     gz.write_all(bytes).expect("a Vec takes everything");

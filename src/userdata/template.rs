@@ -1,4 +1,4 @@
-//! The template engine with what is ours: `put`, the quoting filters, marks instead of passwords.
+//! The template engine with gameday's additions: `put`, the quoting filters, marks instead of passwords.
 use super::{Boot, Database, Error, Finding, Result, SecretSource};
 use gameday_config::include::Includes;
 use gameday_config::{command, command::CommandLine, is_template, markup, said};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is shipped, under the names that templates use for one another.
+/// The shipped files, under the names that templates use for each other.
 pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("agent.json.j2", include_str!("../../templates/agent.json.j2")),
     ("beacon.py", include_str!("../../userdata/beacon.py")),
@@ -41,13 +41,13 @@ pub(super) struct Output {
 }
 
 pub(super) enum Script {
-    /// Rendered from a template.
+    /// Text rendered from a template.
     Rendered(String),
-    /// As the user wrote it.
+    /// Bytes of the user, unchanged.
     Raw(Vec<u8>),
 }
 
-/// A file of the user's: a template by its name, or bytes that nobody changes.
+/// A file of the user: a template by its name, or unchanged bytes.
 enum Own {
     Template { key: String, text: String },
     Raw { key: String, bytes: Vec<u8> },
@@ -61,10 +61,10 @@ impl Own {
     }
 }
 
-/// Before the name of a file of the user's that is called as one of ours is.
+/// The prefix for a user's file with the name of a shipped one.
 const OWN: &str = "./";
 
-/// What stands in the script where a password comes.
+/// Returns the mark in the script for a password.
 pub(super) fn mark(secret: &str) -> String {
     format!("@@literal:{secret}@@")
 }
@@ -73,22 +73,22 @@ fn from(value: &impl serde::Serialize) -> Value {
     Value::from(Serde(value))
 }
 
-/// Instructions of the template language in one file: a loop that needs more has no end that anybody waits for.
+/// The most template instructions for one file. A loop that needs more practically never ends.
 const STEPS: u64 = 200_000;
-/// One piece of syntax in bytes: each sign in it may take a step of the stack.
+/// The largest piece of syntax in bytes, since each sign can take a step of the stack.
 const PIECE: usize = 4 << 10;
-/// Pieces of syntax in one file: each branch of a condition stands within the one before.
+/// The most pieces of syntax in one file, since each branch of a condition nests in the one before.
 const PIECES: usize = 2000;
-/// The widest column and the deepest indentation that a filter makes.
+/// The widest column and the deepest indentation that a filter can produce.
 const WIDEST: i64 = 1000;
-/// How long all files may take together, and how much memory: texts can be doubled in a few steps.
+/// The most time and memory for all files together, since texts can be doubled in a few steps.
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEMORY: u64 = 512 << 20;
 const LOOK: Duration = Duration::from_millis(5);
-/// As the main thread has it.
+/// The stack size of the main thread.
 const STACK: usize = 8 << 20;
 
-/// Renders on a thread of its own, so that whoever waits can stop waiting.
+/// Renders in a separate thread, so that the caller can stop waiting.
 pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
     let (boot, includes) = (boot.clone(), includes.clone());
     let secrets: BTreeMap<String, SecretSource> =
@@ -121,7 +121,7 @@ pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, 
     }
 }
 
-/// What this process has in memory.
+/// Returns the memory that this process uses.
 fn memory() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or_default() * 4096
@@ -129,7 +129,7 @@ fn memory() -> u64 {
 
 const ENDLESS: &str = "make what it repeats or joins smaller: all of the user data is 16 KiB at most";
 
-/// Everything; `at` is told what is being rendered.
+/// Renders everything. `at` receives the name of the current file.
 fn all(
     boot: &Boot,
     includes: &Includes,
@@ -189,9 +189,9 @@ fn all(
     let config_template = config.as_ref().map_or("server.ini.j2", Own::key);
     let config_name = Path::new(config_template).file_name().unwrap_or_default().to_string_lossy();
     let config_name = without_ending(&config_name);
-    // Written as it stands, so that not even a password's mark in it is touched.
+    // It is written unchanged, so that not even a password's mark in it is replaced.
     let config_raw = matches!(config, Some(Own::Raw { .. }));
-    // A container is told everything by its environment, unless the user says otherwise.
+    // A container gets everything by its environment, unless the user gives a file.
     let has_config = config.is_some() || boot.run == super::Run::Binary;
 
     let by_source = |literal: bool| {
@@ -227,7 +227,7 @@ fn all(
         .iter()
         .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context, at)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
-    // Where a container listens; it becomes a word of root's command line.
+    // The port of a container becomes a word of root's command line.
     if let (super::Run::Container, Some(port)) = (boot.run, own_env.get("PORT"))
         && !port.parse::<u16>().is_ok_and(|port| port > 0)
     {
@@ -251,7 +251,7 @@ fn all(
     let context = context! {
         env => own_env,
         command => command,
-        // As a start script runs it, and as words for a container.
+        // In the form for a start script, and as words for a container.
         start => CommandLine::in_foreground(started),
         arguments => line.commands.first().filter(|_| boot.command.is_some()).map(|c| c.words.clone()).unwrap_or_default(),
         programs => line.programs(),
@@ -273,10 +273,10 @@ fn all(
     Ok(Output { script, files, notes })
 }
 
-/// Files that are delivered as they stand, by the names under which templates put them.
+/// Unchanged files, by the names under which templates write them.
 type Raw = BTreeMap<String, Arc<[u8]>>;
 
-/// A template's text: UTF-8, without the line ends of Windows.
+/// Returns a template's text: UTF-8, with Unix line ends.
 fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(line_ends(name, &text, notes)),
@@ -287,7 +287,7 @@ fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result
     }
 }
 
-/// What may be a slip in a file that is delivered as it stands.
+/// Notes probable mistakes in a file that is delivered unchanged.
 fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
     if bytes.starts_with(b"#!") && bytes.split(|b| *b == b'\n').next().is_some_and(|first| first.ends_with(b"\r")) {
         let message = "has Windows line ends (CRLF) and is delivered as it stands: the kernel would look for an interpreter whose name ends in \\r";
@@ -300,7 +300,7 @@ fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
     }
 }
 
-/// Nothing in a template may look like syntax of it and be lost, or belong to another language of templates.
+/// Rejects template syntax that would be lost, or that belongs to another template language.
 fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
     if let Some(long) = markup::marks(text).into_iter().find(|mark| mark.at.len() > PIECE) {
         let what = format!("a piece of template syntax is longer than {} KiB", PIECE >> 10);
@@ -310,7 +310,7 @@ fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
         let what = format!("it has more than {PIECES} pieces of template syntax");
         return Err(refused(key, text, Some(more.at), what, ENDLESS.into()));
     }
-    let Some(foreign) = markup::foreign(text) else { return Ok(()) };
+    let Some(foreign) = markup::unknown_syntax(text) else { return Ok(()) };
     let help = format!(
         "to have it as it stands, put {{% raw %}} before and {{% endraw %}} behind it{}. The names there are: {}",
         if is_template(key) { ", or call the file by a name without .j2" } else { "" },
@@ -319,7 +319,7 @@ fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
     Err(refused(key, text, Some(foreign.at), foreign.what, help))
 }
 
-/// The names that there are for the templates of this stack.
+/// Returns the names that this stack's templates can use.
 pub(super) fn names(boot: &Boot) -> Vec<String> {
     let has = |table: &str| match table {
         "database" => boot.database.is_some(),
@@ -331,7 +331,7 @@ pub(super) fn names(boot: &Boot) -> Vec<String> {
     markup::names(has).split(", ").map(str::to_owned).collect()
 }
 
-/// A template's text as it is shown: its signs stand where they stood, and do nothing.
+/// Returns a template's text for display: every character keeps its place, and none has an effect.
 fn source(file: &str, text: &str) -> miette::NamedSource<String> {
     miette::NamedSource::new(said::line(file), said::in_place(text).into_owned())
 }
@@ -343,14 +343,14 @@ fn refused(key: &str, text: &str, at: Option<std::ops::Range<usize>>, message: S
     Box::new(Error::Template { file, line, message, code, span: at.map(Into::into), help })
 }
 
-/// Ranges for Docker's own networks, beside those of the VPC: Docker's usual 172.17.0.0/16 may be a part of it.
+/// Returns ranges for Docker's own networks outside those of the VPC, which can include Docker's usual 172.17.0.0/16.
 fn docker_ranges(vpc: &[String]) -> Value {
     use gameday_config::Cidr;
     let vpc: Vec<Cidr> = vpc.iter().filter_map(|c| c.parse().ok()).collect();
     let apart = |range: &Cidr| vpc.iter().all(|c| !c.contains(range) && !range.contains(c));
     let ranges = ["192.168.240.0/20", "172.29.240.0/20", "10.253.240.0/20", "100.127.240.0/20"];
     let free = ranges.iter().find(|r| r.parse().is_ok_and(|r| apart(&r))).unwrap_or(&ranges[0]);
-    // 192.168.240.1/24 for the bridge, the upper half for what else Docker makes.
+    // 192.168.240.1/24 for the bridge, the upper half for Docker's other networks.
     let head = free.trim_end_matches("240.0/20");
     context! { bridge => format!("{head}240.1/24"), pool => format!("{head}248.0/21") }
 }
@@ -400,7 +400,7 @@ fn environment<'a>() -> Environment<'a> {
     env
 }
 
-/// True if what a filter would fill up takes memory by its width: no fuel is burnt for that.
+/// True if the width of a filter takes too much memory, which the limit of instructions does not catch.
 fn is_too_wide(filter: &str, value: &Value, mut args: impl Iterator<Item = Value>) -> bool {
     if filter == "format" {
         let format = value.as_str().unwrap_or_default();
@@ -409,7 +409,7 @@ fn is_too_wide(filter: &str, value: &Value, mut args: impl Iterator<Item = Value
     args.any(|arg| arg.is_number() && arg.as_i64().is_none_or(|width| width > WIDEST))
 }
 
-/// Between single quotes for the shell: nothing in it is special any more. Plain words stay as they are.
+/// Quotes a value for the shell, so that nothing in it is special. Plain words stay unchanged.
 fn sh(value: Value) -> std::result::Result<String, minijinja::Error> {
     let text = match value.as_str() {
         Some(text) => text.to_owned(),
@@ -424,7 +424,7 @@ fn sh(value: Value) -> std::result::Result<String, minijinja::Error> {
     Ok(if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) })
 }
 
-/// Escapes for a place of one line. A password's mark is told how its password has to be escaped.
+/// Escapes a value of one line. A password's mark gets the name of its escape.
 fn quoted(text: &str, way: &str, escapes: &[(char, &str)]) -> std::result::Result<String, minijinja::Error> {
     if text.chars().any(char::is_control) {
         return Err(minijinja::Error::new(
@@ -458,7 +458,7 @@ fn of_database(database: &Database, sql: &[Value]) -> Value {
     }
 }
 
-/// `put(path, template, mode)` and its kin write a file on the machine, as a here-document of the script.
+/// Adds `put(path, template, mode)` and similar functions, which write a file on the machine as a here-document.
 fn add_puts(
     env: &mut Environment<'_>,
     context: &Value,
@@ -491,7 +491,7 @@ fn add_puts(
 
 type Done = std::result::Result<String, minijinja::Error>;
 
-/// A file to the byte: as it stands where a here-document can hold it, otherwise as base64.
+/// Writes a file byte for byte: unchanged if a here-document can hold it, otherwise as base64.
 fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> Done {
     use base64::Engine as _;
     match std::str::from_utf8(bytes) {
@@ -529,7 +529,7 @@ fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTree
     Ok(document)
 }
 
-/// Windows line ends would end up in front of every newline on a Linux machine: `/bin/bash\r` is no program.
+/// Replaces Windows line ends, since `/bin/bash\r` is no program on Linux.
 fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.contains("\r\n") {
@@ -538,7 +538,7 @@ fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Notes what is being rendered; what it was before.
+/// Notes the file that is being rendered, and returns the one before.
 fn now_at(at: &Mutex<String>, name: &str) -> String {
     std::mem::replace(&mut at.lock().unwrap_or_else(|e| e.into_inner()), name.to_owned())
 }
@@ -546,7 +546,7 @@ fn now_at(at: &Mutex<String>, name: &str) -> String {
 fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &Mutex<String>) -> Result<String> {
     now_at(at, name);
     let value = env.render_named_str(name, text, context).map_err(|e| failed(e, name, text))?;
-    // Said here, where its name is known, and not by the file that it would be written into.
+    // This is reported here, where its name is known, and not by the file into which it is written.
     if value.chars().any(char::is_control) {
         return Err(Error::Control { what: name.into() }.into());
     }
@@ -554,7 +554,7 @@ fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &M
 }
 
 fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
-    // The innermost error that has a place is the one in the template the user wrote.
+    // The innermost error with a position is the one in the user's template.
     let mut at = &e;
     let mut next: Option<&dyn std::error::Error> = Some(&e);
     while let Some(error) = next {
