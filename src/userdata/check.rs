@@ -1,4 +1,4 @@
-//! `gameday render --check`: what can be said about the rendered files without a machine.
+//! `gameday render --check`: checks of the rendered files that need no machine.
 use super::{LIMIT, Rendered};
 use serde::Serialize;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 pub enum Level {
     /// Worth knowing.
     Note,
-    /// Works, and should be looked at.
+    /// It works, but should be looked at.
     Warning,
     /// No machine would boot with it.
     Error,
@@ -53,7 +53,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Lints every rendered file. ShellCheck is used where it is installed; that it is not is a finding, too.
+/// Checks every rendered file. ShellCheck is used if it is installed; if not, that is a finding, too.
 pub fn check(rendered: &Rendered) -> Vec<Finding> {
     let mut found = rendered.notes.clone();
     let script = &rendered.user_data;
@@ -99,7 +99,7 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
     found
 }
 
-/// Whether cloud-init knows what to do with it: by its first line, or as parts in MIME.
+/// True if cloud-init accepts the script, by its first line or as parts in MIME.
 fn is_for_cloud_init(script: &str) -> bool {
     let first = script.lines().next().unwrap_or_default();
     let known =
@@ -121,13 +121,13 @@ fn text_lints(name: &str, text: &str, ours: bool, found: &mut Vec<Finding>) {
     }
 }
 
-/// Things that look like a secret somebody typed into a template.
+/// Returns what a line seems to contain, if somebody typed a secret into a template.
 fn clear_secret(line: &str) -> Option<&'static str> {
     let access_key = |from: usize| {
         let rest = &line.as_bytes()[from + 4..];
         rest.len() >= 16 && rest[..16].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
-    // In a signed URL it only names who signed.
+    // In a signed URL it only names the signer.
     let signed = line.contains("X-Amz-Credential=") || line.contains("AWSAccessKeyId=");
     if !signed && ["AKIA", "ASIA"].iter().any(|p| line.find(p).is_some_and(access_key)) {
         return Some("an AWS access key");
@@ -135,7 +135,7 @@ fn clear_secret(line: &str) -> Option<&'static str> {
     if line.contains("PRIVATE KEY-----") {
         return Some("a private key");
     }
-    // key = value, as in env and ini files; marks, variables and empty values are how it should be.
+    // key = value, as in env and ini files. Marks, variables and empty values are fine.
     let (key, value) = line.split_once('=')?;
     let key = key.trim().trim_start_matches("export ").trim_matches('"').to_ascii_lowercase();
     let value = value.trim().trim_matches(['"', '\'']);
