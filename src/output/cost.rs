@@ -108,7 +108,7 @@ fn notes(region: &str, prices: &Prices) -> Vec<String> {
     if let (Some(of), Some(as_of)) = (&prices.region, &prices.as_of) {
         notes.push(format!("list prices of {of} as of {as_of}, on demand, without free tier, traffic and taxes"));
         if of != region {
-            notes.push(format!("{region} has prices of its own: give them with --prices"));
+            notes.push(format!("{region} has different prices: give them with --prices"));
         }
     }
     notes

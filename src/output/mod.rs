@@ -123,7 +123,7 @@ impl Printer {
         let Some(why) = plain::lost() else { return code };
         self.note(format!("{}error{}: cannot write to stdout: {why}", style::BAD, style::RESET));
         self.note(format!(
-            "  {}help:{} what was printed is not all there is: make room, and run it again",
+            "  {}help:{} the output is incomplete: make room, and run it again",
             style::TITLE,
             style::RESET
         ));

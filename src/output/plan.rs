@@ -195,7 +195,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     }
     if let Some(h) = &plan.handover {
         print(format!(
-            "{} goes on serving until {} of {} {} healthy; both run for about {}, then the old one is deleted",
+            "{} keeps serving until {} of {} {} healthy; both run for about {}, then the old one is deleted",
             h.from.join(" and "),
             count(h.targets as usize, "target"),
             h.to,
@@ -218,7 +218,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     }
     if !plan.busy.is_empty() {
         let names: Vec<&str> = plan.busy.iter().map(|k| k.as_str()).collect();
-        last += &format!("; {} in creation already: {}", plan.busy.len(), names.join(", "));
+        last += &format!("; {} already being created: {}", plan.busy.len(), names.join(", "));
     }
     if usually > Duration::from_secs(5) {
         last += &format!(" {DIM}(usually takes {}){RESET}", clock(usually));

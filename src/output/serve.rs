@@ -125,7 +125,7 @@ pub fn listening(out: &Printer, at: SocketAddr, token: bool) {
     let who = match (at.ip().is_loopback(), token) {
         (true, true) => "this machine only; changes need the token",
         (true, false) => "this machine only; no changes: there is no GAMEDAY_TOKEN",
-        (false, _) => "whoever reaches this machine and has the token",
+        (false, _) => "everybody who reaches this machine and has the token",
     };
     out.data(format!("serving on {TITLE}{url}{RESET} for {who}; Ctrl-C ends it"));
 }

@@ -54,7 +54,7 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     out.data(line);
     if !c.denied.is_empty() {
         let denied: Vec<&str> = c.denied.iter().map(|k| k.as_str()).collect();
-        out.data(format!("  {DIM}the account does not let us look for {}{RESET}", denied.join(", ")));
+        out.data(format!("  {DIM}the account does not allow looking for {}{RESET}", denied.join(", ")));
     }
     for l in &c.left {
         out.data(format!("  {BAD}left{RESET} {}: {}", l.what, l.why));

@@ -57,7 +57,7 @@ pub struct Output {
 
 impl Resource for Cache {
     const KIND: &'static str = "cache";
-    const LOSES: Option<&'static str> = Some("what is cached");
+    const LOSES: Option<&'static str> = Some("the cached data");
     const FIXED: &'static [&'static str] = &["engine", "subnet_group", "tls"];
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
     // ElastiCache creates the nodes' interfaces with the caller's permissions.

@@ -258,7 +258,7 @@ impl Resource for Database {
         if found.spec.protected && !found.spec.running {
             let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
             call.send().await.during("StartDBInstance")?;
-            return Err(more_later("StartDBInstance", "its protection is taken off when it runs"));
+            return Err(more_later("StartDBInstance", "its protection is removed when it runs"));
         }
         if found.spec.protected {
             let call = self.aws.rds.modify_db_instance().db_instance_identifier(&found.id);

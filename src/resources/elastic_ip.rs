@@ -25,7 +25,7 @@ pub struct Output {
 
 impl Resource for ElasticIp {
     const KIND: &'static str = "elastic-ip";
-    const LOSES: Option<&'static str> = Some("the address, which others may have let in");
+    const LOSES: Option<&'static str> = Some("the address, which others may have allowed");
     const TWINS: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[

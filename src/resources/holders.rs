@@ -144,7 +144,7 @@ fn by_description(what: &str) -> Option<(String, String)> {
     if let Some(rest) = what.strip_prefix("AWS Lambda VPC ENI-") {
         // The function's name is followed by a UUID.
         let name = rest.len().checked_sub(37).and_then(|n| rest.get(..n)).unwrap_or(rest);
-        let owner = format!("Lambda function {name} (its interfaces go some 20 minutes after it)");
+        let owner = format!("Lambda function {name} (its interfaces disappear some 20 minutes later)");
         return Some((owner, command!("aws lambda delete-function --function-name {}", name)));
     }
     if let Some(name) = what.strip_prefix("Network interface for DBProxy ") {

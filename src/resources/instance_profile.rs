@@ -25,7 +25,7 @@ pub struct Output {
 impl Resource for InstanceProfile {
     const KIND: &'static str = "instance-profile";
     const FIXED: &'static [&'static str] = &["path"];
-    const LOSES: Option<&'static str> = Some("what the running instances may do, until they are replaced");
+    const LOSES: Option<&'static str> = Some("the rights of the running instances, until they are replaced");
     const ACTIONS: &'static [&'static str] = &[
         "iam:GetInstanceProfile",
         "iam:CreateInstanceProfile",

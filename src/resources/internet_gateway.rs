@@ -140,7 +140,7 @@ impl InternetGateway {
             // Another run created one at the same moment.
             Some(other) if twin => Err(Error::Ambiguous { key: cx.key.clone(), ids: vec![id.into(), other.into()] }),
             Some(other) => Err(Error::other(
-                format!("{vpc} has an internet gateway already, {other}"),
+                format!("{vpc} already has an internet gateway, {other}"),
                 "detach that one, then run the same command again",
             )),
         }

@@ -108,7 +108,7 @@ pub const SESSIONS_POLICY: &str = ":iam::aws:policy/AmazonSSMManagedInstanceCore
 impl Resource for Role {
     const KIND: &'static str = "role";
     const FIXED: &'static [&'static str] = &["path"];
-    const LOSES: Option<&'static str> = Some("what the running instances may do, until they are replaced");
+    const LOSES: Option<&'static str> = Some("the rights of the running instances, until they are replaced");
     const ACTIONS: &'static [&'static str] = &[
         "iam:GetRole",
         "iam:GetRolePolicy",

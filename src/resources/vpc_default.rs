@@ -27,6 +27,6 @@ pub(super) async fn tag(aws: &Aws, cx: &Cx<'_>, id: &str) -> Result<()> {
 ///
 /// The default objects of a new VPC may not be visible everywhere yet, so the engine looks again.
 pub(super) fn not_visible_yet(call: &'static str, what: &str) -> Error {
-    let message = format!("the {what} of the VPC is not there yet");
+    let message = format!("the {what} of the VPC is not visible yet");
     Error::Aws(Box::new(AwsError::new(call, Class::NotYetVisible, message)))
 }

@@ -70,7 +70,7 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
     } else if rendered.gzipped {
         found.push(Finding::note(
             "user-data.sh",
-            format!("has {} bytes, {size} with gzip; AWS takes {LIMIT}, so it goes compressed", script.len()),
+            format!("has {} bytes, {size} with gzip; AWS allows {LIMIT}, so it is sent compressed", script.len()),
         ));
     } else {
         found.push(Finding::note("user-data.sh", format!("has {size} bytes of {LIMIT}")));

@@ -245,24 +245,24 @@ pub enum Error {
     },
 
     #[error("{file} is not UTF-8 text (line {line})")]
-    #[diagnostic(help("a template is text; a file whose name does not end in .j2 is delivered as it stands"))]
+    #[diagnostic(help("a template is text; a file whose name does not end in .j2 is delivered unchanged"))]
     NotText { file: String, line: usize },
 
     #[error("the value of {what} has a line break or another control character in it")]
-    #[diagnostic(help("it is written into files of one line per value; take it out"))]
+    #[diagnostic(help("delete it: the value is written into files with one line per value"))]
     Control { what: String },
 
-    #[error("the user data has {size} bytes even when compressed; AWS takes {LIMIT}")]
-    #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
+    #[error("the user data has {size} bytes even when compressed; AWS allows {LIMIT}")]
+    #[diagnostic(help("download large SQL files and templates at boot instead"))]
     TooLarge { size: usize },
 
     #[error(
-        "the user data has {size} bytes before it is compressed: it would never fit into the {LIMIT} that AWS takes"
+        "the user data has {size} bytes before it is compressed: it would never fit into the {LIMIT} that AWS allows"
     )]
-    #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
+    #[diagnostic(help("download large SQL files and templates at boot instead"))]
     TooLong { size: usize },
 
-    #[error("user data that AWS gave back cannot be read: {0}")]
+    #[error("the user data from AWS cannot be read: {0}")]
     Decode(String),
 }
 
@@ -323,7 +323,7 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
         if let SecretSource::Literal(text) = secret {
             if as_written {
                 let message = format!(
-                    "{name} is nowhere put on the machine: a script that is no template cannot hold it; end its name in \
+                    "{name} is never written on the machine: a script that is no template cannot hold it; end its name in \
                      .j2 and write {{{{ put_secret('{name}') }}}}"
                 );
                 notes.push(Finding::warning("user-data.sh", message));
@@ -332,15 +332,15 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
             let script = String::from_utf8(sent).expect("a template is text");
             let mark = template::mark(name);
             if !script.contains(&mark) {
-                notes.push(Finding::error("user-data.sh", format!("{name} is nowhere put on the machine")));
+                notes.push(Finding::error("user-data.sh", format!("{name} is never written on the machine")));
             }
             if !text.is_empty() && script.contains(text.as_str()) {
-                notes.push(Finding::error("user-data.sh", format!("{name} stands in a template in clear")));
+                notes.push(Finding::error("user-data.sh", format!("a template contains {name} in clear")));
                 shown = shown.replace(text.as_str(), DOTS);
                 files.values_mut().for_each(|file| *file = file.replace(text.as_str(), DOTS));
             }
             notes.push(Finding::warning("user-data.sh", format!(
-                "{name} is in the user data: whoever may read launch templates or the instance's metadata can read it (no instance profile)"
+                "{name} is in the user data: everybody with the right to read launch templates or the instance's metadata can read it (no instance profile)"
             )));
             sent = script.replace(&mark, text).into_bytes();
             shown = shown.replace(&mark, DOTS);

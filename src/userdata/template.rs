@@ -290,13 +290,13 @@ fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result
 /// Notes probable mistakes in a file that is delivered unchanged.
 fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
     if bytes.starts_with(b"#!") && bytes.split(|b| *b == b'\n').next().is_some_and(|first| first.ends_with(b"\r")) {
-        let message = "has Windows line ends (CRLF) and is delivered as it stands: the kernel would look for an interpreter whose name ends in \\r";
+        let message = "has Windows line ends (CRLF) and is delivered unchanged: the kernel would look for an interpreter whose name ends in \\r";
         notes.push(Finding::warning(name, message.into()));
     } else if bytes.windows(2).any(|w| w == b"\r\n") {
-        notes.push(Finding::warning(name, "has Windows line ends (CRLF) and is delivered as it stands".into()));
+        notes.push(Finding::warning(name, "has Windows line ends (CRLF) and is delivered unchanged".into()));
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
-        notes.push(Finding::warning(name, "begins with a byte order mark and is delivered as it stands".into()));
+        notes.push(Finding::warning(name, "begins with a byte order mark and is delivered unchanged".into()));
     }
 }
 
@@ -312,8 +312,8 @@ fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
     }
     let Some(foreign) = markup::unknown_syntax(text) else { return Ok(()) };
     let help = format!(
-        "to have it as it stands, put {{% raw %}} before and {{% endraw %}} behind it{}. The names there are: {}",
-        if is_template(key) { ", or call the file by a name without .j2" } else { "" },
+        "to keep it unchanged, put {{% raw %}} before and {{% endraw %}} after it{}. The available names are: {}",
+        if is_template(key) { ", or use a file name without .j2" } else { "" },
         names(boot).join(", ")
     );
     Err(refused(key, text, Some(foreign.at), foreign.what, help))
@@ -475,7 +475,7 @@ fn add_puts(
         let text = state.env().get_template(&template)?.render(&context)?;
         now_at(&at, &outer);
         if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
-            let why = "a password cannot stand in a file of SQL: the users are made without it";
+            let why = "a password cannot be in an SQL file: the users are created without it";
             return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
         }
         here_document(&path, &text, mode.as_deref(), &seen)
@@ -576,7 +576,7 @@ fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
              between {% raw %} and {% endraw %}, or into a file whose name does not end in .j2"
         }
         ErrorKind::OutOfFuel => ENDLESS,
-        _ => "correct the template, or leave it out to take the shipped one",
+        _ => "correct the template, or leave it out to use the shipped one",
     };
     let message = match at.kind() {
         ErrorKind::OutOfFuel => format!("it takes more than {STEPS} steps"),

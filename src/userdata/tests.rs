@@ -256,7 +256,7 @@ fn a_script_that_is_no_template_arrives_byte_for_byte() {
     let noise: Vec<u8> = std::iter::successors(Some(1u64), next).map(|x| (x >> 56) as u8).take(40_000).collect();
     fs::write(folder.path().join("boot.sh"), noise).unwrap();
     let error = render(&boot, folder.path()).unwrap_err().to_string();
-    assert!(error.contains("bytes even when compressed; AWS takes 16384"), "{error}");
+    assert!(error.contains("bytes even when compressed; AWS allows 16384"), "{error}");
 }
 
 #[test]
