@@ -204,8 +204,8 @@ impl Config {
 
     /// Assigns identities from the existing objects of the stack.
     ///
-    /// A service without an identity of its own keeps the one that no other service has, because it was renamed. If that
-    /// is ambiguous, each service gets its own.
+    /// A service without an identity of its own keeps the one that no other service has, because it was renamed. If
+    /// that is ambiguous, each service gets its own.
     pub fn identities_of(&self, existing: impl Iterator<Item = Identity>) -> Identities {
         let existing: BTreeSet<Identity> = existing.collect();
         let is_own = |identity: &Identity, name: &str| matches!(identity, Identity::Former(of) if of == name);

@@ -48,6 +48,9 @@ pub struct AlarmRow {
     pub fires: Fires,
     /// How many of how many data points have to be over the threshold.
     pub points: (i32, i32),
+    /// The treatment of missing data points.
+    ///
+    /// A count is absent when it is zero, so it must not alarm without data. A missing gauge deserves a look.
     pub missing: Missing,
     /// What it means when the alarm fires.
     pub description: &'static str,
