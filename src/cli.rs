@@ -255,8 +255,8 @@ pub struct Consent {
 
 impl Consent {
     /// What it names as the stack's.
-    pub fn given(&self) -> crate::config::Given {
-        crate::config::Given { adopt: self.adopt.iter().cloned().collect(), ..Default::default() }
+    pub fn given(&self) -> crate::config::Claims {
+        crate::config::Claims { adopt: self.adopt.iter().cloned().collect(), ..Default::default() }
     }
 }
 

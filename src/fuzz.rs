@@ -121,7 +121,7 @@ fn spoilt(name: &str, sound: &[String], mut taken: impl FnMut(&str)) {
     println!("{name}: {cases} texts in {:?}, {} KiB more", begun.elapsed(), more / 1024);
 }
 
-/// What this process has in memory.
+/// Returns the memory that this process uses.
 fn memory() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or_default() * 4096

@@ -1,4 +1,4 @@
-//! The least-privilege IAM policy of whoever runs gameday, from the actions that each step declares.
+//! The least-privilege IAM policy of a gameday user, from the actions that each step declares.
 use crate::{
     aws::{calls::only_reads, partition},
     config::{Config, KINDS, Kind, Life},
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a customer managed policy may hold, white space not counted (IAM quotas).
+/// The size limit of a customer managed policy, without white space (IAM quotas).
 pub const LIMIT: usize = 6144;
 
 /// One managed policy.
@@ -18,8 +18,8 @@ pub struct Policy {
     pub document: Value,
 }
 
-/// What no step declares: what `status`, `why`, `cost`, `logs` and `targets` look at or change, the facts, the lease on
-/// time, the verdict, and the last look of a teardown.
+/// Actions that no step declares: those of `status`, `why`, `cost`, `logs` and `targets`, the facts, the lease, the
+/// verdict, and the last look of a teardown.
 const ALWAYS: &[&str] = &[
     "autoscaling:DescribeScalingActivities",
     "autoscaling:TerminateInstanceInAutoScalingGroup",
@@ -58,15 +58,17 @@ const ALWAYS: &[&str] = &[
     "tag:GetResources",
 ];
 
-/// What is done with the stack's own notes (`aws/note.rs`): the lease, the history, the record.
+/// Actions for the stack's own notes (`aws/note.rs`): the lease, the history, the record.
 const NOTES: &[&str] =
     &["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter"];
 
-/// Whoever has instances launched passes on the role in their profile.
+/// Launching instances requires passing on the role in their profile.
 const PASS: &str = "iam:PassRole";
 
-/// The policies for one stack: as few as AWS's size limit allows. `before` is all that an earlier stack file may have
-/// left ([`crate::leftovers::imaginable`]): it is looked for.
+/// Returns the policies for one stack, as few as AWS's size limit allows.
+///
+/// `before` is everything that an earlier stack file may have left ([`crate::leftovers::imaginable`]), which has to be
+/// looked for.
 pub fn of(graph: &Graph, before: &[Graph], config: &Config) -> Vec<Policy> {
     let mut rights = Rights::new(config);
     for node in graph.nodes() {
@@ -93,33 +95,35 @@ fn verb(action: &str) -> &str {
     action.split_once(':').map_or(action, |(_, verb)| verb)
 }
 
-/// Rights as they are gathered. What changes something reaches what is the stack's: by its name where we give it one, by the
-/// stack's tag where AWS does. AWS has neither for what is looked at, which is all of a region.
+/// Rights while they are collected.
+///
+/// Changing actions are limited to the stack's objects: by name if gameday chooses the name, by the stack's tag if AWS
+/// assigns an id. Reading actions cover a whole region, because AWS supports neither for them.
 struct Rights<'a> {
     config: &'a Config,
     /// The same with the keys of another time: a stack keeps those that it was built with.
     unnamed: Config,
     keys: TagKeys,
     partition: &'static str,
-    /// What is looked at, and what makes something new.
+    /// Actions that read, and actions that create.
     region: BTreeSet<&'static str>,
-    /// By service: the objects that have names of ours, and what is done with them.
+    /// Objects with gameday's names and their actions, by service.
     named: BTreeMap<&'static str, (BTreeSet<String>, BTreeSet<&'static str>)>,
-    /// What is done with objects that AWS gives an id.
+    /// Actions on objects to which AWS assigns an id.
     tagged: BTreeSet<&'static str>,
-    /// IAM and SSM: by the object's ARNs.
+    /// Actions on IAM and SSM objects, by the objects' ARNs.
     own: BTreeMap<Vec<String>, BTreeSet<&'static str>>,
-    /// The steps that AWS makes with a VPC, without a tag.
+    /// Steps that AWS creates with a VPC, without a tag.
     born: BTreeSet<String>,
 }
 
-/// What services do in the caller's name with the interfaces that they make.
+/// Actions with which services handle their interfaces with the caller's permissions.
 const BY_SERVICES: &[&str] = &["ec2:DeleteNetworkInterface", "ec2:ModifyNetworkInterfaceAttribute"];
 
 const EVENTS: &str = "logs:FilterLogEvents";
 const SNAPSHOT: &str = "rds:CreateDBSnapshot";
 
-/// Whether an action makes something that was not there, and changes nothing that was.
+/// True if an action only creates an object and changes no existing one.
 fn makes_new(action: &str) -> bool {
     const PARTS: &[&str] = &[
         "CreateAccessPoint",
@@ -133,7 +137,7 @@ fn makes_new(action: &str) -> bool {
     verb.starts_with("Create") && !PARTS.contains(&verb) || matches!(verb, "AllocateAddress" | "RunInstances")
 }
 
-/// Whether an action puts tags on something that has an id of AWS's.
+/// True if an action tags an object to which AWS assigned an id.
 fn tags(action: &str) -> bool {
     matches!(action, "ec2:CreateTags" | "elasticfilesystem:TagResource")
 }
@@ -155,7 +159,7 @@ impl<'a> Rights<'a> {
         let unnamed = rights.unnamed.clone();
         let services = config.services().chain(unnamed.services());
         for path in services.flat_map(|s| ["app", "boot"].map(|what| s.log_path(&config.name, what))) {
-            // Its streams stand behind a colon.
+            // Its streams follow after a colon.
             for end in ["", ":*"] {
                 let arn = rights.arn("logs", &format!("log-group:{path}{end}"));
                 rights.named.entry("logs").or_default().0.insert(arn);
@@ -164,14 +168,14 @@ impl<'a> Rights<'a> {
         let notes = rights.parameter("*", &format!("gameday/{}/*", config.name));
         rights.own.entry(vec![notes]).or_default().extend(NOTES);
         if config.services().any(|service| service.image.is_none()) {
-            // Parameters of AWS's own are in no account.
+            // AWS's own parameters belong to no account.
             let image = rights.parameter("", "aws/service/ami-amazon-linux-latest/*");
             rights.own.entry(vec![image]).or_default().insert("ssm:GetParameter");
         }
         rights
     }
 
-    /// The actions of a step that are needed.
+    /// Adds the needed actions of a step.
     fn add(&mut self, node: &dyn Node, needed: impl Fn(&str) -> bool) {
         for action in node.actions().iter().filter(|a| needed(a)) {
             match self.resource(node, action) {
@@ -181,14 +185,14 @@ impl<'a> Rights<'a> {
         }
     }
 
-    /// The object of a step of ours.
+    /// Adds the object of a step.
     fn add_object(&mut self, node: &dyn Node) {
         let key = node.key();
-        if Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc && kind.ec2.is_some()) {
+        if Kind::by_word(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc && kind.ec2.is_some()) {
             self.born.insert(key.to_string());
         }
         let wanted = self.config.name_of(key.as_str());
-        // Where a name is prescribed now, it may stand under the usual one still.
+        // If a name is prescribed now, the object can still have the usual one.
         let usual = self.config.usual_name_of(key.as_str());
         for name in [wanted, usual].into_iter().chain(self.unnamed(key)) {
             for (service, arn) in self.objects(key.kind(), &name) {
@@ -197,7 +201,7 @@ impl<'a> Rights<'a> {
         }
     }
 
-    /// What a policy calls an object of ours, and what is under it.
+    /// Returns the ARNs of an object, and of everything below it.
     fn objects(&self, kind: &str, name: &str) -> Vec<(&'static str, String)> {
         let of = |service: &'static str, what: String| (service, self.arn(service, &what));
         match kind {
@@ -208,11 +212,11 @@ impl<'a> Rights<'a> {
             "cache" => vec![
                 of("elasticache", format!("replicationgroup:{name}")),
                 of("elasticache", format!("cluster:{name}-*")),
-                // AWS's own.
+                // AWS's own parameter groups.
                 of("elasticache", "parametergroup:default.*".into()),
             ],
             "cache-subnet-group" => vec![of("elasticache", format!("subnetgroup:{name}"))],
-            // Of no region.
+            // Dashboards belong to no region.
             "dashboard" => vec![("cloudwatch", format!("arn:{}:cloudwatch::*:dashboard/{name}", self.partition))],
             "database" => {
                 // AWS's own option group.
@@ -243,7 +247,7 @@ impl<'a> Rights<'a> {
         }
     }
 
-    /// What a policy can name of IAM and SSM.
+    /// Returns the ARNs of an IAM or SSM object.
     fn resource(&self, node: &dyn Node, action: &str) -> Option<Vec<String>> {
         let (key, config) = (node.key(), self.config);
         match (service(action), key.kind()) {
@@ -252,7 +256,7 @@ impl<'a> Rights<'a> {
                 Some(match (role, config.iam.used_role()) {
                     (Some(role), _) => self.iam_ours(role),
                     (None, Some(used)) => self.iam_theirs("role", used),
-                    // Without a profile there is no role to pass on.
+                    // Without a profile no role is passed on.
                     (None, None) => return None,
                 })
             }
@@ -263,7 +267,7 @@ impl<'a> Rights<'a> {
                     None => self.iam_ours(key),
                 })
             }
-            // Parameters are listed all or not at all.
+            // Listing parameters is allowed for all or none.
             ("ssm", _) if action == "ssm:DescribeParameters" => None,
             ("ssm", _) => {
                 let used = match key.name() {
@@ -283,7 +287,7 @@ impl<'a> Rights<'a> {
         format!("arn:{}:iam::*:{kind}/{name}", self.partition)
     }
 
-    /// A role or profile of ours, under its path.
+    /// Returns the ARNs of the stack's role or profile, under its path.
     fn iam_ours(&self, key: &Key) -> Vec<String> {
         let names = [self.config.name_of(key.as_str())].into_iter().chain(self.unnamed(key));
         let path = self.config.iam.path.trim_start_matches('/');
@@ -292,12 +296,14 @@ impl<'a> Rights<'a> {
         arns
     }
 
-    /// The name that a service's own object had before keys carried the service's name.
+    /// Returns the name that a service's own object had before keys carried the service's name.
     fn unnamed(&self, key: &Key) -> Option<String> {
         self.config.unnamed_key(key.as_str()).map(|key| self.unnamed.name_of(&key))
     }
 
-    /// What somebody else made, under whatever path: the stack file does not know it. A name is taken once in an account.
+    /// Returns the ARNs of an existing role or profile under any path.
+    ///
+    /// The stack file does not know the path. A name is unique in an account.
     fn iam_theirs(&self, kind: &str, name: &str) -> Vec<String> {
         vec![self.iam(kind, &format!("*/{name}")), self.iam(kind, name)]
     }
@@ -306,23 +312,23 @@ impl<'a> Rights<'a> {
         format!("arn:{}:ssm:{}:{account}:parameter/{path}", self.partition, self.config.region)
     }
 
-    /// An object in the stack's region and whichever account.
+    /// Returns the ARN of an object in the stack's region and in any account.
     fn arn(&self, service: &str, what: &str) -> String {
         format!("arn:{}:{service}:{}:*:{what}", self.partition, self.config.region)
     }
 
-    /// The condition under which an action on something that is named is needed; none where it is not needed at all.
+    /// Returns the condition for an action on a named object. The outer `None` means that the action is not needed.
     fn condition(&self, action: &str, ec2: &[&str]) -> Option<Option<Value>> {
         let iam = &self.config.iam;
         let bounded = iam.permissions_boundary.as_ref().map(|arn| ("iam:PermissionsBoundary", json!(arn)));
         Some(match action {
             PASS => Some(json!({"StringEquals": {"iam:PassedToService": ec2}})),
             "iam:PutRolePermissionsBoundary" if bounded.is_none() => return None,
-            // Nothing is given to a role that lost its boundary, until it has it again.
+            // A role without its boundary gets nothing until it has the boundary again.
             "iam:CreateRole" | "iam:PutRolePermissionsBoundary" | "iam:PutRolePolicy" => {
                 bounded.map(|(key, arn)| json!({"StringEquals": {key: arn}}))
             }
-            // One that somebody else put on is taken off.
+            // A boundary that somebody else set is removed.
             "iam:DeleteRolePermissionsBoundary" if bounded.is_some() => return None,
             "iam:AttachRolePolicy" if iam.policies.is_empty() => return None,
             "iam:AttachRolePolicy" => {
@@ -336,8 +342,9 @@ impl<'a> Rights<'a> {
         })
     }
 
-    /// One for each service and one for all that are only looked at, one for each thing that is named, one for the roles
-    /// that services make for themselves.
+    /// Returns all statements.
+    ///
+    /// There is one per service, one for all reading actions, one per named object, and one for service-linked roles.
     fn statements(&self, linked: &[&str]) -> Vec<Value> {
         let mut statements: Vec<Value> = vec![];
         let mut by_service: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -371,7 +378,7 @@ impl<'a> Rights<'a> {
             }
         }
         if self.named.get("rds").is_some_and(|(_, actions)| actions.contains(SNAPSHOT)) {
-            // The one that a teardown leaves is called after the database.
+            // The snapshot of a teardown is named after the database.
             let name = self.config.name_of("database/main");
             let arn = self.arn("rds", &format!("snapshot:{name}-*"));
             statements.push(allow(&[SNAPSHOT, "rds:AddTagsToResource"], arn, Value::Null));
@@ -388,8 +395,9 @@ impl<'a> Rights<'a> {
         json!({"aws:RequestedRegion": self.config.region})
     }
 
-    /// What is done with objects that AWS gives an id: only with those that carry the stack's tag, which they are given with
-    /// the call that makes them.
+    /// Returns the statements for objects to which AWS assigns an id.
+    ///
+    /// They cover only objects with the stack's tag, which the creating call sets.
     fn of_tagged(&self) -> Vec<Value> {
         let (stack, step) = (self.keys.stack(), self.keys.step());
         let with = |key: String, value: Value| {
@@ -404,20 +412,20 @@ impl<'a> Rights<'a> {
             with(format!("aws:ResourceTag/{stack}"), json!(self.config.name)),
         )];
         for tagging in among(&tags) {
-            // An access point's file system has the tag, it has not yet.
+            // The file system of a new access point has the tag; the access point does not yet.
             let makes = |a: &&&str| makes_new(a) || **a == "elasticfilesystem:CreateAccessPoint";
             let all_of = self.region.iter().chain(&self.tagged).filter(|a| service(a) == service(tagging));
             let makers: BTreeSet<&str> = all_of.filter(makes).map(|a| verb(a)).collect();
             all.push(allow(&[tagging], "*", with(format!("{}:CreateAction", service(tagging)), json!(makers))));
         }
-        // Rules have no tag; their group has.
+        // Rules have no tag. Their group has one.
         let rules = among(&|a| {
             a.contains("SecurityGroupRules") || a.contains("SecurityGroupEgress") || a.contains("SecurityGroupIngress")
         });
         if !rules.is_empty() {
             all.push(allow(&rules, self.arn("ec2", "security-group-rule/*"), Value::Null));
         }
-        // The set of options that AWS made has none; the VPC that is led to it has.
+        // AWS's set of options has no tag. The VPC has one.
         let options = among(&|a| a == "ec2:AssociateDhcpOptions");
         if !options.is_empty() {
             all.push(allow(&options, self.arn("ec2", "dhcp-options/*"), Value::Null));
@@ -426,14 +434,14 @@ impl<'a> Rights<'a> {
         if !by_services.is_empty() {
             all.push(allow(&by_services, "*", json!({"Bool": {"aws:ViaAWSService": "true"}})));
         }
-        // What GuardDuty puts into a VPC keeps that from being deleted.
+        // GuardDuty's objects in a VPC prevent its deletion.
         let guards = among(&|a| matches!(a, "ec2:DeleteSecurityGroup" | "ec2:DeleteVpcEndpoints"));
         if self.tagged.contains("ec2:DeleteVpc") && !guards.is_empty() {
             all.push(allow(&guards, "*", with("aws:ResourceTag/GuardDutyManaged".into(), json!("true"))));
         }
-        // AWS makes them with the VPC and without a tag: they are given ours, and no other.
+        // AWS creates them with the VPC and without a tag. They get the stack's tags, and no others.
         if !self.born.is_empty() {
-            let kinds: BTreeSet<&str> = self.born.iter().filter_map(|key| Kind::of_key(key)?.ec2).collect();
+            let kinds: BTreeSet<&str> = self.born.iter().filter_map(|key| Kind::by_key(key)?.ec2).collect();
             let arns: Vec<String> = kinds.into_iter().map(|what| self.arn("ec2", &format!("{what}/*"))).collect();
             let tags = json!({
                 format!("aws:RequestTag/{stack}"): self.config.name, format!("aws:RequestTag/{step}"): self.born,
@@ -445,7 +453,7 @@ impl<'a> Rights<'a> {
     }
 }
 
-/// A statement, its condition `null` where there is none.
+/// Returns a statement without a condition if that is `null`.
 fn allow(actions: &[impl Serialize], resource: impl Serialize, condition: Value) -> Value {
     let mut statement = json!({"Effect": "Allow", "Action": actions, "Resource": resource});
     if !condition.is_null() {
@@ -454,7 +462,7 @@ fn allow(actions: &[impl Serialize], resource: impl Serialize, condition: Value)
     statement
 }
 
-/// First fit: statements are never torn apart, so each policy makes sense by itself.
+/// Packs statements by first fit. They are never split, so each policy makes sense by itself.
 fn pack(statements: Vec<Value>, stack: &str) -> Vec<Policy> {
     let document = |s: &[Value]| json!({"Version": "2012-10-17", "Statement": s});
     let mut parts: Vec<Vec<Value>> = vec![];
@@ -489,7 +497,7 @@ mod tests {
         stack,
     };
 
-    /// Every statement of the policies for a stack file.
+    /// Returns every statement of the policies for a stack file.
     async fn statements(head: &str) -> Vec<Value> {
         let text = format!("name = \"billing\"\n{head}\n[service.api]\nsource = \"https://example.com/server\"\n");
         let loaded = crate::config::parse("gameday.toml", &text).expect("a sound stack file");
@@ -501,7 +509,7 @@ mod tests {
         all.into_iter().flat_map(|p| p.document["Statement"].as_array().cloned().expect("statements")).collect()
     }
 
-    /// One text or several, as IAM has it.
+    /// Returns one text or several, as IAM allows both.
     fn texts(value: &Value) -> Vec<&str> {
         match value {
             Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
@@ -509,14 +517,14 @@ mod tests {
         }
     }
 
-    /// The texts in quotes that stand right behind one of these words.
+    /// Returns the quoted texts that directly follow one of these words.
     fn quoted<'t>(text: &'t str, behind: &[&str]) -> BTreeSet<&'t str> {
         let after = |word: &&str| text.match_indices(*word).map(|(at, w)| &text[at + w.len()..]).collect::<Vec<_>>();
         let quoted = |rest: &'t str| rest.trim_start().strip_prefix('"')?.split_once('"').map(|(name, _)| name);
         behind.iter().flat_map(after).filter_map(quoted).collect()
     }
 
-    /// Also the calls that no test makes: each is named where its error is read, and a kind declares its own.
+    /// Covers also calls that no test makes. Each is named where its error is read, and a kind declares its own.
     #[test]
     fn every_call_in_the_source_is_declared() {
         let always: BTreeSet<&str> = ALWAYS.iter().chain(NOTES).map(|a| verb(a)).collect();
@@ -526,7 +534,7 @@ mod tests {
             if here.is_dir() {
                 files.extend(std::fs::read_dir(here).unwrap().map(|e| path.join(e.unwrap().file_name())));
             } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("aws/credentials.rs") {
-                // A role that a profile takes on is taken on before there is one to have a policy.
+                // A profile's role is adopted before a role exists.
                 calls.push((path, std::fs::read_to_string(here).unwrap()));
             }
         }
@@ -537,7 +545,7 @@ mod tests {
         let kinds: BTreeSet<String> = calls.iter().flat_map(|(_, text)| actions(text)).collect();
         let mut seen = 0;
         for (path, text) in &calls {
-            // What several kinds share is declared by one of them.
+            // Actions of shared helpers are declared by one of the kinds.
             let own = if text.contains("impl Resource for") { actions(text) } else { BTreeSet::new() };
             for call in quoted(text, &["during(", "or_absent(", "or_gone(", "$describe,"]) {
                 let declared = if own.is_empty() { kinds.contains(call) } else { own.contains(call) };
@@ -632,7 +640,7 @@ mod tests {
         assert_eq!(changed, ours.map(String::from).into(), "{all:?}");
         let networks = all.iter().flat_map(changes).filter(|a| a.contains("Vpc") || a.contains("Subnet"));
         assert_eq!(networks.collect::<Vec<_>>(), ["elasticloadbalancing:SetSubnets"]);
-        // Nothing of others is changed by its name: the stack's own objects and notes are, and the profile's role is passed.
+        // Only the stack's own objects and notes are changed by name, and the profile's role is passed on.
         let named = all.iter().filter(|s| s["Resource"] != "*" && !changes(s).is_empty());
         let named: BTreeSet<&str> = named.flat_map(|s| texts(&s["Resource"])).collect();
         let others = named.iter().filter(|arn| !arn.contains("billing") && !arn.ends_with(":security-group-rule/*"));
@@ -657,7 +665,7 @@ mod tests {
         assert_eq!(passed("instance_profile = \"LabInstanceProfile\"").await, role("LabRole"));
     }
 
-    /// An action that changes or deletes, on all of a region without a condition that asks whose it is.
+    /// Finds actions that change or delete anything in a region without a condition on the owner.
     #[tokio::test]
     async fn nothing_is_changed_or_deleted_that_nobody_says_is_ours() {
         let files = [

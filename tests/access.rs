@@ -763,8 +763,8 @@ fn the_region_is_the_file_s_or_that_of_other_aws_tools() {
     home.file("min.toml", format!("region = \"ca-central-1\"\n{STACK}"));
     assert_eq!(both(&mut home.gameday(&[])), "ca-central-1");
     let warned = said(home.gameday(&["render"]).env("AWS_REGION", "eu-west-3"), 0);
-    has(&warned, &["region_elsewhere", "ca-central-1", "AWS_REGION says \"eu-west-3\"", "the stack file wins"]);
-    has(&said(&mut home.gameday(&["--profile", "seoul", "render"]), 0), &["profile seoul says \"ap-northeast-2\""]);
+    has(&warned, &["region_elsewhere", "ca-central-1", "AWS_REGION has \"eu-west-3\"", "the stack file has priority"]);
+    has(&said(&mut home.gameday(&["--profile", "seoul", "render"]), 0), &["profile seoul has \"ap-northeast-2\""]);
     for args in [&["--region", "eu-west-3", "render"][..], &["--region", "us-west-2", "render"]] {
         assert!(
             !said(home.gameday(args).env("AWS_REGION", "eu-west-3"), 0).contains("region_elsewhere"),

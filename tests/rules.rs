@@ -332,7 +332,6 @@ const LONG: &[(&str, &str)] = &[
     ("src/sandbox/plugin/elbv2.py", "one service of the sandbox"),
     ("src/sandbox/plugin/model.py", "one check of a request against the API model, in each protocol's words"),
     ("src/sandbox/plugin/rds.py", "one service of the sandbox"),
-    ("src/userdata/mod.rs", "what a boot needs, and how it is rendered"),
     ("src/userdata/template.rs", "the template engine with the filters of its own"),
 ];
 

@@ -285,7 +285,7 @@ async fn interface_groups(aws: &Aws, all: &[MountTargetDescription]) -> Result<H
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    // By filter: asked by id, one that is gone fails the call for all.
+    // A filter is used because a missing id would fail the call for all.
     let interfaces = interfaces(aws, "network-interface-id", &ids).await?;
     let groups = interfaces.iter().filter_map(|i| {
         let at = by_interface.iter().find(|(eni, _)| i.network_interface_id() == Some(eni))?;

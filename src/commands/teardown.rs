@@ -159,7 +159,7 @@ fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a 
         .map(|(k, s)| (k, s.id.as_deref().unwrap_or_default()))
         .chain(remains.found.iter().map(|(k, id)| (k, id.as_str())))
         .collect();
-    there.sort_by_key(|(key, _)| Group::of(key.kind()));
+    there.sort_by_key(|(key, _)| Group::of_kind(key.kind()));
     there
 }
 
@@ -206,8 +206,8 @@ fn list(session: &Session, there: &[(&Key, &str)]) {
     }
     let mut group = None;
     for (key, id) in there {
-        if group.replace(Group::of(key.kind())) != Some(Group::of(key.kind())) {
-            out.note(format!("{TITLE}{}{RESET}", Group::of(key.kind())));
+        if group.replace(Group::of_kind(key.kind())) != Some(Group::of_kind(key.kind())) {
+            out.note(format!("{TITLE}{}{RESET}", Group::of_kind(key.kind())));
         }
         out.note(format!("  {BAD}- {key}{RESET} {DIM}{}{RESET}", style::short_id(id)));
     }

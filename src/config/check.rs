@@ -1,9 +1,9 @@
-//! What the walk and the rules collect: issues at places, turned into problems at positions.
+//! Issues that the walk and the rules collect at places, and that become problems at positions.
 use crate::place::{Map, Place};
 use crate::problem::{Problem, Severity};
 use std::ops::Range;
 
-/// A problem before its place is looked up in the text.
+/// A problem whose position in the text is not known yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Issue {
     severity: Severity,
@@ -18,7 +18,7 @@ pub(crate) struct Issue {
 }
 
 impl Issue {
-    /// What is wrong, why (stands under the value), and the way out.
+    /// Returns an error at a place: the message, the reason (shown under the value), and the way out.
     pub fn error(
         rule: &'static str,
         place: Place,
@@ -49,7 +49,7 @@ impl Issue {
         Self { severity: Severity::Warning, ..Self::error(rule, place, what, why, fix) }
     }
 
-    /// An error that has no place in the tree, only in the text.
+    /// Returns an error that has a position in the text, but no place in the tree.
     pub fn at_span(
         rule: &'static str,
         span: Range<usize>,
@@ -65,14 +65,14 @@ impl Issue {
         Self { on_key: true, ..self }
     }
 
-    /// Another value that has a part in it.
+    /// Adds another value that is part of the problem.
     pub fn with(mut self, place: Place, label: impl Into<String>) -> Self {
         self.others.push((place, label.into()));
         self
     }
 }
 
-/// How many problems of a file are listed: each is looked up in the whole text, and shown with its line.
+/// The largest number of problems that are listed, since each is looked up in the whole text and shown with its line.
 pub(crate) const LISTED: usize = 100;
 
 #[derive(Debug, Default)]
@@ -109,21 +109,21 @@ impl Issues {
         self.push(Issue::warning(rule, place, what, why, fix));
     }
 
-    /// Drops what judges a value that was reported already.
+    /// Drops issues about values that were reported already.
     pub fn only_sound(&mut self, map: &Map) {
         self.0.retain(|i| map.sound(&i.place) && i.others.iter().all(|(place, _)| map.sound(place)));
     }
 
-    /// Takes back what an earlier step said: the rule cannot be judged.
+    /// Removes the issues of a rule that cannot be judged.
     pub fn remove(&mut self, rule: &str) {
         self.0.retain(|issue| issue.rule != rule);
     }
 
-    /// Problems in the order of the text.
+    /// Returns the problems in the order of the text.
     pub fn locate(mut self, map: &Map, text: &str) -> Vec<Problem> {
         let more = self.0.len().saturating_sub(LISTED);
         if more > 0 {
-            // Errors first: one that is left out would be none.
+            // Errors first, so that the limit drops warnings before errors.
             self.0.sort_by_key(|issue| issue.severity == Severity::Warning);
             self.0.truncate(LISTED);
         }
@@ -150,11 +150,11 @@ fn locate(issue: Issue, map: &Map, text: &str) -> Problem {
         Some(name) => format!("{}; it holds an invisible character ({name})", issue.why),
         None => issue.why,
     };
-    // Two labels on one value are hard to read: the value says it once.
+    // Two labels on one value are hard to read, so the value gets only one.
     let others = issue
         .others
         .into_iter()
-        // A default stands nowhere.
+        // A default has no place in the text.
         .filter(|(place, _)| map.given(place))
         .map(|(place, label)| (visible(text, map.span(&place)), label))
         .filter(|(other, _)| *other != span)
@@ -173,8 +173,9 @@ fn locate(issue: Issue, map: &Map, text: &str) -> Problem {
     }
 }
 
-/// A span that can be underlined: on the first line of the value, on whole characters, not empty
-/// (where there is nothing to see, the nearest character).
+/// Returns a range that can be underlined: on the value's first line, on whole characters, and not empty.
+///
+/// If the range has nothing visible, the nearest character is used.
 fn visible(text: &str, span: Range<usize>) -> Range<usize> {
     let mut start = floor(text, span.start);
     let mut end = floor(text, span.end.max(start));
@@ -201,18 +202,18 @@ fn visible(text: &str, span: Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// Line and column of a byte, both from 1.
+/// Returns line and column of a byte, both counted from 1.
 pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-    // A byte order mark has no place of its own.
+    // A byte order mark does not count as a column.
     let column = before[line_start..].chars().filter(|c| *c != BYTE_ORDER_MARK).count();
     (before.matches('\n').count() + 1, column + 1)
 }
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What a character is called that looks like a blank, or like nothing, and is none.
+/// Returns the name of a character that looks like a blank or like nothing, but is not one.
 pub(crate) fn invisible(c: char) -> Option<String> {
     let name = match c {
         '\u{a0}' => "no-break space",
@@ -231,7 +232,7 @@ pub(crate) fn invisible(c: char) -> Option<String> {
     Some(format!("U+{:04X}, {name}", u32::from(c)))
 }
 
-/// The nearest boundary of a character at or before `at`.
+/// Returns the nearest character boundary at or before `at`.
 pub(crate) fn floor(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
 }

@@ -1,29 +1,32 @@
-//! A start command as bash reads it: what it starts, and whether that stays in the foreground.
+//! A start command as bash reads it: the program it starts, and whether that stays in the foreground.
 /// A command line, cut into its simple commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
+    /// The commands in their order.
     pub commands: Vec<Command>,
-    /// Brackets, loops or conditions: more than a list of commands.
+    /// True if the line has brackets, loops or conditions and is more than a list of commands.
     pub compound: bool,
 }
 
 /// One simple command of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {
-    /// `PORT=80` and the like before the program.
+    /// Assignments before the program, such as `PORT=80`.
     pub assignments: Vec<String>,
     /// Program and arguments without their quotes; redirections are left out.
     pub words: Vec<String>,
-    /// Where the program stands in the text.
+    /// The position of the program in the text.
     pub at: usize,
-    /// Whether anything is redirected.
+    /// True if any input or output is redirected.
     pub redirected: bool,
+    /// The operator that follows.
     pub after: After,
 }
 
-/// What stands after a command.
+/// The operator after a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum After {
+    /// The end of the line.
     #[default]
     End,
     /// `&&`
@@ -38,16 +41,20 @@ pub enum After {
     Background,
 }
 
-/// Why the start command will not do, or may not.
+/// A reason why a start command does not work, or perhaps does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {
+    /// The sort of the doubt.
     pub kind: Kind,
-    /// Whether it is certain.
+    /// True if the reason is certain.
     pub sure: bool,
+    /// The reason for people.
     pub why: String,
+    /// The way out.
     pub fix: String,
 }
 
+/// The sorts of doubts about a start command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It starts something in the background and ends.
@@ -64,7 +71,7 @@ const COMPOUND: &[&str] = &[
     "time", "coproc", "{", "}", "!", "[[",
 ];
 
-/// What only the shell itself can do.
+/// Words that only the shell itself can run.
 const BUILTINS: &[&str] = &[
     ".", ":", "alias", "bg", "builtin", "cd", "declare", "disown", "dirs", "echo", "eval", "exec", "exit", "export",
     "false", "fg", "hash", "jobs", "let", "local", "popd", "printf", "pushd", "read", "readonly", "return", "set",
@@ -78,7 +85,7 @@ const START_NOTHING: &[&str] = &[
     "true", "type", "typeset", "ulimit", "umask", "unset", "[", "test",
 ];
 
-/// Cuts a command line; an error says what is not closed.
+/// Splits a command line into commands. The error names what is not closed.
 pub fn read(text: &str) -> Result<CommandLine, &'static str> {
     Reader { text, at: 0 }.line()
 }
@@ -117,7 +124,7 @@ impl Reader<'_> {
             if !command.words.is_empty() || !command.assignments.is_empty() {
                 line.commands.push(Command { after, ..command });
             } else if let Some(last) = line.commands.last_mut().filter(|_| after != After::End) {
-                // After a closing bracket.
+                // This operator follows a closing bracket.
                 last.after = after;
             }
         };
@@ -164,7 +171,7 @@ impl Reader<'_> {
         Ok(line)
     }
 
-    /// `>file`, `2>&1`, `&>file`, `<file`.
+    /// Reads a redirection such as `>file`, `2>&1`, `&>file` or `<file`.
     fn redirection(&mut self, line: &mut CommandLine) -> Result<bool, &'static str> {
         let begin = self.at;
         let digits = self.rest().len() - self.rest().trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -191,14 +198,14 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// One word without its quotes.
+    /// Reads one word without its quotes.
     fn word(&mut self) -> Result<String, &'static str> {
         let mut word = String::new();
         while let Some(c) = self.peek() {
             match c {
                 _ if c.is_whitespace() => break,
                 '|' | '&' | ';' | '(' | ')' | '<' | '>' => {
-                    // A process substitution is a word.
+                    // A process substitution counts as a word.
                     if matches!(c, '<' | '>') && self.rest()[1..].starts_with('(') && word.is_empty() {
                         self.take();
                         word.push(c);
@@ -276,7 +283,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// From an opening bracket to its closing one, as it stands.
+    /// Reads the text from an opening bracket to its closing one.
     fn brackets(&mut self, open: char, close: char) -> Result<String, &'static str> {
         let begin = self.at;
         let mut depth = 0;
@@ -298,7 +305,7 @@ impl Reader<'_> {
         Err(if open == '(' { "a bracket" } else { "a brace" })
     }
 
-    /// `{{ port }}` is one piece of a word, blanks and all.
+    /// Reads an expression such as `{{ port }}` as one part of a word, including its blanks.
     fn expression(&mut self, word: &mut String) {
         let close = if self.rest().starts_with("{{") { "}}" } else { "%}" };
         let length = self.rest().find(close).map_or(self.rest().len(), |at| at + 2);
@@ -307,7 +314,7 @@ impl Reader<'_> {
     }
 }
 
-/// `NAME=value`, `NAME+=value`.
+/// True for `NAME=value` and `NAME+=value`.
 fn is_assignment(raw: &str) -> bool {
     let Some((name, _)) = raw.split_once('=') else { return false };
     let name = name.strip_suffix('+').unwrap_or(name);
@@ -316,7 +323,9 @@ fn is_assignment(raw: &str) -> bool {
 }
 
 impl CommandLine {
-    /// The lines of a start script: the last program takes the shell's place where it can, so that signals reach it.
+    /// Returns the lines of a start script.
+    ///
+    /// The last program replaces the shell if possible, so that it receives signals.
     pub fn in_foreground(text: &str) -> String {
         let Ok(line) = read(text) else { return text.to_owned() };
         let [before @ .., last] = line.commands.as_slice() else { return text.to_owned() };
@@ -331,7 +340,7 @@ impl CommandLine {
         format!("{pipefail}{}exec {}", &text[..last.at], &text[last.at..])
     }
 
-    /// The programs that it starts by a path, seen from the folder in which it begins.
+    /// Returns the programs that are started by a path, relative to the first folder.
     pub fn programs(&self) -> Vec<String> {
         let mut folder = String::new();
         let mut found = vec![];
@@ -352,7 +361,7 @@ impl CommandLine {
         found
     }
 
-    /// What speaks against it as the start of a service.
+    /// Returns the reasons against the line as the start command of a service.
     pub fn doubts(&self) -> Vec<Doubt> {
         let mut found: Vec<Doubt> = self.commands.iter().flat_map(Command::doubts).collect();
         let Some(last) = self.commands.last() else { return found };
@@ -383,7 +392,7 @@ impl CommandLine {
 }
 
 impl Command {
-    /// Program and arguments without what is only put before a program: `env`, `nohup`, `exec`.
+    /// Returns program and arguments without wrappers such as `env`, `nohup` and `exec`.
     fn bare(&self) -> &[String] {
         let mut words = self.words.as_slice();
         while let [first, rest @ ..] = words {
@@ -402,7 +411,7 @@ impl Command {
                 "setsid" if waits(rest) => options(rest, &[]),
                 _ => return words,
             };
-            // Nothing follows: then the wrapper is the program.
+            // Nothing follows, so the wrapper is the program.
             if skipped.is_empty() {
                 return words;
             }
@@ -446,7 +455,7 @@ impl Command {
     }
 }
 
-/// Whether a program goes to the background, or hands over to something else, and ends.
+/// Returns a doubt if a program goes to the background or hands over to another one, and ends.
 fn leaves(program: &str, arguments: &[&str]) -> Option<Doubt> {
     let has = |options: &[&str]| {
         arguments.iter().any(|a| {
@@ -459,7 +468,7 @@ fn leaves(program: &str, arguments: &[&str]) -> Option<Doubt> {
             .any(|a| options.iter().any(|o| a.strip_prefix(o).is_some_and(|v| matches!(v, "=no" | "=false" | "=0"))))
             || arguments.windows(2).any(|w| options.contains(&w[0]) && matches!(w[1], "no" | "false" | "0"))
     };
-    // `-d` alone or among other short options: `-dit`.
+    // The option can be alone or among other short options: `-d`, `-dit`.
     let short = |letter: char| {
         arguments.iter().any(|a| {
             a.strip_prefix('-').is_some_and(|o| {
@@ -550,13 +559,13 @@ fn leaves(program: &str, arguments: &[&str]) -> Option<Doubt> {
     }
 }
 
-/// `setsid --wait`.
+/// True for `setsid --wait`.
 fn waits(arguments: &[String]) -> bool {
     let mut options = arguments.iter().take_while(|a| a.starts_with('-'));
     options.any(|o| o == "--wait" || !o.starts_with("--") && o.contains('w'))
 }
 
-/// What follows the options; some of them take a word.
+/// Returns the words after the options, some of which take a word themselves.
 fn options<'a>(words: &'a [String], with_word: &[&str]) -> &'a [String] {
     let mut at = 0;
     while let Some(word) = words.get(at).filter(|w| w.starts_with('-') && w.len() > 1) {

@@ -1,4 +1,4 @@
-//! What follows from a stack file by itself: pure, and the same on every laptop.
+//! Values that follow from a stack file alone: pure functions with the same results on every machine.
 use crate::{
     Cache, CacheEngine, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Scope, Service,
 };
@@ -8,38 +8,47 @@ use std::collections::BTreeMap;
 /// An IPv4 range.
 pub use ipnet::Ipv4Net as Cidr;
 
-/// Ranges of the subnets, by zone.
+/// The ranges of the subnets, in the order of the zones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnets {
+    /// Ranges of the public subnets.
     pub public: Vec<Cidr>,
+    /// Ranges of the private subnets for data.
     pub private: Vec<Cidr>,
-    /// Of instances without public addresses; empty where they have such.
+    /// Ranges for instances without public addresses, empty if the instances have public ones.
     pub app: Vec<Cidr>,
 }
 
-/// A range that a subnet of the stack's VPC has.
+/// A range that an existing subnet of the stack's VPC uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ExistingSubnet {
+    /// The IPv4 range.
     pub cidr: Cidr,
+    /// The zone of the subnet.
     pub zone: String,
-    pub whose: Whose,
+    /// The subnet's owner.
+    pub owner: Owner,
 }
 
+/// The owner of an existing subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// The stack's own subnet of its zone on that side.
+pub enum Owner {
+    /// The stack's own public subnet of its zone.
     Public,
+    /// The stack's own private subnet of its zone.
     Private,
+    /// The stack's own subnet of its zone for instances without public addresses.
     App,
-    /// Nothing says whose it is: it may be ours and have lost its tags.
-    Unsaid,
+    /// The owner is unknown: the subnet can be the stack's without its tags.
+    Unknown,
+    /// Somebody else.
     Others,
 }
 
-/// What gameday's own tags are called after [`Config::tag_prefix`].
+/// The names of gameday's own tags after [`Config::tag_prefix`].
 pub(crate) const OWN_TAGS: [&str; 4] = ["stack", "step", "region", "password-set"];
 
-/// The partition of a region: the second part of every ARN in it.
+/// Returns the partition of a region, the second part of every ARN in it.
 pub fn partition(region: &str) -> &'static str {
     match region {
         r if r.starts_with("cn-") => "aws-cn",
@@ -55,60 +64,67 @@ pub(crate) const NEW_IN_8_4: &str = "authentication_policy";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cidr} has no room for {} subnets of /{prefix}, {sorts} for each of {zones} zones", zones * sorts)]
 pub struct NoRoom {
+    /// The VPC's range.
     pub cidr: Cidr,
+    /// The number of zones.
     pub zones: usize,
+    /// The number of subnets per zone.
     pub sorts: usize,
+    /// The prefix length of each subnet.
     pub prefix: u8,
 }
 
 /// A config whose names are those of one account.
 pub struct Resolved {
+    /// The config with the names of the account.
     pub config: Config,
     /// The names that the stack file asks for, of objects that have another one.
     pub wanted: BTreeMap<String, String>,
 }
 
 impl Config {
-    /// Whether the stack file lets the service itself ask the instance metadata, and so use the role.
+    /// True if the service itself is allowed to use the instance metadata, and with it the role.
     pub fn has_metadata(&self) -> bool {
         let iam = &self.iam;
         iam.metadata.unwrap_or(iam.mode == Mode::Create && !(iam.read_objects.is_empty() && iam.policies.is_empty()))
     }
 
-    /// The ranges of the subnets: those given, the others cut from `network.cidr`.
+    /// Returns the ranges of the subnets: given ones, the others cut from `network.cidr`.
     ///
-    /// Public ones come from the lower half, private ones from the upper, and those of instances without public addresses
-    /// from the upper quarter of either, so that a third zone added later moves no range that is in use. The config must
-    /// have passed `parse`.
+    /// Public ones come from the lower half, private ones from the upper, and those of instances without public
+    /// addresses from the upper quarter of either half, so that a third zone added later moves no range that is in use.
+    /// The config must have passed `parse`.
     pub fn subnets(&self, zones: usize) -> Result<Subnets, NoRoom> {
         self.subnets_beside(&vec![String::new(); zones], &[])
     }
 
-    /// The same in an account: what stands keeps its range, in whatever order the zones are given, and the others get
-    /// ranges that are free.
-    pub fn subnets_beside(&self, zones: &[String], standing: &[Standing]) -> Result<Subnets, NoRoom> {
+    /// Returns the ranges of the subnets in an account.
+    ///
+    /// Existing subnets keep their ranges, whatever the order of the zones. New ones get free ranges.
+    pub fn subnets_beside(&self, zones: &[String], standing: &[ExistingSubnet]) -> Result<Subnets, NoRoom> {
         let network = &self.network;
         let cidr: Cidr = network.cidr.parse().unwrap_or_default();
         let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<Cidr>>();
         let (public, private, app) = (parsed(&network.public), parsed(&network.private), parsed(&network.app));
         let has_app = network.instances == Instances::Private;
-        // 16 pieces, but none smaller than /27: a load balancer wants 8 free addresses per zone.
+        // 16 pieces, but none smaller than /27, because a load balancer needs 8 free addresses per zone.
         let prefix = (cidr.prefix_len() + 4).clamp(24, 27).max(cidr.prefix_len());
         let no_room = NoRoom { cidr, zones: zones.len(), sorts: if has_app { 3 } else { 2 }, prefix };
         let pieces: Vec<Cidr> = cidr.subnets(prefix).map_err(|_| no_room.clone())?.collect();
         let (lower, upper) = pieces.split_at(pieces.len() / 2);
         let [(first, second), (third, fourth)] = [lower, upper].map(|half| half.split_at(half.len() / 2));
         let mut taken = [public.as_slice(), private.as_slice(), app.as_slice()].concat();
-        let mut cut = |given: Vec<Cidr>, from: [&[Cidr]; 4], whose: Whose| {
+        let mut cut = |given: Vec<Cidr>, from: [&[Cidr]; 4], owner: Owner| {
             if !given.is_empty() {
                 return Ok(given);
             }
             let one = |zone: &String| {
-                if let Some(ours) = standing.iter().find(|s| s.whose == whose && s.zone == *zone) {
+                if let Some(ours) = standing.iter().find(|s| s.owner == owner && s.zone == *zone) {
                     return Some(ours.cidr);
                 }
-                // One that is there in this zone and lost its tags is found by its range.
-                let lost = |s: &Standing, piece: &Cidr| s.whose == Whose::Unsaid && s.zone == *zone && s.cidr == *piece;
+                // A subnet of this zone that lost its tags is recognised by its range.
+                let lost =
+                    |s: &ExistingSubnet, piece: &Cidr| s.owner == Owner::Unknown && s.zone == *zone && s.cidr == *piece;
                 let free = |piece: &&Cidr| {
                     taken.iter().all(|other| !overlap(piece, other))
                         && standing.iter().all(|s| !overlap(piece, &s.cidr) || lost(s, piece))
@@ -119,36 +135,40 @@ impl Config {
             };
             zones.iter().map(one).collect::<Option<Vec<_>>>().ok_or_else(|| no_room.clone())
         };
-        let public = cut(public, [first, second, third, fourth], Whose::Public)?;
-        let private = cut(private, [third, fourth, first, second], Whose::Private)?;
-        let app = if has_app { cut(app, [second, fourth, first, third], Whose::App)? } else { vec![] };
+        let public = cut(public, [first, second, third, fourth], Owner::Public)?;
+        let private = cut(private, [third, fourth, first, second], Owner::Private)?;
+        let app = if has_app { cut(app, [second, fourth, first, third], Owner::App)? } else { vec![] };
         Ok(Subnets { public, private, app })
     }
 
-    /// Whether the instances do without public addresses.
+    /// True if the instances have no public addresses.
     pub fn has_private_instances(&self) -> bool {
         self.network.instances == Instances::Private
     }
 
-    /// When the first request comes: a time of day counts in the zone of `now`, today.
+    /// Returns the time of the first request. A time of day means today, in the time zone of `now`.
     pub fn traffic_at(&self, now: &Zoned) -> Option<Timestamp> {
         clock(self.traffic_at.as_deref()?, now)
     }
 
-    /// The AWS name of a step's object: the one that `[names]` prescribes, or the usual one. As the engine's `Cx::name`.
+    /// Returns the AWS name of a step's object: prescribed under `[names]`, or the usual one.
+    ///
+    /// The engine's `Cx::name` returns the same.
     pub fn name_of(&self, key: &str) -> String {
         self.names.get(key).cloned().unwrap_or_else(|| self.usual_name_of(key))
     }
 
-    /// Returns the name that a step's object has if `[names]` prescribes none: `stack-name`, and the region where the names
-    /// of a kind are those of the whole account, since a stack of this name may be in another region, too.
+    /// Returns the name that a step's object has if `[names]` prescribes none.
+    ///
+    /// It is `stack-name`, with the region at the end for global objects, since a stack of the same name can exist in
+    /// another region.
     pub fn usual_name_of(&self, key: &str) -> String {
         let name = key.split_once('/').map_or(key, |(_, name)| name);
-        let is_global = Kind::of_key(key).is_some_and(|kind| kind.scope == Scope::Account);
+        let is_global = Kind::by_key(key).is_some_and(|kind| kind.scope == Scope::Account);
         if is_global { format!("{}-{name}-{}", self.name, self.region) } else { format!("{}-{name}", self.name) }
     }
 
-    /// Returns what ends the usual names of the kinds that are global.
+    /// Returns the endings of the usual names of global kinds, by kind.
     pub fn name_ends(&self) -> BTreeMap<String, String> {
         let global = KINDS.iter().filter(|kind| kind.scope == Scope::Account);
         global.map(|kind| (kind.word.to_owned(), format!("-{}", self.region))).collect()
@@ -168,30 +188,31 @@ impl Config {
 
     /// Keeps the names that existing objects already have, except for alarms and dashboards, which are recreated under
     /// the new name. Returns the names that the stack file asks for.
-    fn keep_names(&mut self, standing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let wanted = standing.keys().map(|key| (key.clone(), self.name_of(key))).collect();
-        let stays = |key: &str| Kind::of_key(key).is_none_or(|kind| kind.life != Life::Renewable);
-        self.names.extend(standing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));
+    fn keep_names(&mut self, existing: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let wanted = existing.keys().map(|key| (key.clone(), self.name_of(key))).collect();
+        let stays = |key: &str| Kind::by_key(key).is_none_or(|kind| kind.life != Life::Renewable);
+        self.names.extend(existing.iter().filter(|(key, _)| stays(key)).map(|(k, v)| (k.clone(), v.clone())));
         wanted
     }
 
-    /// Whether a password has to stand in the user data in clear: there is a database to log in to, and no profile to
-    /// fetch the password with.
+    /// True if the user data has to contain a password in clear.
+    ///
+    /// That is so with a database to log in to, but without an instance profile to fetch the password.
     pub fn passwords_in_user_data(&self) -> bool {
         self.iam.mode == Mode::Off && self.database.mode != Mode::Off
     }
 }
 
-/// What one rule of a load balancer takes: so many condition values, and so many wildcards in them. Neither can be raised.
+/// The most condition values, and the most wildcards, in one rule of a load balancer. AWS raises neither.
 pub(crate) const RULE_HOLDS: usize = 5;
 
-/// The wildcards of a path pattern.
+/// Counts the wildcards of a path pattern.
 pub(crate) fn wildcards(route: &str) -> usize {
     route.chars().filter(|c| matches!(c, '*' | '?')).count()
 }
 
 impl Service {
-    /// The routes, as many in each rule of the balancer as that takes.
+    /// Returns the routes, grouped into rules of the load balancer.
     pub fn rules(&self) -> Vec<Vec<String>> {
         let mut rules: Vec<Vec<String>> = vec![];
         for route in &self.routes {
@@ -209,12 +230,13 @@ impl Service {
 }
 
 impl Iam {
-    /// The role in the profile that is used: named, or called as the profile is, which is how the console makes both.
+    /// Returns the role in an existing profile: the named one, or the one with the profile's name, as the console
+    /// creates both.
     pub fn used_role(&self) -> Option<&str> {
         let profile = self.instance_profile.as_deref().filter(|_| self.mode == Mode::Use)?;
         Some(match &self.role {
             Some(role) => role,
-            // Of AWS Academy's labs.
+            // The profile of AWS Academy's labs.
             None if profile == "LabInstanceProfile" => "LabRole",
             None => profile,
         })
@@ -222,20 +244,20 @@ impl Iam {
 }
 
 impl Database {
-    /// Host and port of a database that exists already (`mode = "use"`).
+    /// Returns host and port of an existing database (`mode = "use"`).
     pub fn endpoint(&self) -> Option<(String, u16)> {
         host_port(self.endpoint.as_deref()?)
     }
 
-    /// True if the version is past its standard support.
+    /// True if the version is past its standard support, so that RDS requires paid extended support.
     pub fn extended_support(&self) -> bool {
         is_extended_support(&self.version)
     }
 
-    /// The parameters of its group: those given and the defaults, as far as the version knows them.
+    /// Returns the parameters of the database's group: given ones and defaults, as far as the version supports them.
     pub fn known_parameters(&self) -> BTreeMap<String, String> {
         let mut all = self.parameters.clone();
-        // 8.0 logs in with mysql_native_password as it is [AWS 1.5].
+        // MySQL 8.0 uses mysql_native_password by default [AWS 1.5].
         if self.extended_support() {
             all.remove(NEW_IN_8_4);
         }
@@ -244,12 +266,12 @@ impl Database {
 }
 
 impl Cache {
-    /// Host and port of a cache that exists already (`mode = "use"`).
+    /// Returns host and port of an existing cache (`mode = "use"`).
     pub fn endpoint(&self) -> Option<(String, u16)> {
         host_port(self.endpoint.as_deref()?)
     }
 
-    /// The version given, or the newest that both gameday and the engine know.
+    /// Returns the given version, or the newest that both gameday and the engine support.
     pub fn engine_version(&self) -> &str {
         self.version.as_deref().unwrap_or(match self.engine {
             CacheEngine::Redis => "7.1",
@@ -258,7 +280,7 @@ impl Cache {
     }
 }
 
-/// `host:port` in its parts; nothing when it is not of that form.
+/// Splits `host:port`, or returns nothing if the text has another form.
 pub fn host_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok().filter(|port| *port > 0)?;
@@ -271,12 +293,12 @@ pub fn host_port(text: &str) -> Option<(String, u16)> {
     (host.len() <= 253 && host.split('.').all(label)).then(|| (host.to_owned(), port))
 }
 
-/// A time of day (today) or an RFC 3339 date-time.
+/// Reads a time of day (today) or an RFC 3339 date-time.
 pub(crate) fn clock(text: &str, now: &Zoned) -> Option<Timestamp> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment);
     }
-    // jiff takes "1000" and bare dates for times as well: people do not mean them.
+    // jiff also accepts "1000" and bare dates as times, which people do not mean.
     if !text.contains(':') || text.len() > 8 {
         return None;
     }

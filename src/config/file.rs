@@ -1,4 +1,4 @@
-//! Reads files that somebody names: never more than a bound, and a pipe only for a while.
+//! Bounded reading of named files: never more than a limit, and a pipe only for a while.
 use std::{
     fs::OpenOptions,
     io::{Error, ErrorKind, Read, Result},
@@ -8,17 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The bound of a stack file and of the files that it names.
+/// The limit of a stack file and of the files that it names.
 pub const MOST: usize = 1 << 20;
-/// How long a pipe is read.
+/// The longest time to read from a pipe.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one waits for somebody to write into a pipe at all.
+/// The longest time to wait until somebody writes into a pipe.
 const NOBODY: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Reads a whole file of at most `most` bytes. What has no end, such as a device, is refused by its size.
+/// Reads a whole file of at most `most` bytes. An endless file, such as a device, is refused by its size.
 pub fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
-    // Opening a pipe that nobody writes into would wait for ever.
+    // Opening a pipe without a writer would block without end.
     let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let is_pipe = file.metadata()?.file_type().is_fifo();
     let begun = Instant::now();
@@ -41,7 +41,7 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
     }
 }
 
-/// The same as text in UTF-8.
+/// Reads a whole file of at most `most` bytes as UTF-8 text.
 pub fn read_text(path: &Path, most: usize) -> Result<String> {
     let text = String::from_utf8(read(path, most)?);
     text.map_err(|_| Error::new(ErrorKind::InvalidData, "it is no UTF-8 text"))
@@ -84,7 +84,7 @@ mod tests {
         let writer = pipe.clone();
         let writer = std::thread::spawn(move || {
             let mut pipe = OpenOptions::new().write(true).open(writer).unwrap();
-            // Whoever reads only so much closes it.
+            // The reader closes the pipe at its limit.
             while pipe.write_all(&[b'x'; 4096]).is_ok() {}
         });
         assert_eq!(read(&pipe, 10_000).unwrap_err().kind(), ErrorKind::FileTooLarge);

@@ -1,54 +1,57 @@
-//! The kinds of step, each with everything that hangs on its word.
+//! The table of kinds: everything that depends on a kind's word.
 //!
-//! A kind is a file in `src/resources` and a row here. A test of the main crate holds the two lists together.
+//! A kind is a file in `src/resources` and a row here. A test of the main crate compares both lists.
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// One kind of step, or of what a step makes.
+/// One kind of step, or of a part that a step creates.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
     /// The first half of a step's key: `database` in `database/main`.
     pub word: &'static str,
+    /// The group of the stack.
     pub group: Group,
     /// The AWS noun with its article, for messages.
     pub noun: &'static str,
-    /// What AWS takes as a name.
+    /// The form of names that AWS accepts.
     pub name: NameForm,
     /// Other words that people use for the kind.
     pub also: &'static [&'static str],
-    /// Where the ARN of such an object holds its name. `None`: the ARN holds an id, or the name is known otherwise.
+    /// The place of the name in the object's ARN. `None`: the ARN contains an id, or the name is known otherwise.
     pub arn: Option<NameInArn>,
-    /// The principal whose service-linked role the first such object of an account needs [AWS 9.2].
+    /// The service-linked role that the first such object of an account needs, by its principal [AWS 9.2].
     pub linked_role: Option<&'static str>,
-    /// EC2's resource type, which filters and tag conditions use, where EC2 has one for the kind.
+    /// EC2's resource type in filters and tag conditions, if EC2 has one for the kind.
     pub ec2: Option<&'static str>,
+    /// The scope in which its names are unique.
     pub scope: Scope,
-    /// Whose life the object shares.
+    /// The life cycle that the object follows.
     pub life: Life,
 }
 
-/// Where names of a kind are unique.
+/// The scope in which names of a kind are unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
+    /// The account and region.
     Region,
-    /// The account: a stack of the same name may be in another region.
+    /// The account: a stack of the same name can exist in another region.
     Account,
 }
 
-/// How objects of a kind come and go.
+/// The life cycle of a kind's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     /// gameday creates and deletes it.
     Own,
-    /// gameday creates and deletes it, and under another name it is created again without a question.
+    /// gameday creates and deletes it. Under another name it is recreated without a question.
     Renewable,
-    /// AWS creates it with a VPC, and deletes it with that.
+    /// AWS creates and deletes it together with a VPC.
     WithVpc,
-    /// It is no step: AWS creates it for another one, under a name that the stack file may prescribe.
+    /// It is not a step: AWS creates it for another object, under a name that the stack file can prescribe.
     Part,
 }
 
-/// Where an ARN holds the name of its object.
+/// The place of an object's name in its ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameInArn {
     /// After this text, to the end.
@@ -57,9 +60,10 @@ pub enum NameInArn {
     Before(&'static str),
 }
 
-/// How AWS takes the names of a kind. The limits are those of the service's API model.
+/// The form of names that AWS accepts for a kind. The limits are those of the service's API model.
 #[derive(Clone, Copy, Debug)]
 pub struct NameForm {
+    /// Further requirements on the name.
     pub style: Style,
     /// The fewest characters.
     pub shortest: usize,
@@ -69,21 +73,22 @@ pub struct NameForm {
     pub also: Option<&'static str>,
 }
 
-/// What else AWS asks of a name.
+/// Further requirements of AWS on a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// It is a title only: the tag `Name`.
+    /// The name is only a title: the tag `Name`.
     Tag,
-    /// It begins with a letter, has no hyphen last or doubled, and is stored in lower case.
+    /// The name begins with a letter, has no final or doubled hyphen, and is stored in lower case.
     Identifier,
-    /// It is stored in lower case.
+    /// The name is stored in lower case.
     Lower,
-    /// It has no hyphen first or last, and does not begin with `internal-`.
+    /// The name has no first or last hyphen, and does not begin with `internal-`.
     Balancer,
+    /// The name has no further requirements.
     Free,
-    /// The object has no name on AWS.
+    /// The object has no name in AWS.
     Nameless,
-    /// It is a path that gameday chooses.
+    /// The name is a path that gameday chooses.
     Path,
 }
 
@@ -144,7 +149,7 @@ impl Kind {
         self.linked_role = Some(principal);
         self
     }
-    /// EC2 has the same word for it.
+    /// EC2 uses the same word.
     const fn ec2(mut self) -> Self {
         self.ec2 = Some(self.word);
         self
@@ -164,16 +169,16 @@ impl Kind {
     }
 
     /// Returns the kind with this word.
-    pub fn of(word: &str) -> Option<&'static Self> {
+    pub fn by_word(word: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.word == word)
     }
 
     /// Returns the kind of the step with this key.
-    pub fn of_key(key: &str) -> Option<&'static Self> {
-        Self::of(key.split('/').next().unwrap_or_default())
+    pub fn by_key(key: &str) -> Option<&'static Self> {
+        Self::by_word(key.split('/').next().unwrap_or_default())
     }
 
-    /// Returns the name that an ARN holds, of an object that AWS knows by one.
+    /// Returns the name in an ARN, if AWS identifies such objects by name.
     pub fn name_in(arn: &str) -> Option<&str> {
         KINDS.iter().filter_map(|kind| kind.arn).find_map(|mark| match mark {
             NameInArn::After(mark) => Some(arn.split_once(mark)?.1),
@@ -224,28 +229,36 @@ pub const KINDS: &[Kind] = &[
     kind("listener-rule", Balancer, "a listener rule", TAG),
     kind("auto-scaling-group", Fleet, "an Auto Scaling group", free(255, "!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~")).also(&["asg", "fleet", "autoscaling-group"]).linked_role("autoscaling.amazonaws.com"),
     kind("scaling-policy", Fleet, "a scaling policy", NameForm::new(Style::Free, 255, None)),
-    // An account without the role refuses the first alarm, whatever the alarm does (aws-samples/amazon-cloudwatch-auto-alarms,
-    // issue 47).
+    // An account without the role refuses the first alarm, whatever the alarm does
+    // (aws-samples/amazon-cloudwatch-auto-alarms, issue 47).
     kind("alarm", Monitoring, "an alarm", NameForm::new(Style::Free, 255, None)).arn(After(":alarm:")).linked_role("events.amazonaws.com").life(Life::Renewable),
     kind("dashboard", Monitoring, "a dashboard", free(255, "-_")).arn(After(":dashboard/")).of_the_account().life(Life::Renewable),
 ];
 
-/// The groups of steps that the stack file and the verbs speak of.
+/// The groups of steps in the stack file and the verbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
+    /// The VPC with its subnets, routes and security groups.
     Network,
+    /// The database, its settings, and the passwords.
     Database,
+    /// The cache.
     Cache,
+    /// The shared file system.
     Files,
+    /// The launch template, and the instances' role and profile.
     Launch,
+    /// The load balancer with its listener, rules and target groups.
     Balancer,
+    /// The Auto Scaling group and its policies.
     Fleet,
+    /// Alarms, the dashboard and log groups.
     Monitoring,
 }
 
 impl Group {
-    /// All groups, in the order in which they are shown.
+    /// All groups, in the order of their display.
     pub const ALL: [Self; 8] = [Network, Database, Cache, Files, Launch, Balancer, Fleet, Monitoring];
 
     /// Returns the word of the group.
@@ -266,8 +279,8 @@ impl Group {
     ///
     /// # Panics
     /// If no kind has this word.
-    pub fn of(kind: &str) -> Self {
-        Kind::of(kind).unwrap_or_else(|| panic!("{kind} is not in the table of kinds")).group
+    pub fn of_kind(kind: &str) -> Self {
+        Kind::by_word(kind).unwrap_or_else(|| panic!("{kind} is not in the table of kinds")).group
     }
 }
 

@@ -34,7 +34,8 @@
 //! assert!(rules.contains(&"no_service"), "{rules:?}");
 //! assert!(errors.render(false, 80).contains("did you mean"), "a misspelt key is recognised");
 //! ```
-#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+
 mod check;
 pub mod command;
 mod derived;
@@ -54,7 +55,7 @@ pub mod signed;
 mod suggest;
 mod syntax;
 
-pub use derived::{Cidr, NoRoom, Resolved, Standing, Subnets, Whose, host_port, is_extended_support, partition};
+pub use derived::{Cidr, ExistingSubnet, NoRoom, Owner, Resolved, Subnets, host_port, is_extended_support, partition};
 pub use kinds::{Group, KINDS, Kind, Life, NameForm, NameInArn, Scope, Style};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
@@ -63,44 +64,48 @@ pub use schema::schema;
 pub use services::{ALARMS, Identities, Identity, ServiceScope};
 
 use check::Issues;
-use include::{Includes, Refused};
+use include::{Includes, ReadError};
 use place::{Map, Place};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
-/// A stack file that can be built.
+/// A stack file without errors.
 #[derive(Clone, Debug)]
 pub struct Loaded {
+    /// The stack file's values and defaults.
     pub config: Config,
+    /// Problems that do not prevent building.
     pub warnings: Vec<Problem>,
+    /// The text of the file.
     pub source: Source,
-    /// The files that it names.
+    /// The files that the stack file names.
     pub includes: Includes,
-    /// Who names the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or nobody (`by default`).
+    /// The source of the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or `by default`.
     pub region_by: String,
 }
 
-/// A region that is named outside the stack file.
+/// A region that is given outside the stack file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Named {
+pub struct NamedRegion {
+    /// The region's name.
     pub region: String,
-    /// Who names it.
+    /// The source of the region.
     pub by: String,
 }
 
-/// What counts outside the stack file: regions that are named there, folders that it may take files from.
+/// Settings outside the stack file: regions, and folders from which it is allowed to include files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outside {
-    /// On the command line: it wins over the file.
-    pub asked: Option<Named>,
-    /// In the environment or the profile: it is taken where the file is silent.
-    pub usual: Option<Named>,
-    /// Folders beside the stack file's own.
+    /// The region of the command line, which wins over the file.
+    pub asked: Option<NamedRegion>,
+    /// The region of the environment or the profile, used if the file names none.
+    pub usual: Option<NamedRegion>,
+    /// Folders besides the stack file's own.
     pub include: Vec<PathBuf>,
 }
 
 impl Loaded {
-    /// The warnings as text for people; empty when there are none.
+    /// Returns the warnings as text for people, empty if there are none.
     pub fn render_warnings(&self, color: bool, width: usize) -> String {
         render(&self.warnings, &self.source, color, width)
     }
@@ -111,7 +116,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     load_in(path, &Outside::default())
 }
 
-/// The same with the regions that are named elsewhere; the one that counts has to keep the same rules.
+/// Reads and checks a stack file with regions from elsewhere. The chosen region has to follow the same rules.
 pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
     let name = path.display().to_string();
     let unreadable = |what: String, fix: &str| {
@@ -120,7 +125,7 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
         let source = Source { name: name.clone(), text: "".into() };
         ConfigErrors { problems: issues.locate(&Map::default(), ""), source }
     };
-    match file::read(path, file::MOST).map_err(Refused::reading) {
+    match file::read(path, file::MOST).map_err(ReadError::reading) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => parse_in(&name, &text, outside),
             Err(error) => {
@@ -128,15 +133,15 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
                 Err(unreadable(format!("{name} is not UTF-8 text (line {line})"), "save the file as UTF-8"))
             }
         },
-        Err(Refused::Unreadable(error)) if error.kind() == std::io::ErrorKind::IsADirectory => {
+        Err(ReadError::Unreadable(error)) if error.kind() == std::io::ErrorKind::IsADirectory => {
             Err(unreadable(format!("{name} is a folder"), "-c names the stack file in it, such as gameday.toml"))
         }
-        Err(Refused::Large) => {
-            Err(unreadable(format!("{name} {}", Refused::Large), "-c names the stack file, such as gameday.toml"))
+        Err(ReadError::Large) => {
+            Err(unreadable(format!("{name} {}", ReadError::Large), "-c names the stack file, such as gameday.toml"))
         }
         Err(error) => Err(unreadable(
             match error {
-                Refused::Unreadable(error) => format!("cannot read {name}: {error}"),
+                ReadError::Unreadable(error) => format!("cannot read {name}: {error}"),
                 other => format!("{name} {other}"),
             },
             "`gameday init` writes one, with every key explained; -c FILE names another",
@@ -144,19 +149,19 @@ pub fn load_in(path: &Path, outside: &Outside) -> Result<Loaded, ConfigErrors> {
     }
 }
 
-/// Checks the text of a stack file. Files that it names are looked up beside `file_name`.
+/// Checks the text of a stack file. Its files are looked up in the folder of `file_name`.
 pub fn parse(file_name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
     parse_in(file_name, text, &Outside::default())
 }
 
-/// The same with the regions that are named elsewhere.
+/// Checks the text of a stack file with regions from elsewhere.
 pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded, ConfigErrors> {
     let source = Source { name: file_name.into(), text: text.into() };
     let (document, toml_errors) = DeTable::parse_recoverable(text);
     let mut syntax = Issues::default();
     let trusted = syntax::check(text, &toml_errors, &mut syntax);
     if !trusted {
-        // Below an open bracket nothing stands where it seems to: more would be guesses.
+        // After an open bracket every place is doubtful, so further problems would be guesses.
         return Err(ConfigErrors { problems: syntax.locate(&Map::default(), text), source });
     }
 
@@ -166,7 +171,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
     let (mut map, mut issues) = (walk.map, walk.issues);
     let mut config = match serde_json::from_value::<Config>(sound) {
         Ok(config) => Some(config),
-        // The walk lets nothing through that serde refuses; should it ever, it must not be silent.
+        // The walk rejects everything that serde rejects. If it ever does not, the error must not be silent.
         Err(error) => {
             issues.error(
                 "unreadable",
@@ -194,7 +199,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
         issues.extend(broken);
     }
     if !toml_errors.is_empty() {
-        // What is missing may stand on a line that could not be read.
+        // The missing key may be on a line that could not be read.
         for rule in ["missing_key", "no_service"] {
             issues.remove(rule);
         }
@@ -202,7 +207,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
     let broken_lines: Vec<_> = syntax.locate(&Map::default(), text);
     let mut problems = issues.locate(&map, text);
     if let Some(named) = taken {
-        // It stands elsewhere: there is nothing in the text to point at.
+        // The region was given elsewhere, so no place in the text can be shown.
         for p in problems.iter_mut().filter(|p| p.path == "region" && !map.given(&place::at("region"))) {
             p.message = format!("{}: {}", named.by, p.message);
             p.span = 0..0;
@@ -214,7 +219,7 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
 
     match config {
         Some(mut config) if problems.iter().all(|p| p.severity == Severity::Warning) => {
-            rules::once(&mut config);
+            rules::remove_repeats(&mut config);
             config.accept_unnamed_keys();
             let region_by = match taken {
                 Some(named) => named.by.clone(),
@@ -229,12 +234,12 @@ pub fn parse_in(file_name: &str, text: &str, outside: &Outside) -> Result<Loaded
     }
 }
 
-/// Whether a file is a template: by its name alone.
+/// True if a file is a template, by its name alone.
 pub fn is_template(file: &str) -> bool {
     file.to_ascii_lowercase().ends_with(".j2")
 }
 
-/// `HTTPS://` and `S3://` are what they are in small letters.
+/// Writes the schemes `HTTPS://` and `S3://` in lower case.
 fn small_schemes(config: &mut Config) {
     for service in config.service.values_mut() {
         if let Some((scheme, rest)) = service.source.split_once("://") {

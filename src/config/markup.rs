@@ -1,8 +1,8 @@
-//! Template syntax in a text, as far as it can be told without rendering: what stands between `{{ }}`, `{% %}`, `{# #}`.
+//! Template syntax in a text, found without rendering: the parts in `{{ }}`, `{% %}` and `{# #}`.
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// Every name that a template is given. `env.NAME` is one of the stack file's own variables.
+/// Every name that a template can use. `env.NAME` is a variable of the stack file.
 pub const NAMES: &[&str] = &[
     "stack",
     "service",
@@ -38,7 +38,7 @@ pub const NAMES: &[&str] = &[
     "logs.boot_group",
 ];
 
-/// What the shipped boot script is told besides.
+/// Names that only the shipped boot script uses.
 const INNER: &[&str] = &[
     "user_data",
     "limits",
@@ -55,7 +55,7 @@ const INNER: &[&str] = &[
     "database.app_password_set",
 ];
 
-/// What the template language and gameday bring: functions, and the names inside loops and macros.
+/// Names from the template language and from gameday: functions, and names inside loops and macros.
 const FUNCTIONS: &[&str] = &[
     "put",
     "put_text",
@@ -106,7 +106,7 @@ const KEYWORDS: &[&str] = &[
     "endautoescape",
 ];
 
-/// Statements that bring names of their own.
+/// Statements that define names.
 const DEFINE: &[&str] = &[
     "macro",
     "endmacro",
@@ -122,6 +122,7 @@ const DEFINE: &[&str] = &[
     "extends",
 ];
 
+/// The sorts of template syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `{{ }}`
@@ -135,29 +136,32 @@ pub enum Kind {
 /// One piece of template syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
+    /// The sort of syntax.
     pub kind: Kind,
-    /// From the opening to the closing sign; to the end of its line when it is not closed.
+    /// The range with its signs. It ends with the line if it is not closed.
     pub at: Range<usize>,
-    /// What stands between the two.
+    /// The range between the signs.
     pub inner: Range<usize>,
+    /// True if the closing sign exists.
     pub closed: bool,
 }
 
-/// What is not ours, or does not do what it seems to.
+/// A piece of syntax that gameday does not know, or that does not do what it seems to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreign {
-    /// The very place.
+pub struct UnknownSyntax {
+    /// The exact range.
     pub at: Range<usize>,
-    /// The whole piece of syntax around it.
+    /// The range of the whole piece of syntax around it.
     pub piece: Range<usize>,
+    /// The problem, for people.
     pub what: String,
 }
 
-/// All template syntax outside `{% raw %}`.
+/// Returns all template syntax outside `{% raw %}`.
 pub fn marks(text: &str) -> Vec<Mark> {
     let mut found = vec![];
     let mut at = 0;
-    // Behind one that never ends there is no end for another of its kind.
+    // After one that never ends, none of the same kind can end.
     let mut endless = vec![];
     while let Some(open) = text[at..].find('{').map(|o| at + o) {
         let kind = match text.as_bytes().get(open + 1) {
@@ -193,14 +197,16 @@ pub fn marks(text: &str) -> Vec<Mark> {
     found
 }
 
-/// What a template would lose or misread: with `given` names, those that nobody gives.
-pub fn foreign(text: &str) -> Option<Foreign> {
+/// Returns the first piece that a template would lose or misread.
+///
+/// With `given` names, any other name counts.
+pub fn unknown_syntax(text: &str) -> Option<UnknownSyntax> {
     let marks = marks(text);
     let own = defined(text, &marks);
     marks.iter().find_map(|mark| {
         let piece = &text[mark.at.clone()];
         let short: String = piece.lines().next().unwrap_or_default().chars().take(60).collect();
-        let foreign = |what: String| Some(Foreign { at: mark.at.clone(), piece: mark.at.clone(), what });
+        let foreign = |what: String| Some(UnknownSyntax { at: mark.at.clone(), piece: mark.at.clone(), what });
         if mark.kind == Kind::Comment {
             return foreign(match mark.closed {
                 true => format!("`{short}` is a comment of the template language: it would vanish"),
@@ -212,7 +218,7 @@ pub fn foreign(text: &str) -> Option<Foreign> {
         }
         if mark.kind == Kind::Expression && text[..mark.at.start].ends_with('$') {
             let piece = mark.at.start - 1..mark.at.end;
-            return Some(Foreign {
+            return Some(UnknownSyntax {
                 at: piece.clone(),
                 piece,
                 what: format!("`${short}` is no expression of ours: the $ would stay, and what follows be replaced"),
@@ -221,12 +227,12 @@ pub fn foreign(text: &str) -> Option<Foreign> {
         let unknown = roots(&text[mark.inner.clone()]).into_iter().find(|name| !is_known(name, &own))?;
         let from = mark.inner.start + text[mark.inner.clone()].find(&unknown).unwrap_or_default();
         let what = format!("`{short}`: there is nothing called `{unknown}`");
-        Some(Foreign { at: from..from + unknown.len(), piece: mark.at.clone(), what })
+        Some(UnknownSyntax { at: from..from + unknown.len(), piece: mark.at.clone(), what })
     })
 }
 
-/// Whether a text that is no template was surely meant as one: it has our names, and no others.
-pub fn is_ours(text: &str) -> Option<Mark> {
+/// Returns a piece if a text that is no template was surely meant as one: it uses gameday's names, and no others.
+pub fn unrendered(text: &str) -> Option<Mark> {
     let marks = marks(text);
     if marks.iter().any(|m| !m.closed || m.kind == Kind::Comment) {
         return None;
@@ -238,7 +244,7 @@ pub fn is_ours(text: &str) -> Option<Mark> {
     marks.iter().find(ours).filter(|_| all_known).cloned()
 }
 
-/// The names there are, for people; `has` says which of database, cache, files and logs there are.
+/// Returns the available names for people. `has` decides about database, cache, files and logs.
 pub fn names(has: impl Fn(&str) -> bool) -> String {
     let given =
         |name: &&&str| name.split_once('.').is_none_or(|(table, _)| matches!(table, "env" | "config") || has(table));
@@ -257,13 +263,13 @@ fn is_known(name: &str, own: &BTreeSet<String>) -> bool {
         match (two, (known_path.next(), known_path.next())) {
             ((root, None), (known, _)) => root == known,
             ((root, field), (known, Some(known_field))) => root == known && field == Some(known_field),
-            // A value without fields of its own, or one whose fields are not listed.
+            // The value has no fields, or its fields are not listed.
             ((root, _), (known, None)) => root == known,
         }
     })
 }
 
-/// The names that the text itself defines: loop variables, `set`, macros.
+/// Returns the names that the text itself defines: loop variables, `set`, macros.
 fn defined(text: &str, marks: &[Mark]) -> BTreeSet<String> {
     let mut own = BTreeSet::new();
     for mark in marks.iter().filter(|m| m.kind == Kind::Statement) {
@@ -280,7 +286,7 @@ fn defined(text: &str, marks: &[Mark]) -> BTreeSet<String> {
     own
 }
 
-/// The names that an expression reads, with the fields that follow them: `database.host`.
+/// Returns the names that an expression reads, with their fields: `database.host`.
 fn roots(inner: &str) -> Vec<String> {
     let bytes: Vec<char> = inner.chars().collect();
     let first = inner.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
@@ -332,7 +338,7 @@ fn roots(inner: &str) -> Vec<String> {
     found
 }
 
-/// Where an expression ends: outside quotes and brackets.
+/// Returns the end of an expression, outside quotes and brackets.
 fn end_of(text: &str, from: usize, close: &str) -> Option<usize> {
     let mut depth = 0usize;
     let mut quote = None;
@@ -364,7 +370,7 @@ fn end_of_raw(text: &str, from: usize) -> Option<usize> {
     None
 }
 
-/// Without the signs that control white space.
+/// Removes the signs that control white space.
 fn trimmed(text: &str, inner: Range<usize>) -> Range<usize> {
     let piece = &text[inner.clone()];
     let start = inner.start + usize::from(piece.starts_with(['-', '+']));
@@ -405,7 +411,7 @@ mod tests {
             "a }} b %} c #}",
             "$ {{ port }}",
         ] {
-            assert_eq!(foreign(text), None, "{text}");
+            assert_eq!(unknown_syntax(text), None, "{text}");
         }
     }
 
@@ -427,7 +433,7 @@ mod tests {
             ("{{ lookup('env', 'HOME') }}", "{{ lookup('env', 'HOME') }}", "lookup"),
             ("{{ end }}", "{{ end }}", "`end`"),
         ] {
-            let found = foreign(text).unwrap_or_else(|| panic!("{text}"));
+            let found = unknown_syntax(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(&text[found.piece.clone()], at);
             assert!(text[found.piece.clone()].contains(&text[found.at.clone()]));
             assert!(found.what.contains(what), "{found:?}");
@@ -437,7 +443,7 @@ mod tests {
     #[test]
     fn a_file_without_the_ending_that_was_meant_as_a_template() {
         for text in ["host={{ database.host }}", "{% if cache %}x{% endif %}", "{{ region }} {{ port }}"] {
-            assert!(is_ours(text).is_some(), "{text}");
+            assert!(unrendered(text).is_some(), "{text}");
         }
         for text in [
             "{{ scoring.url }}",
@@ -448,7 +454,7 @@ mod tests {
             "{{ 1 + 1 }}",
             "a {# b",
         ] {
-            assert!(is_ours(text).is_none(), "{text}");
+            assert!(unrendered(text).is_none(), "{text}");
         }
     }
 }

@@ -1,14 +1,16 @@
-//! What a `gameday.toml` may say. The JSON schema, the check of names and types, and the
-//! typed values all come from these structs; what types cannot say is in `rules`.
+//! The model of `gameday.toml`.
+//!
+//! The JSON schema, the check of names and types, and the typed values come from these structs. What types cannot
+//! express is in `rules`.
 use crate::Identities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Objects that the command line names as the stack's, whatever their tags and names say.
+/// Objects that the command line assigns to the stack, whatever their tags and names are.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Given {
-    /// By step: the id or name of the object to take over.
+pub struct Claims {
+    /// The id or name of the object to adopt, by step.
     pub adopt: BTreeMap<String, String>,
     /// Ids and names of objects to delete with the stack.
     pub delete: BTreeSet<String>,
@@ -32,23 +34,23 @@ pub struct Config {
     /// Extra tags for everything gameday creates.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// What the keys of gameday's own tags begin with: `gameday:stack`, `gameday:step`. Another one where an
-    /// organisation forbids the colon or prescribes a beginning: `event-`.
+    /// What the keys of gameday's own tags begin with: `gameday:stack`, `gameday:step`. Change it if your organisation
+    /// forbids the colon or prescribes another prefix, such as `event-`.
     #[serde(default = "default::tag_prefix")]
     pub tag_prefix: String,
     /// Exact names that the event prescribes, by step: `"database/main" = "apdev-rds-instance"`.
     #[serde(default)]
     pub names: BTreeMap<String, String>,
-    /// What the command line names as the stack's: no key of the file.
+    /// Objects assigned on the command line. Not a key of the file.
     #[serde(skip)]
-    pub given: Given,
-    /// Under which keys the services' own steps stand in the account: no key of the file.
+    pub given: Claims,
+    /// The names in the keys of the services' existing steps. Not a key of the file.
     #[serde(skip)]
     pub identities: Identities,
     /// The VPC and its subnets.
     #[serde(default)]
     pub network: Network,
-    /// Who may reach what from outside.
+    /// Who is allowed to reach what from outside.
     #[serde(default)]
     pub access: Access,
     /// The RDS for MySQL instance.
@@ -74,27 +76,27 @@ pub struct Config {
     pub service: BTreeMap<String, Service>,
 }
 
-/// What gameday does about a group.
+/// The way in which gameday handles a group of the stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// gameday creates it, keeps it as described and deletes it at teardown.
     #[default]
     Create,
-    /// It exists already: looked at, never changed, never deleted.
+    /// It exists already: gameday reads it, but never changes or deletes it.
     Use,
-    /// The stack goes without.
+    /// The stack does without it.
     Off,
 }
 
-/// For groups that the stack cannot go without.
+/// The way in which gameday handles a group that no stack can do without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// gameday creates it, keeps it as described and deletes it at teardown.
     #[default]
     Create,
-    /// It exists already: looked at, never changed, never deleted.
+    /// It exists already: gameday reads it, but never changes or deletes it.
     Use,
 }
 
@@ -120,7 +122,7 @@ pub struct Network {
     pub app: Vec<String>,
 }
 
-/// Where the instances are.
+/// The place of the instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Instances {
@@ -138,19 +140,19 @@ pub enum Egress {
     /// One NAT gateway, in the first zone.
     #[default]
     Nat,
-    /// A NAT gateway in each zone: the loss of a zone takes no other one's way out.
+    /// A NAT gateway in each zone, so that a lost zone cuts off no other one.
     NatPerZone,
-    /// No way to the internet: only to those services of AWS that the instances need.
+    /// No way to the internet: only to the AWS services that the instances need.
     Endpoints,
 }
 
-/// Who may reach what from outside.
+/// Who is allowed to reach what from outside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
-    /// Who may reach the load balancer: CIDRs, and prefix lists by id (`pl-…`) or by AWS's name of them.
+    /// Who is allowed to reach the load balancer: CIDRs, and prefix lists by id (`pl-…`) or by AWS's name.
     pub http: Vec<String>,
-    /// CIDRs and prefix lists that may reach port 22 of the instances. Empty: nobody.
+    /// CIDRs and prefix lists that are allowed to reach port 22 of the instances. Empty: nobody.
     pub ssh: Vec<String>,
     /// The name of an existing EC2 key pair for the instances.
     pub key_pair: Option<String>,
@@ -171,25 +173,26 @@ pub struct Database {
     /// Allocated gp3 storage in GiB, 20 to 65536.
     #[schemars(range(min = 20, max = 65536), extend("x-reason" = "RDS takes 20 to 65536 GiB of gp3 storage"))]
     pub storage_gb: u32,
-    /// Encrypted at rest under AWS's own key. Counts when it is made: one that stands stays as it is.
+    /// Encrypted at rest under AWS's own key. It is decided at creation: an existing one stays as it is.
     pub encrypted: bool,
     /// A standby in a second zone. Usable a little later, available much later, costs twice.
     pub multi_az: bool,
-    /// Days of automated backups, 0 to 35. 0 is quickest; turning it on later is an outage. More that somebody has set stay:
-    /// fewer delete backups.
+    /// Days of automated backups, 0 to 35. 0 is quickest; turning it on later is an outage. A longer period set by hand
+    /// stays, because a shorter one deletes backups.
     #[schemars(range(min = 0, max = 35), extend("x-reason" = "RDS keeps automated backups for 0 to 35 days"))]
     pub backup_days: u32,
-    /// Refuse deletion through any tool until taken off.
+    /// Refuse deletion through any tool until this is turned off.
     pub deletion_protection: bool,
     /// The database the service uses.
     pub database: String,
     /// The user the service connects as. Not the master user.
     pub user: String,
-    /// The master user; creates `database` and `user`. With `mode = "use"`: whose password is given in `secrets`.
+    /// The master user; creates `database` and `user`. With `mode = "use"`: the user whose password is given in
+    /// `secrets`.
     pub master_user: String,
     /// More SQL files, run in order after the schema by the first instance that boots.
     pub sql: Vec<String>,
-    /// Parameters of the DB parameter group, beside the two defaults (which can be given other values).
+    /// Parameters of the DB parameter group, in addition to the two defaults (whose values can be changed).
     #[serde(deserialize_with = "with_default_parameters")]
     pub parameters: BTreeMap<String, String>,
 }
@@ -208,15 +211,17 @@ pub struct Cache {
     pub version: Option<String>,
     /// Cache node type.
     pub class: String,
-    /// Encrypted at rest under AWS's own key. Counts when it is made: one that stands stays as it is.
+    /// Encrypted at rest under AWS's own key. It is decided at creation: an existing one stays as it is.
     pub encrypted: bool,
     /// 1, or 2 for a replica in another zone with automatic failover.
     #[schemars(range(min = 1, max = 2), extend("x-reason" = "the event counts more than two nodes as an inefficient deployment"))]
     pub nodes: u32,
 }
 
+/// The engine of the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "docs of these variants would change the form of the schema")]
 pub enum CacheEngine {
     #[default]
     Redis,
@@ -234,12 +239,13 @@ pub struct Files {
     pub file_system: Option<String>,
     /// How throughput is paid for.
     pub throughput: Throughput,
-    /// Encrypted at rest under AWS's own key. Counts when it is made: one that stands stays as it is.
+    /// Encrypted at rest under AWS's own key. It is decided at creation: an existing one stays as it is.
     pub encrypted: bool,
     /// Where the instances mount it.
     pub path: String,
 }
 
+/// The throughput mode of the file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Throughput {
@@ -254,8 +260,8 @@ pub enum Throughput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Secrets {
-    /// `create`: generated, kept as SSM SecureString parameters. `use`: existing parameters.
-    /// There is no `off`: any teammate must find them again.
+    /// `create`: generated, kept as SSM SecureString parameters. `use`: existing parameters. There is no `off`: any
+    /// teammate must be able to find them again.
     pub mode: Origin,
     /// With `mode = "use"`: the name of the SSM parameter with the master password.
     pub master_password: Option<String>,
@@ -267,27 +273,27 @@ pub struct Secrets {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Iam {
-    /// `create`: a role that reads its own parameters and writes its own log groups, nothing else.
-    /// `use`: an existing profile. `off`: none; the passwords then stand in the user data.
+    /// `create`: a role that reads its own parameters and writes its own log groups, nothing else. `use`: an existing
+    /// profile. `off`: none; the user data then contains the passwords.
     pub mode: Mode,
     /// With `mode = "use"`: the name of an existing instance profile.
     pub instance_profile: Option<String>,
-    /// With `mode = "use"`: the name of the role in that profile, where it is another one than the profile's.
+    /// With `mode = "use"`: the name of the role in that profile, if it differs from the profile's.
     pub role: Option<String>,
-    /// More S3 objects or prefixes the instances may read: `arn:aws:s3:::bucket/prefix/*`.
+    /// More S3 objects or prefixes that the instances are allowed to read: `arn:aws:s3:::bucket/prefix/*`.
     pub read_objects: Vec<String>,
-    /// KMS keys under which the S3 objects, or the passwords that are used, are encrypted: `arn:aws:kms:…:key/…`.
+    /// KMS keys that encrypt the S3 objects, or the existing passwords: `arn:aws:kms:…:key/…`.
     pub kms_keys: Vec<String>,
     /// Lets Session Manager open a shell on the instances.
     pub ssm: bool,
-    /// Whether the service itself may use the role, through the instance metadata. Left out: where `read_objects` or
-    /// `policies` give it something to use.
+    /// Whether the service itself is allowed to use the role, through the instance metadata. Default: only if
+    /// `read_objects` or `policies` is given.
     pub metadata: Option<bool>,
     /// More managed policies for the role: `arn:aws:iam::aws:policy/…`.
     pub policies: Vec<String>,
-    /// The managed policy that bounds the role, where an organisation demands one: `arn:aws:iam::…:policy/…`.
+    /// The managed policy that bounds the role, if an organisation requires one: `arn:aws:iam::…:policy/…`.
     pub permissions_boundary: Option<String>,
-    /// The path of role and profile, where an organisation prescribes one: `/event/`.
+    /// The path of role and profile, if an organisation prescribes one: `/event/`.
     pub path: String,
 }
 
@@ -299,17 +305,19 @@ pub struct Monitoring {
     pub mode: Switch,
     /// ARNs of SNS topics that the alarms notify. At most 5.
     pub notify: Vec<String>,
-    /// Days to keep logs: 1, 3, 5, 7, 14, 30, 60, 90. More that somebody has set stay.
+    /// Days to keep logs: 1, 3, 5, 7, 14, 30, 60, 90. A longer period set by hand stays.
     #[schemars(range(min = 1, max = 3653), extend("x-reason" = "CloudWatch keeps logs for 1 to 3653 days"))]
     pub log_days: u32,
-    /// Seconds of target response time (p90) above which the alarm fires.
+    /// Seconds of target response time (p90) above which the alarm triggers.
     pub slow_seconds: f64,
     /// One CloudWatch dashboard of the request path.
     pub dashboard: bool,
 }
 
+/// The way in which gameday handles a group that can only be created or left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "docs of these variants would change the form of the schema")]
 pub enum Switch {
     #[default]
     Create,
@@ -328,16 +336,19 @@ pub struct Service {
     /// SHA-256 of the binary or archive; checked at boot when given.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// What starts it, when it is not `./server`: a command line of bash that stays in the foreground (binary, archive), or the words that follow the image (container).
+    /// The start command if it is not `./server`: a command line of bash that stays in the foreground (binary,
+    /// archive), or the arguments after the image (container).
     #[serde(default)]
     pub command: Option<String>,
-    /// Environment variables. `{{ }}` expressions as in templates; `{% raw %}…{% endraw %}` is left as it is.
+    /// Environment variables. `{{ }}` expressions work as in templates; `{% raw %}…{% endraw %}` is left unchanged.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// The configuration file, written beside the binary as it stands; a name that ends in `.j2` makes it a template. Empty: the shipped `server.ini`.
+    /// The configuration file, written unchanged beside the binary; a name that ends in `.j2` makes it a template.
+    /// Empty: the shipped `server.ini`.
     #[serde(default)]
     pub config: Option<String>,
-    /// Replaces the shipped boot script: whatever cloud-init takes, as it stands; a name that ends in `.j2` makes it a template.
+    /// Replaces the shipped boot script: anything that cloud-init accepts, unchanged; a name that ends in `.j2` makes
+    /// it a template.
     #[serde(default)]
     pub user_data: Option<String>,
     /// TCP port the service listens on.
@@ -354,7 +365,7 @@ pub struct Service {
     #[serde(default = "default::health_interval")]
     #[schemars(range(min = 5, max = 300), extend("x-reason" = "a load balancer checks every 5 to 300 seconds"))]
     pub health_interval: u32,
-    /// Path patterns that reach the service. Given: every other path answers 404.
+    /// Path patterns that reach the service. If given, every other path answers 404.
     #[serde(default)]
     pub routes: Vec<String>,
     /// Image id (`ami-…`). Empty: the newest Amazon Linux 2023, resolved once from its public SSM parameter.
@@ -363,22 +374,22 @@ pub struct Service {
     /// EC2 instance type.
     #[serde(default = "default::instance_type")]
     pub instance_type: String,
-    /// Instances at least.
+    /// The least number of instances.
     #[serde(default = "default::two")]
     #[schemars(range(min = 1, max = 50), extend("x-reason" = "a service needs at least one instance; more than 50 is surely a slip"))]
     pub min: u32,
-    /// Instances to start with.
+    /// The initial number of instances.
     #[serde(default = "default::two")]
     #[schemars(range(min = 1, max = 50), extend("x-reason" = "a service needs at least one instance; more than 50 is surely a slip"))]
     pub desired: u32,
-    /// Instances at most: what the game allows you to pay for.
+    /// The largest number of instances: what the game allows you to pay for.
     #[serde(default = "default::four")]
     #[schemars(range(min = 1, max = 50), extend("x-reason" = "every instance costs; more than 50 is surely a slip"))]
     pub max: u32,
     /// When to scale.
     #[serde(default)]
     pub scale: Scale,
-    /// Seconds an instance is given from launch before a failed health check replaces it.
+    /// Seconds from launch during which a failed health check does not replace an instance.
     #[serde(default = "default::grace")]
     #[schemars(range(min = 0, max = 7200), extend("x-reason" = "an instance that needs two hours to boot is broken"))]
     pub grace_seconds: u32,
@@ -391,6 +402,7 @@ pub struct Service {
     pub spot: Option<Spot>,
 }
 
+/// The way in which a service is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Run {
@@ -399,7 +411,7 @@ pub enum Run {
     Binary,
     /// A container image, run by Docker under systemd.
     Container,
-    /// What tar takes (.tar.gz, .tar, .tar.xz, …), unpacked; `command` is run by systemd.
+    /// Anything that tar unpacks (.tar.gz, .tar, .tar.xz, …); `command` is run by systemd.
     Archive,
 }
 
@@ -427,16 +439,16 @@ pub struct Spot {
     /// Percent of the rest that is on demand.
     #[schemars(range(min = 0, max = 100), extend("x-reason" = "it is a percentage"))]
     pub on_demand_percent: u32,
-    /// Other instance types to take when the first is not to be had.
+    /// Other instance types to take if the first is not available.
     pub types: Vec<String>,
 }
 
-/// TOML has no null: 0 takes a default target away.
+/// Reads a target, where 0 means none because TOML has no null.
 fn zero_is_off<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     Ok(Option::<f64>::deserialize(from)?.filter(|target| *target != 0.0))
 }
 
-/// Whoever sets `max_connections` must not lose the login of a 2019 client by it.
+/// Adds the default parameters, so that setting `max_connections` does not break the login of a 2019 client.
 fn with_default_parameters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let mut all = Database::default().parameters;
     all.extend(BTreeMap::<String, String>::deserialize(from)?);
@@ -514,7 +526,7 @@ impl Default for Database {
             user: "gdapp".into(),
             master_user: "gdadmin".into(),
             sql: vec![],
-            // A Go client of 2019 may not know caching_sha2_password [AWS 1.5].
+            // A Go client of 2019 may not support caching_sha2_password [AWS 1.5].
             parameters: [("authentication_policy", "*:mysql_native_password"), ("require_secure_transport", "0")]
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
@@ -582,7 +594,7 @@ impl Default for Spot {
     }
 }
 
-/// In AWS's own word.
+/// Writes AWS's word for the engine.
 impl std::fmt::Display for CacheEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -592,7 +604,7 @@ impl std::fmt::Display for CacheEngine {
     }
 }
 
-/// As in the stack file.
+/// Writes the value of the stack file.
 impl std::fmt::Display for Egress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -603,7 +615,7 @@ impl std::fmt::Display for Egress {
     }
 }
 
-/// In AWS's own word.
+/// Writes AWS's word for the throughput mode.
 impl std::fmt::Display for Throughput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

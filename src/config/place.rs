@@ -1,4 +1,4 @@
-//! Where in the stack file a value stands.
+//! Places of values in the stack file.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
@@ -13,7 +13,7 @@ enum Part {
     Item(usize),
 }
 
-/// A place from fixed keys: `at("network.cidr")`.
+/// Returns a place from fixed keys: `at("network.cidr")`.
 pub(crate) fn at(path: &str) -> Place {
     Place(path.split('.').map(|key| Part::Key(key.into())).collect())
 }
@@ -57,22 +57,22 @@ impl fmt::Display for Place {
     }
 }
 
-/// What the walk over the text has learnt: where each value and key stands, and which values are unusable.
+/// The result of the walk over the text: positions of values and keys, and the unusable values.
 #[derive(Debug, Default)]
 pub(crate) struct Map {
     pub values: BTreeMap<Place, Range<usize>>,
     pub keys: BTreeMap<Place, Range<usize>>,
-    /// Values that were reported already and replaced by a default: no rule may judge them again.
+    /// Values that were reported already and replaced by a default. No rule judges them again.
     pub unsound: BTreeSet<Place>,
 }
 
 impl Map {
-    /// Does the file itself say it (or is it a default)?
+    /// True if the file itself contains the value, false for a default.
     pub fn given(&self, place: &Place) -> bool {
         self.values.contains_key(place)
     }
 
-    /// What stands in the file does not count: it was said elsewhere.
+    /// Ignores a value of the file, because another one was given elsewhere.
     pub fn forget(&mut self, place: &Place) {
         self.values.remove(place);
         self.keys.remove(place);
@@ -89,7 +89,7 @@ impl Map {
         true
     }
 
-    /// The value's text; for a default, the nearest table around it.
+    /// Returns the range of a value; for a default, of the nearest table around it.
     pub fn span(&self, place: &Place) -> Range<usize> {
         let mut place = Some(place.clone());
         while let Some(here) = place {

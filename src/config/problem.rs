@@ -1,4 +1,4 @@
-//! A problem in a stack file, and how it is shown.
+//! Problems in a stack file, and their display.
 use crate::{
     check::{floor, position},
     said,
@@ -12,56 +12,61 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// The stack cannot be built.
     Error,
+    /// The stack can be built, but probably not as intended.
     Warning,
 }
 
-/// One thing wrong with a stack file: where, what, why, and the way out.
+/// One problem of a stack file: where, what, why, and the way out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Problem {
+    /// The severity of the problem.
     pub severity: Severity,
-    /// Stable name of the broken rule: `zones_too_few`.
+    /// The stable name of the broken rule: `zones_too_few`.
     pub rule: &'static str,
-    /// Path of the value: `service.api.port`. Empty for the file as a whole.
+    /// The path of the value: `service.api.port`. Empty for the file as a whole.
     pub path: String,
-    /// Position of the value, both counted from 1.
+    /// The position of the value, both counted from 1.
     pub line: usize,
+    /// The column of the value.
     pub column: usize,
-    /// Bytes of the value in the text; none when it does not stand there.
+    /// The range of the value in the text, if the text contains it.
     #[serde(skip)]
     pub span: Range<usize>,
-    /// What is wrong, in one line.
+    /// The problem, in one line.
     pub message: String,
-    /// Why it is wrong; stands under the value.
+    /// The reason, shown under the value.
     pub reason: String,
     /// The way out.
     pub help: String,
-    /// Other values that have a part in it.
+    /// Other values that are part of the problem.
     #[serde(skip)]
     pub others: Vec<(Range<usize>, String)>,
 }
 
 impl Problem {
-    /// The same in words that no terminal obeys: they repeat what stands in the file.
+    /// Returns the problem without control characters, which it may repeat from the file.
     fn harmless(&self) -> Self {
         let [message, reason] = [&self.message, &self.reason].map(|t| said::line(t).into_owned());
-        // Some of ours have more than one line, and miette indents them.
+        // Some help texts have several lines, and miette indents them.
         let help = said::lines(&self.help);
         let others = self.others.iter().map(|(at, text)| (at.clone(), said::line(text).into_owned())).collect();
         Self { message, reason, help, others, ..self.clone() }
     }
 
-    /// True if one of the lines that would be shown with it is too long for that.
+    /// True if one of the lines to show is too long.
     fn is_in_a_long_line(&self, text: &str) -> bool {
         let at = floor(text, self.span.start.min(text.len()));
         let before = text[..at].rsplit('\n').take(2);
         before.chain(text[at..].split('\n').take(3)).any(|line| line.len() > SHOWN)
     }
 
-    /// As text for people, without the line.
+    /// Returns the text for people, without the line of the file.
     fn without_its_line(&self, file: &str) -> String {
         let Self { message, line, column, reason, help, .. } = self;
         let sign = if self.severity == Severity::Error { "×" } else { "⚠" };
@@ -70,25 +75,29 @@ impl Problem {
     }
 }
 
-/// The longest line of a file that is shown with a problem, in bytes.
+/// The longest line of a file that is shown, in bytes.
 const SHOWN: usize = 4096;
 
-/// The text of a stack file and what it is called in messages.
+/// The text of a stack file and its name in messages.
 #[derive(Clone, Debug)]
 pub struct Source {
+    /// The name in messages.
     pub name: String,
+    /// The whole text.
     pub text: Arc<str>,
 }
 
-/// Everything that is wrong with a stack file: at least one error, and the warnings.
+/// All problems of a stack file: at least one error, and the warnings.
 #[derive(Clone, Debug)]
 pub struct ConfigErrors {
+    /// The problems in the order of the text.
     pub problems: Vec<Problem>,
+    /// The text of the file.
     pub source: Source,
 }
 
 impl ConfigErrors {
-    /// All problems as text for people, the count last.
+    /// Returns all problems as text for people, with the count at the end.
     pub fn render(&self, color: bool, width: usize) -> String {
         render(&self.problems, &self.source, color, width)
     }
@@ -102,7 +111,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Problems as text for people, in the order of the file, the count last.
+/// Returns problems as text for people, in the order of the file, with the count at the end.
 pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) -> String {
     if problems.is_empty() {
         return String::new();
@@ -113,9 +122,9 @@ pub fn render(problems: &[Problem], source: &Source, color: bool, width: usize) 
         .with_width(width)
         .with_break_words(false)
         .without_syntax_highlighting();
-    // The line is shown, the right that a signed URL in it gives is not.
+    // The line is shown, but not the secrets of signed URLs.
     let masked = crate::signed::masked_in_place(&source.text);
-    // A mark of the byte order at the beginning is nobody's text, and no column.
+    // A byte order mark at the beginning is neither text nor a column.
     let mark = masked.chars().next().filter(|c| *c == '\u{feff}').map_or(0, char::len_utf8);
     let text: Arc<str> = format!("{}{}", &masked[..mark], said::in_place(&masked[mark..])).into();
     let named = Counted(NamedSource::new(said::line(&source.name), text.clone()), text);
@@ -143,7 +152,7 @@ fn summary(problems: &[Problem], source: &Source) -> String {
     format!("{}: {}", said::line(&source.name), counts.join(", "))
 }
 
-/// The text for miette, which by itself counts columns in bytes.
+/// The text for miette, which counts columns in bytes.
 struct Counted(NamedSource<Arc<str>>, Arc<str>);
 
 impl SourceCode for Counted {
@@ -166,7 +175,7 @@ impl SourceCode for Counted {
     }
 }
 
-/// One problem as miette wants to see it.
+/// One problem in the form that miette displays.
 struct Report<'a> {
     problem: &'a Problem,
     source: &'a Counted,
@@ -175,7 +184,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// miette does not wrap what stands under a value.
+    /// Wraps the label under a value, which miette does not do.
     fn label(&self, text: &str, span: &Range<usize>) -> String {
         let line_start = self.text[..span.start].rfind('\n').map_or(0, |n| n + 1);
         let column = self.text[line_start..span.start].chars().count();
@@ -208,7 +217,7 @@ impl fmt::Debug for Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The rule's name is for searching, not for reading: at the end.
+        // The rule's name is at the end, because it is for searching.
         write!(f, "{} ({})", self.problem.message, self.problem.rule)
     }
 }

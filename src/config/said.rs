@@ -1,33 +1,34 @@
-//! Words from outside: what AWS, a machine, a file or somebody else said, fit to be read.
+//! Words from outside, made safe to read.
 //!
-//! A terminal obeys some characters, and others are not seen: they hide a word, turn its direction, or begin a line that
-//! looks like ours. Here each becomes a mark that is seen; in JSON it stays, escaped.
+//! AWS, machines, files and people can send characters that a terminal obeys or does not show. Such characters hide a
+//! word, turn its direction, or begin a line that looks like gameday's. They are replaced by a visible mark; in JSON
+//! they are escaped.
 use std::borrow::Cow;
 
-/// Stands for a character that is not shown.
+/// The replacement of a hidden character.
 pub const MARK: char = '\u{fffd}';
-/// Stands for the end of a line within words from outside.
+/// The replacement of a line end within words from outside.
 pub const LINE: char = '⏎';
 
-/// Whether a terminal would obey this character, or nobody would see it.
+/// True if a terminal obeys this character, or does not show it.
 pub fn is_hidden(c: char) -> bool {
-    // Nearly all of a screen.
+    // The most common case.
     if matches!(c, ' '..='~') {
         return false;
     }
     matches!(c,
         // C0, DEL and C1.
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        // What turns the direction of text, and what ends lines and paragraphs.
+        // Characters that turn the direction of text, or end lines and paragraphs.
         | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        // What has no width.
+        // Characters without width.
         | '\u{ad}' | '\u{34f}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}'
         | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
         // Blanks that look like nothing.
         | '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
-        // Annotations between lines, shorthand, notes: controls all of them.
+        // Annotations between lines, shorthand and notes, all of them controls.
         | '\u{fff0}'..='\u{fffb}' | '\u{13430}'..='\u{13455}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        // Tags and selectors, which carry a hidden text of their own.
+        // Tags and selectors, which carry a hidden text.
         | '\u{e0000}'..='\u{e0fff}')
 }
 
@@ -35,7 +36,7 @@ fn ends_line(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Words as one line that no terminal obeys.
+/// Returns words as one line that no terminal obeys.
 pub fn line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
@@ -47,7 +48,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
             '\t' => said.push(' '),
             '\n' if before == Some('\r') => {}
             c if ends_line(c) => said.push(LINE),
-            // The picture of a sign instead of its letter, as keyboards write it.
+            // A selector that shows a sign as a picture, as keyboards write it.
             '\u{fe0f}' if before.is_some_and(|b| !b.is_ascii() && !is_hidden(b)) => said.push(c),
             c if is_hidden(c) => said.push(MARK),
             c => said.push(c),
@@ -57,18 +58,18 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(said)
 }
 
-/// Words as a sentence of ours may hold them: one line, and without the quotes that mark a command of ours.
+/// Returns words for use in a sentence: one line, without the quotes that mark a command.
 pub fn words(text: &str) -> String {
     line(text).replace('`', "'")
 }
 
-/// A text of several lines, none of which a terminal obeys. Tabs stay: it may be a script.
+/// Returns a text of several lines that no terminal obeys. Tabs stay, because the text can be a script.
 pub fn lines(text: &str) -> String {
     let parts = |l: &str| l.split('\t').map(|part| line(part).into_owned()).collect::<Vec<_>>().join("\t");
     text.split('\n').map(|l| parts(l.strip_suffix('\r').unwrap_or(l))).collect::<Vec<_>>().join("\n")
 }
 
-/// A text whose characters stay at their bytes, so that places in it still hold.
+/// Returns a text whose characters keep their bytes, so that positions in it stay valid.
 pub fn in_place(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
@@ -82,9 +83,9 @@ pub fn in_place(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(mark).collect())
 }
 
-/// The text of a JSON document in which each such character is escaped: it loses nothing, and can be shown.
+/// Returns a JSON document with such characters escaped. Nothing is lost, and it can be displayed.
 pub fn json(text: String) -> String {
-    // Between values there are only the blanks of the layout.
+    // Between values, only layout blanks can occur.
     let is_layout = |c: char| matches!(c, '\n' | '\t' | '\r');
     if !text.contains(|c| is_hidden(c) && !is_layout(c)) {
         return text;

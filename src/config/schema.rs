@@ -1,12 +1,14 @@
-//! The JSON schema of `gameday.toml`, derived from the model: editors complete and check by it, and
-//! `shape` checks names and types by it, so that both always agree with the structs.
+//! The JSON schema of `gameday.toml`, derived from the model.
+//!
+//! Editors use it for completion and checks, and `shape` checks names and types by it. So both always agree with the
+//! structs.
 use crate::Config;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-/// JSON schema (draft 7, which the TOML plugins of editors understand) of `gameday.toml`.
+/// Returns the JSON schema of `gameday.toml`, in draft 7, which editors' TOML plugins support.
 pub fn schema() -> Value {
-    // Inlined: every consumer gets along without following references.
+    // Inlined, so that no consumer has to follow references.
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
     without_null(&mut schema);
@@ -14,7 +16,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// TOML has no null; an optional key is simply not required.
+/// Removes null, which TOML lacks: an optional key is simply not required.
 fn without_null(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

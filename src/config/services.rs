@@ -1,40 +1,42 @@
-//! The services of a stack, each with what belongs to it.
+//! The services of a stack, each with its keys and names.
 use crate::{Config, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Deref,
 };
 
-/// One service of a stack: its name, its table, and the keys of the steps that are its own.
+/// One service of a stack: its name, its table, and the keys of its own steps.
 ///
 /// It dereferences to its table.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceScope<'a> {
+    /// The service's name.
     pub name: &'a str,
+    /// The service's table.
     pub table: &'a Service,
     identity: &'a Identity,
 }
 
-/// Under which keys the steps stand that a service keeps when it is renamed: its security group, role, instance profile,
-/// log groups and alarms.
+/// The name in the keys of the steps that a renamed service keeps: its security group, role, instance profile, log
+/// groups and alarms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Identity {
-    /// Under the service's own name.
+    /// The service's own name.
     #[default]
     Own,
-    /// Under the name that the service had when they were created.
+    /// The name that the service had when they were created.
     Former(String),
-    /// Without a name, as gameday wrote them when a stack had one service: `security-group/app`, `role/instance`.
+    /// No name, as gameday wrote them when a stack had one service: `security-group/app`, `role/instance`.
     Unnamed,
 }
 
-/// What the alarms of a service watch.
+/// The conditions that the alarms of a service watch.
 pub const ALARMS: [&str; 2] = ["unhealthy-hosts", "healthy-hosts"];
 
-/// What the log groups of a service hold.
+/// The log groups of a service, by what they hold.
 pub const LOGS: [&str; 2] = ["app", "boot"];
 
-/// By service; the services that are missing have their own.
+/// Identities by service. Services that are missing have their own.
 pub type Identities = BTreeMap<String, Identity>;
 
 impl Deref for ServiceScope<'_> {
@@ -46,15 +48,14 @@ impl Deref for ServiceScope<'_> {
 }
 
 impl ServiceScope<'_> {
-    /// Returns the name that a new port shares with nothing else: target group, Auto Scaling group and scaling policies
-    /// are called this, since they are replaced together when the service gets another name or port.
+    /// Returns the name of the objects that are replaced together when the service gets another name or port.
     ///
-    /// `api`, or `api-8080` on port 8080.
+    /// They are target group, Auto Scaling group and scaling policies. The name is `api`, or `api-8080` on port 8080.
     pub fn slot(&self) -> String {
         slot(self.name, self.table)
     }
 
-    /// Returns the key of the service's step of this kind, where it has one of it.
+    /// Returns the key of the service's step of this kind, for kinds of which it has one.
     pub fn key(&self, kind: &str) -> String {
         let name = match kind {
             "auto-scaling-group" | "target-group" => self.slot(),
@@ -65,27 +66,27 @@ impl ServiceScope<'_> {
         format!("{kind}/{name}")
     }
 
-    /// Returns the second half of the key of its security group and that group's rules.
+    /// Returns the second half of the key of the service's security group and its rules.
     pub fn security_group(&self) -> String {
         security_group(self.name, self.identity)
     }
 
-    /// Returns the second half of the keys of its role and instance profile.
+    /// Returns the second half of the keys of the service's role and instance profile.
     pub fn profile(&self) -> String {
         self.identity.prefix(self.name).unwrap_or("instance").into()
     }
 
-    /// Returns the second half of the key of an alarm or a log group that is the service's own.
+    /// Returns the second half of the key of the service's own alarm or log group.
     pub fn own(&self, what: &str) -> String {
         self.identity.prefix(self.name).map_or_else(|| what.into(), |name| format!("{name}-{what}"))
     }
 
-    /// True if this is the key of an alarm of its own.
+    /// True if this is the key of one of the service's alarms.
     pub fn has_alarm(&self, key: &str) -> bool {
         ALARMS.iter().any(|what| key.strip_prefix("alarm/") == Some(self.own(what).as_str()))
     }
 
-    /// Returns the path of its log group.
+    /// Returns the path of the service's log group.
     pub fn log_path(&self, stack: &str, what: &str) -> String {
         match self.identity.prefix(self.name) {
             Some(name) => format!("/gameday/{stack}/{name}/{what}"),
@@ -103,8 +104,9 @@ impl Identity {
         }
     }
 
-    /// Returns the identity that the key of a service's own step tells; that of a service that is called so is
-    /// [`Identity::Former`], too.
+    /// Returns the identity that the key of a service's own step reveals.
+    ///
+    /// A key with a service's name yields [`Identity::Former`], also if the stack file has a service of that name.
     pub fn of_key(key: &str) -> Option<Self> {
         let (kind, name) = key.split_once('/')?;
         let former = |service: &str| Some(Self::Former(service.into())).filter(|_| !service.is_empty());
@@ -133,7 +135,7 @@ pub(crate) fn slot(name: &str, service: &Service) -> String {
     if service.port == crate::model::default::port() { name.to_owned() } else { format!("{name}-{}", service.port) }
 }
 
-/// Returns the keys of a service's own steps that the stack file may name.
+/// Returns the keys of a service's own steps that the stack file can name.
 fn own_keys(service: &str, identity: &Identity) -> Vec<String> {
     let profile = identity.prefix(service).unwrap_or("instance");
     let own = |what: &str| identity.prefix(service).map_or_else(|| what.into(), |name| format!("{name}-{what}"));
@@ -143,7 +145,7 @@ fn own_keys(service: &str, identity: &Identity) -> Vec<String> {
     keys
 }
 
-/// Gives each key in `to` the name of its counterpart in `from`, where it has none.
+/// Gives each key in `to` the name of its counterpart in `from`, unless it has one.
 fn copy_names(names: &mut BTreeMap<String, String>, from: &[String], to: &[String]) {
     for (from, to) in from.iter().zip(to) {
         if let Some(name) = names.get(from).cloned() {
@@ -166,7 +168,7 @@ impl Config {
         self.services().find(|service| service.name == name)
     }
 
-    /// Takes over which keys the services' own steps have in the account. A name under `[names]` holds for them, too.
+    /// Sets the identities that the services have in the account. Names under `[names]` apply to them, too.
     pub fn take_identities(&mut self, identities: Identities) {
         for (service, identity) in &identities {
             let (own, kept) = (own_keys(service, &Identity::Own), own_keys(service, identity));
@@ -191,7 +193,7 @@ impl Config {
         self.service.keys().find_map(|service| counterpart(service))
     }
 
-    /// Lets `[names]` speak of the only service's steps without its name, as it could when there was one service.
+    /// Accepts keys without a service name under `[names]` if the stack has only one service.
     pub(crate) fn accept_unnamed_keys(&mut self) {
         let mut services = self.service.keys();
         if let (Some(service), None) = (services.next(), services.next()) {
@@ -200,10 +202,10 @@ impl Config {
         }
     }
 
-    /// Deals the identities that the existing objects of the stack tell.
+    /// Assigns identities from the existing objects of the stack.
     ///
-    /// A service that has none of its own keeps the one that no other service has: it was renamed. Where that does not
-    /// say which one, each service gets its own.
+    /// A service without an identity of its own keeps the one that no other service has, because it was renamed. If
+    /// that is ambiguous, each service gets its own.
     pub fn identities_of(&self, existing: impl Iterator<Item = Identity>) -> Identities {
         let existing: BTreeSet<Identity> = existing.collect();
         let is_own = |identity: &Identity, name: &str| matches!(identity, Identity::Former(of) if of == name);
@@ -246,7 +248,7 @@ mod tests {
             (&["api"], &["app-api"], None),
             (&["api"], &["app"], Some(("api", Identity::Unnamed))),
             (&["web"], &["app-api"], Some(("web", former("api")))),
-            // The service that was renamed has a new group already: it keeps that.
+            // The renamed service already has a new group and keeps that one.
             (&["web"], &["app-api", "app-web"], None),
             (&["api", "web"], &["app-api"], None),
             (&["api", "web"], &["app-api", "app-old"], Some(("web", former("old")))),

@@ -1,5 +1,6 @@
-//! The walk over the text beside the JSON schema: syntax, names, types, ranges. It keeps what is
-//! sound, so that the rules can still judge the rest, and remembers where everything stands.
+//! The walk over the text along the JSON schema: syntax, names, types, ranges.
+//!
+//! It keeps sound values, so that the rules can still judge the rest, and remembers all positions.
 use crate::check::{Issue, Issues};
 use crate::place::{Map, Place};
 use crate::suggest::{nearest, quoted};
@@ -7,7 +8,7 @@ use serde_json::{Map as Object, Number, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-/// Entries of one list or table: each is compared with the others, and AWS takes far fewer of everything.
+/// The most entries of a list or table. Each is compared with the others, and AWS allows far fewer.
 const ENTRIES: usize = 1000;
 
 type Node<'a> = Spanned<DeValue<'a>>;
@@ -28,7 +29,7 @@ impl<'s> Walk<'s> {
         self.table(&Place::default(), self.root, table.get_ref())
     }
 
-    /// The value as JSON, or nothing when it was reported and a default has to do.
+    /// Returns the value as JSON, or nothing if it was reported and a default replaces it.
     fn value(&mut self, place: &Place, schema: &Value, node: &Node<'_>) -> Option<Value> {
         self.map.values.insert(place.clone(), node.span());
         let sound = self.typed(place, schema, node);
@@ -65,7 +66,7 @@ impl<'s> Walk<'s> {
             ("object", DeValue::Table(table)) if table.len() > ENTRIES => self.too_many(place, table.len()),
             ("array", DeValue::Array(list)) => {
                 let items = list.iter().enumerate();
-                // An unsound item spoils nothing but itself; the rules skip it by its place.
+                // An unsound item affects only itself: the rules skip it by its place.
                 Some(
                     items
                         .map(|(i, item)| self.value(&place.item(i), &schema["items"], item).unwrap_or("".into()))
@@ -83,7 +84,7 @@ impl<'s> Walk<'s> {
     fn table(&mut self, place: &Place, schema: &Value, table: &DeTable<'_>) -> Value {
         let empty = Object::new();
         let known = schema["properties"].as_object().unwrap_or(&empty);
-        // A table with free keys (`tags`, `service`): every value has one schema.
+        // In a table with free keys (`tags`, `service`) all values have one schema.
         let free = schema["additionalProperties"].is_object().then(|| &schema["additionalProperties"]);
         let mut sound = Object::new();
         let mut meant: Vec<String> = vec![];
@@ -111,18 +112,18 @@ impl<'s> Walk<'s> {
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !sound.contains_key(required) {
                 let here = place.key(required);
-                // A name that is only written wrong is one mistake.
+                // A misspelt key is one mistake.
                 if self.map.unsound.insert(here.clone()) && !meant.iter().any(|m| m == required) {
                     self.missing(place, &here, required, &known[required]);
                 }
-                // Holds the place so that the rest can be judged.
+                // The placeholder lets the rules judge the rest.
                 sound.insert(required.into(), "".into());
             }
         }
         sound.into()
     }
 
-    /// `[service]` with the keys of a service in it: one mistake, not one for each key.
+    /// Reports `[service]` with the keys of a service in it as one mistake, not one for each key.
     fn unnamed(&mut self, place: &Place, element: &Value, table: &DeTable<'_>) -> bool {
         let is_field = |key: &str| element["properties"].get(key).is_some();
         let Some((key, _)) = table.iter().find(|(key, node)| is_field(key.get_ref()) && !node.get_ref().is_table())
@@ -145,7 +146,7 @@ impl<'s> Walk<'s> {
         true
     }
 
-    /// Reports a key that is none; the key that was most likely meant.
+    /// Reports an unknown key and returns the key that was most likely meant.
     fn unknown(&mut self, parent: &Place, here: &Place, known: &Object<String, Value>, name: &str) -> Option<String> {
         let table = match parent.parent() {
             None => "the stack file".to_owned(),
@@ -157,11 +158,11 @@ impl<'s> Walk<'s> {
         let help = if let Some(meant) = other_word {
             format!("here it is called `{meant}`")
         } else if let Some(home) = self.home_of(name) {
-            format!("`{name}` belongs to {home}: every key stands under the last `[table]` above it")
+            format!("`{name}` belongs to {home}: a key belongs to the last `[table]` above it")
         } else if let Some(meant) = near {
             format!("did you mean `{meant}`?")
         } else {
-            format!("{table} knows {}", quoted(known.keys().map(String::as_str)))
+            format!("the keys of {table} are {}", quoted(known.keys().map(String::as_str)))
         };
         self.issues.push(
             Issue::error("unknown_key", here.clone(), format!("`{name}` is not a key of {table}"), "unknown key", help)
@@ -170,7 +171,7 @@ impl<'s> Walk<'s> {
         meant
     }
 
-    /// The table that has such a key, when the key stands under the wrong header.
+    /// Returns the table that has such a key, if the key is under the wrong header.
     fn home_of(&self, name: &str) -> Option<String> {
         let root = self.root["properties"].as_object()?;
         if root.contains_key(name) {
@@ -237,7 +238,7 @@ impl<'s> Walk<'s> {
             place.clone(),
             format!("`{place}` has {entries} entries"),
             format!("{ENTRIES} at most"),
-            "AWS takes far fewer: keep those that are needed",
+            "AWS allows far fewer: keep those that are needed",
         ));
         None
     }
@@ -320,14 +321,14 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// The number, or one beyond every range when it is too long to be read.
+/// Returns the number, or one beyond every range if it is too long.
 fn whole(number: &DeInteger<'_>) -> i128 {
     let digits = number.as_str().replace('_', "");
     let beyond = if digits.starts_with('-') { i128::MIN } else { i128::MAX };
     i128::from_str_radix(&digits, number.radix()).unwrap_or(beyond)
 }
 
-/// The texts that an enum takes; empty when the schema is none.
+/// Returns the texts that an enum accepts, empty if the schema is none.
 fn variants(schema: &Value) -> Vec<&str> {
     let listed = schema["enum"].as_array().into_iter().flatten();
     let one_of = schema["oneOf"].as_array().into_iter().flatten();
@@ -336,7 +337,7 @@ fn variants(schema: &Value) -> Vec<&str> {
     listed.chain(nested).filter_map(Value::as_str).collect()
 }
 
-/// What a key called so elsewhere (AWS, terraform, habit) is called here; it depends on the table.
+/// Returns the names of a key called so elsewhere (AWS, terraform, habit), which depend on the table.
 fn aliases(name: &str) -> &'static [&'static str] {
     match name {
         "instances" | "count" | "size" | "desired_capacity" | "desired_size" => &["desired", "nodes"],

@@ -1,21 +1,21 @@
-//! Signed URLs: until when they hold, and the parts of them that nobody else may see.
+//! Signed URLs: their validity, and the parts that nobody else is allowed to see.
 use jiff::{SignedDuration, Timestamp, civil};
 
-/// How long a signed URL holds.
+/// The validity of a signed URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
-    /// Until then.
+pub enum Validity {
+    /// Valid until this moment.
     Until(Timestamp),
-    /// It says no moment that can be read here.
-    Unsaid,
+    /// Signed, but without a readable moment.
+    Unknown,
 }
 
-/// What is signed, or stands for the right to read.
+/// Parameters that are a signature, or give the right to read.
 const SECRET: &[&str] =
     &["x-amz-signature", "x-amz-security-token", "x-goog-signature", "x-oss-signature", "signature", "sig"];
 
-/// Whether a URL is signed, and until when it holds.
-pub fn holds(url: &str) -> Option<Holds> {
+/// Returns the validity of a URL if it is signed.
+pub fn validity(url: &str) -> Option<Validity> {
     let query = url.split_once('?')?.1.split('#').next().unwrap_or_default();
     let all: Vec<(String, String)> = query
         .split('&')
@@ -26,23 +26,23 @@ pub fn holds(url: &str) -> Option<Holds> {
     if !SECRET.iter().any(|key| get(key).is_some()) {
         return None;
     }
-    // S3 and its kin, Google, Alibaba: signed at a moment, for some seconds.
+    // S3 and similar services, Google, Alibaba: a moment of signing and a number of seconds.
     for kind in ["amz", "goog", "oss"] {
         let (date, seconds) = (get(&format!("x-{kind}-date")), get(&format!("x-{kind}-expires")));
         if let (Some(date), Some(seconds)) = (date, seconds) {
             let until = moment(date)
                 .zip(seconds.parse().ok())
                 .and_then(|(from, seconds)| from.checked_add(SignedDuration::from_secs(seconds)).ok());
-            return Some(until.map_or(Holds::Unsaid, Holds::Until));
+            return Some(until.map_or(Validity::Unknown, Validity::Until));
         }
     }
-    // Older ones of S3 and Google, CloudFront: the second since 1970. Azure: a date.
+    // Older URLs of S3 and Google, and CloudFront: seconds since 1970. Azure: a date.
     let seconds = get("expires").and_then(|s| Timestamp::from_second(s.parse().ok()?).ok());
     let until = seconds.or_else(|| moment(get("se")?));
-    Some(until.map_or(Holds::Unsaid, Holds::Until))
+    Some(until.map_or(Validity::Unknown, Validity::Until))
 }
 
-/// `20261129T100000Z`, `2026-11-29T10:00:00Z`, `2026-11-29`.
+/// Reads a moment such as `20261129T100000Z`, `2026-11-29T10:00:00Z` or `2026-11-29`.
 fn moment(text: &str) -> Option<Timestamp> {
     let day = |text: &str, form: &str| civil::Date::strptime(form, text).ok()?.in_tz("UTC").ok();
     let compact = || civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?.in_tz("UTC").ok();
@@ -53,7 +53,7 @@ fn moment(text: &str) -> Option<Timestamp> {
     compact().or_else(minutes).or_else(|| day(text, "%Y-%m-%d")).map(|z| z.timestamp())
 }
 
-/// `3 days and 4 hours`, `50 minutes`.
+/// Writes a duration such as `3 days and 4 hours` or `50 minutes`.
 pub(crate) fn long(duration: SignedDuration) -> String {
     let minutes = duration.as_mins().max(0);
     let (days, hours) = (minutes / 1440, minutes / 60 % 24);
@@ -66,9 +66,9 @@ pub(crate) fn long(duration: SignedDuration) -> String {
     }
 }
 
-/// The secret values in a text that has signed URLs in it.
+/// Returns the ranges of the secret values in a text with signed URLs.
 fn secrets(text: &str) -> Vec<std::ops::Range<usize>> {
-    // Small letters have the same bytes' lengths here: only ASCII is changed.
+    // The byte lengths stay, since only ASCII letters change.
     let lower = text.to_ascii_lowercase();
     let mut found = vec![];
     for key in SECRET {
@@ -87,12 +87,12 @@ fn secrets(text: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// The text with dots for what is secret in its signed URLs.
+/// Returns the text with dots for the secrets of its signed URLs.
 pub fn masked(text: &str) -> String {
     replaced(text, |_| "••••••••".into())
 }
 
-/// The same, every place where it was.
+/// Masks the secrets without moving any other byte.
 pub(crate) fn masked_in_place(text: &str) -> String {
     replaced(text, |secret| "*".repeat(secret.len()))
 }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn signed_urls_say_until_when_they_hold() {
-        let until = |text: &str| Some(Holds::Until(text.parse().unwrap()));
+        let until = |text: &str| Some(Validity::Until(text.parse().unwrap()));
         for (query, expected) in [
             (
                 "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261129T100000Z&X-Amz-Expires=3600&X-Amz-Signature=ab",
@@ -148,14 +148,14 @@ mod tests {
             ("sv=2024-11-04&se=2026-11-29T10%3A00%3A00Z&sr=b&sp=r&sig=abc%3D", until("2026-11-29T10:00:00Z")),
             ("sv=2024-11-04&se=2026-11-29T10:00Z&sig=abc", until("2026-11-29T10:00:00Z")),
             ("sv=2024-11-04&se=2026-11-29&sig=abc", until("2026-11-29T00:00:00Z")),
-            ("Policy=eyJ&Signature=abc&Key-Pair-Id=K1", Some(Holds::Unsaid)),
-            ("X-Amz-Date=yesterday&X-Amz-Expires=3600&X-Amz-Signature=ab", Some(Holds::Unsaid)),
+            ("Policy=eyJ&Signature=abc&Key-Pair-Id=K1", Some(Validity::Unknown)),
+            ("X-Amz-Date=yesterday&X-Amz-Expires=3600&X-Amz-Signature=ab", Some(Validity::Unknown)),
             ("version=3", None),
             ("expires=never", None),
         ] {
-            assert_eq!(holds(&format!("https://b.example/server?{query}")), expected, "{query}");
+            assert_eq!(validity(&format!("https://b.example/server?{query}")), expected, "{query}");
         }
-        assert_eq!(holds("https://b.example/server"), None);
+        assert_eq!(validity("https://b.example/server"), None);
     }
 
     #[test]

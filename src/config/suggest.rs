@@ -1,11 +1,11 @@
-//! The nearest thing that could have been meant.
+//! Suggestions for misspelt words.
 
-/// The candidate that `word` is most likely a slip for.
+/// Returns the candidate that `word` is most likely a misspelling of.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
         .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
-        // A third of the letters may be wrong: more is another word.
+        // With more than a third of wrong letters it is another word.
         .filter(|(distance, candidate)| {
             *distance <= candidate.chars().count().max(word.chars().count()).div_ceil(3).min(3)
         })
@@ -13,7 +13,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
         .map(|(_, candidate)| candidate)
 }
 
-/// `"a", "b" or "c"`, as TOML would write them without the quotes.
+/// Writes `"a", "b" or "c"`, with TOML's quotes.
 pub(crate) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }

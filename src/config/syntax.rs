@@ -1,8 +1,8 @@
-//! Mistakes in the TOML itself, said in the words of somebody who is not a parser.
+//! Mistakes in the TOML itself, explained without a parser's terms.
 use crate::check::{Issue, Issues, LISTED, floor, invisible};
 use std::ops::Range;
 
-/// Problems of the TOML itself. Says whether what stands below can be trusted to stand in its table.
+/// Reports problems of the TOML itself. Returns true if later values are surely in their tables.
 pub(crate) fn check(text: &str, errors: &[toml::de::Error], issues: &mut Issues) -> bool {
     let mut errors: Vec<_> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
     errors.sort_by_key(|(span, _)| (span.start, span.end));
@@ -17,7 +17,7 @@ pub(crate) fn check(text: &str, errors: &[toml::de::Error], issues: &mut Issues)
         }
         lines.push(line(span.start));
         issues.push(explain(text, span, message));
-        // Whatever follows was read as a part of this.
+        // Everything after it was read as part of it.
         if ["missing comma", "unclosed array", "unclosed inline", "multi-line"].iter().any(|m| message.contains(m)) {
             break;
         }
@@ -25,7 +25,7 @@ pub(crate) fn check(text: &str, errors: &[toml::de::Error], issues: &mut Issues)
     trusted
 }
 
-/// The first character of the line with this byte that looks like a blank or like nothing, outside of texts and comments.
+/// Returns the first invisible or blank-like character of the line, outside of texts and comments.
 fn unseen(text: &str, at: usize) -> Option<(Range<usize>, String)> {
     let at = floor(text, at);
     let start = text[..at].rfind('\n').map_or(0, |n| n + 1);
@@ -54,8 +54,8 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
             "syntax",
             span,
             what,
-            "TOML takes it for no blank",
-            "put an ordinary blank in its place, or nothing",
+            "TOML does not accept it as a blank",
+            "replace it by an ordinary blank, or delete it",
         );
     }
     let piece = text.get(span.clone()).unwrap_or_default();
@@ -67,24 +67,24 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
     let (what, why, fix) = if escape && in_quotes(before, rest) {
         (
             "a backslash between double quotes",
-            "there a backslash begins a special sign".to_owned(),
-            "use / in a path, or single quotes, in which a backslash is only itself: 'C:\\data'".to_owned(),
+            "there a backslash begins an escape".to_owned(),
+            "use / in a path, or single quotes, in which a backslash is literal: 'C:\\data'".to_owned(),
         )
     } else if message.contains("must be quoted") && piece.is_empty() {
-        ("a key without a value", "nothing stands after the =".into(), "give it a value, or delete the line".into())
+        ("a key without a value", "nothing follows the =".into(), "give it a value, or delete the line".into())
     } else if message.contains("must be quoted") && piece.contains(typographic) {
         let plain = piece.trim_matches(|c: char| typographic(c) || c == '"');
-        ("typographic quotes", "TOML knows only the plain quotes \" and '".into(), format!("write \"{plain}\""))
+        ("typographic quotes", "TOML accepts only the plain quotes \" and '".into(), format!("write \"{plain}\""))
     } else if message.contains("must be quoted") {
         ("a text without quotes", "a text needs quotes".to_owned(), format!("write \"{piece}\""))
     } else if piece == ":" || message.contains("key with no value") && rest.trim_start().starts_with(':') {
-        ("a colon instead of =", "TOML separates key and value by =".into(), "write `key = value`".into())
+        ("a colon instead of =", "TOML separates key and value with =".into(), "write `key = value`".into())
     } else if message.contains("key with no value") {
-        ("a key without a value", "here an = is missing".into(), "write `key = value`".into())
+        ("a key without a value", "an = is missing here".into(), "write `key = value`".into())
     } else if message.contains("missing comma") && starts_line && is_statement(rest) {
         (
             "a list or table above this line is not closed",
-            "this was read as a part of it".into(),
+            "this line was read as part of it".into(),
             "close it with ] (a list) or } (a table)".into(),
         )
     } else if (message.contains("basic string") || message.contains("literal string")) && message.contains("expected `")
@@ -97,8 +97,8 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
     } else if message.contains("duplicate key") {
         (
             "the same key or table twice",
-            format!("`{piece}` was given already further up"),
-            "keep one of the two; two `[tables]` of one name become one".into(),
+            format!("`{piece}` is already given above"),
+            "keep one of the two; join two `[tables]` of one name".into(),
         )
     } else {
         let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
@@ -109,13 +109,13 @@ fn explain(text: &str, span: Range<usize>, message: &str) -> Issue {
     Issue::at_span(rule, span, what, why, fix)
 }
 
-/// Whether the backslash is there: at the place or just before it.
+/// True if the backslash is at the position or just before it.
 fn in_quotes(before: &str, rest: &str) -> bool {
     let line = before.rsplit('\n').next().unwrap_or_default();
     rest.starts_with('\\') || line.contains('\\')
 }
 
-/// A line such as `key = …` or `[table]`.
+/// True for a line such as `key = …` or `[table]`.
 fn is_statement(line: &str) -> bool {
     line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| !key.contains(['"', ',', '{']))
 }

@@ -21,7 +21,7 @@ pub use network::{Network, Subnet};
 
 use crate::{
     aws::{Aws, error::AwsResult},
-    config::{Config, Identities, Origin, ServiceScope, Standing},
+    config::{Config, ExistingSubnet, Identities, Origin, ServiceScope},
     error::{Class, Error, Result},
     set_up::SetUp,
 };
@@ -43,7 +43,7 @@ pub struct Facts {
     /// The network to use, if it is not the stack's own.
     pub network: Option<Network>,
     /// The ranges in use in the stack's own network.
-    pub ranges: Vec<Standing>,
+    pub ranges: Vec<ExistingSubnet>,
     /// The names of existing objects for which the stack file has other ones, by step.
     pub standing: BTreeMap<String, String>,
     /// Objects that carry the tags of a step under another name than its own, while nothing else says that the stack

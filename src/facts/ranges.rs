@@ -1,7 +1,7 @@
 //! The stack's own network, as far as it exists: its owner, its subnets and the ranges in use.
 use crate::{
     aws::{Aws, listing, tags},
-    config::{Config, Origin, Standing, Whose},
+    config::{Config, ExistingSubnet, Origin, Owner},
     engine::Tags,
     error::Result,
     record::Proof,
@@ -26,7 +26,7 @@ pub(super) fn ours_of<'a>(proof: &'a Proof, subnets: &'a [Subnet]) -> impl Itera
 }
 
 /// Returns the ranges of all subnets in the stack's own VPC.
-pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> {
+pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<ExistingSubnet>> {
     if config.network.mode == Origin::Use {
         return Ok(vec![]);
     }
@@ -41,15 +41,15 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<Standing>> 
     let range = |s: &Subnet| {
         let tags = tags::ec2::from(s.tags());
         let step = tags.get(aws.keys.step()).filter(|_| proof.has_tag(&tags)).and_then(|s| s.strip_prefix("subnet/"));
-        let whose = match step {
-            Some(name) if name.starts_with("public-") => Whose::Public,
-            Some(name) if name.starts_with("private-") => Whose::Private,
-            Some(name) if name.starts_with("app-") => Whose::App,
+        let owner = match step {
+            Some(name) if name.starts_with("public-") => Owner::Public,
+            Some(name) if name.starts_with("private-") => Owner::Private,
+            Some(name) if name.starts_with("app-") => Owner::App,
             // The stack's tag alone, or the step's: what is left of ours.
-            _ if tags.get(aws.keys.stack()).is_none_or(|s| *s == config.name) => Whose::Unsaid,
-            _ => Whose::Others,
+            _ if tags.get(aws.keys.stack()).is_none_or(|s| *s == config.name) => Owner::Unknown,
+            _ => Owner::Others,
         };
-        Some(Standing { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), whose })
+        Some(ExistingSubnet { cidr: s.cidr_block()?.parse().ok()?, zone: s.availability_zone()?.into(), owner })
     };
     Ok(subnets.iter().filter(|s| s.vpc_id().is_some_and(|id| homes.contains(id))).filter_map(range).collect())
 }

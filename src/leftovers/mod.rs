@@ -29,15 +29,15 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Something that still carries the stack's tag, or could not be deleted.
+/// An object that still has the stack's tag, or could not be deleted.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Leftover {
     pub what: String,
     pub why: String,
-    /// What deletes it, where nothing holds it and only somebody's word is missing.
+    /// The command that deletes it, if nothing holds it and only a confirmation is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// Whether the same command may delete it later: something else holds it now.
+    /// True if the same command can delete it later, because something else still holds it.
     #[serde(skip)]
     pub passes: bool,
 }

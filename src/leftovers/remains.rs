@@ -190,7 +190,7 @@ async fn observe(graph: &Graph, env: &Env) -> Report<Option<Status>> {
 
 /// True if AWS makes it with a VPC and deletes it with that.
 fn comes_with_vpc(key: &Key) -> bool {
-    Kind::of(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
+    Kind::by_word(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
 }
 
 /// Returns these steps and what they cannot do without: our own database that is only used from now on keeps its subnet

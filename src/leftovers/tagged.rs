@@ -193,7 +193,7 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
     let mut without = |there: &[String], of: Vec<(&str, String)>| {
         gone.extend(of.into_iter().filter(|(_, id)| !there.contains(id)).map(|(arn, _)| arn.to_owned()));
     };
-    // By filter: asked by id, one that is gone fails the call for all.
+    // A filter is used because a missing id would fail the call for all.
     let instances = of(":instance/");
     if !instances.is_empty() {
         let filter = Filter::builder().name("instance-id").set_values(ids(&instances)).build();

@@ -54,7 +54,7 @@ pub(super) async fn look(search: Search<'_>, seen: &Report<Status>) -> Result<Un
 
 /// True if EC2 lists objects of this kind by the tag `Name`, under the same word.
 fn is_found_by_name(key: &Key) -> bool {
-    Kind::of(key.kind()).is_some_and(|kind| kind.ec2 == Some(kind.word))
+    Kind::by_word(key.kind()).is_some_and(|kind| kind.ec2 == Some(kind.word))
 }
 
 /// Finds untagged objects that carry the name of a step: the step, by id.

@@ -105,7 +105,7 @@ fn queries(names: &Names) -> Vec<MetricDataQuery> {
             .metric_name(row.name)
             .set_dimensions(Some(dimensions.iter().map(dimension).collect()))
             .build();
-        let stat = MetricStat::builder().metric(metric).period(60).stat(row.statistic).build();
+        let stat = MetricStat::builder().metric(metric).period(60).stat(row.statistic.text()).build();
         MetricDataQuery::builder().id(id).metric_stat(stat).build()
     };
     let rows = names.rows().enumerate().flat_map(|(i, (table, row, values))| {

@@ -3,7 +3,7 @@ use super::{plain, style::*};
 use crate::aws::Call;
 use std::io::Write;
 
-/// `  ec2 DescribeVpcs 43 ms 200 59dbff89-35bd-4eac-99ed-be587EXAMPLE`, on stderr.
+/// Prints a call on stderr: `  ec2 DescribeVpcs 43 ms 200 59dbff89-35bd-4eac-99ed-be587EXAMPLE`.
 pub fn show(call: &Call<'_>) {
     let outcome = match (call.status, &call.code) {
         (Some(status), Some(code)) => format!("{BAD}{status} {code}{RESET}{DIM}"),
@@ -17,6 +17,6 @@ pub fn show(call: &Call<'_>) {
         call.operation,
         call.took.as_millis()
     );
-    // Nobody can be told that stderr is gone.
+    // If stderr is gone, nobody can be informed.
     _ = writeln!(anstream::stderr().lock(), "{}", plain::shown(line.trim_end()));
 }

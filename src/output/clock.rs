@@ -1,9 +1,9 @@
-//! How long there is until the first request, and what would help: the same words in every view.
+//! The time until the first request, and suggestions to save time, in the same words in every view.
 use super::style;
 use crate::live::{Clock, Cut};
 use std::time::Duration;
 
-/// Each is told with a dot between them; none when there is nothing to say.
+/// Returns the parts of the sentence, which views join with a dot. Empty if there is nothing to say.
 pub fn words(c: &Clock) -> Vec<String> {
     let mut said = vec![];
     match c.left_seconds {
@@ -13,7 +13,7 @@ pub fn words(c: &Clock) -> Vec<String> {
     }
     match c.eta_seconds.filter(|eta| c.building && *eta > 0) {
         Some(eta) if c.under_way => said.push(format!("ETA {}", time(eta as i64))),
-        // An ETA is a promise of somebody.
+        // Only somebody who builds can promise an ETA.
         Some(eta) => said.push(format!("{} to build", time(eta as i64))),
         None => {}
     }
@@ -28,7 +28,7 @@ pub fn words(c: &Clock) -> Vec<String> {
     said
 }
 
-/// What a smaller variant would gain, and how to ask for it.
+/// Describes how much time a smaller variant would save, and how to request it.
 pub fn cut(cut: &Cut) -> String {
     format!("saves {}: {} ({})", time(cut.gain_seconds as i64), cut.what, cut.setting)
 }

@@ -1,11 +1,11 @@
-//! What is wrong, in one shape: for people as text, for scripts as `code`, `message`, `help` and the place.
+//! Errors in one shape: as text for people, and for scripts as `code`, `message`, `help` and the place.
 use crate::{
     config::{Problem, Severity},
     error::{Error, Help as _},
 };
 use serde::Serialize;
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Complaint {
     /// Stable, for scripts: a rule of the stack file (`zones_too_few`), a class of AWS's errors (`denied`), or `usage`.
@@ -14,7 +14,7 @@ pub struct Complaint {
     /// The way out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The file that has to be corrected, and where: both counted from 1.
+    /// The file that has to be corrected, and the position in it, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ impl Complaint {
         Self { code: code.into(), message: message.into(), help: help.into(), ..Self::default() }
     }
 
-    /// The errors among the problems of a file.
+    /// Returns the errors among the problems of a file.
     pub fn of_file(file: &str, problems: &[Problem]) -> Vec<Self> {
         let of = |p: &Problem| Self {
             code: p.rule.into(),

@@ -1,4 +1,4 @@
-//! What it costs: a table by group, and what one more instance would have to earn.
+//! The costs: a table by group, and what one more instance would have to earn.
 use super::{Printer, style::*};
 use crate::{
     config::Group,
@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::Serialize;
 
-/// `cost -o json`. What it says is about what runs, or about the plan when nothing does.
+/// The output of `cost -o json`. It is about the running stack, or about the plan if nothing runs.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Cost<'a> {
     pub stack: &'a str,
@@ -23,7 +23,7 @@ pub struct Cost<'a> {
     pub one_more_instance: &'a OneMore,
     /// The stack file's three sizes.
     pub planned: Vec<Planned>,
-    /// Where the prices come from, and what they leave out.
+    /// The sources of the prices, and what they leave out.
     pub notes: Vec<String>,
     #[serde(skip)]
     pub bills: Bills<'a>,
@@ -55,7 +55,7 @@ pub struct Planned {
     pub for_event: f64,
 }
 
-/// The bills to show: the plan at its three sizes, and what runs.
+/// The bills to show: the plan at its three sizes, and the running stack.
 #[derive(Clone, Copy)]
 pub struct Bills<'a> {
     pub min: (u32, &'a Bill),
@@ -108,13 +108,13 @@ fn notes(region: &str, prices: &Prices) -> Vec<String> {
     if let (Some(of), Some(as_of)) = (&prices.region, &prices.as_of) {
         notes.push(format!("list prices of {of} as of {as_of}, on demand, without free tier, traffic and taxes"));
         if of != region {
-            notes.push(format!("{region} has prices of its own: give them with --prices"));
+            notes.push(format!("{region} has different prices: give them with --prices"));
         }
     }
     notes
 }
 
-/// `$0.139`, `8 points`: as many digits as matter.
+/// Writes an amount such as `$0.139` or `8 points`, with as many digits as matter.
 pub fn money(unit: &str, amount: f64) -> String {
     let digits = match amount.abs() {
         a if a == 0.0 || (a >= 1.0 && a.fract() == 0.0) => 0,
@@ -127,11 +127,11 @@ pub fn money(unit: &str, amount: f64) -> String {
 }
 
 fn in_unit(unit: &str, number: String) -> String {
-    // A sign stands before the number, a word after it.
+    // A sign is written before the number, a word after it.
     if unit.chars().any(char::is_alphanumeric) { format!("{number} {unit}") } else { format!("{unit}{number}") }
 }
 
-/// One line for the end of a plan: `about $0.14/h, $0.84 for 6 h`.
+/// Returns the line at the end of a plan: `about $0.14/h, $0.84 for 6 h`.
 pub fn line(bill: &Bill) -> String {
     let short = |amount: f64| match amount {
         a if a >= 0.01 && a.fract() > 0.0 => in_unit(&bill.unit, format!("{a:.2}")),
@@ -145,7 +145,7 @@ pub fn line(bill: &Bill) -> String {
     line
 }
 
-/// One line for the end of a plan: the ways out of private instances beside each other.
+/// Returns the line at the end of a plan that compares the ways out for private instances.
 pub fn ways_out(unit: &str, ways: &[WayOut]) -> Option<String> {
     let one = |w: &WayOut| {
         let (way, chosen) = match w.way.as_str() {
@@ -159,7 +159,7 @@ pub fn ways_out(unit: &str, ways: &[WayOut]) -> Option<String> {
     (!all.is_empty()).then(|| format!("ways out of the instances: {}", all.join("; ")))
 }
 
-/// What passes is billed too, and nobody knows how much that will be.
+/// Returns the note that traffic is billed too, by an amount that nobody knows before.
 pub fn per_gb(unit: &str, ways: &[WayOut]) -> Option<String> {
     let chosen = ways.iter().find(|w| w.chosen)?;
     Some(format!(
@@ -179,7 +179,7 @@ pub struct Brief<'a> {
     unpriced: &'a [String],
 }
 
-/// The same for scripts.
+/// Serializes a bill as three numbers for scripts.
 pub fn brief<S: serde::Serializer>(bill: &Option<Bill>, to: S) -> Result<S::Ok, S::Error> {
     let brief = |b: &'_ Bill| ForEvent { hours: b.hours, amount: b.for_event() };
     bill.as_ref()
@@ -187,13 +187,13 @@ pub fn brief<S: serde::Serializer>(bill: &Option<Bill>, to: S) -> Result<S::Ok, 
         .serialize(to)
 }
 
-/// `6`, `1.5`, `0.73`.
+/// Writes a number such as `6`, `1.5` or `0.73`.
 fn number(n: f64) -> String {
     let text = format!("{n:.2}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
-/// A row of the table: what, price of one, then number and amount as planned and as it runs.
+/// A row of the table: item, unit price, then number and amount as planned and as running.
 struct Cells(String, String, [String; 4], bool);
 
 pub fn show(out: &Printer, view: &Cost<'_>) {
@@ -203,12 +203,12 @@ pub fn show(out: &Printer, view: &Cost<'_>) {
     text(view).lines().for_each(|line| out.data(line));
 }
 
-/// The table as text.
+/// Returns the table as text.
 pub fn text(view: &Cost<'_>) -> String {
     let unit = view.currency;
     let (planned, running) = (view.bills.desired.1, view.bills.running);
     let every = || planned.lines.iter().chain(running.iter().flat_map(|b| &b.lines));
-    // One precision for all, so that the columns can be read down.
+    // All numbers have the same precision, so that the columns are easy to compare.
     let whole = every().all(|l| l.per_hour.fract() == 0.0 && l.for_event.fract() == 0.0);
     let digits = if whole { 0 } else { 4 };
     let amount = |a: f64| if a > 0.0 { in_unit(unit, format!("{a:.digits$}")) } else { "-".into() };
@@ -283,7 +283,7 @@ fn one_more(unit: &str, more: &OneMore, hours: f64) -> String {
     )
 }
 
-/// Columns as wide as they need to be; numbers to the right.
+/// Lays out the columns with their least widths, numbers to the right.
 fn table(rows: &[Cells]) -> String {
     let widest = |of: &dyn Fn(&Cells) -> &str| rows.iter().map(|r| of(r).chars().count()).max().unwrap_or(0);
     let (a, b) = (widest(&|r| &r.0), widest(&|r| &r.1));
@@ -292,7 +292,7 @@ fn table(rows: &[Cells]) -> String {
     for Cells(what, each, cells, title) in rows {
         let mut line = format!("{what:<a$}  {each:>b$}");
         for (i, (cell, wide)) in cells.iter().zip(columns).enumerate() {
-            // The number stands close to its amount.
+            // The number is close to its amount.
             let gap = if i % 2 == 0 { "   " } else { "  " };
             line += &format!("{gap}{cell:>wide$}");
         }

@@ -1,4 +1,4 @@
-//! The lines of verbs that change something, with `-o json`: what happened, when.
+//! The JSON lines of verbs that change something: each event with its time.
 use super::{complaint::Complaint, teardown::Certificate};
 use crate::{
     diagnose::Finding,
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// One line: the time, and what happened.
+/// One line: the time and the event.
 #[derive(Serialize, JsonSchema)]
 pub struct Line<'a> {
     pub at: Timestamp,
@@ -28,26 +28,26 @@ impl<'a> Line<'a> {
 pub enum Event<'a> {
     /// The command failed.
     Error { errors: &'a [Complaint] },
-    /// What keeps the service from answering, to those who wait.
+    /// The reason why the service does not answer yet.
     Finding { finding: &'a Finding },
-    /// The balancer is another one: the address has to be registered again.
+    /// The balancer was replaced: the address has to be registered again.
     NewAddress { endpoint: &'a str, help: &'a str },
-    /// A database whose parameters wait for its reboot.
+    /// The parameters of a database take effect at its next reboot.
     PendingReboot { key: &'a Key, command: &'a str },
     /// The end of `up`: the service answers.
     Serving(Box<Ended<'a>>),
-    /// The end of `up`: it does not.
+    /// The end of `up`: the service does not answer.
     NotServing(Box<Ended<'a>>),
-    /// The end of `up`: whether it does could not be seen.
+    /// The end of `up`: it is unknown if the service answers.
     Unknown(Box<Ended<'a>>),
     /// The end of `teardown`.
     Certificate(&'a Certificate<'a>),
-    /// What became of a step.
+    /// The outcome of a step.
     #[serde(untagged)]
     Step(&'a engine::Event),
 }
 
-/// How a run of `up` ended.
+/// The end of a run of `up`.
 #[derive(Serialize, JsonSchema)]
 pub struct Ended<'a> {
     pub word: Word,
@@ -56,7 +56,7 @@ pub struct Ended<'a> {
     pub endpoint: Option<&'a str>,
     /// The verdict's evidence.
     pub seen: &'a Verdict,
-    /// What keeps it from serving.
+    /// The reason why it does not serve.
     pub finding: Option<&'a Finding>,
     /// Seconds since the command began.
     pub seconds: u64,

@@ -8,13 +8,13 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use std::io::Write;
 
-/// Prints events. Remembers which instance has which colour.
+/// A printer of events, which remembers the colour of each instance.
 pub struct Lines {
     json: bool,
     grep: Option<Regex>,
     zone: TimeZone,
     instances: Vec<String>,
-    /// How many were printed.
+    /// The number of printed events.
     pub count: usize,
 }
 
@@ -23,8 +23,7 @@ impl Lines {
         Self { json: out.json(), grep, zone: TimeZone::system(), instances: vec![], count: 0 }
     }
 
-    /// Prints what matches, as the log has it; whether anybody took it: without a reader (`| head`) there is no one to go
-    /// on for.
+    /// Prints the events that match. Returns false if nobody reads them, such as after `| head`.
     pub fn print(&mut self, events: &[Event]) -> bool {
         let mut out = anstream::stdout().lock();
         for e in events {
@@ -40,7 +39,7 @@ impl Lines {
         plain::took(out.flush())
     }
 
-    /// One event as it is printed; `None` when it does not match.
+    /// Returns the text of an event, `None` if it does not match.
     fn line(&mut self, e: &Event) -> Option<String> {
         if self.grep.as_ref().is_some_and(|re| !re.is_match(&e.message)) {
             return None;
@@ -65,17 +64,17 @@ impl Lines {
     }
 }
 
-/// One event on one line, for a screen that shows the last few.
+/// Returns an event on one line, for a screen that shows the last few.
 pub fn one_line(e: &Event) -> String {
     let at = e.at.map_or(String::new(), |at| at.to_zoned(TimeZone::system()).strftime("%H:%M:%S ").to_string());
     format!("{at}{:<4} {}", e.log.word(), harmless(&e.message).replace('\n', " "))
 }
 
-/// Without what a terminal would obey: a log holds what strangers have sent.
+/// Removes what a terminal would obey, since a log contains text from strangers.
 fn harmless(message: &str) -> String {
-    // Colours are usual in logs, and nothing is lost with them.
+    // Logs often have colours, which carry no information.
     let text = console::strip_ansi_codes(message.trim_end());
-    // The lines of one event stay together, and it is seen that they are one's.
+    // The lines of one event are indented, so that they are recognised as one event.
     said::lines(&text).replace('\n', "\n    ")
 }
 

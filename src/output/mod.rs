@@ -32,16 +32,16 @@ use std::{
     process::ExitCode,
 };
 
-/// How to print, decided once.
+/// Output settings, decided once.
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
     pub format: Format,
     pub verbose: u8,
-    /// Whether stderr is a terminal whose lines may be rewritten.
+    /// True if stderr is a terminal whose lines can be rewritten.
     pub live: bool,
-    /// Whether a person can be asked.
+    /// True if a person can be asked.
     pub interactive: bool,
-    /// Completes the commands that are told.
+    /// Completes commands for the user.
     pub typist: Typist,
 }
 
@@ -53,14 +53,14 @@ impl Printer {
         Self {
             format: global.output,
             verbose: global.verbose,
-            // Lines that are rewritten and a line a call do not go together.
+            // Rewritten lines do not work together with a line for each call.
             live: human && tty && !ci && global.verbose < 2 && std::env::var("TERM").as_deref() != Ok("dumb"),
             interactive: tty && std::io::stdin().is_terminal() && !ci,
             typist: Typist::new(global),
         }
     }
 
-    /// A command as this user has to type it.
+    /// Returns a command in the form that this user has to type.
     pub fn typed(&self, command: &str) -> String {
         self.typist.command(command)
     }
@@ -69,29 +69,29 @@ impl Printer {
         self.format == Format::Json
     }
 
-    /// A line of data for people or pipes. A closed pipe (`| head`) is not an error.
+    /// Prints a line of data for people or pipes. A closed pipe (`| head`) is not an error.
     pub fn data(&self, text: impl AsRef<str>) {
         self.try_data(text);
     }
 
-    /// Something that happened, as a line of JSON.
+    /// Prints an event as a line of JSON.
     pub fn event(&self, event: Event<'_>) {
         self.line(&Line::now(event));
     }
 
-    /// One JSON object on a line of its own.
+    /// Prints one JSON object on its own line.
     pub fn line(&self, value: &impl Serialize) {
         self.try_line(value);
     }
 
-    /// What is a file's or a program's own text, byte for byte in every locale; on a terminal only what one can see of it.
+    /// Prints the text of a file or a program, byte for byte in every locale. On a terminal, only its visible part.
     pub fn verbatim(&self, text: impl AsRef<str>) {
         let text = hidden::known(text.as_ref().trim_end_matches('\n'));
         let is_seen = std::io::stdout().is_terminal();
         plain::put(&format!("{}\n", if is_seen { said::lines(&text) } else { text.into_owned() }));
     }
 
-    /// A line of data for people; whether anybody took it: what goes on for hours ends when nobody reads.
+    /// Prints a line of data. Returns false if nobody reads it, so that long commands can end.
     pub fn try_data(&self, text: impl AsRef<str>) -> bool {
         plain::put(&format!("{}\n", self.shown(text.as_ref())))
     }
@@ -103,35 +103,35 @@ impl Printer {
         plain::took(writeln!(std::io::stdout().lock(), "{text}"))
     }
 
-    /// A line of remarks for people; not part of the data.
+    /// Prints a remark for people, which is not part of the data.
     pub fn note(&self, text: impl AsRef<str>) {
         let _ = writeln!(anstream::stderr().lock(), "{}", self.shown(text.as_ref()));
     }
 
-    /// A remark of several lines that a library has laid out.
+    /// Prints a remark of several lines that a library has laid out.
     pub fn rendered(&self, text: &str) {
         let text = self.typist.text(text.trim_end_matches('\n'));
         let _ = writeln!(anstream::stderr().lock(), "{}", plain::rendered(&text));
     }
 
-    /// A line as this user's terminal can show it.
+    /// Returns a line in the form that this user's terminal can show.
     fn shown(&self, line: &str) -> String {
         plain::shown(&self.typist.text(line.trim_end_matches('\n')))
     }
 
-    /// At the end: the exit code, or 1 and a message when not all that was said has got where it should.
+    /// Returns the exit code, or prints a message and returns 1 if not all data reached stdout.
     pub fn end(&self, code: ExitCode) -> ExitCode {
         let Some(why) = plain::lost() else { return code };
         self.note(format!("{}error{}: cannot write to stdout: {why}", style::BAD, style::RESET));
         self.note(format!(
-            "  {}help:{} what was printed is not all there is: make room, and run it again",
+            "  {}help:{} the output is incomplete: make room, and run it again",
             style::TITLE,
             style::RESET
         ));
         ExitCode::from(1)
     }
 
-    /// What is wrong: as one object where JSON was asked for, else as `text`, which a library has laid out.
+    /// Prints errors: as one object with JSON output, else as `text`, which a library has laid out.
     pub fn complain(&self, complaints: &[Complaint], text: Option<&str>) {
         match text {
             _ if self.json() => self.event(Event::Error { errors: complaints }),
@@ -141,7 +141,7 @@ impl Printer {
     }
 
     fn say(&self, c: &Complaint) {
-        // What a program wrote may have several lines: it is seen that they are a quotation.
+        // The output of a program can have several lines. They are marked as a quotation.
         let mut lines = c.message.trim().lines();
         self.note(format!("{}error{}: {}", style::BAD, style::RESET, lines.next().unwrap_or_default()));
         lines.for_each(|line| self.note(format!("    │ {line}")));
@@ -150,17 +150,17 @@ impl Printer {
         }
     }
 
-    /// An error and its way out.
+    /// Prints an error and its way out.
     pub fn error(&self, what: &str, help: Option<&str>) {
         self.fail(&Complaint::new("other", what, help.map(Into::into)));
     }
 
-    /// The same with its code.
+    /// Prints an error with its code.
     pub fn fail(&self, c: &Complaint) {
         self.complain(std::slice::from_ref(c), None);
     }
 
-    /// Columns of the terminal.
+    /// Returns the number of columns of the terminal.
     pub fn width(&self) -> usize {
         console::Term::stderr().size_checked().map_or(100, |(_, columns)| usize::from(columns)).min(120)
     }
@@ -170,7 +170,7 @@ impl Printer {
     }
 }
 
-/// Asks on the terminal; `None` at its end.
+/// Asks a question on the terminal. `None` at the end of the input.
 pub fn ask(question: &str) -> Option<String> {
     let mut err = anstream::stderr().lock();
     let _ = write!(err, "{}", plain::shown(question));

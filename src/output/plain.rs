@@ -1,4 +1,4 @@
-//! Where text leaves the process: whether it got there, and whether whoever reads it can show more than ASCII.
+//! The exit of all text: checks that it arrives, and that its reader can show more than ASCII.
 use super::style::signature;
 use crate::{hidden, said};
 use serde_json::Value;
@@ -8,10 +8,10 @@ use std::{
     sync::{Mutex, OnceLock},
 };
 
-/// The first failure of stdout that was not a reader who has gone.
+/// The first failure of stdout, except a closed pipe.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Whether this was taken. A full disk is remembered for the end; a closed pipe (`| head`) is no error.
+/// True if the text was written. A full disk is remembered for the end; a closed pipe (`| head`) is not an error.
 pub fn took(written: io::Result<()>) -> bool {
     let Err(e) = written else { return true };
     if e.kind() != io::ErrorKind::BrokenPipe {
@@ -20,40 +20,42 @@ pub fn took(written: io::Result<()>) -> bool {
     false
 }
 
-/// Text for whoever reads stdout, as it is; whether anybody took it.
+/// Writes text to stdout unchanged. Returns true if it was written.
 pub fn put(text: &str) -> bool {
     took(write!(anstream::stdout().lock(), "{text}"))
 }
 
-/// Why not all that was said has reached stdout.
+/// Returns why not all data reached stdout.
 pub fn lost() -> Option<String> {
     took(io::stdout().flush());
     LOST.lock().expect("nobody panics with it").as_ref().map(ToString::to_string)
 }
 
-/// Whether the locale takes UTF-8: the first of these that is set and not empty says so. Without any it is `C`.
+/// True if the locale is UTF-8. The first of these variables that is set and not empty decides; without any the locale
+/// is `C`.
 fn takes_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|v| variable(v).filter(|l| !l.is_empty()));
     let locale = locale.unwrap_or_default().to_lowercase();
     let charset = locale.split('@').next().unwrap_or_default();
-    // `en_US.UTF-8`; macOS has a plain `UTF-8`, too.
+    // `en_US.UTF-8`. macOS also has a plain `UTF-8`.
     let charset = charset.rsplit('.').next().unwrap_or_default();
     matches!(charset, "utf-8" | "utf8")
 }
 
-/// Whether people are shown ASCII only. JSON is UTF-8 whatever the locale.
+/// True if people see only ASCII. JSON is UTF-8 in every locale.
 pub fn ascii_only() -> bool {
     static ASCII: OnceLock<bool> = OnceLock::new();
     *ASCII.get_or_init(|| !takes_utf8(|name| std::env::var(name).ok()))
 }
 
-/// One line for a terminal, as this locale can show it. What is printed passes here: of what a terminal obeys only our own
-/// styles come through, a line break within is none of ours, and no password is in it.
+/// Returns one line in the form that this locale can show.
+///
+/// Every printed line passes here. Only gameday's own styles stay, line breaks are marked, and passwords are masked.
 pub fn shown(line: &str) -> String {
     local(walled(&hidden::known(line), |words| said::line(words).into_owned()))
 }
 
-/// Several lines, which others have laid out: what a library has rendered. It has its own styles.
+/// Returns several lines that a library has laid out with its own styles.
 pub fn rendered(text: &str) -> String {
     local(laid_out(text))
 }
@@ -83,22 +85,22 @@ fn laid_out(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A JSON document on one line: whatever shows it, no terminal obeys it.
+/// Returns a JSON document on one line that no terminal obeys.
 pub fn json(value: &Value) -> String {
     said::json(hidden::known(&value.to_string()).into_owned())
 }
 
-/// True of a style in which letters are not seen.
+/// True if letters in this style are invisible.
 fn conceals(style: &str) -> bool {
     style.split(';').any(|code| code.trim_start_matches('0') == "8")
 }
 
-/// A text in which each style of ours is what a terminal takes for it, and the words between them are `safe`.
+/// Replaces gameday's styles by escapes, and the words between them by their `safe` form.
 fn walled(text: &str, safe: impl Fn(&str) -> String) -> String {
     let mut parts = text.split(signature());
     let mut out = safe(parts.next().unwrap_or_default());
     for part in parts {
-        // It ends like this, because nobody else knows how it begins.
+        // The part ends like this; nobody else knows its beginning.
         let (style, words) = part.split_once('m').unwrap_or_default();
         out += &format!("\x1b[{style}m{}", safe(words));
     }
@@ -127,7 +129,7 @@ fn ascii(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// An ASCII character that stands for this one, in one column.
+/// Returns an ASCII character of one column for this one.
 pub fn one(c: char) -> char {
     match c {
         c if c.is_ascii() => c,

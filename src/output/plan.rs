@@ -1,4 +1,4 @@
-//! The plan: what `up` would change.
+//! The plan: the changes that `up` would make.
 use super::{Printer, complaint::Complaint, line::Event, style::*};
 use crate::{
     config::{Config, Group, Loaded, ServiceScope},
@@ -11,39 +11,39 @@ use serde::Serialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
-/// `plan -o json`.
+/// The output of `plan -o json`.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Plan<'a> {
     pub stack: &'a str,
     pub account: &'a str,
     pub region: &'a str,
-    /// Whether it is not AWS, but the local emulator.
+    /// True for the local emulator instead of AWS.
     pub sandbox: bool,
-    /// All of this in words.
+    /// The whole plan in words.
     #[serde(skip)]
     pub place: String,
-    /// Who names the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or nobody (`by default`).
+    /// The source of the region: `gameday.toml`, `--region`, `AWS_REGION`, `profile seoul`, or `by default`.
     pub region_by: &'a str,
     pub changes: Vec<Step<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Trouble>,
-    /// What the account denies and the service is served without.
+    /// Steps that the account denies and the service does not need.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Trouble>,
-    /// What AWS is making already, since an earlier run.
+    /// Steps that AWS is still creating since an earlier run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<&'a Key>,
-    /// When the service got another name or port.
+    /// Present if the service got another name or port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
-    /// When running instances have to follow another launch template.
+    /// Present if running instances have to follow another launch template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh: Option<Refresh>,
-    /// Of the whole stack at its desired size; none for a part of it.
+    /// The price of the whole stack at its desired size, absent for a part of the stack.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::cost::brief")]
     #[schemars(with = "Option<super::cost::Brief<'static>>")]
     pub cost: Option<Bill>,
-    /// Of private instances: what each way out costs.
+    /// For private instances: the price of each way out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<WayOut>,
 }
@@ -56,26 +56,26 @@ pub struct Step<'a> {
     pub change: &'a Change,
 }
 
-/// One fleet takes over from another: both run for a while, and requests are served all the time.
+/// The replacement of one fleet by another. Both run for a while, and requests are always served.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Handover {
-    /// Auto Scaling groups, by name.
+    /// The names of the old Auto Scaling groups.
     pub from: Vec<String>,
     pub to: String,
-    /// Healthy targets that the new one needs.
+    /// The number of healthy targets that the new fleet needs.
     pub targets: u32,
-    /// How long both usually run, in seconds.
+    /// The usual time in seconds during which both run.
     pub usually: f64,
 }
 
-/// The instances of a fleet are replaced, the new ones first.
+/// The replacement of a fleet's instances, new ones first.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Refresh {
-    /// The Auto Scaling group, by name.
+    /// The name of the Auto Scaling group.
     pub group: String,
-    /// How many instances are replaced.
+    /// The number of instances that are replaced.
     pub instances: u32,
-    /// How long that usually takes, in seconds.
+    /// The usual time in seconds.
     pub usually: f64,
 }
 
@@ -124,9 +124,9 @@ impl<'a> Plan<'a> {
         let mut changes: Vec<Step> = report
             .done()
             .filter(|(_, c)| !c.is_none())
-            .map(|(key, change)| Step { key, group: Group::of(key.kind()), change })
+            .map(|(key, change)| Step { key, group: Group::of_kind(key.kind()), change })
             .collect();
-        // By group for the eye; within a group in the order of the graph.
+        // Sorted by group for readers; within a group the order is the graph's.
         changes.sort_by_key(|s| s.group);
         let trouble = |(key, e): (&Key, &Error)| Trouble { key: key.clone(), complaint: e.into() };
         let errors = report.failed().map(trouble).collect();
@@ -155,7 +155,7 @@ impl<'a> Plan<'a> {
         self.changes.is_empty() && self.errors.is_empty()
     }
 
-    /// `38 to create, 1 to update`
+    /// Returns a summary such as `38 to create, 1 to update`.
     pub fn summary(&self) -> String {
         let words = ["create", "update", "replace", "delete", "refuse"];
         let said: Vec<String> = words
@@ -170,7 +170,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Prints the plan: to stdout as data when it was asked for, to stderr before `up` asks.
+/// Prints the plan: to stdout as data if it was requested, to stderr before `up` asks.
 pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Duration, as_data: bool) {
     if out.json() {
         if as_data {
@@ -212,7 +212,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
                     print(format!("      {DIM}{help}{RESET}"));
                 }
             }
-            // Each by itself would push the error, which alone matters, off the screen.
+            // Listed one by one, they would push the important error off the screen.
             Visit::Skipped(because) => *skipped.entry(because).or_insert(0) += 1,
             _ => {}
         }
@@ -228,7 +228,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     }
     if let Some(h) = &plan.handover {
         print(format!(
-            "{} goes on serving until {} of {} {} healthy; both run for about {}, then the old one is deleted",
+            "{} keeps serving until {} of {} {} healthy; both run for about {}, then the old one is deleted",
             h.from.join(" and "),
             count(h.targets as usize, "target"),
             h.to,
@@ -251,7 +251,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     }
     if !plan.busy.is_empty() {
         let names: Vec<&str> = plan.busy.iter().map(|k| k.as_str()).collect();
-        last += &format!("; {} in creation already: {}", plan.busy.len(), names.join(", "));
+        last += &format!("; {} already being created: {}", plan.busy.len(), names.join(", "));
     }
     if usually > Duration::from_secs(5) {
         last += &format!(" {DIM}(usually takes {}){RESET}", clock(usually));
@@ -265,7 +265,7 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     }
 }
 
-/// The stack's address is another one than before.
+/// Prints that the stack has a new address.
 pub fn moved(out: &Printer, endpoint: &str) {
     let what = format!("the address is new: {endpoint}");
     let help = "register it again with the event: requests to the old one are lost";
@@ -285,12 +285,12 @@ fn diff_lines(diff: &Diff) -> Vec<String> {
     let mut lines = vec![];
     for f in &diff.0 {
         match (&f.found, &f.want) {
-            // A script: only the lines that differ.
+            // For a script, only the lines that differ.
             (Some(Value::String(a)), Some(Value::String(b))) if a.contains('\n') && b.contains('\n') => {
                 lines.push(format!("      {}:", f.path));
                 lines.extend(changed_lines(a, b));
             }
-            // A set: what is missing and what is too much.
+            // For a set, the missing and the extra items.
             (Some(Value::Array(a)), Some(Value::Array(b))) => {
                 lines.push(format!("      {}:", f.path));
                 lines.extend(

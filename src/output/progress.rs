@@ -1,4 +1,4 @@
-//! A walk as it goes: live lines on a terminal, one line an event elsewhere, one object a line as JSON.
+//! The progress of a walk: live lines on a terminal, one line per event elsewhere, or one JSON object per line.
 use super::{Printer, line, plain::shown, style::*};
 use crate::{
     config::Group,
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a walk without a terminal says that it is alive.
+/// The time between two signs of life without a terminal.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// The view of one walk. Clones share it.
@@ -25,11 +25,11 @@ struct State {
     started: Instant,
     tally: Tally,
     forecast: Option<Forecast>,
-    /// What each step still takes; absent means done or not part of it.
+    /// The remaining time of each step. Absent steps are done or not part of the walk.
     expected: BTreeMap<Key, Duration>,
-    /// What is to be created; some of it comes with what another step has made.
+    /// Steps that will be created; some are created together with another step.
     comes: BTreeSet<Key>,
-    /// How long AWS had been making a step when the walk began.
+    /// The time for which AWS had been creating a step before the walk began.
     under_way: BTreeMap<Key, Duration>,
     running: BTreeMap<Key, Running>,
     boot: Duration,
@@ -41,11 +41,11 @@ struct State {
     quiet: bool,
 }
 
-/// How many steps are done, by group.
+/// The number of finished steps of a group.
 #[derive(Default)]
 struct Tally {
     groups: BTreeMap<Group, Steps>,
-    /// Whether finished groups are told in one line, instead of each step: where there are too many to be read.
+    /// True if finished groups are printed in one line, because there are too many steps to read.
     folds: bool,
 }
 
@@ -53,21 +53,21 @@ struct Tally {
 struct Steps {
     all: usize,
     done: usize,
-    /// Of those that are done: how many were changed.
+    /// The number of changed steps among the finished ones.
     changed: usize,
     failed: bool,
-    /// When the first of them was changed.
+    /// The time of the first change.
     since: Option<Instant>,
 }
 
-/// So many changes can be read one by one.
+/// The largest number of changes that are printed one by one.
 const FEW: usize = 12;
 
 impl Tally {
     fn of(keys: impl Iterator<Item = Key>, folds: bool) -> Self {
         let mut groups: BTreeMap<Group, Steps> = BTreeMap::new();
         for key in keys {
-            groups.entry(Group::of(key.kind())).or_default().all += 1;
+            groups.entry(Group::of_kind(key.kind())).or_default().all += 1;
         }
         Self { groups, folds }
     }
@@ -80,9 +80,9 @@ impl Tally {
         self.groups.values().map(|g| g.all).sum()
     }
 
-    /// A step is done; its group, if that was the last one of it and something in it was changed.
+    /// Counts a step as done. Returns its group if it was the last one and something in it was changed.
     fn finish(&mut self, key: &Key, changed: bool) -> Option<(Group, &Steps)> {
-        let group = Group::of(key.kind());
+        let group = Group::of_kind(key.kind());
         let steps = self.groups.get_mut(&group)?;
         steps.done += 1;
         steps.changed += usize::from(changed);
@@ -90,32 +90,32 @@ impl Tally {
     }
 
     fn begin(&mut self, key: &Key) {
-        if let Some(steps) = self.groups.get_mut(&Group::of(key.kind())) {
+        if let Some(steps) = self.groups.get_mut(&Group::of_kind(key.kind())) {
             steps.since.get_or_insert_with(Instant::now);
         }
     }
 
     fn fail(&mut self, key: &Key) {
-        if let Some(steps) = self.groups.get_mut(&Group::of(key.kind())) {
+        if let Some(steps) = self.groups.get_mut(&Group::of_kind(key.kind())) {
             steps.failed = true;
         }
     }
 }
 
-/// What a walk is going to do, as far as it is known before.
+/// The plan of a walk, as far as it is known before.
 pub struct Course<'a> {
     pub graph: &'a Graph,
     pub direction: Direction,
-    /// What each step is going to take, on AWS.
+    /// The expected time of each step on AWS.
     pub expected: BTreeMap<Key, Duration>,
-    /// What is to be created.
+    /// Steps that will be created.
     pub comes: BTreeSet<Key>,
-    /// How long AWS has been making a step already.
+    /// The time for which AWS has been creating a step.
     pub under_way: BTreeMap<Key, Duration>,
-    /// How long instances boot after the last step, here.
+    /// The time that instances need to boot after the last step, in this environment.
     pub boot: Duration,
     pub deadline: Option<jiff::Timestamp>,
-    /// How much longer than on AWS things take here.
+    /// The duration of a step here, relative to AWS.
     pub scale: f64,
 }
 
@@ -152,17 +152,17 @@ impl View {
         })))
     }
 
-    /// The listener to hand to the engine. Silent until [`View::begin`]: a look at everything is not news.
+    /// Returns the listener for the engine. It is silent until [`View::begin`], since a look is no news.
     pub fn events(&self) -> Events {
         let me = self.clone();
         Events::new(move |e| me.0.borrow_mut().on(e))
     }
 
-    /// From now on events are shown.
+    /// Starts to show events.
     pub fn begin(&self, course: Course<'_>) {
         let mut s = self.0.borrow_mut();
         let Course { graph, direction, expected, comes, under_way, boot, deadline, scale } = course;
-        // Nobody builds what is only deleted where it exists.
+        // Steps that are only deleted do not count as built.
         let counted = |key: &Key| direction == Direction::Forward || expected.contains_key(key);
         let keys = graph.nodes().map(|n| n.key().clone()).filter(counted);
         s.tally = Tally::of(keys, s.out.live && s.out.verbose == 0 && expected.len() > FEW);
@@ -184,7 +184,7 @@ impl View {
         }
     }
 
-    /// How far the walk is, for those who look on from elsewhere; `None` before it begins and after it ends.
+    /// Returns the progress for observers elsewhere. `None` before the walk begins and after it ends.
     pub fn progress(&self) -> Option<lease::Progress> {
         let s = self.0.borrow();
         if s.quiet {
@@ -198,7 +198,7 @@ impl View {
         })
     }
 
-    /// Redraws clocks and says that it is alive; runs until it is dropped.
+    /// Redraws clocks and prints signs of life, until it is dropped.
     pub async fn tick(&self) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(Duration::from_millis(250)).await;
@@ -220,7 +220,7 @@ impl View {
         s.running.clear();
     }
 
-    /// A remark that must not tear the live lines apart.
+    /// Prints a remark without tearing the live lines apart.
     pub fn note(&self, text: &str) {
         let s = self.0.borrow();
         match &s.screen {
@@ -234,7 +234,7 @@ impl View {
     }
 }
 
-/// The mark of a group that is done.
+/// Returns the mark of a finished group.
 fn done_mark(word: &str) -> &'static str {
     if word == "delete" { "-" } else { "✓" }
 }
@@ -249,7 +249,7 @@ impl State {
             return;
         }
         if self.out.json() {
-            // A script wants to know what is done, not each step that is looked at.
+            // Scripts need the changes, not each step that is looked at.
             if !matches!(&e, Event::Started { .. } | Event::Planned { .. } if self.is_idle(&e)) || self.out.verbose > 0
             {
                 self.out.event(line::Event::Step(&e));
@@ -313,7 +313,7 @@ impl State {
         self.header();
     }
 
-    /// A step is done: it is told by itself, or with its group.
+    /// Prints a finished step, by itself or with its group.
     fn finish(&mut self, key: &Key, word: &'static str) {
         let word = if word == "none" && self.comes.contains(key) { "create" } else { word };
         let (mark, style) = change(word);
@@ -381,7 +381,7 @@ impl State {
         }
     }
 
-    /// What is left of the longest path, and its steps.
+    /// Returns the remaining time of the longest path, and its steps.
     fn eta(&self) -> (Duration, Vec<Key>) {
         let mut progress: BTreeMap<Key, Progress> =
             self.expected.iter().map(|(k, d)| (k.clone(), Progress::Pending(d.mul_f64(self.scale)))).collect();
@@ -455,7 +455,7 @@ impl Running {
     }
 }
 
-/// Time until traffic, and what is left of it when all is built.
+/// Describes the time until traffic, and the slack when everything is built.
 pub fn slack(traffic_at: jiff::Timestamp, left: Duration) -> String {
     let until = traffic_at.duration_since(jiff::Timestamp::now()).as_secs_f64();
     let slack = until - left.as_secs_f64();

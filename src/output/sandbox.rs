@@ -1,10 +1,10 @@
-//! What is done where a sandbox is not there at once: one line on a terminal, few lines elsewhere.
+//! The messages while a sandbox is prepared: one line on a terminal, few lines elsewhere.
 use super::{Printer, plain, style::*};
 use crate::sandbox::Doing;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
-/// The line, until it is dropped.
+/// The line, which disappears when this is dropped.
 pub struct Preparing {
     out: Printer,
     line: Option<ProgressBar>,

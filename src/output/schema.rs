@@ -1,4 +1,4 @@
-//! JSON schemas of what is printed with `-o json`: derived from the types that are printed.
+//! JSON schemas of the output with `-o json`, derived from the printed types.
 use super::{
     complaint::Complaint, cost::Cost, line::Line, live::LiveRound, plan::Plan, serve::Picture, status::Overview,
     targets, why,
@@ -6,7 +6,7 @@ use super::{
 use crate::cli::Output;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
-/// The schema of one output.
+/// Returns the schema of one output.
 pub fn of(output: Output) -> Schema {
     match output {
         Output::Plan => schema::<Plan<'static>>(),
@@ -23,7 +23,7 @@ pub fn of(output: Output) -> Schema {
     }
 }
 
-/// What a command prints that fails, whatever it would have printed else.
+/// The output of a command that fails, whatever it prints otherwise.
 #[derive(serde::Serialize, JsonSchema)]
 struct Failed {
     at: jiff::Timestamp,
@@ -32,7 +32,7 @@ struct Failed {
     errors: Vec<Complaint>,
 }
 
-/// As it is written, not as it could be read.
+/// Returns the schema of the written form, not of the readable one.
 fn schema<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
 }

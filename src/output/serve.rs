@@ -1,4 +1,4 @@
-//! What the big screen shows, and what its server says of itself.
+//! The big screen's data, and the messages of its server.
 use super::{
     Printer,
     live::{LiveRound, Row, Sort, rows},
@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::net::SocketAddr;
 
-/// Events that are shown.
+/// The number of events that are shown.
 pub const EVENTS: usize = 60;
-/// Our own requests that are drawn: five minutes.
+/// The number of our own requests that are drawn: five minutes.
 const ANSWERS: usize = 300;
-/// CloudWatch's minutes that are drawn.
+/// The number of CloudWatch's minutes that are drawn.
 const MINUTES: usize = 60;
 
-/// `GET /status`: a round as `status --watch -o json` writes it (its `events` are the last 60), and what lies behind
+/// The answer of `GET /status`: a round of `status --watch -o json` (its `events` are the last 60), and the data behind
 /// its numbers.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Picture<'a> {
@@ -34,11 +34,11 @@ pub struct Picture<'a> {
     activities: Vec<Did<'a>>,
     history: History,
     region: &'a str,
-    /// Whether it is not AWS, but the local emulator.
+    /// True for the local emulator instead of AWS.
     sandbox: bool,
 }
 
-/// What Auto Scaling did, and why, in words.
+/// The actions of Auto Scaling with their reasons, in words.
 #[derive(Serialize, schemars::JsonSchema)]
 struct Did<'a> {
     at: Timestamp,
@@ -52,19 +52,19 @@ impl<'a> Did<'a> {
     }
 }
 
-/// The oldest first.
+/// Values for the graphs, the oldest first.
 #[derive(Serialize, schemars::JsonSchema)]
 struct History {
-    /// Our own requests: when, milliseconds, HTTP status (0: no answer).
+    /// Our own requests: time, milliseconds, HTTP status (0: no answer).
     answers: Vec<(i64, u32, u16)>,
-    /// By the minute, as CloudWatch tells it; empty when it is silent.
+    /// CloudWatch's values by the minute, empty without CloudWatch.
     requests: Vec<f64>,
     errors: Vec<f64>,
-    /// Milliseconds.
+    /// The 90th percentile in milliseconds.
     p90: Vec<f64>,
-    /// The worst word of each of the last 60 minutes; none where nobody looked.
+    /// The worst word of each of the last 60 minutes, null for minutes without a look.
     words: Vec<Option<Word>>,
-    /// Why there is nothing of CloudWatch.
+    /// The reason why CloudWatch has no values.
     silent: Option<String>,
 }
 
@@ -108,14 +108,14 @@ fn words(state: &LiveState) -> Vec<Option<Word>> {
     (now - MINUTES as i64 + 1..=now).map(of).collect()
 }
 
-/// The last things that happened, the oldest first.
+/// Returns the last events, the oldest first.
 pub fn events(state: &LiveState) -> Vec<Event> {
     state.events.iter().skip(state.events.len().saturating_sub(EVENTS)).cloned().collect()
 }
 
-/// Where it is: the first line on stdout, for people and scripts.
+/// Prints the server's address, which is the first line on stdout for people and scripts.
 pub fn listening(out: &Printer, at: SocketAddr, token: bool) {
-    // The address that means all of them is none to go to.
+    // A browser cannot open the address that means all interfaces.
     let to = if at.ip().is_unspecified() { format!("localhost:{}", at.port()) } else { at.to_string() };
     let url = format!("http://{to}/");
     if out.json() {
@@ -126,12 +126,12 @@ pub fn listening(out: &Printer, at: SocketAddr, token: bool) {
     let who = match (at.ip().is_loopback(), token) {
         (true, true) => "this machine only; changes need the token",
         (true, false) => "this machine only; no changes: there is no GAMEDAY_TOKEN",
-        (false, _) => "whoever reaches this machine and has the token",
+        (false, _) => "everybody who reaches this machine and has the token",
     };
     out.data(format!("serving on {TITLE}{url}{RESET} for {who}; Ctrl-C ends it"));
 }
 
-/// What somebody asked for over HTTP and was done.
+/// Prints an action that was requested over HTTP and done.
 pub fn done(out: &Printer, text: &str) {
     if out.json() {
         return out.line(&serde_json::json!({"at": Timestamp::now(), "event": "changed", "what": text}));

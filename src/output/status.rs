@@ -10,27 +10,27 @@ use crate::{
 };
 use serde::Serialize;
 
-/// `status -o json`.
+/// The output of `status -o json`.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Overview<'a> {
     pub stack: &'a str,
     pub serving: bool,
-    /// The verdict in a word: the same in every view.
+    /// The verdict in a word, the same in every view.
     pub word: Word,
-    /// And in a sentence.
+    /// The verdict in a sentence.
     pub verdict: String,
     pub endpoint: Option<&'a str>,
     /// The verdict's evidence.
     pub seen: &'a Verdict,
-    /// How long there is, and what is still being built.
+    /// The time that is left, and the steps still being built.
     pub clock: Clock,
-    /// The request path, hop by hop; empty when it was not looked at because all is well.
+    /// The request path, hop by hop. Empty if it was not looked at because the service serves.
     pub chain: &'a [Hop],
-    /// What is wrong, the one to begin with first.
+    /// The findings, the most important first.
     pub findings: Vec<&'a Finding>,
     pub gaps: &'a [Gap],
     pub steps: Vec<Step<'a>>,
-    /// What was asked instead of the balancer's own URL.
+    /// The URL that was asked instead of the balancer's own.
     #[serde(skip)]
     pub asked: Option<&'a str>,
 }
@@ -42,13 +42,13 @@ pub struct Step<'a> {
     pub phase: String,
     pub id: Option<&'a str>,
     pub drift: Vec<&'a str>,
-    /// Why it could not be looked at.
+    /// The reason why it could not be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Complaint>,
 }
 
 impl<'a> Overview<'a> {
-    /// `path` is the request path and what of it could not be seen, where it was looked at.
+    /// Builds the view. `path` is the request path with its gaps, if it was looked at.
     pub fn new(
         stack: &'a str,
         path: Option<(&'a Chain, &'a [Gap])>,
@@ -76,12 +76,12 @@ impl<'a> Overview<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// True if it is there, and as the stack file says.
+    /// True if the step exists as in the stack file.
     fn is_ready(&self) -> bool {
         matches!(self.phase.as_str(), "ready" | "used") && self.drift.is_empty()
     }
 
-    /// True if AWS is at work on it.
+    /// True if AWS is working on the step.
     fn is_busy(&self) -> bool {
         let p = self.phase.as_str();
         !matches!(p, "ready" | "used" | "missing" | "unknown") && !p.starts_with("broken")
@@ -90,7 +90,7 @@ impl<'a> Step<'a> {
     fn new(key: &'a Key, visit: &'a Visit<Status>) -> Self {
         let blank = |phase: &str, error| Step {
             key,
-            group: Group::of(key.kind()),
+            group: Group::of_kind(key.kind()),
             phase: phase.into(),
             id: None,
             drift: vec![],
@@ -123,7 +123,7 @@ fn paths(diff: &Diff) -> Vec<&str> {
     diff.0.iter().map(|f| f.path.as_str()).collect()
 }
 
-/// Time left, ETA and slack; when it will be late, what would help.
+/// Prints time left, ETA and slack, and suggestions if the stack will be late.
 fn time(out: &Printer, c: &Clock) {
     let style = match c.light {
         Light::Green => GOOD,
@@ -139,8 +139,9 @@ fn time(out: &Printer, c: &Clock) {
     }
 }
 
-/// Ten lines, unless something is wrong: the verdict, the URL, the request path, and the steps that are not ready. With
-/// `-v` all hops and all steps.
+/// Prints about ten lines: the verdict, the URL, the request path, and the steps that are not ready.
+///
+/// A problem adds lines. With `-v` all hops and all steps are printed.
 pub fn show(out: &Printer, view: &Overview<'_>) {
     if out.json() {
         return out.line(view);
@@ -149,7 +150,7 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
     if let Some(url) = &view.seen.url {
         out.data(url);
     }
-    // How long it takes stands in the verdict already, where somebody builds.
+    // During a build the verdict already contains the time.
     let told = view.seen.word() == Word::Building && view.seen.build.as_ref().is_some_and(|b| b.left_seconds.is_some());
     let rest = |c: &Clock| Clock { eta_seconds: None, waiting_for: None, ..c.clone() };
     time(out, &if told { rest(&view.clock) } else { view.clock.clone() });
@@ -173,10 +174,10 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
     why::helps(out, ways_out.filter(|h| !told.contains(h)));
 }
 
-/// So many steps that are not ready are listed; more are counted by group.
+/// The largest number of unready steps that are listed. More are counted by group.
 const LISTED: usize = 8;
 
-/// The steps that are not as they should be, and how many there are in all.
+/// Prints the steps that are not as wanted, and the total number of steps.
 fn steps(out: &Printer, steps: &[Step<'_>]) {
     let off: Vec<&Step> = steps.iter().filter(|s| !s.is_ready()).collect();
     let shown: Vec<&Step> = match off.len() {
@@ -198,7 +199,7 @@ fn steps(out: &Printer, steps: &[Step<'_>]) {
     let (missing, drifted) = (of(&|s| s.phase == "missing"), of(&|s| !s.drift.is_empty()));
     let what: Vec<String> = [
         many("missing", missing),
-        // By hand, by an edit of the file, or because something that they refer to is gone.
+        // The cause can be a manual change, a change of the file, or a missing object to which they refer.
         many(if drifted == 1 { "differs from the stack file" } else { "differ from the stack file" }, drifted),
         many("could not be looked at", of(&|s| s.phase == "unknown")),
         many("under way", of(&|s| s.is_busy())),

@@ -1,10 +1,10 @@
-//! Colours by meaning, and how durations, keys and values look.
+//! Colours by meaning, and the forms of durations, keys and values.
 use crate::{said, verdict::Word};
 use anstyle::AnsiColor;
 use serde_json::Value;
 use std::{fmt, ops::Deref, sync::LazyLock, time::Duration};
 
-/// A style of ours. In a text it is signed, so that words from outside cannot bring one along.
+/// One of gameday's styles. It is signed in a text, so that words from outside cannot contain one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Style(anstyle::Style);
 
@@ -38,9 +38,9 @@ impl fmt::Display for Reset {
     }
 }
 
-/// How a style of ours begins until it is printed: with parameters that nobody outside this process knows.
+/// Returns the beginning of a style until it is printed: parameters that nobody outside this process knows.
 pub fn signature() -> &'static str {
-    // Of four digits each, as parameters are: what takes styles out of a text takes ours out, too.
+    // Four digits each, like real parameters, so that code which removes styles also removes these.
     static OURS: LazyLock<String> = LazyLock::new(|| {
         let parts: [u16; 5] = rand::random();
         format!("\x1b[{};", parts.map(|n| (n % 10_000).to_string()).join(";"))
@@ -48,7 +48,7 @@ pub fn signature() -> &'static str {
     &OURS
 }
 
-/// The colour of a verdict.
+/// Returns the colour of a verdict.
 pub fn verdict(word: Word) -> Style {
     match word {
         Word::Serving => GOOD,
@@ -58,7 +58,7 @@ pub fn verdict(word: Word) -> Style {
     }
 }
 
-/// `9 s`, `1:40`, `1:02:03`.
+/// Writes a duration such as `9 s`, `1:40` or `1:02:03`.
 pub fn clock(d: Duration) -> String {
     let s = d.as_secs_f64().round() as u64;
     match s {
@@ -68,12 +68,12 @@ pub fn clock(d: Duration) -> String {
     }
 }
 
-/// An id without what all ids of the account begin with: the resource of an ARN, else as it is.
+/// Returns the resource of an ARN, without the part that all ids of the account share. Other ids are unchanged.
 pub fn short_id(id: &str) -> &str {
     if id.starts_with("arn:") { id.splitn(6, ':').last().unwrap_or(id) } else { id }
 }
 
-/// The mark and the style of a change.
+/// Returns the mark and the style of a change.
 pub fn change(word: &str) -> (&'static str, Style) {
     match word {
         "create" => ("+", GOOD),
@@ -85,7 +85,7 @@ pub fn change(word: &str) -> (&'static str, Style) {
     }
 }
 
-/// A value on one line: text without quotes, the rest as JSON, cut to `most` characters.
+/// Returns a value on one line: text without quotes, everything else as JSON, cut to `most` characters.
 pub fn value(v: &Value, most: usize) -> String {
     let text = match v {
         Value::String(s) => s.clone(),
@@ -100,12 +100,12 @@ pub fn value(v: &Value, most: usize) -> String {
     }
 }
 
-/// `1 step`, `2 steps`.
+/// Writes a number with its noun: `1 step`, `2 steps`.
 pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A colour for one of many that are told apart by it. None of them means good or bad.
+/// Returns a colour that distinguishes one of many things. None of them means good or bad.
 pub fn one_of_many(n: usize) -> Style {
     use AnsiColor::*;
     Style([Cyan, Magenta, Blue, BrightYellow, BrightCyan, BrightMagenta, BrightBlue, BrightGreen][n % 8].on_default())

@@ -1,9 +1,9 @@
-//! The machines behind a balancer, and what follows from one more or one less.
+//! The machines behind a balancer, and the effects of adding or removing one.
 use super::{Printer, style::*};
 use crate::{shell::command, targets::Machine};
 use serde::Serialize;
 
-/// Every answer of the API, and of `targets … -o json`.
+/// The answer of the API in every case, and of `targets … -o json`.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Message<T> {
     pub message: T,

@@ -3,24 +3,24 @@ use super::{Printer, line::Event, style::*};
 use crate::{engine::Key, leftovers::Leftover};
 use serde::Serialize;
 
-/// What was deleted, what was looked for and not found, and what is left.
+/// The deleted objects, the objects that were searched and not found, and the leftovers.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Certificate<'a> {
     pub stack: &'a str,
-    /// The tag that says whose an object is.
+    /// The tag that shows the owner of an object.
     pub tag: &'a str,
     pub deleted: Vec<&'a Key>,
     pub absent: Vec<&'a Key>,
-    /// Steps of groups that are not in the stack file, which the account does not let us look for.
+    /// Steps of groups outside the stack file that the account does not allow to look for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<&'a Key>,
     pub kept: Vec<&'a Key>,
-    /// Whether the account let us list what carries the stack's tag.
+    /// True if the account allowed listing the objects with the stack's tag.
     pub listed: bool,
     pub left: Vec<Leftover>,
-    /// What is only named like ours, and was not touched.
+    /// Objects with names like the stack's, which were not touched.
     pub alike: Vec<Leftover>,
-    /// The snapshots that the database has left, because somebody asked for them.
+    /// Snapshots of the database that were requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<Leftover>,
     pub clean: bool,
@@ -41,7 +41,7 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     out.data(line);
     if !c.denied.is_empty() {
         let denied: Vec<&str> = c.denied.iter().map(|k| k.as_str()).collect();
-        out.data(format!("  {DIM}the account does not let us look for {}{RESET}", denied.join(", ")));
+        out.data(format!("  {DIM}the account does not allow looking for {}{RESET}", denied.join(", ")));
     }
     for l in &c.left {
         out.data(format!("  {BAD}left{RESET} {}: {}", l.what, l.why));

@@ -1,4 +1,4 @@
-//! The request path, hop by hop, and what is wrong with it.
+//! The request path, hop by hop, and its problems.
 use super::{Printer, line::Event, style::*};
 use crate::{
     diagnose::{Chain, Finding, Hop, HopName, Severity, State},
@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// `why -o json`.
+/// The output of `why -o json`.
 #[derive(Serialize, JsonSchema)]
 pub struct Told<'a> {
     stack: &'a str,
@@ -20,12 +20,12 @@ pub struct Told<'a> {
     verdict: String,
     broken: bool,
     chain: &'a [Hop],
-    /// The one to begin with first.
+    /// The findings, the most important first.
     findings: Vec<&'a Finding>,
     gaps: &'a [Gap],
 }
 
-/// The mark and the style of a hop.
+/// Returns the mark and the style of a hop.
 pub fn mark(state: State) -> (&'static str, Style) {
     match state {
         State::Good => ("✓", GOOD),
@@ -36,7 +36,7 @@ pub fn mark(state: State) -> (&'static str, Style) {
     }
 }
 
-/// `url` is what was asked instead of the balancer's own.
+/// Prints the path. `url` is the URL that was asked instead of the balancer's own.
 pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict, url: Option<&str>) {
     let findings = chain.findings();
     if out.json() {
@@ -75,8 +75,8 @@ pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict, url: 
     }
 }
 
-/// The hops up to the one where something is wrong: what lies behind it is of no use then. All of them, where requests
-/// are served for now.
+/// Returns the hops up to the first broken one, since later ones do not matter then. All of them, if requests are still
+/// served.
 pub fn until<'a>(hops: &'a [Hop], first: &Finding) -> &'a [Hop] {
     match hops.iter().position(|h| h.hop == first.hop) {
         Some(at) if first.severity != Severity::Weak => &hops[..=at],
@@ -84,7 +84,7 @@ pub fn until<'a>(hops: &'a [Hop], first: &Finding) -> &'a [Hop] {
     }
 }
 
-/// All hops on as few lines as they fit on.
+/// Prints all hops on as few lines as possible.
 pub fn marks(out: &Printer, hops: &[Hop]) {
     let (mut line, mut used) = (String::new(), 0);
     for h in hops {
@@ -103,7 +103,7 @@ pub fn marks(out: &Printer, hops: &[Hop]) {
     }
 }
 
-/// One line a hop, and one a zone where there are instances.
+/// Prints one line per hop, and one per zone for hops with instances.
 pub fn hops(out: &Printer, hops: &[Hop]) {
     for h in hops {
         let (mark, style) = mark(h.state);
@@ -118,7 +118,7 @@ pub fn hops(out: &Printer, hops: &[Hop]) {
     }
 }
 
-/// The cause, the evidence and what to type.
+/// Prints the cause, the evidence and the command to type.
 pub fn finding(out: &Printer, f: &Finding) {
     let style = match f.severity {
         Severity::Broken => BAD,
@@ -130,7 +130,7 @@ pub fn finding(out: &Printer, f: &Finding) {
     out.data(format!("  {DIM}type{RESET}  {}", to_type(out, f)));
 }
 
-/// The same to those who wait, beside what they wait for.
+/// Prints a finding to users who are waiting.
 pub fn event(out: &Printer, f: &Finding) {
     if out.json() {
         return out.event(Event::Finding { finding: f });
@@ -141,14 +141,16 @@ pub fn event(out: &Printer, f: &Finding) {
     out.note(format!("  {DIM}type{RESET}  {}", to_type(out, f)));
 }
 
-/// The command, in the user's own terms, and what is to be said about it: as a comment, for whoever pastes the line.
+/// Returns the command in the user's terms, with remarks as a comment, so that the line can be pasted.
 pub fn to_type(out: &Printer, f: &Finding) -> String {
     let command = out.typed(&f.command);
     let note = f.note.as_ref().map_or(String::new(), |n| format!("  {DIM}# {n}{RESET}"));
     format!("{TITLE}{command}{RESET}{note}")
 }
 
-/// How many more there are, and the command that shows them; `url` is what was asked instead of the balancer's own.
+/// Prints how many more findings exist, and the command that shows them.
+///
+/// `url` is the URL that was asked instead of the balancer's own.
 pub fn more(out: &Printer, n: usize, url: Option<&str>) {
     if n > 0 {
         let all = url.map_or("gameday why -v".into(), |url| command!("gameday why -v {}", url));
@@ -156,7 +158,7 @@ pub fn more(out: &Printer, n: usize, url: Option<&str>) {
     }
 }
 
-/// What could not be seen.
+/// Prints what could not be seen.
 pub fn gaps(out: &Printer, gaps: &[Gap]) {
     for g in gaps {
         out.data(format!("{WARN}not seen{RESET} {}: {}", g.call, g.why));
@@ -164,7 +166,7 @@ pub fn gaps(out: &Printer, gaps: &[Gap]) {
     helps(out, gaps.iter().filter_map(|g| g.help.as_deref()));
 }
 
-/// The ways out, each once.
+/// Prints the ways out, each once.
 pub fn helps<'a>(out: &Printer, ways: impl Iterator<Item = &'a str>) {
     for help in ways.collect::<BTreeSet<_>>() {
         out.data(format!("  {TITLE}help:{RESET} {help}"));

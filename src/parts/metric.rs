@@ -2,7 +2,10 @@
 //!
 //! A new metric is one row in the `measure.rs` of its part. If the live screen shows it, the row also has a place in a
 //! panel of `output/live`.
-use crate::config::Config;
+use crate::{
+    config::Config,
+    resources::alarm::{Comparison, Measure, Missing},
+};
 
 /// The metrics of one part that share a namespace and dimensions.
 pub struct MetricTable {
@@ -22,7 +25,7 @@ impl MetricTable {
 pub struct MetricRow {
     /// CloudWatch's name.
     pub name: &'static str,
-    pub statistic: &'static str,
+    pub statistic: Measure,
     /// The key on the live screen and in its JSON. Rows with the same key are added up.
     pub live: Option<&'static str>,
     pub graph: Option<Graph>,
@@ -45,6 +48,9 @@ pub struct AlarmRow {
     pub fires: Fires,
     /// How many of how many data points have to be over the threshold.
     pub points: (i32, i32),
+    /// The treatment of missing data points.
+    ///
+    /// A count is absent when it is zero, so it must not alarm without data. A missing gauge deserves a look.
     pub missing: Missing,
     /// What it means when the alarm fires.
     pub description: &'static str,
@@ -61,41 +67,19 @@ pub enum Fires {
 }
 
 impl Fires {
-    /// Returns CloudWatch's word for the comparison, and the threshold.
-    pub fn when(self, config: &Config) -> (&'static str, f64) {
+    /// Returns the comparison and the threshold.
+    pub fn when(self, config: &Config) -> (Comparison, f64) {
         match self {
-            Self::Above(threshold) => ("GreaterThanThreshold", threshold),
-            Self::AboveOf(threshold) => ("GreaterThanThreshold", threshold(config)),
-            Self::AtLeast(threshold) => ("GreaterThanOrEqualToThreshold", threshold),
-            Self::Below(threshold) => ("LessThanThreshold", threshold),
-        }
-    }
-}
-
-/// What a missing data point means to an alarm.
-#[derive(Clone, Copy)]
-pub enum Missing {
-    /// A count that is absent when it is zero must not alarm for want of data.
-    Zero,
-    /// A gauge that goes absent is worth a look.
-    Unknown,
-    /// Without it nothing works.
-    Bad,
-}
-
-impl Missing {
-    /// Returns CloudWatch's word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Zero => "notBreaching",
-            Self::Unknown => "missing",
-            Self::Bad => "breaching",
+            Self::Above(threshold) => (Comparison::Above, threshold),
+            Self::AboveOf(threshold) => (Comparison::Above, threshold(config)),
+            Self::AtLeast(threshold) => (Comparison::AtLeast, threshold),
+            Self::Below(threshold) => (Comparison::Below, threshold),
         }
     }
 }
 
 impl MetricRow {
-    pub const fn new(name: &'static str, statistic: &'static str) -> Self {
+    pub const fn new(name: &'static str, statistic: Measure) -> Self {
         Self { name, statistic, live: None, graph: None, alarm: None }
     }
 

@@ -1,4 +1,4 @@
-//! A folder of a file system, entered as one fixed user.
+//! An access point: one folder of a file system, used as one fixed user.
 use super::file_system::{FileSystem, phase};
 use super::prelude::*;
 use aws_sdk_efs::types::{AccessPointDescription, CreationInfo, LifeCycleState, PosixUser, RootDirectory, Tag};
@@ -9,7 +9,7 @@ pub struct AccessPoint {
     pub file_system: Ref<FileSystem>,
     pub uid: u32,
     pub gid: u32,
-    /// The folder that is its root; made for this user when it does not exist.
+    /// The folder that becomes the root. It is created for this user if missing.
     pub path: String,
 }
 
@@ -111,7 +111,7 @@ impl Resource for AccessPoint {
         Ok(())
     }
 
-    /// Nothing but its tags can change.
+    /// Does nothing: only the tags can change.
     async fn update(&self, _: &Cx<'_>, _: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {
         Ok(())
     }
@@ -138,7 +138,7 @@ impl AccessPoint {
     }
 }
 
-/// The same for the same content only: one token with other contents is an error.
+/// Returns a client token that depends on the content, since AWS refuses a known token with other content.
 fn token(cx: &Cx<'_>, want: &Spec) -> String {
     let user = format!("{}:{}", want.uid, want.gid);
     super::token(&[&cx.env.stack, cx.key.as_str(), &want.file_system.to_string(), &user, &want.path])

@@ -9,24 +9,52 @@ pub struct Alarm {
     pub namespace: String,
     pub metric: String,
     pub dimensions: Vec<(String, Input<String>)>,
-    /// `Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount`, or a percentile: `p90`.
-    pub statistic: String,
-    /// Seconds of one data point.
+    pub statistic: Measure,
+    /// The length of a data point in seconds.
     pub period: i32,
-    /// How many data points over the threshold make it fire …
-    pub evaluate: i32,
-    /// … of how many.
-    pub of: i32,
+    /// The number of data points beyond the threshold that trigger the alarm, out of `periods`.
+    pub datapoints: i32,
+    /// The number of latest data points that are considered.
+    pub periods: i32,
     pub threshold: f64,
-    /// `GreaterThanThreshold`, `GreaterThanOrEqualToThreshold`, `LessThanThreshold`, …
-    pub comparison: String,
-    /// What a missing data point is: `breaching`, `notBreaching`, `ignore` or `missing`.
-    pub missing: String,
+    pub comparison: Comparison,
+    pub missing: Missing,
     pub description: String,
-    /// ARNs of SNS topics, 5 at the most.
+    /// ARNs of SNS topics, at most five.
     pub notify: Vec<String>,
 }
 
+/// The statistic of each data point.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Measure {
+    Sum,
+    Average,
+    Minimum,
+    Maximum,
+    /// A percentile, from 1 to 99.
+    Percentile(u8),
+}
+
+/// The side of the threshold on which data points trigger the alarm.
+#[derive(Clone, Copy)]
+pub enum Comparison {
+    Above,
+    AtLeast,
+    Below,
+}
+
+/// The treatment of missing data points.
+#[derive(Clone, Copy)]
+pub enum Missing {
+    /// They count as beyond the threshold.
+    Breaching,
+    /// They count as within the threshold.
+    NotBreaching,
+    /// Without any data point, the alarm's state is "insufficient data".
+    Missing,
+}
+
+/// The alarm in AWS's words, since AWS can show statistics and comparisons that are not ours.
 #[derive(Serialize)]
 pub struct Spec {
     namespace: String,
@@ -41,7 +69,7 @@ pub struct Spec {
     missing: String,
     description: String,
     notify: Vec<String>,
-    /// Whether it does anything when it fires.
+    /// True if the alarm notifies when it triggers.
     enabled: bool,
 }
 
@@ -74,13 +102,13 @@ impl Resource for Alarm {
             namespace: self.namespace.clone(),
             metric: self.metric.clone(),
             dimensions: self.dimensions.iter().map(|(name, d)| (name.clone(), d.read(inputs))).collect(),
-            statistic: self.statistic.clone(),
+            statistic: self.statistic.text(),
             period: self.period,
-            evaluate: self.evaluate,
-            of: self.of,
+            evaluate: self.datapoints,
+            of: self.periods,
             threshold: self.threshold,
-            comparison: self.comparison.clone(),
-            missing: self.missing.clone(),
+            comparison: self.comparison.operator().as_str().into(),
+            missing: self.missing.text().into(),
             description: self.description.clone(),
             notify: sorted(self.notify.clone()),
             enabled: true,
@@ -89,7 +117,7 @@ impl Resource for Alarm {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let (name, prefix) = (cx.name(), format!("{}-", cx.env.stack));
-        // One call for all of the stack's; a prescribed name may begin otherwise.
+        // One call lists all alarms of the stack. A name prescribed in the stack file can have another prefix.
         let prefix = if name.starts_with(&prefix) { prefix } else { name.clone() };
         let alarms = listing::alarms(&self.aws, &prefix).await?;
         let Some(alarm) = alarms.iter().find(|a| a.alarm_name() == Some(&name)) else { return Ok(None) };
@@ -123,7 +151,7 @@ impl Resource for Alarm {
             .treat_missing_data(&want.missing)
             .set_alarm_actions(Some(want.notify.clone()))
             .actions_enabled(want.enabled)
-            // Only heard when the alarm is new; `tag` is for the others.
+            // AWS ignores these tags unless the alarm is new; `tag` writes them to existing ones.
             .set_tags(Some(tags::cloudwatch::to(&cx.tags())));
         let call = match want.statistic.as_str() {
             plain @ ("Sum" | "Average" | "Minimum" | "Maximum" | "SampleCount") => {
@@ -143,8 +171,42 @@ impl Resource for Alarm {
     }
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
-        let arn = found.output.as_ref().map(|o| o.arn.as_str()).unwrap_or_default();
-        tag_cloudwatch(&self.aws, arn, tags).await
+        let arn = found.output.as_ref().map(|o| o.arn.as_str());
+        tag_cloudwatch(&self.aws, expect_id(arn, "DescribeAlarms")?, tags).await
+    }
+}
+
+impl Measure {
+    /// Returns the word of AWS, such as `Sum` or `p90`.
+    pub fn text(self) -> String {
+        let statistic = match self {
+            Self::Sum => Statistic::Sum,
+            Self::Average => Statistic::Average,
+            Self::Minimum => Statistic::Minimum,
+            Self::Maximum => Statistic::Maximum,
+            Self::Percentile(percent) => return format!("p{percent}"),
+        };
+        statistic.as_str().into()
+    }
+}
+
+impl Comparison {
+    fn operator(self) -> ComparisonOperator {
+        match self {
+            Self::Above => ComparisonOperator::GreaterThanThreshold,
+            Self::AtLeast => ComparisonOperator::GreaterThanOrEqualToThreshold,
+            Self::Below => ComparisonOperator::LessThanThreshold,
+        }
+    }
+}
+
+impl Missing {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Breaching => "breaching",
+            Self::NotBreaching => "notBreaching",
+            Self::Missing => "missing",
+        }
     }
 }
 

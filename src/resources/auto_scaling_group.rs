@@ -13,26 +13,26 @@ pub struct AutoScalingGroup {
     pub subnets: Vec<Ref<Subnet>>,
     pub targets: Vec<Ref<TargetGroup>>,
     pub min: i32,
-    /// How many to start with; from then on scaling decides within `min` and `max`.
+    /// The initial number of instances. Scaling then decides between `min` and `max`.
     pub desired: i32,
     pub max: i32,
-    /// Seconds an instance is given from launch before a failed health check replaces it.
+    /// Seconds from launch during which a failed health check does not replace an instance.
     pub grace: i32,
     /// Seconds until a new instance counts in the scaling metrics.
     pub warmup: i32,
-    /// Some instances from the Spot market.
+    /// The share of Spot instances, if any.
     pub spot: Option<SpotMix>,
     pub instance_type: String,
 }
 
-/// How much comes from the Spot market.
+/// The share of Spot instances in a group.
 #[derive(Clone, Debug)]
 pub struct SpotMix {
-    /// Instances that are always on demand.
+    /// The number of instances that are always on demand.
     pub base: i32,
-    /// Percent of the rest that is on demand.
+    /// Percent of the other instances that are on demand.
     pub percent: i32,
-    /// Other instance types to take, best first.
+    /// Alternative instance types, best first.
     pub types: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ pub struct Spec {
     warmup: i32,
     spot: Option<Spot>,
     capacity_rebalance: bool,
-    /// Percent of the desired capacity that maintenance keeps healthy, and how far it may go above: new ones first.
+    /// Percent of the desired capacity that maintenance keeps healthy, and its upper limit. New instances start first.
     maintenance: (i32, i32),
     /// Processes that are suspended.
     suspended: Vec<String>,
@@ -62,7 +62,7 @@ pub struct Spec {
 struct Spot {
     base: i32,
     percent: i32,
-    /// In order of preference.
+    /// Instance types in order of preference.
     types: Vec<String>,
     strategy: String,
 }
@@ -169,7 +169,7 @@ impl Resource for AutoScalingGroup {
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let (asg, name) = (&self.aws.autoscaling, &cx.name());
-        // What UpdateAutoScalingGroup cannot change, first: a suspended Launch would hold up all the rest.
+        // First what UpdateAutoScalingGroup cannot change, because a suspended Launch would block everything else.
         if !found.spec.suspended.is_empty() {
             let call = asg.resume_processes().auto_scaling_group_name(name);
             let call = call.set_scaling_processes(Some(found.spec.suspended.clone()));
@@ -218,7 +218,7 @@ impl Resource for AutoScalingGroup {
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        // With its instances and policies, without waiting for connections to drain [AWS 5].
+        // This deletes its instances and policies too, without waiting for connections to drain [AWS 5].
         let call = self.aws.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(&found.id);
         call.force_delete(true).send().await.or_gone("DeleteAutoScalingGroup")
     }
@@ -230,7 +230,7 @@ impl Resource for AutoScalingGroup {
 }
 
 impl AutoScalingGroup {
-    /// Instance types in order of preference, the service's own first.
+    /// Returns the instance types in order of preference, the service's own first.
     fn types(&self, mix: &SpotMix) -> Vec<String> {
         let others = mix.types.iter().filter(|&t| *t != self.instance_type);
         std::iter::once(&self.instance_type).chain(others).cloned().collect()
@@ -246,17 +246,17 @@ impl AutoScalingGroup {
         let keep = group.instance_maintenance_policy();
         Spec {
             template: Known::Now(template.and_then(|t| t.launch_template_id()).unwrap_or_default().into()),
-            // `$Latest` and `$Default` are not a number: whoever makes a version would change the fleet.
+            // `$Latest` and `$Default` are no numbers. With them, every new version would change the fleet.
             version: Known::Now(number.unwrap_or_default()),
             subnets: Known::Now(sorted(
                 group.vpc_zone_identifier().unwrap_or_default().split(',').map(|s| s.trim().into()).collect(),
             )),
             targets: Known::Now(sorted(group.target_group_arns().to_vec())),
             min: group.min_size().unwrap_or_default(),
-            // Where a policy moved it within the limits is where it belongs.
+            // A scaling policy can choose any number within the limits.
             desired: if (self.min..=self.max).contains(&desired) { self.desired } else { desired },
             max: group.max_size().unwrap_or_default(),
-            // EC2's own checks are always made: `EC2,ELB` is `ELB`.
+            // EC2's own checks always run, so `EC2,ELB` is `ELB`.
             health_check: match checks.split(',').map(str::trim).filter(|c| *c != "EC2").collect::<Vec<_>>() {
                 others if others.is_empty() => "EC2".into(),
                 others => others.join(","),
@@ -286,7 +286,7 @@ impl AutoScalingGroup {
         }
     }
 
-    /// The template itself, or with spot the policy that names it.
+    /// Returns the template itself, or for Spot the policy that names it.
     fn launch(&self, want: &Spec) -> Result<(Option<LaunchTemplateSpecification>, Option<MixedInstancesPolicy>)> {
         let template = LaunchTemplateSpecification::builder()
             .launch_template_id(want.template.get()?)
@@ -314,7 +314,9 @@ fn maintenance(want: &Spec) -> InstanceMaintenancePolicy {
         .build()
 }
 
-/// The group's tags. Its instances get them too, but for what the launch template gives them itself.
+/// Returns the group's tags.
+///
+/// They propagate to its instances, except those that the launch template sets.
 fn tags_for(cx: &Cx<'_>, group: &str, tags: &Tags) -> Vec<Tag> {
     let own = |k: &str| k == cx.env.keys.step() || k == "Name";
     let tag = |(k, v): (&String, &String)| {

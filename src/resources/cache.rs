@@ -1,5 +1,6 @@
-//! An ElastiCache replication group: a primary node and replicas behind one address. Also for a single node, so
-//! that a replica can come later.
+//! An ElastiCache replication group: a primary node and replicas behind one address.
+//!
+//! A single node is a replication group too, so that replicas can be added later.
 use super::prelude::*;
 use super::{
     cache_subnet_group::CacheSubnetGroup,
@@ -13,17 +14,17 @@ use aws_sdk_elasticache::types::{
 
 pub struct Cache {
     pub aws: Aws,
-    /// Host and port of an existing one to use, instead of ours.
+    /// Host and port of an existing cache to use instead.
     pub existing: Option<(String, u16)>,
-    /// `valkey` or `redis`
+    /// `valkey` or `redis`.
     pub engine: String,
     pub version: String,
     pub class: String,
-    /// At rest, when it is made.
+    /// True if a new cache is encrypted at rest.
     pub encrypted: bool,
-    /// 1, or 2 and more: then another takes over when the primary fails.
+    /// The number of nodes. With two or more, a replica takes over when the primary fails.
     pub nodes: i32,
-    /// Where nodes can be put; AWS chooses when there are fewer than nodes.
+    /// Zones for the nodes. AWS chooses if there are fewer zones than nodes.
     pub zones: Vec<String>,
     pub subnet_group: Option<Ref<CacheSubnetGroup>>,
     pub groups: Vec<Ref<SecurityGroup>>,
@@ -34,11 +35,11 @@ pub struct Spec {
     engine: String,
     version: String,
     class: String,
-    /// Cannot be changed, and is no reason to replace it: one that stands is as it is wanted.
+    /// Cannot be changed and does not justify a replacement, so an existing cache shows the wanted value.
     encrypted: bool,
     nodes: i32,
     failover: bool,
-    /// Whether nothing but TLS is understood: the service speaks plain Redis.
+    /// True if the cache accepts TLS only. The service speaks plain Redis.
     tls: bool,
     subnet_group: Option<Known<String>>,
     groups: Known<Vec<String>>,
@@ -48,18 +49,18 @@ pub struct Spec {
 pub struct Output {
     pub host: String,
     pub port: u16,
-    /// Empty for an existing one.
+    /// Empty for an existing cache.
     pub id: String,
-    /// Its nodes, by which metrics know it.
+    /// The ids of its nodes, as metrics name them.
     pub members: Vec<String>,
 }
 
 impl Resource for Cache {
     const KIND: &'static str = "cache";
-    const LOSES: Option<&'static str> = Some("what is cached");
+    const LOSES: Option<&'static str> = Some("the cached data");
     const FIXED: &'static [&'static str] = &["engine", "subnet_group", "tls"];
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
-    // The nodes' interfaces are made in the caller's name.
+    // ElastiCache creates the nodes' interfaces with the caller's permissions.
     const ACTIONS: &'static [&'static str] = &[
         "ec2:CreateNetworkInterface",
         "ec2:DeleteNetworkInterface",
@@ -92,7 +93,7 @@ impl Resource for Cache {
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
         }
     }
-    /// AWS takes no version back.
+    /// Names the version if it would go down, which AWS refuses.
     fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
         if numbers(&want.version) < numbers(&found.version) { &["version"] } else { &[] }
     }
@@ -119,9 +120,9 @@ impl Resource for Cache {
         let tags = async {
             match tags::of_elasticache(&self.aws, cx, arn).await {
                 Ok(Some(tags)) => Ok(tags),
-                // AWS shows its tags only while it is available (`InvalidReplicationGroupState`, or "not present
-                // or not available"). Until then its description says whose it is; and until then AWS lets
-                // nobody change or delete it.
+                // AWS shows tags only while the group is available (`InvalidReplicationGroupState`, or "not present or
+                // not available"). Before that the description names the owner, and AWS lets nobody change or delete
+                // the group.
                 Ok(None) => Ok(described(cx, &group)),
                 Err(e) if e.class() == Some(Class::WrongState) => Ok(described(cx, &group)),
                 Err(e) => Err(e),
@@ -151,10 +152,10 @@ impl Resource for Cache {
             .set_preferred_cache_cluster_azs(zones)
             .set_cache_subnet_group_name(value(&want.subnet_group)?)
             .set_security_group_ids(Some(want.groups.get()?.clone()))
-            // Valkey wants this said; the clients speak plain RESP [AWS 2.2].
+            // Valkey requires this parameter; the clients speak plain RESP [AWS 2.2].
             .transit_encryption_enabled(want.tls)
             .at_rest_encryption_enabled(want.encrypted)
-            // T2 nodes make no snapshots.
+            // T2 nodes cannot make snapshots.
             .snapshot_retention_limit(0)
             .set_tags(Some(tags::elasticache::to(&cx.tags())))
             .send()
@@ -163,8 +164,10 @@ impl Resource for Cache {
         Ok(())
     }
 
-    /// Failover needs a second node, and the last two cannot be parted while it is on: one call after the other,
-    /// each of which AWS takes only when the one before is done.
+    /// Changes the nodes first, then everything else.
+    ///
+    /// Failover needs a second node, and the last two nodes cannot be separated while failover is on. AWS accepts each
+    /// call only after the one before has finished.
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let (cache, id, have) = (&self.aws.elasticache, &found.id, &found.spec);
         if want.nodes < have.nodes && have.failover && !want.failover {
@@ -179,7 +182,7 @@ impl Resource for Cache {
         } else if want.nodes > have.nodes {
             let call = cache.increase_replica_count().replication_group_id(id).apply_immediately(true);
             let group = listing::cache(&self.aws, &cx.name()).await?;
-            // AWS may put it beside the primary, and refuses failover then.
+            // AWS may put the new node into the zone of the primary, and then refuses failover.
             let call = match group.and_then(|g| self.places(&g, want.nodes)) {
                 Some(zones) => call.replica_configuration(
                     ConfigureShard::builder()
@@ -203,7 +206,7 @@ impl Resource for Cache {
         }
         let on = |field: &str| diff.touches(field);
         let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
-        // A new major version needs the parameters of its own family.
+        // A new major version needs the parameter group of its own family.
         let parameters = default_parameters(&want.engine, &want.version);
         let other_family = on("version") && default_parameters(&have.engine, &have.version) != parameters;
         cache
@@ -229,12 +232,12 @@ impl Resource for Cache {
 
     async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {
         let Some(group) = listing::cache(&self.aws, &cx.name()).await? else { return Ok(()) };
-        tags::put_elasticache(&self.aws, group.arn().unwrap_or_default(), tags).await
+        tags::put_elasticache(&self.aws, expect_id(group.arn(), "DescribeReplicationGroups")?, tags).await
     }
 }
 
 impl Cache {
-    /// The zone of each node, the primary's first: where they are, and the least used ones for those to come.
+    /// Returns the zone of each node, the primary's first, and the least used zones for nodes still to come.
     fn places(&self, group: &ReplicationGroup, nodes: i32) -> Option<Vec<String>> {
         let members = group.node_groups().first()?.node_group_members();
         let zone = |m: &NodeGroupMember| m.preferred_availability_zone().map(str::to_owned);
@@ -247,8 +250,9 @@ impl Cache {
         Some(zones)
     }
 
-    /// What AWS shows, in the words of the spec. The group itself says nothing of version, subnets and security
-    /// groups: its nodes do.
+    /// Reads AWS's answer into the spec's terms.
+    ///
+    /// The group does not show version, subnets and security groups, so they are read from its nodes.
     fn found(&self, group: &ReplicationGroup, nodes: &[CacheCluster], tags: Tags) -> Found<Self> {
         let id = group.replication_group_id().unwrap_or_default();
         let status = group.status().unwrap_or("creating");
@@ -295,13 +299,13 @@ impl Cache {
     }
 }
 
-/// Whether it refuses who speaks plain Redis; with `preferred` it takes both.
+/// True if the cache refuses plain Redis; with `preferred` it accepts both.
 pub(crate) fn wants_tls(group: &ReplicationGroup) -> bool {
     group.transit_encryption_enabled() == Some(true)
         && group.transit_encryption_mode() != Some(&TransitEncryptionMode::Preferred)
 }
 
-/// Its tags, as far as its description tells them.
+/// Returns the tags, as far as the description proves them.
 fn described(cx: &Cx<'_>, group: &ReplicationGroup) -> Tags {
     if group.description() == Some(&description(cx)) { cx.inherited() } else { Tags::new() }
 }
@@ -310,7 +314,7 @@ fn description(cx: &Cx<'_>) -> String {
     format!("{} of stack {}", cx.key, cx.env.stack)
 }
 
-/// The parameter group that AWS keeps for a family.
+/// Returns AWS's default parameter group of a family.
 fn default_parameters(engine: &str, version: &str) -> String {
     let major = version.split('.').next().unwrap_or_default();
     match (engine, major) {

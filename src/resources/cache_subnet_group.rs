@@ -1,4 +1,4 @@
-//! The subnets ElastiCache may put the cache's nodes into.
+//! The subnets into which ElastiCache can put the cache's nodes.
 use super::prelude::*;
 use super::subnet::Subnet;
 
@@ -74,7 +74,7 @@ impl Resource for CacheSubnetGroup {
         call.send().await.during("ModifyCacheSubnetGroup").map(drop)
     }
 
-    /// `CacheSubnetGroupInUse` until the cache is gone altogether [AWS 2.3].
+    /// Fails with `CacheSubnetGroupInUse` until the cache is completely gone [AWS 2.3].
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         let call = self.aws.elasticache.delete_cache_subnet_group().cache_subnet_group_name(&found.id);
         call.send().await.or_gone("DeleteCacheSubnetGroup")
@@ -82,7 +82,7 @@ impl Resource for CacheSubnetGroup {
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
         let Some(group) = listing::cache_subnet_group(&self.aws, &found.id).await? else { return Ok(()) };
-        tags::put_elasticache(&self.aws, group.arn().unwrap_or_default(), tags).await
+        tags::put_elasticache(&self.aws, expect_id(group.arn(), "DescribeCacheSubnetGroups")?, tags).await
     }
 
     async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {

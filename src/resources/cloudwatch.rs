@@ -1,8 +1,10 @@
 //! Tags of alarms and dashboards.
 use super::prelude::*;
 
-/// Tags of an alarm or a dashboard: of all of the stack's in one call where that can be had. What was made a moment
-/// ago is not in that answer yet, so what it lacks is asked for by itself.
+/// Returns the tags of an alarm or a dashboard.
+///
+/// They come from one call for the whole stack if possible. New objects are missing from that answer, so their tags are
+/// read one by one.
 pub(super) async fn cloudwatch_tags(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Tags> {
     if let Some(tags) = tags::listed(aws, cx, arn).await? {
         return Ok(tags);

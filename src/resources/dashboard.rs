@@ -5,7 +5,7 @@ use serde_json::Value;
 
 pub struct Dashboard {
     pub aws: Aws,
-    /// Its widgets.
+    /// The dashboard's widgets.
     pub body: Input<Value>,
 }
 
@@ -63,7 +63,7 @@ impl Resource for Dashboard {
             .put_dashboard()
             .dashboard_name(cx.name())
             .dashboard_body(want.body.get()?.to_string())
-            // Only heard when the dashboard is new; `tag` is for the others.
+            // AWS ignores these tags unless the dashboard is new; `tag` writes them to existing ones.
             .set_tags(Some(tags::cloudwatch::to(&cx.tags())))
             .send()
             .await

@@ -13,20 +13,20 @@ use aws_sdk_rds::types::DbInstance;
 
 pub struct Database {
     pub aws: Aws,
-    /// Host and port of an existing one to use, instead of ours.
+    /// Host and port of an existing database to use instead.
     pub existing: Option<(String, u16)>,
-    /// `8.4`, or exactly `8.4.6`
+    /// `8.4`, or exactly `8.4.6`.
     pub version: String,
     pub class: String,
-    /// Whether the version is one that RDS creates only when told to bill for its extended support.
+    /// True if RDS accepts the version only with its paid extended support.
     pub extended_support: bool,
     pub storage_gb: i32,
-    /// At rest, when it is made.
+    /// True if a new database is encrypted at rest.
     pub encrypted: bool,
     pub multi_az: bool,
     pub backup_days: i32,
     pub deletion_protection: bool,
-    /// The name of the database inside.
+    /// The name of the database inside the instance.
     pub database: String,
     pub master_user: String,
     pub subnet_group: Option<Ref<DbSubnetGroup>>,
@@ -37,23 +37,23 @@ pub struct Database {
 
 #[derive(Serialize)]
 pub struct Spec {
-    /// With the version's series: AWS changes only what comes after it in place.
+    /// The engine with the version's series: AWS changes only later parts of a version in place.
     engine: String,
     version: String,
     class: String,
     storage_gb: i32,
-    /// Cannot be changed, and is no reason to replace it: one that stands is as it is wanted.
+    /// Cannot be changed and does not justify a replacement, so an existing database shows the wanted value.
     encrypted: bool,
     multi_az: bool,
     backup_days: i32,
     deletion_protection: bool,
-    /// Whether it is protected, wanted or not: what somebody has put on stays on.
+    /// True if the database is protected, wanted or not. Protection added by somebody else stays.
     #[serde(skip)]
     protected: bool,
-    /// For how many days its automated backups are kept: more than are wanted stay.
+    /// Days for which automated backups are kept. More days than wanted stay.
     #[serde(skip)]
     kept_days: i32,
-    /// Whether a run that took its protection off has noted that it leaves a snapshot.
+    /// True if an earlier run removed the protection and noted that a final snapshot is due.
     #[serde(skip)]
     valued: bool,
     public: bool,
@@ -63,7 +63,7 @@ pub struct Spec {
     subnet_group: Option<Known<String>>,
     parameter_group: Option<Known<String>>,
     groups: Known<Vec<String>>,
-    /// When the master password was set that it was given last: RDS shows the password to nobody.
+    /// The time of the last change of the master password that the database received. RDS never shows the password.
     password_set: Option<Known<String>>,
     running: bool,
 }
@@ -72,18 +72,18 @@ pub struct Spec {
 pub struct Output {
     pub host: String,
     pub port: u16,
-    /// Its identifier, as in metrics; empty for an existing one that is not RDS.
+    /// Its identifier, as in metrics. Empty for an existing database outside RDS.
     pub id: String,
 }
 
 const PORT: u16 = 3306;
-/// From this size in GiB on RDS stripes a gp3 volume, which then has these at the least [AWS 1.3].
+/// From this size in GiB, RDS stripes a gp3 volume, which then has at least these values [AWS 1.3].
 const STRIPED: i32 = 400;
 const LEAST_IOPS: i32 = 12_000;
 const LEAST_THROUGHPUT: i32 = 500;
-/// What the tag that holds `password_set` is called after the prefix.
+/// The name, after the prefix, of the tag that holds `password_set`.
 const PASSWORD_SET: &str = "password-set";
-/// What the tag is called that says that the database leaves a snapshot.
+/// The name of the tag that marks a database for a final snapshot.
 const VALUED: &str = "keep";
 
 impl Resource for Database {
@@ -92,7 +92,7 @@ impl Resource for Database {
     const LOSES: Option<&'static str> = Some("the data in it");
     const HOLDS_DATA: bool = true;
     const PATIENCE: Duration = Duration::from_secs(45 * 60);
-    // It looks at the network in the caller's name. The master password's parameter has its own.
+    // RDS looks at the network with the caller's permissions. The master password's parameter has its own actions.
     const ACTIONS: &'static [&'static str] = &[
         "ec2:DescribeAccountAttributes",
         "ec2:DescribeAvailabilityZones",
@@ -106,7 +106,7 @@ impl Resource for Database {
         "rds:ModifyDBInstance",
         "rds:StartDBInstance",
         "rds:DeleteDBInstance",
-        // Of the snapshot that `teardown --final-snapshot` leaves.
+        // For the snapshot of `teardown --final-snapshot`.
         "rds:CreateDBSnapshot",
         "rds:AddTagsToResource",
     ];
@@ -176,8 +176,8 @@ impl Resource for Database {
             .db_instance_identifier(cx.name())
             .engine("mysql")
             .engine_version(&want.version)
-            // A version past its support fails then, instead of costing twelve times as much [AWS 1.1]; but for
-            // one that was asked for by its number, in spite of the warning.
+            // A version past its support then fails, instead of costing twelve times as much [AWS 1.1], unless it was
+            // requested by its number in spite of the warning.
             .engine_lifecycle_support(match self.extended_support {
                 true => "open-source-rds-extended-support",
                 false => "open-source-rds-extended-support-disabled",
@@ -185,9 +185,9 @@ impl Resource for Database {
             .auto_minor_version_upgrade(false)
             .db_instance_class(&want.class)
             .allocated_storage(want.storage_gb)
-            // No IOPS: they cannot be given for a small gp3 volume [AWS 1.3].
+            // No IOPS, because a small gp3 volume does not accept them [AWS 1.3].
             .storage_type("gp3")
-            // Under `aws/rds`, whose policy lets in all that may use RDS in the account.
+            // Encrypted under `aws/rds`, whose policy allows everybody who can use RDS in the account.
             .storage_encrypted(want.encrypted)
             .multi_az(want.multi_az)
             .backup_retention_period(want.backup_days)
@@ -217,7 +217,7 @@ impl Resource for Database {
         if diff.only(&["running", "tags"]) {
             return Ok(());
         }
-        // One that was just started refuses this; the engine begins again when it runs.
+        // A database that was just started refuses this, so the engine repeats it once the database runs.
         let on = |field: &str| diff.touches(field);
         let groups = if on("groups") { Some(want.groups.get()?.clone()) } else { None };
         let password = if on("password_set") { Some(self.password(cx).await?) } else { None };
@@ -237,7 +237,7 @@ impl Resource for Database {
             .set_backup_retention_period(on("backup_days").then_some(want.backup_days))
             .set_deletion_protection(on("deletion_protection").then_some(want.deletion_protection))
             .set_publicly_accessible(on("public").then_some(want.public))
-            // It restarts for this.
+            // A change of the port restarts the database.
             .set_db_port_number(on("port").then_some(want.port.into()))
             .set_db_parameter_group_name(parameters)
             .set_vpc_security_group_ids(groups)
@@ -252,20 +252,21 @@ impl Resource for Database {
     }
 
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        // Somebody has valued its data higher than the stack file does.
+        // Somebody has protected the data better than the stack file asks for.
         let protected = found.spec.protected && !self.deletion_protection;
         if protected || found.spec.valued || found.spec.kept_days > self.backup_days {
             cx.env.final_snapshot.set_wanted(true);
         }
-        // The run that deletes it may be another one.
+        // Another run may delete the database later.
         if protected && !found.spec.valued {
             self.tag(cx, found, &Tags::from([(cx.env.keys.other(VALUED), "final-snapshot".into())])).await?;
         }
-        // Whoever named its id has been told that it is protected. One that is stopped can be deleted, but not modified; one that is being modified cannot be deleted.
+        // Naming the id confirmed the warning about the protection. A stopped database can be deleted, but not
+        // modified. A database that is being modified cannot be deleted.
         if found.spec.protected && !found.spec.running {
             let call = self.aws.rds.start_db_instance().db_instance_identifier(&found.id);
             call.send().await.during("StartDBInstance")?;
-            return Err(more_later("StartDBInstance", "its protection is taken off when it runs"));
+            return Err(more_later("StartDBInstance", "its protection is removed when it runs"));
         }
         if found.spec.protected {
             let call = self.aws.rds.modify_db_instance().db_instance_identifier(&found.id);
@@ -283,12 +284,14 @@ impl Resource for Database {
 
     async fn tag(&self, cx: &Cx<'_>, _: &Found<Self>, tags: &Tags) -> Result<()> {
         let Some(db) = listing::database(&self.aws, &cx.name()).await? else { return Ok(()) };
-        tags::put_rds(&self.aws, db.db_instance_arn().unwrap_or_default(), tags).await
+        tags::put_rds(&self.aws, expect_id(db.db_instance_arn(), "DescribeDBInstances")?, tags).await
     }
 }
 
 impl Database {
-    /// IOPS and throughput of a gp3 volume that grows: to be given from 400 GiB on, not to be given below.
+    /// Returns IOPS and throughput for a gp3 volume that grows.
+    ///
+    /// They are required from 400 GiB on, and refused below.
     async fn speed(&self, cx: &Cx<'_>, want: &Spec) -> Result<Option<(i32, i32)>> {
         let db = listing::database(&self.aws, &cx.name()).await?;
         Ok(db.filter(|db| db.storage_type() == Some("gp3") && want.storage_gb >= STRIPED).map(|db| {
@@ -304,7 +307,7 @@ impl Database {
         self.aws.secret(cx.read(password, |o| o.name.clone()).get()?).await
     }
 
-    /// What AWS shows, in the words of the spec.
+    /// Reads AWS's answer into the spec's terms.
     fn found(&self, db: &DbInstance) -> Found<Self> {
         let tag = self.aws.keys.other(PASSWORD_SET);
         let status = db.db_instance_status().unwrap_or("creating");
@@ -313,17 +316,17 @@ impl Database {
         let text = |s: Option<&str>| s.unwrap_or_default().to_owned();
         let version = text(db.engine_version());
         let storage = db.allocated_storage().unwrap_or_default();
-        // A growth by less than a tenth is rounded up to a tenth.
+        // AWS rounds a growth of less than a tenth up to a tenth.
         let rounded_up = storage > self.storage_gb && storage * 10 <= self.storage_gb * 11 + 10;
         let parameters = db.db_parameter_groups().first().and_then(|g| g.db_parameter_group_name());
-        // Nothing wanted: RDS's defaults are as good as any.
+        // If nothing is wanted, RDS's defaults are accepted.
         let shown = |wanted: bool, name: Option<&str>| wanted.then(|| Known::Now(text(name)));
         let groups = db.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
         Found {
             id: text(db.db_instance_identifier()),
             spec: Spec {
                 engine: engine(&version),
-                // A newer patch than the one wanted is AWS's own doing, and nobody can take it back.
+                // A patch newer than the wanted one was installed by AWS, and cannot be reversed.
                 version: match is_of(&version, &self.version) || is_later_patch(&version, &self.version) {
                     true => self.version.clone(),
                     false => version,
@@ -331,9 +334,9 @@ impl Database {
                 class: text(db.db_instance_class()),
                 storage_gb: if rounded_up { self.storage_gb } else { storage },
                 encrypted: self.encrypted,
-                // The standby comes later, while the database is in use already [AWS 1.4].
+                // The standby follows later, while the database is already in use [AWS 1.4].
                 multi_az: pending_multi_az(db).or(db.multi_az()).unwrap_or_default(),
-                // Fewer would delete those that there are.
+                // Fewer days would delete existing backups.
                 backup_days: db.backup_retention_period().unwrap_or_default().min(self.backup_days),
                 kept_days: db.backup_retention_period().unwrap_or_default(),
                 valued: db.tag_list().iter().any(|t| t.key() == Some(self.aws.keys.other(VALUED).as_str())),
@@ -357,7 +360,7 @@ impl Database {
             },
             output: host.map(|host| Output {
                 host: host.into(),
-                // Another one is put right before anybody reads this.
+                // A different port is corrected before anybody reads this output.
                 port: PORT,
                 id: text(db.db_instance_identifier()),
             }),
@@ -371,11 +374,13 @@ fn password_tag(cx: &Cx<'_>, want: &Spec) -> Result<Option<(String, String)>> {
     Ok(value(&want.password_set)?.map(|at| (cx.env.keys.other(PASSWORD_SET), at)))
 }
 
-/// It takes connections long before it is `available` [AWS 1.4].
+/// Reads the phase from RDS's status.
+///
+/// The database accepts connections long before it is `available` [AWS 1.4].
 fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
     match status {
         s if is(s, rds::DELETING) => Phase::Deleting,
-        // More storage is put into it as it is; until AWS has begun with that, it goes on saying this.
+        // Storage can be added in this state. The status stays until AWS has begun with that.
         s if is(s, rds::FULL) && has_endpoint && is_pending(db) => Phase::Busy(s.into()),
         s if is(s, rds::FULL) && has_endpoint => Phase::Ready,
         s if [rds::LOST, rds::BLOCKED, rds::FULL].iter().any(|words| is(s, words)) => Phase::Broken(s.into()),
@@ -386,7 +391,7 @@ fn phase(status: &str, has_endpoint: bool, db: &DbInstance) -> Phase {
     }
 }
 
-/// What brings it back with its data from a state that AWS does not leave by itself.
+/// Returns how to recover the database with its data from a state that AWS does not leave by itself.
 pub(crate) fn repair(status: &str, id: &str) -> Option<String> {
     let start = || command!("aws rds start-db-instance --db-instance-identifier {}", id);
     let what = match status {
@@ -413,7 +418,7 @@ fn pending_multi_az(db: &DbInstance) -> Option<bool> {
     db.pending_modified_values().and_then(|p| p.multi_az())
 }
 
-/// Whether a change is still to come, other than the standby.
+/// True if a change other than the standby is still pending.
 fn is_pending(db: &DbInstance) -> bool {
     let Some(pending) = db.pending_modified_values() else { return false };
     let mut rest = pending.clone();
@@ -421,8 +426,9 @@ fn is_pending(db: &DbInstance) -> bool {
     rest != aws_sdk_rds::types::PendingModifiedValues::builder().build()
 }
 
-/// The identifier in AWS's own name of a database: `id.x1y2z3.region.rds.amazonaws.com`, in China
-/// `id.x1y2z3.rds.region.amazonaws.com.cn`.
+/// Returns the identifier in AWS's own host name of a database.
+///
+/// Such a name is `id.x1y2z3.region.rds.amazonaws.com`, in China `id.x1y2z3.rds.region.amazonaws.com.cn`.
 fn own_name(host: &str) -> Option<String> {
     let host = host.to_lowercase();
     let host = host.trim_end_matches('.');
@@ -432,39 +438,39 @@ fn own_name(host: &str) -> Option<String> {
     labels.any(|l| l == "rds").then(|| id.to_owned())
 }
 
-/// `mysql 8.4` for every 8.4.
+/// Returns `mysql 8.4` for every 8.4.
 fn engine(version: &str) -> String {
     let series: Vec<_> = version.split('.').take(2).collect();
     format!("mysql {}", series.join("."))
 }
 
-/// Whether `8.4.6` is an `8.4`, and `8.0.46-rds.20260624` an `8.0.46`.
+/// True if the version belongs to the wanted one: `8.4.6` to `8.4`, `8.0.46-rds.20260624` to `8.0.46`.
 pub(super) fn is_of(version: &str, wanted: &str) -> bool {
     version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
 }
 
-/// `8.4.6` in numbers, so that 8.4.10 comes after 8.4.9.
+/// Returns the numbers of a version, so that 8.4.10 comes after 8.4.9.
 pub(super) fn numbers(version: &str) -> Vec<u64> {
     version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
 }
 
-/// Whether `8.4.9` is what became of an `8.4.6`.
+/// True if the version is a later patch of the wanted one, as `8.4.9` is of `8.4.6`.
 fn is_later_patch(version: &str, wanted: &str) -> bool {
     let exact = wanted.split('.').count() > 2;
     exact && engine(version) == engine(wanted) && numbers(version) > numbers(wanted)
 }
 
-/// What a field says, if anything.
+/// Returns the value of an optional field, if any.
 pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
     field.as_ref().map(|f| f.get().cloned()).transpose()
 }
 
-/// There is more to do, which AWS would refuse now: the engine waits and looks again.
+/// Returns an error for work that AWS would refuse now: the engine waits and looks again.
 pub(super) fn more_later(call: &'static str, why: &str) -> Error {
     Error::Aws(Box::new(AwsError::new(call, Class::WrongState, why)))
 }
 
-/// The databases that keep something from being deleted.
+/// Returns the databases that prevent a deletion.
 pub(super) async fn holders(aws: &Aws, uses: impl Fn(&DbInstance) -> bool) -> Result<Vec<Holder>> {
     let all = listing::databases(aws).await?;
     let holder = |db: &DbInstance| Holder {

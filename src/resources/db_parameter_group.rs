@@ -1,11 +1,11 @@
-//! RDS settings of our own: what differs from the defaults of the engine's family.
+//! An RDS parameter group: settings that differ from the defaults of the engine's family.
 use super::prelude::*;
 use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup as AwsGroup, Parameter};
 use std::collections::BTreeMap;
 
 pub struct DbParameterGroup {
     pub aws: Aws,
-    /// `mysql8.4`
+    /// The family, such as `mysql8.4`.
     pub family: String,
     pub parameters: BTreeMap<String, String>,
 }
@@ -21,7 +21,7 @@ pub struct Output {
     pub name: String,
 }
 
-/// AWS takes no more parameters in one call.
+/// AWS accepts no more parameters in one call.
 const AT_ONCE: usize = 20;
 
 impl Resource for DbParameterGroup {
@@ -80,14 +80,14 @@ impl Resource for DbParameterGroup {
             .await
             .during("CreateDBParameterGroup")?;
         cx.note_created(&cx.name());
-        // No database uses it yet: this way is right for static and for dynamic ones [AWS 1.5].
+        // No database uses the group yet, so this method suits static and dynamic parameters [AWS 1.5].
         let all = want.parameters.iter();
         let all = all.map(|(k, v)| parameter(k, Some(v), ApplyMethod::PendingReboot)).collect();
         self.put(&cx.name(), all).await
     }
 
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
-        // A dynamic parameter can apply at once; a static one waits for the next reboot, which is the user's to choose.
+        // A dynamic parameter applies at once. A static one waits for the next reboot, which the user decides.
         let known = self.parameters(&found.id, false).await?.unwrap_or_default();
         let how = |name: &str| {
             let dynamic = known.iter().any(|p| p.parameter_name() == Some(name) && p.apply_type() == Some("dynamic"));
@@ -107,7 +107,7 @@ impl Resource for DbParameterGroup {
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
         let Some(group) = self.look(&found.id).await? else { return Ok(()) };
-        tags::put_rds(&self.aws, group.db_parameter_group_arn().unwrap_or_default(), tags).await
+        tags::put_rds(&self.aws, expect_id(group.db_parameter_group_arn(), "DescribeDBParameterGroups")?, tags).await
     }
 
     async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
@@ -119,8 +119,9 @@ impl Resource for DbParameterGroup {
 }
 
 impl DbParameterGroup {
-    /// For a look: as a database that uses it tells, whose version is of its family. The listing of databases is no call
-    /// more.
+    /// Returns family and ARN, for a look from a database that uses the group.
+    ///
+    /// The listing of databases costs no extra call. The family follows from the version of the database.
     async fn family_and_arn(&self, name: &str) -> Result<Option<(String, String)>> {
         if self.aws.reads.is_look() {
             let all = listing::databases(&self.aws).await?;
@@ -149,7 +150,9 @@ impl DbParameterGroup {
         Ok(answer.as_ref().as_ref().and_then(|a| a.db_parameter_groups().first().cloned()))
     }
 
-    /// Those that were set by hand (which is what we do, too), or all that the family knows; `None` when it is gone.
+    /// Returns the parameters set by hand, which includes gameday's, or all parameters of the family.
+    ///
+    /// `None` if the group is gone.
     async fn parameters(&self, name: &str, set: bool) -> Result<Option<Vec<Parameter>>> {
         let source = set.then(|| "user".to_owned());
         let answer = self

@@ -1,4 +1,6 @@
-//! The subnets RDS may put the database into: in two zones at least, even for a database in one.
+//! The subnets into which RDS can put the database.
+//!
+//! They span at least two zones, even for a database in one.
 use super::prelude::*;
 use super::{database, subnet::Subnet};
 use aws_sdk_rds::types::DbSubnetGroup as AwsGroup;
@@ -20,7 +22,7 @@ pub struct Output {
 
 impl Resource for DbSubnetGroup {
     const KIND: &'static str = "db-subnet-group";
-    // It looks at the network in the caller's name.
+    // RDS looks at the network with the caller's permissions.
     const ACTIONS: &'static [&'static str] = &[
         "ec2:DescribeAccountAttributes",
         "ec2:DescribeAvailabilityZones",
@@ -98,7 +100,7 @@ impl Resource for DbSubnetGroup {
 
     async fn tag(&self, _: &Cx<'_>, found: &Found<Self>, tags: &Tags) -> Result<()> {
         let Some(group) = listing::db_subnet_group(&self.aws, &found.id).await? else { return Ok(()) };
-        tags::put_rds(&self.aws, group.db_subnet_group_arn().unwrap_or_default(), tags).await
+        tags::put_rds(&self.aws, expect_id(group.db_subnet_group_arn(), "DescribeDBSubnetGroups")?, tags).await
     }
 
     async fn holders(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
@@ -110,8 +112,9 @@ impl Resource for DbSubnetGroup {
 }
 
 impl DbSubnetGroup {
-    /// For a look: as a database that stands in it shows it, and its ARN, which that one leaves out. The listing of
-    /// databases is no call more.
+    /// Returns the group as its database shows it, with its ARN, which the database leaves out.
+    ///
+    /// Only for a look: the listing of databases costs no extra call.
     async fn in_use(&self, name: &str) -> Result<Option<(AwsGroup, String)>> {
         if !self.aws.reads.is_look() {
             return Ok(None);

@@ -1,14 +1,16 @@
-//! The network ACL that AWS makes with a VPC, as AWS makes it: it lets everything through, and our subnets follow it.
-use super::{born, prelude::*, subnet::Subnet, vpc::Vpc};
+//! The network ACL that AWS creates with a VPC.
+//!
+//! It keeps AWS's defaults: it allows everything, and all subnets of the stack use it.
+use super::{prelude::*, subnet::Subnet, vpc::Vpc, vpc_default};
 use aws_sdk_ec2::types::{NetworkAcl, NetworkAclEntry, RuleAction};
 use std::{cell::Cell, fmt};
 
 pub struct DefaultNetworkAcl {
     aws: Aws,
     vpc: Ref<Vpc>,
-    /// Those that follow it; what others' subnets follow is their business.
+    /// Subnets of the stack that use the ACL. Other subnets are not touched.
     subnets: Vec<Ref<Subnet>>,
-    /// Asked to delete, it is gone: it goes with the VPC.
+    /// True after a delete: the object disappears with the VPC.
     dropped: Cell<bool>,
 }
 
@@ -27,7 +29,7 @@ pub struct Spec {
 #[derive(Clone, Serialize)]
 pub struct Output {}
 
-/// One rule, wanted or found; the numbers decide, the lowest first.
+/// One rule, wanted or found. The lowest number wins.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     egress: bool,
@@ -39,9 +41,9 @@ struct Entry {
     peer: String,
 }
 
-/// The number of the entry that lets everything through.
+/// The number of the entry that allows everything.
 const ALL: i32 = 100;
-/// From here on the entries are AWS's own: they deny what no other takes, and cannot be changed.
+/// Entries from this number on belong to AWS: they deny everything else and cannot be changed.
 const LAST: i32 = 32_767;
 
 impl Resource for DefaultNetworkAcl {
@@ -60,7 +62,7 @@ impl Resource for DefaultNetworkAcl {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        // What it comes with: needed even when no subnet follows it.
+        // The VPC is needed even if no subnet uses the ACL.
         let _ = inputs.read(&self.vpc, |_| ());
         Spec {
             entries: [false, true].map(Entry::all).to_vec(),
@@ -75,7 +77,7 @@ impl Resource for DefaultNetworkAcl {
         if self.dropped.get() {
             return Ok(None);
         }
-        let all = self.of_the_vpc(cx).await?;
+        let all = self.all_in_vpc(cx).await?;
         let Some(acl) = all.into_iter().find(|a| a.is_default() == Some(true)) else { return Ok(None) };
         let ours: Vec<String> = self.subnets.iter().filter_map(|s| cx.read(s, |s| s.id.clone()).now()).collect();
         let follow = acl.associations().iter().filter_map(|a| a.subnet_id.clone()).filter(|s| ours.contains(s));
@@ -86,21 +88,21 @@ impl Resource for DefaultNetworkAcl {
             },
             output: Some(Output {}),
             phase: Phase::Ready,
-            tags: born::tags_of(cx, acl.tags()),
+            tags: vpc_default::tags_of(cx, acl.tags()),
             id: acl.network_acl_id.unwrap_or_default(),
         }))
     }
 
     async fn create(&self, _: &Cx<'_>, _: &Spec) -> Result<()> {
         self.dropped.set(false);
-        Err(born::not_there_yet("DescribeNetworkAcls", "default network ACL"))
+        Err(vpc_default::not_visible_yet("DescribeNetworkAcls", "default network ACL"))
     }
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         if diff.touches("entries") {
             self.set_entries(&found.id, &found.spec.entries, &want.entries).await?;
         }
-        if diff.touches("subnets") { self.lead_here(cx, &found.id, want.subnets.get()?).await } else { Ok(()) }
+        if diff.touches("subnets") { self.attach_subnets(cx, &found.id, want.subnets.get()?).await } else { Ok(()) }
     }
 
     async fn delete(&self, _: &Cx<'_>, _: &Found<Self>) -> Result<()> {
@@ -109,13 +111,13 @@ impl Resource for DefaultNetworkAcl {
     }
 
     async fn tag(&self, cx: &Cx<'_>, found: &Found<Self>, _: &Tags) -> Result<()> {
-        born::tag(&self.aws, cx, &found.id).await
+        vpc_default::tag(&self.aws, cx, &found.id).await
     }
 }
 
 impl DefaultNetworkAcl {
-    /// All network ACLs of the VPC, of the one listing that everybody shares.
-    async fn of_the_vpc(&self, cx: &Cx<'_>) -> Result<Vec<NetworkAcl>> {
+    /// Returns all network ACLs of the VPC, from the listing that all steps share.
+    async fn all_in_vpc(&self, cx: &Cx<'_>) -> Result<Vec<NetworkAcl>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(vec![]) };
         let all = listing::network_acls(&self.aws).await?;
         Ok(all.iter().filter(|a| a.vpc_id() == Some(&vpc)).cloned().collect())
@@ -125,7 +127,7 @@ impl DefaultNetworkAcl {
         let ec2 = &self.aws.ec2;
         let at = |e: &Entry, all: &[Entry]| all.iter().find(|h| (h.egress, h.number) == (e.egress, e.number)).cloned();
         for wanted in want.iter().filter(|w| !have.contains(w)) {
-            // Two builders of one shape: the wanted entries are for all protocols and every address.
+            // The two builders have the same shape. The wanted entries cover all protocols and addresses.
             if at(wanted, have).is_some() {
                 let call = ec2.replace_network_acl_entry().network_acl_id(acl).egress(wanted.egress);
                 let call = call.rule_number(wanted.number).rule_action(RuleAction::Allow);
@@ -138,7 +140,7 @@ impl DefaultNetworkAcl {
                 call.send().await.during("CreateNetworkAclEntry").map_err(look_again)?;
             }
         }
-        // What is wanted stands before anything is taken away.
+        // Wanted entries are added before others are removed.
         for extra in have.iter().filter(|h| at(h, want).is_none()) {
             let call = ec2.delete_network_acl_entry().network_acl_id(acl);
             let call = call.egress(extra.egress).rule_number(extra.number);
@@ -147,9 +149,9 @@ impl DefaultNetworkAcl {
         Ok(())
     }
 
-    /// Has subnets follow this ACL, whichever they followed before: each follows one always.
-    async fn lead_here(&self, cx: &Cx<'_>, acl: &str, subnets: &[String]) -> Result<()> {
-        let all = self.of_the_vpc(cx).await?;
+    /// Makes the subnets use this ACL instead of their current one. A subnet always has exactly one.
+    async fn attach_subnets(&self, cx: &Cx<'_>, acl: &str, subnets: &[String]) -> Result<()> {
+        let all = self.all_in_vpc(cx).await?;
         let others = all.iter().filter(|a| a.network_acl_id() != Some(acl)).flat_map(|a| a.associations());
         let astray = others.filter(|a| a.subnet_id().is_some_and(|id| subnets.iter().any(|s| s == id)));
         for association in astray.filter_map(|a| a.network_acl_association_id()) {
@@ -162,15 +164,16 @@ impl DefaultNetworkAcl {
 }
 
 impl Entry {
-    /// The one that lets everything through in this direction.
+    /// Returns the entry that allows everything in this direction.
     fn all(egress: bool) -> Self {
         let peer = "0.0.0.0/0".into();
         Self { egress, number: ALL, allow: true, protocol: "-1".into(), ports: None, peer }
     }
 }
 
-/// One that somebody can have put there: not AWS's own last ones, nor what AWS adds itself when the VPC is given an IPv6
-/// range.
+/// Reads an entry that a user can have created.
+///
+/// AWS's final entries are left out, and so is the entry that AWS adds when the VPC gets an IPv6 range.
 fn entry(e: &NetworkAclEntry) -> Option<Entry> {
     let number = e.rule_number().unwrap_or_default();
     let all = e.protocol() == Some("-1");
@@ -189,7 +192,7 @@ fn entry(e: &NetworkAclEntry) -> Option<Entry> {
     })
 }
 
-/// `in 90: deny tcp 80 from 0.0.0.0/0`
+/// Writes an entry such as `in 90: deny tcp 80 from 0.0.0.0/0`.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (way, word) = if self.egress { ("out", "to") } else { ("in", "from") };

@@ -1,9 +1,11 @@
-//! The security group that AWS makes with a VPC, without any rule: what is launched without a thought reaches nothing.
+//! The security group that AWS creates with a VPC.
+//!
+//! It has no rules, so that an instance launched without a group reaches nothing.
 use super::{
-    born,
     prelude::*,
     security_group_rules::{self, Line},
     vpc::Vpc,
+    vpc_default,
 };
 use aws_sdk_ec2::types::SecurityGroup as AwsGroup;
 use std::cell::Cell;
@@ -11,7 +13,7 @@ use std::cell::Cell;
 pub struct DefaultSecurityGroup {
     aws: Aws,
     vpc: Ref<Vpc>,
-    /// Asked to delete, it is gone: it goes with the VPC.
+    /// True after a delete: the object disappears with the VPC.
     dropped: Cell<bool>,
 }
 
@@ -23,7 +25,7 @@ impl DefaultSecurityGroup {
 
 #[derive(Serialize)]
 pub struct Spec {
-    /// None, inbound and outbound.
+    /// Always empty, inbound and outbound.
     rules: Vec<Line>,
 }
 
@@ -57,21 +59,21 @@ impl Resource for DefaultSecurityGroup {
             return Ok(None);
         };
         let all = listing::security_groups(&self.aws).await?;
-        // AWS gives nobody else the name.
+        // AWS reserves this name.
         let is_it = |g: &&AwsGroup| g.vpc_id() == Some(&vpc) && g.group_name() == Some("default");
         let Some(group) = all.iter().find(is_it) else { return Ok(None) };
         Ok(Some(Found {
             spec: Spec { rules: sorted(security_group_rules::shown(group)) },
             output: Some(Output {}),
             phase: Phase::Ready,
-            tags: born::tags_of(cx, group.tags()),
+            tags: vpc_default::tags_of(cx, group.tags()),
             id: group.group_id().unwrap_or_default().into(),
         }))
     }
 
     async fn create(&self, _: &Cx<'_>, _: &Spec) -> Result<()> {
         self.dropped.set(false);
-        Err(born::not_there_yet("DescribeSecurityGroups", "default security group"))
+        Err(vpc_default::not_visible_yet("DescribeSecurityGroups", "default security group"))
     }
 
     async fn update(&self, _: &Cx<'_>, _: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
@@ -84,6 +86,6 @@ impl Resource for DefaultSecurityGroup {
     }
 
     async fn tag(&self, cx: &Cx<'_>, found: &Found<Self>, _: &Tags) -> Result<()> {
-        born::tag(&self.aws, cx, &found.id).await
+        vpc_default::tag(&self.aws, cx, &found.id).await
     }
 }

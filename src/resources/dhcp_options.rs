@@ -1,13 +1,17 @@
-//! What instances in a VPC are told by DHCP, as AWS tells it where nobody says otherwise: Amazon's DNS server.
+//! The DHCP options of a VPC.
+//!
+//! They are AWS's defaults with Amazon's DNS server.
 use super::{prelude::*, vpc::Vpc};
 use aws_sdk_ec2::types::{DhcpOptions as AwsOptions, NewDhcpConfiguration, ResourceType};
 use std::{cell::Cell, collections::BTreeMap};
 
-/// A set of options cannot be changed, and is the region's: a VPC is led to another one.
+/// The association of a VPC with a set of DHCP options.
+///
+/// A set belongs to the region and cannot be changed, so the VPC gets another set instead.
 pub struct DhcpOptions {
     aws: Aws,
     vpc: Ref<Vpc>,
-    /// Asked to delete, it is gone: it goes with the VPC.
+    /// True after a delete: the object disappears with the VPC.
     dropped: Cell<bool>,
 }
 
@@ -21,7 +25,7 @@ pub(crate) type Options = BTreeMap<String, Vec<String>>;
 
 #[derive(Serialize)]
 pub struct Spec {
-    /// By AWS's words for them.
+    /// The options under AWS's names.
     options: Options,
 }
 
@@ -57,10 +61,10 @@ impl Resource for DhcpOptions {
         };
         let (vpcs, sets) = futures::try_join!(listing::vpcs(&self.aws), listing::dhcp_options(&self.aws))?;
         let Some(vpc) = vpcs.iter().find(|v| v.vpc_id() == Some(&id)) else { return Ok(None) };
-        // A VPC without any has the id `default`, which is in no list.
+        // A VPC without options has the id `default`, which no listing contains.
         let set = sets.iter().find(|s| s.dhcp_options_id().is_some() && s.dhcp_options_id() == vpc.dhcp_options_id());
         Ok(Some(Found {
-            spec: Spec { options: set.map(said).unwrap_or_default() },
+            spec: Spec { options: set.map(options_of).unwrap_or_default() },
             output: Some(Output {}),
             phase: Phase::Ready,
             tags: cx.inherited(),
@@ -71,14 +75,14 @@ impl Resource for DhcpOptions {
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
         self.dropped.set(false);
         let vpc = cx.read(&self.vpc, |v| v.id.clone());
-        self.lead_to(cx, vpc.get()?, &want.options).await
+        self.associate(cx, vpc.get()?, &want.options).await
     }
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
-        self.lead_to(cx, &found.id, &want.options).await
+        self.associate(cx, &found.id, &want.options).await
     }
 
-    /// A set that AWS made stays, for other VPCs. One that the stack had to make does not.
+    /// Deletes the set if the stack created it. A set that AWS created stays for other VPCs.
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         let ours = self.ours(cx).await?;
         if !ours.is_empty() {
@@ -95,16 +99,18 @@ impl Resource for DhcpOptions {
 }
 
 impl DhcpOptions {
-    /// Leads the VPC to a set with these options: AWS's own, or ours where AWS's was deleted.
-    async fn lead_to(&self, cx: &Cx<'_>, vpc: &str, want: &Options) -> Result<()> {
+    /// Associates the VPC with a set of these options.
+    ///
+    /// It is AWS's own set, or one of the stack if AWS's was deleted.
+    async fn associate(&self, cx: &Cx<'_>, vpc: &str, want: &Options) -> Result<()> {
         let ec2 = &self.aws.ec2;
         let sets = listing::dhcp_options(&self.aws).await?;
-        // Not one of another stack, which deletes it some day.
+        // A set of another stack is not used, because that stack will delete it.
         let usable = |s: &&AwsOptions| {
             let of = tags::ec2::from(s.tags()).remove(cx.env.keys.stack());
-            said(s) == *want && of.is_none_or(|of| of == cx.env.stack)
+            options_of(s) == *want && of.is_none_or(|of| of == cx.env.stack)
         };
-        // AWS's own has no tag, unless somebody tags everything.
+        // AWS's own set has no tags, unless somebody tags everything.
         let known = sets.iter().filter(usable).min_by_key(|s| (s.tags().len(), s.dhcp_options_id().map(str::to_owned)));
         let id = match known.and_then(|s| s.dhcp_options_id()) {
             Some(id) => id.to_owned(),
@@ -115,33 +121,33 @@ impl DhcpOptions {
                 let call = ec2.create_dhcp_options().set_dhcp_configurations(Some(want.iter().map(one).collect()));
                 let call = call.tag_specifications(tags::on_create(ResourceType::DhcpOptions, &cx.tags()));
                 let made = call.send().await.during("CreateDhcpOptions")?;
-                made.dhcp_options.and_then(|s| s.dhcp_options_id).unwrap_or_default()
+                expect_id(made.dhcp_options().and_then(|s| s.dhcp_options_id()), "CreateDhcpOptions")?.to_owned()
             }
         };
         let call = ec2.associate_dhcp_options().vpc_id(vpc).dhcp_options_id(id).send().await;
         call.during("AssociateDhcpOptions").map(drop).map_err(look_again)
     }
 
-    /// The ids of the sets that the stack made: two, when an answer was lost.
+    /// Returns the ids of the sets that the stack created: two if an answer was lost.
     async fn ours(&self, cx: &Cx<'_>) -> Result<Vec<String>> {
         let all = ec2_list!(self.aws, cx, dhcp_options);
-        // The tag alone does not say so: what a set holds cannot be changed.
-        let made = all.into_iter().filter(|s| said(s) == usual(&self.aws.region));
+        // The tag alone is no proof. The options are, because they cannot be changed.
+        let made = all.into_iter().filter(|s| options_of(s) == usual(&self.aws.region));
         Ok(made.filter_map(|s| s.dhcp_options_id).collect())
     }
 }
 
-/// What AWS's own set of a region says.
+/// Returns the options of AWS's own set in a region.
 pub(crate) fn usual(region: &str) -> Options {
     let domain = if region == "us-east-1" { "ec2.internal".into() } else { format!("{region}.compute.internal") };
     [("domain-name", domain), ("domain-name-servers", AMAZON_DNS.into())].map(|(k, v)| (k.into(), vec![v])).into()
 }
 
-/// Amazon's own DNS server, whose address is that of the VPC plus two.
+/// Amazon's DNS server, at the VPC's base address plus two.
 pub(crate) const AMAZON_DNS: &str = "AmazonProvidedDNS";
 
-/// What a set says.
-pub(crate) fn said(set: &AwsOptions) -> Options {
+/// Reads the options of a set.
+pub(crate) fn options_of(set: &AwsOptions) -> Options {
     let values = |c: &aws_sdk_ec2::types::DhcpConfiguration| {
         c.values().iter().filter_map(|v| v.value().map(Into::into)).collect::<Vec<String>>()
     };

@@ -1,14 +1,14 @@
-//! An Elastic IP address: what a NAT gateway is seen as from outside.
+//! An Elastic IP address: the public address of a NAT gateway.
 use super::{
-    nat_gateway::{stands, state},
+    nat_gateway::{exists, state},
     prelude::*,
 };
 use aws_sdk_ec2::types::{Address, DomainType, NatGateway as AwsNat, ResourceType};
 
 pub struct ElasticIp {
     pub aws: Aws,
-    /// The step of the NAT gateway that is to have it: an address that lost its tags is known by that.
-    pub of: Key,
+    /// The step of the NAT gateway that uses the address. It identifies an address that lost its tags.
+    pub gateway: Key,
 }
 
 #[derive(Serialize)]
@@ -18,14 +18,14 @@ pub struct Spec {
 
 #[derive(Clone, Serialize)]
 pub struct Output {
-    /// The allocation's.
+    /// The id of the allocation.
     pub id: String,
     pub ip: String,
 }
 
 impl Resource for ElasticIp {
     const KIND: &'static str = "elastic-ip";
-    const LOSES: Option<&'static str> = Some("the address, which others may have let in");
+    const LOSES: Option<&'static str> = Some("the address, which others may have allowed");
     const TWINS: bool = true;
     const PATIENCE: Duration = Duration::from_secs(120);
     const ACTIONS: &'static [&'static str] = &[
@@ -47,7 +47,7 @@ impl Resource for ElasticIp {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let all = ec2_list!(self.aws, cx, addresses);
-        let address = match one_of_ours(cx, &all, |a| a.tags(), |a| a.allocation_id())? {
+        let address = match find_ours(cx, &all, |a| a.tags(), |a| a.allocation_id())? {
             None => self.without_tags(cx).await?,
             ours => ours,
         };
@@ -73,7 +73,7 @@ impl Resource for ElasticIp {
             .send()
             .await
             .during("AllocateAddress")?;
-        cx.note_created(made.allocation_id().unwrap_or_default());
+        cx.note_created(expect_id(made.allocation_id(), "AllocateAddress")?);
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl Resource for ElasticIp {
 }
 
 impl ElasticIp {
-    /// The one that the stack's NAT gateway has.
+    /// Finds the address that the stack's NAT gateway has.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<Address>> {
         let all = listing::addresses(&self.aws).await?;
         let bare =
@@ -119,16 +119,16 @@ impl ElasticIp {
         }
         let nats = ec2_list!(self.aws, cx, nat_gateways);
         let is_its = |n: &AwsNat| {
-            tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == self.of.as_str())
-                && cx.has_made(self.of.as_str(), n.nat_gateway_id().unwrap_or_default())
+            tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == self.gateway.as_str())
+                && cx.has_made(self.gateway.as_str(), n.nat_gateway_id().unwrap_or_default())
         };
         let its: Vec<&str> = nats
             .iter()
-            .filter(|n| is_its(n) && stands(n))
+            .filter(|n| is_its(n) && exists(n))
             .flat_map(|n| n.nat_gateway_addresses())
             .filter_map(|a| a.allocation_id())
             .collect();
-        stripped(
+        untagged(
             cx,
             &all,
             |a| a.tags(),

@@ -1,4 +1,4 @@
-//! What the kinds around a load balancer share.
+//! Helpers of the kinds around a load balancer.
 use super::prelude::*;
 use crate::aws::words;
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -9,10 +9,12 @@ use std::{collections::HashMap, rc::Rc};
 
 pub(super) use crate::aws::listing::{balancer, listeners, rules};
 
-/// The tags of several objects, by ARN, in as few calls as AWS allows. What is gone is not in it.
+/// Returns the tags of several objects by ARN, in as few calls as AWS allows.
+///
+/// Objects that are gone are left out.
 pub(super) async fn tags_of(aws: &Aws, cx: &Cx<'_>, arns: Vec<String>) -> Result<Rc<HashMap<String, Tags>>> {
     if aws.reads.is_look() {
-        // Whose they are is told of all services at once; of what is not ours, or new, by the service itself.
+        // One call shows the stack's objects of all services. Other or new objects are read from the service itself.
         let all = tags::of_stack(aws, &cx.env.stack).await?;
         let ours = |arn: &String| {
             let tags = all.get(arn).filter(|tags| cx.inherited().iter().all(|(k, v)| tags.get(k) == Some(v)))?;
@@ -34,7 +36,7 @@ pub(super) async fn tags_of(aws: &Aws, cx: &Cx<'_>, arns: Vec<String>) -> Result
     };
     let call = async || {
         let mut found = HashMap::new();
-        // 20 is the most a call takes; one object that is gone fails it for all.
+        // A call accepts at most 20, and fails completely if one object is gone.
         for some in arns.chunks(20) {
             match ask(some).await? {
                 Some(all) => found.extend(all),
@@ -55,7 +57,9 @@ pub(super) async fn tag(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
     call.send().await.during("AddTags").map(drop)
 }
 
-/// The object of this step, with its tags: the one that says so, or else the one that stands where ours would.
+/// Finds the object of this step, with its tags.
+///
+/// It is the object tagged for the step, or else the one in the place where the step would create its own.
 pub(super) async fn pick<T: Clone>(
     aws: &Aws,
     cx: &Cx<'_>,
@@ -86,7 +90,7 @@ pub(super) async fn pick<T: Clone>(
     Ok(one.and_then(|t| Some((t.clone(), tags_of(t)?.clone()))))
 }
 
-/// What is done with a request: forwarded to a target group, or answered with 404 when there is none.
+/// Returns the action for a request: forward to a target group, or answer 404 without one.
 pub(super) fn action(target: Option<&str>) -> Action {
     let to = Action::builder();
     match target {
@@ -101,7 +105,7 @@ pub(super) fn action(target: Option<&str>) -> Action {
     }
 }
 
-/// Forwarded to several groups, each with its weight.
+/// Returns the action that forwards to several groups by weight.
 fn split(groups: &[(String, i32)]) -> Action {
     let tuple =
         |(arn, weight): &(String, i32)| TargetGroupTuple::builder().target_group_arn(arn).weight(*weight).build();
@@ -109,7 +113,7 @@ fn split(groups: &[(String, i32)]) -> Action {
     Action::builder().r#type(ActionTypeEnum::Forward).forward_config(to.build()).build()
 }
 
-/// Where requests are forwarded to, with weights; one alone has all of them.
+/// Returns the target groups of forward actions with their weights. A single group has weight 1.
 fn forwards(actions: &[Action]) -> Vec<(String, i32)> {
     let mut to: Vec<(String, i32)> = vec![];
     for (arn, weight) in actions.iter().flat_map(words::elb::forwards) {
@@ -124,16 +128,18 @@ fn forwards(actions: &[Action]) -> Vec<(String, i32)> {
     to
 }
 
-/// How requests come to another target group without one of them being lost: the group is put beside those that serve,
-/// with a weight of 0, until `enough` of its targets are healthy; then it gets them all. A group that no listener or rule
-/// forwards to has its targets `unused` and does not check them; one with a weight of 0 does [AWS V1].
+/// The switch to another target group without losing requests.
+///
+/// The new group is added to the serving ones with a weight of 0. Once `enough` of its targets are healthy, it gets all
+/// requests. Targets of a group that no listener or rule forwards to are `unused` and not checked; targets of a group
+/// with weight 0 are checked [AWS V1].
 pub(super) struct Handover<'a> {
     pub aws: &'a Aws,
     pub enough: i32,
 }
 
 impl Handover<'_> {
-    /// The next action on the way from what there is now to `target`.
+    /// Returns the next action on the way from the current actions to `target`.
     pub async fn next(&self, now: &[Action], target: Option<&str>) -> Result<Action> {
         let Some(new) = target else { return Ok(action(None)) };
         Ok(match self.missing(now, new).await? {
@@ -146,7 +152,7 @@ impl Handover<'_> {
         })
     }
 
-    /// What is waited for while the group stands beside those that serve.
+    /// Returns what the switch waits for while the group has weight 0.
     pub async fn waits(&self, now: &[Action], target: Option<&str>) -> Result<Option<String>> {
         match target {
             Some(new) if forwards(now).iter().any(|(arn, weight)| arn == new && *weight == 0) => {
@@ -156,7 +162,7 @@ impl Handover<'_> {
         }
     }
 
-    /// What the group lacks before it can take over; nothing when nobody else serves.
+    /// Returns what the group lacks before it can take over. It lacks nothing if no other group serves.
     async fn missing(&self, now: &[Action], new: &str) -> Result<Option<String>> {
         let mut serving = vec![];
         for (arn, weight) in forwards(now) {
@@ -176,7 +182,7 @@ impl Handover<'_> {
     }
 }
 
-/// How many targets of a group are healthy; none when it is gone.
+/// Returns the number of healthy targets of a group, 0 if it is gone.
 async fn healthy(aws: &Aws, group: &str) -> Result<i32> {
     let call = async || {
         let answer = aws.elb.describe_target_health().target_group_arn(group).send().await;
@@ -190,18 +196,18 @@ async fn healthy(aws: &Aws, group: &str) -> Result<i32> {
     Ok(*aws.reads.get(format!("healthy targets of {group}"), call).await?)
 }
 
-/// `billing-api` of `arn:…:targetgroup/billing-api/73e2d6bc24d8a067`
+/// Returns `billing-api` of `arn:…:targetgroup/billing-api/73e2d6bc24d8a067`.
 fn name_of(arn: &str) -> &str {
     tail(arn, "targetgroup/").split('/').next().unwrap_or(arn)
 }
 
-/// [`action`] as a spec says it.
-pub(super) fn said(target: Option<Known<String>>) -> Known<String> {
+/// Describes an [`action`] for a spec.
+pub(super) fn describe_target(target: Option<Known<String>>) -> Known<String> {
     target.map_or(Known::Now("answer 404".into()), |t| t.map(|arn| format!("forward to {arn}")))
 }
 
-/// What AWS has, in the same words.
-pub(super) fn shown(actions: &[Action]) -> Known<String> {
+/// Describes AWS's actions in the same words.
+pub(super) fn describe_actions(actions: &[Action]) -> Known<String> {
     let one = |a: &Action| match a.r#type() {
         Some(ActionTypeEnum::Forward) => {
             let to = match &forwards(std::slice::from_ref(a))[..] {
@@ -221,7 +227,7 @@ pub(super) fn shown(actions: &[Action]) -> Known<String> {
     Known::Now(actions.iter().map(one).collect::<Vec<_>>().join(", then "))
 }
 
-/// An ARN's part after `mark`, which is what metrics and descriptions call an object.
+/// Returns the part of an ARN after `mark`, which names the object in metrics and descriptions.
 pub(super) fn tail<'a>(arn: &'a str, mark: &str) -> &'a str {
     arn.split_once(mark).map_or(arn, |(_, rest)| rest)
 }

@@ -1,21 +1,21 @@
-//! An EFS file system, for what all servers share.
+//! An EFS file system for the data that all servers share.
 use super::prelude::*;
 use aws_sdk_efs::types::{FileSystemDescription, LifeCycleState, MountTargetDescription, ThroughputMode};
 
 pub struct FileSystem {
     pub aws: Aws,
-    /// An existing one to use, by its id, instead of ours.
+    /// The id of an existing file system to use instead.
     pub existing: Option<String>,
-    /// `elastic` or `bursting`
+    /// `elastic` or `bursting`.
     pub throughput: String,
-    /// At rest, when it is made.
+    /// True if a new file system is encrypted at rest.
     pub encrypted: bool,
 }
 
 #[derive(Serialize)]
 pub struct Spec {
     throughput: String,
-    /// Cannot be changed, and is no reason to replace it: one that stands is as it is wanted.
+    /// Cannot be changed and does not justify a replacement, so an existing file system shows the wanted value.
     encrypted: bool,
 }
 
@@ -82,7 +82,7 @@ impl Resource for FileSystem {
         let call = self.aws.efs.update_file_system().file_system_id(&found.id);
         let call = call.throughput_mode(ThroughputMode::from(want.throughput.as_str()));
         match call.send().await.during("UpdateFileSystem") {
-            // Not the usual throttling: no use in trying again.
+            // This is not the usual throttling, so a retry is useless.
             Err(Error::Aws(e)) if e.code.as_deref() == Some("TooManyRequests") => Err(Error::other(
                 format!("{} changed its throughput mode less than a day ago: {}", found.id, e.message),
                 "put the old throughput back in gameday.toml, or run the same command again tomorrow",
@@ -120,7 +120,7 @@ impl FileSystem {
     }
 }
 
-/// The same on every run: a create whose answer was lost is found again by it.
+/// Returns a token that is the same on every run, so that a create whose answer was lost is found again.
 fn token(cx: &Cx<'_>) -> String {
     super::token(&[&cx.env.stack, cx.key.as_str()])
 }

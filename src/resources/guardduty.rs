@@ -1,18 +1,20 @@
-//! What GuardDuty has put into a VPC of ours: AWS makes an endpoint and a security group when an instance starts, and nobody
-//! deletes them when the last one is gone.
+//! The objects that GuardDuty puts into a VPC.
+//!
+//! AWS creates an endpoint and a security group when an instance starts, and does not delete them after the last
+//! instance.
 use super::{holders, prelude::*, vpc_endpoint};
 use aws_sdk_ec2::types::{SecurityGroup, Tag, VpcEndpoint};
 
-/// The tag that AWS puts on both.
+/// The tag that AWS puts on both objects.
 const MANAGED: &str = "GuardDutyManaged";
 
-/// Whether this endpoint is GuardDuty's, by its service and the mark that AWS gives it.
+/// True if the endpoint is GuardDuty's, by its service and AWS's mark.
 fn is_its_endpoint(e: &VpcEndpoint) -> bool {
     let service = e.service_name().unwrap_or_default();
     service.ends_with("guardduty-data") && (e.requester_managed() == Some(true) || is_marked(e.tags()))
 }
 
-/// Whether this group is, by its name and the mark.
+/// True if the group is GuardDuty's, by its name and AWS's mark.
 fn is_its_group(g: &SecurityGroup) -> bool {
     g.group_name().is_some_and(|name| name.starts_with("GuardDutyManagedSecurityGroup-")) && is_marked(g.tags())
 }
@@ -21,8 +23,10 @@ fn is_marked(tags: &[Tag]) -> bool {
     tags.iter().any(|t| t.key() == Some(MANAGED) && t.value() == Some("true"))
 }
 
-/// Deletes both, where the VPC is the stack's and nobody else's instance runs in it: the endpoint first, and the group once
-/// that is gone. What may not be deleted is told by those who ask what holds the VPC.
+/// Deletes both objects if the VPC belongs to the stack and runs no foreign instance.
+///
+/// The endpoint goes first, the group once the endpoint is gone. Objects that cannot be deleted are reported as holders
+/// of the VPC.
 pub(super) async fn clear(aws: &Aws, stack: &str, vpc: &str) -> Result<()> {
     let (endpoints, groups) = futures::try_join!(listing::vpc_endpoints(aws), listing::security_groups(aws))?;
     let endpoints: Vec<&VpcEndpoint> =
@@ -51,8 +55,8 @@ pub(super) async fn clear(aws: &Aws, stack: &str, vpc: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether such a group goes once its endpoint has gone.
-pub(super) fn is_on_its_way(group: &SecurityGroup, endpoints: &[VpcEndpoint]) -> bool {
+/// True if the group is GuardDuty's and disappears once its endpoint is gone.
+pub(super) fn is_being_removed(group: &SecurityGroup, endpoints: &[VpcEndpoint]) -> bool {
     let going = |e: &&VpcEndpoint| vpc_endpoint::state(e) == "deleting";
     is_its_group(group) && endpoints.iter().filter(|e| is_its_endpoint(e)).any(|e| going(&e))
 }

@@ -1,4 +1,6 @@
-//! What still uses a part of the network when AWS will not delete it: in the end always a network interface.
+//! The objects that prevent the deletion of a part of the network.
+//!
+//! In the end the cause is always a network interface.
 use super::{database, elb, prelude::*, vpc_endpoint};
 use crate::{said, shell::command};
 use aws_sdk_ec2::types::{NatGateway, NetworkInterface, VpcEndpoint};
@@ -9,14 +11,14 @@ use std::collections::HashMap;
 pub(super) const ACTIONS: [&str; 3] =
     ["ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "elasticloadbalancing:DescribeLoadBalancers"];
 
-/// The network interfaces for which an EC2 filter holds.
+/// Returns the network interfaces that match an EC2 filter.
 pub(super) async fn interfaces(aws: &Aws, filter: &str, value: &str) -> Result<Vec<NetworkInterface>> {
     let pages = aws.ec2.describe_network_interfaces().filters(ec2_filter(filter, value)).into_paginator();
     pages.items().send().try_collect().await.during("DescribeNetworkInterfaces")
 }
 
-/// Who they belong to, and whether that one is on its way out.
-pub(super) async fn of_interfaces(aws: &Aws, stack: &str, all: &[NetworkInterface]) -> Result<Vec<Holder>> {
+/// Returns the owners of the interfaces, and whether each is about to disappear.
+pub(super) async fn interface_owners(aws: &Aws, stack: &str, all: &[NetworkInterface]) -> Result<Vec<Holder>> {
     let instances = states(aws, stack, all.iter().filter_map(instance)).await?;
     let mut holders: Vec<Holder> = vec![];
     for eni in all {
@@ -25,9 +27,9 @@ pub(super) async fn of_interfaces(aws: &Aws, stack: &str, all: &[NetworkInterfac
                 let (state, passes) = instances.get(i).map_or(("terminated", true), |(s, p)| (s.as_str(), *p));
                 Holder { what: format!("instance {i} ({state})"), passes }
             }
-            None => of_service(aws, eni).await,
+            None => service_owner(aws, eni).await,
         };
-        // A balancer has one a zone, and each says the same of its owner.
+        // A balancer has one interface per zone, all with the same owner.
         if holders.iter().all(|h| h.what != holder.what) {
             holders.push(holder);
         }
@@ -35,28 +37,28 @@ pub(super) async fn of_interfaces(aws: &Aws, stack: &str, all: &[NetworkInterfac
     Ok(holders)
 }
 
-/// The owner of an interface that is no instance's.
-async fn of_service(aws: &Aws, eni: &NetworkInterface) -> Holder {
+/// Returns the owner of an interface that belongs to no instance.
+async fn service_owner(aws: &Aws, eni: &NetworkInterface) -> Holder {
     let id = eni.network_interface_id().unwrap_or_default();
-    // Whoever made it wrote this.
+    // The description was written by whoever created the interface.
     let what = said::words(eni.description().filter(|d| !d.is_empty()).unwrap_or("no description"));
     let what = what.as_str();
-    // The services of a stack take theirs away by themselves, a balancer minutes later [AWS 4.5].
+    // The services of a stack remove their interfaces by themselves, a balancer minutes later [AWS 4.5].
     if is_of_stack(what) {
         let by = eni.requester_id().unwrap_or("AWS");
-        // Where that may not be looked at, it is waited for.
-        return match standing(aws, eni, what).await.unwrap_or_default() {
+        // If the owner cannot be looked up, the interface is waited for.
+        return match owner(aws, eni, what).await.unwrap_or_default() {
             Some(owner) => Holder { what: format!("interface {id} ({what}, of {owner})"), passes: false },
             None => Holder { what: format!("interface {id} ({what}, of {by})"), passes: true },
         };
     }
-    if let Some(holder) = of_endpoint(aws, eni, what).await {
+    if let Some(holder) = endpoint_of(aws, eni, what).await {
         return holder;
     }
     if let Some((owner, command)) = by_description(what) {
         return Holder { what: format!("{owner}: `{command}`"), passes: false };
     }
-    if let Some(holder) = of_nat_gateway(aws, eni, what).await {
+    if let Some(holder) = nat_gateway_of(aws, eni, what).await {
         return holder;
     }
     let owner = match (eni.requester_managed(), eni.requester_id()) {
@@ -70,7 +72,7 @@ async fn of_service(aws: &Aws, eni: &NetworkInterface) -> Holder {
     Holder { what: owner, passes: false }
 }
 
-/// Whether it is one of those that a load balancer, RDS, ElastiCache or EFS puts into a subnet.
+/// True if a load balancer, RDS, ElastiCache or EFS created the interface.
 fn is_of_stack(what: &str) -> bool {
     what == "RDSNetworkInterface"
         || what.starts_with("ELB app/")
@@ -78,8 +80,8 @@ fn is_of_stack(what: &str) -> bool {
         || what.contains("(fsmt-")
 }
 
-/// The VPC endpoint that has this interface, while it stands.
-async fn of_endpoint(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Holder> {
+/// Returns the VPC endpoint of this interface, if it still exists.
+async fn endpoint_of(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Holder> {
     let id = eni.network_interface_id()?;
     let named = word(what, "vpce-");
     let all = listing::vpc_endpoints(aws).await.unwrap_or_default();
@@ -87,12 +89,12 @@ async fn of_endpoint(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Ho
         |e: &&VpcEndpoint| e.vpc_endpoint_id() == named || e.network_interface_ids().iter().any(|other| other == id);
     match all.iter().find(is_this) {
         Some(endpoint) => Some(endpoint_holder(endpoint)),
-        // Deleted since, or not ours to see.
+        // The endpoint was deleted since, or is not visible to the caller.
         None => named.map(|endpoint| Holder { what: format!("VPC endpoint {endpoint}"), passes: !all.is_empty() }),
     }
 }
 
-/// What removes a VPC endpoint.
+/// Describes a VPC endpoint and the command that deletes it.
 pub(super) fn endpoint_holder(endpoint: &VpcEndpoint) -> Holder {
     let (id, service) = (endpoint.vpc_endpoint_id().unwrap_or_default(), endpoint.service_name().unwrap_or_default());
     let passes = vpc_endpoint::is_going(endpoint);
@@ -112,8 +114,8 @@ pub(super) fn endpoint_holder(endpoint: &VpcEndpoint) -> Holder {
     Holder { what, passes }
 }
 
-/// The NAT gateway that has this interface, while it stands.
-async fn of_nat_gateway(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Holder> {
+/// Returns the NAT gateway of this interface, if it still exists.
+async fn nat_gateway_of(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option<Holder> {
     let named = word(what, "nat-");
     if named.is_none() && eni.requester_managed() != Some(true) {
         return None;
@@ -129,18 +131,20 @@ async fn of_nat_gateway(aws: &Aws, eni: &NetworkInterface, what: &str) -> Option
     Some(nat_holder(id, passes))
 }
 
-/// What removes a NAT gateway.
+/// Describes a NAT gateway and the command that deletes it.
 pub(super) fn nat_holder(id: &str, passes: bool) -> Holder {
     let command = command!("aws ec2 delete-nat-gateway --nat-gateway-id {}", id);
     Holder { what: format!("NAT gateway {id}: `{command}`"), passes }
 }
 
-/// Interfaces of other services, by the words in which these describe them: whose one is, and what removes it.
+/// Returns the owner of another service's interface, and the command that deletes the owner.
+///
+/// The service's description of the interface decides.
 fn by_description(what: &str) -> Option<(String, String)> {
     if let Some(rest) = what.strip_prefix("AWS Lambda VPC ENI-") {
-        // The function's name, then a UUID.
+        // The function's name is followed by a UUID.
         let name = rest.len().checked_sub(37).and_then(|n| rest.get(..n)).unwrap_or(rest);
-        let owner = format!("Lambda function {name} (its interfaces go some 20 minutes after it)");
+        let owner = format!("Lambda function {name} (its interfaces disappear some 20 minutes later)");
         return Some((owner, command!("aws lambda delete-function --function-name {}", name)));
     }
     if let Some(name) = what.strip_prefix("Network interface for DBProxy ") {
@@ -164,7 +168,7 @@ fn by_description(what: &str) -> Option<(String, String)> {
     Some((format!("{owner} {id}"), format!("{command} {id}")))
 }
 
-/// What begins so is the id of such a thing; the command ends with it.
+/// Prefixes of ids, with the noun of the object and the command that ends with the id.
 const BY_ID: &[(&str, &str, &str)] = &[
     (
         "tgw-attach-",
@@ -183,15 +187,16 @@ const BY_ID: &[(&str, &str, &str)] = &[
     ("cvpn-endpoint-", "Client VPN endpoint", "aws ec2 delete-client-vpn-endpoint --client-vpn-endpoint-id"),
 ];
 
-/// The word in a text that begins so.
+/// Returns the word of a text that begins with the prefix.
 fn word<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
     words.into_iter().find(|w| w.len() > prefix.len() && w.starts_with(prefix))
 }
 
-/// The balancer, database, cache node or mount target that such an interface belongs to, while nobody is deleting it: it
-/// goes with that one only.
-async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Option<String>> {
+/// Returns the balancer, database, cache node or mount target of an interface, if it exists and is not being deleted.
+///
+/// The interface disappears only together with it.
+async fn owner(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Option<String>> {
     if let Some(name) = what.strip_prefix("ELB app/").and_then(|rest| rest.split('/').next()) {
         let found = elb::balancer(aws, name).await?.and_then(|b| b.load_balancer_arn);
         let this = found.filter(|arn| what.ends_with(elb::tail(arn, "loadbalancer/")));
@@ -222,10 +227,10 @@ async fn standing(aws: &Aws, eni: &NetworkInterface, what: &str) -> Result<Optio
     Ok(None)
 }
 
-/// Whether somebody else's instance is among those that have them.
+/// True if another owner's instance uses one of the interfaces.
 pub(super) async fn has_other_instances(aws: &Aws, stack: &str, all: &[NetworkInterface]) -> Result<bool> {
     let states = states(aws, stack, all.iter().filter_map(instance)).await?;
-    // A task of ECS has an interface of its own.
+    // An ECS task has an interface of its own.
     let task = |eni: &NetworkInterface| eni.description().is_some_and(|d| d.contains(":ecs:"));
     Ok(states.values().any(|(_, passes)| !passes) || all.iter().any(task))
 }
@@ -234,14 +239,15 @@ fn instance(eni: &NetworkInterface) -> Option<&str> {
     eni.attachment()?.instance_id()
 }
 
-/// The state of each, and whether it goes by itself. The instances of a group of the stack do, from the moment that the
-/// group is deleted, though for some seconds they still run.
+/// Returns the state of each instance, and whether it ends by itself.
+///
+/// Instances of the stack's groups do so as soon as the group is deleted, although they still run for some seconds.
 async fn states(aws: &Aws, stack: &str, ids: impl Iterator<Item = &str>) -> Result<HashMap<String, (String, bool)>> {
     let ids: Vec<String> = ids.map(Into::into).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    // By filter: asked by id, one that is gone fails the call for all.
+    // A filter is used because a missing id would fail the call for all.
     let filter = aws_sdk_ec2::types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
     let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let all: Vec<aws_sdk_ec2::types::Reservation> = pages.try_collect().await.during("DescribeInstances")?;

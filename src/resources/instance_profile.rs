@@ -1,18 +1,18 @@
-//! An instance profile: how EC2 hands the role to an instance.
+//! An instance profile, through which EC2 gives a role to an instance.
 use super::prelude::*;
 use super::role::Role;
 
 pub struct InstanceProfile {
     pub aws: Aws,
     pub role: Option<Ref<Role>>,
-    /// The name of an existing profile to use, instead of ours.
+    /// The name of an existing profile to use instead.
     pub existing: Option<String>,
     pub path: String,
 }
 
 #[derive(Serialize)]
 pub struct Spec {
-    /// A profile holds one role at the most.
+    /// A profile holds at most one role.
     role: Option<Known<String>>,
     path: String,
 }
@@ -25,7 +25,7 @@ pub struct Output {
 impl Resource for InstanceProfile {
     const KIND: &'static str = "instance-profile";
     const FIXED: &'static [&'static str] = &["path"];
-    const LOSES: Option<&'static str> = Some("what the running instances may do, until they are replaced");
+    const LOSES: Option<&'static str> = Some("the rights of the running instances, until they are replaced");
     const ACTIONS: &'static [&'static str] = &[
         "iam:GetInstanceProfile",
         "iam:CreateInstanceProfile",
@@ -47,13 +47,13 @@ impl Resource for InstanceProfile {
         let found = |role, path: &str, tags| Found {
             spec: Spec { role, path: path.into() },
             output: Some(Output { name: name.clone() }),
-            // EC2 sees it up to two minutes later: what refers to it tries again [AWS 4.7].
+            // EC2 sees the profile up to two minutes later, so steps that refer to it try again [AWS 4.7].
             phase: Phase::Ready,
             tags,
             id: name.clone(),
         };
         match listing::instance_profile(&self.aws, &name).await {
-            // Its name is all that an instance needs: whether there is such a profile EC2 says then.
+            // An instance needs only the name. EC2 reports if the profile does not exist.
             Err(e) if self.existing.is_some() && e.class() == Some(Class::Denied) => {
                 Ok(Some(found(None, &self.path, Tags::new())))
             }
@@ -100,18 +100,19 @@ impl InstanceProfile {
         let Some(role) = &want.role else { return Ok(()) };
         let call = self.aws.iam.add_role_to_instance_profile().instance_profile_name(profile);
         let added = call.role_name(role.get()?).send().await.during("AddRoleToInstanceProfile").map(drop);
-        // A profile holds one role: that the quota is used up says that somebody was quicker. Look again who it is.
+        // A profile holds one role. An exhausted quota means that somebody else was faster, so look again which role it
+        // is.
         added.map_err(|e| e.reclassify(|class| class == Class::Quota, Class::WrongState))
     }
 
     async fn remove(&self, found: &Found<Self>) -> Result<()> {
         let Some(role) = &found.spec.role else { return Ok(()) };
-        let_go(&self.aws, &found.id, role.get()?).await
+        remove_role(&self.aws, &found.id, role.get()?).await
     }
 }
 
-/// Takes a role out of a profile.
-pub(super) async fn let_go(aws: &Aws, profile: &str, role: &str) -> Result<()> {
+/// Removes a role from a profile.
+pub(super) async fn remove_role(aws: &Aws, profile: &str, role: &str) -> Result<()> {
     let call = aws.iam.remove_role_from_instance_profile().instance_profile_name(profile).role_name(role);
     call.send().await.or_gone("RemoveRoleFromInstanceProfile")
 }

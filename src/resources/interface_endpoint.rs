@@ -1,5 +1,5 @@
-//! An interface endpoint: a service of AWS that is reached within the VPC, under its own name.
-use super::vpc_endpoint::{self, FULL_ACCESS, is_going, policy, standing, without};
+//! An interface endpoint: an AWS service that is reached inside the VPC, under its public name.
+use super::vpc_endpoint::{self, FULL_ACCESS, existing, is_going, policy, without};
 use super::{prelude::*, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
 
@@ -8,7 +8,7 @@ pub struct InterfaceEndpoint {
     pub vpc: Ref<Vpc>,
     /// `com.amazonaws.eu-west-1.ssm`.
     pub service: String,
-    /// One a zone.
+    /// One subnet per zone.
     pub subnets: Vec<Ref<Subnet>>,
     pub groups: Vec<Ref<SecurityGroup>>,
 }
@@ -19,9 +19,9 @@ pub struct Spec {
     service: String,
     subnets: Known<Vec<String>>,
     groups: Known<Vec<String>>,
-    /// Whether the service's public name leads here: the instances know no other one.
+    /// True if the service's public name resolves to the endpoint. The instances know no other name.
     private_dns: bool,
-    /// AWS's own, as of a gateway endpoint.
+    /// AWS's default policy, as for a gateway endpoint.
     policy: String,
 }
 
@@ -60,8 +60,8 @@ impl Resource for InterfaceEndpoint {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = standing(cx, ec2_list!(self.aws, cx, vpc_endpoints));
-        let endpoint = match one_of_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
+        let all = existing(cx, ec2_list!(self.aws, cx, vpc_endpoints));
+        let endpoint = match find_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
             None => self.without_tags(cx).await?,
             ours => ours,
         };
@@ -99,7 +99,7 @@ impl Resource for InterfaceEndpoint {
             .send()
             .await
             .during("CreateVpcEndpoint")?;
-        cx.note_created(made.vpc_endpoint().and_then(|e| e.vpc_endpoint_id()).unwrap_or_default());
+        cx.note_created(expect_id(made.vpc_endpoint().and_then(|e| e.vpc_endpoint_id()), "CreateVpcEndpoint")?);
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl Resource for InterfaceEndpoint {
 }
 
 impl InterfaceEndpoint {
-    /// The one under whose name our VPC knows the service: there can be only one.
+    /// Finds the endpoint to which the VPC resolves the service's public name. At most one exists.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsEndpoint>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(None) };
         let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_vpc_endpoints, "DescribeVpcEndpoints", AwsEndpoint);
@@ -141,6 +141,6 @@ impl InterfaceEndpoint {
                 && e.vpc_endpoint_type() == Some(&VpcEndpointType::Interface)
                 && !is_going(e)
         };
-        stripped(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
+        untagged(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
     }
 }

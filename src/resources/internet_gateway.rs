@@ -9,7 +9,7 @@ pub struct InternetGateway {
 
 #[derive(Serialize)]
 pub struct Spec {
-    /// The VPC it is attached to.
+    /// The VPC to which it is attached.
     vpc: Option<Known<String>>,
 }
 
@@ -45,7 +45,7 @@ impl Resource for InternetGateway {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let all = ec2_list!(self.aws, cx, internet_gateways);
-        let ours = one_of_ours(cx, &all, |g| g.tags(), |g| g.internet_gateway_id())?;
+        let ours = find_ours(cx, &all, |g| g.tags(), |g| g.internet_gateway_id())?;
         let gateway = match ours {
             None => self.without_tags(cx).await?,
             ours => ours,
@@ -58,7 +58,7 @@ impl Resource for InternetGateway {
         Ok(Some(Found {
             spec: Spec { vpc: attached.and_then(|a| a.vpc_id()).map(|v| Known::Now(v.into())) },
             output: Some(Output { id: id.clone() }),
-            // AWS says `available` for what the others call `attached`.
+            // For an internet gateway AWS says `available` instead of `attached`.
             phase: match attached.and_then(state) {
                 Some(word) if word != "available" && word != "attached" => Phase::Busy(word),
                 _ => Phase::Ready,
@@ -77,7 +77,7 @@ impl Resource for InternetGateway {
             .send()
             .await
             .during("CreateInternetGateway")?;
-        let id = made.internet_gateway().and_then(|g| g.internet_gateway_id()).unwrap_or_default();
+        let id = expect_id(made.internet_gateway().and_then(|g| g.internet_gateway_id()), "CreateInternetGateway")?;
         cx.note_created(id);
         self.attach(cx, id, want).await.map_err(half_made)
     }
@@ -102,22 +102,22 @@ impl Resource for InternetGateway {
         tag_ec2(&self.aws, &found.id, tags).await
     }
 
-    /// It cannot be detached while anything in the VPC has a public address.
+    /// Returns the public addresses in the VPC, which prevent detaching.
     async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let Some(Known::Now(vpc)) = &found.spec.vpc else { return Ok(vec![]) };
         let mut all = holders::interfaces(&self.aws, "vpc-id", vpc).await?;
         all.retain(|eni| eni.association().is_some_and(|a| a.public_ip().is_some()));
-        holders::of_interfaces(&self.aws, &cx.env.stack, &all).await
+        holders::interface_owners(&self.aws, &cx.env.stack, &all).await
     }
 }
 
 impl InternetGateway {
-    /// The one that our VPC has: there can be only one.
+    /// Finds the gateway of the VPC. At most one exists.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsGateway>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(None) };
         let by = "attachment.vpc-id";
         let there = ec2_where!(self.aws, by, &vpc, describe_internet_gateways, "DescribeInternetGateways", AwsGateway);
-        stripped(cx, &there, |g| g.tags(), |g| g.internet_gateway_id(), |_| true)
+        untagged(cx, &there, |g| g.tags(), |g| g.internet_gateway_id(), |_| true)
     }
 
     async fn attach(&self, cx: &Cx<'_>, id: &str, want: &Spec) -> Result<()> {
@@ -129,7 +129,7 @@ impl InternetGateway {
             Err(Error::Aws(e)) if e.message.contains("already has an internet gateway") => {}
             other => return other.map(drop),
         }
-        // Attached already: by this call, sent twice, or another gateway stands there.
+        // A gateway is attached: this one, because the call was sent twice, or another one.
         let there = self.aws.ec2.describe_internet_gateways().filters(ec2_filter("attachment.vpc-id", vpc));
         let there = there.send().await.during("DescribeInternetGateways")?;
         let is_this = |g: &AwsGateway| g.internet_gateway_id() == Some(id);
@@ -137,10 +137,10 @@ impl InternetGateway {
         let twin = other.is_some_and(|g| g.tags().iter().any(|t| t.value() == Some(cx.key.as_str())));
         match other.and_then(|g| g.internet_gateway_id()) {
             None => Ok(()),
-            // Somebody made ours in the same moment.
+            // Another run created one at the same moment.
             Some(other) if twin => Err(Error::Ambiguous { key: cx.key.clone(), ids: vec![id.into(), other.into()] }),
             Some(other) => Err(Error::other(
-                format!("{vpc} has an internet gateway already, {other}"),
+                format!("{vpc} already has an internet gateway, {other}"),
                 "detach that one, then run the same command again",
             )),
         }

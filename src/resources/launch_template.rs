@@ -1,4 +1,6 @@
-//! A launch template: what an instance is. Every change mints a numbered version, which becomes the default.
+//! A launch template: the description of an instance.
+//!
+//! Every change creates a numbered version, which becomes the default.
 use super::prelude::*;
 use super::user_data::{Shown, sha256};
 use super::{instance_profile::InstanceProfile, security_group::SecurityGroup};
@@ -15,25 +17,26 @@ use aws_sdk_ec2::types::{
 
 pub struct LaunchTemplate {
     pub aws: Aws,
-    /// AMI id.
+    /// The AMI's id.
     pub image: String,
     pub instance_type: String,
-    /// Types that the group may take instead.
+    /// Alternative instance types for the group.
     pub other_types: Vec<String>,
     /// The name of an existing EC2 key pair.
     pub key_pair: Option<String>,
     pub groups: Vec<Ref<SecurityGroup>>,
-    /// Whether an instance asks for a public address, or for none; `None`: as its subnet says, which is not enough where
-    /// that is not ours.
+    /// True if instances ask for a public address, false if they refuse one, `None` to follow the subnet.
+    ///
+    /// The subnet's setting is reliable only if the subnet belongs to the stack.
     pub public_address: Option<bool>,
     pub profile: Option<Ref<InstanceProfile>>,
-    /// Renders what the instance runs at its first boot.
+    /// Renders the script of an instance's first boot.
     pub user_data: Input<UserData>,
     /// The `Name` tag of the instances.
     pub instance_name: String,
-    /// That of their volumes.
+    /// The `Name` tag of their volumes.
     pub volume_name: String,
-    /// How many hops the metadata service answers over: 2 for containers.
+    /// The hop limit of the metadata service: 2 for containers.
     pub hop_limit: i32,
 }
 
@@ -48,18 +51,20 @@ pub struct Spec {
     user_data: Known<Shown>,
     instance_name: String,
     volume_name: String,
-    /// Whether instances and their volumes get the stack's tags.
+    /// True if instances and their volumes get the stack's tags.
     tags_instances: bool,
     hop_limit: i32,
     imds_tokens: String,
-    /// Whether there is a metadata service at all, and whether it shows tags: an account may have it off and them on by
-    /// default, and with tags shown EC2 refuses every launch with a key that has a blank or `/`.
+    /// The metadata service, and whether it shows tags.
+    ///
+    /// An account's defaults can disable the service and show tags. With tags shown, EC2 refuses every launch with a
+    /// tag key that has a blank or `/`.
     imds: String,
     imds_tags: String,
-    /// Metrics every minute.
+    /// True for metrics every minute.
     monitoring: bool,
     cpu_credits: Option<String>,
-    /// Who made the default version.
+    /// The author of the default version.
     made_by: String,
 }
 
@@ -70,7 +75,7 @@ pub struct Output {
     pub version: i64,
 }
 
-/// How the description of a version of ours begins.
+/// The first word in the description of a version made by gameday.
 pub(crate) const OURS: &str = "gameday ";
 
 impl Resource for LaunchTemplate {
@@ -105,8 +110,8 @@ impl Resource for LaunchTemplate {
             imds: "enabled".into(),
             imds_tags: "disabled".into(),
             monitoring: true,
-            // Without credits left a T instance falls to a tenth of its speed [AWS 4.2]. Of another type EC2 refuses
-            // to hear of credits.
+            // Without credits a T instance falls to a tenth of its speed [AWS 4.2]. For other types EC2 refuses this
+            // setting.
             cpu_credits: self.types().all(is_burstable).then(|| "unlimited".into()),
             made_by: "gameday".into(),
         }
@@ -129,7 +134,7 @@ impl Resource for LaunchTemplate {
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
         let data = self.data(cx, want)?;
-        // The name is unique. A token of ours could answer with a template that was deleted since.
+        // The name is unique. A client token could return a template that was deleted since.
         self.aws
             .ec2
             .create_launch_template()
@@ -147,8 +152,8 @@ impl Resource for LaunchTemplate {
         let before = found.output.as_ref().map_or(0, |o| o.version);
         let tags = format!("{:?} {}", self.tags_of(cx, &self.instance_name), self.volume_name);
         let token = super::token(&[&found.id, &before.to_string(), &content(want)?, &tags]);
-        // The whole data, not a change of the version before it, which may hold what others put there. The same
-        // token gives the same version again when the answer was lost.
+        // The whole data is sent, because a change of the version before could keep settings of others. The same token
+        // returns the same version if the answer was lost.
         let made = self
             .aws
             .ec2
@@ -160,9 +165,10 @@ impl Resource for LaunchTemplate {
             .send()
             .await
             .during("CreateLaunchTemplateVersion")?;
-        let number = made.launch_template_version().and_then(|v| v.version_number()).unwrap_or_default();
+        let number = made.launch_template_version().and_then(|v| v.version_number()).map(|n| n.to_string());
+        let number = expect_id(number.as_deref(), "CreateLaunchTemplateVersion")?;
         let call = self.aws.ec2.modify_launch_template().launch_template_id(&found.id);
-        call.default_version(number.to_string()).send().await.during("ModifyLaunchTemplate").map(drop)
+        call.default_version(number).send().await.during("ModifyLaunchTemplate").map(drop)
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
@@ -180,7 +186,7 @@ impl LaunchTemplate {
         std::iter::once(&self.instance_type).chain(&self.other_types).map(String::as_str)
     }
 
-    /// The versions do not show them. `None` when it is gone.
+    /// Returns the tags, which the versions do not show. `None` if the template is gone.
     async fn tags(&self, cx: &Cx<'_>, id: &str) -> Result<Option<Tags>> {
         if self.aws.reads.is_look() {
             let all = tags::of_stack(&self.aws, &cx.env.stack).await?;
@@ -199,7 +205,7 @@ impl LaunchTemplate {
         Ok(templates.first().map(|t| tags::ec2::from(t.tags())))
     }
 
-    /// The data of a version, complete.
+    /// Returns the complete data of a version.
     fn data(&self, cx: &Cx<'_>, want: &Spec) -> Result<RequestLaunchTemplateData> {
         let profile = match &want.profile {
             Some(name) => Some(name.get()?),
@@ -221,7 +227,7 @@ impl LaunchTemplate {
             .http_endpoint(LaunchTemplateInstanceMetadataEndpointState::from(want.imds.as_str()))
             .instance_metadata_tags(LaunchTemplateInstanceMetadataTagsState::from(want.imds_tags.as_str()))
             .build();
-        // Security groups are named in one place only: at the interface, when there is one.
+        // Security groups can be given in one place only: at the interface, if one is described.
         let groups = want.groups.get()?.clone();
         let card = |groups: Vec<String>, public| {
             LaunchTemplateInstanceNetworkInterfaceSpecificationRequest::builder()
@@ -254,7 +260,7 @@ impl LaunchTemplate {
             .build())
     }
 
-    /// The stack's tags with a name of its own, for what is no step.
+    /// Returns the stack's tags with a name, for objects that are no step.
     fn tags_of(&self, cx: &Cx<'_>, name: &str) -> Tags {
         let mut tags = cx.tags();
         tags.remove(cx.env.keys.step());
@@ -312,7 +318,7 @@ fn is_burstable(instance_type: &str) -> bool {
     instance_type.split('.').next().is_some_and(|f| matches!(f, "t2" | "t3" | "t3a" | "t4g"))
 }
 
-/// The description of a version, for people; whoever else makes one will not write this.
+/// Returns the description of a version. It identifies the versions made by gameday.
 fn description(want: &Spec) -> Result<String> {
     Ok(format!("{OURS}sha256:{}", &content(want)?[..16]))
 }

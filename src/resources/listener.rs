@@ -1,14 +1,14 @@
-//! Where a balancer listens, and what it does with a request that no rule takes.
+//! A listener of a balancer: its port, and the action for requests that match no rule.
 use super::{elb, load_balancer::LoadBalancer, prelude::*, target_group::TargetGroup};
 use aws_sdk_elasticloadbalancingv2::types::ProtocolEnum;
 
 pub struct Listener {
     pub aws: Aws,
     pub balancer: Ref<LoadBalancer>,
-    /// Where requests go; `None`: they are answered with 404.
+    /// The target group of requests. `None` answers them with 404.
     pub target: Option<Ref<TargetGroup>>,
     pub port: u16,
-    /// How many healthy targets a group needs before it takes over from another that serves.
+    /// The number of healthy targets that a group needs before it replaces another serving group.
     pub enough: i32,
 }
 
@@ -31,7 +31,7 @@ impl Resource for Listener {
     const FIXED: &'static [&'static str] = &["balancer"];
     const DISPOSABLE: bool = true;
     const STAGED: bool = true;
-    /// Instances that boot, and their health checks.
+    /// Long enough for instances to boot and pass their health checks.
     const PATIENCE: Duration = Duration::from_secs(900);
     const ACTIONS: &'static [&'static str] = &[
         "elasticloadbalancing:AddTags",
@@ -50,7 +50,7 @@ impl Resource for Listener {
             balancer: inputs.read(&self.balancer, |b| b.arn.clone()),
             protocol: ProtocolEnum::Http.as_str().into(),
             port: self.port.into(),
-            default: elb::said(self.target.as_ref().map(|t| inputs.read(t, |t| t.arn.clone()))),
+            default: elb::describe_target(self.target.as_ref().map(|t| inputs.read(t, |t| t.arn.clone()))),
         }
     }
     fn typical(&self) -> Typical {
@@ -62,7 +62,7 @@ impl Resource for Listener {
         let all = elb::listeners(&self.aws, &balancer).await?;
         let on_port = |port: Option<i32>| port == Some(self.port.into());
         let pick = elb::pick(&self.aws, cx, &all, |l| l.listener_arn(), |l| on_port(l.port()));
-        // Whoever looks at a listener looks at its rules next.
+        // The rules are always needed after the listener.
         let rules = async || {
             for arn in all.iter().filter_map(|l| l.listener_arn()) {
                 _ = elb::rules(&self.aws, arn).await;
@@ -79,7 +79,7 @@ impl Resource for Listener {
                 balancer: Known::Now(balancer),
                 protocol: listener.protocol().map(|p| p.as_str()).unwrap_or_default().into(),
                 port: listener.port().unwrap_or_default(),
-                default: elb::shown(listener.default_actions()),
+                default: elb::describe_actions(listener.default_actions()),
             },
             output: Some(Output { arn: arn.clone() }),
             phase: waits.map_or(Phase::Ready, Phase::Busy),

@@ -1,4 +1,4 @@
-//! A rule of a listener: requests for these paths go to a target group.
+//! A rule of a listener: requests for these paths are forwarded to a target group.
 use super::{elb, listener::Listener, prelude::*, target_group::TargetGroup};
 use aws_sdk_elasticloadbalancingv2::types::{
     PathPatternConditionConfig, Rule as AwsRule, RuleCondition, RulePriorityPair,
@@ -9,11 +9,11 @@ pub struct ListenerRule {
     pub aws: Aws,
     pub listener: Ref<Listener>,
     pub target: Ref<TargetGroup>,
-    /// Five at most; `*` and `?` stand for others; case counts.
+    /// At most five patterns with `*` and `?`, case-sensitive.
     pub paths: Vec<String>,
-    /// 1-50000; the lowest that matches is taken.
+    /// A number from 1 to 50000. The lowest matching rule wins.
     pub priority: i32,
-    /// How many healthy targets a group needs before it takes over from another that serves.
+    /// The number of healthy targets that a group needs before it replaces another serving group.
     pub enough: i32,
     /// The keys of the stack's other rules of this listener. One of them in this rule's place is moved, not taken over.
     pub others: Rc<[Key]>,
@@ -40,7 +40,7 @@ impl Resource for ListenerRule {
     const FIXED: &'static [&'static str] = &["listener"];
     const DISPOSABLE: bool = true;
     const STAGED: bool = true;
-    /// Instances that boot, and their health checks.
+    /// Long enough for instances to boot and pass their health checks.
     const PATIENCE: Duration = Duration::from_secs(900);
     const ACTIONS: &'static [&'static str] = &[
         "elasticloadbalancing:AddTags",
@@ -60,7 +60,7 @@ impl Resource for ListenerRule {
             listener: inputs.read(&self.listener, |l| l.arn.clone()),
             priority: self.priority.to_string(),
             paths: sorted(self.paths.clone()),
-            action: elb::said(Some(inputs.read(&self.target, |t| t.arn.clone()))),
+            action: elb::describe_target(Some(inputs.read(&self.target, |t| t.arn.clone()))),
         }
     }
     fn typical(&self) -> Typical {
@@ -71,7 +71,7 @@ impl Resource for ListenerRule {
         let Some(listener) = cx.read(&self.listener, |l| l.arn.clone()).now() else { return Ok(None) };
         let all = elb::rules(&self.aws, &listener).await?;
         let all: Vec<AwsRule> = all.iter().filter(|r| r.is_default() != Some(true)).cloned().collect();
-        // No two rules of a listener have the same priority.
+        // A priority is unique within a listener.
         let priority = self.priority.to_string();
         let one = elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
         let Some((rule, tags)) = one.filter(|(_, tags)| !self.is_other(cx, tags)) else { return Ok(None) };
@@ -83,7 +83,7 @@ impl Resource for ListenerRule {
                 listener: Known::Now(listener),
                 priority: rule.priority().unwrap_or_default().into(),
                 paths: sorted(rule.conditions().iter().flat_map(values).collect()),
-                action: elb::shown(rule.actions()),
+                action: elb::describe_actions(rule.actions()),
             },
             output: Some(Output { arn: arn.clone() }),
             phase: waits.map_or(Phase::Ready, Phase::Busy),
@@ -192,7 +192,7 @@ fn pair(arn: &str, priority: i32) -> RulePriorityPair {
     RulePriorityPair::builder().rule_arn(arn).priority(priority).build()
 }
 
-/// The paths of a condition; one of another kind, which is not ours, by its field.
+/// Returns the paths of a condition. A condition of another kind is returned by its field.
 fn values(condition: &RuleCondition) -> Vec<String> {
     match condition.field() {
         Some(PATH) => {

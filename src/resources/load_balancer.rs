@@ -1,5 +1,6 @@
-//! An Application Load Balancer on the internet. Its ARN is enough for all that refers to it; that it is active,
-//! some three minutes later, is a step of its own.
+//! An Application Load Balancer on the internet.
+//!
+//! References need only its ARN. The wait until it is active, about three minutes, is a step of its own.
 use super::{elb, prelude::*, security_group::SecurityGroup, subnet::Subnet};
 use aws_sdk_elasticloadbalancingv2::types::{
     LoadBalancer as AwsBalancer, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum,
@@ -8,10 +9,10 @@ use std::cell::Cell;
 
 pub struct LoadBalancer {
     pub aws: Aws,
-    /// At least two, in as many zones. AWS wants their VPC to have an internet gateway first.
+    /// At least two subnets in different zones. Their VPC needs an internet gateway first.
     pub subnets: Vec<Ref<Subnet>>,
     pub groups: Vec<Ref<SecurityGroup>>,
-    /// Seconds after which it closes a connection without traffic.
+    /// Seconds after which a connection without traffic is closed.
     pub idle_timeout: u32,
 }
 
@@ -21,9 +22,9 @@ pub struct Spec {
     subnets: Known<Vec<String>>,
     groups: Known<Vec<String>>,
     idle_timeout: String,
-    /// Whether the service sees no header whose name is not of letters, digits and hyphens.
+    /// True if headers are dropped whose names have characters other than letters, digits and hyphens.
     drop_invalid_headers: bool,
-    /// Never wanted: it would keep `teardown`, which asks by itself, from ending. Whoever has put it on keeps it.
+    /// Never wanted, because `teardown` asks by itself. Protection added by somebody else stays.
     #[serde(skip)]
     protected: bool,
 }
@@ -32,9 +33,9 @@ pub struct Spec {
 pub struct Output {
     pub arn: String,
     pub dns_name: String,
-    /// The Route 53 zone of its DNS name, for aliases.
+    /// The Route 53 zone of the DNS name, for aliases.
     pub zone_id: Option<String>,
-    /// What CloudWatch calls it: `app/name/id`.
+    /// The name in CloudWatch: `app/name/id`.
     pub metric: String,
 }
 
@@ -45,7 +46,7 @@ const PROTECTED: &str = "deletion_protection.enabled";
 impl Resource for LoadBalancer {
     const KIND: &'static str = "load-balancer";
     const FIXED: &'static [&'static str] = &["scheme"];
-    // It looks at the network in the caller's name.
+    // ELB looks at the network with the caller's permissions.
     const ACTIONS: &'static [&'static str] = &[
         "ec2:DescribeAccountAttributes",
         "ec2:DescribeAddresses",
@@ -131,7 +132,7 @@ impl Resource for LoadBalancer {
             .send()
             .await
             .during("CreateLoadBalancer")?;
-        let arn = made.load_balancers().first().and_then(|b| b.load_balancer_arn()).unwrap_or_default();
+        let arn = expect_id(made.load_balancers().first().and_then(|b| b.load_balancer_arn()), "CreateLoadBalancer")?;
         cx.note_created(arn);
         self.set_attributes(arn, want).await.map_err(half_made)
     }
@@ -155,7 +156,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        // Whoever named its id has been told.
+        // Naming the id confirmed the warning about the protection.
         if found.spec.protected {
             self.modify(&found.id, vec![attribute(PROTECTED, "false")]).await?;
         }
@@ -188,18 +189,18 @@ fn attribute(key: &str, value: &str) -> LoadBalancerAttribute {
 fn phase(balancer: &AwsBalancer) -> Phase {
     let state = balancer.state();
     match state.and_then(|s| s.code()).map(|c| c.as_str()) {
-        // Impaired: it works, and has not the addresses to grow.
+        // An impaired balancer works, but lacks the addresses to grow.
         Some("active" | "active_impaired") => Phase::Ready,
         Some("failed") => Phase::Broken(state.and_then(|s| s.reason()).unwrap_or("failed").into()),
         other => Phase::Busy(other.unwrap_or("provisioning").into()),
     }
 }
 
-/// The wait until a balancer takes requests. Nothing of its own in AWS.
+/// The wait until a balancer is active. It has no AWS object of its own.
 pub struct ActiveLoadBalancer {
     aws: Aws,
     balancer: Ref<LoadBalancer>,
-    /// Asked to delete, it is gone: the balancer goes later.
+    /// True after a delete: the balancer disappears later.
     dropped: Cell<bool>,
 }
 
@@ -238,7 +239,7 @@ impl Resource for ActiveLoadBalancer {
         if self.dropped.get() {
             return Ok(None);
         }
-        // By name, as the balancer itself: one call for both.
+        // The lookup is by name, like the balancer's own, so one call serves both.
         let name = elb::tail(&arn, "loadbalancer/app/").split('/').next().unwrap_or_default();
         let balancer = elb::balancer(&self.aws, name).await?;
         let Some(balancer) = balancer.filter(|b| b.load_balancer_arn() == Some(&arn)) else {

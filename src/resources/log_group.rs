@@ -1,26 +1,28 @@
-//! A CloudWatch log group, made before anything logs, so that its lines do not stay for ever.
+//! A CloudWatch log group.
+//!
+//! It is created before anything logs, because a group created by the agent keeps its lines without limit.
 use super::prelude::*;
 use aws_sdk_cloudwatchlogs::types::LogGroup as AwsLogGroup;
 
 pub struct LogGroup {
     pub aws: Aws,
-    /// Its full name: `/gameday/STACK/app`.
+    /// The full name, such as `/gameday/STACK/app`.
     pub path: String,
-    /// How long lines are kept; AWS knows 1, 3, 5, 7, 14, 30 and some more.
+    /// Days for which lines are kept. AWS accepts 1, 3, 5, 7, 14, 30 and some more.
     pub days: i32,
 }
 
 #[derive(Serialize)]
 pub struct Spec {
     name: String,
-    /// `None` is for ever.
+    /// `None` keeps lines without limit.
     days: Option<i32>,
 }
 
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,
-    /// Without the `:*` that stands for its streams.
+    /// The ARN without the suffix `:*` for streams.
     pub arn: String,
 }
 
@@ -47,7 +49,7 @@ impl Resource for LogGroup {
         let Some(tags) = self.tags(cx, &arn).await? else { return Ok(None) };
         Ok(Some(Found {
             id: self.path.clone(),
-            // Fewer days would delete what is older.
+            // Fewer days would delete older lines.
             spec: Spec { name: self.path.clone(), days: group.retention_in_days().map(|days| days.min(self.days)) },
             output: Some(Output { name: self.path.clone(), arn }),
             phase: Phase::Ready,
@@ -80,7 +82,7 @@ impl Resource for LogGroup {
 }
 
 impl LogGroup {
-    /// All groups of the stack lie under one path, and one call shows them all.
+    /// Finds the group by the stack's path, so that one call shows all groups of the stack.
     async fn look(&self) -> Result<Option<AwsLogGroup>> {
         let folder = self.path.rfind('/').map_or(&*self.path, |at| &self.path[..=at]);
         let folder = if folder == "/" { &self.path } else { folder };
@@ -95,7 +97,7 @@ impl LogGroup {
         Ok(all.iter().find(|g| g.log_group_name() == Some(&self.path)).cloned())
     }
 
-    /// `None` when it is gone.
+    /// Returns the tags, `None` if the group is gone.
     async fn tags(&self, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
         if let Some(tags) = tags::at_a_look(&self.aws, cx, arn).await? {
             return Ok(Some(tags));
@@ -116,7 +118,7 @@ impl LogGroup {
     }
 }
 
-/// AWS gives it in two forms; tags want the one without `:*`.
+/// Returns the ARN without `:*`. AWS shows two forms, and tags need this one.
 fn arn(group: &AwsLogGroup) -> String {
     let arn = group.log_group_arn().or(group.arn()).unwrap_or_default();
     arn.strip_suffix(":*").unwrap_or(arn).into()

@@ -1,9 +1,11 @@
-//! The main route table that AWS makes with a VPC: what no other table takes has no way out.
+//! The main route table that AWS creates with a VPC.
+//!
+//! It has no route out, so that a subnet without a table of its own reaches nothing.
 use super::{
-    born,
     prelude::*,
     route_table::{self, main_association},
     vpc::Vpc,
+    vpc_default,
 };
 use aws_sdk_ec2::types::RouteTable as AwsTable;
 use std::cell::Cell;
@@ -11,7 +13,7 @@ use std::cell::Cell;
 pub struct MainRouteTable {
     aws: Aws,
     vpc: Ref<Vpc>,
-    /// Asked to delete, it is gone: it goes with the VPC.
+    /// True after a delete: the object disappears with the VPC.
     dropped: Cell<bool>,
 }
 
@@ -23,9 +25,9 @@ impl MainRouteTable {
 
 #[derive(Serialize)]
 pub struct Spec {
-    /// Whether subnets that follow no table follow this one.
+    /// True if subnets without a table of their own use this one.
     main: bool,
-    /// None but the one within the VPC.
+    /// Always empty, except for the route within the VPC.
     routes: Vec<String>,
 }
 
@@ -64,21 +66,23 @@ impl Resource for MainRouteTable {
         Ok(Some(Found {
             spec: Spec {
                 main: main_association(&table).is_some(),
-                routes: sorted(route_table::by_hand(&table).map(route_table::said).collect()),
+                routes: sorted(route_table::custom_routes(&table).map(route_table::describe).collect()),
             },
             output: Some(Output {}),
             phase: Phase::Ready,
-            tags: born::tags_of(cx, table.tags()),
+            tags: vpc_default::tags_of(cx, table.tags()),
             id: table.route_table_id.unwrap_or_default(),
         }))
     }
 
-    /// Only when the one that AWS made is gone: it can be deleted once another step's is the main one.
+    /// Creates a main table only if AWS's own is gone.
+    ///
+    /// AWS's table can be deleted while another step's table is the main one.
     async fn create(&self, cx: &Cx<'_>, _: &Spec) -> Result<()> {
         self.dropped.set(false);
-        let main = self.of_the_vpc(cx).await?.iter().any(|t| main_association(t).is_some());
+        let main = self.all_in_vpc(cx).await?.iter().any(|t| main_association(t).is_some());
         if !main || self.table(cx).await?.is_some() {
-            return Err(born::not_there_yet("DescribeRouteTables", "main route table"));
+            return Err(vpc_default::not_visible_yet("DescribeRouteTables", "main route table"));
         }
         let vpc = cx.read(&self.vpc, |v| v.id.clone());
         let id = &route_table::make(&self.aws, cx, vpc.get()?).await?;
@@ -89,16 +93,18 @@ impl Resource for MainRouteTable {
         if diff.touches("routes")
             && let Some(table) = self.table(cx).await?
         {
-            for route in route_table::by_hand(&table) {
+            for route in route_table::custom_routes(&table) {
                 route_table::delete_route(&self.aws, &table, route).await?;
             }
         }
         if diff.touches("main") { self.make_main(cx, &found.id).await } else { Ok(()) }
     }
 
-    /// The main one goes with the VPC, whichever it is; another table of the stack has to be let go of.
+    /// Makes sure that no table of the stack stays behind.
+    ///
+    /// The main table disappears with the VPC. Another table of the stack has to be detached first.
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        let all = self.of_the_vpc(cx).await?;
+        let all = self.all_in_vpc(cx).await?;
         let main = all.iter().find(|t| main_association(t).is_some());
         let of_the_stack = |t: &AwsTable| tags::ec2::from(t.tags()).get(cx.env.keys.stack()) == Some(&cx.env.stack);
         match main {
@@ -117,21 +123,23 @@ impl Resource for MainRouteTable {
     }
 
     async fn tag(&self, cx: &Cx<'_>, found: &Found<Self>, _: &Tags) -> Result<()> {
-        born::tag(&self.aws, cx, &found.id).await
+        vpc_default::tag(&self.aws, cx, &found.id).await
     }
 }
 
 impl MainRouteTable {
-    /// All tables of the VPC, of the one listing that everybody shares.
-    async fn of_the_vpc(&self, cx: &Cx<'_>) -> Result<Vec<AwsTable>> {
+    /// Returns all tables of the VPC, from the listing that all steps share.
+    async fn all_in_vpc(&self, cx: &Cx<'_>) -> Result<Vec<AwsTable>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(vec![]) };
         let all = listing::route_tables(&self.aws).await?;
         Ok(all.iter().filter(|t| t.vpc_id() == Some(&vpc)).cloned().collect())
     }
 
-    /// The one that says so; without tags the main one, or, when that is another step, the one that was before it.
+    /// Finds the table that is tagged for this step.
+    ///
+    /// Without tags it is the main table or, if that belongs to another step, the former main table.
     async fn table(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
-        let all = self.of_the_vpc(cx).await?;
+        let all = self.all_in_vpc(cx).await?;
         let step = |t: &AwsTable| {
             let tags = tags::ec2::from(t.tags());
             tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack)).cloned()
@@ -141,18 +149,19 @@ impl MainRouteTable {
         if let Some(main) = ours.iter().filter(is_this).find(|t| main_association(t).is_some()) {
             return Ok(Some(main.clone()));
         }
-        if let Some(table) = one_of_ours(cx, &ours, |t| t.tags(), |t| t.route_table_id())? {
+        if let Some(table) = find_ours(cx, &ours, |t| t.tags(), |t| t.route_table_id())? {
             return Ok(Some(table));
         }
         let free = || all.iter().filter(|t| step(t).is_none());
-        let unused =
-            |t: &&AwsTable| route_table::associations(t).next().is_none() && route_table::by_hand(t).next().is_none();
+        let unused = |t: &&AwsTable| {
+            route_table::associations(t).next().is_none() && route_table::custom_routes(t).next().is_none()
+        };
         let main = free().find(|t| main_association(t).is_some());
         Ok(main.or_else(|| free().filter(unused).min_by_key(|t| t.route_table_id())).cloned())
     }
 
     async fn make_main(&self, cx: &Cx<'_>, table: &str) -> Result<()> {
-        let all = self.of_the_vpc(cx).await?;
+        let all = self.all_in_vpc(cx).await?;
         let Some(was) = all.iter().find_map(main_association) else { return Ok(()) };
         let call = self.aws.ec2.replace_route_table_association().association_id(was).route_table_id(table);
         call.send().await.during("ReplaceRouteTableAssociation").map(drop).map_err(look_again)

@@ -1,5 +1,8 @@
-//! One kind of AWS object a file, always in the same order: doc line, struct, `Spec`, `Output`, `impl Resource`,
-//! helpers. To add a kind: a file here, a line below, a use in `stack.rs`.
+//! The kinds of AWS objects, one file each.
+//!
+//! Every file has the same order: doc line, struct, `Spec`, `Output`, `impl Resource`, helpers. A new kind needs a file
+//! here, a line below, a row in `config::kinds` and a use in `src/parts/`. Files below the list of kinds hold what
+//! several kinds share.
 pub mod access_point;
 pub mod alarm;
 pub mod auto_scaling_group;
@@ -36,18 +39,18 @@ pub mod target_group;
 pub mod vpc;
 pub mod vpc_endpoint;
 
-mod born;
 mod cloudwatch;
 mod elb;
 mod guardduty;
 mod holders;
 pub mod instance_refresh;
 pub(crate) mod user_data;
+mod vpc_default;
 
-/// What every kind imports.
+/// Names that every kind imports.
 pub(crate) mod prelude {
     pub(crate) use super::{
-        ec2_filter, ec2_list, ec2_where, half_made, look_again, one_of_ours, sorted, stripped, tag_ec2,
+        ec2_filter, ec2_list, ec2_where, expect_id, find_ours, half_made, look_again, sorted, tag_ec2, untagged,
     };
     pub(crate) use crate::{
         aws::{Aws, error::AwsResult, listing, tags},
@@ -60,30 +63,42 @@ pub(crate) mod prelude {
 
 use prelude::*;
 
-/// Returns these in order: AWS gives sets in any.
+/// Returns the items in order, since AWS returns sets in any order.
 pub(crate) fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
     all.sort();
     all
 }
 
-/// For what fails in a create after its first call: the object is made, and may not be visible yet. Said as an
-/// answer that was lost, so that the engine looks for it instead of making a second one.
+/// Reclassifies the error of a call that follows a successful create.
+///
+/// The object exists, but may not be visible yet. As a lost answer, the error makes the engine look for the object
+/// instead of creating a second one.
 pub(crate) fn half_made(e: Error) -> Error {
     e.reclassify(|class| class == Class::NotFound || class.passes(), Class::Lost)
 }
 
-/// For a part that is there already when it is added, or gone when it is taken away: the call was sent twice, or
-/// somebody else was faster. Said as an answer that was lost, so that the engine looks again and does what is left.
+/// Reclassifies the error of adding a part that already exists, or of removing one that is already gone.
+///
+/// The call was sent twice, or somebody else was faster. As a lost answer, the error makes the engine look again and do
+/// what is left.
 pub(crate) fn look_again(e: Error) -> Error {
     e.reclassify(|class| matches!(class, Class::AlreadyExists | Class::NotFound), Class::Lost)
 }
 
-/// An EC2 describe filter.
+/// Returns the id or ARN of an answer, or an error that names the call.
+///
+/// The object can exist although the answer lacks its id. As a lost answer, the error makes the engine look for it.
+pub(crate) fn expect_id<'a>(id: Option<&'a str>, call: &'static str) -> Result<&'a str> {
+    let missing = || Error::Aws(Box::new(AwsError::new(call, Class::Lost, "the answer contains no id")));
+    id.filter(|id| !id.is_empty()).ok_or_else(missing)
+}
+
+/// Builds an EC2 describe filter.
 pub(crate) fn ec2_filter(name: &str, value: &str) -> aws_sdk_ec2::types::Filter {
     aws_sdk_ec2::types::Filter::builder().name(name).values(value).build()
 }
 
-/// All EC2 objects of one sort that carry the stack's tag, of the one listing that all steps share.
+/// Returns all EC2 objects of one sort that carry the stack's tag, from the listing that all steps share.
 macro_rules! ec2_list {
     ($aws:expr, $cx:expr, $list:ident) => {{
         let stack = &$cx.env.stack;
@@ -94,9 +109,11 @@ macro_rules! ec2_list {
 }
 pub(crate) use ec2_list;
 
-/// The one object among ours that is this step; two of them are an error, never 'take the first'. One that nothing but its
-/// tags says to be the stack's is none.
-pub(crate) fn one_of_ours<T: Clone>(
+/// Finds the one object of the stack that belongs to this step.
+///
+/// Two candidates are an error; the first one is never taken silently. An object whose tags are the only evidence that
+/// it belongs to the stack does not count.
+pub(crate) fn find_ours<T: Clone>(
     cx: &Cx<'_>,
     all: &[T],
     tags_of: impl Fn(&T) -> &[aws_sdk_ec2::types::Tag],
@@ -117,9 +134,10 @@ pub(crate) fn one_of_ours<T: Clone>(
     }
 }
 
-/// The one object that can only be this step's although its tags were taken off: what the engine finds without the
-/// stack's tag it does not touch before it is told to adopt it. None that says it is another step's or stack's.
-pub(crate) fn stripped<T: Clone>(
+/// Finds the one untagged object that must be this step's.
+///
+/// The engine does not touch it until `--adopt` is given. Objects tagged for another step or stack are never returned.
+pub(crate) fn untagged<T: Clone>(
     cx: &Cx<'_>,
     all: &[T],
     tags_of: impl Fn(&T) -> &[aws_sdk_ec2::types::Tag],
@@ -141,7 +159,7 @@ pub(crate) fn stripped<T: Clone>(
     }
 }
 
-/// All EC2 objects of one sort for which a filter holds, every page, asked once for all steps of the kind.
+/// Returns all EC2 objects of one sort that match a filter, from all pages, asked once for all steps of the kind.
 macro_rules! ec2_where {
     ($aws:expr, $filter:expr, $value:expr, $describe:ident, $call:literal, $item:ty) => {{
         let (filter, value): (&str, &str) = ($filter, $value);
@@ -162,7 +180,7 @@ pub(crate) async fn tag_ec2(aws: &Aws, id: &str, tags: &Tags) -> Result<()> {
     Ok(())
 }
 
-/// A client token that is the same on every run: what was created without our knowing is not created twice.
+/// Returns a client token that is the same on every run, so that a lost answer does not lead to a second object.
 pub(crate) fn token(parts: &[&str]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(parts.join("\n")).iter().map(|b| format!("{b:02x}")).collect()
@@ -170,10 +188,21 @@ pub(crate) fn token(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::prelude::*;
     use crate::config::{KINDS, Life};
     use std::{collections::BTreeSet, fs, path::Path};
 
-    /// A kind without a row in the table has no group, no form of name and no noun.
+    #[test]
+    fn an_answer_without_an_id_is_an_error_that_names_the_call() {
+        assert_eq!(expect_id(Some("vpc-1"), "CreateVpc").unwrap(), "vpc-1");
+        for id in [None, Some("")] {
+            let error = expect_id(id, "CreateVpc").unwrap_err();
+            assert_eq!(error.class(), Some(Class::Lost));
+            assert!(error.to_string().contains("CreateVpc"), "{error}");
+        }
+    }
+
+    /// Without a row in the table a kind has no group, no name form and no noun.
     #[test]
     fn each_kind_has_a_row_in_the_table() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/resources");

@@ -1,4 +1,4 @@
-//! A file system's door into one zone.
+//! A mount target: the address of a file system in one zone.
 use super::prelude::*;
 use super::{
     file_system::{FileSystem, phase},
@@ -12,9 +12,9 @@ pub struct MountTarget {
     pub file_system: Ref<FileSystem>,
     pub subnet: Ref<Subnet>,
     pub groups: Vec<Ref<SecurityGroup>>,
-    /// A file system has at most one in each zone.
+    /// The zone. A file system has at most one mount target per zone.
     pub zone: String,
-    /// Whether it is one to use, with an existing file system.
+    /// True for the mount target of an existing file system.
     pub existing: bool,
 }
 
@@ -38,7 +38,7 @@ impl Resource for MountTarget {
     const OF_PARENT: bool = true;
     const FIXED: &'static [&'static str] = &["subnet"];
     const PATIENCE: Duration = Duration::from_secs(1800);
-    // The interfaces are made in the caller's name [AWS 3].
+    // EFS creates the interfaces with the caller's permissions [AWS 3].
     const ACTIONS: &'static [&'static str] = &[
         "elasticfilesystem:DescribeMountTargets",
         "elasticfilesystem:DescribeMountTargetSecurityGroups",
@@ -87,12 +87,12 @@ impl Resource for MountTarget {
             },
             output: m.ip_address().map(|ip| Output { id: id.into(), zone: self.zone.clone(), ip: ip.into() }),
             phase: phase(m.life_cycle_state()),
-            // Mount targets carry no tags; the file system they belong to is ours.
+            // Mount targets have no tags. Their file system belongs to the stack.
             tags: cx.inherited(),
         }))
     }
 
-    /// Needs no client token: there can be only one in a zone (`MountTargetConflict`).
+    /// Creates it without a client token, since each zone has at most one (`MountTargetConflict`).
     async fn create(&self, _: &Cx<'_>, want: &Spec) -> Result<()> {
         self.aws
             .efs
@@ -118,10 +118,10 @@ impl Resource for MountTarget {
 }
 
 impl MountTarget {
-    /// `None` when it is gone by now.
+    /// Returns the security groups, `None` if the mount target is gone.
     async fn groups_of(&self, id: &str, all: &[MountTargetDescription]) -> Result<Option<Vec<String>>> {
         match listing::mount_target_groups(&self.aws, all, id).await {
-            // It is being created or deleted, and AWS does not tell yet or any more: what is wanted will show.
+            // During creation and deletion AWS does not show the groups. A later look will.
             Err(e) if e.class() == Some(Class::WrongState) => Ok(Some(vec![])),
             answer => answer,
         }

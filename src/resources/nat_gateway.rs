@@ -1,10 +1,10 @@
-//! A NAT gateway: the way to the internet for instances without public addresses.
+//! A NAT gateway: the route to the internet for instances without public addresses.
 use super::{elastic_ip::ElasticIp, prelude::*, subnet::Subnet};
 use aws_sdk_ec2::types::{ConnectivityType, NatGateway as AwsNat, ResourceType};
 
 pub struct NatGateway {
     pub aws: Aws,
-    /// A public one: the gateway itself goes out by that one's route.
+    /// A public subnet, whose route the gateway itself uses.
     pub subnet: Ref<Subnet>,
     pub address: Ref<ElasticIp>,
 }
@@ -44,11 +44,11 @@ impl Resource for NatGateway {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let all = ec2_list!(self.aws, cx, nat_gateways).into_iter().filter(|n| state(n) != "deleted");
-        // One that failed or is deleted is listed for an hour, beside its successor.
-        let (standing, others): (Vec<_>, Vec<_>) = all.partition(stands);
+        // Failed and deleted gateways are listed for an hour, next to their successors.
+        let (standing, others): (Vec<_>, Vec<_>) = all.partition(exists);
         let is_this =
             |n: &AwsNat| tags::ec2::from(n.tags()).get(cx.env.keys.step()).is_some_and(|s| s == cx.key.as_str());
-        let nat = match one_of_ours(cx, &standing, |n| n.tags(), |n| n.nat_gateway_id())? {
+        let nat = match find_ours(cx, &standing, |n| n.tags(), |n| n.nat_gateway_id())? {
             None => match others.into_iter().find(is_this) {
                 None => self.without_tags(cx).await?,
                 going => going,
@@ -78,8 +78,7 @@ impl Resource for NatGateway {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        // No client token that outlives the call: EC2 answers one it has seen with the gateway of that time, even
-        // when that is deleted.
+        // No client token outlives the call, because EC2 returns the object of a known token even if it was deleted.
         let made = self
             .aws
             .ec2
@@ -91,7 +90,7 @@ impl Resource for NatGateway {
             .send()
             .await
             .during("CreateNatGateway")?;
-        cx.note_created(made.nat_gateway().and_then(|n| n.nat_gateway_id()).unwrap_or_default());
+        cx.note_created(expect_id(made.nat_gateway().and_then(|n| n.nat_gateway_id()), "CreateNatGateway")?);
         Ok(())
     }
 
@@ -109,18 +108,18 @@ impl Resource for NatGateway {
 }
 
 impl NatGateway {
-    /// The one that has our address: only one can.
+    /// Finds the gateway that has the stack's address. At most one does.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsNat>> {
         let Some(address) = cx.read(&self.address, |a| a.id.clone()).now() else { return Ok(None) };
         let all = listing::nat_gateways(&self.aws).await?;
         let is_this = |n: &AwsNat| {
-            stands(n) && n.nat_gateway_addresses().iter().any(|a| a.allocation_id() == Some(address.as_str()))
+            exists(n) && n.nat_gateway_addresses().iter().any(|a| a.allocation_id() == Some(address.as_str()))
         };
-        stripped(cx, &all, |n| n.tags(), |n| n.nat_gateway_id(), is_this)
+        untagged(cx, &all, |n| n.tags(), |n| n.nat_gateway_id(), is_this)
     }
 }
 
-pub(super) fn stands(nat: &AwsNat) -> bool {
+pub(super) fn exists(nat: &AwsNat) -> bool {
     matches!(state(nat), "pending" | "available")
 }
 
@@ -128,7 +127,7 @@ pub(super) fn state(nat: &AwsNat) -> &str {
     nat.state().map_or("pending", |s| s.as_str())
 }
 
-/// Why it failed, in AWS's words.
+/// Returns AWS's reason for the failure.
 fn why(nat: &AwsNat) -> String {
     let said: Vec<&str> = [nat.failure_code(), nat.failure_message()].into_iter().flatten().collect();
     if said.is_empty() { "failed".into() } else { said.join(": ") }

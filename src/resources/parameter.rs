@@ -1,4 +1,4 @@
-//! A generated secret, kept as a SecureString in the SSM Parameter Store.
+//! A generated secret: a SecureString in the SSM Parameter Store.
 use super::prelude::*;
 use crate::aws::partition;
 use aws_sdk_ssm::types::{
@@ -10,15 +10,15 @@ use rand::{RngExt, distr::Alphanumeric};
 
 pub struct Parameter {
     pub aws: Aws,
-    /// Its full name: `/gameday/STACK/db-master-password`.
+    /// The full name, such as `/gameday/STACK/db-master-password`.
     pub path: String,
-    /// Whether it is one to use, instead of ours.
+    /// True for an existing parameter to use instead.
     pub existing: bool,
-    /// Whether others need the value itself, because the instances cannot fetch it.
+    /// True if other steps need the value itself, because the instances cannot read it.
     pub reveal: bool,
 }
 
-/// The value is in no spec: nobody sees it.
+/// What a parameter has to be. The value is left out, so that nobody sees it.
 #[derive(Serialize)]
 pub struct Spec {
     name: String,
@@ -29,9 +29,9 @@ pub struct Spec {
 pub struct Output {
     pub name: String,
     pub arn: String,
-    /// When its value was set last: who keeps a copy of the value sees by it that the copy is old.
+    /// The time of the last change, by which a copy of the value is recognised as outdated.
     pub set: String,
-    /// Only where it is to be revealed.
+    /// The value, if `reveal` is set.
     pub value: Option<Secret>,
 }
 
@@ -54,7 +54,7 @@ impl Resource for Parameter {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = match self.beside().await {
+        let all = match self.siblings().await {
             Err(e) if self.existing && e.class() == Some(Class::Denied) => return self.by_name().await,
             all => all?,
         };
@@ -62,7 +62,7 @@ impl Resource for Parameter {
         let tags = if self.existing { Some(Tags::new()) } else { self.tags(cx, p).await? };
         let Some(tags) = tags else { return Ok(None) };
         let (arn, value) = match self.details(p).await {
-            // It was deleted a moment ago, and still shows in the list.
+            // The parameter was just deleted and is still listed.
             Err(e) if e.class() == Some(Class::NotFound) => return Ok(None),
             details => details?,
         };
@@ -76,7 +76,7 @@ impl Resource for Parameter {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        // Letters and digits only: it must survive INI quotes and a DSN [AWS 1.3].
+        // Only letters and digits, because INI quotes and a DSN must hold it [AWS 1.3].
         let value: String = rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect();
         self.aws
             .ssm
@@ -94,7 +94,7 @@ impl Resource for Parameter {
         Ok(())
     }
 
-    /// Nothing but its tags can change.
+    /// Does nothing: only the tags can change.
     async fn update(&self, _: &Cx<'_>, _: &Spec, _: &Found<Self>, _: &Diff) -> Result<()> {
         Ok(())
     }
@@ -118,8 +118,8 @@ impl Resource for Parameter {
 }
 
 impl Parameter {
-    /// It and its siblings: the parameters of a stack lie in one folder, and one call shows them all.
-    async fn beside(&self) -> Result<std::rc::Rc<Vec<ParameterMetadata>>> {
+    /// Lists the parameter and its siblings: one call shows the whole folder of a stack.
+    async fn siblings(&self) -> Result<std::rc::Rc<Vec<ParameterMetadata>>> {
         let filter = ParameterStringFilter::builder();
         let filter = match self.path.rsplit_once('/') {
             Some((folder, _)) if !folder.is_empty() => filter.key("Path").option("OneLevel").values(folder),
@@ -138,11 +138,13 @@ impl Parameter {
             .await
     }
 
-    /// One to use in an account that lets nobody list parameters: asked for by its name. Where that is denied too it is
-    /// taken as it is named, unless its value is wanted: the instances read it, not we.
+    /// Finds an existing parameter by its name, in an account that does not allow listing.
+    ///
+    /// If reading is denied too, the name is trusted unless the value is needed, because the instances read it
+    /// themselves.
     async fn by_name(&self) -> Result<Option<Found<Self>>> {
-        let told = async { Ok((self.itself().await?, self.value().await?)) };
-        let (kind, arn, set, value) = match told.await {
+        let read = async { Ok((self.metadata().await?, self.value().await?)) };
+        let (kind, arn, set, value) = match read.await {
             Ok((p, value)) => {
                 let kind = p.r#type().map(|t| t.as_str().to_owned());
                 (kind.unwrap_or_default(), p.arn().unwrap_or_default().into(), set(p.last_modified_date()), value)
@@ -164,14 +166,14 @@ impl Parameter {
         }))
     }
 
-    /// What AWS tells of it, but for its value.
-    async fn itself(&self) -> Result<AwsParameter> {
+    /// Returns the parameter without its value.
+    async fn metadata(&self) -> Result<AwsParameter> {
         let call = async || self.aws.ssm.get_parameter().name(&self.path).send().await.during("GetParameter");
         let answer = self.aws.reads.get(format!("parameter {}", self.path), call).await?;
         Ok(answer.parameter().cloned().unwrap_or_else(|| AwsParameter::builder().build()))
     }
 
-    /// Its value, where that is to be revealed.
+    /// Returns the value, if `reveal` is set.
     async fn value(&self) -> Result<Option<Secret>> {
         if !self.reveal {
             return Ok(None);
@@ -181,12 +183,12 @@ impl Parameter {
         Ok(Some(value.as_ref().clone()))
     }
 
-    /// Its ARN, and its value where that is to be revealed.
+    /// Returns the ARN, and the value if `reveal` is set.
     async fn details(&self, listed: &ParameterMetadata) -> Result<(String, Option<Secret>)> {
-        // AWS lists it; where the list lacks it, the parameter itself tells.
+        // The list usually has the ARN. Otherwise the parameter metadata has it.
         let arn = match listed.arn() {
             Some(arn) => arn.into(),
-            None => self.itself().await?.arn().unwrap_or_default().into(),
+            None => self.metadata().await?.arn().unwrap_or_default().into(),
         };
         Ok((arn, self.value().await?))
     }
@@ -200,7 +202,7 @@ impl Parameter {
         let call = self.aws.ssm.list_tags_for_resource();
         let call = call.resource_type(ResourceTypeForTagging::Parameter).resource_id(&self.path);
         let list = async || match call.send().await.during("ListTagsForResource") {
-            // Deleted a moment ago as well; SSM has a code of its own for it.
+            // The parameter was just deleted. SSM has a special code for this call.
             Err(Error::Aws(e)) if e.code.as_deref() == Some("InvalidResourceId") => Ok(None),
             answer => Ok(Some(answer?)),
         };
@@ -209,7 +211,7 @@ impl Parameter {
     }
 }
 
-/// When the value was set last, to the second.
+/// Returns the time of the last change, to the second.
 fn set(at: Option<&DateTime>) -> String {
     let at = at.and_then(|at| jiff::Timestamp::from_second(at.secs()).ok());
     at.map(|at| at.to_string()).unwrap_or_default()

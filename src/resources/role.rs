@@ -1,4 +1,6 @@
-//! The instances' IAM role: what the boot script and the agent do, and nothing else.
+//! The instances' IAM role.
+//!
+//! It allows what the boot script and the agent do, and nothing else.
 use super::prelude::*;
 use super::{
     instance_profile,
@@ -15,47 +17,47 @@ use std::{cell::Cell, collections::BTreeMap};
 
 pub struct Role {
     pub aws: Aws,
-    /// Parameters the instances may read.
+    /// Parameters that the instances are allowed to read.
     pub parameters: Vec<Ref<Parameter>>,
-    /// The database's master password, which they may read until the database is set up.
+    /// The database's master password, which is readable until the database is set up.
     pub master: Option<Master>,
-    /// Log groups the instances may write to; with any, also metrics.
+    /// Log groups to which the instances are allowed to write. With any, metrics are allowed too.
     pub log_groups: Vec<Ref<LogGroup>>,
-    /// S3 objects the instances may read, by ARN.
+    /// ARNs of S3 objects that the instances are allowed to read.
     pub objects: Vec<String>,
-    /// ECR repositories the instances may pull from, by ARN.
+    /// ARNs of ECR repositories from which the instances are allowed to pull.
     pub repositories: Vec<String>,
-    /// KMS keys under which what they read is encrypted, by ARN, and the services through which they may use them.
+    /// ARNs of KMS keys that encrypt these objects, and the services through which the keys can be used.
     pub keys: Vec<String>,
     pub keys_via: Vec<String>,
-    /// Whether Session Manager may open a shell on them.
+    /// True if Session Manager is allowed to open a shell.
     pub sessions: bool,
-    /// More managed policies, by ARN.
+    /// ARNs of additional managed policies.
     pub policies: Vec<String>,
-    /// The managed policy that bounds the role.
+    /// The ARN of the permissions boundary.
     pub boundary: Option<String>,
     pub path: String,
-    /// The name of the profile that holds it.
+    /// The name of the instance profile that holds the role.
     pub profile: String,
 }
 
-/// The master password of a database that the instances set up at their boot.
+/// The master password of a database that the instances set up during their boot.
 #[derive(Clone)]
 pub struct Master {
     pub parameter: Ref<Parameter>,
-    /// The password of the service's user, which is a part of what is set up.
+    /// The password of the service's user, which is part of the set-up.
     pub app: Ref<Parameter>,
-    /// What else is.
+    /// The other parts of the set-up.
     pub what: String,
     pub done: Done,
-    /// Whether that could not be seen.
+    /// True if the state of the set-up is unknown.
     pub unseen: bool,
-    /// Whether the role that stands may read it.
+    /// True if the existing role is allowed to read it.
     pub has: Cell<Option<bool>>,
 }
 
 impl Master {
-    /// The digest of what is to be set up.
+    /// Returns the digest of the wanted set-up.
     pub fn wanted(&self, app: &parameter::Output) -> String {
         digest(&self.what, &app.set)
     }
@@ -71,15 +73,15 @@ impl Master {
 
 #[derive(Serialize)]
 pub struct Spec {
-    /// Who may assume it, as the policy's statements.
+    /// The statements of the trust policy.
     trust: Value,
-    /// The statements of our inline policy by Sid.
+    /// The statements of the inline policy, by Sid.
     policy: Known<BTreeMap<String, Value>>,
-    /// Inline policies that are not ours.
+    /// Names of foreign inline policies.
     others: Vec<String>,
     /// ARNs of managed policies.
     attached: Vec<String>,
-    /// The ARN of its permissions boundary.
+    /// The ARN of the permissions boundary.
     boundary: Option<String>,
     path: String,
 }
@@ -90,9 +92,9 @@ pub struct Output {
     pub arn: String,
 }
 
-/// The name of our inline policy.
+/// The name of the inline policy.
 const POLICY: &str = "gameday";
-/// What Session Manager's agent does. Its managed policy allows more, every parameter of the account among it.
+/// The actions of Session Manager's agent. Its managed policy allows more, including every parameter of the account.
 const SESSIONS: &[&str] = &[
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -106,7 +108,7 @@ pub const SESSIONS_POLICY: &str = ":iam::aws:policy/AmazonSSMManagedInstanceCore
 impl Resource for Role {
     const KIND: &'static str = "role";
     const FIXED: &'static [&'static str] = &["path"];
-    const LOSES: Option<&'static str> = Some("what the running instances may do, until they are replaced");
+    const LOSES: Option<&'static str> = Some("the rights of the running instances, until they are replaced");
     const ACTIONS: &'static [&'static str] = &[
         "iam:GetRole",
         "iam:GetRolePolicy",
@@ -146,7 +148,7 @@ impl Resource for Role {
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = cx.name();
         let (iam, reads) = (&self.aws.iam, &self.aws.reads);
-        // All at once: what there is not is as good as empty.
+        // All at once. A missing part counts as empty.
         let (role, attached, mut others, policy) = futures::try_join!(
             reads.get(format!("role {name}"), async || {
                 Ok(iam.get_role().role_name(&name).send().await.or_absent("GetRole")?.and_then(|r| r.role))
@@ -241,8 +243,8 @@ impl Resource for Role {
         // A role with policies cannot be deleted.
         self.strip(&found.id, &self.inline(&found.id).await?, &self.attached(&found.id).await?).await?;
         if cx.env.consent.replaces(cx.key) {
-            // The step of the profile puts the new one in.
-            instance_profile::let_go(&self.aws, &self.profile, &found.id).await?;
+            // The step of the profile adds the new role.
+            instance_profile::remove_role(&self.aws, &self.profile, &found.id).await?;
         }
         self.aws.iam.delete_role().role_name(&found.id).send().await.or_gone("DeleteRole")
     }
@@ -262,7 +264,7 @@ impl Resource for Role {
 }
 
 impl Role {
-    /// What the instances do, by Sid.
+    /// Returns the statements for the instances, by Sid.
     fn policy(&self, parameters: Vec<String>, groups: Vec<String>) -> BTreeMap<String, Value> {
         let mut policy = BTreeMap::new();
         let mut allow = |sid: &str, actions: &[&str], resources: Vec<String>, condition: Option<Value>| {
@@ -278,7 +280,7 @@ impl Role {
         allow("Parameters", &["ssm:GetParameter"], parameters, None);
         allow("Objects", &["s3:GetObject"], self.objects.clone(), None);
         if !self.repositories.is_empty() {
-            // One logs in to all of ECR: there is nothing narrower.
+            // The login is for all of ECR. Nothing narrower exists.
             allow("Registry", &["ecr:GetAuthorizationToken"], anything(), None);
         }
         let pull = &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
@@ -289,13 +291,13 @@ impl Role {
             allow("Sessions", SESSIONS, anything(), None);
         }
         if !groups.is_empty() {
-            // A log group's ARN as a resource ends in `:*`, which covers its streams too.
+            // As a resource, a log group's ARN ends in `:*`, which covers its streams too.
             let groups = groups.iter().map(|arn| format!("{}:*", arn.trim_end_matches(":*"))).collect();
             let logs = &["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"];
             allow("Logs", logs, groups, None);
             let ours = json!({"StringEqualsIgnoreCase": {"cloudwatch:namespace": "GameDay"}});
             allow("Metrics", &["cloudwatch:PutMetricData"], anything(), Some(ours));
-            // The agent asks for the tag that names its Auto Scaling group; there is nothing narrower.
+            // The agent reads the tag that names its Auto Scaling group. Nothing narrower exists.
             allow("OwnTags", &["ec2:DescribeTags"], anything(), None);
         }
         policy
@@ -321,7 +323,7 @@ impl Role {
         Ok(())
     }
 
-    /// Takes policies off.
+    /// Removes inline and managed policies.
     async fn strip(&self, role: &str, inline: &[String], attached: &[String]) -> Result<()> {
         for name in inline {
             let call = self.aws.iam.delete_role_policy().role_name(role).policy_name(name);
@@ -334,7 +336,7 @@ impl Role {
         Ok(())
     }
 
-    /// Names of its inline policies.
+    /// Returns the names of the inline policies.
     async fn inline(&self, role: &str) -> Result<Vec<String>> {
         let all = self.aws.reads.get(format!("inline policies of {role}"), async || {
             let call = self.aws.iam.list_role_policies().role_name(role).into_paginator().items().send();
@@ -343,7 +345,7 @@ impl Role {
         Ok(all.await?.to_vec())
     }
 
-    /// ARNs of its managed policies.
+    /// Returns the ARNs of the managed policies.
     async fn attached(&self, role: &str) -> Result<Vec<String>> {
         let all = self.aws.reads.get(format!("policies attached to {role}"), async || {
             let call = self.aws.iam.list_attached_role_policies().role_name(role).into_paginator().items();
@@ -353,7 +355,9 @@ impl Role {
     }
 }
 
-/// That there is no such policy, which waiting does not change; of a role that is not visible yet the words are others.
+/// Explains that a policy does not exist, which waiting does not change.
+///
+/// For a role that is not visible yet, AWS uses other words.
 fn no_policy(e: Error, key: &str, arn: Option<&str>) -> Error {
     match arn {
         Some(arn) if e.class() == Some(Class::NotFound) && e.to_string().contains(arn) => Error::other(
@@ -367,7 +371,9 @@ fn no_policy(e: Error, key: &str, arn: Option<&str>) -> Error {
     }
 }
 
-/// EC2 may take the role on; in China it has another name (aws-cn refuses the usual one, or takes it without effect).
+/// Returns the trust policy for EC2.
+///
+/// China has another service name; aws-cn refuses the usual one, or accepts it without effect.
 fn trust(region: &str) -> Value {
     let ec2 = match partition(region) {
         "aws-cn" => "ec2.amazonaws.com.cn",
@@ -378,7 +384,7 @@ fn trust(region: &str) -> Value {
     ]})
 }
 
-/// IAM gives documents URL-encoded (RFC 3986).
+/// Decodes a document, which IAM returns URL-encoded (RFC 3986).
 fn decoded(document: &str) -> Value {
     let bytes = document.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -393,7 +399,7 @@ fn decoded(document: &str) -> Value {
     serde_json::from_slice(&out).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&out).into_owned()))
 }
 
-/// A document's statements in one form.
+/// Returns the statements of a document in one form.
 fn statements(document: &Value) -> Value {
     match &document["Statement"] {
         Value::Array(all) => all.iter().cloned().map(canonical).collect(),
@@ -407,7 +413,7 @@ fn by_sid(document: &Value) -> BTreeMap<String, Value> {
     all.as_array().into_iter().flatten().enumerate().map(|(i, s)| (sid((i, s)), s.clone())).collect()
 }
 
-/// What may be one string or many is always many, and sorted: both mean the same to IAM.
+/// Turns single strings into sorted lists, since both mean the same to IAM.
 fn canonical(statement: Value) -> Value {
     fn many(v: Value) -> Value {
         match v {

@@ -1,4 +1,4 @@
-//! A route table with its default route and no other one, and the subnets that follow it.
+//! A route table with only its default route, and the subnets that use it.
 use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, prelude::*, subnet::Subnet, vpc::Vpc};
 use crate::aws::words;
 use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteOrigin, RouteTable as AwsTable, RouteTableAssociation};
@@ -6,13 +6,13 @@ use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteOrigin, RouteTable as
 pub struct RouteTable {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
-    /// Where the default route leads; `None`: there is none, and no way out.
+    /// The target of the default route. `None` means no route out.
     pub gateway: Option<Gateway>,
-    /// The subnets associated with it, and no others.
+    /// The subnets that use the table, and no others.
     pub subnets: Vec<Ref<Subnet>>,
 }
 
-/// What a default route leads to.
+/// The target of a default route.
 pub enum Gateway {
     Internet(Ref<InternetGateway>),
     Nat(Ref<NatGateway>),
@@ -22,7 +22,7 @@ pub enum Gateway {
 pub struct Spec {
     vpc: Known<String>,
     default_route: Option<Known<String>>,
-    /// None: a narrower route wins over the default one, and can lead half the internet astray.
+    /// Always empty: a narrower route wins over the default one and can misdirect half the internet.
     other_routes: Vec<String>,
     subnets: Known<Vec<String>>,
 }
@@ -73,12 +73,12 @@ impl Resource for RouteTable {
         let Some(table) = self.table(cx).await? else { return Ok(None) };
         let id = table.route_table_id().unwrap_or_default().to_owned();
         let default = table.routes().iter().find(|r| r.destination_cidr_block() == Some(EVERYWHERE));
-        let others = others(&table).map(said);
+        let others = other_routes(&table).map(describe);
         let subnets = associations(&table).filter_map(|a| a.subnet_id()).map(Into::into);
         Ok(Some(Found {
             spec: Spec {
                 vpc: Known::Now(table.vpc_id().unwrap_or_default().into()),
-                default_route: default.map(|r| Known::Now(leads_to(r).into())),
+                default_route: default.map(|r| Known::Now(route_target(r).into())),
                 other_routes: sorted(others.collect()),
                 subnets: Known::Now(sorted(subnets.collect())),
             },
@@ -113,7 +113,9 @@ impl Resource for RouteTable {
         self.aws.ec2.delete_route_table().route_table_id(&found.id).send().await.or_gone("DeleteRouteTable")
     }
 
-    /// One that subnets follow is in use; but when the subnets are split between twins, somebody has to give way.
+    /// Deletes a duplicate, even if subnets use it.
+    ///
+    /// A used table cannot be deleted. If the subnets are split between twins, the twin's subnets are detached first.
     async fn delete_twin(&self, cx: &Cx<'_>, id: &str) -> Result<()> {
         let delete =
             async || self.aws.ec2.delete_route_table().route_table_id(id).send().await.or_gone("DeleteRouteTable");
@@ -146,13 +148,13 @@ impl Resource for RouteTable {
 impl RouteTable {
     async fn table(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
         let all = ec2_list!(self.aws, cx, route_tables);
-        match one_of_ours(cx, &all, |t| t.tags(), |t| t.route_table_id())? {
+        match find_ours(cx, &all, |t| t.tags(), |t| t.route_table_id())? {
             None => self.without_tags(cx).await,
             ours => Ok(ours),
         }
     }
 
-    /// The one that a subnet of ours follows; never the VPC's main one.
+    /// Finds the table that a subnet of the stack uses, except the VPC's main one.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
         let vpc = cx.read(&self.vpc, |v| v.id.clone()).now();
         let subnets: Vec<String> = self.subnets.iter().filter_map(|s| cx.read(s, |s| s.id.clone()).now()).collect();
@@ -160,7 +162,7 @@ impl RouteTable {
         let there = ec2_where!(self.aws, "vpc-id", &vpc, describe_route_tables, "DescribeRouteTables", AwsTable);
         let follows =
             |t: &AwsTable| associations(t).filter_map(|a| a.subnet_id()).any(|id| subnets.iter().any(|s| s == id));
-        stripped(cx, &there, |t| t.tags(), |t| t.route_table_id(), |t| follows(t) && main_association(t).is_none())
+        untagged(cx, &there, |t| t.tags(), |t| t.route_table_id(), |t| follows(t) && main_association(t).is_none())
     }
 
     async fn set_default(&self, id: &str, want: &Spec) -> Result<()> {
@@ -177,7 +179,7 @@ impl RouteTable {
         let call = ec2.create_route().route_table_id(id).destination_cidr_block(EVERYWHERE);
         let call = call.set_gateway_id(internet.cloned()).set_nat_gateway_id(nat.cloned());
         match call.send().await.during("CreateRoute") {
-            // A route that leads elsewhere.
+            // The existing default route has another target.
             Err(e) if e.class() == Some(Class::AlreadyExists) => {
                 let call = ec2.replace_route().route_table_id(id).destination_cidr_block(EVERYWHERE);
                 let call = call.set_gateway_id(internet.cloned()).set_nat_gateway_id(nat.cloned());
@@ -189,13 +191,13 @@ impl RouteTable {
 
     async fn delete_others(&self, cx: &Cx<'_>) -> Result<()> {
         let Some(table) = self.table(cx).await? else { return Ok(()) };
-        for route in others(&table) {
+        for route in other_routes(&table) {
             delete_route(&self.aws, &table, route).await?;
         }
         Ok(())
     }
 
-    /// Has subnets follow this table, whichever they followed before.
+    /// Makes the subnets use this table instead of their current one.
     async fn associate(&self, id: &str, subnets: &[String]) -> Result<()> {
         if subnets.is_empty() {
             return Ok(());
@@ -213,7 +215,8 @@ impl RouteTable {
                 }
                 Some(other) => {
                     let call = ec2.replace_route_table_association().route_table_id(id);
-                    let call = call.association_id(other.route_table_association_id().unwrap_or_default());
+                    let association = expect_id(other.route_table_association_id(), "DescribeRouteTables")?;
+                    let call = call.association_id(association);
                     call.send().await.during("ReplaceRouteTableAssociation").map(drop)?
                 }
             }
@@ -227,27 +230,26 @@ impl RouteTable {
     }
 }
 
-/// Makes one that no subnet follows yet, and returns its id.
+/// Creates a table without subnets and returns its id.
 pub(super) async fn make(aws: &Aws, cx: &Cx<'_>, vpc: &str) -> Result<String> {
-    // No client token that outlives the call: EC2 answers one it has seen with the object of that time, even when that
-    // is deleted.
+    // No client token outlives the call, because EC2 returns the object of a known token even if it was deleted.
     let call = aws.ec2.create_route_table().vpc_id(vpc);
     let call = call.tag_specifications(tags::on_create(ResourceType::RouteTable, &cx.tags()));
     let made = call.send().await.during("CreateRouteTable")?;
-    let id = made.route_table.and_then(|t| t.route_table_id).unwrap_or_default();
-    cx.note_created(&id);
-    Ok(id)
+    let id = expect_id(made.route_table().and_then(|t| t.route_table_id()), "CreateRouteTable")?;
+    cx.note_created(id);
+    Ok(id.to_owned())
 }
 
-/// The id of the association that makes it the VPC's main one.
+/// Returns the id of the association that makes the table the VPC's main one.
 pub(super) fn main_association(table: &AwsTable) -> Option<&str> {
     table.associations().iter().find(|a| a.main() == Some(true))?.route_table_association_id()
 }
 
-/// Has none of these subnets follow the table any more.
+/// Detaches the chosen subnets from the table.
 pub(super) async fn dissociate(aws: &Aws, table: &AwsTable, which: impl Fn(&str) -> bool) -> Result<()> {
     for a in associations(table).filter(|a| a.subnet_id().is_some_and(&which)) {
-        let id = a.route_table_association_id().unwrap_or_default();
+        let id = expect_id(a.route_table_association_id(), "DescribeRouteTables")?;
         let call = aws.ec2.disassociate_route_table().association_id(id);
         call.send().await.or_gone("DisassociateRouteTable")?;
     }
@@ -264,7 +266,7 @@ pub(super) async fn delete_route(aws: &Aws, table: &AwsTable, route: &Route) -> 
     call.send().await.or_gone("DeleteRoute")
 }
 
-/// Those with subnets that are not on their way out.
+/// Returns the associations with subnets that are not being removed.
 pub(super) fn associations(table: &AwsTable) -> impl Iterator<Item = &RouteTableAssociation> {
     table.associations().iter().filter(|a| {
         let state = a.association_state().and_then(|s| s.state()).map(|s| s.as_str());
@@ -272,14 +274,15 @@ pub(super) fn associations(table: &AwsTable) -> impl Iterator<Item = &RouteTable
     })
 }
 
-/// The routes that somebody has put there, but for the default one.
-fn others(table: &AwsTable) -> impl Iterator<Item = &Route> {
-    by_hand(table).filter(|r| r.destination_cidr_block() != Some(EVERYWHERE))
+/// Returns the routes that users created, except the default one.
+fn other_routes(table: &AwsTable) -> impl Iterator<Item = &Route> {
+    custom_routes(table).filter(|r| r.destination_cidr_block() != Some(EVERYWHERE))
 }
 
-/// The routes that somebody has put there: not those that AWS makes itself, within the VPC, for a gateway endpoint, or
-/// propagated from a VPN.
-pub(super) fn by_hand(table: &AwsTable) -> impl Iterator<Item = &Route> {
+/// Returns the routes that users created.
+///
+/// Routes within the VPC, of gateway endpoints, and propagated from a VPN are AWS's own.
+pub(super) fn custom_routes(table: &AwsTable) -> impl Iterator<Item = &Route> {
     table.routes().iter().filter(|r| {
         let made = r.origin().is_none_or(|o| *o == RouteOrigin::CreateRoute) && r.gateway_id() != Some("local");
         let endpoint =
@@ -288,11 +291,11 @@ pub(super) fn by_hand(table: &AwsTable) -> impl Iterator<Item = &Route> {
     })
 }
 
-/// `10.9.0.0/16 to igw-1`
-pub(super) fn said(route: &Route) -> String {
-    format!("{} to {}", words::ec2::destination(route), leads_to(route))
+/// Describes a route, such as `10.9.0.0/16 to igw-1`.
+pub(super) fn describe(route: &Route) -> String {
+    format!("{} to {}", words::ec2::destination(route), route_target(route))
 }
 
-fn leads_to(route: &Route) -> &str {
-    words::ec2::leads_to(route).unwrap_or("somewhere else")
+fn route_target(route: &Route) -> &str {
+    words::ec2::route_target(route).unwrap_or("somewhere else")
 }

@@ -1,18 +1,20 @@
-//! A target tracking policy: as many instances as keep a metric at its target.
+//! A target tracking policy: it keeps a metric at its target by changing the number of instances.
 use super::prelude::*;
 use super::{auto_scaling_group::AutoScalingGroup, load_balancer::LoadBalancer, target_group::TargetGroup};
 use aws_sdk_autoscaling::types::{
     MetricType, PredefinedMetricSpecification, ScalingPolicy as AwsPolicy, TargetTrackingConfiguration,
 };
 
-/// Comes after the listener or rule that leads to the target group: its label is refused before.
+/// A policy of a group.
+///
+/// It follows the listener or rule that forwards to the target group, since AWS refuses its label before.
 pub struct ScalingPolicy {
     pub aws: Aws,
     pub group: Ref<AutoScalingGroup>,
     pub metric: Metric,
 }
 
-/// What to keep where.
+/// The metric, and its target value.
 pub enum Metric {
     /// Requests that each target gets per minute.
     RequestsPerTarget { per_minute: f64, balancer: Ref<LoadBalancer>, target: Ref<TargetGroup> },
@@ -24,7 +26,7 @@ pub enum Metric {
 pub struct Spec {
     group: Known<String>,
     metric: String,
-    /// Which balancer's requests to which target group.
+    /// The balancer and target group whose requests count.
     label: Option<Known<String>>,
     target: f64,
     scale_in: bool,
@@ -75,7 +77,7 @@ impl Resource for ScalingPolicy {
             spec: seen(&group, policy),
             output: Some(Output {}),
             phase: Phase::Ready,
-            // It belongs to the group, which is ours.
+            // The policy belongs to the group, which is the stack's.
             tags: cx.inherited(),
             id: name,
         }))
@@ -121,7 +123,7 @@ fn seen(group: &str, policy: &AwsPolicy) -> Spec {
     let kind = metric.and_then(|m| m.predefined_metric_type()).map(|t| t.as_str());
     Spec {
         group: Known::Now(group.into()),
-        // A policy of another type was put under our name.
+        // Somebody put a policy of another type under this name.
         metric: kind.or(policy.policy_type()).unwrap_or_default().into(),
         label: metric.and_then(|m| m.resource_label()).map(|l| Known::Now(l.into())),
         target: tracking.and_then(|t| t.target_value()).unwrap_or_default(),

@@ -1,11 +1,13 @@
-//! A security group. Its rules are a step of their own, since groups refer to each other.
+//! A security group.
+//!
+//! Its rules are a separate step, since groups refer to each other.
 use super::{holders, prelude::*, vpc::Vpc};
 use aws_sdk_ec2::types::{ResourceType, SecurityGroup as AwsGroup};
 
 pub struct SecurityGroup {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
-    /// For people; letters, digits and ` ._-:/()#,@[]+=&;{}!$*` only [AWS 4.5].
+    /// A text for people: letters, digits and ` ._-:/()#,@[]+=&;{}!$*` only [AWS 4.5].
     pub description: String,
 }
 
@@ -45,7 +47,7 @@ impl Resource for SecurityGroup {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let all = ec2_list!(self.aws, cx, security_groups);
-        let ours = one_of_ours(cx, &all, |g| g.tags(), |g| g.group_id())?;
+        let ours = find_ours(cx, &all, |g| g.tags(), |g| g.group_id())?;
         let group = match ours {
             None => self.namesake(cx).await?,
             ours => ours,
@@ -55,7 +57,7 @@ impl Resource for SecurityGroup {
         Ok(Some(Found {
             spec: Spec {
                 vpc: Known::Now(group.vpc_id().unwrap_or_default().into()),
-                // It cannot be changed and changes nothing: a new wording must not ask for a new group.
+                // It cannot be changed and has no effect, so a new wording must not cause a new group.
                 description: self.description.clone(),
             },
             output: Some(Output { id: id.clone() }),
@@ -77,7 +79,7 @@ impl Resource for SecurityGroup {
             .send()
             .await
             .during("CreateSecurityGroup")?;
-        cx.note_created(made.group_id().unwrap_or_default());
+        cx.note_created(expect_id(made.group_id(), "CreateSecurityGroup")?);
         Ok(())
     }
 
@@ -96,12 +98,12 @@ impl Resource for SecurityGroup {
 
     async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let all = holders::interfaces(&self.aws, "group-id", &found.id).await?;
-        let mut holders = holders::of_interfaces(&self.aws, &cx.env.stack, &all).await?;
-        // Rules of other groups that refer to this one; AWS has a filter for either direction.
+        let mut holders = holders::interface_owners(&self.aws, &cx.env.stack, &all).await?;
+        // Rules of other groups can refer to this group. AWS has one filter per direction.
         for filter in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
             for other in self.groups(&[(filter, &found.id)]).await? {
                 let id = other.group_id().unwrap_or_default();
-                // A group of ours loses its rules by a step of its own.
+                // Groups of the stack lose their rules in steps of their own.
                 let passes = tags::ec2::from(other.tags()).get(cx.env.keys.stack()) == Some(&cx.env.stack);
                 let what = format!("a rule of {id} ({})", other.group_name().unwrap_or_default());
                 if id != found.id && holders.iter().all(|h| h.what != what) {
@@ -114,7 +116,9 @@ impl Resource for SecurityGroup {
 }
 
 impl SecurityGroup {
-    /// A group of this name in the VPC, whoever made it: names are unique there, so ours cannot be beside it.
+    /// Finds a group of this name in the VPC.
+    ///
+    /// Names are unique there, so the stack's group cannot exist next to it.
     async fn namesake(&self, cx: &Cx<'_>) -> Result<Option<AwsGroup>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(None) };
         Ok(self.groups(&[("vpc-id", &vpc), ("group-name", &cx.name())]).await?.into_iter().next())

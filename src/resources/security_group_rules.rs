@@ -1,4 +1,4 @@
-//! The rules of a security group, exactly: what is missing is added, what is extra is revoked.
+//! The exact rules of a security group: missing ones are added, extra ones are revoked.
 use super::{prelude::*, security_group::SecurityGroup};
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup as AwsGroup, SecurityGroupRule,
@@ -9,25 +9,26 @@ use std::fmt;
 pub struct SecurityGroupRules {
     pub aws: Aws,
     pub group: Ref<SecurityGroup>,
-    /// There must be at least one rule in all: a group without any is a group without this step.
+    /// Inbound rules. At least one rule must exist in total, since a group without rules counts as one without this
+    /// step.
     pub ingress: Vec<Rule>,
     pub egress: Vec<Rule>,
-    /// Rules from and to these groups are not taken away before the last: an older fleet still needs them.
+    /// Groups whose rules are removed last, because an older fleet still needs them.
     pub spared: Vec<Ref<SecurityGroup>>,
 }
 
 pub struct Rule {
     /// `tcp`, `udp`, or `-1` for all protocols and ports.
     pub protocol: &'static str,
-    /// 0 with protocol `-1`.
+    /// The port, 0 for protocol `-1`.
     pub port: u16,
     pub peer: Peer,
-    /// The rule's description; the characters of a group's description.
+    /// The rule's description, with the characters of a group's description.
     pub why: String,
 }
 
 pub enum Peer {
-    /// As AWS writes it: no bits beyond the prefix. Or the id of a prefix list.
+    /// A range without bits beyond the prefix, as AWS writes it, or the id of a prefix list.
     Cidr(String),
     Group(Ref<SecurityGroup>),
 }
@@ -40,7 +41,7 @@ pub struct Spec {
 #[derive(Clone, Serialize)]
 pub struct Output {}
 
-/// One rule, wanted or found, in the order that compares best.
+/// One rule, wanted or found. The field order is the sort order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Line {
     egress: bool,
@@ -49,7 +50,7 @@ pub(super) struct Line {
     to: i32,
     peer: Known<String>,
     why: String,
-    /// AWS's id of one that was found.
+    /// AWS's id of a rule that was found.
     id: Option<String>,
 }
 
@@ -70,7 +71,7 @@ impl Resource for SecurityGroupRules {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        // What the rules belong to: needed even when no rule refers to a group.
+        // The group is needed even if no rule refers to one.
         let _ = inputs.read(&self.group, |_| ());
         let line = |egress, rule: &Rule| Line {
             egress,
@@ -87,7 +88,7 @@ impl Resource for SecurityGroupRules {
         let (ingress, egress) = (self.ingress.iter(), self.egress.iter());
         let rules = ingress.map(|r| line(false, r)).chain(egress.map(|r| line(true, r)));
         let mut rules = sorted(rules.collect::<Vec<_>>());
-        // AWS takes one for each protocol, port and peer, whatever it is for.
+        // AWS allows one rule per protocol, port and peer, whatever its description.
         rules.dedup_by(|a, b| a.is(b));
         Spec { rules }
     }
@@ -102,8 +103,8 @@ impl Resource for SecurityGroupRules {
             None => self.lines(cx, &group).await?,
         };
         let spec = Spec { rules: sorted(rules) };
-        // What AWS gives a new group is nothing of this step's, unless it is all that is wanted.
-        if spec.rules.iter().all(Line::is_given) && !Diff::between(&spec, &self.spec(&Inputs::default())).is_empty() {
+        // AWS's initial rule does not count as this step's, unless it is exactly what is wanted.
+        if spec.rules.iter().all(Line::is_initial) && !Diff::between(&spec, &self.spec(&Inputs::default())).is_empty() {
             return Ok(None);
         }
         Ok(Some(Found { id: group, spec, output: Some(Output {}), phase: Phase::Ready, tags: cx.inherited() }))
@@ -135,8 +136,9 @@ impl Resource for SecurityGroupRules {
 }
 
 impl SecurityGroupRules {
-    /// For a look: the rules as the group itself shows them, which is no call more, but without their ids. `None` when
-    /// it is not listed, or something is being built.
+    /// Returns the rules as the group shows them: without an extra call, but without ids.
+    ///
+    /// Only for a look. `None` if the group is not listed or something is being built.
     async fn shown(&self, group: &str) -> Result<Option<Vec<Line>>> {
         if !self.aws.reads.is_look() {
             return Ok(None);
@@ -145,17 +147,17 @@ impl SecurityGroupRules {
         Ok(all.iter().find(|g| g.group_id() == Some(group)).map(shown))
     }
 
-    /// What was found, with AWS's ids of the rules.
+    /// Returns the rules that were found, with AWS's ids.
     async fn with_ids(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Line>> {
         let known = found.spec.rules.iter().all(|l| l.id.is_some());
         if known { Ok(found.spec.rules.clone()) } else { self.lines(cx, &found.id).await }
     }
 
-    /// The group's rules, by one call for all steps of this kind.
+    /// Returns the group's rules, from one call for all steps of this kind.
     async fn lines(&self, cx: &Cx<'_>, group: &str) -> Result<Vec<Line>> {
         let groups = ec2_list!(self.aws, cx, security_groups);
         let mut ids: Vec<String> = groups.iter().filter_map(|g| g.group_id().map(Into::into)).collect();
-        // A group that was made just now may not be listed yet. A filter takes 200 values.
+        // A new group may not be listed yet. A filter accepts 200 values.
         if ids.len() > 200 || !ids.iter().any(|id| id == group) {
             ids = vec![group.into()];
         }
@@ -173,12 +175,14 @@ impl SecurityGroupRules {
                 self.describe(group, old, &wanted.why).await?;
             }
         }
-        // What is wanted stands before anything is taken away.
+        // Wanted rules are added before others are removed.
         let extra: Vec<&Line> = have.iter().filter(|h| !want.iter().any(|w| h.is(w))).collect();
         revoke(&self.aws, group, &extra).await
     }
 
-    /// AWS refuses all of a call's rules when one of them is there [AWS 4.5]: only those that are missing.
+    /// Adds the missing rules.
+    ///
+    /// Only missing ones are sent, because AWS refuses the whole call if one rule exists [AWS 4.5].
     async fn authorize(&self, group: &str, rules: &[&Line]) -> Result<()> {
         for egress in [false, true] {
             let rules = rules.iter().filter(|r| r.egress == egress).map(|r| r.permission());
@@ -209,13 +213,13 @@ impl SecurityGroupRules {
 }
 
 impl Line {
-    /// Whether it is the rule that AWS puts into every new group: all may go out.
-    fn is_given(&self) -> bool {
+    /// True for AWS's initial rule of a new group, which allows all outbound traffic.
+    fn is_initial(&self) -> bool {
         let anywhere = matches!(&self.peer, Known::Now(p) if p == "0.0.0.0/0" || p == "::/0");
         self.egress && self.protocol == "-1" && anywhere && self.why.is_empty()
     }
 
-    /// Whether AWS takes the two for the same rule: the description does not count.
+    /// True if AWS considers the rules equal, whatever their descriptions.
     fn is(&self, other: &Line) -> bool {
         let identity = |l: &Line| (l.egress, l.protocol.clone(), l.from, l.to, l.peer.clone());
         identity(self) == identity(other)
@@ -238,7 +242,7 @@ impl Line {
     }
 
     fn request(&self, why: &str) -> Result<SecurityGroupRuleRequest> {
-        // With the ports as AWS shows them, -1 when they are all.
+        // AWS shows the ports as -1 if all are allowed.
         let rule = SecurityGroupRuleRequest::builder().ip_protocol(&self.protocol).description(why);
         let rule = rule.from_port(self.from).to_port(self.to);
         let peer = self.peer.get()?;
@@ -255,14 +259,16 @@ impl Line {
     }
 }
 
-/// The rules of groups, with AWS's ids of them.
+/// Returns the rules of groups, with AWS's ids.
 async fn listed(aws: &Aws, groups: Vec<String>) -> Result<Vec<SecurityGroupRule>> {
     let filter = aws_sdk_ec2::types::Filter::builder().name("group-id").set_values(Some(groups)).build();
     let pages = aws.ec2.describe_security_group_rules().filters(filter).into_paginator();
     pages.items().send().try_collect().await.during("DescribeSecurityGroupRules")
 }
 
-/// By id: by content, AWS wants every detail as it was (and answers a near miss with success).
+/// Revokes rules by id.
+///
+/// By content, AWS requires every detail to match, and reports success if one does not.
 async fn revoke(aws: &Aws, group: &str, rules: &[&Line]) -> Result<()> {
     for egress in [false, true] {
         let ids: Vec<String> = rules.iter().filter(|r| r.egress == egress).filter_map(|r| r.id.clone()).collect();
@@ -281,19 +287,19 @@ async fn revoke(aws: &Aws, group: &str, rules: &[&Line]) -> Result<()> {
     Ok(())
 }
 
-/// Takes every rule from a group.
+/// Revokes all rules of a group.
 pub(super) async fn revoke_all(aws: &Aws, group: &str) -> Result<()> {
     let rules: Vec<Line> = listed(aws, vec![group.into()]).await?.iter().map(line).collect();
     revoke(aws, group, &rules.iter().collect::<Vec<_>>()).await
 }
 
-/// The rules as a group itself shows them: without their ids.
+/// Returns the rules as the group shows them: without ids.
 pub(super) fn shown(group: &AwsGroup) -> Vec<Line> {
     let (ingress, egress) = (group.ip_permissions().iter(), group.ip_permissions_egress().iter());
     ingress.flat_map(|p| lines(false, p)).chain(egress.flat_map(|p| lines(true, p))).collect()
 }
 
-/// One a peer, as [`line`] has them.
+/// Returns one rule per peer, in the form of [`line`].
 fn lines(egress: bool, p: &IpPermission) -> Vec<Line> {
     let protocol = p.ip_protocol().unwrap_or_default();
     let port = |port: Option<i32>| port.filter(|_| protocol != "-1").unwrap_or(-1);
@@ -327,7 +333,7 @@ fn line(rule: &SecurityGroupRule) -> Line {
     }
 }
 
-/// `tcp 3306 from sg-1 (the instances)`
+/// Writes a rule such as `tcp 3306 from sg-1 (the instances)`.
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.protocol.as_str(), self.from, self.to) {

@@ -1,4 +1,4 @@
-//! A subnet in one zone; what is launched into a public one gets a public address.
+//! A subnet in one zone. Instances in a public subnet get a public address.
 use super::{guardduty, holders, prelude::*, vpc::Vpc};
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as AwsSubnet};
 
@@ -6,10 +6,10 @@ pub struct Subnet {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
     pub cidr: String,
-    /// `eu-west-1a`.
+    /// The zone, such as `eu-west-1a`.
     pub zone: String,
     pub public: bool,
-    /// An existing subnet of the VPC to use, instead of ours.
+    /// An existing subnet of the VPC to use instead.
     pub existing: Option<String>,
 }
 
@@ -62,11 +62,11 @@ impl Resource for Subnet {
             Some(id) => self.in_vpc(cx).await?.into_iter().find(|s| s.subnet_id() == Some(id)),
             None => {
                 let all = ec2_list!(self.aws, cx, subnets);
-                match one_of_ours(cx, &all, |s| s.tags(), |s| s.subnet_id())? {
-                    // A range is there once in a VPC.
+                match find_ours(cx, &all, |s| s.tags(), |s| s.subnet_id())? {
+                    // A range is unique within a VPC.
                     None => {
                         let (all, cidr) = (self.in_vpc(cx).await?, Some(self.cidr.as_str()));
-                        stripped(cx, &all, |s| s.tags(), |s| s.subnet_id(), |s| s.cidr_block() == cidr)?
+                        untagged(cx, &all, |s| s.tags(), |s| s.subnet_id(), |s| s.cidr_block() == cidr)?
                     }
                     ours => ours,
                 }
@@ -106,8 +106,8 @@ impl Resource for Subnet {
             .send()
             .await
             .during("CreateSubnet")?;
-        // Off in a new subnet, and the create call cannot say so.
-        let id = made.subnet().and_then(|s| s.subnet_id()).unwrap_or_default();
+        // A new subnet assigns no addresses, and the create call has no parameter for it.
+        let id = expect_id(made.subnet().and_then(|s| s.subnet_id()), "CreateSubnet")?;
         cx.note_created(id);
         if want.public_addresses { self.set_public(id, true).await.map_err(half_made) } else { Ok(()) }
     }
@@ -121,7 +121,7 @@ impl Resource for Subnet {
         if let (Err(e), Known::Now(vpc)) = (&gone, &found.spec.vpc)
             && e.class() == Some(Class::InUse)
         {
-            // What may not be looked at or deleted is named by the holders.
+            // The holders name what cannot be listed or deleted.
             let _ = guardduty::clear(&self.aws, &cx.env.stack, vpc).await;
         }
         gone
@@ -133,7 +133,7 @@ impl Resource for Subnet {
 
     async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let all = holders::interfaces(&self.aws, "subnet-id", &found.id).await?;
-        holders::of_interfaces(&self.aws, &cx.env.stack, &all).await
+        holders::interface_owners(&self.aws, &cx.env.stack, &all).await
     }
 }
 
@@ -144,7 +144,7 @@ impl Subnet {
         call.send().await.during("ModifySubnetAttribute").map(drop)
     }
 
-    /// All subnets of the VPC: one call for all that are used.
+    /// Returns all subnets of the VPC, from one call for all existing subnets in use.
     async fn in_vpc(&self, cx: &Cx<'_>) -> Result<Vec<AwsSubnet>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(vec![]) };
         let call = async || {

@@ -1,16 +1,16 @@
-//! The instances behind a balancer, and how their health is checked.
+//! A target group: the instances behind a balancer and their health checks.
 use super::{elb, prelude::*, vpc::Vpc};
 use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroupAttribute, TargetTypeEnum};
 
 pub struct TargetGroup {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
-    /// Where the instances listen.
+    /// The port on which the instances listen.
     pub port: u16,
     pub health_path: String,
     /// HTTP codes of a healthy answer: `200`, `200,204` or `200-299`, within 200-499.
     pub health_codes: String,
-    /// Seconds between two checks, 5-300.
+    /// Seconds between two checks, from 5 to 300.
     pub health_interval: u32,
 }
 
@@ -21,10 +21,10 @@ pub struct Spec {
     port: i32,
     target_type: String,
     health: Health,
-    /// Which target gets a request: with few connections a target, the one with the fewest open ones.
+    /// The way to choose a target. With few connections per target, it is the one with the fewest open requests.
     algorithm: String,
     deregistration_delay: String,
-    /// Not: who came once would stay with a target however busy it is.
+    /// Always off, because a returning client would keep a busy target.
     stickiness: bool,
 }
 
@@ -43,11 +43,11 @@ struct Health {
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub arn: String,
-    /// What CloudWatch calls it: `targetgroup/name/id`.
+    /// The name in CloudWatch: `targetgroup/name/id`.
     pub metric: String,
 }
 
-/// Checked on the port that gets the requests.
+/// The health check uses the port of the requests.
 const WHERE_IT_LISTENS: &str = "traffic-port";
 const ALGORITHM: &str = "load_balancing.algorithm.type";
 const STICKY: &str = "stickiness.enabled";
@@ -57,7 +57,7 @@ impl Resource for TargetGroup {
     const KIND: &'static str = "target-group";
     const FIXED: &'static [&'static str] = &["vpc", "protocol", "port", "target_type"];
     const PATIENCE: Duration = Duration::from_secs(120);
-    // It looks at the network in the caller's name.
+    // ELB looks at the network with the caller's permissions.
     const ACTIONS: &'static [&'static str] = &[
         "ec2:DescribeInternetGateways",
         "ec2:DescribeVpcs",
@@ -165,7 +165,7 @@ impl Resource for TargetGroup {
             .send()
             .await
             .during("CreateTargetGroup")?;
-        let arn = made.target_groups().first().and_then(|g| g.target_group_arn()).unwrap_or_default();
+        let arn = expect_id(made.target_groups().first().and_then(|g| g.target_group_arn()), "CreateTargetGroup")?;
         cx.note_created(arn);
         self.set_attributes(arn, want).await.map_err(half_made)
     }
@@ -193,10 +193,10 @@ impl Resource for TargetGroup {
     }
 
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
-        // Its name is unique, so it cannot stand beside its successor: until that one is made and the listener's own
-        // step leads to it, requests are answered with 404.
+        // The name is unique, so the old group cannot exist next to its successor. Requests are answered with 404 until
+        // the successor is created and the listener's own step forwards to it.
         if cx.env.consent.replaces(cx.key) {
-            self.lead_away(cx, &found.id).await?;
+            self.detach_listeners(cx, &found.id).await?;
         }
         let call = self.aws.elb.delete_target_group().target_group_arn(&found.id);
         call.send().await.or_gone("DeleteTargetGroup")
@@ -206,7 +206,7 @@ impl Resource for TargetGroup {
         elb::tag(&self.aws, &found.id, tags).await
     }
 
-    /// The rules, a listener's default one among them, that lead to it.
+    /// Returns the rules, including a listener's default one, that forward to the group.
     async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let group = listing::target_group(&self.aws, &cx.name()).await?;
         let mut holders = vec![];
@@ -214,7 +214,7 @@ impl Resource for TargetGroup {
             for listener in elb::listeners(&self.aws, balancer).await?.iter() {
                 let listener = listener.listener_arn().unwrap_or_default();
                 for rule in elb::rules(&self.aws, listener).await?.iter() {
-                    if elb::shown(rule.actions()).to_string().contains(&found.id) {
+                    if elb::describe_actions(rule.actions()).to_string().contains(&found.id) {
                         let what = rule.rule_arn().unwrap_or(listener).to_owned();
                         holders.push(Holder { what, passes: false });
                     }
@@ -226,21 +226,21 @@ impl Resource for TargetGroup {
 }
 
 impl TargetGroup {
-    /// Takes the listeners off it.
-    async fn lead_away(&self, cx: &Cx<'_>, arn: &str) -> Result<()> {
+    /// Makes the listeners answer 404 instead.
+    async fn detach_listeners(&self, cx: &Cx<'_>, arn: &str) -> Result<()> {
         let group = listing::target_group(&self.aws, &cx.name()).await?;
         for balancer in group.iter().flat_map(|g| g.load_balancer_arns()) {
             for listener in elb::listeners(&self.aws, balancer).await?.iter() {
                 let listener = listener.listener_arn().unwrap_or_default();
                 for rule in elb::rules(&self.aws, listener).await?.iter() {
-                    if !elb::shown(rule.actions()).to_string().contains(arn) {
+                    if !elb::describe_actions(rule.actions()).to_string().contains(arn) {
                         continue;
                     }
                     if rule.is_default() == Some(true) {
                         let call = self.aws.elb.modify_listener().listener_arn(listener);
                         call.default_actions(elb::action(None)).send().await.or_gone("ModifyListener")?;
                     } else {
-                        let call = self.aws.elb.delete_rule().rule_arn(rule.rule_arn().unwrap_or_default());
+                        let call = self.aws.elb.delete_rule().rule_arn(expect_id(rule.rule_arn(), "DescribeRules")?);
                         call.send().await.or_gone("DeleteRule")?;
                     }
                 }

@@ -1,4 +1,4 @@
-//! User data as AWS holds it and as people see it: without base64, gzip and passwords.
+//! User data as AWS stores it and as people see it: without base64, gzip and passwords.
 use crate::{
     config::signed,
     engine::secret,
@@ -9,17 +9,17 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
-/// What an instance runs at its first boot.
+/// The script of an instance's first boot.
 pub struct UserData {
-    /// Base64 as AWS takes it, or why it could not be rendered.
+    /// Base64 as AWS accepts it, or why it could not be rendered.
     pub encoded: Result<String, String>,
-    /// The script with dots for passwords.
+    /// The script with dots instead of passwords.
     pub shown: String,
-    /// Whether `encoded` holds passwords.
+    /// True if `encoded` contains passwords.
     pub secrets: bool,
 }
 
-/// User data as a plan shows it. The hash is of the script as it runs, passwords and all.
+/// User data in a plan. The hash is of the real script, including passwords.
 #[derive(Serialize)]
 pub struct Shown {
     sha256: String,
@@ -33,7 +33,7 @@ impl From<UserData> for Shown {
 }
 
 impl Shown {
-    /// The script that AWS holds, in the form of the one that is wanted when it is the same.
+    /// Returns AWS's script, in the form of the wanted one if both are equal.
     pub(super) fn seen(encoded: &str, wanted: Option<UserData>) -> Self {
         let text = userdata::decode(encoded);
         let sha256 = sha256(&text);
@@ -52,7 +52,7 @@ impl Shown {
 }
 
 impl UserData {
-    /// The passwords in it: what stands where the script for people has dots.
+    /// Returns the passwords in the script, which are dots in the script for people.
     fn values(&self) -> Vec<String> {
         let Ok(encoded) = &self.encoded else { return vec![] };
         let (text, shown) = (userdata::decode(encoded), &self.shown);
@@ -76,9 +76,11 @@ pub(crate) fn sha256(of: impl AsRef<[u8]>) -> String {
     Sha256::digest(of).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Another script, without passwords: neither where our scripts have them, nor where the wanted one has, nor where a line
-/// that is not in the wanted one looks like it. Somebody has edited it by hand: what the wanted one has is no password,
-/// of all else nobody knows.
+/// Masks the passwords of another script, which somebody edited by hand.
+///
+/// Masked are the places where gameday's scripts have passwords, the passwords of the wanted script, and lines that
+/// look like a password and are not in the wanted script. All other lines of the wanted script are known to be
+/// harmless.
 fn masked(script: &str, wanted: &str) -> String {
     let around: Vec<(&str, &str)> = wanted
         .lines()
@@ -86,7 +88,7 @@ fn masked(script: &str, wanted: &str) -> String {
         .filter(|(before, after)| !before.trim().is_empty() || !after.trim().is_empty())
         .collect();
     let known: HashSet<&str> = wanted.lines().collect();
-    // Within what a line puts where the passwords are: until this line, or for one line.
+    // The end of a block that writes a password: a marker line, or the next line.
     let mut inside: Option<String> = None;
     let mask = |line: &str| {
         let at = line.find(SECRETS);
@@ -105,7 +107,7 @@ fn masked(script: &str, wanted: &str) -> String {
                 path.split_once("<<").map_or("", |(_, end)| end.trim_matches(|c: char| "-'\" ".contains(c))).into(),
             );
             if known.contains(line) || line.trim_start().starts_with("put ") {
-                return looks_like_none(line, wanted);
+                return mask_guesses(line, wanted);
             }
             // `echo PASSWORD > FILE`, `FILE PASSWORD`.
             let name = path.split(char::is_whitespace).next().unwrap_or_default();
@@ -119,28 +121,29 @@ fn masked(script: &str, wanted: &str) -> String {
             return format!("{before}{DOTS}{after}");
         }
         match line.find(['=', ':']) {
-            _ if !names_one(line) => looks_like_none(line, wanted),
-            Some(value) if names_one(&line[..value]) => format!("{} {DOTS}", &line[..=value]),
+            _ if !mentions_password(line) => mask_guesses(line, wanted),
+            Some(value) if mentions_password(&line[..value]) => format!("{} {DOTS}", &line[..=value]),
             _ => DOTS.to_owned(),
         }
     };
     script.split('\n').map(mask).collect::<Vec<_>>().join("\n")
 }
 
-/// Where our scripts put passwords.
+/// The folder where the scripts put passwords.
 const SECRETS: &str = "/opt/gameday/secrets/";
 
-/// Whether it is a password that a line is about.
-fn names_one(line: &str) -> bool {
+/// True if the line mentions a password.
+fn mentions_password(line: &str) -> bool {
     let lower = line.to_lowercase();
     ["pass", "secret", "pwd", "credential", "token", "identified by", "mysql", "redis"]
         .iter()
         .any(|w| lower.contains(w))
 }
 
-/// A line without what looks like a generated password, or like one in base64: long, of all kinds of letters, and not in
-/// the wanted script.
-fn looks_like_none(line: &str, wanted: &str) -> String {
+/// Masks words of a line that look like a generated password, also in base64.
+///
+/// Such a word is long, mixes all kinds of letters, and is not in the wanted script.
+fn mask_guesses(line: &str, wanted: &str) -> String {
     let is_inner = |c: char| c.is_ascii_alphanumeric() || "+/_=".contains(c);
     let mut shown = String::with_capacity(line.len());
     let mut rest = line;
@@ -203,13 +206,13 @@ mod tests {
                 format!("{}echo {encoded} | base64 -d\n", ours(password)),
                 format!("{}echo {password} | chpasswd\n", ours(password)),
             ] {
-                // With the values, and where nobody knows them any more.
+                // Once with the known values, and once without.
                 let edited = BASE64_STANDARD.encode(&edit);
                 let again = UserData { encoded: wanted.encoded.clone(), shown: ours(DOTS), secrets: true };
                 let shown = Shown::seen(&edited, Some(again)).script;
                 assert!(!shown.contains(password) && !shown.contains(&encoded), "{edit}\n→\n{shown}");
                 assert!(shown.contains("start\nfi"), "what is not edited is still seen: {shown}");
-                // A remark that is the bare words of a password is one that nobody can tell.
+                // A comment that consists of the bare words of a password cannot be recognised.
                 if !edit.starts_with("# ") {
                     let shown = masked(&edit, &ours(DOTS));
                     assert!(!shown.contains(password), "unknown: {edit}\n→\n{shown}");

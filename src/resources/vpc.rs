@@ -1,4 +1,4 @@
-//! A VPC with DNS hostnames, which RDS and EFS names need.
+//! A VPC with DNS hostnames, which the names of RDS and EFS need.
 use super::{guardduty, holders, prelude::*, route_table, vpc_endpoint};
 use crate::{
     said,
@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{
 
 pub struct Vpc {
     pub aws: Aws,
-    /// Its IPv4 range.
+    /// The IPv4 range.
     pub cidr: String,
     /// An existing VPC to use, instead of ours.
     pub existing: Option<String>,
@@ -81,7 +81,7 @@ impl Resource for Vpc {
             }
             None => {
                 let all = ec2_list!(self.aws, cx, vpcs);
-                match one_of_ours(cx, &all, |v| v.tags(), |v| v.vpc_id())? {
+                match find_ours(cx, &all, |v| v.tags(), |v| v.vpc_id())? {
                     None => self.without_tags(cx).await?,
                     ours => ours,
                 }
@@ -93,7 +93,7 @@ impl Resource for Vpc {
             listing::vpc_attribute(&self.aws, &id, VpcAttributeName::EnableDnsSupport),
             listing::vpc_attribute(&self.aws, &id, VpcAttributeName::EnableDnsHostnames),
         )?;
-        // Gone since it was listed.
+        // The VPC was deleted since it was listed.
         let (Some(support), Some(hostnames)) = (support, hostnames) else { return Ok(None) };
         let cidr = vpc.cidr_block().unwrap_or_default().to_owned();
         Ok(Some(Found {
@@ -118,8 +118,8 @@ impl Resource for Vpc {
             .send()
             .await
             .during("CreateVpc")?;
-        // DNS support is on in a new VPC; hostnames are not, and the create call cannot say so.
-        let id = made.vpc().and_then(|v| v.vpc_id()).unwrap_or_default();
+        // A new VPC has DNS support, but no hostnames, and the create call has no parameter for it.
+        let id = expect_id(made.vpc().and_then(|v| v.vpc_id()), "CreateVpc")?;
         cx.note_created(id);
         self.set(id, false, want.dns_hostnames).await.map_err(half_made)
     }
@@ -131,7 +131,7 @@ impl Resource for Vpc {
     async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
         let gone = self.aws.ec2.delete_vpc().vpc_id(&found.id).send().await.or_gone("DeleteVpc");
         if gone.as_ref().is_err_and(|e| e.class() == Some(Class::InUse)) {
-            // What may not be looked at or deleted is named by the holders.
+            // The holders name what cannot be listed or deleted.
             let _ = guardduty::clear(&self.aws, &cx.env.stack, &found.id).await;
         }
         gone
@@ -145,7 +145,7 @@ impl Resource for Vpc {
         tag_ec2(&self.aws, &found.id, tags).await
     }
 
-    /// Whatever else stands in it: a VPC goes last.
+    /// Returns everything else in the VPC, which is deleted last.
     async fn holders(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<Vec<Holder>> {
         let ec2 = &self.aws.ec2;
         let here = || ec2_filter("vpc-id", &found.id);
@@ -159,7 +159,7 @@ impl Resource for Vpc {
             ec2.describe_nat_gateways().filter(here()).send(),
             ec2.describe_vpc_endpoints().filters(here()).send(),
         );
-        // One page of each is enough to say what holds it.
+        // One page of each is enough to name a holder.
         let (subnets, groups) = (subnets.during("DescribeSubnets")?, groups.during("DescribeSecurityGroups")?);
         let (tables, gateways) = (tables.during("DescribeRouteTables")?, gateways.during("DescribeInternetGateways")?);
         let (nats, endpoints) = (nats.during("DescribeNatGateways")?, endpoints.during("DescribeVpcEndpoints")?);
@@ -181,7 +181,7 @@ impl Resource for Vpc {
                     said::words(name),
                     command!("aws ec2 delete-security-group --group-id {}", id)
                 ),
-                passes: guardduty::is_on_its_way(group, endpoints.vpc_endpoints()),
+                passes: guardduty::is_being_removed(group, endpoints.vpc_endpoints()),
             });
         }
         let tables = tables.route_tables().iter().filter(|t| route_table::main_association(t).is_none());
@@ -212,7 +212,7 @@ impl Resource for Vpc {
             let found = call.during("DescribeVpcPeeringConnections")?;
             holders.extend(found.vpc_peering_connections().iter().filter_map(peering).map(stays));
         }
-        // What may not be listed is not named.
+        // Objects that cannot be listed are not named.
         let call = ec2.describe_vpn_gateways().filters(ec2_filter("attachment.vpc-id", &found.id)).send().await;
         let call = call.during("DescribeVpnGateways").ok().and_then(|a| a.vpn_gateways).unwrap_or_default();
         let attached =
@@ -223,7 +223,7 @@ impl Resource for Vpc {
             stays(format!("VPN gateway {id}: `{command}`"))
         }));
         let interfaces = holders::interfaces(&self.aws, "vpc-id", &found.id).await?;
-        for holder in holders::of_interfaces(&self.aws, &cx.env.stack, &interfaces).await? {
+        for holder in holders::interface_owners(&self.aws, &cx.env.stack, &interfaces).await? {
             if holders.iter().all(|h| h.what != holder.what) {
                 holders.push(holder);
             }
@@ -232,7 +232,7 @@ impl Resource for Vpc {
     }
 }
 
-/// A peering connection that stands, with the other side's VPC and account.
+/// Describes an active peering connection with the other side's VPC and account.
 fn peering(p: &VpcPeeringConnection) -> Option<String> {
     let state = p.status().and_then(|s| s.code()).map(|c| c.as_str()).unwrap_or_default();
     let sides = [p.requester_vpc_info(), p.accepter_vpc_info()];
@@ -250,7 +250,9 @@ fn peering(p: &VpcPeeringConnection) -> Option<String> {
 }
 
 impl Vpc {
-    /// The one with subnets of ours in it. A name alone says nothing: others may have given theirs the same.
+    /// Finds the VPC that contains subnets of the stack.
+    ///
+    /// A name alone is no proof, since others can have used the same one.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsVpc>> {
         let subnets = ec2_list!(self.aws, cx, subnets);
         let is_ours = |s: &&Subnet| {
@@ -259,10 +261,10 @@ impl Vpc {
         };
         let Some(home) = subnets.iter().filter(is_ours).find_map(|s| s.vpc_id()) else { return Ok(None) };
         let there = ec2_where!(self.aws, "vpc-id", home, describe_vpcs, "DescribeVpcs", AwsVpc);
-        stripped(cx, &there, |v| v.tags(), |v| v.vpc_id(), |_| true)
+        untagged(cx, &there, |v| v.tags(), |v| v.vpc_id(), |_| true)
     }
 
-    /// Turns on what is asked for: one attribute a call, and support before hostnames, which depend on it.
+    /// Turns on DNS attributes, one per call. Support goes first, since hostnames depend on it.
     async fn set(&self, id: &str, support: bool, hostnames: bool) -> Result<()> {
         let yes = || AttributeBooleanValue::builder().value(true).build();
         let call = || self.aws.ec2.modify_vpc_attribute().vpc_id(id);

@@ -1,4 +1,4 @@
-//! A gateway endpoint: the way from route tables to S3 that costs nothing.
+//! A gateway endpoint: the free route from route tables to S3.
 use super::{prelude::*, route_table::RouteTable, vpc::Vpc};
 use crate::aws::error::refused;
 use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
@@ -17,11 +17,11 @@ pub struct Spec {
     vpc: Known<String>,
     service: String,
     route_tables: Known<Vec<String>>,
-    /// AWS's own: whoever gets there may do what IAM lets them. A `Deny` here keeps the machines from their packages.
+    /// AWS's default policy, which leaves decisions to IAM. A `Deny` here would keep the instances from their packages.
     policy: String,
 }
 
-/// What is wanted, and what AWS's own policy is read as.
+/// The wanted policy, and the word for AWS's default one.
 pub(super) const FULL_ACCESS: &str = "full access";
 
 #[derive(Clone, Serialize)]
@@ -57,8 +57,8 @@ impl Resource for VpcEndpoint {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        let all = standing(cx, ec2_list!(self.aws, cx, vpc_endpoints));
-        let endpoint = match one_of_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
+        let all = existing(cx, ec2_list!(self.aws, cx, vpc_endpoints));
+        let endpoint = match find_ours(cx, &all, |e| e.tags(), |e| e.vpc_endpoint_id())? {
             None => self.without_tags(cx).await?,
             ours => ours,
         };
@@ -91,7 +91,7 @@ impl Resource for VpcEndpoint {
             .send()
             .await
             .during("CreateVpcEndpoint")?;
-        cx.note_created(made.vpc_endpoint().and_then(|e| e.vpc_endpoint_id()).unwrap_or_default());
+        cx.note_created(expect_id(made.vpc_endpoint().and_then(|e| e.vpc_endpoint_id()), "CreateVpcEndpoint")?);
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Resource for VpcEndpoint {
 }
 
 impl VpcEndpoint {
-    /// The one that a route table of ours uses: it can have only one to a service.
+    /// Finds the endpoint that a route table of the stack uses. A table has at most one per service.
     async fn without_tags(&self, cx: &Cx<'_>) -> Result<Option<AwsEndpoint>> {
         let Some(vpc) = cx.read(&self.vpc, |v| v.id.clone()).now() else { return Ok(None) };
         let tables: Vec<String> = self.route_tables.iter().filter_map(|t| cx.read(t, |t| t.id.clone()).now()).collect();
@@ -130,13 +130,13 @@ impl VpcEndpoint {
                 && !is_going(e)
                 && e.route_table_ids().iter().any(|t| tables.contains(t))
         };
-        stripped(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
+        untagged(cx, &there, |e| e.tags(), |e| e.vpc_endpoint_id(), is_this)
     }
 }
 
 pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
     let answer = aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.during("DeleteVpcEndpoints")?;
-    // A refusal of this call comes inside a good answer.
+    // This call reports a refusal inside a successful answer.
     let Some(error) = answer.unsuccessful().iter().find_map(|u| u.error()) else { return Ok(()) };
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
     match refused("DeleteVpcEndpoints", code, message) {
@@ -145,18 +145,20 @@ pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
     }
 }
 
-/// True if it is deleted, or on its way there.
+/// True if the endpoint is deleted or being deleted.
 pub(super) fn is_going(endpoint: &AwsEndpoint) -> bool {
     matches!(state(endpoint).as_str(), "deleting" | "deleted")
 }
 
-/// Those of the one list that are not in the other; `None` where there are none: EC2 takes no empty list.
+/// Returns the items of the first list that the second lacks.
+///
+/// `None` instead of an empty list, which EC2 refuses.
 pub(super) fn without(all: &[String], those: &[String]) -> Option<Vec<String>> {
     Some(all.iter().filter(|t| !those.contains(t)).cloned().collect()).filter(|v: &Vec<_>| !v.is_empty())
 }
 
-/// Without those that are deleted, which are listed for a while, beside their successors.
-pub(super) fn standing(cx: &Cx<'_>, all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
+/// Filters out deleted endpoints, which AWS lists for a while next to their successors.
+pub(super) fn existing(cx: &Cx<'_>, all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
     let step =
         |e: &AwsEndpoint| Some(e.tags().iter().find(|t| t.key() == Some(cx.env.keys.step()))?.value()?.to_owned());
     let live: Vec<_> = all.iter().filter(|e| !is_going(e)).map(step).collect();
@@ -169,7 +171,7 @@ pub(super) fn phase(endpoint: &AwsEndpoint) -> Phase {
     match state.as_str() {
         "available" => Phase::Ready,
         "deleting" => Phase::Deleting,
-        // Of one that failed AWS says why.
+        // AWS gives a reason for the failure.
         "failed" | "rejected" | "expired" => {
             let why = endpoint.last_error().and_then(|e| e.message().map(|m| format!("{state}: {m}")));
             Phase::Broken(why.unwrap_or(state))
@@ -178,7 +180,7 @@ pub(super) fn phase(endpoint: &AwsEndpoint) -> Phase {
     }
 }
 
-/// The policy, or a word for the one that an endpoint has by default.
+/// Returns the policy, or a word for AWS's default one.
 pub(super) fn policy(endpoint: &AwsEndpoint) -> String {
     let Some(text) = endpoint.policy_document().filter(|t| !t.is_empty()) else { return FULL_ACCESS.into() };
     let Ok(policy) = serde_json::from_str::<Value>(text) else { return text.into() };
@@ -186,7 +188,7 @@ pub(super) fn policy(endpoint: &AwsEndpoint) -> String {
     if policy["Statement"] == all { FULL_ACCESS.into() } else { policy.to_string() }
 }
 
-/// AWS writes it in two ways.
+/// Returns the state in lower case, since AWS writes it in two ways.
 pub(super) fn state(endpoint: &AwsEndpoint) -> String {
     endpoint.state().map(|s| s.as_str().to_ascii_lowercase()).unwrap_or_else(|| "pending".into())
 }

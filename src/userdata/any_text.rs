@@ -1,12 +1,12 @@
-//! Whatever a template of the user's holds, rendering it ends in user data or in an error that names its file and line;
-//! and no password is in either.
+//! Rendering any template of a user ends in user data, or in an error that names file and line. Neither contains a
+//! password.
 use super::*;
 use proptest::prelude::*;
 use std::path::Path;
 
 const CANARY: &str = "c4n'ary\"\\-7f3a";
 
-/// Text as people mistype it: pieces of templates in any order, and anything between.
+/// Generates text with typing errors: pieces of templates in any order, and anything between.
 fn text() -> impl Strategy<Value = String> {
     let pieces = [
         "{{",

@@ -1,4 +1,4 @@
-//! `gameday render --check`: checks of the rendered files that need no instance.
+//! `gameday render --check`: checks of the rendered files that need no machine.
 use super::{LIMIT, Rendered};
 use serde::Serialize;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 pub enum Level {
     /// Worth knowing.
     Note,
-    /// Works, but should be reviewed.
+    /// It works, but should be looked at.
     Warning,
     /// No instance would boot with it.
     Error,
@@ -57,7 +57,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Lints every rendered file. ShellCheck is used if it is installed; otherwise its absence is a finding.
+/// Checks every rendered file. ShellCheck is used if it is installed; if not, that is a finding, too.
 pub fn check(rendered: &Rendered) -> Vec<Finding> {
     let mut found = rendered.notes.clone();
     let script = &rendered.user_data;
@@ -74,7 +74,7 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
     } else if rendered.gzipped {
         found.push(Finding::note(
             "user-data.sh",
-            format!("has {} bytes, {size} with gzip; AWS takes {LIMIT}, so it goes compressed", script.len()),
+            format!("has {} bytes, {size} with gzip; AWS allows {LIMIT}, so it is sent compressed", script.len()),
         ));
     } else {
         found.push(Finding::note("user-data.sh", format!("has {size} bytes of {LIMIT}")));
@@ -103,7 +103,7 @@ pub fn check(rendered: &Rendered) -> Vec<Finding> {
     found
 }
 
-/// True if cloud-init can process it: by its first line, or as MIME parts.
+/// True if cloud-init accepts the script, by its first line or as parts in MIME.
 fn is_for_cloud_init(script: &str) -> bool {
     let first = script.lines().next().unwrap_or_default();
     let known =
@@ -125,7 +125,7 @@ fn text_lints(name: &str, text: &str, ours: bool, found: &mut Vec<Finding>) {
     }
 }
 
-/// Returns what looks like a secret that was typed into a template.
+/// Returns what a line seems to contain, if somebody typed a secret into a template.
 fn clear_secret(line: &str) -> Option<&'static str> {
     let access_key = |from: usize| {
         let rest = &line.as_bytes()[from + 4..];
@@ -139,7 +139,7 @@ fn clear_secret(line: &str) -> Option<&'static str> {
     if line.contains("PRIVATE KEY-----") {
         return Some("a private key");
     }
-    // `key = value`, as in env and ini files. Marks, variables and empty values are fine.
+    // key = value, as in env and ini files. Marks, variables and empty values are fine.
     let (key, value) = line.split_once('=')?;
     let key = key.trim().trim_start_matches("export ").trim_matches('"').to_ascii_lowercase();
     let value = value.trim().trim_matches(['"', '\'']);

@@ -1,18 +1,17 @@
-//! The user data of an instance: the boot script and the files that it writes, rendered from `userdata/` and
-//! `templates/`.
+//! The user data of an instance: the boot script and its files, rendered from `userdata/` and `templates/`.
 //!
-//! Rendering is strict: an undefined name in a template is an error with file and line, now and not on the instance. It
-//! is also deterministic: the same [`Boot`] gives the same bytes, since other bytes mean a new launch template version.
+//! It is strict: a template that uses an undefined name is an error with file and line, here and not on a machine. It
+//! is deterministic: the same [`Boot`] gives the same bytes, because other bytes mean a new launch template version.
 //!
-//! Passwords are not rendered. Templates get marks such as `@@ini:app_password@@`, and the instance puts the password
-//! in. Without an instance profile the password itself is in the script, in one place, and only in
-//! [`Rendered::encoded`]; every other text shows dots.
+//! No password is rendered. Templates get marks such as `@@ini:app_password@@`, and the machine inserts the password.
+//! Without an instance profile the script contains the password itself, in one place, and only in
+//! [`Rendered::encoded`]. Every other text has dots there.
 mod check;
 mod template;
 
 pub use check::{Finding, Level, check};
 pub use gameday_config::Run;
-use gameday_config::include::{Includes, Refused};
+use gameday_config::include::{Includes, ReadError};
 use gameday_config::signed;
 
 use crate::hidden::DOTS;
@@ -24,12 +23,12 @@ use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
-/// The size limit of EC2, before base64.
+/// The largest user data that EC2 accepts, before base64.
 pub const LIMIT: usize = 16 * 1024;
-/// User and group id of the service's user, which owns the access point's folder.
+/// The user and group id of the service's user, who owns the access point's folder.
 pub const SERVICE_UID: u32 = 1818;
 
-/// All inputs of the user data. Values that are not known yet can be texts in parentheses.
+/// Everything that an instance has to know to serve. Values that are not known yet can be texts in parentheses.
 #[derive(Clone, Debug, Serialize)]
 pub struct Boot {
     pub stack: String,
@@ -40,30 +39,30 @@ pub struct Boot {
     /// `https://…`, `s3://…`, or a container image.
     pub source: String,
     pub sha256: Option<String>,
-    /// The command instead of `./server`, in the working directory. For a container, the arguments after the image.
+    /// The command instead of `./server`, in the working directory. For a container, the words after the image.
     pub command: Option<String>,
-    /// Values may hold `{{ }}` expressions.
+    /// Environment variables. Values can contain `{{ }}` expressions.
     pub env: BTreeMap<String, String>,
     pub port: u16,
     pub health_path: String,
-    /// The user's file instead of the shipped `server.ini.j2`, relative to the stack file. The suffix `.j2` makes it a
+    /// A file that replaces the shipped `server.ini.j2`, relative to the stack file. Its name decides if it is a
     /// template.
     pub config: Option<PathBuf>,
-    /// The user's script instead of the shipped `user-data.sh.j2`, found likewise.
+    /// A script that replaces the shipped `user-data.sh.j2`, with the same rules.
     pub user_data: Option<PathBuf>,
     pub database: Option<Database>,
     pub cache: Option<Cache>,
     pub files: Option<Files>,
     pub logs: Option<Logs>,
-    /// True if the service may read the instance metadata.
+    /// True if the service is allowed to use the instance metadata.
     pub metadata: bool,
-    /// The address ranges of the VPC, and those used in it.
+    /// The ranges of the VPC, and ranges used in it.
     pub vpc: Vec<String>,
     pub limits: Limits,
 }
 
 impl Boot {
-    /// Makes a service that needs nothing. Callers override fields with `..`.
+    /// Returns a service without needs. The other fields are filled in with `..`.
     pub fn new(stack: &str, service: &str, source: &str) -> Self {
         Self {
             stack: stack.into(),
@@ -88,7 +87,7 @@ impl Boot {
         }
     }
 
-    /// Returns the name of the service's systemd unit.
+    /// Returns the systemd unit of the service.
     pub fn unit(&self) -> String {
         format!("gameday-{}.service", self.service)
     }
@@ -102,12 +101,13 @@ pub struct Database {
     pub database: String,
     pub user: String,
     pub app_password: SecretSource,
-    /// When the parameter was set: a new password changes the user data, and so reaches running instances.
+    /// The time of the last change of that parameter. A new password changes the user data, and so reaches running
+    /// machines.
     pub app_password_set: Option<String>,
     pub master_user: String,
-    /// `None` if the database exists already and is only used.
+    /// `None` for an existing database, which is only read.
     pub master_password: Option<SecretSource>,
-    /// SQL to run once after the schema, by name. Names in `.j2` are templates.
+    /// SQL files to run once after the schema: name and text. A name that ends in `.j2` is a template.
     pub sql: Vec<(String, Vec<u8>)>,
 }
 
@@ -122,11 +122,11 @@ pub struct Cache {
 #[derive(Clone, Debug, Serialize)]
 pub struct Files {
     pub file_system: String,
-    /// The access point, with which the EFS mount helper mounts over TLS. Without one, NFS mounts the root.
+    /// With an access point, the EFS mount helper mounts it over TLS. Without one, NFS mounts the root.
     pub access_point: Option<String>,
     /// The mount point.
     pub path: String,
-    /// The address of the mount target, by Availability Zone.
+    /// Addresses by Availability Zone.
     pub mount_targets: BTreeMap<String, String>,
 }
 
@@ -137,10 +137,10 @@ pub struct Logs {
     pub boot_group: String,
 }
 
-/// Where the instance gets a password from.
+/// The source of a password on the machine.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// The name of an SSM SecureString parameter, read with the instance's role.
+    /// The name of an SSM SecureString parameter, which the instance's role can read.
     Parameter(String),
     /// The password itself, in the user data. Only without an instance profile.
     Literal(String),
@@ -164,7 +164,7 @@ impl Serialize for SecretSource {
     }
 }
 
-/// Seconds a stage may take before the beacon reports it as failed, and between the attempts after that.
+/// Seconds after which the beacon reports a stage as failed, and between further tries.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
     pub packages: u32,
@@ -196,24 +196,24 @@ impl Default for Limits {
     }
 }
 
-/// The rendered user data. `Debug` and all fields but `encoded` are free of passwords.
+/// The result of [`render`]. `Debug` and every field except `encoded` are free of passwords.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The script, with dots for passwords: for plans, diffs and people.
+    /// The script for plans, diffs and people, with dots instead of passwords.
     pub user_data: String,
-    /// True if it is the user's file, byte for byte.
+    /// True if the script is the user's own, byte for byte.
     pub as_written: bool,
-    /// Base64 of what AWS gets. It holds the passwords if there is no instance profile.
+    /// The base64 text for AWS. It contains the passwords if there is no instance profile.
     pub encoded: String,
-    /// True if the script exceeds AWS's limit and is compressed. cloud-init unpacks it.
+    /// True if the script exceeded AWS's limit and is compressed; cloud-init unpacks it.
     pub gzipped: bool,
-    /// Bytes that count against the limit of 16384.
+    /// The number of bytes that count against the limit of 16384.
     pub size: usize,
-    /// Every file that the script writes on the instance, by path, and `user-data.sh` itself.
+    /// Every file that the script writes on the machine, by path, and `user-data.sh` itself.
     pub files: BTreeMap<String, String>,
     /// Remarks for the user: changed line ends, passwords in clear.
     pub notes: Vec<Finding>,
-    /// The names that templates can use.
+    /// The names that templates can use here.
     pub names: Vec<String>,
 }
 
@@ -235,7 +235,7 @@ pub type Result<T> = std::result::Result<T, Box<Error>>;
 pub enum Error {
     #[error("{} {source}", path.display())]
     #[diagnostic(help("{}", source.fix()))]
-    Read { path: PathBuf, source: Refused },
+    Read { path: PathBuf, source: ReadError },
 
     #[error("{file}, line {line}: {message}")]
     Template {
@@ -251,21 +251,21 @@ pub enum Error {
     },
 
     #[error("{file} is not UTF-8 text (line {line})")]
-    #[diagnostic(help("a template is text; a file whose name does not end in .j2 is delivered as it stands"))]
+    #[diagnostic(help("a template is text; a file whose name does not end in .j2 is delivered unchanged"))]
     NotText { file: String, line: usize },
 
     #[error("the value of {what} has a line break or another control character in it")]
-    #[diagnostic(help("it is written into files of one line per value; take it out"))]
+    #[diagnostic(help("delete it: the value is written into files with one line per value"))]
     Control { what: String },
 
-    #[error("the user data has {size} bytes even when compressed; AWS takes {LIMIT}")]
-    #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
+    #[error("the user data has {size} bytes even when compressed; AWS allows {LIMIT}")]
+    #[diagnostic(help("download large SQL files and templates at boot instead"))]
     TooLarge { size: usize },
 
     #[error(
-        "the user data has {size} bytes before it is compressed: it would never fit into the {LIMIT} that AWS takes"
+        "the user data has {size} bytes before it is compressed: it would never fit into the {LIMIT} that AWS allows"
     )]
-    #[diagnostic(help("large SQL files and templates are what takes room: fetch them at boot instead"))]
+    #[diagnostic(help("download large SQL files and templates at boot instead"))]
     TooLong { size: usize },
 }
 
@@ -288,7 +288,7 @@ impl Error {
     }
 }
 
-/// Returns the shipped schema of the database, a template.
+/// Returns the shipped schema of the database, as a template.
 pub fn schema() -> &'static str {
     include_str!("../../templates/schema.sql.j2")
 }
@@ -298,7 +298,7 @@ pub fn read(includes: &Includes, file: &str) -> Result<Vec<u8>> {
     includes.read(file).map_err(|source| Error::Read { path: includes.path(file), source }.into())
 }
 
-/// Renders the user data. `includes` says which files it may read.
+/// Renders the user data. It can read files from the includes, such as the folder of the stack file.
 pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     let includes = includes.into();
     let mut secrets = BTreeMap::new();
@@ -321,12 +321,12 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
         template::Script::Rendered(script) => (script.clone(), script.into_bytes(), false),
         template::Script::Raw(bytes) => (String::from_utf8_lossy(&unpacked(&bytes)).into_owned(), bytes, true),
     };
-    // The only place where passwords enter the script, at the marks of `put_secret`.
+    // The only place where a password enters the script, at the mark that `put_secret` left.
     for (name, secret) in &secrets {
         if let SecretSource::Literal(text) = secret {
             if as_written {
                 let message = format!(
-                    "{name} is nowhere put on the machine: a script that is no template cannot hold it; end its name in \
+                    "{name} is never written on the machine: a script that is no template cannot hold it; end its name in \
                      .j2 and write {{{{ put_secret('{name}') }}}}"
                 );
                 notes.push(Finding::warning("user-data.sh", message));
@@ -335,15 +335,15 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
             let script = String::from_utf8(sent).expect("a template is text");
             let mark = template::mark(name);
             if !script.contains(&mark) {
-                notes.push(Finding::error("user-data.sh", format!("{name} is nowhere put on the machine")));
+                notes.push(Finding::error("user-data.sh", format!("{name} is never written on the machine")));
             }
             if !text.is_empty() && script.contains(text.as_str()) {
-                notes.push(Finding::error("user-data.sh", format!("{name} stands in a template in clear")));
+                notes.push(Finding::error("user-data.sh", format!("a template contains {name} in clear")));
                 shown = shown.replace(text.as_str(), DOTS);
                 files.values_mut().for_each(|file| *file = file.replace(text.as_str(), DOTS));
             }
             notes.push(Finding::warning("user-data.sh", format!(
-                "{name} is in the user data: whoever may read launch templates or the instance's metadata can read it (no instance profile)"
+                "{name} is in the user data: everybody with the right to read launch templates or the instance's metadata can read it (no instance profile)"
             )));
             sent = script.replace(&mark, text).into_bytes();
             shown = shown.replace(&mark, DOTS);
@@ -367,10 +367,10 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     Ok(Rendered { user_data: shown, as_written, encoded, gzipped, size, files, notes, names })
 }
 
-/// The size limit of unpacked user data: a few bytes can unpack to any size.
+/// The limit for unpacking user data, since a small archive can fill any memory.
 const UNPACKED: u64 = 16 << 20;
 
-/// The first bytes of gzip data.
+/// The first bytes of compressed data.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// Returns user data without base64 and gzip, as the instance runs it, passwords included. Never shown.
@@ -387,7 +387,7 @@ fn unpacked(bytes: &[u8]) -> Cow<'_, [u8]> {
     if is_packed { text.into() } else { bytes.into() }
 }
 
-/// Without time and operating system in the header, so that the same script gives the same bytes.
+/// Compresses a script. The header has no time and no operating system, so the result depends only on the script.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gz = flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::best());
     gz.write_all(bytes).expect("a Vec takes everything");

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The shipped files, by the names that templates use.
+/// The shipped files, under the names that templates use for each other.
 pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("agent.json.j2", include_str!("../../templates/agent.json.j2")),
     ("beacon.py", include_str!("../../userdata/beacon.py")),
@@ -43,13 +43,13 @@ pub(super) struct Output {
 
 /// The script of the user data.
 pub(super) enum Script {
-    /// Rendered from a template.
+    /// Text rendered from a template.
     Rendered(String),
-    /// The user's file as it is.
+    /// Bytes of the user, unchanged.
     Raw(Vec<u8>),
 }
 
-/// A user's file: a template by its name, or bytes that nobody changes.
+/// A file of the user: a template by its name, or unchanged bytes.
 enum UserFile {
     Template { key: String, text: String },
     Raw { key: String, bytes: Vec<u8> },
@@ -63,10 +63,10 @@ impl UserFile {
     }
 }
 
-/// The prefix of a user's file that has the name of a shipped one.
+/// The prefix for a user's file with the name of a shipped one.
 const OWN: &str = "./";
 
-/// Returns the mark for a password in the script.
+/// Returns the mark in the script for a password.
 pub(super) fn mark(secret: &str) -> String {
     format!("@@literal:{secret}@@")
 }
@@ -75,22 +75,22 @@ fn from(value: &impl serde::Serialize) -> Value {
     Value::from(Serde(value))
 }
 
-/// The limit of template instructions per file: a loop that needs more does not end in a reasonable time.
+/// The most template instructions for one file. A loop that needs more practically never ends.
 const STEPS: u64 = 200_000;
-/// The limit of one piece of syntax in bytes: each sign in it may take a level of the stack.
+/// The largest piece of syntax in bytes, since each sign can take a step of the stack.
 const PIECE: usize = 4 << 10;
-/// The limit of pieces of syntax per file: each branch of a condition is nested in the one before.
+/// The most pieces of syntax in one file, since each branch of a condition nests in the one before.
 const PIECES: usize = 2000;
-/// The widest column and deepest indentation that a filter makes.
+/// The widest column and the deepest indentation that a filter can produce.
 const WIDEST: i64 = 1000;
-/// The limits of time and memory for all files together: a few steps can double a text many times.
+/// The most time and memory for all files together, since texts can be doubled in a few steps.
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEMORY: u64 = 512 << 20;
 const LOOK: Duration = Duration::from_millis(5);
-/// The stack size of a main thread.
+/// The stack size of the main thread.
 const STACK: usize = 8 << 20;
 
-/// Renders on a separate thread, so that the caller can give up.
+/// Renders in a separate thread, so that the caller can stop waiting.
 pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
     let (boot, includes) = (boot.clone(), includes.clone());
     let secrets: BTreeMap<String, SecretSource> =
@@ -123,7 +123,7 @@ pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, 
     }
 }
 
-/// Returns the memory of this process.
+/// Returns the memory that this process uses.
 fn memory() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or_default() * 4096
@@ -131,7 +131,7 @@ fn memory() -> u64 {
 
 const ENDLESS: &str = "make what it repeats or joins smaller: all of the user data is 16 KiB at most";
 
-/// Renders all files. `at` holds the name of the current one.
+/// Renders everything. `at` receives the name of the current file.
 fn all(
     boot: &Boot,
     includes: &Includes,
@@ -191,9 +191,9 @@ fn all(
     let config_template = config.as_ref().map_or("server.ini.j2", UserFile::key);
     let config_name = Path::new(config_template).file_name().unwrap_or_default().to_string_lossy();
     let config_name = without_ending(&config_name);
-    // Written unchanged, even if it holds the mark of a password.
+    // It is written unchanged, so that not even a password's mark in it is replaced.
     let config_raw = matches!(config, Some(UserFile::Raw { .. }));
-    // A container is configured by its environment, unless the user says otherwise.
+    // A container gets everything by its environment, unless the user gives a file.
     let has_config = config.is_some() || boot.run == super::Run::Binary;
 
     let by_source = |literal: bool| {
@@ -229,7 +229,7 @@ fn all(
         .iter()
         .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context, at)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
-    // The container's port becomes a word of root's command line.
+    // The port of a container becomes a word of root's command line.
     if let (super::Run::Container, Some(port)) = (boot.run, own_env.get("PORT"))
         && !port.parse::<u16>().is_ok_and(|port| port > 0)
     {
@@ -253,7 +253,7 @@ fn all(
     let context = context! {
         env => own_env,
         command => command,
-        // As a line of a start script, and as words for a container.
+        // In the form for a start script, and as words for a container.
         start => CommandLine::in_foreground(started),
         arguments => line.commands.first().filter(|_| boot.command.is_some()).map(|c| c.words.clone()).unwrap_or_default(),
         programs => line.programs(),
@@ -275,10 +275,10 @@ fn all(
     Ok(Output { script, files, notes })
 }
 
-/// Files that are delivered unchanged, by the names under which templates put them.
+/// Unchanged files, by the names under which templates write them.
 type Raw = BTreeMap<String, Arc<[u8]>>;
 
-/// Returns the text of a template: UTF-8, without the line ends of Windows.
+/// Returns a template's text: UTF-8, with Unix line ends.
 fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(line_ends(name, &text, notes)),
@@ -289,20 +289,20 @@ fn template_text(name: &str, bytes: Vec<u8>, notes: &mut Vec<Finding>) -> Result
     }
 }
 
-/// Notes possible mistakes in a file that is delivered unchanged.
+/// Notes probable mistakes in a file that is delivered unchanged.
 fn as_written(name: &str, bytes: &[u8], notes: &mut Vec<Finding>) {
     if bytes.starts_with(b"#!") && bytes.split(|b| *b == b'\n').next().is_some_and(|first| first.ends_with(b"\r")) {
-        let message = "has Windows line ends (CRLF) and is delivered as it stands: the kernel would look for an interpreter whose name ends in \\r";
+        let message = "has Windows line ends (CRLF) and is delivered unchanged: the kernel would look for an interpreter whose name ends in \\r";
         notes.push(Finding::warning(name, message.into()));
     } else if bytes.windows(2).any(|w| w == b"\r\n") {
-        notes.push(Finding::warning(name, "has Windows line ends (CRLF) and is delivered as it stands".into()));
+        notes.push(Finding::warning(name, "has Windows line ends (CRLF) and is delivered unchanged".into()));
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
-        notes.push(Finding::warning(name, "begins with a byte order mark and is delivered as it stands".into()));
+        notes.push(Finding::warning(name, "begins with a byte order mark and is delivered unchanged".into()));
     }
 }
 
-/// Rejects text that looks like template syntax but would be lost, and syntax of other template languages.
+/// Rejects template syntax that would be lost, or that belongs to another template language.
 fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
     if let Some(long) = markup::marks(text).into_iter().find(|mark| mark.at.len() > PIECE) {
         let what = format!("a piece of template syntax is longer than {} KiB", PIECE >> 10);
@@ -312,16 +312,16 @@ fn ours_only(key: &str, text: &str, boot: &Boot) -> Result<()> {
         let what = format!("it has more than {PIECES} pieces of template syntax");
         return Err(refused(key, text, Some(more.at), what, ENDLESS.into()));
     }
-    let Some(foreign) = markup::foreign(text) else { return Ok(()) };
+    let Some(foreign) = markup::unknown_syntax(text) else { return Ok(()) };
     let help = format!(
-        "to have it as it stands, put {{% raw %}} before and {{% endraw %}} behind it{}. The names there are: {}",
-        if is_template(key) { ", or call the file by a name without .j2" } else { "" },
+        "to keep it unchanged, put {{% raw %}} before and {{% endraw %}} after it{}. The available names are: {}",
+        if is_template(key) { ", or use a file name without .j2" } else { "" },
         names(boot).join(", ")
     );
     Err(refused(key, text, Some(foreign.at), foreign.what, help))
 }
 
-/// Returns the names that templates of this stack can use.
+/// Returns the names that this stack's templates can use.
 pub(super) fn names(boot: &Boot) -> Vec<String> {
     let has = |table: &str| match table {
         "database" => boot.database.is_some(),
@@ -333,7 +333,7 @@ pub(super) fn names(boot: &Boot) -> Vec<String> {
     markup::names(has).split(", ").map(str::to_owned).collect()
 }
 
-/// Returns a template's text for display: control characters keep their places and have no effect.
+/// Returns a template's text for display: every character keeps its place, and none has an effect.
 fn source(file: &str, text: &str) -> miette::NamedSource<String> {
     miette::NamedSource::new(said::line(file), said::in_place(text).into_owned())
 }
@@ -345,15 +345,14 @@ fn refused(key: &str, text: &str, at: Option<std::ops::Range<usize>>, message: S
     Box::new(Error::Template { file, line, message, code, span: at.map(Into::into), help })
 }
 
-/// Returns address ranges for Docker's networks outside the VPC's: Docker's default 172.17.0.0/16 may be part of the
-/// VPC.
+/// Returns ranges for Docker's own networks outside those of the VPC, which can include Docker's usual 172.17.0.0/16.
 fn docker_ranges(vpc: &[String]) -> Value {
     use gameday_config::Cidr;
     let vpc: Vec<Cidr> = vpc.iter().filter_map(|c| c.parse().ok()).collect();
     let apart = |range: &Cidr| vpc.iter().all(|c| !c.contains(range) && !range.contains(c));
     let ranges = ["192.168.240.0/20", "172.29.240.0/20", "10.253.240.0/20", "100.127.240.0/20"];
     let free = ranges.iter().find(|r| r.parse().is_ok_and(|r| apart(&r))).unwrap_or(&ranges[0]);
-    // 192.168.240.1/24 is for the bridge, the upper half for other networks of Docker.
+    // 192.168.240.1/24 for the bridge, the upper half for Docker's other networks.
     let head = free.trim_end_matches("240.0/20");
     context! { bridge => format!("{head}240.1/24"), pool => format!("{head}248.0/21") }
 }
@@ -403,7 +402,7 @@ fn environment<'a>() -> Environment<'a> {
     env
 }
 
-/// True if a filter would pad to an excessive width, which uses memory but no fuel.
+/// True if the width of a filter takes too much memory, which the limit of instructions does not catch.
 fn is_too_wide(filter: &str, value: &Value, mut args: impl Iterator<Item = Value>) -> bool {
     if filter == "format" {
         let format = value.as_str().unwrap_or_default();
@@ -412,7 +411,7 @@ fn is_too_wide(filter: &str, value: &Value, mut args: impl Iterator<Item = Value
     args.any(|arg| arg.is_number() && arg.as_i64().is_none_or(|width| width > WIDEST))
 }
 
-/// Quotes a word for the shell, in single quotes. Plain words stay as they are.
+/// Quotes a value for the shell, so that nothing in it is special. Plain words stay unchanged.
 fn sh(value: Value) -> std::result::Result<String, minijinja::Error> {
     let text = match value.as_str() {
         Some(text) => text.to_owned(),
@@ -427,7 +426,7 @@ fn sh(value: Value) -> std::result::Result<String, minijinja::Error> {
     Ok(if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) })
 }
 
-/// Escapes a text for use in one line. The mark of a password gets the way in which its password has to be escaped.
+/// Escapes a value of one line. A password's mark gets the name of its escape.
 fn quoted(text: &str, way: &str, escapes: &[(char, &str)]) -> std::result::Result<String, minijinja::Error> {
     if text.chars().any(char::is_control) {
         return Err(minijinja::Error::new(
@@ -461,8 +460,7 @@ fn database_context(database: &Database, sql: &[Value]) -> Value {
     }
 }
 
-/// Adds `put(path, template, mode)` and its variants, which write a file on the instance as a here-document of the
-/// script.
+/// Adds `put(path, template, mode)` and similar functions, which write a file on the machine as a here-document.
 fn add_puts(
     env: &mut Environment<'_>,
     context: &Value,
@@ -479,7 +477,7 @@ fn add_puts(
         let text = state.env().get_template(&template)?.render(&context)?;
         set_current(&at, &outer);
         if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
-            let why = "a password cannot stand in a file of SQL: the users are made without it";
+            let why = "a password cannot be in an SQL file: the users are created without it";
             return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
         }
         here_document(&path, &text, mode.as_deref(), &seen)
@@ -495,7 +493,7 @@ fn add_puts(
 
 type FilterResult = std::result::Result<String, minijinja::Error>;
 
-/// Writes a file byte for byte: as a here-document if possible, otherwise as base64.
+/// Writes a file byte for byte: unchanged if a here-document can hold it, otherwise as base64.
 fn as_bytes(path: &str, bytes: &[u8], mode: Option<&str>, files: &Mutex<BTreeMap<String, String>>) -> FilterResult {
     use base64::Engine as _;
     match std::str::from_utf8(bytes) {
@@ -533,7 +531,7 @@ fn here_document(path: &str, text: &str, mode: Option<&str>, files: &Mutex<BTree
     Ok(document)
 }
 
-/// Removes the line ends of Windows: on Linux `/bin/bash\r` is no program.
+/// Replaces Windows line ends, since `/bin/bash\r` is no program on Linux.
 fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.contains("\r\n") {
@@ -542,7 +540,7 @@ fn line_ends(name: &str, text: &str, notes: &mut Vec<Finding>) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Sets the name of the current file and returns the one before.
+/// Notes the file that is being rendered, and returns the one before.
 fn set_current(at: &Mutex<String>, name: &str) -> String {
     std::mem::replace(&mut at.lock().unwrap_or_else(|e| e.into_inner()), name.to_owned())
 }
@@ -550,7 +548,7 @@ fn set_current(at: &Mutex<String>, name: &str) -> String {
 fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &Mutex<String>) -> Result<String> {
     set_current(at, name);
     let value = env.render_named_str(name, text, context).map_err(|e| failed(e, name, text))?;
-    // Reported here, where the name is known, not in the file that the value is written into.
+    // This is reported here, where its name is known, and not by the file into which it is written.
     if value.chars().any(char::is_control) {
         return Err(Error::Control { what: name.into() }.into());
     }
@@ -558,7 +556,7 @@ fn inline(env: &Environment<'_>, name: &str, text: &str, context: &Value, at: &M
 }
 
 fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
-    // The innermost error with a place is the one in the user's template.
+    // The innermost error with a position is the one in the user's template.
     let mut at = &e;
     let mut next: Option<&dyn std::error::Error> = Some(&e);
     while let Some(error) = next {
@@ -580,7 +578,7 @@ fn failed(e: minijinja::Error, name: &str, text: &str) -> Box<Error> {
              between {% raw %} and {% endraw %}, or into a file whose name does not end in .j2"
         }
         ErrorKind::OutOfFuel => ENDLESS,
-        _ => "correct the template, or leave it out to take the shipped one",
+        _ => "correct the template, or leave it out to use the shipped one",
     };
     let message = match at.kind() {
         ErrorKind::OutOfFuel => format!("it takes more than {STEPS} steps"),

@@ -53,7 +53,7 @@ fn full() -> Boot {
     }
 }
 
-/// Every style with everything, with nothing, and without a profile.
+/// Returns every style with everything, with nothing, and without a profile.
 fn styles() -> Vec<(String, Boot)> {
     let mut all = vec![];
     for run in [Run::Binary, Run::Container, Run::Archive] {
@@ -148,7 +148,7 @@ fn a_missing_name_is_an_error_with_file_and_line() {
     let span = span.expect("it points at the name");
     assert_eq!(&code.inner()[span.offset()..span.offset() + span.len()], "cache.hots");
 
-    // What is off is none: using it is as much an error as a misspelt name.
+    // A group that is off does not exist, so using it is an error like a misspelt name.
     fs::write(folder.path().join("my.ini.j2"), "{{ cache.host }}").unwrap();
     assert!(render(&Boot { cache: None, ..boot.clone() }, folder.path()).is_err());
     fs::write(folder.path().join("my.ini.j2"), "{% if cache %}").unwrap();
@@ -162,7 +162,7 @@ fn a_missing_name_is_an_error_with_file_and_line() {
 #[test]
 fn the_user_can_replace_config_and_script() {
     let folder = tempfile::tempdir().unwrap();
-    // As a Windows editor would leave it.
+    // The file comes from a Windows editor.
     fs::write(folder.path().join("app.yaml.j2"), "\u{feff}redis: {{ cache.host | ini }}\r\nport: {{ port }}").unwrap();
     fs::write(
         folder.path().join("own.sh.j2"),
@@ -217,7 +217,7 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(*render(&boot, here()).unwrap_err(), Error::Control { .. }));
 }
 
-/// What a machine gets: the bytes that EC2 hands over, and the files that the script lays down when bash runs it.
+/// Returns what a machine gets: EC2's bytes, and the files that bash writes when it runs the script.
 fn delivered(boot: &Boot, base: &Path) -> (Vec<u8>, PathBuf, tempfile::TempDir) {
     let rendered = render(boot, base).unwrap_or_else(|e| panic!("{e:?}"));
     let bytes = base64::prelude::BASE64_STANDARD.decode(&rendered.encoded).unwrap();
@@ -257,13 +257,13 @@ fn a_script_that_is_no_template_arrives_byte_for_byte() {
             assert_eq!(delivered(&boot, folder.path()).0, *bytes, "{name} as {file}");
         }
     }
-    // Compressed by the user: left alone, and shown unpacked.
+    // A file compressed by the user is unchanged, and shown unpacked.
     let packed = gzip(b"#!/bin/bash\necho hello\n");
     fs::write(folder.path().join("boot.sh"), &packed).unwrap();
     let boot = Boot { user_data: Some("boot.sh".into()), ..full() };
     assert_eq!(delivered(&boot, folder.path()).0, packed);
     assert_eq!(render(&boot, folder.path()).unwrap().user_data, "#!/bin/bash\necho hello\n");
-    // Too large: compressed, which cloud-init unpacks; larger still: refused with numbers.
+    // A large script is compressed, which cloud-init unpacks. A larger one is refused with numbers.
     let large = [b"#!/bin/bash\n# ".as_slice(), &b"x".repeat(LIMIT)].concat();
     fs::write(folder.path().join("boot.sh"), &large).unwrap();
     let (sent, script, _root) = delivered(&boot, folder.path());
@@ -272,20 +272,20 @@ fn a_script_that_is_no_template_arrives_byte_for_byte() {
     let noise: Vec<u8> = std::iter::successors(Some(1u64), next).map(|x| (x >> 56) as u8).take(40_000).collect();
     fs::write(folder.path().join("boot.sh"), noise).unwrap();
     let error = render(&boot, folder.path()).unwrap_err().to_string();
-    assert!(error.contains("bytes even when compressed; AWS takes 16384"), "{error}");
+    assert!(error.contains("bytes even when compressed; AWS allows 16384"), "{error}");
 }
 
 #[test]
 fn a_configuration_file_that_is_no_template_arrives_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in ODD {
-        // Also under the name of something that is shipped.
+        // Also with the name of a shipped file.
         for file in ["app.conf", "beacon.py", "server.ini"] {
             fs::write(folder.path().join(file), bytes).unwrap();
             let boot = Boot { config: Some(file.into()), ..full() };
             let (_, script, root) = delivered(&boot, folder.path());
             let text = String::from_utf8(fs::read(&script).unwrap()).expect("a script of ours is text");
-            // The piece of the script that lays the file down, run by bash itself.
+            // The part of the script that writes the file is run by bash itself.
             let at = format!("/opt/gameday/etc/{file} ");
             let lines: Vec<&str> = text.lines().collect();
             let begin = lines.iter().position(|l| l.contains(&format!("put {at}"))).unwrap_or_else(|| panic!("{name}"));
@@ -296,7 +296,7 @@ fn a_configuration_file_that_is_no_template_arrives_byte_for_byte() {
             fs::write(&script, run).unwrap();
             assert!(std::process::Command::new("bash").arg(&script).status().unwrap().success());
             assert_eq!(fs::read(root.path().join("file")).unwrap(), *bytes, "{name} as {file}");
-            // And nothing is put into it on the machine.
+            // Nothing is inserted into it on the machine.
             assert!(text.contains(&format!("put_if_changed \"$ETC/\"{file} \"$RELEASE/etc/\"{file}")), "{name}");
             assert!(!text.contains(&format!("fill \"$ETC/\"{file}")), "{name}");
             assert!(text.contains("class Beacon("), "the beacon is still ours");
@@ -360,7 +360,7 @@ fn nothing_in_a_template_vanishes_or_is_taken_for_ours() {
         assert!(said.contains("{% raw %}") || said.contains("lists the names"), "{text}: {said}");
     }
     assert!(error("{{ scoring.url }}").contains("cache.host"), "it lists the names");
-    // The way out that it names.
+    // The way out that the message names.
     for (text, delivered) in [
         ("{% raw %}{{ scoring.url }} ${#a} {# x #}{% endraw %} {{ port }}", "{{ scoring.url }} ${#a} {# x #} 80"),
         ("{{ '{#' }} {{ '{{' }}", "{# {{"),
@@ -373,7 +373,7 @@ fn nothing_in_a_template_vanishes_or_is_taken_for_ours() {
     }
 }
 
-/// Every name that people are told of is given, and every name that is given is known.
+/// Every name in messages exists, and every name that exists is known.
 #[test]
 fn the_names_that_are_listed_are_the_names_there_are() {
     let folder = tempfile::tempdir().unwrap();
@@ -461,7 +461,7 @@ fn docker_keeps_out_of_the_vpc() {
     assert_eq!(of(&["192.168.0.0/16"]), "172.29.240.1/24");
     assert_eq!(of(&["192.168.0.0/16", "172.16.0.0/12"]), "10.253.240.1/24");
     assert_eq!(of(&["192.168.241.5/32", "172.29.255.0/24", "10.0.0.0/8"]), "100.127.240.1/24");
-    // What somebody has set stays, and what is no JSON is left alone.
+    // A user's setting stays, and text that is no JSON is unchanged.
     let boot = Boot { run: Run::Container, ..Boot::new("demo", "web", "httpd:2.4") };
     let script = render(&boot, here()).unwrap().files["/opt/gameday/boot"].clone();
     let python = script.split("<<'PYTHON'\n").nth(1).unwrap().split("\nPYTHON").next().unwrap();
@@ -488,7 +488,7 @@ fn docker_keeps_out_of_the_vpc() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "{ broken");
 }
 
-/// Runs functions of the rendered boot script by bash, after `before`; what is printed.
+/// Runs functions of the rendered boot script in bash after `before`, and returns the output.
 fn bash(boot: &Boot, functions: &[&str], before: &str, after: &str) -> String {
     let script = render(boot, here()).unwrap().files["/opt/gameday/boot"].clone();
     let taken: String = functions
@@ -547,18 +547,18 @@ fn packages_have_the_names_of_the_family() {
     assert_eq!(stage(&container, "apt"), "docker.io awscli");
 }
 
-/// Scripts that root runs. In all others the service's user is at home.
+/// Returns scripts that root runs. All others belong to the service's user.
 fn scripts_of_root() -> Vec<(&'static str, &'static str)> {
     let of_the_service = ["run/archive.start.j2", "run/binary.start.j2"];
     let is_script = |name: &str| name.ends_with(".sh.j2") || name.ends_with(".start.j2");
     template::SHIPPED.iter().copied().filter(|(name, _)| is_script(name) && !of_the_service.contains(name)).collect()
 }
 
-/// Each `{{ }}` of a script, and whether it stands between quotes, where the quotes of `| sh` would mean nothing.
+/// Returns each `{{ }}` of a script, and whether it is in quotes, in which the quotes of `| sh` have no effect.
 fn values(text: &str) -> Vec<(String, bool)> {
     let mut found = vec![];
     for line in text.lines() {
-        // What is open: a quote, or `(` for a command inside of quotes.
+        // The open signs: a quote, or `(` for a command in quotes.
         let (mut open, mut rest) = (vec![], line);
         let comment = line.trim_start().starts_with('#');
         while let Some(c) = rest.chars().next() {
@@ -589,7 +589,7 @@ fn values(text: &str) -> Vec<(String, bool)> {
 fn every_value_in_a_script_of_root_is_quoted() {
     let mut seen = 0;
     for (name, text) in scripts_of_root() {
-        // The one piece that is Python; its delimiter is quoted, so no shell reads it.
+        // The one Python part. Its delimiter is quoted, so no shell reads it.
         let python = text.find("<<'PYTHON'").map(|at| at..at + text[at..].find("\nPYTHON\n").unwrap());
         let (shell, python) = match python {
             Some(range) => (format!("{}{}", &text[..range.start], &text[range.end..]), &text[range]),
@@ -604,7 +604,7 @@ fn every_value_in_a_script_of_root_is_quoted() {
         assert!(values(python).iter().all(|(value, _)| value.ends_with("| tojson")), "{name}");
     }
     assert!(seen > 60, "only {seen} values");
-    // What the walk has to see.
+    // Mistakes that the walk has to find.
     let bad = [
         "--publish {{ port }}:80",
         "fail 1 \"{{ host | sh }}\"",
@@ -635,7 +635,7 @@ fn a_container_is_published_on_a_port_and_nothing_else() {
         let said = start(port).expect_err(port).to_string();
         assert!(said.starts_with("env.PORT, line 1: "), "{port}: {said}");
     }
-    // Other words of the same command line: each stays one.
+    // Other words of the same command line, each of which stays one word.
     let boot = Boot {
         run: Run::Container,
         source: "--privileged $(id)".into(),
@@ -662,7 +662,7 @@ fn a_refused_login_says_why() {
     assert!(said("ERROR 2003 (HY000): gone").starts_with("1 MySQL at db.example:3306: ERROR 2003"));
 }
 
-/// A server of its own that answers over TLS and sends everybody on to plain HTTP, where a program waits.
+/// A server that answers over TLS and redirects everybody to plain HTTP, where a program waits.
 #[test]
 fn a_redirect_does_not_leave_tls() {
     let server = r#"

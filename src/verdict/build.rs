@@ -36,7 +36,7 @@ impl Build {
         let by_look = || {
             let mut groups: BTreeMap<Group, (usize, usize)> = BTreeMap::new();
             for step in steps {
-                let (done, all) = groups.entry(Group::of(step.key.kind())).or_default();
+                let (done, all) = groups.entry(Group::of_kind(step.key.kind())).or_default();
                 *done += usize::from(step.state == StepState::Ready);
                 *all += 1;
             }

@@ -135,7 +135,7 @@ def test_one_that_never_gets_healthy_leaves_the_old_one_serving(world, whole):
     w.control("POST", "pace?pace=instant")
     w.edit(EDITS["port"])
     shown = w.run("plan").ends(2).text
-    assert "billing-api goes on serving until 2 targets of billing-api-8080 are healthy" in shown, shown
+    assert "billing-api keeps serving until 2 targets of billing-api-8080 are healthy" in shown, shown
     w.control("POST", "unhealthy", {"targets": ["billing-api-8080"]})
     with Watch() as watch:
         run = w.up(code=1)

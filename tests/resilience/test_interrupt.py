@@ -38,7 +38,7 @@ def test_what_aws_is_making_goes_on_and_counts_with_what_is_left(world, whole):
         plan = world.run("plan", "-o", "json").ends(2).json
         assert "database/main" in plan["busy"] and "database/main" not in [c["key"] for c in plan["changes"]], plan
         text = world.run("plan").ends(2).text
-        assert "in creation already: " in text and "(usually takes " in text, text
+        assert "already being created: " in text and "(usually takes " in text, text
         status = world.run("status", "-o", "json").ends(1).json
         assert status["word"] == "BUILDING" and status["seen"]["build"]["left_seconds"] > 0, status["seen"]
     finally:

@@ -8,7 +8,7 @@ pub(crate) fn destination(route: &Route) -> &str {
 }
 
 /// Returns what a route points at: `local`, `igw-…`, `nat-…`, `eni-…`.
-pub(crate) fn leads_to(route: &Route) -> Option<&str> {
+pub(crate) fn route_target(route: &Route) -> Option<&str> {
     let all = [
         route.gateway_id(),
         route.nat_gateway_id(),

@@ -3,7 +3,7 @@ use super::super::Failure;
 use crate::{
     aws,
     cli::Global,
-    config::{self, Loaded, Named, Outside},
+    config::{self, Loaded, NamedRegion, Outside},
     engine::Graph,
     output::{Printer, complaint::Complaint},
     userdata,
@@ -11,7 +11,7 @@ use crate::{
 
 /// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
 pub fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
-    let named = |region: String, by: String| Named { region, by };
+    let named = |region: String, by: String| NamedRegion { region, by };
     let outside = Outside {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
         include: global.include_outside.clone(),

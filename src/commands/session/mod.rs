@@ -15,7 +15,7 @@ use super::Failure;
 use crate::{
     aws::{Aws, Target, reads::Mode},
     cli::{Consent, Global, ProbeArgs},
-    config::{Given, Group, Loaded, Resolved},
+    config::{Claims, Group, Loaded, Resolved},
     engine::{
         Direction, Env, Forecast, Key, Names, Node, Ownership, Phase, RecordReader, Report, Status, Visit, glance, walk,
     },
@@ -69,13 +69,13 @@ impl Session {
 
     /// Opens a session for a verb that deletes the whole stack, and the objects with these ids.
     pub async fn open_to_delete(global: &Global, out: Printer, ids: &[String]) -> Result<Self, Failure> {
-        let given = Given { delete: ids.iter().cloned().collect(), ..Given::default() };
+        let given = Claims { delete: ids.iter().cloned().collect(), ..Claims::default() };
         Self::begin(global, out, &[], given, Prefetch::Steps).await.map(|(session, _)| session)
     }
 
     /// Opens a session, and sees the request path at the same moment.
     pub async fn open_and_see(global: &Global, out: Printer, probe: &ProbeArgs) -> Result<(Self, Snapshot), Failure> {
-        let (session, seen) = Self::begin(global, out, &[], Given::default(), Prefetch::Path(probe)).await?;
+        let (session, seen) = Self::begin(global, out, &[], Claims::default(), Prefetch::Path(probe)).await?;
         Ok((session, seen.expect("the request path was asked for")))
     }
 
@@ -83,7 +83,7 @@ impl Session {
         global: &Global,
         out: Printer,
         replace: &[String],
-        given: Given,
+        given: Claims,
         prefetch: Prefetch<'_>,
     ) -> Result<(Self, Option<Snapshot>), Failure> {
         let mut file = load(global, &out)?;
@@ -187,7 +187,7 @@ impl Session {
     /// Keeps only these groups and what they need; none named: everything.
     pub fn narrow(&mut self, groups: &[Group]) {
         if !groups.is_empty() {
-            let keys = self.stack.graph.with_needs(|k: &Key| groups.contains(&Group::of(k.kind())));
+            let keys = self.stack.graph.with_needs(|k: &Key| groups.contains(&Group::of_kind(k.kind())));
             self.stack.graph = std::mem::take(&mut self.stack.graph).only(&keys);
         }
     }

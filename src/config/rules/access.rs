@@ -1,4 +1,4 @@
-//! Who may reach the stack from outside.
+//! Access from outside.
 use super::network::cidr;
 use super::{Rules, is_id};
 use crate::derived::Cidr;
@@ -10,7 +10,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         rules.found.error(
             "http_nobody",
             at("access.http"),
-            "nobody may reach the service",
+            "nobody is allowed to reach the service",
             "the load balancer would let no request in",
             "allow everybody: [\"0.0.0.0/0\"], or delete the line",
         );
@@ -44,7 +44,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 "key_pair_idle",
                 at("access.key_pair"),
                 "the key pair has no effect",
-                "nobody may reach port 22",
+                "nobody is allowed to reach port 22",
                 "list your address: `ssh = [\"ADDRESS/32\"]`, or delete the key pair",
             );
         }
@@ -53,21 +53,21 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "ssh_without_key",
             at("access.ssh"),
             "SSH is open, but no key pair is given",
-            "the instances know no key to log in with",
+            "the instances have no key for a login",
             "name a key pair of the account: `key_pair = \"NAME\"`",
         );
     }
 }
 
-/// A range, or a prefix list by id or name; `None` for those and for what is neither, which is reported.
+/// Reads a range, or returns `None` for a prefix list. Anything else is reported.
 fn source(rules: &mut Rules<'_>, place: Place, text: &str) -> Option<Cidr> {
     if text.starts_with("sg-") {
         rules.found.error(
             "access_group",
             place,
             format!("{text} is a security group"),
-            "the load balancer sees public addresses, and a group stands for private ones",
-            "give the range that requests come from, \"203.0.113.0/24\", or a prefix list, \"pl-…\"",
+            "the load balancer sees public addresses, not the private ones of a group",
+            "give the range of the clients, \"203.0.113.0/24\", or a prefix list, \"pl-…\"",
         );
         return None;
     }
@@ -78,8 +78,8 @@ fn source(rules: &mut Rules<'_>, place: Place, text: &str) -> Option<Cidr> {
         rules.found.error(
             "prefix_list_ipv6",
             place,
-            format!("{text} holds IPv6 ranges"),
-            "the stack speaks IPv4",
+            format!("{text} contains IPv6 ranges"),
+            "the stack supports IPv4 only",
             format!("write \"{}\"", text.replace(".ipv6.", ".")),
         );
     } else if text.starts_with("pl-") && !is_id(text, "pl-") {
@@ -94,7 +94,7 @@ fn source(rules: &mut Rules<'_>, place: Place, text: &str) -> Option<Cidr> {
     None
 }
 
-/// Whether this is meant for a prefix list: an id, or the name of one of AWS's own.
+/// True if the text is meant as a prefix list: an id, or the name of one of AWS's own.
 fn is_list(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     text.starts_with("pl-") || text.starts_with("com.amazonaws.") && text.chars().all(word)

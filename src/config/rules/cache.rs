@@ -1,4 +1,4 @@
-//! The cache: engine, version, class. How many nodes there may be stands in the model.
+//! The cache: engine, version, class. The number of nodes is limited in the model.
 use super::Rules;
 use super::class::{class, warn_unless_t};
 use super::database::endpoint;
@@ -40,13 +40,13 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "ElastiCache encrypts on T2, M4 and R4 or newer",
             "use \"cache.t3.micro\", or set encrypted = false under [cache]",
         );
-        rules.found.push(issue.with(at("cache.encrypted"), "what is asked for"));
+        rules.found.push(issue.with(at("cache.encrypted"), "asked for here"));
         return;
     }
     warn_unless_t(rules, here, &class, &cache.class, "cache.t3.micro");
 }
 
-/// Whether ElastiCache encrypts what a family keeps.
+/// True if ElastiCache can encrypt data of a family at rest.
 fn encrypts(family: &str) -> bool {
     !matches!(family, "c1" | "m1" | "m2" | "m3" | "r3" | "t1")
 }
@@ -60,7 +60,7 @@ fn engine_version(rules: &mut Rules<'_>, cache: &Cache, version: &str) {
         return;
     }
     let newest = own.last().unwrap_or(&"");
-    // `6.x` and `6`: AWS takes them, and shows 6.2.6 for them ever after.
+    // AWS accepts `6.x` and `6`, but always shows 6.2.6 for them.
     let series = version.strip_suffix(".x").unwrap_or(version);
     let of_series = own.iter().rfind(|v| v.strip_prefix(series).is_some_and(|rest| rest.starts_with('.')));
     let (why, fix) = if other.contains(&version) {
@@ -69,7 +69,7 @@ fn engine_version(rules: &mut Rules<'_>, cache: &Cache, version: &str) {
             format!("set engine = \"{other_engine}\" (same protocol), or version = \"{newest}\""),
         )
     } else if version.starts_with(['2', '3', '4', '5']) {
-        ("out of standard support, 80 % dearer".to_owned(), format!("use \"{newest}\""))
+        ("out of standard support, 80 % more expensive".to_owned(), format!("use \"{newest}\""))
     } else if let Some(version) = of_series {
         ("a series, not a version".to_owned(), format!("use \"{version}\""))
     } else {

@@ -18,14 +18,14 @@ impl Class<'_> {
         self.family.starts_with('t') && self.family[1..].starts_with(|c: char| c.is_ascii_digit())
     }
 
-    /// Graviton: a `g` behind the generation's number (t4g, c7gn, im4gn), or the first one, a1.
+    /// True for Graviton: a `g` after the generation's number (t4g, c7gn, im4gn), or the first one, a1.
     pub fn is_arm(&self) -> bool {
         let attributes = self.family.trim_start_matches(|c: char| !c.is_ascii_digit());
         self.family == "a1" || attributes.trim_start_matches(|c: char| c.is_ascii_digit()).contains('g')
     }
 }
 
-/// Splits a class into family and size; anything else is reported.
+/// Splits a class into family and size. Anything else is reported.
 pub(super) fn class<'a>(rules: &mut Rules<'_>, place: Place, prefix: &str, text: &'a str) -> Option<Class<'a>> {
     let example = format!("{prefix}t3.micro");
     let (why, fix) = match text.strip_prefix(prefix) {
@@ -65,7 +65,7 @@ fn is_family(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// The contest pays for small machines only.
+/// Warns about other families, because the contest pays for small machines only.
 pub(super) fn warn_unless_t(rules: &mut Rules<'_>, place: Place, class: &Class<'_>, text: &str, instead: &str) {
     if !class.is_t() {
         rules.found.warn(

@@ -23,7 +23,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             rules.found.warn(
                 "deletion_protection",
                 at("database.deletion_protection"),
-                "teardown will stop at the database",
+                "`gameday teardown` will stop at the database",
                 "no tool can delete it while this is on",
                 "set it to false before `gameday teardown`",
             );
@@ -48,20 +48,20 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
 }
 
-/// How many files are read for the database; each holds 1 MiB at most.
+/// The most files that are read for the database, each of at most 1 MiB.
 const SQL_FILES: usize = 16;
 
-/// `host:port` of something that exists.
+/// Checks `host:port` of an existing server.
 pub(super) fn endpoint(rules: &mut Rules<'_>, place: Place, text: &str, port: u16) {
     if host_port(text).is_some() {
         return;
     }
     let (why, fix) = match text.split_once("://") {
-        Some((_, rest)) => ("no scheme here", format!("write \"{}\"", rest.trim_end_matches('/'))),
+        Some((_, rest)) => ("a scheme is not allowed here", format!("write \"{}\"", rest.trim_end_matches('/'))),
         None if host_port(&format!("{text}:{port}")).is_some() => {
             ("the port is missing", format!("write \"{text}:{port}\""))
         }
-        None => ("a host, a colon and a port", format!("for example \"db.example.internal:{port}\"")),
+        None => ("it has to be a host, a colon and a port", format!("for example \"db.example.internal:{port}\"")),
     };
     rules.found.error("endpoint_form", place, format!("{text:?} is not host:port"), why, fix);
 }
@@ -133,7 +133,7 @@ fn database_name(rules: &mut Rules<'_>, database: &Database) {
     } else if ["mysql", "sys", "information_schema", "performance_schema", "innodb"]
         .contains(&name.to_lowercase().as_str())
     {
-        "MySQL keeps this name to itself".into()
+        "MySQL reserves this name".into()
     } else {
         return;
     };
@@ -154,7 +154,7 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
             Some(format!("{bad:?} is not allowed"))
         }
     };
-    // RDS and MySQL use these themselves.
+    // RDS and MySQL reserve these names.
     let reserved = |name: &str| {
         ["rdsadmin", "rdsrepladmin", "rdsproxyadmin", "rds_superuser_role", "mysql", "sys", "user", "public", "default"]
             .contains(&name.to_lowercase().as_str())
@@ -173,7 +173,7 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
             "master_user",
             at("database.master_user"),
             format!("{master:?} cannot be a master user"),
-            "RDS keeps this name to itself",
+            "RDS reserves this name",
             "choose another, such as \"gdadmin\"",
         );
     }
@@ -184,8 +184,8 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
         rules.found.error(
             "user_root",
             at("database.user"),
-            format!("the service may not log in as {user}"),
-            "an application gets a user of its own, without the administrator's rights",
+            format!("the service is not allowed to log in as {user}"),
+            "an application needs its own user, without the administrator's rights",
             "choose another, such as \"gdapp\"",
         );
     } else if user.eq_ignore_ascii_case(master) {
@@ -194,7 +194,7 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
                 "user_is_master",
                 at("database.user"),
                 "the service would log in as the master user",
-                "an application gets a user of its own, without the administrator's rights",
+                "an application needs its own user, without the administrator's rights",
                 "give `user` another name; gameday creates it",
             )
             .with(at("database.master_user"), "the master user"),
@@ -202,7 +202,7 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
     }
 }
 
-/// Parameters that events set most; a slip in one shows only when RDS refuses the whole group.
+/// Parameters that events set most. A typing error shows only when RDS refuses the whole group.
 const KNOWN: &[&str] = &[
     "authentication_policy",
     "binlog_format",
@@ -273,7 +273,7 @@ fn parameters(rules: &mut Rules<'_>, database: &Database) {
                 if to_come { "the parameter is new in 8.4" } else { "the parameter was removed" },
                 match name.as_str() {
                     NEW_IN_8_4 => {
-                        "delete the line: 8.0 logs in with mysql_native_password as it is; or use version = \"8.4\""
+                        "delete the line: 8.0 uses mysql_native_password by default; or use version = \"8.4\""
                     }
                     "default_authentication_plugin" => {
                         "use `authentication_policy = \"*:mysql_native_password\"` (the default here)"
@@ -287,15 +287,15 @@ fn parameters(rules: &mut Rules<'_>, database: &Database) {
                 "parameter_value",
                 here,
                 format!("`{name}` has no value"),
-                "RDS takes no empty value",
+                "RDS accepts no empty value",
                 "give a value, or delete the line to keep the default",
             );
         } else if let Some(meant) = meant {
             let issue = Issue::warning(
                 "parameter_slip",
                 here,
-                format!("`{name}` may be a slip"),
-                "RDS refuses the whole group for one unknown name",
+                format!("`{name}` is probably a typing error"),
+                "RDS refuses the whole group because of one unknown name",
                 format!("did you mean `{meant}`?"),
             );
             rules.found.push(issue.on_key());
@@ -305,7 +305,7 @@ fn parameters(rules: &mut Rules<'_>, database: &Database) {
                 here,
                 "the database will refuse clients without TLS",
                 "the service's server.ini cannot ask for TLS",
-                "set it to \"0\", unless your service speaks TLS to MySQL",
+                "set it to \"0\", unless your service uses TLS to MySQL",
             );
         }
     }

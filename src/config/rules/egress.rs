@@ -1,4 +1,4 @@
-//! Instances without public addresses: what they can reach, and what then has to be within reach.
+//! Instances without public addresses: the services they can reach, and those they need.
 use super::Rules;
 use crate::check::Issue;
 use crate::derived::Cidr;
@@ -15,9 +15,9 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
 }
 
-/// Keys for private instances, and they are public.
+/// Warns about keys for private instances if the instances are public.
 fn idle(rules: &mut Rules<'_>) {
-    // In a network that is used these are idle anyhow.
+    // In an existing network these keys have no effect at all.
     if rules.config.network.mode == Origin::Use {
         return;
     }
@@ -27,7 +27,7 @@ fn idle(rules: &mut Rules<'_>) {
             let issue = Issue::error(
                 "egress_public",
                 here,
-                format!("`network.{key}` is for instances without public addresses, but these have such"),
+                format!("`network.{key}` is for instances without public addresses, but these have public ones"),
                 "gameday would give each instance a public address",
                 format!("add instances = \"private\" to [network], or delete `{key}`"),
             );
@@ -53,13 +53,13 @@ fn ssh(rules: &mut Rules<'_>) {
 
 fn endpoints(rules: &mut Rules<'_>) {
     let config = rules.config;
-    let why = &format!("endpoints lead to services of AWS in {} and nowhere else", config.region);
+    let why = &format!("endpoints reach AWS services in {} and nothing else", config.region);
     if config.region.starts_with("cn-") {
         let issue = Issue::error(
             "egress_region",
             at("network.egress"),
-            "endpoints are not made in China",
-            "AWS's services go by other names there, which nobody has tried",
+            "gameday creates no endpoints in China",
+            "AWS's services have other names there, which are untested",
             "set egress = \"nat\"",
         );
         rules.found.push(issue.with(at("region"), "here"));
@@ -85,9 +85,9 @@ fn endpoints(rules: &mut Rules<'_>) {
             let issue = Issue::warning(
                 "egress_image",
                 place.key("image"),
-                "this image may not get at its packages",
-                "only Amazon Linux has them in S3, where the endpoints lead",
-                "use an image of Amazon Linux, or one that has all it needs (MySQL client, EFS helper, AWS CLI, Docker)",
+                "this image may be unable to download its packages",
+                "only Amazon Linux keeps them in S3, which the endpoints reach",
+                "use an image of Amazon Linux, or one that contains everything (MySQL client, EFS helper, AWS CLI, Docker)",
             );
             rules.found.push(issue.with(at("network.egress"), "endpoints"));
         }
@@ -102,7 +102,7 @@ fn source(rules: &mut Rules<'_>, place: &Place, service: &Service, why: &str) {
             format!("push the image to ECR in {region} and name it there, or set egress = \"nat\""),
         ),
         Run::Binary | Run::Archive => {
-            // What is no URL at all is said where that is judged.
+            // A text that is no URL is reported by the rules of `source`.
             let is_url = source.starts_with("https://") || source.starts_with("http://");
             let file = source.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
             (
@@ -115,23 +115,25 @@ fn source(rules: &mut Rules<'_>, place: &Place, service: &Service, why: &str) {
         }
     };
     if !is_near {
-        let what = format!("the instances cannot fetch {source}");
+        let what = format!("the instances cannot download {source}");
         let issue = Issue::error("egress_source", place.key("source"), what, why, fix);
         rules.found.push(issue.with(at("network.egress"), "endpoints"));
     }
 }
 
-/// `123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/shop:1` of this region: an endpoint leads to no other one's.
+/// True for an ECR image of this region, since an endpoint reaches no other region.
+///
+/// For example `123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/shop:1`.
 fn is_in_registry(image: &str, region: &str) -> bool {
     let registry = image.split('/').next().unwrap_or_default();
     registry.split_once('.').is_some_and(|(_, host)| host == format!("dkr.ecr.{region}.amazonaws.com"))
 }
 
-/// A URL of S3 that may be one of this region: `https://bucket.s3.eu-west-1.amazonaws.com/server`.
+/// True for a URL of S3 that can be in this region: `https://bucket.s3.eu-west-1.amazonaws.com/server`.
 fn is_in_s3(url: &str, region: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    // Without a region in it the name leads to wherever the bucket is.
+    // A name without a region can belong to a bucket in any region.
     let ends = ["s3.amazonaws.com".to_owned()]
         .into_iter()
         .chain([".", "-", ".dualstack."].map(|sign| format!("s3{sign}{region}.amazonaws.com")));

@@ -3,7 +3,7 @@ use super::{Rules, is_id};
 use crate::Mode;
 use crate::place::at;
 
-/// Folders in which others than root write, the service above all, and those of the kernel.
+/// Folders in which users other than root write, such as the service, and folders of the kernel.
 const ANYBODYS: [&str; 9] =
     ["/opt/gameday", "/var/log/gameday", "/run", "/var/run", "/tmp", "/var/tmp", "/dev", "/proc", "/sys"];
 
@@ -34,16 +34,13 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             format!("write \"/mnt/{}\"", path.trim_matches(['.', '/', '~']).trim_start_matches("mnt/")),
         )
     } else if system.contains(&path.trim_end_matches('/')) || path == "/" {
-        ("the system's own folder would vanish behind it", "mount it into a folder of its own: \"/mnt/efs\"".into())
+        ("the mount would hide the system's own folder", "mount it in a separate folder: \"/mnt/efs\"".into())
     } else if let Some(folder) = ANYBODYS.iter().find(|f| path.starts_with(&format!("{f}/")) || path == **f) {
-        (
-            "root mounts it, and there others than root may lay links",
-            format!("mount it outside of {folder}: \"/mnt/efs\""),
-        )
+        ("root mounts it, and other users could put links there", format!("mount it outside of {folder}: \"/mnt/efs\""))
     } else if path.ends_with('/') {
         (
-            "no slash at the end here",
-            format!("write \"{}\"; server.ini gets its slash anyway", path.trim_end_matches('/')),
+            "a slash at the end is not allowed here",
+            format!("write \"{}\"; gameday adds the slash in server.ini", path.trim_end_matches('/')),
         )
     } else if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
         ("not the shortest form of the path", "write it without //, . and ..".into())

@@ -39,8 +39,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         let issue = Issue::warning(
             "passwords_in_user_data",
             at("iam.mode"),
-            "the application's password will stand in the user data",
-            "without a profile the instances cannot ask for it",
+            "the user data will contain the application's password",
+            "without a profile the instances cannot read it elsewhere",
             "use a ready profile if the event has one: mode = \"use\", instance_profile = \"LabInstanceProfile\"",
         );
         rules.found.push(issue.with(at("database.mode"), "there is a database"));
@@ -56,7 +56,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 at(key),
                 "this is not the name of an SSM parameter",
                 why,
-                "the password itself never stands in this file: store it as a SecureString parameter and give \
+                "the password itself does not belong in this file: store it as a SecureString parameter and give \
                  the parameter's name, such as \"/event/app-password\"",
             );
         }
@@ -70,15 +70,15 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             at("secrets.app_password"),
             "master user and application share one password",
             "the same parameter as `master_password`",
-            "store a password of its own for the application",
+            "store a separate password for the application",
         );
     }
 }
 
-/// The most managed policies that a role can have, unless the quota was raised; and the most to which it can be.
+/// The most managed policies of a role by default, and with a raised quota.
 const POLICIES: (usize, usize) = (10, 25);
 
-/// What organisations demand of a role, or attach to it.
+/// Checks the settings that organisations require of a role.
 fn organisation(rules: &mut Rules<'_>) {
     let iam = &rules.config.iam;
     let partition = partition(&rules.config.region);
@@ -99,7 +99,7 @@ fn organisation(rules: &mut Rules<'_>) {
                 "policy_twice",
                 here,
                 "the same policy is given twice",
-                "a role has a policy or has it not",
+                "the second one has no effect",
                 "delete one of them",
             );
             rules.found.push(issue.with(at("iam.policies").item(before), "first here"));
@@ -111,16 +111,16 @@ fn organisation(rules: &mut Rules<'_>) {
             "policies_too_many",
             at("iam.policies"),
             format!("{count} managed policies"),
-            format!("a role has {} at most, however far its quota is raised", POLICIES.1),
-            "put what they allow into one policy",
+            format!("a role has {} at most, even with a raised quota", POLICIES.1),
+            "join their permissions in one policy",
         );
     } else if count > POLICIES.0 {
         rules.found.warn(
             "policies_quota",
             at("iam.policies"),
             format!("{count} managed policies"),
-            format!("a role takes {} unless the account's quota was raised", POLICIES.0),
-            "put what they allow into one policy, or ask for more in Service Quotas",
+            format!("a role accepts {} unless the account's quota was raised", POLICIES.0),
+            "join their permissions in one policy, or ask for more in Service Quotas",
         );
     }
     for (i, arn) in iam.kms_keys.iter().enumerate() {
@@ -138,9 +138,9 @@ fn organisation(rules: &mut Rules<'_>) {
     } else if path.contains("//") {
         Some("a part of it is empty".to_owned())
     } else if path.starts_with("/aws-service-role/") {
-        Some("AWS keeps this path for the roles of its services".to_owned())
+        Some("AWS reserves this path for the roles of its services".to_owned())
     } else {
-        bad.map(|c| format!("IAM does not take {c:?} here"))
+        bad.map(|c| format!("IAM does not accept {c:?} here"))
     };
     if let Some(why) = why {
         let parts: Vec<_> = path.split('/').filter(|p| !p.is_empty()).collect();
@@ -156,7 +156,7 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.chars().all(|c| c.is_ascii_digit())
 }
 
-/// Why an ARN is of another partition than the region's.
+/// Explains why an ARN is of another partition than the region's.
 fn wrong_partition(found: &str, wanted: &str, arn: &str) -> Option<(String, String)> {
     (found != wanted).then(|| {
         let rest = arn.splitn(3, ':').nth(2).unwrap_or_default();
@@ -164,7 +164,7 @@ fn wrong_partition(found: &str, wanted: &str, arn: &str) -> Option<(String, Stri
     })
 }
 
-/// Why this is no ARN of a managed policy, and what would be.
+/// Explains why a text is no ARN of a managed policy, with a correct example.
 fn policy_arn(arn: &str, partition: &str) -> Option<(String, String)> {
     let own = format!("\"arn:{partition}:iam::ACCOUNT:policy/NAME\"");
     let example = format!("for example {own}, or \"arn:{partition}:iam::aws:policy/NAME\" for one of AWS's own");
@@ -202,17 +202,17 @@ fn policy_arn(arn: &str, partition: &str) -> Option<(String, String)> {
     }
     let bad = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "_+=,.@-/".contains(*c)));
     bad.map(|c| match c {
-        '*' => ("one policy has to be named".into(), example.clone()),
-        c => (format!("IAM does not take {c:?} in a name"), example.clone()),
+        '*' => ("a wildcard is not allowed".into(), example.clone()),
+        c => (format!("IAM does not accept {c:?} in a name"), example.clone()),
     })
 }
 
-/// Why this is no ARN of a KMS key, and what would be.
+/// Explains why a text is no ARN of a KMS key, with a correct example.
 fn key_arn(arn: &str, partition: &str, region: &str) -> Option<(String, String)> {
     let example =
         format!("for example \"arn:{partition}:kms:{region}:ACCOUNT:key/1234abcd-12ab-34cd-56ef-1234567890ab\"");
     let look_up = |alias: &str| {
-        // A shell is to take it as it stands.
+        // The alias is printed in a shell command, so it must not need quotes.
         if !alias.chars().all(|c| c.is_ascii_alphanumeric() || ":/_-".contains(c)) {
             return example.clone();
         }
@@ -230,10 +230,10 @@ fn key_arn(arn: &str, partition: &str, region: &str) -> Option<(String, String)>
         }
     };
     if arn.starts_with("alias/") {
-        return Some(("this is an alias: IAM allows the use of keys by their own ARN only".into(), look_up(arn)));
+        return Some(("this is an alias, but IAM accepts only a key's own ARN".into(), look_up(arn)));
     }
     if arn == "*" || arn.ends_with("/*") {
-        return Some(("least privilege: each key has to be named".into(), example));
+        return Some(("least privilege: each key has to be listed".into(), example));
     }
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     let ["arn", found, service, at, account, resource] = parts[..] else {
@@ -251,10 +251,10 @@ fn key_arn(arn: &str, partition: &str, region: &str) -> Option<(String, String)>
         return Some(wrong);
     }
     if resource.starts_with("alias/") {
-        return Some(("this is an alias: IAM allows the use of keys by their own ARN only".into(), look_up(arn)));
+        return Some(("this is an alias, but IAM accepts only a key's own ARN".into(), look_up(arn)));
     }
     if at.is_empty() || at.contains('*') || !is_account(account) {
-        return Some(("region and account have to be named".into(), example));
+        return Some(("region and account are missing".into(), example));
     }
     match resource.strip_prefix("key/") {
         Some(id) if is_key(id) => None,
@@ -262,7 +262,7 @@ fn key_arn(arn: &str, partition: &str, region: &str) -> Option<(String, String)>
     }
 }
 
-/// Why this is no ARN of S3 objects, and what would be.
+/// Explains why a text is no ARN of S3 objects, with a correct example.
 fn object_arn(arn: &str) -> Option<(&'static str, String)> {
     let fix = |path: &str| {
         let path = path.trim_end_matches('/');
@@ -280,10 +280,10 @@ fn object_arn(arn: &str) -> Option<(&'static str, String)> {
         ["arn", partition, "s3", "", "", path] if partition.starts_with("aws") => match path.split_once('/') {
             Some((bucket, key)) if !bucket.is_empty() && !bucket.contains('*') && !key.is_empty() => None,
             Some((bucket, _)) if bucket.contains('*') => {
-                Some(("the bucket has to be named", "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into()))
+                Some(("the bucket's name is missing", "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into()))
             }
             None if path == "*" => {
-                Some(("the bucket has to be named", "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into()))
+                Some(("the bucket's name is missing", "least privilege: \"arn:aws:s3:::BUCKET/prefix/*\"".into()))
             }
             _ => Some(("this is a bucket, not its objects", fix(path))),
         },

@@ -1,5 +1,7 @@
-//! What types cannot say. One file per group of the stack file; each rule is a small block that ends
-//! in an issue with what is wrong, why, and the way out. A rule's name is stable: people search for it.
+//! The rules that types cannot express.
+//!
+//! There is one file per group of the stack file. Each rule is a small block that ends in an issue with what is wrong,
+//! why, and the way out. A rule's name is stable, because people search for it.
 mod access;
 mod cache;
 mod class;
@@ -19,36 +21,38 @@ mod text;
 mod twice;
 
 pub use stack::REGIONS;
-pub(crate) use twice::once;
+pub(crate) use twice::remove_repeats;
 
 use crate::check::Issues;
-use crate::include::{Includes, Refused};
+use crate::include::{Includes, ReadError};
 use crate::place::{Map, Place};
-use crate::{Config, Named, Outside};
+use crate::{Config, NamedRegion, Outside};
 
-/// What every rule sees.
+/// The input of every rule.
 pub(crate) struct Rules<'a> {
     config: &'a Config,
     map: &'a Map,
-    /// The files that it names.
+    /// The files that the stack file names.
     includes: &'a Includes,
     /// The stack file's text.
     text: &'a str,
-    /// The regions that are named elsewhere.
+    /// Regions that are given elsewhere.
     outside: &'a Outside,
-    /// The one of them that counts instead of the file's.
-    taken: Option<&'a Named>,
+    /// The region among them that replaces the file's.
+    taken: Option<&'a NamedRegion>,
     found: Issues,
 }
 
-/// All broken rules. Some may judge a default that stands for an unusable value: the caller drops these.
+/// Collects all broken rules.
+///
+/// Some judge a default that replaces an unusable value. The caller drops those.
 pub(crate) fn check(
     config: &Config,
     map: &Map,
     includes: &Includes,
     text: &str,
     outside: &Outside,
-    taken: Option<&Named>,
+    taken: Option<&NamedRegion>,
 ) -> Issues {
     let mut rules = Rules { config, map, includes, text, outside, taken, found: Issues::default() };
     text::check(&mut rules);
@@ -69,7 +73,7 @@ pub(crate) fn check(
 }
 
 impl<'a> Rules<'a> {
-    /// The value as it stands in the file, quotes and all; nothing for a default.
+    /// Returns the value as written in the file, including quotes, or nothing for a default.
     fn raw(&self, place: &Place) -> &'a str {
         if !self.map.given(place) {
             return "";
@@ -93,7 +97,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// A file that the stack file names has to be there, and within its reach.
+    /// Checks that a file named in the stack file exists and can be read.
     fn file_exists(&mut self, place: Place, file: &str) {
         let read = self.includes.read(file);
         if text::backslash(self, &place, file, read.is_ok()) {
@@ -102,12 +106,12 @@ impl<'a> Rules<'a> {
         let Err(refused) = read else { return };
         let (what, fix) = (format!("{} {refused}", self.includes.path(file).display()), refused.fix());
         match refused {
-            Refused::Outside(to) => {
-                // In quotes, with signs that cannot be seen written out: whoever made a link chose the name.
+            ReadError::Outside(to) => {
+                // Quoted, with invisible characters escaped, because the author of the link chose the name.
                 let why = format!("it is {to:?}; a stack file names files of its own folder only");
                 self.found.error("file_outside", place, what, why, fix);
             }
-            Refused::Missing => {
+            ReadError::Missing => {
                 self.found.error("file_missing", place, what, "files are looked up beside the stack file", fix)
             }
             _ => self.found.error("file_kind", place, what, "its text goes into the user data", fix),
@@ -115,7 +119,9 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// Small letters, digits and hyphens, a letter first, no hyphen doubled or last: what every service takes.
+/// Checks for the form that every service accepts.
+///
+/// It has small letters, digits and hyphens, begins with a letter, and has no doubled or last hyphen.
 fn plain_name(text: &str, longest: usize) -> Result<(), String> {
     let length = text.chars().count();
     Err(if text.is_empty() {
@@ -139,7 +145,7 @@ fn plain_name(text: &str, longest: usize) -> Result<(), String> {
     })
 }
 
-/// The nearest name of that form.
+/// Returns the nearest name of that form.
 fn as_plain_name(text: &str, longest: usize, fallback: &str) -> String {
     let lower = text.to_lowercase();
     let words: Vec<_> =
@@ -153,7 +159,7 @@ fn as_plain_name(text: &str, longest: usize, fallback: &str) -> String {
     }
 }
 
-/// `prefix` and then 8 to 40 hex digits.
+/// True for `prefix` followed by 8 to 40 hex digits.
 fn is_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix)
         .is_some_and(|id| (8..=40).contains(&id.len()) && id.chars().all(|c| c.is_ascii_hexdigit()))

@@ -1,15 +1,15 @@
-//! `mode` and the keys beside it: what a mode needs, and what it does not look at.
+//! `mode` and the keys beside it: keys that a mode requires, and keys that it ignores.
 use super::Rules;
 use crate::check::Issue;
 use crate::place::at;
 use crate::{Mode, Origin, Switch};
 
-/// Keys of one group by the mode that reads them. Keys in no list count in both modes.
+/// The keys of one group by the mode that reads them. Keys in no list apply in both modes.
 struct Group {
     name: &'static str,
     mode: &'static str,
     create: &'static [&'static str],
-    /// Each is needed then, with what it may be.
+    /// Keys that `use` requires, with an example.
     use_: &'static [(&'static str, &'static str)],
     may_use: &'static [&'static str],
     both: &'static [&'static str],
@@ -103,7 +103,7 @@ fn check_group(rules: &mut Rules<'_>, group: &Group) {
             ("use", false) => rules.found.error(
                 "mode_needs",
                 mode_place.clone(),
-                format!("`{name}.mode` is \"use\", but nothing says which one"),
+                format!("`{name}.mode` is \"use\", but no existing object is given"),
                 format!("needs `{key}`"),
                 format!("add `{example}` to [{name}], or set mode = \"create\""),
             ),
@@ -111,9 +111,9 @@ fn check_group(rules: &mut Rules<'_>, group: &Group) {
                 let issue = Issue::error(
                     "mode_use_meant",
                     here,
-                    format!("`{name}.{key}` names something that exists, but mode is \"create\""),
+                    format!("`{name}.{key}` names an existing object, but mode is \"create\""),
                     format!(
-                        "gameday would build another one beside it{}",
+                        "gameday would create another one{}",
                         if *name == "database" { " and pay for it" } else { "" }
                     ),
                     format!("add mode = \"use\" to [{name}], or delete `{key}`"),
@@ -147,13 +147,13 @@ fn idle(rules: &mut Rules<'_>, group: &Group, key: &str) {
         "mode_ignores",
         at(name).key(key),
         format!("`{name}.{key}` has no effect"),
-        format!("with mode = \"{mode}\" nobody reads it"),
+        format!("it is ignored with mode = \"{mode}\""),
         format!("delete the line, or change `{name}.mode`"),
     );
     rules.found.push(issue.on_key().with(at(name).key("mode"), "the mode"));
 }
 
-/// A database that exists has passwords that exist.
+/// An existing database needs existing passwords.
 fn secrets_fit_database(rules: &mut Rules<'_>) {
     let config = rules.config;
     if config.database.mode == Mode::Use && config.secrets.mode == Origin::Create {
@@ -161,9 +161,9 @@ fn secrets_fit_database(rules: &mut Rules<'_>) {
             Issue::error(
                 "secrets_missing",
                 at("database.mode"),
-                "a database that exists has passwords that exist",
+                "an existing database needs existing passwords",
                 "gameday cannot generate them",
-                "store them as SSM SecureString parameters and name these: [secrets] mode = \"use\", \
+                "store them as SSM SecureString parameters and give their names: [secrets] mode = \"use\", \
                  master_password = \"/…\", app_password = \"/…\"",
             )
             .with(at("secrets.mode"), "\"create\" generates new ones"),

@@ -3,7 +3,7 @@ use super::Rules;
 use crate::check::Issue;
 use crate::place::at;
 
-/// What CloudWatch Logs takes.
+/// The retention periods that CloudWatch Logs accepts.
 const LOG_DAYS: &[u32] =
     &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
@@ -16,8 +16,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "log_days",
             at("monitoring.log_days"),
             format!("CloudWatch cannot keep logs for {days} days"),
-            "only certain numbers of days are offered",
-            format!("use {next}; possible are 1, 3, 5, 7, 14, 30, 60, 90"),
+            "CloudWatch offers only certain numbers of days",
+            format!("use {next}; the common ones are 1, 3, 5, 7, 14, 30, 60, 90"),
         );
     }
     if monitoring.slow_seconds <= 0.0 || monitoring.slow_seconds > 3600.0 {
@@ -26,7 +26,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             at("monitoring.slow_seconds"),
             "the alarm on response time needs a time",
             "more than 0 and at most 3600 seconds",
-            "4.0 fits a service that needs seconds for a new answer",
+            "use 4.0 for a service that needs seconds for a new answer",
         );
     }
     if monitoring.notify.len() > 5 {
@@ -56,7 +56,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                             "notify_region",
                             here,
                             format!("the topic is in {place:?}, the stack in {region:?}"),
-                            "alarms notify topics of their own region only",
+                            "alarms can notify only topics in their own region",
                             format!("create the topic in {region}"),
                         )
                         .with(at("region"), "the stack's region"),
@@ -70,7 +70,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 if arn.contains('@') {
                     "an address cannot be notified directly"
                 } else {
-                    "not of the form of a topic's ARN"
+                    "it does not have the form of a topic's ARN"
                 },
                 format!("subscribe to a topic and give its ARN: \"arn:aws:sns:{region}:123456789012:alarms\""),
             ),

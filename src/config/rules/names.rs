@@ -1,4 +1,4 @@
-//! Names that the event prescribes, held against what each AWS service takes.
+//! Names that the event prescribes, checked against each AWS service's form.
 use super::Rules;
 use crate::check::Issue;
 use crate::kinds::{KINDS, Kind, Style};
@@ -11,7 +11,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     for (key, name) in &rules.config.names {
         let here = at("names").key(key);
         let (word, step) = key.split_once('/').unwrap_or((key, ""));
-        let Some(kind) = Kind::of(word) else {
+        let Some(kind) = Kind::by_word(word) else {
             let other_word = || KINDS.iter().find(|kind| kind.also.contains(&word)).map(|kind| kind.word);
             let meant = other_word().or_else(|| nearest(word, KINDS.iter().map(|kind| kind.word)));
             let fix = match meant {
@@ -26,7 +26,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 "name_kind",
                 here,
                 format!("there is no kind of step called {word:?}"),
-                "the part before the / is the kind",
+                "the part before the / has to be a kind",
                 fix,
             );
             rules.found.push(issue.on_key());
@@ -39,7 +39,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 "name_key",
                 here,
                 format!("{key:?} is not the key of a step"),
-                "keys are kind/name, in small letters",
+                "a key is kind/name, in small letters",
                 format!("write \"{word}/main\", or as `gameday plan` prints the step"),
             );
             rules.found.push(issue.on_key());
@@ -49,8 +49,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             let issue = Issue::error(
                 "name_path",
                 here,
-                format!("{} keeps the name that gameday gives it", kind.noun),
-                "instances and teammates find it there",
+                format!("{} always has the name that gameday gives it", kind.noun),
+                "instances and teammates look for it there",
                 format!("delete this line; it is /gameday/{}/{step}", rules.config.name),
             );
             rules.found.push(issue.on_key());
@@ -61,7 +61,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 "name_nameless",
                 here,
                 format!("{} has no name on AWS", kind.noun),
-                "there is nothing to name",
+                "it cannot be named",
                 "delete this line",
             );
             rules.found.push(issue.on_key());
@@ -73,7 +73,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 "name_instance",
                 here,
                 format!("there is no service called {step:?}"),
-                "instances and their volumes go by the service they run",
+                "instances and their volumes are named by their service",
                 format!("write \"{word}/{service}\""),
             );
             rules.found.push(issue.on_key());
@@ -95,8 +95,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                     "name_twice",
                     here,
                     format!("two steps are called {name:?}"),
-                    format!("AWS keeps {} by its name: it has to be unique", kind.noun),
-                    "give each step a name of its own",
+                    format!("AWS identifies {} by its name, so the name has to be unique", kind.noun),
+                    "give each step a different name",
                 )
                 .with(other, "first here"),
             );
@@ -104,17 +104,17 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
 }
 
-/// Why the service would refuse the name.
+/// Explains why the service would refuse the name.
 fn broken(kind: &Kind, name: &str) -> Option<String> {
     let length = name.chars().count();
     if name.is_empty() {
         return Some("the name is empty".into());
     }
     if length > kind.name.longest {
-        return Some(format!("{length} characters; AWS takes {}", kind.name.longest));
+        return Some(format!("{length} characters; AWS allows {}", kind.name.longest));
     }
     if length < kind.name.shortest {
-        return Some(format!("{length} characters; AWS wants at least {}", kind.name.shortest));
+        return Some(format!("{length} characters; AWS requires at least {}", kind.name.shortest));
     }
     let allowed = |c: &char| match kind.name.also {
         Some(also) => {
@@ -123,7 +123,7 @@ fn broken(kind: &Kind, name: &str) -> Option<String> {
         None => !c.is_control(),
     };
     if let Some(bad) = name.chars().find(|c| !allowed(c)) {
-        return Some(format!("AWS does not take {bad:?} here"));
+        return Some(format!("AWS does not accept {bad:?} here"));
     }
     let lower = name.to_lowercase();
     if matches!(kind.name.style, Style::Identifier | Style::Lower) && name != lower {
@@ -133,17 +133,17 @@ fn broken(kind: &Kind, name: &str) -> Option<String> {
     match kind.name.style {
         Style::Identifier if !letter_first => Some("it has to begin with a letter".into()),
         Style::Lower if !letter_first => Some("it has to begin with a letter".into()),
-        Style::Lower if name == "default" => Some("AWS keeps `default` to itself".into()),
+        Style::Lower if name == "default" => Some("AWS reserves `default`".into()),
         Style::Identifier if name.contains("--") => Some("it has two hyphens in a row".into()),
         Style::Identifier if name.ends_with('-') => Some("it ends with a hyphen".into()),
         Style::Balancer if name.starts_with('-') || name.ends_with('-') => {
             Some("it begins or ends with a hyphen".into())
         }
         Style::Balancer if kind.word == "load-balancer" && name.starts_with("internal-") => {
-            Some("AWS keeps `internal-` to itself".into())
+            Some("AWS reserves `internal-`".into())
         }
         Style::Free => match kind.word {
-            "security-group" if lower.starts_with("sg-") => Some("AWS keeps `sg-` to itself".into()),
+            "security-group" if lower.starts_with("sg-") => Some("AWS reserves `sg-`".into()),
             _ => None,
         },
         _ => None,
@@ -170,7 +170,7 @@ fn fix(kind: &Kind, name: &str) -> String {
     format!("{} to {} {signs}{place}", kind.name.shortest, kind.name.longest)
 }
 
-/// Why SSM would refuse a parameter of this name.
+/// Explains why SSM would refuse a parameter of this name.
 pub(super) fn parameter(name: &str) -> Option<String> {
     let lower = name.to_lowercase();
     let root = lower.trim_start_matches('/');
@@ -179,11 +179,11 @@ pub(super) fn parameter(name: &str) -> Option<String> {
     } else if name.starts_with("arn:") {
         Some("this is an ARN; the name is its part after `parameter`".into())
     } else if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "_.-/".contains(*c))) {
-        Some(format!("SSM does not take {bad:?}"))
+        Some(format!("SSM does not accept {bad:?}"))
     } else if name.contains('/') && !name.starts_with('/') {
         Some("a path has to begin with /".into())
     } else if root.starts_with("aws") || root.starts_with("ssm") {
-        Some("AWS keeps names that begin with aws or ssm to itself".into())
+        Some("AWS reserves names that begin with aws or ssm".into())
     } else if name.matches('/').count() > 15 {
         Some("a path has at most 15 levels".into())
     } else if name.ends_with('/') || name.contains("//") {

@@ -34,7 +34,7 @@ fn ranges(rules: &mut Rules<'_>) {
                 "vpc_size",
                 at("network.cidr"),
                 format!("the VPC's range is too {}", if large { "large" } else { "small" }),
-                if large { "AWS takes /16 at most" } else { "public and private subnets for two zones need a /24" },
+                if large { "AWS allows /16 at most" } else { "public and private subnets for two zones need a /24" },
                 if large {
                     format!("write \"{}/16\"", vpc.network())
                 } else {
@@ -48,7 +48,7 @@ fn ranges(rules: &mut Rules<'_>) {
                 "vpc_public_range",
                 at("network.cidr"),
                 format!("{vpc} is not a private range"),
-                "its real addresses on the internet become unreachable",
+                "the real addresses of this range on the internet become unreachable",
                 "use a range within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
             );
         }
@@ -62,7 +62,7 @@ fn ranges(rules: &mut Rules<'_>) {
     let all: Vec<_> = public.into_iter().chain(private).chain(app).collect();
     for (i, (place, range)) in all.iter().enumerate() {
         if let Some((other_place, other)) = all[..i].iter().find(|(_, other)| overlap(range, other)) {
-            let same = if range == other { "the same range again".into() } else { format!("overlaps {other}") };
+            let same = if range == other { "it is the same range".into() } else { format!("overlaps {other}") };
             rules.found.push(
                 Issue::error(
                     "subnets_overlap",
@@ -74,7 +74,7 @@ fn ranges(rules: &mut Rules<'_>) {
                     same,
                     match free(vpc, range.prefix_len(), &all) {
                         Some(free) => format!("{free} is free"),
-                        None => "leave the ranges of subnets out and gameday cuts them from `cidr`".into(),
+                        None => "leave the ranges of the subnets out, and gameday cuts them from `cidr`".into(),
                     },
                 )
                 .with(other_place.clone(), "this one"),
@@ -84,7 +84,7 @@ fn ranges(rules: &mut Rules<'_>) {
     room(rules, vpc, all.is_empty());
 }
 
-/// The shipped boot script gives Docker another range where that is needed; a script of the user's own has to.
+/// Warns about Docker's range. The shipped boot script moves it if needed; the user's own script has to do the same.
 fn beside_docker(rules: &mut Rules<'_>, vpc: Cidr) {
     let docker: Cidr = "172.17.0.0/16".parse().unwrap_or_default();
     let own_script = rules.config.service.values().any(|s| s.run == Run::Container && s.user_data.is_some());
@@ -92,22 +92,22 @@ fn beside_docker(rules: &mut Rules<'_>, vpc: Cidr) {
         rules.found.warn(
             "docker_range",
             at("network.cidr"),
-            format!("{vpc} is Docker's own range as well"),
-            "what containers send there never leaves the machine, and `user_data` is a script of your own",
-            "take another range, \"10.0.0.0/16\", or have the script start Docker with another one: \"bip\" in \
+            format!("{vpc} is also Docker's range"),
+            "containers' traffic to it never leaves the machine, and `user_data` is your own script",
+            "use another range, \"10.0.0.0/16\", or start Docker with another one in the script: \"bip\" in \
              /etc/docker/daemon.json",
         );
     }
 }
 
-/// Zones that the ranges are for; without names gameday picks two.
+/// Returns the number of zones for the ranges. Without names gameday chooses two.
 fn zone_count(rules: &Rules<'_>) -> usize {
     if rules.config.zones.is_empty() { 2 } else { rules.config.zones.len() }
 }
 
 fn subnets(rules: &mut Rules<'_>, place: Place, list: &[String], vpc: Option<Cidr>) -> Vec<(Place, Cidr)> {
     let zones = zone_count(rules);
-    // A single zone is reported as such.
+    // A single zone has its own rule.
     if !list.is_empty() && list.len() != zones && rules.config.zones.len() != 1 {
         let issue = Issue::error(
             "subnets_per_zone",
@@ -115,9 +115,9 @@ fn subnets(rules: &mut Rules<'_>, place: Place, list: &[String], vpc: Option<Cid
             format!("{} range{} for {zones} zones", list.len(), if list.len() == 1 { "" } else { "s" }),
             "one range per zone, in the order of `zones`",
             if rules.config.zones.is_empty() {
-                "give two ranges (without `zones` two zones are picked), or name the zones, or leave this out"
+                "give two ranges (without `zones` gameday chooses two zones), or list the zones, or leave this out"
             } else {
-                "give one range per zone, or leave this out and gameday cuts them from `cidr`"
+                "give one range per zone, or leave this out, and gameday cuts them from `cidr`"
             },
         );
         rules.found.push(issue.with(at("zones"), format!("{zones} zones")));
@@ -156,7 +156,7 @@ fn subnets(rules: &mut Rules<'_>, place: Place, list: &[String], vpc: Option<Cid
     good
 }
 
-/// Is there room for what gameday cuts itself?
+/// Checks that the VPC has room for the ranges that gameday cuts.
 fn room(rules: &mut Rules<'_>, vpc: Option<Cidr>, nothing_given: bool) {
     let zones = zone_count(rules);
     if vpc.is_none() || zones > 6 {
@@ -174,12 +174,12 @@ fn room(rules: &mut Rules<'_>, vpc: Option<Cidr>, nothing_given: bool) {
     }
 }
 
-/// The first range of this size that none of the others touches.
+/// Returns the first range of this size that overlaps no other one.
 fn free(vpc: Option<Cidr>, prefix: u8, taken: &[(Place, Cidr)]) -> Option<Cidr> {
     vpc?.subnets(prefix).ok()?.take(4096).find(|range| taken.iter().all(|(_, other)| !overlap(range, other)))
 }
 
-/// A range in its canonical form; anything else is reported.
+/// Returns a range in its canonical form. Anything else is reported.
 pub(super) fn cidr(rules: &mut Rules<'_>, place: Place, text: &str) -> Option<Cidr> {
     let (why, fix) = match text.parse::<Cidr>() {
         Ok(range) if range == range.trunc() => return Some(range),
@@ -198,12 +198,12 @@ pub(super) fn cidr(rules: &mut Rules<'_>, place: Place, text: &str) -> Option<Ci
             format!("a single address is \"{text}/32\", its network for example \"{text}/24\""),
         ),
         Err(_) if text.contains(':') => {
-            ("this is IPv6; the stack speaks IPv4", "give an IPv4 range: \"10.0.0.0/16\"".to_owned())
+            ("this is IPv6; the stack supports IPv4 only", "give an IPv4 range: \"10.0.0.0/16\"".to_owned())
         }
         Err(_) if text == "*" || text == "any" || text == "all" => {
-            ("not an address range", "everybody is \"0.0.0.0/0\"".to_owned())
+            ("not an address range", "to allow everybody, write \"0.0.0.0/0\"".to_owned())
         }
-        Err(_) => ("four numbers up to 255, then / and 0 to 32", "for example \"10.0.0.0/16\"".to_owned()),
+        Err(_) => ("it has to be four numbers up to 255, then / and 0 to 32", "for example \"10.0.0.0/16\"".to_owned()),
     };
     rules.found.error("cidr_form", place, format!("{text:?} is not an address range"), why, fix);
     None

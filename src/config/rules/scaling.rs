@@ -1,4 +1,4 @@
-//! How many instances there are, when that changes, and how long a new one may take.
+//! The number of instances, its changes, and the time for a new one.
 use super::Rules;
 use crate::Service;
 use crate::check::Issue;
@@ -15,7 +15,7 @@ pub(super) fn check(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 "spot_one_type",
                 here.key("types"),
                 "Spot with one instance type only",
-                "when the market has none of it, no instance starts",
+                "if the market has none of it, no instance starts",
                 "name two or three others: [\"t3a.micro\", \"t2.micro\"]",
             );
         }
@@ -23,7 +23,7 @@ pub(super) fn check(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             rules.found.warn(
                 "spot_only",
                 here.key("on_demand_base"),
-                "all instances may vanish at once",
+                "all instances may disappear at once",
                 "no instance is on demand; Spot can be taken back within two minutes",
                 "keep on_demand_base = 2",
             );
@@ -34,7 +34,7 @@ pub(super) fn check(rules: &mut Rules<'_>, place: &Place, service: &Service) {
 fn size(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     let Service { min, desired, max, .. } = *service;
     let [min_at, desired_at, max_at] = ["min", "desired", "max"].map(|key| place.key(key));
-    // A bound that the file does not give is a default: that has to be said.
+    // If the file does not give a limit, the message has to call it a default.
     let said = |rules: &Rules<'_>, place: &Place, text: String| {
         if rules.map.given(place) { text } else { format!("{text} (the default)") }
     };
@@ -74,7 +74,7 @@ fn size(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "min_one",
             place.key("min"),
             "one instance is not highly available",
-            "when it fails, nobody answers until the next one has booted",
+            "when it fails, nothing answers until the next one has booted",
             "set min = 2, one in each zone",
         );
     }
@@ -88,8 +88,8 @@ fn targets(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "scale_never",
             here.clone(),
             "the service will never scale",
-            format!("no target is left: it stays at {} of at most {} instances", service.desired, service.max),
-            "give requests_per_target (45 fits a service that answers in seconds) or cpu (50)",
+            format!("it has no target, so it stays at {} of at most {} instances", service.desired, service.max),
+            "give requests_per_target (45 for a service that answers in seconds) or cpu (50)",
         );
     }
     if scale.cpu.is_some_and(|cpu| cpu < 1.0) {
@@ -120,13 +120,13 @@ fn times(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             place.key("grace_seconds"),
             "instances may be replaced before they have booted",
             "boot, download and first health check take up to two minutes",
-            "give 180 or more: too much costs little, too little is an endless loop",
+            "give 180 or more: a high value costs little, a low one causes an endless loop",
         );
     } else if grace < warmup {
         let issue = Issue::warning(
             "grace_below_warmup",
             place.key("grace_seconds"),
-            "an instance is judged before it counts as warm",
+            "an instance is checked before its warm-up ends",
             format!("shorter than warmup_seconds = {warmup}"),
             format!("give at least {warmup}"),
         );

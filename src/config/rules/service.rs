@@ -1,4 +1,4 @@
-//! The service: how it is reached and checked. What it runs is in `source`, how it grows in `scaling`.
+//! The service: its port, routes and health checks. Its program is in `source`, its growth in `scaling`.
 use super::{Rules, as_plain_name, class, plain_name, scaling, source};
 use crate::check::Issue;
 use crate::derived::{RULE_HOLDS, wildcards};
@@ -14,7 +14,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "no_service",
             at("service"),
             "the stack has no service",
-            "nothing says what to run",
+            "gameday does not know what to run",
             "add a table such as:\n[service.api]\nsource = \"https://example-bucket.s3.amazonaws.com/server\"",
         ),
         [_] => {}
@@ -24,7 +24,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 at("service").key(second),
                 format!("{} services", names.len()),
                 "gameday runs one service per stack so far",
-                "keep one here and give the other a stack file of its own; several behind one balancer come later",
+                "keep one here and put the other into another stack file; several behind one balancer are planned",
             )
             .with(at("service").key(first), "the first one"),
         ),
@@ -47,7 +47,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         } else {
             slot(rules, &place, name, service);
         }
-        // What fits depends on how it is run.
+        // The right source depends on how it is run.
         if rules.map.sound(&place.key("run")) {
             source::check(rules, &place, service);
         }
@@ -60,7 +60,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
 }
 
-/// A service on another port than the usual one has it in the names of what is replaced with it.
+/// Checks the names that contain the port of a service on another port than the usual one.
 fn slot(rules: &mut Rules<'_>, place: &Place, name: &str, service: &Service) {
     let config = rules.config;
     let slot = crate::services::slot(name, service);
@@ -70,7 +70,7 @@ fn slot(rules: &mut Rules<'_>, place: &Place, name: &str, service: &Service) {
             "service_name_port",
             place.clone(),
             format!("the target group would be called {group}"),
-            format!("{} characters; AWS takes 32", group.len()),
+            format!("{} characters; AWS allows 32", group.len()),
             format!(
                 "shorten the service's name or the stack's by {}, or name it: [names] \"target-group/{slot}\" = \"…\"",
                 group.len() - 32
@@ -86,7 +86,7 @@ fn network(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "port_taken",
             place.key("port"),
             "the service cannot listen on port 22",
-            "SSH listens there already",
+            "SSH uses this port",
             "give the port that the service listens on, such as 80 or 8080",
         );
     }
@@ -97,9 +97,9 @@ fn health(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     let why = if !path.starts_with('/') {
         Some("it has to begin with /")
     } else if path.len() > 1024 {
-        Some("a load balancer takes 1024 characters")
+        Some("a load balancer allows 1024 characters")
     } else if path.chars().any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
-        Some("spaces and signs beyond ASCII have to be escaped")
+        Some("spaces and characters beyond ASCII have to be escaped")
     } else {
         None
     };
@@ -126,8 +126,12 @@ fn health(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         rules.found.error(
             "health_codes",
             place.key("health_codes"),
-            format!("{codes:?} are not codes that mean healthy"),
-            if server_error { "a load balancer takes 200 to 499; 5xx means sick" } else { "codes from 200 to 499" },
+            format!("{codes:?} are not codes of a healthy answer"),
+            if server_error {
+                "a load balancer accepts 200 to 499; 5xx always means unhealthy"
+            } else {
+                "only codes from 200 to 499 are allowed"
+            },
             "write \"200\", \"200,302\" or \"200-399\"",
         );
     }
@@ -140,7 +144,7 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "routes_too_many",
             place.clone(),
             format!("{} routes", service.routes.len()),
-            "a load balancer takes 100 rules for everything",
+            "a load balancer allows 100 rules in total",
             "join them with wildcards: \"/api/*\"",
         );
     }
@@ -149,8 +153,14 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         let here = place.item(i);
         if let Some(before) = first.insert(route, i) {
             rules.found.push(
-                Issue::error("route_twice", here, format!("{route} is given twice"), "the same again", "delete one")
-                    .with(place.item(before), "first here"),
+                Issue::error(
+                    "route_twice",
+                    here,
+                    format!("{route} is given twice"),
+                    "the second one has no effect",
+                    "delete one",
+                )
+                .with(place.item(before), "first here"),
             );
             continue;
         }
@@ -158,20 +168,20 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         let (why, fix) = if !route.starts_with('/') && !route.starts_with('*') {
             ("it has to begin with / or *".to_owned(), format!("write \"/{route}\""))
         } else if route.len() > 128 {
-            (format!("{} characters; a load balancer takes 128", route.len()), "shorten it with a *".into())
+            (format!("{} characters; a load balancer allows 128", route.len()), "shorten it with a *".into())
         } else if let Some(bad) = bad {
             let fix = match bad {
-                '%' | '{' | '(' | '[' => "patterns know only * (any text) and ? (one character)".to_owned(),
+                '%' | '{' | '(' | '[' => "in patterns only * (any text) and ? (one character) are special".to_owned(),
                 _ => "letters, digits and _ - . $ / ~ \" ' @ : + & * ?".to_owned(),
             };
-            (format!("a load balancer does not take {bad:?} in a path"), fix)
+            (format!("a load balancer does not accept {bad:?} in a path"), fix)
         } else if wildcards(route) > RULE_HOLDS {
             rules.found.error(
                 "route_wildcards",
                 here,
                 format!("{route} has {} wildcards", wildcards(route)),
-                "a load balancer takes 5 in a rule; one * stands for any text, slashes too",
-                "take fewer: \"/a/*\" is good for /a/b and for /a/b/c",
+                "a load balancer allows 5 per rule; one * matches any text, including slashes",
+                "use fewer: \"/a/*\" matches /a/b and /a/b/c",
             );
             continue;
         } else {
@@ -211,7 +221,7 @@ fn machine(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     }
 }
 
-/// An x86-64 binary does not run on Graviton, and the image is for x86-64.
+/// Reports Graviton instances, since neither an x86-64 binary nor the image runs on them.
 fn runs_here(rules: &mut Rules<'_>, run: Place, place: Place, service: &Service, class: &class::Class<'_>, text: &str) {
     if !class.is_arm() {
         return;
@@ -236,7 +246,7 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 "env_name",
                 here,
                 format!("{name:?} cannot be the name of an environment variable"),
-                "letters, digits and _, no digit first",
+                "allowed are letters, digits and _, no digit first",
                 format!("for example {}", env_like(name)),
             );
             rules.found.push(issue.on_key());
@@ -248,7 +258,7 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 "env_value",
                 here,
                 format!("the variable `{name}` has more than one line"),
-                "neither systemd nor Docker read such a value",
+                "neither systemd nor Docker reads such a value",
                 "put it into a file (`config`), or encode it",
             );
         } else {
@@ -263,7 +273,9 @@ fn environment(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     }
 }
 
-/// It is published to the machine's own port, by a command of root's. What a template gives is looked at when it is rendered.
+/// Checks the port that a container publishes on the machine, in a command that root runs.
+///
+/// Values from templates are checked at rendering.
 fn container_port(rules: &mut Rules<'_>, here: Place, value: &str) {
     if value.contains("{{") || value.contains("{%") || value.parse::<u16>().is_ok_and(|port| port > 0) {
         return;
@@ -272,22 +284,22 @@ fn container_port(rules: &mut Rules<'_>, here: Place, value: &str) {
         "env_port",
         here,
         format!("{value:?} is not a port"),
-        "in a container, PORT is where the service listens: 1 to 65535",
+        "in a container, PORT is the port of the service: 1 to 65535",
         "for example PORT = \"8080\"",
     );
 }
 
-/// Values and the command may hold `{{ }}` of ours; whatever else looks like a template would be lost or refused later.
+/// Checks `{{ }}` in values and the command. Other template syntax would be lost, or refused later.
 fn template(rules: &mut Rules<'_>, here: Place, text: &str) {
-    let Some(foreign) = markup::foreign(text) else { return };
+    let Some(foreign) = markup::unknown_syntax(text) else { return };
     let piece = Some(&text[foreign.piece]).filter(|piece| piece.len() <= 200).unwrap_or("…");
     rules.found.error(
         "template_syntax",
         here,
         foreign.what,
-        "a value here is a small template",
+        "this value is a template",
         format!(
-            "to have it as it stands, write {{% raw %}}{piece}{{% endraw %}}; the names there are: {}",
+            "to keep it unchanged, write {{% raw %}}{piece}{{% endraw %}}; the available names are: {}",
             markup::names(|_| true)
         ),
     );

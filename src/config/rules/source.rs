@@ -1,9 +1,9 @@
-//! What a service runs.
+//! The program of a service.
 use super::Rules;
 use crate::check::Issue;
 use crate::command::{self, After, Kind};
 use crate::place::Place;
-use crate::signed::{self, Holds};
+use crate::signed::{self, Validity};
 use crate::{Mode, Run, Service, markup};
 use jiff::Timestamp;
 
@@ -32,7 +32,7 @@ pub(super) fn check(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     }
 }
 
-/// What starts it: a command line that stays in the foreground, or the arguments of a container.
+/// Checks the start command: a command line that stays in the foreground, or the arguments of a container.
 fn start(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     let Some(text) = &service.command else { return };
     let here = place.key("command");
@@ -41,7 +41,9 @@ fn start(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     }
     let example = "for example \"./server -config server.ini\", or delete the line for ./server";
     let line = match command::read(text) {
-        _ if text.trim().is_empty() || text.contains('\n') => Err("one line that starts the service".to_owned()),
+        _ if text.trim().is_empty() || text.contains('\n') => {
+            Err("it has to be one line that starts the service".to_owned())
+        }
         Err(open) => Err(format!("{open} is not closed")),
         Ok(line) => Ok(line),
     };
@@ -61,15 +63,15 @@ fn start(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         match doubt.kind {
             Kind::Root | Kind::Nothing if container => {}
             Kind::Background if doubt.sure => {
-                let what = "the start command would not stay: systemd would start it again and again";
+                let what = "the start command would end, and systemd would restart it endlessly";
                 rules.found.error("command_background", here.clone(), what, why, fix);
             }
             Kind::Background => {
-                let what = "the start command may not stay: then systemd starts it again and again";
+                let what = "the start command may end, and systemd would restart it endlessly";
                 rules.found.warn("command_may_end", here.clone(), what, why, fix);
             }
             Kind::Root => {
-                let what = "the start command wants to be another user";
+                let what = "the start command changes the user";
                 rules.found.error("command_root", here.clone(), what, why, fix);
             }
             Kind::Nothing => {
@@ -79,17 +81,17 @@ fn start(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     }
 }
 
-/// What follows the image's name: words for its entry point, which no shell reads.
+/// Checks the words after the image's name, which go to its entry point and to no shell.
 fn arguments(rules: &mut Rules<'_>, place: &Place, text: &str, line: &command::CommandLine) {
     let here = place.key("command");
     let quoted = text.replace('\'', r"'\''");
     let in_a_shell = format!("start a shell in the container: command = \"\"\"sh -c '{quoted}'\"\"\"");
     let first = line.commands.first();
     let why = match first {
-        _ if line.compound => Some("brackets and conditions are a shell's"),
-        Some(c) if !matches!(c.after, After::End) => Some("&&, |, ; and & are a shell's"),
-        Some(c) if c.redirected => Some("< and > are a shell's"),
-        Some(c) if !c.assignments.is_empty() => Some("a variable before the command is a shell's"),
+        _ if line.compound => Some("brackets and conditions need a shell"),
+        Some(c) if !matches!(c.after, After::End) => Some("&&, |, ; and & need a shell"),
+        Some(c) if c.redirected => Some("< and > need a shell"),
+        Some(c) if !c.assignments.is_empty() => Some("a variable before the command needs a shell"),
         _ => None,
     };
     if let Some(why) = why {
@@ -97,34 +99,34 @@ fn arguments(rules: &mut Rules<'_>, place: &Place, text: &str, line: &command::C
             true => format!("put the variable under [{place}.env]"),
             false => in_a_shell,
         };
-        rules.found.error("command_no_shell", here, "the container is given words, and no shell reads them", why, fix);
+        rules.found.error("command_no_shell", here, "a container gets words, and no shell reads them", why, fix);
     } else if let Some(word) =
         first.and_then(|c| c.words.iter().find(|w| w.contains(['$', '`', '*']) && !w.contains(char::is_whitespace)))
     {
         rules.found.warn(
             "command_literal",
             here,
-            format!("the container is given {word:?} as it stands"),
-            "no shell reads the words, so nothing is put in its place",
+            format!("the container gets {word:?} unchanged"),
+            "no shell reads the words, so nothing replaces it",
             in_a_shell,
         );
     }
 }
 
-/// A file with our names in it that no longer, or not yet, ends in `.j2`.
+/// Reports a file that uses gameday's names but does not end in `.j2`.
 pub(super) fn template_without_ending(rules: &mut Rules<'_>, place: Place, file: &str) {
     if crate::is_template(file) {
         return;
     }
     let Some(text) = rules.includes.read(file).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else { return };
-    let Some(mark) = markup::is_ours(&text) else { return };
+    let Some(mark) = markup::unrendered(&text) else { return };
     let line = text[..mark.at.start].matches('\n').count() + 1;
     let piece: String = text[mark.at].lines().next().unwrap_or_default().chars().take(60).collect();
     rules.found.warn(
         "template_ending",
         place,
-        format!("{file} is delivered as it stands, {piece} and all"),
-        format!("line {line} looks like a template, but only a name that ends in .j2 makes one"),
+        format!("{file} is delivered unchanged, including {piece}"),
+        format!("line {line} looks like a template, but only names that end in .j2 are templates"),
         format!("rename it to {file}.j2, here too, to have it rendered"),
     );
 }
@@ -142,11 +144,11 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     } else if source.contains(char::is_whitespace) && scheme != "s3" {
         Some(("a URL has no spaces".to_owned(), format!("escape them: {:?}", source.replace(' ', "%20"))))
     } else if source.contains('\\') && scheme != "s3" {
-        Some(("a URL has / between its parts".to_owned(), format!("write {:?}", source.replace('\\', "/"))))
+        Some(("the parts of a URL are separated by /".to_owned(), format!("write {:?}", source.replace('\\', "/"))))
     } else if source.starts_with(['.', '/', '~']) || scheme == "file" {
         Some((
             "this file is on your own machine".to_owned(),
-            "the instances fetch it themselves: upload it (`aws s3 cp server s3://BUCKET/server`) and give its URL"
+            "the instances download it themselves: upload it (`aws s3 cp server s3://BUCKET/server`) and give its URL"
                 .into(),
         ))
     } else if scheme.is_empty() && service.run == Run::Binary && looks_like_image(source) {
@@ -157,7 +159,7 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
     } else if !matches!(scheme, "https" | "http" | "s3") {
         Some(("neither https:// nor s3://".to_owned(), format!("for example {example}")))
     } else if host.is_empty() || path.is_empty() {
-        Some(("host and path, please".to_owned(), format!("for example {example}")))
+        Some(("host or path is missing".to_owned(), format!("for example {example}")))
     } else {
         None
     };
@@ -169,8 +171,8 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         rules.found.warn(
             "source_plain_http",
             here.clone(),
-            "the service is fetched without encryption",
-            "anybody on the way could change it unseen",
+            "the service is downloaded without encryption",
+            "anybody between could change it unnoticed",
             "use https://, or give its `sha256`",
         );
     }
@@ -179,7 +181,7 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             Issue::error(
                 "source_needs_profile",
                 here.clone(),
-                "the instances may not read from S3",
+                "the instances are not allowed to read from S3",
                 "s3:// needs an instance profile",
                 "use the object's https:// URL, or a profile: [iam] mode = \"create\" or \"use\"",
             )
@@ -190,18 +192,18 @@ fn download(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         rules.found.warn(
             "source_escaped",
             here.clone(),
-            "s3:// takes a key as it stands",
-            "%20 is three characters of the key here, no space",
+            "in s3:// a key is not escaped",
+            "%20 means three characters of the key here, not a space",
             format!("if the key has spaces, write them: {:?}", source.replace("%20", " ")),
         );
     }
     expiry(rules, here.clone(), source, Timestamp::now());
-    // In a URL a query may follow; in a key of S3 every sign belongs to the name.
+    // A URL can have a query. In a key of S3 every character belongs to the name.
     let file = if scheme == "s3" { path } else { path.split(['?', '#']).next().unwrap_or_default() };
     kind_of_file(rules, here, &file.to_lowercase(), service.run);
 }
 
-/// What tar on Amazon Linux unpacks.
+/// The endings that tar on Amazon Linux unpacks.
 const TAR: &[&str] =
     &[".tar", ".tar.gz", ".tgz", ".taz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
 
@@ -235,7 +237,7 @@ fn kind_of_file(rules: &mut Rules<'_>, here: Place, file: &str, run: Run) {
             "archive_kind",
             here,
             format!("{ending} is not unpacked"),
-            "run = \"archive\" takes what tar takes: .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst",
+            "run = \"archive\" accepts .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst",
             "pack it again: `tar czf app.tar.gz -C FOLDER .`",
         ),
         (_, _, _, Some(ending), _) => rules.found.error(
@@ -249,7 +251,7 @@ fn kind_of_file(rules: &mut Rules<'_>, here: Place, file: &str, run: Run) {
             "source_kind",
             here,
             format!("{ending} is not a binary"),
-            "it needs something that runs it, and comes alone",
+            "it needs a program that runs it",
             format!(
                 "pack it as .tar.gz, add run = \"archive\" and `command` = \"{} …\"",
                 match ending {
@@ -268,25 +270,26 @@ fn kind_of_file(rules: &mut Rules<'_>, here: Place, file: &str, run: Run) {
             "source_not_archive",
             here,
             "this does not look like an archive",
-            "run = \"archive\" unpacks what tar takes, such as .tar.gz",
+            "run = \"archive\" accepts what tar unpacks, such as .tar.gz",
             "name a .tar.gz, or set run = \"binary\"",
         ),
         _ => {}
     }
 }
 
-/// A URL that holds for a while only: every instance that starts later fetches it again.
+/// Checks a URL that expires, since every later instance downloads it again.
 fn expiry(rules: &mut Rules<'_>, here: Place, source: &str, now: Timestamp) {
-    let Some(holds) = signed::holds(source) else { return };
-    let way_out = "upload the file to a bucket of your own and give its s3:// URL, which the instances' role reads";
+    let Some(holds) = signed::validity(source) else { return };
+    let way_out =
+        "upload the file to a bucket of your own and give its s3:// URL, which the instances' role is allowed to read";
     let until = match holds {
-        Holds::Until(until) => until,
-        Holds::Unsaid => {
+        Validity::Until(until) => until,
+        Validity::Unknown => {
             rules.found.warn(
                 "source_signed",
                 here,
-                "the URL is signed, and ends one day",
-                "it does not say when; instances that start later cannot fetch it",
+                "the signed URL will expire",
+                "the URL does not show when; instances that start later cannot download it",
                 way_out,
             );
             return;
@@ -297,14 +300,14 @@ fn expiry(rules: &mut Rules<'_>, here: Place, source: &str, now: Timestamp) {
         rules.found.error(
             "source_expired",
             here,
-            format!("the signed URL held until {moment}"),
-            "no instance can fetch it any more",
-            format!("have it signed again; better: {way_out}"),
+            format!("the signed URL expired at {moment}"),
+            "no instance can download it any more",
+            format!("sign it again; better: {way_out}"),
         );
         return;
     }
     let sooner = match source.to_ascii_lowercase().contains("x-amz-security-token=") {
-        true => ", sooner if the credentials that signed it end before",
+        true => ", sooner if the credentials that signed it expire earlier",
         false => "",
     };
     let left = until.duration_since(now);
@@ -312,13 +315,13 @@ fn expiry(rules: &mut Rules<'_>, here: Place, source: &str, now: Timestamp) {
     rules.found.warn(
         "source_expires",
         here,
-        format!("the signed URL holds until {moment}{left}{sooner}"),
-        "instances that start later, to scale or to replace one, cannot fetch it",
+        format!("the signed URL expires at {moment}{left}{sooner}"),
+        "instances that start later, for scaling or as a replacement, cannot download it",
         way_out,
     );
 }
 
-/// `%20` and the like.
+/// True for escapes such as `%20`.
 fn has_escapes(text: &str) -> bool {
     let hex = |i: usize| text.as_bytes().get(i).is_some_and(u8::is_ascii_hexdigit);
     text.match_indices('%').any(|(at, _)| hex(at + 1) && hex(at + 2))
@@ -369,8 +372,8 @@ fn container(rules: &mut Rules<'_>, place: &Place, service: &Service) {
         rules.found.warn(
             "image_untagged",
             here,
-            "instances may come to run different versions",
-            "without a fixed tag each one pulls the newest at its boot",
+            "instances may run different versions",
+            "without a fixed tag each instance pulls the newest image at its boot",
             format!("name a version: \"{}:1.0\"", name.trim_end_matches(":latest")),
         );
     }
@@ -379,14 +382,14 @@ fn container(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             "container_ignores",
             place.key("sha256"),
             "`sha256` has no effect",
-            "run = \"container\" does not read it",
+            "run = \"container\" does not use it",
             "delete the line; a digest goes into `source`: name@sha256:…",
         );
         rules.found.push(issue.on_key());
     }
 }
 
-/// `nginx:1.27`, `registry.example.com/team/api:1`.
+/// True for texts such as `nginx:1.27` or `registry.example.com/team/api:1`.
 fn looks_like_image(source: &str) -> bool {
     let last = source.rsplit('/').next().unwrap_or_default();
     last.contains(':') && source.chars().all(|c| c.is_ascii_alphanumeric() || "/:._-@".contains(c))
@@ -409,8 +412,8 @@ mod tests {
         };
         assert_eq!(
             said("2026-11-29T10:10:00Z"),
-            "the signed URL holds until 2026-11-29 11:00 UTC, 50 minutes from now, sooner if the credentials that signed it end before"
+            "the signed URL expires at 2026-11-29 11:00 UTC, 50 minutes from now, sooner if the credentials that signed it expire earlier"
         );
-        assert_eq!(said("2026-11-29T11:00:00Z"), "the signed URL held until 2026-11-29 11:00 UTC");
+        assert_eq!(said("2026-11-29T11:00:00Z"), "the signed URL expired at 2026-11-29 11:00 UTC");
     }
 }

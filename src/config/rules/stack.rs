@@ -6,7 +6,7 @@ use crate::place::at;
 use crate::suggest::nearest;
 use std::collections::BTreeMap;
 
-/// Regions of the AWS partitions a contest could be in; a newer one is only warned about.
+/// Regions of AWS partitions in which a contest can be. An unknown one causes only a warning.
 pub const REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",
@@ -77,13 +77,13 @@ fn name(rules: &mut Rules<'_>) {
             "stack_name_reserved",
             at("name"),
             format!("{name:?} cannot be the name of a stack"),
-            "AWS keeps names that begin with `internal-` or `sg-` to itself",
-            format!("put a word before it: \"my-{name}\""),
+            "AWS reserves names that begin with `internal-` or `sg-`",
+            format!("put another word first: \"my-{name}\""),
         );
     }
 }
 
-/// The region, or the one that was most likely meant: zones are judged by it.
+/// Returns the region, or the one most likely meant, by which zones are judged.
 fn region<'a>(rules: &mut Rules<'a>) -> Option<&'a str> {
     let region = rules.config.region.as_str();
     if REGIONS.contains(&region) {
@@ -91,7 +91,7 @@ fn region<'a>(rules: &mut Rules<'a>) -> Option<&'a str> {
     }
     let zone = region.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|it| REGIONS.contains(it));
     let meant = zone.or_else(|| nearest(region, REGIONS.iter().copied()));
-    // A region opened since: its words are known, its number is new.
+    // The region is newer than the list: its words are known, but its number is not.
     let parts: Vec<_> = region.rsplitn(2, '-').collect();
     let known_words = match parts[..] {
         [number, words] => {
@@ -105,11 +105,11 @@ fn region<'a>(rules: &mut Rules<'a>) -> Option<&'a str> {
         rules.found.warn(
             "region_new",
             at("region"),
-            format!("{region} is not a region that gameday knows"),
-            "newer than gameday, or a slip",
+            format!("{region} is unknown to gameday"),
+            "the region is newer than gameday, or a typing error",
             match meant {
                 Some(meant) => format!("if it is not a new region: did you mean \"{meant}\"?"),
-                None => "go on if it is a new region".into(),
+                None => "continue if it is a new region".into(),
             },
         );
         return Some(region);
@@ -123,7 +123,7 @@ fn region<'a>(rules: &mut Rules<'a>) -> Option<&'a str> {
     meant
 }
 
-/// Whoever has another region in the environment or the profile may expect the stack there.
+/// Warns if the environment or the profile has another region, which the user may expect.
 fn elsewhere(rules: &mut Rules<'_>) {
     let Some(usual) = rules.outside.usual.as_ref().filter(|u| u.region != rules.config.region) else { return };
     if rules.taken.is_some() || !rules.map.given(&at("region")) {
@@ -133,8 +133,8 @@ fn elsewhere(rules: &mut Rules<'_>) {
     rules.found.push(Issue::warning(
         "region_elsewhere",
         at("region"),
-        format!("the stack file says {here:?}, {by} says {there:?}: it is built in {here}"),
-        "the stack file wins",
+        format!("the stack file has {here:?}, {by} has {there:?}: it is built in {here}"),
+        "the stack file has priority",
         format!("`--region {there}` builds it there; without this line {by} decides"),
     ));
 }
@@ -149,7 +149,10 @@ fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
             at("zones"),
             "one zone is not highly available",
             "load balancer and database both need at least two zones",
-            format!("add a second: [\"{}\", \"{region}{second}\"], or leave `zones` out and two are picked", zones[0]),
+            format!(
+                "add a second: [\"{}\", \"{region}{second}\"], or leave `zones` out, and gameday chooses two",
+                zones[0]
+            ),
         );
     }
     if zones.len() > 6 {
@@ -170,8 +173,8 @@ fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
                     "zone_twice",
                     here,
                     format!("{zone} is given twice"),
-                    "the same zone again",
-                    "two zones have to be two different ones",
+                    "the second one has no effect",
+                    "give two different zones",
                 )
                 .with(at("zones").item(before), "first here"),
             );
@@ -197,10 +200,10 @@ fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
                     format!("it belongs to {other}"),
                     match rules.taken.map(|named| named.by.as_str()) {
                         Some("--region") => {
-                            format!("write \"{region}{}\", or say --region {other}", &zone[other.len()..])
+                            format!("write \"{region}{}\", or use --region {other}", &zone[other.len()..])
                         }
                         Some(by) => format!(
-                            "{by} says {region}: write \"{region}{}\", or set region = \"{other}\" in the file",
+                            "{by} has {region}: write \"{region}{}\", or set region = \"{other}\" in the file",
                             &zone[other.len()..]
                         ),
                         None => format!("write \"{region}{}\", or set region = \"{other}\"", &zone[other.len()..]),
@@ -218,7 +221,7 @@ fn zones(rules: &mut Rules<'_>, region: Option<&str>) {
 
 fn traffic_at(rules: &mut Rules<'_>) {
     let Some(text) = &rules.config.traffic_at else { return };
-    // Any moment does: only the form is judged here.
+    // Any moment does, because only the form is checked.
     let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
     if clock(text, &now).is_none() {
         rules.found.error(
@@ -231,9 +234,9 @@ fn traffic_at(rules: &mut Rules<'_>) {
     }
 }
 
-/// The longest key that every service takes: EC2 takes 127 characters, the others 128.
+/// The longest key that every service accepts: EC2 allows 127 characters, the others 128.
 const LONGEST_KEY: usize = 127;
-/// Prefixes that AWS keeps to itself in any case: `rds:` for RDS, in values too.
+/// Prefixes that AWS reserves in any case. RDS reserves `rds:` in values, too.
 const RESERVED: [&str; 2] = ["aws:", "rds:"];
 
 fn tag_prefix(rules: &mut Rules<'_>) {
@@ -242,27 +245,27 @@ fn tag_prefix(rules: &mut Rules<'_>) {
     let longest = LONGEST_KEY - OWN_TAGS.iter().map(|of| of.len()).max().unwrap_or_default();
     let length = prefix.chars().count();
     let why = if prefix.is_empty() {
-        Some("the tags would be called `stack` and `step`, as many others are".to_owned())
+        Some("the tags would be called `stack` and `step`, like many others".to_owned())
     } else if let Some(bad) = prefix.chars().find(|c| !in_tags(*c) || *c == ' ') {
-        Some(format!("{bad:?} is in it"))
+        Some(format!("it contains {bad:?}"))
     } else if RESERVED.iter().any(|whose| prefix.to_lowercase().starts_with(whose)) {
-        Some("AWS keeps `aws:` and `rds:` to itself".to_owned())
+        Some("AWS reserves `aws:` and `rds:`".to_owned())
     } else if length > longest {
-        Some(format!("{length} characters; with what follows EC2 takes {longest}"))
+        Some(format!("{length} characters; with the rest of the key EC2 allows {longest}"))
     } else {
         None
     };
     if let Some(why) = why {
         let fix = "letters, digits and _ . : / = + - @, for example \"event-\"";
-        let what = format!("{prefix:?} cannot be the beginning of tags");
+        let what = format!("{prefix:?} cannot be a prefix of tags");
         rules.found.error("tag_prefix", here, what, why, fix);
     } else if prefix.ends_with(char::is_alphanumeric) {
         rules.found.warn(
             "tag_prefix_bare",
             here,
             format!("the tags will be called `{prefix}stack` and `{prefix}step`"),
-            "nothing stands between",
-            format!("if that is not meant: \"{prefix}-\""),
+            "the prefix has no separator at its end",
+            format!("if this is not intended, write \"{prefix}-\""),
         );
     }
 }
@@ -286,22 +289,22 @@ fn tags(rules: &mut Rules<'_>) {
         let lower = key.to_lowercase();
         let named = rules.config.service.keys().next().map_or("NAME", String::as_str);
         let reserved = if lower.starts_with("aws:") {
-            Some(("AWS keeps tags that begin with `aws:` to itself", "choose another key".to_owned()))
+            Some(("AWS reserves tags that begin with `aws:`", "choose another key".to_owned()))
         } else if lower.starts_with("rds:") {
-            Some(("RDS keeps tags that begin with `rds:` to itself", "choose another key".to_owned()))
+            Some(("RDS reserves tags that begin with `rds:`", "choose another key".to_owned()))
         } else if lower.starts_with("gameday:") || own.contains(&lower) {
-            Some(("gameday finds its own things by these tags", "choose another key".to_owned()))
+            Some(("gameday recognises its objects by these tags", "choose another key".to_owned()))
         } else if key == "Name" {
             Some((
-                "gameday gives every object its own Name",
+                "gameday sets the Name of every object",
                 format!(
-                    "exact ones go under [names], by step: \"instance/{named}\" = {value:?} for the instances, \
+                    "exact names belong under [names], by step: \"instance/{named}\" = {value:?} for the instances, \
                      \"vpc/main\" for the VPC"
                 ),
             ))
         } else if lower == "name" {
             Some((
-                "every object has the tag `Name`, and IAM takes no two keys that are equal but for capitals",
+                "every object has the tag `Name`, and IAM refuses keys that differ only in capitals",
                 format!("choose another key; the instances' Name is [names] \"instance/{named}\" = {value:?}"),
             ))
         } else {
@@ -317,8 +320,8 @@ fn tags(rules: &mut Rules<'_>) {
                 Issue::error(
                     "tag_case",
                     here,
-                    format!("the tags {before:?} and {key:?} are equal but for capitals"),
-                    "IAM takes one of them only",
+                    format!("the tags {before:?} and {key:?} differ only in capitals"),
+                    "IAM accepts only one of them",
                     "keep one",
                 )
                 .on_key()
@@ -328,7 +331,7 @@ fn tags(rules: &mut Rules<'_>) {
         }
         let key_why = match key.chars().count() {
             0 => Some("the key is empty".to_owned()),
-            n if n > LONGEST_KEY => Some(format!("the key has {n} characters; EC2 takes {LONGEST_KEY}")),
+            n if n > LONGEST_KEY => Some(format!("the key has {n} characters; EC2 allows {LONGEST_KEY}")),
             _ => refused(key),
         };
         if let Some(why) = key_why {
@@ -338,7 +341,7 @@ fn tags(rules: &mut Rules<'_>) {
             continue;
         }
         let value_why = match value.chars().count() {
-            n if n > 256 => Some(format!("{n} characters; AWS takes 256")),
+            n if n > 256 => Some(format!("{n} characters; AWS allows 256")),
             _ => match RESERVED.iter().find(|whose| value.to_lowercase().starts_with(*whose)) {
                 Some(whose) => Some(format!("RDS refuses a value that begins with `{whose}`")),
                 None => refused(value),
@@ -356,15 +359,15 @@ fn tags(rules: &mut Rules<'_>) {
     }
 }
 
-/// Why services refuse this text in a tag.
+/// Explains why services refuse this text in a tag.
 fn refused(text: &str) -> Option<String> {
     if let Some(bad) = text.chars().find(|c| !in_tags(*c)) {
-        return Some(format!("AWS does not take {bad:?} in a tag"));
+        return Some(format!("AWS does not accept {bad:?} in a tag"));
     }
-    (text.trim() != text).then(|| "ELB takes no space at the beginning or the end".to_owned())
+    (text.trim() != text).then(|| "ELB accepts no space at the beginning or the end".to_owned())
 }
 
-/// What every service takes in tags.
+/// True for characters that every service accepts in tags.
 fn in_tags(c: char) -> bool {
     c.is_alphanumeric() || " _.:/=+-@".contains(c)
 }

@@ -1,4 +1,4 @@
-//! Texts in double quotes, in which a backslash means more than itself.
+//! Texts in double quotes, in which a backslash is an escape.
 use super::Rules;
 use crate::place::Place;
 use serde_json::Value;
@@ -8,14 +8,14 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     control(rules, &Place::default(), &all);
 }
 
-/// No value has a tab or another control character in it: it came there by a backslash, or unseen.
+/// Reports control characters, which come from a backslash or are invisible.
 fn control(rules: &mut Rules<'_>, place: &Place, value: &Value) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(key, value)| control(rules, &place.key(key), value)),
         Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| control(rules, &place.item(i), item)),
         Value::String(text) => {
             let raw = rules.raw(place);
-            // What has more than one line has rules of its own.
+            // Texts of several lines have rules of their own.
             let Some(bad) = text.chars().find(|c| c.is_control()).filter(|_| !raw.contains('\n')) else { return };
             let (name, letter) = match bad {
                 '\t' => ("a tab", Some('t')),
@@ -28,17 +28,17 @@ fn control(rules: &mut Rules<'_>, place: &Place, value: &Value) {
             };
             let escaped = letter.map(|l| format!("\\{l}")).filter(|e| raw.starts_with('"') && raw.contains(e.as_str()));
             let why = match &escaped {
-                Some(escaped) => format!("between double quotes {escaped} is {name}"),
-                None => format!("{name} is in it"),
+                Some(escaped) => format!("between double quotes {escaped} means {name}"),
+                None => format!("it contains {name}"),
             };
             let fix = match escaped {
                 Some(_) => format!("for a backslash use single quotes, {}, or / in a path", single(raw)),
-                None => "take it out".into(),
+                None => "delete it".into(),
             };
             let issue = crate::check::Issue::error(
                 "control_character",
                 place.clone(),
-                format!("`{place}` has {name} in it"),
+                format!("`{place}` contains {name}"),
                 why,
                 fix,
             );
@@ -48,12 +48,12 @@ fn control(rules: &mut Rules<'_>, place: &Place, value: &Value) {
     }
 }
 
-/// A path that was written with backslashes. Says whether it was.
+/// Reports a path with backslashes and returns true if it did.
 pub(super) fn backslash(rules: &mut Rules<'_>, place: &Place, file: &str, there: bool) -> bool {
     let raw = rules.raw(place);
     let escapes = raw.starts_with('"') && raw.replace("\\\\", "").contains('\\');
     if file.chars().any(char::is_control) {
-        // Said already.
+        // This was reported already.
         return true;
     }
     if there || !(escapes || file.contains('\\')) {
@@ -64,18 +64,18 @@ pub(super) fn backslash(rules: &mut Rules<'_>, place: &Place, file: &str, there:
     rules.found.error(
         "path_backslash",
         place.clone(),
-        format!("{file:?} is not there"),
+        format!("{file:?} does not exist"),
         if escapes {
-            "between double quotes a backslash means more than itself"
+            "between double quotes a backslash begins an escape"
         } else {
-            "a path has / between its parts"
+            "the parts of a path are separated by /"
         },
         format!("use /: {path:?}"),
     );
     true
 }
 
-/// The same between single quotes.
+/// Returns the text between single quotes.
 fn single(raw: &str) -> String {
     let inside = raw.trim_matches('"');
     let short: String = inside.chars().take(60).collect();

@@ -1,10 +1,10 @@
-//! Lists in which the same value twice says nothing more, and AWS refuses the second.
+//! Lists in which a repeated value has no effect, or is refused by AWS.
 use super::Rules;
 use crate::check::Issue;
 use crate::place::{Place, at};
 use crate::{Cidr, Config};
 
-/// Two ways to write one range are one range.
+/// Writes a range in one form, since two forms can mean the same.
 fn as_range(text: &str) -> String {
     text.parse::<Cidr>().map_or_else(|_| text.to_owned(), |range| range.trunc().to_string())
 }
@@ -29,7 +29,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 "value_twice",
                 place.item(i),
                 format!("{value} is given twice"),
-                "the same again: it has no effect",
+                "the second one has no effect",
                 "delete one",
             );
             rules.found.push(issue.with(place.item(before), "first here"));
@@ -37,8 +37,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
 }
 
-/// Leaves the first of each.
-pub(crate) fn once(config: &mut Config) {
+/// Removes repeated values and keeps the first of each.
+pub(crate) fn remove_repeats(config: &mut Config) {
     let mut lists = vec![
         &mut config.access.http,
         &mut config.access.ssh,

@@ -1,5 +1,5 @@
 //! What follows from a config by itself.
-use gameday_config::{Cidr, Config, Standing, Whose, host_port, parse};
+use gameday_config::{Cidr, Config, ExistingSubnet, Owner, host_port, parse};
 use jiff::tz::TimeZone;
 
 fn config(top: &str) -> Config {
@@ -90,8 +90,9 @@ fn private_instances_have_subnets_of_their_own() {
     let small = with("10.0.0.0/20");
     let zones = |n: usize| ["a", "b", "c", "d", "e"][..n].iter().map(|z| format!("us-east-1{z}")).collect::<Vec<_>>();
     let two = small.subnets(2).unwrap();
-    let standing: Vec<Standing> =
-        (two.app.iter().zip(zones(2))).map(|(cidr, zone)| Standing { cidr: *cidr, zone, whose: Whose::App }).collect();
+    let standing: Vec<ExistingSubnet> = (two.app.iter().zip(zones(2)))
+        .map(|(cidr, zone)| ExistingSubnet { cidr: *cidr, zone, owner: Owner::App })
+        .collect();
     let five = small.subnets_beside(&zones(5), &standing).unwrap();
     assert_eq!(five.app[..2], two.app[..]);
     assert!(five.public.iter().all(|p| !two.app.contains(p)));
@@ -109,14 +110,14 @@ fn given_subnets_are_kept_and_avoided() {
 fn what_stands_keeps_its_range() {
     let config = config("");
     let (a, b, c) = ("us-east-1a", "us-east-1b", "us-east-1c");
-    let on = |zone: &str, whose, cidr: &str| Standing { cidr: cidr.parse().unwrap(), zone: zone.into(), whose };
+    let on = |zone: &str, owner, cidr: &str| ExistingSubnet { cidr: cidr.parse().unwrap(), zone: zone.into(), owner };
     let mut standing = vec![
-        on(a, Whose::Public, "10.0.0.0/24"),
-        on(b, Whose::Public, "10.0.1.0/24"),
-        on(a, Whose::Private, "10.0.128.0/24"),
-        on(b, Whose::Private, "10.0.129.0/24"),
+        on(a, Owner::Public, "10.0.0.0/24"),
+        on(b, Owner::Public, "10.0.1.0/24"),
+        on(a, Owner::Private, "10.0.128.0/24"),
+        on(b, Owner::Private, "10.0.129.0/24"),
     ];
-    let cut = |zones: &[&str], standing: &[Standing]| {
+    let cut = |zones: &[&str], standing: &[ExistingSubnet]| {
         config.subnets_beside(&zones.iter().map(|z| (*z).to_owned()).collect::<Vec<_>>(), standing).unwrap()
     };
     // In whatever order, and a zone in place of another one gets what is free.
@@ -127,9 +128,9 @@ fn what_stands_keeps_its_range() {
     assert_eq!(other.public, ranges(&["10.0.0.0/24", "10.0.2.0/24"]));
     assert_eq!(other.private, ranges(&["10.0.128.0/24", "10.0.130.0/24"]));
     // One that lost its tags is asked for by its range; somebody else's is avoided.
-    standing[0].whose = Whose::Unsaid;
+    standing[0].owner = Owner::Unknown;
     assert_eq!(cut(&[a, b], &standing).public, ranges(&["10.0.0.0/24", "10.0.1.0/24"]));
-    standing[0].whose = Whose::Others;
+    standing[0].owner = Owner::Others;
     assert_eq!(cut(&[a, b], &standing).public, ranges(&["10.0.2.0/24", "10.0.1.0/24"]));
     // Where nothing stands it is as on every laptop.
     assert_eq!(cut(&[a, b, c], &[]), config.subnets(3).unwrap());

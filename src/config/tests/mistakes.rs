@@ -1,5 +1,5 @@
 //! One stack file per mistake in tests/mistakes, and beside it what a competitor gets to read.
-use gameday_config::{ConfigErrors, Loaded, Named, Outside, Severity, load, parse, parse_in};
+use gameday_config::{ConfigErrors, Loaded, NamedRegion, Outside, Severity, load, parse, parse_in};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ fn files() -> Vec<PathBuf> {
 /// Reads a stack file. One that begins with `# elsewhere: AWS_REGION = eu-west-1` is read as where that is set.
 fn read(name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
     let elsewhere = text.lines().next().and_then(|l| l.strip_prefix("# elsewhere: ")?.split_once(" = "));
-    let usual = elsewhere.map(|(by, region)| Named { region: region.into(), by: by.into() });
+    let usual = elsewhere.map(|(by, region)| NamedRegion { region: region.into(), by: by.into() });
     parse_in(name, text, &Outside { usual, include: vec![folder().join("../..")], ..Outside::default() })
 }
 

@@ -37,7 +37,7 @@ fn plain(text: &str) -> String {
     console::strip_ansi_codes(text).into_owned()
 }
 
-/// The view as people and as scripts see it.
+/// Returns the view for people and for scripts.
 fn views(prices: &Prices, items: Option<Vec<Item>>, instance_type: &str) -> (String, serde_json::Value) {
     let config = config();
     let bill = |size| Bill::of(&from_config(&config, 2, 13, size), prices, 6.0);

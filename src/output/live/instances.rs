@@ -1,4 +1,4 @@
-//! The instances: where, how old, how healthy, how far in their boot.
+//! The instances: place, age, health and progress of their boot.
 use super::{
     panels::{Cx, Lines},
     text::{age, cell, line},
@@ -36,21 +36,21 @@ impl Sort {
     }
 }
 
-/// One instance, from all that speak of it.
+/// One instance, from all sources.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Row {
     pub id: String,
     pub zone: String,
     #[serde(rename = "kind")]
     pub instance_type: String,
-    /// Seconds.
+    /// The age in seconds.
     pub age: Option<i64>,
-    /// The target group's word, else Auto Scaling's.
+    /// The target group's word, or else Auto Scaling's.
     pub health: String,
     pub why: String,
     pub lifecycle: String,
     pub boot: String,
-    /// Its part of the requests in percent: its zone's, divided by the zone's healthy instances.
+    /// Its share of the requests in percent: its zone's share, divided by the zone's healthy instances.
     pub share: Option<f64>,
     pub address: String,
     pub version: String,
@@ -112,7 +112,7 @@ pub fn rows(s: &LiveState, sort: Sort) -> Vec<Row> {
     rows
 }
 
-/// CloudWatch counts by zone, not by instance.
+/// Sets the shares, which follow from CloudWatch's counts by zone.
 fn share(s: &LiveState, rows: &mut [Row], zones: &[String]) {
     let of = |i: usize| s.minutes.latest(Metric::Zone(i as u8), s.now).unwrap_or(0.0);
     let all: f64 = (0..zones.len()).map(of).sum();
@@ -127,7 +127,7 @@ fn share(s: &LiveState, rows: &mut [Row], zones: &[String]) {
     }
 }
 
-/// The table; the selected row is reversed where there is something to do with it.
+/// Returns the table. The selected row is reversed if something can be done with it.
 pub fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
     let rows = rows(cx.s, sort);
     if rows.is_empty() {
@@ -138,7 +138,7 @@ pub fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
     let wide = cx.width >= 90;
     let mut lines = vec![];
     if wide {
-        // What it is sorted by.
+        // The column by which the table is sorted.
         let by = |of: Sort| if of == sort { format!("{} ▾", of.name()) } else { of.name().to_owned() };
         let head = format!(
             "  {} {} {} {} {} {} {}",
@@ -185,7 +185,7 @@ pub fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
     lines
 }
 
-/// All that is known of one.
+/// Returns everything known about one instance.
 pub fn details(cx: &Cx, r: &Row) -> Lines {
     let mut lines = vec![];
     let mut say = |what: &str, text: &str| {

@@ -1,4 +1,4 @@
-//! `status --watch`: a terminal interface, one JSON object a round, or a line a change.
+//! `status --watch`: a terminal interface, one JSON object per round, or one line per change.
 mod instances;
 mod panels;
 mod plain;
@@ -23,7 +23,7 @@ use text::Theme;
 use tokio::sync::mpsc;
 use ui::Ui;
 
-/// The interface: it owns the terminal until it is dropped.
+/// The interface, which owns the terminal until it is dropped.
 pub struct Screen {
     terminal: Terminal<terminal::Ansi>,
     ui: Ui,
@@ -35,7 +35,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over. Keys are read by a thread of their own: they must not wait for anything.
+    /// Takes over the terminal. A separate thread reads keys, since they must not wait for anything.
     pub fn open(typist: Typist) -> io::Result<Self> {
         let taken = terminal::Taken::take()?;
         let (send, keys) = mpsc::unbounded_channel();
@@ -57,12 +57,12 @@ impl Screen {
         })
     }
 
-    /// The next key; `None` when there will be none.
+    /// Returns the next key, `None` if there will be none.
     pub async fn key(&mut self) -> Option<Key> {
         self.keys.recv().await
     }
 
-    /// What this key wants done.
+    /// Returns the action of a key.
     pub fn press(&mut self, key: Key, state: &LiveState) -> Action {
         let shown = self.ui.shown(state);
         let ids: Vec<String> = instances::rows(shown, self.ui.sort).into_iter().map(|r| r.id).collect();

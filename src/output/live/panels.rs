@@ -1,4 +1,4 @@
-//! What the screen is made of: each panel is lines, fitted to a width.
+//! The panels of the screen. Each consists of lines fitted to a width.
 use super::text::{Theme, age, cell, fit, line, seconds, short, spark, wrap};
 use crate::{
     diagnose::{Finding, Severity},
@@ -17,14 +17,14 @@ use ratatui_core::{style::Style, text::Line};
 
 pub type Lines = Vec<Line<'static>>;
 
-/// What a panel is drawn from.
+/// The data of a panel.
 #[derive(Clone, Copy)]
 pub struct Cx<'a> {
     pub s: &'a LiveState,
     pub theme: Theme,
     pub typist: Typist,
     pub width: usize,
-    /// The zone in which times are told.
+    /// The time zone of displayed times.
     pub tz: &'a jiff::tz::TimeZone,
 }
 
@@ -33,7 +33,7 @@ impl Cx<'_> {
         at.to_zoned(self.tz.clone()).strftime("%H:%M:%S").to_string()
     }
 
-    /// The colour the other views give a mark.
+    /// Returns the colour that the other views give a mark.
     fn style(&self, of: crate::output::style::Style) -> Style {
         match of.get_fg_color() {
             Some(anstyle::Color::Ansi(AnsiColor::Green)) => self.theme.good(),
@@ -44,13 +44,13 @@ impl Cx<'_> {
     }
 }
 
-/// First what matters: whether it serves, and how well.
+/// Returns the verdict: whether the stack serves, and how well. It comes first.
 pub fn verdict(cx: &Cx) -> Lines {
     let (s, v) = (cx.s, &cx.s.verdict);
     if s.snapshot.is_none() {
         return vec![line([(" … ".into(), cx.theme.title()), (" looking at the account".into(), Style::new())])];
     }
-    // What was true when AWS last answered is not known to be true now, unless the service itself still answers.
+    // AWS's last answer may no longer be true, unless the service itself still answers.
     let old = s.age().filter(|a| s.trouble.is_some() && v.answer.is_none() && *a > 30);
     let flag = match old {
         Some(a) => format!(" {} {} ago ", word(v), age(a)),
@@ -69,7 +69,7 @@ pub fn verdict(cx: &Cx) -> Lines {
     }
     said.extend(v.dangers().into_iter().filter(|_| v.word() == Word::AtRisk).take(1).map(Into::into));
     if v.missing.is_some() {
-        // Of what is not there nothing else is to be said.
+        // There is nothing else to say about something that does not exist.
     } else if let Some(t) = &v.targets {
         said.push(format!("{}/{} targets", t.healthy, t.expected()));
     } else {
@@ -92,7 +92,7 @@ pub fn verdict(cx: &Cx) -> Lines {
     let url = v.url.as_deref().or(v.missing.as_deref()).unwrap_or("the load balancer could not be seen");
     let room = cx.width.saturating_sub(flag.chars().count() + 1);
     let flagged = (flag, if old.is_some() { cx.theme.warn() } else { cx.theme.flag(v.word()) });
-    // The URL goes first where both fit; else it has a line of its own only if it must not be lost.
+    // The URL comes first if both fit. Otherwise it gets its own line, but only if it must not be lost.
     if url.chars().count() + 3 + said.chars().count() <= room {
         return vec![line([flagged, (format!(" {url} · {said}"), Style::new())])];
     }
@@ -102,7 +102,7 @@ pub fn verdict(cx: &Cx) -> Lines {
     ]
 }
 
-/// How long there is, or how we are doing; and why AWS is silent.
+/// Returns the remaining time or the balance, and the reason why AWS is silent.
 pub fn clock_line(cx: &Cx) -> Lines {
     let (s, c) = (cx.s, cx.s.clock());
     let style = match c.light {
@@ -135,7 +135,7 @@ fn trouble(cx: &Cx, t: &Trouble) -> Lines {
     words.into_iter().take(2).map(|l| line([(l, cx.theme.warn())])).collect()
 }
 
-/// The request path; `full`: a line a hop, else all marks on one.
+/// Returns the request path. With `full`, one line per hop, else all marks on one line.
 pub fn path(cx: &Cx, full: bool) -> Lines {
     let chain = &cx.s.chain;
     let mut lines = vec![];
@@ -160,7 +160,7 @@ pub fn path(cx: &Cx, full: bool) -> Lines {
         }
         lines.push(line(row));
     }
-    // What somebody is building or taking down needs nobody else.
+    // An object that somebody is building or deleting needs no advice.
     let build = cx.s.verdict.build.as_ref();
     let at_work = build.is_some_and(|b| b.deleting.is_some() || b.who.is_some() && !cx.s.verdict.serving());
     if let Some(f) = chain.findings().first().filter(|_| !at_work) {
@@ -169,7 +169,7 @@ pub fn path(cx: &Cx, full: bool) -> Lines {
     lines
 }
 
-/// The cause, what was seen, and what to type.
+/// Returns the cause, the evidence, and the command to type.
 pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
     let style = if f.severity == Severity::Broken { cx.theme.bad() } else { cx.theme.warn() };
     let indented = |label: &str, text: &str, style: Style, most: usize| {
@@ -179,7 +179,7 @@ pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
     };
     let mut lines: Lines =
         wrap(&format!("→ {}", f.cause), cx.width).into_iter().take(most).map(|l| line([(l, style)])).collect();
-    // What to do comes before why: it is what must not be cut off. Half a command is none.
+    // The command comes before the reason, because it must not be cut. Half a command is useless.
     lines.extend(indented("type", &cx.typist.command(&f.command), cx.theme.title(), usize::MAX));
     if let Some(note) = f.note.as_ref().filter(|_| most > 1) {
         lines.extend(indented("note", note, cx.theme.dim(), most));
@@ -188,7 +188,7 @@ pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
     lines
 }
 
-/// Requests, errors and latency: ours, then CloudWatch's.
+/// Returns requests, errors and latency: our own, then CloudWatch's.
 pub fn traffic(cx: &Cx) -> Lines {
     let (s, m) = (cx.s, &cx.s.minutes);
     let now = s.now;
@@ -197,7 +197,7 @@ pub fn traffic(cx: &Cx) -> Lines {
     let l = s.latency();
     let ms = |v: Option<u32>| v.map_or("–".into(), |v| v.to_string());
     let own = format!("p50 {} p90 {} p99 {} ms · {} lost", ms(l.p50), ms(l.p90), ms(l.p99), l.failed);
-    // What is lost is the news: the bars take what the longest text leaves.
+    // Losses are the news, so the bars get only what the longest text leaves.
     let text = own.chars().count().max(33);
     let room = cx.width.saturating_sub(11 + text).clamp(8, 60);
     let row = |name: &str, text: String, values: &[f64], style: Style| {
@@ -246,7 +246,7 @@ pub fn traffic(cx: &Cx) -> Lines {
     lines
 }
 
-/// Load of database and cache, and the fleet's.
+/// Returns the load of database and cache, and of the fleet.
 pub fn data(cx: &Cx) -> Lines {
     let (s, m) = (cx.s, &cx.s.minutes);
     let of = |metric: &MetricRow| m.latest(metric, s.now);
@@ -296,7 +296,7 @@ pub fn cost(cx: &Cx) -> Lines {
     vec![line([(format!("{:<9} ", "cost"), cx.theme.dim()), (fit(&text, cx.width.saturating_sub(10)), Style::new())])]
 }
 
-/// Alarms that fire, then what Auto Scaling did, the newest first.
+/// Returns the active alarms, then Auto Scaling's actions, the newest first.
 pub fn alarms(cx: &Cx) -> Lines {
     let Some(look) = &cx.s.snapshot else { return vec![] };
     let mut lines: Lines = vec![];
@@ -317,7 +317,7 @@ pub fn alarms(cx: &Cx) -> Lines {
     lines
 }
 
-/// What an instance wrote last, the newest below.
+/// Returns the last lines of an instance's log, the newest last.
 pub fn logs(cx: &Cx, id: &str, most: usize) -> Lines {
     let dim = |text: &str| vec![line([(fit(text, cx.width), cx.theme.dim())])];
     match cx.s.logs.as_ref().filter(|(of, _)| of == id) {
@@ -331,7 +331,7 @@ pub fn logs(cx: &Cx, id: &str, most: usize) -> Lines {
     }
 }
 
-/// The newest first.
+/// Returns the events, the newest first.
 pub fn events(cx: &Cx) -> Lines {
     let one = |e: &crate::live::Event| {
         let mark = match e.good {

@@ -1,4 +1,4 @@
-//! Without a terminal: JSON for scripts, a line for what changes for logs.
+//! The output without a terminal: JSON for scripts, a line per change for logs.
 use crate::{
     live::{Cost, Event, EventKind, Latency, LiveState, Metric, Trouble},
     output::{Printer, status::Overview, style::*},
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One round of `status --watch -o json`: all of `status -o json`, and what moves.
+/// One round of `status --watch -o json`: everything of `status -o json`, and the values that move.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Told")]
 pub struct LiveRound<'a> {
@@ -16,14 +16,14 @@ pub struct LiveRound<'a> {
     #[serde(flatten)]
     pub overview: Option<Overview<'a>>,
     pub probe: Latency,
-    /// The newest value of each.
+    /// The newest value of each metric.
     pub metrics: BTreeMap<String, f64>,
     pub cost: Option<&'a Cost>,
     pub trouble: Option<&'a Trouble>,
     /// Seconds since AWS last answered.
     pub age_seconds: Option<i64>,
     pub calls_per_minute: u64,
-    /// What happened since the last round.
+    /// The events since the last round.
     pub events: &'a [Event],
 }
 
@@ -51,7 +51,7 @@ impl<'a> LiveRound<'a> {
     }
 }
 
-/// A line for each thing that matters to somebody who reads a log: the verdict, and trouble with AWS.
+/// Prints a line for each important event: verdicts, and problems with AWS.
 pub fn news(out: &Printer, events: &[Event]) {
     for e in events {
         let style = match e.good {
@@ -65,7 +65,7 @@ pub fn news(out: &Printer, events: &[Event]) {
     }
 }
 
-/// Says that it is alive, and how the stack is; whether anybody reads it.
+/// Prints a sign of life with the state of the stack. Returns false if nobody reads it.
 pub fn heartbeat(out: &Printer, state: &LiveState) -> bool {
     let style = verdict(state.verdict.word());
     let at = state.now.strftime("%FT%TZ");

@@ -1,4 +1,4 @@
-//! Which panel gets how much of the screen: what matters most is dropped last.
+//! The layout of the panels: the most important ones are dropped last.
 use super::{
     instances::{self, Sort},
     panels::{self, Cx, Lines},
@@ -14,15 +14,15 @@ use jiff::tz::TimeZone;
 use ratatui_core::{buffer::Buffer, layout::Rect, style::Style, text::Line, widgets::Widget};
 use ratatui_widgets::{block::Block, clear::Clear, sparkline::Sparkline};
 
-/// From here on there are two columns.
+/// From this width on there are two columns.
 const WIDE: u16 = 140;
 
-/// A part of the screen. Panels are given in the order they are shown; the lower the rank, the longer it stays.
+/// A part of the screen. Panels are given in display order. A lower rank stays longer.
 struct Panel {
     title: &'static str,
     rank: u8,
     lines: Lines,
-    /// It is shown with at least so many lines, or not at all.
+    /// The least number of lines. With fewer the panel is not shown.
     min: usize,
 }
 
@@ -41,7 +41,7 @@ pub fn draw(buffer: &mut Buffer, state: &LiveState, ui: &Ui, theme: Theme, typis
     let mut y = area.y;
     let mut top = panels::verdict(&cx);
     top.extend(panels::clock_line(&cx));
-    // The header must not push everything else away.
+    // The header must not displace everything else.
     top.truncate(usize::from(area.height / 3).max(2));
     for l in top {
         buffer.set_line(area.x, y, &l, area.width);
@@ -130,12 +130,12 @@ fn data(cx: &Cx) -> Panel {
     Panel::new("Cost and load", 5, 1, lines)
 }
 fn alarms(cx: &Cx, rank: u8) -> Panel {
-    // What fires now is worth more than what happened.
+    // Active alarms matter more than past events.
     let firing = cx.s.snapshot.as_ref().is_some_and(|s| !s.alarms.is_empty());
     Panel::new("Alarms and scaling", if firing { 3 } else { rank }, 1, panels::alarms(cx))
 }
 
-/// Panels below each other: first everyone's least by rank, then what is left by rank.
+/// Stacks panels: first everyone's minimum by rank, then the rest by rank.
 fn stack(buffer: &mut Buffer, area: Rect, theme: Theme, mut panels: Vec<Panel>) {
     panels.retain(|p| !p.lines.is_empty());
     let mut by_rank: Vec<usize> = (0..panels.len()).collect();
@@ -143,7 +143,7 @@ fn stack(buffer: &mut Buffer, area: Rect, theme: Theme, mut panels: Vec<Panel>) 
     let mut rows = vec![0; panels.len()];
     let mut left = usize::from(area.height);
     for (place, &i) in by_rank.iter().enumerate() {
-        // What matters most is there in any case, as far as it fits.
+        // The most important panel is always there, as far as it fits.
         let min = if place == 0 { panels[i].min.min(left.saturating_sub(1)) } else { panels[i].min };
         if min < left {
             rows[i] = min;
@@ -183,7 +183,7 @@ fn scrolled(buffer: &mut Buffer, area: Rect, theme: Theme, name: &str, lines: Li
     }
 }
 
-/// The last hour, a column a minute, as high as the window allows.
+/// Draws the last hour, one column per minute, as high as the window allows.
 fn graphs(buffer: &mut Buffer, area: Rect, cx: &Cx) {
     let m = &cx.s.minutes;
     let words = panels::traffic(cx);
@@ -208,14 +208,16 @@ fn graphs(buffer: &mut Buffer, area: Rect, cx: &Cx) {
         let values: Vec<f64> = m.recent(metric, usize::from(area.width.min(300)));
         let top = values.iter().copied().fold(0.0, f64::max) * factor;
         title(buffer, at, cx.theme, &format!("{name} (top {})", short(top)));
-        // The widget takes whole numbers: in thousandths nothing gets lost.
+        // The widget takes integers, so the values are in thousandths.
         let bars: Vec<u64> = values.iter().map(|v| (v * factor * 1000.0).max(0.0) as u64).collect();
         let graph = Rect { y: at.y + 1, height: at.height - 1, ..at };
         Sparkline::default().data(&bars).style(cx.theme.graph()).render(graph, buffer);
     }
 }
 
-/// The keys and how fresh the picture is. How to get help and out is never cut: the names of the views go first.
+/// Draws the keys and the age of the picture.
+///
+/// The keys for help and for quitting are never cut: the names of the views are dropped first.
 fn footer(buffer: &mut Buffer, area: Rect, state: &LiveState, ui: &Ui, theme: Theme, typist: Typist) {
     const OUT: &str = "? help  q quit";
     let width = usize::from(area.width);
@@ -242,7 +244,7 @@ fn footer(buffer: &mut Buffer, area: Rect, state: &LiveState, ui: &Ui, theme: Th
     let wide = |pieces: &[(String, Style)]| pieces.iter().map(|(t, _)| t.chars().count()).sum::<usize>();
     let fits = |left: &[(String, Style)], right: &str| wide(left) + 1 + right.chars().count() <= width;
     let all = all.map(|[names, keys]| [names, keys].concat());
-    // The first pair that fits: first the most of keys, then the most of words.
+    // The first pair that fits, with as many keys and then as many words as possible.
     let pair = fresh.iter().take(2).find_map(|right| Some((all.iter().take(3).find(|left| fits(left, right))?, right)));
     let (left, right) = pair.unwrap_or((&all[3], if fits(&all[3], &fresh[1]) { &fresh[1] } else { &fresh[2] }));
     let y = area.bottom() - 1;

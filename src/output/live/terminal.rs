@@ -1,4 +1,4 @@
-//! The terminal: taken over, drawn on, and given back whatever happens.
+//! The terminal: taken over, drawn on, and always restored.
 use crate::{
     output::plain::{ascii_only, one},
     said,
@@ -13,11 +13,11 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, Write};
 use termion::raw::{IntoRawMode, RawTerminal};
 
-/// Alternate screen on, cursor away, wrapping off.
+/// Turns the alternate screen on, and cursor and wrapping off.
 const TAKE: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const GIVE_BACK: &str = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-/// The terminal in raw mode, for as long as this lives.
+/// The terminal in raw mode, until this is dropped.
 pub struct Taken {
     _raw: RawTerminal<io::Stdout>,
 }
@@ -26,7 +26,7 @@ impl Taken {
     pub fn take() -> io::Result<Self> {
         let cooked = tcgetattr(io::stdout()).ok();
         let raw = io::stdout().into_raw_mode()?;
-        // A panic prints where nobody would see it: give the terminal back first.
+        // A panic would print invisibly, so it restores the terminal first.
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             give_back();
@@ -56,7 +56,7 @@ fn put(text: &str) {
     let _ = out.flush();
 }
 
-/// Draws on stdout: one write a frame, so that nothing flickers over a slow line.
+/// Draws on stdout with one write per frame, so that nothing flickers over a slow connection.
 #[derive(Default)]
 pub struct Ansi {
     frame: Vec<u8>,
@@ -93,7 +93,7 @@ impl Backend for Ansi {
     fn show_cursor(&mut self) -> io::Result<()> {
         Ok(())
     }
-    /// The cursor is hidden: nobody can tell where it is.
+    /// Returns the origin, since the cursor is hidden.
     fn get_cursor_position(&mut self) -> io::Result<Position> {
         Ok(Position::ORIGIN)
     }
@@ -137,7 +137,7 @@ fn sgr(out: &mut Vec<u8>, (fg, bg, modifier): (Color, Color, Modifier)) -> io::R
     write!(out, "m")
 }
 
-/// The eight colours that every terminal has and every theme chooses for itself.
+/// Returns one of the eight colours that every terminal has and every theme defines.
 fn ansi(color: Color) -> Option<u8> {
     Some(match color {
         Color::Black => 0,

@@ -30,7 +30,7 @@ fn terminal(state: &LiveState, keys: &[Key], (width, height): (u16, u16), color:
     t
 }
 
-/// What is on the screen, without the blanks at the ends of its lines.
+/// Returns the text on the screen, without trailing blanks.
 fn text(t: &Terminal<TestBackend>) -> String {
     let b = t.backend().buffer();
     let row = |y| (0..b.area.width).map(|x| b[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
@@ -41,7 +41,7 @@ fn shown(state: &LiveState, keys: &[Key], size: (u16, u16)) -> String {
     text(&terminal(state, keys, size, true))
 }
 
-/// Nothing was typed that a command has to repeat.
+/// Returns a typist without options to repeat.
 fn typist() -> Typist {
     Typist::new(&Cli::parse_from(["gameday", "status"]).global)
 }
@@ -130,7 +130,7 @@ fn the_views() {
     insta::assert_snapshot!("replace", shown(&s, &[Key::Char('x')], (60, 15)));
 }
 
-/// The picture in the README; `GAMEDAY_BLESS=1` draws it anew.
+/// The picture in the README. `GAMEDAY_BLESS=1` draws it again.
 #[test]
 fn the_readme_shows_this_screen() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screen.svg");
@@ -141,7 +141,7 @@ fn the_readme_shows_this_screen() {
     assert!(std::fs::read_to_string(&path).unwrap() == picture, "docs/screen.svg shows another screen");
 }
 
-/// What a terminal would be told to show this.
+/// Returns the escapes that make a terminal show this.
 fn ansi(terminal: &Terminal<TestBackend>) -> String {
     let buffer = terminal.backend().buffer();
     let mut text = String::new();

@@ -5,7 +5,7 @@ use ratatui_core::{
     text::{Line, Span},
 };
 
-/// Styles by meaning. Without colour, weight and marks have to do.
+/// Styles by meaning. Without colour, weight and marks replace it.
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
     pub color: bool,
@@ -40,7 +40,9 @@ impl Theme {
             None => Style::new(),
         }
     }
-    /// A verdict on its colour, or reversed: green serves, red does not, grey is not there, amber is in between.
+    /// Returns the style of a verdict, on its colour or reversed.
+    ///
+    /// Green serves, red does not, grey does not exist, amber is in between.
     pub fn flag(self, word: Word) -> Style {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         match word {
@@ -53,7 +55,7 @@ impl Theme {
     }
 }
 
-/// Cut to so many columns, with a sign that something is missing.
+/// Cuts a text to a number of columns, with a sign for the missing part.
 pub fn fit(text: &str, width: usize) -> String {
     let text = said::line(text);
     if text.chars().count() <= width {
@@ -62,12 +64,12 @@ pub fn fit(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).collect::<String>() + "…"
 }
 
-/// Padded or cut to exactly so many columns.
+/// Pads or cuts a text to exactly this number of columns.
 pub fn cell(text: &str, width: usize) -> String {
     format!("{:<width$}", fit(text, width))
 }
 
-/// Words on as many lines as they need; a word that is longer than a line is broken.
+/// Wraps words into lines. A word that is longer than a line is broken.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let pieces = |word: &str| -> Vec<String> {
@@ -88,7 +90,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The newest `width` values as one line of bars; the highest fills its cell.
+/// Draws the newest `width` values as one line of bars. The highest fills its cell.
 pub fn spark(values: &[f64], width: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let values = &values[values.len().saturating_sub(width)..];
@@ -100,7 +102,7 @@ pub fn spark(values: &[f64], width: usize) -> String {
     format!("{:>width$}", values.iter().map(bar).collect::<String>())
 }
 
-/// `48 s`, `12 min`, `3:07 h`.
+/// Writes an age such as `48 s`, `12 min` or `3:07 h`.
 pub fn age(seconds: i64) -> String {
     match seconds.max(0) {
         s @ 0..120 => format!("{s} s"),
@@ -109,7 +111,7 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
-/// `7`, `3.2`, `1.5k`, `2.1M`: four columns at the most.
+/// Writes a number such as `7`, `3.2`, `1.5k` or `2.1M`, in at most four columns.
 pub fn short(v: f64) -> String {
     match v.abs() {
         a if a >= 999_500.0 => format!("{:.1}M", v / 1e6),
@@ -124,7 +126,7 @@ pub fn seconds(v: f64) -> String {
     if v < 1.0 { format!("{:.0} ms", v * 1000.0) } else { format!("{v:.1} s") }
 }
 
-/// A line of pieces with their styles.
+/// Returns a line of pieces with their styles.
 pub fn line<'a>(pieces: impl IntoIterator<Item = (String, Style)>) -> Line<'a> {
     let span = |(text, style): (String, Style)| Span::styled(said::line(&text).into_owned(), style);
     Line::from(pieces.into_iter().map(span).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! What the keys do. It knows nothing of AWS: a key changes the view, or asks for something to be done.
+//! The actions of keys. A key changes the view or requests something; AWS is unknown here.
 use super::instances::Sort;
 use crate::live::LiveState;
 use termion::event::Key;
@@ -33,13 +33,13 @@ pub enum Overlay {
     None,
     Help,
     Details,
-    /// Whether to replace this instance.
+    /// The question whether to replace this instance.
     Replace(String),
-    /// What this instance wrote last.
+    /// The last log lines of this instance.
     Logs(String),
 }
 
-/// What a key wants done.
+/// The action of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     None,
@@ -47,7 +47,7 @@ pub enum Action {
     /// Look at everything now.
     Look,
     Replace(String),
-    /// Fetch what this instance wrote last.
+    /// Fetch the last log lines of this instance.
     Logs(String),
 }
 
@@ -56,9 +56,9 @@ pub struct Ui {
     pub view: View,
     pub overlay: Overlay,
     pub sort: Sort,
-    /// The chosen instance: it stays chosen wherever its row goes.
+    /// The chosen instance, which stays chosen when its row moves.
     chosen: Option<String>,
-    /// The row it had.
+    /// Its last row.
     row: usize,
     pub scroll: usize,
     frozen: Option<Box<LiveState>>,
@@ -69,12 +69,12 @@ impl Ui {
         self.frozen.is_some()
     }
 
-    /// The state to show: the one of the moment it was frozen, else what is.
+    /// Returns the state to show: the frozen one, or else the live one.
     pub fn shown<'a>(&'a self, live: &'a LiveState) -> &'a LiveState {
         self.frozen.as_deref().unwrap_or(live)
     }
 
-    /// The row of the chosen instance among these; where it is gone, the row it had.
+    /// Returns the row of the chosen instance. If the instance is gone, its last row.
     pub fn row<'a>(&self, mut ids: impl ExactSizeIterator<Item = &'a str>) -> usize {
         let last = ids.len().saturating_sub(1);
         let chosen = self.chosen.as_deref();
@@ -86,7 +86,7 @@ impl Ui {
         self.chosen = ids.get(self.row).cloned();
     }
 
-    /// `ids`: the instances in the order they are shown.
+    /// Handles a key. `ids` are the instances in display order.
     pub fn key(&mut self, key: Key, live: &LiveState, ids: &[String]) -> Action {
         let overlay = std::mem::take(&mut self.overlay);
         let row = self.row(ids.iter().map(String::as_str));
@@ -98,7 +98,7 @@ impl Ui {
             Overlay::Replace(id) => {
                 return if matches!(key, Key::Char('y' | 'Y')) { Action::Replace(id) } else { Action::None };
             }
-            // Any key closes it; one that means something does that, too.
+            // Any key closes it. A key with a meaning also takes effect.
             Overlay::Help | Overlay::Details | Overlay::Logs(_)
                 if matches!(key, Key::Esc | Key::Char('?' | '\n' | ' ')) =>
             {
@@ -120,7 +120,7 @@ impl Ui {
             Key::Char('\n') if !ids.is_empty() => self.overlay = Overlay::Details,
             Key::Char('x') => {
                 if let Some(id) = ids.get(row) {
-                    // What is asked about has to be seen.
+                    // The instance in question has to be visible.
                     self.show(View::Instances);
                     self.overlay = Overlay::Replace(id.clone());
                 }
@@ -131,7 +131,7 @@ impl Ui {
                     return Action::Logs(id.clone());
                 }
             }
-            // What is wrong, all of it.
+            // All findings in full.
             Key::Char('w') => self.show(View::Path),
             Key::Down | Key::Char('j') if self.view == View::Instances => self.choose(row + 1, ids),
             Key::Up | Key::Char('k') if self.view == View::Instances => self.choose(row.saturating_sub(1), ids),

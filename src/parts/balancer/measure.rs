@@ -1,45 +1,51 @@
 //! What CloudWatch measures of the load balancer.
-use crate::parts::metric::{Fires, MetricRow, MetricTable, Missing};
+use crate::{
+    parts::metric::{Fires, MetricRow, MetricTable},
+    resources::alarm::{Measure, Missing},
+};
 
-pub const REQUESTS: MetricRow = MetricRow::new("RequestCount", "Sum").live("requests").graph("Requests", 1);
+pub const REQUESTS: MetricRow = MetricRow::new("RequestCount", Measure::Sum).live("requests").graph("Requests", 1);
 /// The service's good answers, 2xx and 3xx, are one series.
-const GOOD_2XX: MetricRow = MetricRow::new("HTTPCode_Target_2XX_Count", "Sum").live("good");
-const GOOD_3XX: MetricRow = MetricRow::new("HTTPCode_Target_3XX_Count", "Sum").live("good");
-pub const TARGET_4XX: MetricRow = MetricRow::new("HTTPCode_Target_4XX_Count", "Sum").live("target4xx");
+const GOOD_2XX: MetricRow = MetricRow::new("HTTPCode_Target_2XX_Count", Measure::Sum).live("good");
+const GOOD_3XX: MetricRow = MetricRow::new("HTTPCode_Target_3XX_Count", Measure::Sum).live("good");
+pub const TARGET_4XX: MetricRow = MetricRow::new("HTTPCode_Target_4XX_Count", Measure::Sum).live("target4xx");
 pub const TARGET_5XX: MetricRow =
-    MetricRow::new("HTTPCode_Target_5XX_Count", "Sum").live("target5xx").graph("Requests", 2).alarm(
+    MetricRow::new("HTTPCode_Target_5XX_Count", Measure::Sum).live("target5xx").graph("Requests", 2).alarm(
         "target-5xx",
         Fires::AtLeast(5.0),
         (2, 3),
-        Missing::Zero,
+        Missing::NotBreaching,
         "the service answers 5xx: its queue is full, or it is broken",
     );
 /// The load balancer's own answers.
-pub const ELB_4XX: MetricRow = MetricRow::new("HTTPCode_ELB_4XX_Count", "Sum").live("elb4xx");
+pub const ELB_4XX: MetricRow = MetricRow::new("HTTPCode_ELB_4XX_Count", Measure::Sum).live("elb4xx");
 pub const ELB_5XX: MetricRow =
-    MetricRow::new("HTTPCode_ELB_5XX_Count", "Sum").live("elb5xx").graph("Requests", 3).alarm(
+    MetricRow::new("HTTPCode_ELB_5XX_Count", Measure::Sum).live("elb5xx").graph("Requests", 3).alarm(
         "elb-5xx",
         Fires::AtLeast(1.0),
         (1, 1),
-        Missing::Zero,
+        Missing::NotBreaching,
         "the load balancer itself answers 5xx: no target is registered, or none answers in time",
     );
-const REJECTED: MetricRow = MetricRow::new("RejectedConnectionCount", "Sum").alarm(
+const REJECTED: MetricRow = MetricRow::new("RejectedConnectionCount", Measure::Sum).alarm(
     "rejected",
     Fires::AtLeast(1.0),
     (1, 1),
-    Missing::Zero,
+    Missing::NotBreaching,
     "the load balancer rejects connections",
 );
-pub const P50: MetricRow = MetricRow::new("TargetResponseTime", "p50").live("p50").graph("Response time", 1);
-pub const P90: MetricRow = MetricRow::new("TargetResponseTime", "p90").live("p90").graph("Response time", 2).alarm(
-    "slow",
-    Fires::AboveOf(|config| config.monitoring.slow_seconds),
-    (2, 3),
-    Missing::Zero,
-    "one answer in ten takes longer than is worth points",
-);
-pub const P99: MetricRow = MetricRow::new("TargetResponseTime", "p99").live("p99").graph("Response time", 3);
+pub const P50: MetricRow =
+    MetricRow::new("TargetResponseTime", Measure::Percentile(50)).live("p50").graph("Response time", 1);
+pub const P90: MetricRow =
+    MetricRow::new("TargetResponseTime", Measure::Percentile(90)).live("p90").graph("Response time", 2).alarm(
+        "slow",
+        Fires::AboveOf(|config| config.monitoring.slow_seconds),
+        (2, 3),
+        Missing::NotBreaching,
+        "one answer in ten takes longer than is worth points",
+    );
+pub const P99: MetricRow =
+    MetricRow::new("TargetResponseTime", Measure::Percentile(99)).live("p99").graph("Response time", 3);
 
 pub const METRICS: MetricTable = MetricTable {
     namespace: "AWS/ApplicationELB",

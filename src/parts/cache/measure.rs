@@ -1,20 +1,24 @@
 //! What CloudWatch measures of each node of the cache.
-use crate::parts::metric::{Fires, MetricRow, MetricTable, Missing};
+use crate::{
+    parts::metric::{Fires, MetricRow, MetricTable},
+    resources::alarm::{Measure, Missing},
+};
 
-pub const EVICTIONS: MetricRow = MetricRow::new("Evictions", "Sum")
-    .live("cache_evictions")
-    .graph_right("Cache", 4)
-    .alarm("cache-evictions", Fires::AtLeast(1.0), (1, 1), Missing::Zero, "the cache is full and throws answers away");
-pub const CPU: MetricRow = MetricRow::new("EngineCPUUtilization", "Average").live("cache_cpu").graph("Cache", 1).alarm(
-    "cache-cpu",
-    Fires::Above(80.0),
-    (3, 3),
-    Missing::Unknown,
-    "the cache's one thread is busy",
-);
-pub const HITS: MetricRow = MetricRow::new("CacheHits", "Sum").live("cache_hits").graph_right("Cache", 2);
-pub const MISSES: MetricRow = MetricRow::new("CacheMisses", "Sum").live("cache_misses").graph_right("Cache", 3);
-const CONNECTIONS: MetricRow = MetricRow::new("CurrConnections", "Maximum").live("cache_connections");
+pub const EVICTIONS: MetricRow =
+    MetricRow::new("Evictions", Measure::Sum).live("cache_evictions").graph_right("Cache", 4).alarm(
+        "cache-evictions",
+        Fires::AtLeast(1.0),
+        (1, 1),
+        Missing::NotBreaching,
+        "the cache is full and throws answers away",
+    );
+pub const CPU: MetricRow = MetricRow::new("EngineCPUUtilization", Measure::Average)
+    .live("cache_cpu")
+    .graph("Cache", 1)
+    .alarm("cache-cpu", Fires::Above(80.0), (3, 3), Missing::Missing, "the cache's one thread is busy");
+pub const HITS: MetricRow = MetricRow::new("CacheHits", Measure::Sum).live("cache_hits").graph_right("Cache", 2);
+pub const MISSES: MetricRow = MetricRow::new("CacheMisses", Measure::Sum).live("cache_misses").graph_right("Cache", 3);
+const CONNECTIONS: MetricRow = MetricRow::new("CurrConnections", Measure::Maximum).live("cache_connections");
 
 pub const METRICS: MetricTable = MetricTable {
     namespace: "AWS/ElastiCache",

@@ -1,26 +1,28 @@
 //! What CloudWatch measures of the database.
-use crate::parts::metric::{Fires, MetricRow, MetricTable, Missing};
+use crate::{
+    parts::metric::{Fires, MetricRow, MetricTable},
+    resources::alarm::{Measure, Missing},
+};
 
-pub const CPU: MetricRow = MetricRow::new("CPUUtilization", "Average").live("database_cpu").graph("Database", 1).alarm(
-    "database-cpu",
-    Fires::Above(80.0),
-    (3, 3),
-    Missing::Unknown,
-    "the database's CPU is busy",
-);
-pub const CONNECTIONS: MetricRow =
-    MetricRow::new("DatabaseConnections", "Maximum").live("database_connections").graph_right("Database", 2).alarm(
+pub const CPU: MetricRow = MetricRow::new("CPUUtilization", Measure::Average)
+    .live("database_cpu")
+    .graph("Database", 1)
+    .alarm("database-cpu", Fires::Above(80.0), (3, 3), Missing::Missing, "the database's CPU is busy");
+pub const CONNECTIONS: MetricRow = MetricRow::new("DatabaseConnections", Measure::Maximum)
+    .live("database_connections")
+    .graph_right("Database", 2)
+    .alarm(
         "database-connections",
         Fires::Above(50.0),
         (2, 3),
-        Missing::Unknown,
+        Missing::Missing,
         "a micro instance takes about 60 connections",
     );
-pub const FREE: MetricRow = MetricRow::new("FreeStorageSpace", "Minimum").live("database_free").alarm(
+pub const FREE: MetricRow = MetricRow::new("FreeStorageSpace", Measure::Minimum).live("database_free").alarm(
     "database-storage",
     Fires::Below(2.0 * 1024.0 * 1024.0 * 1024.0),
     (1, 1),
-    Missing::Unknown,
+    Missing::Missing,
     "the database has less than 2 GiB left",
 );
 

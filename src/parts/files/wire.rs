@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Files {
     pub system: Ref<FileSystem>,
-    /// One a zone.
+    /// One subnet per zone.
     pub targets: Vec<Ref<MountTarget>>,
     /// By service: each sees a folder of its own. Empty where the file system is used.
     pub access_points: Vec<Ref<AccessPoint>>,

@@ -32,7 +32,7 @@ pub(crate) async fn find(look: &Look<'_>) {
             a.state_value() == Some(&StateValue::Alarm)
                 && a.alarm_name().is_some_and(|name| names.iter().any(|e| e == name))
         };
-        // One call for all of the stack's; a prescribed name may begin otherwise.
+        // One call lists all alarms of the stack. A name prescribed in the stack file can have another prefix.
         let prefix = format!("{}-", look.whose.stack);
         let named = names.iter().filter(|a| !a.starts_with(&prefix));
         let mut ours = vec![];

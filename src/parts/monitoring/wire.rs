@@ -12,8 +12,13 @@ use crate::{
         service::measure as service,
     },
     resources::{
-        alarm::Alarm, auto_scaling_group::AutoScalingGroup, cache::Cache, dashboard::Dashboard, database::Database,
-        load_balancer::LoadBalancer, target_group::TargetGroup,
+        alarm::{Alarm, Measure},
+        auto_scaling_group::AutoScalingGroup,
+        cache::Cache,
+        dashboard::Dashboard,
+        database::Database,
+        load_balancer::LoadBalancer,
+        target_group::TargetGroup,
     },
 };
 use serde_json::{Value, json};
@@ -57,20 +62,20 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
         let after: Vec<&Key> = after.iter().collect();
         for (metric, row) in table.alarms() {
             let (comparison, threshold) = row.fires.when(config);
-            let (evaluate, of) = row.points;
+            let (datapoints, periods) = row.points;
             let dimensions = table.dimensions.iter().map(ToString::to_string).zip(values.iter().cloned());
             let alarm = Alarm {
                 aws: b.aws(),
                 namespace: table.namespace.into(),
                 metric: metric.name.into(),
                 dimensions: dimensions.collect(),
-                statistic: metric.statistic.into(),
+                statistic: metric.statistic,
                 period: 60,
-                evaluate,
-                of,
+                datapoints,
+                periods,
                 threshold,
-                comparison: comparison.into(),
-                missing: row.missing.word().into(),
+                comparison,
+                missing: row.missing,
                 description: row.description.into(),
                 notify: config.monitoring.notify.clone(),
             };
@@ -210,8 +215,8 @@ fn graphs(region: &str, service: &str, tables: &[Measured<'_>]) -> Vec<Value> {
         for row in table.rows {
             let Some(graph) = &row.graph else { continue };
             let mut style = serde_json::Map::new();
-            if row.statistic != "Sum" {
-                style.insert("stat".into(), row.statistic.into());
+            if row.statistic != Measure::Sum {
+                style.insert("stat".into(), row.statistic.text().into());
             }
             if graph.right {
                 style.insert("yAxis".into(), "right".into());

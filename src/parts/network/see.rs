@@ -81,7 +81,7 @@ pub struct Route {
 #[serde(default)]
 pub struct InternetGateway {
     pub id: String,
-    /// The VPC it is attached to.
+    /// The VPC to which it is attached.
     pub vpc: Option<String>,
     pub step: Option<String>,
 }
@@ -231,10 +231,11 @@ fn gateway(g: ec2::InternetGateway, whose: &Whose) -> InternetGateway {
 /// Returns a VPC with its DHCP options; `sets` are all DHCP options of the region, when they were seen.
 fn vpc(v: ec2::Vpc, sets: Option<&[ec2::DhcpOptions]>, region: &str) -> Vpc {
     let of_vpc = |s: &&ec2::DhcpOptions| s.dhcp_options_id().is_some() && s.dhcp_options_id == v.dhcp_options_id;
-    let usual = |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::said(s) == dhcp_options::usual(region);
+    let usual =
+        |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::options_of(s) == dhcp_options::usual(region);
     Vpc {
         // A VPC may have none: then instances are told nothing.
-        options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::said).unwrap_or_default()),
+        options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::options_of).unwrap_or_default()),
         usual_options: sets.and_then(|sets| sets.iter().find(usual)?.dhcp_options_id.clone()),
         id: v.vpc_id.unwrap_or_default(),
         cidr: v.cidr_block.unwrap_or_default(),
@@ -258,7 +259,7 @@ fn route_table(t: ec2::RouteTable, whose: &Whose) -> RouteTable {
     let associations = t.associations.unwrap_or_default();
     let routes = t.routes.unwrap_or_default().into_iter().map(|r| Route {
         to: words::ec2::destination(&r).into(),
-        via: words::ec2::leads_to(&r).unwrap_or_default().into(),
+        via: words::ec2::route_target(&r).unwrap_or_default().into(),
         state: r.state.map_or("active".into(), |s| s.as_str().into()),
     });
     RouteTable {

@@ -110,7 +110,7 @@ fn ours(b: &mut Builder<'_>) -> Network {
     for (subnet, zone) in public.iter().zip(&facts.zones).take(many) {
         let name = b.short(zone);
         let of = Key::new(NatGateway::KIND, name);
-        let address = b.add(&format!("nat-{name}"), ElasticIp { aws: b.aws(), of });
+        let address = b.add(&format!("nat-{name}"), ElasticIp { aws: b.aws(), gateway: of });
         // A gateway that is made before its own subnet leads out fails.
         let nat = NatGateway { aws: b.aws(), subnet: subnet.clone(), address };
         nats.push(b.add_after(name, nat, &[routes.key()]));

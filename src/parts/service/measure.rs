@@ -1,24 +1,25 @@
 //! What CloudWatch measures of a service: its targets and its instances.
 use crate::{
     config::ALARMS,
-    parts::metric::{Fires, MetricRow, MetricTable, Missing},
+    parts::metric::{Fires, MetricRow, MetricTable},
+    resources::alarm::{Measure, Missing},
 };
 
-const HEALTHY: MetricRow = MetricRow::new("HealthyHostCount", "Minimum").graph("Targets", 1).alarm(
+const HEALTHY: MetricRow = MetricRow::new("HealthyHostCount", Measure::Minimum).graph("Targets", 1).alarm(
     ALARMS[1],
     Fires::Below(1.0),
     (1, 1),
-    Missing::Bad,
+    Missing::Breaching,
     "no target is healthy: nothing is served, or the balancer fails open",
 );
-const UNHEALTHY: MetricRow = MetricRow::new("UnHealthyHostCount", "Maximum").graph("Targets", 2).alarm(
+const UNHEALTHY: MetricRow = MetricRow::new("UnHealthyHostCount", Measure::Maximum).graph("Targets", 2).alarm(
     ALARMS[0],
     Fires::AtLeast(1.0),
     (2, 2),
-    Missing::Zero,
+    Missing::NotBreaching,
     "a target fails its health check",
 );
-const PER_TARGET: MetricRow = MetricRow::new("RequestCountPerTarget", "Sum").graph_right("Targets", 3);
+const PER_TARGET: MetricRow = MetricRow::new("RequestCountPerTarget", Measure::Sum).graph_right("Targets", 3);
 
 pub const TARGETS: MetricTable = MetricTable {
     namespace: "AWS/ApplicationELB",
@@ -26,12 +27,12 @@ pub const TARGETS: MetricTable = MetricTable {
     rows: &[&UNHEALTHY, &HEALTHY, &PER_TARGET],
 };
 
-pub const CPU: MetricRow = MetricRow::new("CPUUtilization", "Average").live("fleet_cpu").graph("Instances", 1);
+pub const CPU: MetricRow = MetricRow::new("CPUUtilization", Measure::Average).live("fleet_cpu").graph("Instances", 1);
 
 pub const INSTANCES: MetricTable =
     MetricTable { namespace: "AWS/EC2", dimensions: &["AutoScalingGroupName"], rows: &[&CPU] };
 
-const MEMORY: MetricRow = MetricRow::new("mem_used_percent", "Average").graph("Instances", 2);
+const MEMORY: MetricRow = MetricRow::new("mem_used_percent", Measure::Average).graph("Instances", 2);
 
 /// What the CloudWatch agent on the instances measures.
 pub const AGENT: MetricTable =

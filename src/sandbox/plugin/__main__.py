@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Source(importlib.machinery.SourceFileLoader):
-    """Our modules as they are written: what was compiled of them once could be of something else."""
+    """Import the plugin's modules from their source, since an old cache could belong to another version."""
 
     def get_code(self, fullname):
         return self.source_to_code(self.get_data(self.path), self.path)
@@ -44,16 +44,16 @@ def main():
     # Never reachable from outside.
     if args.host not in ("127.0.0.1", "localhost", "::1"):
         parser.error("the sandbox listens on loopback only")
-    # What it writes is its user's alone.
+    # Files written here are for the user only.
     os.umask(0o077)
-    # SIGTERM is the way it is told to stop: the port closes, the exit code is 0.
+    # SIGTERM is the documented way to stop: the port closes, and the exit code is 0.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
 
-    # Before anything of moto.
+    # This import must come before anything of moto.
     from . import data  # noqa: F401
 
-    # moto warns of every error code that a model does not list; AWS has many such.
+    # moto warns about every error code that a model does not list, and AWS has many of them.
     warnings.filterwarnings("ignore", module="moto")
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
@@ -76,18 +76,18 @@ def main():
     gate.door = door = Door(server.port)
     server.daemon_threads = True
     if args.until_eof:
-        # Whoever started it may be killed without a chance to stop it.
+        # The parent process may be killed without a chance to stop this one.
         threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
     says = f"sandbox ready on http://{args.host}:{server.port} ({args.pace})"
     if args.ready_file:
         left = {"pid": os.getpid(), "port": server.port, "key": door.key, "secret": door.secret}
-        # A file of its own: not one that is there, nor one that a link leads to.
+        # A new file, so that neither an existing file nor the target of a link is overwritten.
         new = os.open(f"{args.ready_file}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(new, "w") as file:
             json.dump(left, file)
         os.replace(f"{args.ready_file}.new", args.ready_file)
     else:
-        # Who waits for this line has no other way to the key.
+        # The reader of this line has no other source of the key.
         says += f", key AWS_ACCESS_KEY_ID={door.key}"
     print(says, flush=True)
     server.serve_forever()

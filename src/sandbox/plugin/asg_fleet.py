@@ -1,4 +1,4 @@
-"""The instances of an Auto Scaling group: launched over the zones, registered, watched, replaced."""
+"""Keep the instances of an Auto Scaling group: launched across the zones, registered, watched, replaced."""
 
 import math
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ from .clock import CLOCK
 from .ec2_instances import RUNNING, WATCHERS, ec2_backends
 from .rules import NUMBERS, Refusal, on_reset, partition
 
-# Seconds: how long a dead member goes unnoticed (status checks run each minute), how long a group takes to go
-# once forced ([AWS 11], asg_force_delete).
+# Seconds: until a dead member is noticed (status checks run each minute), and until a forced deletion of a group ends
+# ([AWS 11], asg_force_delete).
 NOTICED, DELETED, RETRY = 30, 60, 60
 
 GROUPS = {}
@@ -43,7 +43,7 @@ class Member:
         self.instance, self.id, self.subnet, self.version = instance, instance.id, subnet, version
         self.state, self.health, self.protected = "Pending", "Healthy", protected
         self.since = CLOCK.now()
-        # Its place in its zone is the next one's: it goes as soon as that one has come.
+        # Its place in the zone belongs to its successor, so it leaves as soon as that one has arrived.
         self.leaving = False
 
     def described(self):
@@ -75,13 +75,13 @@ def find(call, name):
 
 
 def open_refresh(group):
-    """The instance refresh that has not ended."""
+    """Return the instance refresh that has not ended."""
     over = ("Successful", "Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful")
     return next((r for r in group.refreshes if r["Status"] not in over), None)
 
 
 def version_wanted(group):
-    """(template version) that a new member gets now."""
+    """Return the template version for a new member."""
     ec2 = ec2_backends[group.account][group.region]
     spec = group.spec()
     template = ec2.launch_templates.get(spec["LaunchTemplateId"])
@@ -92,7 +92,7 @@ def version_wanted(group):
 
 
 def reconcile(group):
-    """Makes the group what it should be: unhealthy members out, missing ones in, surplus ones out."""
+    """Bring the group to its target: unhealthy members out, missing ones in, surplus ones out."""
     if group.deleting or GROUPS.get((group.region, group.name)) is not group:
         return
     if "ReplaceUnhealthy" not in group.suspended and "Terminate" not in group.suspended:
@@ -118,7 +118,10 @@ def reconcile(group):
 
 
 def _leaver(group):
-    """model TerminationPolicies Default: the fullest zone, then the oldest template version, then the oldest."""
+    """Return the member that leaves first.
+
+    Model TerminationPolicies Default: the fullest zone, then the oldest template version, then the oldest.
+    """
     able = [m for m in group.active if not m.protected]
     if not able:
         return None
@@ -129,7 +132,10 @@ def _leaver(group):
 
 
 def _next_subnet(group):
-    """AWS spreads instances evenly over the zones of VPCZoneIdentifier; moto puts all into the first."""
+    """Return the subnet with the fewest members.
+
+    AWS spreads instances evenly over the zones of VPCZoneIdentifier; moto puts all into the first.
+    """
     ec2 = ec2_backends[group.account][group.region]
     subnets = [ec2.get_subnet(i.strip()) for i in group.settings["VPCZoneIdentifier"].split(",")]
     count = {s.availability_zone: 0 for s in subnets}
@@ -139,7 +145,7 @@ def _next_subnet(group):
 
 
 def _kind(group):
-    """(instance type, spot) of the next member of a mixed-instances group."""
+    """Return (instance type, spot) of the next member of a mixed-instances group."""
     if not group.mixed:
         return None, False
     overrides = [o["InstanceType"] for o in group.mixed["LaunchTemplate"]["Overrides"] if o.get("InstanceType")]
@@ -151,7 +157,7 @@ def _kind(group):
 
 
 def enlist(group):
-    """Launches one member; False, and a failed activity, when EC2 refuses."""
+    """Launch one member. Return False and record a failed activity if EC2 refuses."""
     activity = _activity(group, "Launching a new EC2 instance", _cause(group))
     try:
         version, subnet = version_wanted(group), _next_subnet(group)
@@ -186,7 +192,7 @@ def enlist(group):
 
 
 def retire(group, member, why, wait=False):
-    """Takes a member out: deregistered, (drained,) terminated, forgotten; returns the activity."""
+    """Remove a member and return the activity: deregister, (drain,) terminate, forget."""
     if member.state.startswith("Terminating"):
         return None
     member.state = "Terminating"
@@ -242,7 +248,7 @@ def begin_delete(group):
 
 
 def _watch(instance):
-    """EC2's health check: a member that is not running is unhealthy (after a while) and replaced."""
+    """Check members like EC2: a member that is not running becomes unhealthy after a while and is replaced."""
     for group in list(GROUPS.values()):
         for member in group.members:
             if member.instance is not instance:
@@ -264,8 +270,11 @@ WATCHERS.append(_watch)
 
 
 def check_balancers():
-    """The balancers' health checks, for groups that heed them: [AWS 5], HealthCheckType ELB, only after the grace
-    period. Called when a test changes what is healthy, and once more for each member when its grace is over."""
+    """Check members like the balancers, for groups that heed them.
+
+    [AWS 5]: HealthCheckType ELB, only after the grace period. Called when a test changes the health, and once more for
+    each member at the end of its grace period.
+    """
     for group in list(GROUPS.values()):
         if "ELB" not in group.settings["HealthCheckType"]:
             continue

@@ -1,4 +1,4 @@
-"""Scaling policies, with the alarms that target tracking makes on AWS and moto does not."""
+"""Scaling policies, with the alarms that target tracking creates on AWS but not in moto."""
 
 from moto.cloudwatch.models import cloudwatch_backends
 

@@ -1,4 +1,4 @@
-"""Instance refreshes: members replaced in batches that keep the promised minimum healthy; missing in moto."""
+"""Instance refreshes, which moto lacks: members are replaced in batches that keep the promised minimum healthy."""
 
 from . import asg_fleet
 from .asg_fleet import _now, enlist, find, reconcile, retire, version_wanted
@@ -97,7 +97,7 @@ def _step(group, refresh):
     first = preferences.get("MaxHealthyPercentage")
     leaving = refresh["_old"][:batch]
     if first is not None:
-        # model MaxHealthyPercentage: with it new instances come before the old ones go.
+        # model MaxHealthyPercentage: with it new instances start before old ones end.
         group.extra = len(leaving)
         for member in leaving:
             member.leaving = True

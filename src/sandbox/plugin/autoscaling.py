@@ -1,7 +1,7 @@
-"""Auto Scaling groups, our own: moto's live in one zone, without the template's groups, and never replace anything.
+"""Auto Scaling groups of our own, since moto's use one zone, ignore the template's groups, and never replace anything.
 
-This file is the API of the groups; asg_fleet.py keeps their instances, asg_policies.py their scaling policies,
-asg_refresh.py instance refreshes. What we do not know (launch configurations, scheduled actions) is still moto's.
+This file is the API of the groups. asg_fleet.py keeps their instances, asg_policies.py their scaling policies,
+asg_refresh.py instance refreshes. Launch configurations and scheduled actions remain moto's.
 """
 
 import re
@@ -18,7 +18,7 @@ PROCESSES = (
     *("Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck"),
     *("InstanceRefresh", "ReplaceUnhealthy", "ScheduledActions"),
 )
-# What a call may set and a describe shows under the same name.
+# Settings of a call that a describe shows under the same name.
 SETTINGS = (
     *("MinSize", "MaxSize", "DesiredCapacity", "DefaultCooldown", "HealthCheckType", "HealthCheckGracePeriod"),
     *("VPCZoneIdentifier", "TerminationPolicies", "NewInstancesProtectedFromScaleIn", "CapacityRebalance"),
@@ -33,7 +33,7 @@ def invalid(message):
 
 
 def _check_sizes(low, high, desired):
-    # AWS refuses what moto lets pass.
+    # AWS refuses what moto accepts.
     if low is not None and high is not None and low > high:
         raise invalid(f"Max bound, {high}, must be greater than or equal to min bound, {low}")
     if desired is not None and high is not None and desired > high:
@@ -57,7 +57,7 @@ def _known_subnets(call):
 
 
 def _template(call, spec):
-    """The template a group is asked to use, checked the way AWS checks it: by trying the launch."""
+    """Check the template of a group as AWS does, by trying the launch, and return it."""
     if not spec:
         return None
     prefix = "You must use a valid fully-formed launch template. "

@@ -1,5 +1,8 @@
-"""What an instance says while it boots. No machine boots here: stand-in lines in the form of userdata/boot.sh.j2, so
-that `gameday logs` and the console have something to show in a rehearsal."""
+"""Write the boot messages of an instance.
+
+No machine boots here. The lines have the form of userdata/boot.sh.j2, so that `gameday logs` and the console can show
+something in a rehearsal.
+"""
 
 import base64
 from datetime import UTC, datetime
@@ -10,7 +13,7 @@ from .clock import CLOCK
 from .ec2_instances import BOOT, WATCHERS, ec2_backends
 from .rules import instead
 
-# The stages that every stack has, and the share of the boot's time after which each is done.
+# The stages that every stack has, and the share of the boot time after which each is done.
 STAGES = {"packages": 0.4, "secrets": 0.5, "fetch": 0.6, "config": 0.65, "service": 1.0}
 
 
@@ -31,10 +34,10 @@ WATCHERS.append(begin)
 
 
 def say(instance, stage, text):
-    """To the console, and to the boot's log group if the stack has one."""
+    """Write a line to the console, and to the boot's log group if the stack has one."""
     if instance.state != "running":
         return
-    # In order, also where a test has moved the clock.
+    # The order stays, even if a test has moved the clock.
     at = instance.said_at = max(CLOCK.seen(), instance.said_at)
     line = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ} {stage:<9} {text}"
     instance.said.append(line)
@@ -48,7 +51,7 @@ def say(instance, stage, text):
 
 
 def group_of(instance, logs, stack):
-    """The log group of the boot: the stack's only one, or that of the service whose fleet the instance is in."""
+    """Return the log group of the boot: the stack's only one, or that of the instance's service."""
     names = [name for name in logs.groups if name.startswith(f"/gameday/{stack}/") and name.endswith("/boot")]
     fleet = next((t["value"] for t in instance.get_tags() if t["key"] == "aws:autoscaling:groupName"), "")
     # `/gameday/shop/api/boot` for `shop-api` and `shop-api-8080`.

@@ -16,7 +16,7 @@ def read(body):
 
 
 def json_value(value):
-    """For json.dumps: JSON 1.0 has timestamps as seconds."""
+    """Convert a value for json.dumps: JSON 1.0 has timestamps as seconds."""
     if isinstance(value, datetime.datetime):
         return value.timestamp()
     if isinstance(value, bytes):
@@ -41,7 +41,7 @@ def _error(call, code, message, status):
 
 
 def _shaped(value, shape):
-    """By the model, since JSON cannot tell a float from an integer nor a date from a number."""
+    """Convert by the model, since JSON cannot distinguish a float from an integer, nor a date from a number."""
     if shape is None or value is None:
         return {}
     kind = shape.type_name

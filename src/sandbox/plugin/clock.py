@@ -1,4 +1,4 @@
-"""The emulated clock. Nothing runs in the background: what is due happens at the next request."""
+"""The emulated clock. Nothing runs in the background: due actions run at the next request."""
 
 import heapq
 import itertools
@@ -14,38 +14,38 @@ class Clock:
         self._anchor_wall = time.monotonic()
         self._anchor = time.time()
         self._acting = None
-        # How far it was moved since the account was last emptied.
+        # The seconds by which the clock was advanced since the account was last emptied.
         self.advanced = 0.0
         self.pace = pace
         self._due = []
 
     def now(self):
-        """Emulated seconds since the epoch; inside an action, the moment at which it fell due."""
+        """Return emulated seconds since the epoch; inside an action, the moment at which it became due."""
         return self._present() if self._acting is None else self._acting
 
     def _present(self):
         return self._anchor + (time.monotonic() - self._anchor_wall) * SPEED[self.pace]
 
     def seen(self):
-        """The same moment by the wall clock, for times that people read: the emulated one runs ahead of it."""
+        """Return the same moment by the wall clock, for times that people read, since the emulated clock runs ahead."""
         return time.time() - (self._present() - self.now()) / SPEED[self.pace]
 
     def after(self, seconds, action):
-        """Runs `action` once `seconds` of AWS's time have passed (at the next request when instant)."""
+        """Run `action` after `seconds` of AWS's time (at the next request when instant)."""
         heapq.heappush(self._due, (self.when(seconds), next(self._order), action))
 
     def when(self, seconds):
-        """The moment that is `seconds` of AWS's time away."""
+        """Return the moment that is `seconds` of AWS's time away."""
         return self.now() + (0 if self.pace == "instant" else seconds)
 
     def settle(self):
-        """Does all that is due, in the order in which it fell due."""
-        # An action may schedule another that is due as well, never endlessly: 1000 is a bug.
+        """Run all due actions, in the order in which they became due."""
+        # An action may schedule another due one, but never endlessly: 1000 is a bug.
         for _ in range(1000):
             if not self._due or self._due[0][0] > self._present():
                 return
             due, _, action = heapq.heappop(self._due)
-            # What an action schedules counts from its own moment, however far the clock was moved at once.
+            # An action schedules relative to its own moment, however far the clock was advanced at once.
             self._acting = due
             try:
                 action()

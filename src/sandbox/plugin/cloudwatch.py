@@ -1,4 +1,4 @@
-"""CloudWatch: what an alarm is before any data came, the tags of alarms and dashboards, percentiles."""
+"""CloudWatch: the initial state of an alarm, the tags of alarms and dashboards, percentiles."""
 
 import re
 
@@ -54,7 +54,7 @@ def insufficient_data(call, answer):
 
 @before("cloudwatch", "DeleteAlarms")
 def tags_go_too(call):
-    # moto keeps them for the next alarm of the same name.
+    # moto keeps the tags for the next alarm of the same name.
     for name in call.get("AlarmNames") or []:
         alarm = backend(call).alarms.get(name)
         if alarm:

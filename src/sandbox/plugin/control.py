@@ -5,13 +5,13 @@ GET    health                    {"status", "version", "pid", "pace", "now"}
 GET    calls                     {"calls": [{service, operation, mutating, named, status, error, checked, began,
                                                 ended}],
                                   "counts": {...}}
-DELETE calls                     forgets them
-POST   reset                     an empty account; pace and calls stay, faults go
-POST   advance?seconds=60        moves AWS's time forward
+DELETE calls                     delete the list of calls
+POST   reset                     empty the account and delete faults; pace and calls stay
+POST   advance?seconds=60        move AWS's time forward
 POST   pace?pace=fast            instant, fast or real
-POST   unhealthy                 {"targets": ["i-...", a target group's name, or "*"]}: fail the health checks from now on
-POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: what AWS made of a database;
-                                  {"name", "snapshot": "rds:..."}: one that it makes by itself, or, when there is one, deletes
+POST   unhealthy                 {"targets": ["i-...", a target group's name, or "*"]}: fail their health checks
+POST   database                  {"name", "status": "storage-full", ...} or {"name", "version"}: set the state;
+                                  {"name", "snapshot": "rds:..."}: create or delete an automated snapshot
 GET/POST/DELETE faults           see faults.py
 GET/POST/DELETE policy           see policy.py
 """
@@ -36,7 +36,7 @@ from .rules import RESET
 VERSION = "1"
 
 
-# What rights can depend on: names of objects that IAM policies know by name, and whether there is Spot.
+# The names and the use of Spot, on which rights can depend.
 NAMES = (
     "Name",
     "ResourceId",
@@ -49,7 +49,7 @@ NAMES = (
 
 
 def named(call):
-    """Those that a call gives."""
+    """Return the names of a call."""
     found = {}
     for path in NAMES:
         value = call.params
@@ -74,7 +74,7 @@ class Calls:
                 "status": status,
                 "error": error,
                 "checked": call.checked,
-                # Of this machine's clock: what ended before another began may have been waited for.
+                # On this machine's clock: a call that ended before another began may have been awaited.
                 "began": call.began,
                 "ended": time.monotonic(),
             }
@@ -94,7 +94,7 @@ class Calls:
 
 
 CALLS = Calls()
-# How often the account was emptied.
+# The number of times the account was emptied.
 RESETS = 0
 
 
@@ -111,7 +111,7 @@ def reset():
 
 
 def answer(environ, body):
-    """(status, headers, body) of one control request."""
+    """Return (status, headers, body) of one control request."""
     what = (environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_gameday/").strip("/"))
     query = {k: v[0] for k, v in parse_qs(environ.get("QUERY_STRING", "")).items()}
     try:

@@ -1,8 +1,8 @@
-"""What never changes, looked up once: AWS's data as botocore ships it, and what moto knows of itself.
+"""Constant data, read once: AWS's data as botocore ships it, and moto's own.
 
-botocore reads its data again for every session, moto looks through the folders of all services for each one, and of ten
-threads that want a model at once each would parse it: together most of the sandbox's first seconds. For every request moto
-lists its own folders and inspects its own classes: together a fifth of the time that an answer takes.
+botocore reads its data for every session, moto searches the folders of all services for each one, and ten threads that
+need a model at once would each parse it. Together that is most of the sandbox's first seconds. For every request moto
+also lists its own folders and inspects its own classes, which is a fifth of the response time.
 """
 
 import functools
@@ -10,7 +10,7 @@ import threading
 
 from botocore import session
 
-# Before anything of moto is imported: it opens sessions as it is.
+# Before any import of moto, which opens sessions while it is imported.
 session.create_loader = functools.cache(session.create_loader)
 
 import xmltodict
@@ -26,6 +26,6 @@ _READING = threading.Lock()
 
 
 def service_model(service):
-    """AWS's API model of a service."""
+    """Return AWS's API model of a service."""
     with _READING:
         return utils.get_service_model(service)

@@ -1,14 +1,15 @@
-"""Who may speak to the sandbox: the tools of the user who started it, and nobody else.
+"""Access to the sandbox: only for the tools of the user who started it.
 
-Any page in the user's browser and any user of the machine reaches a port on loopback. So a request is looked at before
+Any page in the user's browser and any user of the machine can reach a port on loopback. So a request is checked before
 its body is read:
 
-* its Host is this machine's own name, since a page may give its own name this machine's address (DNS rebinding);
+* its Host is this machine's own name, since a page can give its own name this machine's address (DNS rebinding);
 * no browser sends it;
-* it carries the sandbox's key as its access key id, or one that the account gave out to who had it. The key is made
-  anew at each start.
+* it carries the sandbox's key as its access key id, or one that the account issued to its holder. Each start creates a
+  new key.
 
-The way round: the sandbox proves to gameday that it is the one that gameday started, before gameday sends the key.
+In the other direction, the sandbox proves to gameday that it is the one that gameday started, before gameday sends
+the key.
 """
 
 import hashlib
@@ -28,14 +29,14 @@ NO_KEY = (
     "`env $(gameday sandbox env) COMMAND` gives it to a command"
 )
 PROOF = "/_gameday/proof/"
-# moto's own knobs (reset, recorder, dashboard) and the metadata of a machine: nothing of AWS's API.
+# moto's own tools (reset, recorder, dashboard) and the metadata of a machine, none of which belong to AWS's API.
 CLOSED = ("/moto-api", "/latest", "/favicon.ico")
 
 
 class Door:
     def __init__(self, port):
         self.key = "SANDBOX" + secrets.token_hex(16).upper()
-        # Only for proofs, and never sent.
+        # Used only for proofs, and never sent.
         self.secret = secrets.token_hex(32)
         self.port = port
         self.hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
@@ -43,16 +44,16 @@ class Door:
             self.hosts |= {"127.0.0.1", "localhost", "[::1]"}
 
     def refusal(self, environ):
-        """(status, headers, body) for who may not come in, or None."""
+        """Return (status, headers, body) for a caller that is not allowed in, or None."""
         if environ.get("HTTP_HOST", "").lower() not in self.hosts:
             return _plain(f"the sandbox answers as 127.0.0.1:{self.port} only, not under another name")
-        # A typed address has no other site; no page of ours is there to have the same one.
+        # A typed address has no other site, and none of our pages could be the same one.
         if "HTTP_ORIGIN" in environ or environ.get("HTTP_SEC_FETCH_SITE", "none") != "none":
             return _plain("the sandbox answers no browser: a web page has no business here")
         if environ.get("PATH_INFO", "").startswith(PROOF):
             return None
         key = _key(environ)
-        # In bytes: what is compared may be no ASCII.
+        # Compared as bytes, since the text may not be ASCII.
         if not hmac.compare_digest(key.encode(), self.key.encode()) and key not in wire.ISSUED:
             return refuse(environ, 403, NO_KEY)
         if environ.get("PATH_INFO", "").lower().startswith(CLOSED):
@@ -60,7 +61,7 @@ class Door:
         return None
 
     def proof(self, environ):
-        """That this is the one who knows the secret, at this port: nobody else can answer for it, nor pass it on."""
+        """Prove knowledge of the secret at this port. Nobody else can answer for it, or forward it."""
         nonce = environ["PATH_INFO"].removeprefix(PROOF)
         if not re.fullmatch("[0-9a-f]{64}", nonce):
             return _plain("a proof needs a nonce of 64 hexadecimal digits")
@@ -69,8 +70,10 @@ class Door:
 
 
 def refuse(environ, status, message, code=None):
-    """A refusal in words that the caller's SDK understands, as far as the head of the request tells which. No code: an
-    access key that is none, as each service says it."""
+    """Refuse in words that the caller's SDK understands, as far as the head of the request names it.
+
+    Without a code it is an invalid access key, as each service says it.
+    """
     signed, target = wire.signed(environ), environ.get("HTTP_X_AMZ_TARGET")
     name = wire.SERVICES.get(signed.service) if signed else None
     kind = environ.get("CONTENT_TYPE", "")
@@ -95,7 +98,7 @@ def _speaks_json(service):
 
 
 def _key(environ):
-    """The key that a request carries: as an access key id, or alone for the control endpoints."""
+    """Return the key of a request: an access key id, or the bare key for the control endpoints."""
     signed = wire.signed(environ)
     if signed:
         return signed.key

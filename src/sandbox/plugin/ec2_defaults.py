@@ -1,4 +1,6 @@
-"""What comes with a VPC: its network ACL, security group and main route table, and the DHCP options of its region."""
+"""The objects that come with a VPC: its network ACL, security group and main route table, and the region's DHCP
+options.
+"""
 
 from .ec2_network import backend, violation
 from .rules import Refusal, after, before, instead
@@ -8,18 +10,18 @@ LAST = 32767
 
 
 def members_reach_each_other(ec2, vpc_id):
-    # AWS: the default group lets in all that comes from itself; moto gives it no inbound rule.
+    # AWS: the default group allows traffic from itself; moto gives it no inbound rule.
     group = ec2.get_security_group_from_name("default", vpc_id=vpc_id)
     if group is not None and not group.ingress_rules:
         ec2.authorize_security_group_ingress(group.id, "-1", None, None, [], source_groups=[{"GroupId": group.id}],
                                              vpc_id=vpc_id)
 
 
-# DHCP options. moto knows no set that a region has from the start, and forgets which VPCs use one.
+# DHCP options. moto has no set that exists from the start, and forgets which VPCs use one.
 
 
 def usual(call):
-    """The set that AWS makes for a region, made when it is needed."""
+    """Return AWS's own set of a region, created on demand."""
     ec2 = backend(call)
     found = next((s for s in ec2.dhcp_options_sets.values() if getattr(s, "of_aws", False)), None)
     if found is None:
@@ -58,7 +60,7 @@ def remember_its_options(call):
 
 @after("ec2", "DeleteVpc")
 def its_options_stay(call, answer):
-    # moto deletes them with the VPC; on AWS they are the region's.
+    # moto deletes the sets with the VPC; on AWS they belong to the region.
     options = call.notes.get("options")
     if options is not None:
         backend(call).dhcp_options_sets[options.id] = options
@@ -89,7 +91,7 @@ def delete_options(call):
     return {}
 
 
-# Network ACLs. moto crashes on what is not there.
+# Network ACLs. moto crashes on missing objects.
 
 
 @before("ec2", "DeleteNetworkAclEntry", "ReplaceNetworkAclEntry")
@@ -109,14 +111,14 @@ def entry_has_a_number(call):
 
 
 def _number(number):
-    # model: "Rule numbers from 1 to 32766"; AWS's own last entry can be neither made nor changed.
+    # model: "Rule numbers from 1 to 32766"; AWS's own last entry cannot be created or changed.
     if not 0 < number < LAST:
         message = f"Value ({number}) for parameter ruleNumber is invalid. Rule number must be between 1 and 32766."
         raise Refusal("InvalidParameterValue", message)
 
 
 def _numbered(acl):
-    """The entries; moto keeps the number as it was sent."""
+    """Convert the entries' numbers, which moto keeps as they were sent."""
     for entry in acl.network_acl_entries:
         entry.rule_number = int(entry.rule_number)
     return acl.network_acl_entries
@@ -140,7 +142,7 @@ def default_acl_stays(call):
 
 @after("ec2", "DeleteSubnet")
 def its_association_goes(call, answer):
-    # moto leaves it, and with it the ACL could never be deleted.
+    # moto keeps the association, so that the ACL could never be deleted.
     for acl in backend(call).network_acls.values():
         for key, association in list(acl._associations.items()):
             if association.subnet_id == call.get("SubnetId"):

@@ -1,4 +1,4 @@
-"""VPC endpoints: of gateways in route tables, and of interfaces in subnets that are reached under the service's own name."""
+"""VPC endpoints: of gateways in route tables, and of interfaces in subnets under the service's own name."""
 
 import json
 
@@ -90,7 +90,7 @@ def endpoint_pending(call, answer):
 
     CLOCK.after(takes(endpoint), ready)
     if is_interface(endpoint):
-        # moto's own carry no groups and say nothing.
+        # moto's own interfaces have no groups and no description.
         for eni_id in endpoint.network_interface_ids:
             backend(call).enis.pop(eni_id, None)
         wire(call, endpoint)
@@ -100,7 +100,7 @@ def endpoint_pending(call, answer):
 
 
 def wire(call, endpoint):
-    """One interface in each subnet, with the endpoint's groups; without any, the VPC's default one."""
+    """Create an interface in each subnet, with the endpoint's groups or else the VPC's default one."""
     ec2 = backend(call)
     if not endpoint.security_group_ids:
         endpoint.security_group_ids = [ec2.get_default_security_group(endpoint.vpc_id).id]

@@ -1,4 +1,4 @@
-"""Security groups: rules compared as AWS compares them, groups kept while they are in use."""
+"""Security groups: rules compared as on AWS, and groups kept while they are in use."""
 
 import inspect
 import ipaddress
@@ -13,7 +13,7 @@ from .rules import Refusal, after, before
 
 
 def identity(rule):
-    """What makes two rules one on AWS: protocol, ports and peer; never the description or the tags."""
+    """Return what makes two rules equal on AWS: protocol, ports and peer, but not the description or the tags."""
     source = rule.source_group or {}
     peer = rule.cidr_ipv4 or rule.cidr_ipv6 or source.get("GroupId") or rule.prefix_list_id
     return (rule.ip_protocol, rule.from_port, rule.to_port, peer)
@@ -32,7 +32,7 @@ plain_init = SecurityGroupRule.__init__
 
 
 def init(self, *args, **kwargs):
-    # moto keeps a prefix list's id only.
+    # moto keeps only a prefix list's id.
     given = inspect.signature(plain_init).bind(self, *args, **kwargs).arguments
     plain_init(self, *args, **kwargs)
     self.list_description = (given.get("prefix_list_id") or {}).get("Description")
@@ -43,7 +43,7 @@ SecurityGroupRule.__init__ = init
 
 @after("ec2", "ModifySecurityGroupRules")
 def list_described(call, answer):
-    # moto puts any description where a range has its own.
+    # moto stores any description in the place of a range's own.
     group = backend(call).get_security_group_from_id(call.get("GroupId", ""))
     for rule in [*group.ingress_rules, *group.egress_rules]:
         if rule.prefix_list_id and "Description" in rule.ip_range:
@@ -67,7 +67,7 @@ def lists_show_their_description(call, answer):
 
 
 def network(text):
-    """A range as EC2 keeps it: without the bits beyond its prefix."""
+    """Return a range as EC2 stores it: without the bits beyond its prefix."""
     try:
         return str(ipaddress.ip_network(text or "", strict=False))
     except ValueError:
@@ -75,7 +75,7 @@ def network(text):
 
 
 def asked(call):
-    """The identities of the rules in IpPermissions."""
+    """Return the identities of the rules in IpPermissions."""
     protocols = {"6": "tcp", "17": "udp", "1": "icmp", "all": "-1"}
     for permission in call.get("IpPermissions") or []:
         protocol = str(permission.get("IpProtocol", "")).lower()

@@ -1,4 +1,4 @@
-"""Instances: pending, running, shutting-down, terminated on the clock; one launch for RunInstances' relatives."""
+"""Instances: pending, running, shutting-down, terminated on the clock. All launches share one function."""
 
 import re
 
@@ -12,12 +12,12 @@ from .rules import Refusal, after, before, instead, on_reset
 
 # Seconds from [AWS 11].
 RUNNING, TERMINATED = 43, 30
-# From running to listening, then one passing check of the balancer.
+# From running to listening, then one passed check of the balancer.
 BOOT, FIRST_CHECK = 40, 10
-# Called with the instance when its state changes: the Auto Scaling groups watch their members.
+# Called with an instance when its state changes. Auto Scaling groups watch their members this way.
 WATCHERS = []
 
-# The account's defaults for new instances, by region: what ModifyInstanceMetadataDefaults has set.
+# The account's defaults for new instances by region, as set by ModifyInstanceMetadataDefaults.
 METADATA = {}
 on_reset(METADATA.clear)
 
@@ -73,7 +73,7 @@ def _stop(self):
 
 _moto_run, _moto_terminate, _moto_stop = InstanceBackend.run_instances, Instance.terminate, Instance.stop
 InstanceBackend.run_instances, Instance.terminate, Instance.stop = _run, _terminate, _stop
-# moto frees an instance's addresses when Python collects it, which is no moment of AWS's.
+# moto frees an instance's addresses when Python collects it, which matches no moment of AWS.
 Instance.__del__ = lambda self: None
 
 
@@ -84,20 +84,22 @@ def profile_visible(call):
 
 
 def check_profile(account, profile, prefix, code="InvalidParameterValue"):
-    """[AWS 4.7]: EC2 and Auto Scaling see a new instance profile only after some seconds."""
+    """Refuse a new profile: EC2 and Auto Scaling see it only after some seconds [AWS 4.7]."""
     name = profile.get("Name") or (profile.get("Arn") or "").rpartition("/")[2]
     if name and not iam.profile_visible(account, name):
         raise Refusal(code, prefix.format(name) + "Invalid IAM Instance Profile name")
 
 
 def tags_in_metadata(region, options):
-    """Whether an instance shows its tags to what runs on it: as the request says, or as the account does."""
+    """Return whether an instance shows its tags to its software, by the request or by the account's default."""
     asked = (options or {}).get("InstanceMetadataTags") or METADATA.get(region, {}).get("InstanceMetadataTags")
     return asked == "enabled"
 
 
 def check_tag_keys(keys):
-    """github.com/seek-oss/aec/pull/411, github.com/kubernetes/cloud-provider-aws/issues/436: the words."""
+    """Refuse bad tag keys in the words of github.com/seek-oss/aec/pull/411 and
+    github.com/kubernetes/cloud-provider-aws/issues/436.
+    """
     for key in keys:
         if not re.fullmatch(r"[0-9a-zA-Z\-_+=,.@:]{1,255}", key) or key in (".", "..", "_index"):
             raise Refusal(
@@ -144,7 +146,7 @@ def shown_pending(call, answer):
 
 @instead("ec2", "DescribeImages")
 def image_of_ones_own(call):
-    """An id that was never registered here is an image of the user's own account: Linux for x86-64."""
+    """Register an unknown id as an image of the user's own account: Linux for x86-64."""
     ids, known = call.get("ImageIds") or [], ec2_backends[call.account][call.region].amis
     if not ids or any(i in known or not i.startswith("ami-") for i in ids):
         return None
@@ -153,7 +155,7 @@ def image_of_ones_own(call):
 
 
 def launch(account, region, version, subnet_id, tags, instance_type=None, spot=False):
-    """One instance from a launch template version, with all that the template says."""
+    """Launch one instance from a launch template version, with all its settings."""
     ec2, data = ec2_backends[account][region], version.data
     card = (data.get("NetworkInterfaces") or [{}])[0]
     groups = card.get("Groups") or data.get("SecurityGroupIds") or []

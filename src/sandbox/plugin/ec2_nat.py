@@ -1,4 +1,6 @@
-"""NAT gateways: minutes to come and to go, an address and an interface as long as they stand, and routes that lose them."""
+"""NAT gateways: slow to create and delete, with an address and an interface while they exist, and routes that lose
+them.
+"""
 
 from moto.ec2.models.route_tables import Route
 
@@ -6,15 +8,18 @@ from .clock import CLOCK
 from .ec2_network import backend
 from .rules import Refusal, after, before, instead
 
-# Seconds from [AWS 11]; how long one takes to fail: [AWS V5].
+# Seconds from [AWS 11]; time until one fails: [AWS V5].
 CREATE, DELETE, FAIL = 115, 61, 20
 
 
 def _state(route):
-    """model RouteState: "blackhole indicates that the route's target isn't available"; moto knows no such."""
+    """Return the state of a route.
+
+    model RouteState: "blackhole indicates that the route's target isn't available"; moto lacks it.
+    """
     nat, gateway = route.nat_gateway, route.gateway
     lost = nat is not None and nat.state in ("deleting", "deleted", "failed")
-    # What of an internet gateway that is detached or deleted: the same.
+    # The same holds for an internet gateway that is detached or deleted.
     detached = getattr(gateway, "id", "").startswith("igw-") and gateway.vpc is None
     return "blackhole" if lost or detached else "active"
 
@@ -24,7 +29,7 @@ Route.state = property(_state)
 
 @before("ec2", "CreateNatGateway")
 def address_is_free(call):
-    # AWS says it later, as the failure of a gateway; moto, after it has made an interface.
+    # AWS reports it later, as the failure of a gateway; moto does so after creating an interface.
     for address in backend(call).addresses:
         if address.association_id and address.allocation_id == call.get("AllocationId"):
             message = f"Elastic IP address [{address.allocation_id}] is already associated"
@@ -36,7 +41,7 @@ def nat_pending(call, answer):
     ec2 = backend(call)
     nat = ec2.nat_gateways[answer["NatGateway"]["NatGatewayId"]]
     nat.state = "pending"
-    # user guide "Troubleshoot NAT gateways": what is wrong shows as the state failed, not as an error of the call.
+    # user guide "Troubleshoot NAT gateways": problems show as the state failed, not as an error of the call.
     led_out = any(i.vpc is not None and i.vpc.id == nat.vpc_id for i in ec2.internet_gateways.values())
 
     def ready():
@@ -65,7 +70,7 @@ def let_go(ec2, nat):
 
 @before("ec2", "DisassociateAddress")
 def address_of_a_gateway(call):
-    # AWS says so of addresses that a service of its own has associated.
+    # AWS says so about addresses that one of its own services has associated.
     for address in backend(call).addresses:
         mine = call.get("AssociationId") == address.association_id or call.get("PublicIp") == address.public_ip
         if mine and address.association_id and address.eni is not None and address.eni.requester_managed:

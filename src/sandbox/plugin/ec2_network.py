@@ -1,4 +1,4 @@
-"""VPC, subnets, gateways: states on the clock, and what AWS refuses while it is in use."""
+"""VPC, subnets, gateways: states on the clock, and the refusals of AWS while they are in use."""
 
 from moto.ec2 import ec2_backends
 
@@ -16,7 +16,7 @@ def backend(call):
 
 
 def violation(message):
-    # [AWS 4.4] and [AWS 4.5]: the code EC2 gives for whatever is still in use.
+    # [AWS 4.4] and [AWS 4.5]: EC2's code for anything that is still in use.
     return Refusal("DependencyViolation", message)
 
 
@@ -66,7 +66,7 @@ def vpc_in_use(call):
         any(t.vpc_id == vpc_id and not t.main_association_id for t in ec2.route_tables.values()),
         any(e.vpc_id == vpc_id and e.state != "deleted" for e in ec2.vpc_end_points.values()),
         any(n.vpc_id == vpc_id and n.state not in ("deleted", "failed") for n in ec2.nat_gateways.values()),
-        # A VPC with a peering connection that stands is refused like any other with a dependency [AWS V2].
+        # A VPC with an active peering connection is refused like any other with a dependency [AWS V2].
         any(
             vpc_id in (p.vpc.id, p.peer_vpc.id) and p._status.code in ("active", "pending-acceptance")
             for p in ec2.vpc_pcxs.values()

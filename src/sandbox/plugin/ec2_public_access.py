@@ -87,7 +87,7 @@ def describe_exclusions(call):
 
 
 def mode_of(call, vpc, subnet=None):
-    """How a VPC or subnet is stopped, its exclusions weighed."""
+    """Return how a VPC or subnet is blocked, considering its exclusions."""
     mode = options(call)["InternetGatewayBlockMode"]
     ids = {vpc, subnet}
     ways = {e["InternetGatewayExclusionMode"] for e in exclusions(call).values() if e["ResourceArn"].split("/")[-1] in ids}

@@ -31,7 +31,7 @@ def described(call, template):
 def described_version(call, template, version):
     data = dict(version.data)
     if data.get("UserData"):
-        # As it was sent: moto's own type holds it decoded.
+        # As it was sent, since moto's own type stores it decoded.
         data["UserData"] = getattr(version, "sent_user_data", None) or str(data["UserData"])
     return {
         "LaunchTemplateId": template.id,
@@ -46,7 +46,7 @@ def described_version(call, template, version):
 
 
 def find(call):
-    """The template by id or by name; the codes are EC2's own (they are not in the model)."""
+    """Return the template by id or by name. The codes are EC2's own (they are not in the model)."""
     ec2, name, template_id = backend(call), call.get("LaunchTemplateName"), call.get("LaunchTemplateId")
     if template_id:
         template = ec2.launch_templates.get(template_id)
@@ -62,7 +62,7 @@ def find(call):
 
 
 def usable(call, data):
-    """The data of a version as moto can launch from it."""
+    """Return the data of a version in a form from which moto can launch."""
     data = copy.deepcopy(data or {})
     sent = data.get("UserData")
     if sent:
@@ -86,7 +86,7 @@ def create(call):
     token, asked = call.get("ClientToken"), json.dumps(call.params, default=str, sort_keys=True)
     if name in ec2.launch_template_name_to_ids:
         template = ec2.launch_templates[ec2.launch_template_name_to_ids[name]]
-        # model ClientToken: the same request again is answered as the first time.
+        # model ClientToken: a repeated request gets the first answer.
         if token and getattr(template, "asked", None) == asked:
             return {"LaunchTemplate": described(call, template)}
         raise Refusal(

@@ -1,4 +1,4 @@
-"""EFS: file systems and mount targets on the clock, the operations that moto lacks, errors with the model's fields."""
+"""EFS: file systems and mount targets on the clock, operations that moto lacks, errors with the model's fields."""
 
 from moto.ec2.exceptions import InvalidSubnetIdError
 from moto.efs.models import efs_backends
@@ -15,7 +15,7 @@ def backend(call):
 
 
 def refusal(code, message, status, **fields):
-    # model: every EFS error carries ErrorCode and Message, some the id of what is there already.
+    # model: every EFS error has ErrorCode and Message, some also the id of the existing object.
     return Refusal(code, message, status, ErrorCode=code, Message=message, **fields)
 
 

@@ -78,7 +78,7 @@ class Node:
 
 
 def short(region):
-    """AWS's short name of a region in cache endpoints: us-east-1 is use1."""
+    """Return AWS's short name of a region in cache endpoints: us-east-1 is use1."""
     continent, side, number = region.split("-")[0], region.split("-")[1:-1], region.split("-")[-1]
     return continent + "".join(s[0] for s in side) + number
 
@@ -91,7 +91,7 @@ class Group:
         self.members, self.ready = [], False
 
     def node_names(self):
-        """The next free node name: id-001, id-002..."""
+        """Yield the next free node name: id-001, id-002..."""
         taken = {m.name for m in self.members}
         return (f"{self.name}-{n:03}" for n in range(1, 100) if f"{self.name}-{n:03}" not in taken)
 
@@ -106,7 +106,7 @@ def find(call):
 
 
 def settings_of(call, engine, version):
-    """What nodes are made of, checked."""
+    """Check and return the settings of nodes."""
     if not TYPES.fullmatch(call.get("CacheNodeType") or ""):
         raise invalid(f"The parameter CacheNodeType is invalid: {call.get('CacheNodeType')}")
     ec2 = ec2_backends[call.account][call.region]
@@ -137,7 +137,7 @@ def settings_of(call, engine, version):
         "minor": truth(call.get("AutoMinorVersionUpgrade", True)),
         "tls": truth(call.get("TransitEncryptionEnabled", False)),
         "tls_mode": call.get("TransitEncryptionMode"),
-        # [AWS 2.2]: at rest true for Valkey, false for Redis unless said.
+        # [AWS 2.2]: encrypted at rest is true for Valkey and false for Redis by default.
         "at_rest": truth(call.get("AtRestEncryptionEnabled", engine == "valkey")),
         "auth": bool(call.get("AuthToken")),
         "topic": call.get("NotificationTopicArn"),
@@ -145,7 +145,7 @@ def settings_of(call, engine, version):
 
 
 def places(settings, count, zones=None, have=()):
-    """A subnet for each of `count` nodes: the zones asked for, or spread over the subnet group's."""
+    """Return a subnet for each of `count` nodes: in the requested zones, or spread over the subnet group's."""
     chosen = settings["subnet_group"]
     if chosen is None:
         return [None] * count
@@ -378,7 +378,7 @@ def modify(call):
             group.pending = {"AutomaticFailoverStatus": "enabled" if changes["failover"] else "disabled"}
         _busy(group, MODIFY, apply)
     elif changes:
-        # model ApplyImmediately: otherwise at the next maintenance window, which does not come here.
+        # model ApplyImmediately: otherwise at the next maintenance window, which never comes here.
         group.waiting = changes
     return {"ReplicationGroup": described(group)}
 

@@ -42,7 +42,7 @@ def family(engine, version):
 
 
 def version_for(engine, asked):
-    """The version that is created for what was asked ("7" and "7.x" mean the newest 7)."""
+    """Return the version for a request ("7" and "7.x" mean the newest 7)."""
     if not asked:
         return DEFAULT[engine]
     matching = [v for v in VERSIONS[engine] if v == asked or v.startswith(asked.removesuffix("x").rstrip(".") + ".")]
@@ -82,7 +82,7 @@ def _subnets(call, ids):
         raise invalid("The parameter SubnetIds must be provided and must not be blank.")
     missing = [i for i in ids if i not in known or FAULTS.is_fresh(call, i)]
     if missing:
-        # github.com/wallix/awless/issues/175: as RDS says it.
+        # github.com/wallix/awless/issues/175: the same words as RDS.
         raise invalid(f"Some input subnets in :[{', '.join(missing)}] are invalid.")
     found = [known[i] for i in ids]
     if len({s.vpc_id for s in found}) > 1:

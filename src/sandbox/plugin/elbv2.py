@@ -1,4 +1,4 @@
-"""Load balancers and target groups: provisioning, health that follows the instances, and what AWS refuses."""
+"""Load balancers and target groups: provisioning, health that follows the instances, and the refusals of AWS."""
 
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup, elbv2_backends
 
@@ -11,11 +11,11 @@ from .rules import NUMBERS, Refusal, after, before, instead, on_reset
 # Seconds from [AWS 11]: provisioning; interfaces that outlive the balancer.
 ACTIVE, INTERFACES = 165, 45
 
-# (target group, target id) -> its first check is over; draining targets; targets that a test calls unhealthy,
-# or target groups, by name.
+# (target group, target id) -> its first check is over; draining targets; targets or target groups, by name, that a test
+# calls unhealthy.
 REGISTERED, DRAINING, UNHEALTHY = {}, {}, set()
 
-# [AWS 6] and model LoadBalancerAttribute: what a new application balancer has.
+# [AWS 6] and model LoadBalancerAttribute: the attributes of a new application balancer.
 LB_DEFAULTS = {
     "access_logs.s3.enabled": "false",
     "connection_logs.s3.enabled": "false",
@@ -223,7 +223,7 @@ def rule_limits(call):
 
 
 def _values(condition):
-    """All values of one condition, however it is written."""
+    """Return all values of one condition, in any form."""
     inner = [v for name, v in condition.items() if name.endswith("Config") and isinstance(v, dict)]
     listed = [*(condition.get("Values") or []), *(v for i in inner for v in i.get("Values") or [])]
     return [str(v.get("Value", "")) if isinstance(v, dict) else str(v) for v in listed]
@@ -275,7 +275,7 @@ def _described_group(call, group):
 
 
 def balancers_of(call, arn):
-    """The balancers whose listeners or rules forward to the target group."""
+    """Return the balancers whose listeners or rules forward to the target group."""
     found = []
     for balancer in backend(call).load_balancers.values():
         for listener in balancer.listeners.values():
@@ -288,7 +288,7 @@ def balancers_of(call, arn):
 
 @before("elbv2", "DescribeTargetGroups")
 def balancers_now(call):
-    # moto knows a group's balancers from when its listener or rule was made, and none that came with a change of those.
+    # moto learns a group's balancers when a listener or rule is created, but not when one is changed.
     if call.get("LoadBalancerArn"):
         for group in backend(call).target_groups.values():
             group.load_balancer_arns = balancers_of(call, group.arn)
@@ -331,7 +331,7 @@ def deregister(account, region, arn, instance_id):
     target = group.targets.pop(instance_id)
     delay = int(group.attributes.get("deregistration_delay.timeout_seconds", 300))
     DRAINING[(arn, instance_id)] = target
-    # [AWS 6]: shown as draining until the delay is over.
+    # [AWS 6]: shown as draining until the delay has passed.
     CLOCK.after(delay, lambda: DRAINING.pop((arn, instance_id), None))
     return delay
 
@@ -368,7 +368,7 @@ def _group(call):
 
 
 def health(account, region, group, target_id, in_use=True):
-    """(state, reason, description) of one target; model TargetHealth."""
+    """Return (state, reason, description) of one target; model TargetHealth."""
     if (group.arn, target_id) in DRAINING:
         return "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
     if target_id not in group.targets:
@@ -391,7 +391,7 @@ def health(account, region, group, target_id, in_use=True):
 
 
 def sick(arn, target_id):
-    """Whether a test wants this target to fail its checks."""
+    """Return True if a test makes this target fail its checks."""
     registered = any(key == (arn, target_id) for key in REGISTERED)
     return registered and target_id in UNHEALTHY
 

@@ -1,24 +1,24 @@
-"""Faults on demand: what a client must survive on a bad day. Off unless a test asks for them.
+"""Faults on demand, which a client must survive on a bad day. Off unless a test asks for them.
 
-POST /_gameday/faults takes these, all of them optional; what each has done so far is in `done` of the answer:
+POST /_gameday/faults accepts these keys, all optional; `done` of the answer counts their effects:
 
-    seed                                  of the dice
+    seed                                  the seed of the random numbers
     throttle, error500, drop, lost_answer chances from 0 to 1: refused, failed, cut before and after the effect
-    hide_fresh_seconds                    how long describes do not know what was made (AWS's time), and balancers,
-                                          RDS and ElastiCache not the subnets and groups
-    list_gone                             the tagging API goes on listing what it has listed once
-    delay                                 seconds that each call takes longer
-    gather                                each call waits until none has come for so many seconds: what was sent at
-                                          once is answered at once, however slowly the caller sends
-    only                                  a pattern of `service:Operation` that all of the above and `hold_after` are for
-    after_n_calls, max_faults             where they begin and end
-    hold_after                            so many calls take effect, every later one waits until the faults change;
-                                          with hold_counts_changes, so many changing ones
-    deny                                  patterns of what is not authorized
-    expire_after                          so many calls are let through, then the credentials have expired
+    hide_fresh_seconds                    how long describes lack new objects (AWS's time), and balancers, RDS and
+                                          ElastiCache lack new subnets and groups
+    list_gone                             the tagging API keeps listing deleted objects
+    delay                                 seconds added to each call
+    gather                                each call waits until no other arrived for this many seconds, so that calls
+                                          sent together are answered together, however slowly the caller sends
+    only                                  a pattern of `service:Operation` that limits all of the above and `hold_after`
+    after_n_calls, max_faults             the calls before the first fault, and the largest number of faults
+    hold_after                            this many calls take effect, and later ones wait until the faults change;
+                                          with hold_counts_changes, only changing calls count
+    deny                                  patterns of actions that are not authorized
+    expire_after                          this many calls are answered, then the credentials have expired
     region                                "closed": the region is not enabled in this account
     refuse                                [{on, code, message, status, where: {parameter: value}, after, times}];
-                                          `times` -1 is for ever
+                                          `times` -1 has no end
 """
 
 import random
@@ -39,7 +39,7 @@ THROTTLED = {
 }
 JSON_DENIED = "AccessDeniedException"
 
-# What a new object's describe answers may lack for a while [AWS 4.7]: operation -> (list, id).
+# Lists that may lack a new object for a while [AWS 4.7]: operation -> (list, id).
 FRESH = {
     ("ec2", "DescribeVpcs"): ("Vpcs", "VpcId", "VpcIds", "InvalidVpcID.NotFound"),
     ("ec2", "DescribeSubnets"): ("Subnets", "SubnetId", "SubnetIds", "InvalidSubnetID.NotFound"),
@@ -56,11 +56,11 @@ FRESH = {
 
 
 class Held(Exception):
-    """The call has to wait, without any effect, until the faults change."""
+    """Signal that the call has to wait, without any effect, until the faults change."""
 
 
 class Cut(Exception):
-    """The connection breaks without an answer."""
+    """Signal that the connection breaks without an answer."""
 
     def __init__(self, reason):
         self.reason = reason
@@ -96,7 +96,7 @@ class Faults:
         return bool(self.rules) and bool(self.only.search(f"{call.service}:{call.operation}"))
 
     def pause(self, call):
-        """A slow call; it ends with the rule that made it slow, so that nothing takes effect long after its caller died."""
+        """Slow a call down. It ends with its rule, so that nothing takes effect long after its caller died."""
         rules = self.rules
         if not self.applies(call):
             return
@@ -116,7 +116,7 @@ class Faults:
                         self.changed.wait(left)
 
     def hold(self, call):
-        """Asked first: after so many calls the world stands still, as if the caller's process did."""
+        """Check first: after a number of calls everything stops, as if the caller's process did."""
         if "hold_after" not in self.rules or not self.applies(call):
             return
         if self.passed >= int(self.rules["hold_after"]):
@@ -125,12 +125,12 @@ class Faults:
         self.passed += call.mutating or not self.rules.get("hold_counts_changes")
 
     def wait(self, rules):
-        """Until the faults are no longer these; whoever was held is cut off then."""
+        """Wait until the faults change; held callers are cut off then."""
         with self.changed:
             self.changed.wait_for(lambda: self.rules is not rules)
 
     def met(self, call):
-        """Before the call has any effect."""
+        """Apply faults before the call has any effect."""
         self.seen += 1
         if "expire_after" in self.rules and self.seen > int(self.rules["expire_after"]):
             self.done["expired"] += 1
@@ -164,7 +164,7 @@ class Faults:
             raise Refusal("InternalFailure" if call.service != "ec2" else "InternalError", "An error has occurred", 500)
 
     def answered(self, call):
-        """After the call had its effect."""
+        """Apply faults after the call had its effect."""
         if self.applies(call) and self.calls > int(self.rules.get("after_n_calls", 0)) and self._strikes("lost_answer"):
             raise Cut("lost_answer")
 
@@ -178,7 +178,7 @@ class Faults:
         return struck
 
     def and_what_is_gone(self, found):
-        """Resources by ARN; with those that were listed before, and are deleted (aws-cli issue 4173)."""
+        """Return resources by ARN, including deleted ones that were listed before (aws-cli issue 4173)."""
         if not self.rules.get("list_gone"):
             return found
         self.listed.update(found)
@@ -186,7 +186,7 @@ class Faults:
         return list(self.listed.items())
 
     def is_fresh(self, call, id):
-        """Whether the service that is asked does not know yet what another one has made (once hidden, it is counted)."""
+        """Return True if this service does not yet know an object of another service (counted once hidden)."""
         seconds = float(self.rules.get("hide_fresh_seconds", 0))
         fresh = bool(seconds) and self.applies(call) and BORN.get(id, 0) > CLOCK.now() - seconds
         self.done["hidden"] += fresh
@@ -215,7 +215,7 @@ class Faults:
         return {**result, items: [i for i in result[items] if i not in hidden]}
 
 
-# When each object that can be hidden was made, in emulated time.
+# The creation time of each object that can be hidden, in emulated time.
 BORN = {}
 FAULTS = Faults()
 
@@ -227,8 +227,10 @@ def _is_meant(refusal, call):
 
 
 def _expired(call):
-    """In each service's words [AWS 4.4] [AWS V3]: EC2 says RequestExpired, the JSON ones
-    ExpiredTokenException."""
+    """Refuse expired credentials in each service's words [AWS 4.4] [AWS V3].
+
+    EC2 says RequestExpired, the JSON services say ExpiredTokenException.
+    """
     if call.service == "ec2":
         return Refusal("RequestExpired", "Request has expired.", 400)
     if call.protocol in ("json", "rest-json"):
@@ -237,8 +239,11 @@ def _expired(call):
 
 
 def _closed(call):
-    """A region that the account has not opted in to, in each service's words [AWS V4]: EC2 says AuthFailure, STS and
-    the query services InvalidClientTokenId, the JSON ones UnrecognizedClientException."""
+    """Refuse a region that the account has not enabled, in each service's words [AWS V4].
+
+    EC2 says AuthFailure, STS and the query services InvalidClientTokenId, the JSON services
+    UnrecognizedClientException.
+    """
     if call.service == "ec2":
         return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
     if call.protocol in ("json", "rest-json"):

@@ -19,11 +19,11 @@ UNKNOWN = f"the sandbox does not know this request: it answers {', '.join(sorted
 
 class Gate:
     def __init__(self):
-        # Set once the port is known.
+        # Set when the port is known.
         self.door = None
         self.moto = DomainDispatcherApplication(create_backend_app)
         rules.ask = self.ask
-        # moto's state is not made for threads, and one order of events makes runs repeatable.
+        # moto's state is not thread-safe, and a fixed order of events makes runs repeatable.
         self.lock = threading.RLock()
 
     def __call__(self, environ, start_response):
@@ -44,7 +44,7 @@ class Gate:
             traceback.print_exc()
             call = None
         if call is None:
-            # moto has much more, and doors of its own in it: what no stack needs is not reached.
+            # moto has much more, including its own tools. What no stack needs cannot be reached.
             return _send(start_response, *door.refuse(environ, 501, UNKNOWN, "NotImplemented"))
         try:
             account = control.RESETS
@@ -70,7 +70,7 @@ class Gate:
         return _send(start_response, status, headers, answer)
 
     def ask(self, call, operation, **params):
-        """Another operation of the same service, with our rules, as part of `call` (query protocols only)."""
+        """Call another operation of the same service, with our rules, as part of `call` (query protocols only)."""
         status, headers, body, error = self.perform(wire.another(call, operation, params), inner=True)
         if error is not None:
             raise Refusal(error, "", status)
@@ -108,7 +108,7 @@ class Gate:
                     result, answer = amended, None
             if FAULTS.hides(call):
                 result, answer = FAULTS.hide(call, result), None
-            # What nobody changed goes out as moto wrote it.
+            # An unchanged answer is sent as moto wrote it.
             if answer is not None and call.protocol != "cbor":
                 status, headers, body = answer
                 return status, dict(headers), body, None
@@ -118,7 +118,7 @@ class Gate:
         except Refusal as refusal:
             return *wire.write(call, refusal), refusal.code
         except NotImplementedError as gap:
-            # 501 is not retried by the SDKs, and nobody takes it for an answer of AWS.
+            # SDKs do not retry 501, and nobody mistakes it for an answer of AWS.
             gap = Refusal("NotImplemented", f"the sandbox cannot {call.operation}: {gap}", 501)
             return *wire.write(call, gap), gap.code
         except Exception as crash:
@@ -163,9 +163,9 @@ def _capture(app, environ):
     return seen["status"], seen["headers"], body
 
 
-# What the server writes itself, and what would let a page of another site read the answer.
+# Headers that the server writes itself, and headers that would let another site's page read the answer.
 DROP = re.compile("content-length|connection|transfer-encoding|status|access-control-.*", re.IGNORECASE)
-# No page may embed it, nor take it for something else than it says.
+# No page is allowed to embed the answer, or to interpret it as another type.
 CLOSE = [("Cross-Origin-Resource-Policy", "same-origin"), ("X-Content-Type-Options", "nosniff")]
 
 

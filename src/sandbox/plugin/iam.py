@@ -1,4 +1,4 @@
-"""IAM: profiles that take a while to be seen, AWS's own policies, the policy simulator, delete conflicts."""
+"""IAM: profiles that become visible after a while, AWS's own policies, the policy simulator, delete conflicts."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def backend(call):
 
 
 def profile_visible(account, name):
-    """Whether EC2 and Auto Scaling know the profile yet."""
+    """Return True if EC2 and Auto Scaling already know the profile."""
     if all(p.name != name for b in iam_backends[account].values() for p in b.instance_profiles.values()):
         return False
     return CLOCK.now() >= VISIBLE.get(name, 0)
@@ -48,8 +48,8 @@ def china(call):
 
 @before("iam", "CreateInstanceProfile", "CreateRole", "TagInstanceProfile", "TagRole")
 def tag_case(call):
-    # github.com/eksctl-io/eksctl/issues/2603, github.com/aws/aws-cdk/issues/26253: IAM compares the keys of tags without
-    # case; moto does so only where a role's are given.
+    # github.com/eksctl-io/eksctl/issues/2603, github.com/aws/aws-cdk/issues/26253: IAM ignores case in tag keys; moto
+    # does so only for a role's.
     keys = [tag["Key"].lower() for tag in call.get("Tags") or []]
     if len(set(keys)) < len(keys):
         raise Refusal("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
@@ -64,7 +64,7 @@ def tag_case(call):
 
 @before("iam", "AttachRolePolicy")
 def aws_managed(call):
-    # AWS's own policies exist in every account; moto has them only when told to load all thousand of them.
+    # AWS's own policies exist in every account; moto loads all thousand of them only on request.
     arn = call.get("PolicyArn", "")
     policies = backend(call).managed_policies
     if arn.startswith(f"arn:{partition(call.region)}:iam::aws:policy/") and arn not in policies:
@@ -116,7 +116,7 @@ def one_role(call):
 
 @instead("iam", "SimulatePrincipalPolicy", "SimulateCustomPolicy")
 def simulate(call):
-    # The sandbox's principal may do all but what the fault layer denies.
+    # The sandbox's principal is allowed everything that the fault layer does not deny.
     denied = [p.replace("*", ".*") for p in FAULTS.rules.get("deny", ())]
     names = {"elasticloadbalancing": "elbv2", "elasticfilesystem": "efs", "tag": "resourcegroupstaggingapi"}
     results = []
@@ -139,7 +139,8 @@ def simulate(call):
 
 @instead("iam", "CreateServiceLinkedRole")
 def service_linked_role(call):
-    # [AWS 9.2]: when it exists AWS says InvalidInput; moto makes it again. Each service makes its own on first use.
+    # [AWS 9.2]: for an existing role AWS says InvalidInput; moto creates it again. Each service creates its own on
+    # first use.
     service = call.get("AWSServiceName", "")
     for role in backend(call).roles.values():
         if role.path == f"/aws-service-role/{service}/":
@@ -150,5 +151,5 @@ def service_linked_role(call):
 @after("sts", "AssumeRole", "GetSessionToken", "GetFederationToken")
 @after("iam", "CreateAccessKey")
 def gives_a_key(call, answer):
-    # Who came in may send a role's or a user's keys next: the door knows them.
+    # The next request can carry a role's or a user's keys, so the door has to know them.
     ISSUED.add((answer.get("Credentials") or answer.get("AccessKey"))["AccessKeyId"])

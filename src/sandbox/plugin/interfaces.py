@@ -1,7 +1,7 @@
-"""The network interfaces that services put into subnets: they are why AWS refuses so many deletions.
+"""The network interfaces that services put into subnets, which make AWS refuse many deletions.
 
-[AWS 4.5]: balancers, databases, caches, mount targets hold security groups and subnets through interfaces
-that only the service itself can remove. Here they are real interfaces in moto's EC2, so one check serves all.
+[AWS 4.5]: balancers, databases, caches and mount targets hold security groups and subnets through interfaces that only
+the service itself can remove. Here they are real interfaces in moto's EC2, so one check serves all.
 """
 
 from moto.ec2 import ec2_backends
@@ -12,7 +12,7 @@ HELD = {}
 
 
 def hold(owner, region, account, subnet_id, group_ids, description, requester, public=False):
-    """Puts an interface of `owner` (any key) into a subnet and returns it."""
+    """Put an interface of `owner` (any key) into a subnet and return it."""
     backend = ec2_backends[account][region]
     eni = backend.create_network_interface(
         backend.get_subnet(subnet_id), None, group_ids=list(group_ids), description=description
@@ -29,13 +29,13 @@ def held(owner):
 
 
 def regroup(owner, group_ids):
-    """The owner's security groups changed."""
+    """Change the groups of the owner's interfaces."""
     for eni in held(owner):
         eni._group_set = [eni.ec2_backend.get_security_group_from_id(g) for g in group_ids]
 
 
 def release(owner, keep=0):
-    """Takes the owner's interfaces away, but for the first `keep`."""
+    """Remove the owner's interfaces, except the first `keep`."""
     for eni in HELD.get(owner, [])[keep:]:
         eni.ec2_backend.enis.pop(eni.id, None)
     HELD[owner] = HELD.get(owner, [])[:keep]

@@ -1,9 +1,9 @@
-"""Every request against the API model that botocore ships: what AWS refuses before it looks at anything.
+"""Check every request against the API model that botocore ships: AWS's first refusals.
 
-Required and unknown members, types, min and max of numbers, texts, lists and maps, patterns, enums, unions. Neither
-moto nor the SDKs check most of these. The words: EC2's own; "N validation errors detected: Value … failed to satisfy
-constraint: …" of the services that Coral serves; RDS and ElastiCache have codes of their own for the same.
-Unknown members are left alone by some services; here they are refused, since what is not read does not do what was meant.
+Checked are required and unknown members, types, limits of numbers, texts, lists and maps, patterns, enums and unions.
+Neither moto nor the SDKs check most of these. The words are EC2's own; "N validation errors detected: Value … failed to
+satisfy constraint: …" of the services that Coral serves; RDS and ElastiCache have their own codes. Some services ignore
+unknown members; here they are refused, since an ignored member does not do what was intended.
 """
 
 import base64
@@ -15,13 +15,13 @@ import unicodedata
 
 from .rules import Refusal
 
-# Constraints of the model that AWS does not hold requests to: (service, operation or "*", path, kind) -> why.
-# A path is as in `Problem.path`, with `N` for an index.
+# Constraints of the model that AWS does not enforce: (service, operation or "*", path, kind) -> why. A path is as in
+# `Problem.path`, with `N` for an index.
 LENIENT = {
     ("ec2", "*", "InstanceType", "enum"): "the list lags behind the types that AWS has",
     ("ec2", "*", "LaunchTemplateData.InstanceType", "enum"): "the list lags behind the types that AWS has",
 }
-# What the model leaves to the documentation: (service, operation or "*", member) -> limits.
+# Limits that only the documentation states: (service, operation or "*", member) -> limits.
 STRICTER = {
     ("autoscaling", "*", "MaxRecords"): {"max": 100},
     ("elasticache", "*", "MaxRecords"): {"min": 20, "max": 100},
@@ -30,7 +30,7 @@ STRICTER = {
     ("elbv2", "RemoveTags", "ResourceArns"): {"max": 20},
     ("rds", "*", "MaxRecords"): {"min": 20, "max": 100},
 }
-# Fields of a query that are about the request, not of it.
+# Fields of a query that describe the request and are not part of it.
 ENVELOPE = re.compile("Action|Version|X-Amz-.*|AWSAccessKeyId|Signature.*|Timestamp")
 
 INTEGERS = {"integer": 31, "long": 63, "short": 15, "byte": 7}
@@ -38,7 +38,7 @@ FLOATS = ("float", "double")
 
 
 class Problem:
-    """One thing that is wrong: what kind, where, which value, and what the model wants instead."""
+    """One problem: its kind, its place, the value, and the model's requirement."""
 
     def __init__(self, kind, path, value=None, wants=None, shape=None):
         self.kind, self.path, self.value, self.wants, self.shape = kind, path, value, wants, shape
@@ -50,7 +50,7 @@ class Problem:
 
 
 def refusal(service, operation, protocol, tree):
-    """What AWS says of a request of this operation, in the service's words; None when it would not mind."""
+    """Return AWS's refusal of a request in the service's words, or None if it is valid."""
     problems = [*check(tree, operation.input_shape), *_stricter(service, operation.name, tree)]
     problems = [p for p in problems if not _lenient(service, operation.name, p)]
     if not problems:
@@ -111,7 +111,7 @@ def _rds(problem):
     return Refusal("InvalidParameterValue", f"Invalid value {problem.shown} for {problem.path}. {_constraint(problem)}")
 
 
-# What a service calls a constraint that is not met, and a request that cannot be read.
+# The service's code for an unmet constraint, and for an unreadable request.
 CODES = {
     "efs": ("ValidationException", "BadRequest"),
     "logs": ("InvalidParameterException", "SerializationException"),
@@ -163,11 +163,11 @@ def _constraint(problem):
     }[problem.kind]
 
 
-# The check, once a request is a tree of members by their names.
+# The check of a request as a tree of members by their names.
 
 
 def check(value, shape, path=""):
-    """Yields what is wrong with a value of this shape."""
+    """Yield the problems of a value of this shape."""
     kind, limits = shape.type_name, shape.metadata
     if kind == "structure":
         yield from _structure(value, shape, path)
@@ -270,7 +270,7 @@ def _bytes(value):
 
 @functools.cache
 def _class(category):
-    """The characters of a Unicode category (or group of categories), as Python's `re` wants them in a class."""
+    """Return the characters of a Unicode category (or group of categories) for a class in Python's `re`."""
     runs = []
     for code in range(0x32400):  # beyond it nothing is assigned that a pattern names
         if unicodedata.category(chr(code)).startswith(category):
@@ -283,7 +283,7 @@ def _class(category):
 
 @functools.cache
 def _compiled(pattern):
-    """A pattern in the dialect of the model, which is Java's, as Python's."""
+    """Translate a pattern of the model, which is in Java's dialect, to Python's."""
     # A surrogate pair is one character here.
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
     pattern = re.sub(r"\\p\{(\w+)\}", lambda m: _class(m[1]), pattern)
@@ -291,11 +291,11 @@ def _compiled(pattern):
     return re.compile(pattern)
 
 
-# From the wire to the tree. What is left over keeps the name that it has on the wire.
+# From the wire to the tree. Unknown members keep their wire names.
 
 
 def from_query(form, shape, ec2=False):
-    """The tree of a form, `A.B.1.C=…`: a name that the model does not know stays in it as it is."""
+    """Return the tree of a form, `A.B.1.C=…`. Names that the model does not know stay unchanged."""
     tree = {}
     for name, value in form.items():
         if ENVELOPE.fullmatch(name):
@@ -316,7 +316,7 @@ def _from_tree(tree, shape, ec2):
         return _members(tree, shape, ec2)
     if kind == "list":
         if isinstance(tree, dict) and not ec2 and not shape.serialization.get("flattened"):
-            # `X.member.1`, or another word of the model's; both are read.
+            # `X.member.1`, or another word of the model; both are accepted.
             words = {shape.member.serialization.get("name", "member"), "member"}
             tree = next((tree[w] for w in words if set(tree) == {w}), tree)
         if tree == "":
@@ -354,7 +354,7 @@ def _query_name(name, member):
 
 
 def _scalar(text, kind):
-    """Texts of a form or a URL by their type; one that is none of it stays a text, which the check refuses."""
+    """Convert texts of a form or a URL by their type. A text of no type stays a text, which the check refuses."""
     if not isinstance(text, str):
         return text
     try:
@@ -370,7 +370,7 @@ def _scalar(text, kind):
 
 
 def from_json(value, shape):
-    """The tree of a JSON or CBOR document: names of the wire become those of the model."""
+    """Return the tree of a JSON or CBOR document, with the model's names instead of the wire's."""
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict) and not shape.is_document_type:
         names = {member.serialization.get("name", name): (name, member) for name, member in shape.members.items()}
@@ -389,7 +389,7 @@ def from_json(value, shape):
 
 
 def from_rest(url, query, headers, document, shape):
-    """The tree of a REST request: members of path, query string, headers and body."""
+    """Return the tree of a REST request: members of path, query string, headers and body."""
     found, inside, rest = {}, {}, set(query)
     for name, member in shape.members.items():
         place, wire = member.serialization.get("location"), member.serialization.get("name", name)

@@ -1,12 +1,12 @@
-"""What an IAM policy lets its holder do. Off unless a test gives one: POST /_gameday/policy
+"""The rights of an IAM policy's holder. Off unless a test gives a policy: POST /_gameday/policy
 
-    agent       a pattern of the User-Agent that is held to it; everybody else may do anything
+    agent       a pattern of the User-Agent to which the policy applies; everybody else is allowed everything
     statements  those of the policy
-    earlier     those of the policies for earlier stack files: what these built may be taken away with them
+    earlier     those of the policies for earlier stack files, whose objects they allow to delete
 
 GET answers how many rights were judged, and which were missing. Rights are those of the service authorization reference:
-the call's own to each object that it names, with the object's tags; and what AWS asks for in the caller's name: tags given
-at creation, a role that is passed on, looks at the network, roles of the services' own [AWS 9].
+the call's own to each object that it names, with the object's tags; and what AWS does with the caller's
+permissions: tags at creation, passing on a role, looks at the network, service-linked roles [AWS 9].
 """
 
 import re
@@ -25,7 +25,7 @@ NETWORK = (
     *("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
 )
 INTERFACES = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DescribeVpcs")
-# What AWS looks at, or makes, in the caller's name.
+# AWS's further actions with the caller's permissions: objects that it reads or creates.
 ALSO = {
     "CreateDBInstance": (*NETWORK, "ec2:DescribeAvailabilityZones", "ec2:DescribeVpcAttribute"),
     "CreateDBSubnetGroup": (*NETWORK, "ec2:DescribeAvailabilityZones", "ec2:DescribeVpcAttribute"),
@@ -41,7 +41,7 @@ ALSO = {
     ),
     "CreateAutoScalingGroup": ("ec2:RunInstances",),
 }
-# The right to give tags, by service; with a condition key of its own where it tells creation from all else.
+# The right to tag, by service, with the condition key for creation if there is one.
 TAGGING = {
     "ec2": "ec2:CreateTags",
     "efs": "elasticfilesystem:TagResource",
@@ -60,7 +60,7 @@ LINKED = {
     "CreateFileSystem": "elasticfilesystem",
     "PutMetricAlarm": "events",
 }
-# Parameters that name the object of a call, and what an ARN calls it.
+# Parameters that name the object of a call, and its name in an ARN.
 NAMES = {
     "rds": {
         "DBInstanceIdentifier": "db",
@@ -77,14 +77,14 @@ NAMES = {
     "cloudwatch": {"AlarmName": "alarm", "AlarmNames": "alarm"},
     "logs": {"logGroupName": "log-group"},
 }
-# The kinds of EC2 by the prefix of the id.
+# EC2's kinds by the prefix of the id.
 KINDS = {
     "vpc": "vpc", "subnet": "subnet", "igw": "internet-gateway", "rtb": "route-table", "sg": "security-group",
     "acl": "network-acl", "dopt": "dhcp-options", "eipalloc": "elastic-ip", "nat": "natgateway",
     "vpce": "vpc-endpoint", "lt": "launch-template", "sgr": "security-group-rule", "eni": "network-interface",
     "i": "instance", "vol": "volume", "snap": "snapshot", "ami": "image",
 }
-# Of a call that changes a route these are where it leads, not what is changed.
+# In a call that changes a route, these are its target, not the changed object.
 NO_OBJECT = {"GatewayId", "NatGatewayId", "VpcEndpointId"}
 
 
@@ -101,7 +101,7 @@ class Policy:
         return {"judged": self.judged, "missing": self.missing}
 
     def judge(self, call):
-        """Refuses a call to which its caller has no right."""
+        """Refuse a call to which its caller has no right."""
         if not self.agent.search(call.environ.get("HTTP_USER_AGENT", "")):
             return
         for action, arn, context in needed(call):
@@ -123,7 +123,7 @@ def many(value):
 
 
 def like(pattern, text):
-    """IAM's wildcards."""
+    """Match IAM's wildcards."""
     parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None
 
@@ -148,7 +148,7 @@ def holds(how, asked, context):
 
 
 def needed(call):
-    """(action, ARN, context) of each right that a call needs."""
+    """Yield (action, ARN, context) of each right that a call needs."""
     prefix = PREFIX.get(call.service, call.service)
     action = f"{prefix}:{call.operation}"
     here = {"aws:RequestedRegion": call.region, **_asked(call)}
@@ -156,7 +156,7 @@ def needed(call):
     for arn, tags in objects:
         yield action, arn, {**here, **tags}
     for also in ALSO.get(call.operation, ()):
-        # Its interfaces a service makes and takes away itself.
+        # A service creates and removes its interfaces itself.
         by_service = {"aws:ViaAWSService": "true"} if "NetworkInterface" in also else {}
         yield also, "*", {**here, **by_service}
     yield from _tagging(call, here, objects)
@@ -189,7 +189,7 @@ def _tagging(call, here, objects):
     elif call.service == "iam" and call.operation in ("CreateRole", "CreateInstanceProfile") and call.get("Tags"):
         yield f"iam:Tag{call.operation.removeprefix('Create')}", objects[0][0], here
     elif call.service == "autoscaling" and call.operation == "CreateAutoScalingGroup":
-        # The instances'.
+        # For the instances.
         yield "ec2:CreateTags", arn_of(call, "ec2", "instance/new"), {**here, "ec2:CreateAction": "RunInstances"}
     elif call.service in TAGGING and _tags_of_request(call) and not call.operation.startswith(("Tag", "AddTags")):
         arns = ["*"] if call.service == "efs" else [arn for arn, _ in objects if is_made(call, arn)]
@@ -198,7 +198,7 @@ def _tagging(call, here, objects):
 
 
 def is_made(call, arn):
-    """Whether an object is the one that a call makes, not one that it is made of."""
+    """Return True if the call creates the object, False for its inputs."""
     kind = {
         "CreateDBInstance": ":db:",
         "CreateReplicationGroup": ":replicationgroup:",
@@ -236,7 +236,7 @@ def _iam(call, kind, path, name):
 
 
 def _objects(call):
-    """The objects that a call is about, by ARN, and what conditions may ask of each."""
+    """Return the objects of a call by ARN, and the values that conditions can ask of each."""
     service = call.service
     if service == "iam":
         return _of_iam(call)
@@ -290,7 +290,7 @@ def _of_ec2(call):
         ids += [v for v in many(value) if isinstance(v, str)]
     name = call.get("LaunchTemplateName")
     ids += [t.id for t in ec2.launch_templates.values() if name and t.name == name]
-    # An association is its table's.
+    # An association belongs to its table.
     if call.operation == "DisassociateRouteTable":
         ids += [t.id for t in ec2.route_tables.values() if call.get("AssociationId") in t.all_associations_ids]
     for resource in ids:

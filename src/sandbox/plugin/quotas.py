@@ -1,4 +1,4 @@
-"""Service quotas: the few that stacks like ours meet, at AWS's defaults."""
+"""Service quotas: the few that such stacks reach, at AWS's defaults."""
 
 from .rules import Refusal, instead, page, partition
 

@@ -1,4 +1,4 @@
-"""RDS instances on AWS's clock, with pending changes, and with what AWS refuses."""
+"""RDS instances on AWS's clock, with pending changes and AWS's refusals."""
 
 import re
 
@@ -14,7 +14,8 @@ from .rules import NUMBERS, Refusal, after, before, instead
 CREATE, MULTI_USABLE, MULTI_CREATE, BACKUP = 260, 280, 720, 150
 MODIFY, MODIFY_NOTICED, DELETE, MULTI_DELETE, STOP, START, REBOOT = 60, 5, 150, 385, 60, 120, 30
 
-# What waits for ApplyImmediately or the maintenance window (model ModifyDBInstance.ApplyImmediately) -> attribute.
+# Changes that wait for ApplyImmediately or the maintenance window (model ModifyDBInstance.ApplyImmediately) ->
+# attribute.
 DEFERRED = {
     "DBInstanceClass": "db_instance_class",
     "AllocatedStorage": "allocated_storage",
@@ -77,7 +78,7 @@ def _check_class(name, version):
 
 
 def newer(one, other):
-    """Whether the first of two versions came after the second."""
+    """Return True if the first of two versions is newer than the second."""
     order = MYSQL["8.0"] + MYSQL["8.4"]
     return one in order and other in order and order.index(one) > order.index(other)
 
@@ -129,7 +130,7 @@ def check_create(call):
         raise invalid(f"The parameter DBInstanceIdentifier is not a valid identifier: {name}")
     if name.lower() in backend(call).databases:
         raise Refusal("DBInstanceAlreadyExists", "DB instance already exists")
-    # What follows is about MySQL, the engine of our stacks; other engines are moto's.
+    # The rest is about MySQL, the engine of our stacks; other engines are moto's.
     if call.get("Engine") != "mysql":
         return
     version = full(call.get("EngineVersion"))
@@ -215,7 +216,7 @@ def _subnets(database):
 
 
 def _hold(call, database):
-    """[AWS 4.5]: its interfaces hold subnets and groups until the instance is gone."""
+    """Hold subnets and groups by the instance's interfaces until it is gone [AWS 4.5]."""
     owner, subnets = database.db_instance_arn, _subnets(database)
     interfaces.HELD.get(owner) and interfaces.release(owner)
     subnets.sort(key=lambda s: s.availability_zone != database.availability_zone)
@@ -234,7 +235,7 @@ def _hold(call, database):
 
 
 def amend(call, shown):
-    """What moto's answer lacks: no endpoint while creating, pending values, resource details."""
+    """Add what moto's answer lacks: no endpoint while creating, pending values, resource details."""
     database = backend(call).databases.get(shown["DBInstanceIdentifier"])
     if database is None or not hasattr(database, "suffix"):
         return shown
@@ -282,9 +283,10 @@ def modify(call):
         return None
     if call.get("NewDBInstanceIdentifier"):
         raise NotImplementedError("renaming a database")
-    # A full one takes more storage (AWS's table of states: "scale up your storage by modifying the DB instance").
+    # A full database accepts more storage (AWS's table of states: "scale up your storage by modifying the DB
+    # instance").
     grows = database.status == "storage-full" and call.get("AllocatedStorage") is not None
-    # One that is stopped cannot be modified (AWS's page on stopping: "You can't modify a stopped DB instance").
+    # A stopped database cannot be modified (AWS's page on stopping: "You can't modify a stopped DB instance").
     if database.status not in ("available", "storage-optimization") and not grows:
         raise Refusal("InvalidDBInstanceState", "Database instance is not in available state.")
     version = call.get("EngineVersion") and full(call.get("EngineVersion"))
@@ -320,7 +322,7 @@ def modify(call):
         n: call.get(n) for n, a in DEFERRED.items()
         if call.get(n) is not None and (n == "MasterUserPassword" or getattr(database, a, None) != call.get(n))
     }  # fmt: skip
-    # A pending value that is asked back to what it is no longer waits.
+    # A pending value that is set back to the current one no longer waits.
     database.pending = {n: v for n, v in database.pending.items() if call.get(n) is None}
     database.pending.update(changes)
     port = call.get("DBPortNumber")

@@ -1,4 +1,4 @@
-"""What RDS offers: engine versions, instance classes, families. Data from [AWS 1.1] and [AWS 1.2]."""
+"""RDS's offer: engine versions, instance classes, families. Data from [AWS 1.1] and [AWS 1.2]."""
 
 MYSQL = {
     "8.4": ["8.4.3", "8.4.4", "8.4.5", "8.4.6", "8.4.7", "8.4.8", "8.4.9", "8.4.10", "8.4.11"],
@@ -27,7 +27,7 @@ def major(version):
 
 
 def full(version):
-    """The version that is created for what was asked; None when there is none such."""
+    """Return the version for a request, or None if there is none."""
     if not version:
         return DEFAULT["8.4"]
     if version in DEFAULT:

@@ -10,7 +10,7 @@ from .rules import Refusal, after, before, instead, page
 
 @instead("rds", "DescribeDBEngineVersions")
 def engine_versions(call):
-    # moto has no such operation. Status and support dates as in the model.
+    # moto lacks this operation. Status and support dates as in the model.
     engine, wanted = call.get("Engine"), call.get("EngineVersion")
     found = []
     if engine in (None, "mysql"):

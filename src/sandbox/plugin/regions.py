@@ -1,4 +1,4 @@
-"""Regions of which moto knows less than AWS has: zones, instance types and Amazon's images as in a region like them."""
+"""Regions about which moto knows less than AWS has: zones, instance types and images as in a similar region."""
 
 from moto.ec2.models import amis
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend, Zone
@@ -7,16 +7,16 @@ from moto.ssm import models as ssm_models
 
 from .rules import before
 
-# A region of a usual size; what it offers in all of its zones is offered everywhere.
+# A region of typical size. Whatever it offers in all its zones counts as offered everywhere.
 LIKE = "eu-central-1"
-# What every region of AWS offers: where this is missing, the list is.
+# Every region of AWS offers this type. If it is missing, the whole list is.
 EVERYWHERE = "t3.micro"
 
 ZONES = RegionsAndZonesBackend.zones
 
 
 def _zones(region):
-    """The region's zones; three where moto has none."""
+    """Return the region's zones, or three if moto has none."""
     if region not in ZONES:
         short = "".join(part if part.isdecimal() else part[:1] for part in region.split("-"))
         ZONES[region] = [
@@ -27,7 +27,7 @@ def _zones(region):
 
 
 def _like(load):
-    """moto's files by region, with another region's where it has none."""
+    """Return moto's files by region, with another region's for missing ones."""
 
     def loaded(resource):
         try:

@@ -1,4 +1,4 @@
-"""The table of our fixes, and what they see of a request."""
+"""The table of our fixes, and their view of a request."""
 
 import hashlib
 import itertools
@@ -11,12 +11,12 @@ BEFORE, INSTEAD, AFTER, RESET = {}, {}, {}, []
 
 
 def ask(call, operation, **params):
-    """Set by the gate: another operation of the same service, for a rule that needs its answer."""
+    """Ask another operation of the same service, for a rule that needs its answer. The gate sets this."""
     raise NotImplementedError
 
 
 class Refusal(ServiceException):
-    """An error as AWS gives it; the wire writes it in the service's protocol."""
+    """An error in AWS's form, which the wire writes in the service's protocol."""
 
     def __init__(self, code, message, status=400, **fields):
         super().__init__(code, message)
@@ -36,10 +36,10 @@ class Call:
     protocol: str = ""
     environ: dict = field(repr=False, default=None)
     body: bytes = field(repr=False, default=b"")
-    # What a `before` rule wants its `after` rule to know.
+    # Values that a `before` rule passes to its `after` rule.
     notes: dict = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
-    # Whether it was held against the API model, and what AWS says if it breaks it.
+    # Whether it was checked against the API model, and AWS's answer if it breaks the model.
     checked: bool = False
     wrong: Refusal = None
 
@@ -54,17 +54,17 @@ class Call:
 
 
 def before(service, *operations):
-    """A check: raises Refusal, or returns nothing and moto goes on."""
+    """Register a check: it raises Refusal, or returns nothing and moto continues."""
     return _register(BEFORE, service, operations)
 
 
 def instead(service, *operations):
-    """Our own answer, a dict in the shape of the model; None lets moto answer."""
+    """Register an answer of our own, a dict in the shape of the model; None lets moto answer."""
     return _register(INSTEAD, service, operations)
 
 
 def after(service, *operations):
-    """Sees moto's good answer as a dict; returns it changed, or None for "as it is"."""
+    """Register a change of moto's good answer: return the changed dict, or None for "unchanged"."""
     return _register(AFTER, service, operations)
 
 
@@ -83,7 +83,7 @@ def _register(table, service, operations):
 
 
 def page(call, items, size_name, token_name="NextToken", default=100):
-    """One page of `items` and the token of the next; the token is the index of its first item."""
+    """Return one page of `items` and the token of the next; the token is the index of its first item."""
     start = int(call.get(token_name) or 0)
     size = int(call.get(size_name) or default)
     following = start + size
@@ -91,12 +91,12 @@ def page(call, items, size_name, token_name="NextToken", default=100):
 
 
 def partition(region):
-    """What every ARN of a region begins with."""
+    """Return the partition of a region, with which its ARNs begin."""
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
 
 
 class Numbers:
-    """Ids that look like AWS's, the same in every run."""
+    """Ids in AWS's form, the same in every run."""
 
     def __init__(self):
         self._next = itertools.count(1)

@@ -1,4 +1,4 @@
-"""Importing a service's module registers its rules."""
+"""Import each service's module, which registers its rules."""
 
 from . import (  # noqa: F401
     asg_policies,

@@ -19,7 +19,7 @@ def standard(call):
 
 @after("ssm", "PutParameter")
 def set_now(call, answer):
-    """moto takes this machine's time, which nobody can move forward."""
+    """Set the time: moto takes this machine's, which cannot be advanced."""
     newest = ssm_backends[call.account][call.region].get_parameter(call.get("Name"))
     if newest is not None:
         newest.last_modified_date += timedelta(seconds=CLOCK.advanced)

@@ -1,4 +1,4 @@
-"""GetResources over everything that carries tags, ours and moto's; pages where moto has none."""
+"""GetResources over everything that has tags, and pages for operations that lack them in moto."""
 
 from moto.elbv2.models import elbv2_backends
 from moto.rds.models import rds_backends
@@ -25,7 +25,7 @@ def resources(call):
         wanted = not types or kind in types or kind.split(":")[0] in types
         if wanted and (not arns or arn in arns) and arn not in known and tags and _matches(tags, filters):
             found.append((arn, dict(tags)))
-    # AWS does not list IAM roles here; and Auto Scaling groups are found by their own DescribeTags.
+    # AWS does not list IAM roles here. Auto Scaling groups are found by their own DescribeTags.
     found = [(arn, tags) for arn, tags in found if ":iam:" not in arn or ":role/" not in arn]
     found = FAULTS.and_what_is_gone(found)
     shown, token = page(call, found, "ResourcesPerPage", "PaginationToken")
@@ -33,7 +33,7 @@ def resources(call):
     return {"ResourceTagMappingList": listed, "PaginationToken": token or ""}
 
 
-# What AWS lists and moto forgets, by the id's prefix.
+# Objects that AWS lists and moto forgets, by the prefix of the id.
 EC2_KINDS = {
     "lt": "launch-template",
     "vpce": "vpc-endpoint",
@@ -99,7 +99,7 @@ def _matches(tags, filters):
     return all(f["Key"] in tags and (not f.get("Values") or tags[f["Key"]] in f["Values"]) for f in filters)
 
 
-# (service, operation) -> list, page size, token asked, token answered, most on a page when no size is asked.
+# (service, operation) -> list, page size, request token, answer token, default page size.
 PAGES = {
     ("ec2", "DescribeSecurityGroups"): ("SecurityGroups", "MaxResults", "NextToken", "NextToken", 1000),
     ("ec2", "DescribeSecurityGroupRules"): ("SecurityGroupRules", "MaxResults", "NextToken", "NextToken", 1000),

@@ -1,4 +1,4 @@
-"""Requests in, answers out, in each service's own protocol, driven by the models that botocore ships."""
+"""Requests and answers in each service's own protocol, driven by the models that botocore ships."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from . import model as api
 from .data import service_model
 from .rules import Call, Refusal
 
-# The name a request is signed for -> botocore's name: the services that stacks use, and no others of moto's.
+# The name for which a request is signed -> botocore's name. Only services that stacks use.
 SERVICES = {
     "autoscaling": "autoscaling",
     "ec2": "ec2",
@@ -36,17 +36,17 @@ SERVICES = {
     "sts": "sts",
     "tagging": "resourcegroupstaggingapi",
 }
-# moto implements the first of these two only.
+# moto implements only the first of these two.
 CBOR_PREFIX = "/service/GraniteServiceVersion20100801/operation/"
 JSON_TARGET = "GraniteServiceVersion20100801."
 
 
-# Access keys that the account in the sandbox gave out, to roles and users: as good as the sandbox's own.
+# Access keys that the account in the sandbox issued to roles and users, which are as good as the sandbox's own.
 ISSUED = set()
 
 
 class Signed(NamedTuple):
-    """What a signature says of a request; the signature itself is not checked."""
+    """The content of a request's signature. The signature itself is not checked."""
 
     key: str
     region: str
@@ -55,7 +55,7 @@ class Signed(NamedTuple):
 
 
 def signed(environ):
-    """Who signed a request and for what, in the header or in a signed address; None when nobody did."""
+    """Return who signed a request and for what, from the header or a signed address; None if nobody did."""
     scope = r"([^/\s,=]+)/\d{8}/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)/aws4_request"
     header = environ.get("HTTP_AUTHORIZATION")
     if header is not None:
@@ -67,7 +67,9 @@ def signed(environ):
 
 
 def _for_the_account(environ, by):
-    """The same request with its signature in one place, and without the sandbox's key, which is nobody's in the account."""
+    """Return the request with its signature in one place, and without the sandbox's key, which belongs to nobody in the
+    account.
+    """
     key = by.key if by.key in ISSUED else "sandbox"
     environ["HTTP_AUTHORIZATION"] = (
         f"AWS4-HMAC-SHA256 Credential={key}/20000101/{by.region}/{by.service}/aws4_request, "
@@ -83,7 +85,7 @@ def _for_the_account(environ, by):
 
 
 def read(environ, body):
-    """The call a request makes, or None when it is none that the sandbox answers."""
+    """Return the call of a request, or None if the sandbox does not answer it."""
     by = signed(environ)
     service = SERVICES.get(by.service) if by else None
     if service is None:
@@ -113,7 +115,7 @@ def read(environ, body):
         text = body.decode() if content_type.startswith("application/x-www-form") else environ.get("QUERY_STRING", "")
         form = {name: values[0] for name, values in parse_qs(text, keep_blank_values=True).items()}
         operation = form.get("Action", "")
-        # The classic balancers are signed for the same service; they are none of our business.
+        # The classic balancers are signed for the same service, but are not supported.
         if service == "elbv2" and form.get("Version") != "2015-12-01":
             return None
     if operation not in model.operation_names:
@@ -145,7 +147,7 @@ def read(environ, body):
 
 
 def _wrong(service, operation, protocol, form, url, headers, body):
-    """What AWS says of a request that breaks the model, or None."""
+    """Return AWS's refusal of a request that breaks the model, or None."""
     shape = operation.input_shape
     if shape is None:
         return None
@@ -168,7 +170,7 @@ def _wrong(service, operation, protocol, form, url, headers, body):
 
 
 def another(call, operation, params):
-    """`call`'s caller asking for another operation of the same (query) service."""
+    """Return a call of the same caller for another operation of the same (query) service."""
     model = call.model.service_model.operation_model(operation)
     form = create_serializer(call.protocol).serialize_to_request(params, model)["body"]
     body = urlencode(form).encode()
@@ -181,7 +183,7 @@ def request(environ, body):
 
 
 def write(call, result, status=None):
-    """(status, headers, body) for a dict in the shape of the model, or for an exception."""
+    """Return (status, headers, body) for a dict in the shape of the model, or for an exception."""
     if call.protocol == "cbor":
         return cbor.write(call, result)
     serializer = get_serializer_class(call.service, call.protocol)(operation_model=call.model)
@@ -194,7 +196,7 @@ def write(call, result, status=None):
 
 
 def understand(call, status, headers, body):
-    """What moto answered, as (dict, error code)."""
+    """Return moto's answer as (dict, error code)."""
     protocol = "json" if call.protocol == "cbor" else call.protocol
     parsed = create_parser(protocol).parse(
         {"status_code": status, "headers": {k.lower(): v for k, v in headers}, "body": body}, call.model.output_shape
@@ -205,7 +207,7 @@ def understand(call, status, headers, body):
 
 
 def for_moto(call):
-    """The request as moto can read it; only CBOR needs a translation."""
+    """Return the request in moto's form; only CBOR needs a translation."""
     environ, body = dict(call.environ), call.body
     if call.protocol == "cbor":
         body = json.dumps(call.params, default=cbor.json_value).encode()

@@ -9,7 +9,7 @@ use gameday::{
     engine::{Class, Graph, Input, Inputs, Key, Known, Ref},
     error::Help as _,
     resources::{
-        alarm::Alarm,
+        alarm::{Alarm, Comparison, Measure, Missing},
         auto_scaling_group::{AutoScalingGroup, SpotMix},
         dashboard::Dashboard,
         instance_profile::InstanceProfile,
@@ -514,7 +514,7 @@ async fn user_data_that_does_not_render_says_why() -> Test {
 
 const ALARM: &str = "alarm/slow";
 
-fn alarm(w: &World, g: &mut Graph, name: &str, threshold: f64, statistic: &str) -> Ref<Alarm> {
+fn alarm(w: &World, g: &mut Graph, name: &str, threshold: f64, statistic: Measure) -> Ref<Alarm> {
     g.add(
         name,
         Alarm {
@@ -525,13 +525,13 @@ fn alarm(w: &World, g: &mut Graph, name: &str, threshold: f64, statistic: &str) 
                 ("LoadBalancer".into(), Input::from("app/demo/1".to_owned())),
                 ("AvailabilityZone".into(), Input::from("us-east-1a".to_owned())),
             ],
-            statistic: statistic.into(),
+            statistic,
             period: 60,
-            evaluate: 2,
-            of: 3,
+            datapoints: 2,
+            periods: 3,
             threshold,
-            comparison: "GreaterThanThreshold".into(),
-            missing: "notBreaching".into(),
+            comparison: Comparison::Above,
+            missing: Missing::NotBreaching,
             description: "one answer in ten is slow".into(),
             notify: vec!["arn:aws:sns:us-east-1:123456789012:pager".into()],
         },
@@ -543,13 +543,13 @@ fn alarm(w: &World, g: &mut Graph, name: &str, threshold: f64, statistic: &str) 
 async fn an_alarm_is_kept_as_described() -> Test {
     let w = World::new().await;
     let mut g = Graph::default();
-    alarm(&w, &mut g, "slow", 4.0, "p90");
+    alarm(&w, &mut g, "slow", 4.0, Measure::Percentile(90));
     w.creates(&g, ALARM).await;
     let mut other = Graph::default();
-    alarm(&w, &mut other, "slow", 2.5, "p90");
+    alarm(&w, &mut other, "slow", 2.5, Measure::Percentile(90));
     w.updates(&other, ALARM, &["threshold"]).await;
     let mut average = Graph::default();
-    alarm(&w, &mut average, "slow", 2.5, "Average");
+    alarm(&w, &mut average, "slow", 2.5, Measure::Average);
     w.updates(&average, ALARM, &["statistic"]).await;
 
     let cloudwatch = &w.aws.cloudwatch;
@@ -565,7 +565,7 @@ async fn an_alarm_is_kept_as_described() -> Test {
     // A dozen cost two calls to look at.
     let mut many = Graph::default();
     for n in 0..12 {
-        alarm(&w, &mut many, &format!("slow-{n}"), 4.0, "p90");
+        alarm(&w, &mut many, &format!("slow-{n}"), 4.0, Measure::Percentile(90));
     }
     w.up_all(&many).await;
     w.aws.reads.set_mode(gameday::aws::reads::Mode::Look);
@@ -591,7 +591,7 @@ async fn an_alarm_is_kept_as_described() -> Test {
         .send()
         .await?;
     let mut theirs = Graph::default();
-    alarm(&w, &mut theirs, "theirs", 4.0, "p90");
+    alarm(&w, &mut theirs, "theirs", 4.0, Measure::Percentile(90));
     w.refuses_what_is_not_ours(&theirs, "alarm/theirs").await;
     Ok(())
 }
@@ -600,7 +600,7 @@ const DASHBOARD: &str = "dashboard/main";
 
 fn dashboard(w: &World, title: &'static str) -> Graph {
     let mut g = Graph::default();
-    let alarm = alarm(w, &mut g, "slow", 4.0, "p90");
+    let alarm = alarm(w, &mut g, "slow", 4.0, Measure::Percentile(90));
     let body = move |inputs: &Inputs| -> Known<Value> {
         inputs.read(&alarm, |a| {
             let properties = json!({"title": title, "alarms": [a.arn]});
@@ -763,13 +763,13 @@ impl Fleet {
                 namespace: "demo".into(),
                 metric: "anything".into(),
                 dimensions: dimensions.map(|(k, v)| (k.into(), v)).into(),
-                statistic: "Sum".into(),
+                statistic: Measure::Sum,
                 period: 60,
-                evaluate: 1,
-                of: 1,
+                datapoints: 1,
+                periods: 1,
                 threshold: 1.0,
-                comparison: "GreaterThanThreshold".into(),
-                missing: "ignore".into(),
+                comparison: Comparison::Above,
+                missing: Missing::Missing,
                 description: String::new(),
                 notify: vec![],
             },

@@ -47,7 +47,7 @@ fn stack(aws: &Aws, s: Shape) -> Graph {
         let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
         g.add("public", table(Some(Gateway::Internet(gateway)), vec![a.clone(), b.clone()]))
     });
-    let address = g.add("nat-a", ElasticIp { aws: aws(), of: Key::new("nat-gateway", "a") });
+    let address = g.add("nat-a", ElasticIp { aws: aws(), gateway: Key::new("nat-gateway", "a") });
     let nat = NatGateway { aws: aws(), subnet: if s.nat_in_b { b } else { a }, address };
     let nat = g.add_after("a", nat, &routes.iter().map(|r| r.key()).collect::<Vec<_>>());
     g.add("app-a", table(Some(Gateway::Nat(nat)), vec![app_a.clone()]));

@@ -109,7 +109,7 @@ pub(super) async fn find(look: &Look<'_>) {
     });
     let Some(mut group) = found.await else { return };
     if !group.outdated(group.template_version.as_deref()).is_empty() {
-        let refresh = instance_refresh::under_way(look.aws, name);
+        let refresh = instance_refresh::progress(look.aws, name);
         group.refresh = look.ask(Part::Activities, "DescribeInstanceRefreshes", refresh).await;
     }
     look.keep(|s| s.auto_scaling_group = Some(group));
