@@ -173,7 +173,7 @@ fn the_region_of_the_command_line_keeps_the_rules_of_the_file() {
         let there = run(&["-c", file, verb, "--region", "us-east-1"]);
         assert_eq!(there.code, 2, "gameday {verb}: {}", there.err);
         assert!(there.err.contains("\"eu-west-1b\" is not a zone of us-east-1"), "{}", there.err);
-        assert!(there.err.contains("or say --region eu-west-1"), "{}", there.err);
+        assert!(there.err.contains("or use --region eu-west-1"), "{}", there.err);
     }
     assert_eq!(run(&["-c", file, "render", "--region", "eu-west-1"]).code, 0);
     // What is wrong in the file does not matter then.

@@ -188,14 +188,21 @@ mod tests {
             let times = (0..values.len()).map(|n| DateTime::from_secs(600 + 60 * n as i64)).collect();
             MetricDataResult::builder().id(id).set_timestamps(Some(times)).set_values(Some(values.into())).build()
         };
+        let names = Names::default();
+        let ids = |metric: Metric| -> Vec<String> {
+            let rows = names.rows().enumerate().filter(|(_, (_, row, _))| Metric::from(*row) == metric);
+            rows.map(|(i, _)| format!("m{i}")).collect()
+        };
+        let [requests, cpu] = [&balancer::REQUESTS, &cache::CPU].map(|row| ids(Metric::from(row)).concat());
+        let good = ids(Metric::Of("good"));
         let m = parse(&[
-            result("m0", &[9.0, 12.0]),
-            result("m1", &[7.0]),
-            result("m2", &[1.0]),
+            result(&requests, &[9.0, 12.0]),
+            result(&good[0], &[7.0]),
+            result(&good[1], &[1.0]),
             result("z1", &[4.0]),
             result("x", &[1.0]),
-            result("m14_1", &[20.0, 70.0]),
-            result("m14", &[60.0, 10.0]),
+            result(&format!("{cpu}_1"), &[20.0, 70.0]),
+            result(&cpu, &[60.0, 10.0]),
         ]);
         assert_eq!(
             m.0[&Metric::from(&cache::CPU)],

@@ -104,10 +104,10 @@ impl std::fmt::Display for Beacon {
     }
 }
 
-/// True if this has the form of an instance's id.
+/// True if this has the form of an instance's id: `i-` and 17 hexadecimal digits; 8 for instances from before 2016.
 pub fn is_instance_id(text: &str) -> bool {
     let digits = text.strip_prefix("i-").unwrap_or_default();
-    (8..=17).contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn an_instance_id<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {

@@ -318,7 +318,7 @@ fn sql_is_a_template_only_by_its_name_too() {
     let error = with("more.sql.j2", b"SELECT '{{ nope }}'").unwrap_err().to_string();
     assert!(error.starts_with("more.sql.j2, line 1: ") && error.contains("`nope`"), "{error}");
     let error = with("more.sql.j2", b"SELECT '{{ database.password }}'").unwrap_err().to_string();
-    assert!(error.contains("a password cannot stand in a file of SQL"), "{error}");
+    assert!(error.contains("a password cannot be in an SQL file"), "{error}");
     assert!(with("more.sql.j2", b"\xff").unwrap_err().to_string().contains("not UTF-8 text (line 1)"));
 }
 
