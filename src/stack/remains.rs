@@ -7,7 +7,7 @@ use super::{Stack, wire_with};
 use crate::{
     aws::{Aws, listing, tags},
     config::{Config, Egress, Identity, Instances, Kind, Life, Loaded, Mode, Origin, Switch},
-    engine::{Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
+    engine::{self, Change, Class, Direction, Env, Error, Graph, Key, Node, Report, Status, Tags, Visit, walk},
     error::Result,
     facts::{Facts, fleets, steps_of},
 };
@@ -148,14 +148,30 @@ impl Remains {
         let found_in = |graph: &Graph| graph.nodes().filter(|n| self.found.contains_key(n.key())).count();
         let mut graphs: Vec<&Graph> = self.graphs.iter().collect();
         graphs.sort_by_key(|graph| std::cmp::Reverse(found_in(graph)));
+        let mut done: BTreeSet<Key> = BTreeSet::new();
         for graph in graphs {
             let report = walk(graph, Direction::Reverse, env, async |n: &dyn Node| {
-                if self.found.contains_key(n.key()) { n.remove(env).await } else { Ok(false) }
+                let wanted = self.found.get(n.key()).filter(|_| !done.contains(n.key()));
+                match wanted {
+                    Some(id) if self.is_still(n, id, env).await? => n.remove(env).await,
+                    _ => Ok(false),
+                }
             })
             .await;
-            all.extend(report.0.into_iter().filter(|(k, _)| self.found.contains_key(k)));
+            let report = report.0.into_iter().filter(|(k, _)| self.found.contains_key(k) && !done.contains(k));
+            let report: Vec<_> = report.collect();
+            done.extend(report.iter().filter(|(_, v)| matches!(v, Visit::Done(_))).map(|(k, _)| k.clone()));
+            all.extend(report);
         }
         Report(all)
+    }
+}
+
+impl Remains {
+    /// True if the step still finds what was found before. Once a rule of a listener is gone, another service's can be in
+    /// its place.
+    async fn is_still(&self, n: &dyn Node, id: &str, env: &Env) -> engine::Result<bool> {
+        Ok(n.key().kind() != LISTENER_RULE || n.observe(env).await?.id.as_deref() == Some(id))
     }
 }
 
