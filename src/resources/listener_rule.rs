@@ -93,30 +93,19 @@ impl Resource for ListenerRule {
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        let listener = want.listener.get()?;
-        // One of the stack's other rules is still in the place.
-        let all = elb::rules(&self.aws, listener).await?;
-        let used: Vec<i32> = all.iter().filter_map(|r| r.priority()?.parse().ok()).collect();
-        let place = match used.contains(&self.priority) {
-            true => used.iter().max().map_or(self.priority, |last| last + 1),
-            false => self.priority,
-        };
-        let made = self
-            .aws
+        self.make_room(cx, want.listener.get()?).await?;
+        self.aws
             .elb
             .create_rule()
-            .listener_arn(listener)
-            .priority(place)
+            .listener_arn(want.listener.get()?)
+            .priority(self.priority)
             .conditions(self.condition())
             .actions(elb::action(Some(cx.read(&self.target, |t| t.arn.clone()).get()?)))
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
             .await
-            .during("CreateRule")?;
-        match made.rules().first().and_then(|r| r.rule_arn()) {
-            Some(arn) if place != self.priority => self.put(cx, listener, arn).await,
-            _ => Ok(()),
-        }
+            .during("CreateRule")
+            .map(drop)
     }
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
@@ -129,7 +118,8 @@ impl Resource for ListenerRule {
             call.actions(next).send().await.during("ModifyRule")?;
         }
         if diff.touches("priority") {
-            self.put(cx, want.listener.get()?, &found.id).await?;
+            self.make_room(cx, want.listener.get()?).await?;
+            self.prioritize(&found.id, self.priority).await?;
         }
         Ok(())
     }
@@ -143,39 +133,39 @@ impl Resource for ListenerRule {
     }
 }
 
-/// How often a rule is tried to be moved while the stack's other rules move, too.
-const MOVES: u32 = 5;
+/// How far behind its place a rule is moved that is in the way of another one.
+const ASIDE: i32 = 1000;
 
 impl ListenerRule {
     /// True if these are the tags of another rule of the stack as it is now.
     fn is_other(&self, cx: &Cx<'_>, tags: &Tags) -> bool {
-        let step = tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack));
-        step.is_some_and(|step| step != cx.key.as_str() && self.others.iter().any(|key| key.as_str() == step))
+        step_of(cx, tags).is_some_and(|step| self.others.iter().any(|key| key.as_str() == step && key != cx.key))
     }
 
-    /// Gives a rule its priority. If another rule of the stack has that, the two change places.
-    async fn put(&self, cx: &Cx<'_>, listener: &str, arn: &str) -> Result<()> {
-        for tries in 1.. {
-            let all = self.aws.elb.describe_rules().listener_arn(listener).into_paginator().items().send();
-            let all: Vec<AwsRule> = all.try_collect().await.during("DescribeRules")?;
-            let place = all.iter().find(|r| r.rule_arn() == Some(arn)).and_then(|r| r.priority()?.parse::<i32>().ok());
-            let mut pairs = vec![pair(arn, self.priority)];
-            let priority = self.priority.to_string();
-            let taken = all.iter().find(|r| r.priority() == Some(&priority)).and_then(|r| r.rule_arn());
-            if let (Some(taken), Some(place)) = (taken.filter(|taken| *taken != arn), place) {
-                let tags = elb::tags_of(&self.aws, cx, vec![taken.into()]).await?;
-                // What is somebody else's stays where it is, and AWS says that the priority is in use.
-                if tags.get(taken).is_some_and(|tags| self.is_other(cx, tags)) {
-                    pairs.push(pair(taken, place));
-                }
-            }
-            let call = self.aws.elb.set_rule_priorities().set_rule_priorities(Some(pairs)).send().await;
-            match call.during("SetRulePriorities") {
-                Err(e) if e.class() == Some(Class::AlreadyExists) && tries < MOVES => {}
-                other => return other.map(drop),
-            }
+    /// Moves another rule of the stack out of this one's place: its own step moves it from there, or it
+    /// belongs to a service that is no more.
+    async fn make_room(&self, cx: &Cx<'_>, listener: &str) -> Result<()> {
+        let all = elb::rules(&self.aws, listener).await?;
+        let place = |r: &AwsRule| r.priority().and_then(|p| p.parse::<i32>().ok());
+        let Some(taken) = all.iter().find(|r| place(r) == Some(self.priority)).and_then(|r| r.rule_arn()) else {
+            return Ok(());
+        };
+        let tags = elb::tags_of(&self.aws, cx, vec![taken.into()]).await?;
+        // What is somebody else's stays where it is, and AWS says that the priority is in use.
+        if tags.get(taken).and_then(|tags| step_of(cx, tags)).is_none_or(|step| step == cx.key.as_str()) {
+            return Ok(());
         }
-        unreachable!("the last try returns")
+        // Several rules can make room at the same moment, each for another place.
+        let mut aside = self.priority + ASIDE;
+        if all.iter().any(|r| place(r) == Some(aside)) {
+            aside = all.iter().filter_map(place).max().unwrap_or(aside) + 1;
+        }
+        self.prioritize(taken, aside).await
+    }
+
+    async fn prioritize(&self, rule: &str, priority: i32) -> Result<()> {
+        let pair = RulePriorityPair::builder().rule_arn(rule).priority(priority).build();
+        self.aws.elb.set_rule_priorities().rule_priorities(pair).send().await.during("SetRulePriorities").map(drop)
     }
 
     fn condition(&self) -> RuleCondition {
@@ -188,8 +178,10 @@ impl ListenerRule {
     }
 }
 
-fn pair(arn: &str, priority: i32) -> RulePriorityPair {
-    RulePriorityPair::builder().rule_arn(arn).priority(priority).build()
+/// The rule of the stack that these tags tell.
+fn step_of<'a>(cx: &Cx<'_>, tags: &'a Tags) -> Option<&'a String> {
+    let step = tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack));
+    step.filter(|step| step.split('/').next() == Some(ListenerRule::KIND))
 }
 
 /// Returns the paths of a condition. A condition of another kind is returned by its field.
