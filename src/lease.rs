@@ -6,7 +6,7 @@
 use crate::{
     aws::{
         Aws,
-        note::{self, LEASE as NOTE},
+        note::{self, LEASE as NOTE, Note},
     },
     config::Group,
     engine::Stop,
@@ -15,7 +15,7 @@ use crate::{
     said,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 use tokio::time::Instant;
 
 /// The interval of renewals.
@@ -33,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(700);
 const MOST: usize = 1000;
 /// The longest plausible run.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// The id of this run: a process is one run.
+static RUN: LazyLock<String> = LazyLock::new(|| format!("{:016x}", rand::random::<u64>()));
 
 /// The holder of a lease, for people to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +84,7 @@ impl Holder {
             owner: format!("{}@{host}", var(&["USER", "USERNAME", "LOGNAME"]).unwrap_or_else(|| "somebody".into())),
             verb: verb.into(),
             since: jiff::Timestamp::now(),
-            run: format!("{:016x}", rand::random::<u64>()),
+            run: RUN.clone(),
             generation: 0,
             progress: None,
         }
@@ -171,8 +173,17 @@ pub async fn holder(aws: &Aws, stack: &str) -> Result<Option<(Holder, i64)>> {
 pub async fn at_work(aws: &Aws, stack: &str) -> Option<Holder> {
     let notes = note::all(aws, stack).await.ok()?;
     let note = notes.get(NOTE)?;
-    let silent = jiff::Timestamp::now().duration_since(note.written_at?).unsigned_abs();
-    Holder::parse(&note.text).filter(|_| silent < QUIET_FOR)
+    Holder::parse(&note.text).filter(|_| is_fresh(note))
+}
+
+/// True if another run holds this lease and renews it.
+pub fn is_renewed_by_other(lease: &Note) -> bool {
+    is_fresh(lease) && Holder::parse(&lease.text).is_none_or(|holder| holder.run != *RUN)
+}
+
+fn is_fresh(lease: &Note) -> bool {
+    let silent = lease.written_at.map(|at| jiff::Timestamp::now().duration_since(at).unsigned_abs());
+    silent.is_some_and(|silent| silent < QUIET_FOR)
 }
 
 impl Lease {

@@ -1,7 +1,7 @@
 //! Why requests get no answer: the request path as a chain of hops, each judged from a [`Snapshot`]. Pure, so that a
 //! saved snapshot tells the same story to somebody without access, and every breakage can be a test.
 //!
-//! The hops are those of the parts of a stack, in the order of [`parts::LIST`]; each is judged in `parts/*/judge`.
+//! The hops are those of the parts of a stack, in the order of `parts::LIST`; each is judged in `parts/*/judge`.
 mod draft;
 pub(crate) mod name;
 mod view;

@@ -29,6 +29,13 @@ impl Cx<'_> {
         tags
     }
 
+    /// Returns the step that an object's tags name, if they name one of this stack.
+    pub fn step_of<'a>(&self, tags: &'a Tags) -> Option<&'a str> {
+        let keys = &self.env.keys;
+        let step = tags.get(keys.step()).filter(|_| tags.get(keys.stack()) == Some(&self.env.stack));
+        step.map(String::as_str)
+    }
+
     /// Returns the tags to report for an object that cannot carry tags and belongs to a parent of the stack.
     pub fn inherited(&self) -> Tags {
         self.tags()

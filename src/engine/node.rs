@@ -42,6 +42,9 @@ pub struct Status {
     pub phase: Option<Phase>,
     /// AWS's own id or name of the object.
     pub id: Option<String>,
+    /// The step that the object's tags name, if they name another step of the stack.
+    #[serde(skip)]
+    pub other_step: Option<String>,
     /// The outputs that other steps can read.
     pub output: Option<Value>,
     /// Further names by which a stack file can refer to the object ([`Resource::aliases`]).
@@ -116,6 +119,10 @@ impl<R: Resource> Node for Managed<R> {
                 key: cx.key.clone(),
                 phase: found.map(|f| f.phase.clone()),
                 id: found.map(|f| f.id.clone()),
+                other_step: found
+                    .and_then(|f| cx.step_of(&f.tags))
+                    .filter(|step| *step != cx.key.as_str())
+                    .map(Into::into),
                 output: found.and_then(|f| f.output.as_ref()).map(|o| to_value(o).expect("outputs serialise")),
                 aliases: found.and_then(|f| f.output.as_ref()).map(R::aliases).unwrap_or_default(),
                 drift: found

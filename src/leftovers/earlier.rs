@@ -119,6 +119,7 @@ pub(super) async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Se
     let tagged = tagged.filter_map(|(kind, name)| match kind {
         "target-group" => Some(name).filter(|n| !is_now(n)),
         "launch-template" | "access-point" => Some(name).filter(|n| !config.service.contains_key(*n)),
+        "listener-rule" => name.rsplit_once('-').map(|(n, _)| n).filter(|n| !config.service.contains_key(*n)),
         _ => None,
     });
     let fleets = steps_of(&aws.keys, &fleets).filter(|n| !is_now(n));

@@ -20,7 +20,7 @@ use std::{
 };
 
 const FLEET: &str = "auto-scaling-group";
-/// Found by its priority, too: a rule of a renamed service is the new one's by then.
+/// Found by its priority, too: a rule of a renamed service is the new one's by then. Its tags say of which step it is.
 const LISTENER_RULE: &str = "listener-rule";
 const DRAIN: Duration = Duration::from_secs(15);
 
@@ -103,6 +103,7 @@ impl Remains {
     fn add(&mut self, report: Report<Option<Status>>, stays: impl Fn(&Key) -> bool) {
         for (key, visit) in report.0.into_iter().filter(|(key, _)| !stays(key)) {
             match visit {
+                Visit::Done(Some(Status { other_step: Some(_), .. })) if key.kind() == LISTENER_RULE => {}
                 Visit::Done(Some(Status { phase: Some(_), id: Some(id), used: false, .. })) => {
                     self.found.insert(key, id);
                 }

@@ -4,11 +4,16 @@ use super::{
     database_snapshot::{DATABASE, is_final},
 };
 use crate::{
-    aws::{Aws, error::AwsResult, note, tags},
+    aws::{
+        Aws,
+        error::AwsResult,
+        note::{self, Note},
+        tags,
+    },
     config::Kind,
     engine::{Class, Report, Status},
     error::Result,
-    said,
+    lease, said,
     shell::command,
 };
 use aws_sdk_ec2::types::Filter;
@@ -214,7 +219,10 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
     }
     // The stack's own notes.
     for (arn, name) in of(&format!(":parameter/gameday/{stack}/")) {
-        if allowed(note::read(aws, stack, &name).await)?.is_some_and(|n| n.is_none()) {
+        let note = allowed(note::read(aws, stack, &name).await)?;
+        // A lease that somebody took over meanwhile ends with that run.
+        let goes = |n: Note| name == note::LEASE && lease::is_renewed_by_other(&n);
+        if note.is_some_and(|note| note.is_none_or(goes)) {
             gone.push(arn.to_owned());
         }
     }

@@ -1,7 +1,7 @@
 //! The model of the live screen, which `status --watch` and `serve` show: what was seen in each round is folded into one
 //! state with bounded memory, and the differences between two rounds are events.
 //!
-//! The model has neither calls nor a clock of its own, so that five hours are a short test. Only [`ask`] and [`replace`]
+//! The model has neither calls nor a clock of its own, so that five hours are a short test. Only [`ask`] and [`replace()`]
 //! talk to AWS.
 mod clock;
 mod event;

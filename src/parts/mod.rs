@@ -3,7 +3,7 @@
 //!
 //! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the
 //! parts are wired is in [`crate::stack`]. What the look and the diagnosis do is the same for all parts: they go through
-//! [`LIST`].
+//! `LIST`.
 pub mod access;
 pub mod balancer;
 pub mod cache;

@@ -133,17 +133,20 @@ impl Resource for ListenerRule {
     }
 }
 
+/// How the key of each rule begins.
+const OF_KIND: &str = "listener-rule/";
+
 /// How far behind its place a rule is moved that is in the way of another one.
 const ASIDE: i32 = 1000;
 
 impl ListenerRule {
     /// True if these are the tags of another rule of the stack as it is now.
     fn is_other(&self, cx: &Cx<'_>, tags: &Tags) -> bool {
-        step_of(cx, tags).is_some_and(|step| self.others.iter().any(|key| key.as_str() == step && key != cx.key))
+        cx.step_of(tags).is_some_and(|step| self.others.iter().any(|key| key.as_str() == step && key != cx.key))
     }
 
-    /// Moves another rule of the stack out of this one's place: its own step moves it from there, or it
-    /// belongs to a service that is no more.
+    /// Moves another rule of the stack out of this one's place. Its own step moves it on, or it belongs to a service
+    /// that is no more.
     async fn make_room(&self, cx: &Cx<'_>, listener: &str) -> Result<()> {
         let all = elb::rules(&self.aws, listener).await?;
         let place = |r: &AwsRule| r.priority().and_then(|p| p.parse::<i32>().ok());
@@ -152,7 +155,8 @@ impl ListenerRule {
         };
         let tags = elb::tags_of(&self.aws, cx, vec![taken.into()]).await?;
         // What is somebody else's stays where it is, and AWS says that the priority is in use.
-        if tags.get(taken).and_then(|tags| step_of(cx, tags)).is_none_or(|step| step == cx.key.as_str()) {
+        let step = tags.get(taken).and_then(|tags| cx.step_of(tags)).filter(|step| step.starts_with(OF_KIND));
+        if step.is_none_or(|step| step == cx.key.as_str()) {
             return Ok(());
         }
         // Several rules can make room at the same moment, each for another place.
@@ -176,12 +180,6 @@ impl ListenerRule {
     fn handover(&self) -> elb::Handover<'_> {
         elb::Handover { aws: &self.aws, enough: self.enough }
     }
-}
-
-/// The rule of the stack that these tags tell.
-fn step_of<'a>(cx: &Cx<'_>, tags: &'a Tags) -> Option<&'a String> {
-    let step = tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack));
-    step.filter(|step| step.split('/').next() == Some(ListenerRule::KIND))
 }
 
 /// Returns the paths of a condition. A condition of another kind is returned by its field.

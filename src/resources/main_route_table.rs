@@ -140,10 +140,7 @@ impl MainRouteTable {
     /// Without tags it is the main table or, if that belongs to another step, the former main table.
     async fn table(&self, cx: &Cx<'_>) -> Result<Option<AwsTable>> {
         let all = self.all_in_vpc(cx).await?;
-        let step = |t: &AwsTable| {
-            let tags = tags::ec2::from(t.tags());
-            tags.get(cx.env.keys.step()).filter(|_| tags.get(cx.env.keys.stack()) == Some(&cx.env.stack)).cloned()
-        };
+        let step = |t: &AwsTable| cx.step_of(&tags::ec2::from(t.tags())).map(String::from);
         let ours: Vec<AwsTable> = all.iter().filter(|t| step(t).is_some()).cloned().collect();
         let is_this = |t: &&AwsTable| step(t).as_deref() == Some(cx.key.as_str());
         if let Some(main) = ours.iter().filter(is_this).find(|t| main_association(t).is_some()) {

@@ -299,7 +299,7 @@ pub(super) fn shown(group: &AwsGroup) -> Vec<Line> {
     ingress.flat_map(|p| lines(false, p)).chain(egress.flat_map(|p| lines(true, p))).collect()
 }
 
-/// Returns one rule per peer, in the form of [`line`].
+/// Returns one rule per peer, in the form of [`line()`].
 fn lines(egress: bool, p: &IpPermission) -> Vec<Line> {
     let protocol = p.ip_protocol().unwrap_or_default();
     let port = |port: Option<i32>| port.filter(|_| protocol != "-1").unwrap_or(-1);

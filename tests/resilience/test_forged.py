@@ -25,6 +25,10 @@ class Forger:
     def put(self, found):
         lease = {**HOLDER, **self.forge(found)}
         self.world.ssm.put_parameter(Name=LEASE, Value=json.dumps(lease), Type="String", Overwrite=True)
+        # As gameday makes it, so that a teardown sees whose it is. Whoever ran may have given it back just now.
+        with contextlib.suppress(self.world.ssm.exceptions.InvalidResourceId):
+            tags = [{"Key": "gameday:stack", "Value": "billing"}]
+            self.world.ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=LEASE, Tags=tags)
 
     def run(self):
         while not self.ended.wait(1):
