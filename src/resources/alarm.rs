@@ -4,6 +4,7 @@ use super::prelude::*;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
 use std::collections::BTreeMap;
 
+/// The wanted alarm.
 pub struct Alarm {
     pub aws: Aws,
     pub namespace: String,
@@ -73,6 +74,7 @@ pub struct Spec {
     enabled: bool,
 }
 
+/// The values of an alarm that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

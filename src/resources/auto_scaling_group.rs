@@ -7,6 +7,7 @@ use aws_sdk_autoscaling::types::{
     LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy, Tag,
 };
 
+/// The wanted Auto Scaling group.
 pub struct AutoScalingGroup {
     pub aws: Aws,
     pub template: Ref<LaunchTemplate>,
@@ -36,6 +37,7 @@ pub struct SpotMix {
     pub types: Vec<String>,
 }
 
+/// The managed fields of an Auto Scaling group.
 #[derive(Serialize)]
 pub struct Spec {
     template: Known<String>,
@@ -67,6 +69,7 @@ struct Spot {
     strategy: String,
 }
 
+/// The values of an Auto Scaling group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

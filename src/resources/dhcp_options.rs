@@ -21,14 +21,17 @@ impl DhcpOptions {
     }
 }
 
+/// The values of DHCP options by name.
 pub(crate) type Options = BTreeMap<String, Vec<String>>;
 
+/// The managed fields of the DHCP options.
 #[derive(Serialize)]
 pub struct Spec {
     /// The options under AWS's names.
     options: Options,
 }
 
+/// The output, which is empty because no other step refers to the object.
 #[derive(Clone, Serialize)]
 pub struct Output {}
 

@@ -52,6 +52,7 @@ pub(super) async fn tags_of(aws: &Aws, cx: &Cx<'_>, arns: Vec<String>) -> Result
     aws.reads.get(format!("tags of {}", arns.join(" ")), call).await
 }
 
+/// Puts tags on an object of Elastic Load Balancing.
 pub(super) async fn tag(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
     let call = aws.elb.add_tags().resource_arns(arn).set_tags(Some(tags::elb::to(tags)));
     call.send().await.during("AddTags").map(drop)
