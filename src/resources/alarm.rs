@@ -47,9 +47,9 @@ pub enum Comparison {
 /// The treatment of missing data points.
 #[derive(Clone, Copy)]
 pub enum Missing {
-    /// They count as beyond the threshold.
+    /// Missing points count as beyond the threshold.
     Breaching,
-    /// They count as within the threshold.
+    /// Missing points count as within the threshold.
     NotBreaching,
     /// Without any data point, the alarm's state is "insufficient data".
     Missing,

@@ -319,7 +319,7 @@ fn maintenance(want: &Spec) -> InstanceMaintenancePolicy {
 
 /// Returns the group's tags.
 ///
-/// They propagate to its instances, except those that the launch template sets.
+/// The tags propagate to its instances, except those that the launch template sets.
 fn tags_for(cx: &Cx<'_>, group: &str, tags: &Tags) -> Vec<Tag> {
     let own = |k: &str| k == cx.env.keys.step() || k == "Name";
     let tag = |(k, v): (&String, &String)| {

@@ -294,7 +294,7 @@ impl Resource for Database {
 impl Database {
     /// Returns IOPS and throughput for a gp3 volume that grows.
     ///
-    /// They are required from 400 GiB on, and refused below.
+    /// RDS requires both from 400 GiB on, and refuses them below.
     async fn speed(&self, cx: &Cx<'_>, want: &Spec) -> Result<Option<(i32, i32)>> {
         let db = listing::database(&self.aws, &cx.name()).await?;
         Ok(db.filter(|db| db.storage_type() == Some("gp3") && want.storage_gb >= STRIPED).map(|db| {

@@ -60,7 +60,7 @@ pub(super) async fn tag(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
 
 /// Finds the object of this step, with its tags.
 ///
-/// It is the object tagged for the step, or else the one in the place where the step would create its own.
+/// The object is the one tagged for the step, or else the one in the place where the step would create its own.
 pub(super) async fn pick<T: Clone>(
     aws: &Aws,
     cx: &Cx<'_>,

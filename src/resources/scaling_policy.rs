@@ -7,7 +7,7 @@ use aws_sdk_autoscaling::types::{
 
 /// A policy of a group.
 ///
-/// It follows the listener or rule that forwards to the target group, since AWS refuses its label before.
+/// The step follows the listener or rule that forwards to the target group, since AWS refuses its label before.
 pub struct ScalingPolicy {
     pub aws: Aws,
     pub group: Ref<AutoScalingGroup>,

@@ -60,7 +60,7 @@ impl Resource for SecurityGroup {
         Ok(Some(Found {
             spec: Spec {
                 vpc: Known::Now(group.vpc_id().unwrap_or_default().into()),
-                // It cannot be changed and has no effect, so a new wording must not cause a new group.
+                // The description cannot be changed and has no effect, so a new wording must not cause a new group.
                 description: self.description.clone(),
             },
             output: Some(Output { id: id.clone() }),

@@ -10,7 +10,7 @@ use crate::{
 
 /// The passwords of the database.
 ///
-/// They are generated once and stored where every teammate and every instance can read them.
+/// The passwords are generated once and stored where every teammate and every instance can read them.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     pub master: Option<Ref<Parameter>>,

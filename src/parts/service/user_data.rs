@@ -258,7 +258,7 @@ pub(super) fn readable_objects(config: &Config, service: ServiceScope<'_>) -> Ve
 
 /// Returns the services through which the instances are allowed to use the KMS keys of the stack file.
 ///
-/// They are S3 in the region of each key, and SSM if the stack uses existing passwords.
+/// These services are S3 in the region of each key, and SSM if the stack uses existing passwords.
 pub(super) fn keys_via(config: &Config) -> Vec<String> {
     let suffix = if partition(&config.region) == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
     let regions = config.iam.kms_keys.iter().filter_map(|arn| arn.split(':').nth(3));

@@ -39,7 +39,7 @@ pub struct AutoScalingGroup {
     pub members: Vec<Member>,
     /// The progress in percent of an instance refresh.
     ///
-    /// It is read only if there are members of another version of the launch template.
+    /// The refresh is read only if there are members of another version of the launch template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh: Option<i32>,
 }
@@ -124,7 +124,7 @@ pub(super) async fn find(look: &Look<'_>) {
 
 /// Reads the activities of the Auto Scaling group.
 ///
-/// They explain why an instance is missing, so a look at the request path skips them while the group is complete.
+/// Activities explain why an instance is missing, so a look at the request path skips them while the group is complete.
 pub(super) async fn activities(look: &Look<'_>) {
     let complete = || look.seen(|s| s.auto_scaling_group.as_ref().is_some_and(AutoScalingGroup::is_complete));
     if look.depth == Depth::Path && complete() {
