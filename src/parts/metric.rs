@@ -1,7 +1,7 @@
-//! What CloudWatch measures of a part, as rows: alarms, the dashboard and the live screen are drawn from the same ones.
+//! The CloudWatch metrics of a part, as rows.
 //!
-//! A new metric is one row in the `measure.rs` of its part. If the live screen shows it, the row also has a place in a
-//! panel of `output/live`.
+//! Alarms, the dashboard and the live screen all read the same rows. A new metric is one row in the `measure.rs` of its
+//! part. A metric that the live screen shows also needs a place in a panel of `output/live`.
 use crate::{
     config::Config,
     resources::alarm::{Comparison, Measure, Missing},
@@ -23,10 +23,10 @@ impl MetricTable {
 
 /// One metric in one statistic.
 pub struct MetricRow {
-    /// CloudWatch's name.
+    /// The name of the metric in CloudWatch.
     pub name: &'static str,
     pub statistic: Measure,
-    /// The key on the live screen and in its JSON. Rows with the same key are added up.
+    /// The key on the live screen and in its JSON. The values of rows with the same key are added up.
     pub live: Option<&'static str>,
     pub graph: Option<Graph>,
     pub alarm: Option<AlarmRow>,
@@ -34,40 +34,43 @@ pub struct MetricRow {
 
 /// The place of a metric on the dashboard.
 pub struct Graph {
-    /// The widget.
+    /// The title of the widget.
     pub title: &'static str,
-    /// The place within the widget.
+    /// The position within the widget.
     pub place: u8,
-    /// True if the axis on the right counts, since the numbers are of another size than the first metric's.
+    /// True if the metric uses the right axis, because its values have another magnitude than the first metric's.
     pub right: bool,
 }
 
-/// The alarm on a metric, by periods of a minute.
+/// The alarm on a metric, with periods of one minute.
 pub struct AlarmRow {
     pub name: &'static str,
     pub fires: Fires,
-    /// How many of how many data points have to be over the threshold.
+    /// The number of data points that have to breach the threshold, and the number of data points that count.
     pub points: (i32, i32),
     /// The treatment of missing data points.
     ///
-    /// A count is absent when it is zero, so it must not alarm without data. A missing gauge deserves a look.
+    /// A count is absent when it is zero, so its alarm must not fire without data. A missing gauge needs attention.
     pub missing: Missing,
-    /// What it means when the alarm fires.
+    /// The meaning of the alarm, for people.
     pub description: &'static str,
 }
 
-/// When an alarm fires.
+/// The condition under which an alarm fires.
 #[derive(Clone, Copy)]
 pub enum Fires {
+    /// Above this threshold.
     Above(f64),
-    /// Above a threshold of the stack file.
+    /// Above a threshold that the stack file sets.
     AboveOf(fn(&Config) -> f64),
+    /// At this threshold or above.
     AtLeast(f64),
+    /// Below this threshold.
     Below(f64),
 }
 
 impl Fires {
-    /// Returns the comparison and the threshold.
+    /// Returns the comparison and the threshold for the alarm.
     pub fn when(self, config: &Config) -> (Comparison, f64) {
         match self {
             Self::Above(threshold) => (Comparison::Above, threshold),
@@ -79,11 +82,12 @@ impl Fires {
 }
 
 impl MetricRow {
+    /// Returns a row that is shown nowhere and has no alarm.
     pub const fn new(name: &'static str, statistic: Measure) -> Self {
         Self { name, statistic, live: None, graph: None, alarm: None }
     }
 
-    /// Shows the metric on the live screen and in its JSON, under this key.
+    /// Shows the metric on the live screen and in its JSON under this key.
     pub const fn live(self, key: &'static str) -> Self {
         Self { live: Some(key), ..self }
     }
@@ -93,11 +97,12 @@ impl MetricRow {
         Self { graph: Some(Graph { title, place, right: false }), ..self }
     }
 
-    /// Shows the metric on the dashboard, by the axis on the right.
+    /// Shows the metric on the dashboard, on the right axis.
     pub const fn graph_right(self, title: &'static str, place: u8) -> Self {
         Self { graph: Some(Graph { title, place, right: true }), ..self }
     }
 
+    /// Gives the metric an alarm.
     pub const fn alarm(
         self,
         name: &'static str,

@@ -1,9 +1,10 @@
-//! The parts of a stack, one folder each: `wire` says which steps it is made of, `see` what is seen of it in the
-//! account, `judge` what is wrong with it, `measure` what CloudWatch measures of it, `bill` what it costs.
+//! The parts of a stack, one folder each.
+//!
+//! In such a folder, `wire` adds the steps of the part to the graph, `see` reads its objects in the account, `judge`
+//! finds problems with them, `measure` lists its CloudWatch metrics, and `bill` prices it.
 //!
 //! Wiring is typed and explicit: a part is given the handles of the parts that it refers to. The order in which the
-//! parts are wired is in [`crate::stack`]. What the look and the diagnosis do is the same for all parts: they go through
-//! `LIST`.
+//! parts are wired is in [`crate::stack`]. The look and the diagnosis treat all parts alike and iterate over `LIST`.
 pub mod access;
 pub mod balancer;
 pub mod cache;
@@ -26,9 +27,9 @@ use crate::{
 use futures::future::LocalBoxFuture;
 use store::Store;
 
-/// The parts of a stack, in the order in which a request, and then what it needs, comes to them.
+/// The parts of a stack: first those on the request path, in the order of a request, then those behind it.
 ///
-/// To add a part: a folder, its `pub mod` above, a line here, and its call in [`crate::stack`].
+/// A new part needs a folder, its `pub mod` above, a line here, and a call in [`crate::stack`].
 pub(crate) const LIST: &[Entry] = &[
     balancer::ENTRY,
     service::ENTRY,
@@ -40,45 +41,51 @@ pub(crate) const LIST: &[Entry] = &[
     monitoring::ENTRY,
 ];
 
-/// What the look and the diagnosis know of a part.
+/// The functions and data of a part that the look and the diagnosis use.
 pub(crate) struct Entry {
-    /// Looks for what is found by name or tag.
+    /// Finds objects by name or tag.
     pub find: Option<See>,
-    /// Looks for what hangs on an id that some part has found.
+    /// Reads objects that can be read only by an id that a `find` has returned.
     pub follow: Option<See>,
-    /// The hops that a request passes, in order.
+    /// The hops on the request path, in order.
     pub way: &'static [fn(&View<'_>) -> Hop],
-    /// The hops of what the instances need and of what watches them; `None` where the stack goes without.
+    /// The hops behind the request path: stores and alarms. A function returns `None` if the stack has no such object.
     pub behind: &'static [fn(&View<'_>) -> Option<Hop>],
-    /// The store that the instances connect to, if it is one.
+    /// The store, if the part is one that the instances connect to.
     pub store: Option<&'static Store>,
 }
 
-/// Looks at a part and keeps what was seen. Boxed: a call of the SDK is a large future, and a stack is small.
+/// A function that reads a part and stores the result in the snapshot.
+///
+/// The future is boxed, because futures of SDK calls are large and the thread's stack is small.
 pub(crate) type See = for<'a, 'look> fn(&'a Look<'look>) -> LocalBoxFuture<'a, ()>;
 
 impl Entry {
-    /// A part of which nothing is seen.
+    /// An entry without any function, as a base for the others.
     pub const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], store: None };
 }
 
-/// A graph in the making, with what all parts read.
+/// The graph under construction, and the inputs that all parts read.
 pub(crate) struct Builder<'a> {
+    /// The graph to which the parts add their steps.
     pub graph: Graph,
     pub loaded: &'a Loaded,
     pub config: &'a Config,
     pub facts: &'a Facts,
-    /// The ways out for private instances. A stack file describes one; what remains of earlier ones may be of several.
+    /// The ways out for private instances.
+    ///
+    /// A stack file describes one. Remains of earlier stack files can belong to several.
     pub egress: &'a [Egress],
     aws: &'a Aws,
 }
 
 impl<'a> Builder<'a> {
+    /// Returns a builder with an empty graph.
     pub fn new(loaded: &'a Loaded, facts: &'a Facts, aws: &'a Aws, egress: &'a [Egress]) -> Self {
         Self { graph: Graph::default(), loaded, config: &loaded.config, facts, egress, aws }
     }
 
-    /// Returns the clients, for a step to keep.
+    /// Returns a copy of the clients for a step.
     pub fn aws(&self) -> Aws {
         self.aws.clone()
     }
@@ -88,22 +95,22 @@ impl<'a> Builder<'a> {
         self.graph.add(name, resource)
     }
 
-    /// Adds a step that waits for others beside those that it reads.
+    /// Adds a step that also waits for steps whose output it does not read.
     pub fn add_after<R: Resource + 'static>(&mut self, name: &str, resource: R, after: &[&Key]) -> Ref<R> {
         self.graph.add_after(name, resource, after)
     }
 
-    /// Adds an object that the stack uses: it is looked at, and never changed or deleted.
+    /// Adds an object that the stack only uses. The engine reads it, and never changes or deletes it.
     pub fn add_used<R: Resource + 'static>(&mut self, name: &str, resource: R) -> Ref<R> {
         self.graph.add_used(name, resource)
     }
 
-    /// Adds a step that is the stack's own, or an object that it uses.
+    /// Adds a step of the stack if `ours` is set, otherwise an object that the stack only uses.
     pub fn add_or_use<R: Resource + 'static>(&mut self, ours: bool, name: &str, resource: R) -> Ref<R> {
         if ours { self.add(name, resource) } else { self.add_used(name, resource) }
     }
 
-    /// Returns what names a zone within its region: `a` of `us-east-1a`.
+    /// Returns the suffix of a zone within its region: `a` for `us-east-1a`.
     pub fn short(&self, zone: &'a str) -> &'a str {
         zone.strip_prefix(self.facts.region.as_str()).filter(|s| !s.is_empty()).unwrap_or(zone)
     }

@@ -1,5 +1,6 @@
-//! What the parts that keep data have in common: a service that the instances connect to. An engine is a [`Store`]: its
-//! words, its port, and what its statuses mean.
+//! The common judgement of the parts that keep data: servers that the instances connect to.
+//!
+//! Each of them is described by a [`Store`]: its words, its port, and the meaning of its statuses.
 use crate::{
     aws::words::is,
     diagnose::{Draft, Drafts, Fix, Hop, HopName, Severity, State, UP, View, names},
@@ -11,26 +12,26 @@ use crate::{
     snapshot::Beacon,
 };
 
-/// One sort of store.
+/// One sort of store: database, cache or file system.
 pub(crate) struct Store {
     pub hop: HopName,
-    /// `the database`
+    /// The noun in messages: `the database`.
     pub what: &'static str,
-    /// What is spoken on its port: `MySQL`.
+    /// The protocol on the port: `MySQL`.
     pub speaks: &'static str,
     pub port: u16,
-    /// The name of its step's security group.
+    /// The name of the step that is its security group.
     pub group: &'static str,
-    /// The stage of the boot that looks for it.
+    /// The boot stage that connects to the store.
     pub stage: &'static str,
     pub rules: Rules,
-    /// The first that fits counts; with none that does, it serves.
+    /// The rows for AWS's statuses. The first match counts. Without a match, the store accepts connections.
     pub statuses: &'static [Status],
-    /// What an error of its stage means; `None`: it is not reached.
+    /// Returns the meaning of an error in its boot stage. `None` means that the store cannot be reached.
     pub refusal: fn(&View<'_>, &str) -> Option<Refusal>,
 }
 
-/// The names of the rules that all stores share.
+/// The names of the finding rules that all stores share.
 pub(crate) struct Rules {
     pub wrong_group: &'static str,
     pub ingress: &'static str,
@@ -39,7 +40,7 @@ pub(crate) struct Rules {
     pub beacon: &'static str,
 }
 
-/// Makes the names of the rules from the name of the hop.
+/// Builds the names of the rules from the name of the hop.
 macro_rules! rules {
     ($hop:literal) => {
         $crate::parts::store::Rules {
@@ -53,44 +54,50 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
-/// A cause that an instance names: rule, cause, and what repairs it.
+/// The reason that an instance reports: rule, cause and fix.
 pub(crate) type Refusal = (&'static str, &'static str, Fix);
 
-/// What some statuses mean for those who connect.
+/// The meaning of some statuses for clients.
 pub(crate) struct Status {
-    /// AWS's words; one that ends in `-` stands for all that begin so. None: every status.
+    /// AWS's statuses. One that ends in `-` is a prefix. An empty list matches every status.
     words: &'static [&'static str],
-    /// It fits only once AWS gives the address to connect to.
+    /// True if the row matches only after AWS has returned an endpoint.
     at_endpoint: bool,
+    /// The problem that the status means. `None`: the store accepts connections.
     trouble: Option<Trouble>,
 }
 
+/// The problem that a status means.
 struct Trouble {
     rule: &'static str,
     cause: &'static str,
     command: &'static str,
     note: Option<&'static str>,
+    /// True if AWS ends the status by itself.
     waits: bool,
 }
 
 impl Status {
-    /// Every status that no row before this one has.
+    /// Matches every status that no earlier row matches.
     pub const OTHER: &[&str] = &[];
 
+    /// Returns a row for statuses in which the store accepts connections.
     pub const fn serves(words: &'static [&'static str]) -> Self {
         Self { words, at_endpoint: false, trouble: None }
     }
 
+    /// Returns a row for statuses in which the store accepts connections as soon as it has an endpoint.
     pub const fn serves_at_endpoint(words: &'static [&'static str]) -> Self {
         Self { words, at_endpoint: true, trouble: None }
     }
 
-    /// AWS is at work on it.
+    /// Returns a row for statuses that AWS ends by itself.
     pub const fn busy(words: &'static [&'static str], rule: &'static str, cause: &'static str) -> Self {
         let trouble = Trouble { rule, cause, command: UP, note: Some("waits for it"), waits: true };
         Self { words, at_endpoint: false, trouble: Some(trouble) }
     }
 
+    /// Returns a row for statuses that somebody has to end.
     pub const fn broken(
         words: &'static [&'static str],
         rule: &'static str,
@@ -102,21 +109,23 @@ impl Status {
         Self { words, at_endpoint: false, trouble: Some(trouble) }
     }
 
+    /// True if the row applies to this status.
     fn fits(&self, status: &str, has_endpoint: bool) -> bool {
         (self.words.is_empty() || is(status, self.words)) && (has_endpoint || !self.at_endpoint)
     }
 }
 
-/// Where a store of the stack's own was seen.
+/// The place of a store that the stack has created: port, security groups and subnets.
 #[derive(Default)]
 pub(crate) struct Place<'a> {
     pub port: Option<u16>,
+    /// The security groups of each of its nodes or mount targets.
     pub groups: Vec<&'a [String]>,
     pub subnets: Vec<&'a str>,
 }
 
 impl Store {
-    /// Returns what is wrong with a store of this status.
+    /// Returns the finding for a store with this status, if any.
     pub fn status(&self, id: &str, status: &str, has_endpoint: bool) -> Option<Draft> {
         let row = self.statuses.iter().find(|row| row.fits(status, has_endpoint))?;
         let t = row.trouble.as_ref()?;
@@ -125,7 +134,9 @@ impl Store {
         Some(if t.waits { draft.waiting() } else { draft })
     }
 
-    /// Judges one that is used as it is: only the instances' side can be judged.
+    /// Judges a store that the stack only uses.
+    ///
+    /// Only the side of the instances can be judged.
     pub fn used(&self, view: &View<'_>, endpoint: Option<&str>) -> Hop {
         let mut hop = Draft::hop();
         let endpoint = endpoint.unwrap_or("?");
@@ -147,7 +158,7 @@ impl Store {
         hop
     }
 
-    /// Judges the security groups and network ACLs between the instances and it.
+    /// Judges the security groups and network ACLs between the instances and the store.
     pub fn reach(&self, view: &View<'_>, place: &Place<'_>, hop: &mut Drafts) {
         if !view.saw_groups() {
             return;
@@ -204,7 +215,9 @@ impl Store {
         }
     }
 
-    /// Adds what booting instances say of it. Where a configuration explains it, that is the cause.
+    /// Adds what booting instances report about the store.
+    ///
+    /// If an earlier finding explains the report, the report is only a symptom.
     pub fn beacons(&self, view: &View<'_>, hop: &mut Drafts) {
         let explained = hop.0.iter().any(|d| d.severity != Severity::Weak);
         for beacon in view.beacons().into_iter().filter(|b| b.stage == self.stage) {
@@ -214,12 +227,13 @@ impl Store {
                 hop.push(draft.symptom_if(explained && fails));
                 continue;
             }
-            let (rule, cause, fix) = self.refused(view, beacon);
+            let (rule, cause, fix) = self.explanation(view, beacon);
             hop.push(Draft { rule, cause, fix, ..draft }.symptom_if(explained));
         }
     }
 
-    fn refused(&self, view: &View<'_>, beacon: &Beacon) -> (&'static str, String, Fix) {
+    /// Returns rule, cause and fix for an error that an instance reports.
+    fn explanation(&self, view: &View<'_>, beacon: &Beacon) -> (&'static str, String, Fix) {
         match (self.refusal)(view, beacon.error.as_deref().unwrap_or_default()) {
             Some((rule, cause, fix)) => (rule, cause.into(), fix),
             None => (self.rules.beacon, format!("the instances do not reach {}", self.what), UP.into()),

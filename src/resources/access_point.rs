@@ -4,6 +4,7 @@ use super::prelude::*;
 use aws_sdk_efs::types::{AccessPointDescription, CreationInfo, LifeCycleState, PosixUser, RootDirectory, Tag};
 use std::rc::Rc;
 
+/// The wanted access point.
 pub struct AccessPoint {
     pub aws: Aws,
     pub file_system: Ref<FileSystem>,
@@ -13,6 +14,7 @@ pub struct AccessPoint {
     pub path: String,
 }
 
+/// The managed fields of an access point.
 #[derive(Serialize)]
 pub struct Spec {
     file_system: Known<String>,
@@ -21,6 +23,7 @@ pub struct Spec {
     path: String,
 }
 
+/// The values of an access point that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,

@@ -4,6 +4,7 @@ use super::prelude::*;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
 use std::collections::BTreeMap;
 
+/// The wanted alarm.
 pub struct Alarm {
     pub aws: Aws,
     pub namespace: String,
@@ -46,9 +47,9 @@ pub enum Comparison {
 /// The treatment of missing data points.
 #[derive(Clone, Copy)]
 pub enum Missing {
-    /// They count as beyond the threshold.
+    /// Missing points count as beyond the threshold.
     Breaching,
-    /// They count as within the threshold.
+    /// Missing points count as within the threshold.
     NotBreaching,
     /// Without any data point, the alarm's state is "insufficient data".
     Missing,
@@ -73,6 +74,7 @@ pub struct Spec {
     enabled: bool,
 }
 
+/// The values of an alarm that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

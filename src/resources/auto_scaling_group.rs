@@ -7,6 +7,7 @@ use aws_sdk_autoscaling::types::{
     LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy, Tag,
 };
 
+/// The wanted Auto Scaling group.
 pub struct AutoScalingGroup {
     pub aws: Aws,
     pub template: Ref<LaunchTemplate>,
@@ -36,6 +37,7 @@ pub struct SpotMix {
     pub types: Vec<String>,
 }
 
+/// The managed fields of an Auto Scaling group.
 #[derive(Serialize)]
 pub struct Spec {
     template: Known<String>,
@@ -67,6 +69,7 @@ struct Spot {
     strategy: String,
 }
 
+/// The values of an Auto Scaling group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,
@@ -316,7 +319,7 @@ fn maintenance(want: &Spec) -> InstanceMaintenancePolicy {
 
 /// Returns the group's tags.
 ///
-/// They propagate to its instances, except those that the launch template sets.
+/// The tags propagate to its instances, except those that the launch template sets.
 fn tags_for(cx: &Cx<'_>, group: &str, tags: &Tags) -> Vec<Tag> {
     let own = |k: &str| k == cx.env.keys.step() || k == "Name";
     let tag = |(k, v): (&String, &String)| {

@@ -12,6 +12,7 @@ use aws_sdk_elasticache::types::{
     ReplicationGroup, TransitEncryptionMode,
 };
 
+/// The wanted cache.
 pub struct Cache {
     pub aws: Aws,
     /// Host and port of an existing cache to use instead.
@@ -30,6 +31,7 @@ pub struct Cache {
     pub groups: Vec<Ref<SecurityGroup>>,
 }
 
+/// The managed fields of a cache.
 #[derive(Serialize)]
 pub struct Spec {
     engine: String,
@@ -45,6 +47,7 @@ pub struct Spec {
     groups: Known<Vec<String>>,
 }
 
+/// The values of a cache that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub host: String,

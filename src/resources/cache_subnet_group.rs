@@ -2,16 +2,19 @@
 use super::prelude::*;
 use super::subnet::Subnet;
 
+/// The wanted cache subnet group.
 pub struct CacheSubnetGroup {
     pub aws: Aws,
     pub subnets: Vec<Ref<Subnet>>,
 }
 
+/// The managed fields of a cache subnet group.
 #[derive(Serialize)]
 pub struct Spec {
     subnets: Known<Vec<String>>,
 }
 
+/// The values of a cache subnet group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

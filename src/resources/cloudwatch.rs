@@ -3,8 +3,8 @@ use super::prelude::*;
 
 /// Returns the tags of an alarm or a dashboard.
 ///
-/// They come from one call for the whole stack if possible. New objects are missing from that answer, so their tags are
-/// read one by one.
+/// The tags come from one call for the whole stack if possible. New objects are missing from that answer, so their tags
+/// are read one by one.
 pub(super) async fn cloudwatch_tags(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Tags> {
     if let Some(tags) = tags::listed(aws, cx, arn).await? {
         return Ok(tags);

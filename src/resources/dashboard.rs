@@ -3,17 +3,20 @@ use super::cloudwatch::{cloudwatch_tags, tag_cloudwatch};
 use super::prelude::*;
 use serde_json::Value;
 
+/// The wanted dashboard.
 pub struct Dashboard {
     pub aws: Aws,
     /// The dashboard's widgets.
     pub body: Input<Value>,
 }
 
+/// The managed fields of a dashboard.
 #[derive(Serialize)]
 pub struct Spec {
     body: Known<Value>,
 }
 
+/// The values of a dashboard that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

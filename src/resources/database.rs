@@ -11,6 +11,7 @@ use crate::{
 };
 use aws_sdk_rds::types::DbInstance;
 
+/// The wanted database.
 pub struct Database {
     pub aws: Aws,
     /// Host and port of an existing database to use instead.
@@ -35,6 +36,7 @@ pub struct Database {
     pub master_password: Option<Ref<Parameter>>,
 }
 
+/// The managed fields of a database.
 #[derive(Serialize)]
 pub struct Spec {
     /// The engine with the version's series: AWS changes only later parts of a version in place.
@@ -68,6 +70,7 @@ pub struct Spec {
     running: bool,
 }
 
+/// The values of a database that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub host: String,
@@ -291,7 +294,7 @@ impl Resource for Database {
 impl Database {
     /// Returns IOPS and throughput for a gp3 volume that grows.
     ///
-    /// They are required from 400 GiB on, and refused below.
+    /// RDS requires both from 400 GiB on, and refuses them below.
     async fn speed(&self, cx: &Cx<'_>, want: &Spec) -> Result<Option<(i32, i32)>> {
         let db = listing::database(&self.aws, &cx.name()).await?;
         Ok(db.filter(|db| db.storage_type() == Some("gp3") && want.storage_gb >= STRIPED).map(|db| {

@@ -3,6 +3,7 @@ use super::prelude::*;
 use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup as AwsGroup, Parameter};
 use std::collections::BTreeMap;
 
+/// The wanted DB parameter group.
 pub struct DbParameterGroup {
     pub aws: Aws,
     /// The family, such as `mysql8.4`.
@@ -10,12 +11,14 @@ pub struct DbParameterGroup {
     pub parameters: BTreeMap<String, String>,
 }
 
+/// The managed fields of a DB parameter group.
 #[derive(Serialize)]
 pub struct Spec {
     family: String,
     parameters: BTreeMap<String, String>,
 }
 
+/// The values of a DB parameter group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

@@ -5,16 +5,19 @@ use super::prelude::*;
 use super::{database, subnet::Subnet};
 use aws_sdk_rds::types::DbSubnetGroup as AwsGroup;
 
+/// The wanted DB subnet group.
 pub struct DbSubnetGroup {
     pub aws: Aws,
     pub subnets: Vec<Ref<Subnet>>,
 }
 
+/// The managed fields of a DB subnet group.
 #[derive(Serialize)]
 pub struct Spec {
     subnets: Known<Vec<String>>,
 }
 
+/// The values of a DB subnet group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

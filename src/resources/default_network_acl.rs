@@ -5,6 +5,7 @@ use super::{prelude::*, subnet::Subnet, vpc::Vpc, vpc_default};
 use aws_sdk_ec2::types::{NetworkAcl, NetworkAclEntry, RuleAction};
 use std::{cell::Cell, fmt};
 
+/// The default network ACL of the stack's VPC.
 pub struct DefaultNetworkAcl {
     aws: Aws,
     vpc: Ref<Vpc>,
@@ -20,12 +21,14 @@ impl DefaultNetworkAcl {
     }
 }
 
+/// The managed fields of the default network ACL.
 #[derive(Serialize)]
 pub struct Spec {
     entries: Vec<Entry>,
     subnets: Known<Vec<String>>,
 }
 
+/// The output, which is empty because no other step refers to the object.
 #[derive(Clone, Serialize)]
 pub struct Output {}
 

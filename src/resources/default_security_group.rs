@@ -10,6 +10,7 @@ use super::{
 use aws_sdk_ec2::types::SecurityGroup as AwsGroup;
 use std::cell::Cell;
 
+/// The default security group of the stack's VPC.
 pub struct DefaultSecurityGroup {
     aws: Aws,
     vpc: Ref<Vpc>,
@@ -23,12 +24,14 @@ impl DefaultSecurityGroup {
     }
 }
 
+/// The managed fields of the default security group.
 #[derive(Serialize)]
 pub struct Spec {
     /// Always empty, inbound and outbound.
     rules: Vec<Line>,
 }
 
+/// The output, which is empty because no other step refers to the object.
 #[derive(Clone, Serialize)]
 pub struct Output {}
 

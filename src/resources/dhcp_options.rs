@@ -21,14 +21,17 @@ impl DhcpOptions {
     }
 }
 
+/// The values of DHCP options by name.
 pub(crate) type Options = BTreeMap<String, Vec<String>>;
 
+/// The managed fields of the DHCP options.
 #[derive(Serialize)]
 pub struct Spec {
     /// The options under AWS's names.
     options: Options,
 }
 
+/// The output, which is empty because no other step refers to the object.
 #[derive(Clone, Serialize)]
 pub struct Output {}
 
@@ -101,7 +104,7 @@ impl Resource for DhcpOptions {
 impl DhcpOptions {
     /// Associates the VPC with a set of these options.
     ///
-    /// It is AWS's own set, or one of the stack if AWS's was deleted.
+    /// The set is AWS's own, or one of the stack if AWS's was deleted.
     async fn associate(&self, cx: &Cx<'_>, vpc: &str, want: &Options) -> Result<()> {
         let ec2 = &self.aws.ec2;
         let sets = listing::dhcp_options(&self.aws).await?;

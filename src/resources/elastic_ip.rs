@@ -5,17 +5,20 @@ use super::{
 };
 use aws_sdk_ec2::types::{Address, DomainType, NatGateway as AwsNat, ResourceType};
 
+/// The wanted Elastic IP address.
 pub struct ElasticIp {
     pub aws: Aws,
     /// The step of the NAT gateway that uses the address. It identifies an address that lost its tags.
     pub gateway: Key,
 }
 
+/// The managed fields of an Elastic IP address.
 #[derive(Serialize)]
 pub struct Spec {
     domain: String,
 }
 
+/// The values of an Elastic IP address that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     /// The id of the allocation.

@@ -52,6 +52,7 @@ pub(super) async fn tags_of(aws: &Aws, cx: &Cx<'_>, arns: Vec<String>) -> Result
     aws.reads.get(format!("tags of {}", arns.join(" ")), call).await
 }
 
+/// Puts tags on an object of Elastic Load Balancing.
 pub(super) async fn tag(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
     let call = aws.elb.add_tags().resource_arns(arn).set_tags(Some(tags::elb::to(tags)));
     call.send().await.during("AddTags").map(drop)
@@ -59,7 +60,7 @@ pub(super) async fn tag(aws: &Aws, arn: &str, tags: &Tags) -> Result<()> {
 
 /// Finds the object of this step, with its tags.
 ///
-/// It is the object tagged for the step, or else the one in the place where the step would create its own.
+/// The object is the one tagged for the step, or else the one in the place where the step would create its own.
 pub(super) async fn pick<T: Clone>(
     aws: &Aws,
     cx: &Cx<'_>,

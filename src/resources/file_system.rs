@@ -2,6 +2,7 @@
 use super::prelude::*;
 use aws_sdk_efs::types::{FileSystemDescription, LifeCycleState, MountTargetDescription, ThroughputMode};
 
+/// The wanted file system.
 pub struct FileSystem {
     pub aws: Aws,
     /// The id of an existing file system to use instead.
@@ -12,6 +13,7 @@ pub struct FileSystem {
     pub encrypted: bool,
 }
 
+/// The managed fields of a file system.
 #[derive(Serialize)]
 pub struct Spec {
     throughput: String,
@@ -19,6 +21,7 @@ pub struct Spec {
     encrypted: bool,
 }
 
+/// The values of a file system that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,
@@ -125,6 +128,7 @@ fn token(cx: &Cx<'_>) -> String {
     super::token(&[&cx.env.stack, cx.key.as_str()])
 }
 
+/// Returns the phase of a file system, a mount target or an access point.
 pub(super) fn phase(state: &LifeCycleState) -> Phase {
     match state.as_str() {
         "available" => Phase::Ready,

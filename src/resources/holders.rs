@@ -8,6 +8,7 @@ use aws_sdk_efs::types::LifeCycleState;
 use aws_sdk_rds::types::DbInstance;
 use std::collections::HashMap;
 
+/// The IAM actions by which the holders are read.
 pub(super) const ACTIONS: [&str; 3] =
     ["ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "elasticloadbalancing:DescribeLoadBalancers"];
 

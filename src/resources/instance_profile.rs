@@ -2,6 +2,7 @@
 use super::prelude::*;
 use super::role::Role;
 
+/// The wanted instance profile.
 pub struct InstanceProfile {
     pub aws: Aws,
     pub role: Option<Ref<Role>>,
@@ -10,6 +11,7 @@ pub struct InstanceProfile {
     pub path: String,
 }
 
+/// The managed fields of an instance profile.
 #[derive(Serialize)]
 pub struct Spec {
     /// A profile holds at most one role.
@@ -17,6 +19,7 @@ pub struct Spec {
     path: String,
 }
 
+/// The values of an instance profile that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

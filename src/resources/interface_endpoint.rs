@@ -3,6 +3,7 @@ use super::vpc_endpoint::{self, FULL_ACCESS, existing, is_going, policy, without
 use super::{prelude::*, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
 
+/// The wanted interface endpoint.
 pub struct InterfaceEndpoint {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
@@ -13,6 +14,7 @@ pub struct InterfaceEndpoint {
     pub groups: Vec<Ref<SecurityGroup>>,
 }
 
+/// The managed fields of an interface endpoint.
 #[derive(Serialize)]
 pub struct Spec {
     vpc: Known<String>,
@@ -25,6 +27,7 @@ pub struct Spec {
     policy: String,
 }
 
+/// The values of an interface endpoint that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,

@@ -2,17 +2,20 @@
 use super::{holders, prelude::*, vpc::Vpc};
 use aws_sdk_ec2::types::{InternetGateway as AwsGateway, ResourceType};
 
+/// The wanted internet gateway.
 pub struct InternetGateway {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
 }
 
+/// The managed fields of an internet gateway.
 #[derive(Serialize)]
 pub struct Spec {
     /// The VPC to which it is attached.
     vpc: Option<Known<String>>,
 }
 
+/// The values of an internet gateway that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,

@@ -15,6 +15,7 @@ use aws_sdk_ec2::types::{
     ResponseLaunchTemplateData,
 };
 
+/// The wanted launch template.
 pub struct LaunchTemplate {
     pub aws: Aws,
     /// The AMI's id.
@@ -40,6 +41,7 @@ pub struct LaunchTemplate {
     pub hop_limit: i32,
 }
 
+/// The managed fields of a launch template.
 #[derive(Serialize)]
 pub struct Spec {
     image: String,
@@ -68,6 +70,7 @@ pub struct Spec {
     made_by: String,
 }
 
+/// The values of a launch template that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,

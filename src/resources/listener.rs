@@ -2,6 +2,7 @@
 use super::{elb, load_balancer::LoadBalancer, prelude::*, target_group::TargetGroup};
 use aws_sdk_elasticloadbalancingv2::types::ProtocolEnum;
 
+/// The wanted listener.
 pub struct Listener {
     pub aws: Aws,
     pub balancer: Ref<LoadBalancer>,
@@ -12,6 +13,7 @@ pub struct Listener {
     pub enough: i32,
 }
 
+/// The managed fields of a listener.
 #[derive(Serialize)]
 pub struct Spec {
     balancer: Known<String>,
@@ -20,6 +22,7 @@ pub struct Spec {
     default: Known<String>,
 }
 
+/// The values of a listener that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub arn: String,

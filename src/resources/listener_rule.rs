@@ -5,6 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use std::rc::Rc;
 
+/// The wanted listener rule.
 pub struct ListenerRule {
     pub aws: Aws,
     pub listener: Ref<Listener>,
@@ -15,10 +16,13 @@ pub struct ListenerRule {
     pub priority: i32,
     /// The number of healthy targets that a group needs before it replaces another serving group.
     pub enough: i32,
-    /// The keys of the stack's other rules of this listener. One of them in this rule's place is moved, not taken over.
+    /// The keys of all rules of the stack, this one's included.
+    ///
+    /// If another one of them has this rule's priority, that rule is moved and not taken over.
     pub others: Rc<[Key]>,
 }
 
+/// The managed fields of a listener rule.
 #[derive(Serialize)]
 pub struct Spec {
     listener: Known<String>,
@@ -27,6 +31,7 @@ pub struct Spec {
     action: Known<String>,
 }
 
+/// The values of a listener rule that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub arn: String,
@@ -133,10 +138,10 @@ impl Resource for ListenerRule {
     }
 }
 
-/// How the key of each rule begins.
+/// The prefix of the keys of listener rules.
 const OF_KIND: &str = "listener-rule/";
 
-/// How far behind its place a rule is moved that is in the way of another one.
+/// The difference of priority by which a rule that is in the way of another one is moved.
 const ASIDE: i32 = 1000;
 
 impl ListenerRule {
@@ -145,8 +150,9 @@ impl ListenerRule {
         cx.step_of(tags).is_some_and(|step| self.others.iter().any(|key| key.as_str() == step && key != cx.key))
     }
 
-    /// Moves another rule of the stack out of this one's place. Its own step moves it on, or it belongs to a service
-    /// that is no more.
+    /// Moves another rule of the stack to another priority if it has this rule's one.
+    ///
+    /// The other rule's own step moves it on. Without such a step, the rule belongs to a service that has been removed.
     async fn make_room(&self, cx: &Cx<'_>, listener: &str) -> Result<()> {
         let all = elb::rules(&self.aws, listener).await?;
         let place = |r: &AwsRule| r.priority().and_then(|p| p.parse::<i32>().ok());
@@ -154,12 +160,12 @@ impl ListenerRule {
             return Ok(());
         };
         let tags = elb::tags_of(&self.aws, cx, vec![taken.into()]).await?;
-        // What is somebody else's stays where it is, and AWS says that the priority is in use.
+        // A foreign rule keeps its priority, and AWS reports that the priority is in use.
         let step = tags.get(taken).and_then(|tags| cx.step_of(tags)).filter(|step| step.starts_with(OF_KIND));
         if step.is_none_or(|step| step == cx.key.as_str()) {
             return Ok(());
         }
-        // Several rules can make room at the same moment, each for another place.
+        // Several steps can move rules at the same moment, each from another priority.
         let mut aside = self.priority + ASIDE;
         if all.iter().any(|r| place(r) == Some(aside)) {
             aside = all.iter().filter_map(place).max().unwrap_or(aside) + 1;

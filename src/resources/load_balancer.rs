@@ -7,6 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use std::cell::Cell;
 
+/// The wanted load balancer.
 pub struct LoadBalancer {
     pub aws: Aws,
     /// At least two subnets in different zones. Their VPC needs an internet gateway first.
@@ -16,6 +17,7 @@ pub struct LoadBalancer {
     pub idle_timeout: u32,
 }
 
+/// The managed fields of a load balancer.
 #[derive(Serialize)]
 pub struct Spec {
     scheme: String,
@@ -29,6 +31,7 @@ pub struct Spec {
     protected: bool,
 }
 
+/// The values of a load balancer that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub arn: String,
@@ -210,11 +213,13 @@ impl ActiveLoadBalancer {
     }
 }
 
+/// The managed fields of the wait.
 #[derive(Serialize)]
 pub struct ActiveSpec {
     balancer: Known<String>,
 }
 
+/// The values of an active balancer that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct ActiveOutput {
     pub dns_name: String,

@@ -4,6 +4,7 @@
 use super::prelude::*;
 use aws_sdk_cloudwatchlogs::types::LogGroup as AwsLogGroup;
 
+/// The wanted log group.
 pub struct LogGroup {
     pub aws: Aws,
     /// The full name, such as `/gameday/STACK/app`.
@@ -12,6 +13,7 @@ pub struct LogGroup {
     pub days: i32,
 }
 
+/// The managed fields of a log group.
 #[derive(Serialize)]
 pub struct Spec {
     name: String,
@@ -19,6 +21,7 @@ pub struct Spec {
     days: Option<i32>,
 }
 
+/// The values of a log group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

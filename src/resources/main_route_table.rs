@@ -10,6 +10,7 @@ use super::{
 use aws_sdk_ec2::types::RouteTable as AwsTable;
 use std::cell::Cell;
 
+/// The main route table of the stack's VPC.
 pub struct MainRouteTable {
     aws: Aws,
     vpc: Ref<Vpc>,
@@ -23,6 +24,7 @@ impl MainRouteTable {
     }
 }
 
+/// The managed fields of the main route table.
 #[derive(Serialize)]
 pub struct Spec {
     /// True if subnets without a table of their own use this one.
@@ -31,6 +33,7 @@ pub struct Spec {
     routes: Vec<String>,
 }
 
+/// The output, which is empty because no other step refers to the object.
 #[derive(Clone, Serialize)]
 pub struct Output {}
 

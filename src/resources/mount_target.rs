@@ -7,6 +7,7 @@ use super::{
 };
 use aws_sdk_efs::types::{LifeCycleState, MountTargetDescription};
 
+/// The wanted mount target.
 pub struct MountTarget {
     pub aws: Aws,
     pub file_system: Ref<FileSystem>,
@@ -18,6 +19,7 @@ pub struct MountTarget {
     pub existing: bool,
 }
 
+/// The managed fields of a mount target.
 #[derive(Serialize)]
 pub struct Spec {
     file_system: Known<String>,
@@ -26,6 +28,7 @@ pub struct Spec {
     groups: Known<Vec<String>>,
 }
 
+/// The values of a mount target that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,

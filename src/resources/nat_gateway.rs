@@ -2,6 +2,7 @@
 use super::{elastic_ip::ElasticIp, prelude::*, subnet::Subnet};
 use aws_sdk_ec2::types::{ConnectivityType, NatGateway as AwsNat, ResourceType};
 
+/// The wanted NAT gateway.
 pub struct NatGateway {
     pub aws: Aws,
     /// A public subnet, whose route the gateway itself uses.
@@ -9,6 +10,7 @@ pub struct NatGateway {
     pub address: Ref<ElasticIp>,
 }
 
+/// The managed fields of a NAT gateway.
 #[derive(Serialize)]
 pub struct Spec {
     subnet: Known<String>,
@@ -16,6 +18,7 @@ pub struct Spec {
     connectivity: String,
 }
 
+/// The values of a NAT gateway that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,
@@ -119,10 +122,12 @@ impl NatGateway {
     }
 }
 
+/// True if the gateway is pending or available.
 pub(super) fn exists(nat: &AwsNat) -> bool {
     matches!(state(nat), "pending" | "available")
 }
 
+/// Returns AWS's word for the state.
 pub(super) fn state(nat: &AwsNat) -> &str {
     nat.state().map_or("pending", |s| s.as_str())
 }

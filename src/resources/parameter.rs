@@ -8,6 +8,7 @@ use aws_sdk_ssm::types::{
 use aws_smithy_types::DateTime;
 use rand::{RngExt, distr::Alphanumeric};
 
+/// The wanted parameter.
 pub struct Parameter {
     pub aws: Aws,
     /// The full name, such as `/gameday/STACK/db-master-password`.
@@ -18,13 +19,14 @@ pub struct Parameter {
     pub reveal: bool,
 }
 
-/// What a parameter has to be. The value is left out, so that nobody sees it.
+/// The managed fields of a parameter. The value is left out, so that nobody sees it.
 #[derive(Serialize)]
 pub struct Spec {
     name: String,
     r#type: String,
 }
 
+/// The values of a parameter that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

@@ -15,6 +15,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{cell::Cell, collections::BTreeMap};
 
+/// The wanted role.
 pub struct Role {
     pub aws: Aws,
     /// Parameters that the instances are allowed to read.
@@ -71,6 +72,7 @@ impl Master {
     }
 }
 
+/// The managed fields of a role.
 #[derive(Serialize)]
 pub struct Spec {
     /// The statements of the trust policy.
@@ -86,6 +88,7 @@ pub struct Spec {
     path: String,
 }
 
+/// The values of a role that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub name: String,

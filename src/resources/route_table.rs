@@ -3,6 +3,7 @@ use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, prelude:
 use crate::aws::words;
 use aws_sdk_ec2::types::{Filter, ResourceType, Route, RouteOrigin, RouteTable as AwsTable, RouteTableAssociation};
 
+/// The wanted route table.
 pub struct RouteTable {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
@@ -18,6 +19,7 @@ pub enum Gateway {
     Nat(Ref<NatGateway>),
 }
 
+/// The managed fields of a route table.
 #[derive(Serialize)]
 pub struct Spec {
     vpc: Known<String>,
@@ -27,6 +29,7 @@ pub struct Spec {
     subnets: Known<Vec<String>>,
 }
 
+/// The values of a route table that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,
@@ -256,6 +259,7 @@ pub(super) async fn dissociate(aws: &Aws, table: &AwsTable, which: impl Fn(&str)
     Ok(())
 }
 
+/// Deletes a route of a table.
 pub(super) async fn delete_route(aws: &Aws, table: &AwsTable, route: &Route) -> Result<()> {
     let call = aws.ec2.delete_route().set_route_table_id(table.route_table_id.clone());
     let call = match (&route.destination_cidr_block, &route.destination_ipv6_cidr_block) {

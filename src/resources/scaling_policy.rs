@@ -7,7 +7,7 @@ use aws_sdk_autoscaling::types::{
 
 /// A policy of a group.
 ///
-/// It follows the listener or rule that forwards to the target group, since AWS refuses its label before.
+/// The step follows the listener or rule that forwards to the target group, since AWS refuses its label before.
 pub struct ScalingPolicy {
     pub aws: Aws,
     pub group: Ref<AutoScalingGroup>,
@@ -22,6 +22,7 @@ pub enum Metric {
     Cpu { percent: f64 },
 }
 
+/// The managed fields of a scaling policy.
 #[derive(Serialize)]
 pub struct Spec {
     group: Known<String>,
@@ -33,6 +34,7 @@ pub struct Spec {
     enabled: bool,
 }
 
+/// The output, which is empty because no other step refers to the object.
 #[derive(Clone, Serialize)]
 pub struct Output {}
 

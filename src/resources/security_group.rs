@@ -4,6 +4,7 @@
 use super::{holders, prelude::*, vpc::Vpc};
 use aws_sdk_ec2::types::{ResourceType, SecurityGroup as AwsGroup};
 
+/// The wanted security group.
 pub struct SecurityGroup {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
@@ -11,12 +12,14 @@ pub struct SecurityGroup {
     pub description: String,
 }
 
+/// The managed fields of a security group.
 #[derive(Serialize)]
 pub struct Spec {
     vpc: Known<String>,
     description: String,
 }
 
+/// The values of a security group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,
@@ -57,7 +60,7 @@ impl Resource for SecurityGroup {
         Ok(Some(Found {
             spec: Spec {
                 vpc: Known::Now(group.vpc_id().unwrap_or_default().into()),
-                // It cannot be changed and has no effect, so a new wording must not cause a new group.
+                // The description cannot be changed and has no effect, so a new wording must not cause a new group.
                 description: self.description.clone(),
             },
             output: Some(Output { id: id.clone() }),

@@ -6,6 +6,7 @@ use aws_sdk_ec2::types::{
 };
 use std::fmt;
 
+/// The wanted rules of a security group.
 pub struct SecurityGroupRules {
     pub aws: Aws,
     pub group: Ref<SecurityGroup>,
@@ -17,6 +18,7 @@ pub struct SecurityGroupRules {
     pub spared: Vec<Ref<SecurityGroup>>,
 }
 
+/// A wanted rule.
 pub struct Rule {
     /// `tcp`, `udp`, or `-1` for all protocols and ports.
     pub protocol: &'static str,
@@ -27,17 +29,20 @@ pub struct Rule {
     pub why: String,
 }
 
+/// The other side of a rule.
 pub enum Peer {
     /// A range without bits beyond the prefix, as AWS writes it, or the id of a prefix list.
     Cidr(String),
     Group(Ref<SecurityGroup>),
 }
 
+/// The managed fields of a security group's rules.
 #[derive(Serialize)]
 pub struct Spec {
     rules: Vec<Line>,
 }
 
+/// The output, which is empty because no other step refers to the object.
 #[derive(Clone, Serialize)]
 pub struct Output {}
 

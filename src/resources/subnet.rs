@@ -2,6 +2,7 @@
 use super::{guardduty, holders, prelude::*, vpc::Vpc};
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as AwsSubnet};
 
+/// The wanted subnet.
 pub struct Subnet {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
@@ -13,6 +14,7 @@ pub struct Subnet {
     pub existing: Option<String>,
 }
 
+/// The managed fields of a subnet.
 #[derive(Serialize)]
 pub struct Spec {
     vpc: Known<String>,
@@ -21,6 +23,7 @@ pub struct Spec {
     public_addresses: bool,
 }
 
+/// The values of a subnet that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,

@@ -2,6 +2,7 @@
 use super::{elb, prelude::*, vpc::Vpc};
 use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroupAttribute, TargetTypeEnum};
 
+/// The wanted target group.
 pub struct TargetGroup {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
@@ -14,6 +15,7 @@ pub struct TargetGroup {
     pub health_interval: u32,
 }
 
+/// The managed fields of a target group.
 #[derive(Serialize)]
 pub struct Spec {
     vpc: Known<String>,
@@ -40,6 +42,7 @@ struct Health {
     unhealthy: i32,
 }
 
+/// The values of a target group that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub arn: String,

@@ -72,6 +72,7 @@ impl UserData {
     }
 }
 
+/// Returns the SHA-256 digest in hexadecimal.
 pub(crate) fn sha256(of: impl AsRef<[u8]>) -> String {
     Sha256::digest(of).iter().map(|b| format!("{b:02x}")).collect()
 }

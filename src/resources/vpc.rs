@@ -9,6 +9,7 @@ use aws_sdk_ec2::types::{
     VpcPeeringConnectionVpcInfo, VpnGateway,
 };
 
+/// The wanted VPC.
 pub struct Vpc {
     pub aws: Aws,
     /// The IPv4 range.
@@ -17,6 +18,7 @@ pub struct Vpc {
     pub existing: Option<String>,
 }
 
+/// The managed fields of a VPC.
 #[derive(Serialize)]
 pub struct Spec {
     cidr: String,
@@ -24,6 +26,7 @@ pub struct Spec {
     dns_hostnames: bool,
 }
 
+/// The values of a VPC that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,

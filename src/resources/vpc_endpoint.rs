@@ -4,6 +4,7 @@ use crate::aws::error::refused;
 use aws_sdk_ec2::types::{ResourceType, VpcEndpoint as AwsEndpoint, VpcEndpointType};
 use serde_json::{Value, json};
 
+/// The wanted gateway endpoint.
 pub struct VpcEndpoint {
     pub aws: Aws,
     pub vpc: Ref<Vpc>,
@@ -12,6 +13,7 @@ pub struct VpcEndpoint {
     pub route_tables: Vec<Ref<RouteTable>>,
 }
 
+/// The managed fields of a gateway endpoint.
 #[derive(Serialize)]
 pub struct Spec {
     vpc: Known<String>,
@@ -24,6 +26,7 @@ pub struct Spec {
 /// The wanted policy, and the word for AWS's default one.
 pub(super) const FULL_ACCESS: &str = "full access";
 
+/// The values of a gateway endpoint that other steps can read.
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub id: String,
@@ -134,6 +137,7 @@ impl VpcEndpoint {
     }
 }
 
+/// Deletes an endpoint.
 pub(super) async fn delete(aws: &Aws, id: &str) -> Result<()> {
     let answer = aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.during("DeleteVpcEndpoints")?;
     // This call reports a refusal inside a successful answer.
@@ -166,6 +170,7 @@ pub(super) fn existing(cx: &Cx<'_>, all: Vec<AwsEndpoint>) -> Vec<AwsEndpoint> {
     all.into_iter().filter(|e| !is_gone(e)).collect()
 }
 
+/// Returns the phase of an endpoint.
 pub(super) fn phase(endpoint: &AwsEndpoint) -> Phase {
     let state = state(endpoint);
     match state.as_str() {

@@ -1,4 +1,4 @@
-//! What the endpoints of AWS's services cost.
+//! The cost of the interface endpoints of AWS services.
 use crate::{
     aws::{listing, tags},
     config::Group,
@@ -6,13 +6,15 @@ use crate::{
     error::Result,
 };
 
-/// So many interface endpoints, each counted once a zone.
+/// Returns the cost item for `count` interface endpoints, each counted once per zone.
 pub fn endpoints(count: f64) -> Item {
     let thing = Thing::new("interface endpoint in a zone", |p| Some(Per::Hour.price(p.network.interface_endpoint?)));
     Item::new(Group::Network, thing, count)
 }
 
-/// The endpoints that instances without public addresses need; no other stack has any.
+/// Returns the cost item of the stack's interface endpoints.
+///
+/// Only stacks whose instances have no public addresses have any.
 pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     if !account.config.has_private_instances() {
         return Ok(vec![]);

@@ -1,4 +1,4 @@
-//! Who reaches whom: security groups and network ACLs, as AWS weighs them.
+//! The evaluation of security groups and network ACLs: which connections they allow.
 use crate::{
     config::Cidr,
     diagnose::{Draft, View, names},
@@ -7,50 +7,57 @@ use crate::{
 };
 use std::net::Ipv4Addr;
 
-/// One side of a connection: its security groups and where its addresses are.
+/// One side of a connection: its security groups and the ranges of its addresses.
 #[derive(Clone, Default)]
 pub(crate) struct Peer {
     pub groups: Vec<String>,
     pub nets: Vec<Cidr>,
-    /// A prefix list, by id.
+    /// The id of a prefix list, instead of ranges.
     pub list: Option<String>,
 }
 
-/// An address that nobody has, for "anywhere".
-const SOMEBODY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+/// An address from a range for documentation, as a sample of the internet.
+const SAMPLE_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 
 impl<'a> View<'a> {
-    /// Returns the security group that is this step of the stack.
+    /// Returns the security group that is the step of this name.
     pub fn group(&self, name: &str) -> Option<&'a SecurityGroup> {
         let key = format!("security-group/{name}");
         self.s.security_groups.iter().find(|g| g.step.as_deref() == Some(&key))
     }
 
-    /// Returns the id of that group. Where it is not seen, an empty text, which matches nothing.
+    /// Returns the id of the security group that is the step of this name.
+    ///
+    /// If the group was not seen, the id is empty and matches nothing.
     pub fn group_id(&self, name: &str) -> &'a str {
         self.group(name).map_or("", |g| &g.id)
     }
 
+    /// Returns the rules of these groups, ingress or egress as `of` selects.
     fn rules(&self, ids: &[String], of: impl Fn(&'a SecurityGroup) -> &'a Vec<GroupRule>) -> Vec<&'a GroupRule> {
         self.s.security_groups.iter().filter(|g| ids.contains(&g.id)).flat_map(of).collect()
     }
 
-    /// True if that side reaches those who carry these groups on this TCP port.
+    /// True if the groups `ids` let `from` in on this TCP port.
     ///
-    /// Where the side's addresses could not be seen, nobody can say that it does not.
+    /// If the addresses of `from` could not be seen, the answer is true, since nothing proves the opposite.
     pub fn lets_in(&self, ids: &[String], port: u16, from: &Peer) -> bool {
-        self.hides(from) || self.passes(&self.rules(ids, |g| &g.ingress), port, from)
+        self.is_unseen(from) || self.passes(&self.rules(ids, |g| &g.ingress), port, from)
     }
 
-    /// True if those who carry these groups reach that side on this TCP port; as for `lets_in`.
+    /// True if the groups `ids` let connections out to `to` on this TCP port.
+    ///
+    /// If the addresses of `to` could not be seen, the answer is true, as for `lets_in`.
     pub fn lets_out(&self, ids: &[String], port: u16, to: &Peer) -> bool {
-        self.hides(to) || self.passes(&self.rules(ids, |g| &g.egress), port, to)
+        self.is_unseen(to) || self.passes(&self.rules(ids, |g| &g.egress), port, to)
     }
 
-    fn hides(&self, peer: &Peer) -> bool {
+    /// True if the addresses of the peer could not be seen.
+    fn is_unseen(&self, peer: &Peer) -> bool {
         peer.nets.is_empty() && peer.list.is_none() && !self.s.saw(Part::Subnets)
     }
 
+    /// True if these rules allow TCP connections of the peer on this port.
     fn passes(&self, rules: &[&GroupRule], port: u16, peer: &Peer) -> bool {
         let port = i32::from(port);
         let on_port = |r: &&&GroupRule| {
@@ -71,24 +78,26 @@ impl<'a> View<'a> {
         }
         let nets = match peer.list.as_ref().and_then(|id| self.s.prefix_lists.iter().find(|l| l.id == *id)) {
             Some(list) => list.cidrs.iter().filter_map(|c| c.parse().ok()).collect(),
-            // Nobody knows what is in it: only who lets everybody through does so with it.
+            // The content of the list is unknown, so only a rule for every address is sure to include it.
             None if peer.list.is_some() => vec![Cidr::default()],
             None => peer.nets.clone(),
         };
-        // A list that could not be read may hold any range, but hardly all of them.
-        let held = |n: &Cidr| unread && n.prefix_len() > 0;
-        !nets.is_empty() && nets.iter().all(|n| held(n) || open.iter().any(|o| o.contains(n)))
+        // A list that could not be read may contain any range, but hardly all addresses.
+        let may_be_listed = |n: &Cidr| unread && n.prefix_len() > 0;
+        !nets.is_empty() && nets.iter().all(|n| may_be_listed(n) || open.iter().any(|o| o.contains(n)))
     }
 
+    /// True if the groups `ids` let connections out to every address on this TCP port.
     pub fn lets_out_to_all(&self, ids: &[String], port: u16) -> bool {
         self.lets_out(ids, port, &anywhere())
     }
 
-    /// True if there are groups to be judged.
+    /// True if security groups were seen.
     pub fn saw_groups(&self) -> bool {
         self.s.saw(Part::SecurityGroups) && !self.s.security_groups.is_empty()
     }
 
+    /// Returns the ranges of these subnets.
     fn cidrs(&self, subnets: impl IntoIterator<Item = &'a str>) -> Vec<Cidr> {
         let mut all: Vec<Cidr> = subnets.into_iter().filter_map(|id| self.subnet(id)?.cidr.parse().ok()).collect();
         all.sort();
@@ -96,7 +105,7 @@ impl<'a> View<'a> {
         all
     }
 
-    /// Returns the balancer as the instances' groups see it.
+    /// Returns the balancer as a peer: its security groups and the ranges of its subnets.
     pub fn balancer(&self) -> Peer {
         let Some(b) = &self.s.balancer else { return Peer::default() };
         Peer { groups: b.groups.clone(), nets: self.cidrs(b.zones.iter().map(|z| z.subnet.as_str())), list: None }
@@ -107,9 +116,10 @@ impl<'a> View<'a> {
         &self.s.expected.own.security_group
     }
 
-    /// Returns the instances that are meant to serve, with the group that they should carry.
+    /// Returns the instances as a peer, with the security group that they should carry.
     ///
-    /// An instance without that group is a finding of its own.
+    /// An instance without that group is a finding of its own. The groups that the instances carry count only if that
+    /// group was not seen.
     pub fn app(&self) -> Peer {
         let alive = self.alive();
         let subnets: Vec<&str> = if alive.is_empty() {
@@ -126,18 +136,19 @@ impl<'a> View<'a> {
         Peer { groups, nets: self.cidrs(subnets), list: None }
     }
 
-    /// Returns the network ACL that stops a connection between these subnets and that address on this port.
+    /// Returns the network ACL that stops connections from this address to these subnets on this port.
     pub fn acl_stops(&self, subnets: &[&str], from: Ipv4Addr, port: u16) -> Option<AclStop> {
         self.acl_on_the_way(subnets, from, port, true)
     }
 
-    /// Returns the network ACL that stops a connection from these subnets to the internet on this port.
+    /// Returns the network ACL that stops connections from these subnets to the internet on this port.
     pub fn acl_stops_out(&self, subnets: &[&str], port: u16) -> Option<AclStop> {
-        self.acl_on_the_way(subnets, SOMEBODY, port, false)
+        self.acl_on_the_way(subnets, SAMPLE_ADDRESS, port, false)
     }
 
+    /// Returns the first network ACL of these subnets that stops the requests or their answers.
     fn acl_on_the_way(&self, subnets: &[&str], other: Ipv4Addr, port: u16, inbound: bool) -> Option<AclStop> {
-        // Requests on the port, answers on one of the high ports that clients use.
+        // Requests use the port. Answers use one of the high ports that clients open.
         let high = 40_000;
         for acl in &self.s.acls {
             let hit: Vec<&str> = subnets.iter().copied().filter(|s| acl.subnets.iter().any(|a| a == s)).collect();
@@ -146,7 +157,7 @@ impl<'a> View<'a> {
             }
             let (there, back) = if inbound { ((false, port), (true, high)) } else { ((true, port), (false, high)) };
             for (egress, port) in [there, back] {
-                let first = acl.entries.iter().find(|e| e.egress == egress && takes(e, other, port));
+                let first = acl.entries.iter().find(|e| e.egress == egress && covers(e, other, port));
                 if first.is_none_or(|e| !e.allow) {
                     let number = first.map(|e| e.number).filter(|n| *n < 32_767);
                     return Some(AclStop { acl: acl.id.clone(), subnets: names(&hit), egress, port, number });
@@ -156,25 +167,27 @@ impl<'a> View<'a> {
         None
     }
 
-    /// Returns an address that should get through to the balancer.
+    /// Returns an address that should reach the balancer, from the sources that the stack file allows.
     pub fn visitor(&self) -> Ipv4Addr {
         let of_list = |id: &String| self.s.prefix_lists.iter().find(|l| l.id == *id)?.cidrs.first()?.parse().ok();
         let first = self.s.expected.http.iter().find_map(|c| c.parse::<Cidr>().ok().or_else(|| of_list(c)));
-        first.filter(|c| !c.contains(&SOMEBODY)).map_or(SOMEBODY, |c| c.addr())
+        first.filter(|c| !c.contains(&SAMPLE_ADDRESS)).map_or(SAMPLE_ADDRESS, |c| c.addr())
     }
 }
 
 /// The place where a network ACL stops a connection.
 pub(crate) struct AclStop {
     pub acl: String,
+    /// The ids of the subnets, for a message.
     pub subnets: String,
     pub egress: bool,
     pub port: u16,
-    /// The entry that denies it; without one nothing allows it.
+    /// The number of the entry that denies the connection. `None`: no entry allows it.
     pub number: Option<i32>,
 }
 
 impl AclStop {
+    /// Returns the finding. `what` names the connections that the ACL stops.
     pub fn finding(&self, view: &View<'_>, rule: &'static str, what: &str) -> Draft {
         let (way, flag) = if self.egress { ("outbound", Ours("--egress")) } else { ("inbound", Ours("--ingress")) };
         let said = match self.number {
@@ -198,24 +211,26 @@ impl AclStop {
     }
 }
 
+/// Returns a peer with every IPv4 address.
 pub(crate) fn anywhere() -> Peer {
     Peer { nets: vec![Cidr::default()], ..Peer::default() }
 }
 
-/// Returns a source as the stack file has it: a range, or a prefix list.
+/// Returns a source of the stack file as a peer: a range or a prefix list.
 pub(crate) fn net(source: &str) -> Peer {
     let list = source.starts_with("pl-").then(|| source.to_owned());
     Peer { nets: source.parse().into_iter().collect(), list, ..Peer::default() }
 }
 
-fn takes(e: &AclEntry, other: Ipv4Addr, port: u16) -> bool {
+/// True if the entry applies to TCP connections with this address on this port.
+fn covers(e: &AclEntry, other: Ipv4Addr, port: u16) -> bool {
     let cidr: Option<Cidr> = e.cidr.parse().ok();
     matches!(e.protocol.as_str(), "-1" | "6" | "tcp")
         && cidr.is_some_and(|c| c.contains(&other))
         && e.ports.is_none_or(|(from, to)| e.protocol == "-1" || (from..=to).contains(&i32::from(port)))
 }
 
-/// Returns the evidence for a security group that is gone.
+/// Returns the evidence that a security group is gone.
 pub(crate) fn no_group(view: &View<'_>, name: &str) -> String {
     format!("no group carries the tag {}=security-group/{name}", view.s.whose.keys.step())
 }

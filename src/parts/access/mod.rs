@@ -1,4 +1,4 @@
-//! Who reaches whom: the security groups, and the endpoints of AWS's services.
+//! Network access: the security groups, and the endpoints of AWS services.
 pub mod bill;
 pub(crate) mod judge;
 pub mod see;
@@ -8,5 +8,5 @@ use super::Entry;
 
 pub(crate) use wire::{Groups, Rules, endpoints, groups, rules};
 
-/// What the look and the diagnosis know of it.
+/// The entry of network access in the list of parts.
 pub(crate) const ENTRY: Entry = Entry { follow: Some(|look| Box::pin(see::follow(look))), ..Entry::NONE };

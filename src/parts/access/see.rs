@@ -1,4 +1,4 @@
-//! What is seen of who reaches whom: security groups, prefix lists, network ACLs, endpoints.
+//! The look at network access: security groups, prefix lists, network ACLs and endpoints.
 use crate::{
     aws::{error::AwsResult, listing},
     snapshot::{Look, Part, Whose, listed, read::step},
@@ -13,29 +13,31 @@ use std::collections::BTreeSet;
 #[serde(default)]
 pub struct Endpoint {
     pub id: String,
-    /// `com.amazonaws.us-east-1.ssm`
+    /// The name of the service: `com.amazonaws.us-east-1.ssm`.
     pub service: String,
-    /// In subnets, not in route tables.
+    /// True for an interface endpoint, which is in subnets. Others are in route tables.
     pub interface: bool,
     pub state: String,
-    /// True if the service's own name points at it within the VPC.
+    /// True if the service's own DNS name points at the endpoint within the VPC.
     pub private_dns: bool,
     pub subnets: Vec<String>,
     pub groups: Vec<String>,
     pub step: Option<String>,
 }
 
+/// A network ACL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Acl {
     pub id: String,
     pub default: bool,
     pub subnets: Vec<String>,
-    /// By number.
+    /// The entries, ingress first, then by number.
     pub entries: Vec<AclEntry>,
     pub step: Option<String>,
 }
 
+/// An entry of a network ACL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AclEntry {
@@ -45,22 +47,23 @@ pub struct AclEntry {
     /// `-1` is every protocol, `6` is TCP.
     pub protocol: String,
     pub cidr: String,
-    /// First and last port; none is all of them.
+    /// The first and the last port. `None`: all ports.
     pub ports: Option<(i32, i32)>,
 }
 
+/// A security group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SecurityGroup {
     pub id: String,
     pub name: String,
-    /// The step of the stack that it is.
+    /// The key of the step that the group is, from its tag.
     pub step: Option<String>,
     pub ingress: Vec<GroupRule>,
     pub egress: Vec<GroupRule>,
 }
 
-/// Ranges under one name, as rules of security groups name them.
+/// A managed prefix list that a rule of a security group names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PrefixList {
@@ -68,19 +71,19 @@ pub struct PrefixList {
     pub cidrs: Vec<String>,
 }
 
-/// One permission for one peer.
+/// A rule of a security group, for one peer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupRule {
-    /// `tcp`, `udp`, `icmp`, or `-1` for every one.
+    /// `tcp`, `udp`, `icmp`, or `-1` for every protocol.
     pub protocol: String,
-    /// First and last port; none is all of them.
+    /// The first and the last port. `None`: all ports.
     pub ports: Option<(i32, i32)>,
-    /// A CIDR, a group's id or a prefix list's.
+    /// A CIDR, the id of a security group, or the id of a prefix list.
     pub peer: String,
 }
 
-/// Reads what decides in the VPC who reaches whom.
+/// Reads the security groups, network ACLs and endpoints of the VPC.
 pub(crate) async fn follow(look: &Look<'_>) {
     let Some(vpc) = &look.vpc() else { return };
     let (acls, (), endpoints) = futures::join!(
@@ -104,8 +107,9 @@ async fn security_groups(look: &Look<'_>, vpc: &str) {
     });
 }
 
-/// Returns the prefix lists that rules of the stack's groups name: mostly there are none. One that cannot be read may
-/// hold any range.
+/// Returns the prefix lists that the rules of the stack's groups name.
+///
+/// Usually there are none. A list that cannot be read is left out.
 async fn prefix_lists(look: &Look<'_>, groups: &[SecurityGroup]) -> Vec<PrefixList> {
     let rules = groups.iter().filter(|g| g.step.is_some()).flat_map(|g| g.ingress.iter().chain(&g.egress));
     let ids: BTreeSet<&String> = rules.map(|r| &r.peer).filter(|peer| peer.starts_with("pl-")).collect();
@@ -117,7 +121,7 @@ async fn prefix_lists(look: &Look<'_>, groups: &[SecurityGroup]) -> Vec<PrefixLi
     join_all(read).await.into_iter().flatten().collect()
 }
 
-/// Reads the endpoints, which only instances without public addresses need.
+/// Returns the endpoints, which only instances without public addresses need.
 async fn endpoints(look: &Look<'_>, vpc: &str) -> Vec<Endpoint> {
     if !look.expected.private_instances {
         return vec![];
@@ -129,7 +133,7 @@ fn endpoint(e: ec2::VpcEndpoint, whose: &Whose) -> Endpoint {
     Endpoint {
         step: step(e.tags(), whose),
         interface: e.vpc_endpoint_type().is_some_and(|t| t.as_str() == "Interface"),
-        // AWS writes it in two ways.
+        // AWS writes the state in upper or in lower case.
         state: e.state().map_or("pending".into(), |s| s.as_str().to_ascii_lowercase()),
         id: e.vpc_endpoint_id.unwrap_or_default(),
         service: e.service_name.unwrap_or_default(),
@@ -169,6 +173,7 @@ fn security_group(g: ec2::SecurityGroup, whose: &Whose) -> SecurityGroup {
     }
 }
 
+/// Returns one rule for each peer of these permissions.
 fn permissions(all: Option<Vec<ec2::IpPermission>>) -> Vec<GroupRule> {
     let mut rules = vec![];
     for p in all.unwrap_or_default() {

@@ -1,4 +1,6 @@
-//! The steps of the security groups. The groups come first and their rules after, since rules refer to groups.
+//! The steps of the security groups and of the endpoints of AWS services.
+//!
+//! The groups come first and their rules after them, because rules refer to groups.
 use crate::{
     config::Mode,
     engine::{Key, Ref},
@@ -13,26 +15,26 @@ use crate::{
 const HTTPS: u16 = 443;
 const ANYWHERE: &str = "0.0.0.0/0";
 
-/// The security groups.
+/// The handles of the security groups.
 pub(crate) struct Groups {
     pub balancer: Ref<SecurityGroup>,
-    /// Of the instances, by service.
+    /// The groups of the instances, by service.
     pub services: Vec<Ref<SecurityGroup>>,
     pub database: Option<Ref<SecurityGroup>>,
     pub cache: Option<Ref<SecurityGroup>>,
     pub files: Option<Ref<SecurityGroup>>,
 }
 
-/// The keys of the rules that others wait for.
+/// The keys of the rules that other steps wait for.
 pub(crate) struct Rules {
     pub balancer: Key,
-    /// Of the instances, by service.
+    /// The rules of the instances, by service.
     pub services: Vec<Key>,
-    /// Of database, cache and files.
+    /// The rules of database, cache and files.
     pub data: Vec<Key>,
 }
 
-/// Wires the groups themselves.
+/// Wires the groups without their rules.
 pub(crate) fn groups(b: &mut Builder<'_>, network: &Network) -> Groups {
     let (config, vpc) = (b.config, network.vpc.clone());
     let mut group = |name: &str, description: &str| {
@@ -54,8 +56,9 @@ impl Groups {
     }
 }
 
-/// Wires the endpoints of those services of AWS that instances without a way to the internet need. Returns what the
-/// instances wait for.
+/// Wires the endpoints of the AWS services that instances without a way to the internet need.
+///
+/// Returns the steps that the instances wait for.
 pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups) -> Vec<Key> {
     let mut after = network.way_out.clone();
     if !network.has_endpoints {
@@ -89,7 +92,8 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     let http = facts.sources(&config.access.http).iter().map(|c| tcp(80, Peer::Cidr(c.clone()), "requests")).collect();
     let each = || config.services().zip(&groups.services);
     let to_services = each().map(|(s, group)| tcp(s.port, to(group), "requests to the instances")).collect();
-    // Between the balancer and the instances: on whatever port the older ones listen.
+    // During a hand-over, older instances may listen on any port. Therefore the rules between the balancer and the
+    // instances are spared.
     let spared = each().filter(|(s, _)| facts.is_handed_over(config, *s)).map(|(_, group)| group.clone()).collect();
     let balancer = add(b, "alb", &groups.balancer, http, to_services, spared);
     let mut services = vec![];
@@ -113,7 +117,7 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     Rules { balancer, services, data }
 }
 
-/// What instances reach: packages, the binary, AWS's own endpoints, and the data of the stack.
+/// Returns the egress rules of instances: for packages, the binary, AWS services, and the stores of the stack.
 fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
     let (config, facts) = (b.config, b.facts);
     let anywhere = || Peer::Cidr(ANYWHERE.into());
@@ -126,7 +130,7 @@ fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
     ] {
         match (group, used) {
             (Some(group), _) => rules.push(tcp(port, to(group), what)),
-            // The file system is in this VPC; a used database or cache may be anywhere.
+            // A used file system is in this VPC. A used database or cache may be anywhere.
             (None, Some(files::PORT)) => {
                 rules.extend(facts.cidrs(config).iter().map(|c| tcp(files::PORT, Peer::Cidr(c.clone()), what)));
             }
@@ -137,7 +141,7 @@ fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
     rules
 }
 
-/// Adds the rules of a group that lets nothing out.
+/// Adds the rules of a group without egress.
 fn closed(b: &mut Builder<'_>, name: &str, group: &Ref<SecurityGroup>, ingress: Vec<Rule>) -> Key {
     add(b, name, group, ingress, vec![], vec![])
 }

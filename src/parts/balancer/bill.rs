@@ -1,4 +1,4 @@
-//! What the load balancer costs.
+//! The cost of the load balancer.
 use crate::{
     aws::listing,
     config::Group,
@@ -7,19 +7,19 @@ use crate::{
     parts::network::bill::addresses,
 };
 
-/// A load balancer and the capacity that it is taken to use, without its addresses.
+/// Returns the cost items of a load balancer and of the capacity that it is assumed to use, without its addresses.
 pub fn balancer() -> [Item; 2] {
     let hour = Thing::new("load balancer", |p| Some(Per::Hour.price(p.balancer.hour?)));
     let capacity = Thing::new("capacity unit (assumed)", |p| Some(Per::Hour.price(p.balancer.capacity_unit?)));
     [hour, capacity].map(|thing| Item::new(Group::Balancer, thing, 1))
 }
 
-/// The balancer that the stack file asks for, with an address in each zone.
+/// Returns the cost items of the balancer that the stack file describes, with an address in each zone.
 pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     [addresses(plan.zones as f64)].into_iter().chain(balancer()).collect()
 }
 
-/// The balancer that exists.
+/// Returns the cost items of the existing balancer.
 pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     let found = listing::balancer(account.aws, &account.config.name_of("load-balancer/main")).await?;
     Ok(found.map(|_| balancer().to_vec()).unwrap_or_default())

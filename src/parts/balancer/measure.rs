@@ -1,14 +1,17 @@
-//! What CloudWatch measures of the load balancer.
+//! The CloudWatch metrics of the load balancer.
 use crate::{
     parts::metric::{Fires, MetricRow, MetricTable},
     resources::alarm::{Measure, Missing},
 };
 
+/// The requests.
 pub const REQUESTS: MetricRow = MetricRow::new("RequestCount", Measure::Sum).live("requests").graph("Requests", 1);
-/// The service's good answers, 2xx and 3xx, are one series.
+/// The service's good answers. 2xx and 3xx are one series on the live screen.
 const GOOD_2XX: MetricRow = MetricRow::new("HTTPCode_Target_2XX_Count", Measure::Sum).live("good");
 const GOOD_3XX: MetricRow = MetricRow::new("HTTPCode_Target_3XX_Count", Measure::Sum).live("good");
+/// The service's answers with 4xx.
 pub const TARGET_4XX: MetricRow = MetricRow::new("HTTPCode_Target_4XX_Count", Measure::Sum).live("target4xx");
+/// The service's answers with 5xx.
 pub const TARGET_5XX: MetricRow =
     MetricRow::new("HTTPCode_Target_5XX_Count", Measure::Sum).live("target5xx").graph("Requests", 2).alarm(
         "target-5xx",
@@ -17,8 +20,9 @@ pub const TARGET_5XX: MetricRow =
         Missing::NotBreaching,
         "the service answers 5xx: its queue is full, or it is broken",
     );
-/// The load balancer's own answers.
+/// The load balancer's own answers with 4xx.
 pub const ELB_4XX: MetricRow = MetricRow::new("HTTPCode_ELB_4XX_Count", Measure::Sum).live("elb4xx");
+/// The load balancer's own answers with 5xx.
 pub const ELB_5XX: MetricRow =
     MetricRow::new("HTTPCode_ELB_5XX_Count", Measure::Sum).live("elb5xx").graph("Requests", 3).alarm(
         "elb-5xx",
@@ -34,8 +38,10 @@ const REJECTED: MetricRow = MetricRow::new("RejectedConnectionCount", Measure::S
     Missing::NotBreaching,
     "the load balancer rejects connections",
 );
+/// The response time that 50 % of the answers do not exceed.
 pub const P50: MetricRow =
     MetricRow::new("TargetResponseTime", Measure::Percentile(50)).live("p50").graph("Response time", 1);
+/// The response time that 90 % of the answers do not exceed.
 pub const P90: MetricRow =
     MetricRow::new("TargetResponseTime", Measure::Percentile(90)).live("p90").graph("Response time", 2).alarm(
         "slow",
@@ -44,9 +50,11 @@ pub const P90: MetricRow =
         Missing::NotBreaching,
         "one answer in ten takes longer than is worth points",
     );
+/// The response time that 99 % of the answers do not exceed.
 pub const P99: MetricRow =
     MetricRow::new("TargetResponseTime", Measure::Percentile(99)).live("p99").graph("Response time", 3);
 
+/// The metrics of the load balancer.
 pub const METRICS: MetricTable = MetricTable {
     namespace: "AWS/ApplicationELB",
     dimensions: &["LoadBalancer"],

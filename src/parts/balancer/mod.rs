@@ -1,4 +1,4 @@
-//! The load balancer, and where its requests go.
+//! The load balancer, its listener, and the rules that route requests.
 pub mod bill;
 pub(crate) mod judge;
 pub mod measure;
@@ -9,7 +9,7 @@ use super::Entry;
 
 pub(crate) use wire::{Balancer, Route, route, wire};
 
-/// What the look and the diagnosis know of it.
+/// The entry of the balancer in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     follow: Some(|look| Box::pin(see::follow(look))),

@@ -1,4 +1,4 @@
-//! What is seen of the balancer: itself, its listeners and their rules.
+//! The look at the balancer, its listeners and their rules.
 use crate::{
     aws::{listing, words},
     snapshot::{
@@ -25,6 +25,7 @@ pub struct Balancer {
     pub groups: Vec<String>,
 }
 
+/// A subnet of the balancer with its zone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ZoneSubnet {
@@ -32,18 +33,20 @@ pub struct ZoneSubnet {
     pub subnet: String,
 }
 
+/// A listener of the balancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Listener {
     pub arn: String,
     pub port: u16,
     pub protocol: String,
-    /// The actions for a request that no rule takes.
+    /// The default actions, for requests that no rule matches.
     pub default: Vec<Action>,
-    /// Without the default one; the lowest priority first.
+    /// The rules without the default one, by priority.
     pub rules: Vec<Rule>,
 }
 
+/// A listener rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rule {
@@ -53,6 +56,7 @@ pub struct Rule {
     pub actions: Vec<Action>,
 }
 
+/// A condition of a listener rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Condition {
@@ -61,6 +65,7 @@ pub struct Condition {
     pub values: Vec<String>,
 }
 
+/// An action of a listener or a rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Action {
@@ -70,10 +75,11 @@ pub enum Action {
     Other { name: String },
 }
 
+/// A target group of a forward action, with its weight.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Weighted {
-    /// ARN of a target group.
+    /// The ARN of the target group.
     pub target_group: String,
     pub weight: i32,
 }
@@ -102,6 +108,7 @@ pub(crate) async fn follow(look: &Look<'_>) {
     look.keep(|s| s.listeners = listeners);
 }
 
+/// Returns the rules of a listener, by priority.
 async fn rules(look: &Look<'_>, listener: &Listener) -> Vec<Rule> {
     look.ask(Part::Rules, "DescribeRules", async {
         let found = listing::rules(look.aws, &listener.arn).await?;
@@ -141,7 +148,7 @@ fn listener(l: elb::Listener) -> Listener {
     }
 }
 
-/// Returns a rule; not the default one, which is the listener's own action.
+/// Returns a rule, or `None` for the default rule, which is the listener's own action.
 fn rule(r: elb::Rule) -> Option<Rule> {
     let priority = r.priority.as_deref()?.parse().ok()?;
     let conditions = r.conditions.unwrap_or_default().into_iter().map(|c| {
@@ -159,7 +166,7 @@ fn rule(r: elb::Rule) -> Option<Rule> {
             }),
             c.values,
         ];
-        // AWS gives the same values twice: in the structure of their kind and in the plain list.
+        // AWS returns the same values twice: in the structure of the condition's type and in the plain list.
         let values = listed.into_iter().flatten().find(|v: &Vec<String>| !v.is_empty()).unwrap_or_default();
         Condition { field: c.field.unwrap_or_default(), values }
     });

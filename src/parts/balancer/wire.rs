@@ -1,4 +1,4 @@
-//! The steps of the load balancer, of its listener and of the rules of that.
+//! The steps of the load balancer, its listener and its listener rules.
 use crate::{
     engine::{Key, Ref, Resource as _},
     parts::{Builder, access, network::Network, service::Fleet},
@@ -10,15 +10,17 @@ use crate::{
 };
 use std::rc::Rc;
 
-/// The load balancer.
+/// The handle of the load balancer.
 pub(crate) type Balancer = Ref<LoadBalancer>;
 
-/// What leads the requests of a service to its target group, by service: the listener, and rules of it.
+/// The steps that route the requests of one service to its target group: the listener, and its rules for the service.
 pub(crate) type Route = Vec<Key>;
 
-/// Wires the load balancer. Its ARN is enough for all that refers to it; that it is active is a step of its own.
+/// Wires the load balancer.
+///
+/// Other steps need only its ARN, so waiting until it is active is a step of its own.
 pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Groups, rules: &access::Rules) -> Balancer {
-    // AWS refuses an internet-facing one in a VPC without an internet gateway.
+    // AWS refuses an internet-facing balancer in a VPC without an internet gateway.
     let reachable: Vec<&Key> = network.reachable.iter().collect();
     let (subnets, groups) = (network.public.clone(), vec![groups.balancer.clone()]);
     let balancer = LoadBalancer { aws: b.aws(), subnets, groups, idle_timeout: 60 };
@@ -27,11 +29,13 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Grou
     balancer
 }
 
-/// The priority of the first rule. Those of all services follow each other.
+/// The priority of the first rule. The rules of all services have consecutive priorities.
 const FIRST: i32 = 100;
 
-/// Wires where requests go. While an older fleet serves, that changes when the new one is there and healthy; the fleet
-/// itself never waits for this, or neither would end.
+/// Wires the listener and its rules.
+///
+/// While an older fleet serves, the routes change only after the new fleet exists and is healthy. The fleet itself must
+/// never wait for the routes, or both would wait for each other.
 pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], rules: &access::Rules) -> Vec<Route> {
     let (config, facts) = (b.config, b.facts);
     let each = || config.services().zip(fleets);
@@ -40,7 +44,7 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
     if !after.is_empty() {
         after.push(&rules.balancer);
     }
-    // With routes, what matches none is answered with 404 by the balancer itself.
+    // If every service has routes, the balancer itself answers other paths with 404.
     let default = each().find(|(service, _)| service.routes.is_empty());
     let listener = Listener {
         aws: b.aws(),

@@ -1,4 +1,4 @@
-//! What the cache costs: its nodes.
+//! The cost of the cache: its nodes.
 use crate::{
     aws::listing,
     config::{Group, Mode},
@@ -6,7 +6,7 @@ use crate::{
     error::Result,
 };
 
-/// So many nodes of this engine and class.
+/// Returns the cost item for `count` nodes of this engine and class.
 pub fn nodes(engine: &str, class: &str, count: f64) -> Item {
     let (valkey, key) = (engine == "valkey", class.to_owned());
     let thing = Thing::new(format!("{class}, {engine}"), move |p| {
@@ -16,7 +16,7 @@ pub fn nodes(engine: &str, class: &str, count: f64) -> Item {
     Item::new(Group::Cache, thing, count)
 }
 
-/// The cache that the stack file asks for.
+/// Returns the cost item of the cache that the stack file describes.
 pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     let c = &plan.config.cache;
     if c.mode != Mode::Create {
@@ -25,7 +25,7 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     vec![nodes(&c.engine.to_string(), &c.class, f64::from(c.nodes))]
 }
 
-/// The stack's own cache, if it exists.
+/// Returns the cost item of the stack's own cache, if it exists.
 pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     let config = account.config;
     if config.cache.mode != Mode::Create {

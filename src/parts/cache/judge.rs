@@ -1,4 +1,4 @@
-//! The cache: does it take connections, is it as the stack file says, and do the instances reach it?
+//! The findings about the cache: its status, its settings, and whether the instances can reach it.
 use super::{ENGINE, PORT};
 use crate::{
     config::Mode,
@@ -7,6 +7,7 @@ use crate::{
     snapshot::Part,
 };
 
+/// The cache as a store.
 pub(crate) const STORE: Store = Store {
     hop: HopName::Cache,
     what: "the cache",
@@ -21,6 +22,7 @@ pub(crate) const STORE: Store = Store {
 
 const REPLACE: &str = "gameday up --replace cache/main";
 
+/// The meaning of the statuses of ElastiCache.
 const STATUSES: &[Status] = &[
     Status::serves(&["available", "snapshotting"]),
     Status::broken(
@@ -35,6 +37,7 @@ const STATUSES: &[Status] = &[
     Status::busy(Status::OTHER, "cache-creating", "AWS is still making the cache"),
 ];
 
+/// Returns the hop of the cache, or `None` if the stack has none.
 pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     let s = view.s;
     match s.expected.cache {
@@ -79,7 +82,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
         );
     }
     let place = Place { port: c.port, groups: vec![&c.groups], subnets: vec![] };
-    // A member says its groups only once it is there.
+    // A member shows its security groups only after it exists.
     if s.saw(Part::CacheNodes) && (!c.groups.is_empty() || c.status == "available") {
         STORE.reach(view, &place, &mut hop);
     }

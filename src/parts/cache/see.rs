@@ -1,4 +1,4 @@
-//! What is seen of the cache.
+//! The look at the cache.
 use crate::{
     aws::listing,
     config::Mode,
@@ -25,17 +25,20 @@ pub struct Cache {
     pub groups: Vec<String>,
 }
 
+/// A node of the replication group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CacheMember {
     pub id: String,
     pub zone: Option<String>,
-    /// `primary` or `replica`, where AWS says it.
+    /// `primary` or `replica`, if AWS returns it.
     pub role: Option<String>,
     pub status: Option<String>,
 }
 
-/// Finds the stack's own cache by its name. Only its members know their security groups.
+/// Finds the stack's own cache by its name.
+///
+/// The members are read too, because only they show the security groups.
 pub(crate) async fn find(look: &Look<'_>) {
     if look.expected.cache != Mode::Create {
         return;

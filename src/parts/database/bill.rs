@@ -1,4 +1,4 @@
-//! What the database costs: its instance, its storage, and the extended support of an old version.
+//! The cost of the database: its instance, its storage, and the extended support of an old version.
 use crate::{
     aws::listing,
     config::{Group, Mode, is_extended_support},
@@ -6,7 +6,7 @@ use crate::{
     error::Result,
 };
 
-/// A database, as far as it is paid for.
+/// The properties of a database that determine its price.
 pub struct Billed {
     pub class: String,
     pub multi_az: bool,
@@ -16,7 +16,7 @@ pub struct Billed {
 }
 
 impl Billed {
-    /// Returns the things to pay for.
+    /// Returns the cost items.
     pub fn items(&self) -> Vec<Item> {
         let Self { class, multi_az, storage_type, .. } = self;
         let zones = if *multi_az { ", Multi-AZ" } else { "" };
@@ -45,7 +45,9 @@ fn storage(storage_type: &str, multi_az: bool, zones: &str) -> Thing {
     })
 }
 
-/// Extended support is billed by the vCPU, the standby's too.
+/// Returns the price of extended support.
+///
+/// AWS bills it for each vCPU, including those of the standby.
 fn extended_support(class: &str, multi_az: bool, zones: &str) -> Thing {
     let key = class.to_owned();
     Thing::new(format!("vCPU of extended support ({class}{zones})"), move |p| {
@@ -55,7 +57,7 @@ fn extended_support(class: &str, multi_az: bool, zones: &str) -> Thing {
     })
 }
 
-/// The database that the stack file asks for.
+/// Returns the cost items of the database that the stack file describes.
 pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     let d = &plan.config.database;
     if d.mode != Mode::Create {
@@ -66,7 +68,7 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     Billed { class, multi_az: d.multi_az, storage_type: "gp3".into(), storage_gb, version }.items()
 }
 
-/// The stack's own database, if it exists.
+/// Returns the cost items of the stack's own database, if it exists.
 pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     if account.config.database.mode != Mode::Create {
         return Ok(vec![]);

@@ -1,4 +1,4 @@
-//! The database: does it take connections, is it as the stack file says, and do the instances reach it?
+//! The findings about the database: its status, its settings, and whether the instances can reach it.
 use super::{ENGINE, PORT};
 use crate::{
     aws::words::{is, rds},
@@ -10,6 +10,7 @@ use crate::{
     snapshot::Part,
 };
 
+/// The database as a store.
 pub(crate) const STORE: Store = Store {
     hop: HopName::Database,
     what: "the database",
@@ -22,9 +23,11 @@ pub(crate) const STORE: Store = Store {
     refusal,
 };
 
+/// Rule and cause for a database that cannot be repaired.
 const FAILED: (&str, &str) = ("database-failed", "the database is broken");
 const REPLACE: &str = "gameday up --replace database/main";
 
+/// The meaning of the statuses of RDS.
 const STATUSES: &[Status] = &[
     Status::broken(
         &["stopped", "stopping"],
@@ -51,11 +54,12 @@ const STATUSES: &[Status] = &[
     Status::broken(rds::BLOCKED, FAILED.0, FAILED.1, REPLACE, Some("its data is lost")),
     Status::serves(rds::AVAILABLE),
     Status::busy(rds::RESTARTING, "database-busy", "the database is not back yet"),
-    // It takes connections long before it is `available` [AWS 1.4].
+    // A database accepts connections long before it is `available` [AWS 1.4].
     Status::serves_at_endpoint(Status::OTHER),
     Status::busy(Status::OTHER, "database-creating", "AWS is still making the database"),
 ];
 
+/// Returns the hop of the database, or `None` if the stack has none.
 pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     let s = view.s;
     match s.expected.database {
@@ -122,6 +126,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     Some(hop)
 }
 
+/// Returns the meaning of an error in the boot stage of the database.
 fn refusal(view: &View<'_>, error: &str) -> Option<Refusal> {
     if error.contains("ERROR 1045") || error.contains("wrong password") {
         let fix = match view.s.expected.database {

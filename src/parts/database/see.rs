@@ -1,4 +1,4 @@
-//! What is seen of the database.
+//! The look at the database.
 use crate::{
     aws::listing,
     config::Mode,
@@ -22,11 +22,12 @@ pub struct Database {
     pub engine_version: String,
     pub multi_az: bool,
     pub zone: Option<String>,
+    /// The ids of its security groups.
     pub groups: Vec<String>,
     pub subnets: Vec<String>,
-    /// Parameter groups and whether their values are in force: `in-sync`, `pending-reboot`…
+    /// The apply status of each parameter group: `in-sync`, `pending-reboot`…
     pub parameters: BTreeMap<String, String>,
-    /// Names of the settings that AWS has yet to change.
+    /// The settings with a pending change.
     pub pending: Vec<String>,
 }
 

@@ -8,7 +8,9 @@ use crate::{
     },
 };
 
-/// The passwords of the database: generated once, and kept where every teammate and every instance can read them.
+/// The passwords of the database.
+///
+/// The passwords are generated once and stored where every teammate and every instance can read them.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     pub master: Option<Ref<Parameter>>,
@@ -16,7 +18,7 @@ pub(crate) struct Passwords {
 }
 
 impl Passwords {
-    /// Returns those that there are.
+    /// Returns the passwords that exist.
     pub fn all(&self) -> impl Iterator<Item = Ref<Parameter>> {
         self.master.iter().chain(&self.app).cloned()
     }
@@ -59,9 +61,10 @@ pub(crate) fn wire(
     (Some(b.add_or_use(ours, "main", database)), Some(passwords))
 }
 
+/// Wires the parameters with the passwords.
 fn passwords(b: &mut Builder<'_>) -> Passwords {
     let config = b.config;
-    // Without a profile the instances cannot fetch them: then they stand in the user data.
+    // Without an instance profile the instances cannot read parameters, so the user data contains the passwords.
     let reveal = config.iam.mode == Mode::Off;
     let mut one = |name: &str, used: &Option<String>| match (config.secrets.mode, used) {
         (Origin::Create, _) => {
@@ -77,7 +80,7 @@ fn passwords(b: &mut Builder<'_>) -> Passwords {
     Passwords { master, app: one("db-app-password", &config.secrets.app_password) }
 }
 
-/// Returns `8.4` of `8.4.6`.
+/// Returns the major version: `8.4` for `8.4.6`.
 fn major(version: &str) -> String {
     version.split('.').take(2).collect::<Vec<_>>().join(".")
 }

@@ -1,4 +1,6 @@
-//! What the shared files cost: nobody knows before how many there will be, so a plan has none.
+//! The cost of the shared files.
+//!
+//! Their size is not known in advance, so the plan contains no item for them.
 use crate::{
     aws::listing,
     config::{Group, Mode},
@@ -6,7 +8,7 @@ use crate::{
     error::Result,
 };
 
-/// Files of so many bytes.
+/// Returns the cost item for files of this size.
 pub fn stored(bytes: f64) -> Item {
     let thing = Thing::new("GB of files", |p| Some(Per::GbMonth.price(p.files.stored?)));
     // An empty file system reports a few kilobytes, which cost nothing.
@@ -14,7 +16,7 @@ pub fn stored(bytes: f64) -> Item {
     Item::new(Group::Files, thing, gb)
 }
 
-/// The files in the stack's own file system.
+/// Returns the cost item of the files in the stack's own file system.
 pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     if account.config.files.mode != Mode::Create {
         return Ok(vec![]);

@@ -1,4 +1,5 @@
-//! The shared files: is the file system there, has it a mount target in each zone, and do the instances reach it?
+//! The findings about the shared files: the file system, its mount target in each zone, and whether the instances can
+//! reach it.
 use super::{PORT, PROTOCOL};
 use crate::{
     config::Mode,
@@ -8,6 +9,7 @@ use crate::{
     snapshot::Part,
 };
 
+/// The file system as a store.
 pub(crate) const STORE: Store = Store {
     hop: HopName::Files,
     what: "the file system",
@@ -20,12 +22,14 @@ pub(crate) const STORE: Store = Store {
     refusal: |_, _| None,
 };
 
+/// The meaning of the states of EFS.
 const STATUSES: &[Status] = &[
     Status::serves(&["available", "updating"]),
     Status::broken(&["deleting", "deleted"], "files-deleting", "the file system is being deleted", UP, None),
     Status::busy(Status::OTHER, "files-creating", "AWS is still making the file system"),
 ];
 
+/// Returns the hop of the file system, or `None` if the stack has none.
 pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     let s = view.s;
     if s.expected.files == Mode::Off {

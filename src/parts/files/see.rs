@@ -1,4 +1,4 @@
-//! What is seen of the shared files: the file system and its mount targets.
+//! The look at the shared files: the file system and its mount targets.
 use crate::{
     aws::{listing, tags},
     config::Mode,
@@ -16,12 +16,13 @@ use std::rc::Rc;
 pub struct Files {
     pub id: String,
     pub state: String,
-    /// True if it was found by the token that it was made with, because it lost the stack's tags.
+    /// True if the file system has lost the stack's tags and was found by its creation token.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub untagged: bool,
     pub mount_targets: Vec<MountTarget>,
 }
 
+/// A mount target of the file system.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MountTarget {
@@ -33,7 +34,7 @@ pub struct MountTarget {
     pub groups: Vec<String>,
 }
 
-/// Finds the file system: by its id, by the token that it was made with, or by its tags.
+/// Finds the file system: by its id, by its creation token, or by its tags.
 pub(crate) async fn find(look: &Look<'_>) {
     if look.expected.files == Mode::Off {
         return;
@@ -44,7 +45,7 @@ pub(crate) async fn find(look: &Look<'_>) {
             Some(id) => f.file_system_id() == id,
             None => tags::efs::from(f.tags()).get(look.whose.keys.stack()) == Some(&look.whose.stack),
         };
-        // The step finds its own by this token, whatever its tags.
+        // The step finds its file system by this token, even without tags.
         let token = look.expected.step("file-system").map(|key| token(&[&look.whose.stack, key]));
         let is_its = |f: &&FileSystemDescription| Some(f.creation_token()) == token.as_deref();
         let its = all.iter().find(is_its).map(|f| (f, !is_this(&f)));

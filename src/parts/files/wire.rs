@@ -7,13 +7,13 @@ use crate::{
     userdata,
 };
 
-/// The file system and how the instances reach it.
+/// The file system with its mount targets and access points.
 #[derive(Clone)]
 pub(crate) struct Files {
     pub system: Ref<FileSystem>,
-    /// One subnet per zone.
+    /// The mount targets, one per zone.
     pub targets: Vec<Ref<MountTarget>>,
-    /// By service: each sees a folder of its own. Empty where the file system is used.
+    /// The access points, one per service, since each has its own folder. Empty if the stack only uses the file system.
     pub access_points: Vec<Ref<AccessPoint>>,
 }
 
@@ -45,8 +45,8 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &Groups) -> O
     }
     let mut access_points = vec![];
     for service in config.services().filter(|_| ours) {
-        // The uid and gid that the boot script gives the service's user. The path of an access point cannot be changed,
-        // so another service gets another one.
+        // The uid and gid are those that the boot script gives the service's user. The path of an access point cannot
+        // be changed, so each service has an access point of its own.
         let point = AccessPoint {
             aws: b.aws(),
             file_system: system.clone(),

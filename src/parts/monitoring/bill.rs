@@ -1,4 +1,4 @@
-//! What monitoring costs: alarms and the dashboard.
+//! The cost of monitoring: alarms and the dashboard.
 use crate::{
     aws::listing,
     config::{Group, Switch},
@@ -8,17 +8,17 @@ use crate::{
 use futures::future::try_join_all;
 use std::collections::BTreeSet;
 
-/// So many alarms.
+/// Returns the cost item for `count` alarms.
 pub fn alarms(count: f64) -> Item {
     Item::new(Group::Monitoring, Thing::new("alarm", |p| Some(Per::Month.price(p.monitoring.alarm?))), count)
 }
 
-/// So many dashboards.
+/// Returns the cost item for `count` dashboards.
 pub fn dashboards(count: f64) -> Item {
     Item::new(Group::Monitoring, Thing::new("dashboard", |p| Some(Per::Month.price(p.monitoring.dashboard?))), count)
 }
 
-/// The alarms and the dashboard that the stack file asks for.
+/// Returns the cost items of the alarms and the dashboard that the stack file describes.
 pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     let monitoring = &plan.config.monitoring;
     if monitoring.mode != Switch::Create {
@@ -27,7 +27,7 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     vec![alarms(plan.alarms as f64), dashboards(f64::from(u8::from(monitoring.dashboard)))]
 }
 
-/// What exists of it, as far as it can be seen.
+/// Returns the cost items of the existing alarms and dashboard, with a note for each that could not be counted.
 pub async fn running(account: &Account<'_>) -> Inventory {
     let (alarms, dashboards) = futures::join!(count_alarms(account), count_dashboards(account));
     let mut all = Inventory::default();
@@ -42,11 +42,14 @@ pub async fn running(account: &Account<'_>) -> Inventory {
     all
 }
 
-/// The stack's own alarms, and those that target tracking has made for its groups.
+/// Returns the number of the stack's alarms.
+///
+/// Those that target tracking has created for the stack's Auto Scaling groups are included.
 async fn count_alarms(account: &Account<'_>) -> Result<usize> {
     let Account { aws, config, alarms } = *account;
     let names: BTreeSet<&str> = alarms.iter().map(String::as_str).collect();
-    // One call for all of the stack's, as other looks make it; a prescribed name may begin otherwise.
+    // One call lists all alarms of the stack, and other looks make the same call. A name prescribed in the stack file
+    // can have another prefix.
     let prefix = format!("{}-", config.name);
     let named = names.iter().filter(|name| !name.starts_with(&prefix)).map(|name| (*name).to_owned());
     let own = (!names.is_empty()).then(|| prefix.clone()).into_iter().chain(named);
@@ -58,6 +61,7 @@ async fn count_alarms(account: &Account<'_>) -> Result<usize> {
     Ok(own.intersection(&names).count() + tracking.iter().map(|some| some.len()).sum::<usize>())
 }
 
+/// Returns the number of dashboards of the stack: 0 or 1.
 async fn count_dashboards(account: &Account<'_>) -> Result<usize> {
     let monitoring = &account.config.monitoring;
     if monitoring.mode == Switch::Off || !monitoring.dashboard {

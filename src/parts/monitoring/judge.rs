@@ -1,9 +1,10 @@
-//! The alarms that fire.
+//! The findings about alarms that fire.
 use crate::{
     diagnose::{Draft, Hop, HopName, View, is_unbuilt, names},
     snapshot::Part,
 };
 
+/// Returns the hop of the alarms, or `None` if the stack has none.
 pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     let s = view.s;
     if s.expected.alarms.is_empty() {

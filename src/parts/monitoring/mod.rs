@@ -1,4 +1,4 @@
-//! Monitoring: the alarms that matter, and one dashboard.
+//! Monitoring: the alarms and one dashboard.
 pub mod bill;
 pub(crate) mod judge;
 pub mod see;
@@ -8,6 +8,6 @@ use super::Entry;
 
 pub(crate) use wire::{Watched, WatchedService, wire};
 
-/// What the look and the diagnosis know of it.
+/// The entry of monitoring in the list of parts.
 pub(crate) const ENTRY: Entry =
     Entry { find: Some(|look| Box::pin(see::find(look))), behind: &[judge::hop], ..Entry::NONE };

@@ -1,4 +1,4 @@
-//! What is seen of monitoring: the alarms that fire.
+//! The look at monitoring: the alarms that fire.
 use crate::{
     aws::listing,
     snapshot::{
@@ -10,14 +10,16 @@ use aws_sdk_cloudwatch::types::{MetricAlarm, StateValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// An alarm that fires.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Alarm {
     pub name: String,
-    /// What it means, in our words.
+    /// The meaning of the alarm, from gameday's own description.
     pub description: Option<String>,
-    /// Why it fires, in CloudWatch's.
+    /// The reason why it fires, in CloudWatch's words.
     pub reason: Option<String>,
+    /// The time of its last change of state.
     pub since: Option<Timestamp>,
 }
 

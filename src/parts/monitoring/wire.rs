@@ -24,26 +24,26 @@ use crate::{
 use serde_json::{Value, json};
 use std::slice;
 
-/// What is watched.
+/// The objects that alarms and the dashboard watch.
 #[derive(Clone)]
 pub(crate) struct Watched {
     pub balancer: Ref<LoadBalancer>,
     pub services: Vec<WatchedService>,
-    /// The stack's own.
+    /// The stack's own database. One that is only used is not watched.
     pub database: Option<Ref<Database>>,
-    /// The stack's own.
+    /// The stack's own cache. One that is only used is not watched.
     pub cache: Option<Ref<Cache>>,
 }
 
-/// What is watched of one service.
+/// The objects of one service that alarms and the dashboard watch.
 #[derive(Clone)]
 pub(crate) struct WatchedService {
     pub name: String,
-    /// What its alarms are called, by what they watch.
+    /// The names of its alarms, in the order of `ALARMS`.
     pub alarms: [String; 2],
     pub target: Ref<TargetGroup>,
     pub fleet: Ref<AutoScalingGroup>,
-    /// While another fleet serves, alarms watch that one until requests go to this one.
+    /// The steps that send requests to this fleet. While another fleet serves, the alarms watch that one until then.
     pub routed: Vec<Key>,
 }
 
@@ -96,14 +96,15 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
         add(b, &database::METRICS, &[database.input(|d| d.id.clone())], &[], &str::to_owned);
     }
     if let Some(cache) = &seen.cache {
-        // Each node: after a failover another one does the work.
+        // Each node has alarms, because after a failover another one does the work.
         for node in 0..NODES.min(config.cache.nodes as usize) {
             let name_of = |name: &str| if node == 0 { name.to_owned() } else { format!("{name}-{}", node + 1) };
             add(b, &cache::METRICS, &[member(cache, node)], &[], &name_of);
         }
     }
     if config.monitoring.dashboard {
-        // By their names, which are known before they exist: an alarm that is made again changes nothing here.
+        // Alarms are referred to by name, which is known in advance, so recreating an alarm does not change the
+        // dashboard.
         let arns: Vec<String> = alarms.iter().map(|a| arn(b, a.key())).collect();
         let (seen, region) = (seen.clone(), b.facts.region.clone());
         let nodes = config.cache.nodes as usize;
@@ -112,10 +113,10 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
     }
 }
 
-/// How many nodes of a cache have alarms.
+/// The number of cache nodes that have alarms.
 const NODES: usize = 2;
 
-/// The member of a cache with this number, from 0.
+/// Returns the id of the cache member with this number, counted from 0.
 fn member(cache: &Ref<Cache>, number: usize) -> Input<String> {
     let cache = cache.clone();
     Input::new(move |inputs| {
@@ -124,46 +125,48 @@ fn member(cache: &Ref<Cache>, number: usize) -> Input<String> {
     })
 }
 
-/// The ARN of an alarm of ours.
+/// Returns the ARN of one of the stack's alarms.
 fn arn(b: &Builder<'_>, key: &Key) -> String {
     let (region, name) = (&b.facts.region, b.config.name_of(key.as_str()));
     format!("arn:{}:cloudwatch:{region}:{}:alarm:{name}", partition(region), b.facts.account)
 }
 
-/// What the dashboard shows, once it is known.
-struct Shown {
+/// The ids and names that the body of the dashboard contains.
+struct DashboardInputs {
     balancer: String,
-    services: Vec<ShownService>,
+    services: Vec<ServiceInputs>,
     database: Option<String>,
     cache: Vec<String>,
 }
 
-struct ShownService {
-    /// Empty where there is no other.
+/// The names that the dashboard contains for one service.
+struct ServiceInputs {
+    /// The name of the service, or empty if it is the only one.
     name: String,
     target: String,
     fleet: String,
 }
 
-/// Left what the public sees, right what carries it, alarms on top. Everything is read before anything is judged:
-/// what is read makes the step's needs.
+/// Returns the body of the dashboard: alarms on top, then the graphs of the balancer, the services and the stores.
+///
+/// Every input is read before any is tested, because reading an input makes it one of the step's needs.
 fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String], nodes: usize) -> Known<Value> {
     let balancer = inputs.read(&seen.balancer, |o| o.metric.clone());
     let only = seen.services.len() == 1;
-    let services: Vec<Known<ShownService>> = seen
+    let services: Vec<Known<ServiceInputs>> = seen
         .services
         .iter()
         .map(|service| {
             let target = inputs.read(&service.target, |o| o.metric.clone());
             let fleet = inputs.read(&service.fleet, |o| o.name.clone());
             let name = if only { String::new() } else { service.name.clone() };
-            target.and_then(|target| fleet.map(|fleet| ShownService { name, target, fleet }))
+            target.and_then(|target| fleet.map(|fleet| ServiceInputs { name, target, fleet }))
         })
         .collect();
     let database = seen.database.as_ref().map(|d| inputs.read(d, |o| o.id.clone()));
     let cache = seen.cache.as_ref().map(|c| inputs.read(c, |o| o.members.iter().take(nodes).cloned().collect()));
     let services = services.into_iter().fold(Known::Now(vec![]), |all, one| {
-        all.and_then(|mut all: Vec<ShownService>| {
+        all.and_then(|mut all: Vec<ServiceInputs>| {
             one.map(|one| {
                 all.push(one);
                 all
@@ -175,16 +178,17 @@ fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String], n
     balancer.and_then(|balancer| {
         services.and_then(|services| {
             database.and_then(|database| {
-                cache.map(|cache| body(region, alarms, &Shown { balancer, services, database, cache }))
+                cache.map(|cache| body(region, alarms, &DashboardInputs { balancer, services, database, cache }))
             })
         })
     })
 }
 
-/// Metrics of one table, by the names of what is measured.
+/// A table of metrics with the dimension values of each measured object.
 type Measured<'a> = (&'a MetricTable, Vec<Vec<&'a str>>);
 
-fn body(region: &str, alarms: &[String], shown: &Shown) -> Value {
+/// Returns the JSON of the dashboard.
+fn body(region: &str, alarms: &[String], shown: &DashboardInputs) -> Value {
     let mut widgets =
         vec![json!({"type": "alarm", "width": 24, "height": 3, "properties": {"title": "Alarms", "alarms": alarms}})];
     let balancer = shown.balancer.as_str();
@@ -208,7 +212,9 @@ fn body(region: &str, alarms: &[String], shown: &Shown) -> Value {
     json!({"start": "-PT1H", "periodOverride": "inherit", "widgets": widgets})
 }
 
-/// Returns a widget for each title in the tables; `service` is part of it where there are several.
+/// Returns a widget for each title in the tables.
+///
+/// A `service` that is not empty becomes part of the title.
 fn graphs(region: &str, service: &str, tables: &[Measured<'_>]) -> Vec<Value> {
     let mut all: Vec<(&Graph, Vec<Value>)> = vec![];
     for (table, names) in tables {

@@ -1,4 +1,4 @@
-//! What the network costs: public addresses and ways out.
+//! The cost of the network: public addresses and ways out.
 use crate::{
     aws::{listing, tags},
     config::{Config, Egress, Group, Origin},
@@ -8,30 +8,32 @@ use crate::{
 };
 use aws_sdk_ec2::types::{NatGatewayState, NetworkInterface};
 
-/// So many public IPv4 addresses.
+/// Returns the cost item for `count` public IPv4 addresses.
 pub fn addresses(count: f64) -> Item {
     let thing = Thing::new("public IPv4 address", |p| Some(Per::Hour.price(p.network.public_address?)));
     Item::new(Group::Network, thing, count)
 }
 
-/// So many NAT gateways, without their addresses.
+/// Returns the cost item for `count` NAT gateways, without their addresses.
 pub fn nat_gateways(count: f64) -> Item {
     let thing = Thing::new("NAT gateway", |p| Some(Per::Hour.price(p.network.nat_gateway?)));
     Item::new(Group::Network, thing, count)
 }
 
-/// A way out for instances without public addresses.
+/// Returns the cost items of a way out for instances without public addresses.
 pub fn way_out(config: &Config, egress: Egress, zones: usize) -> Vec<Item> {
     let nats = match egress {
         Egress::Nat => 1.0,
         Egress::NatPerZone => zones as f64,
         Egress::Endpoints => return vec![endpoints((endpoint_services(config).len() * zones) as f64)],
     };
-    // Each has an address.
+    // Each NAT gateway has a public address.
     vec![nat_gateways(nats), addresses(nats)]
 }
 
-/// The way out that the stack file asks for. The addresses belong to balancer and instances.
+/// Returns the cost items of the way out that the stack file describes.
+///
+/// The addresses of the balancer and the instances are among the items of those.
 pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     let network = &plan.config.network;
     if plan.config.has_private_instances() && network.mode == Origin::Create {
@@ -40,7 +42,9 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     vec![]
 }
 
-/// Public addresses and NAT gateways. In a network of others only those that the stack causes.
+/// Returns the cost items of the existing public addresses and NAT gateways.
+///
+/// In a network that the stack only uses, the addresses of the stack's own objects count and nothing else.
 pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     let Account { aws, config, .. } = *account;
     let public = |all: &[NetworkInterface]| {
@@ -51,7 +55,7 @@ pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
         items.into_iter().filter(|(count, _)| *count > 0).map(|(_, item)| item).collect()
     };
     if config.network.mode == Origin::Use {
-        // AWS calls a balancer's interfaces so; an instance's are found through the instance.
+        // AWS gives a balancer's interfaces this description. An instance's address is read from the instance.
         let of_balancer = [format!("ELB app/{}/*", config.name_of("load-balancer/main"))];
         let fleets = account.fleets();
         let (balancer, instances) = futures::try_join!(

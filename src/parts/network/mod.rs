@@ -8,7 +8,7 @@ use super::Entry;
 
 pub(crate) use wire::{Network, wire};
 
-/// What the look and the diagnosis know of it.
+/// The entry of the network in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     follow: Some(|look| Box::pin(see::follow(look))),

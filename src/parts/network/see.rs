@@ -1,4 +1,4 @@
-//! What is seen of the network: the VPC, its subnets, and the ways out of it.
+//! The look at the network: the VPC, its subnets, and the ways out of it.
 use crate::{
     aws::{
         listing,
@@ -16,21 +16,23 @@ use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The VPC with its DNS settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Vpc {
     pub id: String,
     pub cidr: String,
-    /// The DHCP options that instances get, by AWS's words; `None`: not seen.
+    /// The DHCP options that instances receive, by AWS's names. `None`: not seen.
     pub options: Option<BTreeMap<String, Vec<String>>>,
-    /// A set of DHCP options of the region that names Amazon's DNS server.
+    /// The id of a set of DHCP options in the region that names Amazon's DNS server.
     pub usual_options: Option<String>,
-    /// True if Amazon's DNS server answers; `None`: not seen.
+    /// True if Amazon's DNS server answers (`enableDnsSupport`). `None`: not seen.
     pub dns_support: Option<bool>,
-    /// True if instances and file systems get names; `None`: not seen.
+    /// True if instances and file systems get DNS names (`enableDnsHostnames`). `None`: not seen.
     pub dns_hostnames: Option<bool>,
 }
 
+/// A subnet of the VPC.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subnet {
@@ -40,61 +42,67 @@ pub struct Subnet {
     pub free_addresses: i32,
     /// True if an instance launched in it gets a public address.
     pub public_ip: bool,
-    /// The mode in which VPC Block Public Access stops it: `block-bidirectional`, `block-ingress`.
+    /// The mode in which VPC Block Public Access blocks the subnet: `block-bidirectional` or `block-ingress`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
-    /// The step of the stack that it is.
+    /// The key of the step that the subnet is, from its tag.
     pub step: Option<String>,
 }
 
-/// The owner of VPC Block Public Access, and whether VPCs may be let through.
+/// The settings of VPC Block Public Access that limit a repair.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublicAccess {
-    /// An organization's policy sets it, not the account.
+    /// True if a policy of the organization sets the mode, not the account.
     pub by_policy: bool,
+    /// True if exclusions for single VPCs are allowed.
     pub exclusions: bool,
 }
 
+/// A route table of the VPC.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteTable {
     pub id: String,
     pub main: bool,
+    /// The subnets with an explicit association.
     pub subnets: Vec<String>,
     pub routes: Vec<Route>,
     pub step: Option<String>,
 }
 
+/// A route of a route table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Route {
-    /// A CIDR or a prefix list.
+    /// The destination: a CIDR or a prefix list.
     pub to: String,
-    /// `local`, `igw-…`, `nat-…`, `vpce-…`
+    /// The target: `local`, `igw-…`, `nat-…`, `vpce-…`
     pub via: String,
     /// `active` or `blackhole`
     pub state: String,
 }
 
+/// An internet gateway of the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct InternetGateway {
     pub id: String,
-    /// The VPC to which it is attached.
+    /// The VPC to which the gateway is attached.
     pub vpc: Option<String>,
     pub step: Option<String>,
 }
 
+/// A NAT gateway of the VPC.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NatGateway {
     pub id: String,
-    /// The subnet that it is in.
+    /// The id of its subnet.
     pub subnet: String,
-    /// AWS lists a deleted one for an hour.
+    /// The state. AWS lists a deleted gateway for an hour.
     pub state: String,
-    /// The reason of a failure, in AWS's words.
+    /// The reason for a failure, in AWS's words.
     pub reason: Option<String>,
     pub step: Option<String>,
 }
@@ -108,10 +116,10 @@ pub(crate) async fn find(look: &Look<'_>) {
     });
 }
 
-/// Reads what lies in the VPC.
+/// Reads the objects in the VPC.
 pub(crate) async fn follow(look: &Look<'_>) {
     let vpc = look.vpc();
-    // One that was detached has no VPC to be found by.
+    // A detached gateway has no VPC, so only its tags show that it belongs to the stack.
     look.keep(|s| s.internet_gateways.retain(|g| g.step.is_some() || g.vpc.is_some() && g.vpc == vpc));
     let Some(vpc) = &vpc else { return };
     let ((), (), tables, nat) = futures::join!(
@@ -136,7 +144,7 @@ async fn find_vpc(look: &Look<'_>) -> Option<Vpc> {
             (Some(id), Origin::Use) => v.vpc_id() == Some(id),
             _ => tags::ec2::from(v.tags()).get(look.whose.keys.stack()) == Some(&look.whose.stack),
         };
-        // A tag is a claim: of several, the one that the stack has made.
+        // A tag is only a claim. Of several VPCs with the tag, the one that the stack has created is chosen.
         let is_made = |v: &&ec2::Vpc| {
             let step = tags::ec2::from(v.tags()).remove(look.whose.keys.step()).unwrap_or_default();
             record.as_ref().is_some_and(|r| r.may_have_made(&step, v.vpc_id().unwrap_or_default()))
@@ -148,19 +156,21 @@ async fn find_vpc(look: &Look<'_>) -> Option<Vpc> {
     found.map(|v| vpc(v, sets.as_deref().map(Vec::as_slice), &look.aws.region))
 }
 
-/// Returns what the stack has made; `None` where that is not known.
+/// Returns the record of the objects that the stack has created, or `None` if it cannot be read.
 async fn record(look: &Look<'_>) -> Option<Record> {
     record::seen(look.aws, &look.whose.stack).await
 }
 
-/// Returns the internet gateways of the account, which has a handful: one that was detached has no VPC to be found by.
+/// Returns all internet gateways of the account.
+///
+/// A detached gateway cannot be found by its VPC, and an account has only a few.
 async fn find_gateways(look: &Look<'_>) -> Vec<InternetGateway> {
     look.ask(Part::InternetGateways, "DescribeInternetGateways", async {
         let all = listing::internet_gateways(look.aws).await?;
         let record = record(look).await;
         let seen = |g: &ec2::InternetGateway| {
             let mut gateway = gateway(g.clone(), look.whose);
-            // A tag is a claim.
+            // A tag is only a claim: the record has to confirm the step.
             let is_made = |step: &String| record.as_ref().is_none_or(|r| r.may_have_made(step, &gateway.id));
             gateway.step = gateway.step.take().filter(is_made);
             gateway
@@ -170,7 +180,7 @@ async fn find_gateways(look: &Look<'_>) -> Vec<InternetGateway> {
     .await
 }
 
-/// Reads whether the VPC's DNS server answers, and whether it gives names.
+/// Reads the attributes `enableDnsSupport` and `enableDnsHostnames` of the VPC.
 async fn dns(look: &Look<'_>) {
     let Some(vpc) = look.seen(|s| Some(s.vpc.as_ref()?.id.clone())) else { return };
     let (support, hostnames) = look
@@ -184,7 +194,9 @@ async fn dns(look: &Look<'_>) {
     look.keep(|s| s.vpc.iter_mut().for_each(|v| (v.dns_support, v.dns_hostnames) = (support, hostnames)));
 }
 
-/// Reads the subnets, and who decides on public access where one of them shows that it is blocked.
+/// Reads the subnets.
+///
+/// If VPC Block Public Access blocks one of them, its settings are read too.
 async fn subnets(look: &Look<'_>, vpc: &str) {
     let subnets = listed!(look, Subnets, subnets, "DescribeSubnets", vpc, subnet).await;
     let blocked = subnets.iter().any(|s| s.blocked.is_some());
@@ -196,7 +208,7 @@ async fn subnets(look: &Look<'_>, vpc: &str) {
     }
 }
 
-/// Reads the NAT gateways, which only instances without public addresses need.
+/// Returns the NAT gateways, which only instances without public addresses need.
 async fn nat_gateways(look: &Look<'_>, vpc: &str) -> Vec<NatGateway> {
     if !look.expected.private_instances {
         return vec![];
@@ -228,13 +240,15 @@ fn gateway(g: ec2::InternetGateway, whose: &Whose) -> InternetGateway {
     }
 }
 
-/// Returns a VPC with its DHCP options; `sets` are all DHCP options of the region, when they were seen.
+/// Returns a VPC with its DHCP options.
+///
+/// `sets` are all DHCP options of the region, or `None` if they were not seen.
 fn vpc(v: ec2::Vpc, sets: Option<&[ec2::DhcpOptions]>, region: &str) -> Vpc {
     let of_vpc = |s: &&ec2::DhcpOptions| s.dhcp_options_id().is_some() && s.dhcp_options_id == v.dhcp_options_id;
     let usual =
         |s: &&ec2::DhcpOptions| s.tags().is_empty() && dhcp_options::options_of(s) == dhcp_options::usual(region);
     Vpc {
-        // A VPC may have none: then instances are told nothing.
+        // A VPC can be without DHCP options: then DHCP gives instances no options.
         options: sets.map(|sets| sets.iter().find(of_vpc).map(dhcp_options::options_of).unwrap_or_default()),
         usual_options: sets.and_then(|sets| sets.iter().find(usual)?.dhcp_options_id.clone()),
         id: v.vpc_id.unwrap_or_default(),

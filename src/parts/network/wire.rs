@@ -1,4 +1,4 @@
-//! The steps of the network: an own VPC, or handles of one that exists.
+//! The steps of the network: a VPC of the stack's own, or handles of an existing one.
 use crate::{
     config::{Cidr, Config, Egress, Instances, Subnets},
     engine::{Key, Ref, Resource},
@@ -19,22 +19,22 @@ use crate::{
     },
 };
 
-/// What other parts refer to.
+/// The handles that other parts refer to.
 pub(crate) struct Network {
     pub vpc: Ref<Vpc>,
     pub public: Vec<Ref<Subnet>>,
     pub private: Vec<Ref<Subnet>>,
-    /// Where the instances are: the public subnets, or private ones of their own.
+    /// The subnets of the instances: the public ones, or private ones of their own.
     pub app: Vec<Ref<Subnet>>,
-    /// What makes the public subnets reach the internet.
+    /// The steps by which the public subnets reach the internet.
     pub reachable: Vec<Key>,
-    /// What makes the instances reach out.
+    /// The steps by which the instances reach the internet or AWS's services.
     pub way_out: Vec<Key>,
     /// True if the instances need an endpoint for each service of AWS.
     pub has_endpoints: bool,
 }
 
-/// Wires the network of the stack file.
+/// Wires the network that the stack file describes.
 pub(crate) fn wire(b: &mut Builder<'_>) -> Network {
     match &b.facts.network {
         Some(existing) => used(b, existing),
@@ -42,7 +42,7 @@ pub(crate) fn wire(b: &mut Builder<'_>) -> Network {
     }
 }
 
-/// Refers to a network that exists.
+/// Wires an existing network that the stack only uses.
 fn used(b: &mut Builder<'_>, existing: &facts::Network) -> Network {
     let cidr = existing.cidrs.first().cloned().unwrap_or_default();
     let vpc = b.add_used("main", Vpc { aws: b.aws(), cidr, existing: Some(existing.vpc.clone()) });
@@ -67,7 +67,7 @@ fn used(b: &mut Builder<'_>, existing: &facts::Network) -> Network {
     Network { vpc, public, private, app, reachable: vec![], way_out: vec![], has_endpoints: false }
 }
 
-/// Makes a network of the stack's own.
+/// Wires a network of the stack's own.
 fn ours(b: &mut Builder<'_>) -> Network {
     let (config, facts, egress) = (b.config, b.facts, b.egress);
     let vpc = b.add("main", Vpc { aws: b.aws(), cidr: config.network.cidr.clone(), existing: None });
@@ -100,7 +100,7 @@ fn ours(b: &mut Builder<'_>) -> Network {
     let closed = b.add("private", table(None, &private));
     let reachable = vec![routes.key().clone()];
 
-    // Private instances: a table a zone, which leads to the zone's own NAT gateway, or to the one there is.
+    // Private instances have one route table per zone. It points at the zone's own NAT gateway, or at the only one.
     let mut nats: Vec<Ref<NatGateway>> = vec![];
     let many = if egress.contains(&Egress::NatPerZone) {
         app.len()
@@ -111,7 +111,7 @@ fn ours(b: &mut Builder<'_>) -> Network {
         let name = b.short(zone);
         let of = Key::new(NatGateway::KIND, name);
         let address = b.add(&format!("nat-{name}"), ElasticIp { aws: b.aws(), gateway: of });
-        // A gateway that is made before its own subnet leads out fails.
+        // Creating a NAT gateway fails unless its own subnet has a route to the internet.
         let nat = NatGateway { aws: b.aws(), subnet: subnet.clone(), address };
         nats.push(b.add_after(name, nat, &[routes.key()]));
     }
@@ -123,7 +123,8 @@ fn ours(b: &mut Builder<'_>) -> Network {
     }
     let way_out: Vec<Key> = tables.iter().map(|t| t.key().clone()).collect();
 
-    // What comes with a VPC. A table of ours that somebody made the main one cannot be deleted before that is put right.
+    // These objects come with a VPC. If somebody has made one of the stack's route tables the main one, it cannot be
+    // deleted before `MainRouteTable` has put that right.
     let ours: Vec<&Key> = tables.iter().chain([&closed]).map(|t| t.key()).collect();
     b.add_after("main", MainRouteTable::new(b.aws(), vpc.clone()), &ours);
     let subnets = public.iter().chain(&private).chain(&app).cloned().collect();
@@ -131,7 +132,7 @@ fn ours(b: &mut Builder<'_>) -> Network {
     b.add("main", DefaultSecurityGroup::new(b.aws(), vpc.clone()));
     b.add("main", DhcpOptions::new(b.aws(), vpc.clone()));
 
-    // S3 holds the binary and Amazon Linux's packages; through the endpoint they cost nothing.
+    // S3 holds the binary and Amazon Linux's packages. Traffic through the gateway endpoint is free.
     let service = format!("com.amazonaws.{}.s3", facts.region);
     let s3 = b.add("s3", VpcEndpoint { aws: b.aws(), vpc: vpc.clone(), service, route_tables: tables });
     let has_endpoints = !app.is_empty() && egress.contains(&Egress::Endpoints);
@@ -140,7 +141,10 @@ fn ours(b: &mut Builder<'_>) -> Network {
     Network { vpc, public, private, app, reachable, way_out, has_endpoints }
 }
 
-/// Cuts the ranges of the subnets. Where all that was ever there is only looked for, it need not fit into the VPC.
+/// Returns the ranges of the subnets.
+///
+/// With `only_looked_for`, the graph only serves to find objects of earlier stack files. The ranges need not fit into
+/// the VPC then.
 fn ranges(config: &Config, facts: &Facts, only_looked_for: bool) -> Subnets {
     let cut = |config: &Config| config.subnets_beside(&facts.zones, &facts.ranges);
     let none = Subnets { public: vec![], private: vec![], app: vec![] };
@@ -149,7 +153,7 @@ fn ranges(config: &Config, facts: &Facts, only_looked_for: bool) -> Subnets {
         Err(_) if only_looked_for => {
             let mut public = config.clone();
             public.network.instances = Instances::Public;
-            // No subnet has this range: what is looked for by it is not found.
+            // No subnet has this range, so nothing is found by it.
             Subnets { app: vec![Cidr::default(); facts.zones.len()], ..cut(&public).unwrap_or(none) }
         }
         Err(_) => none,

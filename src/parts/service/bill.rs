@@ -1,4 +1,4 @@
-//! What the fleets cost: instances and their disks.
+//! The cost of the fleets: instances and their disks.
 use crate::{
     aws::{Aws, error::AwsResult, listing},
     config::Group,
@@ -10,10 +10,10 @@ use aws_sdk_ec2::types::{Filter, Volume};
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// GB of the root disk of Amazon Linux 2023, which the launch template leaves as the image has it.
+/// The size in GB of the root disk of Amazon Linux 2023, which the launch template does not change.
 const ROOT_DISK: f64 = 8.0;
 
-/// An instance that has been running for so long.
+/// Returns the cost item of an instance that has been running for `age`.
 pub fn instance(instance_type: &str, spot: bool, age: Duration) -> Item {
     let name = format!("{instance_type}{}", if spot { ", Spot" } else { "" });
     let key = instance_type.to_owned();
@@ -24,21 +24,21 @@ pub fn instance(instance_type: &str, spot: bool, age: Duration) -> Item {
     Item { age, ..Item::new(Group::Fleet, thing.of_instance(instance_type), 1) }
 }
 
-/// A disk of this volume type.
+/// Returns the cost item of a disk of this volume type.
 pub fn disk(volume_type: &str, gb: f64) -> Item {
     let key = volume_type.to_owned();
     let thing = Thing::new(format!("GB of {volume_type} disk"), move |p| Some(Per::GbMonth.price(*p.disk.get(&key)?)));
     Item::new(Group::Fleet, thing, gb)
 }
 
-/// A new instance and what comes with it.
+/// Returns the cost items of a new instance: the instance, its disk, and its address if it is public.
 pub fn with_disk(instance_type: &str, spot: bool, public: bool) -> Vec<Item> {
     let mut all = vec![instance(instance_type, spot, Duration::ZERO), disk("gp3", ROOT_DISK)];
     all.extend(public.then(|| addresses(1.0)));
     all
 }
 
-/// The fleets that the stack file asks for.
+/// Returns the cost items of the fleets that the stack file describes.
 pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     let public = !plan.config.has_private_instances();
     let mut items = vec![];
@@ -46,7 +46,7 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
         let count = plan.size.of_service(service.table);
         let on_demand = service.spot.as_ref().map_or(count, |s| {
             let rest = count.saturating_sub(s.on_demand_base);
-            // Auto Scaling rounds in favour of on demand.
+            // Auto Scaling rounds in favour of On-Demand instances.
             s.on_demand_base.min(count) + (rest * s.on_demand_percent).div_ceil(100)
         });
         for n in 0..count {
@@ -56,7 +56,7 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     items
 }
 
-/// The instances that are billed, and their disks.
+/// Returns the cost items of the existing instances and their disks.
 pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     let all = listing::fleet_instances(account.aws, &account.fleets()).await?;
     let mut items: Vec<Item> = all.iter().map(billed).collect();
@@ -64,6 +64,7 @@ pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     Ok(items)
 }
 
+/// Returns the cost item of an existing instance.
 fn billed(i: &aws_sdk_ec2::types::Instance) -> Item {
     let launched = i.launch_time().and_then(|t| Timestamp::from_second(t.secs()).ok());
     let age = launched.and_then(|t| Timestamp::now().duration_since(t).try_into().ok()).unwrap_or_default();
@@ -71,10 +72,11 @@ fn billed(i: &aws_sdk_ec2::types::Instance) -> Item {
     instance(instance_type, i.instance_lifecycle().is_some_and(|l| l.as_str() == "spot"), age)
 }
 
+/// Returns the cost items of the disks of these instances.
 async fn disks(aws: &Aws, instances: impl Iterator<Item = &str>) -> Result<Vec<Item>> {
     let instances: Vec<String> = instances.map(str::to_owned).collect();
     let mut disks = vec![];
-    // AWS takes two hundred values in a filter.
+    // AWS accepts at most 200 values in a filter.
     for some in instances.chunks(200) {
         let filter = Filter::builder().name("attachment.instance-id").set_values(Some(some.to_vec())).build();
         let pages = aws.ec2.describe_volumes().filters(filter).into_paginator().items().send();

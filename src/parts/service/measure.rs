@@ -1,4 +1,4 @@
-//! What CloudWatch measures of a service: its targets and its instances.
+//! The CloudWatch metrics of a service: of its targets and its instances.
 use crate::{
     config::ALARMS,
     parts::metric::{Fires, MetricRow, MetricTable},
@@ -21,19 +21,22 @@ const UNHEALTHY: MetricRow = MetricRow::new("UnHealthyHostCount", Measure::Maxim
 );
 const PER_TARGET: MetricRow = MetricRow::new("RequestCountPerTarget", Measure::Sum).graph_right("Targets", 3);
 
+/// The metrics of the targets.
 pub const TARGETS: MetricTable = MetricTable {
     namespace: "AWS/ApplicationELB",
     dimensions: &["TargetGroup", "LoadBalancer"],
     rows: &[&UNHEALTHY, &HEALTHY, &PER_TARGET],
 };
 
+/// The CPU load of the instances in percent.
 pub const CPU: MetricRow = MetricRow::new("CPUUtilization", Measure::Average).live("fleet_cpu").graph("Instances", 1);
 
+/// The metrics of the instances.
 pub const INSTANCES: MetricTable =
     MetricTable { namespace: "AWS/EC2", dimensions: &["AutoScalingGroupName"], rows: &[&CPU] };
 
 const MEMORY: MetricRow = MetricRow::new("mem_used_percent", Measure::Average).graph("Instances", 2);
 
-/// What the CloudWatch agent on the instances measures.
+/// The metrics that the CloudWatch agent on the instances sends.
 pub const AGENT: MetricTable =
     MetricTable { namespace: "GameDay", dimensions: &["AutoScalingGroupName"], rows: &[&MEMORY] };

@@ -1,4 +1,4 @@
-//! A service: its fleet of instances, what they are told at boot and what they may do, and its target group.
+//! A service: its fleet of instances with their user data and permissions, and its target group.
 pub mod bill;
 pub(crate) mod judge;
 pub mod measure;
@@ -12,7 +12,7 @@ pub(crate) use user_data::aws_services;
 pub use user_data::{UserDataInputs, endpoint_services};
 pub(crate) use wire::{Data, Fleet, master, scale, wire};
 
-/// What the look and the diagnosis know of it.
+/// The entry of the service in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     follow: Some(|look| Box::pin(see::follow(look))),

@@ -1,4 +1,4 @@
-//! From references to the user data of an instance.
+//! The user data of an instance, rendered from the outputs of other steps.
 use super::Data;
 use crate::{
     aws::partition,
@@ -16,25 +16,28 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::{cell::RefCell, collections::BTreeSet, path::PathBuf};
 
-/// All that goes into the user data of a service, as references.
+/// The inputs of a service's user data: handles of steps, and texts that are known already.
 pub struct UserDataInputs {
     config: Config,
-    /// The service's name.
+    /// The name of the service.
     service: String,
-    /// Where templates and SQL files are found.
+    /// The folders that contain templates and SQL files.
     base: Includes,
+    /// The SQL files, by name.
     sql: Vec<(String, Vec<u8>)>,
-    /// The ranges of the VPC, and what is used outside of it.
+    /// The ranges of the VPC, and the addresses outside it that the instances use.
     vpc: Vec<String>,
     database: Option<Ref<Database>>,
     cache: Option<Ref<Cache>>,
     files: Option<Files>,
     passwords: Option<Passwords>,
+    /// The log groups of the service and of its boot, in this order.
     logs: Option<Vec<Ref<LogGroup>>>,
+    /// The instance profile. Without one, the user data contains the passwords.
     profile: Option<Ref<InstanceProfile>>,
 }
 
-/// The file system and how the instances of one service reach it.
+/// The file system with its mount targets, and the access point of one service.
 struct Files {
     system: Ref<FileSystem>,
     targets: Vec<Ref<MountTarget>>,
@@ -42,10 +45,10 @@ struct Files {
 }
 
 impl UserDataInputs {
-    /// Gathers what the instances of the service at this place among the services are told.
+    /// Gathers the inputs for the service with this index among the services.
     ///
     /// # Errors
-    /// A template that does not render: that must be known now, not when the database is ready.
+    /// A template does not render. The error has to be known now, not only when the database is ready.
     pub(super) fn new(
         b: &Builder<'_>,
         index: usize,
@@ -78,12 +81,12 @@ impl UserDataInputs {
         Ok(inputs)
     }
 
-    /// The user data as far as it is known now: texts in parentheses stand for the rest.
+    /// Returns the user data as far as it is known now, with texts in parentheses for the rest.
     pub fn rendered(&self) -> userdata::Result<Rendered> {
         userdata::render(&self.boot(&Inputs::default()).0, self.base.clone())
     }
 
-    /// The user data, once all that it needs is there.
+    /// Returns the user data once all its inputs are known.
     pub(super) fn user_data(&self, inputs: &Inputs) -> Known<UserData> {
         let (boot, missing) = self.boot(inputs);
         if let Some(key) = missing {
@@ -99,7 +102,7 @@ impl UserDataInputs {
         })
     }
 
-    /// What the instance is told, and the first step that has to exist before all of it is known.
+    /// Returns the boot settings, and the first step that has to exist before all of them are known.
     fn boot(&self, inputs: &Inputs) -> (Boot, Option<crate::engine::Key>) {
         let (name, service): (&str, &Service) = (&self.service, &self.config.service[&self.service]);
         let missing = RefCell::new(None);
@@ -138,7 +141,7 @@ impl UserDataInputs {
                     database: d.database.clone(),
                     user: d.user.clone(),
                     app_password: secret(passwords.app.as_ref()?),
-                    // One that stands in the user data changes it by itself.
+                    // Without a profile, the user data contains the password itself and changes with it.
                     app_password_set: self
                         .profile
                         .as_ref()
@@ -186,8 +189,10 @@ impl UserDataInputs {
     }
 }
 
-/// What the boot sets up in the database: the same text for the same stack file and the files that it names.
-pub(super) fn sets_up(loaded: &Loaded) -> userdata::Result<String> {
+/// Returns a text that identifies the database set-up of the boot.
+///
+/// The text is the same for the same stack file and the same SQL files.
+pub(super) fn set_up_id(loaded: &Loaded) -> userdata::Result<String> {
     let d = &loaded.config.database;
     let read = |file: &String| {
         let text = userdata::read(&loaded.includes, file)?;
@@ -197,7 +202,9 @@ pub(super) fn sets_up(loaded: &Loaded) -> userdata::Result<String> {
     Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(), sql)))
 }
 
-/// The services of AWS that an instance may need, by the last part of their endpoints' names, and whether it does.
+/// Returns the AWS services that an instance can need, each with true if it does need it.
+///
+/// A service is named by the last part of its endpoint's name.
 pub(crate) fn aws_services(config: &Config) -> [(&'static str, bool); 8] {
     let has_profile = config.iam.mode != Mode::Off;
     let has_agent = has_profile && config.monitoring.mode == Switch::Create;
@@ -216,7 +223,7 @@ pub(crate) fn aws_services(config: &Config) -> [(&'static str, bool); 8] {
     ]
 }
 
-/// The addresses that an instance has to reach, as ranges: the VPC with its subnets, and servers used by address.
+/// Returns the ranges that an instance has to reach: the VPC with its subnets, and servers that are used by address.
 pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
     let mut all = match &facts.network {
         None => vec![config.network.cidr.clone()],
@@ -230,15 +237,15 @@ pub(super) fn ranges(config: &Config, facts: &Facts) -> Vec<String> {
     all
 }
 
-/// Those of them that it does need.
+/// Returns the AWS services that an instance needs.
 pub fn endpoint_services(config: &Config) -> Vec<&'static str> {
     aws_services(config).into_iter().filter(|(_, needed)| *needed).map(|(service, _)| service).collect()
 }
 
-/// The S3 objects an instance reads: those listed, and the binary when its URL is an S3 one.
+/// Returns the ARNs of the S3 objects that an instance reads: those listed, and the binary if its URL is an S3 one.
 pub(super) fn readable_objects(config: &Config, service: ServiceScope<'_>) -> Vec<String> {
     let partition = partition(&config.region);
-    // In a policy these three are wildcards and variables; in a key they are themselves.
+    // In a policy these three characters form wildcards and variables, but in a key they are literal.
     let literal = |c: char| if "*?$".contains(c) { format!("${{{c}}}") } else { c.to_string() };
     let own = service.source.strip_prefix("s3://").map(|path| path.chars().map(literal).collect::<String>());
     let own = own.map(|path| format!("arn:{partition}:s3:::{path}"));
@@ -249,8 +256,9 @@ pub(super) fn readable_objects(config: &Config, service: ServiceScope<'_>) -> Ve
     all
 }
 
-/// The services through which the instances may use the keys that they are given: S3 where a key is, SSM for passwords
-/// that are used.
+/// Returns the services through which the instances are allowed to use the KMS keys of the stack file.
+///
+/// These services are S3 in the region of each key, and SSM if the stack uses existing passwords.
 pub(super) fn keys_via(config: &Config) -> Vec<String> {
     let suffix = if partition(&config.region) == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
     let regions = config.iam.kms_keys.iter().filter_map(|arn| arn.split(':').nth(3));
@@ -259,10 +267,10 @@ pub(super) fn keys_via(config: &Config) -> Vec<String> {
     s3.chain(ssm).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The ECR repository that an instance pulls its image from, by ARN, when it is a private one.
+/// Returns the ARN of the ECR repository of the service's image, if it is a private one.
 pub(super) fn repository(service: ServiceScope<'_>) -> Option<String> {
     let (registry, image) = service.source.split_once('/').filter(|_| service.run == Run::Container)?;
-    // 123456789012.dkr.ecr.us-east-1.amazonaws.com; in China with .cn behind it.
+    // 123456789012.dkr.ecr.us-east-1.amazonaws.com; in China followed by .cn
     let parts: Vec<&str> = registry.split('.').collect();
     let [account, "dkr", "ecr", region, "amazonaws", ..] = parts[..] else { return None };
     let name = image.split([':', '@']).next().unwrap_or_default();

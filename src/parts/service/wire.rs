@@ -31,7 +31,7 @@ use std::{
     rc::Rc,
 };
 
-/// What the instances of all services use.
+/// The stores that the instances of all services use.
 pub(crate) struct Data {
     pub database: Option<Ref<Database>>,
     pub passwords: Option<Passwords>,
@@ -39,7 +39,7 @@ pub(crate) struct Data {
     pub files: Option<Files>,
 }
 
-/// What one service is made of, for those who refer to it.
+/// The handles of one service that other parts refer to.
 #[derive(Clone)]
 pub(crate) struct Fleet {
     pub group: Ref<AutoScalingGroup>,
@@ -47,9 +47,10 @@ pub(crate) struct Fleet {
     pub user_data: Rc<UserDataInputs>,
 }
 
-/// Returns the master password as something that roles may read until the database is set up.
+/// Returns the master password that roles are allowed to read until the database is set up.
 ///
-/// A script of the user's own may want it at any time; the shipped one until then.
+/// `None` if the access is not limited in this way. A script of the user's own may need the password at any time. The
+/// shipped script needs it only for the set-up.
 pub(crate) fn master(b: &Builder<'_>, passwords: Option<&Passwords>) -> userdata::Result<Option<Master>> {
     let config = b.config;
     let ours = config.iam.mode == Mode::Create && config.services().all(|service| service.user_data.is_none());
@@ -59,17 +60,19 @@ pub(crate) fn master(b: &Builder<'_>, passwords: Option<&Passwords>) -> userdata
     Ok(Some(Master {
         parameter: parameter.clone(),
         app: app.clone(),
-        what: user_data::sets_up(b.loaded)?,
+        what: user_data::set_up_id(b.loaded)?,
         done: Rc::new(RefCell::new(b.facts.set_up.done())),
         unseen: b.facts.set_up.unseen,
         has: Cell::new(None),
     }))
 }
 
-/// Wires one service; `index` is its place among the services. The fleet waits for the steps in `after`.
+/// Wires one service.
+///
+/// `index` is its index among the services. The fleet waits for the steps in `after`.
 ///
 /// # Errors
-/// A template of the service that does not render.
+/// A template of the service does not render.
 pub(crate) fn wire(
     b: &mut Builder<'_>,
     (index, service): (usize, ServiceScope<'_>),
@@ -92,7 +95,6 @@ pub(crate) fn wire(
         health_interval: service.health_interval,
     };
     let target = b.add(&service.slot(), target);
-    // An instance that boots before its rules stand cannot reach anything.
     let group = AutoScalingGroup {
         aws: b.aws(),
         template,
@@ -110,11 +112,14 @@ pub(crate) fn wire(
         }),
         instance_type: service.instance_type.clone(),
     };
+    // The rules are among these steps: an instance that boots before they exist cannot reach anything.
     let group = b.add_after(&service.slot(), group, after);
     Ok(Fleet { group, target, user_data })
 }
 
-/// Wires the log groups, before the agent on an instance makes groups of its own without an end date.
+/// Wires the log groups.
+///
+/// Otherwise the agent on an instance creates log groups without a retention period.
 fn logs(b: &mut Builder<'_>, service: ServiceScope<'_>) -> Option<Vec<Ref<LogGroup>>> {
     let config = b.config;
     if config.monitoring.mode != Switch::Create || config.iam.mode == Mode::Off {
@@ -128,7 +133,7 @@ fn logs(b: &mut Builder<'_>, service: ServiceScope<'_>) -> Option<Vec<Ref<LogGro
     Some(vec![one("app"), one("boot")])
 }
 
-/// Wires what the instances may do.
+/// Wires the role and the instance profile, which hold the permissions of the instances.
 fn profile(
     b: &mut Builder<'_>,
     service: ServiceScope<'_>,
@@ -188,21 +193,23 @@ fn template(
         public_address: match (config.has_private_instances(), &b.facts.network) {
             (true, _) => Some(false),
             (false, Some(_)) => Some(true),
-            // Our own subnets give each one.
+            // The stack's own subnets give each instance a public address.
             (false, None) => None,
         },
         profile,
         user_data: Input::new(move |inputs| user_data.user_data(inputs)),
         volume_name: named("volume").unwrap_or_else(instance_name),
         instance_name: instance_name(),
-        // A container is one hop further from the metadata service, and out of its reach unless it is meant to be.
+        // A container is one hop further away from the metadata service. It reaches the service only if the stack file
+        // allows it.
         hop_limit: if service.run == Run::Container && config.has_metadata() { 2 } else { 1 },
     };
     b.add(service.name, template)
 }
 
-/// Wires the scaling policies. AWS refuses a resource label until the target group is attached to a balancer, by its
-/// listener or a rule.
+/// Wires the scaling policies.
+///
+/// AWS refuses a resource label until the target group is attached to a balancer, by its listener or a rule.
 pub(crate) fn scale(b: &mut Builder<'_>, service: ServiceScope<'_>, balancer: &Balancer, fleet: &Fleet, route: &Route) {
     let slot = service.slot();
     if let Some(per_minute) = service.scale.requests_per_target {

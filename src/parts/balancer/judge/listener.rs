@@ -1,4 +1,4 @@
-//! The listener and its rules: which target group does a request for this path get to?
+//! The findings about the listener and its rules: which target group gets a request for a path.
 use crate::{
     diagnose::{
         Draft, Drafts, Hop, HopName, UP, View,
@@ -9,18 +9,19 @@ use crate::{
     snapshot::{Action, Listener, Part, Rule, matches},
 };
 
-/// Returns the listener that requests of this URL come to.
+/// Returns the listener that receives requests for the probed URL.
 fn ours<'a>(view: &View<'a>) -> Option<&'a Listener> {
     let (_, port) = asked(view);
     view.s.listeners.iter().find(|l| l.port == port)
 }
 
-/// Returns scheme and port of the URL, or those of the stack file.
+/// Returns scheme and port of the probed URL, or those of the stack file.
 fn asked<'a>(view: &View<'a>) -> (&'a str, u16) {
     let s = view.s;
     s.probe.url.as_deref().map_or(("http", s.expected.listener_port), port_of)
 }
 
+/// Returns the hop of the listener.
 pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let (scheme, port) = asked(view);
@@ -80,10 +81,11 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Listener, true, evidence)
 }
 
+/// Adds the findings about the listener's default action.
 fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
     let to_us = share(view, &l.default);
     if view.s.expected.routes.is_empty() {
-        // A rule that takes every path makes the default action a matter of taste.
+        // If a rule matches every path, the default action does not matter.
         let (rule, cause) = match l.default.last() {
             _ if to_us == 100 => return,
             Some(Action::FixedResponse { code }) => {
@@ -116,7 +118,7 @@ fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
     }
 }
 
-/// Returns how much of what these actions get comes to our target group, in percent.
+/// Returns the percentage of requests that these actions send to the service's target group.
 fn share(view: &View<'_>, actions: &[Action]) -> i32 {
     let Some(ours) = &view.s.target_group else { return 0 };
     let Some(Action::Forward { targets }) = actions.iter().find(|a| matches!(a, Action::Forward { .. })) else {
@@ -127,12 +129,13 @@ fn share(view: &View<'_>, actions: &[Action]) -> i32 {
     if all == 0 { 0 } else { to_us * 100 / all }
 }
 
-/// True if these actions forward to other services of the stack.
+/// True if these actions forward only to other services of the stack.
 fn is_of_sibling(view: &View<'_>, actions: &[Action]) -> bool {
     let Some(Action::Forward { targets }) = actions.last() else { return false };
     !targets.is_empty() && targets.iter().all(|t| view.s.expected.is_of_sibling(&t.target_group))
 }
 
+/// Returns the actions in words.
 fn said(view: &View<'_>, actions: &[Action]) -> String {
     let ours = view.s.target_group.as_ref();
     let one = |a: &Action| match a {
@@ -153,23 +156,24 @@ fn said(view: &View<'_>, actions: &[Action]) -> String {
     if actions.is_empty() { "nothing".into() } else { names(actions.iter().map(one)) }
 }
 
-/// Returns `other` of `arn:…:targetgroup/other/0123`.
+/// Returns the name of a target group: `other` for `arn:…:targetgroup/other/0123`.
 fn short(arn: &str) -> String {
     arn.split('/').nth(1).unwrap_or(arn).to_owned()
 }
 
-/// True if a rule takes a GET of this path.
+/// True if a rule matches a GET request for this path.
 fn takes(rule: &Rule, host: &str, path: &str) -> bool {
     rule.conditions.iter().all(|c| match c.field.as_str() {
         "path-pattern" => c.values.iter().any(|v| matches(v, path)),
         "host-header" => c.values.iter().any(|v| matches(&v.to_lowercase(), &host.to_lowercase())),
         "http-request-method" => c.values.iter().any(|v| v == "GET"),
         "source-ip" => c.values.iter().any(|v| v == "0.0.0.0/0"),
-        // Headers and queries that an ordinary request does not have.
+        // An ordinary request has no such header or query.
         _ => false,
     })
 }
 
+/// Returns the hop of the listener rules.
 pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
@@ -191,7 +195,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     let (host, path) = (host_of(&url), path_of(&url));
     let routes = &s.expected.routes;
 
-    // The path that was asked for, then a sample of every route.
+    // The probed path comes first, then a sample path of every route.
     let mut paths: Vec<String> = vec![path.to_owned()];
     paths.extend(routes.iter().map(|r| r.replace('*', "").replace('?', "x")));
     paths.dedup();
@@ -237,7 +241,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
             _ => {}
         }
     }
-    // Rules that take other paths away.
+    // Other rules that forward requests to neither this service nor a sibling.
     let foreign = |r: &&Rule| share(view, &r.actions) == 0 && !is_of_sibling(view, &r.actions);
     for rule in l.rules.iter().filter(foreign).filter(|r| !told.contains(&r.arn.as_str())) {
         hop.push(
@@ -257,7 +261,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Rule, true, evidence)
 }
 
-/// Returns the finding for a rule that takes a path of ours and does something else with it.
+/// Returns the finding for a rule that matches a path of the service and does not forward it to its target group.
 fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> Draft {
     let later =
         l.rules.iter().any(|r| r.priority > rule.priority && takes(r, host, path) && share(view, &r.actions) == 100);
@@ -281,6 +285,7 @@ fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> 
     }
 }
 
+/// Returns the conditions of a rule in words.
 fn conditions(rule: &Rule) -> String {
     names(rule.conditions.iter().map(|c| format!("{} {}", c.field, names(&c.values))))
 }

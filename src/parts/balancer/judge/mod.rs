@@ -1,4 +1,4 @@
-//! The balancer: is it there, is it public, do its groups and its network let requests in and on?
+//! The findings about the balancer: its state, its scheme, its zones, its security groups and its network.
 pub(crate) mod listener;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     snapshot::{Balancer, Part},
 };
 
+/// Returns the hop of the balancer.
 pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
@@ -80,6 +81,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Balancer, s.saw(Part::Balancer), evidence)
 }
 
+/// Adds the finding for the balancer's state.
 fn state(b: &Balancer, hop: &mut Drafts) {
     let why = b.reason.clone().unwrap_or_else(|| format!("state of {} is {}", b.name, b.state));
     match b.state.as_str() {
@@ -106,6 +108,7 @@ fn state(b: &Balancer, hop: &mut Drafts) {
     }
 }
 
+/// Adds the findings about the balancer's security groups.
 fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
     let s = view.s;
     let port = s.expected.listener_port;

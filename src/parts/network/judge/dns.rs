@@ -1,4 +1,4 @@
-//! The instances' name servers: what DHCP tells them, and whether the VPC's own DNS server answers.
+//! The findings about the name servers of the instances: the DHCP options, and the VPC's own DNS server.
 use crate::{
     config::{Mode, Origin},
     diagnose::{Draft, Drafts, Fix, View},
@@ -6,8 +6,10 @@ use crate::{
     shell::{Ours, command},
 };
 
+/// The name of the DHCP option with the name servers.
 const SERVERS: &str = "domain-name-servers";
 
+/// Adds the findings about the name servers.
 pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let Some(vpc) = &s.vpc else { return };
@@ -21,9 +23,9 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
             "dhcp-no-dns",
             format!("the instances in {id} are told no name server: they resolve no name"),
             format!("its DHCP options have no {SERVERS}"),
-            view.network_fix(lead_back(vpc.usual_options.as_deref(), id)),
+            view.network_fix(restore_dns(vpc.usual_options.as_deref(), id)),
         ))),
-        // It may well know all names: of others' networks nobody here can tell.
+        // In a network that the stack only uses, this server may well resolve all names, and gameday cannot know it.
         Some(all) if !amazons => hop.push(
             calm(Draft::new(
                 "dhcp-dns",
@@ -33,7 +35,7 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
                      neither packages nor database, cache and files",
                     all.join(", ")
                 ),
-                view.network_fix(lead_back(vpc.usual_options.as_deref(), id)),
+                view.network_fix(restore_dns(vpc.usual_options.as_deref(), id)),
             ))
             .trying_if(s.expected.network == Origin::Use),
         ),
@@ -56,9 +58,10 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
     }
 }
 
-/// Returns the repair that gives the VPC a set of options with Amazon's DNS server. Instances ask again when their lease
-/// ends.
-fn lead_back(usual: Option<&str>, vpc: &str) -> Fix {
+/// Returns the repair that gives the VPC a set of options with Amazon's DNS server.
+///
+/// Instances ask again when their lease ends.
+fn restore_dns(usual: Option<&str>, vpc: &str) -> Fix {
     let lease = "instances that run take it up with their next lease, or when they boot";
     match usual {
         Some(set) => {

@@ -1,5 +1,5 @@
-//! The ways out of instances without public addresses: a NAT gateway, or endpoints to the services of AWS that they
-//! need.
+//! The findings about the ways out of instances without public addresses: a NAT gateway, or endpoints of the AWS
+//! services that they need.
 use super::{Way, broken_way};
 use crate::{
     diagnose::{Draft, Drafts, Fix, UP, View, names},
@@ -8,9 +8,10 @@ use crate::{
 };
 
 const HTTPS: u16 = 443;
+/// The consequence, for the cause of a finding.
 const LOST: &str = "packages, the binary and AWS's own services cannot be reached";
 
-/// Judges the ways out of the subnets that the Auto Scaling group launches into, each way once.
+/// Judges the ways out of the Auto Scaling group's subnets, each way once.
 pub(super) fn ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let mut ways: Vec<(Way, Vec<&RouteTable>)> = vec![];
     for id in &g.subnets {
@@ -26,7 +27,7 @@ pub(super) fn ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
             Way::Through(via) | Way::Blackhole { via } if via.starts_with("nat-") => {
                 Vec::from_iter(nat(view, tables, via))
             }
-            // A transit gateway, a firewall: what is behind it is not seen.
+            // The network behind a transit gateway or a firewall cannot be seen.
             Way::Through(_) => vec![],
             Way::Blackhole { via } if !via.starts_with("igw-") => vec![black_hole(view, tables, via)],
             Way::None => match &view.s.expected.services {
@@ -39,7 +40,7 @@ pub(super) fn ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
     }
 }
 
-/// `rtb-0a, rtb-0b`
+/// Returns the ids of the route tables: `rtb-0a, rtb-0b`.
 fn ids(tables: &[&RouteTable]) -> String {
     names(tables.iter().map(|t| &t.id))
 }
@@ -58,7 +59,7 @@ fn no_route(view: &View<'_>, tables: &[&RouteTable]) -> Draft {
         "nat-route-missing",
         format!("the instances' subnets have no route to a NAT gateway: {LOST}"),
         format!("no route for 0.0.0.0/0 in {}", ids(tables)),
-        lead_to_another(view, tables, "create-route"),
+        reroute(view, tables, "create-route"),
     )
 }
 
@@ -67,12 +68,15 @@ fn black_hole(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Draft {
         "route-blackhole",
         format!("the default route of the instances' subnets is a black hole: {LOST}"),
         format!("{} leads 0.0.0.0/0 to {via}, which is gone or detached", ids(tables)),
-        lead_to_another(view, tables, "replace-route"),
+        reroute(view, tables, "replace-route"),
     )
 }
 
-/// Returns the repair: gameday makes its own again; in somebody else's network there may be another one to point at.
-fn lead_to_another(view: &View<'_>, tables: &[&RouteTable], call: &'static str) -> Fix {
+/// Returns the repair that points the default routes at another NAT gateway.
+///
+/// In the stack's own network, gameday recreates its NAT gateway. In a network that the stack only uses, another one
+/// may exist.
+fn reroute(view: &View<'_>, tables: &[&RouteTable], call: &'static str) -> Fix {
     let other = view.s.nat_gateways.iter().find(|n| n.state == "available");
     view.network_fix(match other {
         Some(nat) => {
@@ -93,6 +97,7 @@ fn lead_to_another(view: &View<'_>, tables: &[&RouteTable], call: &'static str) 
     })
 }
 
+/// Judges the NAT gateway that the default routes point at.
 fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
     let s = view.s;
     if !s.saw(Part::NatGateways) {
@@ -104,10 +109,10 @@ fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
     let evidence = format!("{} leads 0.0.0.0/0 to {via}, which is {state}{reason}", ids(tables));
     match (state, nat) {
         ("available", Some(nat)) => {
-            // It goes out by the route of its own subnet.
+            // A NAT gateway uses the default route of its own subnet.
             let (own, way) = view.way_out(&nat.subnet)?;
             let draft = broken_way(view, &own.id, &way, &nat.subnet)?;
-            // The balancer's subnets say the same, nearer to the cause.
+            // If the balancer's subnets use the same table, their finding is nearer to the cause.
             let same = |z: &ZoneSubnet| view.table(&z.subnet).is_some_and(|t| t.id == own.id);
             let told = s.balancer.iter().flat_map(|b| &b.zones).any(same);
             let cause = format!("the NAT gateway {via} has no way to the internet itself: {LOST}");
@@ -126,18 +131,20 @@ fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
             "nat-gateway-failed",
             format!("AWS could not make the NAT gateway {via}: {LOST}"),
             evidence,
-            lead_to_another(view, tables, "replace-route"),
+            reroute(view, tables, "replace-route"),
         )),
         _ => Some(Draft::new(
             "nat-gateway-gone",
             format!("the NAT gateway of the instances is gone: {LOST}"),
             evidence,
-            lead_to_another(view, tables, "replace-route"),
+            reroute(view, tables, "replace-route"),
         )),
     }
 }
 
-/// Judges the endpoints: without a route to the internet each service has to be reached by one.
+/// Judges the endpoints.
+///
+/// Without a route to the internet, each AWS service needs one.
 fn endpoints(view: &View<'_>, g: &AutoScalingGroup, tables: &[&RouteTable], services: &[String]) -> Vec<Draft> {
     let s = view.s;
     if !s.saw(Part::Endpoints) {
@@ -165,15 +172,17 @@ fn endpoints(view: &View<'_>, g: &AutoScalingGroup, tables: &[&RouteTable], serv
     drafts
 }
 
+/// Returns the interface endpoint of a service.
 fn interface_to<'e>(all: &'e [Endpoint], service: &str) -> Option<&'e Endpoint> {
     let end = format!(".{service}");
     let leads =
         |e: &&Endpoint| e.interface && e.service.ends_with(&end) && !matches!(e.state.as_str(), "deleting" | "deleted");
-    // One that works, where there are several.
+    // If there are several, prefer one that works.
     let all: Vec<&Endpoint> = all.iter().filter(leads).collect();
     all.iter().find(|e| e.state == "available" && e.private_dns).or(all.first()).copied()
 }
 
+/// Returns the finding for the endpoint of one service.
 fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draft> {
     let s = view.s;
     let (what, grave) = match service {
@@ -251,7 +260,7 @@ mod tests {
         snapshot::{Endpoint, Gap, GroupRule, NatGateway, Part, Route, RouteTable, SecurityGroup, Snapshot, Subnet},
     };
 
-    /// A stack that serves, with its instances in private subnets.
+    /// Returns a stack that serves, with its instances in private subnets.
     fn private() -> Snapshot {
         let text = include_str!("../../../../tests/fixtures/why/unbroken.json");
         let mut s = Snapshot::from_json(text).unwrap();
@@ -292,7 +301,7 @@ mod tests {
         s
     }
 
-    /// The same without a way to the internet.
+    /// Returns the same stack with endpoints instead of a way to the internet.
     fn by_endpoints() -> Snapshot {
         let mut s = private();
         s.nat_gateways.clear();
@@ -560,7 +569,7 @@ mod tests {
         logs.endpoints.retain(|e| e.id != "vpce-0logs");
         let found = why(&logs);
         assert_eq!((found[0].rule, found[0].severity), ("endpoint-missing", Severity::Weak), "{found:?}");
-        // What only logs and metrics need keeps nothing from serving.
+        // An endpoint that only logs and metrics need does not stop the service.
         let found = why(&down(logs));
         assert!(found.iter().all(|f| f.rule != "endpoint-missing" || f.severity == Severity::Weak), "{found:?}");
     }

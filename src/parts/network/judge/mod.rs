@@ -1,10 +1,10 @@
-//! What is wrong with the network, for the hops that need it: the balancer and the instances.
+//! The findings about the network, for the hops that depend on it: the balancer and the instances.
 mod dns;
 mod egress;
 mod requests;
 mod ways_out;
 
-pub(crate) use dns::findings as names;
+pub(crate) use dns::findings as name_servers;
 pub(crate) use requests::of_balancer;
 pub(crate) use ways_out::of_fleet;
 
@@ -15,33 +15,34 @@ use crate::{
     snapshot::{Part, RouteTable, Subnet},
 };
 
-/// What the default route of a subnet reaches.
+/// The target of a subnet's default route.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Way {
-    /// To an internet gateway that is attached.
+    /// An attached internet gateway.
     Internet,
-    /// Through something else: a NAT gateway, a transit gateway.
+    /// Another target, by its id: a NAT gateway, a transit gateway.
     Through(String),
-    Blackhole {
-        via: String,
-    },
-    /// To an internet gateway that is not attached to the VPC.
-    Detached {
-        via: String,
-    },
+    /// A target that does not exist or is detached.
+    Blackhole { via: String },
+    /// An internet gateway that is not attached to the VPC.
+    Detached { via: String },
+    /// There is no default route.
     None,
 }
 
 impl<'a> View<'a> {
+    /// Returns the subnet with this id.
     pub fn subnet(&self, id: &str) -> Option<&'a Subnet> {
         self.s.subnets.iter().find(|s| s.id == id)
     }
 
+    /// Returns the route table of a subnet: its own, or the main one.
     pub fn table(&self, subnet: &str) -> Option<&'a RouteTable> {
         let own = self.s.route_tables.iter().find(|t| t.subnets.iter().any(|s| s == subnet));
         own.or_else(|| self.s.route_tables.iter().find(|t| t.main))
     }
 
+    /// Returns the route table of a subnet and the target of its default route.
     pub fn way_out(&self, subnet: &str) -> Option<(&'a RouteTable, Way)> {
         let table = self.table(subnet)?;
         let Some(route) = table.routes.iter().find(|r| r.to == "0.0.0.0/0") else { return Some((table, Way::None)) };
@@ -63,18 +64,18 @@ impl<'a> View<'a> {
         Some((table, way))
     }
 
-    /// Returns what repairs the network: gameday where it is ours, this command where it is not.
+    /// Returns the repair of the network: `gameday up` if the network is the stack's own, otherwise this command.
     pub fn network_fix(&self, other: impl Into<Fix>) -> Fix {
         if self.s.expected.network == Origin::Use { other.into() } else { UP.into() }
     }
 }
 
-/// Adds what is missing of the network that is the stack's own.
+/// Adds findings for missing objects of a network that is the stack's own.
 pub(crate) fn missing(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     if s.vpc.is_none() && s.saw(Part::Vpc) && s.expected.vpc.is_none() {
         let no_tag = format!("no VPC carries the tag {}={}", s.whose.keys.stack(), s.whose.stack);
-        // Where the balancer is, and subnets of ours are, it is.
+        // The VPC of the balancer is the stack's, if it contains subnets of the stack.
         let home = view.vpc().filter(|_| s.subnets.iter().any(|n| n.step.is_some()));
         hop.push(match (home, s.expected.step("vpc")) {
             (Some(id), Some(key)) => Draft::new(
@@ -90,7 +91,7 @@ pub(crate) fn missing(view: &View<'_>, hop: &mut Drafts) {
     subnets_missing(view, hop);
 }
 
-/// Adds the subnets of ours that are gone.
+/// Adds a finding for the stack's subnets that are gone.
 fn subnets_missing(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     if s.expected.network == Origin::Use || s.vpc.is_none() || !s.saw(Part::Subnets) {
@@ -112,7 +113,7 @@ fn subnets_missing(view: &View<'_>, hop: &mut Drafts) {
     }
 }
 
-/// Returns the finding for a default route that reaches nothing, of a subnet that has to be public.
+/// Returns the finding for a public subnet whose default route does not reach the internet.
 pub(crate) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) -> Option<Draft> {
     let vpc = view.vpc().unwrap_or("the VPC");
     let gateway = view.s.internet_gateways.iter().find(|g| g.vpc.as_deref() == Some(vpc));

@@ -1,4 +1,4 @@
-//! The way of requests from the internet to the balancer.
+//! The findings about the way of requests from the internet to the balancer.
 use crate::{
     diagnose::{Draft, Drafts, Fix, View, names},
     parts::network::judge::broken_way,
@@ -29,7 +29,7 @@ pub(crate) fn of_balancer(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
     }
 }
 
-/// Returns the finding for subnets of the balancer that VPC Block Public Access shuts off from the internet.
+/// Returns the finding for the balancer's subnets that VPC Block Public Access blocks.
 fn public_access(view: &View<'_>, subnets: &[&str]) -> Option<Draft> {
     let seen = || subnets.iter().filter_map(|id| view.subnet(id));
     let blocked: Vec<&str> = seen().filter(|s| s.blocked.is_some()).map(|s| s.id.as_str()).collect();

@@ -1,4 +1,4 @@
-//! The ways out of the instances' subnets, and what lies between the balancer and them.
+//! The findings about the instances' subnets: the ways out, and the network ACLs between the balancer and them.
 use super::{Way, broken_way, egress};
 use crate::{
     diagnose::{Draft, Drafts, UP, View, names, replace},
@@ -50,7 +50,7 @@ pub(crate) fn of_fleet(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
         public_ways_out(view, g, hop);
     }
     let subnets: Vec<&str> = g.subnets.iter().map(String::as_str).collect();
-    // The balancer's hop has told the same entry.
+    // An entry that also stops requests is already a finding at the balancer's hop.
     if view.acl_stops(&subnets, view.visitor(), s.expected.listener_port).is_none()
         && let Some(stop) = view.acl_stops_out(&subnets, 443)
     {
@@ -77,7 +77,7 @@ fn public_ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let mut told: Vec<&str> = vec![];
     for id in g.subnets.iter().filter(|id| !of_balancer(id)) {
         let Some((table, way)) = view.way_out(id) else { continue };
-        // A NAT gateway is as good as an internet gateway for what only goes out.
+        // For outgoing connections a NAT gateway is as good as an internet gateway.
         if told.contains(&table.id.as_str()) || matches!(way, Way::Through(_)) {
             continue;
         }

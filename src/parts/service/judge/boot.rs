@@ -1,4 +1,4 @@
-//! What booting instances say of themselves.
+//! The findings from the beacons of booting instances.
 use crate::{
     diagnose::{Draft, Fix, UP, View},
     parts,
@@ -6,7 +6,9 @@ use crate::{
     snapshot::Beacon,
 };
 
-/// Returns what an instance that boots says of itself. What it says of a store is told at the store's hop.
+/// Returns the finding for a beacon, unless its stage belongs to a store.
+///
+/// The hop of the store reports those.
 pub(super) fn finding(view: &View<'_>, b: &Beacon) -> Option<Draft> {
     if parts::LIST.iter().filter_map(|p| p.store).any(|store| store.stage == b.stage) {
         return None;
@@ -22,7 +24,7 @@ pub(super) fn finding(view: &View<'_>, b: &Beacon) -> Option<Draft> {
     Some(stage(view, b, rule))
 }
 
-/// Returns a stage of the boot as a finding.
+/// Returns the finding for the stage of a booting instance.
 pub(crate) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
     let id = b.instance.as_deref().unwrap_or("an instance");
     let at = match (b.step, b.of) {
@@ -35,14 +37,15 @@ pub(crate) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
         Some(error) => {
             let failed = b.status.as_deref() == Some("failed");
             let retries = if failed { "it needs help" } else { "it tries again" };
-            let (cause, fix) = words(view, rule, &b.stage);
+            let (cause, fix) = cause_and_fix(view, rule, &b.stage);
             Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: {error}"), fix).trying_if(!failed)
         }
-        // What an instance tells anybody is the stage; the cause is in its log, and that on its console from the first line.
+        // A beacon that anybody can read contains only the stage. The cause is in the instance's log, which its console
+        // shows from the first line.
         None if matches!(b.status.as_deref(), Some("failed" | "retrying")) => {
             let failed = b.status.as_deref() == Some("failed");
             let retries = if failed { "it needs help" } else { "it tries again" };
-            let (cause, _) = words(view, rule, &b.stage);
+            let (cause, _) = cause_and_fix(view, rule, &b.stage);
             let log = match &b.instance {
                 Some(id) => command!("gameday logs --console --instance {}", id),
                 None => "gameday logs --console".to_owned(),
@@ -71,7 +74,8 @@ pub(crate) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
     .weak_if(view.serves())
 }
 
-fn words(view: &View<'_>, rule: &str, stage: &str) -> (String, Fix) {
+/// Returns cause and fix for a boot stage that fails.
+fn cause_and_fix(view: &View<'_>, rule: &str, stage: &str) -> (String, Fix) {
     let service = &view.s.whose.service;
     let (cause, fix): (&str, Fix) = match rule {
         "boot-packages" => ("packages cannot be installed at boot", UP.into()),

@@ -1,9 +1,10 @@
-//! The settings of the Auto Scaling group.
+//! The findings about the settings of the Auto Scaling group.
 use crate::{
     diagnose::{Draft, Drafts, UP, View, names},
     snapshot::AutoScalingGroup,
 };
 
+/// Adds the findings about the settings.
 pub(super) fn settings(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let s = view.s;
     let want = &s.expected;

@@ -1,5 +1,5 @@
-//! The members of the Auto Scaling group: their states, their profile, and how they are spread over the zones.
-use super::{anew, launch};
+//! The findings about the members of the Auto Scaling group: states, instance profile, and distribution over the zones.
+use super::{launch, replacement};
 use crate::{
     config::Mode,
     diagnose::{Draft, Drafts, UP, View, names, replace},
@@ -7,6 +7,7 @@ use crate::{
     snapshot::AutoScalingGroup,
 };
 
+/// Adds the findings about the members.
 pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let s = view.s;
     let members = view.members();
@@ -62,7 +63,7 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
             ),
         )));
     }
-    // Launched, but not there yet; a failure to launch says more.
+    // A failed launch is a finding of its own, which says more.
     let failed = launch::activities(view, g).is_some();
     let pending: Vec<&str> = members.iter().filter(|m| m.lifecycle == "Pending").map(|m| m.id.as_str()).collect();
     let short = g.desired - members.len() as i32;
@@ -89,7 +90,7 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
                 "instance-profile",
                 "instances do not have their instance profile: they cannot read the passwords",
                 format!("{}: {found} instead of {wanted}", names(&without)),
-                anew(view, &without),
+                replacement(view, &without),
             )));
         }
     }
@@ -97,7 +98,9 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     spread(view, hop);
 }
 
-/// Judges the instance profile. Instances that run notice its loss within hours, new ones at once.
+/// Judges the instance profile.
+///
+/// Running instances notice its loss within hours, new ones at once.
 fn profile(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let (Some(found), Some(name)) = (&s.profile, &s.expected.names.profile) else { return };
@@ -110,7 +113,7 @@ fn profile(view: &View<'_>, hop: &mut Drafts) {
     hop.push(Draft::new(rule, cause, evidence, UP).weak_if(view.serves()));
 }
 
-/// Judges what the loss of a zone would cost.
+/// Judges the distribution over the zones, which decides what the loss of a zone costs.
 fn spread(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let members: Vec<_> = view.members().into_iter().filter(|m| m.lifecycle == "InService").collect();

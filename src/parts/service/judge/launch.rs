@@ -1,13 +1,14 @@
-//! The launch of instances: why there is none, and whether it is from what is ours.
+//! The findings about launches: the launch template and its versions, and the last failure.
 use super::refusal;
 use crate::{
     diagnose::{Draft, UP, View, names, newest},
     snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion},
 };
 
-/// The beginning of the description of a version of ours.
+/// The prefix of the description of a version that gameday has created.
 const OURS: &str = "gameday ";
 
+/// Returns the findings about the launch template.
 pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
     let s = view.s;
     let calm = |d: Draft| d.weak_if(view.serves());
@@ -94,7 +95,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
     all
 }
 
-/// Judges what the version in use would launch.
+/// Returns the findings about the content of the version in use.
 fn content(view: &View<'_>, v: &TemplateVersion) -> Vec<Draft> {
     let want = &view.s.expected;
     let mut all = vec![];
@@ -156,6 +157,6 @@ pub(super) fn activities(view: &View<'_>, g: &AutoScalingGroup) -> Option<Draft>
         return None;
     }
     let message = last.message.as_deref().unwrap_or(&last.description);
-    let refusal::Told { rule, cause, trying, fix } = refusal::of(view, &g.name, message);
+    let refusal::Meaning { rule, cause, trying, fix } = refusal::meaning(view, &g.name, message);
     Some(Draft::new(rule, cause, message, fix).trying_if(trying).weak_if(view.serves()))
 }

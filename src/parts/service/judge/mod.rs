@@ -1,4 +1,4 @@
-//! The instances: does the Auto Scaling group make them, are they let in and out, and how far are they booted?
+//! The findings about the instances: the Auto Scaling group, launches, security groups, ways out, and the boot.
 pub(crate) mod boot;
 mod group;
 mod instances;
@@ -14,6 +14,7 @@ use crate::{
     snapshot::{AutoScalingGroup, Part},
 };
 
+/// Returns the hop of the instances.
 pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
@@ -40,7 +41,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         security::groups(view, &mut hop);
     }
     network::judge::of_fleet(view, g, &mut hop);
-    network::judge::names(view, &mut hop);
+    network::judge::name_servers(view, &mut hop);
     instances::members(view, g, &mut hop);
     for beacon in view.beacons() {
         hop.extend(boot::finding(view, beacon));
@@ -50,17 +51,17 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         format!("{}: {in_service} in service of {} wanted (min {}, max {})", g.name, g.desired, g.min, g.max);
     let mut hop = hop.done(HopName::Instances, s.saw(Part::AutoScalingGroup) && s.saw(Part::Instances), evidence);
     hop.zones = zones(view, g);
-    // In service for the group, but no zone has an instance that answers: whatever the cause, it shows here.
+    // The group reports members in service, but no zone has a healthy target. The hop is bad, whatever the cause.
     if hop.state == State::Good && s.saw_targets() && hop.zones.iter().all(|z| z.state == State::Bad) {
         hop.state = State::Bad;
     }
     hop
 }
 
-/// Returns the repair that puts new instances in the place of these, which no step of ours does.
+/// Returns the repair that replaces these instances, which no step of the stack does.
 ///
-/// Where all that serve are concerned, the group does it little by little.
-fn anew(view: &View<'_>, ids: &[&str]) -> Fix {
+/// If it concerns all instances that serve, the group replaces them one after the other.
+fn replacement(view: &View<'_>, ids: &[&str]) -> Fix {
     let all = view.serves() && ids.len() >= view.healthy();
     match view.s.auto_scaling_group.as_ref().filter(|_| all) {
         Some(g) => (
@@ -72,6 +73,7 @@ fn anew(view: &View<'_>, ids: &[&str]) -> Fix {
     }
 }
 
+/// Returns the state of each zone of the stack file and of the group's members.
 fn zones(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Zone> {
     let mut all: Vec<String> = view.s.expected.zones.clone();
     all.extend(g.members.iter().map(|m| m.zone.clone()));
@@ -80,6 +82,7 @@ fn zones(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Zone> {
     all.into_iter().map(|zone| one_zone(view, g, zone)).collect()
 }
 
+/// Returns the state of one zone, which is the worst of its members.
 fn one_zone(view: &View<'_>, g: &AutoScalingGroup, zone: String) -> Zone {
     let members: Vec<_> = g.members.iter().filter(|m| m.zone == zone).collect();
     if members.is_empty() {

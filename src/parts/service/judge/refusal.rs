@@ -1,8 +1,8 @@
-//! AWS's refusals of a launch, row by row: the cause, the way out, and whether it passes by itself.
+//! AWS's refusals of a launch, row by row: the cause, the fix, and whether the refusal passes by itself.
 //!
-//! The wordings are AWS's own, from its documentation and from public reports. A row is found by an error code or by words
-//! that no other refusal has; what a user or AWS fills in (names, ids, ARNs, an encoded message) is taken out before. What
-//! no row knows is told as AWS said it.
+//! The wordings are AWS's own, from its documentation and from public reports. A row is found by an error code or by
+//! words that no other refusal has. Names, ids, ARNs and encoded messages are removed first, because they can contain
+//! any word. A message that no row matches is reported in AWS's words.
 use crate::{
     diagnose::{FREE_ADDRESSES, Fix, UP, View},
     shell::command,
@@ -12,29 +12,29 @@ use crate::{
 struct Row {
     rule: &'static str,
     cause: &'static str,
-    /// It may pass by itself: Auto Scaling tries again all the time.
+    /// True if the refusal can pass by itself, since Auto Scaling keeps trying.
     trying: bool,
-    /// Any of these; of one, all words.
+    /// The alternatives. One of them matches if the message contains all its words.
     words: &'static [&'static [&'static str]],
     out: Out,
 }
 
-/// The way out.
+/// The form of the fix.
 enum Out {
-    /// Another value in the service's table of the stack file.
+    /// `gameday up` after another value in the service's table of the stack file.
     Service(&'static str),
-    /// `gameday up`, and what has to be done before or what it does.
+    /// `gameday up`, with a note on what has to be done before or what the command does.
     Up(&'static str),
-    /// A command, and what there is to say about it.
+    /// A command with a note.
     Type(&'static str, &'static str),
-    /// Somebody else's permission; AWS may have said which in an encoded message.
+    /// A permission that somebody else has to grant. AWS may name it in an encoded message.
     Allow,
     /// Free addresses in the subnets.
     Addresses,
 }
 
-/// The meaning of a refusal, and what to type.
-pub(super) struct Told {
+/// The meaning of a refusal and its fix.
+pub(super) struct Meaning {
     pub rule: &'static str,
     pub cause: &'static str,
     pub trying: bool,
@@ -54,7 +54,7 @@ const fn row(
 const PASSES: bool = true;
 const STAYS: bool = false;
 
-/// The first row that fits counts: causes that AWS wraps into the words of others stand first.
+/// The rows. The first match counts, so a cause that AWS wraps into the words of another comes first.
 #[rustfmt::skip] // a table
 const ROWS: &[Row] = &[
     // The account.
@@ -99,7 +99,7 @@ const ROWS: &[Row] = &[
         "the account wants instances that ask for metadata tokens (IMDSv2), and the launch template does not say so",
         Out::Up("puts back gameday's launch template, which does")),
 
-    // Permissions: before all that such a refusal may name.
+    // Permissions: before everything that such a refusal can name.
     row("launch-scp", STAYS, &[&["in a service control policy"], &["in a resource control policy"]],
         "a policy of the organisation (SCP) forbids the launch",
         Out::Type("aws sts get-caller-identity", "is the account: whoever runs the organisation has to allow it, or says which image, type or region is allowed")),
@@ -116,7 +116,7 @@ const ROWS: &[Row] = &[
             &["access denied"], &["explicit deny"]],
         "the account does not let the Auto Scaling group launch instances", Out::Allow),
 
-    // What the template names.
+    // Objects that the launch template names.
     row("launch-profile", PASSES, &[&["iam instance profile"], &["iaminstanceprofile"], &["invalidinstanceprofile"]],
         "the instance profile does not exist, or EC2 does not know it yet",
         Out::Up("makes it again if it is gone; the group tries again by itself")),
@@ -181,7 +181,7 @@ const ROWS: &[Row] = &[
         "EC2 does not support this instance type with this image, zone or Spot",
         Out::Service("another instance_type, image or zones")),
 
-    // What came of one that started.
+    // Instances that started and ended.
     row("launch-shutdown", PASSES, &[&["instanceinitiatedshutdown"], &["userinitiatedshutdown"]],
         "the instance was shut down while it started: by itself, or by somebody",
         Out::Type("gameday logs --since 10m", "shows its boot; the group starts another one")),
@@ -189,14 +189,14 @@ const ROWS: &[Row] = &[
         "EC2 itself failed to start the instance", Out::Type("gameday status --watch", "the group tries again by itself")),
 ];
 
-/// Returns what a failed launch's message means.
-pub(super) fn of(view: &View<'_>, group: &str, message: &str) -> Told {
+/// Returns the meaning of the message of a failed launch.
+pub(super) fn meaning(view: &View<'_>, group: &str, message: &str) -> Meaning {
     let plain = without_names(message);
     let fits = |r: &&Row| r.words.iter().any(|all| all.iter().all(|w| plain.contains(w)));
     let Some(row) = ROWS.iter().find(fits) else {
         let command =
             command!("aws autoscaling describe-scaling-activities --auto-scaling-group-name {} --max-items 5", group);
-        return Told {
+        return Meaning {
             rule: "launch-failed",
             cause: "the Auto Scaling group cannot launch instances, for a reason that only AWS's words tell",
             trying: true,
@@ -211,13 +211,14 @@ pub(super) fn of(view: &View<'_>, group: &str, message: &str) -> Told {
         Out::Addresses => view.network_fix((FREE_ADDRESSES, "free addresses in the subnets")),
         Out::Allow => allow(message),
     };
-    Told { rule: row.rule, cause: row.cause, trying: row.trying, fix }
+    Meaning { rule: row.rule, cause: row.cause, trying: row.trying, fix }
 }
 
-/// Auto Scaling keeps so many characters of a message: an encoded one that was cut cannot be decoded.
+/// The number of characters of a message that Auto Scaling keeps. An encoded message that was cut cannot be decoded.
 const KEPT: usize = 1000;
 const ENCODED: &str = "Encoded authorization failure message:";
 
+/// Returns the fix for a missing permission.
 fn allow(message: &str) -> Fix {
     let encoded = message.split_once(ENCODED).and_then(|(_, rest)| rest.split_whitespace().next());
     match encoded.filter(|_| message.len() < KEPT) {
@@ -230,7 +231,7 @@ fn allow(message: &str) -> Fix {
     }
 }
 
-/// Returns the message in small letters, without what is filled in: a name may hold any words.
+/// Returns the message in lower case without quoted names, ARNs and encoded messages, since they can contain any word.
 fn without_names(message: &str) -> String {
     let message = match message.split_once(ENCODED) {
         Some((before, rest)) => {
@@ -242,7 +243,7 @@ fn without_names(message: &str) -> String {
     let words = message.split_whitespace().filter(|w| !w.trim_matches(['(', '\'', '"', '[']).starts_with("arn:"));
     let spaced = words.collect::<Vec<_>>().join(" ");
     let (mut plain, mut rest) = (String::new(), spaced.as_str());
-    // A quote that opens stands before a word, one that closes behind it: the one of `You've` does neither.
+    // An opening quote precedes a word and a closing quote follows one. The apostrophe of `You've` does neither.
     while let Some(open) = rest.find(['\'', '"']) {
         let quote = &rest[open..=open];
         let before = rest[..open].chars().next_back();
@@ -271,9 +272,9 @@ mod tests {
     use crate::snapshot::{Snapshot, Whose};
     use std::collections::BTreeSet;
 
-    fn told(message: &str) -> Told {
+    fn told(message: &str) -> Meaning {
         let s = Snapshot { whose: Whose { service: "api".into(), ..Whose::default() }, ..Snapshot::default() };
-        of(&View::new(&s), "billing-api", message)
+        meaning(&View::new(&s), "billing-api", message)
     }
 
     fn rule(message: &str) -> &'static str {
@@ -287,7 +288,7 @@ mod tests {
         for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
             let (wanted, message) = line.split_once(": ").expect("rule: message");
             assert_eq!(rule(message), wanted, "{message}");
-            // As it stands in the description of an activity, too.
+            // The description of an activity contains the message, too.
             let described =
                 format!("Launching a new EC2 instance.  Status Reason: {message} Launching EC2 instance failed.");
             assert_eq!(rule(&described), wanted, "{described}");
@@ -309,7 +310,7 @@ mod tests {
         }
     }
 
-    /// A profile that EC2 does not know yet is no fault: `up` goes on waiting.
+    /// A profile that EC2 does not know yet is not a fault: `up` keeps waiting.
     #[test]
     fn what_passes_by_itself_is_waited_for() {
         let told = |message: &str| told(&format!("{message}. Launching EC2 instance failed."));

@@ -1,5 +1,5 @@
-//! The security groups of the instances, and those that are open to everybody.
-use super::anew;
+//! The findings about the security groups of the instances, and about groups that are open to the whole internet.
+use super::replacement;
 use crate::{
     diagnose::{Draft, Drafts, UP, View, names},
     parts::{
@@ -11,6 +11,7 @@ use crate::{
 /// The port of SSH.
 const SSH: u16 = 22;
 
+/// Adds the findings about the security groups.
 pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
     let s = view.s;
     let port = s.expected.port;
@@ -38,7 +39,7 @@ pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
                 "instance-groups",
                 "instances do not carry their security group",
                 format!("{}: {first} instead of {ours}", names(&bare)),
-                anew(view, &bare),
+                replacement(view, &bare),
             )
             .weak_if(!all),
         );
@@ -58,7 +59,7 @@ pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
                 ),
                 UP,
             )
-            // With another group on the balancer, that is the cause.
+            // If the balancer carries another group, that is the cause.
             .symptom_if(!balancer.groups.iter().any(|g| g == view.group_id("alb"))),
         );
     }

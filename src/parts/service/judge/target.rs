@@ -1,10 +1,11 @@
-//! The target group: is it as the stack file says, is it attached at both ends, and why are its targets not healthy?
+//! The findings about the target group: its settings, its balancer, and the health of its targets.
 use crate::{
     diagnose::{Draft, Drafts, Fix, Hop, HopName, UP, View, names},
     shell::{self, command},
     snapshot::{Part, Target, TargetGroup},
 };
 
+/// Returns the hop of the target group.
 pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let mut hop = Draft::hop();
@@ -48,10 +49,12 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup) && s.saw(Part::Targets), evidence)
 }
 
+/// Returns the name of a load balancer from its ARN.
 fn short(arn: &str) -> &str {
     arn.split('/').nth(2).unwrap_or(arn)
 }
 
+/// Adds the findings about the settings of the target group.
 fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let want = &view.s.expected;
     let key = want.target_group_step();
@@ -110,6 +113,7 @@ fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     }
 }
 
+/// Adds the findings about the targets.
 fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let s = view.s;
     unregistered(view, t, hop);
@@ -138,7 +142,7 @@ fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
         );
         return;
     }
-    // One finding a reason, the most frequent first.
+    // There is one finding per reason, the most frequent first.
     let mut reasons: Vec<(&str, Vec<&Target>)> = vec![];
     for t in wanted.iter().copied().filter(|t| t.state != "healthy") {
         let reason = t.reason.as_deref().unwrap_or(&t.state);
@@ -169,11 +173,11 @@ fn targets(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     }
 }
 
-/// Adds instances in service that are no target, although their group is attached.
+/// Adds a finding for instances in service that are not targets, although their group is attached.
 fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     let s = view.s;
     let Some(group) = s.auto_scaling_group.as_ref().filter(|g| g.target_groups.contains(&t.arn)) else { return };
-    // An instance refresh takes them out, one after the other.
+    // An instance refresh deregisters instances one after the other.
     if group.refresh.is_some() {
         return;
     }
@@ -182,7 +186,7 @@ fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
         .members
         .iter()
         .filter(|m| m.lifecycle == "InService" && !there(&m.id))
-        // What does not run is another matter.
+        // An instance that does not run has a finding of its own.
         .filter(|m| view.instance(&m.id).is_none_or(|i| i.state == "running"))
         .map(|m| m.id.as_str())
         .collect();
@@ -195,7 +199,7 @@ fn unregistered(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
     hop.push(draft.weak_if(view.serves()));
 }
 
-/// Returns what a reason code means [AWS 6].
+/// Returns the finding for a reason code [AWS 6].
 fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all: usize) -> Draft {
     let said = of.iter().find_map(|t| t.description.as_deref()).unwrap_or("");
     let port = t.port;
@@ -276,12 +280,12 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
     }
 }
 
-/// True if one of the codes in `404, 503` is such a one.
+/// True if one of the codes in a list such as `404, 503` meets the condition.
 fn has(codes: &str, is: impl Fn(u16) -> bool) -> bool {
     codes.split(|c: char| !c.is_ascii_digit()).filter_map(|c| c.parse().ok()).any(is)
 }
 
-/// Returns the `503` of `Health checks failed with these codes: [503]`.
+/// Returns the codes in a description: `503` for `Health checks failed with these codes: [503]`.
 fn codes(description: &str) -> Option<&str> {
     let from = description.find('[')?;
     let to = description[from..].find(']')? + from;

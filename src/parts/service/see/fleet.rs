@@ -1,4 +1,4 @@
-//! The Auto Scaling group, what it has done, and its instances.
+//! The look at the Auto Scaling group, its activities and its instances.
 use crate::{
     aws::{error::AwsResult, listing, tags, words},
     resources::{ec2_filter, instance_refresh},
@@ -12,42 +12,47 @@ use aws_sdk_ec2::types as ec2;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The Auto Scaling group of the service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AutoScalingGroup {
     pub name: String,
-    /// Only while it is being deleted.
+    /// The status, which AWS returns only while the group is being deleted.
     pub status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     pub min: i32,
     pub desired: i32,
     pub max: i32,
+    /// The id of its launch template.
     pub template: Option<String>,
-    /// A number, or `$Default`, `$Latest`.
+    /// The version of the launch template: a number, or `$Default`, `$Latest`.
     pub template_version: Option<String>,
     pub subnets: Vec<String>,
     pub zones: Vec<String>,
+    /// The ARNs of its target groups.
     pub target_groups: Vec<String>,
+    /// The names of its suspended processes.
     pub suspended: Vec<String>,
     pub health_check_type: String,
     pub grace_seconds: i32,
     pub members: Vec<Member>,
-    /// The progress in percent of the instance refresh that replaces members of another version. It is looked for where
-    /// there are such members.
+    /// The progress in percent of an instance refresh.
+    ///
+    /// The refresh is read only if there are members of another version of the launch template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh: Option<i32>,
 }
 
 impl AutoScalingGroup {
-    /// Returns the members of another version of the launch template than this one.
+    /// Returns the members that were launched from another version of the launch template than this one.
     pub fn outdated(&self, version: Option<&str>) -> Vec<&Member> {
         let is_old =
             |m: &&Member| words::autoscaling::is_outdated(Some(&m.lifecycle), m.template_version.as_deref(), version);
         self.members.iter().filter(is_old).collect()
     }
 
-    /// True if as many members as are desired are in service and healthy.
+    /// True if all members are in service and healthy, and their number is the desired one.
     fn is_complete(&self) -> bool {
         let in_service = |m: &&Member| m.lifecycle == "InService" && m.health.eq_ignore_ascii_case("healthy");
         self.status.is_none()
@@ -68,6 +73,7 @@ pub struct Member {
     pub template_version: Option<String>,
 }
 
+/// An activity of the Auto Scaling group: a launch, a termination or an update.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Activity {
@@ -79,12 +85,13 @@ pub struct Activity {
     pub message: Option<String>,
 }
 
+/// An EC2 instance of the service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Instance {
     pub id: String,
     pub state: String,
-    /// The reason why it is stopped or gone, in AWS's words.
+    /// The reason why the instance is stopped or terminated, in AWS's words.
     pub state_reason: Option<String>,
     pub zone: String,
     pub subnet: String,
@@ -98,7 +105,7 @@ pub struct Instance {
     pub profile: Option<String>,
 }
 
-/// Activities of an Auto Scaling group that are worth reading.
+/// The number of activities of an Auto Scaling group that are read.
 const ACTIVITIES: i32 = 20;
 
 /// Finds the Auto Scaling group by its name.
@@ -115,7 +122,9 @@ pub(super) async fn find(look: &Look<'_>) {
     look.keep(|s| s.auto_scaling_group = Some(group));
 }
 
-/// Reads what the group has done. It says why an instance is missing, so it is of no use while none is.
+/// Reads the activities of the Auto Scaling group.
+///
+/// Activities explain why an instance is missing, so a look at the request path skips them while the group is complete.
 pub(super) async fn activities(look: &Look<'_>) {
     let complete = || look.seen(|s| s.auto_scaling_group.as_ref().is_some_and(AutoScalingGroup::is_complete));
     if look.depth == Depth::Path && complete() {
@@ -144,7 +153,9 @@ pub(super) async fn instances(look: &Look<'_>) -> Vec<Found> {
     .await
 }
 
-/// Returns those that are the service's: tagged, members of its group, or its targets.
+/// Returns the instances of the service: those with the stack's tag, the members of its group, and its targets.
+///
+/// Instances with the stack's tag that the group of a sibling service has launched are left out.
 pub(super) fn of_service(all: Vec<Found>, s: &Snapshot) -> Vec<Instance> {
     let is_sibling = |group: &String| s.expected.own.siblings.iter().any(|other| other.auto_scaling_group == *group);
     let is_ours = |i: &Found| {
@@ -155,10 +166,11 @@ pub(super) fn of_service(all: Vec<Found>, s: &Snapshot) -> Vec<Instance> {
     all.into_iter().filter(is_ours).map(|i| i.instance).collect()
 }
 
-/// An instance and the stack its tag names.
+/// An instance and the stack that its tag names.
 #[derive(Default)]
 pub(super) struct Found {
     instance: Instance,
+    /// The stack that its tag names, unless the instance is terminated.
     stack: Option<String>,
     /// The Auto Scaling group that launched it.
     group: Option<String>,

@@ -1,4 +1,4 @@
-//! What is seen of a service: its target group, its fleet, and what the fleet is launched from.
+//! The look at a service: its target group, its fleet, and the launch template and profile of the fleet.
 mod fleet;
 mod target;
 mod template;
@@ -21,7 +21,7 @@ pub(crate) async fn find(look: &Look<'_>) {
     look.keep(template::keep_used);
 }
 
-/// Reads the targets, what the group has done, and the instances.
+/// Reads the targets, the activities of the Auto Scaling group, and the instances.
 pub(crate) async fn follow(look: &Look<'_>) {
     let ((), (), (), instances) = futures::join!(
         target::health(look).boxed_local(),
@@ -29,6 +29,6 @@ pub(crate) async fn follow(look: &Look<'_>) {
         fleet::activities(look).boxed_local(),
         fleet::instances(look).boxed_local(),
     );
-    // Which of them are the service's is known once the targets are.
+    // The targets have to be known to select the instances of the service.
     look.keep(|s| s.instances = fleet::of_service(instances, s));
 }

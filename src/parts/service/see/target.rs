@@ -1,4 +1,4 @@
-//! The target group and the health of its targets.
+//! The look at the target group and the health of its targets.
 use crate::{
     aws::{Aws, error::AwsResult, listing},
     error::Result,
@@ -11,6 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The target group of the service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TargetGroup {
@@ -22,32 +23,36 @@ pub struct TargetGroup {
     pub vpc: String,
     pub health: HealthCheck,
     pub attributes: BTreeMap<String, String>,
-    /// ARNs of the balancers that use it.
+    /// The ARNs of the balancers that use it.
     pub balancers: Vec<String>,
 }
 
+/// The health check of a target group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
     pub enabled: bool,
     pub protocol: String,
-    /// A number, or `traffic-port`.
+    /// A port number, or `traffic-port`.
     pub port: String,
     pub path: String,
     pub matcher: String,
     pub interval: i32,
     pub timeout: i32,
+    /// The number of good checks in a row that make a target healthy.
     pub healthy_after: i32,
+    /// The number of failed checks in a row that make a target unhealthy.
     pub unhealthy_after: i32,
 }
 
+/// A target with its health.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Target {
     pub id: String,
     pub port: u16,
     pub state: String,
-    /// `Target.FailedHealthChecks`, `Elb.InternalError`…
+    /// The reason code: `Target.FailedHealthChecks`, `Elb.InternalError`…
     pub reason: Option<String>,
     pub description: Option<String>,
 }
@@ -61,12 +66,14 @@ pub(super) async fn find(look: &Look<'_>) {
     look.keep(|s| s.target_group = found);
 }
 
+/// Reads the targets with their health.
 pub(super) async fn health(look: &Look<'_>) {
     let Some(arn) = arn(look) else { return };
     let all = look.ask(Part::Targets, "DescribeTargetHealth", targets(look.aws, &arn)).await;
     look.keep(|s| s.targets = all);
 }
 
+/// Reads the attributes of the target group.
 pub(super) async fn attributes(look: &Look<'_>) {
     let Some(arn) = arn(look) else { return };
     let all = look.ask(Part::TargetGroupAttributes, "DescribeTargetGroupAttributes", async {
@@ -77,14 +84,17 @@ pub(super) async fn attributes(look: &Look<'_>) {
     look.keep(|s| s.target_group.iter_mut().for_each(|t| t.attributes.clone_from(&all)));
 }
 
+/// Returns the ARN of the target group, if it was found.
 fn arn(look: &Look<'_>) -> Option<String> {
     look.seen(|s| Some(s.target_group.as_ref()?.arn.clone()))
 }
 
-/// Returns the targets of a group with their health: one call.
+/// Returns the targets of a target group with their health, with one call.
+///
+/// A target group that does not exist has no targets.
 ///
 /// # Errors
-/// AWS refuses the call. A group that is gone has no targets.
+/// AWS refuses the call.
 pub async fn targets(aws: &Aws, target_group: &str) -> Result<Vec<Target>> {
     let call = aws.elb.describe_target_health().target_group_arn(target_group).send().await;
     let found = call.or_absent("DescribeTargetHealth")?.and_then(|f| f.target_health_descriptions);

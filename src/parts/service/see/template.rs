@@ -1,4 +1,4 @@
-//! What instances are launched from: the launch template and the instance profile.
+//! The look at the launch template and the instance profile.
 use crate::{
     aws::listing,
     config::Mode,
@@ -13,6 +13,7 @@ use aws_sdk_ec2::types as ec2;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The launch template of the service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Template {
@@ -20,19 +21,20 @@ pub struct Template {
     pub name: String,
     pub default_version: i64,
     pub latest_version: i64,
-    /// The versions that matter: the default, the latest and the one the Auto Scaling group names.
+    /// The default version, the latest version, and the one that the Auto Scaling group names.
     pub versions: Vec<TemplateVersion>,
 }
 
-/// An instance profile, by which instances get their role.
+/// The instance profile, which gives instances their role.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Profile {
     pub exists: bool,
-    /// A profile has one role at the most.
+    /// The name of its role. A profile has at most one.
     pub role: Option<String>,
 }
 
+/// A version of the launch template.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TemplateVersion {
@@ -45,7 +47,7 @@ pub struct TemplateVersion {
     pub key_pair: Option<String>,
     pub groups: Vec<String>,
     pub profile: Option<String>,
-    /// SHA-256 of the user data, decoded. The text itself may hold passwords.
+    /// The SHA-256 of the decoded user data. The text itself is not kept, because it may contain passwords.
     pub user_data_sha256: Option<String>,
 }
 
@@ -70,7 +72,9 @@ pub(super) async fn find(look: &Look<'_>) {
     look.keep(|s| s.template = found);
 }
 
-/// Finds the stack's own instance profile. One that is only used may not be readable.
+/// Finds the stack's own instance profile.
+///
+/// A profile that the stack only uses is skipped, because it may not be readable.
 pub(super) async fn profile(look: &Look<'_>) {
     let Some(name) = look.expected.names.profile.as_ref().filter(|_| look.expected.iam == Mode::Create) else { return };
     let found = look.ask(Part::Profile, "GetInstanceProfile", async {
@@ -82,7 +86,7 @@ pub(super) async fn profile(look: &Look<'_>) {
     look.keep(|s| s.profile = found);
 }
 
-/// Keeps the versions that matter: the default, the latest, and the one that the Auto Scaling group names.
+/// Drops all versions but the default, the latest, and the one that the Auto Scaling group names.
 pub(super) fn keep_used(s: &mut Snapshot) {
     let Some(t) = &mut s.template else { return };
     let named = s.auto_scaling_group.as_ref().and_then(|g| g.template_version.as_deref()?.parse().ok());
