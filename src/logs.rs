@@ -100,7 +100,7 @@ impl Tail {
     pub fn take(&mut self, look: Vec<Event>, now: Timestamp) -> Vec<Event> {
         let new: Vec<Event> = look.into_iter().filter(|e| self.seen.insert(e.id.clone(), e.at).is_none()).collect();
         self.newest = new.iter().filter_map(|e| e.at).chain(self.newest).max();
-        // Either clock may be ahead; the earlier time cannot skip anything.
+        // Either clock can be ahead; the earlier time cannot skip anything.
         if let Some(newest) = self.newest {
             self.from = newest.min(now).checked_sub(OVERLAP).unwrap_or(self.since).max(self.since).max(self.from);
             self.seen.retain(|_, at| at.is_none_or(|at| at >= self.from));

@@ -236,7 +236,7 @@ fn a_file_adds_to_the_shipped_prices_or_replaces_single_ones() {
     assert_eq!(prices.instance["t3.small"].0, 0.0208);
     assert_eq!(prices.spot["t3.micro"].0, 0.5);
     assert_eq!((prices.as_of.as_deref(), prices.region.as_deref()), (Some("2026-12-01"), Some("us-east-1")));
-    // A game's list stands alone.
+    // A game's list replaces the shipped one.
     std::fs::write(&file, include_str!("../../templates/prices-game.toml")).unwrap();
     assert!(Prices::load(Some(&file)).unwrap().instance.is_empty());
 }

@@ -110,7 +110,7 @@ impl Snapshot {
         said::json(hidden::known(&text).into_owned()) + "\n"
     }
 
-    /// Sanitises the texts of the gaps in a file, because anybody may have written the file: no help in it counts as
+    /// Sanitises the texts of the gaps in a file, because anybody can have written the file: no help in it counts as
     /// gameday's own command.
     fn with_plain_gaps(mut self) -> Self {
         for gap in &mut self.gaps {
