@@ -1,5 +1,6 @@
-//! Logs of the instances. Pure: events of several log groups, in pages and overlapping looks, become one stream by
-//! time, with each event once. [`source`] asks AWS.
+//! Logs of the instances: events of several log groups become one stream by time, with each event once.
+//!
+//! Events come in pages and in overlapping looks. The module is pure; only [`source`] asks AWS.
 pub mod source;
 
 #[cfg(test)]
@@ -13,23 +14,23 @@ use std::{
     time::Duration,
 };
 
-/// How late an event may arrive without being missed.
+/// How late an event can arrive without being missed.
 pub const OVERLAP: Duration = Duration::from_secs(120);
 
-/// Which of the logs an event is from.
+/// The log that an event is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Log {
-    /// What the application writes.
+    /// The output of the application.
     App,
-    /// What the boot script says.
+    /// The output of the boot script.
     Boot,
-    /// What the system says on its console.
+    /// The console output of the instance.
     Console,
 }
 
 impl Log {
-    /// Returns the word for it.
+    /// Returns the log's word.
     pub fn word(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -42,12 +43,12 @@ impl Log {
 /// One event of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Event {
-    /// `None` on the console: it keeps no time.
+    /// The time; `None` on the console, which keeps none.
     pub at: Option<Timestamp>,
     pub log: Log,
     pub instance: String,
     pub message: String,
-    /// AWS's own id of it; what makes it one.
+    /// AWS's own id of the event, which identifies it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub id: String,
 }
@@ -95,11 +96,11 @@ impl Tail {
         self.from
     }
 
-    /// Takes all events of one look, made at `now`, and returns the new ones.
+    /// Adds all events of one look, made at `now`, and returns the new ones.
     pub fn take(&mut self, look: Vec<Event>, now: Timestamp) -> Vec<Event> {
         let new: Vec<Event> = look.into_iter().filter(|e| self.seen.insert(e.id.clone(), e.at).is_none()).collect();
         self.newest = new.iter().filter_map(|e| e.at).chain(self.newest).max();
-        // Either clock may be ahead; the earlier time cannot skip anything.
+        // Either clock can be ahead; the earlier time cannot skip anything.
         if let Some(newest) = self.newest {
             self.from = newest.min(now).checked_sub(OVERLAP).unwrap_or(self.since).max(self.since).max(self.from);
             self.seen.retain(|_, at| at.is_none_or(|at| at >= self.from));
@@ -115,7 +116,8 @@ pub fn interleave(logs: impl IntoIterator<Item = Vec<Event>>) -> Vec<Event> {
     all
 }
 
-/// Returns what a console printed after `before`. The console is a moving window that keeps only the end.
+/// Returns the part of `now` that a console printed after `before`. The console is a moving window that keeps only the
+/// end.
 pub fn beyond<'a>(before: &str, now: &'a str) -> &'a str {
     if let Some(rest) = now.strip_prefix(before) {
         return rest;
@@ -132,7 +134,7 @@ pub fn beyond<'a>(before: &str, now: &'a str) -> &'a str {
     }
 }
 
-/// Parses `10m`, `2h`, `1h30m`, `1d`.
+/// Parses a duration such as `10m`, `2h`, `1h30m` or `1d`.
 pub fn since(text: &str) -> Result<Duration, String> {
     let wrong = || "a time such as 90s, 10m, 2h or 1h30m".to_owned();
     let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;

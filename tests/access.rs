@@ -1,5 +1,6 @@
-//! Credentials, the way out and the region, as every AWS tool takes them: the real binary against small servers of our own.
-//! Each server notes what it is asked; what it answers is a refusal, unless a test says otherwise.
+//! Credentials, proxies and the region, as every AWS tool takes them: the real binary against small local servers.
+//!
+//! Each server records its requests, and refuses them unless a test says otherwise.
 mod support;
 
 use std::{
@@ -14,7 +15,7 @@ const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/access/ca.
 const OTHER_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/access/other.pem");
 const STACK: &str = "name = \"billing\"\n[service.api]\nsource = \"https://bucket.s3.amazonaws.com/server\"\n";
 
-/// A folder with a stack file without a region, and the user's AWS files.
+/// A folder with a stack file that names no region, and the user's AWS files.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -34,7 +35,8 @@ impl Home {
         self.path(name)
     }
 
-    /// `gameday` in an environment without anybody's settings and without keys; AWS is a port that nobody listens on.
+    /// Returns a command that runs `gameday` without the user's settings and without keys. No server listens at the
+    /// endpoint.
     fn gameday(&self, args: &[&str]) -> Command {
         let mut command = support::gameday();
         for (name, _) in std::env::vars() {
@@ -53,7 +55,7 @@ impl Home {
         command
     }
 
-    /// The same with keys in the environment.
+    /// Returns the same command with keys in the environment.
     fn with_keys(&self, args: &[&str]) -> Command {
         let mut command = self.gameday(args);
         command.env("AWS_ACCESS_KEY_ID", "AKIDOFSHELL").env("AWS_SECRET_ACCESS_KEY", "topsecret");
@@ -61,7 +63,8 @@ impl Home {
     }
 }
 
-/// What it printed, and that it ended with this code. No secret of these tests is ever in it.
+/// Runs a command, asserts its exit code, and returns what it printed. The output never contains a secret of these
+/// tests.
 #[track_caller]
 fn said(command: &mut Command, code: i32) -> String {
     let output = command.output().expect("gameday starts");
@@ -79,7 +82,7 @@ fn has(text: &str, all: &[&str]) {
     }
 }
 
-/// One request: the first line, the headers and the body, as they came.
+/// The answer to a request, which is its first line, its headers and its body, as they came.
 type Answer = dyn Fn(&str) -> String + Send + Sync;
 
 /// A server, in a thread that ends with the test.
@@ -92,7 +95,7 @@ fn reply(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
-/// A refusal in the words of the service that was asked: EC2 has a form of its own.
+/// Returns an error in the form of the service that was asked: EC2 has its own.
 fn error(asked: &str, status: &str, code: &str, message: &str) -> String {
     dated(asked, status, code, message, "")
 }
@@ -134,7 +137,7 @@ fn request(stream: &mut impl Read) -> Option<String> {
 
 impl Server {
     fn start(tls: bool, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        // All addresses of this machine: one of them is not in the certificate.
+        // Listen on all addresses of this machine, because one of them is not in the certificate.
         let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let asked = Arc::new(Mutex::new(vec![]));
@@ -166,7 +169,7 @@ fn plain(mut stream: TcpStream, noted: &Mutex<Vec<String>>, answer: &Answer) -> 
     noted.lock().ok()?.push(asked.clone());
     let said = answer(&asked);
     stream.write_all(said.as_bytes()).ok()?;
-    // A tunnel leads to a server of ours, whoever it was asked for.
+    // A tunnel always ends at this server, whichever host was asked for.
     if asked.starts_with("CONNECT") && said.contains(" 200 ") {
         secure(stream, config_of_the_server(), noted, &refused);
     }
@@ -201,7 +204,7 @@ fn config_of_the_server() -> Arc<rustls::ServerConfig> {
 #[test]
 fn calls_go_through_the_proxy_of_the_environment() {
     let home = Home::new("");
-    // Of a plain endpoint: the proxy is asked for the whole URL, and told who asks.
+    // For a plain endpoint the proxy is asked for the whole URL, with the user's name and password.
     let proxy = Server::start(false, refused);
     let url = format!("http://me:topsecret@127.0.0.1:{}", proxy.port);
     let plain = || {
@@ -215,11 +218,11 @@ fn calls_go_through_the_proxy_of_the_environment() {
     for request in &asked {
         has(&request.to_lowercase(), &["http://aws.example.test/", "proxy-authorization: basic bwu6dg9wc2vjcmv0"]);
     }
-    // Whom NO_PROXY names is asked straight; there is no such name.
+    // A host in NO_PROXY is asked directly; here no such host exists.
     let before = proxy.asked().len();
     has(&said(plain().env("NO_PROXY", "x.org,.example.test"), 1), &["aws.example.test does not "]);
     assert_eq!(proxy.asked().len(), before);
-    // AWS itself, through a tunnel, with the certificate of a box that looks into it.
+    // AWS itself is asked through a tunnel, with the certificate of a box that inspects the traffic.
     let tunnel = Server::start(false, |_| "HTTP/1.1 200 Connection established\r\n\r\n".into());
     let through = |name: &str| {
         let mut command = home.with_keys(&["plan"]);
@@ -232,7 +235,7 @@ fn calls_go_through_the_proxy_of_the_environment() {
     let asked = tunnel.asked();
     assert!(asked.iter().any(|a| a.starts_with("CONNECT sts.us-east-1.amazonaws.com:443")), "{asked:?}");
     assert!(asked.iter().any(|a| a.starts_with("tls POST / ") && a.contains("AKIDOFSHELL")), "{asked:?}");
-    // The sandbox and whatever else is on this machine never goes there.
+    // Calls to the sandbox and other servers on this machine never go through the proxy.
     let near = Server::start(false, refused);
     let before = proxy.asked().len();
     has(
@@ -265,7 +268,7 @@ fn a_proxy_that_refuses_is_named() {
     for (url, why) in [("socks5://me:topsecret@p:1", "SOCKS"), ("http://me:topsecret@", "HTTPS_PROXY does not name")] {
         has(&said(&mut plan(url), 1), &["HTTPS_PROXY", why]);
     }
-    // A file is rendered without any of it.
+    // Rendering needs no proxy.
     said(home.gameday(&["render"]).env("HTTPS_PROXY", "socks5://p:1"), 0);
 }
 
@@ -299,7 +302,7 @@ fn certificates_are_trusted_as_the_bundle_says() {
     }
     let wrong = Home::new("[default]\nregion = us-east-1\nca_bundle = /nowhere/ca.pem\n");
     has(&said(&mut plan(&wrong), 1), &["ca_bundle", "config, line 3", "is not there"]);
-    // Of another name than it says. Only Linux has more addresses of its own than one.
+    // The certificate is for another name. Only Linux has several local addresses.
     if cfg!(target_os = "linux") {
         let other = url.replace("localhost", "127.0.0.2");
         let text = said(plan(&plain).env("AWS_ENDPOINT_URL", other).env("AWS_CA_BUNDLE", CA), 1);
@@ -307,7 +310,7 @@ fn certificates_are_trusted_as_the_bundle_says() {
     }
 }
 
-/// Profiles with a mistake, and what is said of it: always with file and line.
+/// Profiles with a mistake, and the parts of the error: always with file and line.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "a1",
@@ -422,7 +425,7 @@ fn a_mistake_in_a_profile_is_one_sentence_with_its_place() {
             has(&text, &["config, line "]);
         }
         assert_eq!(text.matches("error").count(), 1, "{name}: once\n{text}");
-        // The variable says the same, and so does a profile that has this one for its source.
+        // `AWS_PROFILE` gives the same error, and so does a profile that has this one as its source.
         has(&said(home.gameday(&["plan"]).env("AWS_PROFILE", name), 1), parts);
     }
 }
@@ -484,7 +487,7 @@ fn files_are_read_as_boto3_reads_them() {
     let latin = Home::new("");
     latin.file("config", b"[profile team]\nregion = \xe9\n");
     has(&said(&mut latin.gameday(&["--profile", "team", "plan"]), 1), &["is not UTF-8 text (line 2)"]);
-    // Whoever has keys in the environment needs no file; whoever names a profile means one that is there.
+    // Keys in the environment need no file. A profile that is named has to exist.
     let broken = Home::new("[profile x\nthis is no property\n");
     let server = Server::start(false, refused);
     has(
@@ -520,7 +523,7 @@ fn half_of_the_environment_is_told_by_its_names() {
         command.envs(variables.iter().copied());
         has(&said(&mut command, 1), parts);
     }
-    // What copying leaves around a key is taken off.
+    // Whitespace around a copied key is removed.
     let server = Server::start(false, refused);
     let mut command = home.gameday(&["plan"]);
     command.env("AWS_ACCESS_KEY_ID", " AKIDOFSHELL\r\n").env("AWS_SECRET_ACCESS_KEY", "topsecret \n");
@@ -532,7 +535,7 @@ const MFA: &str = "[profile base]\naws_access_key_id = AKIDOFBASE\naws_secret_ac
                    [profile mfa]\nrole_arn = arn:aws:iam::111122223333:role/Admin\nsource_profile = base\n\
                    mfa_serial = arn:aws:iam::111122223333:mfa/anna\nexternal_id = ext-1\n";
 
-/// Assumes every role, and refuses all else.
+/// Answers AssumeRole for every role, and refuses all other calls.
 fn sts(asked: &str) -> String {
     if !asked.contains("Action=AssumeRole&") {
         return refused(asked);
@@ -571,7 +574,7 @@ fn a_role_that_wants_mfa_gets_the_code_that_is_typed() {
     let mut seen = vec![];
     let mut typed = false;
     let mut buffer = [0; 1024];
-    // The terminal ends with the process.
+    // The terminal closes when the process ends.
     while let Ok(n @ 1..) = terminal.read(&mut buffer) {
         seen.extend_from_slice(&buffer[..n]);
         if !typed && String::from_utf8_lossy(&seen).contains("MFA code of arn:aws:iam::111122223333:mfa/anna") {
@@ -628,7 +631,7 @@ fn a_login_is_used_as_long_as_it_is_good() {
     let session = "arn:aws:iam::111122223333:user/anna";
     let home = Home::new(&format!("[profile team]\nlogin_session = {session}\n"));
     std::fs::create_dir_all(home.path("cache")).expect("a folder");
-    // The SHA-256 of the session's name.
+    // AWS names the file by the SHA-256 of the session's name.
     let hash = {
         use sha2::Digest;
         let digest = sha2::Sha256::digest(session);
@@ -694,7 +697,7 @@ fn a_clock_a_closed_region_and_wrong_keys_are_told_apart() {
         has(&text, &[&format!("aws account enable-region --region-name {region}`")]);
     }
     assert!(!run("403 Forbidden", "InvalidClientTokenId", "invalid", "eu-west-1").contains("enable-region"));
-    // The SDK corrects a clock by the Date of an answer; where that does not help, it is the clock all the same.
+    // The SDK corrects the clock by the Date of an answer. If that does not help, the clock is still the cause.
     let server = Server::start(false, |asked| {
         let date = "Date: Wed, 01 Jan 2020 00:00:00 GMT\r\n";
         dated(asked, "401 Unauthorized", "AuthFailure", "AWS was not able to validate", date)
@@ -724,7 +727,7 @@ fn fips_and_dual_stack_are_passed_on_but_not_to_an_endpoint_of_one_s_own() {
     asks(plain.with_keys(&["plan"]).env("AWS_USE_FIPS_ENDPOINT", "true"), "sts-fips.us-east-1.amazonaws.com");
     asks(&mut home.with_keys(&["plan"]), "sts-fips.us-east-1.amazonaws.com");
     asks(home.with_keys(&["plan"]).env("AWS_PROFILE", "dual"), "sts.us-east-1.api.aws");
-    // Nobody resolves names here, nor has this region such an endpoint.
+    // Names do not resolve here, and this region has no such endpoint.
     let text = said(
         plain
             .with_keys(&["--region", "eu-west-1", "plan"])
@@ -759,7 +762,7 @@ fn the_region_is_the_file_s_or_that_of_other_aws_tools() {
     assert_eq!(region(home.gameday(&[]).env("AWS_DEFAULT_REGION", "eu-north-1")), "eu-north-1");
     assert_eq!(region(home.gameday(&[]).env("AWS_REGION", "").env("AWS_DEFAULT_REGION", "eu-north-1")), "eu-north-1");
     assert_eq!(both(&mut home.gameday(&["--region", "us-west-2"])), "us-west-2");
-    // The file wins, and says so.
+    // The file's region wins, with a warning.
     home.file("min.toml", format!("region = \"ca-central-1\"\n{STACK}"));
     assert_eq!(both(&mut home.gameday(&[])), "ca-central-1");
     let warned = said(home.gameday(&["render"]).env("AWS_REGION", "eu-west-3"), 0);
@@ -774,7 +777,7 @@ fn the_region_is_the_file_s_or_that_of_other_aws_tools() {
     let same =
         said(home.gameday(&["render"]).env("AWS_REGION", "ca-central-1").env("AWS_DEFAULT_REGION", "eu-west-1"), 0);
     assert!(!same.contains("region_elsewhere"), "{same}");
-    // A region that does not exist is told before any call.
+    // A region that does not exist is reported before any call.
     let wrong = said(none.with_keys(&["plan"]).env("AWS_REGION", "us-esat-1"), 2);
     has(&wrong, &["AWS_REGION: \"us-esat-1\" is not an AWS region", "did you mean \"us-east-1\"?"]);
     has(&said(&mut none.with_keys(&["--region", "eu-wset-1", "plan"]), 2), &["--region: \"eu-wset-1\""]);

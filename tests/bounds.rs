@@ -1,4 +1,4 @@
-//! Files that have no end, templates that never finish: the real binary says so, soon, and in little memory.
+//! Endless files and templates that never finish: the real binary reports them, soon, and in little memory.
 mod support;
 
 use std::{
@@ -7,21 +7,21 @@ use std::{
     process::{Command, Output},
 };
 
-/// What a verb needs, and as much again for what it may try before it is stopped, in KiB.
+/// The memory limit in KiB: what a verb needs, and as much again for what it tries before it is stopped.
 const MOST: &str = "1048576";
 
 fn gameday(folder: &Path, args: &[&str]) -> (i32, String) {
-    // Whoever takes more memory than that is killed for it.
+    // The system kills a process that takes more memory than that.
     let mut command = support::gameday_under("sh", &["-c", r#"ulimit -d "$0" && exec "$@""#, MOST]);
     command.current_dir(folder).args(args).env("COLUMNS", "200");
-    // Nobody listens there: nothing below may ask AWS anything.
+    // No server listens there: none of these commands is allowed to ask AWS anything.
     command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     let Output { status, stdout, stderr } = command.output().expect("gameday starts");
     let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     (status.code().unwrap_or_else(|| panic!("{args:?} was killed: {status}\n{text}")), text)
 }
 
-/// A folder with a stack file that has these lines in its service.
+/// Creates a folder with a stack file that has these lines in its service.
 fn stack(lines: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = format!("name = \"billing\"\n\n[service.api]\nsource = \"https://example.com/server\"\n{lines}\n");
@@ -33,7 +33,7 @@ fn stack(lines: &str) -> tempfile::TempDir {
 fn files_without_an_end_are_refused() {
     let folder = stack("");
     let at = |name: &str| folder.path().join(name);
-    // Nothing of it is on the disk.
+    // The file is sparse: it takes no space on the disk.
     fs::File::create(at("sparse")).unwrap().set_len(8 << 30).unwrap();
     assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
     for file in ["/dev/zero", "/dev/urandom", "sparse"] {
@@ -67,7 +67,7 @@ fn files_without_an_end_are_refused() {
 #[test]
 fn templates_without_an_end_are_refused() {
     let twice = "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
-    // Each line doubles the text: few steps, and four GiB if nobody looks.
+    // Each line doubles the text: few steps, and four GiB if there is no limit.
     let doubled = format!("{{% set x = 'x' * 1024 %}}\n{}", "{% set x = x ~ x %}\n".repeat(22));
     let kept = format!("{{% set x = 'x' * 1024 %}}\n{}", "{% set x %}{{ x }}{{ x }}{% endset %}\n".repeat(22));
     for (name, text, why) in
@@ -134,7 +134,7 @@ fn a_snapshot_that_is_none_is_told_from_one() {
     fs::copy(fixture, folder.path().join("seen.json")).unwrap();
     let (code, said) = gameday(folder.path(), &["why", "--from", "seen.json"]);
     assert_eq!(code, 0, "{said}");
-    // Cut, doubled, or of something else: an error that says so.
+    // A file that is cut, doubled or something else is an error that says so.
     let text = fs::read_to_string(folder.path().join("seen.json")).unwrap();
     for (name, text) in
         [("cut", text[..text.len() / 2].to_owned()), ("twice", text.repeat(2)), ("deep", "[".repeat(1 << 20))]

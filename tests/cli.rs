@@ -1,5 +1,7 @@
-//! The command line: help, exit codes, and what works without AWS. Nothing here may make a call, but for the tests of
-//! credentials: the endpoint is a port that nobody listens on, and a call would take its time and end with exit code 1.
+//! The command line: help, exit codes, and what works without AWS.
+//!
+//! No test here makes a call, except those of credentials. No server listens at the endpoint, so a call would take its
+//! time and end with exit code 1.
 mod support;
 
 use std::{
@@ -33,7 +35,7 @@ fn example(name: &str) -> String {
     format!("examples/{name}.toml")
 }
 
-/// What a shell offers for the last word of a line.
+/// Returns what a shell offers for the last word of a line.
 fn completed(line: &[&str]) -> Vec<String> {
     let mut command = gameday();
     command.arg("--").arg("gameday").args(line).env("_GAMEDAY_COMPLETE", "bash").env("_CLAP_IFS", "\n");
@@ -41,7 +43,7 @@ fn completed(line: &[&str]) -> Vec<String> {
     said(&mut command).out.lines().map(|l| l.trim().to_owned()).collect()
 }
 
-/// Every verb, as `--help` lists them.
+/// Returns every verb, as `--help` lists them.
 fn verbs() -> Vec<String> {
     let help = run(&["--help"]).out;
     let list = help.split("\nOptions:").next().expect("verbs come before the options");
@@ -59,7 +61,7 @@ fn help_of_every_verb() {
     for verb in &verbs {
         let help = run(&[verb, "--help"]);
         assert_eq!(help.code, 0, "{verb}");
-        // The global options are in the first one.
+        // The global options are in the first snapshot.
         let own = help.out.split("\nGlobal options:").next().unwrap_or_default();
         insta::assert_snapshot!(format!("help-{verb}"), own);
     }
@@ -100,9 +102,9 @@ fn usage_errors_end_with_2_and_name_the_way_out() {
     assert!(json.code == 2 && error["code"] == "usage" && json.err.is_empty(), "{object}");
     assert!(error["message"].as_str().is_some_and(|m| m.contains("nettwork")), "{object}");
     assert!(run(&["bild"]).err.contains("unrecognized subcommand"));
-    // A tip is given only where the words are alike.
+    // A tip is given only if the words are similar.
     assert!(!run(&["start"]).err.contains("targets") && run(&["tear"]).err.contains("teardown"));
-    // Who has typed nothing is told where to begin.
+    // Without arguments, the error says where to begin.
     assert!(run(&[]).err.contains("gameday init"));
     let none = run(&["-c", "/dev/null", "teardown", "--yes"]);
     assert!(
@@ -127,12 +129,12 @@ fn a_stack_file_that_is_missing_or_wrong_ends_with_2_before_any_call() {
     std::fs::write(&wrong, "name = \"Bad Name\"\n[service.api]\nsorce = \"https://x/server\"\n").expect("a file");
     for file in ["/nowhere/gameday.toml", wrong.to_str().expect("UTF-8")] {
         for verb in verbs() {
-            // These read no stack file.
+            // These verbs read no stack file.
             if ["init", "schema", "sandbox", "completions", "man"].contains(&verb.as_str()) {
                 continue;
             }
             for format in ["human", "json"] {
-                // A verb of verbs needs one of them.
+                // A verb with subcommands needs one of them.
                 let more: &[&str] = if verb == "targets" { &["list"] } else { &[] };
                 let said = run(&[&["-c", file, &verb, "-o", format], more].concat());
                 assert_eq!(said.code, 2, "gameday {verb} -c {file}: {}{}", said.out, said.err);
@@ -176,7 +178,7 @@ fn the_region_of_the_command_line_keeps_the_rules_of_the_file() {
         assert!(there.err.contains("or use --region eu-west-1"), "{}", there.err);
     }
     assert_eq!(run(&["-c", file, "render", "--region", "eu-west-1"]).code, 0);
-    // What is wrong in the file does not matter then.
+    // With `--region`, a mistake in the file's region does not matter.
     let wrong = folder.path().join("wrong.toml");
     std::fs::write(&wrong, text.replace("region = \"eu-west-1\"", "region = \"mars-1\"")).expect("a file");
     let wrong = wrong.to_str().expect("UTF-8");
@@ -248,7 +250,7 @@ fn a_closed_pipe_is_no_error() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("gameday starts");
-        // One line, then nobody reads on.
+        // Read one line, then close the pipe.
         let mut line = String::new();
         BufReader::with_capacity(16, child.stdout.take().expect("it is piped")).read_line(&mut line).expect("UTF-8");
         let said = child.wait_with_output().expect("it ends");
@@ -258,7 +260,7 @@ fn a_closed_pipe_is_no_error() {
     }
 }
 
-/// `gameday` with two profiles and without keys in the environment.
+/// Returns a command that runs `gameday` with two profiles and without keys in the environment.
 fn with_profiles(folder: &Path) -> Command {
     let file = folder.join("config");
     let text = "[default]\nregion = eu-west-1\n[profile work]\naws_access_key_id = AKIDOFWORK\n\
@@ -272,18 +274,18 @@ fn with_profiles(folder: &Path) -> Command {
     command
 }
 
-/// The access keys that a run signs its calls with; each is refused.
+/// Returns the access keys that a run signs its calls with. Each call is refused.
 fn keys_of(command: &mut Command) -> BTreeSet<String> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     command.env("AWS_ENDPOINT_URL", format!("http://{}", listener.local_addr().expect("an address")));
     let (tell, told) = std::sync::mpsc::channel();
-    // It ends with the test.
+    // The thread ends with the test.
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let tell = tell.clone();
             std::thread::spawn(move || {
                 let mut lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
-                // A connection that was not needed after all says nothing.
+                // A connection that turned out not to be needed sends nothing.
                 if let Some(key) =
                     lines.find_map(|l| Some(l.split_once("Credential=")?.1.split('/').next()?.to_owned()))
                 {
@@ -309,7 +311,7 @@ fn a_profile_that_is_named_wins_over_keys_in_the_environment() {
     let one = |key: &str| BTreeSet::from([key.to_owned()]);
     assert_eq!(keys_of(with_keys().args(["plan"])), one("AKIDOFSHELL"));
     assert_eq!(keys_of(with_keys().args(["plan", "--profile", "work"])), one("AKIDOFWORK"));
-    // As with the AWS CLI, the variable is weaker than the keys.
+    // As with the AWS CLI, keys in the environment win over `AWS_PROFILE`.
     assert_eq!(keys_of(with_keys().args(["plan"]).env("AWS_PROFILE", "work")), one("AKIDOFSHELL"));
     assert_eq!(keys_of(with_profiles(folder.path()).args(["plan"]).env("AWS_PROFILE", "work")), one("AKIDOFWORK"));
 }
@@ -344,7 +346,7 @@ fn completions_and_the_man_page_know_every_verb() {
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{shell}");
         assert!(said.out.contains("_GAMEDAY_COMPLETE"), "{shell}: the script asks this program");
     }
-    // Verbs, and what only the stack file, the profiles and AWS's regions can tell.
+    // Completion offers verbs, and names that come from the stack file, the profiles and AWS's regions.
     let offered = verbs.iter().filter(|v| !completed(&[v.as_str()]).contains(*v)).collect::<Vec<_>>();
     let all = completed(&[""]);
     assert!(verbs.iter().all(|v| all.contains(v)), "by their own names: {all:?}");
@@ -398,7 +400,8 @@ fn all_examples_are_tested() {
     assert_eq!(there, EXAMPLES.iter().map(|e| (*e).to_owned()).collect());
 }
 
-/// A stack file from somebody else does not take what its reader has: the user data goes to machines that run their code.
+/// A stack file from somebody else cannot read files of the user who runs it, because the user data goes to machines
+/// that run the author's code.
 #[test]
 fn a_stack_file_takes_no_file_from_outside_its_folder_unless_told() {
     let folder = tempfile::tempdir().expect("a folder");

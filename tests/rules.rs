@@ -1,13 +1,14 @@
-//! The rules of the house, held against the text of its files. Needs no network, no sandbox and no root.
+//! The rules of the house, checked against the text of its files. They need no network, no sandbox and no root.
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Every text file that belongs to the project, by its path from the root.
+/// Every text file of the project, by its path from the root.
 static FILES: LazyLock<Vec<(String, String)>> = LazyLock::new(files);
 
-/// Reads folders rather than asking git, so that it also works in an unpacked archive.
+/// Reads the project's text files. It lists folders rather than asking git, so that it also works in an unpacked
+/// archive.
 fn files() -> Vec<(String, String)> {
     const OTHERS: [&str; 4] = ["target", "node_modules", "__pycache__", "venv"];
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -48,13 +49,13 @@ fn re(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a pattern")
 }
 
-/// Fails with every complaint at once, each on its line.
+/// Asserts that there are no complaints. A failure lists all of them, each on its line.
 #[track_caller]
 fn none(complaints: Vec<String>, rule: &str) {
     assert!(complaints.is_empty(), "{rule}:\n  {}\n", complaints.join("\n  "));
 }
 
-/// The lines of a text with their numbers, as people count them.
+/// Returns the lines of a text with their numbers, counted from 1.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(n, line)| (n + 1, line))
 }
@@ -74,19 +75,19 @@ fn every_fact_that_is_cited_is_in_the_paper() {
     assert!(known.contains("4.7") && known.contains("V1"), "the numbers of {PAPER} were not found");
 
     let (cited, any) = (re(&format!(r"\[AWS ({number})\]")), re(r"\[AWS\b"));
-    // How other papers were cited that are not in the repository, and what nobody can look up.
+    // Citations of papers that are not in the repository, and of sources that nobody can look up.
     let other =
         re(r"(?i)\b(?:aws-)?facts? \d|\bfact sheet|\bfield[- ](?:notes|cases)\b|\bfrom memory\b|\baudit [A-Z]?\d");
     let mut wrong = Vec::new();
     for (path, text) in FILES.iter().filter(|(path, _)| path != SELF) {
         for (n, line) in lines(text) {
-            // A regular expression over every line would take most of the time.
+            // Running a regular expression on every line would take most of the time.
             let lower = line.to_ascii_lowercase();
             if !["[aws", "fact", "field", "memory", "audit"].iter().any(|word| lower.contains(word)) {
                 continue;
             }
             let numbers: Vec<_> = cited.captures_iter(line).map(|c| c[1].to_owned()).collect();
-            // `[AWS n]` says how they look.
+            // `[AWS n]` is the description of the form.
             let forms =
                 any.find_iter(line).count() - line.matches("[AWS n]").count() - line.matches("[AWS Gn]").count();
             if forms != numbers.len() {
@@ -106,7 +107,7 @@ fn every_fact_that_is_cited_is_in_the_paper() {
 /// The paper with the layers and the kinds.
 const ARCHITECTURE: &str = "docs/architecture.md";
 
-/// The rows of a table of the paper, below the header that begins so.
+/// Returns the rows of a table of the architecture paper, by the beginning of the table's header.
 fn table(header: &str) -> Vec<Vec<String>> {
     let text = read(ARCHITECTURE);
     let rows: Vec<Vec<String>> = text
@@ -120,17 +121,17 @@ fn table(header: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The words between backquotes.
+/// Returns the words between backquotes.
 fn quoted(cell: &str) -> Vec<String> {
     re("`([^`]+)`").captures_iter(cell).map(|c| c[1].to_owned()).collect()
 }
 
-/// A file of the program itself, without its tests.
+/// A file of the program, without its tests.
 struct Source {
     path: String,
-    /// As it is written.
+    /// The text as it is written.
     text: String,
-    /// Without comments.
+    /// The text without comments.
     code: String,
 }
 
@@ -144,7 +145,7 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     FILES.iter().filter(|(path, _)| ours(path) && !tests.is_match(path)).map(source).collect()
 });
 
-/// What stands before the module of tests, which ends a file.
+/// Returns the part of a file before its module of tests, which ends the file.
 fn without_tests(text: &str) -> &str {
     let mut at = 0;
     let mut test = None;
@@ -159,24 +160,25 @@ fn without_tests(text: &str) -> &str {
     text
 }
 
-/// The text without the comments of Rust.
+/// Returns a text without Rust's comments.
 fn code(text: &str) -> String {
     let line = |line: &str| match line.find("//") {
-        // Not in an address.
+        // `//` inside a word is part of an address.
         Some(at) if at == 0 || line[..at].ends_with(char::is_whitespace) => line[..at].to_owned(),
         _ => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The module of a file: `output` for `src/output/why.rs`; none for the entry and for the crates beside it.
+/// Returns the module of a file: `output` for `src/output/why.rs`; `None` for the entry points and the crates beside
+/// them.
 fn module(path: &str) -> Option<&str> {
     let inner = path.strip_prefix("src/")?.strip_suffix(".rs")?;
     let top = inner.split('/').next()?;
     (!matches!(top, "main" | "lib" | "config" | "engine")).then_some(top)
 }
 
-/// The modules that code names after `crate::`, also in a list between braces.
+/// Returns the modules that code names after `crate::`, also in a list between braces.
 fn imports(code: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (at, root) in code.match_indices("crate::") {
@@ -192,13 +194,13 @@ fn imports(code: &str) -> BTreeSet<String> {
     names
 }
 
-/// The name of a module with which a text begins.
+/// Returns the name of the module at the beginning of a text.
 fn word(text: &str) -> Option<String> {
     let word: String = text.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
     (!word.is_empty()).then_some(word)
 }
 
-/// The first word of each entry of a list, up to the brace that ends it.
+/// Returns the first word of each entry of a list, up to the brace that ends the list.
 fn listed(list: &str) -> Vec<String> {
     let mut entries = vec![String::new()];
     let mut depth = 1;
@@ -251,7 +253,7 @@ fn a_module_imports_only_what_is_below_it() {
         for import in imports(code) {
             let allowed = match import.as_str() {
                 "aws_sdk" => rows[row][2] == "yes",
-                // A macro, or an item of the root.
+                // The name is a macro, or an item of the root.
                 other => row_of(other).is_none_or(|other| other >= row),
             };
             let pair = (path.clone(), import);
@@ -290,7 +292,7 @@ fn the_crates_know_neither_each_other_nor_aws() {
     none(wrong, "`config` and `engine` know neither each other nor AWS");
 }
 
-/// Who prints, beside `src/output/`.
+/// The files outside `src/output/` that print, each with the reason.
 const PRINTERS: &[(&str, &str)] = &[];
 
 #[test]
@@ -302,7 +304,7 @@ fn only_the_views_print() {
     let ours = |source: &&Source| source.path.ends_with(".rs") && !source.path.starts_with("src/output/");
     for Source { path, code, .. } in SOURCES.iter().filter(ours) {
         for (n, line) in lines(code) {
-            // Whether it is a terminal may be asked anywhere.
+            // Any file is allowed to ask whether the output is a terminal.
             let stream = STREAMS.iter().any(|stream| line.contains(stream)) && !line.contains("is_terminal");
             if stream || MACROS.iter().any(|name| line.contains(name)) {
                 used.insert(path.as_str());
@@ -352,7 +354,7 @@ fn long_files_have_a_reason() {
     none(wrong, "files over 400 lines are named in LONG of tests/rules.rs with a reason");
 }
 
-/// One kind as its file describes it.
+/// A kind as its file describes it.
 struct Kind {
     file: String,
     word: String,
@@ -381,7 +383,7 @@ fn kinds() -> Vec<Kind> {
 #[test]
 fn every_kind_is_in_the_tables() {
     const TABLE: &str = "src/config/kinds.rs";
-    // Word and group of each row.
+    // The word and the group of each row.
     let row = re(r#"(?m)^\s+kind\("([^"]+)", (\w+),"#);
     let text = read(TABLE);
     let rows: BTreeSet<(String, String)> =
@@ -411,7 +413,7 @@ fn every_kind_is_in_the_tables() {
     none(wrong, "every kind is in the table of kinds and in the paper");
 }
 
-/// Kinds that a policy reaches by the name of another, although their service's objects have names.
+/// Kinds that a policy covers through the name of another kind, although objects of their service have names.
 const REACHED: &[(&str, &str)] = &[
     ("scaling-policy", "under its group's ARN"),
     ("log-group", "under the stack's path, for logs that outlive a step too"),
@@ -420,7 +422,8 @@ const REACHED: &[(&str, &str)] = &[
 #[test]
 fn the_policy_knows_every_kind() {
     const POLICY: &str = "src/policy.rs";
-    // The services of whose objects `gameday policy` says the names. The others' are reached by tags, or in all of a region.
+    // Services whose objects `gameday policy` names. Objects of other services are covered by tags, or all of those in
+    // a region.
     const NAMED: [&str; 6] = ["autoscaling", "cloudwatch", "elasticache", "elasticloadbalancing", "logs", "rds"];
     let policy = read(POLICY);
     let reads = re("^(?:Describe|Get|List)");
@@ -445,7 +448,7 @@ fn the_policy_knows_every_kind() {
     none(wrong, "`gameday policy` reaches the objects of every kind");
 }
 
-/// The anchor that a heading gets on GitHub.
+/// Returns the anchor that GitHub gives to a heading.
 fn anchor(heading: &str) -> String {
     let plain = heading.to_lowercase();
     let kept = plain.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));

@@ -1,4 +1,4 @@
-//! The shell around us: an output that cannot be written, a reader who has gone, a locale that knows only ASCII.
+//! The shell around gameday: an output that cannot be written, a reader that is gone, a locale that knows only ASCII.
 mod support;
 
 use std::{
@@ -12,7 +12,7 @@ fn path(of: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(of).display().to_string()
 }
 
-/// Verbs that print without an account, and what they need.
+/// Returns command lines that print something without an account.
 fn verbs() -> Vec<Vec<String>> {
     let stack = path("examples/billing-api.toml");
     let seen = path("tests/fixtures/why/listener-deleted.json");
@@ -77,7 +77,7 @@ fn a_reader_who_has_gone_is_no_error() {
     }
 }
 
-/// The stack file behind a link, in a folder with accents, or from a pipe: it is the same stack.
+/// A stack file behind a link, in a folder with accents, or from a pipe is the same stack.
 #[test]
 fn where_the_stack_file_lies_makes_no_difference() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -104,7 +104,7 @@ fn where_the_stack_file_lies_makes_no_difference() {
     assert_eq!(policy("/dev/stdin", &piped), usual);
 }
 
-/// With this locale and nothing else.
+/// Runs a command with these variables of the locale, and no others.
 fn in_locale(args: &[String], locale: &[(&str, &str)]) -> Output {
     run(args, |c| {
         c.stdout(Stdio::piped());

@@ -1,6 +1,8 @@
-//! What the program is made of, held to deny.toml without a network: the advisories that were known on the day of
-//! tests/supply/advisories.toml, licences, bans, sources. The Python packages of sandbox and tests are asked about at PyPI by tests/world/supply.rs.
-//! What could not be checked is said on stderr. `cargo deny check` does the same with today's advisories.
+//! The supply chain of the program, checked against deny.toml without a network: licences, bans, sources, and the
+//! advisories that were known on the day of tests/supply/advisories.toml.
+//!
+//! `cargo deny check` does the same with today's advisories. The Python packages of sandbox and tests are checked at
+//! PyPI by tests/world/supply.rs. What could not be checked is reported on stderr.
 use semver::{Version, VersionReq};
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,7 +38,7 @@ struct Ban {
 
 #[derive(Deserialize)]
 struct Known {
-    /// The day of the database.
+    /// The day of the advisory database.
     database: String,
     advisory: Vec<Advisory>,
 }
@@ -77,7 +79,7 @@ fn read<T: for<'a> Deserialize<'a>>(file: &str) -> T {
     toml::from_str(&text).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
 
-/// For people, also when the test passes.
+/// Prints a line for people, also if the test passes.
 fn say(what: &str) {
     writeln!(std::io::stderr(), "supply: {what}").expect("stderr");
 }
@@ -87,7 +89,7 @@ fn no_advisory_is_about_a_crate_in_use() {
     let (known, lock, deny): (Known, Lock, Deny) =
         (read("tests/supply/advisories.toml"), read("Cargo.lock"), read("deny.toml"));
     assert!(known.advisory.len() > 50, "only {} advisories", known.advisory.len());
-    // It finds one where there is one.
+    // The check itself works: it finds a known advisory.
     let about = |version| known.advisory.iter().any(|a| a.is_about("anstream", version));
     assert!(about("0.6.7") && !about("0.6.8"), "RUSTSEC-2024-0404 is about anstream before 0.6.8");
     let ignored = |a: &&Advisory| !deny.advisories.ignore.iter().any(|i| i.id == a.id);
@@ -124,7 +126,7 @@ fn crates_come_from_the_registry_and_none_is_banned() {
     }
 }
 
-/// Whether a licence can be had under allowed terms only. `/` is how `OR` was written once.
+/// True if a licence expression can be satisfied by allowed licences. `/` is an old form of `OR`.
 fn allowed(expression: &str, allow: &BTreeSet<String>) -> bool {
     let text = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -136,7 +138,7 @@ fn either(words: &[&str], at: &mut usize, allow: &BTreeSet<String>) -> bool {
     let mut good = all(words, at, allow);
     while words.get(*at) == Some(&"OR") {
         *at += 1;
-        // Both sides are read, whatever the first one says.
+        // Read the second side in any case, to move on.
         good |= all(words, at, allow);
     }
     good

@@ -1,7 +1,7 @@
-//! What breaks, and what `gameday why` says of it: each row breaks a snapshot of a working stack in one way, with what
-//! that brings about, and names the rule that has to come first.
+//! The rules of `gameday why`: each row breaks a snapshot of a working stack in one way, with its consequences, and
+//! names the rule that has to come first.
 //!
-//! Some rows are kept as files too, as somebody without access would get them: `GAMEDAY_BLESS=1` writes them anew.
+//! Some rows are also kept as files, as somebody without access would get them. `GAMEDAY_BLESS=1` rewrites these files.
 use gameday::{
     diagnose::{self, Chain, Finding, HopName, Severity, State},
     error::{Class, Error},
@@ -33,7 +33,7 @@ fn fleet(s: &mut Snapshot) -> &mut AutoScalingGroup {
 fn target_group(s: &mut Snapshot) -> &mut TargetGroup {
     s.target_group.as_mut().unwrap()
 }
-/// One that takes what is done to it, where there is none.
+/// Returns the target group; if there is none, a new one, so that changes to it are harmless.
 fn target_group_of(s: &mut Snapshot) -> &mut TargetGroup {
     s.target_group.as_mut().unwrap_or_else(|| Box::leak(Box::default()))
 }
@@ -53,7 +53,7 @@ fn group<'a>(s: &'a mut Snapshot, name: &str) -> &'a mut SecurityGroup {
     let step = format!("security-group/{name}");
     s.security_groups.iter_mut().find(|g| g.step.as_deref() == Some(&step)).unwrap()
 }
-/// The group of the service's instances.
+/// Returns the security group of the service's instances.
 fn app_group(s: &mut Snapshot) -> &mut SecurityGroup {
     let name = s.expected.own.security_group.clone();
     group(s, &name)
@@ -61,7 +61,7 @@ fn app_group(s: &mut Snapshot) -> &mut SecurityGroup {
 fn vpc(s: &mut Snapshot) -> &mut Vpc {
     s.vpc.as_mut().unwrap()
 }
-/// What DHCP tells the instances of the name servers.
+/// Sets the name servers that DHCP gives to the instances.
 fn told_to_ask(s: &mut Snapshot, servers: &[&str]) {
     let all = servers.iter().map(|&s| s.into()).collect::<Vec<String>>();
     vpc(s).options = Some((!all.is_empty()).then(|| ("domain-name-servers".to_owned(), all)).into_iter().collect());
@@ -83,7 +83,7 @@ fn rule(priority: u32, path: &str, action: Action) -> Rule {
         actions: vec![action],
     }
 }
-/// A stack whose file names one route.
+/// Turns the stack into one whose file names one route.
 fn routed(s: &mut Snapshot) {
     let ours = target_group(s).arn.clone();
     s.expected.routes = vec!["/lookup*".into()];
@@ -93,7 +93,7 @@ fn routed(s: &mut Snapshot) {
     s.probe.url = Some(format!("http://{host}/lookup"));
 }
 
-/// Every target fails its health check.
+/// Makes every target fail its health check.
 fn sick(s: &mut Snapshot, reason: &str, description: &str) {
     for t in &mut s.targets {
         (t.state, t.reason) = ("unhealthy".into(), Some(reason.into()));
@@ -114,7 +114,7 @@ fn silence(s: &mut Snapshot) {
         (a.status, a.error) = (None, Some("no answer within 5 s".into()));
     }
 }
-/// Booting instances, each with this to say.
+/// Makes every instance boot and report this.
 fn booting(s: &mut Snapshot, stage: &str, error: Option<&str>, seconds: u64) {
     sick(s, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]");
     for (a, i) in s.probe.answers.iter_mut().zip(&s.instances) {
@@ -252,7 +252,7 @@ const ROWS: &[Row] = &[
         s.acls.push(Acl { id: "acl-0evil".into(), subnets, ..Acl::default() });
         silence(s);
     }, "acl-balancer"),
-    // What instances ask for names, and reach outside.
+    // How instances resolve names and reach the internet.
     ("dhcp-names-another-server", |s| { told_to_ask(s, &["10.0.0.9"]); booting(s, "packages", Some("Could not resolve host"), 90) }, "dhcp-dns"),
     ("dhcp-names-nobody", |s| { told_to_ask(s, &[]); timeouts(s) }, "dhcp-no-dns"),
     ("dhcp-names-two-of-google", |s| told_to_ask(s, &["8.8.8.8", "8.8.4.4"]), "dhcp-dns"),
@@ -477,7 +477,7 @@ const ROWS: &[Row] = &[
     }, "zone-imbalance"),
     ("booting", |s| booting(s, "packages", None, 20), "booting"),
     ("boot-hangs", |s| booting(s, "packages", None, 900), "boot-stuck"),
-    // As instances tell it to anybody: the stage, and that it fails.
+    // An instance's public report: only the stage, and that it fails.
     ("binary-is-not-to-be-had-and-nobody-is-told-why", |s| fails(s, "fetch", "failed"), "boot-fetch"),
     ("database-cannot-be-set-up-and-nobody-is-told-why", |s| fails(s, "database", "retrying"), "boot-database"),
     ("binary-is-not-to-be-had", |s| booting(s, "fetch", Some("https://example.com/server: curl: (22) The requested URL returned error: 404"), 70), "boot-fetch"),
@@ -532,7 +532,7 @@ const ROWS: &[Row] = &[
     ("alarm", |s| s.alarms.push(Alarm { name: "billing-slow".into(), reason: Some("Threshold Crossed".into()), ..Alarm::default() }), "alarm"),
 ];
 
-/// Rows that are kept as files.
+/// The rows that are also kept as files.
 const KEPT: &[&str] = &[
     "nothing-built-yet",
     "listener-deleted",
@@ -585,7 +585,7 @@ fn every_breakage_is_named_by_its_cause_first() {
     assert!(rules.len() >= 100, "{} distinct causes", rules.len());
 }
 
-/// Into a shell, in every row and also where the network is the user's own.
+/// Asserts that every command can be pasted into a shell, in every row and also if the network is the user's own.
 fn every_command_can_be_pasted() {
     let mut commands = BTreeSet::new();
     for (_, mutate, _) in ROWS {
@@ -605,11 +605,11 @@ fn every_command_can_be_pasted() {
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
-/// What comes with a VPC is put right by `up` where the VPC is ours; in somebody else's the command is named.
+/// Objects that come with a VPC are repaired by `up` if the VPC is the stack's; in an existing VPC, a command is given.
 #[test]
 fn what_comes_with_a_vpc_is_repaired_in_ours_and_only_named_in_others() {
     let main_lost_its_route = |s: &mut Snapshot| {
-        // No subnet follows a table of its own: the main one decides.
+        // No subnet has a route table of its own, so the main one decides.
         s.route_tables.retain(|t| t.main);
         let main = &mut s.route_tables[0];
         main.subnets.clear();
@@ -683,21 +683,22 @@ fn what_comes_with_a_vpc_is_repaired_in_ours_and_only_named_in_others() {
         let found = diagnose::why(&s);
         assert_eq!((found[0].rule, found[0].command.as_str()), (rule, command), "{}", told(&found));
     }
-    // Somebody's own name server may know every name: while it all works it is a remark, and `up` does not give up for it.
+    // The user's own name server can know every name. While everything works, the finding is weak; `up` does not give
+    // up because of it.
     let mut s = unbroken();
     told_to_ask(&mut s, &["10.0.0.9", "10.0.0.10"]);
     s.expected.network = gameday::config::Origin::Use;
     assert_eq!(diagnose::why(&s).iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Weak]);
     timeouts(&mut s);
     assert!(!diagnose::why(&s)[0].stays());
-    // Beside Amazon's, or with DNS off where nobody asks Amazon's, nothing is wrong.
+    // Nothing is wrong if Amazon's name server is also listed.
     let mut s = unbroken();
     told_to_ask(&mut s, &["AmazonProvidedDNS", "10.0.0.9"]);
     assert_eq!(diagnose::why(&s), vec![]);
 }
 
-/// Where nobody asks from outside, the verdict goes by what is known of the way: not by what is only weak, nor by what
-/// concerns instances to come or what they need.
+/// If nothing is asked from outside, the verdict follows from what is known of the path: neither from weak findings,
+/// nor from those about future instances or what instances need.
 #[test]
 fn a_way_that_is_broken_does_not_serve_although_the_targets_are_healthy() {
     let stops = [
@@ -753,7 +754,7 @@ fn a_way_that_is_broken_does_not_serve_although_the_targets_are_healthy() {
         let mut s = unbroken();
         let (targets, instances, members) = (s.targets.clone(), s.instances.len(), fleet(&mut s).members.clone());
         mutate(&mut s);
-        // The emulator's targets stay healthy, whatever the network.
+        // The emulator's targets stay healthy, whatever the network is like.
         (s.targets, fleet(&mut s).members) = (targets, members);
         assert_eq!(s.instances.len(), instances);
         s.probe.answers.clear();
@@ -771,14 +772,14 @@ fn a_way_that_is_broken_does_not_serve_although_the_targets_are_healthy() {
         let word = verdict.to_string();
         assert!(verdict.serving() && (word.starts_with("SERVING") || word.starts_with("AT RISK")), "{name}: {verdict}");
     }
-    // Nobody makes new instances: those that are there go on.
+    // No new instances are launched, but the existing ones go on serving.
     for later in [
         |s: &mut Snapshot| (fleet(s).min, fleet(s).desired, fleet(s).max) = (0, 0, 0),
         |s: &mut Snapshot| fleet(s).status = Some("Delete in progress".into()),
     ] {
         assert!(serving(&later).serving());
     }
-    // Who was asked knows better.
+    // An answer from outside outweighs the findings.
     let mut s = unbroken();
     s.listeners[0].rules.push(rule(5, "/*", forward(OTHER)));
     assert!(Verdict::of(&s).serving());
@@ -790,7 +791,7 @@ fn names_of_rows_are_unique() {
     assert_eq!(names.len(), ROWS.len());
 }
 
-/// A saved snapshot tells the same story to somebody without access.
+/// A saved snapshot gives the same findings to somebody without access.
 #[test]
 fn a_saved_snapshot_says_the_same() {
     let bless = std::env::var_os("GAMEDAY_BLESS").is_some();
@@ -813,7 +814,8 @@ fn a_saved_snapshot_says_the_same() {
     assert!(unbroken().to_json() == text, "the JSON of a snapshot has changed: is its version still right?");
 }
 
-/// A snapshot from before the keys of a service's own steps carried its name, and with it every breakage.
+/// A snapshot from before the keys of a service's own steps carried the service's name gives the same findings, also
+/// with every breakage.
 #[test]
 fn a_snapshot_with_the_keys_of_another_time_says_the_same() {
     let old = || read("old-keys.json");
@@ -866,7 +868,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         s.probe = Probe { url: s.probe.url, unasked: Some("an emulator".into()), ..Probe::default() };
         s
     };
-    // Each alone, each with each other, then all at once; asked from outside, and not.
+    // Each part alone, every pair, then all at once; with answers from outside and without.
     let pairs = all.iter().flat_map(|a| all.iter().map(move |b| if a == b { vec![*a] } else { vec![*a, *b] }));
     let parts = pairs.chain([all.to_vec()]).collect::<Vec<_>>();
     for (parts, is_asked) in parts.iter().flat_map(|p| [(p, true), (p, false)]) {
@@ -974,7 +976,7 @@ fn groups_that_the_stack_goes_without_are_no_hop() {
     assert_eq!(diagnose::chain(&s).hops.len(), 7);
 }
 
-/// A diagnosis never panics, whatever is missing: every field of every row left out once.
+/// A diagnosis never panics if something is missing: each field of the snapshot is left out once.
 #[test]
 fn nothing_that_is_left_out_makes_it_panic() {
     let whole: serde_json::Value = serde_json::to_value(unbroken()).unwrap();

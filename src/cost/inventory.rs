@@ -1,6 +1,7 @@
-//! What really exists and is billed: each part reads its own, all at the same moment.
+//! The inventory: what exists in the account and is billed. Each part reads its own objects, all of them at the same
+//! time.
 //!
-//! The parts read through [`crate::aws::listing`], so that a look at the stack in the same moment asks AWS nothing twice.
+//! The parts read through [`crate::aws::listing`], so that a look at the stack at the same time asks AWS nothing twice.
 use super::Item;
 use crate::{
     aws::Aws,
@@ -10,11 +11,11 @@ use crate::{
     parts::{access, balancer, cache, database, files, monitoring, network, service},
 };
 
-/// What of a stack is running and billed.
+/// The objects of a stack that exist and are billed.
 #[derive(Clone, Default)]
 pub struct Inventory {
     pub items: Vec<Item>,
-    /// What could not be looked at and is not counted, and why.
+    /// What could not be read and is therefore not counted, with the reason.
     pub left_out: Vec<String>,
 }
 
@@ -25,7 +26,7 @@ impl Inventory {
     }
 }
 
-/// Where the parts look.
+/// The account that the parts read.
 pub struct Account<'a> {
     pub aws: &'a Aws,
     pub config: &'a Config,
@@ -45,10 +46,10 @@ impl Account<'_> {
     }
 }
 
-/// Looks at everything that is billed; `alarms` are the names of the stack's own.
+/// Reads everything that is billed. `alarms` are the names of the stack's own alarms.
 pub async fn gather(aws: &Aws, config: &Config, alarms: &[String]) -> Result<Inventory> {
     let account = &Account { aws, config, alarms };
-    // Alarms are cents: if they cannot be seen, the rest is still told.
+    // Alarms cost cents: if they cannot be read, the rest is still reported.
     let monitoring = async { Ok(monitoring::bill::running(account).await) };
     let (fleets, network, endpoints, balancer, database, cache, files, monitoring) = futures::try_join!(
         service::bill::running(account),

@@ -6,16 +6,18 @@ use crate::{
 };
 use serde::Serialize;
 
-/// The stack file, and what it does not say.
+/// The stack file with the numbers that it does not contain.
 #[derive(Clone, Copy)]
 pub struct Plan<'a> {
     pub config: &'a Config,
+    /// The number of zones.
     pub zones: usize,
+    /// The number of alarms.
     pub alarms: usize,
     pub size: Size,
 }
 
-/// How many instances to count.
+/// The size of the fleets to count: the least, the usual or the largest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     Min,
@@ -24,11 +26,12 @@ pub enum Size {
 }
 
 impl Size {
+    /// Returns the number of instances of all services.
     pub fn of(self, config: &Config) -> u32 {
         config.services().map(|service| self.of_service(service.table)).sum()
     }
 
-    /// Returns how many instances of a service to count.
+    /// Returns the number of instances of a service.
     pub fn of_service(self, service: &Service) -> u32 {
         match self {
             Self::Min => service.min,
@@ -38,22 +41,24 @@ impl Size {
     }
 }
 
-/// A way out for the instances, by the hour.
+/// A way out for instances without public addresses, with its cost.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct WayOut {
-    /// `nat`, `nat-per-zone`, `endpoints`; `public`: without any of them.
+    /// `nat`, `nat-per-zone` or `endpoints`; `public`: public addresses instead.
     pub way: String,
     #[serde(serialize_with = "super::rounded")]
     pub per_hour: f64,
-    /// And for each GB that passes.
+    /// The price of each GB that passes, in addition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_gb: Option<f64>,
-    /// Whether it is the stack file's.
+    /// True if the stack file has chosen this way.
     pub chosen: bool,
 }
 
-/// What the ways out of instances without public addresses cost beside each other, where we make one: which is cheapest
-/// depends on zones and services. None in a game's own money.
+/// Returns the cost of each way out of instances without public addresses, for comparison.
+///
+/// Which way is cheapest depends on zones and services. The list is empty if the stack creates no way out, and in a
+/// game's own money.
 pub fn ways_out(config: &Config, zones: usize, prices: &Prices) -> Vec<WayOut> {
     if !config.has_private_instances() || config.network.mode == Origin::Use || prices.economy.is_some() {
         return vec![];
@@ -77,11 +82,12 @@ pub fn ways_out(config: &Config, zones: usize, prices: &Prices) -> Vec<WayOut> {
     all
 }
 
-/// Returns everything that the stack file asks for, in so many zones, with so many alarms. What is only used is not the
-/// stack's to pay for.
+/// Returns everything that the stack file creates, in this number of zones and with this number of alarms.
+///
+/// What the stack only uses is not billed to it.
 pub fn from_config(config: &Config, zones: usize, alarms: usize, size: Size) -> Vec<Item> {
     let plan = Plan { config, zones, alarms, size };
-    // In the order of the bill's lines: the balancer's addresses are the first of the network.
+    // In the order of the bill's lines. The load balancer's addresses come first among those of the network.
     let parts = [
         balancer::bill::planned,
         network::bill::planned,

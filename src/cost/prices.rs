@@ -1,17 +1,17 @@
-//! The price list: the shipped one, and what a file of the user's adds to it or puts in its place.
+//! The price list: the shipped one, and a file of the user's that adds to it or replaces it.
 use crate::config::{ConfigErrors, Problem, Severity, Source, file as bounded};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 const SHIPPED: &str = include_str!("../../templates/prices.toml");
 
-/// By type or class.
+/// Prices by type or class.
 pub type List = BTreeMap<String, Amount>;
 
-/// No price is higher: sums of such are numbers still.
+/// The highest price that is accepted, so that sums of prices remain numbers.
 const HIGHEST: f64 = 1e12;
 
-/// A price: a number, never less than nothing.
+/// A price: a number of 0 or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amount(pub f64);
 
@@ -24,19 +24,19 @@ impl<'de> Deserialize<'de> for Amount {
 
 const NOT_A_PRICE: &str = "a price is a number of 0 or more";
 
-/// What things cost. A price that is absent is not known.
+/// The prices of things. An absent price is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prices {
     /// When the prices were looked up.
     pub as_of: Option<String>,
-    /// Where they are charged.
+    /// The region that the prices hold for.
     pub region: Option<String>,
-    /// EC2 on demand, per hour.
+    /// EC2 instances on demand, per hour.
     pub instance: List,
-    /// EC2 from the Spot market, per hour.
+    /// EC2 instances from the Spot market, per hour.
     pub spot: List,
-    /// EBS, per GB and month.
+    /// EBS volumes, per GB and month.
     pub disk: List,
     pub database: Database,
     pub cache: Cache,
@@ -44,25 +44,27 @@ pub struct Prices {
     pub network: Network,
     pub files: Files,
     pub monitoring: Monitoring,
-    /// A game's own money.
+    /// A game's own money, if the list is a game's.
     pub economy: Option<Economy>,
 }
 
+/// Prices of RDS.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// What Multi-AZ multiplies instance and storage by.
+    /// The factor of Multi-AZ on instance and storage.
     pub multi_az_factor: Option<Amount>,
-    /// Per vCPU and hour, for versions past their standard support.
+    /// Extended support, per vCPU and hour, for versions past their standard support.
     pub extended_support: Option<Amount>,
-    /// Per hour, in a single zone.
+    /// Instances by class, per hour, in a single zone.
     pub class: List,
+    /// The number of vCPUs of a class.
     pub vcpus: BTreeMap<String, u32>,
-    /// Per GB and month, in a single zone.
+    /// Storage by type, per GB and month, in a single zone.
     pub storage: List,
 }
 
-/// Per node and hour.
+/// Prices of ElastiCache, per node and hour.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cache {
@@ -70,7 +72,7 @@ pub struct Cache {
     pub valkey: List,
 }
 
-/// Per hour.
+/// Prices of the load balancer, per hour.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Balancer {
@@ -78,27 +80,28 @@ pub struct Balancer {
     pub capacity_unit: Option<Amount>,
 }
 
-/// Per hour.
+/// Prices of the network, per hour.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
     pub public_address: Option<Amount>,
     pub nat_gateway: Option<Amount>,
-    /// In each zone.
+    /// An interface endpoint, in each zone.
     pub interface_endpoint: Option<Amount>,
-    /// For each GB that passes.
+    /// The data that a NAT gateway processes, per GB.
     pub nat_gateway_gb: Option<Amount>,
+    /// The data that an interface endpoint processes, per GB.
     pub interface_endpoint_gb: Option<Amount>,
 }
 
-/// Per GB and month.
+/// Prices of EFS, per GB and month.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Files {
     pub stored: Option<Amount>,
 }
 
-/// Per month.
+/// Prices of CloudWatch, per month.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Monitoring {
@@ -106,21 +109,21 @@ pub struct Monitoring {
     pub dashboard: Option<Amount>,
 }
 
-/// A game's own money and how it bills.
+/// A game's own money, and how the game bills.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Economy {
-    /// `$`, `points`.
+    /// The unit of all amounts: `$`, `points`.
     pub unit: String,
-    /// Each begun one is billed in full.
+    /// The length of a quantum. Each quantum that has begun is billed in full.
     #[serde(deserialize_with = "minutes")]
     pub quantum_minutes: u32,
-    /// Billed at least.
+    /// The time that is billed at least.
     #[serde(default)]
     pub minimum_minutes: u32,
     #[serde(default)]
     pub unlisted: Unlisted,
-    /// Per instance and quantum, on demand or Spot: the game counts instances.
+    /// The price per instance and quantum, on demand or Spot: the game counts instances.
     pub instance: List,
     pub surcharge: Option<Surcharge>,
 }
@@ -134,7 +137,7 @@ fn minutes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     }
 }
 
-/// What the game's list does not name, instances aside: those it does not name have no price.
+/// The price of things that the game's list does not name. Instances that it does not name have no price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unlisted {
@@ -143,26 +146,28 @@ pub enum Unlisted {
     Unknown,
 }
 
-/// More instances than the game likes cost more.
+/// The factor on the price of instances if there are more than the game likes.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Surcharge {
+    /// The number of instances that cost the plain price.
     pub above: usize,
     pub factor: Amount,
     pub on: SurchargeOn,
 }
 
+/// The instances that a surcharge applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SurchargeOn {
-    /// All instances cost the factor once there are more.
+    /// All instances, as soon as there are more.
     All,
-    /// Only those above.
+    /// Only the instances above the number.
     Excess,
 }
 
 impl Surcharge {
-    /// What the price of instance `index` of `all` is multiplied by.
+    /// Returns the factor on the price of instance `index` of `all`.
     pub fn factor(&self, index: usize, all: usize) -> f64 {
         let dear = match self.on {
             SurchargeOn::All => all > self.above,
@@ -173,25 +178,25 @@ impl Surcharge {
 }
 
 impl Economy {
-    /// How many quanta a life of so many hours is billed as.
+    /// Returns the number of quanta that are billed for so many hours.
     pub fn quanta(&self, hours: f64) -> f64 {
         if hours <= 0.0 {
             return 0.0;
         }
         let quantum = f64::from(self.quantum_minutes);
-        // A hundredth of a second over is rounding, not a quantum begun.
+        // Up to a millionth of a quantum over is rounding, not a new quantum.
         let begun = |minutes: f64| (minutes / quantum - 1e-6).ceil();
         begun((hours * 60.0).max(f64::from(self.minimum_minutes)))
     }
 }
 
 impl Prices {
-    /// The shipped list.
+    /// Returns the shipped list.
     pub fn shipped() -> Self {
         read("templates/prices.toml", SHIPPED).expect("the shipped price file is tested")
     }
 
-    /// The shipped list with this file's prices in it; or the file alone, when it is a game's.
+    /// Loads a price file on top of the shipped list. A game's file replaces the list.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigErrors> {
         let Some(file) = file else { return Ok(Self::shipped()) };
         let name = file.display().to_string();
@@ -234,13 +239,13 @@ impl Prices {
         self
     }
 
-    /// What prices are in.
+    /// Returns the unit of all prices.
     pub fn unit(&self) -> &str {
         self.economy.as_ref().map_or("$", |e| e.unit.as_str())
     }
 }
 
-/// Reads one price file, strictly: a misspelt key must not make something cheap.
+/// Parses one price file, strictly: a misspelt key must not make something cheap.
 pub fn read(name: &str, text: &str) -> Result<Prices, ConfigErrors> {
     let prices: Prices = toml::from_str(text).map_err(|e| {
         let span = e.span().unwrap_or(0..0);
@@ -302,7 +307,7 @@ fn problem(
     ConfigErrors { problems: vec![problem], source: Source { name: name.into(), text: text.into() } }
 }
 
-/// The key on the line of `at`, with its table.
+/// Returns the key on the line of `at`, with its table.
 fn key_at(text: &str, at: usize) -> String {
     let start = text[..at.min(text.len())].rfind('\n').map_or(0, |n| n + 1);
     let line = text[start..].lines().next().unwrap_or_default();

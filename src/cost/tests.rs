@@ -19,7 +19,7 @@ fn close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-9, "{a} is not {b}");
 }
 
-/// Two zones, standby, replica, no alarms: the example that the prices were collected with.
+/// The stack file of the example that the prices were collected with: two zones, standby, replica, no alarms.
 fn example() -> config::Config {
     config("[database]\nmulti_az = true\n[cache]\nengine = \"valkey\"\nnodes = 2\n[monitoring]\nmode = \"off\"")
 }
@@ -142,12 +142,12 @@ fn a_begun_quantum_is_billed_in_full_and_only_once() {
     let economy = game.economy.as_ref().unwrap();
     let quanta = |minutes: f64| economy.quanta(minutes / 60.0);
     assert_eq!([0.0, 1.0, 15.0, 16.0, 30.0, 360.0].map(quanta), [0.0, 1.0, 1.0, 2.0, 2.0, 24.0]);
-    // 14 minutes old, one minute to go: the quantum is paid for.
+    // The instance is 14 minutes old: one more minute is paid for already.
     let mut items = fleet(1, "t2.micro");
     items[0].age = Duration::from_secs(14 * 60);
     close(Bill::of(&items, &game, 1.0 / 60.0).for_event(), 0.0);
     close(Bill::of(&items, &game, 2.0 / 60.0).for_event(), 8.0);
-    // The rate is the rate all the same.
+    // The rate per hour stays the same.
     close(Bill::of(&items, &game, 2.0 / 60.0).per_hour(), 32.0);
 }
 
@@ -171,7 +171,7 @@ fn one_more_instance_has_to_earn_what_it_adds() {
     let more = OneMore::of(&fleet(2, "t2.micro"), "t2.micro", true, &game(), 6.0);
     close(more.per_hour, 32.0);
     close(more.at_least, 8.0);
-    // The sixth doubles the price of the other five, too.
+    // The sixth instance also doubles the price of the other five.
     let sixth = OneMore::of(&fleet(5, "t2.micro"), "t2.micro", true, &game(), 6.0);
     close(sixth.per_hour, 6.0 * 64.0 - 5.0 * 32.0);
     close(sixth.per_minute, 224.0 / 60.0);
@@ -209,7 +209,7 @@ fn what_runs_is_billed_as_it_is() {
     close(of(Group::Monitoring), 4.2 / 730.0);
     assert_eq!(bill.unpriced, ["t3.micro, Spot"]);
     assert!(Inventory::default().is_empty());
-    // A new file system is something, though it costs nothing.
+    // A new file system counts as existing, although it costs nothing.
     assert_eq!(files::bill::stored(6144.0).quantity, 0.0);
 }
 
@@ -219,7 +219,7 @@ fn an_event_is_paid_for_until_its_end() {
     let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
     assert_eq!(hours(None, None, &now), 6.0);
     assert_eq!(hours(None, at("2026-11-21T10:00Z"), &now), 3.5);
-    // Before it begins and after it has ended: all of it.
+    // Before the event and after it, the whole event is priced.
     assert_eq!(hours(None, at("2026-11-21T13:00Z"), &now), 6.0);
     assert_eq!(hours(None, at("2026-11-21T06:00Z"), &now), 6.0);
     assert_eq!(hours(Some(2.0), at("2026-11-21T10:00Z"), &now), 2.0);
@@ -236,7 +236,7 @@ fn a_file_adds_to_the_shipped_prices_or_replaces_single_ones() {
     assert_eq!(prices.instance["t3.small"].0, 0.0208);
     assert_eq!(prices.spot["t3.micro"].0, 0.5);
     assert_eq!((prices.as_of.as_deref(), prices.region.as_deref()), (Some("2026-12-01"), Some("us-east-1")));
-    // A game's list stands alone.
+    // A game's list replaces the shipped one.
     std::fs::write(&file, include_str!("../../templates/prices-game.toml")).unwrap();
     assert!(Prices::load(Some(&file)).unwrap().instance.is_empty());
 }
@@ -259,7 +259,7 @@ fn a_mistake_in_a_price_file_says_file_line_and_key() {
         let e = read("own.toml", text).expect_err(text);
         let p = &e.problems[0];
         seen += &format!("{}:{}:{} [{}] {} ({})\n", e.source.name, p.line, p.column, p.path, p.message, p.reason);
-        // It has to be drawable, too.
+        // The problem has to be renderable, too.
         assert!(e.render(false, 80).contains("own.toml"));
     }
     insta::assert_snapshot!(seen);
@@ -277,7 +277,8 @@ fn private_instances_pay_for_their_way_out_instead_of_addresses() {
     let hour = |c: &config::Config| Bill::of(&from_config(c, 2, 0, Size::Desired), &prices, 1.0).per_hour();
     let s3 = "s3://bucket/server";
     let public = hour(&stack("", s3));
-    // Four addresses less; a gateway with one of its own, two of them, or four endpoints in two zones.
+    // Four addresses less, and instead one NAT gateway with its address, or two of them, or four endpoints in two
+    // zones.
     for (egress, more) in [("nat", 0.05), ("nat-per-zone", 0.10), ("endpoints", 0.08)] {
         let c = stack(&format!("instances = \"private\"\negress = \"{egress}\""), s3);
         close(hour(&c), public - 4.0 * 0.005 + more);
@@ -289,7 +290,7 @@ fn private_instances_pay_for_their_way_out_instead_of_addresses() {
         let (nat, endpoints) = (Some(0.045), Some(0.01));
         assert_eq!(all, [("nat", nat), ("nat-per-zone", nat), ("endpoints", endpoints), ("public", None)]);
     }
-    // In somebody else's VPC the way out is theirs to pay for, and one more instance has no address.
+    // In an existing VPC the stack does not pay for the way out, and one more private instance has no address.
     let used = stack("mode = \"use\"\nvpc = \"default\"\ninstances = \"private\"", s3);
     close(hour(&used), public - 4.0 * 0.005);
     assert_eq!(ways_out(&used, 2, &prices), []);

@@ -1,4 +1,4 @@
-//! Findings in the making: what a hop's rules write, and what repairs it.
+//! Drafts of findings: what the rules of a hop write, with the command that repairs it.
 use super::{Finding, Hop, HopName, Severity, State};
 use crate::shell::{self, command};
 use std::cmp::Reverse;
@@ -6,11 +6,11 @@ use std::cmp::Reverse;
 /// The usual repair.
 pub(crate) const UP: &str = "gameday up";
 
-/// Lists which of the user's own subnets has room.
+/// The command that lists the free addresses of each of the user's own subnets.
 pub(crate) const FREE_ADDRESSES: &str =
     "aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]'";
 
-/// A repair: a command, and what there is to say about it.
+/// A repair: a command, and a note about it.
 pub(crate) struct Fix {
     pub command: String,
     pub note: Option<String>,
@@ -40,12 +40,12 @@ impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
     }
 }
 
-/// Returns the repair that takes an object without its tags back into the stack.
+/// Returns the repair that takes an object that lost its tags back into the stack.
 pub(crate) fn adopt(key: &str, id: &str) -> Fix {
     (command!("gameday up --adopt {}", format!("{key}={id}")), "tags it again, when it is yours").into()
 }
 
-/// New instances instead of these: the Auto Scaling group launches them at once.
+/// Returns the command that terminates these instances. The Auto Scaling group launches new ones at once.
 pub(crate) fn replace<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> String {
     let one = |id: T| {
         let id = id.as_ref();
@@ -57,7 +57,7 @@ pub(crate) fn replace<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> String
     shell::all(ids.into_iter().map(one))
 }
 
-/// A finding in the making.
+/// A draft of a finding, without its hop.
 pub(crate) struct Draft {
     pub rule: &'static str,
     pub severity: Severity,
@@ -69,6 +69,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// Creates a draft of the severity [`Severity::Broken`].
     pub fn new(rule: &'static str, cause: impl Into<String>, evidence: impl Into<String>, fix: impl Into<Fix>) -> Self {
         Self {
             rule,
@@ -80,55 +81,65 @@ impl Draft {
             fix: fix.into(),
         }
     }
-    /// Says that requests are served for now.
+    /// Marks that requests are served for now.
     pub fn weak(mut self) -> Self {
         self.severity = Severity::Weak;
         self
     }
-    /// Says that it passes by itself.
+    /// Marks that the problem ends by itself.
     pub fn waiting(mut self) -> Self {
         self.severity = Severity::Waiting;
         self
     }
-    /// Says that it may pass by itself, since something tries again.
+    /// Marks that the problem can end by itself, because something retries.
     pub fn trying(mut self) -> Self {
         self.trying = true;
         self
     }
+    /// Marks that something retries, if `is`.
     pub fn trying_if(self, is: bool) -> Self {
         if is { self.trying() } else { self }
     }
+    /// Marks that requests are served for now, if `is`.
     pub fn weak_if(self, is: bool) -> Self {
         if is { self.weak() } else { self }
     }
+    /// Marks that something else is likely to be the cause.
     pub fn symptom(mut self) -> Self {
         self.symptom = true;
         self
     }
+    /// Marks that something else is likely to be the cause, if `is`.
     pub fn symptom_if(self, is: bool) -> Self {
         if is { self.symptom() } else { self }
     }
+    /// Returns the finding at a hop.
     pub fn at(self, hop: HopName) -> Finding {
         let Self { rule, severity, symptom, trying, cause, evidence, fix: Fix { command, note } } = self;
-        // What was seen is said in others' words: only a command of ours stands between backquotes.
+        // Cause and evidence quote others, and only a command of gameday's is between backquotes.
         let [cause, evidence] = [cause, evidence].map(|t| t.replace('`', "'"));
         Finding { rule, hop, severity, symptom, trying, cause, evidence, command, note }
     }
+    /// Creates the empty list of drafts of a hop.
     pub fn hop() -> Drafts {
         Drafts(vec![])
     }
 }
 
-/// The findings of one hop in the making.
+/// The drafts of one hop's findings.
 pub(crate) struct Drafts(pub Vec<Draft>);
 
 impl Drafts {
+    /// Adds a draft.
     pub fn push(&mut self, draft: Draft) {
         self.0.push(draft);
     }
+    /// Adds drafts.
     pub fn extend(&mut self, drafts: impl IntoIterator<Item = Draft>) {
         self.0.extend(drafts);
     }
+    /// Returns the hop with its findings, the gravest first. The state follows from the gravest finding; `seen` is
+    /// false if the hop could not be judged in full.
     pub fn done(self, hop: HopName, seen: bool, evidence: impl Into<String>) -> Hop {
         let mut drafts = self.0;
         drafts.sort_by_key(|d| (d.severity, d.symptom));
@@ -144,7 +155,7 @@ impl Drafts {
     }
 }
 
-/// Returns the first few, and how many more.
+/// Returns the first four names, and the number of the rest.
 pub(crate) fn names<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
     let all: Vec<T> = all.into_iter().collect();
     let few: Vec<&str> = all.iter().take(4).map(AsRef::as_ref).collect();
@@ -155,7 +166,7 @@ pub(crate) fn names<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// Returns these with the newest first.
+/// Returns the items sorted by time, the newest first.
 pub(crate) fn newest<T>(all: impl IntoIterator<Item = T>, at: impl Fn(&T) -> jiff::Timestamp) -> Vec<T> {
     let mut all: Vec<T> = all.into_iter().collect();
     all.sort_by_key(|t| Reverse(at(t)));

@@ -1,5 +1,7 @@
-//! Why requests get no answer: the request path as a chain of hops, each judged from a [`Snapshot`]. Pure, so that a
-//! saved snapshot tells the same story to somebody without access, and every breakage can be a test.
+//! Why requests get no answer: the request path as a chain of hops, each judged from a [`Snapshot`].
+//!
+//! The diagnosis is pure, so that a saved snapshot gives the same findings to somebody without access, and every
+//! breakage can be a test.
 //!
 //! The hops are those of the parts of a stack, in the order of `parts::LIST`; each is judged in `parts/*/judge`.
 mod draft;
@@ -17,8 +19,8 @@ use crate::{
 use serde::Serialize;
 use std::fmt;
 
-// The order of the path is that of `parts::LIST`, not that of the words here.
-/// Where a request passes, in this order.
+// The order of the path is that of `parts::LIST`, not that of these variants.
+/// A place on the request path, or behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HopName {
@@ -51,71 +53,75 @@ impl fmt::Display for HopName {
     }
 }
 
+/// The state of a hop or of a zone in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Good,
-    /// It carries requests, but not as the stack file says.
+    /// The hop carries requests, but not as the stack file describes it.
     Weak,
-    /// AWS or a booting instance is at work: it passes by itself.
+    /// AWS or a booting instance is at work, and the state ends by itself.
     Busy,
-    /// Not seen, or not to be judged.
+    /// The hop was not seen, or cannot be judged.
     Unknown,
     Bad,
 }
 
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Requests are lost.
     Broken,
-    /// They are, until something is done that is being done.
+    /// Requests are lost until something in progress is done.
     Waiting,
-    /// They are served for now.
+    /// Requests are served for now.
     Weak,
 }
 
-/// One thing that is wrong.
+/// A problem at a hop: rule, cause, evidence, and a command that repairs it.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Finding {
-    /// Which rule of the diagnosis found it: stable, for scripts and tests.
+    /// The rule of the diagnosis that found the problem. Its name is stable, for scripts and tests.
     pub rule: &'static str,
     pub hop: HopName,
     pub severity: Severity,
-    /// It shows the trouble, but something else is likely to be its cause.
+    /// True if something else is likely to be the cause.
     pub symptom: bool,
-    /// Something is at work on it, so that it may pass by itself: a boot or a launch that is tried again.
+    /// True if something is at work on the problem, so that it can end by itself: a boot or a launch that is retried.
     pub trying: bool,
     pub cause: String,
     pub evidence: String,
-    /// What repairs it, to be typed as it stands.
+    /// The command that repairs it, to be typed as it is.
     pub command: String,
-    /// What there is to know or to do besides.
+    /// What to know or to do besides.
     pub note: Option<String>,
 }
 
 impl Finding {
-    /// True if it stays as it is until somebody does something.
+    /// True if the problem remains until somebody does something.
     pub fn stays(&self) -> bool {
         self.severity == Severity::Broken && !self.symptom && !self.trying
     }
 }
 
+/// A place on the request path, or behind it, with its state and its findings.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Hop {
     pub hop: HopName,
-    /// True if a request passes here, up to the instances; false of what the instances need, and of what only watches.
+    /// True if a request passes this hop, up to the instances; false for what the instances need, and for alarms.
     #[serde(skip)]
     #[schemars(skip)]
     pub on_the_way: bool,
     pub state: State,
     pub evidence: String,
-    /// What there is in each zone.
+    /// The state in each zone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub zones: Vec<Zone>,
     pub findings: Vec<Finding>,
 }
 
+/// The state of a hop in one zone.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Zone {
     pub zone: String,
@@ -123,27 +129,29 @@ pub struct Zone {
     pub evidence: String,
 }
 
-/// The request path.
+/// The request path, hop by hop.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Chain {
     pub hops: Vec<Hop>,
 }
 
 impl Chain {
-    /// All findings, the one to begin with first: what is broken before what only waits or is weak, a cause before
-    /// what it brings about, and along the way of a request.
+    /// Returns all findings, the one to begin with first.
+    ///
+    /// Findings that lose requests come before weak ones, causes before symptoms, broken before waiting. Equal ones are
+    /// in the order of the path.
     pub fn findings(&self) -> Vec<&Finding> {
         let mut all: Vec<&Finding> = self.hops.iter().flat_map(|h| &h.findings).collect();
-        // What the outside sees is the last thing that brings anything about.
+        // A symptom at the name, seen from outside, cannot be the cause of any other.
         let outermost = |f: &Finding| f.symptom && f.hop == HopName::Name;
-        // Stable: along the way, where nothing else decides.
+        // The sort is stable: equal findings stay in the order of the path.
         all.sort_by_key(|f| (f.severity == Severity::Weak, f.symptom, outermost(f), f.severity));
         all
     }
 
-    /// Returns what stops requests although there is a healthy target, if anything does.
+    /// Returns the finding that stops requests although there is a healthy target, if any.
     ///
-    /// Only the way to the target counts, and nothing that concerns only instances to come.
+    /// Only the path up to the target counts. Findings that affect only future instances do not.
     pub fn stops_requests(&self) -> Option<&Finding> {
         let on_the_way = |f: &&Finding| self.is_on_the_way(f.hop) && f.severity != Severity::Weak;
         self.findings().into_iter().filter(on_the_way).find(|f| !SERVES_ON.contains(&f.rule))
@@ -159,12 +167,13 @@ impl Chain {
         self.hops.iter().flat_map(|h| &h.findings).any(|f| f.severity != Severity::Weak)
     }
 
+    /// Returns a hop, if the stack has it.
     pub fn hop(&self, name: HopName) -> Option<&Hop> {
         self.hops.iter().find(|h| h.hop == name)
     }
 }
 
-/// The request path, hop by hop. Groups that the stack goes without are no hop.
+/// Judges the request path, hop by hop. Groups that the stack does without have no hop.
 pub fn chain(snapshot: &Snapshot) -> Chain {
     let view = View::new(snapshot);
     let on_the_way = |hop: Hop| Hop { on_the_way: true, ..hop };
@@ -177,7 +186,7 @@ pub fn chain(snapshot: &Snapshot) -> Chain {
                 finding.symptom = true;
             }
         }
-        // Where a request enters the stack.
+        // The first hop of the stack itself, after the name.
         if let Some(first) = hops.iter_mut().find(|h| h.hop != HopName::Name) {
             let draft = Draft::new(
                 "stack-missing",
@@ -191,7 +200,7 @@ pub fn chain(snapshot: &Snapshot) -> Chain {
     Chain { hops }
 }
 
-/// All that is wrong, the one to begin with first.
+/// Returns all findings, the one to begin with first.
 pub fn why(snapshot: &Snapshot) -> Vec<Finding> {
     chain(snapshot).findings().into_iter().cloned().collect()
 }
@@ -202,14 +211,14 @@ fn nothing_exists(s: &Snapshot) -> bool {
     seen && no_network && is_unbuilt(s) && s.target_group.is_none()
 }
 
-/// True if neither the balancer nor the fleet exists: what carries requests was never built, or was taken down.
+/// True if neither the balancer nor the fleet exists: they were never built, or were torn down.
 pub fn is_unbuilt(s: &Snapshot) -> bool {
     let seen = [Part::Balancer, Part::AutoScalingGroup].into_iter().all(|p| s.saw(p));
     seen && s.balancer.is_none() && s.auto_scaling_group.is_none()
 }
 
-/// Rules that are grave while what runs goes on serving: no new instances are made, a tag is lost, or only the look
-/// itself is refused.
+/// Rules that do not stop the running instances from serving, although they are grave: no new instances are launched, a
+/// tag is lost, or only the look itself is refused.
 const SERVES_ON: &[&str] = &[
     "credentials",
     "fleet-missing",

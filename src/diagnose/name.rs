@@ -1,7 +1,8 @@
-//! The name: does it resolve, does it lead to our balancer, and does somebody answer there?
+//! The hop of the name: whether it resolves, points at the stack's balancer, and gets an answer there.
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
 use crate::{error::Class, shell::command, snapshot::Part};
 
+/// Judges the name.
 pub(crate) fn hop(view: &View<'_>) -> Hop {
     let s = view.s;
     let probe = &s.probe;
@@ -98,7 +99,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     hop.done(HopName::Name, true, evidence)
 }
 
-/// Adds what a bad status says, where nothing else explains it [AWS 6].
+/// Adds a finding about bad statuses, explained as in [AWS 6].
 fn bad_answers(view: &View<'_>, hop: &mut super::Drafts) {
     let answers = &view.s.probe.answers;
     let bad: Vec<_> = answers.iter().filter(|a| a.status.is_some() && !a.good() && a.beacon.is_none()).collect();
@@ -127,14 +128,14 @@ fn unknown(mut hop: Hop) -> Hop {
     hop
 }
 
-/// Returns `example.com` of `http://example.com:80/path`.
+/// Returns the host of a URL: `example.com` of `http://example.com:80/path`.
 pub(crate) fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
 
-/// Returns `/path` of `http://example.com:80/path?query`.
+/// Returns the path of a URL: `/path` of `http://example.com:80/path?query`.
 pub(crate) fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').map_or("/", |at| &rest[at..]);

@@ -1,5 +1,6 @@
-//! A snapshot with the questions that rules ask about it. Who reaches whom is in `parts/access`, which way a subnet has
-//! in `parts/network`.
+//! A snapshot with the questions that rules ask about it.
+//!
+//! Who reaches whom is in `parts/access`; a subnet's way out is in `parts/network`.
 use crate::snapshot::{Answer, Beacon, Instance, Member, Part, Snapshot, Target};
 
 /// A snapshot with the questions that rules ask about it.
@@ -8,52 +9,55 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Creates the view of a snapshot.
     pub fn new(s: &'a Snapshot) -> Self {
         Self { s }
     }
 
-    /// Returns these words if this part was seen, and else that it was not.
+    /// Returns `words` if the part was seen, else that it could not be looked at.
     pub fn absent(&self, part: Part, words: impl Into<String>) -> String {
         if self.s.saw(part) { words.into() } else { "could not be looked at".into() }
     }
 
-    /// Returns the id of the VPC, by whichever part knows it.
+    /// Returns the id of the VPC, from the first of VPC, balancer and target group that was found.
     pub fn vpc(&self) -> Option<&'a str> {
         self.s.vpc_id()
     }
 
-    /// Returns the instances that run or are about to.
+    /// Returns the instances that are running or pending.
     pub fn alive(&self) -> Vec<&'a Instance> {
         self.s.instances.iter().filter(|i| matches!(i.state.as_str(), "pending" | "running")).collect()
     }
 
+    /// Returns an instance by its id.
     pub fn instance(&self, id: &str) -> Option<&'a Instance> {
         self.s.instances.iter().find(|i| i.id == id)
     }
 
-    /// Returns the members of the Auto Scaling group that are not on their way out.
+    /// Returns the members of the Auto Scaling group that are not being terminated.
     pub fn members(&self) -> Vec<&'a Member> {
         let all = self.s.auto_scaling_group.iter().flat_map(|g| &g.members);
         all.filter(|m| !m.lifecycle.starts_with("Terminat")).collect()
     }
 
-    /// Returns the targets that are wanted: not on their way out.
+    /// Returns the targets that are not draining.
     pub fn targets(&self) -> Vec<&'a Target> {
         self.s.targets.iter().filter(|t| t.state != "draining").collect()
     }
 
-    /// Returns how many targets there are, or should be where that is more.
+    /// Returns the number of targets, or the number that is wanted if that is higher.
     pub fn targets_expected(&self) -> usize {
         self.targets().len().max(self.s.targets_wanted())
     }
 
+    /// Returns the number of healthy targets.
     pub fn healthy(&self) -> usize {
         self.s.targets.iter().filter(|t| t.state == "healthy").count()
     }
 
-    /// True if requests find a healthy target now.
+    /// True if requests reach a healthy target now.
     ///
-    /// Where the targets' health could not be seen, nothing is said to be lost unless the answers from outside say so.
+    /// If the targets' health could not be seen, requests count as served unless all answers from outside are bad.
     pub fn serves(&self) -> bool {
         if self.s.saw_targets() {
             return self.healthy() > 0;
@@ -61,11 +65,12 @@ impl<'a> View<'a> {
         self.s.probe.answers.is_empty() || self.good_answer().is_some()
     }
 
+    /// Returns a good answer from outside, if there is one.
     pub fn good_answer(&self) -> Option<&'a Answer> {
         self.s.probe.answers.iter().find(|a| a.good())
     }
 
-    /// Returns what booting instances say, one answer of each.
+    /// Returns the reports of booting instances, one of each.
     pub fn beacons(&self) -> Vec<&'a Beacon> {
         let mut seen: Vec<&Beacon> = vec![];
         for beacon in self.s.probe.answers.iter().filter_map(|a| a.beacon.as_ref()) {

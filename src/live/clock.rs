@@ -1,4 +1,4 @@
-//! How long until the first request, and how long until what is still being built is there.
+//! The clock: how long until the first request, and how long until the missing steps exist.
 use crate::{
     engine::{Forecast, Key, Progress},
     lease::Holder,
@@ -7,15 +7,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
 
-/// A step of the stack, as far as the clock needs it.
+/// A step of the stack with what the clock needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     pub key: Key,
     pub state: StepState,
-    /// How long AWS takes to make it.
+    /// How long AWS usually takes to create the object.
     pub usually: Duration,
 }
 
+/// The state of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepState {
     Missing,
@@ -23,20 +24,21 @@ pub enum StepState {
     Ready,
 }
 
-/// After the last step an instance boots and is found healthy: what that takes [AWS 11].
+/// How long an instance takes to boot and become healthy, after the last step [AWS 11].
 pub const BOOT: Duration = Duration::from_secs(55);
-/// Less than this to spare is not green.
+/// The least slack that counts as green.
 const CLOSE: Duration = Duration::from_secs(300);
 
-/// What a smaller variant of a step saves.
+/// A smaller variant of a step, and the time that it saves.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Cut {
     pub what: &'static str,
     pub gain_seconds: u64,
-    /// What to write into the stack file.
+    /// The setting to write into the stack file.
     pub setting: &'static str,
 }
 
+/// The clock's traffic light: whether the stack will be ready in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Light {
@@ -45,26 +47,29 @@ pub enum Light {
     Red,
 }
 
+/// The times that the live screen shows.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Clock {
     pub traffic_at: Option<Timestamp>,
-    /// Seconds until the first request; negative: since.
+    /// Seconds until the first request; negative: seconds since then.
     pub left_seconds: Option<i64>,
-    /// Seconds until it could serve, when it does not yet.
+    /// Seconds until the service can answer, if it does not yet.
     pub eta_seconds: Option<u64>,
-    /// What everything waits for.
+    /// The key of the step that everything waits for.
     pub waiting_for: Option<String>,
+    /// Seconds between the end of building and the first request; negative: too late.
     pub slack_seconds: Option<i64>,
     pub light: Light,
-    /// Whether steps are missing or still being made.
+    /// True if steps are missing or being made.
     pub building: bool,
-    /// Whether somebody is at it: a step is being made.
+    /// True if a step is being made.
     pub under_way: bool,
+    /// What would save time, if the stack will be late.
     pub cuts: Vec<Cut>,
 }
 
 impl Clock {
-    /// Takes over what whoever is at work on the stack says: there is one forecast.
+    /// Replaces the forecast by that of whoever works on the stack, so that there is only one.
     pub fn follow(&mut self, holder: &Holder) {
         if !holder.builds() {
             (self.eta_seconds, self.slack_seconds, self.waiting_for) = (None, None, None);
@@ -90,21 +95,22 @@ impl Light {
     }
 }
 
-/// What is known about time: which step began when, and how steps follow each other.
+/// What the clock is computed from: the time of the first request, the steps, and their forecast.
 #[derive(Clone, Debug, Default)]
 pub struct Times {
     pub traffic_at: Option<Timestamp>,
     pub forecast: Option<Forecast>,
-    /// The sandbox is faster than AWS.
+    /// The factor by which durations differ from AWS's: below 1 in the sandbox. 0 counts as 1.
     pub scale: f64,
     pub multi_az: bool,
     pub cache_nodes: u32,
     pub steps: Vec<Step>,
+    /// When each step that is being made was first seen so.
     pub began: BTreeMap<Key, Timestamp>,
 }
 
 impl Times {
-    /// Takes note of how far the steps are.
+    /// Notes the states of the steps.
     pub fn see(&mut self, at: Timestamp, steps: Vec<Step>) {
         self.began.retain(|key, _| steps.iter().any(|s| s.key == *key && s.state == StepState::Busy));
         for s in steps.iter().filter(|s| s.state == StepState::Busy) {
@@ -113,6 +119,7 @@ impl Times {
         self.steps = steps;
     }
 
+    /// True if steps are missing or being made.
     pub fn building(&self) -> bool {
         self.steps.iter().any(|s| s.state != StepState::Ready)
     }
@@ -132,6 +139,7 @@ impl Times {
         (built.saturating_add(BOOT.mul_f64(scale)), path)
     }
 
+    /// Returns the clock at a moment.
     pub fn clock(&self, now: Timestamp, serving: bool) -> Clock {
         let left = self.traffic_at.map(|t| t.duration_since(now).as_secs());
         let (eta, path) = self.eta(now);
@@ -152,7 +160,7 @@ impl Times {
         }
     }
 
-    /// What could be made smaller, as far as it is not there yet and everything waits for it.
+    /// Returns what could be made smaller: missing steps that everything waits for.
     fn cuts(&self, now: Timestamp) -> Vec<Cut> {
         let missing = |key: &str| self.steps.iter().any(|s| s.key.as_str() == key && s.state == StepState::Missing);
         let without = |key: &str, seconds: u64| {
@@ -179,7 +187,7 @@ impl Times {
     }
 }
 
-/// What is left when all is built.
+/// Returns the seconds that are left once everything is built.
 fn slack(left: i64, eta: u64) -> i64 {
     left.saturating_sub_unsigned(eta)
 }

@@ -1,4 +1,4 @@
-//! What happened: the differences between two looks, in words.
+//! Events: the differences between two looks, in words.
 use crate::{
     diagnose::{Chain, Finding, Severity},
     snapshot::{Activity, Part, Snapshot},
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "Kind")]
@@ -23,26 +24,29 @@ pub enum EventKind {
     Yours,
 }
 
+/// Something that happened to the stack or to the live screen.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Event {
     pub at: Timestamp,
     pub kind: EventKind,
-    /// Whether it is good news; `None`: neither.
+    /// True for good news, false for bad news; `None`: neither.
     pub good: Option<bool>,
     pub text: String,
 }
 
 impl Event {
+    /// Creates an event.
     pub fn new(at: Timestamp, kind: EventKind, good: impl Into<Option<bool>>, text: impl Into<String>) -> Self {
         Self { at, kind, good: good.into(), text: text.into() }
     }
 }
 
-/// The verdict in a word: `SERVING`, `AT RISK`, ….
+/// Returns the word of a verdict: `SERVING`, `AT RISK`, ….
 pub fn word(v: &Verdict) -> &'static str {
     v.word().as_str()
 }
 
+/// Returns an event if the word of the verdict has changed.
 pub fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> {
     let now = word(new);
     (word(old) != now).then(|| {
@@ -54,7 +58,7 @@ pub fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> 
     })
 }
 
-/// All that differs between two looks.
+/// Returns an event for each difference between two looks.
 pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
     let mut events = vec![];
     let mut say = |e| events.push(e);
@@ -104,7 +108,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
         say(Event::new(at, EventKind::Alarm, true, format!("alarm {} is over", a.name)));
     }
 
-    // The newest first in AWS's answer; told in order.
+    // AWS lists the newest first; events are in order of time.
     for a in new.activities.iter().rev() {
         let was = old.activities.iter().find(|o| o.start == a.start && o.description == a.description);
         if was.is_some_and(|w| w.status == a.status) || (was.is_none() && old.activities.is_empty()) {
@@ -125,20 +129,20 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
     events
 }
 
-/// A finding that came, or went.
+/// Returns an event for each finding that is new or gone. Alarms have events of their own.
 pub fn of_chain(at: Timestamp, old: &Chain, new: &Chain) -> Vec<Event> {
     let (before, after) = (old.findings(), new.findings());
     let alarm = |rule: &str| rule == "alarm";
     let came = after.iter().filter(|f| !alarm(f.rule) && before.iter().all(|o| (o.rule, o.hop) != (f.rule, f.hop)));
     let went = before.iter().filter(|f| !alarm(f.rule) && after.iter().all(|o| (o.rule, o.hop) != (f.rule, f.hop)));
-    // What passes by itself is no bad news.
+    // A problem that ends by itself is no bad news.
     let bad = |f: &Finding| (f.severity == Severity::Broken).then_some(false);
     let came = came.map(|f| Event::new(at, EventKind::Path, bad(f), format!("{}: {}", f.hop, f.cause)));
     came.chain(went.map(|f| Event::new(at, EventKind::Path, true, format!("{} fixed (was: {})", f.hop, f.cause))))
         .collect()
 }
 
-/// A scaling activity in few words: `launched i-… (capacity 0 → 2)`.
+/// Returns a scaling activity in few words: `launched i-… (capacity 0 → 2)`.
 pub fn in_short(a: &Activity) -> String {
     let done = a.status == "Successful";
     let of = |what: &str| a.description.strip_prefix(what).map(|rest| rest.trim_start_matches(':').trim());
@@ -154,7 +158,7 @@ pub fn in_short(a: &Activity) -> String {
     if let Some(message) = a.message.as_ref().filter(|_| !done) {
         return format!("{what}: {message}");
     }
-    // AWS tells of the capacity wherever that is the reason.
+    // AWS's sentence names the capacity if that is the reason.
     let change = a.cause.rsplit_once("capacity from ").and_then(|(_, rest)| {
         let (from, rest) = rest.split_once(" to ")?;
         let to: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -166,7 +170,7 @@ pub fn in_short(a: &Activity) -> String {
     }
 }
 
-/// The reason in AWS's sentence about a scaling activity, without its times.
+/// Returns the reason in AWS's sentence about a scaling activity, without its times.
 pub fn in_words(cause: &str) -> String {
     let mut text = cause.trim();
     // `At 2026-11-21T10:00:00Z a user request…`

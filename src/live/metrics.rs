@@ -1,4 +1,4 @@
-//! CloudWatch's numbers: all of them in one `GetMetricData` call.
+//! CloudWatch metrics: all of the live screen's in one `GetMetricData` call.
 use crate::{
     aws::{Aws, error::AwsResult},
     error::Result,
@@ -16,9 +16,10 @@ use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// A series of numbers, one a minute, by what it is called in JSON.
+/// A metric with one value a minute, by its name in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
+    /// The metric with this name.
     Of(&'static str),
     /// The requests in one zone.
     Zone(u8),
@@ -30,20 +31,21 @@ impl From<&MetricRow> for Metric {
     }
 }
 
-/// What CloudWatch calls the parts of the stack.
+/// The values of CloudWatch's dimensions: how it names the parts of the stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Names {
     pub balancer: Option<String>,
-    /// One of each service.
+    /// The Auto Scaling group of each service.
     pub fleets: Vec<String>,
     pub database: Option<String>,
-    /// The cache's nodes: after a failover another one does the work.
+    /// The cache's nodes, all of them because a failover moves the work to another one.
     pub cache: Vec<String>,
     pub zones: Vec<String>,
 }
 
 impl Names {
-    /// Returns the names of what was seen, and of the fleets that exist beside the one that was looked at.
+    /// Returns the names of the parts that were seen, and of the Auto Scaling groups that exist besides the one in the
+    /// snapshot.
     pub fn of(s: &Snapshot, fleets: impl IntoIterator<Item = String>) -> Self {
         let balancer = s.balancer.as_ref().and_then(|b| b.arn.split_once("loadbalancer/")).map(|(_, n)| n.to_owned());
         let mut all: Vec<String> = s.auto_scaling_group.iter().map(|g| g.name.clone()).collect();
@@ -66,7 +68,7 @@ impl Names {
         self.tables().iter().all(|(_, names)| names.is_empty())
     }
 
-    /// Returns the tables of the parts that the live screen shows, with the names of what is measured.
+    /// Returns the tables of the parts that the live screen shows, each with the names to ask for.
     fn tables(&self) -> [(&'static MetricTable, Vec<&String>); 4] {
         [
             (&balancer::METRICS, self.balancer.iter().collect()),
@@ -85,9 +87,9 @@ impl Names {
     }
 }
 
-/// Asks CloudWatch for the newest numbers of all parts, in one call.
+/// Asks CloudWatch for the newest values of all metrics, in one call.
 ///
-/// The first call asks for the last hour; later ones ask only for what may have changed since.
+/// The first call asks for the last hour. Later ones ask only for the minutes that can still change.
 pub async fn ask(aws: &Aws, names: &Names, first: bool) -> Result<Metrics> {
     let now = Timestamp::now();
     let call = aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries(names)));
@@ -96,7 +98,9 @@ pub async fn ask(aws: &Aws, names: &Names, first: bool) -> Result<Metrics> {
     Ok(parse(call.send().await.during("GetMetricData")?.metric_data_results()))
 }
 
-/// The queries of one call: `m3` is the fourth row, `m3_1` that of the second node or fleet, `z1` the second zone.
+/// Returns the queries of one call.
+///
+/// The id `m3` is the fourth row, `m3_1` that row for the second node or fleet, `z1` the second zone.
 fn queries(names: &Names) -> Vec<MetricDataQuery> {
     let query = |id: String, table: &MetricTable, row: &MetricRow, dimensions: &[(&str, &str)]| {
         let dimension = |(n, v): &(&str, &str)| Dimension::builder().name(*n).value(*v).build();
@@ -124,13 +128,13 @@ fn queries(names: &Names) -> Vec<MetricDataQuery> {
     rows.chain(zones).collect()
 }
 
-/// No metric of ours has a higher number; what is none (NaN, infinity) is left out.
+/// The highest value that is believed: no metric of the stack has a higher one. NaN and infinity are dropped, too.
 const HIGHEST: f64 = 1e15;
 
-/// By the start of its minute.
+/// Values by the start of their minute, in seconds since the epoch.
 pub type Series = BTreeMap<i64, f64>;
 
-/// The numbers of one call.
+/// The values that one call returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics(pub BTreeMap<Metric, Series>);
 
@@ -150,15 +154,15 @@ fn parse(results: &[MetricDataResult]) -> Metrics {
         let series = all.0.entry(metric).or_default();
         for (at, value) in r.timestamps().iter().zip(r.values()).filter(|(_, value)| value.abs() <= HIGHEST) {
             let so_far = series.entry(at.secs() / 60 * 60).or_default();
-            // Of several nodes or fleets the busiest counts; 2xx and 3xx are one series.
+            // Of several nodes or fleets the busiest counts. The counts of 2xx and 3xx are added up into one series.
             *so_far = if another(&r) { so_far.max(*value) } else { *so_far + value };
         }
     }
     all
 }
 
-/// Returns from when to ask: an hour ago at first, later as far back as numbers may still change, since CloudWatch lags
-/// by minutes.
+/// Returns the start of the time to ask for: an hour ago at first, later ten minutes, because CloudWatch lags by
+/// minutes and values can still change.
 fn ask_from(now: Timestamp, first: bool) -> i64 {
     let back = if first { 60 } else { 10 };
     (now.as_second() / 60 - back) * 60

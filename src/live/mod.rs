@@ -1,8 +1,8 @@
-//! The model of the live screen, which `status --watch` and `serve` show: what was seen in each round is folded into one
-//! state with bounded memory, and the differences between two rounds are events.
+//! The model of the live screen, which `status --watch` and `serve` show. The observations of each round are folded
+//! into one state with bounded memory, and the differences between two rounds are events.
 //!
-//! The model has neither calls nor a clock of its own, so that five hours are a short test. Only [`ask`] and [`replace()`]
-//! talk to AWS.
+//! The model makes no calls and has no clock of its own, so that five hours are a short test. Only [`ask`] and
+//! [`replace()`] talk to AWS.
 mod clock;
 mod event;
 mod metrics;
@@ -31,52 +31,57 @@ use crate::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// What came in at one moment: any part may be missing, because each has its own pace.
+/// The observations of one moment. Any part can be missing, because each has its own pace.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
     pub at: Timestamp,
-    /// A look at everything.
+    /// A full look.
     pub snapshot: Option<Box<Snapshot>>,
-    /// Only the targets' health, which changes fastest.
+    /// The targets' health alone, which changes fastest.
     pub targets: Option<Vec<Target>>,
     /// One answer from outside.
     pub answer: Option<snapshot::Answer>,
     pub metrics: Option<Metrics>,
     pub cost: Option<Cost>,
     pub steps: Option<Vec<Step>>,
-    /// Who is at work on the stack, if somebody asked: `Some(None)` is nobody.
+    /// The holder of the lease, if somebody asked. `Some(None)`: nobody works on the stack.
     pub at_work: Option<Option<Holder>>,
-    /// AWS calls made so far.
+    /// The number of AWS calls made so far.
     pub calls: u64,
+    /// Why AWS cannot be asked, if so.
     pub trouble: Option<Trouble>,
-    /// CloudWatch does not give its numbers, and why.
+    /// Why CloudWatch returns no metrics, if so.
     pub no_metrics: Option<String>,
 }
 
 impl Round {
+    /// Creates an empty round.
     pub fn at(at: Timestamp) -> Self {
         Self { at, ..Self::default() }
     }
 }
 
-/// What it costs now.
+/// What the running stack costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Cost {
+    /// The unit of the amounts: `$`, `points`.
     pub unit: String,
     pub per_hour: f64,
     pub for_event: f64,
+    /// The hours that `for_event` covers.
     pub hours: f64,
-    /// What one more instance costs a minute, and so must earn.
+    /// What one more instance costs a minute, and so has to earn.
     pub one_more_per_minute: f64,
 }
 
-/// Why AWS cannot be asked just now.
+/// A reason why AWS cannot be asked at the moment.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Trouble {
     pub kind: TroubleKind,
     pub said: String,
 }
 
+/// The kind of reason why AWS cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TroubleKind {
@@ -86,13 +91,15 @@ pub enum TroubleKind {
 }
 
 impl Trouble {
-    /// What one call's failure says of AWS as a whole. A right that is missing is no trouble: it stays missing.
+    /// Returns the trouble that the failure of one call shows, if it concerns AWS as a whole. A missing right is none:
+    /// it stays missing.
     pub fn of(e: &Error) -> Option<Self> {
         let kind = TroubleKind::of(e.class())?;
         Some(Self { kind, said: e.to_string() })
     }
 
-    /// What a look's gaps say. One part that fails is a gap; many that fail for one reason are no look at all.
+    /// Returns the trouble that the gaps of a look show. One failed part is only a gap; many that failed for one reason
+    /// mean that the look saw nothing.
     pub fn of_look(s: &Snapshot) -> Option<Self> {
         let of = |kind| s.gaps.iter().filter(move |g| TroubleKind::of(g.class) == Some(kind));
         let enough = [(TroubleKind::Credentials, 1), (TroubleKind::Network, MANY), (TroubleKind::Throttled, MANY)];
@@ -102,7 +109,7 @@ impl Trouble {
     }
 }
 
-/// So many gaps for one reason are not a coincidence.
+/// The number of gaps for one reason that is no coincidence.
 const MANY: usize = 4;
 
 impl TroubleKind {

@@ -1,7 +1,7 @@
-//! Memory that does not grow: the last so many of something, and what they say in numbers.
+//! Memory that does not grow: the newest values of a series, and their percentiles.
 use std::collections::VecDeque;
 
-/// The newest `most` of what was pushed.
+/// A buffer that keeps the newest `most` values.
 #[derive(Clone, Debug)]
 pub struct Ring<T> {
     most: usize,
@@ -9,10 +9,12 @@ pub struct Ring<T> {
 }
 
 impl<T> Ring<T> {
+    /// Creates an empty buffer for `most` values.
     pub fn new(most: usize) -> Self {
         Self { most, kept: VecDeque::with_capacity(most.min(1024)) }
     }
 
+    /// Adds a value, and drops the oldest one if the buffer is full.
     pub fn push(&mut self, value: T) {
         if self.kept.len() == self.most {
             self.kept.pop_front();
@@ -20,25 +22,29 @@ impl<T> Ring<T> {
         self.kept.push_back(value);
     }
 
-    /// The oldest first.
+    /// Iterates over the values, the oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
         self.kept.iter()
     }
+    /// Returns the newest value.
     pub fn last(&self) -> Option<&T> {
         self.kept.back()
     }
+    /// Returns the newest value, to change it.
     pub fn last_mut(&mut self) -> Option<&mut T> {
         self.kept.back_mut()
     }
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.kept.len()
     }
+    /// True if there are no values.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 }
 
-/// The value that so many of a hundred do not exceed: exact, by the nearest rank.
+/// Returns the value that `of_hundred` percent of the values do not exceed: exact, by the nearest rank.
 pub fn percentile(sorted: &[u32], of_hundred: u32) -> Option<u32> {
     let rank = (sorted.len() * of_hundred as usize).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()

@@ -1,60 +1,66 @@
-//! When to ask what: within a budget of AWS calls that may be kept up for five hours.
+//! The schedule of the live screen: when to ask for what, within a budget of AWS calls that can be kept up for five
+//! hours.
 use std::{collections::VecDeque, time::Duration};
 
-/// AWS calls a minute in steady state.
+/// AWS calls a minute, in steady state.
 const BUDGET: f64 = 20.0;
-/// What is kept back for calls that come now and then: cost, steps, a retry.
+/// Calls a minute that are reserved for rare jobs: cost, steps, a retry.
 const RESERVE: f64 = 3.0;
 const HEALTH: Duration = Duration::from_secs(10);
 const METRICS: Duration = Duration::from_secs(60);
 const COST: Duration = Duration::from_secs(1800);
 const STEPS: Duration = Duration::from_secs(1800);
 const PROBE: Duration = Duration::from_secs(1);
-/// While somebody is at work: as often as they tell how far they are.
+/// How often to read the progress of a run at work: as often as the run publishes it.
 const WORK: Duration = Duration::from_secs(5);
-/// While something changes, a look is worth its calls.
+/// How often to look while something changes.
 const CHANGING: Duration = Duration::from_secs(20);
-/// How long after a change things still count as changing.
+/// How long after a change the stack still counts as changing.
 const RESTLESS: Duration = Duration::from_secs(90);
-/// What is being built is worth its calls for so long after the last change: what stays broken is not.
+/// How long after the last change a stack under construction gets frequent looks. A stack that merely stays broken does
+/// not.
 const LIVELY: Duration = Duration::from_secs(600);
 const MINUTE: Duration = Duration::from_secs(60);
-/// What a look is taken to cost before the first one.
+/// The number of calls that the first look is assumed to make.
 const LOOK_CALLS: u64 = 26;
 
+/// Something to ask for, at a pace of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Job {
-    /// A request from outside; no AWS call.
+    /// A request from outside. It is no AWS call.
     Probe,
     Health,
     Look,
     Metrics,
     Cost,
     Steps,
-    /// Who is at work on the stack, and how far: one call.
+    /// Who works on the stack and how far they are: one call.
     Work,
 }
 
 const JOBS: [Job; 7] = [Job::Probe, Job::Health, Job::Look, Job::Metrics, Job::Cost, Job::Steps, Job::Work];
 
-/// Times are since the start.
+/// When each job is due. Times are since the start.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// When each was last begun, and whether it is under way.
+    /// When each job last began.
     last: [Option<Duration>; JOBS.len()],
+    /// The jobs in progress.
     busy: [bool; JOBS.len()],
     changed: Option<Duration>,
-    /// Something is being built or repaired: the steps are worth looking at.
+    /// True if something is being built or repaired, so that the steps are worth a look.
     pub building: bool,
-    /// Then nobody asks who is at work.
+    /// True if the stack serves. The holder of the lease is then not read, unless somebody is at work.
     pub serving: bool,
-    /// Somebody is.
+    /// True if somebody works on the stack.
     pub at_work: bool,
+    /// The number of calls that the last look made.
     look_calls: u64,
-    /// Grows while AWS throttles or cannot be reached.
+    /// A factor on all pauses. It grows while AWS throttles or cannot be reached.
     slower: f64,
+    /// True if a look is due at once.
     asked_for: bool,
-    /// Calls made so far, at several moments of the last minute.
+    /// The number of calls made so far, at several moments of the last minute.
     seen: VecDeque<(Duration, u64)>,
 }
 
@@ -76,7 +82,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// What to begin now. What is under way is not begun again.
+    /// Returns the jobs to begin now. A job in progress does not begin again.
     pub fn due(&mut self, now: Duration) -> Vec<Job> {
         let mut due = vec![];
         for job in JOBS {
@@ -91,7 +97,7 @@ impl Schedule {
         }
         if due.contains(&Job::Look) {
             self.asked_for = false;
-            // A look brings the health with it.
+            // A look includes the health.
             if let Some(i) = due.iter().position(|j| *j == Job::Health) {
                 due.remove(i);
                 self.busy[Job::Health as usize] = false;
@@ -100,7 +106,7 @@ impl Schedule {
         due
     }
 
-    /// How long it is between two.
+    /// Returns the pause between two runs of a job.
     fn every(&self, job: Job, now: Duration) -> Duration {
         let steady = match job {
             Job::Probe => return PROBE,
@@ -126,33 +132,34 @@ impl Schedule {
         steady.mul_f64(self.slower)
     }
 
-    /// Whether something changed not long ago; the start counts, too.
+    /// True if something changed within `LIVELY`. The start counts as a change.
     fn lively(&self, now: Duration) -> bool {
         now.saturating_sub(self.changed.unwrap_or_default()) < LIVELY
     }
 
-    /// What the budget leaves after health and metrics goes into looks.
+    /// Returns the pause between looks: what the budget leaves after health and metrics goes into looks.
     fn steady_look(&self) -> Duration {
         let fixed = MINUTE.div_duration_f64(HEALTH) + MINUTE.div_duration_f64(METRICS) + RESERVE;
         MINUTE.mul_f64(self.look_calls as f64 / (BUDGET - fixed)).max(MINUTE)
     }
 
+    /// Notes that a job has ended.
     pub fn done(&mut self, job: Job) {
         self.busy[job as usize] = false;
     }
 
-    /// A look took so many calls.
+    /// Notes how many calls a look made.
     pub fn looked(&mut self, calls: u64) {
-        // Whatever failed early would make the next one seem cheap.
+        // A look that failed early made few calls, and would make the next one seem cheap.
         self.look_calls = calls.max(LOOK_CALLS / 2);
     }
 
-    /// Somebody wants to see everything now.
+    /// Makes a look due, because somebody wants to see everything now.
     pub fn look_now(&mut self) {
         self.asked_for = true;
     }
 
-    /// Much is different now: everything is due.
+    /// Makes all jobs but `Job::Work` due, because much is different now.
     pub fn all_now(&mut self) {
         for job in [Job::Look, Job::Steps, Job::Cost] {
             self.last[job as usize] = None;
@@ -160,19 +167,19 @@ impl Schedule {
         self.again();
     }
 
-    /// What runs costs something else now.
+    /// Makes the cost due, because something else is running now.
     pub fn cost_now(&mut self) {
         self.last[Job::Cost as usize] = None;
     }
 
-    /// Everything but the looks and steps is due at once: what they wait for is known now.
+    /// Makes probe, health and metrics due, because what they depend on is known now.
     pub fn again(&mut self) {
         for job in [Job::Probe, Job::Health, Job::Metrics] {
             self.last[job as usize] = None;
         }
     }
 
-    /// Something is different from the last time.
+    /// Notes that something is different from the last look, and makes a look due if the last one is not too recent.
     pub fn changed(&mut self, now: Duration) {
         if self.changed.is_none_or(|c| now.saturating_sub(c) > CHANGING / 2) {
             self.asked_for |= self.last[Job::Look as usize].is_none_or(|l| now.saturating_sub(l) >= CHANGING / 2);
@@ -180,16 +187,16 @@ impl Schedule {
         self.changed = Some(now);
     }
 
-    /// AWS asked to be left alone, or cannot be reached.
+    /// Doubles the pauses, up to eightfold, because AWS throttles or cannot be reached.
     pub fn strained(&mut self) {
         self.slower = (self.slower * 2.0).min(8.0);
     }
-    /// It answers again.
+    /// Shortens the pauses again, because AWS answers.
     pub fn relieved(&mut self) {
         self.slower = (self.slower * 0.75).max(1.0);
     }
 
-    /// Takes note of the calls made so far.
+    /// Notes the number of calls made so far.
     pub fn count(&mut self, now: Duration, calls: u64) {
         self.seen.push_back((now, calls));
         while self.seen.len() > 2 && now.saturating_sub(self.seen[1].0) >= MINUTE {
@@ -197,7 +204,7 @@ impl Schedule {
         }
     }
 
-    /// AWS calls in the last minute.
+    /// Returns the number of AWS calls in the last minute.
     pub fn rate(&self) -> u64 {
         let (Some((_, first)), Some((_, last))) = (self.seen.front(), self.seen.back()) else { return 0 };
         last - first
@@ -208,7 +215,7 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    /// Five hours, one second at a time; what each job costs in calls.
+    /// Runs the schedule, one second at a time. Returns the number of calls made up to each second.
     fn live(s: &mut Schedule, seconds: u64, mut each: impl FnMut(&mut Schedule, u64)) -> Vec<u64> {
         let (mut calls, mut rates) = (0, vec![]);
         for second in 0..seconds {

@@ -1,4 +1,4 @@
-//! Everything the screen shows, folded from rounds. Its memory is bounded: five hours are like one.
+//! The state of the live screen, folded from rounds. Its memory is bounded: five hours take no more than one.
 use super::clock::Times;
 use super::{
     Clock, Cost, Event, EventKind, Metric, Metrics, Ring, Round, Series, Trouble, TroubleKind, event, percentile,
@@ -13,36 +13,39 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One answer a second, for five hours.
+/// The number of answers that are kept: one a second, for five hours.
 const SECONDS: usize = 5 * 3600;
-/// CloudWatch's minutes, for as long.
+/// The number of minutes of each metric that are kept: five hours.
 const MINUTES: usize = 5 * 60;
 const EVENTS: usize = 500;
-/// Answers that say how it is doing now.
+/// The seconds that the current latency is computed from.
 const RECENT: usize = 300;
-/// Minutes of which the worst word is kept: the last hour.
+/// The number of minutes whose worst word is kept: the last hour.
 const HOUR: usize = 60;
-/// One lost request is no outage: so many of the last answers decide.
+/// The number of last answers that decide, because one lost request is no outage.
 const LAST: usize = 3;
 
-/// One answer to our own request, small enough to keep for hours.
+/// One answer to gameday's own request, small enough to keep for hours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Second {
+    /// Seconds since the epoch.
     pub at: i64,
     pub millis: u32,
-    /// 0: no answer.
+    /// The HTTP status; 0: no answer.
     pub status: u16,
 }
 
 impl Second {
+    /// True if the status is 2xx or 3xx.
     pub fn good(self) -> bool {
         (200..400).contains(&self.status)
     }
 }
 
-/// How our own requests fare.
+/// The latency of gameday's own requests, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Latency {
+    /// The number of requests.
     pub asked: usize,
     pub failed: usize,
     pub p50: Option<u32>,
@@ -50,7 +53,7 @@ pub struct Latency {
     pub p99: Option<u32>,
 }
 
-/// CloudWatch's numbers by the minute.
+/// CloudWatch metrics by the minute.
 #[derive(Clone, Debug, Default)]
 pub struct Minutes(BTreeMap<Metric, Series>);
 
@@ -58,7 +61,7 @@ impl Minutes {
     fn take(&mut self, news: Metrics) {
         for (metric, series) in news.0 {
             let kept = self.0.entry(metric).or_default();
-            // Younger answers correct older ones.
+            // Later answers correct earlier ones.
             kept.extend(series);
             while kept.len() > MINUTES {
                 kept.pop_first();
@@ -66,13 +69,13 @@ impl Minutes {
         }
     }
 
-    /// The newest value, if it is not stale.
+    /// Returns the newest value, if it is less than ten minutes old.
     pub fn latest(&self, metric: impl Into<Metric>, now: Timestamp) -> Option<f64> {
         let (at, value) = self.0.get(&metric.into())?.last_key_value()?;
         (now.as_second() - at < 600).then_some(*value)
     }
 
-    /// The last `count` minutes that CloudWatch has told of; what it is silent about is zero.
+    /// Returns the last `count` minutes that CloudWatch has reported. A minute without a value is 0.
     pub fn recent(&self, metric: impl Into<Metric>, count: usize) -> Vec<f64> {
         let Some(end) = self.0.values().filter_map(|s| s.last_key_value()).map(|(at, _)| *at).max() else {
             return vec![];
@@ -82,49 +85,55 @@ impl Minutes {
         (0..count).rev().map(at).collect()
     }
 
+    /// True if there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Returns the number of values of all metrics.
     pub fn len(&self) -> usize {
         self.0.values().map(BTreeMap::len).sum()
     }
-    /// Every metric's newest value.
+    /// Returns every metric's newest value, if it is less than ten minutes old.
     pub fn all_latest(&self, now: Timestamp) -> BTreeMap<Metric, f64> {
         self.0.keys().filter_map(|m| Some((*m, self.latest(*m, now)?))).collect()
     }
 }
 
+/// Everything that the live screen shows.
 #[derive(Clone, Debug)]
 pub struct LiveState {
     pub now: Timestamp,
     pub snapshot: Option<Box<Snapshot>>,
-    /// When AWS last answered.
+    /// When AWS last answered about the stack.
     pub seen_at: Option<Timestamp>,
     pub chain: Chain,
     pub verdict: Verdict,
+    /// When the word of the verdict last changed.
     pub verdict_since: Option<Timestamp>,
-    /// The worst word of each minute, with the minute since the epoch.
+    /// The worst word of each minute, with the minute, counted from the epoch.
     pub words: Ring<(i64, Word)>,
     pub seconds: Ring<Second>,
     pub minutes: Minutes,
     pub events: Ring<Event>,
-    /// How many events there have been.
+    /// The number of events so far, including those that are no longer kept.
     pub told: usize,
     pub cost: Option<Cost>,
     pub trouble: Option<Trouble>,
-    /// Why there are no numbers of CloudWatch.
+    /// Why there are no CloudWatch metrics.
     pub no_metrics: Option<String>,
     pub times: Times,
-    /// Who is at work on the stack.
+    /// The holder of the lease, who works on the stack.
     pub at_work: Option<Holder>,
-    /// What an instance wrote last, for who asked: its id, and the lines or why there are none.
+    /// The latest log lines of an instance, if somebody asked: its id, and the lines or why there are none.
     pub logs: Option<(String, Result<Vec<String>, String>)>,
-    /// AWS calls in the last minute.
+    /// The number of AWS calls in the last minute.
     pub rate: u64,
+    /// The last answers, which decide about the verdict.
     last: Ring<snapshot::Answer>,
 }
 
 impl LiveState {
+    /// Creates the state before the first round.
     pub fn new(now: Timestamp, times: Times) -> Self {
         Self {
             now,
@@ -149,7 +158,7 @@ impl LiveState {
         }
     }
 
-    /// Takes a round in; what it changed.
+    /// Adds a round to the state. Returns the events that it caused.
     pub fn fold(&mut self, round: Round) -> Vec<Event> {
         let at = round.at;
         self.now = self.now.max(at);
@@ -158,7 +167,7 @@ impl LiveState {
         let trouble = round.trouble.or_else(|| round.snapshot.as_ref().and_then(|s| Trouble::of_look(s)));
         self.troubled(at, trouble.clone(), seen, &mut news);
 
-        // A look that failed must not wipe the picture.
+        // A failed look must not erase what was seen before.
         let blind = trouble.is_some();
         if let Some(new) = round.snapshot.filter(|_| !blind) {
             self.seen_at = Some(at);
@@ -194,7 +203,7 @@ impl LiveState {
             let verdict = Verdict { build: self.build(), ..self.verdict.clone() };
             self.judge(at, verdict, &mut news);
         }
-        // What cannot be seen leaves no trace in the hour's strip.
+        // A minute in which nothing can be seen is left out of the hour's strip.
         let sees = self.trouble.is_none() || self.verdict.answer.is_some();
         if self.verdict_since.is_some() && sees {
             self.keep_word(at);
@@ -226,7 +235,7 @@ impl LiveState {
         }
         if let Some(old) = &self.snapshot {
             news.extend(event::between(at, old, &new));
-            // What is not there yet, or any more, is neither broken nor fixed.
+            // A hop that does not exist yet, or no longer, is neither broken nor fixed.
             let stands = |v: &Verdict| !matches!(v.word(), Word::Building | Word::NotBuilt);
             if stands(&verdict) {
                 let nothing = Chain { hops: vec![] };
@@ -271,7 +280,7 @@ impl LiveState {
             self.verdict = verdict;
             return;
         }
-        // The path has to tell the same story as the verdict.
+        // The path has to agree with the verdict.
         if let Some(i) = before {
             let mut changed = (**s).clone();
             changed.probe.answers[i] = new;
@@ -283,14 +292,14 @@ impl LiveState {
         self.judge(at, verdict, news);
     }
 
-    /// What most of the last answers say.
+    /// Returns the newest answer that agrees with most of the last ones.
     fn recent_answer(&self) -> Option<snapshot::Answer> {
         let bad = self.last.iter().filter(|a| !a.good()).count();
         let want_good = bad * 2 < self.last.len();
         self.last.iter().rev().find(|a| a.good() == want_good).cloned()
     }
 
-    /// How our own requests of the last five minutes fared.
+    /// Returns the latency of the requests of the last five minutes.
     pub fn latency(&self) -> Latency {
         let from = self.now.as_second() - RECENT as i64;
         let recent: Vec<Second> = self.seconds.iter().rev().take_while(|s| s.at >= from).copied().collect();
@@ -301,6 +310,7 @@ impl LiveState {
         Latency { asked: recent.len(), failed, p50: of(50), p90: of(90), p99: of(99) }
     }
 
+    /// Returns the clock as of now.
     pub fn clock(&self) -> Clock {
         let mut clock = self.times.clock(self.now, self.verdict.serving());
         if let Some(holder) = &self.at_work {
@@ -309,7 +319,7 @@ impl LiveState {
         clock
     }
 
-    /// What this minute was at its worst.
+    /// Keeps the worst word of this minute.
     fn keep_word(&mut self, at: Timestamp) {
         let (minute, word) = (at.as_second().div_euclid(60), self.verdict.word());
         match self.words.last_mut() {
@@ -318,18 +328,19 @@ impl LiveState {
         }
     }
 
-    /// How far the stack is built: `None` before anybody looked, and where nothing tells more than the verdict.
+    /// Returns how far the stack is built. `None` as long as neither the steps nor a holder of the lease have been
+    /// seen.
     fn build(&self) -> Option<Build> {
         let seen = !self.times.steps.is_empty() || self.at_work.is_some();
         seen.then(|| Build::of(&self.times.steps, &self.clock(), self.at_work.as_ref()))
     }
 
-    /// How old the picture is, in seconds.
+    /// Returns the age of what the screen shows, in seconds.
     pub fn age(&self) -> Option<i64> {
         self.seen_at.map(|at| self.now.duration_since(at).as_secs())
     }
 
-    /// Something of the user's own doing.
+    /// Adds an event about something that the user did.
     pub fn note(&mut self, at: Timestamp, good: bool, text: String) {
         self.events.push(Event::new(at, EventKind::Yours, good, text));
         self.told += 1;
@@ -337,6 +348,7 @@ impl LiveState {
 }
 
 impl Trouble {
+    /// Returns the trouble in one sentence, with what happens next.
     pub fn in_words(&self) -> String {
         let (what, how) = match self.kind {
             TroubleKind::Network => ("AWS cannot be reached", "it goes on when the network is back"),

@@ -1,4 +1,4 @@
-//! Rounds for tests: five minutes of a stack that serves, and what can befall it.
+//! Rounds for tests: five minutes of a stack that serves, and what can happen to it.
 use super::{Cost, LiveState, Metric, Metrics, Round, Series, Trouble, TroubleKind, clock::Times};
 use crate::{
     parts::{
@@ -9,35 +9,41 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+/// Returns the snapshot of a stack without a problem.
 pub fn unbroken() -> Snapshot {
     let text = include_str!("../../tests/fixtures/why/unbroken.json");
     Snapshot::from_json(text).expect("the fixture is a snapshot")
 }
 
+/// Returns the snapshot of a stack whose listener was deleted.
 pub fn listener_deleted() -> Snapshot {
     let text = include_str!("../../tests/fixtures/why/listener-deleted.json");
     Snapshot::from_json(text).expect("the fixture is a snapshot")
 }
 
-/// 10:00 of the day.
+/// Returns the start of the test: 10:00 of the day.
 pub fn start() -> Timestamp {
     "2026-11-21T10:00:00Z".parse().expect("it is a time")
 }
 
+/// Returns the time so many seconds after the start.
 pub fn after(seconds: i64) -> Timestamp {
     start() + SignedDuration::from_secs(seconds)
 }
 
+/// Returns a round with a look.
 pub fn looked(at: i64, snapshot: Snapshot) -> Round {
     Round { snapshot: Some(Box::new(Snapshot { at: after(at), ..snapshot })), ..Round::at(after(at)) }
 }
 
+/// Returns a round with an answer from outside.
 pub fn answered(at: i64, status: Option<u16>, millis: u64) -> Round {
     let error = status.is_none().then(|| "connection refused".to_owned());
     let answer = Answer { address: "198.51.100.21".into(), status, error, millis, beacon: None };
     Round { answer: Some(answer), ..Round::at(after(at)) }
 }
 
+/// Returns a round with the health of these targets.
 pub fn health(at: i64, states: &[(&str, &str)]) -> Round {
     let target = |(id, state): &(&str, &str)| Target {
         id: (*id).into(),
@@ -49,10 +55,12 @@ pub fn health(at: i64, states: &[(&str, &str)]) -> Round {
     Round { targets: Some(states.iter().map(target).collect()), ..Round::at(after(at)) }
 }
 
+/// Returns a round in which AWS could not be asked.
 pub fn lost(at: i64, kind: TroubleKind, said: &str) -> Round {
     Round { trouble: Some(Trouble { kind, said: said.into() }), ..Round::at(after(at)) }
 }
 
+/// Returns a round with an hour of metrics.
 pub fn metrics(at: i64) -> Round {
     let minute = after(at).as_second() / 60 * 60;
     let wave = |n: i64, base: f64, swing: f64| base + swing * ((n % 12) as f64 - 6.0).abs() / 6.0;
@@ -76,7 +84,7 @@ pub fn metrics(at: i64) -> Round {
     Round { metrics: Some(Metrics(all.into())), ..Round::at(after(at)) }
 }
 
-/// Five minutes of it, with traffic, cost and a little history.
+/// Returns the state after five minutes of serving, with traffic, cost and a little history.
 pub fn serving() -> LiveState {
     let mut state = LiveState::new(start(), Times { traffic_at: Some(after(-1260)), scale: 1.0, ..Times::default() });
     state.fold(looked(0, unbroken()));

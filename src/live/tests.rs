@@ -1,4 +1,4 @@
-//! The model: events from rounds, verdicts, trouble, bounded memory.
+//! Tests of the model: events from rounds, verdicts, trouble, bounded memory.
 use super::clock::{StepState, Times};
 use super::{testing::*, *};
 use crate::{
@@ -148,7 +148,7 @@ fn a_look_that_saw_nothing_does_not_wipe_the_picture() {
     s.fold(looked(60, Snapshot { gaps: vec![gap.clone(); 5], ..Snapshot::default() }));
     assert_eq!(s.trouble.as_ref().unwrap().kind, TroubleKind::Network);
     assert_eq!(s.snapshot.as_ref().unwrap().targets.len(), 2);
-    // One service that fails is a gap in the picture, not the end of it.
+    // One service that fails is a gap, and does not make the whole look fail.
     s.fold(looked(120, Snapshot { gaps: vec![gap], ..unbroken() }));
     assert_eq!((&s.trouble, s.age()), (&None, Some(0)));
 }
@@ -181,7 +181,7 @@ fn five_hours_leave_the_memory_flat() {
     assert_eq!(sizes, [(18_000, 14 * 300, 500)]);
 }
 
-/// The clock of the example stack with this far to go, while these steps are missing.
+/// Returns the clock of the example stack, `left` seconds before the first request and with these steps missing.
 async fn clock(left: i64, missing: &[&str], serving: bool) -> Clock {
     use crate::{
         aws::{Aws, Target},

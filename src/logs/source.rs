@@ -11,7 +11,7 @@ use jiff::Timestamp;
 /// The log groups that the instances write to.
 pub const GROUPS: [Log; 2] = [Log::App, Log::Boot];
 
-/// Returns all events of one group since then, `None` if the group does not exist.
+/// Returns all events of one log group since `from`; `None` if the group does not exist.
 pub async fn look(
     aws: &Aws,
     group: &str,
@@ -48,8 +48,9 @@ fn event(log: Log, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event 
     Event { at, log, instance, message, id }
 }
 
-/// Returns the ids of the groups' instances, and whether each still runs. Recently terminated ones are included: their
-/// last messages matter most.
+/// Returns the ids of the Auto Scaling groups' instances, and whether each still runs.
+///
+/// Recently terminated ones are included, because their last messages matter most.
 pub async fn instances(aws: &Aws, fleets: &[String]) -> Result<Vec<(String, bool)>> {
     let key = format!("tag:{}", tags::GROUP_TAG);
     let filter = Filter::builder().name(key).set_values(Some(fleets.to_vec())).build();
@@ -63,7 +64,7 @@ pub async fn instances(aws: &Aws, fleets: &[String]) -> Result<Vec<(String, bool
     Ok(instances.iter().filter_map(|i| Some((i.instance_id()?.into(), runs(i)))).collect())
 }
 
-/// Returns the console output of an instance. It is empty until AWS has it, minutes after the boot.
+/// Returns the console output of an instance. The output is empty until AWS has it, minutes after the boot.
 pub async fn console(aws: &Aws, instance: &str) -> Result<String> {
     let call = |latest| aws.ec2.get_console_output().instance_id(instance).latest(latest).send();
     // Only Nitro instances return the current output; a T2 returns what was kept at its boot.

@@ -16,7 +16,7 @@ fn now(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-/// The pages that AWS might cut a look into: empty ones in between, too.
+/// Cuts a look into pages, as AWS could, with empty ones in between.
 async fn cut(events: Vec<Event>, sizes: &[usize]) -> Vec<Event> {
     let mut rest = events;
     let mut sizes = sizes.iter().copied().cycle();
@@ -43,7 +43,7 @@ fn block_on<T>(f: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    /// However a look is cut into pages, every event of both groups is printed exactly once, in order of time.
+    /// Every event of both groups is printed exactly once, in order of time, no matter how a look is cut into pages.
     #[test]
     fn every_event_once_in_order_however_it_is_paged(
         times in prop::collection::vec(0i64..5_000, 0..60),
@@ -64,8 +64,10 @@ proptest! {
         prop_assert_eq!(counts(&printed), counts(&all));
     }
 
-    /// Followed in overlapping looks while events come late, out of order and in any pages: never twice, never lost.
-    /// The two clocks may differ, and one instance's may be far ahead.
+    /// No event is printed twice or lost if it is followed in overlapping looks, while events come late, out of order
+    /// and in any pages.
+    ///
+    /// The two clocks can differ, and one instance's can be far ahead.
     #[test]
     fn following_prints_every_event_once(
         events in prop::collection::vec((0i64..1_200_000, 0i64..100_000, prop::bool::weighted(0.1)), 0..60),
@@ -73,7 +75,8 @@ proptest! {
         sizes in prop::collection::vec(0usize..7, 1..6),
         our_clock in -600_000i64..19_000,
     ) {
-        // When it happened by its own clock, and when it can be seen; some clocks are an hour ahead.
+        // The event with the time of its own clock, and the time at which it can be seen. Some clocks are an hour
+        // ahead.
         let all: Vec<(Event, i64)> = events
             .iter()
             .enumerate()
@@ -102,7 +105,7 @@ proptest! {
         prop_assert_eq!(counts(&printed), counts(&all));
     }
 
-    /// However the console's window moves, what follows on is printed once.
+    /// The console's new output is printed once, no matter how its window moves.
     #[test]
     fn a_console_is_printed_once(lines in 1usize..80, first in 1usize..80, window in 500usize..4_000) {
         let line = |n: usize| format!("[{n:>6}] line {n}\n");
@@ -110,7 +113,7 @@ proptest! {
         let before: String = (0..first).map(line).collect();
         let shown = |text: &str| text[text.len().saturating_sub(window)..].to_owned();
         let (old, new) = (shown(&before), shown(&all));
-        // What has run through the window between two looks is gone for everybody.
+        // Output that has passed through the window between two looks is lost.
         prop_assume!(all.len() - before.len() + 400 <= window);
         prop_assert_eq!(beyond(&old, &new), &all[before.len()..]);
     }

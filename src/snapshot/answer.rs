@@ -1,24 +1,25 @@
-//! What the service answers from outside, and what a booting instance says.
+//! The answers of the service from outside, and the report of a booting instance.
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What was seen from outside.
+/// The answers to requests from outside, and the addresses that were asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Probe {
-    /// What was, or would have been, asked.
+    /// The URL that was asked, or would have been.
     pub url: Option<String>,
     /// Why nothing was asked: an emulator, or the user did not want it.
     pub unasked: Option<String>,
-    /// The proxy that it was asked through, which resolves the name; `None`: straight.
+    /// The proxy that the requests went through, which also resolves the name. `None`: they went directly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
-    /// What the host of `url` resolves to.
+    /// The addresses of the host of `url`.
     pub addresses: Vec<String>,
-    /// What the balancer's own name resolves to, when `url` goes by another one.
+    /// The addresses of the balancer's own name, if `url` has another host.
     pub balancer_addresses: Vec<String>,
-    /// Why the name does not resolve.
+    /// Why the host of `url` does not resolve.
     pub unresolved: Option<String>,
+    /// The answers, several of each address.
     pub answers: Vec<Answer>,
 }
 
@@ -27,24 +28,28 @@ pub struct Probe {
 #[serde(default)]
 pub struct Answer {
     pub address: String,
+    /// The HTTP status; `None`: no answer.
     pub status: Option<u16>,
+    /// Why there is no answer.
     pub error: Option<String>,
     pub millis: u64,
+    /// The report of a booting instance, if that is what answered.
     pub beacon: Option<Beacon>,
 }
 
 impl Answer {
+    /// True if the status is 2xx or 3xx.
     pub fn good(&self) -> bool {
         self.status.is_some_and(|s| (200..400).contains(&s))
     }
 }
 
-/// What an instance says of its own boot.
+/// An instance's report about its own boot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Beacon {
-    /// Only what has the form of an id: commands are made of it.
-    #[serde(deserialize_with = "an_instance_id")]
+    /// The instance's id. Anything without the form of an id is dropped, because commands are made of the id.
+    #[serde(deserialize_with = "only_instance_id")]
     pub instance: Option<String>,
     pub zone: Option<String>,
     pub stage: String,
@@ -60,14 +65,16 @@ pub struct Beacon {
 }
 
 impl Beacon {
-    /// More than any boot takes, and more stages and tries than there are.
+    /// The longest time that is believed, in seconds: longer than any boot.
     const LONGEST: u64 = 7 * 24 * 3600;
+    /// The highest number that is believed: more than there are stages and attempts.
     const MANY: u32 = 100_000;
-    /// Warnings of one boot, and the characters of a text in it.
+    /// The largest number of warnings of one boot.
     const WARNINGS: usize = 32;
+    /// The largest length of a text, in characters.
     const TEXT: usize = 4096;
 
-    /// Returns it without what no boot says: whoever answers there may say anything.
+    /// Returns the report without values that no boot reports, because anybody can answer at the address.
     pub(crate) fn bounded(self) -> Self {
         let short =
             |text: String| if text.len() <= Self::TEXT { text } else { text.chars().take(Self::TEXT).collect() };
@@ -90,7 +97,7 @@ impl Beacon {
     }
 }
 
-/// `fetch, 37 s: curl: (6)…`
+/// Formats a report as `fetch, 37 s: curl: (6)…`.
 impl std::fmt::Display for Beacon {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.stage)?;
@@ -104,12 +111,12 @@ impl std::fmt::Display for Beacon {
     }
 }
 
-/// True if this has the form of an instance's id: `i-` and 17 hexadecimal digits; 8 for instances from before 2016.
+/// True if the text has the form of an instance id: `i-` and 17 hexadecimal digits; 8 for instances from before 2016.
 pub fn is_instance_id(text: &str) -> bool {
     let digits = text.strip_prefix("i-").unwrap_or_default();
     matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn an_instance_id<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
+fn only_instance_id<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.filter(|id| is_instance_id(id)))
 }

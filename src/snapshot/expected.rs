@@ -1,4 +1,4 @@
-//! What the stack file says of the request path: the half of a snapshot that needs no AWS.
+//! The request path as the stack file describes it: the half of a snapshot that needs no AWS.
 use crate::{
     config::{Config, Egress, Kind, Mode, Origin, ServiceScope},
     engine::TagKeys,
@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Whose request path it is.
+/// The identity of a request path: stack, service, account and region.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Whose {
@@ -15,11 +15,12 @@ pub struct Whose {
     pub service: String,
     pub account: String,
     pub region: String,
-    /// The keys of the tags of what is the stack's.
+    /// The keys of the tags that the stack's objects carry.
     #[serde(rename = "tag_prefix", skip_serializing_if = "TagKeys::is_usual")]
     pub keys: TagKeys,
 }
 
+/// The request path of one service as the stack file describes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Expected {
@@ -29,7 +30,7 @@ pub struct Expected {
     pub port: u16,
     pub health_path: String,
     pub health_codes: String,
-    /// Path patterns; empty: every path reaches the service.
+    /// Path patterns of the listener's rules. Empty: every path reaches the service.
     pub routes: Vec<String>,
     pub zones: Vec<String>,
     pub min: i32,
@@ -38,41 +39,46 @@ pub struct Expected {
     pub grace_seconds: i32,
     pub instance_type: String,
     pub image: String,
-    /// Some instances are from the Spot market.
+    /// True if some instances are from the Spot market.
     pub spot: bool,
-    /// CIDRs and prefix lists that may reach the balancer.
+    /// CIDRs and prefix lists that are allowed to reach the balancer.
     pub http: Vec<String>,
-    /// CIDRs and prefix lists that may reach port 22 of the instances.
+    /// CIDRs and prefix lists that are allowed to reach port 22 of the instances.
     pub ssh: Vec<String>,
     pub key_pair: Option<String>,
     pub network: Origin,
-    /// They have no public addresses.
+    /// True if the instances have no public addresses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub private_instances: bool,
-    /// The services of AWS that they reach by endpoints where no route leads to the internet; `None`: one has to.
+    /// The AWS services that private instances reach through endpoints if no route goes to the internet. `None`: such a
+    /// route is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<Vec<String>>,
-    /// The VPC, when it is not ours.
+    /// The VPC, if the stack uses an existing one.
     pub vpc: Option<String>,
     pub database: Mode,
     pub cache: Mode,
     pub files: Mode,
     pub iam: Mode,
-    /// `host:port` of a database that is used.
+    /// `host:port` of a database that the stack uses and does not create.
     pub database_endpoint: Option<String>,
+    /// `host:port` of a cache that the stack uses and does not create.
     pub cache_endpoint: Option<String>,
+    /// The id of a file system that the stack uses and does not create.
     pub file_system: Option<String>,
     pub multi_az: bool,
     pub cache_nodes: u32,
+    /// The AWS names of the objects that are found by name.
     pub names: Names,
+    /// What distinguishes the service from the stack's other services.
     pub own: Own,
-    /// The AWS name of every alarm but those of other services.
+    /// The AWS names of all alarms except those of other services.
     pub alarms: Vec<String>,
-    /// Keys of all steps.
+    /// The keys of all steps of the stack.
     pub steps: Vec<String>,
 }
 
-/// Where AWS finds by name, these are the names.
+/// The AWS names of the objects that AWS finds by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Names {
@@ -82,18 +88,21 @@ pub struct Names {
     pub template: String,
     pub database: String,
     pub cache: String,
+    /// The instance profile; `None`: the instances have none.
     pub profile: Option<String>,
 }
 
-/// What the service has beside the stack's other services.
+/// What distinguishes a service from the stack's other services.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Own {
-    /// The second half of the key of its security group.
+    /// The second half of the key of the service's security group.
     pub security_group: String,
-    /// The second half of the key of its target group, if that was said.
+    /// The second half of the key of the service's target group. `None` in snapshots of older versions, where the first
+    /// target group is the service's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_group: Option<String>,
+    /// The other services of the stack.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub siblings: Vec<Sibling>,
 }
@@ -113,7 +122,8 @@ pub struct Sibling {
 }
 
 impl Expected {
-    /// Returns what the stack file says of one service's path. `steps` are the keys of the stack's graph.
+    /// Returns the request path of one service as the stack file describes it. `steps` are the keys of the stack's
+    /// graph.
     pub fn new(config: &Config, service: ServiceScope<'_>, facts: &Facts, steps: Vec<String>) -> Self {
         let by = |key: &str| config.name_of(key);
         let siblings = || config.services().filter(|other| other.name != service.name);
@@ -142,7 +152,7 @@ impl Expected {
             key_pair: config.access.key_pair.clone(),
             network: config.network.mode,
             private_instances: config.has_private_instances(),
-            // In somebody else's network either will do.
+            // In an existing network either way out is accepted.
             services: (config.has_private_instances()
                 && (config.network.mode == Origin::Use || config.network.egress == Egress::Endpoints))
                 .then(|| endpoint_services(config).into_iter().map(Into::into).collect()),
@@ -181,12 +191,12 @@ impl Expected {
 }
 
 impl Expected {
-    /// The key of the first step of this kind.
+    /// Returns the key of the first step of a kind.
     pub fn step(&self, kind: &str) -> Option<&str> {
         self.steps.iter().map(String::as_str).find(|k| k.split('/').next() == Some(kind))
     }
 
-    /// The key of the service's target group.
+    /// Returns the key of the service's target group.
     pub fn target_group_step(&self) -> Option<&str> {
         let key = self.own.target_group.as_ref().map(|name| format!("target-group/{name}"));
         match key {
@@ -195,13 +205,13 @@ impl Expected {
         }
     }
 
-    /// True if this ARN is that of another service's target group.
+    /// True if the ARN is that of another service's target group.
     pub fn is_of_sibling(&self, target_group: &str) -> bool {
         let name = Kind::name_in(target_group);
         self.own.siblings.iter().any(|sibling| Some(sibling.target_group.as_str()) == name)
     }
 
-    /// What to ask the service for: its health path where requests to it get through, else the first route.
+    /// Returns the path to request: the health path if a rule lets it through, else the first route.
     pub fn path(&self) -> String {
         if self.routes.is_empty() || self.routes.iter().any(|r| matches(r, &self.health_path)) {
             return self.health_path.clone();
@@ -210,11 +220,11 @@ impl Expected {
     }
 }
 
-/// Whether a path pattern of a listener rule takes this path: `*` is any text, `?` any one character.
+/// True if a path pattern of a listener rule matches the path: `*` is any text, `?` any one character.
 pub fn matches(pattern: &str, path: &str) -> bool {
     let (pattern, path): (Vec<char>, Vec<char>) = (pattern.chars().collect(), path.chars().collect());
     let (mut p, mut s) = (0, 0);
-    // Where to go on when what follows the last `*` does not fit.
+    // The position after the last `*`, and where to resume in the path if the rest does not match.
     let mut back: Option<(usize, usize)> = None;
     while s < path.len() {
         match pattern.get(p) {

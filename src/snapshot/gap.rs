@@ -1,8 +1,8 @@
-//! What a look could not see.
+//! Gaps: what a look could not see.
 use crate::error::{Class, Error, Help as _};
 use serde::{Deserialize, Serialize};
 
-/// What could not be seen, and why. A look goes on without it.
+/// A part that could not be seen, with the reason. The look goes on without it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Gap {
     pub part: Part,
@@ -10,16 +10,18 @@ pub struct Gap {
     pub call: String,
     pub class: Option<Class>,
     pub why: String,
-    /// The way out, where one is known.
+    /// What the user can do about the error, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
 
 impl Gap {
+    /// Creates the gap that an error leaves.
     pub fn new(part: Part, call: &str, e: &Error) -> Self {
         Self { part, call: call.into(), class: e.class(), why: e.to_string(), help: e.help() }
     }
 
+    /// True if an error of this class caused the gap.
     pub fn is(&self, class: Class) -> bool {
         self.class == Some(class)
     }

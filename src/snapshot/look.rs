@@ -1,4 +1,4 @@
-//! The look itself: two rounds of calls, each at once. What fails leaves a gap.
+//! The look itself: two rounds of calls, those of a round at once. A call that fails leaves a gap.
 use super::{Balancer, Expected, Gap, Part, Snapshot, TargetGroup, VERSION, Whose, probe, targets};
 use crate::{
     aws::Aws,
@@ -13,29 +13,28 @@ use tokio::time::Instant;
 /// The question to the service from outside.
 #[derive(Clone, Debug)]
 pub enum Asking {
-    /// This path of the balancer's own address.
+    /// Request this path of the balancer's own address.
     Path(String),
+    /// Request this URL.
     Url(String),
-    /// Nothing, for this reason; the path or URL decides which rule is looked at.
-    Nothing {
-        at: String,
-        why: String,
-    },
+    /// Request nothing, for the reason `why`. The path or URL in `at` still decides which rule is judged.
+    Nothing { at: String, why: String },
 }
 
 /// The extent of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// What is needed to say what is wrong.
+    /// Everything that is needed to find out what is wrong.
     Path,
-    /// And what the fleet has done of late, even if nothing is wrong with it: for the list of events.
+    /// The path and the latest activities of the Auto Scaling group, even if nothing is wrong with it: for the list of
+    /// events.
     Events,
 }
 
 /// The longest that a look waits for one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A look under way: what is asked and for whom, and what was seen so far.
+/// A look in progress: whose path is looked at, what is expected, and what was seen so far.
 pub(crate) struct Look<'a> {
     pub aws: &'a Aws,
     pub whose: &'a Whose,
@@ -45,7 +44,8 @@ pub(crate) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Asks for one part of the look: its value, or nothing and a gap.
+    /// Waits for the answer about one part of the look. Returns its value; on an error, keeps a gap and returns the
+    /// default.
     pub async fn ask<T: Default>(&self, part: Part, call: &str, asked: impl Future<Output = Result<T>>) -> T {
         let late = || {
             Error::other(format!("no answer within {} s", PATIENCE.as_secs()), "check the network, and run it again")
@@ -57,12 +57,12 @@ impl Look<'_> {
         })
     }
 
-    /// Returns what this makes of what was seen so far.
+    /// Passes what was seen so far to `read`, and returns the result.
     pub fn seen<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
         read(&self.seen.borrow())
     }
 
-    /// Keeps what was seen.
+    /// Adds to what was seen so far.
     pub fn keep(&self, write: impl FnOnce(&mut Snapshot)) {
         write(&mut self.seen.borrow_mut());
     }
@@ -73,7 +73,7 @@ impl Look<'_> {
     }
 }
 
-/// Asks for those of a listing that everybody shares that are in one VPC.
+/// Reads the objects of one VPC from a shared listing.
 macro_rules! listed {
     ($look:expr, $part:ident, $list:ident, $call:literal, $vpc:expr, $read:ident) => {
         $look.ask(Part::$part, $call, async {
@@ -85,7 +85,7 @@ macro_rules! listed {
 }
 pub(crate) use listed;
 
-/// Looks at everything once. Never fails: what could not be read is in `gaps`.
+/// Looks at everything once. A look never fails: what could not be read is listed in `gaps`.
 pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking, depth: Depth) -> Snapshot {
     let (calls, start) = (aws.calls.reads(), Instant::now());
     let seen = Snapshot { version: VERSION, whose: whose.clone(), expected: expected.clone(), ..Snapshot::default() };
@@ -93,9 +93,9 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
     let round =
         |of: fn(&Entry) -> Option<parts::See>| join_all(parts::LIST.iter().filter_map(of).map(|see| see(&look)));
-    // First what is found by name or tag.
+    // First the objects that are found by name or tag.
     round(|part| part.find).await;
-    // Then what hangs on an id of those.
+    // Then the objects that are found by an id from the first round.
     let (balancer, instances) =
         look.seen(|s| (s.balancer.clone(), s.auto_scaling_group.as_ref().map_or(1, |g| g.members.len())));
     let probe = probe::ask(&aws.network, asking, balancer.as_ref(), instances);
@@ -112,9 +112,10 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     }
 }
 
-/// Looks only at what the verdict needs, for those who wait for it: one call.
+/// Looks only at what the verdict needs, with one call: for callers that poll it.
 ///
-/// It is the targets' health and the answers from outside, of a balancer and a target group that are known.
+/// The look covers the targets' health and the answers from outside, for a balancer and a target group that are known
+/// already.
 pub async fn verdict(
     aws: &Aws,
     balancer: Balancer,

@@ -1,8 +1,10 @@
-//! One look at everything that carries the requests: what the stack file says, what AWS says, and what the service
-//! answers from outside. Plain data of our own, so that it can be saved, sent to somebody without access, and
-//! diagnosed again (`gameday why --save`, `--from`). No secrets: of the user data only a hash.
+//! One look at everything that carries requests: what the stack file says, what AWS says, and what the service answers
+//! from outside.
 //!
-//! What is seen of each part of a stack is in its folder, `parts/*/see`.
+//! A snapshot is plain data, so that it can be saved, sent to somebody without access, and diagnosed again
+//! (`gameday why --save`, `--from`). It holds no secrets: of the user data only a hash.
+//!
+//! Each part of a stack is read in its own folder, `parts/*/see`.
 mod answer;
 mod expected;
 mod gap;
@@ -37,10 +39,10 @@ use crate::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The version of the JSON. It grows when a field changes its meaning, not when one is added.
+/// The version of the JSON. It is raised when a field changes its meaning, not when one is added.
 pub const VERSION: u32 = 1;
 
-/// The account, seen at one moment. What is absent is `None` or empty, unless `gaps` says it was not seen.
+/// The account at one moment. An absent object is `None` or empty, unless `gaps` says that it was not seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
@@ -54,10 +56,10 @@ pub struct Snapshot {
     pub target_group: Option<TargetGroup>,
     pub targets: Vec<Target>,
     pub auto_scaling_group: Option<AutoScalingGroup>,
-    /// The newest first.
+    /// The latest activities of the Auto Scaling group, newest first.
     pub activities: Vec<Activity>,
     pub template: Option<Template>,
-    /// The instance profile, when it is ours; `None`: it was not looked at.
+    /// The instance profile, if the stack creates it. `None`: it was not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
     pub instances: Vec<Instance>,
@@ -65,49 +67,52 @@ pub struct Snapshot {
     pub subnets: Vec<Subnet>,
     pub route_tables: Vec<RouteTable>,
     pub internet_gateways: Vec<InternetGateway>,
-    /// These and the endpoints are looked at for instances without public addresses only.
+    /// The NAT gateways. They and the endpoints are read only if the instances have no public addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nat_gateways: Vec<NatGateway>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
     pub acls: Vec<Acl>,
     pub security_groups: Vec<SecurityGroup>,
-    /// Those that rules of the stack's security groups name, as far as they could be read.
+    /// The prefix lists that rules of the stack's security groups name, as far as they could be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prefix_lists: Vec<PrefixList>,
-    /// Looked at only where a subnet is stopped by it.
+    /// The VPC setting that blocks public access, read only if it stops a subnet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_access: Option<PublicAccess>,
     pub database: Option<Database>,
     pub cache: Option<Cache>,
     pub files: Option<Files>,
-    /// Those of the stack that are in ALARM.
+    /// The stack's alarms that are in the state ALARM.
     pub alarms: Vec<Alarm>,
     pub probe: Probe,
     pub gaps: Vec<Gap>,
-    /// What the look cost.
+    /// The number of AWS calls that the look made.
     pub calls: u64,
+    /// The duration of the look.
     pub millis: u64,
 }
 
 impl Snapshot {
-    /// True if this part was seen. Only then does its absence mean that it does not exist.
+    /// True if a part was seen. Only then does its absence mean that it does not exist.
     pub fn saw(&self, part: Part) -> bool {
         self.gaps.iter().all(|g| g.part != part)
     }
 
-    /// True if the targets' health was seen, or if there can be none.
+    /// True if the targets' health was seen, or if there are no targets to see.
     pub fn saw_targets(&self) -> bool {
         self.saw(Part::Targets) && (self.target_group.is_some() || self.saw(Part::TargetGroup))
     }
 
+    /// Returns the snapshot as JSON, without known secrets.
     pub fn to_json(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("a snapshot serialises");
         said::json(hidden::known(&text).into_owned()) + "\n"
     }
 
-    /// Makes the words of a file's gaps fit to be read: they are somebody's, and no command of ours is among them.
-    fn of_somebody(mut self) -> Self {
+    /// Sanitises the texts of the gaps in a file, because anybody can have written the file: no help in it counts as
+    /// gameday's own command.
+    fn with_plain_gaps(mut self) -> Self {
         for gap in &mut self.gaps {
             [&mut gap.call, &mut gap.why].into_iter().for_each(|text| *text = said::words(text));
             gap.help = gap.help.as_deref().map(said::words);
@@ -115,6 +120,7 @@ impl Snapshot {
         self
     }
 
+    /// Parses a snapshot that `gameday why --save` wrote. A snapshot of a newer version is an error.
     pub fn from_json(text: &str) -> Result<Self> {
         let no = |what: String| Error::other(what, "give a file that `gameday why --save FILE` wrote");
         let mut snapshot: Self = serde_json::from_str(text).map_err(|e| no(format!("this is no snapshot: {e}")))?;
@@ -123,7 +129,7 @@ impl Snapshot {
         }
         match snapshot.version {
             0 => Err(no("this is no snapshot: it has no version".into())),
-            1..=VERSION => Ok(snapshot.of_somebody()),
+            1..=VERSION => Ok(snapshot.with_plain_gaps()),
             newer => Err(Error::other(
                 format!("this snapshot has version {newer}; this gameday reads up to {VERSION}"),
                 "use the gameday that wrote it, or a newer one",
@@ -131,7 +137,7 @@ impl Snapshot {
         }
     }
 
-    /// Returns the id of the VPC, by whichever part knows it.
+    /// Returns the id of the VPC, from the first of VPC, balancer and target group that was found.
     pub fn vpc_id(&self) -> Option<&str> {
         let own = self.vpc.as_ref().map(|v| &v.id);
         let of_balancer = || self.balancer.as_ref().map(|b| &b.vpc);
@@ -139,7 +145,7 @@ impl Snapshot {
         own.or_else(of_balancer).or_else(of_targets).map(String::as_str)
     }
 
-    /// Returns how many targets there should be.
+    /// Returns the number of targets that are wanted.
     pub fn targets_wanted(&self) -> usize {
         let wanted = self.auto_scaling_group.as_ref().map_or(self.expected.desired, |g| g.desired);
         wanted.try_into().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The service as the players see it: its name, and every address behind it.
+//! The service as its users see it: its name, and every address behind it.
 use super::{Answer, Asking, Balancer, Beacon, Probe, is_instance_id};
 use crate::{aws::network::Network, said};
 use futures::future::join_all;
@@ -10,16 +10,16 @@ use std::{
 };
 use tokio::time::{Instant, timeout};
 
-/// An answer later than this counts as none.
-const TOO_LATE: Duration = Duration::from_secs(5);
-/// More than any beacon says.
+/// How long to wait for an answer; a later one counts as none.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest body that is read, in bytes: more than any beacon sends.
 const LARGEST: usize = 64 * 1024;
-/// Requests to one address: enough to meet several instances behind it, too few to count as load.
+/// The largest number of requests to one address: enough to meet several instances behind it, too few to count as load.
 const MOST: usize = 4;
 
-/// Resolves the name and asks every address, often enough to have met each of `instances` by chance.
+/// Resolves the name and sends requests to every address, enough of them to probably reach each of `instances`.
 ///
-/// Behind a proxy it is the proxy that resolves it: then as many requests go through that.
+/// Behind a proxy, the proxy resolves the name. It then gets as many requests as there are instances.
 pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
     let own = |path: &str| Some(format!("http://{}{path}", balancer?.dns_name));
     let (url, unasked) = match asking {
@@ -33,7 +33,7 @@ pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>
     let url: Url = match url.parse() {
         Ok(url) => url,
         Err(e) => {
-            // Not `unasked`: nobody wanted it to stay so.
+            // Not `unasked`, which would mean that the user did not want a request.
             probe.unresolved = Some(format!("it is no URL: {e}"));
             return probe;
         }
@@ -42,8 +42,8 @@ pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>
     let port = url.port_or_known_default().unwrap_or(80);
     if let Some(proxy) = network.proxies.for_url(url.as_str()) {
         probe.via = Some(proxy.to_string());
-        let asks = (0..instances.clamp(1, MOST)).map(|_| one(network, &url, &host, None));
-        // Where the proxy answers itself, nobody has seen whether the service would.
+        let asks = (0..instances.clamp(1, MOST)).map(|_| request(network, &url, &host, None));
+        // If the proxy itself answers, nothing is known about the service.
         match join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>() {
             Ok(answers) => probe.answers = answers,
             Err(said) => probe.unasked = Some(format!("{proxy} {said}")),
@@ -67,24 +67,25 @@ pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>
     };
     probe.addresses = addresses.iter().map(ToString::to_string).collect();
     let each = instances.div_ceil(addresses.len().max(1)).clamp(1, MOST);
-    let asks =
-        addresses.iter().flat_map(|ip| (0..each).map(|_| one(network, &url, &host, Some(SocketAddr::new(*ip, port)))));
+    let asks = addresses
+        .iter()
+        .flat_map(|ip| (0..each).map(|_| request(network, &url, &host, Some(SocketAddr::new(*ip, port)))));
     probe.answers = join_all(asks).await.into_iter().flatten().collect();
     probe
 }
 
-/// One request to one address that an earlier look found; without one, through the proxy.
+/// Sends one request to one address that an earlier look found; without an address, through the proxy.
 pub async fn ask_address(network: &Network, url: &str, address: Option<&str>) -> Option<Answer> {
     let url: Url = url.parse().ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(80);
     let to = address.map(|ip| Some(SocketAddr::new(ip.parse().ok()?, port)));
-    // An address that is none is not asked.
-    one(network, &url, &host, if let Some(to) = to { Some(to?) } else { None }).await.ok()
+    // Send nothing to an address that cannot be parsed.
+    request(network, &url, &host, if let Some(to) = to { Some(to?) } else { None }).await.ok()
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
-    match timeout(TOO_LATE, tokio::net::lookup_host((host, port))).await {
+    match timeout(TIMEOUT, tokio::net::lookup_host((host, port))).await {
         Ok(Ok(found)) => {
             let mut all: Vec<IpAddr> = found.map(|a| a.ip()).collect();
             all.sort();
@@ -92,17 +93,17 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
             if all.is_empty() { Err("the name has no address".into()) } else { Ok(all) }
         }
         Ok(Err(e)) => Err(e.to_string()),
-        Err(_) => Err(format!("no answer within {} s", TOO_LATE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
     }
 }
 
-/// One request, to this address; `None`: through the proxy, whose own word is an error.
-async fn one(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -> Result<Answer, String> {
+/// Sends one request to `to`; if `None`, through the proxy. An error is an answer of the proxy itself.
+async fn request(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -> Result<Answer, String> {
     let start = Instant::now();
     let asked = async {
         let mut client = network
             .asks(url.as_str(), Client::builder())
-            .timeout(TOO_LATE)
+            .timeout(TIMEOUT)
             .redirect(Policy::none())
             .user_agent(concat!("gameday/", env!("CARGO_PKG_VERSION")));
         if let Some(to) = to {
@@ -112,7 +113,7 @@ async fn one(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -
         let (status, millis) = (answer.status().as_u16(), start.elapsed().as_millis() as u64);
         let by_balancer = answer.headers().get("server").is_some_and(|s| s.as_bytes().starts_with(b"awselb"));
         let beacon = if status == 503 { body(answer).await.and_then(|text| beacon(&text)) } else { None };
-        // These are what proxies say for themselves; the balancer signs what it says.
+        // Proxies answer with these statuses themselves. The load balancer names itself in the header `Server`.
         let doubtful = matches!(status, 403 | 407 | 502 | 503 | 504) && !by_balancer && beacon.is_none();
         let said = (to.is_none() && doubtful).then(|| match status {
             407 => "wants a user and a password (HTTP 407)".to_owned(),
@@ -126,7 +127,7 @@ async fn one(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -
             cause = next;
         }
         let error =
-            if e.is_timeout() { format!("no answer within {} s", TOO_LATE.as_secs()) } else { cause.to_string() };
+            if e.is_timeout() { format!("no answer within {} s", TIMEOUT.as_secs()) } else { cause.to_string() };
         let said = to.is_none().then(|| format!("does not lead to {host}: {error}"));
         (Answer { error: Some(error), millis: start.elapsed().as_millis() as u64, ..Answer::default() }, said)
     });
@@ -134,8 +135,10 @@ async fn one(network: &Network, url: &Url, host: &str, to: Option<SocketAddr>) -
     by_proxy.map_or(Ok(answer), Err)
 }
 
-/// The body of an answer that can be the beacon's. Whoever answers may send anything, and for ever: only JSON is read, and
-/// only so much of it. The time limit of the request holds for its body, too.
+/// Returns the body of an answer if it can be a beacon's.
+///
+/// Anybody can answer at the address, and with a body that never ends. So only JSON is read, and only up to `LARGEST`
+/// bytes. The time limit of the request covers the body, too.
 async fn body(mut answer: reqwest::Response) -> Option<String> {
     let kind = answer.headers().get("content-type")?.to_str().ok()?;
     let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
@@ -152,10 +155,10 @@ async fn body(mut answer: reqwest::Response) -> Option<String> {
     String::from_utf8(body).ok()
 }
 
-/// What the boot beacon says, if it is it that answered.
+/// Returns the beacon's report if the body is one.
 pub(crate) fn beacon(body: &str) -> Option<Beacon> {
     let v: serde_json::Value = serde_json::from_str(body).ok()?;
-    // Whoever answers on plain HTTP writes these.
+    // Anybody who answers on plain HTTP chooses these texts.
     let text = |key: &str| v.get(key).and_then(|t| t.as_str()).filter(|t| !t.is_empty()).map(said::words);
     let number = |key: &str| v.get(key).and_then(|n| n.as_u64());
     let small = |key: &str| number(key).and_then(|n| u32::try_from(n).ok());
@@ -184,13 +187,13 @@ pub(crate) fn beacon(body: &str) -> Option<Beacon> {
 mod tests {
     use super::*;
 
-    /// A proxy that gives this answer to whatever it is asked; the URL to set, and what it was asked.
+    /// Starts a proxy with one fixed answer. Returns its URL, and the requests that it got.
     fn proxy(answer: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
         use std::io::{BufRead, BufReader, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, told) = std::sync::mpsc::channel();
-        // It ends with the test.
+        // The thread ends with the test.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let mut lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
@@ -208,7 +211,7 @@ mod tests {
         let proxies =
             crate::aws::proxy::Proxies::from_lookup(|name| (name == "HTTP_PROXY").then(|| url.clone())).unwrap();
         let network = Network { proxies, ..Network::default() };
-        // Nobody resolves it but the proxy.
+        // Only the proxy resolves this name.
         let asking = Asking::Url("http://billing.invalid/healthcheck".into());
         (ask(&network, &asking, None, 2).await, told.try_iter().collect())
     }
@@ -243,8 +246,8 @@ mod tests {
         }
     }
 
-    /// A server that answers 503 with this head and then with `more` until whoever asked has gone; its address, and how many
-    /// bytes it could send.
+    /// Starts a server that answers 503 with this head and then sends `more` until the client is gone. Returns its
+    /// address, and the number of bytes that it could send.
     fn streaming(head: &'static str, more: &'static [u8]) -> (SocketAddr, std::sync::mpsc::Receiver<usize>) {
         use std::io::{BufRead, BufReader, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -255,7 +258,7 @@ mod tests {
                 BufReader::new(&stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty()).for_each(drop);
                 let mut sent = 0;
                 let mut all = stream.write_all(format!("HTTP/1.1 503 Service Unavailable\r\n{head}\r\n").as_bytes());
-                // Bounded, so that a test that fails ends.
+                // Bounded, so that a failing test ends.
                 while all.is_ok() && sent < 256 << 20 && !more.is_empty() {
                     all = stream.write_all(more);
                     sent += more.len();
@@ -288,7 +291,7 @@ mod tests {
                 answer.status == Some(503) && answer.beacon.is_none() && answer.error.is_none(),
                 "{head}: {answer:?}"
             );
-            // What the kernel buffers on both ends is little beside it.
+            // The kernel buffers little of it at both ends.
             let sent = tokio::task::spawn_blocking(move || sent.recv()).await.unwrap().unwrap();
             assert!(sent < 64 << 20, "{head}: {sent} bytes were taken");
         }

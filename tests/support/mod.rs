@@ -1,16 +1,16 @@
-//! The real binary, driven as users drive it. Its Python counterpart, with the same names, is tests/support/harness.py.
+//! The real binary, run as users run it. Its Python counterpart, with the same names, is tests/support/harness.py.
 #![allow(dead_code, reason = "not every test binary needs all of it")]
 
 use serde::Deserialize;
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
-/// `gameday`, as users have it, in an environment without their settings.
+/// Returns a command that runs `gameday` in an environment without the user's settings.
 pub fn gameday() -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_gameday")))
 }
 
-/// The same, started by another program with these arguments.
+/// Returns a command that runs `gameday` under another program with these arguments.
 pub fn gameday_under(program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(args).arg(env!("CARGO_BIN_EXE_gameday"));
@@ -28,7 +28,7 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// What one command said and did.
+/// The result of a command: what it printed, its exit code, and the calls that it made.
 pub struct Said {
     pub line: String,
     pub code: i32,
@@ -37,32 +37,35 @@ pub struct Said {
     pub calls: Vec<Call>,
 }
 
+/// A call that the emulator has recorded.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Call {
     pub service: String,
     pub operation: String,
     pub mutating: bool,
-    /// Whether it was held against AWS's API model.
+    /// True if the call was checked against AWS's API model.
     pub checked: bool,
-    /// Seconds of the emulator's clock.
+    /// When the call began, in seconds of the emulator's clock.
     began: f64,
     ended: f64,
 }
 
 impl Said {
+    /// Reads the output of a command that has ended by itself.
     pub fn of(line: String, output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
         let code = output.status.code().expect("it ends by itself");
         Self { line, code, out: text(output.stdout), err: text(output.stderr), calls: vec![] }
     }
 
+    /// Asserts the exit code.
     #[track_caller]
     pub fn ends(self, code: i32) -> Self {
         assert_eq!(self.code, code, "exit code of `gameday {}`\n{}\n{}", self.line, self.out, self.err);
         self
     }
 
-    /// Its one JSON object.
+    /// Returns the one JSON object that the command printed.
     #[track_caller]
     pub fn json(&self) -> Value {
         let lines = self.lines();
@@ -70,7 +73,7 @@ impl Said {
         lines[0].clone()
     }
 
-    /// Its lines, each of them JSON.
+    /// Returns the lines that the command printed, each of them JSON.
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
         let parse =
@@ -78,8 +81,11 @@ impl Said {
         self.out.lines().map(parse).collect()
     }
 
-    /// The longest chain of calls in which each began after the one before had ended: what waited for each other. Tells
-    /// something when answers wait for all that is sent at once (the fault `gather`).
+    /// Returns the longest chain of calls in which each call began after the end of the one before: the calls that
+    /// waited for each other.
+    ///
+    /// The result is meaningful if the emulator answers only when everything that is sent at once has arrived (the
+    /// fault `gather`).
     pub fn rounds(&self) -> Vec<String> {
         let mut calls: Vec<&Call> = self.calls.iter().collect();
         calls.sort_by(|a, b| a.ended.total_cmp(&b.ended));
@@ -93,11 +99,11 @@ impl Said {
         rounds
     }
 
-    /// The calls that change something, as `ec2:CreateVpc`; the lease's own are left out.
+    /// Returns the calls that change something, as `ec2:CreateVpc`, without the lease's own.
     pub fn changes(&self) -> Vec<String> {
         let name = |c: &Call| format!("{}:{}", c.service, c.operation);
         let mut all: Vec<String> = self.calls.iter().filter(|c| c.mutating).map(name).collect();
-        // The lease takes, renews and gives back one parameter.
+        // The lease creates, renews and deletes one parameter.
         if all.first().is_some_and(|c| c == "ssm:PutParameter")
             && all.last().is_some_and(|c| c == "ssm:DeleteParameter")
         {

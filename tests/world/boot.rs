@@ -1,18 +1,20 @@
-//! The rendered user data boots machines that really boot: Debian roots under systemd-nspawn, systemd as PID 1, cloud-init
-//! running the script byte for byte, against a real MariaDB, a real Redis and a shared directory, nginx as the balancer.
-//! Stand-ins only for what nobody but Amazon has: instance metadata, `dnf`, the EFS mount helper, the AWS CLI.
-//! See `tests/machines/`: `world.py` is the world, `run.py` what is asserted.
+//! The rendered user data boots real machines: Debian roots under systemd-nspawn, systemd as PID 1, cloud-init running
+//! the script byte for byte, against a real MariaDB, a real Redis and a shared directory, with nginx as the load
+//! balancer.
 //!
-//! Needs root on Debian or Ubuntu; installs what it needs. `GAMEDAY_NO_MACHINES=1` leaves it out, loudly.
-//! `GAMEDAY_MACHINES=two,ten,failures` runs some parts only. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself, from Ubuntu's
-//! archive, with the parameters that the stack file has by default.
+//! Stand-ins exist only for what only Amazon has: instance metadata, `dnf`, the EFS mount helper, the AWS CLI. In
+//! `tests/machines/`, `world.py` is the world, and `run.py` contains the assertions.
+//!
+//! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
+//! notice. `GAMEDAY_MACHINES=two,ten,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself,
+//! from Ubuntu's archive, with the default parameters of the stack file.
 use gameday::userdata::{Boot, Cache, Database, Files, Limits, Logs, Run, SecretSource, decode, render};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const HOST: &str = "10.213.0.1";
-// As in world.py: with everything in them that quoting has to survive.
+// The same values as in world.py, with every character that quoting has to preserve.
 const MASTER: &str = "m4ster-Pw'\"x";
 const APP: &str = "app-Pw\\'\"77";
 
@@ -20,7 +22,7 @@ fn parameter(name: &str) -> SecretSource {
     SecretSource::Parameter(format!("/gameday/demo/{name}"))
 }
 
-/// The example stack, in the world of the test.
+/// Returns the user data inputs of the example stack in the test's world.
 fn main_boot() -> Boot {
     Boot {
         env: [("GAMEDAY_COMPUTE_SECONDS".into(), "2".into())].into(),
@@ -49,7 +51,7 @@ fn main_boot() -> Boot {
     }
 }
 
-/// Every scenario of run.py. Failures get short limits, so that the test sees them end.
+/// Returns every scenario of run.py. Failures get short limits, so that the test sees them end.
 fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
     let limits = Limits {
         packages: 30,
@@ -82,14 +84,14 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
             d.user = "tenapp".into();
         })
     };
-    // Ten machines on two cores are slow: the limits of the real thing.
+    // Ten machines on two cores are slow, so they get the real limits.
     let ten = Boot { limits: Limits::default(), ..ten };
     let mut literal = with_database(&|d| {
         d.app_password = SecretSource::Literal(APP.into());
         d.master_password = Some(SecretSource::Literal(MASTER.into()));
     });
     literal.logs = None;
-    // Ubuntu's way: what is missing comes from apt, and NFS stands in for the helper that only Amazon Linux has.
+    // As on Ubuntu: missing packages come from apt, and NFS replaces the helper that only Amazon Linux has.
     let apt = Boot { logs: None, ..short.clone() };
     let archive = |file: &str, command: &str| Boot {
         run: Run::Archive,
@@ -149,7 +151,7 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
     ]
 }
 
-/// The stand-in for the contest's server as a static binary. Only the last link differs from what cargo has built.
+/// Builds the stand-in for the contest's server as a static binary. Only the link step differs from cargo's build.
 fn static_server() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let status = Command::new(env!("CARGO"))
@@ -177,7 +179,7 @@ fn run(command: &mut Command) {
     assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "{command:?}: {status:?}");
 }
 
-/// What the machines download.
+/// Writes what the machines download. Returns the SHA-256 of the server.
 fn web(folder: &Path) -> String {
     fs::create_dir_all(folder).unwrap();
     let server = fs::read(static_server()).unwrap();
@@ -196,7 +198,7 @@ fn web(folder: &Path) -> String {
         .arg("-C")
         .arg(folder.join("tree"))
         .arg("release-1"));
-    // As a Mac packs it: notes beside everything, and "./" before every name.
+    // An archive as a Mac packs it: notes beside every file, and "./" before every name.
     let root = folder.join("tree");
     fs::write(root.join("release-1/vars"), "GREETING=hello\n").unwrap();
     fs::create_dir_all(root.join("__MACOSX/release-1")).unwrap();
@@ -235,13 +237,14 @@ fn machines_boot_the_rendered_user_data() {
     let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
     run(Command::new("bash").arg(machines.join("prepare.sh")));
 
-    // Kept, so that run.py can be run again by hand.
+    // The inputs are kept, so that run.py can be run again by hand.
     let inputs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boot");
     let _ = fs::remove_dir_all(&inputs);
     let sha256 = web(&inputs.join("web"));
     fs::create_dir_all(inputs.join("user-data")).unwrap();
     fs::write(inputs.join("bin-server.ini.j2"), include_str!("../../templates/server.ini.j2")).unwrap();
-    // No template by its name: with the line ends of Windows, no last one, and what others would render.
+    // By its name the file is no template. It has Windows line ends, none at the end, and text that templates would
+    // render.
     let app = APP.replace('\\', "\\\\").replace('"', "\\\"");
     let raw = format!(
         "\"MysqlHost\" = \"{HOST}\"\r\n\"MysqlPort\" = \"3306\"\r\n\"MysqlUser\" = \"gdapp\"\r\n\"MysqlPass\" = \"{app}\"\r\n\
@@ -252,12 +255,13 @@ fn machines_boot_the_rendered_user_data() {
     for (name, boot) in scenarios(sha256) {
         let rendered = render(&boot, &inputs).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         use base64::Engine as _;
-        // As EC2 hands it over: base64 taken off, gzip left on.
+        // EC2 hands the user data over without base64, but still compressed.
         let bytes = base64::prelude::BASE64_STANDARD.decode(&rendered.encoded).unwrap();
         fs::write(inputs.join("user-data").join(name), bytes).unwrap();
     }
-    // In namespaces of its own: the network has no way out, and all mounts and processes end with the first one.
-    // Before the suites beside it, where that is allowed: machines have seconds for what they do, tests have minutes.
+    // In namespaces of its own: the network has no way out, and all mounts and processes end with the first process.
+    // With a higher priority than the other suites, if allowed: machines have seconds for their work, tests have
+    // minutes.
     let machines_run = Command::new("nice")
         .args([
             "-n",
@@ -274,14 +278,14 @@ fn machines_boot_the_rendered_user_data() {
         .arg(machines.join("run.py"))
         .arg(&inputs)
         .status();
-    // All that outlives it are empty control groups.
+    // Only empty control groups outlive the machines.
     let _ = Command::new("find")
         .args(["/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/gameday-test-*", "-exec", "rmdir", "{}", ";"])
         .status();
     assert!(machines_run.is_ok_and(|s| s.success()), "see above, and the logs in {}", inputs.join("logs").display());
 }
 
-/// The boot script itself with the line ends of Windows: what goes to AWS is the same to the byte.
+/// A boot script with Windows line ends gives the same user data, byte for byte.
 #[test]
 fn a_script_with_crlf_is_rendered_like_one_without() {
     let folder = tempfile::tempdir().unwrap();

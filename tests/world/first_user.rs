@@ -1,5 +1,5 @@
-//! What first users meet: every command that they are told is complete and works, every output fits its schema, and the
-//! README's first ten minutes go as written. The tests themselves are Python (`tests/first_user/`).
+//! The first steps of a new user: every command that the output names is complete and works, every output fits its
+//! schema, and the README's first ten minutes work as written. The tests themselves are Python (`tests/first_user/`).
 use crate::tools::pytest;
 
 #[test]

@@ -1,5 +1,5 @@
-//! The keys of the steps that are a service's own: objects that exist under keys of another time are kept, and of two
-//! services each has its own.
+//! The keys of a service's own steps: objects under keys of older versions are kept, and each of two services has its
+//! own.
 use crate::tools::account::World;
 use futures::future::join_all;
 use gameday::{
@@ -25,13 +25,13 @@ use std::{
 
 const BILLING: &str = "examples/billing-api.toml";
 
-/// An account in an emulator, and the clients of gameday for it.
+/// An account in an emulator, with gameday's clients for it.
 struct Account {
     world: World,
     aws: Aws,
 }
 
-/// A stack file as it is wired at this moment.
+/// A stack file, wired against the account at one moment.
 struct Wired {
     loaded: Loaded,
     facts: Facts,
@@ -75,7 +75,7 @@ impl Account {
         record::load(&self.aws, &loaded.config.name).await.unwrap()
     }
 
-    /// Builds what is wired, and writes it down, as `up` does.
+    /// Builds a wired stack and records it, as `up` does.
     async fn build(&self, wired: &Wired) {
         let Wired { env, stack, loaded, .. } = wired;
         let keys: Vec<_> = stack.graph.nodes().map(|n| n.key().clone()).collect();
@@ -88,7 +88,7 @@ impl Account {
         record::end(&self.aws, &loaded.config.name, &env.ownership, report.done().map(|(key, _)| key)).await.unwrap();
     }
 
-    /// What a plan says that is not "no change", by key.
+    /// Returns the plan without the steps that need no change, by key.
     async fn plan(&self, wired: &Wired) -> BTreeMap<String, String> {
         let Wired { env, stack, .. } = wired;
         glance(&stack.graph, env).await;
@@ -107,7 +107,7 @@ impl Account {
         walk(&wired.stack.graph, Direction::Forward, env, async |n: &dyn Node| n.observe(env).await).await
     }
 
-    /// What remains of other stack files.
+    /// Returns what remains of other stack files.
     async fn remains(&self, wired: &Wired) -> Remains {
         let seen = self.look(wired).await;
         let Wired { loaded, facts, env, stack, .. } = wired;
@@ -117,7 +117,7 @@ impl Account {
         remains
     }
 
-    /// The request path of one service.
+    /// Returns a snapshot of one service's request path.
     async fn snapshot(&self, wired: &Wired, service: &str) -> Snapshot {
         let Wired { loaded, facts, stack, .. } = wired;
         let steps = stack.graph.nodes().map(|n| n.key().to_string()).collect();
@@ -140,7 +140,7 @@ fn example() -> Loaded {
     config::load(&file).unwrap_or_else(|e| panic!("{}", e.render(false, 100)))
 }
 
-/// What carries a step's tag, by its id, in a dump of the account.
+/// Returns the ids of the objects that carry a step's tag, by step, from a dump of the account.
 fn ids_of_steps(dump: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let kinds = dump.as_object().unwrap().iter();
@@ -154,7 +154,7 @@ fn ids_of_steps(dump: &Value) -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// The keys that gameday gave the steps of a stack's only service before they carried its name.
+/// The keys that older versions of gameday gave to the steps of a stack's only service, without its name.
 const UNNAMED: [&str; 8] = [
     "security-group/app",
     "role/instance",
@@ -172,7 +172,7 @@ async fn what_exists_under_keys_without_a_service_is_kept() {
     let account = Account::new().await;
     let (empty, loaded) = (account.dump(), example());
 
-    // As an earlier gameday built it.
+    // Build the stack as an older version of gameday did.
     let facts = Facts::gather(&account.aws, &loaded.config).await.unwrap();
     assert_eq!(facts.identities, Identities::new());
     let identities: Identities = [("api".to_owned(), Identity::Unnamed)].into();
@@ -188,7 +188,7 @@ async fn what_exists_under_keys_without_a_service_is_kept() {
     assert!(built["roles"]["billing-instance-us-east-1"].is_object(), "{}", built["roles"]);
     assert!(built["log_groups"]["/gameday/billing/app"].is_object(), "{}", built["log_groups"]);
 
-    // As today's sees it.
+    // Look at the stack with this version.
     let now = account.wire(&loaded).await;
     assert_eq!(now.facts.identities, identities);
     assert_eq!((now.facts.older.len(), now.facts.standing.len(), now.facts.claims.len()), (0, 0, 0));
@@ -198,7 +198,7 @@ async fn what_exists_under_keys_without_a_service_is_kept() {
     let found: Vec<_> = diagnose::why(&snapshot).iter().map(|f| f.rule).collect();
     assert_eq!(found, Vec::<&str>::new());
 
-    // And with it whoever types.
+    // The commands see the same.
     let world = &account.world;
     let plan = world.run(BILLING, &["plan", "-o", "json"]).ends(0).json();
     assert_eq!(plan["changes"], json!([]));
@@ -208,7 +208,7 @@ async fn what_exists_under_keys_without_a_service_is_kept() {
     world.run(BILLING, &["up", "--yes"]).ends(0);
     assert_eq!(ids_of_steps(&account.dump()), steps, "nothing is made again");
 
-    // What is changed is changed in place; a new name of the service leaves them as they are, too.
+    // Changes are made in place, and a new name of the service leaves the objects as they are.
     let edited = world.file(
         "edited.toml",
         BILLING,
@@ -232,7 +232,7 @@ async fn what_exists_under_keys_without_a_service_is_kept() {
     assert!(judged > 100 && missing.is_empty(), "the policy lacks {missing:#?}");
 }
 
-/// The example with another name of its service.
+/// Returns the example with another name of its service.
 fn renamed(world: &World) -> PathBuf {
     let changes = [
         ("[service.api]\n", "[service.shop]\n"),
@@ -242,7 +242,8 @@ fn renamed(world: &World) -> PathBuf {
     world.file("renamed.toml", BILLING, &changes)
 }
 
-/// The example with two services, as no stack file can have them yet: `api` has two rules of the listener, `web` has one.
+/// Returns the example with two services, which no stack file can have yet: `api` has two listener rules, `web` has
+/// one.
 fn two() -> Loaded {
     let mut loaded = example();
     let services = &mut loaded.config.service;
@@ -255,14 +256,14 @@ fn two() -> Loaded {
     loaded
 }
 
-/// Two services with one taken away.
+/// Returns the two services without one of them.
 fn without(service: &str) -> Loaded {
     let mut loaded = two();
     loaded.config.service.remove(service);
     loaded
 }
 
-/// The keys of a service's own steps.
+/// Returns the keys of a service's own steps.
 fn own(loaded: &Loaded, service: &str) -> BTreeSet<String> {
     let scope = loaded.config.service_called(service).unwrap();
     let kinds = [
@@ -287,7 +288,7 @@ fn texts(items: impl IntoIterator<Item = impl ToString>) -> BTreeSet<String> {
     items.into_iter().map(|item| item.to_string()).collect()
 }
 
-/// Priority and target group's name of each rule of the listener.
+/// Returns the priority and the target group's name of each listener rule.
 fn routes(dump: &Value) -> BTreeSet<(String, String)> {
     let rules = dump["rules"].as_object().unwrap().values().filter(|r| r["IsDefault"] != true);
     let of = |r: &Value| {
@@ -297,7 +298,7 @@ fn routes(dump: &Value) -> BTreeSet<(String, String)> {
     rules.map(of).collect()
 }
 
-/// Looks at each service until nothing is the matter with it: instances need a few looks to get healthy.
+/// Looks at a service until there are no findings: instances need a few looks to become healthy.
 async fn serves(account: &Account, wired: &Wired, service: &str) -> Snapshot {
     for looks in 0.. {
         let s = account.snapshot(wired, service).await;
@@ -331,7 +332,7 @@ async fn two_services_are_beside_each_other() {
     let wanted: BTreeSet<_> = wanted.map(|(p, t)| (p.to_owned(), t.to_owned())).into();
     assert_eq!(routes(&account.dump()), wanted);
 
-    // What is billed is that of both.
+    // The bill covers both services.
     let alarms: Vec<String> = now
         .stack
         .graph
@@ -346,10 +347,10 @@ async fn two_services_are_beside_each_other() {
         of.map(|item| item.quantity).sum()
     };
     assert_eq!((count(Group::Fleet, "t3."), billed.left_out.len()), (3.0, 0), "{:?}", billed.left_out);
-    // Beside the stack's own, those of a scaling policy: two for each service.
+    // Besides the stack's own alarms there are those of the scaling policies: two for each service.
     assert_eq!(count(Group::Monitoring, "alarm"), (alarms.len() + 4) as f64);
 
-    // Each has its own.
+    // Each service has its own instances, alarms and target group.
     let (api, web) = (serves(&account, &now, "api").await, serves(&account, &now, "web").await);
     let instances = |s: &Snapshot| texts(s.instances.iter().map(|i| &i.id));
     assert_eq!((instances(&api).len(), instances(&web).len()), (2, 1));
@@ -360,14 +361,14 @@ async fn two_services_are_beside_each_other() {
     let group = |s: &Snapshot| s.target_group.as_ref().unwrap().name.clone();
     assert_eq!((group(&api), group(&web)), ("billing-api".into(), "billing-web-8080".into()));
 
-    // The password of the one is that of the other; the rest of what each role reads is its own.
+    // Both services share the password. Everything else that a role can read is its own service's.
     let dump = account.dump();
     for (role, theirs) in [("billing-api-us-east-1", "billing/web"), ("billing-web-us-east-1", "billing/api")] {
         assert!(dump["roles"][role].is_object(), "{}", dump["roles"]);
         assert!(!dump["roles"][role]["inline"].to_string().contains(theirs), "{}", dump["roles"][role]);
     }
 
-    // One of them taken away: what is its own remains, and nothing else.
+    // If one service is removed, its own steps remain to be deleted, and nothing else.
     for gone in ["web", "api"] {
         let stays = if gone == "web" { "api" } else { "web" };
         let theirs = ids_of_steps(&account.dump());
@@ -393,7 +394,7 @@ async fn two_services_are_beside_each_other() {
         assert!(theirs.iter().all(kept), "without {gone}: {theirs:?}\n{left:?}");
         assert!(own(&loaded, gone).iter().all(|key| !left.contains_key(key)), "without {gone}: {left:?}");
 
-        // And back beside the other.
+        // The removed service is added again.
         let again = account.wire(&loaded).await;
         let plan = account.plan(&again).await;
         let made: BTreeSet<String> =
@@ -406,7 +407,7 @@ async fn two_services_are_beside_each_other() {
         join_all(["api", "web"].map(|s| serves(&account, &again, s))).await;
     }
 
-    // All of it goes.
+    // Everything is deleted.
     let now = account.wire(&loaded).await;
     account.look(&now).await;
     let env = &now.env;

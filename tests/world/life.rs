@@ -1,5 +1,5 @@
-//! The whole life of a stack against the emulator over HTTP: built, looked at by an independent client (`life/`: boto3),
-//! changed by hand, repaired, changed in the stack file, taken down; and nobody else's objects touched.
+//! The whole life of a stack against the emulator over HTTP: built, read back by an independent client (`life/`:
+//! boto3), changed by hand, repaired, changed in the stack file, torn down, without touching anybody else's objects.
 use crate::{support::Said, tools::account::World};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const ORGANISATION: &str = "tests/life/organisation.toml";
 const LOCKED: &str = "examples/locked-down.toml";
 const PRIVATE: &str = "examples/private.toml";
 
-/// An account in which others work already, and what it looks like.
+/// Returns an account with other users' objects in it, and its dump.
 fn crowded(stack: &str, service: &str) -> (World, Value) {
     let world = World::start();
     let made: usize = world.account(json!({"do": "foreign", "stack": stack, "service": service}));
@@ -24,7 +24,7 @@ fn dump(world: &World) -> Value {
     world.account(json!({"do": "dump"}))
 }
 
-/// What differs between two dumps, by kind and id.
+/// Returns the differences between two dumps, by kind and id.
 fn differences(before: &Value, after: &Value, gone_only: bool) -> Vec<String> {
     let empty = serde_json::Map::new();
     let of = |v: &Value, kind: &str| v[kind].as_object().unwrap_or(&empty).clone();
@@ -49,7 +49,7 @@ fn differences(before: &Value, after: &Value, gone_only: bool) -> Vec<String> {
     all
 }
 
-/// Byte for byte as before, so nothing of ours is left either.
+/// Asserts that the account is as before, byte for byte, so that nothing of the stack is left either.
 #[track_caller]
 fn untouched(world: &World, before: &Value) {
     let after = dump(world);
@@ -58,13 +58,13 @@ fn untouched(world: &World, before: &Value) {
     assert_eq!(before.to_string(), after.to_string());
 }
 
-/// Reads back every property of every object.
+/// Reads back every property of every object. Returns the number of properties.
 #[track_caller]
 fn as_described(world: &World, file: &Path) -> usize {
     as_described_with(world, file, None)
 }
 
-/// The same of a service that was renamed: what it keeps is called after its `first` name.
+/// The same for a renamed service, whose kept objects carry its `first` name.
 #[track_caller]
 fn as_described_with(world: &World, file: &Path, first: Option<&str>) -> usize {
     #[derive(Deserialize)]
@@ -93,7 +93,7 @@ fn up(world: &World, file: impl AsRef<Path>) -> Said {
     world.run(file, &["up", "--yes", "-o", "json"]).ends(0)
 }
 
-/// `(key, change, paths)` of each change.
+/// Returns `(key, change, paths)` of each change.
 fn changes(plan: &Said) -> Vec<(String, String, Vec<String>)> {
     let plan = plan.json();
     assert_eq!(plan["errors"], Value::Null, "the plan has errors");
@@ -115,7 +115,7 @@ fn settled(world: &World, file: impl AsRef<Path>) {
     changed_nothing(&plan.ends(0));
 }
 
-/// The contract of `plan -o json`.
+/// Asserts the contract of `plan -o json`.
 #[track_caller]
 fn is_a_plan(plan: &Value, stack: &str) {
     assert_eq!(plan["stack"], stack);
@@ -132,7 +132,7 @@ fn is_a_plan(plan: &Value, stack: &str) {
     }
 }
 
-/// The contract of `status -o json`.
+/// Asserts the contract of `status -o json`.
 #[track_caller]
 fn is_a_status(status: &Value, stack: &str) {
     assert_eq!(status["stack"], stack);
@@ -149,7 +149,7 @@ fn is_a_status(status: &Value, stack: &str) {
     }
 }
 
-/// Neither what gameday printed in all its runs nor any tag or name in the account holds a password.
+/// Asserts that none of gameday's output contains a password.
 #[track_caller]
 fn keeps_its_secrets(world: &World, passwords: &[String]) {
     assert!(passwords.iter().all(|p| p.len() >= 24), "these are passwords: {}", passwords.len());
@@ -161,7 +161,7 @@ fn passwords(world: &World, stack: &str) -> Vec<String> {
     world.account(json!({"do": "passwords", "stack": stack}))
 }
 
-/// Every right that was needed was there: gameday ran with the policies that it prints for the stack file, see
+/// Asserts that no right was missing: gameday ran with the policies that it prints for the stack file, see
 /// [`World::plain`].
 #[track_caller]
 fn policy_allows_all(world: &World) {
@@ -198,7 +198,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
         .filter(|e| e["event"] == "done")
         .map(|e| format!("create {}", e["key"].as_str().unwrap_or_default()))
         .collect();
-    // A group's rules are there from its birth, so theirs is an update.
+    // A security group is created with its rules, so the step of the rules is an update.
     assert!(planned.iter().all(|p| done.contains(p)), "planned, not done: {:?}", planned.difference(&done));
     assert_eq!(events.last().expect("a last event")["event"], "serving");
     assert_eq!(differences(&before, &dump(&world), true), Vec::<String>::new(), "`up` touched what is not ours");
@@ -210,9 +210,10 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     changed_nothing(&again);
     let by: BTreeSet<String> = again.calls.iter().map(|c| format!("{}:{}", c.service, c.operation)).collect();
     println!("second up: {} calls of {} operations", again.calls.len(), by.len());
-    // Two of them, of the ACLs and the instances, only because nobody asks an emulator from outside.
+    // Two of the calls, about ACLs and instances, are made only because an emulator is not asked from outside.
     assert!(again.calls.len() <= 42, "a second `up` makes {} calls: {by:?}", again.calls.len());
-    // Answers wait for all that is sent at once. With a target that is healthy, and one that is not.
+    // With this fault, answers wait until everything that is sent at once has arrived. Once with a healthy target, once
+    // without.
     let late = |args: &[&str], code: i32, calls: usize, rounds: usize| {
         let look = |gather: f64| {
             world.tell("POST", "faults", json!({ "gather": gather }));
@@ -222,8 +223,8 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
             println!("{args:?}: {} calls in {} rounds: {}", said.calls.len(), waited.len(), waited.join(", "));
             (said, waited)
         };
-        // A busy machine may not send in time what goes at once, or be so late that what was read first is read again (one
-        // look shares its answers for ten seconds): then more are counted than there are, and never fewer.
+        // A busy machine can fail to send in time what belongs together, or be so late that the first answers are read
+        // again (one look shares its answers for ten seconds). More calls or rounds are counted then, never fewer.
         let longest = 8.0 / rounds as f64;
         let few = |(said, waited): &(Said, Vec<String>)| said.calls.len() <= calls && waited.len() <= rounds;
         let mut tries = [0.3, longest / 2.0, longest, longest, longest].into_iter().map(look);
@@ -241,7 +242,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     );
     assert_eq!(seen["seen"]["targets"]["zones"], json!(["us-east-1a", "us-east-1b"]), "{}", seen["verdict"]);
     world.tell("POST", "unhealthy", json!({"targets": ["*"]}));
-    // Where nothing is served, who is at work is asked, too.
+    // If nothing is served, the lease is read, too.
     let seen = late(&["status", "-o", "json"], 1, 42, 4).json();
     assert_eq!(
         (&seen["serving"], &seen["seen"]["targets"]["healthy"]),
@@ -263,12 +264,12 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
             "{step} was planned"
         );
     }
-    // People see the same.
+    // The output for people agrees.
     for args in [&["plan"][..], &["status"], &["up", "--yes"], &["render"], &["policy"]] {
         changed_nothing(&world.run(BILLING, args).ends(0));
     }
 
-    // Nothing is deleted by mistake.
+    // Nothing is deleted without the right confirmation.
     let standing = dump(&world);
     for args in [&["teardown"][..], &["teardown", "--confirm", "billing2"], &["teardown", "--confirm", "Billing"]] {
         changed_nothing(&world.run(BILLING, args).ends(1));
@@ -282,7 +283,7 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     let tagged: Vec<String> = world.account(json!({"do": "tagged", "stack": "billing"}));
     assert_eq!(tagged, Vec::<String>::new(), "nothing carries the stack's tag");
     untouched(&world, &before);
-    // Twice is a no-op. (It holds the lease while it looks: a teammate may be building.)
+    // A second teardown changes nothing. (It holds the lease while it looks, because a teammate could be building.)
     for args in [&["teardown", "--confirm", "billing", "-o", "json"][..], &["teardown", "--confirm", "billing"]] {
         assert_eq!(world.run(BILLING, args).ends(0).changes(), Vec::<String>::new(), "{args:?}");
     }
@@ -302,7 +303,7 @@ fn everything_that_a_stack_file_can_ask_for_is_built() {
     let untagged: Vec<String> = world.account(json!({"do": "without_tag", "stack": "rich", "key": "cost:center"}));
     assert_eq!(untagged, Vec::<String>::new(), "each object carries the user's tags from the moment it is made");
     settled(&world, RICH);
-    // What somebody else writes on it is theirs.
+    // Tags that somebody else adds to the objects are left alone.
     let marked: usize = world.account(json!({"do": "strange_tags", "stack": "rich"}));
     assert!(marked > 15, "{marked}");
     changed_nothing(&world.run(RICH, &["plan"]).ends(0));
@@ -315,13 +316,13 @@ fn everything_that_a_stack_file_can_ask_for_is_built() {
     policy_allows_all(&world);
 }
 
-/// A stack of the same name stands beside it as far as no name is shared: its network, under the usual tags.
+/// A stack of the same name exists beside this one, as far as no name is shared: its network, under the usual tags.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn an_organisations_rules_are_kept_under_a_tag_prefix_of_its_own() {
     let (world, _) = crowded("billing", "api");
     world.run(BILLING, &["network", "--yes"]).ends(0);
-    // What the stack of this name notes for itself is in one place, whatever the prefix.
+    // Both stacks keep their notes in the same place, whatever the prefix is.
     let but_notes = |mut dump: Value| {
         dump["parameters"] = json!({});
         dump
@@ -337,7 +338,7 @@ fn an_organisations_rules_are_kept_under_a_tag_prefix_of_its_own() {
     let gone = differences(&before, &dump(&world), true);
     assert!(gone.is_empty(), "{gone:?}");
 
-    // Without the prefix, or with another one, the stack is told, and nothing is built beside it.
+    // Without the prefix, or with another one, the error names the right one, and nothing is built.
     for (line, verb) in [("", "plan"), ("", "up"), ("tag_prefix = \"Event-\"", "up")] {
         let other = world.file("other.toml", ORGANISATION, &[("tag_prefix = \"event-\"", line)]);
         let said = world.run(&other, if verb == "up" { &["up", "--yes"] } else { &["plan"] }).ends(1);
@@ -360,7 +361,7 @@ struct Drift {
     step: String,
     change: String,
     paths: Vec<String>,
-    /// Steps that read from this one: until it stands again their plan cannot know.
+    /// Steps that read from this one: until it exists again, their plan cannot be known.
     follow: Vec<String>,
 }
 
@@ -415,7 +416,7 @@ fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} drifts:\n{}", wrong.len(), drifts.len(), wrong.join("\n"));
-    // Every property, once more: the repairs changed nothing else.
+    // Every property is read once more: the repairs have changed nothing else.
     as_described(&world, Path::new(BILLING));
     keeps_its_secrets(&world, &passwords(&world, "billing"));
     policy_allows_all(&world);
@@ -437,7 +438,7 @@ fn one_group_is_built_by_itself_and_its_gateway_attached_again() {
         world.run(BILLING, &[group, "--yes", "-o", "json"]).ends(0);
         changed_nothing(&world.run(BILLING, &[group, "--yes", "-o", "json"]).ends(0));
     }
-    // All groups together are the whole.
+    // All groups together are the whole stack.
     settled(&world, BILLING);
     as_described(&world, Path::new(BILLING));
     policy_allows_all(&world);
@@ -467,14 +468,14 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
         assert_eq!(now[kind], before[kind], "{kind} without a cache");
     }
 
-    // A cache again, and a standby.
+    // The cache comes back, with a standby database.
     let standby =
         world.file("standby.toml", BILLING, &[("#multi_az = false", "multi_az = true"), ("#nodes = 1", "nodes = 2")]);
     up(&world, &standby);
     settled(&world, &standby);
     as_described(&world, &standby);
 
-    // Another name for the service: the new fleet stands before the old one goes.
+    // A new name for the service: the new fleet exists before the old one is deleted.
     let renamed = world.file(
         "renamed.toml",
         BILLING,
@@ -501,14 +502,14 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     policy_allows_all(&world);
 }
 
-/// What no quiet life meets: leftovers that somebody else has to delete, and answers that come late or never.
+/// Snapshots that no object of the stack holds are listed with the command that deletes them.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn snapshots_that_nothing_holds_are_left_with_what_deletes_them() {
     let world = World::start();
     let file = world.file("backups.toml", BILLING, &[("#backup_days = 0", "backup_days = 1")]);
     up(&world, &file);
-    // One that RDS made by itself, which is gone, but is listed for a while; one that a teammate made.
+    // One snapshot was made by RDS, is gone, but is still listed for a while; the other was made by a teammate.
     let by_rds =
         || world.tell("POST", "database", json!({"name": "billing-main", "snapshot": "rds:billing-main-0610"}));
     by_rds();
@@ -546,12 +547,12 @@ fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
             json!({"refuse": [{"on": on, "code": code, "message": message, "status": 400, "times": times}]}),
         )
     };
-    // A new account: no policy changes it.
+    // In a new account, this error has nothing to do with the policy.
     let support = "This AWS account currently does not support creating load balancers.";
     refuse("elbv2:CreateLoadBalancer", "OperationNotPermitted", support, -1);
     let refused = world.run(BILLING, &["up", "--yes"]).ends(1);
     assert!(refused.err.contains("ask AWS Support") && !refused.err.contains("gameday policy"), "{}", refused.err);
-    // A region that was enabled today; subnets and groups that other services do not see yet.
+    // A region that was enabled today, and subnets and groups that other services do not see yet.
     let late = json!({"deny": ["cloudwatch:GetDashboard"], "hide_fresh_seconds": 2, "only": "rds|elasticache|elbv2"});
     world.tell("POST", "faults", late);
     let built = world.run(BILLING, &["up", "--yes"]).ends(0);
@@ -562,13 +563,13 @@ fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
     up(&world, BILLING);
     settled(&world, BILLING);
 
-    // In the middle of another change; a lost answer to a call without a token.
+    // A call during another change, and a lost answer to a call without a token.
     let bigger = world.file("bigger.toml", BILLING, &[("#max = 4", "max = 6")]);
     refuse("autoscaling:UpdateAutoScalingGroup", "ScalingActivityInProgress", "A scaling activity is in progress.", 2);
     up(&world, &bigger);
     settled(&world, &bigger);
     let told = world.file("told.toml", BILLING, &[("#max = 4", "max = 6"), ("#   LOG_LEVEL", "LOG_LEVEL")]);
-    // At this pace the refresh is under way when the call is sent again.
+    // At this pace the refresh is in progress when the call is sent again.
     world.control("POST", "pace?pace=fast");
     world.tell(
         "POST",
@@ -577,13 +578,13 @@ fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
     );
     let changed = up(&world, &told);
     let of = |operation: &str| changed.calls.iter().filter(|c| c.operation == operation).count();
-    // A call whose answer is lost is on the list twice.
+    // A call whose answer is lost is listed twice.
     assert_eq!((of("StartInstanceRefresh"), of("CancelInstanceRefresh")), (3, 0), "{:?}", changed.changes());
     world.control("DELETE", "faults");
     world.control("POST", "pace?pace=instant");
     settled(&world, &told);
 
-    // What only a reboot puts in force is said at the end.
+    // A change that takes effect only after a reboot is reported at the end.
     let fixed = [
         ("#max = 4", "max = 6"),
         ("#   LOG_LEVEL", "LOG_LEVEL"),
@@ -600,7 +601,7 @@ fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
     untouched(&world, &before);
 }
 
-/// What AWS refuses of a stack file that the rules let pass, with a warning or by another way to build it.
+/// What AWS refuses although the rules of the stack file allow it is built in another way, or with a warning.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_aws_takes_once_only_is_given_once() {
@@ -625,7 +626,8 @@ fn what_aws_takes_once_only_is_given_once() {
     world.run(&file, &["teardown", "--confirm", "twice"]).ends(0);
 }
 
-/// Regions that differ: other names of services, and such that were opened after the emulator's lists were made.
+/// A stack can be built in special regions: with other names of services, or opened after the emulator's lists were
+/// made.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_stack_stands_in_regions_that_are_unlike_others() {
@@ -673,7 +675,7 @@ fn instances_without_public_addresses_reach_out_by_one_way_or_the_other_and_leav
     assert_eq!(changes(&world.run(PRIVATE, &["plan", "-o", "json"]).ends(2)).len(), 1);
     up(&world, PRIVATE);
 
-    // Another way out: what is no longer needed goes when the new one stands.
+    // Another way out: the old one is deleted once the new one exists.
     let nat = world.file("nat.toml", PRIVATE, &[("egress = \"endpoints\"", "egress = \"nat-per-zone\"")]);
     let plan = world.run(&nat, &["plan", "-o", "json"]).ends(2);
     let made = ["elastic-ip/nat-a", "elastic-ip/nat-b", "nat-gateway/a", "nat-gateway/b"];
@@ -690,7 +692,7 @@ fn instances_without_public_addresses_reach_out_by_one_way_or_the_other_and_leav
     up(&world, &nat);
     settled(&world, &nat);
 
-    // With public addresses, as most have it.
+    // With public addresses, as in most stacks.
     let ways = "instances = \"private\"\n# nat: one NAT gateway, when the instances have to reach more than AWS. \
                 nat-per-zone: one in each zone.\negress = \"endpoints\"";
     let public = world.file("public.toml", PRIVATE, &[(ways, "")]);
@@ -702,7 +704,7 @@ fn instances_without_public_addresses_reach_out_by_one_way_or_the_other_and_leav
     let now = addresses();
     assert!(now.len() >= 2 && now.iter().all(Value::is_string), "{now:?}");
 
-    // And back; then all of it goes.
+    // Back to NAT gateways; then everything is deleted.
     up(&world, &nat);
     settled(&world, &nat);
     world.run(&nat, &["teardown", "--confirm", "inside"]).ends(0);
@@ -732,7 +734,7 @@ fn without_an_instance_profile_passwords_are_in_the_user_data_and_nowhere_else()
     ] {
         changed_nothing(&world.run(&off, args).ends(0));
     }
-    // A plan that shows the script: with another environment variable.
+    // A plan that shows the script, because an environment variable has changed.
     let told = world.file(
         "no-iam-env.toml",
         BILLING,
@@ -755,13 +757,14 @@ fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() 
     let world = World::start();
     let system: String = world.account(json!({"do": "theirs"}));
     let before = dump(&world);
-    // Where all is used that can be, and instances are from the Spot market.
+    // A stack that uses every existing object that it can, with Spot instances.
     let spot = "[service.api.spot]\non_demand_base = 1\ntypes = [\"t3a.micro\"]\n\n[service.api]\n";
     let cache = "[cache]\nmode = \"use\"\nendpoint = \"redis.event.internal:6379\"";
     let files = format!("[files]\nmode = \"use\"\nfile_system = \"{system}\"\n\n[monitoring]\nmode = \"off\"");
     let changes = [("[cache]\nmode = \"off\"", cache), ("[files]\nmode = \"off\"", &files), ("[service.api]\n", spot)];
     let all_used = world.file("all-used.toml", LOCKED, &changes);
-    // A database and a cache of ours and no files; with a password of theirs, and a profile of ours under another name.
+    // A stack with its own database and cache and without files, with existing passwords, and with its own profile
+    // under another name.
     let secrets = "[secrets]\nmode = \"use\"\nmaster_password = \"/event/mysql/master\"\n\
                    app_password = \"/event/mysql/app\"\n";
     let names = "[names]\n\"role/instance\" = \"apdev-role\"\n\"instance-profile/instance\" = \"apdev-profile\"\n";
@@ -781,7 +784,7 @@ fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() 
     }
     policy_allows_all(&world);
 
-    // An account that shows neither the profile nor the passwords has them used all the same: the instances read them.
+    // If the account shows neither the profile nor the passwords, they are still used: the instances read them.
     let secret = |name: &str| json!({"on": "ssm:GetParameter", "code": "AccessDeniedException", "times": -1, "where": {"Name": name}});
     let hidden = [secret("/event/mysql/master"), secret("/event/mysql/app")];
     world.tell("POST", "faults", json!({"deny": ["iam:*", "ssm:DescribeParameters"], "refuse": hidden}));
@@ -792,7 +795,7 @@ fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() 
     untouched(&world, &before);
 }
 
-/// What the policies let their holder do to what is not the stack's: nothing. Each thing is of a kind that a stack has.
+/// The policies allow nothing on objects that are not the stack's. The objects are of every kind that a stack has.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
@@ -809,7 +812,7 @@ fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
     world.control("DELETE", "policy");
     untouched(&world, &before);
 
-    // What is the stack's is within reach: the same calls, and none of them is denied.
+    // On the stack's own objects, the same calls are all allowed.
     up(&world, BILLING);
     world.hold_to_policy(Path::new(BILLING), "attacker");
     let tried: Vec<(String, Option<String>)> = world.account(json!({"do": "attack", "stack": "billing", "ours": true}));

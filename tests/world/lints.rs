@@ -1,12 +1,14 @@
-//! What rustfmt, clippy, rustdoc and ruff say of the sources. Which of their rules hold is in rustfmt.toml, in `[lints]` of
-//! Cargo.toml with clippy.toml, and in ruff.toml; tests/supply.rs asks about licences and advisories.
+//! The checks of rustfmt, clippy, rustdoc and ruff.
+//!
+//! The rules that apply are in rustfmt.toml, in `[lints]` of Cargo.toml with clippy.toml, and in ruff.toml. Licences
+//! and advisories are checked in tests/supply.rs.
 use crate::tools::pytest;
 use std::process::Command;
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
-    // What cargo tells tests about their package would be news to build scripts: ring is compiled again for it.
+    // Cargo sets these variables for tests. Build scripts would see them as a change, and ring would be compiled again.
     let is_told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars().filter(|(name, _)| is_told(name)) {
         cargo.env_remove(name);
@@ -14,7 +16,7 @@ fn cargo(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// Runs a tool to its end. `help` is what to do if it complains.
+/// Asserts that a tool succeeds. `help` is what to do if it complains.
 #[track_caller]
 fn passes(mut command: Command, help: &str) {
     let out = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -28,8 +30,8 @@ fn the_sources_are_formatted() {
     passes(cargo(&["fmt", "--all", "--check"]), "`cargo fmt` mends it (`rustup component add rustfmt`)");
 }
 
-/// `.ci/run` compiles with clippy, which has then seen all but the benchmark. Elsewhere it checks all dependencies first,
-/// unless that is done already: minutes, once.
+/// In `.ci/run` the test has nothing to do: everything but the benchmark has been compiled with clippy. Elsewhere
+/// clippy first checks all dependencies, unless that is done already: minutes, once.
 #[test]
 #[ignore = "needs clippy: cargo test -- --include-ignored"]
 fn clippy_finds_nothing() {
@@ -42,7 +44,7 @@ fn clippy_finds_nothing() {
     passes(clippy, "mend it, or say at the place why not: #[expect(clippy::NAME, reason = \"…\")]");
 }
 
-/// With the private items: whoever reads these pages works on the code.
+/// The pages include private items, because their readers work on the code.
 #[test]
 #[ignore = "needs rustdoc: cargo test -- --include-ignored"]
 fn rustdoc_finds_nothing() {

@@ -1,10 +1,12 @@
-//! The real binary in a world of its own: the sandbox, machines that boot, browsers, terminals. Every test needs something
-//! that a guest's machine may lack (Python packages from the network, root, tmux, Chromium), and says so where cargo
-//! lists it as ignored; `cargo test -- --include-ignored` runs them all and installs what is missing.
+//! The real binary in a world of its own: the sandbox, machines that boot, browsers, terminals.
 //!
-//! One program, so that the suites run side by side: most of them wait for processes more than they compute. No two
-//! tests share a sandbox, a port, a home or a file, unless a lock says so.
-//! The harness starts tests by name: the machines, which take longest, come first by theirs.
+//! Every test needs something that a guest's machine can lack (Python packages from the network, root, tmux, Chromium),
+//! and names it where cargo lists the test as ignored. `cargo test -- --include-ignored` runs them all and installs
+//! what is missing.
+//!
+//! All suites are one program, so that they run side by side: most of them wait for processes more than they compute.
+//! No two tests share a sandbox, a port, a home or a file, unless a lock says so. The harness starts tests by name: the
+//! name of the machines, which take longest, comes first.
 mod boot;
 mod contract;
 mod first_user;

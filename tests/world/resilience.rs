@@ -1,5 +1,5 @@
-//! What must survive: cuts, bad days, races, drift, second thoughts. The real binary against the sandbox, its faults
-//! and a second pair of hands (boto3); each file of `tests/resilience/` is one law, with a sandbox of its own.
+//! Resilience: interrupted runs, bad days, races, drift, changed plans. The real binary runs against the sandbox, its
+//! faults and a second actor (boto3). Each file of `tests/resilience/` is one law, with a sandbox of its own.
 //!
 //! `cargo test --test world resilience:: -- --include-ignored` runs the fast form. The long one, with its counts:
 //!

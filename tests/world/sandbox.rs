@@ -1,4 +1,5 @@
-//! The sandbox as a process: started once for many, found again, stopped; the Rust SDK against it; its own tests.
+//! The sandbox as a process: started once for many callers, found again, stopped; used with the Rust SDK; its own
+//! tests.
 use crate::tools::pytest;
 
 use gameday::sandbox::{Doing, Pace, Running, Sandbox};
@@ -19,7 +20,7 @@ fn mine(name: &str) -> Sandbox {
     Sandbox::of_user_named(&format!("test-{name}-{}", std::process::id())).unwrap()
 }
 
-/// Stops it and forgets its folder, also when the test fails.
+/// Stops the sandbox and removes its folder, also if the test fails.
 struct Guard(Sandbox, tokio::runtime::Runtime);
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -43,7 +44,7 @@ fn two_at_once_get_one_server() {
         assert_eq!((one.pid, &one.endpoint), (two.pid, &two.endpoint));
         assert!(one.endpoint.starts_with("http://127.0.0.1:"));
         assert_eq!(sandbox.status().await.unwrap().unwrap().pace, Pace::Fast);
-        // Without a wish it keeps its pace.
+        // Without an explicit pace, the sandbox keeps its pace.
         assert_eq!(sandbox.ensure(None, quiet).await.unwrap().pace, Pace::Fast);
         assert!(sandbox.reset().await.unwrap());
         assert!(sandbox.stop().await.unwrap());
@@ -126,7 +127,7 @@ fn serve_ends_with_its_parent() {
                     let line = said.recv().await.unwrap();
                     if let Some((_, rest)) = line.split_once("ready on http://") {
                         let endpoint = rest.split_whitespace().next().unwrap().to_owned();
-                        // It stays: one after the other is let in.
+                        // The server keeps accepting connections.
                         for _ in 0..50 {
                             tokio::net::TcpStream::connect(&endpoint).await.unwrap();
                         }
@@ -135,7 +136,7 @@ fn serve_ends_with_its_parent() {
                 }
             } => endpoint,
         };
-        // Dropped, as when gameday is killed: nothing listens any more.
+        // The future was dropped, as if gameday were killed: no server listens any more.
         let gone = async {
             while tokio::net::TcpStream::connect(&endpoint).await.is_ok() {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -145,10 +146,10 @@ fn serve_ends_with_its_parent() {
     });
 }
 
-/// A user that is neither root nor who runs the tests.
+/// A user that is neither root nor the one that runs the tests.
 const NOBODY: u32 = 65_534;
 
-/// Whoever listens where the sandbox did: says yes to everything, as the one with this id; what it was sent.
+/// A server at the sandbox's port that agrees to everything, claims this process id, and records what it gets.
 struct Impostor {
     port: u16,
     heard: Arc<Mutex<String>>,
@@ -165,7 +166,7 @@ impl Impostor {
                 let mut head = vec![0; 4096];
                 let n = stream.read(&mut head).unwrap_or(0);
                 let head = String::from_utf8_lossy(&head[..n]).into_owned();
-                // What it was asked to prove, it repeats.
+                // It repeats the nonce that it is asked to prove.
                 let nonce = head.split_whitespace().nth(1).and_then(|p| p.rsplit('/').next()).unwrap_or_default();
                 let body = match head.contains("/proof/") {
                     true => nonce.to_owned(),
@@ -195,7 +196,7 @@ impl Bystander {
         self.0.try_wait().unwrap().is_none()
     }
 
-    /// When it began, as the kernel says it.
+    /// Returns the start time of the process, as the kernel reports it.
     fn begun(&self) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
         stat.rsplit(')').next().and_then(|s| s.split_whitespace().nth(19)).unwrap_or_default().into()
@@ -226,11 +227,11 @@ fn stop_ends_nobody_else_whatever_says_that_it_is_the_one() {
     };
     let key = "SANDBOX0123456789ABCDEF";
     for left in [
-        // As an older gameday left it, which asked the port for the id.
+        // The file of an older version of gameday, which asked the port for the id.
         left(json!({})),
         left(json!({"key": key, "secret": ""})),
         left(json!({"key": key, "secret": "s", "begun": "1"})),
-        // The very process, by all that the kernel says but for what it runs.
+        // The process itself, by everything that the kernel reports except its program.
         left(json!({"key": key, "secret": "s", "begun": bystander.begun()})),
         json!({"pid": pid, "port": port, "begun": bystander.begun(), "secret": null}),
         json!({"pid": u32::MAX, "port": port, "key": key}),
@@ -262,7 +263,7 @@ fn who_took_the_port_of_a_dead_sandbox_is_told_nothing() {
         drop(free);
         let impostor = Impostor::on(running.port, running.pid);
         assert!(sandbox.status().await.unwrap().is_none() && !sandbox.reset().await.unwrap());
-        // The next one starts elsewhere, with another key.
+        // The next sandbox starts on another port, with another key.
         let next = sandbox.ensure(Some(Pace::Fast), quiet).await.unwrap();
         assert!(next.port != running.port && next.key != running.key);
         assert!(!impostor.was_told(&running.key) && !impostor.was_told(&next.key));
@@ -314,7 +315,7 @@ fn its_files_are_the_users_alone() {
         let files = || std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
         let closed = || mode(folder) == 0o700 && files().all(|path| mode(&path) == 0o600);
         assert!(closed() && files().count() >= 3, "{:?}", files().map(|p| (mode(&p), p)).collect::<Vec<_>>());
-        // As an older gameday or another umask left them.
+        // The modes that an older version of gameday or another umask left.
         let widen = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         widen(folder, 0o755);
         files().for_each(|path| widen(&path, 0o666));
@@ -383,7 +384,7 @@ fn a_folder_of_somebody_else_is_refused_wherever_it_stands() {
     }
 }
 
-/// A package index on this machine, with what somebody put in it.
+/// Starts a package index on this machine with these files. Returns its URL.
 fn index(files: Vec<(String, Vec<u8>)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/simple", listener.local_addr().unwrap());
@@ -417,7 +418,7 @@ fn a_package_that_is_not_the_one_is_not_installed() {
     let sdist = tar.unwrap().stdout;
     for (file, bytes, says) in [
         ("blinker-1.9.0-py3-none-any.whl", b"another".to_vec(), "DO NOT MATCH THE HASHES"),
-        // What has to be built runs its own code while it is looked at.
+        // A package that has to be built runs its own code when pip inspects it.
         ("blinker-1.9.0.tar.gz", sdist, "No matching distribution found for blinker"),
     ] {
         let page = format!("<a href=\"/{file}\">{file}</a>");
@@ -436,7 +437,7 @@ fn a_package_that_is_not_the_one_is_not_installed() {
     }
 }
 
-/// Installed anew under settings that would break it, then broken by hand and made again.
+/// The sandbox is installed under settings that would break it, then broken by hand and repaired.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn the_installation_is_none_of_the_users_other_pythons() {
@@ -446,7 +447,7 @@ fn the_installation_is_none_of_the_users_other_pythons() {
     std::fs::create_dir_all(path("python/moto")).unwrap();
     std::fs::write(path("python/moto/__init__.py"), "raise SystemExit('not this one')").unwrap();
     std::fs::write(&config, "[install]\nuser = yes\nrequire-hashes = yes\n[global]\nno-index = yes\n").unwrap();
-    // What was downloaded once is not downloaded again.
+    // Downloads are cached.
     let downloads = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pip-cache");
     let gameday = |verb: &str| {
         let mut gameday = std::process::Command::new(env!("CARGO_BIN_EXE_gameday"));
@@ -466,7 +467,7 @@ fn the_installation_is_none_of_the_users_other_pythons() {
     sandbox("start");
     assert!(!elsewhere.exists(), "nothing was installed for the user");
     sandbox("stop --yes");
-    // Code that somebody put into the cache, in each way that Python would run.
+    // Foreign code in the cache, in each place where Python would run it.
     let named = |begin: &str| {
         let all = std::fs::read_dir(cache.join("gameday/sandbox")).unwrap().map(|e| e.unwrap());
         let mut all = all.filter(|e| e.file_name().to_string_lossy().starts_with(begin));
@@ -484,7 +485,7 @@ fn the_installation_is_none_of_the_users_other_pythons() {
     assert!(said.contains("is not what this gameday put there"), "{said}");
     assert!(!ran.exists(), "it ran");
     sandbox("stop --yes");
-    // Only root can give files away.
+    // Only root can change a file's owner.
     if rustix::process::geteuid().is_root() {
         for theirs in [plugin.clone(), plugin.join("plugin/gate.py"), named("venv-"), named("venv-").join("pyvenv.cfg")]
         {
@@ -505,7 +506,7 @@ fn the_installation_is_none_of_the_users_other_pythons() {
     sandbox("stop --yes");
 }
 
-/// The plugin's own tests, in the environment that users get, with pytest beside it.
+/// The plugin's own tests pass in the environment that users get, with pytest added.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn the_plugin_passes_its_tests() {
@@ -515,7 +516,7 @@ fn the_plugin_passes_its_tests() {
     });
 }
 
-/// As root on Debian and Ubuntu Chromium is installed when there is none; elsewhere it has to be there.
+/// Chromium is installed if it is missing, as root on Debian or Ubuntu. Elsewhere it has to exist.
 #[test]
 #[ignore = "needs the sandbox and Chromium: cargo test -- --include-ignored"]
 fn no_page_of_another_site_reaches_it() {

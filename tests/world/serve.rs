@@ -1,5 +1,6 @@
-//! `gameday serve` as a process, against the sandbox: its API as a script uses it, its page in a real browser.
-//! The tests themselves are Python (`tests/serve/`): a browser is driven from there.
+//! `gameday serve` as a process, against the sandbox: its API as a script uses it, and its page in a real browser.
+//!
+//! The tests themselves are Python (`tests/serve/`), which drives the browser.
 use crate::tools::pytest;
 
 use std::{path::Path, process::Command};
@@ -23,7 +24,7 @@ fn what_others_do_to_it_has_bounds() {
     pytest("bounds", &[]);
 }
 
-/// As root on Debian and Ubuntu Chromium is installed when there is none; elsewhere it has to be there.
+/// Chromium is installed if it is missing, as root on Debian or Ubuntu. Elsewhere it has to exist.
 #[test]
 #[ignore = "needs the sandbox and Chromium: cargo test -- --include-ignored"]
 fn the_page_shows_in_a_browser_what_is() {

@@ -1,4 +1,5 @@
-//! The shell around us, as far as the sandbox is concerned: its home, and the user's settings for AWS. See tests/shell.rs.
+//! The shell around gameday, as far as the sandbox is concerned: the home directory, and the user's settings for AWS.
+//! See tests/shell.rs.
 use crate::{support::gameday, tools::pytest::Guard};
 use std::{
     path::PathBuf,
@@ -16,7 +17,7 @@ fn run(args: &[String], change: impl Fn(&mut Command)) -> Output {
     command.output().expect("gameday starts")
 }
 
-/// A home that is absent, empty, no folder or not to be written is needed by nothing but the sandbox.
+/// Only the sandbox needs a home directory: it can be absent, empty, no folder or read-only.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_home_is_no_condition() {
@@ -42,7 +43,7 @@ fn a_home_is_no_condition() {
         };
         let (code, _, said) = at_home("policy");
         assert_eq!(code, Some(0), "{home:?}: {said}");
-        // An absent one is looked up in the system; where there is none to write to, that is said with the way out.
+        // If `HOME` is absent, the system is asked for it. If it is not writable, the error says what to do.
         let (code, out, said) = at_home("--sandbox status");
         let ways = ["help:", "XDG_CACHE_HOME"].iter().all(|w| said.contains(w));
         assert!(code == Some(1) && (out.starts_with("NOT BUILT") || ways), "{home:?}: {code:?}\n{out}\n{said}");
@@ -50,7 +51,7 @@ fn a_home_is_no_condition() {
     }
 }
 
-/// The sandbox needs nothing of the user's own settings for AWS, and is not led astray by them.
+/// The sandbox ignores the user's own settings for AWS.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn the_sandbox_is_the_same_whatever_is_set_for_aws() {

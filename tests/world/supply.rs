@@ -1,4 +1,4 @@
-//! The Python packages of sandbox and tests are asked about at PyPI. See tests/supply.rs for all that is Rust's.
+//! The Python packages of sandbox and tests, checked at PyPI. tests/supply.rs checks all that is Rust's.
 use crate::tools::pytest;
 use serde_json::Value;
 use std::{fs, io::Write, path::Path, process::Command};
@@ -7,13 +7,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// For people, also when the test passes.
+/// Prints a line for people, also if the test passes.
 fn say(what: &str) {
     writeln!(std::io::stderr(), "supply: {what}").expect("stderr");
 }
 
-/// Of the database of the PyPA, which pip-audit asks PyPI for. A mirror may not pass that on: then it is said what was not
-/// checked.
+/// No advisory of the PyPA's database, which pip-audit reads from PyPI, applies. A mirror can lack the advisories: then
+/// the packages that were not checked are listed.
 #[test]
 #[ignore = "needs PyPI: cargo test -- --include-ignored"]
 fn no_advisory_is_about_a_python_package_in_use() {

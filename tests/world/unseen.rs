@@ -1,11 +1,11 @@
-//! What was not seen is never said to be absent: on a stack that stands, each read call is refused in turn, and every verb
-//! still says what it saw, what it could not see and how to see it; and nothing is built a second time.
+//! What was not seen is never reported as absent: on an existing stack, each read call is refused in turn. Every verb
+//! still reports what it saw, what it could not see and how to see it, and nothing is built twice.
 
 use crate::{support::Said, tools::account::World};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, path::Path};
 
-/// Every read that these verbs make, as `service:Operation`.
+/// Returns every read that a command made, as `service:Operation`.
 fn reads(said: &Said) -> BTreeSet<String> {
     said.calls.iter().filter(|c| !c.mutating).map(|c| format!("{}:{}", c.service, c.operation)).collect()
 }
@@ -22,7 +22,7 @@ fn word(verdict: &str) -> &str {
     words.into_iter().find(|w| verdict.starts_with(w)).unwrap_or_else(|| panic!("no verdict: {verdict:?}"))
 }
 
-/// What no text may claim of a stack that stands.
+/// Returns the claim in a text that is wrong about an existing stack, if there is one.
 fn claims(text: &str) -> Option<&'static str> {
     [
         "there is no ",
@@ -60,7 +60,7 @@ impl Stack {
         said
     }
 
-    /// `status` without this answer, for this reason.
+    /// Returns the result of `status` if this operation fails for this reason, after checking it.
     fn status(&self, faults: Value, operation: &str) -> Value {
         let said = self.run(faults, &["-o", "json", "status"]);
         let here = format!("without {operation}: exit code {}\n{}\n{}", said.code, said.out, said.err);
@@ -77,7 +77,7 @@ impl Stack {
     }
 }
 
-/// Every third of them, so that three tests share the time that it takes.
+/// Refuses every third read in turn, so that three tests share the time.
 fn refused_in_turn(third: usize) {
     let stack = Stack::up();
     let mut all = BTreeSet::new();
@@ -95,7 +95,7 @@ fn refused_in_turn(third: usize) {
         for gap in gaps {
             assert!(gap["help"].as_str().is_some_and(|h| h.contains(" policy`")), "{operation}: {gap}");
         }
-        // A call that decides is named in the verdict itself.
+        // If the verdict depends on the call, the verdict names it.
         if word(status["verdict"].as_str().unwrap()) == "UNKNOWN" {
             assert!(status["verdict"].as_str().unwrap().contains(name), "{operation}: {}", status["verdict"]);
         }
@@ -116,7 +116,7 @@ fn refused_in_turn(third: usize) {
 
         let up = stack.run(deny, &["up", "--yes"]);
         assert_eq!(up.changes(), Vec::<String>::new(), "up without {operation}\n{}\n{}", up.out, up.err);
-        // What the service is served without is told, and fails nothing.
+        // A missing optional part is reported, and is no failure.
         if let Some(without) = seen["without"].as_array() {
             assert!(without.iter().all(|w| up.err.contains(w["key"].as_str().unwrap())), "{}", up.err);
             assert!(up.err.contains("the service is served without it"), "{}", up.err);
@@ -168,7 +168,7 @@ fn people_are_told_what_was_not_seen_and_the_way_out() {
     assert!(said.err.contains("could not be seen (DescribeTargetHealth)"), "{}", said.err);
     assert!(said.err.contains("gameday -c "), "{}", said.err);
 
-    // A name that was changed is not found by the tags: that is told to those who build.
+    // The tags cannot find an object with a changed name: `plan` says so.
     let name = ("[names]\n", "[names]\n\"database/main\" = \"billing-main\"\n");
     let named = stack.world.file("named.toml", "examples/billing-api.toml", &[name]);
     stack.world.tell("POST", "faults", json!({"deny": ["*:GetResources"]}));
@@ -180,12 +180,12 @@ fn people_are_told_what_was_not_seen_and_the_way_out() {
         said.err
     );
 
-    // What was seen is told also where it cannot be kept.
+    // The findings are printed even if they cannot be saved.
     let said = stack.run(json!({}), &["why", "--save", "/dev/full"]).ends(1);
     assert!(said.out.contains("nothing is broken"), "{}", said.out);
     assert_eq!(said.err.matches("cannot write /dev/full").count(), 1, "{}", said.err);
 
-    // No answer, an endless fault and endless throttling are no other words than a refusal.
+    // A missing answer, an endless fault and endless throttling are reported like a refusal.
     for (faults, operation) in [
         (json!({"error500": 1.0, "only": "elbv2:DescribeTargetHealth"}), "DescribeTargetHealth"),
         (json!({"throttle": 1.0, "only": "elbv2:DescribeLoadBalancers"}), "DescribeLoadBalancers"),

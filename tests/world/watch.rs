@@ -1,4 +1,4 @@
-//! `status --watch` in a real terminal, against the emulator: keys, what is left behind, and how many calls it makes.
+//! `status --watch` in a real terminal, against the emulator: keys, the terminal afterwards, and the number of calls.
 use crate::{support::gameday, tools::debian};
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 const GAMEDAY: &str = env!("CARGO_BIN_EXE_gameday");
 const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/billing-api.toml");
 
-/// A sandbox of its own with the example stack in it, and a terminal on it.
+/// A sandbox of its own with the example stack in it, and a terminal.
 struct World {
     name: String,
 }
@@ -43,7 +43,7 @@ impl World {
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
-    /// A shell of that size, in which the command is typed.
+    /// Starts a shell of this size and types the command.
     fn shell(&self, columns: u16, rows: u16, line: &str) {
         let (x, y) = (columns.to_string(), rows.to_string());
         self.tmux(&["new-session", "-d", "-s", "t", "-x", &x, "-y", &y, "env", "PS1=ready> ", "sh"]);
@@ -82,8 +82,10 @@ impl World {
         self.tmux(&["display", "-p", "-t", "t", what]).trim().to_owned()
     }
 
-    /// Waits until the shell has its terminal back, and looks what it is like: screen, cursor, and the line settings. Those are
-    /// asked of the terminal itself: what is typed to ask would be on the screen as well as its answer.
+    /// Waits until the shell has its terminal back, and checks the screen, the cursor, and the line settings.
+    ///
+    /// The line settings are read from the terminal device: a command typed into the shell would leave text on the
+    /// screen.
     fn is_restored(&self) {
         let begun = Instant::now();
         while self.display("#{pane_current_command}") != "sh" {
@@ -114,8 +116,8 @@ impl Drop for World {
     }
 }
 
-/// What matters of a screen of 80 columns and 24 rows: the verdict, the endpoint, these panels and no others in this
-/// order, the keys.
+/// Asserts what matters on a screen of 80 columns and 24 rows: the verdict, the endpoint, exactly these panels in this
+/// order, and the keys.
 fn is_a_screen(screen: &str, panels: &[&str]) {
     let lines: Vec<&str> = screen.lines().collect();
     assert!(lines.len() == 24 && lines.iter().all(|l| l.chars().count() <= 80), "{screen}");
@@ -124,7 +126,7 @@ fn is_a_screen(screen: &str, panels: &[&str]) {
     let titles = lines.iter().filter_map(|l| l.strip_prefix("─ ")?.split(" ─").next());
     let shown: Vec<&str> = titles.filter(|t| *t != "Alarms and scaling").collect();
     assert_eq!(shown, panels, "{screen}");
-    // How to get help and out is never cut, nor that it is not AWS.
+    // The keys for help and quit are never cut, nor the notice that this is not AWS.
     assert!(lines[23].contains("? help  q quit") && lines[23].contains("SANDBOX"), "{screen}");
 }
 
@@ -134,7 +136,7 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     let w = World::new("keys");
     w.shell(80, 24, &w.line());
     w.until("SERVING");
-    // CloudWatch's numbers come last; then all panels have something to show.
+    // CloudWatch metrics come last; then all panels have content.
     w.until("─ Request path");
     w.until("/h · ");
     let all = w.screen();
@@ -145,7 +147,7 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     w.keys(&["Enter"]);
     w.until("logs --instance i-");
     w.keys(&["Escape"]);
-    // What follows an escape at once is one key with it, as with Alt.
+    // A key right after Escape would count as one key with it, as with Alt.
     w.until_gone("logs --instance i-");
     w.keys(&["?"]);
     w.until("our own");
@@ -156,7 +158,7 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     w.keys(&["f"]);
     w.until("FROZEN");
     w.keys(&["f"]);
-    // Another size is drawn at once, down to the smallest.
+    // After a change of size the screen is drawn at once, down to the smallest size.
     w.keys(&["1"]);
     w.tmux(&["resize-window", "-t", "t", "-x", "60", "-y", "15"]);
     let small = w.until("calls/min");
@@ -164,7 +166,7 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     w.keys(&["q"]);
     w.is_restored();
 
-    // Ended from outside it leaves the same.
+    // A signal leaves the terminal in the same state.
     w.tmux(&["resize-window", "-t", "t", "-x", "80", "-y", "24"]);
     w.keys(&["clear", "Enter"]);
     w.keys(&[&w.line(), "Enter"]);
@@ -200,7 +202,7 @@ fn replacing_asks_and_a_new_instance_comes() {
 fn json_is_an_object_a_round_within_the_budget() {
     let w = World::new("json");
     let mut run = w.command(&["-o", "json", "status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
-    // Read as it comes: who writes into a full pipe waits.
+    // Lines are read as they come, because a writer into a full pipe waits.
     let (to, lines) = std::sync::mpsc::channel();
     let pipe = BufReader::new(run.stdout.take().unwrap());
     std::thread::spawn(move || pipe.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
@@ -208,7 +210,7 @@ fn json_is_an_object_a_round_within_the_budget() {
         let line = lines.recv_timeout(Duration::from_secs(60)).expect("a round within a minute");
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     };
-    // The start looks at everything; from here on it is steady.
+    // The first rounds look at everything; after them the pace is steady.
     (0..3).for_each(|_| drop(round()));
     let way: serde_json::Value = serde_json::from_slice(&w.gameday(&["-o", "json", "sandbox", "env"]).stdout).unwrap();
     let way = |name: &str| way[name].as_str().unwrap().to_owned();

@@ -1,5 +1,5 @@
 //! The emulator's stack, broken through the SDK in one way after the other: `why` names the cause first, its command
-//! repairs it, and then there is nothing to say.
+//! repairs it, and then there are no findings.
 
 use crate::tools::emulator::Emulator;
 use aws_sdk_ec2::types as ec2;
@@ -61,7 +61,8 @@ impl Game {
         snapshot::gather(&self.aws, whose, expected, &asking, snapshot::Depth::Events).await
     }
 
-    /// Until it is so: replacing what was stopped takes the emulator a few looks. Also whether it came to that.
+    /// Looks until the findings are as wanted, because the emulator takes a few looks to replace an instance. Also
+    /// returns whether they became so.
     async fn until(&self, wanted: impl Fn(&[Finding]) -> bool) -> (Snapshot, Vec<Finding>, bool) {
         let mut looks = 0;
         loop {
@@ -79,7 +80,7 @@ impl Game {
 
 type Break = for<'a> fn(&'a Aws, &'a Snapshot) -> LocalBoxFuture<'a, ()>;
 
-/// A breakage as a row: what it is, the rule that comes first, how it is done.
+/// A table of breakages: the name, the rule that has to come first, and the calls.
 macro_rules! rows {
     ($(($name:literal, $first:literal, |$aws:ident, $s:ident| $body:block)),* $(,)?) => {
         &[$(($name, $first, {
@@ -93,7 +94,7 @@ macro_rules! rows {
 type Row = (&'static str, &'static str, Break);
 
 fn sg<'a>(s: &'a Snapshot, name: &str) -> &'a str {
-    // That of the service's instances has its name.
+    // The service's own group has the service's name in its key.
     let name = if name == "app" { &s.expected.own.security_group } else { name };
     let step = format!("security-group/{name}");
     &s.security_groups.iter().find(|g| g.step.as_deref() == Some(&step)).unwrap().id
@@ -116,7 +117,7 @@ fn fixed(code: &str) -> elb::Action {
     elb::Action::builder().r#type(elb::ActionTypeEnum::FixedResponse).fixed_response_config(fixed).build()
 }
 
-/// Takes all rules of one direction away.
+/// Removes all rules of one direction, or those of one port.
 async fn shut(aws: &Aws, group: &str, egress: bool, port: Option<i32>) {
     let filter = ec2::Filter::builder().name("group-id").values(group).build();
     let rules = aws.ec2.describe_security_group_rules().filters(filter).send().await.unwrap();
@@ -355,7 +356,7 @@ const ROWS: &[Row] = rows![
     }),
 ];
 
-/// What `up` does not see: somebody has to type the command. Here it is done the same way.
+/// Does what the command of a finding does, for breakages that `up` does not repair.
 async fn by_hand(aws: &Aws, s: &Snapshot, findings: &[Finding]) {
     match findings[0].rule {
         "rule-stolen" => {
@@ -384,7 +385,7 @@ fn told(findings: &[Finding]) -> String {
     findings.iter().map(|f| format!("\n    {:?} {}: {} ({})", f.severity, f.rule, f.cause, f.evidence)).collect()
 }
 
-/// Every third breakage, so that three tests share the time that it takes.
+/// Runs every third breakage, so that three tests share the time.
 fn named_and_repaired(third: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(Box::pin(async {

@@ -1,7 +1,8 @@
-//! Words from outside stay words: whatever AWS, a machine, a file or a teammate's note says, a terminal obeys none of it,
-//! no line is forged, and a command that is offered runs nothing else. The real binary on a real terminal.
+//! Texts from outside stay text: whatever AWS, a machine, a file or a teammate's note contains, it controls no
+//! terminal, forges no line, and adds nothing to a command that is offered. The real binary runs on a real terminal.
 //!
-//! `GAMEDAY_SEEDS=50 cargo test --test world words:: -- --include-ignored` is the long form: more mixtures of strings in AWS's answers.
+//! `GAMEDAY_SEEDS=50 cargo test --test world words:: -- --include-ignored` is the long form: more mixtures of strings
+//! in AWS's answers.
 use crate::tools::pytest;
 
 fn words(name: &str) {

@@ -1,5 +1,5 @@
-//! The contract of the kinds of compute and watching, through the real SDK: absent, create, none, change, update,
-//! none, drift, repair, delete, absent; not ours is refused.
+//! The contract of the kinds of compute and monitoring, through the real SDK: absent, create, none, change, update,
+//! none, drift, repair, delete, absent. Objects that are not the stack's are refused.
 
 use super::compute_support::*;
 use aws_sdk_ssm::types::ParameterType;
@@ -49,7 +49,7 @@ fn role_with(w: &World, g: &mut Graph, objects: &[&str], repositories: &[&str]) 
     )
 }
 
-/// A role that may do nothing.
+/// Returns a role without any rights.
 fn bare_role(aws: &Aws) -> Role {
     Role {
         aws: aws.clone(),
@@ -81,21 +81,21 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
     let made = w.creates(&g, ROLE).await;
     assert_eq!(made.output.as_ref().map(|o| &o["name"]), Some(&json!("demo-instance")));
 
-    // What IAM holds is what was meant.
+    // IAM has the policy that was meant.
     let iam = &w.aws.iam;
     let policy = iam.get_role_policy().role_name("demo-instance").policy_name("gameday").send().await?;
     let document = policy.policy_document();
     assert!(document.contains("log-group%3A/gameday/demo/app%3A%2A"), "{document}");
     assert!(!document.contains("s3"), "{document}");
 
-    // Wanted: one more object.
+    // The role gets access to one more S3 object.
     let mut more = Graph::default();
     role(&w, &mut more, &["arn:aws:s3:::games/server"]);
     w.look(&more, "parameter/app-password").await;
     w.look(&more, "log-group/app").await;
     w.updates(&more, ROLE, &["policy.Objects"]).await;
 
-    // And an image from a registry of the account's.
+    // The role gets access to an image in the account's registry.
     let mut pulls = Graph::default();
     let repository = "arn:aws:ecr:us-east-1:123456789012:repository/games";
     role_with(&w, &mut pulls, &["arn:aws:s3:::games/server"], &[repository]);
@@ -106,7 +106,8 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
     assert!(policy.policy_document().contains("repository/games"), "{}", policy.policy_document());
     w.updates(&more, ROLE, &["policy.Images", "policy.Registry"]).await;
 
-    // Meddled with: a deny slipped in, ours emptied, administrator rights, another trust, a tag lost.
+    // Changes by hand: a deny statement added, the stack's own policy emptied, administrator rights, another trust
+    // policy, a lost tag.
     let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]});
     iam.put_role_policy()
         .role_name("demo-instance")
@@ -134,12 +135,12 @@ async fn a_role_allows_what_the_instances_do_and_nothing_else() -> Test {
     iam.untag_role().role_name("demo-instance").tag_keys("team").send().await?;
     w.updates(&more, ROLE, &["tags.team"]).await;
 
-    // The same in another spelling is the same.
+    // An equal policy in another spelling is no drift.
     let spelled = json!({"Version": "2012-10-17", "Statement": [{"Action": ["sts:AssumeRole"], "Effect": "Allow", "Principal": {"Service": ["ec2.amazonaws.com"]}}]});
     iam.update_assume_role_policy().role_name("demo-instance").policy_document(spelled.to_string()).send().await?;
     w.stands(&more, ROLE).await;
 
-    // Without anything to do there is no policy.
+    // A role without any rights has no policy.
     let mut none = Graph::default();
     none.add("instance", bare_role(&w.aws));
     assert_eq!(w.up(&none, ROLE).await.word(), "update");
@@ -168,13 +169,14 @@ async fn a_role_has_what_an_organisation_demands() -> Test {
         let role = iam.get_role().role_name("demo-instance").send().await?.role.ok_or("no role")?;
         Ok(role.permissions_boundary().and_then(|b| b.permissions_boundary_arn()).map(Into::into))
     };
-    // It is given in the creating call: an organisation refuses a role that is bounded later.
+    // The boundary is part of the creating call, because an organisation refuses a role that gets its boundary later.
     w.denies(&["iam:PutRolePermissionsBoundary"]);
     w.creates(&bound, ROLE).await;
     w.denies(&[]);
     assert_eq!(seen().await?, Some(boundary.clone()));
 
-    // Taken off by hand, another one put on by hand, changed in the file, gone from the file, put on by somebody else.
+    // The boundary is removed by hand, replaced by hand, changed in the file, removed from the file, and added by
+    // somebody else.
     iam.delete_role_permissions_boundary().role_name("demo-instance").send().await?;
     w.updates(&bound, ROLE, &["boundary"]).await;
     let put =
@@ -191,7 +193,8 @@ async fn a_role_has_what_an_organisation_demands() -> Test {
     w.updates(&free, ROLE, &["boundary"]).await;
     assert_eq!(seen().await?, None);
 
-    // Sessions: a statement of ours. The policy that Quick Setup attaches is then left alone; without it is taken off.
+    // Session Manager needs a statement in the stack's own policy. The managed policy that Quick Setup attaches is then
+    // left alone; without `sessions` it is detached.
     let core = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
     let sessions = with(&|r| r.sessions = true);
     let attach = async |arn: &str| iam.attach_role_policy().role_name("demo-instance").policy_arn(arn).send().await;
@@ -206,7 +209,8 @@ async fn a_role_has_what_an_organisation_demands() -> Test {
     w.updates(&sessions, ROLE, &["policy.Sessions"]).await;
     w.updates(&free, ROLE, &["attached", "policy.Sessions"]).await;
 
-    // More managed policies: attached, kept in any order, detached with the key; one that there is not is told as that.
+    // More managed policies are attached, accepted in any order, and detached with the key. A policy that does not
+    // exist is named in the error.
     let agent = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy";
     let two = with(&|r| r.policies = vec![core.into(), agent.into()]);
     w.updates(&two, ROLE, &["attached"]).await;
@@ -220,7 +224,7 @@ async fn a_role_has_what_an_organisation_demands() -> Test {
     assert!(error.help().is_some_and(|h| h.contains("`policies` under [iam]")), "{error:?}");
     w.up(&free, ROLE).await;
 
-    // Keys of KMS, through the services that read with them.
+    // KMS keys, through the services that read with them.
     let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     let keys = with(&|r| (r.keys, r.keys_via) = (vec![key.into()], vec!["s3.us-east-1.amazonaws.com".into()]));
     w.updates(&keys, ROLE, &["policy.Keys"]).await;
@@ -228,7 +232,7 @@ async fn a_role_has_what_an_organisation_demands() -> Test {
     let document = policy.policy_document();
     assert!(document.contains("kms%3AViaService") && document.contains("kms%3ADecrypt"), "{document}");
 
-    // Another path is refused, since IAM moves no role; a new one is made where that is insisted on.
+    // Another path is refused, because IAM cannot move a role. After a deletion the role is created there.
     let elsewhere = with(&|r| r.path = "/event/".into());
     let plan = w.plan(&elsewhere, ROLE).await;
     assert_eq!(plan.word(), "refuse", "{plan:?}");
@@ -281,13 +285,13 @@ async fn an_instance_profile_holds_the_role() -> Test {
     iam.add_role_to_instance_profile().instance_profile_name("demo-instance").role_name("other").send().await?;
     w.updates(&g, PROFILE, &["role"]).await;
 
-    // A role that a profile still holds says so.
+    // The deletion of a role that a profile still holds fails with the name of the profile.
     let held = step(&g, ROLE).remove(&w.env).await.expect_err("held");
     assert!(held.to_string().contains("instance profile demo-instance"), "{held}");
     w.goes(&g, PROFILE).await;
     w.goes(&g, ROLE).await;
 
-    // One to use: by its name, whatever its tags, and never changed.
+    // An existing profile is found by its name, whatever its tags are, and never changed.
     iam.create_instance_profile().instance_profile_name("LabInstanceProfile").send().await?;
     let mut used = Graph::default();
     used.add_used(
@@ -301,7 +305,7 @@ async fn an_instance_profile_holds_the_role() -> Test {
     );
     assert_eq!(w.look(&used, PROFILE).await.output.map(|o| o["name"].clone()), Some(json!("LabInstanceProfile")));
     w.stands(&used, PROFILE).await;
-    // An account that lets nobody look at it can still have it used; one of ours cannot be made then.
+    // An existing profile can be used without the right to read it; one of the stack's own cannot be made then.
     w.denies(&["iam:GetInstanceProfile"]);
     assert_eq!(w.look(&used, PROFILE).await.output, Some(json!({"name": "LabInstanceProfile"})));
     w.stands(&used, PROFILE).await;
@@ -337,13 +341,13 @@ async fn a_parameter_to_use_needs_no_right_to_list_parameters() -> Test {
         (used("/event/app", true, false), used("/event/app", true, true), used("/event/none", true, false));
     let seen = w.look(&theirs, PARAMETER).await.output;
     assert!(seen.is_some());
-    // By its name all of it is known, and that there is no such one.
+    // The parameter is found by its name, and so is its absence.
     w.denies(&["ssm:DescribeParameters"]);
     assert_eq!(w.look(&theirs, PARAMETER).await.output, seen);
     w.stands(&theirs, PARAMETER).await;
     assert!(w.look(&revealed, PARAMETER).await.output.is_some());
     assert_eq!(w.look(&none, PARAMETER).await.phase, None);
-    // What nobody here may see the instances may.
+    // The instances can be allowed to read what the user is not.
     w.denies(&["ssm:DescribeParameters", "ssm:GetParameter"]);
     let taken = w.look(&theirs, PARAMETER).await.output.ok_or("it is taken as found")?;
     assert_eq!(
@@ -351,7 +355,7 @@ async fn a_parameter_to_use_needs_no_right_to_list_parameters() -> Test {
         (&json!("/event/app"), &json!("arn:aws:ssm:us-east-1:*:parameter/event/app"))
     );
     w.stands(&theirs, PARAMETER).await;
-    // But not where its value is wanted, nor where it is to be ours.
+    // The right is required if the value is needed here, or if the parameter is the stack's own.
     for g in [revealed, used("/gameday/demo/app", false, false)] {
         let denied = step(&g, PARAMETER).preview(&w.env).await.expect_err("denied");
         assert_eq!(denied.class(), Some(Class::Denied), "{denied}");
@@ -361,7 +365,7 @@ async fn a_parameter_to_use_needs_no_right_to_list_parameters() -> Test {
 
 const TEMPLATE: &str = "launch-template/web";
 
-/// A script with a password, as it runs and as it is shown.
+/// Returns user data with a password, as it runs and as it is shown.
 fn script(version: u32, password: &str) -> UserData {
     let script =
         |password: &str| format!("#!/bin/bash\n# version {version}\nexport MysqlPass='{password}'\n./server\n");
@@ -419,20 +423,20 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     let on: Vec<_> = data.tag_specifications().iter().map(|s| s.resource_type().map(|t| t.as_str())).collect();
     assert_eq!(on, [Some("instance"), Some("volume")]);
 
-    // Another script: a new version, and its number is not known before.
+    // Another script makes a new version, whose number is not known before.
     let mut second = Graph::default();
     template(&w, &mut second, "t3.micro", || script(2, "hunter2"));
     let diff = w.updates(&second, TEMPLATE, &["user_data.script", "user_data.sha256"]).await;
     assert!(!format!("{diff:?}").contains("hunter2"), "{diff:?}");
     assert_eq!(version(&w.look(&second, TEMPLATE).await), Some(2));
 
-    // Only the password: seen by its hash, shown nowhere.
+    // A change of only the password shows in the hash, and the password is not shown.
     let mut third = Graph::default();
     template(&w, &mut third, "t3.micro", || script(2, "correct horse"));
     let diff = w.updates(&third, TEMPLATE, &["user_data.sha256"]).await;
     assert!(!format!("{diff:?}").contains("horse"), "{diff:?}");
 
-    // Somebody makes another default version.
+    // Somebody makes another version, and then the default one.
     let evil = aws_sdk_ec2::types::RequestLaunchTemplateData::builder().image_id("ami-evil").build();
     let made =
         ec2.create_launch_template_version().launch_template_name("demo-web").launch_template_data(evil).send().await?;
@@ -449,7 +453,7 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     assert_eq!(w.up(&third, TEMPLATE).await.word(), "update");
     assert_eq!(version(&w.stands(&third, TEMPLATE).await), Some(5));
 
-    // The first again is a new version, too; and compressed is the same script.
+    // Going back to the first script also makes a new version. A compressed script equals the plain one.
     w.up(&g, TEMPLATE).await;
     assert_eq!(version(&w.stands(&g, TEMPLATE).await), Some(6));
     let mut packed = Graph::default();
@@ -466,7 +470,7 @@ async fn a_launch_template_mints_a_version_for_every_change() -> Test {
     template(&w, &mut m5, "m5.large", || script(1, "hunter2"));
     w.updates(&m5, TEMPLATE, &["cpu_credits", "instance_type"]).await;
 
-    // Names of their own for instances and volumes, and metadata tags that somebody turned on.
+    // Different names for instances and volumes, and metadata tags that somebody turned on.
     let named = |instance: &str, volume: &str| {
         let mut template = bare_template(&w, "m5.large", || script(1, "hunter2"));
         (template.instance_name, template.volume_name) = (instance.into(), volume.into());
@@ -562,7 +566,7 @@ async fn an_alarm_is_kept_as_described() -> Test {
     w.creates(&average, ALARM).await;
     w.goes(&average, ALARM).await;
 
-    // A dozen cost two calls to look at.
+    // Two calls are enough to look at a dozen alarms.
     let mut many = Graph::default();
     for n in 0..12 {
         alarm(&w, &mut many, &format!("slow-{n}"), 4.0, Measure::Percentile(90));
@@ -635,7 +639,7 @@ async fn a_dashboard_is_kept_as_described() -> Test {
 
 const FLEET: &str = "auto-scaling-group/web";
 
-/// What a test changes about the fleet.
+/// The settings of the fleet that a test changes.
 #[derive(Clone)]
 struct Fleet {
     size: (i32, i32, i32),
@@ -660,7 +664,7 @@ impl Fleet {
         }
     }
 
-    /// A network, a balancer, the fleet and what scales and watches it.
+    /// Returns a graph with a network, a load balancer, the fleet and what scales and watches it.
     fn graph(&self, w: &World) -> Graph {
         let (mut g, aws) = (Graph::default(), || w.aws.clone());
         let vpc = g.add("main", Vpc { aws: aws(), cidr: "10.0.0.0/16".into(), existing: None });
@@ -784,7 +788,7 @@ impl Fleet {
     }
 }
 
-/// The graph, with all that it refers to looked at.
+/// Returns the graph after a look at every step, so that all outputs are known.
 async fn seen(w: &World, fleet: &Fleet) -> Graph {
     let g = fleet.graph(w);
     for node in g.nodes() {
@@ -793,7 +797,7 @@ async fn seen(w: &World, fleet: &Fleet) -> Graph {
     g
 }
 
-/// All but the fleet and what hangs on it.
+/// Builds all steps before the fleet.
 async fn ground(w: &World, g: &Graph) {
     for node in g.nodes().take_while(|n| n.key().as_str() != FLEET) {
         node.reconcile(&w.env).await.unwrap_or_else(|e| panic!("up {}: {e}", node.key()));
@@ -819,10 +823,10 @@ async fn an_auto_scaling_group_is_kept_as_described() -> Test {
         group.tags().iter().filter(|t| t.propagate_at_launch() == Some(true)).filter_map(|t| t.key()).collect();
     assert_eq!(propagated, ["gameday:stack", "team"]);
 
-    // Wanted otherwise.
+    // Other sizes are wanted.
     let more = seen(&w, &fleet.with(|f| (f.size, f.grace) = ((2, 2, 6), 180))).await;
     w.updates(&more, FLEET, &["grace", "max"]).await;
-    // Where scaling moved it is where it belongs; what somebody set to nothing is not.
+    // A desired capacity that scaling has changed is no drift. A group that somebody set to 0 is.
     asg.set_desired_capacity().auto_scaling_group_name("demo-web").desired_capacity(5).send().await?;
     w.stands(&more, FLEET).await;
     assert_eq!(there().await?.desired_capacity(), Some(5));
@@ -837,7 +841,7 @@ async fn an_auto_scaling_group_is_kept_as_described() -> Test {
     w.updates(&g, FLEET, &["desired", "max", "min"]).await;
     assert_eq!(there().await?.desired_capacity(), Some(2));
 
-    // Meddled with.
+    // Changes by hand.
     asg.suspend_processes()
         .auto_scaling_group_name("demo-web")
         .scaling_processes("Launch")
@@ -898,7 +902,7 @@ async fn running_instances_follow_a_new_version() -> Test {
     w.updates(&second, FLEET, &["version"]).await;
     assert_eq!(refreshes().await?.len(), 1);
 
-    // A run cut between the new version and the refresh: the next one sees the old instances.
+    // A run was interrupted between the new version and the refresh. The next one sees the old instances.
     let third = seen(&w, &fleet.with(|f| f.script = || script(3, "hunter2"))).await;
     w.up(&third, "launch-template/web").await;
     let id = w
@@ -917,7 +921,7 @@ async fn running_instances_follow_a_new_version() -> Test {
     Ok(())
 }
 
-/// A profile that EC2 does not see yet is waited for; a refresh to what is no longer wanted is ended first.
+/// The fleet waits for a profile that EC2 does not see yet. A refresh to an outdated version is cancelled first.
 #[tokio::test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_fleet_in_time() -> Test {
@@ -963,7 +967,7 @@ async fn spot_comes_and_goes() -> Test {
     w.updates(&fewer, FLEET, &["spot.percent"]).await;
     w.updates(&g, FLEET, &diff).await;
     w.goes(&g, FLEET).await;
-    // And from the start.
+    // A group can also start with Spot instances.
     w.creates(&spot, FLEET).await;
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn a_parameter_that_is_not_ours_is_left_alone() {
     assert!(matches!(n.reconcile(&w.env).await, Err(Error::NotOurs { .. })));
     assert_eq!(w.aws.secret("/gameday/p2/secret").await.unwrap().reveal(), "theirs");
 
-    // As one to use, it is found; and a plain one of ours cannot become a secret in place.
+    // As an existing parameter it is found. A plain one of the stack's own cannot become a secret in place.
     let mut used = Graph::default();
     used.add_used(
         "secret",
@@ -80,7 +80,7 @@ fn log_group(w: &World, days: i32) -> Graph {
 async fn a_log_group_keeps_lines_for_so_long() {
     let w = World::new("l1").await;
     let logs = &w.aws.logs;
-    // A neighbour whose name begins the same.
+    // A neighbour whose name begins with this one's.
     logs.create_log_group().log_group_name("/gameday/l1/app2").send().await.unwrap();
     let g = log_group(&w, 3);
     assert_eq!(w.plan(&g).await, ["log-group/app create"]);
@@ -134,7 +134,7 @@ async fn a_db_parameter_group_has_what_is_wanted_and_nothing_else() {
         ]
     );
     w.settle(&g).await;
-    // Drift: one that is not wanted, and a tag that is gone.
+    // Drift: an unwanted parameter.
     let more = aws_sdk_rds::types::Parameter::builder().parameter_name("long_query_time").parameter_value("1");
     let more = more.apply_method(aws_sdk_rds::types::ApplyMethod::Immediate).build();
     let call = w.aws.rds.modify_db_parameter_group().db_parameter_group_name("dp-main").parameters(more);
@@ -181,7 +181,7 @@ async fn more_parameters_than_fit_into_one_call_are_set() {
     w.end(&g).await;
 }
 
-/// A network with two subnets and two security groups.
+/// A network with subnets and security groups.
 struct Net {
     subnets: Vec<Ref<Subnet>>,
     groups: Vec<Ref<SecurityGroup>>,
@@ -246,7 +246,7 @@ async fn a_file_system_with_its_doors() {
     let g2 = files(&w, "elastic", 1001, true);
     assert_eq!(w.diff(&g2).await, ["access-point/main refuse uid"]);
 
-    // Drift: a door that is gone, another's groups, tags.
+    // Drift: a mount target is gone, another has the wrong group, tags are lost.
     let id = |key| {
         let (w, g) = (&w, &g);
         async move { w.output(g, key).await["id"].as_str().unwrap().to_owned() }
@@ -269,13 +269,13 @@ async fn a_file_system_with_its_doors() {
     );
     w.settle(&g).await;
 
-    // Used, not ours.
+    // An existing file system is used as it is.
     let mut used = Graph::default();
     let existing = Some(id("file-system/main").await);
     used.add_used("main", FileSystem { aws: w.aws.clone(), existing, throughput: "bursting".into(), encrypted: true });
     assert_eq!(w.plan(&used).await, ["file-system/main none"]);
 
-    // What holds it is told, and one that stays is not waited for.
+    // The deletion fails with what holds the file system, and does not wait for what remains.
     let n = g.get("file-system/main").unwrap();
     let Err(Error::Blocked { by, .. }) = n.remove(&w.env).await else { panic!("it has mount targets") };
     assert_eq!(by.len(), 2);
@@ -301,7 +301,7 @@ async fn a_file_system_that_lost_its_tags_is_left_alone() {
     w.end(&g).await;
 }
 
-/// What of a database the tests change.
+/// The settings of the database that the tests change.
 #[derive(Clone)]
 struct Db {
     version: &'static str,
@@ -395,7 +395,7 @@ async fn a_database() {
     );
     w.settle(&g).await;
 
-    // Fixed: what AWS cannot change.
+    // Fields that AWS cannot change are refused.
     for fixed in [
         (Db { version: "8.0", ..changed.clone() }, "database/main refuse engine,version"),
         (Db { name: "other", ..changed.clone() }, "database/main refuse database"),
@@ -407,7 +407,7 @@ async fn a_database() {
     let refused = smaller.get("database/main").unwrap().reconcile(&w.env).await.unwrap_err();
     assert!(refused.to_string().contains("cannot change storage_gb in place"), "{refused}");
 
-    // Drift: stopped, open to the world, and on another port.
+    // Drift: stopped, public, and on another port.
     let call = rds.modify_db_instance().db_instance_identifier("db-main").publicly_accessible(true);
     call.db_port_number(3307).send().await.unwrap();
     rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
@@ -415,7 +415,8 @@ async fn a_database() {
     assert!(drift == ["database/main update port,public,running"], "{drift:?}");
     w.settle(&g).await;
 
-    // Protected, whatever the stack file says by now, until its id is given; what it holds is told.
+    // The database is protected, whatever the stack file now says, until its id is given. Groups in use name the
+    // database.
     let n = g.get("database/main").unwrap();
     assert!(n.remove(&w.env).await.unwrap_err().to_string().contains("protected"));
     for key in ["db-subnet-group/main", "db-parameter-group/main"] {
@@ -428,7 +429,7 @@ async fn a_database() {
     assert_eq!(w.diff(&open).await, [""; 0], "what somebody has put on is no drift");
     assert!(open.get("database/main").unwrap().remove(&w.env).await.unwrap_err().to_string().contains("protected"));
     w.env.consent.delete.insert("db-main".into());
-    // Stopped, its protection cannot be taken off.
+    // The protection of a stopped database cannot be removed.
     rds.stop_db_instance().db_instance_identifier("db-main").send().await.unwrap();
     w.end(&open).await;
 }
@@ -439,12 +440,12 @@ async fn an_exact_version_of_a_database_is_changed_in_place() {
     let w = World::new("dv").await;
     let g = database(&w, &Db { version: "8.4.8", ..DB });
     w.settle(&g).await;
-    // Whatever 8.4 it is: that is what is wanted.
+    // Any 8.4 is accepted if the stack file wants 8.4.
     assert_eq!(w.diff(&database(&w, &DB)).await, [""; 0]);
     let g = database(&w, &Db { version: "8.4.9", ..DB });
     assert_eq!(w.diff(&g).await, ["database/main update version"]);
     w.settle(&g).await;
-    // What AWS has upgraded by itself cannot be taken back, and is no drift.
+    // An upgrade by AWS cannot be reverted, and is no drift.
     assert_eq!(w.diff(&database(&w, &Db { version: "8.4.6", ..DB })).await, [""; 0]);
     w.end(&g).await;
 }
@@ -640,7 +641,7 @@ async fn what_exists_elsewhere_is_only_used() {
     assert_eq!(w.aws.calls.reads() + w.aws.calls.writes(), 0);
 }
 
-/// A database, a cache and a file system.
+/// Returns a graph with a database, a cache and a file system.
 fn kept(w: &World, encrypted: bool) -> Graph {
     let mut g = database(w, &Db { encrypted, ..DB });
     let aws = || w.aws.clone();
@@ -664,7 +665,7 @@ fn kept(w: &World, encrypted: bool) -> Graph {
     g
 }
 
-/// Whether AWS says that each of them is encrypted.
+/// Returns for each of them whether AWS reports it as encrypted.
 async fn encrypted(w: &World) -> [bool; 3] {
     let name = format!("{}-main", w.env.stack);
     let db = w.aws.rds.describe_db_instances().db_instance_identifier(&name).send().await.unwrap();
@@ -685,7 +686,7 @@ async fn what_keeps_data_is_encrypted_when_it_is_made_and_left_as_it_is() {
         let w = World::new(stack).await;
         w.settle(&kept(&w, made)).await;
         assert_eq!(encrypted(&w).await, [made; 3], "{stack}");
-        // Whatever the file says now: no change, no refusal.
+        // A new setting in the file causes neither a change nor a refusal.
         let other = kept(&w, !made);
         assert_eq!(w.diff(&other).await, [""; 0], "{stack}");
         w.settle(&other).await;

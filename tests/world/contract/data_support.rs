@@ -1,4 +1,4 @@
-//! An emulator of AWS for one test process, and the life of a small stack in it.
+//! An emulator for one test process, and the life of a small stack in it.
 use crate::tools::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
@@ -6,13 +6,13 @@ use gameday::{
 };
 use std::{sync::OnceLock, time::Duration};
 
-/// One for all tests here: each has a stack of its own in it.
+/// Returns the emulator of all tests here. Each test has a stack of its own in it.
 pub fn emulator() -> &'static Emulator {
     static EMULATOR: OnceLock<Emulator> = OnceLock::new();
     EMULATOR.get_or_init(|| Emulator::start(&pace()))
 }
 
-/// How fast things happen in it: `instant`, or `fast` to see every state on the way (minutes of test time).
+/// Returns the pace of the emulator: `instant`, or `fast` to see every state on the way (minutes of test time).
 fn pace() -> String {
     std::env::var("GAMEDAY_PACE").unwrap_or("instant".into())
 }
@@ -24,6 +24,7 @@ pub struct World {
 }
 
 impl World {
+    /// Creates the environment of a stack with this name.
     pub async fn new(stack: &str) -> Self {
         let target = Target { region: "eu-west-1".into(), endpoint: emulator().endpoint(), ..Target::default() };
         let aws = Aws::connect(&target).await;
@@ -32,7 +33,7 @@ impl World {
         Self { aws, env }
     }
 
-    /// What `up` would do to each step, in words.
+    /// Returns what `up` would do to each step, in words.
     pub async fn plan(&self, g: &Graph) -> Vec<String> {
         let mut words = vec![];
         for n in g.nodes() {
@@ -48,11 +49,12 @@ impl World {
         words
     }
 
-    /// The plan without the steps that are as wanted.
+    /// Returns the plan without the steps that need no change.
     pub async fn diff(&self, g: &Graph) -> Vec<String> {
         self.plan(g).await.into_iter().filter(|w| !w.ends_with(" none")).collect()
     }
 
+    /// Builds or changes every step, in order.
     pub async fn up(&self, g: &Graph) {
         for n in g.nodes() {
             let done = tokio::time::timeout(Duration::from_secs(60), n.reconcile(&self.env)).await;
@@ -60,13 +62,13 @@ impl World {
         }
     }
 
-    /// Makes it as wanted, and expects that then nothing is left to do.
+    /// Builds every step, and asserts that nothing is left to do.
     pub async fn settle(&self, g: &Graph) {
         self.up(g).await;
         assert_eq!(self.diff(g).await, [""; 0]);
     }
 
-    /// Removes all, the last first; whether there was anything, step by step.
+    /// Deletes every step, in reverse order. Returns for each whether it existed.
     pub async fn down(&self, g: &Graph) -> Vec<bool> {
         self.plan(g).await;
         let mut nodes: Vec<_> = g.nodes().collect();
@@ -79,12 +81,13 @@ impl World {
         removed
     }
 
-    /// The whole contract's end: all goes, once.
+    /// Asserts that every step is deleted, once.
     pub async fn end(&self, g: &Graph) {
         assert!(self.down(g).await.into_iter().all(|gone| gone));
         assert!(!self.down(g).await.into_iter().any(|gone| gone));
     }
 
+    /// Returns the output of a step.
     pub async fn output(&self, g: &Graph, key: &str) -> serde_json::Value {
         self.plan(g).await;
         g.get(key).unwrap().observe(&self.env).await.unwrap().output.unwrap_or_default()

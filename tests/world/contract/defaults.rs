@@ -1,4 +1,5 @@
-//! What comes with a VPC keeps the contract of a step, but that it is never made and never deleted by itself.
+//! The contract of objects that come with a VPC: like that of other steps, but they are never created and never deleted
+//! by themselves.
 use super::network::{NONE, network, shape};
 use super::network_support::*;
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, NewDhcpConfiguration, RuleAction, Tag};
@@ -71,7 +72,8 @@ async fn it_comes_with_the_vpc_and_goes_with_it() {
     assert!(acls.network_acls().is_empty());
 }
 
-/// A stack of a time when they were no steps: ours as the VPC is, without a question.
+/// A stack from before these objects were steps takes them over: they are the stack's as the VPC is, without a
+/// question.
 #[tokio::test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_stack_that_stands_takes_them_in() {
@@ -83,7 +85,7 @@ async fn a_stack_that_stands_takes_them_in() {
     let (vpc, acl) = (id(&g, &env, "vpc/main").await, id(&g, &env, ACL).await);
     let deny = aws.ec2.create_network_acl_entry().network_acl_id(&acl).rule_number(1).egress(true).protocol("-1");
     deny.cidr_block("0.0.0.0/0").rule_action(RuleAction::Deny).send().await.unwrap();
-    // Somebody's, beside them.
+    // Somebody else's ACL and route table in the same VPC.
     let theirs = aws.ec2.create_network_acl().vpc_id(&vpc).send().await.unwrap().network_acl.unwrap();
     let table = aws.ec2.create_route_table().vpc_id(&vpc).send().await.unwrap().route_table.unwrap();
 
@@ -96,14 +98,14 @@ async fn a_stack_that_stands_takes_them_in() {
     assert_eq!(up(&stack(&aws), &env).await, wanted);
     assert_eq!(plan(&stack(&aws), &env).await, NONE);
 
-    // The VPC goes last, and names what of others is in it.
+    // The VPC is deleted last. Its error names other users' objects in it.
     let gone = teardown(&stack(&aws), &env).await;
     let left = gone.iter().find(|w| w.contains("failed")).expect("somebody's ACL holds the VPC");
     assert!(left.starts_with("vpc/main failed") && left.contains(theirs.network_acl_id().unwrap()), "{left}");
     assert!(left.contains(table.route_table_id().unwrap()), "{left}");
     aws.ec2.delete_network_acl().network_acl_id(theirs.network_acl_id().unwrap()).send().await.unwrap();
     aws.ec2.delete_route_table().route_table_id(table.route_table_id().unwrap()).send().await.unwrap();
-    // What a first teardown let go of is looked for again.
+    // A second teardown looks again for objects that the first one released.
     let gone = teardown(&stack(&aws), &env).await;
     assert!(gone.contains(&"vpc/main".to_owned()) && !gone.iter().any(|w| w.contains("failed")), "{gone:?}");
 }
@@ -125,7 +127,7 @@ async fn drift_is_seen_and_repaired() {
     let (vpc, acl, group, table) = (id("vpc/main").await, id(ACL).await, id(GROUP).await, id(TABLE).await);
     let (public, private) = (id("route-table/public").await, id("route-table/private").await);
 
-    // Tags, and one of them only.
+    // All tags lost, then only one of them.
     for key in ["gameday:stack", "Name"] {
         ec2.delete_tags().resources(&acl).tags(Tag::builder().key(key).build()).send().await.unwrap();
         let path = if key == "Name" { "tags.Name" } else { "tags.gameday:step" };
@@ -134,7 +136,7 @@ async fn drift_is_seen_and_repaired() {
     let acls = ec2.describe_network_acls().network_acl_ids(&acl).send().await.unwrap();
     assert!(acls.network_acls()[0].tags().iter().any(|t| t.value() == Some("drift")), "both are put there");
 
-    // All numbers but the usual one; and the usual one for less than everything.
+    // Entries with other numbers than the usual one, and the usual one for less than everything.
     ec2.delete_network_acl_entry().network_acl_id(&acl).rule_number(100).egress(true).send().await.unwrap();
     for (number, egress) in [(7, false), (32_766, true)] {
         let call = ec2.create_network_acl_entry().network_acl_id(&acl).rule_number(number).egress(egress);
@@ -145,7 +147,7 @@ async fn drift_is_seen_and_repaired() {
     call.cidr_block("10.0.0.0/16").rule_action(RuleAction::Allow).send().await.unwrap();
     repaired(&[&format!("{ACL} update: entries")]).await;
 
-    // What AWS adds itself to a VPC with an IPv6 range is no drift.
+    // Entries that AWS itself adds to a VPC with an IPv6 range are no drift.
     for egress in [false, true] {
         let call = ec2.create_network_acl_entry().network_acl_id(&acl).rule_number(101).egress(egress);
         let call = call.protocol("-1").ipv6_cidr_block("::/0").rule_action(RuleAction::Allow);
@@ -166,7 +168,7 @@ async fn drift_is_seen_and_repaired() {
     make_main(&aws, &vpc, &public).await;
     repaired(&[&format!("{TABLE} update: main, routes")]).await;
 
-    // The one that AWS made is gone for good.
+    // AWS's own main table is gone and cannot be restored.
     make_main(&aws, &vpc, &private).await;
     ec2.delete_route_table().route_table_id(&table).send().await.unwrap();
     repaired(&[&format!("{TABLE} create")]).await;
@@ -177,13 +179,13 @@ async fn drift_is_seen_and_repaired() {
     call.send().await.unwrap();
     repaired(&[&format!("{OPTIONS} update: options.domain-name, options.domain-name-servers")]).await;
 
-    // A table of ours that is the main one is let go of.
+    // A route table of the stack that is the main one can still be released.
     make_main(&aws, &vpc, &public).await;
     let gone = teardown(&stack(&aws), &env).await;
     assert!(!gone.iter().any(|w| w.contains("failed")), "{gone:?}");
 }
 
-/// Has another table of the VPC be the main one.
+/// Makes another route table the main one of the VPC.
 async fn make_main(aws: &Aws, vpc: &str, table: &str) {
     let tables = aws.ec2.describe_route_tables().filters(here(vpc)).send().await.unwrap();
     let mut all = tables.route_tables().iter().flat_map(|t| t.associations());
@@ -192,7 +194,7 @@ async fn make_main(aws: &Aws, vpc: &str, table: &str) {
     call.send().await.unwrap();
 }
 
-/// Where somebody deleted the region's own set, the stack makes one, and deletes it at the end.
+/// If somebody deleted the region's default DHCP options, the stack creates some, and deletes them at the end.
 #[tokio::test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn options_are_made_where_the_region_has_none() {

@@ -1,5 +1,5 @@
-//! The kinds that let instances without public addresses reach out keep the contract: NAT gateways with their addresses
-//! and routes, and endpoints of AWS's services.
+//! The contract of the kinds that let instances without public addresses reach out: NAT gateways with their addresses
+//! and routes, and endpoints of AWS services.
 
 use super::network_support::*;
 use aws_sdk_ec2::types::{NatGatewayState, ResourceType, Tag};
@@ -19,10 +19,10 @@ use gameday::{
     },
 };
 
-/// What the tests change.
+/// The settings of the stack that the tests change.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// Whether there is an internet gateway that the NAT gateway's own subnet leads to.
+    /// True if the NAT gateway's own subnet has a route to an internet gateway.
     led_out: bool,
     nat_in_b: bool,
     service: &'static str,
@@ -92,7 +92,7 @@ async fn the_way_out_lives_and_leaves_nothing() {
     let all = status(&g(), &env).await;
     assert!(all.iter().all(|s| s.phase == Some(Phase::Ready) && s.drift.is_empty()), "{all:?}");
 
-    // What the NAT gateway uses cannot go before it, in whatever order somebody tries.
+    // The address cannot be released before the NAT gateway is deleted.
     let address = id(&g(), &env, "elastic-ip/nat-a").await;
     assert!(aws.ec2.release_address().allocation_id(&address).send().await.is_err());
     let quick = sandbox.aws().await;
@@ -102,7 +102,7 @@ async fn the_way_out_lives_and_leaves_nothing() {
     assert_eq!(plan(&g(), &env).await, created);
     let addresses = aws.ec2.describe_addresses().send().await.unwrap();
     assert_eq!(addresses.addresses().len(), 0);
-    // The gateway is still listed, as deleted: that is none.
+    // AWS still lists the gateway as deleted, which counts as absent.
     let nats = aws.ec2.describe_nat_gateways().send().await.unwrap();
     assert_eq!(nats.nat_gateways()[0].state(), Some(&NatGatewayState::Deleted));
 }
@@ -122,7 +122,7 @@ async fn what_differs_is_repaired_or_made_again() {
     let id = async |key: &str| id(&stack(&aws, SHAPE), &env, key).await;
     let ec2 = &aws.ec2;
 
-    // Deleted by hand: the route that led to it is a black hole until it leads to the new one.
+    // Deleted by hand: the route to the gateway is a black hole until it points at the new one.
     let address = id("elastic-ip/nat-a").await;
     let old = id("nat-gateway/a").await;
     ec2.delete_nat_gateway().nat_gateway_id(&old).send().await.unwrap();
@@ -133,7 +133,7 @@ async fn what_differs_is_repaired_or_made_again() {
     assert_ne!(nat, old);
     assert_eq!(super::network_support::id(&g, &env, "elastic-ip/nat-a").await, address, "the address stays");
 
-    // Led elsewhere, and nowhere.
+    // The route points elsewhere, and is deleted.
     let (table, gateway) = (id("route-table/app-a").await, id("internet-gateway/main").await);
     let route = ec2.replace_route().route_table_id(&table).destination_cidr_block("0.0.0.0/0");
     route.gateway_id(&gateway).send().await.unwrap();
@@ -141,7 +141,7 @@ async fn what_differs_is_repaired_or_made_again() {
     ec2.delete_route().route_table_id(&table).destination_cidr_block("0.0.0.0/0").send().await.unwrap();
     repaired(SHAPE, &["route-table/app-a update: default_route"]).await;
 
-    // In another subnet it is another one.
+    // Another subnet needs another gateway.
     repaired(
         Shape { nat_in_b: true, ..SHAPE },
         &["nat-gateway/a replace: subnet", "route-table/app-a update: default_route"],
@@ -185,7 +185,7 @@ async fn tags_that_were_taken_off_do_not_make_a_second_one() {
         assert_eq!(up(&stack(&aws, SHAPE), &adopting).await, [format!("{key} {all}")]);
         assert_eq!(plan(&stack(&aws, SHAPE), &env).await, NONE);
     }
-    // An address of somebody else's, with or without tags, is not ours.
+    // Somebody else's address, with or without tags, is not the stack's.
     let theirs = aws.ec2.allocate_address().tag_specifications(gameday::aws::tags::on_create(
         ResourceType::ElasticIp,
         &[("Name".to_owned(), "theirs".to_owned())].into(),
@@ -204,7 +204,7 @@ async fn a_gateway_that_failed_says_why_and_is_made_again() {
     let said = up(&stack(&aws, shut), &env).await;
     let failed = said.iter().find(|w| w.starts_with("nat-gateway/a failed")).unwrap_or_else(|| panic!("{said:?}"));
     assert!(failed.contains("Gateway.NotAttached") && failed.contains("no Internet gateway attached"), "{failed}");
-    // With a way out the same step makes another one with the same address.
+    // With a route to the internet, the step creates another gateway with the same address.
     let said = up(&stack(&aws, SHAPE), &env).await;
     assert!(said.iter().any(|w| w.starts_with("nat-gateway/a replace")), "{said:?}");
     assert_eq!(plan(&stack(&aws, SHAPE), &env).await, NONE);

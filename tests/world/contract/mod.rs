@@ -1,5 +1,6 @@
-//! Law 10: every kind keeps the contract — absent, create, none, change, update, none, delete, absent — through the
-//! real SDK over HTTP against the emulator; what is not ours is refused, and what is changed by hand is repaired.
+//! Law 10: every kind keeps the contract through the real SDK over HTTP against the emulator: absent, create, none,
+//! change, update, none, delete, absent. Objects that are not the stack's are refused, and changes by hand are
+//! repaired.
 mod compute;
 mod compute_support;
 mod data;

@@ -1,5 +1,5 @@
-//! Every kind of the network keeps the contract: absent, create, none, change, update, none, delete, absent;
-//! drift is seen and repaired, what is fixed is refused, what is not ours is not touched.
+//! The contract of the kinds of the network: absent, create, none, change, update, none, delete, absent. Drift is seen
+//! and repaired, fixed fields are refused, and objects that are not the stack's are not touched.
 
 use super::network_support::{self as support, *};
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange};
@@ -22,11 +22,11 @@ use gameday::{
     },
 };
 
-/// What the tests change.
+/// The settings of the stack that the tests change.
 #[derive(Clone)]
 pub(super) struct Shape {
     public: bool,
-    /// Whether the private subnet follows the public table.
+    /// True if the private subnet follows the public route table.
     private_out: bool,
     service: &'static str,
     app_port: u16,
@@ -156,7 +156,7 @@ async fn the_whole_life() {
     let created: Vec<String> = steps.iter().map(|k| format!("{k} create")).collect();
     assert_eq!(plan(&g(), &env).await, created);
     assert_eq!(aws.calls.writes(), 0, "a plan changes nothing");
-    // The balancer is active by the time it is looked at: nothing was left to be done about that.
+    // The load balancer is active when its step is looked at, so that step has nothing to do.
     let done: Vec<String> = created.iter().filter(|w| !w.starts_with("load-balancer-active")).cloned().collect();
     assert_eq!(up(&g(), &env).await, done);
     let writes = aws.calls.writes();
@@ -164,7 +164,7 @@ async fn the_whole_life() {
     assert_eq!(up(&g(), &env).await, NONE);
     assert_eq!(aws.calls.writes(), writes, "twice is once");
 
-    // Outputs that others read.
+    // The outputs that other steps read.
     let all = status(&g(), &env).await;
     let output = |key: &str| all.iter().find(|s| s.key.as_str() == key).unwrap().output.clone().unwrap();
     let metric = |key: &str| output(key)["metric"].as_str().unwrap().to_owned();
@@ -173,7 +173,7 @@ async fn the_whole_life() {
     assert!(output("load-balancer/main")["dns_name"].as_str().unwrap().contains("life-main"));
     assert!(all.iter().all(|s| s.phase == Some(Phase::Ready) && s.drift.is_empty()));
 
-    // A look at all of it costs few calls.
+    // A look at the whole stack makes few calls.
     let quiet = sandbox.aws().await;
     quiet.reads.set_mode(gameday::aws::reads::Mode::Look);
     status(&stack(&quiet, &shape()), &env).await;
@@ -216,13 +216,13 @@ async fn every_mutable_field_is_updated_in_place() {
         let s = changed(edit);
         assert_eq!(plan(&stack(&aws, &s), &env).await, expected);
         let done = up(&stack(&aws, &s), &env).await;
-        // The table that is given a subnet takes it from the other, which has nothing left to do.
+        // The route table that gets the subnet takes it from the other one, which then has nothing to do.
         assert!(done == expected || done == expected[..1], "{done:?}");
         assert_eq!(plan(&stack(&aws, &s), &env).await, NONE, "after {expected:?}");
         up(&stack(&aws, &shape()), &env).await;
         assert_eq!(plan(&stack(&aws, &shape()), &env).await, NONE, "back from {expected:?}");
     }
-    // A new name tag, everywhere that carries tags.
+    // A tag is changed on every object that carries tags.
     let mut renamed = support::env("change");
     renamed.tags.insert("team".into(), "blue".into());
     let done = up(&stack(&aws, &shape()), &renamed).await;
@@ -288,7 +288,7 @@ async fn drift_is_seen_and_repaired() {
     ec2.delete_route().route_table_id(&table).destination_cidr_block("0.0.0.0/0").send().await.unwrap();
     repaired(&["route-table/public update: default_route"]).await;
 
-    // A subnet that follows another table, and a way out of the private one.
+    // A subnet follows another route table, and the private table gets a route to the internet.
     let other = ec2.create_route_table().vpc_id(&vpc).send().await.unwrap().route_table.unwrap();
     let of_a = Filter::builder().name("association.subnet-id").values(&a).build();
     let tables = ec2.describe_route_tables().filters(of_a).send().await.unwrap();
@@ -306,7 +306,7 @@ async fn drift_is_seen_and_repaired() {
     call.remove_route_table_ids(&table).send().await.unwrap();
     repaired(&["vpc-endpoint/s3 update: route_tables"]).await;
 
-    // A hole in the firewall, a rule taken away, and a rule that says something else.
+    // A security group gets a hole, loses a rule, and has a rule with another text.
     let app = id("security-group/app").await;
     let hole = IpPermission::builder().ip_protocol("tcp").from_port(1).to_port(65535);
     let hole = hole.ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build()).build();
@@ -388,7 +388,7 @@ async fn what_is_not_ours_is_not_touched() {
     let (a, b) = (id(&base, &env, "subnet/public-a").await, id(&base, &env, "subnet/public-b").await);
     let (ec2, lb) = (&aws.ec2, &aws.elb);
 
-    // Namesakes without our tags.
+    // Objects of the same names without the stack's tags.
     ec2.create_vpc().cidr_block("10.0.0.0/16").send().await.unwrap();
     ec2.create_internet_gateway().send().await.unwrap();
     let group = ec2.create_security_group().group_name("mine-alb").description("theirs").vpc_id(&vpc);
@@ -404,14 +404,14 @@ async fn what_is_not_ours_is_not_touched() {
     let p = plan(&g, &env).await;
     for (key, id) in [("security-group/alb", &group), ("load-balancer/main", &balancer), ("target-group/web", &target)]
     {
-        // What needs the group is not even looked at.
+        // Steps that need the group are skipped.
         let said = not_ours(key, id);
         assert!(p.contains(&said) || p.contains(&format!("{key} skipped")), "{said} is not in {p:?}");
     }
     assert!(p.contains(&not_ours("security-group/alb", &group)));
     assert!(!p.iter().any(|w| w.starts_with("vpc/") || w.starts_with("internet-gateway/")), "{p:?}");
 
-    // A stranger's listener on our port, and rule at our priority.
+    // Somebody else's listener on the stack's port, and a rule at its priority.
     let action = || {
         let answer = elb::FixedResponseActionConfig::builder().status_code("200").build();
         let action = elb::Action::builder().r#type(elb::ActionTypeEnum::FixedResponse);
@@ -421,7 +421,7 @@ async fn what_is_not_ours_is_not_touched() {
     let call = call.default_actions(action()).send().await.unwrap();
     let listener = call.listeners.unwrap().remove(0).listener_arn.unwrap();
 
-    // Taken over on demand.
+    // The objects are adopted on demand.
     let mut adopting = support::env("mine");
     let named = [("security-group/alb", &group), ("load-balancer/main", &balancer)];
     adopting.consent.adopt.extend(named.map(|(key, id)| (key.to_owned(), id.clone())));
@@ -444,7 +444,7 @@ async fn what_is_not_ours_is_not_touched() {
     lb.delete_rule().rule_arn(&rule).send().await.unwrap();
     assert_eq!(up(&g, &env).await, ["listener-rule/web-1 create"]);
 
-    // All that is ours goes; what is not stays.
+    // Everything of the stack is deleted, and nothing else.
     let gone = teardown(&g, &env).await;
     assert!(!gone.iter().any(|w| w.contains("failed")), "{gone:?}");
     let vpcs = ec2.describe_vpcs().send().await.unwrap();
@@ -554,20 +554,20 @@ async fn a_balancer_can_be_used_before_it_is_active_and_its_interfaces_are_waite
     at(&|e| matches!(e, Event::Waiting { phase, .. } if phase == "provisioning"));
     assert_eq!(plan(&g(), &env).await, NONE);
 
-    // AWS lets go of the balancer's interfaces some time after the balancer is gone.
+    // AWS releases the load balancer's interfaces some time after its deletion.
     let gone = teardown(&g(), &env).await;
     assert!(!gone.iter().any(|w| w.contains("failed")), "{gone:?}");
     at(&|e| matches!(e, Event::Waiting { phase, .. } if phase.contains("ELB app/slow-main/")));
 }
 
-/// Answers are lost, connections drop, and what was just made is not visible for a second.
+/// Each object exists once after lost answers, dropped connections, and a second in which new objects are not visible.
 #[tokio::test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_bad_day_ends_with_each_object_once() {
     for seed in 0..2 {
         let sandbox = Sandbox::start();
         let (aws, env) = (sandbox.aws().await, env("bad"));
-        // Faults on what creates or changes; looks only lag behind.
+        // The faults concern calls that create or change; reads only lag behind.
         let only = "only=%3A%5B%5EDGL%5D";
         sandbox.tell(&format!("faults?seed={seed}&lost_answer=0.15&drop=0.1&hide_fresh_seconds=1&{only}"));
         let done = up(&stack(&aws, &shape()), &env).await;
@@ -576,7 +576,7 @@ async fn a_bad_day_ends_with_each_object_once() {
         let next = sandbox.aws().await;
         assert_eq!(plan(&stack(&next, &shape()), &env).await, NONE, "seed {seed}");
 
-        // The emulator's account comes with a default VPC.
+        // The emulator's account has a default VPC.
         let ours = Filter::builder().name("tag:gameday:stack").values("bad").build();
         let vpcs = next.ec2.describe_vpcs().filters(ours.clone()).send().await.unwrap();
         assert_eq!(vpcs.vpcs().len(), 1);

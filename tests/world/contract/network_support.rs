@@ -1,37 +1,41 @@
-//! The sandbox as a server of this test, and the verbs without the talk.
+//! A sandbox for each test, and the verbs without messages.
 use crate::tools::emulator::Emulator;
 use gameday::{
     aws::{Aws, Target},
     engine::*,
 };
 
-/// A sandbox on a port of its own, gone with this value.
+/// A sandbox on its own port, which ends with this value.
 pub struct Sandbox(Emulator);
 
 impl Sandbox {
+    /// Starts a sandbox where everything takes effect at once.
     pub fn start() -> Self {
         Self::at("instant")
     }
+    /// Starts a sandbox at this pace.
     pub fn at(pace: &str) -> Self {
         Self(Emulator::start(pace))
     }
+    /// Returns gameday's clients for the sandbox.
     pub async fn aws(&self) -> Aws {
         Aws::connect(&Target { region: "eu-west-1".into(), endpoint: self.0.endpoint(), ..Target::default() }).await
     }
 
-    /// Has the sandbox do something; see its control endpoints.
+    /// Posts to a control endpoint of the sandbox.
     pub fn tell(&self, what: &str) {
         self.0.tell("POST", what, "");
     }
 }
 
+/// Returns the environment of a stack with this name.
 pub fn env(stack: &str) -> Env {
     let mut env = Env::new(stack, Events::silent());
     env.pace = Pace { scale: 0.02, jitter: false };
     env
 }
 
-/// `key word` for each step that is not as wanted, or `key: error`.
+/// Returns `key word` for each step that needs a change, or `key failed: error`.
 fn words(report: Report<Change>) -> Vec<String> {
     let word = |(key, visit): (Key, Visit<Change>)| match visit {
         Visit::Done(change) if change.is_none() => None,
@@ -46,14 +50,17 @@ fn words(report: Report<Change>) -> Vec<String> {
     report.0.into_iter().filter_map(word).collect()
 }
 
+/// Returns the plan, in words.
 pub async fn plan(g: &Graph, env: &Env) -> Vec<String> {
     words(walk(g, Direction::Forward, env, async |n: &dyn Node| n.preview(env).await).await)
 }
 
+/// Builds or changes every step. Returns the changes, in words.
 pub async fn up(g: &Graph, env: &Env) -> Vec<String> {
     words(walk(g, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await)
 }
 
+/// Returns the status of every step.
 pub async fn status(g: &Graph, env: &Env) -> Vec<Status> {
     let report = walk(g, Direction::Forward, env, async |n: &dyn Node| n.observe(env).await).await;
     report
@@ -66,7 +73,7 @@ pub async fn status(g: &Graph, env: &Env) -> Vec<Status> {
         .collect()
 }
 
-/// What was deleted, in graph order; `key: error` for what was not.
+/// Deletes every step. Returns the deleted ones in graph order, and `key failed: error` for the others.
 pub async fn teardown(g: &Graph, env: &Env) -> Vec<String> {
     status(g, env).await;
     let report = walk(g, Direction::Reverse, env, async |n: &dyn Node| n.remove(env).await).await;
@@ -79,7 +86,7 @@ pub async fn teardown(g: &Graph, env: &Env) -> Vec<String> {
     report.0.into_iter().filter_map(word).collect()
 }
 
-/// The id that AWS gave to a step.
+/// Returns the id that AWS gave to a step.
 pub async fn id(g: &Graph, env: &Env, key: &str) -> String {
     g.get(key).unwrap_or_else(|| panic!("{key} is in the graph")).observe(env).await.unwrap().id.unwrap()
 }

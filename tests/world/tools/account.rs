@@ -1,4 +1,4 @@
-//! An emulator of its own, gameday against it, and an independent client (boto3) that looks at what came of it.
+//! An emulator, gameday against it, and an independent client (boto3) that reads the results.
 use super::emulator::Emulator;
 use crate::support::{Said, gameday};
 use gameday::aws::Endpoint;
@@ -14,33 +14,33 @@ use std::{
 pub struct World {
     emulator: Emulator,
     pub folder: tempfile::TempDir,
-    /// Everything gameday said, for the search for passwords.
+    /// Everything that gameday printed, for the search for passwords.
     said: RefCell<Vec<(String, String)>>,
-    /// The statements of the policies for each stack, by the text of the file, in the order of their first runs.
+    /// The statements of the policies of each stack, by the text of its file, in the order of their first runs.
     policies: RefCell<Vec<(String, String, Vec<Value>)>>,
-    /// How many rights were judged, and which were missing.
+    /// The number of rights that were judged, and those that were missing.
     rights: RefCell<(u64, BTreeSet<String>)>,
 }
 
 impl World {
-    /// On a free port, at once; gone with this value.
+    /// Starts an emulator on a free port, at the pace `instant`. It ends with this value.
     pub fn start() -> Self {
         let emulator = Emulator::start("instant");
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { emulator, folder, said: RefCell::default(), policies: RefCell::default(), rights: RefCell::default() }
     }
 
-    /// What leads clients to it.
+    /// Returns the endpoint and the key for clients.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.emulator.endpoint()
     }
 
-    /// Runs gameday on a stack file, saying all it can.
+    /// Runs gameday on a stack file, with all its messages (`-vv`).
     pub fn run(&self, file: impl AsRef<Path>, args: &[&str]) -> Said {
         self.plain(file, &[args, &["-vv"]].concat())
     }
 
-    /// Runs gameday on a stack file, with the rights that it says it needs for it and no other.
+    /// Runs gameday on a stack file, with only the rights that `gameday policy` prints for it.
     pub fn plain(&self, file: impl AsRef<Path>, args: &[&str]) -> Said {
         let file = file.as_ref();
         let held = self.hold_to_policy(file, "aws-sdk-rust");
@@ -66,7 +66,7 @@ impl World {
         said
     }
 
-    /// A stack file made from another by replacing text, which must be in it.
+    /// Writes a stack file that is another with some text replaced. The text must occur in it.
     pub fn file(&self, name: &str, from: &str, changes: &[(&str, &str)]) -> PathBuf {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(from);
         let mut text = std::fs::read_to_string(&from).expect("the stack file");
@@ -79,7 +79,7 @@ impl World {
         path
     }
 
-    /// Asks the independent client.
+    /// Asks the independent client a question.
     #[track_caller]
     pub fn account<T: DeserializeOwned>(&self, question: Value) -> T {
         let answer = self.emulator.ask(&question);
@@ -87,31 +87,32 @@ impl World {
         serde_json::from_value(answer["ok"].clone()).expect("an answer of that shape")
     }
 
+    /// Calls a control endpoint of the emulator without a body.
     pub fn control(&self, method: &str, what: &str) -> Value {
         self.tell(method, what, json!(null))
     }
 
-    /// The emulator's own endpoints; see its control.py.
+    /// Calls a control endpoint of the emulator; see its control.py.
     pub fn tell(&self, method: &str, what: &str, body: Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.emulator.tell(method, what, &body);
         serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{method} {what} answered {answer:?}: {e}"))
     }
 
-    /// Where something that gameday said holds one of these.
+    /// Returns the commands whose output contains one of these secrets.
     pub fn said_any(&self, secrets: &[String]) -> Vec<String> {
         let said = self.said.borrow();
         let leaks = |text: &str| secrets.iter().any(|s| text.contains(s.as_str()));
         said.iter().filter(|(_, text)| leaks(text)).map(|(line, _)| line.clone()).collect()
     }
 
-    /// How many rights were judged so far, and which were missing.
+    /// Returns the number of rights that were judged so far, and those that were missing.
     pub fn rights(&self) -> (u64, BTreeSet<String>) {
         self.rights.borrow().clone()
     }
 
-    /// Lets whoever is held to the policies for a stack file keep those of its `first` form, too: a service that was
-    /// renamed keeps objects under the name that it had first.
+    /// Adds the rights of the `first` form of a stack file to those of the file, because a renamed service keeps
+    /// objects under its first name.
     pub fn keep_rights(&self, file: &Path, first: &Path) {
         let statements = |of: &Path| {
             assert!(self.hold_to_policy(of, "nobody"), "{} has no policies", of.display());
@@ -127,8 +128,11 @@ impl World {
         self.control("DELETE", "policy");
     }
 
-    /// Holds whoever calls himself so to the policies for a stack file. What an earlier file of the same stack built, and
-    /// this one no longer wants, is taken away with the rights of the earlier one. Whether the file has policies at all.
+    /// Restricts a client, by its user agent, to the policies of a stack file. Returns false if the file has no
+    /// policies.
+    ///
+    /// What an earlier file of the same stack built, and this one no longer wants, is deleted with the rights of the
+    /// earlier file.
     pub fn hold_to_policy(&self, file: &Path, agent: &str) -> bool {
         let Ok(text) = std::fs::read_to_string(file) else { return false };
         let mut policies = self.policies.borrow_mut();
@@ -146,7 +150,7 @@ impl World {
     }
 }
 
-/// The statements of what `gameday policy` printed.
+/// Returns the statements that `gameday policy` printed.
 #[track_caller]
 fn statements(all: &Value) -> Vec<Value> {
     let mut statements = vec![];

@@ -1,17 +1,17 @@
-//! Programs of Debian's packages that a test drives.
+//! Programs from Debian's packages that a test runs.
 use std::{
     fs::{self, File},
     path::Path,
     process::{Command, Stdio},
 };
 
-/// Installs a package when its program is missing; a test that cannot have it fails, and says what to do.
+/// Installs a package if its program is missing. If that fails, the test fails and says what to do.
 pub fn need(program: &str, package: &str) {
     let there = || Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
     if there().is_ok_and(|s| s.success()) {
         return;
     }
-    // Whoever else installs something for tests waits for the same lock (tests/machines/prepare.sh): apt does not wait.
+    // Other installations for tests wait for the same lock (tests/machines/prepare.sh), because apt does not wait.
     let folder = Path::new("/var/cache/gameday-test");
     let lock = fs::create_dir_all(folder).and_then(|()| File::create(folder.join("lock")));
     let _alone = lock.and_then(|lock| lock.lock().map(|()| lock));

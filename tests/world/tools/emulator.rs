@@ -1,4 +1,5 @@
-//! An emulator for a test: the one that `--sandbox` installs, with an empty account, nobody else's until this value goes.
+//! An emulator for a test: the one that `--sandbox` installs, with an empty account, used by nobody else until this
+//! value is dropped.
 use gameday::{
     aws::Endpoint,
     sandbox::{Install, Sandbox},
@@ -11,7 +12,7 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-/// A process of its own and, once somebody asks it, an independent client beside it.
+/// The process of an emulator and, once it is needed, an independent client.
 struct Process {
     process: Child,
     url: String,
@@ -19,22 +20,25 @@ struct Process {
     account: Mutex<Option<Account>>,
 }
 
+/// An emulator for one test.
 pub struct Emulator {
-    /// Taken out when this value goes.
+    /// The process; `None` only while this value is dropped.
     running: Option<Process>,
     pub url: String,
-    /// The access key id that it wants to see.
+    /// The access key id that the emulator expects.
     pub key: String,
 }
 
-/// Those whose tests are done. To start one and to let it read AWS's models takes longer than most tests.
+/// Emulators whose tests are done. They are reused, because starting one and letting it read AWS's models takes longer
+/// than most tests.
 static FREE: Mutex<Vec<Process>> = Mutex::new(vec![]);
 
-/// Installed once for all tests of this process; several processes wait for each other by its lock.
+/// Installs the sandbox once for all tests of this process. Several processes wait for each other by the installation's
+/// lock.
 pub fn install() -> &'static Install {
     static INSTALL: OnceLock<Install> = OnceLock::new();
     INSTALL.get_or_init(|| {
-        // On a thread of its own: the caller may be in a runtime already.
+        // On a thread of its own, because the caller can be in a runtime already.
         std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let sandbox = Sandbox::of_user().unwrap();
@@ -46,7 +50,7 @@ pub fn install() -> &'static Install {
 }
 
 impl Emulator {
-    /// At pace `instant` or `fast`.
+    /// Starts an emulator, or takes one that is free, at the pace `instant` or `fast`.
     pub fn start(pace: &str) -> Self {
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let running = free.unwrap_or_else(Process::start);
@@ -58,17 +62,17 @@ impl Emulator {
         self.running.as_ref().expect("it is taken out at the end only")
     }
 
-    /// What leads clients to it.
+    /// Returns the endpoint and the key for clients.
     pub fn endpoint(&self) -> Option<Endpoint> {
         Some(Endpoint { url: self.url.clone(), key: self.key.clone() })
     }
 
-    /// Calls a control endpoint under `/_gameday/`; the body of the answer.
+    /// Calls a control endpoint under `/_gameday/`. Returns the body of the answer.
     pub fn tell(&self, method: &str, what: &str, body: &str) -> String {
         self.running().tell(method, what, body)
     }
 
-    /// Asks the independent client.
+    /// Asks the independent client a question.
     pub fn ask(&self, question: &Value) -> Value {
         let running = self.running();
         let mut account = running.account.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +83,7 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
-        // What a test left behind that failed is not known.
+        // After a failed test, the state of the emulator is unknown.
         if std::thread::panicking() {
             return;
         }
@@ -92,7 +96,7 @@ impl Drop for Emulator {
 impl Process {
     fn start() -> Self {
         let install = install();
-        // It ends when its standard input does, and so with this process, however that ends.
+        // The emulator ends when its standard input closes, and so with this process, however it ends.
         let mut process = Command::new(&install.python)
             .arg(&install.plugin)
             .args(["--port", "0", "--until-eof"])

@@ -1,4 +1,4 @@
-//! What the tests are given: an emulator, an account in it, Python with its packages, programs of Debian's.
+//! Tools of the tests: an emulator, an account in it, Python with its packages, programs from Debian's packages.
 pub(crate) mod account;
 pub(crate) mod debian;
 pub(crate) mod emulator;

@@ -1,4 +1,5 @@
-//! Python tests: with packages of their own beside the sandbox's, against a sandbox of their own and the real binary.
+//! Runs Python tests: with their own packages besides the sandbox's, against a sandbox of their own and the real
+//! binary.
 #![allow(dead_code, reason = "not every test that runs some needs all of it")]
 use gameday::sandbox::{Doing, Pace, Running, Sandbox};
 use std::{
@@ -19,10 +20,11 @@ fn block<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// A sandbox of a test: stopped and removed at its end, however that comes.
+/// A sandbox of a test, stopped and removed when this value is dropped.
 pub struct Guard(Sandbox);
 
 impl Guard {
+    /// Creates the guard of the sandbox with this name.
     pub fn named(name: &str) -> Self {
         Self(Sandbox::of_user_named(name).unwrap())
     }
@@ -35,7 +37,7 @@ impl Drop for Guard {
     }
 }
 
-/// The sandbox's own Python, installed when it is not there.
+/// Returns the sandbox's own Python. It is installed if it is missing.
 pub fn python() -> PathBuf {
     block(Sandbox::of_user().unwrap().install(&quiet)).unwrap().python
 }
@@ -44,14 +46,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder with the packages of `tests/SUITE/requirements.lock`, installed when they are not there.
+/// Returns the folder with the packages of `tests/SUITE/requirements.lock`. They are installed if they are missing.
 pub fn packages(python: &Path, suite: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
     let list = root().join(format!("tests/{suite}/requirements.lock"));
     let folder = root().join(format!("target/{suite}-pytest"));
     let done = folder.join("requirements.lock");
-    // Another list of packages is another folder's content: what is there half or of another day is made anew.
+    // If the list has changed or the folder is incomplete, the folder is made again.
     if fs::read(&done).ok() != fs::read(&list).ok() {
         let _ = fs::remove_dir_all(&folder);
         let mut pip = Command::new(python);
@@ -63,20 +65,20 @@ pub fn packages(python: &Path, suite: &str) -> PathBuf {
     folder
 }
 
-/// pytest on a file or folder of `tests/`, with the packages of a suite.
+/// Returns the command that runs pytest on a file or folder of `tests/`, with the packages of a suite.
 pub fn pytest(python: &Path, suite: &str, what: &str) -> Command {
     let mut pytest = Command::new(python);
     pytest
         .args(["-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"])
         .arg(root().join("tests").join(what));
-    // Compiled files stay out of the repository.
+    // Compiled files are kept out of the repository.
     let paths = std::env::join_paths([packages(python, suite), root().join("tests/support")]).unwrap();
     pytest.env("PYTHONPATH", paths).env("PYTHONPYCACHEPREFIX", root().join("target/sandbox-pycache"));
     pytest.stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
     pytest
 }
 
-/// Runs it to its end; what it printed, if all passed.
+/// Runs pytest and asserts that all tests pass. Returns what it printed.
 pub fn passes(mut pytest: Command) -> String {
     let out = pytest.output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -84,8 +86,8 @@ pub fn passes(mut pytest: Command) -> String {
     text
 }
 
-/// The same in a sandbox that nobody else uses meanwhile, with an empty account, at pace `instant`; `more` may say more
-/// to pytest.
+/// Runs pytest in a sandbox that nobody else uses meanwhile, with an empty account, at the pace `instant`. `more` can
+/// add to the command.
 pub fn in_a_sandbox(suite: &str, what: &str, more: impl FnOnce(&mut Command)) -> String {
     let sandbox = Lasting::taken();
     let mut pytest = pytest(&sandbox.python, suite, what);
@@ -98,10 +100,10 @@ pub fn in_a_sandbox(suite: &str, what: &str, more: impl FnOnce(&mut Command)) ->
     said
 }
 
-/// A folder for what the suites of one run find out once for all of them.
+/// Returns a folder for what the suites of one run find out once for all of them.
 fn run() -> &'static Path {
     static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
-        // What earlier runs left.
+        // Remove what earlier runs left.
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("run");
         let _ = fs::remove_dir_all(&kept);
         fs::create_dir_all(&kept).unwrap();
@@ -110,13 +112,14 @@ fn run() -> &'static Path {
     FOLDER.path()
 }
 
-/// A sandbox that one suite has after the other: to start one and to let it read AWS's models takes longer than many tests.
+/// A sandbox that one suite uses after the other, because starting one and letting it read AWS's models takes longer
+/// than many tests.
 struct Lasting {
     name: String,
     running: Running,
     python: PathBuf,
     guard: Guard,
-    /// Stops the sandbox when this process ends, however that comes.
+    /// A process that stops the sandbox when this process ends, however it ends.
     _last: Child,
 }
 
@@ -145,7 +148,8 @@ impl Lasting {
         Self { name, running, python, guard, _last: last }
     }
 
-    /// Not called for one whose suite failed: nobody knows what it left.
+    /// Returns the sandbox for the next suite. After a failed suite it is not called, because the sandbox's state is
+    /// unknown.
     fn release(self) {
         FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
