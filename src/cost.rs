@@ -1,6 +1,6 @@
 //! What a stack costs: things to pay for ([`Item`]) and a price list ([`Prices`]) become a [`Bill`].
 //!
-//! Each part says in its `bill.rs` what it costs. The items come from the stack file before anything exists ([`planned`]),
+//! The `bill.rs` of each part says what the part costs. The items come from the stack file before anything exists ([`planned`]),
 //! or from the account ([`inventory`]).
 pub mod inventory;
 pub mod planned;
@@ -21,7 +21,7 @@ use std::{rc::Rc, time::Duration};
 
 /// AWS's own month, in hours.
 const MONTH: f64 = 730.0;
-/// How long an event lasts when nobody says.
+/// The length of an event in hours, unless the user gives another.
 pub const EVENT_HOURS: f64 = 6.0;
 
 /// One thing to pay for.
@@ -30,43 +30,46 @@ pub struct Item {
     pub group: Group,
     pub thing: Thing,
     pub quantity: f64,
-    /// How long it has been running: what a game has billed already.
+    /// How long it has been running, since a game has billed that time already.
     pub age: Duration,
 }
 
 impl Item {
+    /// Makes an item that has just been started.
     pub fn new(group: Group, thing: Thing, quantity: impl Into<f64>) -> Self {
         Self { group, thing, quantity: quantity.into(), age: Duration::ZERO }
     }
 
-    /// Returns as many as were counted, or nothing for none.
+    /// Makes an item of `count` things; `None` if there are none.
     pub fn counted(group: Group, thing: Thing, count: usize) -> Option<Self> {
         (count > 0).then(|| Self::new(group, thing, count as f64))
     }
 }
 
-/// What is paid for: its words, and where a price list has its price. Each part declares its own, in its `bill.rs`.
+/// What is paid for: its name, and where a price list has its price.
+///
+/// Each part declares its own things in its `bill.rs`.
 #[derive(Clone)]
 pub struct Thing {
-    /// In words, without the number of it.
+    /// The name in words, without a quantity.
     pub name: String,
-    /// The type of an instance: a game charges for nothing else.
+    /// The instance type, if this is an instance. A game charges for nothing else.
     pub instance_type: Option<String>,
     price: Rc<dyn Fn(&Prices) -> Option<UnitPrice>>,
 }
 
 impl Thing {
-    /// A thing with its words and its price, where a list has one.
+    /// Makes a thing with its name and the way to find its price in a list.
     pub fn new(name: impl Into<String>, price: impl Fn(&Prices) -> Option<UnitPrice> + 'static) -> Self {
         Self { name: name.into(), instance_type: None, price: Rc::new(price) }
     }
 
-    /// Says that it is an instance of this type.
+    /// Marks the thing as an instance of this type.
     pub fn of_instance(self, instance_type: &str) -> Self {
         Self { instance_type: Some(instance_type.into()), ..self }
     }
 
-    /// Returns the price of one, where it is known.
+    /// Returns the price of one, if it is known.
     fn price(&self, prices: &Prices) -> Option<UnitPrice> {
         let Some(economy) = &prices.economy else { return (self.price)(prices) };
         let amount = *economy.instance.get(self.instance_type.as_ref()?)?;
@@ -74,17 +77,17 @@ impl Thing {
     }
 }
 
-/// The price of one.
+/// The price of one thing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UnitPrice {
     pub amount: f64,
     pub per: Per,
-    /// How many units are billed of each.
+    /// How many units of each are billed.
     pub units: f64,
 }
 
 impl UnitPrice {
-    /// Multiplies the amount.
+    /// Returns the price with its amount multiplied.
     pub fn scaled(self, factor: f64) -> Self {
         Self { amount: self.amount * factor, ..self }
     }
@@ -105,7 +108,7 @@ pub enum Per {
 }
 
 impl Per {
-    /// Returns a unit price.
+    /// Returns the unit price of this amount.
     pub fn price(self, amount: Amount) -> UnitPrice {
         UnitPrice { amount: amount.0, per: self, units: 1.0 }
     }
@@ -119,7 +122,7 @@ impl Per {
     }
 }
 
-/// One priced line; like things are one line.
+/// One priced line of a bill. Equal things share a line.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Line {
     pub group: Group,
@@ -134,28 +137,28 @@ pub struct Line {
     pub for_event: f64,
 }
 
-/// Sums of floating-point numbers, without their tails: nobody is billed a billionth.
+/// Serialises an amount to nine decimal places, without the tail of floating-point sums.
 pub fn rounded<S: serde::Serializer>(amount: &f64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64((amount * 1e9).round() / 1e9)
 }
 
-/// What it costs, by the hour and for the event.
+/// The cost of a stack, by the hour and for the event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bill {
-    /// `$`, `points`.
+    /// The unit of amounts: `$` or `points`.
     pub unit: String,
     pub hours: f64,
     pub lines: Vec<Line>,
-    /// What has no price, each once.
+    /// The names of things without a price, each once.
     pub unpriced: Vec<String>,
 }
 
 impl Bill {
-    /// Prices the items for so many hours from now.
+    /// Prices the items for this many hours from now.
     pub fn of(items: &[Item], prices: &Prices, hours: f64) -> Self {
         let mut bill = Self { unit: prices.unit().into(), hours, ..Self::default() };
         let instances = items.iter().filter(|i| i.thing.instance_type.is_some()).count();
-        // The oldest first: those above the limit of a game are the ones that came last.
+        // The oldest first, since the newest instances are those above a game's limit.
         let mut in_order: Vec<&Item> = items.iter().collect();
         in_order.sort_by_key(|i| (i.group, std::cmp::Reverse(i.age)));
         let mut index = 0;
@@ -168,7 +171,7 @@ impl Bill {
             index += usize::from(item.thing.instance_type.is_some());
             match item.thing.price(prices) {
                 Some(price) => bill.add(item, price, factor, economy),
-                // An instance is never free for not being listed: it is what a game charges for.
+                // An instance is never free because it is not listed, since a game charges for instances.
                 None if economy.is_some_and(|e| e.unlisted == Unlisted::Free) && item.thing.instance_type.is_none() => {
                 }
                 None => {
@@ -187,7 +190,7 @@ impl Bill {
         let quantity = item.quantity * price.units;
         let unit_price = price.amount * factor;
         let billed = match economy {
-            // What was begun before now is paid for already.
+            // A quantum that began before now is paid for already.
             Some(e) => {
                 let age = item.age.as_secs_f64() / 3600.0;
                 (e.quanta(age + self.hours) - e.quanta(age)).max(0.0)
@@ -209,22 +212,24 @@ impl Bill {
         }
     }
 
+    /// Returns the sum of all lines by the hour.
     pub fn per_hour(&self) -> f64 {
         self.lines.iter().fold(0.0, |sum, l| sum + l.per_hour)
     }
 
+    /// Returns the sum of all lines for the event.
     pub fn for_event(&self) -> f64 {
         self.lines.iter().fold(0.0, |sum, l| sum + l.for_event)
     }
 
-    /// Per hour and for the event, of one group.
+    /// Returns the sums of one group, by the hour and for the event.
     pub fn group(&self, group: Group) -> (f64, f64) {
         let of = self.lines.iter().filter(|l| l.group == group);
         of.fold((0.0, 0.0), |(h, e), l| (h + l.per_hour, e + l.for_event))
     }
 }
 
-/// What one more instance would have to earn, or it is not worth having.
+/// The cost of one more instance, which the instance has to earn to be worth it.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct OneMore {
     pub instance_type: String,
@@ -234,15 +239,16 @@ pub struct OneMore {
     pub per_hour: f64,
     #[serde(serialize_with = "rounded")]
     pub for_event: f64,
-    /// What is billed even if it is gone the next minute.
+    /// The amount that is billed even if the instance is gone the next minute.
     #[serde(serialize_with = "rounded")]
     pub at_least: f64,
     pub unpriced: Vec<String>,
 }
 
 impl OneMore {
-    /// The difference that an instance of this type makes, with its disk and, where it has one, its public address,
-    /// surcharges included.
+    /// Returns the difference that one more instance of this type makes.
+    ///
+    /// The difference includes its disk, its public address if `public` is true, and surcharges.
     pub fn of(items: &[Item], instance_type: &str, public: bool, prices: &Prices, hours: f64) -> Self {
         let one = bill::with_disk(instance_type, false, public);
         let more = [items, &one].concat();
@@ -252,7 +258,7 @@ impl OneMore {
         // AWS bills an instance's first minute in full; a game, its minimum.
         let shortest = prices.economy.as_ref().map_or(1.0, |e| f64::from(e.minimum_minutes.max(1)));
         let (least, before) = bills(shortest / 60.0);
-        // What the others cost in that time is not the newcomer's, but a surcharge on them is.
+        // The cost of the other instances in that time does not count, but a surcharge on them does.
         let at_least = least.for_event() - before.for_event();
         Self {
             instance_type: instance_type.into(),
@@ -265,7 +271,7 @@ impl OneMore {
     }
 }
 
-/// How long is paid for: so long as was asked; while the event runs, what is left of it; else all of it.
+/// Returns the hours to price: `asked` if given, else what is left of a running event, else a whole event.
 pub fn hours(asked: Option<f64>, traffic_at: Option<Timestamp>, now: &Zoned) -> f64 {
     if let Some(hours) = asked {
         return hours;

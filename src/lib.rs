@@ -47,7 +47,8 @@
 //! | [`policy`] | the least-privilege IAM policy, from what each step declares |
 //! | [`sandbox`] | a local emulator instead of AWS |
 //! | [`cli`], [`typed`] | the command line; the commands that people are told to type |
-//! | [`error`], [`said`], [`hidden`] | the one error type; words from outside made fit to be read; passwords as dots |
+//! | [`error`], [`help`] | the one error type; what to type after an error |
+//! | [`said`], [`hidden`] | words from outside, made fit to be read; passwords as dots |
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 pub mod aws;
 pub mod cli;

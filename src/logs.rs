@@ -1,5 +1,7 @@
-//! Logs of the instances. Pure: events of several log groups, in pages and overlapping looks, become one stream by
-//! time, with each event once. [`source`] asks AWS.
+//! The logs of the instances, as one stream by time.
+//!
+//! Events of several log groups come in pages and overlapping looks; the stream has each event once. [`source`] asks AWS,
+//! the rest is pure.
 pub mod source;
 
 #[cfg(test)]
@@ -16,7 +18,7 @@ use std::{
 /// How late an event may arrive without being missed.
 pub const OVERLAP: Duration = Duration::from_secs(120);
 
-/// Which of the logs an event is from.
+/// The log that an event is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Log {
@@ -29,7 +31,7 @@ pub enum Log {
 }
 
 impl Log {
-    /// Returns the word for it.
+    /// Returns the log's word, as in names of log groups and in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -42,17 +44,17 @@ impl Log {
 /// One event of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Event {
-    /// `None` on the console: it keeps no time.
+    /// The time of the event; `None` on the console, which keeps no time.
     pub at: Option<Timestamp>,
     pub log: Log,
     pub instance: String,
     pub message: String,
-    /// AWS's own id of it; what makes it one.
+    /// AWS's own id of the event, which tells it from equal ones.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub id: String,
 }
 
-/// A page of a log group and the token of the next one. An empty page need not be the last.
+/// A page of a log group and the token of the next one. An empty page is not necessarily the last.
 #[derive(Debug, Default)]
 pub struct Page {
     pub events: Vec<Event>,
@@ -85,7 +87,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Begins at a point in time.
+    /// Makes a position at this time.
     pub fn new(since: Timestamp) -> Self {
         Self { since, from: since, newest: None, seen: BTreeMap::new() }
     }
@@ -132,7 +134,7 @@ pub fn beyond<'a>(before: &str, now: &'a str) -> &'a str {
     }
 }
 
-/// Parses `10m`, `2h`, `1h30m`, `1d`.
+/// Parses a length of time: `10m`, `2h`, `1h30m`, `1d`.
 pub fn since(text: &str) -> Result<Duration, String> {
     let wrong = || "a time such as 90s, 10m, 2h or 1h30m".to_owned();
     let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;

@@ -1,7 +1,7 @@
 //! The machines behind a load balancer: list, attach, detach.
 //!
-//! Works on any application or network load balancer of the account by name, on instances only, and only as Elastic
-//! Load Balancing itself allows.
+//! The functions take any application or network load balancer of the account by name. They change instances only, and
+//! only as Elastic Load Balancing itself allows.
 use crate::{
     aws::{Aws, error::AwsResult, tags},
     error::{Class, Error as AwsError, Help as _},
@@ -22,16 +22,16 @@ const FILTER: usize = 200;
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
     pub instance_id: String,
-    /// `None`: EC2 does not know the instance any more.
+    /// The instance type; `None` if EC2 does not know the instance any more.
     pub instance_type: Option<String>,
-    /// RFC 3339, UTC.
+    /// The launch time: RFC 3339, UTC.
     pub launch_date: Option<Timestamp>,
     #[serde(skip)]
     pub zone: Option<String>,
     /// The target group's word: `healthy`, `initial`, `unhealthy`…
     #[serde(skip)]
     pub health: Option<String>,
-    /// The Auto Scaling group that started it.
+    /// The Auto Scaling group that launched it.
     #[serde(skip)]
     pub fleet: Option<String>,
 }
@@ -62,7 +62,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the way out.
+    /// Returns what the user can do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::NoBalancer { others, .. } if others.is_empty() => {
@@ -91,7 +91,7 @@ impl Error {
         })
     }
 
-    /// Converts it to the common error of all verbs.
+    /// Converts the error to the common error of all verbs.
     pub fn plain(self) -> AwsError {
         let help = self.help().unwrap_or_default();
         match self {
@@ -127,7 +127,7 @@ pub async fn list(aws: &Aws, balancer: &str) -> Result<Vec<Machine>> {
     Ok(health.into_iter().map(|(id, state)| machine(id, known.get(id), Some(state))).collect())
 }
 
-/// Registers an instance on the target group's own port. If there are several target groups, it is the one named `own`.
+/// Registers an instance on the target group's own port. Of several target groups, the one named `own` is used.
 pub async fn attach(aws: &Aws, balancer: &str, own: &str, id: &str) -> Result<Machine> {
     check_id(id)?;
     let groups = groups(aws, balancer).await?;
@@ -245,7 +245,9 @@ pub async fn balancers(aws: &Aws) -> Result<BTreeSet<String>> {
     Ok(all.into_iter().filter_map(|b| b.load_balancer_name).collect())
 }
 
-/// Returns the instances that EC2 knows. By filter, since an unknown id would fail the call for all.
+/// Returns the instances that EC2 knows.
+///
+/// A filter is used because an unknown id would fail the call for all.
 async fn instances(aws: &Aws, ids: BTreeSet<&str>) -> Result<BTreeMap<String, Instance>> {
     let ids: Vec<String> = ids.into_iter().filter(|id| is_instance_id(id)).map(Into::into).collect();
     let calls = ids.chunks(FILTER).map(async |some| {
