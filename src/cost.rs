@@ -1,7 +1,7 @@
-//! What a stack costs: things to pay for ([`Item`]) and a price list ([`Prices`]) become a [`Bill`].
+//! The cost of a stack: things to pay for ([`Item`]) and a price list ([`Prices`]) become a [`Bill`].
 //!
-//! The `bill.rs` of each part says what the part costs. The items come from the stack file before anything exists ([`planned`]),
-//! or from the account ([`inventory`]).
+//! The `bill.rs` of each part says what the part costs. The items come from the stack file before anything exists
+//! ([`planned`]), or from the account ([`inventory`]).
 pub mod inventory;
 pub mod planned;
 pub mod prices;
@@ -93,7 +93,7 @@ impl UnitPrice {
     }
 }
 
-/// What a unit price is for.
+/// The unit that a price is for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub enum Per {
     #[serde(rename = "hour")]
@@ -126,6 +126,7 @@ impl Per {
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Line {
     pub group: Group,
+    /// The name of the thing, with its surcharge if there is one.
     pub what: String,
     pub quantity: f64,
     #[serde(serialize_with = "rounded")]
@@ -147,6 +148,7 @@ pub fn rounded<S: serde::Serializer>(amount: &f64, to: S) -> Result<S::Ok, S::Er
 pub struct Bill {
     /// The unit of amounts: `$` or `points`.
     pub unit: String,
+    /// The hours that are priced.
     pub hours: f64,
     pub lines: Vec<Line>,
     /// The names of things without a price, each once.
@@ -242,6 +244,7 @@ pub struct OneMore {
     /// The amount that is billed even if the instance is gone the next minute.
     #[serde(serialize_with = "rounded")]
     pub at_least: f64,
+    /// The names of things without a price.
     pub unpriced: Vec<String>,
 }
 

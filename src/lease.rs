@@ -41,7 +41,9 @@ static RUN: LazyLock<String> = LazyLock::new(|| format!("{:016x}", rand::random:
 pub struct Holder {
     /// The user and the machine: `anna@laptop`.
     pub owner: String,
+    /// The verb that runs.
     pub verb: String,
+    /// The start of the run.
     pub since: jiff::Timestamp,
     /// Distinguishes runs of the same person.
     pub run: String,
@@ -63,6 +65,7 @@ pub struct Progress {
     pub groups: BTreeMap<Group, (usize, usize)>,
     /// The estimated seconds until the end.
     pub left_seconds: u64,
+    /// The step that is waited for.
     pub waiting_for: Option<String>,
 }
 

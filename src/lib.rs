@@ -1,7 +1,7 @@
 //! gameday in fifteen minutes.
 //!
-//! One `gameday.toml` describes a stack. The stack file and the facts of the account are wired into a graph of steps; a verb
-//! walks the graph and hands what it saw to a view. `docs/architecture.md` has the words, the layers and the reasons;
+//! One `gameday.toml` describes a stack. The stack file and the facts of the account are wired into a graph of steps; a
+//! verb walks the graph and hands what it saw to a view. `docs/architecture.md` has the words, the layers and the reasons;
 //! `CONTRIBUTING.md` says how to add a kind, a verb, a rule or a finding.
 //!
 //! Read in this order:

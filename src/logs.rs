@@ -1,7 +1,7 @@
 //! The logs of the instances, as one stream by time.
 //!
-//! Events of several log groups come in pages and overlapping looks; the stream has each event once. [`source`] asks AWS,
-//! the rest is pure.
+//! Events of several log groups come in pages and overlapping looks; the stream has each event once. [`source`] asks
+//! AWS, the rest is pure.
 pub mod source;
 
 #[cfg(test)]
@@ -58,6 +58,7 @@ pub struct Event {
 #[derive(Debug, Default)]
 pub struct Page {
     pub events: Vec<Event>,
+    /// The token of the next page.
     pub next: Option<String>,
 }
 

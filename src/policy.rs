@@ -444,7 +444,8 @@ impl<'a> Rights<'a> {
             let kinds: BTreeSet<&str> = self.made_with_vpc.iter().filter_map(|key| Kind::by_key(key)?.ec2).collect();
             let arns: Vec<String> = kinds.into_iter().map(|what| self.arn("ec2", &format!("{what}/*"))).collect();
             let tags = json!({
-                format!("aws:RequestTag/{stack}"): self.config.name, format!("aws:RequestTag/{step}"): self.made_with_vpc,
+                format!("aws:RequestTag/{stack}"): self.config.name,
+                format!("aws:RequestTag/{step}"): self.made_with_vpc,
             });
             let untagged = json!({format!("aws:ResourceTag/{stack}"): "true"});
             all.push(allow(&["ec2:CreateTags"], arns, json!({"StringEquals": tags, "Null": untagged})));

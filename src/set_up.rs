@@ -2,7 +2,7 @@
 //! password.
 //!
 //! The note holds AWS's own id of the database, which differs in a new or restored one, and a digest of what was set
-//! up. Without a note, or if either differs, the role may read the master password: the next boot needs it.
+//! up. Without a note, or if either differs, the role is allowed to read the master password: the next boot needs it.
 use crate::{
     aws::{
         Aws,

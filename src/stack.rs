@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 /// A stack, ready to be walked.
 pub struct Stack {
+    /// The steps.
     pub graph: Graph,
     pub balancer: Ref<LoadBalancer>,
     pub services: Vec<Service>,
@@ -27,6 +28,7 @@ pub struct Stack {
 /// A service of the stack, for code that waits for it or shows it.
 pub struct Service {
     pub name: String,
+    /// The service's target group.
     pub target: Ref<TargetGroup>,
     /// The inputs of the user data, with texts in parentheses for what does not exist yet.
     pub user_data: Rc<UserDataInputs>,

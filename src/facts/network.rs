@@ -18,6 +18,7 @@ use std::{collections::BTreeSet, rc::Rc};
 /// The existing network that a stack uses.
 #[derive(Clone, Debug)]
 pub struct Network {
+    /// The id of the VPC.
     pub vpc: String,
     /// All IPv4 ranges of the VPC.
     pub cidrs: Vec<String>,

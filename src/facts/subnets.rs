@@ -3,7 +3,7 @@ use super::network::Subnet;
 use crate::config::{Config, Mode};
 use std::{cmp::Reverse, collections::BTreeSet, fmt};
 
-/// What a subnet is for.
+/// The use of a subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// The load balancer, and the instances where they have public addresses.
@@ -227,7 +227,8 @@ impl Candidate {
 
     /// Returns the sort order of the subnet for this role, the best first.
     ///
-    /// What suits the role comes first, then the most free addresses, then the lowest id, so that everybody chooses alike.
+    /// What suits the role comes first, then the most free addresses, then the lowest id, so that all runs choose
+    /// alike.
     fn order(&self, role: Role) -> (u8, Reverse<usize>, String) {
         let rank = match (role, &self.way) {
             // Data have no use for a way out.

@@ -15,6 +15,7 @@ use std::{
 /// The zones to build in.
 #[derive(Default)]
 pub(super) struct Zones {
+    /// The zones, in order.
     pub names: Vec<String>,
     /// Why nothing can be built there, if so.
     pub unfit: Option<Error>,

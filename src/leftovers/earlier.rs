@@ -1,4 +1,4 @@
-//! What an earlier stack file can have described.
+//! The stacks that an earlier stack file can have described.
 use crate::{
     aws::{Aws, listing, tags},
     config::{Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch},
@@ -102,8 +102,8 @@ pub(super) struct Services {
     pub blind: Option<Error>,
 }
 
-/// Finds the services that this stack has had, by the tags of its Auto Scaling groups and of other objects that are named
-/// after a service.
+/// Finds the services that this stack has had, by the tags of its Auto Scaling groups and of other objects that are
+/// named after a service.
 pub(super) async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Services> {
     let config = &loaded.config;
     let (fleets, blind) = match fleets(aws, &env.stack).await {

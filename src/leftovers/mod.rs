@@ -1,4 +1,4 @@
-//! What is left of a stack: objects that no step of the stack file accounts for.
+//! The leftovers of a stack: objects that no step of the stack file accounts for.
 //!
 //! | module | what is left |
 //! | --- | --- |
@@ -75,8 +75,8 @@ impl Search<'_> {
 
     /// Looks for what is left after a teardown.
     ///
-    /// `seen` is the look before the teardown, and `report` says for each step whether an object was deleted. `left` are
-    /// the objects that could not be deleted.
+    /// `seen` is the look before the teardown, and `report` says for each step whether an object was deleted. `left`
+    /// are the objects that could not be deleted.
     pub async fn last_look(
         self,
         seen: &Report<Status>,

@@ -26,7 +26,7 @@ const LISTENER_RULE: &str = "listener-rule";
 /// How long requests under way to an older fleet may take before its instances are deleted.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// What remains, and the graph to delete it with.
+/// The objects that remain, and the graphs to delete them with.
 #[derive(Default)]
 pub struct Remains {
     graphs: Vec<Graph>,

@@ -107,8 +107,8 @@ fn leftover(arn: String, step: Option<Step>, region: &str, kept: &[String]) -> L
 
 /// Returns why a snapshot or backup is left, and what deletes it.
 ///
-/// Both carry the tags of what they were made of and outlive it. Nothing holds them, and their makers may want them. The
-/// command is given only if something other than a tag says of what they were made.
+/// Both carry the tags of what they were made of and outlive it. Nothing holds them, and their makers may want them.
+/// The command is given only if something other than a tag says of what they were made.
 fn by_hand(arn: &str, region: &str, of_ours: bool) -> Option<(String, Option<String>)> {
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, id) = (parts.next()?, parts.nth(2)?);

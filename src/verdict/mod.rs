@@ -36,14 +36,15 @@ use std::time::Duration;
 /// | seen | not asked | one is healthy | seen whole, and nothing on it is broken | serving |
 /// | seen or not | not asked | healthy, or not seen | not seen whole | unknown |
 ///
-/// The second part is the word. A stack that serves with nothing left that may fail is AT RISK. A stack that does not
-/// serve is BUILDING while somebody builds it or its first instances boot, NOT BUILT if neither balancer nor fleet exists,
+/// The second part is the word. A stack that serves with nothing left to lose is AT RISK. A stack that does not serve
+/// is BUILDING while somebody builds it or its first instances boot, NOT BUILT if neither balancer nor fleet exists,
 /// and NOT SERVING otherwise. A stack that somebody takes down is AT RISK, then NOT BUILT, since its end is no fault.
 ///
-/// So an object that was not seen is no evidence, neither that it exists nor that it does not. A good answer needs no way
-/// that was seen, because the answer has come that way. But the answer does not say whether a target is healthy.
+/// So an object that was not seen is no evidence, neither that it exists nor that it does not. A good answer needs no
+/// way that was seen, because the answer has come that way. But it does not say whether a target is healthy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Verdict {
+    /// The URL of the service, if its address is known.
     pub url: Option<String>,
     /// The targets; `None` if they could not be seen.
     pub targets: Option<Targets>,

@@ -22,6 +22,7 @@ impl Targets {
         self.all.max(self.wanted)
     }
 
+    /// Counts a target, by its state and what AWS says about it.
     pub(super) fn add(&mut self, state: &str, said: &str) {
         self.all += 1;
         if state == "healthy" {

@@ -23,9 +23,9 @@ pub struct Look {
     pub wrong: Option<Finding>,
 }
 
-/// Looks until the service answers several times in a row, until a fault does not pass by itself, or until patience ends.
+/// Looks until the service answers several times in a row, or until waiting has no use.
 ///
-/// Returns the last look.
+/// The wait ends early on a fault that does not pass by itself, and when patience ends. Returns the last look.
 pub async fn until_serving(
     mut look: impl AsyncFnMut() -> Result<Look>,
     patience: Duration,

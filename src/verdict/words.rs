@@ -8,8 +8,11 @@ use std::{fmt, time::Duration};
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Answer")]
 pub(super) struct AnswerInWords {
+    /// The HTTP status.
     pub status: Option<u16>,
+    /// Why there was no answer.
     pub error: Option<String>,
+    /// The response time in milliseconds.
     pub millis: u64,
     /// The boot beacon in words, if the beacon answered.
     pub beacon: Option<String>,
