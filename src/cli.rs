@@ -29,13 +29,13 @@ pub struct Cli {
 
 impl Cli {
     fn from_args(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
-        let matches: ArgMatches = guide::definition().try_get_matches_from(args).map_err(without_wild_guesses)?;
+        let matches: ArgMatches = guide::definition().try_get_matches_from(args).map_err(without_unlike_suggestions)?;
         Self::from_arg_matches(&matches)
     }
 
     /// Reads the command line of this process.
     pub fn read() -> Result<Self, clap::Error> {
-        // An error repeats what was typed, or pasted.
+        // An error message repeats what was typed or pasted, so that has to be harmless.
         let harmless = |arg: std::ffi::OsString| said::line(&arg.to_string_lossy()).into_owned().into();
         let cli = Self::from_args(std::env::args_os())
             .map_err(|e| Self::from_args(std::env::args_os().map(harmless)).err().unwrap_or(e))?;
@@ -48,8 +48,8 @@ impl Cli {
     }
 }
 
-/// A verb that only looks like what was typed is no help: `start` is not `targets`.
-fn without_wild_guesses(mut e: clap::Error) -> clap::Error {
+/// Removes suggested verbs that differ too much from what was typed: `start` is not `targets`.
+fn without_unlike_suggestions(mut e: clap::Error) -> clap::Error {
     let typed = e.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
     let guesses = e.get(ContextKind::SuggestedSubcommand).map(ToString::to_string);
     if let (Some(typed), Some(guesses)) = (typed, guesses)
@@ -61,6 +61,7 @@ fn without_wild_guesses(mut e: clap::Error) -> clap::Error {
     e
 }
 
+/// The options of all verbs.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
@@ -90,6 +91,7 @@ pub struct Global {
     pub verbose: u8,
 }
 
+/// The form of the output.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     #[default]
@@ -98,7 +100,7 @@ pub enum Format {
     Json,
 }
 
-/// What is printed with `-o json`.
+/// One of the outputs with `-o json`, for `gameday schema`.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// `plan`
@@ -126,6 +128,7 @@ pub enum Output {
     Error,
 }
 
+/// A verb with its arguments.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Write a stack file to begin with, with every key explained
@@ -216,6 +219,7 @@ pub enum Verb {
     Man,
 }
 
+/// The arguments of `gameday init`.
 #[derive(Args, Debug, Default)]
 pub struct InitArgs {
     /// The stack's name: 1 to 16 small letters, digits and hyphens [default: asked for]
@@ -226,11 +230,12 @@ pub struct InitArgs {
     pub source: Option<String>,
 }
 
-/// Reads the word of a group.
+/// Parses the word of a group.
 fn group() -> impl TypedValueParser<Value = Group> {
     PossibleValuesParser::new(Group::ALL.map(Group::word)).try_map(|word| word.parse())
 }
 
+/// The arguments of `gameday plan`.
 #[derive(Args, Debug, Default)]
 pub struct PlanArgs {
     /// Only these groups and what they need
@@ -242,7 +247,7 @@ pub struct PlanArgs {
     pub prices: PricesArgs,
 }
 
-/// What may be done although something is lost by it.
+/// The user's consent to lose data in a step, or to take over an object.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Consent {
     /// Recreate this step if AWS cannot change it in place; its data is lost
@@ -254,12 +259,13 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// What it names as the stack's.
+    /// Returns the objects that the command line names as the stack's.
     pub fn given(&self) -> crate::config::Claims {
         crate::config::Claims { adopt: self.adopt.iter().cloned().collect(), ..Default::default() }
     }
 }
 
+/// The arguments of verbs that change a stack.
 #[derive(Args, Debug, Default)]
 pub struct ChangeArgs {
     /// Do not ask
@@ -285,6 +291,7 @@ pub struct LeaseArgs {
     pub no_lease: bool,
 }
 
+/// The arguments of `gameday up`.
 #[derive(Args, Debug, Default)]
 pub struct UpArgs {
     /// Only these groups and what they need
@@ -301,7 +308,7 @@ pub struct UpArgs {
     pub prices: PricesArgs,
 }
 
-/// How the service is asked whether it answers.
+/// How to test whether the service answers.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ProbeArgs {
     /// Ask this URL whether the service answers, instead of the load balancer's own
@@ -312,6 +319,7 @@ pub struct ProbeArgs {
     pub no_probe: bool,
 }
 
+/// The arguments of `gameday status`.
 #[derive(Args, Debug, Default)]
 pub struct StatusArgs {
     /// Stay and show what changes: on a terminal an interface with keys, with `-o json` an object a round
@@ -323,6 +331,7 @@ pub struct StatusArgs {
     pub prices: PricesArgs,
 }
 
+/// The arguments of `gameday cost`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CostArgs {
     /// How long it is paid for [default: what is left of 6 hours from traffic_at, or 6 hours]
@@ -335,7 +344,7 @@ pub struct CostArgs {
     pub planned: bool,
 }
 
-/// By which prices.
+/// The prices to use.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PricesArgs {
     /// A price file that adds to the shipped one, or a game's own prices instead of it
@@ -348,11 +357,11 @@ fn hours(text: &str) -> Result<f64, String> {
     if hours > 0.0 && hours <= 8784.0 { Ok(hours) } else { Err("more than 0 and at most a year".into()) }
 }
 
-/// A URL that can be asked, as it is written out. Without a scheme it is HTTP, as it is for a browser.
+/// Parses a URL to test, and returns its full form. Without a scheme it is HTTP, as in a browser.
 fn url(text: &str) -> Result<String, String> {
     let no = |why: &str| format!("{why}; a URL such as http://billing.example.com/healthcheck");
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    // What parses URLs takes the first word of a path for a host.
+    // The parser of URLs takes the first word of a path for a host.
     let host = full.split_once("://").map_or("", |(_, rest)| rest);
     if host.is_empty() || host.starts_with(['/', '?', '#', ':']) {
         return Err(no("no host"));
@@ -364,7 +373,7 @@ fn url(text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
-/// An address to listen on, in any of the forms that people type.
+/// Parses an address to listen on, in any of the forms that people type.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, port),
@@ -393,6 +402,7 @@ fn instance(id: &str) -> Result<String, String> {
     id.strip_prefix("i-").filter(|h| hex(h)).map(|_| id.to_owned()).ok_or_else(no)
 }
 
+/// The arguments of `gameday logs`.
 #[derive(Args, Clone, Debug)]
 pub struct LogsArgs {
     /// Go on printing what comes, until Ctrl-C
@@ -412,6 +422,7 @@ pub struct LogsArgs {
     pub console: bool,
 }
 
+/// The arguments of `gameday why`.
 #[derive(Args, Debug, Default)]
 pub struct WhyArgs {
     /// URL to check [default: the load balancer's health path]
@@ -428,6 +439,7 @@ pub struct WhyArgs {
     pub from: Option<PathBuf>,
 }
 
+/// The arguments of `gameday serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Where to listen: `8080` and `localhost:8080` are this machine's alone, `:8080` is for all; port 0 chooses a free one
@@ -442,6 +454,7 @@ pub struct ServeArgs {
     pub prices: PricesArgs,
 }
 
+/// The verbs of `gameday targets`.
 #[derive(Subcommand, Debug)]
 pub enum TargetsCommand {
     /// Show the machines behind a balancer
@@ -469,6 +482,7 @@ pub enum TargetsCommand {
     },
 }
 
+/// The arguments of `gameday teardown`.
 #[derive(Args, Debug, Default)]
 pub struct TeardownArgs {
     /// Delete the stack of this name without asking: for scripts
@@ -487,6 +501,7 @@ pub struct TeardownArgs {
     pub lease: LeaseArgs,
 }
 
+/// The arguments of `gameday render`.
 #[derive(Args, Debug, Default)]
 pub struct RenderArgs {
     /// Print only this file (`user-data`, `server.ini`, …)
@@ -496,6 +511,7 @@ pub struct RenderArgs {
     pub check: bool,
 }
 
+/// The verbs of `gameday sandbox`.
 #[derive(Subcommand, Debug)]
 pub enum SandboxCommand {
     /// Start it in the background

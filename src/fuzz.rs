@@ -1,5 +1,7 @@
-//! Whatever comes from outside ends in a value or in an error: never in a panic, never in more time or memory than it is
-//! worth. Sound texts are spoilt at random, the same way at each run; `GAMEDAY_FUZZ_SECONDS=1000` goes on with each kind for so long.
+//! Fuzz tests: text from outside ends in a value or an error, within limits of time and memory, and never in a panic.
+//!
+//! Sound texts are spoilt at random, in the same way at each run. With `GAMEDAY_FUZZ_SECONDS=1000` each kind of text is
+//! tested for that long.
 use crate::{
     config::Group,
     cost::prices,
@@ -19,13 +21,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Spoilt texts of each kind in the short form.
+/// The number of spoilt texts of each kind in the short form.
 const CASES: usize = 600;
-/// No text is worth more: a busy machine needs a hundredth of it.
+/// The time limit of one text. A busy machine needs a hundredth of it.
 const SLOWEST: Duration = Duration::from_secs(20);
+/// The limit of additional memory for all texts of a kind, in bytes.
 const LARGEST: u64 = 512 << 20;
 
-/// What is put where something else stood.
+/// Texts that replace other text.
 const ODD: &[&str] = &[
     "18446744073709551615",
     "9223372036854775808",
@@ -69,7 +72,7 @@ const ODD: &[&str] = &[
     "💥",
 ];
 
-/// Spoils texts; the same seed spoils them the same way.
+/// A spoiler of texts. The same seed spoils them in the same way.
 struct Spoiler(fastrand::Rng);
 
 impl Spoiler {
@@ -88,7 +91,7 @@ impl Spoiler {
                     text.splice(from..from, twice.repeat(rng.usize(1..50)));
                 }
                 4 => drop(text.splice(from..from, rng.choice(ODD).unwrap().bytes())),
-                // In the place of a whole value.
+                // A whole value is replaced.
                 _ => {
                     let is_value = |b: &u8| b.is_ascii_alphanumeric() || b"-_./:+".contains(b);
                     let start = text[..from].iter().rposition(|b| !is_value(b)).map_or(0, |at| at + 1);
@@ -101,7 +104,7 @@ impl Spoiler {
     }
 }
 
-/// Gives `taken` each of the texts, spoilt in many ways.
+/// Passes each of the texts to `taken`, sound and spoilt in many ways.
 fn spoilt(name: &str, sound: &[String], mut taken: impl FnMut(&str)) {
     let until = std::env::var("GAMEDAY_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).map(Duration::from_secs);
     let (begun, before) = (Instant::now(), memory());
@@ -131,7 +134,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of a folder that end so.
+/// Returns the texts of the files in a folder whose names end with `end`.
 fn files(folder: &str, end: &str) -> Vec<String> {
     let mut all: Vec<PathBuf> = fs::read_dir(root().join(folder)).unwrap().map(|f| f.unwrap().path()).collect();
     all.sort();

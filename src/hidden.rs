@@ -3,7 +3,7 @@ use crate::engine::secret;
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use std::borrow::Cow;
 
-/// What is shown in place of a password.
+/// The text that is shown in place of a password.
 pub const DOTS: &str = "••••••••";
 /// The shortest password that is hidden everywhere: a shorter one can be part of other words. Known places in scripts
 /// use a smaller limit.

@@ -1,7 +1,7 @@
 //! How long the steps of a stack took in this account, which beats all documented durations.
 //!
-//! Kept as an SSM parameter beside the lease, so that forecasts improve on every laptop. An account that forbids SSM
-//! has no history, and typical durations apply.
+//! The durations are kept as an SSM parameter beside the lease, so that forecasts improve on every laptop. An account
+//! that forbids SSM has no history, and typical durations apply.
 use crate::{
     aws::{
         Aws,

@@ -27,7 +27,7 @@ pub const DEAD: Duration = Duration::from_secs(13);
 const REFUSED: Duration = Duration::from_secs(40);
 /// How long to wait silently for a name to become free.
 const QUIET: Duration = Duration::from_secs(3);
-/// The pause between attempts to take it.
+/// The pause between attempts to take the lease.
 const PAUSE: Duration = Duration::from_millis(700);
 /// An upper limit of take-overs, of steps in a group and of the length of words in a real lease.
 const MOST: usize = 1000;
@@ -39,9 +39,11 @@ static RUN: LazyLock<String> = LazyLock::new(|| format!("{:016x}", rand::random:
 /// The holder of a lease, for people to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holder {
-    /// `anna@laptop`
+    /// The user and the machine: `anna@laptop`.
     pub owner: String,
+    /// The verb that runs.
     pub verb: String,
+    /// The start of the run.
     pub since: jiff::Timestamp,
     /// Distinguishes runs of the same person.
     pub run: String,
@@ -63,6 +65,7 @@ pub struct Progress {
     pub groups: BTreeMap<Group, (usize, usize)>,
     /// The estimated seconds until the end.
     pub left_seconds: u64,
+    /// The step that is waited for.
     pub waiting_for: Option<String>,
 }
 
@@ -106,7 +109,7 @@ impl Holder {
         Some(holder)
     }
 
-    /// Stands for the author of an unreadable lease.
+    /// Returns a stand-in for the author of an unreadable lease.
     fn unknown() -> Self {
         let [owner, verb] = ["somebody", "(unknown)"].map(Into::into);
         Self { owner, verb, since: jiff::Timestamp::now(), run: String::new(), generation: 0, progress: None }
@@ -137,7 +140,9 @@ pub enum OnConflict {
     /// Name the holder and give up.
     #[default]
     Refuse,
+    /// Wait until the lease is free.
     Wait,
+    /// Take the lease over.
     Steal,
 }
 
@@ -276,8 +281,9 @@ impl Lease {
         self
     }
 
-    /// True if nobody else can be at work on the stack. After a take-over this is false until the other run has
-    /// stopped.
+    /// True if nobody else can be at work on the stack.
+    ///
+    /// After a take-over this is false, since the other run may not have stopped yet.
     pub fn is_alone(&self) -> bool {
         self.alone
     }
@@ -287,8 +293,9 @@ impl Lease {
         self.waited
     }
 
-    /// Renews the lease with the progress until dropped. After a take-over by somebody else, asks the run to stop and
-    /// returns who it is.
+    /// Renews the lease with the progress until dropped.
+    ///
+    /// After a take-over by somebody else, passes the new holder to `say` and asks the run to stop.
     pub async fn keep(
         &self,
         stack: &str,
@@ -380,7 +387,7 @@ mod tests {
         assert_eq!(lease(&|l| l["generation"] = (-1).into()), None);
         assert_eq!(lease(&|l| l["owner"] = "x".repeat(1001).into()), None);
         assert_eq!(lease(&|l| l["more"] = "x".repeat(4096).into()), None, "larger than a parameter of ours");
-        // How far it is is what makes no sense: the rest holds.
+        // Only the progress makes no sense; the rest holds.
         for left in [86_401, u64::MAX] {
             assert!(lease(&|l| l["progress"]["left_seconds"] = left.into()).is_some_and(|h| h.progress.is_none()));
         }

@@ -1,7 +1,7 @@
 //! gameday in fifteen minutes.
 //!
-//! One `gameday.toml` describes a stack. The stack file and the facts of the account are wired into a graph of steps; a verb
-//! walks the graph and hands what it saw to a view. `docs/architecture.md` has the words, the layers and the reasons;
+//! One `gameday.toml` describes a stack. The stack file and the facts of the account are wired into a graph of steps; a
+//! verb walks the graph and hands what it saw to a view. `docs/architecture.md` has the words, the layers and the reasons;
 //! `CONTRIBUTING.md` says how to add a kind, a verb, a rule or a finding.
 //!
 //! Read in this order:
@@ -47,7 +47,8 @@
 //! | [`policy`] | the least-privilege IAM policy, from what each step declares |
 //! | [`sandbox`] | a local emulator instead of AWS |
 //! | [`cli`], [`typed`] | the command line; the commands that people are told to type |
-//! | [`error`], [`said`], [`hidden`] | the one error type; words from outside made fit to be read; passwords as dots |
+//! | [`error`], [`help`] | the one error type; what to type after an error |
+//! | [`said`], [`hidden`] | words from outside, made fit to be read; passwords as dots |
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 pub mod aws;
 pub mod cli;

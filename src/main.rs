@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Err(e) => return usage::show(&e),
     };
     let out = Printer::new(&cli.global);
-    // One thread: this is waiting, not computing.
+    // One thread is enough for a program that mostly waits.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(commands::run(cli, out)),

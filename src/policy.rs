@@ -62,7 +62,7 @@ const ALWAYS: &[&str] = &[
 const NOTES: &[&str] =
     &["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter"];
 
-/// Launching instances requires passing on the role in their profile.
+/// The right to pass on the role in a profile, which launching instances requires.
 const PASS: &str = "iam:PassRole";
 
 /// Returns the policies for one stack, as few as AWS's size limit allows.
@@ -101,7 +101,7 @@ fn verb(action: &str) -> &str {
 /// assigns an id. Reading actions cover a whole region, because AWS supports neither for them.
 struct Rights<'a> {
     config: &'a Config,
-    /// The same with the keys of another time: a stack keeps those that it was built with.
+    /// The same with the keys of earlier versions, since a stack keeps the keys that it was built with.
     unnamed: Config,
     keys: TagKeys,
     partition: &'static str,
@@ -114,7 +114,7 @@ struct Rights<'a> {
     /// Actions on IAM and SSM objects, by the objects' ARNs.
     own: BTreeMap<Vec<String>, BTreeSet<&'static str>>,
     /// Steps that AWS creates with a VPC, without a tag.
-    born: BTreeSet<String>,
+    made_with_vpc: BTreeSet<String>,
 }
 
 /// Actions with which services handle their interfaces with the caller's permissions.
@@ -138,7 +138,7 @@ fn makes_new(action: &str) -> bool {
 }
 
 /// True if an action tags an object to which AWS assigned an id.
-fn tags(action: &str) -> bool {
+fn is_tagging(action: &str) -> bool {
     matches!(action, "ec2:CreateTags" | "elasticfilesystem:TagResource")
 }
 
@@ -153,13 +153,13 @@ impl<'a> Rights<'a> {
             named: BTreeMap::new(),
             tagged: BTreeSet::new(),
             own: BTreeMap::new(),
-            born: BTreeSet::new(),
+            made_with_vpc: BTreeSet::new(),
         };
         ALWAYS.iter().for_each(|action| rights.allow(action));
         let unnamed = rights.unnamed.clone();
         let services = config.services().chain(unnamed.services());
         for path in services.flat_map(|s| ["app", "boot"].map(|what| s.log_path(&config.name, what))) {
-            // Its streams follow after a colon.
+            // The streams of a log group follow after a colon.
             for end in ["", ":*"] {
                 let arn = rights.arn("logs", &format!("log-group:{path}{end}"));
                 rights.named.entry("logs").or_default().0.insert(arn);
@@ -189,7 +189,7 @@ impl<'a> Rights<'a> {
     fn add_object(&mut self, node: &dyn Node) {
         let key = node.key();
         if Kind::by_word(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc && kind.ec2.is_some()) {
-            self.born.insert(key.to_string());
+            self.made_with_vpc.insert(key.to_string());
         }
         let wanted = self.config.name_of(key.as_str());
         // If a name is prescribed now, the object can still have the usual one.
@@ -354,7 +354,7 @@ impl<'a> Rights<'a> {
             by_service.entry(of).or_default().push(action);
         }
         for actions in by_service.values() {
-            statements.push(allow(actions, "*", json!({"StringEquals": self.here()})));
+            statements.push(allow(actions, "*", json!({"StringEquals": self.requested_region()})));
         }
         for (arns, actions) in self.named.values().filter(|(_, actions)| !actions.is_empty()) {
             statements.push(allow(&Vec::from_iter(actions), arns, Value::Null));
@@ -391,7 +391,7 @@ impl<'a> Rights<'a> {
         statements
     }
 
-    fn here(&self) -> Value {
+    fn requested_region(&self) -> Value {
         json!({"aws:RequestedRegion": self.config.region})
     }
 
@@ -401,7 +401,7 @@ impl<'a> Rights<'a> {
     fn of_tagged(&self) -> Vec<Value> {
         let (stack, step) = (self.keys.stack(), self.keys.step());
         let with = |key: String, value: Value| {
-            let mut all = self.here();
+            let mut all = self.requested_region();
             all[key] = value;
             json!({"StringEquals": all})
         };
@@ -411,7 +411,7 @@ impl<'a> Rights<'a> {
             "*",
             with(format!("aws:ResourceTag/{stack}"), json!(self.config.name)),
         )];
-        for tagging in among(&tags) {
+        for tagging in among(&is_tagging) {
             // The file system of a new access point has the tag; the access point does not yet.
             let makes = |a: &&&str| makes_new(a) || **a == "elasticfilesystem:CreateAccessPoint";
             let all_of = self.region.iter().chain(&self.tagged).filter(|a| service(a) == service(tagging));
@@ -439,12 +439,13 @@ impl<'a> Rights<'a> {
         if self.tagged.contains("ec2:DeleteVpc") && !guards.is_empty() {
             all.push(allow(&guards, "*", with("aws:ResourceTag/GuardDutyManaged".into(), json!("true"))));
         }
-        // AWS creates them with the VPC and without a tag. They get the stack's tags, and no others.
-        if !self.born.is_empty() {
-            let kinds: BTreeSet<&str> = self.born.iter().filter_map(|key| Kind::by_key(key)?.ec2).collect();
+        // AWS creates these objects with the VPC and without a tag. They get the stack's tags, and no others.
+        if !self.made_with_vpc.is_empty() {
+            let kinds: BTreeSet<&str> = self.made_with_vpc.iter().filter_map(|key| Kind::by_key(key)?.ec2).collect();
             let arns: Vec<String> = kinds.into_iter().map(|what| self.arn("ec2", &format!("{what}/*"))).collect();
             let tags = json!({
-                format!("aws:RequestTag/{stack}"): self.config.name, format!("aws:RequestTag/{step}"): self.born,
+                format!("aws:RequestTag/{stack}"): self.config.name,
+                format!("aws:RequestTag/{step}"): self.made_with_vpc,
             });
             let untagged = json!({format!("aws:ResourceTag/{stack}"): "true"});
             all.push(allow(&["ec2:CreateTags"], arns, json!({"StringEquals": tags, "Null": untagged})));

@@ -12,7 +12,7 @@ pub fn me() -> u32 {
     geteuid().as_raw()
 }
 
-/// True if a file belongs to that user, or to root.
+/// True if a file belongs to this user, or to root.
 pub fn is_ours(found: &Metadata) -> bool {
     [0, me()].contains(&found.uid())
 }

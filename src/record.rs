@@ -9,8 +9,9 @@ use crate::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long to try reading it: commands that change something need it.
+/// How long to try reading the record, which verbs that change something need.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The pause between attempts to read it.
 const PAUSE: Duration = Duration::from_millis(700);
 
 /// Returns the record, if it can be read. For verbs that only look.
@@ -53,7 +54,7 @@ pub async fn now(aws: &Aws, stack: &str) -> Ledger {
     }
 }
 
-/// What shows that an object is the stack's, for code that only looks: the object's tags, and the record.
+/// The proof that an object is the stack's, for code that only looks: the object's tags, and the record.
 ///
 /// A tag is a claim, since anybody who can tag can set it. The record confirms or denies it. Where the record cannot be
 /// read, the tags decide.
@@ -75,7 +76,7 @@ impl Proof {
         Some(step.as_str()).filter(|step| self.allows(step, id))
     }
 
-    /// True if an object is the stack's. It need not say which step it is where there is no record to ask.
+    /// True if an object is the stack's. Without a record it need not be tagged as a step.
     pub fn is_ours(&self, tags: &Tags, id: &str) -> bool {
         let step = tags.get(self.keys.step()).map(String::as_str).unwrap_or_default();
         self.has_tag(tags) && self.allows(step, id)

@@ -2,7 +2,7 @@
 //! password.
 //!
 //! The note holds AWS's own id of the database, which differs in a new or restored one, and a digest of what was set
-//! up. Without a note, or if either differs, the role may read the master password: the next boot needs it.
+//! up. Without a note, or if either differs, the role is allowed to read the master password: the next boot needs it.
 use crate::{
     aws::{
         Aws,
@@ -28,7 +28,7 @@ struct SetUpNote {
     digest: String,
 }
 
-/// The digest of what is set up in the existing database, `None` while the master password is needed.
+/// The digest of what is set up in the existing database; `None` while the master password is needed.
 ///
 /// Shared by the role, which reads it, and code that learns more.
 pub type Done = Rc<RefCell<Option<String>>>;
@@ -65,8 +65,9 @@ impl SetUp {
         (is_this && !self.noted.digest.is_empty()).then(|| self.noted.digest.clone())
     }
 
-    /// Writes the note once an instance behind `target` serves that booted after the database was created: then it is
-    /// set up. Returns true if the note was written.
+    /// Writes the note if the database is set up, and returns true if so.
+    ///
+    /// The database is set up once an instance that booted after its creation serves behind `target`.
     pub async fn learn(&self, aws: &Aws, config: &Config, name: &str, target: &str, digest: String) -> Result<bool> {
         let Some(database) = database(aws, config, name).await? else { return Ok(false) };
         if !booted_since(aws, target, database.since).await? {

@@ -47,7 +47,7 @@ impl<T: Word + ?Sized> Word for &T {
     }
 }
 
-/// One word after the other.
+// The words are joined with blanks.
 impl<T: Word> Word for Vec<T> {
     fn typed(&self) -> Option<String> {
         self.iter().map(Word::typed).collect::<Option<Vec<_>>>().map(|all| all.join(" "))
@@ -64,7 +64,7 @@ fn typed(text: &str) -> Option<String> {
 /// Replaces a command with a name that cannot be typed safely. A shell takes it for a comment.
 pub const CONSOLE: &str = "# a name in this command cannot be typed safely: look in AWS's console";
 
-/// Makes a command with each word quoted. The only way to one with foreign words in it.
+/// Makes a command with each word quoted. Commands with foreign words are made in no other way.
 macro_rules! command {
     ($form:literal $(, $word:expr)* $(,)?) => {{
         let line = || -> Option<String> { Some(format!($form $(, $crate::shell::Word::typed(&$word)?)*)) };
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// What a shell makes of a command: its words.
+    /// Returns the words that a shell makes of a command.
     fn words(command: &str) -> Vec<String> {
         let script = format!("aws() {{ printf '%s\\0' \"$@\"; }}; {command}");
         let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -171,14 +171,14 @@ mod tests {
         }
     }
 
-    /// Wherever a command with something in it is written, it is made here: whoever forgets that is told.
+    /// Finds commands with inserted words that are made without `command!`.
     #[test]
     fn no_command_is_put_together_by_hand() {
         let by_hand = regex::Regex::new(r#"["`](?:env \S+ )?(?:aws|gameday) (?:--?\S+ )*[a-z0-9-]+[^"`]*\{"#).unwrap();
         let mut left = vec![];
         for file in sources("src".into()) {
             let text = std::fs::read_to_string(&file).unwrap();
-            // Tests, and what is filled in with words that are quoted already.
+            // Tests do not count, nor do commands that are filled in with quoted words.
             let text = text.split("#[cfg(test)]").next().unwrap();
             let lines = text.lines().collect::<Vec<_>>();
             for (n, line) in lines.iter().enumerate().filter(|(_, l)| by_hand.is_match(l)) {
@@ -200,7 +200,7 @@ mod tests {
                 if entry.ends_with("tests.rs") {
                     continue;
                 }
-                // The stack file's own crate knows no shell: what it tells is made of words that its rules have checked.
+                // The crate of the stack file knows no shell: its commands have only words that its rules have checked.
                 match (entry.is_dir(), entry.ends_with("config")) {
                     (true, false) => folders.push(entry),
                     (true, true) => {}

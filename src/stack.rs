@@ -1,5 +1,6 @@
-//! The wiring: a stack file and the facts of an account become a graph of steps. Pure; reads top to bottom like
-//! the architecture.
+//! The wiring: a stack file and the facts of an account become a graph of steps.
+//!
+//! The module is pure, and reads from top to bottom like the architecture.
 use crate::{
     aws::Aws,
     config::{ALARMS, Egress, Loaded, Mode, ServiceScope},
@@ -16,30 +17,32 @@ use std::rc::Rc;
 
 /// A stack, ready to be walked.
 pub struct Stack {
+    /// The steps.
     pub graph: Graph,
     pub balancer: Ref<LoadBalancer>,
     pub services: Vec<Service>,
-    /// The master password, where the roles may read it until the database is set up.
+    /// The master password, if the roles can read it until the database is set up.
     pub master: Option<Master>,
 }
 
-/// A service of the stack, for those who wait for it or show it.
+/// A service of the stack, for code that waits for it or shows it.
 pub struct Service {
     pub name: String,
+    /// The service's target group.
     pub target: Ref<TargetGroup>,
-    /// What an instance is told at boot, with texts in parentheses for what does not exist yet.
+    /// The inputs of the user data, with texts in parentheses for what does not exist yet.
     pub user_data: Rc<UserDataInputs>,
 }
 
 /// Wires the stack.
 ///
 /// # Errors
-/// What the stack file's own rules could not see: a template that does not render.
+/// A template does not render, which the stack file's own rules cannot see.
 pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack> {
     wire_with(loaded, facts, aws, &[loaded.config.network.egress])
 }
 
-/// Wires the same with several ways out for private instances, as no stack file can describe them.
+/// Wires the stack with several ways out for private instances, which no stack file can describe.
 pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> userdata::Result<Stack> {
     let config = &loaded.config;
     let b = &mut Builder::new(loaded, facts, aws, egress);

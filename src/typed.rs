@@ -1,4 +1,4 @@
-//! Completes commands for people to type: with the same stack file and region, quoted. The only place that does.
+//! Completes commands for people to type, with the same stack file and region, quoted. No other module does that.
 use crate::{
     cli::Global,
     shell::{self, Word as _},
@@ -6,14 +6,14 @@ use crate::{
 use serde_json::Value;
 use std::sync::OnceLock;
 
-/// Completes commands. Copies share the options.
+/// A completer of commands. Copies share the options.
 #[derive(Clone, Copy, Debug)]
 pub struct Typist {
     /// The global options of gameday that were given, each followed by a blank.
     gameday: &'static str,
     /// The matching global options of the AWS CLI.
     aws: &'static str,
-    /// The environment that leads the AWS CLI to the sandbox.
+    /// The environment that points the AWS CLI at the sandbox.
     env: &'static str,
     /// The stack's region, once the stack file has been read.
     region: &'static OnceLock<String>,

@@ -1,5 +1,6 @@
-//! Completion candidates of values for shells: step keys, profiles, regions, instances. In case of an error there are
-//! none.
+//! Completion candidates of values for shells: step keys, profiles, regions, instances.
+//!
+//! After an error there are no candidates.
 use super::{Cli, Global, guide};
 use crate::{aws, commands, config, said, snapshot::is_instance_id};
 use clap::{Arg, FromArgMatches};
@@ -27,27 +28,27 @@ pub fn stack_files() -> ArgValueCompleter {
 
 /// Returns the keys of the stack's steps, from the stack file alone.
 pub fn steps(typed: &OsStr) -> Vec<CompletionCandidate> {
-    offered(typed, run(commands::keys(&global())).unwrap_or_default())
+    candidates(typed, run(commands::keys(&global())).unwrap_or_default())
 }
 
 /// Returns the profiles of the AWS configuration files.
 pub fn profiles(typed: &OsStr) -> Vec<CompletionCandidate> {
-    offered(typed, aws::profiles())
+    candidates(typed, aws::profiles())
 }
 
 /// Returns the regions.
 pub fn regions(typed: &OsStr) -> Vec<CompletionCandidate> {
-    offered(typed, config::REGIONS.iter().map(ToString::to_string).collect())
+    candidates(typed, config::REGIONS.iter().map(ToString::to_string).collect())
 }
 
 /// Returns the stack's instances, from AWS.
 pub fn instances(typed: &OsStr) -> Vec<CompletionCandidate> {
     let look = async { tokio::time::timeout(PATIENCE, commands::instances(&global())).await.ok().flatten() };
     let all = run(look).unwrap_or_default();
-    offered(typed, all.into_iter().filter(|id| is_instance_id(id)).collect())
+    candidates(typed, all.into_iter().filter(|id| is_instance_id(id)).collect())
 }
 
-fn offered(typed: &OsStr, all: Vec<String>) -> Vec<CompletionCandidate> {
+fn candidates(typed: &OsStr, all: Vec<String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let fits = |one: &String| one.starts_with(typed.as_ref()) && !one.contains(said::is_hidden);
     all.into_iter().filter(fits).map(CompletionCandidate::new).collect()

@@ -2,8 +2,9 @@
 use clap::{Command, CommandFactory, builder::StyledStr};
 use std::fmt::Write;
 
-/// The verbs as the help lists them, each in one group. Those that build one group of steps (`gameday network`) are
-/// hidden.
+/// The verbs as the help lists them, each in one group.
+///
+/// The verbs that build one group of steps (`gameday network`) are hidden.
 pub const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "plan", "up", "teardown"]),
     ("Look", &["status", "why", "logs", "cost", "serve"]),
@@ -154,7 +155,7 @@ const START: &str =
 
 /// Returns the command line with examples and grouped verbs.
 pub fn definition() -> Command {
-    // The usual name, whatever the file is called.
+    // The usual name, even if the program's file has another.
     let mut command = super::Cli::command().bin_name("gameday");
     for (verb, examples) in EXAMPLES {
         command = command.mut_subcommand(verb, |c| c.after_help(shown(examples)));

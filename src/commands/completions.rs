@@ -1,13 +1,15 @@
-//! `gameday completions SHELL`
+//! `gameday completions SHELL`: prints a completion script.
 use super::{DONE, Failure, Outcome};
 use crate::{cli::complete::VARIABLE, error::Error, output::Printer};
 use clap_complete::env::Shells;
 
+/// Runs `gameday completions`.
+///
 /// The script asks this program for each word, so that it knows the stack file's steps and the user's profiles.
 pub fn run(out: Printer, shell: clap_complete::Shell) -> Outcome {
     let shells = Shells::builtins();
     let completer = shells.completer(&shell.to_string()).expect("each shell has a script");
-    // By way of memory: a closed pipe is no error.
+    // The script is made in memory first, since a closed pipe is no error.
     let mut script = vec![];
     completer
         .write_registration(VARIABLE, "gameday", "gameday", "gameday", &mut script)

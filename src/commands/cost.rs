@@ -16,9 +16,10 @@ use crate::{
     stack,
 };
 
-/// Target tracking makes two of its own for each policy: above and below.
+/// How many alarms target tracking creates for each policy: one above and one below the target.
 const ALARMS_OF_A_POLICY: usize = 2;
 
+/// Runs `gameday cost`.
 pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
     let loaded = session::load(global, &out)?;
     let prices = prices(&args.prices, &out)?;
@@ -40,7 +41,7 @@ pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
         match session::reach(&target).await {
             Ok(aws) => Some(inventory::gather(&aws, config, &own_alarms(&stack.graph, config)).await?)
                 .filter(|i| !i.is_empty()),
-            // What it would cost needs no account.
+            // The planned cost needs no account.
             Err(Failure::Error(e)) if e.class() == Some(Class::Credentials) => {
                 out.note(format!("{WARN}only as planned{RESET}: {e}"));
                 None
@@ -69,19 +70,19 @@ pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
     Ok(DONE)
 }
 
-/// What the stack file would cost at its desired size: for the end of a plan of the whole stack.
+/// Returns what the stack file would cost at its desired size, for the end of a plan of the whole stack.
 pub(super) fn planned(session: &Session, prices: &Prices) -> Bill {
     let config = &session.loaded.config;
     let items = from_config(config, session.facts.zones.len(), alarms(&session.stack.graph), Size::Desired);
     Bill::of(&items, prices, hours(config, None))
 }
 
-/// What the ways out of private instances would cost beside each other.
+/// Returns what each way out for private instances would cost.
 pub(super) fn ways_out(session: &Session, prices: &Prices) -> Vec<cost::WayOut> {
     cost::ways_out(&session.loaded.config, session.facts.zones.len(), prices)
 }
 
-/// What runs now, by the hour and for what is left of the event.
+/// Returns what the running stack costs, by the hour and for the rest of the event; `None` if nothing runs.
 pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error::Result<Option<live::Cost>> {
     let config = &session.loaded.config;
     let there = inventory::gather(&session.aws, config, &own_alarms(&session.stack.graph, config)).await?;
@@ -100,14 +101,14 @@ pub(super) async fn running(session: &Session, prices: &Prices) -> crate::error:
     }))
 }
 
-/// What one more instance costs: of several services, one of the dearest.
+/// Returns what one more instance costs; of several services, one of the most expensive.
 fn one_more(config: &Config, items: &[cost::Item], prices: &Prices, hours: f64) -> OneMore {
     let public = !config.has_private_instances();
     let each = config.services().map(|s| OneMore::of(items, &s.instance_type, public, prices, hours));
     each.max_by(|a, b| a.per_hour.total_cmp(&b.per_hour)).expect("a checked config has a service")
 }
 
-/// The shipped prices, or those of a file; a mistake in the file is one of usage.
+/// Loads the shipped prices, or those of a file. A mistake in the file is a mistake of usage.
 pub(super) fn prices(args: &PricesArgs, out: &Printer) -> Result<Prices, Failure> {
     Prices::load(args.file.as_deref()).map_err(|e| Failure::file(&e, out))
 }

@@ -10,37 +10,40 @@ use crate::{
 use std::{fs, io::Write, path::Path};
 use toml_edit::DocumentMut;
 
-/// What it begins with: every key, explained.
+/// The preset of a stack file, with every key explained.
 const PRESET: &str = include_str!("../../examples/billing-api.toml");
 /// The service of the preset.
 const SERVICE: &str = "api";
-/// What the file begins with, instead of the preset's own words.
+/// The head of the file, in place of the preset's own.
 const HEAD: &str = "\
 # A service that needs a database, a cache and a shared folder, behind a load balancer, in two zones.
 # Lines that begin with # and a key show a default: take the # away to change it.
 
 ";
-/// A program, where only the name is looked at.
+/// A stand-in for the program's URL, where only the name is checked.
 const EXAMPLE: &str = "https://example.com/server";
 
+/// Runs `gameday init`.
 pub fn run(global: &Global, out: Printer, args: InitArgs) -> Outcome {
     let file = global.config.as_path();
-    // Before anything is asked.
+    // An existing file is refused before anything is asked.
     if file.exists() {
         let help = "`gameday plan` shows what it would build; -c names another file";
         return Err(Error::other(format!("{} is there already: nothing was written", file.display()), help).into());
     }
     let shown = file.display().to_string();
-    // What is wrong with a name or URL is said in the words of the stack file's own rules, before the next question.
+    // The stack file's own rules report what is wrong with a name or URL, before the next question.
     let check = |name: &str, source: &str| {
         let text = filled(name, source);
         config::parse(&shown, &text).map(|_| text).map_err(|e| Failure::file(&e, &out))
     };
     let usual = suggested(file);
     let retry = args.name.clone().unwrap_or_else(|| usual.clone());
-    let name = given(&out, args.name, "name", "The stack's name (small letters, digits, hyphens)", &usual, &retry)?;
+    let name =
+        given_or_asked(&out, args.name, "name", "The stack's name (small letters, digits, hyphens)", &usual, &retry)?;
     check(&name, EXAMPLE)?;
-    let source = given(&out, args.source, "source", "The program to run (an https:// or s3:// URL)", "", &name)?;
+    let source =
+        given_or_asked(&out, args.source, "source", "The program to run (an https:// or s3:// URL)", "", &name)?;
     let text = check(&name, &source)?;
     write(file, &text)?;
     let [plan, rehearse] = ["gameday plan", "gameday --sandbox up"];
@@ -58,7 +61,7 @@ pub fn run(global: &Global, out: Printer, args: InitArgs) -> Outcome {
     Ok(DONE)
 }
 
-/// The preset with this name and program.
+/// Returns the preset with this name and program.
 fn filled(name: &str, source: &str) -> String {
     let mut preset: DocumentMut = PRESET.parse().expect("the preset is TOML");
     let put = |item: &mut toml_edit::Item, text: &str| {
@@ -68,14 +71,14 @@ fn filled(name: &str, source: &str) -> String {
     };
     put(&mut preset["name"], name);
     put(&mut preset["service"][SERVICE]["source"], source);
-    // The region is that of the user's profile, unless they write one.
+    // Without this key, the region is that of the user's profile.
     preset.remove("region");
     let text = preset.to_string();
     let keys = text.split_once("\n\n").map_or("", |(_, keys)| keys);
     format!("{HEAD}{keys}")
 }
 
-/// A name out of the folder's, for those who press Enter.
+/// Returns a stack name made from the folder's name, for users who press Enter.
 fn suggested(file: &Path) -> String {
     let folder =
         std::path::absolute(file).ok().and_then(|f| Some(f.parent()?.file_name()?.to_string_lossy().into_owned()));
@@ -87,8 +90,10 @@ fn suggested(file: &Path) -> String {
     if short.is_empty() { "gameday".into() } else { short.into() }
 }
 
-/// What was given, or what is answered; `usual` is what Enter stands for, `name` is for the command that is told.
-fn given(
+/// Returns the given value, or asks for it.
+///
+/// `usual` is the answer of a user who presses Enter; `name` goes into the command of the help text.
+fn given_or_asked(
     out: &Printer,
     given: Option<String>,
     option: &str,
@@ -116,7 +121,7 @@ fn given(
     }
 }
 
-/// Never over a file that came meanwhile.
+/// Writes the file, but never over one that was created meanwhile.
 fn write(file: &Path, text: &str) -> Result<(), Error> {
     let written = fs::File::create_new(file).and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()));
     written

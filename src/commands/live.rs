@@ -1,4 +1,4 @@
-//! `gameday status --watch`: asks at the pace of a schedule, folds what comes into a state, shows it at once.
+//! `gameday status --watch`: asks AWS at the pace of a schedule, folds the answers into a state, and shows it at once.
 use super::{DONE, Failure, Outcome, Session, cost};
 use crate::{
     cli::StatusArgs,
@@ -23,27 +23,28 @@ use tokio::{
     time::{Instant, interval},
 };
 
-/// How often is looked whether something is due, and drawn what came.
+/// The interval at which due jobs begin and the screen is drawn.
 const TICK: Duration = Duration::from_millis(250);
-/// One JSON object each.
+/// The interval of JSON objects.
 const ROUND: Duration = Duration::from_secs(5);
+/// The interval of lines for people that repeat the state.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How far back an instance's logs are read.
 const LOGS: Duration = Duration::from_secs(600);
-/// How long to wait before credentials are looked for again.
+/// How long to wait before the next attempt to get credentials.
 const RENEW: Duration = Duration::from_secs(15);
 
-/// What a job came back with.
+/// The result of a job.
 pub(super) enum JobResult {
     Round(Job, Box<Round>),
     Steps(Report<Status>),
-    /// With new credentials, or none.
+    /// A session with new credentials, or why there is none.
     Connected(Result<Box<Session>, Failure>),
     Replaced(String, Result<(), Error>),
     Logs(String, Result<Vec<String>, Error>),
 }
 
-/// Asks at the pace of a schedule, for whoever shows it.
+/// The driver of a live status: it asks AWS at the pace of a schedule, and keeps the state for a view.
 pub(super) struct Driver {
     pub session: Rc<Session>,
     asking: Rc<Asking>,
@@ -53,17 +54,18 @@ pub(super) struct Driver {
     pub jobs: FuturesUnordered<LocalBoxFuture<'static, JobResult>>,
     report: Report<Status>,
     began: Instant,
-    /// Calls of sessions before this one.
+    /// The number of calls of earlier sessions.
     calls_before: u64,
     renewed: Option<Instant>,
     metrics_seen: bool,
     probes: usize,
-    /// Whoever was at work is done: what stands now is looked at before anybody says so.
+    /// True if a run at work has just ended. One more look comes before that is reported.
     done: bool,
-    /// What happened and has not been told yet.
+    /// The events that have not been reported yet.
     pub unreported: Vec<Event>,
 }
 
+/// Shows the live status until the user leaves it.
 pub async fn run(mut session: Session, args: StatusArgs) -> Outcome {
     session.remember().await;
     let out = session.out;
@@ -104,7 +106,7 @@ pub async fn run(mut session: Session, args: StatusArgs) -> Outcome {
             _ = resized.recv() => {}
             Some(result) = driver.jobs.next() => {
                 driver.receive(result);
-                // Drawn with the next tick: answers come in bursts.
+                // Results come in bursts, so the next tick draws them.
                 draw = false;
             }
             _ = tick.tick() => driver.tick(),
@@ -115,7 +117,7 @@ pub async fn run(mut session: Session, args: StatusArgs) -> Outcome {
             let news = std::mem::take(&mut driver.unreported);
             let due = first || told.elapsed() >= if out.json() { ROUND } else { HEARTBEAT };
             match (out.json(), due) {
-                // Nobody reads any more (`| head`): no reason to go on asking AWS.
+                // Nobody reads any more (`| head`), so there is no reason to go on asking AWS.
                 (true, true) if !out.try_line(&driver.round(&news)) => break,
                 (true, true) => {}
                 (true, false) => driver.unreported = news,
@@ -131,7 +133,7 @@ pub async fn run(mut session: Session, args: StatusArgs) -> Outcome {
             }
         }
     }
-    // The terminal is given back: what was seen last stays on it.
+    // The terminal is given back, and the last verdict stays on it.
     let verdict = screen.take().is_some().then(|| driver.state.verdict.to_string());
     if let Some(verdict) = verdict.filter(|_| driver.state.snapshot.is_some()) {
         let word = driver.state.verdict.word();
@@ -145,6 +147,7 @@ fn broken_terminal(e: io::Error) -> Failure {
 }
 
 impl Driver {
+    /// Makes a driver. The first tick begins its jobs.
     pub fn new(session: Session, args: &StatusArgs, prices: Prices) -> Self {
         let times = session.times();
         let asking = session.asking(args.probe.probe.clone(), args.probe.no_probe);
@@ -166,7 +169,7 @@ impl Driver {
         }
     }
 
-    /// Whether there is something to tell: the first round has the steps, too, unless they take too long.
+    /// True if there is something to show. The first round waits for the steps, too, unless they take too long.
     pub fn has_a_picture(&self) -> bool {
         self.state.snapshot.is_some() && (!self.report.0.is_empty() || self.began.elapsed() > ROUND * 2)
     }
@@ -175,7 +178,7 @@ impl Driver {
         self.calls_before + self.session.aws.calls.reads() + self.session.aws.calls.writes()
     }
 
-    /// Time has passed: begin what is due.
+    /// Begins the jobs that are due by now.
     pub fn tick(&mut self) {
         let now = self.began.elapsed();
         self.state.now = Timestamp::now();
@@ -194,11 +197,11 @@ impl Driver {
         if refused && self.renewed.is_none_or(|at| at.elapsed() >= RENEW) {
             self.renewed = Some(Instant::now());
             let session = self.session.clone();
-            self.jobs.push(async move { JobResult::Connected(session.again().await.map(Box::new)) }.boxed_local());
+            self.jobs.push(async move { JobResult::Connected(session.reconnect().await.map(Box::new)) }.boxed_local());
         }
     }
 
-    /// The job, if there is enough known to do it.
+    /// Returns the work of a job, if enough is known to do it.
     fn begin(&mut self, job: Job) -> Option<LocalBoxFuture<'static, JobResult>> {
         let (session, look) = (self.session.clone(), self.state.snapshot.as_deref());
         let round = move |r: Round| JobResult::Round(job, Box::new(Round { at: Timestamp::now(), ..r }));
@@ -227,7 +230,7 @@ impl Driver {
                 let probe = &look?.probe;
                 let to_ask = probe.via.is_some() || !probe.addresses.is_empty();
                 let url = probe.url.clone().filter(|_| probe.unasked.is_none() && to_ask)?;
-                // One address after the other: each zone has its own. Behind a proxy there are none.
+                // The addresses are asked in turn, since each zone has its own. Behind a proxy there are none.
                 let address = probe.addresses.get(self.probes % probe.addresses.len().max(1)).cloned();
                 self.probes += 1;
                 async move {
@@ -249,7 +252,7 @@ impl Driver {
                 async move {
                     round(match live::ask(&session.aws, &names, first).await {
                         Ok(metrics) => Round { metrics: Some(metrics), ..Round::default() },
-                        // That CloudWatch alone cannot be reached says nothing of the rest.
+                        // A network error of CloudWatch alone says nothing about the rest.
                         Err(e) => {
                             let trouble = Trouble::of(&e).filter(|t| t.kind != TroubleKind::Network);
                             Round { trouble, no_metrics: Some(e.to_string()), ..Round::default() }
@@ -260,7 +263,7 @@ impl Driver {
             }
             Job::Cost => {
                 let prices = self.prices.clone();
-                // What cannot be priced is no trouble with AWS.
+                // A failure here is no trouble for the rest of the view.
                 async move {
                     let cost = cost::running(&session, &prices).await.ok().flatten();
                     round(Round { cost, ..Round::default() })
@@ -278,6 +281,7 @@ impl Driver {
         })
     }
 
+    /// Folds the result of a job into the state.
     pub fn receive(&mut self, result: JobResult) {
         let now = self.began.elapsed();
         match result {
@@ -318,7 +322,7 @@ impl Driver {
                     self.schedule.changed(now);
                 }
                 self.unreported.extend(news);
-                // Nobody takes them from an interface; it shows the state's own.
+                // The terminal view never drains this list (it shows the state's own events), so cap it.
                 let from = self.unreported.len().saturating_sub(500);
                 self.unreported.drain(..from);
             }
@@ -334,7 +338,7 @@ impl Driver {
                 self.session = Rc::new(*session);
                 self.schedule.look_now();
             }
-            // Still none: it is tried again.
+            // There are still no credentials: the next attempt comes later.
             JobResult::Connected(Err(_)) => {}
             JobResult::Logs(id, lines) => self.state.logs = Some((id, lines.map_err(|e| e.to_string()))),
             JobResult::Replaced(id, done) => {
@@ -348,7 +352,7 @@ impl Driver {
         }
     }
 
-    /// Ends an instance; its group starts another one.
+    /// Terminates an instance; its Auto Scaling group launches another one.
     fn replace(&mut self, id: String) {
         let session = self.session.clone();
         let ended = async move {
@@ -358,7 +362,7 @@ impl Driver {
         self.jobs.push(ended.boxed_local());
     }
 
-    /// What an instance wrote in the last minutes.
+    /// Reads what an instance wrote in the last minutes.
     fn read_logs(&mut self, id: String) {
         let session = self.session.clone();
         self.state.logs = None;
@@ -376,6 +380,7 @@ impl Driver {
         self.jobs.push(looked.boxed_local());
     }
 
+    /// Returns the JSON object of a round, with the news since the last one.
     pub fn round<'a>(&'a self, news: &'a [Event]) -> view::LiveRound<'a> {
         let s = &self.state;
         let overview = s.snapshot.as_ref().map(|look| {

@@ -1,4 +1,4 @@
-//! `gameday logs`: what the instances say, from CloudWatch Logs; without it, from their consoles.
+//! `gameday logs`: prints what the instances write, from CloudWatch Logs, else from their consoles.
 use super::{DONE, Failure, Outcome, interrupted, session};
 use crate::{
     aws::Aws,
@@ -12,13 +12,14 @@ use crate::{
 use jiff::Timestamp;
 use std::{collections::BTreeMap, time::Duration};
 
-/// Between two looks: the agent sends every five seconds.
+/// The pause between two looks at log groups. The agent sends every five seconds.
 const EVERY: Duration = Duration::from_secs(2);
-/// A console is renewed by the minute at best.
+/// The pause between two looks at consoles, which AWS renews once a minute at best.
 const CONSOLE_EVERY: Duration = Duration::from_secs(15);
 /// The longest pause, when AWS throttles or does not answer.
 const SLOWEST: Duration = Duration::from_secs(30);
 
+/// Runs `gameday logs`.
 pub async fn run(global: &Global, out: Printer, args: LogsArgs) -> Outcome {
     let loaded = session::load(global, &out)?;
     let (target, _) = session::target(global, &loaded.config, &out).await?;
@@ -26,7 +27,7 @@ pub async fn run(global: &Global, out: Printer, args: LogsArgs) -> Outcome {
     let follow = args.follow;
     tokio::select! {
         done = read(&aws, &loaded.config, &out, args) => done,
-        // Whoever follows has no other way to end.
+        // Ctrl-C is the only way to end `--follow`.
         _ = tokio::signal::ctrl_c() => Ok(if follow { DONE } else { interrupted() }),
     }
 }
@@ -63,7 +64,7 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
         let (mut new, mut trouble) = (vec![], None);
         for ((_, _, tail), look) in tails.iter_mut().zip(looks) {
             match look {
-                // A look that failed halfway counts as none: the next one begins where it did.
+                // A look that failed halfway counts as none, so the next one begins at the same place.
                 Err(e) => trouble = Some(e),
                 Ok(events) => new.push(tail.take(events.unwrap_or_default(), now)),
             }
@@ -110,7 +111,9 @@ impl Pause {
         Self { usual, now: usual, said: false }
     }
 
-    /// Whoever follows wants to go on when the network or the credentials are back; other errors do not pass.
+    /// Sets the next pause, or fails with an error that does not pass.
+    ///
+    /// With `--follow` the looks go on until the network or the credentials are back.
     fn after(&mut self, trouble: Option<Error>, out: &Printer) -> Result<(), Failure> {
         let Some(e) = trouble else {
             if self.said {
@@ -123,7 +126,7 @@ impl Pause {
             return Err(e.into());
         }
         self.now = (self.now * 2).min(SLOWEST);
-        // Throttling alone is no news: the pause is the answer to it.
+        // Throttling alone is not reported, since the longer pause answers it.
         if !self.said && e.class() != Some(Class::Throttled) {
             out.note(format!("{WARN}{e}{RESET}; goes on when that is over"));
             self.said = true;
@@ -132,7 +135,7 @@ impl Pause {
     }
 }
 
-/// The consoles, instance by instance. They keep no time, so there is nothing to interleave by.
+/// Prints the consoles, instance by instance. They keep no time by which they could be interleaved.
 async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &LogsArgs, lines: &mut Lines) -> Outcome {
     let fleets: Vec<String> =
         config.services().map(|service| config.name_of(&service.key("auto-scaling-group"))).collect();
@@ -172,7 +175,7 @@ async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &LogsArgs, li
     }
 }
 
-/// What is new on the consoles, and whether any of the instances runs.
+/// Returns what is new on the consoles, and whether any of the instances runs.
 async fn round(
     aws: &Aws,
     fleets: &[String],

@@ -1,4 +1,4 @@
-//! `gameday man`: the manual on one page. What holds for all verbs is told once.
+//! `gameday man`: the manual on one page, with what holds for all verbs only once.
 use super::{DONE, Failure, Outcome};
 use crate::{
     cli::guide::{self, ENVIRONMENT, EXAMPLES, EXIT, FILES, GROUPS},
@@ -10,6 +10,7 @@ use clap_mangen::Man;
 use roff::{Inline, Roff, bold, italic, roman};
 use std::io::IsTerminal;
 
+/// Runs `gameday man`.
 pub fn run(out: Printer) -> Outcome {
     let page = page().map_err(|e| Failure::Error(Error::other(format!("the manual: {e}"), "")))?;
     out.verbatim(String::from_utf8_lossy(&page));
@@ -67,7 +68,7 @@ fn page() -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// A verb with its own arguments, and its verbs' if it has any.
+/// Writes a verb with its own arguments, and the verbs below it.
 fn verb(roff: &mut Roff, command: &Command, before: &str) {
     let name = format!("{before} {}", command.get_name());
     roff.control("TP", []);

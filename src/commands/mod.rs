@@ -1,4 +1,4 @@
-//! One verb a file. A verb reads the session, walks the graph, and hands what it saw to a view.
+//! The verbs, one per file. A verb reads the session, walks the graph, and hands what it saw to a view.
 pub mod completions;
 pub mod cost;
 pub mod init;
@@ -31,26 +31,26 @@ use session::Session;
 use std::process::ExitCode;
 use tokio::task::LocalSet;
 
-/// Why a verb ended without having done what it is for.
+/// Why a verb ended without doing what it is for.
 #[derive(Debug)]
 pub enum Failure {
-    /// An error with its way out.
+    /// An error with its help text. Exit code 1.
     Error(crate::error::Error),
     /// The command line or a file is wrong; nothing was done. Exit code 2.
     Usage {
         complaints: Vec<Complaint>,
-        /// The same for people, where a library has rendered it.
+        /// The rendered form for people, if a library has made one.
         text: Option<String>,
     },
 }
 
 impl Failure {
-    /// One thing that is wrong with what was typed.
+    /// Makes a failure from one mistake on the command line.
     pub fn usage(code: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Usage { complaints: vec![Complaint::new(code, message, Some(help.into()))], text: None }
     }
 
-    /// The mistakes in a file.
+    /// Makes a failure from the mistakes in a file.
     pub fn file(e: &ConfigErrors, out: &Printer) -> Self {
         let complaints = Complaint::of_file(&e.source.name, &e.problems);
         Self::Usage { complaints, text: Some(e.render(out.color(), out.width())) }
@@ -63,29 +63,34 @@ impl<E: Into<crate::error::Error>> From<E> for Failure {
     }
 }
 
+/// The exit code of a verb, or why it failed.
 pub type Outcome = Result<ExitCode, Failure>;
 
+/// The exit code of success.
 pub const DONE: ExitCode = ExitCode::SUCCESS;
 
-/// Something failed; what it was has been said.
+/// Returns the exit code of a failure that has been reported.
 pub fn failed() -> ExitCode {
     ExitCode::from(1)
 }
-/// `plan` has changes.
+
+/// Returns the exit code of a `plan` with changes.
 pub fn changes() -> ExitCode {
     ExitCode::from(2)
 }
+
+/// Returns the exit code after Ctrl-C.
 pub fn interrupted() -> ExitCode {
     ExitCode::from(130)
 }
 
-/// The stack file, for a shell that offers what is in it.
+/// Loads the stack file for shell completion; `None` if that fails.
 fn loaded(global: &Global) -> Option<crate::config::Loaded> {
     let outside = crate::config::Outside { include: global.include_outside.clone(), ..Default::default() };
     crate::config::load_in(&global.config, &outside).ok()
 }
 
-/// The keys of the steps of a stack file, for a shell to offer; `None` where it cannot be read.
+/// Returns the keys of a stack file's steps for shell completion; `None` if the file cannot be read.
 pub async fn keys(global: &Global) -> Option<Vec<String>> {
     let loaded = loaded(global)?;
     let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
@@ -93,7 +98,7 @@ pub async fn keys(global: &Global) -> Option<Vec<String>> {
     Some(stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key().to_string()).collect())
 }
 
-/// The ids of the stack's instances, for a shell to offer. Starts no sandbox.
+/// Returns the ids of the stack's instances for shell completion. Starts no sandbox.
 pub async fn instances(global: &Global) -> Option<Vec<String>> {
     let loaded = loaded(global)?;
     let endpoint = match global.sandbox {
@@ -105,14 +110,14 @@ pub async fn instances(global: &Global) -> Option<Vec<String>> {
     let region = global.region.clone().unwrap_or_else(|| config.region.clone());
     let target = Target { region, profile: global.profile.clone(), endpoint, keys, ..Target::default() };
     let aws = session::reach(&target).await.ok()?;
-    let own = targets::Own::of(config);
+    let own = targets::OwnNames::of(config);
     let machines = crate::targets::list(&aws, &own.balancer).await.ok()?;
     Some(machines.into_iter().map(|m| m.instance_id).collect())
 }
 
 /// Runs one verb.
 pub async fn run(cli: Cli, out: Printer) -> Outcome {
-    // Tasks that belong to this thread: the listener for Ctrl-C.
+    // For tasks that belong to this thread: the listener for Ctrl-C.
     LocalSet::new().run_until(verb(cli, out)).await
 }
 

@@ -1,4 +1,4 @@
-//! `gameday plan`: what `up` would change. Exit code 0 nothing, 2 changes, 1 error.
+//! `gameday plan`: shows what `up` would change. The exit code is 0 for nothing, 2 for changes, 1 for an error.
 use super::{DONE, Failure, Outcome, Session, changes, cost, failed};
 use crate::{
     cli::{Global, PlanArgs},
@@ -16,9 +16,12 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
-/// A launch, a boot and two health checks; the end of the requests under way, and of the old instances [AWS 11].
+/// The usual time of a hand-over [AWS 11].
+///
+/// A launch, a boot, two health checks, the end of requests under way, and the end of the old instances.
 const HANDOVER: Duration = Duration::from_secs(43 + 60 + 20 + 15 + 60);
 
+/// Runs `gameday plan`.
 pub async fn run(global: &Global, out: Printer, args: PlanArgs) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.consent).await?;
@@ -34,16 +37,17 @@ pub async fn run(global: &Global, out: Printer, args: PlanArgs) -> Outcome {
     })
 }
 
-/// What `up` would do.
+/// The plan of `up`, with everything that a view of it needs.
 pub(super) struct Preview {
     /// True for the whole stack, false for some groups of it.
     whole: bool,
+    /// The change of each step.
     pub report: Report<Change>,
     /// For the whole stack: what remains from an earlier file.
     pub remains: Remains,
-    /// What the account denies and the service is served without.
+    /// The steps that the account denies and the service can do without.
     pub without: Vec<plan::Trouble>,
-    /// What AWS is making already, since an earlier run.
+    /// The steps that AWS has been making since an earlier run.
     pub busy: Vec<Key>,
     /// How long it usually takes in this world until all changes are made and the service answers.
     pub usually: Duration,
@@ -74,7 +78,7 @@ impl Preview {
         if self.report.done().any(is_new) { session.env.pace.of(BOOT) } else { Duration::ZERO }
     }
 
-    /// Fills in `usually` and `expected`. What AWS is making already (`busy`) counts with what is left of it.
+    /// Fills in `usually` and `expected`. Of the steps that AWS is making already (`busy`), the rest counts.
     fn forecast(self, session: &Session) -> Self {
         let typical = |key: &Key| Some(session.env.expected(key, session.stack.graph.get(key.as_str())?.typical()));
         let changes = self.report.done().filter_map(|(key, change)| {
@@ -104,7 +108,7 @@ impl Preview {
     }
 }
 
-/// Says what would be done to each step, without doing it.
+/// Plans the change of each step without making it. Remarks are printed.
 pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Preview, Failure> {
     session.reread().await?;
     let fit = session.facts.fit(&session.aws, &session.loaded.config);
@@ -139,7 +143,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     Ok(Preview { whole, report, remains, without, busy, usually, expected }.forecast(session))
 }
 
-/// Says what of an earlier stack file is not known, or stays.
+/// Prints what of an earlier stack file is not known, or stays.
 fn say_remains(out: &Printer, remains: &Remains) {
     for (key, e) in &remains.unseen {
         out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
@@ -157,7 +161,9 @@ fn say_remains(out: &Printer, remains: &Remains) {
     }
 }
 
-/// Takes out of a report the steps that the account denies and the service can do without: they fail nothing.
+/// Removes from a report the failures of steps that the account denies and the service can do without.
+///
+/// Returns what was removed.
 pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan::Trouble> {
     let mut without = vec![];
     for (key, visit) in &mut report.0 {
@@ -173,7 +179,9 @@ pub(super) fn do_without(graph: &Graph, report: &mut Report<Change>) -> Vec<plan
     without
 }
 
-/// Returns the keys of the stack file that keep what an organisation has put on the role and `up` would take off.
+/// Returns remarks on what an organisation has put on the role and `up` would take off.
+///
+/// Each names the keys of the stack file that keep it.
 fn kept_by(report: &Report<Change>) -> Vec<String> {
     let roles = report.done().filter(|(key, _)| key.kind() == "role");
     let fields = roles.filter_map(|(key, change)| Some((key, change.diff()?))).flat_map(|(key, diff)| {
@@ -207,7 +215,7 @@ fn kept_by(report: &Report<Change>) -> Vec<String> {
     fields.filter_map(note).collect()
 }
 
-/// Fails if the stack would have to move to another VPC. One error says so, instead of one of every step.
+/// Fails if the stack would have to move to another VPC, with one error instead of one for every step.
 fn same_network(report: &Report<Change>) -> Result<(), Failure> {
     let moved = report.done().filter(|(k, _)| k.kind() == "security-group").find_map(|(_, c)| match c {
         Change::Refuse { diff, .. } => diff.0.iter().find(|f| f.path == "vpc"),

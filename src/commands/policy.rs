@@ -1,4 +1,4 @@
-//! `gameday policy`: the IAM policies of whoever runs gameday on this stack file.
+//! `gameday policy`: prints the IAM policies for everybody who runs gameday with this stack file.
 use super::{DONE, Outcome, session};
 use crate::{
     aws::{Aws, Target},
@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Runs `gameday policy`.
 pub async fn run(global: &Global, out: Printer, save: Option<PathBuf>) -> Outcome {
     let loaded = session::load(global, &out)?;
     let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
@@ -35,7 +36,7 @@ pub async fn run(global: &Global, out: Printer, save: Option<PathBuf>) -> Outcom
     Ok(DONE)
 }
 
-/// Each document in a file of its own, as AWS takes it, and what to type.
+/// Writes each document to a file of its own, as AWS takes it, and prints what to type.
 fn saved(out: &Printer, folder: &Path, policies: &[Policy]) -> Outcome {
     let no = |e| Error::other(format!("cannot write to {}: {e}", folder.display()), "choose another folder");
     fs::create_dir_all(folder).map_err(no)?;

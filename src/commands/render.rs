@@ -8,6 +8,7 @@ use crate::{
     stack, userdata,
 };
 
+/// Runs `gameday render`.
 pub async fn run(global: &Global, out: Printer, args: RenderArgs) -> Outcome {
     let loaded = session::load(global, &out)?;
     let target = Target { region: loaded.config.region.clone(), ..Target::default() };
@@ -33,7 +34,7 @@ pub async fn run(global: &Global, out: Printer, args: RenderArgs) -> Outcome {
     }
     match &args.file {
         Some(name) => {
-            // `user-data` stands for user-data.sh.
+            // `user-data` means user-data.sh.
             let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
             let whole = rendered.files.iter().find(|(path, _)| *path == name || last(path) == *name);
             let without_ending = |path: &str| last(path).rsplit_once('.').is_some_and(|(stem, _)| stem == name);

@@ -9,9 +9,10 @@ use crate::{
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The region of the AWS CLI where nothing names one.
+/// The region for the AWS CLI if nothing else names one.
 const DEFAULT_REGION: &str = "us-east-1";
 
+/// Runs `gameday sandbox`.
 pub async fn run(global: &Global, out: Printer, what: SandboxCommand) -> Outcome {
     let preparing = Preparing::new(out);
     let say = |doing: Doing<'_>| preparing.say(doing);
@@ -50,7 +51,7 @@ pub async fn run(global: &Global, out: Printer, what: SandboxCommand) -> Outcome
             tell(&out, "reset", was, "the account in the sandbox is empty");
         }
         SandboxCommand::Serve { port } => {
-            // Its first line, with the endpoint, is what scripts wait for: data, not progress.
+            // Scripts wait for the first line, which has the endpoint: it is data, not progress.
             let say = |doing: Doing<'_>| match doing {
                 Doing::Says(line) if line.contains("http://") => out.data(line),
                 other => say(other),
@@ -61,7 +62,7 @@ pub async fn run(global: &Global, out: Printer, what: SandboxCommand) -> Outcome
     Ok(DONE)
 }
 
-/// Asks a person, where something runs that is lost; without a person nothing is.
+/// True if no sandbox runs, or if the user agrees to lose it. Without a terminal nobody agrees.
 async fn agreed(out: &Printer) -> Result<bool, Failure> {
     if sandbox::status().await.map_err(session::said)?.is_none() {
         return Ok(true);
@@ -86,7 +87,9 @@ fn show(out: &Printer, running: Option<&Running>) {
     }
 }
 
-/// What leads other programs to the sandbox, which answers only who has its key. The secret one may be any.
+/// Prints the environment that points other programs at the sandbox.
+///
+/// The sandbox answers only requests with its access key. The secret key can be any.
 fn environment(out: &Printer, running: &Running) {
     let all = [
         ("AWS_ENDPOINT_URL", running.endpoint.as_str()),

@@ -1,5 +1,5 @@
-//! `gameday serve`: one watch for all who look, one desk for all who ask.
-use super::{DONE, Failure, Outcome, Session, cost, live::Driver, targets::Own};
+//! `gameday serve`: one live status for all viewers, and one worker for all requests.
+use super::{DONE, Failure, Outcome, Session, cost, live::Driver, targets::OwnNames};
 use crate::{
     aws::Aws,
     cli::{Consent, Global, ServeArgs, StatusArgs},
@@ -31,16 +31,18 @@ use tokio::{
     time::{Instant, interval, timeout},
 };
 
+/// The interval at which due jobs begin.
 const TICK: Duration = Duration::from_millis(250);
-/// How often there is a new picture: clocks are counted on by the page itself.
+/// The interval of new pictures. In between, the page itself counts its clocks on.
 const FRAME: Duration = Duration::from_secs(1);
-/// How long a list of machines is good for: many who ask at once make one look.
+/// How long a list of machines is kept, so that many requests at once make one look.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long what is under way may take at the end.
+/// How long requests under way may take at the end.
 const LAST: Duration = Duration::from_secs(5);
-/// How many may wait at the desk.
+/// How many requests can wait for the worker.
 const QUEUE: usize = 64;
 
+/// Runs `gameday serve`.
 pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
     let token = token(args.token_file.as_deref(), args.listen, &out)?;
     let locked = token.is_some();
@@ -50,13 +52,13 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
     let listener = TcpListener::bind(args.listen).await.map_err(|e| cannot_listen(args.listen, &e))?;
     let at = listener.local_addr().map_err(|e| cannot_listen(args.listen, &e))?;
 
-    let mut desk = Desk::new(Own::of(&session.loaded.config));
+    let mut worker = Worker::new(OwnNames::of(&session.loaded.config));
     let look = StatusArgs { watch: true, probe: args.probe, prices: args.prices };
     let mut driver = Driver::new(session, &look, prices);
     let (shown, picture) = watch::channel::<Picture>(None);
     let (asks, mut asked) = mpsc::channel(QUEUE);
     let (end, ended) = oneshot::channel::<()>();
-    // A server of its own task: what a look takes must not hold up an answer.
+    // The server is a task of its own, so that a look does not hold up an answer.
     let mut server = tokio::spawn(serve(listener, router(Site { access, picture, asks }), ended));
     view::listening(&out, at, locked);
 
@@ -71,8 +73,8 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
             _ = hung_up.recv() => break,
             _ = &mut server => return Err(Error::other("the server ended by itself", "start it again").into()),
             Some(result) = driver.jobs.next() => driver.receive(result),
-            done = desk.done() => desk.answer(&mut driver, &out, done),
-            Some(ask) = asked.recv(), if desk.is_free() => desk.begin(&driver.session, ask),
+            done = worker.done() => worker.answer(&mut driver, &out, done),
+            Some(ask) = asked.recv(), if worker.is_free() => worker.begin(&driver.session, ask),
             _ = tick.tick() => driver.tick(),
             _ = frame.tick(), if driver.has_a_picture() => {
                 let events = std::mem::take(&mut driver.unreported);
@@ -87,12 +89,12 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
             }
         }
     }
-    // No new request; what is under way is answered.
+    // No new request is taken, and the one under way is answered.
     drop((end, asked));
     let rest = async {
-        if !desk.is_free() {
-            let done = desk.done().await;
-            desk.answer(&mut driver, &out, done);
+        if !worker.is_free() {
+            let done = worker.done().await;
+            worker.answer(&mut driver, &out, done);
         }
         _ = server.await;
     };
@@ -100,10 +102,10 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
     Ok(DONE)
 }
 
-/// More than any token.
+/// The size limit of a token file, which is more than any token has.
 const TOKEN: usize = 4096;
 
-/// From the file, else from the environment: an argument would be in the list of processes.
+/// Reads the token from the file, else from the environment. An argument would be in the list of processes.
 fn token(file: Option<&Path>, listen: SocketAddr, out: &Printer) -> Result<Option<Token>, Failure> {
     let no_token = |what: String| Failure::usage("token", what, "put it there, or into GAMEDAY_TOKEN");
     let (token, of) = match file {
@@ -130,7 +132,7 @@ fn token(file: Option<&Path>, listen: SocketAddr, out: &Printer) -> Result<Optio
     Ok(Some(token))
 }
 
-/// Whether only we, and root, can read the token and write another one. A pipe is nobody's.
+/// Fails if others can write the token file or own it, and warns if others can read it. A pipe is not checked.
 fn is_ours(file: &Path, out: &Printer) -> Result<(), Failure> {
     let Ok(at) = fs::metadata(file) else { return Ok(()) };
     if !at.is_file() {
@@ -171,26 +173,27 @@ fn cannot_listen(at: SocketAddr, e: &io::Error) -> Failure {
     Error::other(format!("cannot listen on {at}: {e}"), help).into()
 }
 
-/// Does what was asked for, one after the other.
-struct Desk {
-    own: Rc<Own>,
+/// The worker that carries out requests for machines, one after the other.
+struct Worker {
+    own: Rc<OwnNames>,
     work: Option<LocalBoxFuture<'static, Done>>,
-    /// Lists that are fresh.
+    /// The answers to requests for lists that are fresh, by balancer.
     kept: HashMap<String, (Instant, Answer)>,
-    /// The balancers that there are: whatever names are asked for, AWS is asked for them once.
+    /// The names of the existing balancers. For any number of requested names, AWS is asked for them once.
     names: Option<(Instant, Rc<BTreeSet<String>>)>,
-    /// Why they could not be listed.
+    /// The answer that says why the balancers could not be listed.
     unlisted: Option<(Instant, Answer)>,
 }
 
+/// A request that was carried out, with its answer.
 struct Done {
     ask: Ask,
     answer: Answer,
     names: Option<Rc<BTreeSet<String>>>,
 }
 
-impl Desk {
-    fn new(own: Own) -> Self {
+impl Worker {
+    fn new(own: OwnNames) -> Self {
         Self { own: Rc::new(own), work: None, kept: HashMap::new(), names: None, unlisted: None }
     }
 
@@ -201,7 +204,7 @@ impl Desk {
     fn begin(&mut self, session: &Rc<Session>, ask: Ask) {
         let kept = self.kept.get(&ask.balancer).or(self.unlisted.as_ref()).filter(|(at, _)| at.elapsed() < FRESH);
         if let (Action::List, Some((_, answer))) = (&ask.action, kept) {
-            // Whoever does not wait for it any more needs none.
+            // Somebody who does not wait any more needs no answer.
             _ = ask.answer.send(answer.clone());
             return;
         }
@@ -222,7 +225,7 @@ impl Desk {
         self.work = Some(work.boxed_local());
     }
 
-    /// When what is under way is done; never, when nothing is.
+    /// Waits until the request under way is done. Without a request, waits endlessly.
     async fn done(&mut self) -> Done {
         match &mut self.work {
             Some(work) => {
@@ -246,7 +249,7 @@ impl Desk {
                 match names {
                     None => self.unlisted = Some((Instant::now(), answer.clone())),
                     Some(names) => {
-                        // Those that are not are no more than their names' list: anybody can think of any number.
+                        // Answers for unknown names are not kept, since anybody can invent any number of names.
                         if names.contains(&ask.balancer) {
                             self.kept.insert(ask.balancer, (Instant::now(), answer.clone()));
                         }
@@ -269,7 +272,9 @@ impl Desk {
     }
 }
 
-/// The machines behind a balancer that there is; `names` are those that there are, as far as they are known.
+/// Returns the machines behind an existing balancer.
+///
+/// `names` are the names of the existing balancers. They are looked up if they are not known yet.
 async fn listed(
     aws: &Aws,
     balancer: &str,

@@ -8,6 +8,7 @@ use crate::{
 };
 use jiff::Timestamp;
 
+/// Runs `gameday status`.
 pub async fn run(global: &Global, out: Printer, args: StatusArgs) -> Outcome {
     if args.watch {
         return super::live::run(Session::open(global, out, &Consent::default()).await?, args).await;
@@ -19,12 +20,12 @@ pub async fn run(global: &Global, out: Printer, args: StatusArgs) -> Outcome {
     let mut times = session.times();
     times.see(snapshot.at, session.progress(&report));
     if times.building() {
-        // What this account has shown makes a better forecast.
+        // Durations measured in this account make a better forecast.
         session.remember().await;
         times.see(snapshot.at, session.progress(&report));
     }
     let mut clock = times.clock(Timestamp::now(), verdict.serving());
-    // Who is at work matters only where nothing is served: it is one more call.
+    // Who is at work matters only if nothing is served, so only then is the call made.
     let is_down = verdict.measured() == Some(false);
     let at_work = if is_down { session.at_work().await } else { None };
     if let Some(holder) = &at_work {

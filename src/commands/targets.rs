@@ -7,11 +7,12 @@ use crate::{
     targets::{self, Error},
 };
 
+/// Runs `gameday targets`.
 pub async fn run(global: &Global, out: Printer, what: TargetsCommand) -> Outcome {
     let loaded = session::load(global, &out)?;
     let (target, _) = session::target(global, &loaded.config, &out).await?;
     let aws = session::reach(&target).await?;
-    let own = Own::of(&loaded.config);
+    let own = OwnNames::of(&loaded.config);
     let named = |name: Option<String>| name.unwrap_or_else(|| own.balancer.clone());
     match what {
         TargetsCommand::List { name } => {
@@ -34,12 +35,13 @@ pub async fn run(global: &Global, out: Printer, what: TargetsCommand) -> Outcome
 }
 
 /// The names of the stack's own balancer and target group.
-pub(super) struct Own {
+pub(super) struct OwnNames {
     pub balancer: String,
     pub target_group: String,
 }
 
-impl Own {
+impl OwnNames {
+    /// Returns the names in the stack file.
     pub fn of(config: &Config) -> Self {
         Self {
             balancer: config.name_of("load-balancer/main"),

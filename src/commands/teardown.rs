@@ -1,4 +1,4 @@
-//! `gameday teardown`: deletes all that is the stack's, and lists what is left.
+//! `gameday teardown`: deletes all objects of the stack, and lists what is left.
 use super::{DONE, Failure, Outcome, Session, failed, interrupted};
 use crate::{
     cli::{Global, TeardownArgs},
@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+/// Runs `gameday teardown`.
 pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
     if args.yes {
         return Err(no_yes(global, &out));
@@ -36,7 +37,7 @@ pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
     session.holding(async |session| teardown(session, &args).await).await
 }
 
-/// Shows what exists, asks for the name, deletes, and says what is left.
+/// Shows what exists, asks for the stack's name, deletes, and reports what is left.
 async fn teardown(session: &mut Session, args: &TeardownArgs) -> Outcome {
     let mut has_lease = false;
     let (seen, remains) = loop {
@@ -62,8 +63,8 @@ async fn teardown(session: &mut Session, args: &TeardownArgs) -> Outcome {
         if !session.lease(TEARDOWN, args.lease).await? {
             break (seen, remains);
         }
-        // What a teammate has made until now goes as well.
-        *session = session.now().await?;
+        // What a teammate has made meanwhile is deleted as well.
+        *session = session.reopen().await?;
     };
     let report = delete(session, &seen, &remains).await;
     forget(session, &report).await;
@@ -99,7 +100,7 @@ async fn delete(session: &Session, seen: &Report<Status>, remains: &Remains) -> 
     });
     let tear = async {
         let remove = walk(graph, Direction::Reverse, env, async |n: &dyn Node| n.remove(env).await);
-        // What remains from an earlier file can hold what is in this one, and the other way round: both at once.
+        // Objects of an earlier file can hold objects of this one, and the reverse, so both are deleted at once.
         let (mut report, rest) = futures::join!(remove, remains.remove(env));
         report.0.extend(rest.0);
         report
@@ -113,15 +114,15 @@ async fn delete(session: &Session, seen: &Report<Status>, remains: &Remains) -> 
 async fn forget(session: &Session, report: &Report<bool>) {
     let stack = &session.env.stack;
     if !report.interrupted() {
-        // Of what is being taken down nothing is worth remembering. A note that stays is found by its tag.
+        // The durations of a deleted stack are not worth keeping. A note that stays is found by its tag.
         _ = History::forget(&session.aws, stack).await;
     }
     match report.all_done() {
         true => {
             _ = session.facts.set_up.forget(&session.aws, stack).await;
-            session.made_nothing().await
+            session.forget_record().await
         }
-        false => session.wrote(report.done().map(|(key, _)| key)).await,
+        false => session.record_end(report.done().map(|(key, _)| key)).await,
     }
 }
 
@@ -163,7 +164,7 @@ fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a 
     there
 }
 
-/// Refuses `--yes`, which is for what can be created again: a habit from `up` must not cost a database.
+/// Returns the refusal of `--yes`. A habit from `up`, whose objects can be created again, must not cost a database.
 fn no_yes(global: &Global, out: &Printer) -> Failure {
     let name = super::session::load(global, out).map_or_else(|_| "NAME".into(), |loaded| loaded.config.name);
     let in_script = format!("`{}`", command!("gameday teardown --confirm {}", name));
@@ -171,7 +172,7 @@ fn no_yes(global: &Global, out: &Printer) -> Failure {
     Failure::usage("usage", "teardown does not take --yes: nothing was deleted", help)
 }
 
-/// Returns what is lost irrecoverably, in words: `database/main (billing-main): the data in it`.
+/// Returns which data are lost irrecoverably, in words: `database/main (billing-main): the data in it`.
 fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     let data = |(key, id): &(&Key, &str)| {
         let what = session.stack.graph.get(key.as_str())?.data()?;
@@ -181,7 +182,7 @@ fn lost(session: &Session, there: &[(&Key, &str)]) -> Vec<String> {
     there.iter().filter_map(data).collect()
 }
 
-/// Refuses to begin if a given id is none of what is deleted: nobody knows what it was meant to do.
+/// Fails if a given id is not among the objects to delete, since nobody knows what it was meant to do.
 fn all_there(session: &Session, given: &[String], there: &[(&Key, &str)]) -> Result<(), Failure> {
     let Some(id) = given.iter().find(|given| !there.iter().any(|(_, id)| is_id(given, id))) else { return Ok(()) };
     let claims = session.env.ownership.claims();
@@ -198,7 +199,7 @@ fn all_there(session: &Session, given: &[String], there: &[(&Key, &str)]) -> Res
     Err(Error::other(format!("--delete {id}: there is no such object of the stack, nothing was deleted"), help).into())
 }
 
-/// Says what is deleted, by id.
+/// Prints what is deleted, by id.
 fn list(session: &Session, there: &[(&Key, &str)]) {
     let out = &session.out;
     if out.json() {
@@ -213,7 +214,9 @@ fn list(session: &Session, there: &[(&Key, &str)]) {
     }
 }
 
-/// Deletion wants more than a `y`: the stack's name, typed, or given with --confirm.
+/// Asks for consent, unless `--confirm` gives it.
+///
+/// A deletion takes more than a `y`: the stack's name.
 fn consent(session: &Session, args: &TeardownArgs, there: &[(&Key, &str)]) -> Result<(), ExitCode> {
     let (out, stack) = (&session.out, &session.env.stack);
     let in_script = out.typed(&command!("gameday teardown --confirm {}", stack));

@@ -1,4 +1,4 @@
-//! `gameday up`, and one verb a group: builds or repairs, and ends when the service answers.
+//! `gameday up`, and one verb per group: builds or repairs, and ends when the service answers.
 mod wait;
 
 use super::{DONE, Outcome, Session, cost, failed, interrupted, plan};
@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Runs `gameday up`.
 pub async fn run(global: &Global, out: Printer, args: UpArgs) -> Outcome {
     let prices = cost::prices(&args.prices, &out)?;
     let mut session = Session::open_to_look(global, out, &args.change.consent).await?;
@@ -48,7 +49,7 @@ pub async fn run(global: &Global, out: Printer, args: UpArgs) -> Outcome {
 enum Ended {
     /// Everything is as described.
     Done { changed: bool },
-    /// The verb ends here. The reason has been said.
+    /// The verb ends here. The reason has been reported.
     Early(ExitCode),
 }
 
@@ -74,15 +75,15 @@ async fn change(session: &mut Session, args: &UpArgs, prices: &Prices) -> Result
         if !session.lease("up", args.change.lease).await? {
             break preview;
         }
-        // What a teammate has done until now is no more to be done, or to be done again.
-        *session = session.now().await?;
+        // A teammate may meanwhile have made some of these changes, or undone others.
+        *session = session.reopen().await?;
         session.narrow(&args.groups);
     };
     if !preview.view(session, prices).is_empty() {
         return build(session, &preview, prices, whole_stack).await;
     }
     if !args.change.consent.adopt.is_empty() {
-        session.take_in().await;
+        session.record_adopted().await;
     }
     // A run that was killed after its last change has left its lease.
     if !has_lease && args.change.lease.steal {
@@ -93,7 +94,7 @@ async fn change(session: &mut Session, args: &UpArgs, prices: &Prices) -> Result
     Ok(Ended::Done { changed: false })
 }
 
-/// Makes the changes of the preview, and says how that ended.
+/// Makes the changes of the preview, and reports how that ended.
 async fn build(
     session: &Session,
     preview: &Preview,
@@ -103,7 +104,7 @@ async fn build(
     let (view, out) = (preview.view(session, prices), &session.out);
     session.building();
     let comes = |change: &Change| matches!(change, Change::Create { .. } | Change::Replace { .. });
-    session.write_down(preview.report.done().filter(|(_, c)| comes(c)).map(|(key, _)| key)).await?;
+    session.record_begin(preview.report.done().filter(|(_, c)| comes(c)).map(|(key, _)| key)).await?;
     let (graph, env) = (&session.stack.graph, &session.env);
     session.view.begin(Course {
         graph,
@@ -118,7 +119,7 @@ async fn build(
     let build = async {
         let mut report = walk(graph, Direction::Forward, env, async |n: &dyn Node| n.reconcile(env).await).await;
         plan::do_without(graph, &mut report);
-        // What is no longer wanted goes last: until then others may still refer to it.
+        // Objects that are no longer wanted are deleted last, since others may refer to them until then.
         if report.all_done() && !preview.remains.is_empty() {
             let deleted = preview.remains.remove(env).await;
             report.0.extend(deleted.0.into_iter().map(|(k, v)| (k, as_change(v))));
@@ -131,7 +132,7 @@ async fn build(
     let report = session.drive(build).await;
     let took = session.view.elapsed();
     session.view.end();
-    session.wrote(report.done().map(|(key, _)| key)).await;
+    session.record_end(report.done().map(|(key, _)| key)).await;
     session.learn().await;
     session.release().await;
     session.say_calls();
@@ -147,7 +148,7 @@ async fn build(
     Ok(ended.map_or(Ended::Done { changed: true }, Ended::Early))
 }
 
-/// Returns what was made, in the numbers of the plan: some changes come with what another step has made.
+/// Returns what was made, counted as in the plan, since some changes come with what another step has made.
 fn made(view: &output::plan::Plan<'_>, report: &Report<Change>, took: Duration) -> String {
     let planned = |key: &Key| view.changes.iter().find(|c| c.key == key).map(|c| c.change.word());
     let is_made = |(key, c): &(&Key, &Change)| !c.is_none() || planned(key) == Some("create");
@@ -166,7 +167,9 @@ impl shell::Word for Adopt {
     }
 }
 
-/// Says which objects carry the stack's tags in the place of its own, and are not known to be.
+/// Refuses to go on if objects in the place of the stack's own carry its tags without proof.
+///
+/// The message names the objects, and the command that takes them over.
 fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     let out = &session.out;
     let in_place = report.failed().filter_map(|(_, e)| match e {
@@ -181,7 +184,7 @@ fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
         1 => "an object stands in the place of the stack's own, and only its tags say that it is".to_owned(),
         n => format!("{n} objects stand in the place of the stack's own, and only their tags say that they are"),
     };
-    // What was named before, what stands in a place, and what alone claims another.
+    // The command has the objects that were named before, those in a step's place, and single claims to another place.
     let claims = session.env.ownership.claims();
     let is_alone = |key: &Key| claims.iter().filter(|(k, _)| k == key).count() == 1;
     let claims = claims.iter().filter(|(key, _)| is_alone(key)).map(|(key, id)| (key.to_string(), id.clone()));
@@ -209,12 +212,12 @@ fn not_there(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     Some(failed())
 }
 
-/// Says that some parameters take effect only after a reboot, whose moment is the user's to choose.
+/// Warns that some parameters take effect only after a reboot. The user chooses its time.
 async fn say_reboot(session: &Session) {
     let key = Key::new("database", "main");
     let Some(node) = session.stack.graph.get(key.as_str()).filter(|n| !n.is_used()) else { return };
     let name = session.name_of(node.key().as_str());
-    // Who may not look is told elsewhere.
+    // A look that the account denies is reported elsewhere.
     let Ok(Some(found)) = listing::database(&session.aws, &name).await else { return };
     if !found.db_parameter_groups().iter().any(|g| g.parameter_apply_status() == Some("pending-reboot")) {
         return;
@@ -248,7 +251,7 @@ fn as_change(v: Visit<bool>) -> Visit<Change> {
     }
 }
 
-/// Says what failed, what was skipped because of it, and what to type next.
+/// Reports what failed, what was skipped because of it, and what to type next.
 fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     if report.all_done() {
         return None;

@@ -13,9 +13,10 @@ use crate::{
 };
 use std::{fs, io, path::Path};
 
-/// Larger than what is seen of any stack.
+/// The size limit of a snapshot file, which is more than any stack's snapshot has.
 const LARGEST: usize = 16 << 20;
 
+/// Runs `gameday why`.
 pub async fn run(global: &Global, out: Printer, args: WhyArgs) -> Outcome {
     let snapshot = match &args.from {
         Some(file) => read(file)?,
@@ -30,7 +31,7 @@ pub async fn run(global: &Global, out: Printer, args: WhyArgs) -> Outcome {
     let chain = diagnose::chain(&snapshot);
     let verdict = Verdict::of(&snapshot);
     why::show(&out, &snapshot, &chain, &verdict, args.url.as_deref());
-    // Last: what was seen is told, even where it cannot be kept.
+    // Saving comes last, so that the findings are shown even if it fails.
     if let Some(file) = &args.save {
         save(file, &snapshot.to_json())
             .map_err(|e| Error::other(format!("cannot write {}: {e}", file.display()), "choose another place"))?;
@@ -38,7 +39,7 @@ pub async fn run(global: &Global, out: Printer, args: WhyArgs) -> Outcome {
             out.note(format!("kept in {}: `gameday why --from {}`", file.display(), word(&file.display().to_string())));
         }
     }
-    // What could not be seen is not known to be whole.
+    // A path that could not be seen is not known to be whole.
     Ok(if chain.broken() || verdict.word() == Word::Unknown { failed() } else { DONE })
 }
 
@@ -81,7 +82,7 @@ mod tests {
             save(&at(place), "three").unwrap_err();
         }
         save(Path::new("/dev/null"), "three").unwrap_err();
-        // Whoever reads it by another name keeps what they had.
+        // Another hard link to the file keeps the old content.
         fs::hard_link(at("other"), at("twin")).unwrap();
         save(&at("twin"), "four").unwrap();
         assert_eq!(fs::read_to_string(at("other")).unwrap(), "theirs");

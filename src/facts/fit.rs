@@ -23,8 +23,9 @@ use futures::future::try_join_all;
 use std::collections::BTreeSet;
 
 impl Facts {
-    /// Checks that the stack can be built in this account, and returns remarks. Asks only about what does not exist
-    /// yet.
+    /// Checks that the stack can be built in this account, and returns remarks.
+    ///
+    /// Only objects that do not exist yet are checked.
     pub async fn fit(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
         if let Some(unfit) = &self.unfit {
             return Err(unfit.clone());
@@ -34,7 +35,7 @@ impl Facts {
             self.database(aws, config),
             prefix_lists::check(aws, config),
             self.public_access(aws, config),
-            image::given(aws, config),
+            image::check(aws, config),
         );
         let names = Vec::from_iter(self.names(aws, config).await);
         let claims = self.claims.iter().map(|(step, name)| claim(step, name, &config.name)).collect();
@@ -92,7 +93,7 @@ impl Facts {
                 .collect();
             return Err(not_offered(&types.join(", "), &without, &with, &self.region, "instance_type"));
         }
-        // With several types Auto Scaling takes another one where the first is not to be had.
+        // With several types, Auto Scaling takes another one where the first is not available.
         let nowhere = |kind: &&String| !self.zones.iter().any(|zone| offers_in(zone, kind));
         if let Some(kind) = types.iter().find(nowhere) {
             let key = if kind == own { "instance_type" } else { "spot.types" };
@@ -145,7 +146,7 @@ impl Facts {
         }
         let vpc = match &self.network {
             Some(network) => Some(network.vpc.clone()),
-            // Of several that say so, which one does not matter: it is a word of warning.
+            // If several VPCs carry the tag, any of them will do, since this is only for a warning.
             None => listing::vpcs(aws).await.ok().and_then(|all| {
                 let ours = all.iter().find(|v| tags::ec2::from(v.tags()).get(aws.keys.stack()) == Some(&config.name));
                 ours?.vpc_id().map(Into::into)
@@ -166,13 +167,13 @@ impl Facts {
         let help = way_out(&block, vpc.as_deref(), &self.region);
         match config.network.mode {
             Origin::Use => Err(Error::other(what, help)),
-            // Before there is a VPC there is nothing that could be let through.
+            // A VPC that does not exist yet cannot be excluded.
             Origin::Create => Ok(vec![format!("{what}; {help}")]),
         }
     }
 }
 
-/// Returns the words for an object with the stack's tags that is not known to be the stack's.
+/// Returns a remark on an object with the stack's tags that is not known to be the stack's.
 pub(crate) fn claim(step: &str, id: &str, stack: &str) -> String {
     format!(
         "{} carries the tags of stack {stack} as {}, and nothing else says that it is: it is left alone. If it is the \
@@ -200,7 +201,7 @@ fn list(all: &[&String]) -> String {
     all.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns what lets requests through.
+/// Returns how to let requests through.
 fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
     let exclude = |vpc: &str| {
         let call = command!(

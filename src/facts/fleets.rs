@@ -31,7 +31,7 @@ pub fn steps_of<'a>(keys: &'a TagKeys, fleets: &'a [AutoScalingGroup]) -> impl I
 pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
     let now: BTreeSet<String> = config.services().map(|service| service.slot()).collect();
     let is_now = |slot: &str| now.contains(slot);
-    // Nothing that is named after another one: that needs no call of its own.
+    // If no target group of another slot exists, no call is needed.
     let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
     let other = |t: &Tags| {
         t.get(aws.keys.step()).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| !is_now(slot))
@@ -44,7 +44,7 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
     let is_ours = |g: &&AutoScalingGroup| {
         let (step, name) = (steps_of(&aws.keys, std::slice::from_ref(*g)).next(), g.auto_scaling_group_name());
         let (key, name) = (format!("auto-scaling-group/{}", step.unwrap_or_default()), name.unwrap_or_default());
-        // An object that a cut run may have made has the usual name.
+        // An object that an interrupted run may have created has the usual name.
         let may_be = proof.is_blind() || proof.allows(&key, name) && name == config.name_of(&key);
         proof.confirms(&key, name) || may_be
     };

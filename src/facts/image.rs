@@ -13,20 +13,21 @@ use std::collections::BTreeMap;
 /// The newest Amazon Linux 2023 for x86-64 [AWS 4.1].
 const NEWEST_AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
 
-/// Looks at the images that the stack file names. Whatever may be meant is a word for people; without the right to look
-/// it is one, too.
-pub async fn given(aws: &Aws, config: &Config) -> Result<Vec<String>> {
+/// Checks the images that the stack file names, and returns remarks.
+///
+/// Doubts are remarks, and so is an image that the account does not let us look at.
+pub async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     let given = config.services().filter_map(|service| Some((service.table, service.table.image.as_ref()?)));
-    let looks = given.map(|(service, id)| one(aws, service, id));
+    let looks = given.map(|(service, id)| look_at(aws, service, id));
     let words = try_join_all(looks).await?;
     Ok(words.into_iter().flatten().collect())
 }
 
-async fn one(aws: &Aws, service: &Service, id: &str) -> Result<Option<String>> {
+async fn look_at(aws: &Aws, service: &Service, id: &str) -> Result<Option<String>> {
     let call = aws.ec2.describe_images().image_ids(id).include_deprecated(true).include_disabled(true);
     let found = match call.send().await.or_absent("DescribeImages") {
         Ok(found) => found.and_then(|answer| answer.images?.into_iter().next()),
-        // It only makes the answer come sooner: the launch itself would say so.
+        // This check only reports earlier what the launch itself would report.
         Err(e) => return Ok(Some(format!("image {id}: not looked at, {e}"))),
     };
     let Some(image) = found else {
@@ -38,17 +39,19 @@ async fn one(aws: &Aws, service: &Service, id: &str) -> Result<Option<String>> {
     judge(&image, service.user_data.is_some(), jiff::Timestamp::now())
 }
 
-/// What the record calls the images that the stack was told to use.
+/// The record's word for images that the stack has used.
 pub const USED: &str = "image";
 
-/// True if an image that stands in a launch template may go on running with the stack's role: the stack file once named
-/// it, or it is Amazon's own Linux. Whoever may add a version to a template can write any image in it.
+/// True if the image in a launch template can be trusted with the stack's role.
+///
+/// Either the stack file once named the image, or it is Amazon's own Linux. Anybody who is allowed to add a version to
+/// a template can write any image into it.
 pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     let Some(record) = record::seen(aws, &config.name).await else { return is_of_amazon(aws, id).await };
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
 }
 
-/// How Amazon names the images of which the newest is taken where the stack file names none [AWS 4.1].
+/// The start of the names of Amazon's images, of which the newest is the default [AWS 4.1].
 const AMAZON_LINUX: &str = "al2023-ami-";
 
 async fn is_of_amazon(aws: &Aws, id: &str) -> Result<bool> {
@@ -59,13 +62,15 @@ async fn is_of_amazon(aws: &Aws, id: &str) -> Result<bool> {
             let is_linux = |i: &Image| i.name().is_some_and(|name| name.starts_with(AMAZON_LINUX));
             Ok(all.iter().any(|i| i.image_owner_alias() == Some("amazon") && is_linux(i)))
         }
-        // Who may not look cannot tell: the newest of Amazon's own is taken.
+        // Without the right to look an image is not trusted, and Amazon's newest is taken.
         Err(e) if e.class() == Some(Class::Denied) => Ok(false),
         Err(e) => Err(e),
     }
 }
 
-/// What a description says; `own_script` where the boot script is the user's, who knows what the image has.
+/// Judges an image by its description: fails, or returns a remark if there is one.
+///
+/// `own_script` is true if the boot script is the user's, who knows what the image has.
 fn judge(image: &Image, own_script: bool, now: jiff::Timestamp) -> Result<Option<String>> {
     let id = image.image_id().unwrap_or_default();
     let name = image.name().unwrap_or_default();
@@ -97,7 +102,7 @@ fn judge(image: &Image, own_script: bool, now: jiff::Timestamp) -> Result<Option
     let text = format!("{name} {}", image.description().unwrap_or_default()).to_lowercase();
     let is = |words: &[&str]| words.iter().any(|w| text.contains(w));
     let own = "use Amazon Linux 2023 or Ubuntu 22.04 or later, or give a boot script of your own (`user_data`)";
-    // systemd 219 and 229: neither the ports below 1024 nor the count of starts.
+    // Their systemd (219, 229) supports neither the ports below 1024 nor the count of starts.
     let too_old = [
         "amzn2-",
         "amazon linux 2 ",
@@ -150,12 +155,13 @@ pub(super) async fn images(aws: &Aws, config: &Config) -> Result<(BTreeMap<Strin
     Ok((images, not_seen))
 }
 
-/// Returns the image of the existing launch template, so that a newer one does not replace the fleet in the middle of
-/// an event. Without a template, returns the newest image.
+/// Returns the image of the existing launch template, or the newest image if there is no template.
+///
+/// A newer image must not replace the fleet in the middle of an event.
 async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<String> {
     let name = name_in_account(aws, config, &service.key("launch-template")).await;
     let versions = match listing::template_versions(aws, &name).await {
-        // The template's own step says so.
+        // The template's own step reports that.
         Err(e) if unseen(&e) => Default::default(),
         other => other?,
     };

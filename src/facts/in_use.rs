@@ -27,7 +27,7 @@ pub(super) async fn in_use(aws: &Aws, config: &Config) -> InUse {
     let balancer = balancer.ok().flatten();
     let balancers = balancer.iter().flat_map(|b| b.availability_zones()).filter_map(|z| z.subnet_id());
     let fleets = fleets.iter().flatten().filter_map(|g| g.vpc_zone_identifier()).flat_map(|ids| ids.split(','));
-    // In this order: what cannot move counts before what can.
+    // In this order, since data that cannot move decide before data that can.
     let data = [database, cache, files].into_iter().filter_map(Result::ok).find(|ids| !ids.is_empty());
     InUse {
         balancer: balancers.map(Into::into).collect(),

@@ -1,4 +1,4 @@
-//! Why nothing can be built in an existing VPC, and what mends that.
+//! Why nothing can be built in an existing VPC, and how to repair that.
 use super::{
     network::Existing,
     subnets::{Flaw, Lack, Role, Way},
@@ -33,7 +33,7 @@ impl Existing {
         Error::other(what, way_out.unwrap_or_else(|| OTHERWISE.into()))
     }
 
-    /// Returns what mends a flaw, if anything does.
+    /// Returns how to repair a flaw, if that is possible.
     fn way_out(&self, config: &Config, id: &str, flaw: &Flaw) -> Option<String> {
         let vpc = &self.vpc;
         let table = self.subnets.iter().find(|c| c.subnet.id == id).map_or("", |c| c.table.as_str());

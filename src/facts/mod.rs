@@ -44,7 +44,7 @@ pub struct Facts {
     pub network: Option<Network>,
     /// The ranges in use in the stack's own network.
     pub ranges: Vec<ExistingSubnet>,
-    /// The names of existing objects for which the stack file has other ones, by step.
+    /// The names of existing objects that differ from those in the stack file, by step.
     pub standing: BTreeMap<String, String>,
     /// Objects that carry the tags of a step under another name than its own, while nothing else says that the stack
     /// has created them: the step, and their name.
@@ -70,17 +70,17 @@ impl Facts {
         if identities == config.identities {
             return facts;
         }
-        // Some steps exist under keys of another time. The answers are at hand by now.
+        // Some steps exist under the keys of an earlier version. The second look finds its answers in the shared reads.
         let config = config.in_account(&identities, &BTreeMap::new()).config;
         Ok(Self { identities, ..Box::pin(Self::look(aws, &config)).await? })
     }
 
     async fn look(aws: &Aws, config: &Config) -> Result<Self> {
         let (account, (images, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list), set_up) =
-            // Boxed: together they are more than the stack of a thread holds.
+            // Boxed, because together they are too large for the stack of a thread.
             futures::try_join!(
                 Box::pin(async {
-                    // Who owns what we made is us, and that is looked at anyway.
+                    // The owner of the stack's subnets is this account, and the subnets are looked at anyway.
                     if let Some(owner) = ranges::owner(aws, config).await {
                         return Ok(owner);
                     }
@@ -130,8 +130,9 @@ impl Facts {
         self.images.get(service).cloned().unwrap_or_default()
     }
 
-    /// True if an older fleet may be the service's: one of the same name on another port, or one that no service of the
-    /// stack file is called after. It serves until the new one does.
+    /// True if an older fleet may be the service's, so that it serves until the new one does.
+    ///
+    /// That is a fleet of the same name on another port, or one whose name belongs to no service of the stack file.
     pub fn is_handed_over(&self, config: &Config, service: ServiceScope<'_>) -> bool {
         let is_port = |text: &str| text.parse::<u16>().is_ok();
         let is_of = |slot: &str, name: &str| {
@@ -204,7 +205,7 @@ impl Facts {
     }
 }
 
-/// True if a call got no answer at all: the account denies it, or AWS did not get round to it.
+/// True if a call got no answer: the account denies it, AWS throttles it, or the answer was lost.
 fn unseen(e: &Error) -> bool {
     matches!(e.class(), Some(Class::Denied | Class::Throttled | Class::Lost))
 }

@@ -43,7 +43,7 @@ pub async fn identities(aws: &Aws, config: &Config) -> Identities {
 /// The names of existing objects that are not those of the stack file.
 #[derive(Default)]
 pub(super) struct Names {
-    /// By step. A name under `[names]` was changed, given or taken away after the object was created.
+    /// The names by step. A name under `[names]` was changed, added or removed after the object was created.
     pub names: BTreeMap<String, String>,
     /// Objects that carry the tags of a step, while nothing else says that they are the stack's: the step, and their
     /// name.
@@ -58,7 +58,7 @@ struct Object {
 }
 
 impl Object {
-    /// Returns what kinds use as an id: the name, the ARN or the last part of that.
+    /// Returns what kinds use as an id: the name, the ARN or the last part of the ARN.
     fn ids(&self) -> impl Iterator<Item = &str> {
         [self.name.as_str(), self.arn.as_str(), self.arn.rsplit('/').next().unwrap_or_default()].into_iter()
     }
@@ -66,7 +66,7 @@ impl Object {
 
 /// Finds the names of existing objects that are not those of the stack file, by the tags of the objects.
 ///
-/// An account that does not let us list them has none.
+/// If the account does not let us list the objects, there are none.
 pub(super) async fn existing(aws: &Aws, config: &Config) -> Rc<Names> {
     let look = async || {
         let mut objects: BTreeMap<String, BTreeSet<Object>> = BTreeMap::new();
@@ -80,7 +80,8 @@ pub(super) async fn existing(aws: &Aws, config: &Config) -> Rc<Names> {
                 objects.entry(step.clone()).or_default().insert(Object { name, arn: arn.clone() });
             }
         }
-        // Groups are not listed by their tags either. Where those of the usual names exist, nobody looks for others.
+        // The list of tagged objects lacks Auto Scaling groups. If those with the usual names exist, others are not
+        // looked for.
         let usual = config.services().map(|service| config.name_of(&service.key("auto-scaling-group")));
         let usual = try_join_all(usual.map(async |name| listing::auto_scaling_group(aws, &name).await)).await?;
         let fleets = match usual.iter().all(Option::is_some) {
@@ -95,7 +96,8 @@ pub(super) async fn existing(aws: &Aws, config: &Config) -> Rc<Names> {
             }
         }
         if config.iam.mode == Mode::Create {
-            let found = join_all(config.services().map(|service| identity(aws, config, service, &objects))).await;
+            let found =
+                join_all(config.services().map(|service| profile_and_role(aws, config, service, &objects))).await;
             for (step, name) in found.into_iter().flatten() {
                 objects.entry(step).or_default().insert(Object { name, arn: String::new() });
             }
@@ -107,11 +109,11 @@ pub(super) async fn existing(aws: &Aws, config: &Config) -> Rc<Names> {
         let mut all = Names::default();
         for (step, objects) in objects {
             let usual = config.name_of(&step);
-            // What a tag says, everybody can say who may tag. Without a record nothing else does; and what a run may
-            // have made that was cut has the usual name.
+            // Anybody who is allowed to tag can set these tags, so the record has to confirm them. An object that an
+            // interrupted run may have created has the usual name.
             let is_ours = |o: &Object| o.ids().any(|id| proof.confirms(&step, id));
             let (ours, claims): (Vec<_>, Vec<_>) = objects.iter().partition(|o| o.name == usual || is_ours(o));
-            // What is only to be deleted does not hide the stack's own.
+            // An object that is only to be deleted does not take the place of the stack's own.
             let given = objects.iter().find(|o| is_adopted(config, &step, o));
             let given = given.or(claims.iter().copied().find(|o| ours.is_empty() && is_to_delete(config, o)));
             let other = match (given, &ours[..]) {
@@ -143,9 +145,10 @@ pub(super) async fn name_in_account(aws: &Aws, config: &Config, key: &str) -> St
     existing(aws, config).await.names.get(key).cloned().unwrap_or_else(|| config.name_of(key))
 }
 
-/// Returns the instance profile in a service's existing launch template and the role in it, by step. IAM lists neither
-/// by tags.
-async fn identity(
+/// Returns the instance profile in a service's existing launch template and the role in it, by step.
+///
+/// IAM lists neither by tags.
+async fn profile_and_role(
     aws: &Aws,
     config: &Config,
     service: ServiceScope<'_>,
@@ -168,7 +171,7 @@ async fn identity(
         if is_ours(profile.tags(), &of_profile) {
             found.push((of_profile, name));
         }
-        // One that somebody put in its place is not ours under another name.
+        // A role that somebody else put in its place is not ours under another name.
         if let Some(role) = profile.roles().first().map(|r| r.role_name())
             && role != config.name_of(&of_role)
             && let Ok(answer) = aws.iam.get_role().role_name(role).send().await

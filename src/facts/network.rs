@@ -15,19 +15,22 @@ use crate::{
 use aws_sdk_ec2::types::{InternetGateway, RouteTable, Subnet as AwsSubnet, Vpc};
 use std::{collections::BTreeSet, rc::Rc};
 
+/// The existing network that a stack uses.
 #[derive(Clone, Debug)]
 pub struct Network {
+    /// The id of the VPC.
     pub vpc: String,
-    /// All its IPv4 ranges.
+    /// All IPv4 ranges of the VPC.
     pub cidrs: Vec<String>,
-    /// One subnet a zone with a route to the internet.
+    /// One subnet per zone with a route to the internet.
     pub public: Vec<Subnet>,
-    /// One subnet a zone for the instances: the public one, where they have public addresses.
+    /// One subnet per zone for the instances: the public one if they have public addresses.
     pub instances: Vec<Subnet>,
-    /// One subnet a zone for data, without a route to the internet if there is such a subnet.
+    /// One subnet per zone for data, without a route to the internet if there is such a subnet.
     pub private: Vec<Subnet>,
 }
 
+/// A subnet of an existing network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnet {
     pub id: String,
@@ -40,11 +43,11 @@ pub(super) struct Existing {
     pub vpc: String,
     cidrs: Vec<String>,
     pub subnets: Vec<Candidate>,
-    /// An internet gateway that is attached.
+    /// The internet gateway that is attached to the VPC.
     pub gateway: Option<String>,
-    /// One of the account's that is attached nowhere.
+    /// An internet gateway of the account that is attached to no VPC.
     pub spare: Option<String>,
-    /// Why something that decides could not be seen.
+    /// Why the subnets could not be seen, if so.
     unseen: Option<Error>,
 }
 
@@ -67,7 +70,7 @@ pub(super) async fn used(aws: &Aws, config: &Config) -> Result<(Network, Zones)>
     let homes = match chosen {
         Ok(homes) => homes,
         Err(unfit) => {
-            // A route that is gone takes no subnet from what stands there: theirs, else any.
+            // A missing route takes no subnet away from existing objects: their zones are kept, else any are taken.
             zones.unfit = Some(there.unseen.clone().unwrap_or(unfit));
             let theirs = there.zones_of(&used);
             let every = there.subnets.iter().map(|c| &c.subnet.zone).collect::<BTreeSet<_>>();
@@ -120,7 +123,7 @@ async fn existing(aws: &Aws, wanted: &str) -> Result<Existing> {
         other => other?,
     };
     let (vpc, cidrs) = match vpcs {
-        // Its id is given, or the default subnets know it.
+        // The VPC's id is given, or the default subnets name it.
         Err(e) if unseen(&e) => {
             let default = || subnets.iter().find(|s| s.default_for_az() == Some(true))?.vpc_id().map(str::to_owned);
             let id = if wanted == "default" { default() } else { Some(wanted.to_owned()) };
@@ -131,7 +134,7 @@ async fn existing(aws: &Aws, wanted: &str) -> Result<Existing> {
             None => return Err(missing(aws, wanted)),
         },
     };
-    // Where routes may not be looked at, what is given public addresses is taken for public.
+    // If the account hides its routes, a subnet that assigns public addresses counts as public.
     let tables = match tables {
         Err(e) if unseen(&e) => None,
         other => Some(other?),
@@ -217,8 +220,8 @@ fn candidate(s: &AwsSubnet, routes: Option<&Routes<'_>>, region: &str) -> Candid
 }
 
 impl Existing {
-    /// Returns the zones that are named; else those that the stack is in; else the first two in which all of it can
-    /// live.
+    /// Returns the zones that the stack file names, else those that the stack is in, else the first two with room for
+    /// all of it.
     async fn zones(&self, aws: &Aws, config: &Config, used: &InUse) -> Result<Zones> {
         if !config.zones.is_empty() {
             return Ok(Zones { names: config.zones.clone(), ..Zones::default() });
@@ -233,7 +236,7 @@ impl Existing {
         let mut lacks = vec![];
         let mut fit = standing.clone();
         for zone in every {
-            // A subnet of a Local Zone says so itself.
+            // A subnet in a Local Zone has a flaw of its own.
             if is_of_region(zone, &aws.region) && !suited.names.contains(zone) {
                 lacks.push((zone.clone(), None));
                 continue;

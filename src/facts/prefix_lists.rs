@@ -9,10 +9,10 @@ use crate::{
 use aws_sdk_ec2::types::{Filter, ManagedPrefixList};
 use std::{collections::BTreeMap, rc::Rc};
 
-/// Rules of a security group in one direction, by default.
+/// The default quota of rules of a security group in one direction.
 const RULES: usize = 60;
 
-/// How many rules one of AWS's own lists counts as: it does not say so itself ("Available AWS-managed prefix lists").
+/// How many rules each of AWS's own lists counts as ("Available AWS-managed prefix lists"); the API does not say.
 const WEIGHTS: &[(&str, usize)] = &[
     ("cloudfront.origin-facing", 55),
     ("route53-healthchecks", 25),
@@ -30,7 +30,9 @@ fn named(config: &Config) -> Vec<&String> {
     all
 }
 
-/// The ids of those that are given by name. An id needs no look: what a list of ours is does not depend on it.
+/// Returns the ids of the lists that are given by name, and why they could not be seen.
+///
+/// A list that is given by id needs no look, because the rules need nothing but its id.
 pub(super) async fn ids(aws: &Aws, config: &Config) -> Result<(BTreeMap<String, String>, Option<Error>)> {
     if named(config).iter().all(|s| s.starts_with("pl-")) {
         return Ok((BTreeMap::new(), None));
@@ -53,7 +55,7 @@ async fn look(aws: &Aws, config: &Config) -> Result<Rc<Vec<ManagedPrefixList>>> 
             if values.is_empty() {
                 continue;
             }
-            // By filter: asked by id, one that is not there fails the call for all.
+            // A filter is used because an unknown id would fail the call for all.
             let filter = Filter::builder().name(filter).set_values(Some(values.into_iter().cloned().collect())).build();
             let pages = aws.ec2.describe_managed_prefix_lists().filters(filter).into_paginator().items().send();
             let all: Vec<ManagedPrefixList> = pages.try_collect().await.during("DescribeManagedPrefixLists")?;
@@ -64,7 +66,7 @@ async fn look(aws: &Aws, config: &Config) -> Result<Rc<Vec<ManagedPrefixList>>> 
     aws.reads.get("prefix lists of the stack file", call).await
 }
 
-/// Whether all of them are there and can be used; what there is to say about their size.
+/// Checks that all lists exist and can be used, and returns remarks about their size.
 pub(super) async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     let named = named(config);
     if named.is_empty() {

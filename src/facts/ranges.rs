@@ -45,7 +45,7 @@ pub(super) async fn ranges(aws: &Aws, config: &Config) -> Result<Vec<ExistingSub
             Some(name) if name.starts_with("public-") => Owner::Public,
             Some(name) if name.starts_with("private-") => Owner::Private,
             Some(name) if name.starts_with("app-") => Owner::App,
-            // The stack's tag alone, or the step's: what is left of ours.
+            // No other stack's tag is on it, so it can be what is left of ours.
             _ if tags.get(aws.keys.stack()).is_none_or(|s| *s == config.name) => Owner::Unknown,
             _ => Owner::Others,
         };

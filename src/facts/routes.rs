@@ -1,4 +1,4 @@
-//! The routes of an existing VPC: which way out each subnet has.
+//! The routes of an existing VPC: the way out of each subnet.
 use super::{network::Subnet, subnets::Way};
 use aws_sdk_ec2::types::{InternetGateway, Route, RouteTable};
 
@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{InternetGateway, Route, RouteTable};
 pub(super) struct Routes<'a> {
     pub vpc: &'a str,
     pub tables: Vec<&'a RouteTable>,
-    /// All of the account; `None` if they could not be seen.
+    /// All internet gateways of the account; `None` if they could not be seen.
     pub gateways: Option<&'a Vec<InternetGateway>>,
 }
 
@@ -23,7 +23,7 @@ impl Routes<'_> {
 
     fn way(&self, table: &RouteTable, subnet: &Subnet) -> Way {
         let to = |cidr: &str| table.routes().iter().find(|r| r.destination_cidr_block() == Some(cidr));
-        // Both halves of the internet are as good as all of it, and win over it.
+        // Routes to both halves of the internet amount to a default route, and win over it.
         let halves = to("0.0.0.0/1").zip(to("128.0.0.0/1")).map(|(low, high)| if is_gone(low) { low } else { high });
         let Some(route) = halves.or_else(|| to("0.0.0.0/0")) else {
             let endpoint = table.routes().iter().any(|r| {
@@ -51,8 +51,9 @@ impl Routes<'_> {
         }
     }
 
-    /// True if requests from the internet to this subnet pass that firewall endpoint, too: the subnet is a public one
-    /// behind it.
+    /// True if requests from the internet to this subnet pass that firewall endpoint, too.
+    ///
+    /// The subnet is then a public one behind the firewall.
     fn comes_back(&self, endpoint: &str, subnet: &Subnet) -> bool {
         let of_gateway =
             |t: &&&RouteTable| t.associations().iter().filter_map(|a| a.gateway_id()).any(|g| g.starts_with("igw-"));

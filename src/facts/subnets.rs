@@ -1,9 +1,9 @@
-//! Which subnets of a network that is there already the stack can live in: pure.
+//! Chooses the subnets of an existing network that the stack uses. The module is pure.
 use super::network::Subnet;
 use crate::config::{Config, Mode};
 use std::{cmp::Reverse, collections::BTreeSet, fmt};
 
-/// What a subnet is for.
+/// The use of a subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// The load balancer, and the instances where they have public addresses.
@@ -15,7 +15,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// What is looked for.
+    /// Returns what is looked for, in words.
     pub fn wanted(self) -> &'static str {
         match self {
             Role::Balancer => "public subnet",
@@ -25,47 +25,48 @@ impl Role {
     }
 }
 
-/// A subnet, as far as it decides what can live in it.
+/// A subnet, with everything that decides what it can be used for.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub subnet: Subnet,
-    /// Its route table, where one was seen.
+    /// The id of its route table; empty if none was seen.
     pub table: String,
+    /// The target of its default route.
     pub way: Way,
     /// How many addresses are free.
     pub free: usize,
-    /// Why nothing of a stack can live in it.
+    /// Why no part of a stack can use it, if so.
     pub flaw: Option<Flaw>,
-    /// How VPC Block Public Access stops it, where it does.
+    /// The mode in which VPC Block Public Access stops it, if it does.
     pub blocked: Option<String>,
 }
 
-/// Where its default route leads.
+/// The target of a subnet's default route.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Way {
-    /// To an internet gateway that is attached.
+    /// An internet gateway that is attached.
     Internet,
-    /// Through this: a NAT or transit gateway, a VPN, a firewall, an instance.
+    /// A NAT or transit gateway, a VPN, a firewall or an instance.
     Through(String),
-    /// Nowhere but to an endpoint for S3.
+    /// No target but an endpoint for S3.
     Endpoint,
-    /// To this, which carries nothing to the internet.
+    /// A target that carries nothing to the internet.
     DeadEnd(String),
-    /// To this, which is gone.
+    /// A target that is gone.
     Blackhole(String),
-    /// To this internet gateway, which is not attached.
+    /// An internet gateway that is not attached.
     Detached(String),
-    /// There is none.
+    /// No default route.
     None,
 }
 
-/// Why a subnet is not taken.
+/// Why a subnet is not used.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Flaw {
     State(String),
     Ipv6Only,
     Outpost,
-    /// In a Local or Wavelength Zone.
+    /// The subnet is in a Local or Wavelength Zone.
     Elsewhere,
     Small(u8),
     Full {
@@ -108,17 +109,19 @@ pub(super) struct Needs {
     pub balancer: usize,
     pub instances: usize,
     pub data: usize,
-    /// Whether the instances are in subnets of their own.
+    /// True if the instances are in subnets of their own.
     pub apart: bool,
 }
 
-/// What a load balancer wants to have free in each subnet, and the smallest that it takes [AWS 4.8].
+/// How many free addresses a load balancer needs in each subnet [AWS 4.8].
 const BALANCER: usize = 8;
+/// The prefix length of the smallest subnet that a load balancer takes [AWS 4.8].
 const SMALLEST: u8 = 27;
 
 impl Needs {
+    /// Returns the needs of the stack file in each of this many zones.
     pub fn of(config: &Config, zones: usize) -> Self {
-        // One more for the database: what takes its place stands beside it for a while.
+        // One more for the database, since its replacement exists beside it for a while.
         let of = |mode, n| if mode == Mode::Create { n } else { 0 };
         let data = of(config.database.mode, 2) + of(config.cache.mode, 1) + of(config.files.mode, 1);
         let instances = config.services().map(|service| (service.max as usize).div_ceil(zones.max(1))).sum();
@@ -126,7 +129,7 @@ impl Needs {
     }
 }
 
-/// The subnets that the stack has already: they stay, however full they are.
+/// The subnets that the stack is in already. They stay, however full they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InUse {
     pub balancer: BTreeSet<String>,
@@ -145,7 +148,7 @@ impl InUse {
     }
 }
 
-/// What one zone gives.
+/// The subnets that the stack uses in one zone.
 #[derive(Clone, Debug)]
 pub(super) struct Home {
     pub public: Subnet,
@@ -156,7 +159,7 @@ pub(super) struct Home {
 /// A role that no subnet of a zone can play, with the reason of each.
 pub(super) type Lack = (Role, Vec<(String, Flaw)>);
 
-/// One subnet for each role in this zone.
+/// Returns one subnet of this zone for each role, or the first role without one.
 pub(super) fn home(all: &[Candidate], zone: &str, needs: Needs, used: &InUse) -> Result<Home, Lack> {
     let here: Vec<&Candidate> = all.iter().filter(|c| c.subnet.zone == zone).collect();
     let pick = |role: Role, need: &dyn Fn(&Candidate) -> usize| -> Result<Subnet, Lack> {
@@ -184,7 +187,9 @@ pub(super) fn home(all: &[Candidate], zone: &str, needs: Needs, used: &InUse) ->
     Ok(Home { public, instances, private })
 }
 
-/// The same where nothing can be built: whatever is there, so that what stands can be looked at and deleted.
+/// Returns any subnet of this zone for each role, where nothing can be built.
+///
+/// Existing objects can then still be looked at and deleted.
 pub(super) fn any_home(all: &[Candidate], zone: &str, needs: Needs, used: &InUse) -> Option<Home> {
     let here: Vec<&Candidate> = all.iter().filter(|c| c.subnet.zone == zone).collect();
     let pick = |role: Role| {
@@ -197,7 +202,7 @@ pub(super) fn any_home(all: &[Candidate], zone: &str, needs: Needs, used: &InUse
 }
 
 impl Candidate {
-    /// Why it cannot play this role; one that does so already is not asked for room.
+    /// Returns why the subnet cannot play this role. A subnet that does so already needs no room.
     fn flaw_for(&self, role: Role, need: usize, stands: bool) -> Option<Flaw> {
         if let Some(flaw) = &self.flaw {
             return Some(flaw.clone());
@@ -220,7 +225,10 @@ impl Candidate {
         (self.free < need).then_some(Flaw::Full { free: self.free, need })
     }
 
-    /// The best first: what suits the role, then the most free addresses, then the same one for everybody.
+    /// Returns the sort order of the subnet for this role, the best first.
+    ///
+    /// What suits the role comes first, then the most free addresses, then the lowest id, so that all runs choose
+    /// alike.
     fn order(&self, role: Role) -> (u8, Reverse<usize>, String) {
         let rank = match (role, &self.way) {
             // Data have no use for a way out.

@@ -12,9 +12,10 @@ use std::{
     rc::Rc,
 };
 
-/// Where a stack is built.
+/// The zones to build in.
 #[derive(Default)]
 pub(super) struct Zones {
+    /// The zones, in order.
     pub names: Vec<String>,
     /// Why nothing can be built there, if so.
     pub unfit: Option<Error>,
@@ -28,7 +29,7 @@ pub(super) type Offers = BTreeMap<String, BTreeSet<String>>;
 /// Returns the zones of the stack's subnets; without any, the first two that offer what the stack needs.
 pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
     let subnets = match listing::subnets(aws).await {
-        // The subnets' own steps say so.
+        // The subnets' own steps report that.
         Err(e) if unseen(&e) => Rc::default(),
         other => other?,
     };
@@ -53,10 +54,11 @@ pub(super) async fn ours(aws: &Aws, config: &Config) -> Result<Zones> {
 
 /// The zones of a region: those that offer what the stack needs, and the others.
 pub(super) struct Suited {
-    /// Those that offer it, in order.
+    /// The zones that offer it, in order.
     pub names: Vec<String>,
-    /// Those that do not, with what each lacks.
+    /// The zones that do not, with what each lacks.
     pub others: Vec<(String, String)>,
+    /// Remarks about the choice.
     pub words: Vec<String>,
 }
 
@@ -184,8 +186,9 @@ async fn available(aws: &Aws) -> Result<BTreeSet<String>> {
     Ok(all.filter(|z| z.state().is_none_or(|s| s.as_str() == "available")).filter_map(|z| z.zone_name).collect())
 }
 
-/// The zones in which RDS offers the database's class; `None`: there is no database of ours. One page says it: all
-/// versions of a series are offered alike.
+/// Returns the zones in which RDS offers the database's class; `None` if the stack has no database of its own.
+///
+/// One page of the answer is enough, because all versions of a series are offered alike.
 pub(super) async fn database_zones(aws: &Aws, config: &Config) -> Result<Option<BTreeSet<String>>> {
     let database = &config.database;
     if database.mode != crate::config::Mode::Create {

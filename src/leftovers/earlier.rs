@@ -1,4 +1,4 @@
-//! What an earlier stack file can have described.
+//! The stacks that an earlier stack file can have described.
 use crate::{
     aws::{Aws, listing, tags},
     config::{Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch},
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// Returns the largest stacks that this file can have described before, if its services were called the same.
 ///
 /// # Errors
-/// A template that does not render.
+/// A template does not render.
 pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Vec<Graph>> {
     let services = loaded.config.services();
     services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), true)).collect()
@@ -44,7 +44,7 @@ pub(super) fn largest(
     let like = config.service.get(service).or_else(|| config.service.values().next());
     let mut only = like.cloned().expect("a checked config has a service");
     only.port = *port;
-    // As many rules as there can be: each of these fills one.
+    // As many rules as possible, since each of these paths fills one.
     only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
@@ -52,7 +52,7 @@ pub(super) fn largest(
     let identity = identity.clone().or_else(|| config.identities.get(service).cloned());
     config.take_identities(identity.map(|identity| (service.to_owned(), identity)).into_iter().collect());
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
-    // Each of them with what it needs, which no stack file can say.
+    // Both ways out at once, which no stack file can describe.
     wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|stack| stack.graph)
 }
 
@@ -70,11 +70,11 @@ pub(super) async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> 
     if tagged.is_empty() || tagged.values().any(is_theirs) {
         return Ok(true);
     }
-    // The list of what is tagged is behind by minutes.
+    // The list of tagged objects lags by minutes.
     let subnets = match listing::subnets(aws).await {
         Ok(subnets) => subnets,
         Err(e) if e.class() == Some(Class::Credentials) => return Err(e),
-        // Then each is looked for, and says so itself.
+        // Each of the steps is then looked for, and reports that itself.
         Err(_) => return Ok(true),
     };
     let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
@@ -96,14 +96,14 @@ pub(super) async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<Str
 
 /// Services that a stack has had.
 pub(super) struct Services {
-    /// The longest names first.
+    /// The services, the longest names first.
     pub known: Vec<Earlier>,
-    /// Why there can be more of them than were seen.
+    /// Why there can be more services than were seen, if so.
     pub blind: Option<Error>,
 }
 
-/// Finds the services that this stack has had, by the tags of its Auto Scaling groups and of whatever else is named
-/// after a service.
+/// Finds the services that this stack has had, by the tags of its Auto Scaling groups and of other objects that are
+/// named after a service.
 pub(super) async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Services> {
     let config = &loaded.config;
     let (fleets, blind) = match fleets(aws, &env.stack).await {
@@ -123,11 +123,11 @@ pub(super) async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Se
         _ => None,
     });
     let fleets = steps_of(&aws.keys, &fleets).filter(|n| !is_now(n));
-    // A service that was renamed had, under each of its names, the keys that it keeps.
+    // A renamed service had the keys that it keeps under each of its names.
     let keeps = config.identities.values().next().filter(|_| config.service.len() == 1).cloned();
     let known: BTreeSet<(String, u16)> = fleets.chain(tagged).flat_map(owners).collect();
     let known = known.into_iter().map(|(name, port)| (name, port, keeps.clone()));
-    // What was kept may be of a name that no service has any more, or of none.
+    // Keys that were kept may carry a name that no service has any more, or no name.
     let told = all.values().filter_map(|t| Identity::of_key(t.get(aws.keys.step()).filter(|s| Key::is_one(s))?));
     let orphans = told.filter(|identity| !config.identities.values().any(|kept| kept == identity));
     let first = config.services().next().map(|service| service.name);

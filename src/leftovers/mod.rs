@@ -1,10 +1,10 @@
-//! What is left of a stack: objects that no step of the stack file accounts for.
+//! The leftovers of a stack: objects that no step of the stack file accounts for.
 //!
 //! | module | what is left |
 //! | --- | --- |
 //! | [`remains`] | objects of an earlier stack file: a group that was switched off, a service that was renamed |
-//! | `tagged` | whatever carries the stack's tag after a teardown |
-//! | `untagged` | whatever carries the name of a step, but no tag |
+//! | `tagged` | objects that carry the stack's tag after a teardown |
+//! | `untagged` | objects that carry the name of a step, but no tag |
 //!
 //! `earlier` says what an earlier stack file can have described, `used` what must stay because the stack uses it, and
 //! `database_snapshot` which snapshots a teardown was asked to leave.
@@ -32,7 +32,9 @@ use std::collections::BTreeSet;
 /// An object that still has the stack's tag, or could not be deleted.
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Leftover {
+    /// The object: an ARN, an id or a step.
     pub what: String,
+    /// Why the object is left.
     pub why: String,
     /// The command that deletes it, if nothing holds it and only a confirmation is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,10 +54,10 @@ pub struct Search<'a> {
     pub stack: &'a Stack,
 }
 
-/// What a last look after a teardown has found.
+/// The result of the last look after a teardown.
 #[derive(Default)]
 pub struct LastLook {
-    /// Objects that are the stack's, or say so.
+    /// Objects that are the stack's, or seem to be.
     pub left: Vec<Leftover>,
     /// Objects that are only named like one of the stack.
     pub alike: Vec<Leftover>,
@@ -71,7 +73,10 @@ impl Search<'_> {
         Remains::find(self, seen).await
     }
 
-    /// Looks for what is left once `report` says what each step was rid of. `seen` is the look before that.
+    /// Looks for what is left after a teardown.
+    ///
+    /// `seen` is the look before the teardown, and `report` says for each step whether an object was deleted. `left`
+    /// are the objects that could not be deleted.
     pub async fn last_look(
         self,
         seen: &Report<Status>,

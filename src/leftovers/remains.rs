@@ -1,8 +1,8 @@
-//! What is ours but no longer in the stack file: a group that was switched off or to `use`, a service that was
-//! renamed, a route that was dropped.
+//! Objects of the stack that the stack file no longer describes: of a group that was switched off or to `use`, of a
+//! renamed service, of a dropped route.
 //!
-//! The largest stack this file could have described is wired once more, and what of it exists, carries our tag and is
-//! not in the stack as it is now, remains from before. So there is no second description for deletion.
+//! The largest stack that this file could have described is wired. What of it exists, carries our tag and is not in the
+//! stack as it is now, remains from before. So deletion needs no second description.
 use super::{
     Search,
     earlier::{Services, had_private_instances, largest, services, zones},
@@ -20,23 +20,25 @@ use std::{
 };
 
 const FLEET: &str = "auto-scaling-group";
-/// Found by its priority, too: a rule of a renamed service is the new one's by then. Its tags say of which step it is.
+/// The kind that is also found by its priority: a rule of a renamed service is the new service's later. Its tags name
+/// its step.
 const LISTENER_RULE: &str = "listener-rule";
+/// How long requests under way to an older fleet may take before its instances are deleted.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// What remains, and the graph to delete it with.
+/// The objects that remain, and the graphs to delete them with.
 #[derive(Default)]
 pub struct Remains {
     graphs: Vec<Graph>,
-    /// By key: AWS's id of it.
+    /// The objects that remain: AWS's ids, by key.
     pub found: BTreeMap<Key, String>,
-    /// What could not be looked at, by key: something of ours may stand there.
+    /// Why steps could not be looked at, by key. Objects of the stack may exist there.
     pub unseen: BTreeMap<Key, Error>,
-    /// Why the stack can have had more services than were seen.
+    /// Why the stack can have had more services than were seen, if so.
     pub blind: Option<Error>,
-    /// Why what an earlier stack file described is not known: the largest stack could not be wired.
+    /// Why the largest stack could not be wired, if so. What an earlier stack file described is then not known.
     pub unwired: Option<Error>,
-    /// What stays because it may be what is used, by key: AWS's id of it and the address that is used.
+    /// Objects that stay because the stack may use them, by key: AWS's id, and the address that the stack uses.
     pub spared: BTreeMap<Key, (String, String)>,
 }
 
@@ -45,7 +47,7 @@ impl Remains {
     pub(super) async fn find(search: Search<'_>, seen: &Report<Status>) -> Result<Self> {
         let Search { loaded, facts, aws, env, stack } = search;
         let wanted: BTreeSet<&Key> = stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key()).collect();
-        // What is used must not be deleted, whatever tags it carries; nor what has become another step.
+        // An object that is used, or has become another step, must not be deleted, whatever its tags.
         let taken: BTreeSet<&str> =
             seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| names_of(s)).collect();
         let facts = &Facts { zones: zones(facts, aws, env).await?, ..facts.clone() };
@@ -64,7 +66,7 @@ impl Remains {
             let report = observe(&graph, env).await;
             let kept = remains.kept(search, &graph, &report, &taken);
             remains.add(report, |key| wanted.contains(key) || kept.contains(key));
-            remains.leave_what_comes_with_a_vpc(&graph);
+            remains.spare_objects_of_vpc(&graph);
             remains.graphs.push(graph);
         }
         Ok(remains)
@@ -83,7 +85,7 @@ impl Remains {
             let is_taken = names_of(status).any(|n| taken.contains(n));
             let used = used_host(&search.loaded.config, key);
             let may_be = used.filter(|host| status.id.as_ref().is_some_and(|id| may_point_at(key.kind(), id, host)));
-            // AWS's own name of it says enough.
+            // A host name of AWS's own leaves no doubt.
             let unsure = may_be.as_ref().filter(|host| !host.to_lowercase().contains(".amazonaws.com"));
             if let (Some(host), Some(id)) = (unsure, &status.id) {
                 self.spared.insert(key.clone(), (id.clone(), host.clone()));
@@ -94,7 +96,7 @@ impl Remains {
         }
         // A rule taken over by another step no longer protects its old target group.
         let (rules, used) = taken_now.into_iter().partition::<BTreeSet<&Key>, _>(|k| k.kind() == LISTENER_RULE);
-        let mut kept = with_what_it_has(graph, &used);
+        let mut kept = with_needs_and_rules(graph, &used);
         kept.extend(rules.into_iter().cloned());
         kept
     }
@@ -115,8 +117,8 @@ impl Remains {
         }
     }
 
-    /// Takes out what AWS makes with a VPC that stays: it goes with the VPC, and stays with it.
-    fn leave_what_comes_with_a_vpc(&mut self, graph: &Graph) {
+    /// Removes from `found` what AWS creates with a VPC that stays: such objects are deleted only with their VPC.
+    fn spare_objects_of_vpc(&mut self, graph: &Graph) {
         let parts: Vec<Key> = self.found.keys().filter(|k| comes_with_vpc(k)).cloned().collect();
         for key in parts {
             let owner = graph.get(key.as_str()).and_then(|n| n.needs().iter().find(|k| k.kind() == "vpc"));
@@ -126,6 +128,7 @@ impl Remains {
         }
     }
 
+    /// True if nothing remains.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -135,26 +138,26 @@ impl Remains {
         self.unseen.iter().filter(|(_, e)| e.class() == Some(Class::Denied)).map(|(key, _)| key)
     }
 
-    /// The Auto Scaling groups among them, by name.
+    /// Returns the names of the Auto Scaling groups that remain.
     pub fn fleets(&self) -> Vec<String> {
         self.found.iter().filter(|(k, _)| k.kind() == FLEET).map(|(_, id)| id.clone()).collect()
     }
 
-    /// As part of a plan.
+    /// Returns the deletions as part of a plan.
     pub fn changes(&self) -> Vec<(Key, Visit<Change>)> {
         self.found.iter().map(|(k, id)| (k.clone(), Visit::Done(Change::Delete { id: id.clone() }))).collect()
     }
 
-    /// Deletes them, in the order in which they need each other.
+    /// Deletes what remains, in the order in which the objects need each other.
     pub async fn remove(&self, env: &Env) -> Report<bool> {
         let mut all = vec![];
-        // What was under way to an older fleet when the listener let go of it comes to its end (the deregistration
-        // delay of a target group): its instances are deleted without further ado.
+        // Requests that were under way when the listener left an older fleet come to their end first, as in the
+        // deregistration delay of a target group, because the fleet's instances are deleted without a delay.
         if self.found.keys().any(|k| k.kind() == FLEET) && env.sleep(DRAIN).await.is_err() {
             return Report(self.found.keys().map(|k| (k.clone(), Visit::NotStarted)).collect());
         }
-        // `web-8080` can be a service of that name, or `web` on that port: the one with more steps goes first, since it
-        // has what uses the rest.
+        // `web-8080` can be a service of that name, or `web` on that port. The graph with more steps goes first, since
+        // it has the objects that use the rest.
         let found_in = |graph: &Graph| graph.nodes().filter(|n| self.found.contains_key(n.key())).count();
         let mut graphs: Vec<&Graph> = self.graphs.iter().collect();
         graphs.sort_by_key(|graph| std::cmp::Reverse(found_in(graph)));
@@ -177,10 +180,10 @@ impl Remains {
     }
 }
 
-/// Looks at each step of an earlier file. `None` is somebody else's object.
+/// Looks at each step of an earlier file; `None` is somebody else's object.
 async fn observe(graph: &Graph, env: &Env) -> Report<Option<Status>> {
     let look = async |n: &dyn Node| match n.observe(env).await {
-        // A stranger's object under a name that could have been ours is none of our business.
+        // Somebody else's object under a name that could have been ours does not concern us.
         Err(Error::NotOurs { .. } | Error::Unproven { .. } | Error::OtherPrefix { .. } | Error::Ambiguous { .. }) => {
             Ok(None)
         }
@@ -189,14 +192,16 @@ async fn observe(graph: &Graph, env: &Env) -> Report<Option<Status>> {
     walk(graph, Direction::Forward, env, look).await
 }
 
-/// True if AWS makes it with a VPC and deletes it with that.
+/// True if AWS creates the object with a VPC and deletes it with that VPC.
 fn comes_with_vpc(key: &Key) -> bool {
     Kind::by_word(key.kind()).is_some_and(|kind| kind.life == Life::WithVpc)
 }
 
-/// Returns these steps and what they cannot do without: our own database that is only used from now on keeps its subnet
-/// group, its security group and the rules in that.
-fn with_what_it_has(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
+/// Returns these steps and what they cannot do without.
+///
+/// For example, the stack's own database that the stack file now only uses keeps its subnet group, its security group
+/// and the rules in that.
+fn with_needs_and_rules(graph: &Graph, kept: &BTreeSet<&Key>) -> BTreeSet<Key> {
     let mut all: BTreeSet<Key> = graph.with_needs(|k| kept.contains(k)).into_iter().collect();
     let rules = all.iter().filter(|k| k.kind() == "security-group").map(|k| Key::new("security-group-rules", k.name()));
     let rules: Vec<Key> = rules.collect();

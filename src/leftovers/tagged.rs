@@ -20,9 +20,10 @@ use aws_sdk_ec2::types::Filter;
 use aws_sdk_rds::types::DbSnapshot;
 use std::time::Duration;
 
-/// What carries the stack's tag.
+/// The objects that carry the stack's tag.
 #[derive(Default)]
 pub(super) struct Tagged {
+    /// All but the final snapshots.
     pub left: Vec<Leftover>,
     /// The final snapshots of the database.
     pub snapshots: Vec<Leftover>,
@@ -30,16 +31,16 @@ pub(super) struct Tagged {
 
 /// Lists what still carries the stack's tag.
 ///
-/// The tagging API lags behind: it is asked a few times. An object is not counted if its step has reported it already
+/// The tagging API lags, so it is asked a few times. An object is not counted if its step has reported it already
 /// or has seen it go, or if its own service says that it is gone.
 pub(super) async fn look(search: Search<'_>, seen: &Report<Status>, report: &Report<bool>) -> Result<Tagged> {
     let (aws, stack) = (search.aws, &search.env.stack);
-    // What is noted of a stack stays as long as something of it does.
+    // The notes of a stack stay as long as any of its objects does.
     let notes = format!(":parameter/gameday/{stack}/");
     let is_note = |arn: &str| !report.all_done() && arn.contains(&notes);
     let known: Vec<&str> = report.0.iter().map(|(k, _)| k.as_str()).collect();
     let id_of = |step: &str| seen.done().find(|(k, _)| k.as_str() == step).and_then(|(_, s)| s.id.as_deref());
-    // What says that it is a step, under another name, is not the one that the step was rid of.
+    // An object that claims to be a step under another name is not the one that the teardown deleted.
     let claims = search.env.ownership.claims();
     let is_claim =
         |arn: &str, step: &str| claims.iter().any(|(key, id)| key.as_str() == step && arn.ends_with(id.as_str()));
@@ -78,24 +79,24 @@ pub(super) async fn look(search: Search<'_>, seen: &Report<Status>, report: &Rep
     unreachable!("the last round returns")
 }
 
-/// True if a step's object of this sort is known by the end of its ARN.
+/// True if the ARN of such an object ends with the id that its step knows.
 fn has_its_id(arn: &str) -> bool {
     is_looked_at(arn) || [":parameter/", ":log-group:"].iter().any(|sort| arn.contains(sort))
 }
 
-/// True if its own service is asked whether it is there ([`gone`]).
+/// True if the object's own service is asked whether it exists ([`gone`]).
 fn is_looked_at(arn: &str) -> bool {
     [":file-system/", ":access-point/"].iter().any(|sort| arn.contains(sort))
 }
 
-/// What an object says it is.
+/// The step that an object's tag names.
 enum Step {
     /// A step that this teardown has looked at.
     Known(String),
     Other(String),
 }
 
-/// `kept` are the snapshots that RDS says were made of the stack's database.
+/// Returns the report on an object. `kept` are the snapshots that RDS says were made of the stack's database.
 fn leftover(arn: String, step: Option<Step>, region: &str, kept: &[String]) -> Leftover {
     let of_ours = kept.contains(&arn);
     match by_hand(&arn, region, of_ours) {
@@ -106,8 +107,8 @@ fn leftover(arn: String, step: Option<Step>, region: &str, kept: &[String]) -> L
 
 /// Returns why a snapshot or backup is left, and what deletes it.
 ///
-/// Both carry the tags of what they were made of and outlive it, nothing holds them, and whoever made them may want
-/// them. The command is given only if something other than a tag says of what they were made.
+/// Both carry the tags of what they were made of and outlive it. Nothing holds them, and their makers may want them.
+/// The command is given only if something other than a tag says of what they were made.
 fn by_hand(arn: &str, region: &str, of_ours: bool) -> Option<(String, Option<String>)> {
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, id) = (parts.next()?, parts.nth(2)?);
@@ -161,7 +162,7 @@ fn by_hand(arn: &str, region: &str, of_ours: bool) -> Option<(String, Option<Str
 
 fn why(step: Option<Step>, arn: &str) -> String {
     match step {
-        // Those of other kinds are known by their name alone, and this one has another.
+        // An object of this sort is known by the end of its ARN alone, and this one has another.
         Some(Step::Known(step)) if has_its_id(arn) => {
             format!(
                 "carries the stack's tags as {step}, under another name than that has: it is not the stack's, and stays"
@@ -188,7 +189,7 @@ fn why(step: Option<Step>, arn: &str) -> String {
 
 /// Returns those of these ARNs whose objects are gone, or go by themselves, although the tagging API lists them.
 ///
-/// It lists some for over twenty minutes (aws-cli issue 4173). These objects belong to steps without being steps.
+/// The API lists some for over twenty minutes (aws-cli issue 4173). These objects belong to steps without being steps.
 async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Result<Vec<String>> {
     let of = |part: &str| -> Vec<(&str, String)> {
         left.iter().filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(part)?.1.to_owned()))).collect()
@@ -219,7 +220,7 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
     }
     // The stack's own notes.
     for (arn, name) in of(&format!(":parameter/gameday/{stack}/")) {
-        let note = allowed(note::read(aws, stack, &name).await)?;
+        let note = unless_denied(note::read(aws, stack, &name).await)?;
         // A lease that somebody took over meanwhile ends with that run.
         let goes = |n: Note| name == note::LEASE && lease::is_renewed_by_other(&n);
         if note.is_some_and(|note| note.is_none_or(goes)) {
@@ -228,13 +229,13 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
     }
     for (arn, id) in of(":file-system/") {
         let call = aws.efs.describe_file_systems().file_system_id(id).send().await;
-        if allowed(call.or_absent("DescribeFileSystems"))?.is_some_and(|there| there.is_none()) {
+        if unless_denied(call.or_absent("DescribeFileSystems"))?.is_some_and(|there| there.is_none()) {
             gone.push(arn.to_owned());
         }
     }
     for (arn, id) in of(":access-point/") {
         let call = aws.efs.describe_access_points().access_point_id(id).send().await;
-        if allowed(call.or_absent("DescribeAccessPoints"))?.is_some_and(|there| there.is_none()) {
+        if unless_denied(call.or_absent("DescribeAccessPoints"))?.is_some_and(|there| there.is_none()) {
             gone.push(arn.to_owned());
         }
     }
@@ -266,15 +267,15 @@ fn snapshots(left: &[(String, Option<String>)]) -> impl Iterator<Item = (&str, &
     rds.filter_map(|(arn, _)| Some((arn.as_str(), arn.split_once(":snapshot:")?.1)))
 }
 
-/// Looks at a snapshot; `None` if the account does not let us.
+/// Looks at a snapshot; `None` if the account does not let us look.
 async fn snapshot(aws: &Aws, name: &str) -> Result<Option<Vec<DbSnapshot>>> {
     let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name).send().await;
-    let there = allowed(call.or_absent("DescribeDBSnapshots"))?;
+    let there = unless_denied(call.or_absent("DescribeDBSnapshots"))?;
     Ok(there.map(|answer| answer.and_then(|a| a.db_snapshots).unwrap_or_default()))
 }
 
 /// Returns `None` if the account does not let us look, so that the object counts as existing.
-fn allowed<T>(answer: Result<T>) -> Result<Option<T>> {
+fn unless_denied<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Err(e) if e.class() == Some(Class::Denied) => Ok(None),
         other => other.map(Some),
@@ -293,7 +294,7 @@ mod tests {
         assert_eq!(command(rds).as_deref(), Some(deletes));
         let backup = "arn:aws:rds:eu-west-1:123456789012:snapshot:awsbackup:job-1";
         assert!(command(backup).unwrap().contains(&format!("--recovery-point-arn {backup}")));
-        // Of what these were made nothing says but a tag.
+        // Only a tag says of what these were made.
         let theirs = by_hand(rds, "eu-west-1", false).unwrap();
         assert!(theirs.1.is_none() && theirs.0.contains("`aws rds describe-db-snapshots"), "{}", theirs.0);
         for (arn, shows) in [

@@ -13,21 +13,22 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Objects that carry the name of a step and no tag of any stack.
 #[derive(Default)]
 pub(super) struct Untagged {
-    /// Those in the place of a step of which nothing else was found: most likely the stack's.
+    /// Objects in the place of a step of which nothing else was found: most likely the stack's.
     pub left: Vec<Leftover>,
-    /// Those that can be anybody's. Everybody can set a tag `Name`, and the step's own object was found, or nothing of
-    /// the stack was.
+    /// Objects that can be anybody's.
+    ///
+    /// Everybody can set a tag `Name`, and the step's own object was found, or nothing of the stack was.
     pub alike: Vec<Leftover>,
 }
 
-/// Lists what stood in the place of a step when the teardown began (`seen`), and what still carries the exact name of
-/// a step.
+/// Lists objects that were in the place of a step when the teardown began (`seen`), and objects that still carry the
+/// exact name of a step.
 pub(super) async fn look(search: Search<'_>, seen: &Report<Status>) -> Result<Untagged> {
     let (stack, tag, account) = (&search.env.stack, search.env.keys.stack(), &search.facts.account);
     let ours: BTreeSet<&Key> = seen.done().filter(|(_, s)| s.phase.is_some() && !s.used).map(|(k, _)| k).collect();
     let (in_place, alike): (Vec<_>, Vec<_>) =
         named(search).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
-    // Here AWS lets nobody else have the name.
+    // AWS lets nobody else have such a name.
     let taken = seen.failed().filter_map(|(key, error)| match error {
         Error::NotOurs { id, of: None, .. } => Some((id.clone(), key.clone())),
         _ => None,

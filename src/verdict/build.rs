@@ -1,4 +1,4 @@
-//! How far a stack is built.
+//! The progress of building a stack.
 use crate::{
     config::Group,
     lease::Holder,
@@ -7,15 +7,16 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How far a stack is built.
+/// The progress of building a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Build {
-    /// Steps that are done.
+    /// The number of steps that are done.
     pub done: usize,
+    /// The number of all steps.
     pub all: usize,
-    /// The same by group: done, and all.
+    /// The same numbers by group: done, and all.
     pub groups: BTreeMap<Group, (usize, usize)>,
-    /// Whether AWS is making a step now.
+    /// True if AWS is making a step now.
     pub under_way: bool,
     /// Who is building, in words: `anna@laptop has been running gameday up for 12 s`.
     pub who: Option<String>,
@@ -23,6 +24,7 @@ pub struct Build {
     pub deleting: Option<String>,
     /// Seconds until the service answers, if somebody is building.
     pub left_seconds: Option<u64>,
+    /// The step that is waited for.
     pub waiting_for: Option<String>,
 }
 
@@ -55,7 +57,7 @@ impl Build {
         }
     }
 
-    /// True if somebody or AWS is at work on it.
+    /// True if somebody or AWS is at work on the stack.
     pub(super) fn is_going_on(&self) -> bool {
         self.who.is_some() || self.under_way
     }

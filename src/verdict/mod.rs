@@ -1,4 +1,4 @@
-//! The verdict: does the stack serve? Pure, from a snapshot.
+//! The verdict on whether the stack serves. It follows from a snapshot alone.
 mod build;
 mod targets;
 mod wait;
@@ -20,13 +20,13 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use std::time::Duration;
 
-/// Whether the stack serves, and the evidence.
+/// The verdict on whether the stack serves, with the evidence.
 ///
-/// First what was measured:
+/// The first part is what was measured:
 ///
 /// | the balancer | answer from outside | targets | the way there | measured |
 /// | --- | --- | --- | --- | --- |
-/// | is not there | any | any | any | not serving |
+/// | does not exist | any | any | any | not serving |
 /// | seen or not | bad, or none came | any | any | not serving |
 /// | seen or not | good | one is healthy | any | serving |
 /// | seen or not | good | none is healthy (the balancer fails open) | any | not serving |
@@ -36,48 +36,50 @@ use std::time::Duration;
 /// | seen | not asked | one is healthy | seen whole, and nothing on it is broken | serving |
 /// | seen or not | not asked | healthy, or not seen | not seen whole | unknown |
 ///
-/// Then the word: what serves with nothing left that may fail is AT RISK; what does not serve is BUILDING while somebody
-/// builds it or its first instances boot, NOT BUILT where neither balancer nor fleet exists, and NOT SERVING otherwise.
-/// What somebody takes down is AT RISK, then NOT BUILT: that it ends is no fault.
+/// The second part is the word. A stack that serves with nothing left to lose is AT RISK. A stack that does not serve
+/// is BUILDING while somebody builds it or its first instances boot, NOT BUILT if neither balancer nor fleet exists,
+/// and NOT SERVING otherwise. A stack that somebody takes down is AT RISK, then NOT BUILT, since its end is no fault.
 ///
-/// So nothing that was not seen counts as evidence: neither that it is there, nor that it is not. A good answer needs no way
-/// that was seen, because it has come that way; but whether a target is healthy it does not say.
+/// So an object that was not seen is no evidence, neither that it exists nor that it does not. A good answer needs no
+/// way that was seen, because the answer has come that way. But it does not say whether a target is healthy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Verdict {
+    /// The URL of the service, if its address is known.
     pub url: Option<String>,
-    /// `None`: they could not be seen.
+    /// The targets; `None` if they could not be seen.
     pub targets: Option<Targets>,
-    /// `None`: not asked (an emulator, `--no-probe`, or the address could not be seen).
+    /// The answer from outside; `None` if nothing was asked (an emulator, `--no-probe`, or an unknown address).
     #[serde(serialize_with = "words::answer")]
     #[schemars(with = "Option<words::AnswerInWords>")]
     pub answer: Option<Answer>,
-    /// How many of the name's addresses, one a zone, gave a good answer, and how many there are.
+    /// How many of the name's addresses (one per zone) gave a good answer, and how many there are.
     pub addresses: Option<(usize, usize)>,
-    /// Why it was not asked.
+    /// Why nothing was asked from outside.
     pub unasked: Option<String>,
-    /// When it was not asked: what stops requests on their way, as far as AWS's own word goes.
+    /// What stops requests on their way according to AWS, if nothing was asked from outside.
     pub broken: Option<String>,
-    /// What is known not to exist, without which nothing is served.
+    /// The object that is known to be missing, without which nothing is served.
     pub missing: Option<String>,
     /// True if neither balancer nor fleet exists.
     pub unbuilt: bool,
-    /// While the first instances of a new fleet boot: what is waited for.
+    /// What is waited for, while the first instances of a new fleet boot.
     pub booting: Option<String>,
-    /// Why it may stop serving soon.
+    /// Why the stack may stop serving soon.
     pub risks: Vec<String>,
-    /// How far it is built, where somebody looked.
+    /// How far the stack is built, if somebody looked.
     pub build: Option<Build>,
-    /// The calls that would have told more about it, and failed.
+    /// The failed calls that would have given more evidence.
     pub unseen: Vec<String>,
-    /// Whether they fail again however often they are made.
+    /// True if these calls fail again however often they are made.
     pub forbidden: bool,
 }
 
 /// The longest time since the creation of a fleet in which its first instances may still be booting.
 const FIRST_BOOT: Duration = Duration::from_secs(600);
 
-/// The parts that decide if there is an answer from outside, and those that decide, too, if there is none.
+/// The parts that decide if there is an answer from outside.
 const DECIDE: &[Part] = &[Part::Balancer, Part::TargetGroup, Part::Targets];
+/// The parts that decide as well if there is none.
 const WAY: &[Part] = &[
     Part::Listeners,
     Part::Rules,
@@ -89,11 +91,11 @@ const WAY: &[Part] = &[
 ];
 
 impl Verdict {
-    /// Returns what a snapshot proves.
+    /// Returns the verdict that a snapshot proves.
     pub fn of(s: &Snapshot) -> Self {
         let group = s.auto_scaling_group.as_ref();
         let mut targets = Targets { wanted: s.targets_wanted(), ..Targets::default() };
-        // A target on its way out is not one that is wanted.
+        // A draining target is no longer wanted.
         for t in s.targets.iter().filter(|t| t.state != "draining") {
             targets.add(&t.state, t.description.as_deref().unwrap_or_default());
             let instance = s.instances.iter().find(|i| i.id == t.id).map(|i| &i.zone);
@@ -111,7 +113,7 @@ impl Verdict {
         let chain = diagnose::chain(s);
         // An answer says more than any diagnosis.
         let broken = answer.is_none().then(|| chain.stops_requests()).flatten().map(|f| {
-            // What has brought it about is the cause.
+            // The cause of a symptom is the finding that has brought it about.
             let root = chain.findings().into_iter().find(|r| !r.symptom && r.severity == Severity::Broken);
             root.filter(|_| f.symptom).unwrap_or(f).cause.clone()
         });
@@ -158,6 +160,7 @@ impl Verdict {
         }
     }
 
+    /// Returns the verdict in a word.
     pub fn word(&self) -> Word {
         match self.measured() {
             Some(true) if self.risks.is_empty() && self.deleting().is_none() => Word::Serving,
@@ -169,12 +172,12 @@ impl Verdict {
         }
     }
 
-    /// Returns why it can stop serving soon, the surest reason first.
+    /// Returns why the stack can stop serving soon, the surest reason first.
     pub fn dangers(&self) -> Vec<&str> {
         self.deleting().into_iter().chain(&self.risks).map(String::as_str).collect()
     }
 
-    /// Returns who is taking it down.
+    /// Returns who is taking the stack down.
     fn deleting(&self) -> Option<&String> {
         self.build.as_ref()?.deleting.as_ref()
     }
@@ -186,6 +189,7 @@ impl Verdict {
         by_somebody || booting || (self.unbuilt && build.is_some_and(Build::is_going_on))
     }
 
+    /// True if the stack serves, at risk or not.
     pub fn serving(&self) -> bool {
         self.word().serves()
     }
@@ -196,8 +200,7 @@ impl Verdict {
         self.answer.as_ref().is_some_and(Answer::good) && healthy == Some(false)
     }
 
-    /// Returns what can stop the service soon: one target or zone that is left of several, and what is wrong on the
-    /// way.
+    /// Returns what can stop the service soon: a single target or zone left of several, and what is wrong on the way.
     fn risks(&self, s: &Snapshot, chain: &Chain) -> Vec<String> {
         let mut risks = vec![];
         if let Some(t) = &self.targets {
@@ -293,7 +296,7 @@ pub(crate) mod tests {
                         assert!(v.to_string().starts_with(word.as_str()), "{v}");
                         assert_eq!(v.serving(), v.word().good() == Some(true), "{here}");
 
-                        // The same with nothing left that may fail, and while it is being built.
+                        // The same at risk, and while the stack is being built.
                         let risky = Verdict { risks: vec!["only one target is left".into()], ..v.clone() };
                         let amber = if word == Word::Serving { Word::AtRisk } else { word };
                         assert_eq!((risky.word(), risky.serving()), (amber, v.serving()), "{here}");
@@ -307,7 +310,7 @@ pub(crate) mod tests {
                         assert_eq!(built(None, true, false), word, "AWS changes what stands: {here}");
                         assert_eq!(built(None, false, true), else_(Word::NotBuilt), "{here}");
 
-                        // While it is taken down.
+                        // The same while the stack is taken down.
                         let build = Build { deleting: Some("anna".into()), ..Build::default() };
                         let going = v.clone().with(build);
                         let gone = if word == Word::Serving { Word::AtRisk } else { else_(Word::NotBuilt) };

@@ -1,25 +1,28 @@
-//! What the target group says of its targets.
+//! The targets as their target group reports them.
 use serde::Serialize;
 
-/// What the target group says of its targets.
+/// The targets as their target group reports them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Targets {
+    /// How many targets are healthy.
     pub healthy: usize,
+    /// How many targets there are.
     pub all: usize,
-    /// How many there should be.
+    /// How many targets there should be.
     pub wanted: usize,
-    /// Zones with a healthy one.
+    /// The zones with a healthy target.
     pub zones: Vec<String>,
-    /// Why those that are not healthy are not, in AWS's words, each once.
+    /// Why the other targets are not healthy, in AWS's words, each reason once.
     pub reasons: Vec<String>,
 }
 
 impl Targets {
-    /// Returns how many there are, or should be if that is more.
+    /// Returns how many targets there are, or should be if that is more.
     pub fn expected(&self) -> usize {
         self.all.max(self.wanted)
     }
 
+    /// Counts a target, by its state and what AWS says about it.
     pub(super) fn add(&mut self, state: &str, said: &str) {
         self.all += 1;
         if state == "healthy" {

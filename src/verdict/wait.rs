@@ -8,21 +8,24 @@ use tokio::time::Instant;
 const IN_A_ROW: u32 = 3;
 /// How many looks in a row have to see the same fault before the wait ends.
 ///
-/// At the usual five seconds these take 40: a group that was attached just now has its instances registered a while
-/// later.
+/// At the usual five seconds these take 40 seconds, because a group that was just attached has its instances registered
+/// a while later.
 const STANDS: u32 = 9;
-/// And how long at least: in the sandbox there are many looks a second, and its instances come and go like others.
+/// How long the same fault has to last at least before the wait ends.
+///
+/// In the sandbox there are many looks a second, and its instances come and go as on AWS.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// One look during a wait: the verdict and, while it does not serve, the first fault.
+/// One look during a wait: the verdict and, while the service does not answer, the first fault.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
     pub verdict: Verdict,
     pub wrong: Option<Finding>,
 }
 
-/// Looks until it serves several times in a row, until a fault does not pass by itself, or until patience ends. Returns
-/// the last look.
+/// Looks until the service answers several times in a row, or until waiting has no use.
+///
+/// The wait ends early on a fault that does not pass by itself, and when patience ends. Returns the last look.
 pub async fn until_serving(
     mut look: impl AsyncFnMut() -> Result<Look>,
     patience: Duration,
@@ -35,7 +38,7 @@ pub async fn until_serving(
         let seen = look().await?;
         good = if seen.verdict.serving() { good + 1 } else { 0 };
         let enough = if seen.verdict.answer.is_some() { IN_A_ROW } else { 1 };
-        // What may not be looked at is no more to be seen later.
+        // A look that the account denies now is denied later, too.
         let blind = seen.verdict.is_blind().then_some("unseen");
         let rule = seen.wrong.as_ref().filter(|f| f.stays()).map(|f| f.rule).or(blind);
         if rule != wrong {

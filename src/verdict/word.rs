@@ -1,15 +1,15 @@
 //! The verdict in a word.
 use serde::Serialize;
 
-/// The verdict in a word: the same in every view and in JSON. From the best to the worst.
+/// The verdict in a word, the same in every view and in JSON; from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Word {
     Serving,
-    /// It serves, but with nothing left that may fail.
+    /// The service answers, but there is a danger that it stops.
     #[serde(rename = "AT RISK")]
     AtRisk,
-    /// What would decide it could not be seen.
+    /// The evidence that decides could not be seen.
     Unknown,
     /// Neither a balancer nor a fleet exists, and nobody is building.
     #[serde(rename = "NOT BUILT")]
@@ -21,6 +21,7 @@ pub enum Word {
 }
 
 impl Word {
+    /// Returns the word as people and scripts read it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotBuilt => "NOT BUILT",

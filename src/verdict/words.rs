@@ -8,10 +8,13 @@ use std::{fmt, time::Duration};
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Answer")]
 pub(super) struct AnswerInWords {
+    /// The HTTP status.
     pub status: Option<u16>,
+    /// Why there was no answer.
     pub error: Option<String>,
+    /// The response time in milliseconds.
     pub millis: u64,
-    /// The boot beacon's word, when it was it that answered.
+    /// The boot beacon in words, if the beacon answered.
     pub beacon: Option<String>,
 }
 
@@ -63,17 +66,18 @@ impl fmt::Display for Headline<'_> {
 }
 
 impl Verdict {
+    /// Returns the verdict without the URL.
     pub fn headline(&self) -> Headline<'_> {
         Headline(self)
     }
 
-    /// Writes what is behind the word: the cause after a colon, then what was measured.
+    /// Writes the evidence for the word: the cause after a colon, then what was measured.
     fn evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.word();
         let cause = match word {
             Word::NotBuilt => Some(match self.build.as_ref() {
                 Some(Build { deleting: Some(who), .. }) => who.clone(),
-                // All of them are only where the look at the steps is the older one.
+                // All steps are done only if the look at the steps is the older one.
                 Some(b) if (1..b.all).contains(&b.done) => format!("{} of {} steps are done", b.done, b.all),
                 _ => "nothing of it exists".into(),
             }),

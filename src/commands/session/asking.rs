@@ -1,4 +1,4 @@
-//! The request path that a verb shows: whose it is, what the stack file says of it, and what to ask from outside.
+//! The request path that a verb shows: its identity, what the stack file says about it, and what to ask from outside.
 use super::Session;
 use crate::{
     aws::Aws,
@@ -22,23 +22,23 @@ impl Session {
         &service.expect("each service is wired").target
     }
 
-    /// Returns whose request path is shown.
+    /// Returns the identity of the request path that is shown.
     pub fn whose(&self) -> Whose {
         whose(&self.loaded, &self.facts)
     }
 
-    /// Returns what the stack file says of the request path.
+    /// Returns what the stack file says about the request path.
     pub fn expected(&self) -> Expected {
         let steps = self.stack.graph.nodes().map(|n| n.key().to_string()).collect();
         expected(&self.loaded, &self.facts, steps)
     }
 
-    /// Looks at everything that carries the requests.
+    /// Takes a snapshot of everything that carries requests.
     pub async fn snapshot(&self, asking: &Asking) -> Snapshot {
         snapshot::gather(&self.aws, self.whose(), self.expected(), asking, Depth::Events).await
     }
 
-    /// Returns what to ask from outside; sandbox addresses are not reachable.
+    /// Returns what to ask from outside. The addresses of a sandbox are not reachable.
     pub fn asking(&self, url: Option<String>, no_probe: bool) -> Asking {
         asking(&self.aws, &self.expected(), url, no_probe)
     }
@@ -49,12 +49,12 @@ pub fn shown(config: &Config) -> ServiceScope<'_> {
     config.services().next().expect("a checked config has a service")
 }
 
-/// Returns what the stack file says of the request path; `steps` are the keys of its graph.
+/// Returns what the stack file says about the request path; `steps` are the keys of its graph.
 pub(super) fn expected(loaded: &Loaded, facts: &Facts, steps: Vec<String>) -> Expected {
     Expected::new(&loaded.config, shown(&loaded.config), facts, steps)
 }
 
-/// Returns whose request path a verb shows.
+/// Returns the identity of the request path that a verb shows.
 pub(super) fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
     Whose {
         stack: loaded.config.name.clone(),
@@ -65,7 +65,7 @@ pub(super) fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
     }
 }
 
-/// Returns what to ask from outside; sandbox addresses are not reachable.
+/// Returns what to ask from outside. The addresses of a sandbox are not reachable.
 pub(super) fn asking(aws: &Aws, expected: &Expected, url: Option<String>, no_probe: bool) -> Asking {
     match (url, no_probe, &aws.endpoint) {
         (url, true, _) => Asking::Nothing { at: url.unwrap_or_else(|| expected.path()), why: "--no-probe".into() },

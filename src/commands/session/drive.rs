@@ -7,17 +7,17 @@ use crate::{
 };
 
 impl Session {
-    /// Says that things change from now on: answers are shared only in the same moment, and Ctrl-C is listened for.
+    /// Switches from looking to changing: answers are shared only for a moment, and Ctrl-C is listened for.
     pub fn building(&self) {
         let keep = Mode::BUILDING.min(self.env.pace.of(Mode::BUILDING * 4));
         self.aws.reads.set_mode(Mode::Building { keep });
         self.listen();
     }
 
-    /// Takes the stack's lease, or says who has it. True if somebody else had it until now: what was planned before may
-    /// be done, or undone.
+    /// Takes the stack's lease, or fails with the name of its holder.
     ///
-    /// [`Session::holding`] gives it back.
+    /// Returns true if somebody else held it until now, since earlier plans may then be done, or undone.
+    /// [`Session::holding`] gives the lease back.
     pub async fn lease(&self, verb: &str, args: cli::LeaseArgs) -> Result<bool, Failure> {
         let taken = match args {
             cli::LeaseArgs { wait: true, .. } => OnConflict::Wait,
@@ -47,7 +47,7 @@ impl Session {
         }
     }
 
-    /// Runs a part of a verb, and gives back the lease that it took and still holds, however it ended.
+    /// Runs a part of a verb, and gives back the lease that the part took and still holds, however the part ended.
     pub async fn holding<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> T) -> T {
         let result = work(self).await;
         self.release().await;

@@ -12,10 +12,10 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
-/// The words at the first Ctrl-C.
+/// The message at the first Ctrl-C.
 const STOPPING: &str = "stopping: no new step starts, calls in flight finish; Ctrl-C again leaves at once";
 
-/// The listener, once it is started, and whether it says something.
+/// The listener, once it is started, and whether it prints a message.
 #[derive(Default)]
 pub(super) struct Interrupt {
     task: RefCell<Option<JoinHandle<()>>>,
@@ -31,13 +31,13 @@ impl Drop for Interrupt {
 }
 
 impl Session {
-    /// Listens for Ctrl-C until the session ends, and says that the run stops.
+    /// Listens for Ctrl-C until the session ends, and prints that the run stops.
     pub(super) fn listen(&self) {
         self.interrupt.is_silent.set(false);
         self.start_listener();
     }
 
-    /// Waits for the first Ctrl-C, which ends a wait. The caller has the words for that.
+    /// Waits for the first Ctrl-C, which the caller reports.
     pub async fn interrupted(&self) {
         self.interrupt.is_silent.set(true);
         self.start_listener();
@@ -53,7 +53,7 @@ impl Session {
         };
         let leave = || std::process::exit(130);
         let mut task = self.interrupt.task.borrow_mut();
-        // A task of its own, since nothing of a verb can be relied on to await it everywhere.
+        // A task of its own, since a verb cannot await the listener everywhere.
         task.get_or_insert_with(|| tokio::task::spawn_local(stop_on(tokio::signal::ctrl_c, stop, say, leave)));
     }
 }
@@ -91,7 +91,7 @@ mod tests {
         };
         let listener = stop_on(signal, stop.clone(), count(&said), count(&left));
         let verb = async {
-            // The walk is over, and nobody selects on anything: a release that AWS holds back.
+            // The walk is over, and AWS delays a release: nothing else selects on the signal.
             sleep(Duration::from_secs(5)).await;
             assert!(!stop.is_requested());
             pressed.add_permits(1);

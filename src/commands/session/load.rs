@@ -1,4 +1,4 @@
-//! Reads the stack file, and says what is wrong with what the user has written.
+//! Reads the stack file, and reports mistakes in what the user has written.
 use super::super::Failure;
 use crate::{
     aws,
@@ -9,7 +9,7 @@ use crate::{
     userdata,
 };
 
-/// Reads and checks the stack file; warnings go to stderr. Makes no AWS call.
+/// Reads and checks the stack file. Warnings go to stderr; no call is made to AWS.
 pub fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     let named = |region: String, by: String| NamedRegion { region, by };
     let outside = Outside {
@@ -25,11 +25,13 @@ pub fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// An error of another part, with its help, as text.
+/// Converts an error of another module, with its help, to a failure.
 pub fn said(e: impl miette::Diagnostic) -> Failure {
     Failure::Error(crate::error::Error::other(e.to_string(), e.help().map(|h| h.to_string()).unwrap_or_default()))
 }
 
+/// Converts an error of a template to a failure.
+///
 /// A template that does not render is a mistake in the user's files: exit code 2, as for the stack file.
 pub fn template(e: Box<userdata::Error>) -> Failure {
     let complaint = Complaint {
@@ -40,7 +42,7 @@ pub fn template(e: Box<userdata::Error>) -> Failure {
     Failure::Usage { complaints: vec![complaint], text: Some(format!("{:?}", miette::Report::new(*e))) }
 }
 
-/// Checks that these are keys of steps.
+/// Fails if one of these is no key of a step.
 pub fn check_keys<'a>(graph: &Graph, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
     let Some(key) = keys.into_iter().find(|key| graph.get(key).is_none()) else { return Ok(()) };
     let like = |n: &str| strsim::jaro_winkler(n, key);

@@ -1,4 +1,4 @@
-//! What most verbs begin with: the stack file, the clients, the facts, the graph.
+//! The session that most verbs begin with: the stack file, the clients, the facts, the graph.
 mod asking;
 mod drive;
 mod interrupt;
@@ -73,7 +73,7 @@ impl Session {
         Self::begin(global, out, &[], given, Prefetch::Steps).await.map(|(session, _)| session)
     }
 
-    /// Opens a session, and sees the request path at the same moment.
+    /// Opens a session, and takes a snapshot of the request path at the same time.
     pub async fn open_and_see(global: &Global, out: Printer, probe: &ProbeArgs) -> Result<(Self, Snapshot), Failure> {
         let (session, seen) = Self::begin(global, out, &[], Claims::default(), Prefetch::Path(probe)).await?;
         Ok((session, seen.expect("the request path was asked for")))
@@ -90,7 +90,7 @@ impl Session {
         file.config.given = given;
         let (target, scale) = target(global, &file.config, &out).await?;
         let aws = reach(&target).await?;
-        // Boxed, as a future of all that a verb may do would be too deep a type.
+        // Boxed, because the type of a future of everything that a verb can do is too deep.
         let (mut session, seen) = Box::pin(Self::gather(file, aws, target, scale, out, prefetch)).await?;
         check_keys(&session.stack.graph, replace)?;
         session.replace(replace.iter().cloned().collect());
@@ -99,7 +99,7 @@ impl Session {
     }
 
     fn replace(&mut self, keys: BTreeSet<String>) {
-        // A database that is replaced is empty.
+        // A replaced database is empty, so it is not set up any more.
         if let Some(master) = self.stack.master.as_ref().filter(|_| keys.contains(database_snapshot::DATABASE)) {
             master.done.take();
         }
@@ -118,14 +118,14 @@ impl Session {
         let (facts, ledger) =
             futures::join!(Box::pin(prefetch.with_facts(&aws, &file)), record::look(&aws, &file.config.name));
         let (mut facts, mut seen) = facts?;
-        // The only place where the names of the account come in.
+        // The only place where names of the account replace those of the stack file.
         let Resolved { config, wanted } = file.config.in_account(&facts.identities, &facts.standing);
         let loaded = Loaded { config, ..file.clone() };
         if seen.is_some() && (facts.identities != file.config.identities || !wanted.is_empty()) {
             seen = prefetch.look(&aws, &loaded, &facts).await;
         }
         let stack = stack::wire(&loaded, &facts, &aws).map_err(template)?;
-        // Nobody can take over what is no step.
+        // An object that is no step of the stack cannot be taken over.
         facts.claims.retain(|(step, _)| stack.graph.get(step).is_some());
         let view = View::new(out);
         let stopwatch = Stopwatch::new(scale);
@@ -160,17 +160,17 @@ impl Session {
         Ok((session, seen))
     }
 
-    /// Opens the session once more, with the credentials that there are now: the SDK reads a profile once.
-    pub async fn again(&self) -> Result<Self, Failure> {
-        // The terminal is the screen's by now: nobody can be asked for a code.
+    /// Opens the session again with the present credentials, since the SDK reads a profile only once.
+    pub async fn reconnect(&self) -> Result<Self, Failure> {
+        // The live screen owns the terminal, so the user cannot be asked for a code.
         let target = Target { ask: None, ..self.target.clone() };
         let mut session = self.with(reach(&target).await?, target).await?;
         session.remember().await;
         Ok(session)
     }
 
-    /// Opens the session once more, with what others have made meanwhile. The lease goes over to it.
-    pub async fn now(&self) -> Result<Self, Failure> {
+    /// Opens the session again, with what others have made meanwhile. The lease goes over to the new session.
+    pub async fn reopen(&self) -> Result<Self, Failure> {
         self.aws.reads.renew();
         let mut session = self.with(self.aws.clone(), self.target.clone()).await?;
         session.replace(self.env.consent.replace.clone());
@@ -184,7 +184,7 @@ impl Session {
         Ok(Self::gather(self.file.clone(), aws, target, self.scale, self.out, Prefetch::Nothing).await?.0)
     }
 
-    /// Keeps only these groups and what they need; none named: everything.
+    /// Keeps only these groups and what they need. Without groups, keeps everything.
     pub fn narrow(&mut self, groups: &[Group]) {
         if !groups.is_empty() {
             let keys = self.stack.graph.with_needs(|k: &Key| groups.contains(&Group::of_kind(k.kind())));
@@ -192,7 +192,7 @@ impl Session {
         }
     }
 
-    /// How many calls were made, for those who want to know.
+    /// Prints how many calls were made, if the user asked for more output.
     pub fn say_calls(&self) {
         if self.out.verbose > 0 && !self.out.json() {
             let calls = &self.aws.calls;
@@ -200,12 +200,12 @@ impl Session {
         }
     }
 
-    /// Where things are built, in words: an account and a region, or the sandbox.
+    /// Returns where the stack is, in words: an account and a region, or the sandbox.
     pub fn place(&self) -> String {
         self.facts.place(&self.loaded.region_by)
     }
 
-    /// The moment of the first request, if the stack file names one.
+    /// Returns the time of the first request, if the stack file names one.
     pub fn traffic_at(&self) -> Option<jiff::Timestamp> {
         self.loaded.config.traffic_at(&jiff::Zoned::now())
     }
@@ -226,7 +226,7 @@ impl Session {
         walk(&self.stack.graph, Direction::Forward, &self.env, async |n: &dyn Node| n.observe(&self.env).await).await
     }
 
-    /// What is known about time before anything was seen.
+    /// Returns what is known about durations before the first look.
     pub fn times(&self) -> Times {
         Times {
             traffic_at: self.traffic_at(),
@@ -238,14 +238,17 @@ impl Session {
         }
     }
 
-    /// How far the steps are, and how long each usually takes, here or on AWS.
+    /// Returns the state of each step, and how long it usually takes in this account or on AWS.
     pub fn progress(&self, seen: &Report<Status>) -> Vec<Step> {
         let usually = |key: &Key| {
             let node = self.stack.graph.get(key.as_str());
             node.map_or(Duration::ZERO, |n| self.env.expected(key, n.typical()).create)
         };
-        let step =
-            |(key, visit): &(Key, Visit<Status>)| Step { key: key.clone(), state: stand(visit), usually: usually(key) };
+        let step = |(key, visit): &(Key, Visit<Status>)| Step {
+            key: key.clone(),
+            state: step_state(visit),
+            usually: usually(key),
+        };
         seen.0.iter().map(step).collect()
     }
 }
@@ -259,12 +262,12 @@ fn record_reader(aws: &Aws, stack: &str) -> RecordReader {
     })
 }
 
-fn stand(visit: &Visit<Status>) -> StepState {
+fn step_state(visit: &Visit<Status>) -> StepState {
     match visit {
         Visit::Done(Status { phase: Some(Phase::Ready), .. }) => StepState::Ready,
         Visit::Done(Status { phase: Some(Phase::Busy(_)), .. }) => StepState::Busy,
         Visit::Done(_) => StepState::Missing,
-        // What cannot be seen does not hold the clock up.
+        // A step that cannot be seen must not hold up the forecast.
         _ => StepState::Ready,
     }
 }

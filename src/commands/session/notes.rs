@@ -1,4 +1,4 @@
-//! What a verb leaves in the account about the stack, beside its objects: the record and the durations.
+//! The notes that a verb leaves in the account beside the stack's objects: the record and the durations.
 use super::{super::Failure, Session};
 use crate::{aws::note, engine::Key, facts, history::History, output::style::*, record};
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ impl Session {
         Ok(())
     }
 
-    /// Writes down that these steps are about to be created.
-    pub async fn write_down(&self, keys: impl Iterator<Item = &Key>) -> Result<(), Failure> {
+    /// Records that these steps are about to be created.
+    pub async fn record_begin(&self, keys: impl Iterator<Item = &Key>) -> Result<(), Failure> {
         let keys: Vec<&Key> = keys.collect();
         if keys.is_empty() {
             return Ok(());
@@ -39,34 +39,34 @@ impl Session {
         ));
     }
 
-    /// Writes down what was created and what is gone. `done` are the steps of which nothing is left open.
-    pub async fn wrote(&self, done: impl Iterator<Item = &Key>) {
-        // Named by the stack file, Amazon's newest, or one of these before.
+    /// Records what was created and what is gone. `done` are the steps with nothing left open.
+    pub async fn record_end(&self, done: impl Iterator<Item = &Key>) {
+        // Each image is or was named by the stack file, or is or was Amazon's newest.
         for image in self.facts.images.values() {
             self.env.ownership.note_used(facts::IMAGE, image);
         }
-        // An object that could not be written down is known by its beginning, at the next run.
+        // If this fails, the next run knows the objects from the record of their beginning.
         _ = record::end(&self.aws, &self.env.stack, &self.env.ownership, done).await;
     }
 
-    /// Forgets what was created: all of it is gone.
-    pub async fn made_nothing(&self) {
+    /// Deletes the record, once everything that was created is gone.
+    pub async fn forget_record(&self) {
         _ = record::forget(&self.aws, &self.env.stack).await;
     }
 
-    /// Writes down that the objects named on the command line are the stack's.
-    pub async fn take_in(&self) {
+    /// Records that the objects named on the command line are the stack's.
+    pub async fn record_adopted(&self) {
         self.env.ownership.record_named();
-        self.wrote(std::iter::empty()).await;
+        self.record_end(std::iter::empty()).await;
     }
 
-    /// Asks the account how long the steps took before. Only for verbs with something to forecast.
+    /// Loads how long the steps took before in this account. Only for verbs with something to forecast.
     pub async fn remember(&mut self) {
         self.history = History::load(&self.aws, &self.env.stack).await;
         self.env.durations = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
     }
 
-    /// Leaves in the account how long the steps of this run took.
+    /// Stores in the account how long the steps of this run took.
     pub async fn learn(&self) {
         self.history.clone().learn(&self.aws, &self.env.stack, &self.stopwatch).await;
     }

@@ -1,4 +1,4 @@
-//! Begins a look at the stack before the facts are there, which saves one round of calls.
+//! Begins a look at the stack before the facts are known, which saves one round of calls.
 //!
 //! Facts and steps ask AWS for nearly the same. But only a graph knows what its steps ask for, and wiring one takes
 //! facts. So the stack is wired a first time with stand-ins for the facts, and its look runs beside their gathering.
@@ -20,7 +20,7 @@ use crate::{
 use futures::future::{Either, select};
 use std::{collections::BTreeMap, pin::pin};
 
-/// What is looked at while the facts are gathered.
+/// The look that runs while the facts are gathered.
 #[derive(Clone, Copy)]
 pub(super) enum Prefetch<'a> {
     Nothing,
@@ -30,10 +30,10 @@ pub(super) enum Prefetch<'a> {
 }
 
 impl Prefetch<'_> {
-    /// Gathers the facts and, if it is asked for, sees the request path at the same moment.
+    /// Gathers the facts and, if asked for, takes a snapshot of the request path at the same time.
     pub async fn with_facts(self, aws: &Aws, loaded: &Loaded) -> Result<(Facts, Option<Snapshot>), Failure> {
         let mut gather = pin!(Facts::gather(aws, &loaded.config));
-        // Only an existing network is a fact that lookers cannot do without.
+        // A look needs only one fact from AWS: an existing network.
         if matches!(self, Self::Nothing) || loaded.config.network.mode == Origin::Use {
             let facts = gather.await?;
             let seen = self.look(aws, loaded, &facts).await;
@@ -42,7 +42,7 @@ impl Prefetch<'_> {
         let offline = Facts::offline(&loaded.config);
         let look = pin!(self.look(aws, loaded, &offline));
         let (facts, mut seen) = match select(&mut gather, look).await {
-            // Without facts there is nothing to wait for.
+            // If the facts cannot be gathered, the look is not awaited.
             Either::Left((facts, look)) => (facts?, look.await),
             Either::Right((seen, facts)) => (facts.await?, seen),
         };
@@ -53,7 +53,7 @@ impl Prefetch<'_> {
         Ok((facts, seen))
     }
 
-    /// Looks at what was asked for, with these facts or stand-ins for them.
+    /// Looks at what was asked for, with these facts or with stand-ins for them.
     pub async fn look(self, aws: &Aws, loaded: &Loaded, facts: &Facts) -> Option<Snapshot> {
         if matches!(self, Self::Nothing) {
             return None;

@@ -1,4 +1,4 @@
-//! Where to talk to: AWS, or the sandbox.
+//! The target of calls: AWS, or the sandbox.
 use super::{super::Failure, said};
 use crate::{
     aws::{self, Aws, Target},
@@ -9,7 +9,7 @@ use crate::{
     sandbox::{self, Pace},
 };
 
-/// Returns where to talk to, and the time scale there. Starts the sandbox if need be.
+/// Returns the target of calls, and the time scale there. Starts the sandbox if necessary.
 pub async fn target(global: &Global, config: &Config, out: &Printer) -> Result<(Target, f64), Failure> {
     let ask: aws::Ask = output::ask;
     let mut target = Target {

@@ -1,4 +1,4 @@
-//! The end of `gameday up`: waits until the service answers, and says how that ended.
+//! The end of `gameday up`: waits until the service answers, and reports how that ended.
 use super::super::{DONE, Failure, Outcome, Session, failed, interrupted};
 use crate::{
     cli::UpArgs,
@@ -32,13 +32,15 @@ pub async fn until_serving(session: &mut Session, args: &UpArgs, began: Instant,
     };
     let is_serving = verdict.serving();
     if is_serving {
-        session.holding(async |session| close(session, args, &target.arn).await).await?;
+        session.holding(async |session| revoke_master_password(session, args, &target.arn).await).await?;
     }
     tell(&session.out, &verdict, wrong.as_ref(), began);
     Ok(if is_serving { DONE } else { failed() })
 }
 
-/// Looks until it serves, until waiting makes no sense any more, or until Ctrl-C (`None`), which is said.
+/// Looks until the service answers, or until waiting makes no sense any more.
+///
+/// Returns `None` after Ctrl-C, which is reported.
 async fn wait(
     session: &Session,
     args: &UpArgs,
@@ -50,7 +52,7 @@ async fn wait(
     let whose = session.whose();
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let out = session.out;
-    // Where nobody asks from outside, AWS's word on the whole way has to do.
+    // If nothing is asked from outside, AWS's own view of the whole request path has to do.
     let asked = !matches!(asking, Asking::Nothing { .. });
     let (mut first, mut well) = (true, asked);
     let look = async || {
@@ -72,7 +74,7 @@ async fn wait(
         Ok(Look { verdict, wrong })
     };
     let last = RefCell::new(Look::default());
-    // What was built just now has a right to boot: nobody calls that a fault while it is waited for.
+    // New instances need time to boot, so the wait after a build reports no fault.
     let all = session.stack.graph.nodes().count();
     let waiting = |seen: Look| {
         let who = "waiting until it answers";
@@ -81,12 +83,12 @@ async fn wait(
                 let build = Build { done: all, all, who: Some(who.into()), ..Build::default() };
                 seen.verdict.with(build).headline().to_string()
             }
-            // The cause is told with what repairs it.
+            // The cause is printed with its repair.
             Some(f) if f.stays() => format!("{} · {who}", seen.verdict.word().as_str()),
             _ => format!("{} · {who}", seen.verdict.headline()),
         }
     };
-    // How long each answer takes is no news.
+    // A change of response times alone is no news.
     let timeless = |mut seen: Look| {
         seen.verdict.answer.iter_mut().for_each(|a| a.millis = 0);
         waiting(seen)
@@ -145,8 +147,8 @@ fn tell(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>, began: Instan
     }
 }
 
-/// Takes from the instances' role a right that only an empty database needs: to read the master password.
-async fn close(session: &Session, args: &UpArgs, target: &str) -> Result<(), Failure> {
+/// Takes the right to read the master password from the instances' role. Only an empty database needs it.
+async fn revoke_master_password(session: &Session, args: &UpArgs, target: &str) -> Result<(), Failure> {
     let Some((master, app)) = session.stack.master.as_ref().and_then(|m| Some((m, m.app.output()?))) else {
         return Ok(());
     };
@@ -157,7 +159,7 @@ async fn close(session: &Session, args: &UpArgs, target: &str) -> Result<(), Fai
     session.aws.reads.renew();
     let (graph, env, config) = (&session.stack.graph, &session.env, &session.loaded.config);
     let name = session.name_of(DATABASE);
-    // Whoever is at work has the same to do at the end.
+    // Another run that is at work does the same at its end.
     if session.lease("up", args.change.lease).await.is_err() {
         return Ok(());
     }
@@ -185,7 +187,7 @@ async fn close(session: &Session, args: &UpArgs, target: &str) -> Result<(), Fai
             ));
         }
         Ok(_) => {}
-        // It serves all the same; the next run tries again.
+        // The service answers nevertheless, and the next run tries again.
         Err(e) if !session.out.json() => session
             .out
             .note(format!("{WARN}warning{RESET}: the instances may still read the database's master password: {e}")),
@@ -194,7 +196,7 @@ async fn close(session: &Session, args: &UpArgs, target: &str) -> Result<(), Fai
     Ok(())
 }
 
-/// Says what is missing for a verdict, and how to get one.
+/// Reports what is missing for a verdict, and how to get one.
 fn not_seen(out: &Printer, verdict: &Verdict) {
     let what = format!("whether the service answers could not be seen ({})", verdict.unseen.join(", "));
     let help = match verdict.is_blind() {
@@ -204,7 +206,7 @@ fn not_seen(out: &Printer, verdict: &Verdict) {
     out.error(&what, Some(&help));
 }
 
-/// Says why the wait ends, and what to type.
+/// Reports why the wait ends, and what to type.
 fn does_not_serve(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>) {
     let (why, up) = (out.typed("gameday why"), out.typed("gameday up"));
     let bad = match verdict.answer.as_ref().and_then(|a| a.status) {
@@ -212,7 +214,7 @@ fn does_not_serve(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>) {
         None => "the service does not answer".into(),
     };
     match wrong {
-        // The cause and its command were told when they were seen.
+        // The cause and its command were printed when they were seen.
         Some(f) if f.stays() => out.error(
             &format!("{bad}, and waiting does not help"),
             Some(&format!("run the command after \"type\" above, then `{up}`; `{why}` shows the whole way")),
