@@ -1,5 +1,6 @@
 //! The findings about the listener and its rules: which target group gets a request for a path.
 use crate::{
+    aws::words::elb::target_group_name,
     diagnose::{
         Draft, Drafts, Hop, HopName, UP, View,
         name::{host_of, path_of, port_of},
@@ -142,7 +143,7 @@ fn said(view: &View<'_>, actions: &[Action]) -> String {
         Action::Forward { targets } => {
             let name = |arn: &str| match ours {
                 Some(t) if t.arn == arn => t.name.clone(),
-                _ => short(arn),
+                _ => target_group_name(arn).to_owned(),
             };
             match targets.as_slice() {
                 [one] if one.weight > 0 => name(&one.target_group),
@@ -154,11 +155,6 @@ fn said(view: &View<'_>, actions: &[Action]) -> String {
         Action::Other { name } => name.clone(),
     };
     if actions.is_empty() { "nothing".into() } else { names(actions.iter().map(one)) }
-}
-
-/// Returns the name of a target group: `other` for `arn:…:targetgroup/other/0123`.
-fn short(arn: &str) -> String {
-    arn.split('/').nth(1).unwrap_or(arn).to_owned()
 }
 
 /// True if a rule matches a GET request for this path.

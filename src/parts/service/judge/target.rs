@@ -1,5 +1,6 @@
 //! The findings about the target group: its settings, its balancer, and the health of its targets.
 use crate::{
+    aws::words::elb::balancer_name,
     diagnose::{Draft, Drafts, Fix, Hop, HopName, UP, View, names},
     shell::{self, command},
     snapshot::{Part, Target, TargetGroup},
@@ -30,7 +31,12 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
             Draft::new(
                 "target-group-unattached",
                 "no listener or rule of the balancer leads to the target group",
-                format!("{} is used by {}, not by {}", t.name, names(t.balancers.iter().map(|a| short(a))), b.name),
+                format!(
+                    "{} is used by {}, not by {}",
+                    t.name,
+                    names(t.balancers.iter().map(|arn| balancer_name(arn))),
+                    b.name
+                ),
                 UP,
             )
             .symptom(),
@@ -47,11 +53,6 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     };
     let evidence = format!("{} {} {}, {healthy}, health check {} ({})", t.name, t.protocol, t.port, h.path, h.matcher);
     hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup) && s.saw(Part::Targets), evidence)
-}
-
-/// Returns the name of a load balancer from its ARN.
-fn short(arn: &str) -> &str {
-    arn.split('/').nth(2).unwrap_or(arn)
 }
 
 /// Adds the findings about the settings of the target group.
