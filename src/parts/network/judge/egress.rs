@@ -3,11 +3,11 @@
 use super::{Way, broken_way};
 use crate::{
     diagnose::{Draft, Drafts, Fix, UP, View, names},
+    parts::access::HTTPS,
     shell::{self, Ours, command},
     snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet},
 };
 
-const HTTPS: u16 = 443;
 /// The consequence, for the cause of a finding.
 const LOST: &str = "packages, the binary and AWS's own services cannot be reached";
 

@@ -2,6 +2,7 @@
 use super::{Way, broken_way, egress};
 use crate::{
     diagnose::{Draft, Drafts, UP, View, names, replace},
+    parts::access::HTTPS,
     shell,
     snapshot::{AutoScalingGroup, Part},
 };
@@ -52,7 +53,7 @@ pub(crate) fn of_fleet(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
     let subnets: Vec<&str> = g.subnets.iter().map(String::as_str).collect();
     // An entry that also stops requests is already a finding at the balancer's hop.
     if view.acl_stops(&subnets, view.visitor(), s.expected.listener_port).is_none()
-        && let Some(stop) = view.acl_stops_out(&subnets, 443)
+        && let Some(stop) = view.acl_stops_out(&subnets, HTTPS)
     {
         let draft = stop.finding(view, "acl-outbound", "what the instances fetch from outside, or the answers");
         hop.push(draft.weak_if(view.serves()));
