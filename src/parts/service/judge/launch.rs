@@ -2,11 +2,9 @@
 use super::refusal;
 use crate::{
     diagnose::{Draft, UP, View, names, newest},
+    resources::launch_template::OURS,
     snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion},
 };
-
-/// The prefix of the description of a version that gameday has created.
-const OURS: &str = "gameday ";
 
 /// Returns the findings about the launch template.
 pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
