@@ -40,24 +40,21 @@ pub(super) fn settings(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
             .weak(),
         );
     }
-    if let Some(t) = s.target_group.as_ref().filter(|t| !g.target_groups.contains(&t.arn)) {
-        hop.push(
-            Draft::new(
-                "fleet-unattached",
-                "the Auto Scaling group is not attached to the target group: its instances are no targets",
-                format!(
-                    "{} has {}",
-                    g.name,
-                    if g.target_groups.is_empty() {
-                        "no target group".to_owned()
-                    } else {
-                        format!("{} others", g.target_groups.len())
-                    }
-                ),
-                UP,
-            )
-            .weak_if(view.serves() && t.arn.is_empty()),
-        );
+    if s.target_group.as_ref().is_some_and(|t| !g.target_groups.contains(&t.arn)) {
+        hop.push(Draft::new(
+            "fleet-unattached",
+            "the Auto Scaling group is not attached to the target group: its instances are no targets",
+            format!(
+                "{} has {}",
+                g.name,
+                if g.target_groups.is_empty() {
+                    "no target group".to_owned()
+                } else {
+                    format!("{} others", g.target_groups.len())
+                }
+            ),
+            UP,
+        ));
     }
     let missing = (view.members().len() as i32) < g.desired;
     for process in &g.suspended {
