@@ -97,7 +97,7 @@ pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
     }
     let shut: Vec<&String> = s.expected.ssh.iter().filter(|c| !view.lets_in(&carried, SSH, &net(c))).collect();
     if !shut.is_empty() {
-        let cause = format!("SSH from {} is not let in, though the stack file says so", names(shut));
+        let cause = format!("SSH from {} is blocked, although the stack file allows it", names(shut));
         hop.push(Draft::new("app-ssh-missing", cause, format!("{ours} has no such ingress rule"), UP).weak());
     }
 }
