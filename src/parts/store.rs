@@ -236,7 +236,7 @@ impl Store {
     fn explanation(&self, view: &View<'_>, beacon: &Beacon) -> (&'static str, String, Fix) {
         match (self.refusal)(view, beacon.error.as_deref().unwrap_or_default()) {
             Some((rule, cause, fix)) => (rule, cause.into(), fix),
-            None => (self.rules.beacon, format!("the instances do not reach {}", self.what), UP.into()),
+            None => (self.rules.beacon, format!("the instances cannot reach {}", self.what), UP.into()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Helpers of the kinds around a load balancer.
 use super::prelude::*;
-use crate::aws::words;
+use crate::aws::words::{self, elb::target_group_name};
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, TargetGroupTuple, TargetHealthDescription,
     TargetHealthStateEnum,
@@ -168,7 +168,7 @@ impl Handover<'_> {
         let mut serving = vec![];
         for (arn, weight) in forwards(now) {
             if arn != new && weight > 0 && healthy(self.aws, &arn).await? > 0 {
-                serving.push(name_of(&arn).to_owned());
+                serving.push(target_group_name(&arn).to_owned());
             }
         }
         let healthy = if serving.is_empty() { self.enough } else { healthy(self.aws, new).await? };
@@ -176,7 +176,7 @@ impl Handover<'_> {
             format!(
                 "{healthy} of {} targets of {} healthy; {} serves",
                 self.enough,
-                name_of(new),
+                target_group_name(new),
                 serving.join(" and ")
             )
         }))
@@ -195,11 +195,6 @@ async fn healthy(aws: &Aws, group: &str) -> Result<i32> {
         Ok(all.iter().filter(is_healthy).count() as i32)
     };
     Ok(*aws.reads.get(format!("healthy targets of {group}"), call).await?)
-}
-
-/// Returns `billing-api` of `arn:…:targetgroup/billing-api/73e2d6bc24d8a067`.
-fn name_of(arn: &str) -> &str {
-    tail(arn, "targetgroup/").split('/').next().unwrap_or(arn)
 }
 
 /// Describes an [`action`] for a spec.

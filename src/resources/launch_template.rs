@@ -78,7 +78,7 @@ pub struct Output {
     pub version: i64,
 }
 
-/// The first word in the description of a version made by gameday.
+/// The prefix of the description of a version that gameday has created.
 pub(crate) const OURS: &str = "gameday ";
 
 impl Resource for LaunchTemplate {

@@ -19,7 +19,7 @@ pub struct ListenerRule {
     /// The keys of all rules of the stack, this one's included.
     ///
     /// If another one of them has this rule's priority, that rule is moved and not taken over.
-    pub others: Rc<[Key]>,
+    pub all_keys: Rc<[Key]>,
 }
 
 /// The managed fields of a listener rule.
@@ -147,7 +147,7 @@ const ASIDE: i32 = 1000;
 impl ListenerRule {
     /// True if these are the tags of another rule of the stack as it is now.
     fn is_other(&self, cx: &Cx<'_>, tags: &Tags) -> bool {
-        cx.step_of(tags).is_some_and(|step| self.others.iter().any(|key| key.as_str() == step && key != cx.key))
+        cx.step_of(tags).is_some_and(|step| self.all_keys.iter().any(|key| key.as_str() == step && key != cx.key))
     }
 
     /// Moves another rule of the stack to another priority if it has this rule's one.

@@ -2,6 +2,7 @@
 //!
 //! References need only its ARN. The wait until it is active, about three minutes, is a step of its own.
 use super::{elb, prelude::*, security_group::SecurityGroup, subnet::Subnet};
+use crate::aws::words::elb::balancer_name;
 use aws_sdk_elasticloadbalancingv2::types::{
     LoadBalancer as AwsBalancer, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum,
 };
@@ -245,8 +246,7 @@ impl Resource for ActiveLoadBalancer {
             return Ok(None);
         }
         // The lookup is by name, like the balancer's own, so one call serves both.
-        let name = elb::tail(&arn, "loadbalancer/app/").split('/').next().unwrap_or_default();
-        let balancer = elb::balancer(&self.aws, name).await?;
+        let balancer = elb::balancer(&self.aws, balancer_name(&arn)).await?;
         let Some(balancer) = balancer.filter(|b| b.load_balancer_arn() == Some(&arn)) else {
             return Ok(None);
         };

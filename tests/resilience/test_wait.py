@@ -30,11 +30,11 @@ def test_what_does_not_pass_ends_the_wait_and_is_named(standing):
     patient = ("--patience", "86400")
     for said in [w.up(*patient, code=1), w.up(*patient, "-o", "json", code=1)]:
         assert said.seconds < 80, f"it waited {said.seconds} s"
-        assert "another rule takes" in said.text and f"delete-rule --rule-arn {rule}" in said.text, said.text
+        assert "another rule matches" in said.text and f"delete-rule --rule-arn {rule}" in said.text, said.text
     once = w.up(code=1)
     rest = once.text.removeprefix(once.out)
-    assert rest.count("delete-rule") == 1 and rest.count("another rule takes") == 1, once.text
-    assert once.out.count("another rule takes") == 1, once.out
+    assert rest.count("delete-rule") == 1 and rest.count("another rule matches") == 1, once.text
+    assert once.out.count("another rule matches") == 1, once.out
     assert said.json["event"] == "not_serving" and said.json["finding"]["rule"] == "rule-stolen"
     w.elbv2.delete_rule(RuleArn=rule)
     w.up()

@@ -202,7 +202,7 @@ def broken(picture):
     service = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
     rule = f"{service}:listener-rule/app/shop-main/98f0be6a296e722c/23ff3a5c3df2b7a1/aa38f51b2847b5bb"
     command = f"env $(gameday sandbox env) aws --region us-east-1 elbv2 delete-rule --rule-arn {rule}"
-    cause, evidence = "another rule takes /healthcheck before ours", "priority 1 (path-pattern /*): fixed response 503"
+    cause, evidence = "another rule matches /healthcheck before ours", "priority 1 (path-pattern /*): fixed response 503"
     found = {"rule": "rule-stolen", "hop": "rule", "severity": "broken", "symptom": False, "trying": False}
     picture["findings"] = [{**found, "cause": cause, "evidence": evidence, "command": command, "note": None}]
     hop = next(h for h in picture["chain"] if h["hop"] == "rule")
@@ -230,7 +230,7 @@ def test_while_it_is_built_or_taken_down_nothing_is_called_broken(world, browser
             look, wall = page.page, size in ("wall", "full")
             if change is broken:
                 expect(look.locator("#finding code")).to_contain_text("delete-rule")
-                expect(look.locator(".hop.bad")).to_contain_text("another rule takes")
+                expect(look.locator(".hop.bad")).to_contain_text("another rule matches")
             else:
                 expect(look.locator(".hop.bad")).to_have_count(0)
                 expect(look.locator("#finding")).to_be_hidden()

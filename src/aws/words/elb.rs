@@ -1,4 +1,4 @@
-//! Actions of listeners and rules.
+//! Actions of listeners and rules, and the names in ARNs.
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum};
 
 /// Returns the target groups that an action forwards to, with their weights. AWS says one alone in two places.
@@ -14,4 +14,14 @@ pub(crate) fn forwards(action: &Action) -> Vec<(String, i32)> {
     } else {
         several
     }
+}
+
+/// Returns the name of a target group: `billing-api` for `arn:…:targetgroup/billing-api/73e2d6bc24d8a067`.
+pub(crate) fn target_group_name(arn: &str) -> &str {
+    arn.split('/').nth(1).unwrap_or(arn)
+}
+
+/// Returns the name of a load balancer: `billing` for `arn:…:loadbalancer/app/billing/50dc6c495c0c9188`.
+pub(crate) fn balancer_name(arn: &str) -> &str {
+    arn.split('/').nth(2).unwrap_or(arn)
 }

@@ -216,7 +216,7 @@ fn a_long_command_pushes_its_cause_off_no_screen() {
     }
     for size in [(60, 12), (60, 15), (80, 15), (80, 24)] {
         let screen = shown(&s, &[], size);
-        assert!(screen.contains("nobody listens") && screen.contains("delete-rule"), "{size:?}\n{screen}");
+        assert!(screen.contains("has no listener on port 80") && screen.contains("delete-rule"), "{size:?}\n{screen}");
     }
 }
 

@@ -8,5 +8,10 @@ use super::Entry;
 
 pub(crate) use wire::{Groups, Rules, endpoints, groups, rules};
 
+/// The port of HTTPS.
+pub(crate) const HTTPS: u16 = 443;
+/// The port of SSH.
+pub(crate) const SSH: u16 = 22;
+
 /// The entry of network access in the list of parts.
 pub(crate) const ENTRY: Entry = Entry { follow: Some(|look| Box::pin(see::follow(look))), ..Entry::NONE };

@@ -1,6 +1,7 @@
 //! The steps of the security groups and of the endpoints of AWS services.
 //!
 //! The groups come first and their rules after them, because rules refer to groups.
+use super::{HTTPS, SSH};
 use crate::{
     config::Mode,
     engine::{Key, Ref},
@@ -12,7 +13,6 @@ use crate::{
     },
 };
 
-const HTTPS: u16 = 443;
 const ANYWHERE: &str = "0.0.0.0/0";
 
 /// The handles of the security groups.
@@ -99,7 +99,7 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     let mut services = vec![];
     for (service, group) in each() {
         let mut ingress = vec![tcp(service.port, to(&groups.balancer), "requests from the load balancer")];
-        ingress.extend(facts.sources(&config.access.ssh).iter().map(|c| tcp(22, Peer::Cidr(c.clone()), "SSH")));
+        ingress.extend(facts.sources(&config.access.ssh).iter().map(|c| tcp(SSH, Peer::Cidr(c.clone()), "SSH")));
         let spared = facts.is_handed_over(config, service).then(|| groups.balancer.clone());
         let egress = from_instances(b, groups);
         services.push(add(b, &service.security_group(), group, ingress, egress, spared.into_iter().collect()));

@@ -57,10 +57,10 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
     let mut priority = FIRST;
     let mut routes = vec![];
     let name = |service: &str, n: usize| format!("{service}-{}", n + 1);
-    let keys = config
+    let all_keys = config
         .services()
         .flat_map(|s| (0..s.rules().len()).map(move |n| Key::new(ListenerRule::KIND, &name(s.name, n))));
-    let keys: Rc<[Key]> = keys.collect();
+    let all_keys: Rc<[Key]> = all_keys.collect();
     for (service, fleet) in each() {
         let mut route = vec![listener.key().clone()];
         for (i, paths) in service.rules().into_iter().enumerate() {
@@ -71,7 +71,7 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
                 paths,
                 priority,
                 enough: service.desired as i32,
-                others: keys.clone(),
+                all_keys: all_keys.clone(),
             };
             priority += 1;
             route.push(b.add(&name(service.name, i), rule).key().clone());

@@ -30,11 +30,11 @@ const STATUSES: &[Status] = &[
         "cache-deleting",
         "the cache is being deleted",
         UP,
-        Some("waits, then makes a new one"),
+        Some("waits, then creates a new one"),
     ),
-    Status::broken(&["create-failed"], "cache-failed", "AWS could not make the cache", REPLACE, None),
+    Status::broken(&["create-failed"], "cache-failed", "AWS could not create the cache", REPLACE, None),
     Status::serves_at_endpoint(&["modifying"]),
-    Status::busy(Status::OTHER, "cache-creating", "AWS is still making the cache"),
+    Status::busy(Status::OTHER, "cache-creating", "AWS is still creating the cache"),
 ];
 
 /// Returns the hop of the cache, or `None` if the stack has none.
@@ -52,7 +52,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
             hop.push(Draft::new(
                 "cache-missing",
                 format!("there is no cache {name}"),
-                "DescribeReplicationGroups gives none of this name",
+                "DescribeReplicationGroups returns none with this name",
                 (UP, "5 to 10 minutes"),
             ));
         }
@@ -67,7 +67,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
         hop.push(
             Draft::new(
                 "cache-tls",
-                "the cache wants TLS, the service speaks plain Redis",
+                "the cache requires TLS, but the service speaks plain Redis",
                 format!("{} is {}", c.id, c.status),
                 REPLACE,
             )

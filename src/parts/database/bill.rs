@@ -2,7 +2,7 @@
 use crate::{
     aws::listing,
     config::{Group, Mode, is_extended_support},
-    cost::{Account, Item, Per, Plan, Thing, UnitPrice},
+    cost::{Account, Item, Per, Plan, Prices, Thing, UnitPrice},
     error::Result,
 };
 
@@ -29,19 +29,22 @@ impl Billed {
     }
 }
 
+/// Returns the factor by which a standby raises the price, 1 without one.
+fn factor(prices: &Prices, multi_az: bool) -> Option<f64> {
+    if multi_az { Some(prices.database.multi_az_factor?.0) } else { Some(1.0) }
+}
+
 fn instance(class: &str, multi_az: bool, zones: &str) -> Thing {
     let key = class.to_owned();
     Thing::new(format!("{class}{zones}"), move |p| {
-        let factor = if multi_az { p.database.multi_az_factor?.0 } else { 1.0 };
-        Some(Per::Hour.price(*p.database.class.get(&key)?).scaled(factor))
+        Some(Per::Hour.price(*p.database.class.get(&key)?).scaled(factor(p, multi_az)?))
     })
 }
 
 fn storage(storage_type: &str, multi_az: bool, zones: &str) -> Thing {
     let key = storage_type.to_owned();
     Thing::new(format!("GB of {storage_type} storage{zones}"), move |p| {
-        let factor = if multi_az { p.database.multi_az_factor?.0 } else { 1.0 };
-        Some(Per::GbMonth.price(*p.database.storage.get(&key)?).scaled(factor))
+        Some(Per::GbMonth.price(*p.database.storage.get(&key)?).scaled(factor(p, multi_az)?))
     })
 }
 

@@ -41,7 +41,7 @@ const STATUSES: &[Status] = &[
         "database-deleting",
         "the database is being deleted",
         UP,
-        Some("waits, then makes a new one"),
+        Some("waits, then creates a new one"),
     ),
     Status::broken(
         rds::FULL,
@@ -53,10 +53,10 @@ const STATUSES: &[Status] = &[
     Status::broken(rds::LOST, FAILED.0, FAILED.1, REPLACE, Some("its data is lost")),
     Status::broken(rds::BLOCKED, FAILED.0, FAILED.1, REPLACE, Some("its data is lost")),
     Status::serves(rds::AVAILABLE),
-    Status::busy(rds::RESTARTING, "database-busy", "the database is not back yet"),
+    Status::busy(rds::RESTARTING, "database-busy", "the database is still restarting"),
     // A database accepts connections long before it is `available` [AWS 1.4].
     Status::serves_at_endpoint(Status::OTHER),
-    Status::busy(Status::OTHER, "database-creating", "AWS is still making the database"),
+    Status::busy(Status::OTHER, "database-creating", "AWS is still creating the database"),
 ];
 
 /// Returns the hop of the database, or `None` if the stack has none.
@@ -74,7 +74,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
             hop.push(Draft::new(
                 "database-missing",
                 format!("there is no database {name}"),
-                "DescribeDBInstances gives none of this name",
+                "DescribeDBInstances returns none with this name",
                 (UP, "5 to 10 minutes; the data is gone unless there is a snapshot"),
             ));
         }
@@ -95,7 +95,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
         hop.push(
             Draft::new(
                 "database-parameters",
-                "parameters are not in force until the database reboots",
+                "parameters do not take effect until the database reboots",
                 which,
                 command!("aws rds reboot-db-instance --db-instance-identifier {}", d.id),
             )
@@ -106,7 +106,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
         hop.push(
             Draft::new(
                 "database-standby",
-                "the database has no standby, though the stack file says multi_az",
+                "the database has no standby, although the stack file says multi_az",
                 format!("{} is {status}", d.id),
                 UP,
             )
@@ -136,6 +136,6 @@ fn refusal(view: &View<'_>, error: &str) -> Option<Refusal> {
         return Some(("database-credentials", "the database refuses the credentials", fix));
     }
     let reached = !error.contains("not reachable");
-    let cause = "the database is reached, but setting it up fails";
+    let cause = "the instances reach the database, but cannot set it up";
     reached.then(|| ("database-sql", cause, "gameday logs --since 10m".into()))
 }

@@ -26,7 +26,7 @@ pub(crate) const STORE: Store = Store {
 const STATUSES: &[Status] = &[
     Status::serves(&["available", "updating"]),
     Status::broken(&["deleting", "deleted"], "files-deleting", "the file system is being deleted", UP, None),
-    Status::busy(Status::OTHER, "files-creating", "AWS is still making the file system"),
+    Status::busy(Status::OTHER, "files-creating", "AWS is still creating the file system"),
 ];
 
 /// Returns the hop of the file system, or `None` if the stack has none.
@@ -41,8 +41,8 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
         if seen {
             hop.push(Draft::new(
                 "files-missing",
-                "there is no file system of the stack",
-                "DescribeFileSystems gives none with its tag",
+                "the stack has no file system",
+                "DescribeFileSystems returns none with its tag",
                 UP,
             ));
         }
@@ -53,7 +53,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
             Draft::new(
                 "files-untagged",
                 "the file system has lost the stack's tags: gameday does not touch it",
-                format!("{} was made for {}, and does not say so any more", f.id, s.whose.stack),
+                format!("{} was created for {}, but its tags no longer say so", f.id, s.whose.stack),
                 adopt(key, &f.id),
             )
             .weak_if(view.serves()),

@@ -1,4 +1,5 @@
 //! The cost of monitoring: alarms and the dashboard.
+use super::prefixes;
 use crate::{
     aws::listing,
     config::{Group, Switch},
@@ -48,11 +49,7 @@ pub async fn running(account: &Account<'_>) -> Inventory {
 async fn count_alarms(account: &Account<'_>) -> Result<usize> {
     let Account { aws, config, alarms } = *account;
     let names: BTreeSet<&str> = alarms.iter().map(String::as_str).collect();
-    // One call lists all alarms of the stack, and other looks make the same call. A name prescribed in the stack file
-    // can have another prefix.
-    let prefix = format!("{}-", config.name);
-    let named = names.iter().filter(|name| !name.starts_with(&prefix)).map(|name| (*name).to_owned());
-    let own = (!names.is_empty()).then(|| prefix.clone()).into_iter().chain(named);
+    let own = prefixes(&config.name, alarms).into_iter();
     let own = own.map(async |prefix: String| listing::alarms(aws, &prefix).await);
     let tracking = account.fleets().into_iter().map(|fleet| format!("TargetTracking-{fleet}-"));
     let tracking = tracking.map(async |prefix: String| listing::alarms(aws, &prefix).await);

@@ -1,4 +1,5 @@
 //! The look at monitoring: the alarms that fire.
+use super::prefixes;
 use crate::{
     aws::listing,
     snapshot::{
@@ -34,12 +35,9 @@ pub(crate) async fn find(look: &Look<'_>) {
             a.state_value() == Some(&StateValue::Alarm)
                 && a.alarm_name().is_some_and(|name| names.iter().any(|e| e == name))
         };
-        // One call lists all alarms of the stack. A name prescribed in the stack file can have another prefix.
-        let prefix = format!("{}-", look.whose.stack);
-        let named = names.iter().filter(|a| !a.starts_with(&prefix));
         let mut ours = vec![];
-        for prefix in std::iter::once(&prefix).chain(named) {
-            ours.extend(listing::alarms(look.aws, prefix).await?.iter().filter(is_alarm).cloned().map(alarm));
+        for prefix in prefixes(&look.whose.stack, names) {
+            ours.extend(listing::alarms(look.aws, &prefix).await?.iter().filter(is_alarm).cloned().map(alarm));
         }
         ours.sort_by(|a, b| a.name.cmp(&b.name));
         ours.dedup_by(|a, b| a.name == b.name);

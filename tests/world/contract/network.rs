@@ -137,7 +137,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
     let paths = s.paths.iter().map(|&p| p.into()).collect();
     g.add(
         "web-1",
-        ListenerRule { aws: aws(), listener, target, paths, priority: s.priority, enough: 1, others: [].into() },
+        ListenerRule { aws: aws(), listener, target, paths, priority: s.priority, enough: 1, all_keys: [].into() },
     );
     g
 }

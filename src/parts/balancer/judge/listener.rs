@@ -1,5 +1,6 @@
 //! The findings about the listener and its rules: which target group gets a request for a path.
 use crate::{
+    aws::words::elb::target_group_name,
     diagnose::{
         Draft, Drafts, Hop, HopName, UP, View,
         name::{host_of, path_of, port_of},
@@ -32,7 +33,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
             HopName::Listener,
             false,
             match s.saw(Part::Listeners) {
-                true => view.absent(Part::Balancer, "no load balancer to listen"),
+                true => view.absent(Part::Balancer, "no load balancer, so no listener"),
                 false => view.absent(Part::Listeners, ""),
             },
         );
@@ -42,7 +43,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         hop.push(if port != s.expected.listener_port {
             Draft::new(
                 "url-port",
-                format!("the URL asks port {port}, where the balancer does not listen"),
+                format!("the URL uses port {port}, where the balancer does not listen"),
                 format!("it listens on {}", names(&there)),
                 command!(
                     "gameday why {}",
@@ -52,8 +53,8 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         } else if s.listeners.is_empty() {
             Draft::new(
                 "listener-missing",
-                format!("nobody listens: the balancer has no listener on port {port}"),
-                "DescribeListeners gives none: every connection is refused or times out",
+                format!("the balancer has no listener on port {port}"),
+                "DescribeListeners returns none: every connection is refused or times out",
                 UP,
             )
         } else {
@@ -85,7 +86,6 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
 fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
     let to_us = share(view, &l.default);
     if view.s.expected.routes.is_empty() {
-        // If a rule matches every path, the default action does not matter.
         let (rule, cause) = match l.default.last() {
             _ if to_us == 100 => return,
             Some(Action::FixedResponse { code }) => {
@@ -142,7 +142,7 @@ fn said(view: &View<'_>, actions: &[Action]) -> String {
         Action::Forward { targets } => {
             let name = |arn: &str| match ours {
                 Some(t) if t.arn == arn => t.name.clone(),
-                _ => short(arn),
+                _ => target_group_name(arn).to_owned(),
             };
             match targets.as_slice() {
                 [one] if one.weight > 0 => name(&one.target_group),
@@ -154,11 +154,6 @@ fn said(view: &View<'_>, actions: &[Action]) -> String {
         Action::Other { name } => name.clone(),
     };
     if actions.is_empty() { "nothing".into() } else { names(actions.iter().map(one)) }
-}
-
-/// Returns the name of a target group: `other` for `arn:…:targetgroup/other/0123`.
-fn short(arn: &str) -> String {
-    arn.split('/').nth(1).unwrap_or(arn).to_owned()
 }
 
 /// True if a rule matches a GET request for this path.
@@ -179,13 +174,13 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     let mut hop = Draft::hop();
     let Some(l) = ours(view) else {
         let why = match s.balancer {
-            Some(_) => view.absent(Part::Listeners, "no listener to have rules"),
-            None => view.absent(Part::Balancer, "no listener to have rules"),
+            Some(_) => view.absent(Part::Listeners, "no listener, so no rules"),
+            None => view.absent(Part::Balancer, "no listener, so no rules"),
         };
         return hop.done(HopName::Rule, false, why);
     };
     if !s.saw(Part::Rules) || !s.saw(Part::TargetGroup) {
-        return hop.done(HopName::Rule, false, "the rules, or where they lead, could not be read");
+        return hop.done(HopName::Rule, false, "the rules, or the target group, could not be read");
     }
     let (url, given) = match (&s.probe.url, &s.balancer) {
         (Some(url), _) => (url.clone(), true),
@@ -205,7 +200,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         if at.is_none_or(|r| share(view, &r.actions) == 0) {
             hop.push(Draft::new(
                 "path-unrouted",
-                format!("no route of the stack file takes {path}"),
+                format!("no route of the stack file matches {path}"),
                 format!("routes = {}; everything else gets {}", names(routes), said(view, &l.default)),
                 (UP, format!("after adding it to routes under [service.{}]", s.whose.service)),
             ));
@@ -247,7 +242,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         hop.push(
             Draft::new(
                 "rule-foreign",
-                format!("a rule that is not the stack's takes {}", conditions(rule)),
+                format!("a foreign rule matches {}", conditions(rule)),
                 format!("priority {}: {}", rule.priority, said(view, &rule.actions)),
                 command!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
             )
@@ -270,7 +265,7 @@ fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> 
     if foreign {
         return Draft::new(
             "rule-stolen",
-            format!("another rule takes {path} before ours"),
+            format!("another rule matches {path} before ours"),
             evidence,
             command!("aws elbv2 delete-rule --rule-arn {}", rule.arn),
         );
@@ -279,9 +274,12 @@ fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> 
         Some(Action::FixedResponse { code }) => {
             Draft::new("rule-fixed", format!("the rule for {path} answers with a fixed {code}"), evidence, UP)
         }
-        _ => {
-            Draft::new("rule-elsewhere", format!("the rule for {path} does not lead to our target group"), evidence, UP)
-        }
+        _ => Draft::new(
+            "rule-elsewhere",
+            format!("the rule for {path} does not forward to our target group"),
+            evidence,
+            UP,
+        ),
     }
 }
 

@@ -88,7 +88,7 @@ fn state(b: &Balancer, hop: &mut Drafts) {
         "provisioning" => hop.push(
             Draft::new(
                 "balancer-provisioning",
-                "AWS is still making the balancer",
+                "AWS is still creating the balancer",
                 why,
                 ("gameday up", "waits for it: 2 to 3 minutes in all"),
             )
@@ -96,12 +96,12 @@ fn state(b: &Balancer, hop: &mut Drafts) {
         ),
         "failed" => hop.push(Draft::new(
             "balancer-failed",
-            "AWS could not make the balancer",
+            "AWS could not create the balancer",
             why,
             "gameday up --replace load-balancer/main",
         )),
         "active_impaired" => hop.push(
-            Draft::new("balancer-impaired", "the balancer routes, but lacks resources to grow", why, "gameday up")
+            Draft::new("balancer-impaired", "the balancer works, but lacks resources to grow", why, "gameday up")
                 .weak(),
         ),
         _ => {}
@@ -125,7 +125,7 @@ fn groups(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
                 "balancer-group-wrong",
                 "the balancer does not carry its security group",
                 format!(
-                    "it carries {}, not {ours}: requests are stopped here, or the instances do not know the sender",
+                    "it carries {}, not {ours}: requests are blocked here, or the instances' group does not allow them",
                     names(&b.groups)
                 ),
                 UP,

@@ -21,7 +21,7 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
     match &servers {
         Some(all) if all.is_empty() => hop.push(calm(Draft::new(
             "dhcp-no-dns",
-            format!("the instances in {id} are told no name server: they resolve no name"),
+            format!("the instances in {id} receive no name server: they cannot resolve names"),
             format!("its DHCP options have no {SERVERS}"),
             view.network_fix(restore_dns(vpc.usual_options.as_deref(), id)),
         ))),
@@ -29,10 +29,10 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
         Some(all) if !amazons => hop.push(
             calm(Draft::new(
                 "dhcp-dns",
-                format!("the instances in {id} ask another name server than Amazon's"),
+                format!("the instances in {id} use another name server than Amazon's"),
                 format!(
-                    "its DHCP options say {SERVERS} = {}: unless that one knows the names of AWS, instances reach \
-                     neither packages nor database, cache and files",
+                    "its DHCP options say {SERVERS} = {}: unless it resolves the names of AWS, instances cannot reach \
+                     packages, database, cache or files",
                     all.join(", ")
                 ),
                 view.network_fix(restore_dns(vpc.usual_options.as_deref(), id)),
@@ -44,14 +44,14 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
     if vpc.dns_support == Some(false) && amazons {
         hop.push(calm(Draft::new(
             "vpc-dns",
-            format!("Amazon's DNS server does not answer in {id}: its instances resolve no name"),
+            format!("Amazon's DNS server does not answer in {id}: its instances cannot resolve names"),
             "enableDnsSupport is false",
             view.network_fix(turn_on("--enable-dns-support")),
         )));
     } else if vpc.dns_hostnames == Some(false) && amazons && s.expected.files != Mode::Off {
         hop.push(calm(Draft::new(
             "vpc-dns-hostnames",
-            format!("file systems have no name in {id}: the instances cannot mount them by it"),
+            format!("file systems have no DNS name in {id}: the instances cannot mount them by name"),
             "enableDnsHostnames is false",
             view.network_fix(turn_on("--enable-dns-hostnames")),
         )));
@@ -62,7 +62,7 @@ pub(crate) fn findings(view: &View<'_>, hop: &mut Drafts) {
 ///
 /// Instances ask again when their lease ends.
 fn restore_dns(usual: Option<&str>, vpc: &str) -> Fix {
-    let lease = "instances that run take it up with their next lease, or when they boot";
+    let lease = "running instances receive it with their next lease, or when they boot";
     match usual {
         Some(set) => {
             (command!("aws ec2 associate-dhcp-options --dhcp-options-id {} --vpc-id {}", set, vpc), lease.to_owned())
@@ -70,7 +70,7 @@ fn restore_dns(usual: Option<&str>, vpc: &str) -> Fix {
         }
         None => (
             command!("aws ec2 create-dhcp-options --dhcp-configurations Key={},Values={}", SERVERS, AMAZON_DNS),
-            format!("then `aws ec2 associate-dhcp-options` leads {vpc} there; {lease}"),
+            format!("then `aws ec2 associate-dhcp-options` sets them for {vpc}; {lease}"),
         )
             .into(),
     }

@@ -3,11 +3,11 @@
 use super::{Way, broken_way};
 use crate::{
     diagnose::{Draft, Drafts, Fix, UP, View, names},
+    parts::access::HTTPS,
     shell::{self, Ours, command},
     snapshot::{AutoScalingGroup, Endpoint, Part, RouteTable, ZoneSubnet},
 };
 
-const HTTPS: u16 = 443;
 /// The consequence, for the cause of a finding.
 const LOST: &str = "packages, the binary and AWS's own services cannot be reached";
 
@@ -48,8 +48,11 @@ fn ids(tables: &[&RouteTable]) -> String {
 fn in_public_subnets(tables: &[&RouteTable]) -> Draft {
     Draft::new(
         "fleet-subnets-public",
-        "the Auto Scaling group launches instances without public addresses into public subnets: they reach nothing outside",
-        format!("{} leads 0.0.0.0/0 to an internet gateway, which serves public addresses only", ids(tables)),
+        "the Auto Scaling group launches instances without public addresses into public subnets: they cannot reach the internet",
+        format!(
+            "the route for 0.0.0.0/0 in {} points at an internet gateway, which serves public addresses only",
+            ids(tables)
+        ),
         UP,
     )
 }
@@ -67,7 +70,7 @@ fn black_hole(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Draft {
     Draft::new(
         "route-blackhole",
         format!("the default route of the instances' subnets is a black hole: {LOST}"),
-        format!("{} leads 0.0.0.0/0 to {via}, which is gone or detached", ids(tables)),
+        format!("the route for 0.0.0.0/0 in {} points at {via}, which is gone or detached", ids(tables)),
         reroute(view, tables, "replace-route"),
     )
 }
@@ -80,7 +83,7 @@ fn reroute(view: &View<'_>, tables: &[&RouteTable], call: &'static str) -> Fix {
     let other = view.s.nat_gateways.iter().find(|n| n.state == "available");
     view.network_fix(match other {
         Some(nat) => {
-            let lead = |t: &&RouteTable| {
+            let route = |t: &&RouteTable| {
                 command!(
                     "aws ec2 {} --route-table-id {} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {}",
                     Ours(call),
@@ -88,11 +91,14 @@ fn reroute(view: &View<'_>, tables: &[&RouteTable], call: &'static str) -> Fix {
                     nat.id
                 )
             };
-            Fix::from(shell::all(tables.iter().map(lead)))
+            Fix::from(shell::all(tables.iter().map(route)))
         }
         None => Fix::from((
             command!("aws ec2 describe-nat-gateways --filter Name=vpc-id,Values={}", view.vpc().unwrap_or("VPC")),
-            format!("none is available: make one in a public subnet, then lead 0.0.0.0/0 of {} to it", ids(tables)),
+            format!(
+                "none is available: create one in a public subnet, then add a route for 0.0.0.0/0 in {} to it",
+                ids(tables)
+            ),
         )),
     })
 }
@@ -106,7 +112,7 @@ fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
     let nat = s.nat_gateways.iter().find(|n| n.id == via);
     let state = nat.map_or("gone", |n| n.state.as_str());
     let reason = nat.and_then(|n| n.reason.as_ref()).map_or(String::new(), |r| format!(" ({r})"));
-    let evidence = format!("{} leads 0.0.0.0/0 to {via}, which is {state}{reason}", ids(tables));
+    let evidence = format!("the route for 0.0.0.0/0 in {} points at {via}, which is {state}{reason}", ids(tables));
     match (state, nat) {
         ("available", Some(nat)) => {
             // A NAT gateway uses the default route of its own subnet.
@@ -115,13 +121,13 @@ fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
             // If the balancer's subnets use the same table, their finding is nearer to the cause.
             let same = |z: &ZoneSubnet| view.table(&z.subnet).is_some_and(|t| t.id == own.id);
             let told = s.balancer.iter().flat_map(|b| &b.zones).any(same);
-            let cause = format!("the NAT gateway {via} has no way to the internet itself: {LOST}");
+            let cause = format!("the NAT gateway {via} cannot reach the internet itself: {LOST}");
             Some(Draft::new("nat-gateway-shut", cause, draft.evidence, draft.fix).symptom_if(told))
         }
         ("pending", _) => Some(
             Draft::new(
                 "nat-gateway-pending",
-                format!("the NAT gateway {via} is being made"),
+                format!("the NAT gateway {via} is being created"),
                 evidence,
                 ("gameday status --watch", "it takes about two minutes"),
             )
@@ -129,7 +135,7 @@ fn nat(view: &View<'_>, tables: &[&RouteTable], via: &str) -> Option<Draft> {
         ),
         ("failed", _) => Some(Draft::new(
             "nat-gateway-failed",
-            format!("AWS could not make the NAT gateway {via}: {LOST}"),
+            format!("AWS could not create the NAT gateway {via}: {LOST}"),
             evidence,
             reroute(view, tables, "replace-route"),
         )),
@@ -151,14 +157,14 @@ fn endpoints(view: &View<'_>, g: &AutoScalingGroup, tables: &[&RouteTable], serv
         return vec![];
     }
     let mut drafts = vec![];
-    let leads_to_s3 = |t: &&RouteTable| t.routes.iter().any(|r| r.to.starts_with("pl-") && r.via.starts_with("vpce-"));
-    let without: Vec<&RouteTable> = tables.iter().copied().filter(|t| !leads_to_s3(t)).collect();
+    let points_at_s3 = |t: &&RouteTable| t.routes.iter().any(|r| r.to.starts_with("pl-") && r.via.starts_with("vpce-"));
+    let without: Vec<&RouteTable> = tables.iter().copied().filter(|t| !points_at_s3(t)).collect();
     if !without.is_empty() && interface_to(&s.endpoints, "s3").is_none() {
         let (region, vpc) = (&s.whose.region, view.vpc().unwrap_or("VPC"));
         let all: Vec<&str> = without.iter().map(|t| t.id.as_str()).collect();
         drafts.push(Draft::new(
             "endpoint-s3-missing",
-            "no endpoint leads to S3, and there is no way to the internet: packages and the binary cannot be fetched",
+            "S3 has no endpoint, and there is no route to the internet: packages and the binary cannot be fetched",
             format!("{} has no route to a gateway endpoint of S3", ids(&without)),
             view.network_fix(command!(
                 "aws ec2 create-vpc-endpoint --vpc-id {} --service-name {} --route-table-ids {}",
@@ -175,10 +181,10 @@ fn endpoints(view: &View<'_>, g: &AutoScalingGroup, tables: &[&RouteTable], serv
 /// Returns the interface endpoint of a service.
 fn interface_to<'e>(all: &'e [Endpoint], service: &str) -> Option<&'e Endpoint> {
     let end = format!(".{service}");
-    let leads =
+    let fits =
         |e: &&Endpoint| e.interface && e.service.ends_with(&end) && !matches!(e.state.as_str(), "deleting" | "deleted");
     // If there are several, prefer one that works.
-    let all: Vec<&Endpoint> = all.iter().filter(leads).collect();
+    let all: Vec<&Endpoint> = all.iter().filter(fits).collect();
     all.iter().find(|e| e.state == "available" && e.private_dns).or(all.first()).copied()
 }
 
@@ -200,11 +206,13 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
             format!("com.amazonaws.{region}.{service}"),
             g.subnets
         );
-        let note = "with a security group that lets TCP 443 of the instances in, or the VPC's default one has to";
+        let note = format!(
+            "with a security group that allows TCP {HTTPS} from the instances, unless the VPC's default one does"
+        );
         return Some(
             Draft::new(
                 "endpoint-missing",
-                format!("no endpoint leads to {service}, and there is no way to the internet: {what}"),
+                format!("{service} has no endpoint, and there is no route to the internet: {what}"),
                 format!("{vpc} has no interface endpoint of com.amazonaws.{region}.{service}"),
                 view.network_fix((make, note)),
             )
@@ -215,14 +223,14 @@ fn endpoint(view: &View<'_>, g: &AutoScalingGroup, service: &str) -> Option<Draf
     let draft = match e.state.to_ascii_lowercase().as_str() {
         "pending" | "pendingacceptance" => Draft::new(
             "endpoint-pending",
-            format!("the endpoint of {service} is being made"),
+            format!("the endpoint of {service} is being created"),
             format!("{id} is {}", e.state),
             ("gameday status --watch", "it takes about a minute"),
         )
         .waiting(),
         "available" if !e.private_dns => Draft::new(
             "endpoint-name",
-            format!("the name of {service} does not lead to its endpoint: {what}"),
+            format!("the name of {service} does not point at its endpoint: {what}"),
             format!("private DNS of {id} is off"),
             view.network_fix(command!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {} --private-dns-enabled", id)),
         ),

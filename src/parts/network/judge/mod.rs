@@ -128,35 +128,35 @@ pub(crate) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
         view.network_fix(command!("aws ec2 attach-internet-gateway --internet-gateway-id {} --vpc-id {}", id, vpc))
     };
     let make = || {
-        let note = format!("then attach it to {vpc}, and lead 0.0.0.0/0 of {table} there");
+        let note = format!("then attach it to {vpc}, and add a route for 0.0.0.0/0 in {table} to it");
         view.network_fix(("aws ec2 create-internet-gateway", note))
     };
     let saw_gateways = view.s.saw(Part::InternetGateways);
-    let lost = "nothing from the internet is answered, and instances reach nothing";
+    let lost = "requests from the internet get no answer, and instances cannot reach the internet";
     Some(match way {
         Way::Internet => return None,
         Way::Detached { via } => Draft::new(
             "gateway-detached",
             format!("the internet gateway {via} is not attached to {vpc}"),
-            format!("{table} leads 0.0.0.0/0 to it: {lost}"),
+            format!("the route for 0.0.0.0/0 in {table} points at it: {lost}"),
             attach(via),
         ),
         Way::Blackhole { via } if via.starts_with("igw-") && gateway.is_none() && saw_gateways => Draft::new(
             "gateway-missing",
             format!("{vpc} has no internet gateway"),
-            format!("{table} leads 0.0.0.0/0 to {via}, which is gone: {lost}"),
+            format!("the route for 0.0.0.0/0 in {table} points at {via}, which is gone: {lost}"),
             make(),
         ),
         Way::Blackhole { via } => Draft::new(
             "route-blackhole",
             format!("the default route of {table} is a black hole"),
-            format!("0.0.0.0/0 leads to {via}, which is gone or detached ({subnet})"),
+            format!("the route for 0.0.0.0/0 points at {via}, which is gone or detached ({subnet})"),
             gateway.map_or_else(make, |g| route(&g.id)),
         ),
         Way::None if gateway.is_none() && saw_gateways => Draft::new(
             "gateway-missing",
             format!("{vpc} has no internet gateway"),
-            format!("and {table} of {subnet} has no route for 0.0.0.0/0: {lost}"),
+            format!("{table} of {subnet} has no route for 0.0.0.0/0: {lost}"),
             make(),
         ),
         Way::None => Draft::new(
@@ -167,8 +167,8 @@ pub(crate) fn broken_way(view: &View<'_>, table: &str, way: &Way, subnet: &str) 
         ),
         Way::Through(via) => Draft::new(
             "route-not-public",
-            format!("the route table {table} does not lead to an internet gateway"),
-            format!("0.0.0.0/0 leads to {via}: {subnet} has to be public"),
+            format!("the default route of {table} does not point at an internet gateway"),
+            format!("the route for 0.0.0.0/0 points at {via}: {subnet} has to be public"),
             gateway.map_or_else(make, |g| route(&g.id)),
         ),
     })

@@ -44,18 +44,18 @@ fn public_access(view: &View<'_>, subnets: &[&str]) -> Option<Draft> {
     let fix: Fix = match view.s.public_access.clone() {
         Some(p) if p.by_policy && !p.exclusions => (
             "aws ec2 describe-vpc-block-public-access-options",
-            "a policy of the organization sets it and allows no exclusion: ask who administers it",
+            "a policy of the organization sets it and allows no exclusion: ask its administrator",
         )
             .into(),
         Some(p) if !p.exclusions => off.into(),
-        Some(p) if p.by_policy => (exclude, "lets this VPC through; the mode itself is set by the organization").into(),
-        _ => (exclude, "lets this VPC through; some minutes pass until it does").into(),
+        Some(p) if p.by_policy => (exclude, "exempts this VPC; the organization sets the mode itself").into(),
+        _ => (exclude, "exempts this VPC; it takes some minutes").into(),
     };
     let all = blocked.len() == subnets.len();
     Some(
         Draft::new(
             "public-access-blocked",
-            "VPC Block Public Access keeps requests from the internet from the balancer",
+            "VPC Block Public Access blocks requests from the internet to the balancer",
             format!(
                 "{} in mode {mode}: {}",
                 if all { "all its subnets" } else { "some of its subnets" },

@@ -2,6 +2,7 @@
 use super::{Way, broken_way, egress};
 use crate::{
     diagnose::{Draft, Drafts, UP, View, names, replace},
+    parts::access::HTTPS,
     shell,
     snapshot::{AutoScalingGroup, Part},
 };
@@ -52,9 +53,9 @@ pub(crate) fn of_fleet(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
     let subnets: Vec<&str> = g.subnets.iter().map(String::as_str).collect();
     // An entry that also stops requests is already a finding at the balancer's hop.
     if view.acl_stops(&subnets, view.visitor(), s.expected.listener_port).is_none()
-        && let Some(stop) = view.acl_stops_out(&subnets, 443)
+        && let Some(stop) = view.acl_stops_out(&subnets, HTTPS)
     {
-        let draft = stop.finding(view, "acl-outbound", "what the instances fetch from outside, or the answers");
+        let draft = stop.finding(view, "acl-outbound", "requests of the instances to the internet, or the answers");
         hop.push(draft.weak_if(view.serves()));
     }
     let of_balancer_acls = s.balancer.iter().flat_map(|b| &b.zones).map(|z| z.subnet.as_str()).collect::<Vec<_>>();
@@ -88,7 +89,7 @@ fn public_ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
                 hop.push(
                     Draft::new(
                         "fleet-subnets-private",
-                        "the Auto Scaling group launches into subnets for data, which have no way to the internet",
+                        "the Auto Scaling group launches into subnets for data, which have no route to the internet",
                         format!("{id} is {step}: packages and the binary cannot be fetched there"),
                         UP,
                     )
@@ -111,11 +112,11 @@ fn public_ways_out(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
         hop.push(
             Draft::new(
                 "instance-no-address",
-                "instances without a public address cannot use the internet gateway: they reach nothing outside",
+                "instances without a public address cannot use the internet gateway: they cannot reach the internet",
                 names(&hidden),
                 (
                     shell::all(["gameday network".to_owned(), replace(&hidden)]),
-                    "the group launches others instead, which get an address",
+                    "the group launches new ones instead, which get an address",
                 ),
             )
             .weak_if(view.serves()),

@@ -33,25 +33,24 @@ pub(crate) fn stage(view: &View<'_>, b: &Beacon, rule: &'static str) -> Draft {
     };
     let seconds = b.seconds.map_or(String::new(), |s| format!(", {s} s after it began"));
     let slow = b.seconds.is_some_and(|s| s as i64 > i64::from(view.s.expected.grace_seconds));
+    let failed = b.status.as_deref() == Some("failed");
+    // A boot that has failed also tries again, but only after a pause.
+    let outlook = if failed { "it needs a repair" } else { "it keeps trying" };
+    let evidence = |said: &str| format!("{id}, stage {at}{seconds}; {outlook}: {said}");
     match &b.error {
         Some(error) => {
-            let failed = b.status.as_deref() == Some("failed");
-            let retries = if failed { "it needs help" } else { "it tries again" };
             let (cause, fix) = cause_and_fix(view, rule, &b.stage);
-            Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: {error}"), fix).trying_if(!failed)
+            Draft::new(rule, cause, evidence(error), fix).trying_if(!failed)
         }
         // A beacon that anybody can read contains only the stage. The cause is in the instance's log, which its console
         // shows from the first line.
         None if matches!(b.status.as_deref(), Some("failed" | "retrying")) => {
-            let failed = b.status.as_deref() == Some("failed");
-            let retries = if failed { "it needs help" } else { "it tries again" };
             let (cause, _) = cause_and_fix(view, rule, &b.stage);
             let log = match &b.instance {
                 Some(id) => command!("gameday logs --console --instance {}", id),
                 None => "gameday logs --console".to_owned(),
             };
-            Draft::new(rule, cause, format!("{id}, stage {at}{seconds}; {retries}: its log says why"), log)
-                .trying_if(!failed)
+            Draft::new(rule, cause, evidence("its log says why"), log).trying_if(!failed)
         }
         None if slow => Draft::new(
             "boot-stuck",
@@ -85,7 +84,7 @@ fn cause_and_fix(view: &View<'_>, rule: &str, stage: &str) -> (String, Fix) {
             (UP, format!("after correcting source or sha256 under [service.{service}]")).into(),
         ),
         "boot-config" => ("the service's configuration cannot be written", "gameday render --check".into()),
-        "boot-service" => ("the service does not start, or keeps ending", "gameday logs --since 10m".into()),
+        "boot-service" => ("the service does not start, or keeps exiting", "gameday logs --since 10m".into()),
         _ => return (format!("the boot fails in the stage {stage}"), "gameday logs --since 10m".into()),
     };
     (cause.into(), fix)

@@ -13,13 +13,13 @@ pub(super) fn settings(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
             "fleet-deleting",
             "the Auto Scaling group is being deleted",
             format!("{}: {status}", g.name),
-            (UP, "waits until it is gone, then makes it again"),
+            (UP, "waits until it is gone, then creates it again"),
         ));
     }
     if g.desired == 0 || g.max == 0 {
         hop.push(Draft::new(
             "fleet-zero",
-            "the Auto Scaling group is told to have no instance",
+            "the Auto Scaling group has a desired or maximum size of 0",
             format!(
                 "min {}, desired {}, max {}; the stack file says {}, {}, {}",
                 g.min, g.desired, g.max, want.min, want.desired, want.max
@@ -30,45 +30,46 @@ pub(super) fn settings(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
         hop.push(
             Draft::new(
                 "fleet-sizes",
-                "the Auto Scaling group has other sizes than the stack file",
+                "the Auto Scaling group has other sizes than the stack file says",
                 format!(
-                    "min {}, desired {}, max {}, not {}, {} to {}, {}",
-                    g.min, g.desired, g.max, want.min, want.desired, want.max, want.max
+                    "min {}, desired {}, max {}, not min {min}, desired {min} to {max}, max {max}",
+                    g.min,
+                    g.desired,
+                    g.max,
+                    min = want.min,
+                    max = want.max
                 ),
                 UP,
             )
             .weak(),
         );
     }
-    if let Some(t) = s.target_group.as_ref().filter(|t| !g.target_groups.contains(&t.arn)) {
-        hop.push(
-            Draft::new(
-                "fleet-unattached",
-                "the Auto Scaling group is not attached to the target group: its instances are no targets",
-                format!(
-                    "{} has {}",
-                    g.name,
-                    if g.target_groups.is_empty() {
-                        "no target group".to_owned()
-                    } else {
-                        format!("{} others", g.target_groups.len())
-                    }
-                ),
-                UP,
-            )
-            .weak_if(view.serves() && t.arn.is_empty()),
-        );
+    if s.target_group.as_ref().is_some_and(|t| !g.target_groups.contains(&t.arn)) {
+        hop.push(Draft::new(
+            "fleet-unattached",
+            "the Auto Scaling group is not attached to the target group: its instances are not registered as targets",
+            format!(
+                "{} has {}",
+                g.name,
+                if g.target_groups.is_empty() {
+                    "no target group".to_owned()
+                } else {
+                    format!("{} others", g.target_groups.len())
+                }
+            ),
+            UP,
+        ));
     }
     let missing = (view.members().len() as i32) < g.desired;
     for process in &g.suspended {
         let (what, grave) = match process.as_str() {
             "Launch" => ("no instance is launched", missing),
-            "Terminate" => ("no instance is taken away, also no broken one", false),
+            "Terminate" => ("no instance is terminated, not even a broken one", false),
             "AddToLoadBalancer" => ("new instances are not registered as targets", !view.serves()),
-            "HealthCheck" => ("no instance is found unhealthy", false),
+            "HealthCheck" => ("no instance is marked unhealthy", false),
             "ReplaceUnhealthy" => ("no unhealthy instance is replaced", false),
             "AlarmNotification" => ("it does not scale", false),
-            "AZRebalance" => ("zones are not evened out", false),
+            "AZRebalance" => ("instances are not rebalanced over the zones", false),
             _ => ("part of it does not work", false),
         };
         let cause = format!("the process {process} of the Auto Scaling group is suspended: {what}");
@@ -90,7 +91,7 @@ pub(super) fn settings(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) 
         hop.push(
             Draft::new(
                 "fleet-grace",
-                "instances get less time to boot than the stack file says: they may be replaced for ever",
+                "instances get less time to boot than the stack file says: they may be replaced in an endless loop",
                 format!("{} s of grace, not {}", g.grace_seconds, want.grace_seconds),
                 UP,
             )

@@ -46,7 +46,7 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     if !standby.is_empty() {
         hop.push(calm(Draft::new(
             "instance-standby",
-            "instances are in standby: they get no request",
+            "instances are in standby: they get no requests",
             names(&standby),
             command!("aws autoscaling exit-standby --auto-scaling-group-name {} --instance-ids {}", g.name, standby),
         )));
@@ -55,7 +55,7 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     if !held.is_empty() {
         hop.push(calm(Draft::new(
             "instance-hook",
-            "a lifecycle hook, which is not the stack's, holds instances back",
+            "a foreign lifecycle hook delays instances",
             format!("{} in {}", names(&held), members.iter().find(|m| m.id == held[0]).map_or("", |m| &m.lifecycle)),
             (
                 command!("aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name {}", g.name),
@@ -68,7 +68,7 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     let pending: Vec<&str> = members.iter().filter(|m| m.lifecycle == "Pending").map(|m| m.id.as_str()).collect();
     let short = g.desired - members.len() as i32;
     if !pending.is_empty() || (short > 0 && !failed && !g.suspended.iter().any(|p| p == "Launch")) {
-        let evidence = format!("{} pending, {} more wanted", pending.len(), short.max(0));
+        let evidence = format!("{} pending, {} more desired", pending.len(), short.max(0));
         hop.push(calm(
             Draft::new(
                 "fleet-launching",
@@ -106,7 +106,7 @@ fn profile(view: &View<'_>, hop: &mut Drafts) {
     let (Some(found), Some(name)) = (&s.profile, &s.expected.names.profile) else { return };
     let (rule, cause) = match (found.exists, &found.role) {
         (true, Some(_)) => return,
-        (true, None) => ("profile-without-role", "the instance profile has no role: instances may do nothing"),
+        (true, None) => ("profile-without-role", "the instance profile has no role: instances have no permissions"),
         (false, _) => ("profile-missing", "the instance profile is gone: no instance can be launched with it"),
     };
     let evidence = format!("GetInstanceProfile {name}: {}", if found.exists { "no role" } else { "there is none" });
@@ -126,7 +126,7 @@ fn spread(view: &View<'_>, hop: &mut Drafts) {
     if !empty.is_empty() && members.len() > 1 {
         let cause = format!("no instance serves in {}", names(&empty));
         hop.push(
-            Draft::new("zone-empty", cause, said, (UP, "the Auto Scaling group evens out zones by itself")).weak(),
+            Draft::new("zone-empty", cause, said, (UP, "the Auto Scaling group rebalances the zones by itself")).weak(),
         );
     } else if let (Some(most), Some(least)) =
         (s.expected.zones.iter().map(|z| count(z)).max(), s.expected.zones.iter().map(|z| count(z)).min())
@@ -135,9 +135,9 @@ fn spread(view: &View<'_>, hop: &mut Drafts) {
         hop.push(
             Draft::new(
                 "zone-imbalance",
-                "the instances are unevenly spread over the zones",
+                "the instances are spread unevenly over the zones",
                 said,
-                ("gameday status --watch", "the Auto Scaling group evens out zones by itself (AZRebalance)"),
+                ("gameday status --watch", "the Auto Scaling group rebalances the zones by itself (AZRebalance)"),
             )
             .weak(),
         );

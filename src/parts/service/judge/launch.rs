@@ -2,11 +2,9 @@
 use super::refusal;
 use crate::{
     diagnose::{Draft, UP, View, names, newest},
+    resources::launch_template::OURS,
     snapshot::{Activity, AutoScalingGroup, Part, TemplateVersion},
 };
-
-/// The prefix of the description of a version that gameday has created.
-const OURS: &str = "gameday ";
 
 /// Returns the findings about the launch template.
 pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
@@ -19,7 +17,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         return vec![calm(Draft::new(
             "template-missing",
             format!("the launch template {} is gone: nothing can be launched", s.expected.names.template),
-            "DescribeLaunchTemplateVersions gives none of this name",
+            "DescribeLaunchTemplateVersions returns none with this name",
             UP,
         ))];
     };
@@ -39,7 +37,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
     let is_ours = |v: &&TemplateVersion| v.description.as_deref().is_some_and(|d| d.starts_with(OURS));
     let default = t.versions.iter().find(|v| v.number == t.default_version);
     if let Some(v) = default.filter(|v| !is_ours(v)) {
-        let by = v.created_by.as_deref().map_or(String::new(), |b| format!(", made by {b}"));
+        let by = v.created_by.as_deref().map_or(String::new(), |b| format!(", created by {b}"));
         let draft = Draft::new(
             "template-default-foreign",
             "the default version of the launch template is not gameday's",
@@ -52,7 +50,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         all.push(
             Draft::new(
                 "template-version-floating",
-                "the Auto Scaling group launches whatever version comes next, not a numbered one",
+                "the Auto Scaling group follows a floating version, not a numbered one",
                 format!("version {named}, which is {} now", number.unwrap_or_default()),
                 UP,
             )
@@ -61,7 +59,7 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
     } else if number != Some(t.default_version) {
         all.push(calm(Draft::new(
             "template-version-old",
-            "the Auto Scaling group launches another version than the default one",
+            "the Auto Scaling group launches a version other than the default one",
             format!("version {named}, the default is {}", t.default_version),
             UP,
         )));
@@ -81,14 +79,14 @@ pub(super) fn template(view: &View<'_>, g: &AutoScalingGroup) -> Vec<Draft> {
         _ if old.is_empty() => {}
         Some(percent) => {
             let cause = format!("an instance refresh is replacing the instances, {percent} % are done");
-            let evidence = format!("of another version of the launch template: {}", names(old));
+            let evidence = format!("launched from another version of the launch template: {}", names(old));
             all.push(
-                Draft::new("instance-refresh", cause, evidence, ("gameday status --watch", "it goes on by itself"))
+                Draft::new("instance-refresh", cause, evidence, ("gameday status --watch", "it continues by itself"))
                     .weak(),
             );
         }
         None => {
-            let cause = "instances are of another version of the launch template than new ones would be";
+            let cause = "instances were launched from another version of the launch template than new ones would be";
             all.push(Draft::new("instance-old-version", cause, names(old), UP).weak());
         }
     }

@@ -66,10 +66,10 @@ fn replacement(view: &View<'_>, ids: &[&str]) -> Fix {
     match view.s.auto_scaling_group.as_ref().filter(|_| all) {
         Some(g) => (
             command!("aws autoscaling start-instance-refresh --auto-scaling-group-name {}", g.name),
-            "one after the other, so that requests go on being served",
+            "one after the other, so that requests are still served",
         )
             .into(),
-        None => (replace(ids), "the group launches others instead").into(),
+        None => (replace(ids), "the group launches new ones instead").into(),
     }
 }
 

@@ -4,12 +4,12 @@ use crate::{
     diagnose::{Draft, Drafts, UP, View, names},
     parts::{
         self,
-        access::judge::{anywhere, net, no_group},
+        access::{
+            HTTPS, SSH,
+            judge::{anywhere, net, no_group},
+        },
     },
 };
-
-/// The port of SSH.
-const SSH: u16 = 22;
 
 /// Adds the findings about the security groups.
 pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
@@ -64,7 +64,7 @@ pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
         );
     }
     let shut: Vec<String> =
-        [80, 443].iter().filter(|p| !view.lets_out_to_all(&carried, **p)).map(|p| p.to_string()).collect();
+        [80, HTTPS].iter().filter(|p| !view.lets_out_to_all(&carried, **p)).map(|p| p.to_string()).collect();
     if !shut.is_empty() {
         hop.push(
             Draft::new(
@@ -97,7 +97,7 @@ pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
     }
     let shut: Vec<&String> = s.expected.ssh.iter().filter(|c| !view.lets_in(&carried, SSH, &net(c))).collect();
     if !shut.is_empty() {
-        let cause = format!("SSH from {} is not let in, though the stack file says so", names(shut));
+        let cause = format!("SSH from {} is blocked, although the stack file allows it", names(shut));
         hop.push(Draft::new("app-ssh-missing", cause, format!("{ours} has no such ingress rule"), UP).weak());
     }
 }

@@ -1,5 +1,6 @@
 //! The findings about the target group: its settings, its balancer, and the health of its targets.
 use crate::{
+    aws::words::elb::balancer_name,
     diagnose::{Draft, Drafts, Fix, Hop, HopName, UP, View, names},
     shell::{self, command},
     snapshot::{Part, Target, TargetGroup},
@@ -29,8 +30,13 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         hop.push(
             Draft::new(
                 "target-group-unattached",
-                "no listener or rule of the balancer leads to the target group",
-                format!("{} is used by {}, not by {}", t.name, names(t.balancers.iter().map(|a| short(a))), b.name),
+                "no listener or rule of the balancer forwards to the target group",
+                format!(
+                    "{} is used by {}, not by {}",
+                    t.name,
+                    names(t.balancers.iter().map(|arn| balancer_name(arn))),
+                    b.name
+                ),
                 UP,
             )
             .symptom(),
@@ -47,11 +53,6 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     };
     let evidence = format!("{} {} {}, {healthy}, health check {} ({})", t.name, t.protocol, t.port, h.path, h.matcher);
     hop.done(HopName::TargetGroup, s.saw(Part::TargetGroup) && s.saw(Part::Targets), evidence)
-}
-
-/// Returns the name of a load balancer from its ARN.
-fn short(arn: &str) -> &str {
-    arn.split('/').nth(2).unwrap_or(arn)
 }
 
 /// Adds the findings about the settings of the target group.
@@ -78,14 +79,14 @@ fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
         hop.push(Draft::new(
             "target-group-protocol",
             format!("the target group speaks {} to the instances, not HTTP", t.protocol),
-            "the service would have to speak TLS: requests end in 502",
+            "the service would have to speak TLS: requests fail with 502",
             &replace,
         ));
     }
     if t.target_type != "instance" {
         hop.push(Draft::new(
             "target-group-type",
-            format!("the target group takes targets of type {}, not instances", t.target_type),
+            format!("the target group accepts targets of type {}, not instances", t.target_type),
             "the Auto Scaling group cannot register its instances there",
             &replace,
         ));
@@ -99,9 +100,9 @@ fn settings(view: &View<'_>, t: &TargetGroup, hop: &mut Drafts) {
         ));
     }
     let wrong = [
-        ("health-path", "the health check asks the wrong path", &h.path, &want.health_path),
-        ("health-codes", "the health check takes the wrong codes for healthy", &h.matcher, &want.health_codes),
-        ("health-port", "the health check asks another port than the requests", &h.port, &"traffic-port".to_owned()),
+        ("health-path", "the health check requests the wrong path", &h.path, &want.health_path),
+        ("health-codes", "the health check accepts the wrong codes", &h.matcher, &want.health_codes),
+        ("health-port", "the health check uses another port than the requests", &h.port, &"traffic-port".to_owned()),
         ("health-protocol", "the health check speaks the wrong protocol", &h.protocol, &"HTTP".to_owned()),
     ];
     for (rule, cause, found, wanted) in wrong {
@@ -215,7 +216,7 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
         "Target.FailedHealthChecks" => (
             "target-failed-checks",
             format!(
-                "the connection to port {port} is refused or answered with no HTTP: nothing listens there yet, or no more"
+                "the connection to port {port} is refused or answered without HTTP: nothing listens there yet, or any more"
             ),
         ),
         "Target.ResponseCodeMismatch" => (
@@ -225,8 +226,9 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
                 h.path,
                 h.matcher,
                 match codes(said) {
-                    Some(code) if has(code, |c| c == 503) =>
-                        format!(" but with {code}: it is booting, full, or what it needs is missing"),
+                    Some(code) if has(code, |c| c == 503) => format!(
+                        " but with {code}: it is booting, it is overloaded, or something that it needs is missing"
+                    ),
                     Some(code) if has(code, |c| c == 404) =>
                         format!(" but with {code}: the service does not know this path"),
                     Some(code) if has(code, |c| (300..400).contains(&c)) => format!(" but with {code}: it redirects"),
@@ -242,7 +244,7 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
             } else {
                 (
                     "target-not-in-use",
-                    "no listener or rule leads to the target group, so nobody checks its targets".into(),
+                    "no listener or rule forwards to the target group, so its targets are not checked".into(),
                 )
             }
         }
@@ -254,7 +256,7 @@ fn unhealthy(view: &View<'_>, t: &TargetGroup, reason: &str, of: &[&Target], all
         "Elb.InternalError" => ("target-internal-error", "the balancer itself has a fault".into()),
         "Elb.RegistrationInProgress" | "Elb.InitialHealthChecking" | "initial" => (
             "target-initial",
-            format!("targets were registered just now: one good check makes them healthy (every {} s)", h.interval),
+            format!("targets were just registered: one good check makes them healthy (every {} s)", h.interval),
         ),
         _ => ("target-unhealthy", format!("targets are not healthy: {reason}")),
     };
