@@ -3,11 +3,27 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use std::process::{Command, Output, Stdio};
+use std::{
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
 
 /// `gameday`, as users have it, in an environment without their settings.
 pub fn gameday() -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_gameday")))
+}
+
+/// A file of the project, as a word for a command line.
+pub fn path(of: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(of).display().to_string()
+}
+
+/// What `gameday` says to these arguments, after a change to the command.
+pub fn run(args: &[String], change: impl Fn(&mut Command)) -> Output {
+    let mut command = gameday();
+    command.args(args).stderr(Stdio::piped());
+    change(&mut command);
+    command.output().expect("gameday starts")
 }
 
 /// The same, started by another program with these arguments.

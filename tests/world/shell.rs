@@ -1,20 +1,9 @@
 //! The shell around us, as far as the sandbox is concerned: its home, and the user's settings for AWS. See tests/shell.rs.
-use crate::{support::gameday, tools::pytest::Guard};
-use std::{
-    path::PathBuf,
-    process::{Command, Output, Stdio},
+use crate::{
+    support::{path, run},
+    tools::pytest::Guard,
 };
-
-fn path(of: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(of).display().to_string()
-}
-
-fn run(args: &[String], change: impl Fn(&mut Command)) -> Output {
-    let mut command = gameday();
-    command.args(args).stderr(Stdio::piped());
-    change(&mut command);
-    command.output().expect("gameday starts")
-}
+use std::process::Stdio;
 
 /// A home that is absent, empty, no folder or not to be written is needed by nothing but the sandbox.
 #[test]
