@@ -2,7 +2,7 @@
 use crate::{
     config::Mode,
     engine::{Key, Ref},
-    parts::{Builder, cache, database, files, network::Network, service},
+    parts::{Builder, database, files, network::Network, service},
     resources::{
         interface_endpoint::InterfaceEndpoint,
         security_group::SecurityGroup,
@@ -103,7 +103,7 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     let mut data = vec![];
     for (name, group, port) in [
         ("db", &groups.database, database::PORT),
-        ("cache", &groups.cache, cache::PORT),
+        ("cache", &groups.cache, config.cache.engine.port()),
         ("files", &groups.files, files::PORT),
     ] {
         if let Some(group) = group {
@@ -121,7 +121,7 @@ fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
     let used = |endpoint: Option<(String, u16)>| endpoint.map(|(_, port)| port);
     for (group, used, port, what) in [
         (&groups.database, used(config.database.endpoint()), database::PORT, "database"),
-        (&groups.cache, used(config.cache.endpoint()), cache::PORT, "cache"),
+        (&groups.cache, used(config.cache.endpoint()), config.cache.engine.port(), "cache"),
         (&groups.files, (config.files.mode == Mode::Use).then_some(files::PORT), files::PORT, "file system"),
     ] {
         match (group, used) {

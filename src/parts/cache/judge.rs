@@ -1,17 +1,19 @@
 //! The cache: does it take connections, is it as the stack file says, and do the instances reach it?
-use super::{ENGINE, PORT};
 use crate::{
-    config::Mode,
+    config::{CacheEngine, Mode},
     diagnose::{Draft, Hop, HopName, UP, View, names},
     parts::store::{Place, Status, Store, rules},
     snapshot::Part,
 };
 
+/// Redis and Valkey are one protocol.
+const ENGINE: CacheEngine = CacheEngine::Redis;
+
 pub(crate) const STORE: Store = Store {
     hop: HopName::Cache,
     what: "the cache",
-    speaks: ENGINE,
-    port: PORT,
+    speaks: ENGINE.speaks(),
+    port: ENGINE.port(),
     group: "cache",
     stage: "cache",
     rules: rules!("cache"),

@@ -9,11 +9,6 @@ use super::Entry;
 
 pub(crate) use wire::wire;
 
-/// What its clients speak.
-pub(crate) const ENGINE: &str = "Redis";
-/// The port of Redis and Valkey.
-pub(crate) const PORT: u16 = 6379;
-
 /// What the look and the diagnosis know of it.
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),

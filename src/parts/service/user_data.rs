@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Loaded, Mode, Origin, Run, Service, ServiceScope, Switch, include::Includes},
     engine::{Inputs, Known, Ref},
     facts::Facts,
-    parts::{Builder, cache, database, database::Passwords},
+    parts::{Builder, database, database::Passwords},
     resources::{
         access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
         instance_profile::InstanceProfile, launch_template::UserData, log_group::LogGroup, mount_target::MountTarget,
@@ -151,7 +151,7 @@ impl UserDataInputs {
             }),
             cache: self.cache.as_ref().map(|c| userdata::Cache {
                 host: text(inputs.read(c, |o| o.host.clone())),
-                port: inputs.read(c, |o| o.port).now().unwrap_or(cache::PORT),
+                port: inputs.read(c, |o| o.port).now().unwrap_or(self.config.cache.engine.port()),
             }),
             files: self.files.as_ref().map(|f| userdata::Files {
                 file_system: text(inputs.read(&f.system, |o| o.id.clone())),
