@@ -103,6 +103,11 @@ impl<'a> Builder<'a> {
         if ours { self.add(name, resource) } else { self.add_used(name, resource) }
     }
 
+    /// True if everything is wired that an earlier stack file can have described.
+    pub fn is_every(&self) -> bool {
+        self.egress.len() > 1
+    }
+
     /// Returns what names a zone within its region: `a` of `us-east-1a`.
     pub fn short(&self, zone: &'a str) -> &'a str {
         zone.strip_prefix(self.facts.region.as_str()).filter(|s| !s.is_empty()).unwrap_or(zone)

@@ -61,7 +61,7 @@ pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups)
     if !network.has_endpoints {
         return after;
     }
-    let every = b.egress.len() > 1;
+    let every = b.is_every();
     let services = service::aws_services(b.config).into_iter().filter(|(_, needed)| *needed || every);
     let services: Vec<&str> = services.map(|(service, _)| service).collect();
     if services.is_empty() {
