@@ -7,7 +7,7 @@ mod wire;
 
 use super::Entry;
 
-pub(crate) use wire::wire;
+pub(crate) use wire::{Address, wire};
 
 /// What the look and the diagnosis know of it.
 pub(crate) const ENTRY: Entry = Entry {

@@ -5,11 +5,10 @@ use crate::{
     config::{Config, Loaded, Mode, Origin, Run, Service, ServiceScope, Switch, include::Includes},
     engine::{Inputs, Known, Ref},
     facts::Facts,
-    parts::{Builder, database, database::Passwords},
+    parts::{Builder, cache, database, database::Passwords},
     resources::{
-        access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
-        instance_profile::InstanceProfile, launch_template::UserData, log_group::LogGroup, mount_target::MountTarget,
-        parameter::Parameter,
+        access_point::AccessPoint, database::Database, file_system::FileSystem, instance_profile::InstanceProfile,
+        launch_template::UserData, log_group::LogGroup, mount_target::MountTarget, parameter::Parameter,
     },
     userdata::{self, Boot, Rendered, SecretSource},
 };
@@ -27,7 +26,7 @@ pub struct UserDataInputs {
     /// The ranges of the VPC, and what is used outside of it.
     vpc: Vec<String>,
     database: Option<Ref<Database>>,
-    cache: Option<Ref<Cache>>,
+    cache: Option<cache::Address>,
     files: Option<Files>,
     passwords: Option<Passwords>,
     logs: Option<Vec<Ref<LogGroup>>>,
@@ -150,8 +149,8 @@ impl UserDataInputs {
                 })
             }),
             cache: self.cache.as_ref().map(|c| userdata::Cache {
-                host: text(inputs.read(c, |o| o.host.clone())),
-                port: inputs.read(c, |o| o.port).now().unwrap_or(self.config.cache.engine.port()),
+                host: text(c.host.read(inputs)),
+                port: c.port.read(inputs).now().unwrap_or(self.config.cache.engine.port()),
             }),
             files: self.files.as_ref().map(|f| userdata::Files {
                 file_system: text(inputs.read(&f.system, |o| o.id.clone())),
