@@ -50,8 +50,8 @@ pub(crate) struct Entry {
     pub way: &'static [fn(&View<'_>) -> Hop],
     /// The hops of what the instances need and of what watches them; `None` where the stack goes without.
     pub behind: &'static [fn(&View<'_>) -> Option<Hop>],
-    /// The store that the instances connect to, if it is one.
-    pub store: Option<&'static Store>,
+    /// The stores that the instances connect to, one for each protocol that the part can have.
+    pub stores: &'static [&'static Store],
 }
 
 /// Looks at a part and keeps what was seen. Boxed: a call of the SDK is a large future, and a stack is small.
@@ -59,7 +59,7 @@ pub(crate) type See = for<'a, 'look> fn(&'a Look<'look>) -> LocalBoxFuture<'a, (
 
 impl Entry {
     /// A part of which nothing is seen.
-    pub const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], store: None };
+    pub const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], stores: &[] };
 }
 
 /// A graph in the making, with what all parts read.

@@ -13,6 +13,6 @@ pub(crate) use wire::{Address, wire};
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     behind: &[judge::hop],
-    store: Some(&judge::STORE),
+    stores: &[&judge::STORE],
     ..Entry::NONE
 };

@@ -8,7 +8,7 @@ use crate::{
 
 /// Returns what an instance that boots says of itself. What it says of a store is told at the store's hop.
 pub(super) fn finding(view: &View<'_>, b: &Beacon) -> Option<Draft> {
-    if parts::LIST.iter().filter_map(|p| p.store).any(|store| store.stage == b.stage) {
+    if parts::LIST.iter().flat_map(|p| p.stores).any(|store| store.stage == b.stage) {
         return None;
     }
     let rule = match b.stage.as_str() {
