@@ -3,14 +3,9 @@ mod support;
 
 use std::{
     fs::File,
-    path::PathBuf,
     process::{Command, Output, Stdio},
 };
-use support::gameday;
-
-fn path(of: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(of).display().to_string()
-}
+use support::{path, run};
 
 /// Returns command lines that print something without an account.
 fn verbs() -> Vec<Vec<String>> {
@@ -39,13 +34,6 @@ fn verbs() -> Vec<Vec<String>> {
         all.push(why);
     }
     all
-}
-
-fn run(args: &[String], change: impl Fn(&mut Command)) -> Output {
-    let mut command = gameday();
-    command.args(args).stderr(Stdio::piped());
-    change(&mut command);
-    command.output().expect("gameday starts")
 }
 
 #[test]

@@ -368,8 +368,14 @@ impl Driver {
         self.state.logs = None;
         let looked = async move {
             let from = Timestamp::now().checked_sub(LOGS).unwrap_or(Timestamp::UNIX_EPOCH);
-            let of = |log| logs::source::look(&session.aws, &session.env.stack, log, Some(&id), from);
-            let found = futures::future::try_join_all(logs::source::GROUPS.map(of)).await;
+            let (config, aws) = (&session.loaded.config, &session.aws);
+            // The instance can be of any service.
+            let groups: Vec<_> = config
+                .services()
+                .flat_map(|service| logs::source::GROUPS.map(|log| (service.log_path(&config.name, log.word()), log)))
+                .collect();
+            let looks = groups.iter().map(|(group, log)| logs::source::look(aws, group, *log, Some(&id), from));
+            let found = futures::future::try_join_all(looks).await;
             let lines = found.map(|found| {
                 let mut all: Vec<_> = found.into_iter().flatten().flatten().collect();
                 all.sort_by_key(|e| e.at);

@@ -280,6 +280,22 @@ impl Cache {
     }
 }
 
+impl CacheEngine {
+    /// Returns the port on which the engine's servers listen.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Redis | Self::Valkey => 6379,
+        }
+    }
+
+    /// Returns what the engine's clients speak.
+    pub const fn speaks(self) -> &'static str {
+        match self {
+            Self::Redis | Self::Valkey => "Redis",
+        }
+    }
+}
+
 /// Splits `host:port`, or returns nothing if the text has another form.
 pub fn host_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;

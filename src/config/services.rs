@@ -48,6 +48,11 @@ impl Deref for ServiceScope<'_> {
 }
 
 impl ServiceScope<'_> {
+    /// Returns whose name is in the keys of the steps that a renamed service keeps.
+    pub fn identity(&self) -> &Identity {
+        self.identity
+    }
+
     /// Returns the name of the objects that are replaced together when the service gets another name or port.
     ///
     /// They are target group, Auto Scaling group and scaling policies. The name is `api`, or `api-8080` on port 8080.

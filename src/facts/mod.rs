@@ -21,7 +21,7 @@ pub use network::{Network, Subnet};
 
 use crate::{
     aws::{Aws, error::AwsResult},
-    config::{Config, ExistingSubnet, Identities, Origin, ServiceScope},
+    config::{Config, ExistingSubnet, Identities, Identity, Origin, ServiceScope},
     error::{Class, Error, Result},
     set_up::SetUp,
 };
@@ -132,15 +132,22 @@ impl Facts {
 
     /// True if an older fleet may be the service's, so that it serves until the new one does.
     ///
-    /// That is a fleet of the same name on another port, or one whose name belongs to no service of the stack file.
+    /// That is a fleet of the same name on another port, or one of the name that the service had. With one service,
+    /// any fleet that is not called after the service counts. With several, such a fleet can be of a service that was
+    /// taken out of the stack file: nobody takes over from it.
     pub fn is_handed_over(&self, config: &Config, service: ServiceScope<'_>) -> bool {
         let is_port = |text: &str| text.parse::<u16>().is_ok();
         let is_of = |slot: &str, name: &str| {
             slot == name || slot.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_port)
         };
-        self.older
-            .iter()
-            .any(|slot| is_of(slot, service.name) || !config.services().any(|other| is_of(slot, other.name)))
+        let had = |slot: &str| match service.identity() {
+            _ if config.service.len() == 1 => true,
+            Identity::Former(name) => is_of(slot, name),
+            Identity::Unnamed => true,
+            Identity::Own => false,
+        };
+        let is_orphan = |slot: &str| !config.services().any(|other| is_of(slot, other.name));
+        self.older.iter().any(|slot| is_of(slot, service.name) || is_orphan(slot) && had(slot))
     }
 
     /// Returns where the stack is, in words: an account and a region, with who names the region; or the sandbox.
@@ -208,4 +215,32 @@ impl Facts {
 /// True if a call got no answer: the account denies it, AWS throttles it, or the answer was lost.
 fn unseen(e: &Error) -> bool {
     matches!(e.class(), Some(Class::Denied | Class::Throttled | Class::Lost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_is_handed_over_to_the_service_that_had_its_name() {
+        let heirs = |services: &[&str], identities: &[(&str, Identity)], older: &str| {
+            let table = |s: &&str| format!("[service.{s}]\nsource = \"https://a/b\"\n");
+            let text: String = services.iter().map(table).collect();
+            let text = format!("name = \"billing\"\nregion = \"us-east-1\"\n{text}");
+            let mut config: Config = toml::from_str(&text).expect("a stack file");
+            config.identities = identities.iter().map(|(name, identity)| ((*name).into(), identity.clone())).collect();
+            let facts = Facts { older: vec![older.into()], ..Facts::offline(&config) };
+            let heirs = config.services().filter(|s| facts.is_handed_over(&config, *s)).map(|s| s.name.to_owned());
+            heirs.collect::<Vec<_>>().join(" ")
+        };
+        let former = |name: &str| Identity::Former(name.into());
+        // Another port, another name.
+        assert_eq!(heirs(&["api"], &[], "api-8080"), "api");
+        assert_eq!(heirs(&["shop"], &[("shop", former("web"))], "web-8080"), "shop");
+        // Where the keys could not be seen.
+        assert_eq!(heirs(&["shop"], &[], "web"), "shop");
+        assert_eq!(heirs(&["api", "shop"], &[("shop", former("web"))], "web"), "shop");
+        assert_eq!(heirs(&["api", "web"], &[], "web-8080"), "web");
+        assert_eq!(heirs(&["api", "web"], &[], "shop"), "", "it was taken out of the stack file");
+    }
 }

@@ -1,5 +1,6 @@
 //! The routes of an existing VPC: the way out of each subnet.
 use super::{network::Subnet, subnets::Way};
+use crate::aws::words;
 use aws_sdk_ec2::types::{InternetGateway, Route, RouteTable};
 
 /// The routes of one VPC.
@@ -31,7 +32,7 @@ impl Routes<'_> {
             });
             return if endpoint { Way::Endpoint } else { Way::None };
         };
-        let via = leads_to(route);
+        let via = target(route).to_owned();
         if via.starts_with("igw-") {
             return match self.attached(&via) {
                 Some(false) if self.exists(&via) => Way::Detached(via),
@@ -59,7 +60,7 @@ impl Routes<'_> {
             |t: &&&RouteTable| t.associations().iter().filter_map(|a| a.gateway_id()).any(|g| g.starts_with("igw-"));
         let to_subnet = |r: &&Route| r.destination_cidr_block() == Some(&subnet.cidr);
         let edge = self.tables.iter().filter(of_gateway).flat_map(|t| t.routes());
-        edge.filter(to_subnet).any(|r| leads_to(r) == endpoint)
+        edge.filter(to_subnet).any(|r| target(r) == endpoint)
     }
 
     fn attached(&self, id: &str) -> Option<bool> {
@@ -76,18 +77,6 @@ fn is_gone(route: &Route) -> bool {
     route.state().is_some_and(|s| s.as_str() == "blackhole")
 }
 
-fn leads_to(route: &Route) -> String {
-    let all = [
-        route.gateway_id(),
-        route.nat_gateway_id(),
-        route.transit_gateway_id(),
-        route.vpc_peering_connection_id(),
-        route.network_interface_id(),
-        route.instance_id(),
-        route.egress_only_internet_gateway_id(),
-        route.local_gateway_id(),
-        route.carrier_gateway_id(),
-        route.core_network_arn(),
-    ];
-    all.into_iter().flatten().find(|v| !v.is_empty()).unwrap_or("somewhere else").into()
+fn target(route: &Route) -> &str {
+    words::ec2::route_target(route).unwrap_or("somewhere else")
 }

@@ -84,7 +84,7 @@ impl Handover {
     pub fn find(config: &Config, facts: &Facts, from: Vec<String>, usually: Duration) -> Option<Self> {
         let heirs: Vec<_> = config.services().filter(|s| facts.is_handed_over(config, *s)).collect();
         let to: Vec<String> = heirs.iter().map(|s| config.name_of(&s.key("auto-scaling-group"))).collect();
-        (!from.is_empty()).then(|| Self {
+        (!from.is_empty() && !heirs.is_empty()).then(|| Self {
             from,
             to: to.join(", "),
             targets: heirs.iter().map(|s| s.desired).sum(),

@@ -51,8 +51,8 @@ pub(crate) struct Entry {
     pub way: &'static [fn(&View<'_>) -> Hop],
     /// The hops behind the request path: stores and alarms. A function returns `None` if the stack has no such object.
     pub behind: &'static [fn(&View<'_>) -> Option<Hop>],
-    /// The store, if the part is one that the instances connect to.
-    pub store: Option<&'static Store>,
+    /// The stores that the instances connect to, one for each protocol that the part can have.
+    pub stores: &'static [&'static Store],
 }
 
 /// A function that reads a part and stores the result in the snapshot.
@@ -62,7 +62,7 @@ pub(crate) type See = for<'a, 'look> fn(&'a Look<'look>) -> LocalBoxFuture<'a, (
 
 impl Entry {
     /// An entry without any function, as a base for the others.
-    pub const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], store: None };
+    pub const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], stores: &[] };
 }
 
 /// The graph under construction, and the inputs that all parts read.
@@ -108,6 +108,11 @@ impl<'a> Builder<'a> {
     /// Adds a step of the stack if `ours` is set, otherwise an object that the stack only uses.
     pub fn add_or_use<R: Resource + 'static>(&mut self, ours: bool, name: &str, resource: R) -> Ref<R> {
         if ours { self.add(name, resource) } else { self.add_used(name, resource) }
+    }
+
+    /// True if everything is wired that an earlier stack file can have described.
+    pub fn is_every(&self) -> bool {
+        self.egress.len() > 1
     }
 
     /// Returns the suffix of a zone within its region: `a` for `us-east-1a`.

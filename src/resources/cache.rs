@@ -7,6 +7,7 @@ use super::{
     database::{is_of, more_later, numbers, value},
     security_group::SecurityGroup,
 };
+use crate::config::CacheEngine;
 use aws_sdk_elasticache::types::{
     AutomaticFailoverStatus, CacheCluster, ClusterMode, ConfigureShard, MultiAzStatus, NodeGroupMember,
     ReplicationGroup, TransitEncryptionMode,
@@ -288,7 +289,7 @@ impl Cache {
                 )),
             },
             output: endpoint.and_then(|e| {
-                let port = e.port().and_then(|p| p.try_into().ok()).unwrap_or(6379);
+                let port = e.port().and_then(|p| p.try_into().ok()).unwrap_or(CacheEngine::Redis.port());
                 Some(Output { host: e.address()?.into(), port, id: id.into(), members })
             }),
             phase: match status {

@@ -3,11 +3,27 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use std::process::{Command, Output, Stdio};
+use std::{
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
 
 /// Returns a command that runs `gameday` in an environment without the user's settings.
 pub fn gameday() -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_gameday")))
+}
+
+/// Returns the path of a file of the project, as a word for a command line.
+pub fn path(of: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(of).display().to_string()
+}
+
+/// Runs `gameday` with these arguments, after a change to the command.
+pub fn run(args: &[String], change: impl Fn(&mut Command)) -> Output {
+    let mut command = gameday();
+    command.args(args).stderr(Stdio::piped());
+    change(&mut command);
+    command.output().expect("gameday starts")
 }
 
 /// Returns a command that runs `gameday` under another program with these arguments.

@@ -1,21 +1,10 @@
 //! The shell around gameday, as far as the sandbox is concerned: the home directory, and the user's settings for AWS.
 //! See tests/shell.rs.
-use crate::{support::gameday, tools::pytest::Guard};
-use std::{
-    path::PathBuf,
-    process::{Command, Output, Stdio},
+use crate::{
+    support::{path, run},
+    tools::pytest::Guard,
 };
-
-fn path(of: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(of).display().to_string()
-}
-
-fn run(args: &[String], change: impl Fn(&mut Command)) -> Output {
-    let mut command = gameday();
-    command.args(args).stderr(Stdio::piped());
-    change(&mut command);
-    command.output().expect("gameday starts")
-}
+use std::process::Stdio;
 
 /// Only the sandbox needs a home directory: it can be absent, empty, no folder or read-only.
 #[test]

@@ -17,6 +17,9 @@ pub(crate) fn route_target(route: &Route) -> Option<&str> {
         route.network_interface_id(),
         route.egress_only_internet_gateway_id(),
         route.instance_id(),
+        route.local_gateway_id(),
+        route.carrier_gateway_id(),
+        route.core_network_arn(),
     ];
     all.into_iter().flatten().find(|id| !id.is_empty())
 }

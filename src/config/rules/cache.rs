@@ -12,7 +12,7 @@ const VALKEY: &[&str] = &["7.2", "8.0", "8.1", "8.2", "9.0", "9.1"];
 pub(super) fn check(rules: &mut Rules<'_>) {
     let cache = &rules.config.cache;
     if let Some(text) = &cache.endpoint {
-        endpoint(rules, at("cache.endpoint"), text, 6379);
+        endpoint(rules, at("cache.endpoint"), text, cache.engine.port());
     }
     if cache.mode != Mode::Create {
         return;

@@ -68,7 +68,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             continue;
         }
         let service = rules.config.service.keys().next().filter(|_| ["instance", "volume"].contains(&word));
-        if let Some(service) = service.filter(|service| **service != step) {
+        if let Some(service) = service.filter(|_| !rules.config.service.contains_key(step)) {
             let issue = Issue::error(
                 "name_instance",
                 here,

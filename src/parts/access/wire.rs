@@ -5,7 +5,7 @@ use super::{HTTPS, SSH};
 use crate::{
     config::Mode,
     engine::{Key, Ref},
-    parts::{Builder, cache, database, files, network::Network, service},
+    parts::{Builder, database, files, network::Network, service},
     resources::{
         interface_endpoint::InterfaceEndpoint,
         security_group::SecurityGroup,
@@ -64,7 +64,7 @@ pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups)
     if !network.has_endpoints {
         return after;
     }
-    let every = b.egress.len() > 1;
+    let every = b.is_every();
     let services = service::aws_services(b.config).into_iter().filter(|(_, needed)| *needed || every);
     let services: Vec<&str> = services.map(|(service, _)| service).collect();
     if services.is_empty() {
@@ -107,7 +107,7 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     let mut data = vec![];
     for (name, group, port) in [
         ("db", &groups.database, database::PORT),
-        ("cache", &groups.cache, cache::PORT),
+        ("cache", &groups.cache, config.cache.engine.port()),
         ("files", &groups.files, files::PORT),
     ] {
         if let Some(group) = group {
@@ -125,7 +125,7 @@ fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
     let used = |endpoint: Option<(String, u16)>| endpoint.map(|(_, port)| port);
     for (group, used, port, what) in [
         (&groups.database, used(config.database.endpoint()), database::PORT, "database"),
-        (&groups.cache, used(config.cache.endpoint()), cache::PORT, "cache"),
+        (&groups.cache, used(config.cache.endpoint()), config.cache.engine.port(), "cache"),
         (&groups.files, (config.files.mode == Mode::Use).then_some(files::PORT), files::PORT, "file system"),
     ] {
         match (group, used) {

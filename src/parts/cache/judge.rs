@@ -1,18 +1,20 @@
 //! The findings about the cache: its status, its settings, and whether the instances can reach it.
-use super::{ENGINE, PORT};
 use crate::{
-    config::Mode,
+    config::{CacheEngine, Mode},
     diagnose::{Draft, Hop, HopName, UP, View, names},
     parts::store::{Place, Status, Store, rules},
     snapshot::Part,
 };
 
+/// The engine for protocol and port: Redis and Valkey have the same ones.
+const ENGINE: CacheEngine = CacheEngine::Redis;
+
 /// The cache as a store.
 pub(crate) const STORE: Store = Store {
     hop: HopName::Cache,
     what: "the cache",
-    speaks: ENGINE,
-    port: PORT,
+    speaks: ENGINE.speaks(),
+    port: ENGINE.port(),
     group: "cache",
     stage: "cache",
     rules: rules!("cache"),

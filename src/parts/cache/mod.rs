@@ -7,17 +7,12 @@ mod wire;
 
 use super::Entry;
 
-pub(crate) use wire::wire;
-
-/// The protocol of its clients.
-pub(crate) const ENGINE: &str = "Redis";
-/// The port of Redis and Valkey.
-pub(crate) const PORT: u16 = 6379;
+pub(crate) use wire::{Address, wire};
 
 /// The entry of the cache in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     behind: &[judge::hop],
-    store: Some(&judge::STORE),
+    stores: &[&judge::STORE],
     ..Entry::NONE
 };

@@ -18,6 +18,6 @@ pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     follow: Some(|look| Box::pin(see::follow(look))),
     behind: &[judge::hop],
-    store: Some(&judge::STORE),
+    stores: &[&judge::STORE],
     ..Entry::NONE
 };

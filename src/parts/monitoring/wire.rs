@@ -6,7 +6,7 @@ use crate::{
     parts::{
         Builder,
         balancer::measure as balancer,
-        cache::measure as cache,
+        cache::{Address, measure as cache},
         database::measure as database,
         metric::{Graph, MetricTable},
         service::measure as service,
@@ -14,7 +14,6 @@ use crate::{
     resources::{
         alarm::{Alarm, Measure},
         auto_scaling_group::AutoScalingGroup,
-        cache::Cache,
         dashboard::Dashboard,
         database::Database,
         load_balancer::LoadBalancer,
@@ -32,7 +31,7 @@ pub(crate) struct Watched {
     /// The stack's own database. One that is only used is not watched.
     pub database: Option<Ref<Database>>,
     /// The stack's own cache. One that is only used is not watched.
-    pub cache: Option<Ref<Cache>>,
+    pub cache: Option<Address>,
 }
 
 /// The objects of one service that alarms and the dashboard watch.
@@ -99,7 +98,7 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
         // Each node has alarms, because after a failover another one does the work.
         for node in 0..NODES.min(config.cache.nodes as usize) {
             let name_of = |name: &str| if node == 0 { name.to_owned() } else { format!("{name}-{}", node + 1) };
-            add(b, &cache::METRICS, &[member(cache, node)], &[], &name_of);
+            add(b, &cache::METRICS, &[cache.member(node)], &[], &name_of);
         }
     }
     if config.monitoring.dashboard {
@@ -115,15 +114,6 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
 
 /// The number of cache nodes that have alarms.
 const NODES: usize = 2;
-
-/// Returns the id of the cache member with this number, counted from 0.
-fn member(cache: &Ref<Cache>, number: usize) -> Input<String> {
-    let cache = cache.clone();
-    Input::new(move |inputs| {
-        let member = inputs.read(&cache, |c| c.members.get(number).cloned());
-        member.and_then(|m| m.map_or_else(|| Known::After(cache.key().clone()), Known::Now))
-    })
-}
 
 /// Returns the ARN of one of the stack's alarms.
 fn arn(b: &Builder<'_>, key: &Key) -> String {
@@ -164,7 +154,7 @@ fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String], n
         })
         .collect();
     let database = seen.database.as_ref().map(|d| inputs.read(d, |o| o.id.clone()));
-    let cache = seen.cache.as_ref().map(|c| inputs.read(c, |o| o.members.iter().take(nodes).cloned().collect()));
+    let cache = seen.cache.as_ref().map(|c| c.members.read(inputs).map(|all| all.into_iter().take(nodes).collect()));
     let services = services.into_iter().fold(Known::Now(vec![]), |all, one| {
         all.and_then(|mut all: Vec<ServiceInputs>| {
             one.map(|one| {

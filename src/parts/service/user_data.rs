@@ -7,9 +7,8 @@ use crate::{
     facts::Facts,
     parts::{Builder, cache, database, database::Passwords},
     resources::{
-        access_point::AccessPoint, cache::Cache, database::Database, file_system::FileSystem,
-        instance_profile::InstanceProfile, launch_template::UserData, log_group::LogGroup, mount_target::MountTarget,
-        parameter::Parameter,
+        access_point::AccessPoint, database::Database, file_system::FileSystem, instance_profile::InstanceProfile,
+        launch_template::UserData, log_group::LogGroup, mount_target::MountTarget, parameter::Parameter,
     },
     userdata::{self, Boot, Rendered, SecretSource},
 };
@@ -28,7 +27,7 @@ pub struct UserDataInputs {
     /// The ranges of the VPC, and the addresses outside it that the instances use.
     vpc: Vec<String>,
     database: Option<Ref<Database>>,
-    cache: Option<Ref<Cache>>,
+    cache: Option<cache::Address>,
     files: Option<Files>,
     passwords: Option<Passwords>,
     /// The log groups of the service and of its boot, in this order.
@@ -153,8 +152,8 @@ impl UserDataInputs {
                 })
             }),
             cache: self.cache.as_ref().map(|c| userdata::Cache {
-                host: text(inputs.read(c, |o| o.host.clone())),
-                port: inputs.read(c, |o| o.port).now().unwrap_or(cache::PORT),
+                host: text(c.host.read(inputs)),
+                port: c.port.read(inputs).now().unwrap_or(self.config.cache.engine.port()),
             }),
             files: self.files.as_ref().map(|f| userdata::Files {
                 file_system: text(inputs.read(&f.system, |o| o.id.clone())),

@@ -7,13 +7,13 @@ use crate::{
         Builder,
         access::Groups,
         balancer::{Balancer, Route},
+        cache,
         database::Passwords,
         files::Files,
         network::Network,
     },
     resources::{
         auto_scaling_group::{AutoScalingGroup, SpotMix},
-        cache::Cache,
         database::Database,
         instance_profile::InstanceProfile,
         launch_template::LaunchTemplate,
@@ -35,7 +35,7 @@ use std::{
 pub(crate) struct Data {
     pub database: Option<Ref<Database>>,
     pub passwords: Option<Passwords>,
-    pub cache: Option<Ref<Cache>>,
+    pub cache: Option<cache::Address>,
     pub files: Option<Files>,
 }
 

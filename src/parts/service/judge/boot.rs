@@ -10,7 +10,7 @@ use crate::{
 ///
 /// The hop of the store reports those.
 pub(super) fn finding(view: &View<'_>, b: &Beacon) -> Option<Draft> {
-    if parts::LIST.iter().filter_map(|p| p.store).any(|store| store.stage == b.stage) {
+    if parts::LIST.iter().flat_map(|p| p.stores).any(|store| store.stage == b.stage) {
         return None;
     }
     let rule = match b.stage.as_str() {
