@@ -6,7 +6,7 @@ use crate::{
     engine::{Report, Status},
     error::Error,
     live::{self, Event, Job, LiveState, Names, Round, Schedule, Trouble, TroubleKind},
-    logs,
+    logs::source,
     output::{
         self,
         live::{self as view, Action, Screen},
@@ -368,8 +368,9 @@ impl Driver {
         self.state.logs = None;
         let looked = async move {
             let from = Timestamp::now().checked_sub(LOGS).unwrap_or(Timestamp::UNIX_EPOCH);
-            let of = |log| logs::source::look(&session.aws, &session.env.stack, log, Some(&id), from);
-            let found = futures::future::try_join_all(logs::source::GROUPS.map(of)).await;
+            let groups = source::LogGroup::all(&session.loaded.config);
+            let of = |group| source::look(&session.aws, group, Some(&id), from);
+            let found = futures::future::try_join_all(groups.iter().map(of)).await;
             let lines = found.map(|found| {
                 let mut all: Vec<_> = found.into_iter().flatten().flatten().collect();
                 all.sort_by_key(|e| e.at);
