@@ -1,5 +1,6 @@
 //! VPC Block Public Access: the options of the account and what exempts a VPC.
 use super::{Aws, error::AwsResult};
+use crate::shell::command;
 
 /// The options of one region.
 pub struct Options {
@@ -9,6 +10,16 @@ pub struct Options {
     pub by_policy: bool,
     /// True if VPCs can be excluded.
     pub exclusions: bool,
+}
+
+/// Returns the command that lets requests through to a VPC although public access is blocked.
+pub fn exclude(vpc: &str, region: &str) -> String {
+    command!(
+        "aws ec2 create-vpc-block-public-access-exclusion --vpc-id {} --internet-gateway-exclusion-mode \
+         allow-bidirectional --region {}",
+        vpc,
+        region
+    )
 }
 
 /// Returns the options, or `None` if reading them is not allowed: then nothing is reported about them.

@@ -3,10 +3,10 @@ use super::{DONE, Failure, Outcome, Session, session};
 use crate::{
     aws::{Aws, Target},
     cli::{CostArgs, Global, PricesArgs},
-    config::Config,
+    config::{Config, Loaded},
     cost::{self, Bill, OneMore, Prices, Size, from_config, inventory},
     engine::{Class, Graph},
-    facts::Facts,
+    facts::{self, Facts},
     live,
     output::{
         Printer,
@@ -39,8 +39,13 @@ pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
     } else {
         let (target, _) = session::target(global, config, &out).await?;
         match session::reach(&target).await {
-            Ok(aws) => Some(inventory::gather(&aws, config, &own_alarms(&stack.graph, config)).await?)
-                .filter(|i| !i.is_empty()),
+            Ok(aws) => {
+                // The objects that exist can have earlier keys and names.
+                let loaded = Loaded { config: facts::in_account(&aws, config).await, ..loaded.clone() };
+                let stack = stack::wire(&loaded, &facts, &aws).map_err(session::template)?;
+                let there = inventory::gather(&aws, &loaded.config, &own_alarms(&stack.graph, &loaded.config)).await?;
+                Some(there).filter(|there| !there.is_empty())
+            }
             // The planned cost needs no account.
             Err(Failure::Error(e)) if e.class() == Some(Class::Credentials) => {
                 out.note(format!("{WARN}only as planned{RESET}: {e}"));

@@ -6,7 +6,7 @@ use crate::{
     engine::{Report, Status},
     error::Error,
     live::{self, Event, Job, LiveState, Names, Round, Schedule, Trouble, TroubleKind},
-    logs,
+    logs::source,
     output::{
         self,
         live::{self as view, Action, Screen},
@@ -368,14 +368,9 @@ impl Driver {
         self.state.logs = None;
         let looked = async move {
             let from = Timestamp::now().checked_sub(LOGS).unwrap_or(Timestamp::UNIX_EPOCH);
-            let (config, aws) = (&session.loaded.config, &session.aws);
-            // The instance can be of any service.
-            let groups: Vec<_> = config
-                .services()
-                .flat_map(|service| logs::source::GROUPS.map(|log| (service.log_path(&config.name, log.word()), log)))
-                .collect();
-            let looks = groups.iter().map(|(group, log)| logs::source::look(aws, group, *log, Some(&id), from));
-            let found = futures::future::try_join_all(looks).await;
+            let groups = source::LogGroup::all(&session.loaded.config);
+            let of = |group| source::look(&session.aws, group, Some(&id), from);
+            let found = futures::future::try_join_all(groups.iter().map(of)).await;
             let lines = found.map(|found| {
                 let mut all: Vec<_> = found.into_iter().flatten().flatten().collect();
                 all.sort_by_key(|e| e.at);

@@ -6,7 +6,10 @@ use crate::{
     config::{Config, Mode, Switch},
     error::{Class, Error},
     facts,
-    logs::{Event, Log, Tail, beyond, interleave, source},
+    logs::{
+        Event, Log, Tail, beyond, interleave,
+        source::{self, LogGroup},
+    },
     output::{Printer, logs::Lines, style::*},
 };
 use jiff::Timestamp;
@@ -34,6 +37,7 @@ pub async fn run(global: &Global, out: Printer, args: LogsArgs) -> Outcome {
 
 async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outcome {
     let mut lines = Lines::new(out, args.grep.clone());
+    let config = &facts::in_account(aws, config).await;
     let written = config.monitoring.mode == Switch::Create && config.iam.mode != Mode::Off;
     if args.console || !written {
         if !args.console {
@@ -45,16 +49,10 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
     }
     let now = Timestamp::now();
     let since = now.checked_sub(args.since).unwrap_or(Timestamp::UNIX_EPOCH);
-    let config = &config.in_account(&facts::identities(aws, config).await, &BTreeMap::new()).config;
-    let groups = config.services().flat_map(|service| {
-        source::GROUPS.map(|log| (service.log_path(&config.name, log.word()), log, Tail::new(since)))
-    });
-    let mut tails: Vec<(String, Log, Tail)> = groups.collect();
+    let mut tails: Vec<_> = LogGroup::all(config).into_iter().map(|group| (group, Tail::new(since))).collect();
     let mut pause = Pause::new(EVERY);
     loop {
-        let looks = tails
-            .iter()
-            .map(|(group, log, tail)| source::look(aws, group, *log, args.instance.as_deref(), tail.from()));
+        let looks = tails.iter().map(|(group, tail)| source::look(aws, group, args.instance.as_deref(), tail.from()));
         let now = Timestamp::now();
         let looks = futures::future::join_all(looks).await;
         if !args.follow && looks.iter().all(|l| matches!(l, Ok(None))) {
@@ -62,7 +60,7 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
             return consoles(aws, config, out, &args, &mut lines).await;
         }
         let (mut new, mut trouble) = (vec![], None);
-        for ((_, _, tail), look) in tails.iter_mut().zip(looks) {
+        for ((_, tail), look) in tails.iter_mut().zip(looks) {
             match look {
                 // A look that failed halfway counts as none, so the next one begins at the same place.
                 Err(e) => trouble = Some(e),

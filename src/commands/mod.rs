@@ -23,7 +23,7 @@ use crate::{
     cli::{Cli, Global, UpArgs, Verb},
     config::{ConfigErrors, Group},
     engine::TagKeys,
-    facts::Facts,
+    facts::{self, Facts},
     output::{Printer, complaint::Complaint},
     stack,
 };
@@ -110,7 +110,7 @@ pub async fn instances(global: &Global) -> Option<Vec<String>> {
     let region = global.region.clone().unwrap_or_else(|| config.region.clone());
     let target = Target { region, profile: global.profile.clone(), endpoint, keys, ..Target::default() };
     let aws = session::reach(&target).await.ok()?;
-    let own = targets::OwnNames::of(config);
+    let own = targets::OwnNames::of(&facts::in_account(&aws, config).await);
     let machines = crate::targets::list(&aws, &own.balancer).await.ok()?;
     Some(machines.into_iter().map(|m| m.instance_id).collect())
 }

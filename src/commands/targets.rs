@@ -3,6 +3,7 @@ use super::{DONE, Outcome, session};
 use crate::{
     cli::{Global, TargetsCommand},
     config::Config,
+    facts,
     output::{Printer, targets as view},
     targets::{self, Error},
 };
@@ -12,7 +13,7 @@ pub async fn run(global: &Global, out: Printer, what: TargetsCommand) -> Outcome
     let loaded = session::load(global, &out)?;
     let (target, _) = session::target(global, &loaded.config, &out).await?;
     let aws = session::reach(&target).await?;
-    let own = OwnNames::of(&loaded.config);
+    let own = OwnNames::of(&facts::in_account(&aws, &loaded.config).await);
     let named = |name: Option<String>| name.unwrap_or_else(|| own.balancer.clone());
     match what {
         TargetsCommand::List { name } => {
@@ -41,7 +42,7 @@ pub(super) struct OwnNames {
 }
 
 impl OwnNames {
-    /// Returns the names in the stack file.
+    /// Returns the names in a config that has the names of the account ([`facts::in_account`]).
     pub fn of(config: &Config) -> Self {
         Self {
             balancer: config.name_of("load-balancer/main"),

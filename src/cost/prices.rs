@@ -208,34 +208,55 @@ impl Prices {
         Ok(if own.economy.is_some() { own } else { Self::shipped().with(own) })
     }
 
-    fn with(mut self, own: Self) -> Self {
+    /// Returns these prices, with those of `own` in their place.
+    ///
+    /// Each struct is taken apart without `..`, so that the compiler asks for a field that is new.
+    pub(super) fn with(mut self, own: Self) -> Self {
+        let Self {
+            as_of,
+            region,
+            instance,
+            spot,
+            disk,
+            database: Database { multi_az_factor, extended_support, class, vcpus, storage },
+            cache: Cache { redis, valkey },
+            balancer: Balancer { hour, capacity_unit },
+            network: Network { public_address, nat_gateway, interface_endpoint, nat_gateway_gb, interface_endpoint_gb },
+            files: Files { stored },
+            monitoring: Monitoring { alarm, dashboard },
+            economy,
+        } = own;
         for (all, more) in [
-            (&mut self.instance, own.instance),
-            (&mut self.spot, own.spot),
-            (&mut self.disk, own.disk),
-            (&mut self.database.class, own.database.class),
-            (&mut self.database.storage, own.database.storage),
-            (&mut self.cache.redis, own.cache.redis),
-            (&mut self.cache.valkey, own.cache.valkey),
+            (&mut self.instance, instance),
+            (&mut self.spot, spot),
+            (&mut self.disk, disk),
+            (&mut self.database.class, class),
+            (&mut self.database.storage, storage),
+            (&mut self.cache.redis, redis),
+            (&mut self.cache.valkey, valkey),
         ] {
             all.extend(more);
         }
-        self.database.vcpus.extend(own.database.vcpus);
+        self.database.vcpus.extend(vcpus);
         for (one, other) in [
-            (&mut self.database.multi_az_factor, own.database.multi_az_factor),
-            (&mut self.database.extended_support, own.database.extended_support),
-            (&mut self.balancer.hour, own.balancer.hour),
-            (&mut self.balancer.capacity_unit, own.balancer.capacity_unit),
-            (&mut self.network.public_address, own.network.public_address),
-            (&mut self.network.nat_gateway, own.network.nat_gateway),
-            (&mut self.files.stored, own.files.stored),
-            (&mut self.monitoring.alarm, own.monitoring.alarm),
-            (&mut self.monitoring.dashboard, own.monitoring.dashboard),
+            (&mut self.database.multi_az_factor, multi_az_factor),
+            (&mut self.database.extended_support, extended_support),
+            (&mut self.balancer.hour, hour),
+            (&mut self.balancer.capacity_unit, capacity_unit),
+            (&mut self.network.public_address, public_address),
+            (&mut self.network.nat_gateway, nat_gateway),
+            (&mut self.network.interface_endpoint, interface_endpoint),
+            (&mut self.network.nat_gateway_gb, nat_gateway_gb),
+            (&mut self.network.interface_endpoint_gb, interface_endpoint_gb),
+            (&mut self.files.stored, stored),
+            (&mut self.monitoring.alarm, alarm),
+            (&mut self.monitoring.dashboard, dashboard),
         ] {
             *one = other.or(*one);
         }
-        self.as_of = own.as_of.or(self.as_of);
-        self.region = own.region.or(self.region);
+        self.as_of = as_of.or(self.as_of);
+        self.region = region.or(self.region);
+        self.economy = economy.or(self.economy);
         self
     }
 

@@ -55,6 +55,45 @@ fn mysql_8_0_costs_its_extended_support_on_both_sides_of_a_multi_az_pair() {
     close(single - hour(&old), 0.20);
 }
 
+/// Each field is given here: the compiler asks for a new one, in this literal and in `Prices::with`.
+#[test]
+fn an_own_price_file_replaces_each_single_price() {
+    let list = |name: &str, price: f64| prices::List::from([(name.to_owned(), prices::Amount(price))]);
+    let price = |price: f64| Some(prices::Amount(price));
+    let own = Prices {
+        as_of: Some("2026-11-21".into()),
+        region: Some("eu-west-1".into()),
+        instance: list("t3.small", 1.0),
+        spot: list("t3.small", 2.0),
+        disk: list("gp3", 3.0),
+        database: prices::Database {
+            multi_az_factor: price(4.0),
+            extended_support: price(5.0),
+            class: list("db.t3.small", 6.0),
+            vcpus: [("db.t3.small".to_owned(), 7)].into(),
+            storage: list("gp3", 8.0),
+        },
+        cache: prices::Cache { redis: list("cache.t3.micro", 9.0), valkey: list("cache.t3.micro", 10.0) },
+        balancer: prices::Balancer { hour: price(11.0), capacity_unit: price(12.0) },
+        network: prices::Network {
+            public_address: price(13.0),
+            nat_gateway: price(14.0),
+            interface_endpoint: price(15.0),
+            nat_gateway_gb: price(16.0),
+            interface_endpoint_gb: price(17.0),
+        },
+        files: prices::Files { stored: price(18.0) },
+        monitoring: prices::Monitoring { alarm: price(19.0), dashboard: price(20.0) },
+        economy: game().economy,
+    };
+    assert_eq!(Prices::default().with(own.clone()), own);
+    // The shipped entries of the lists remain, so giving the same twice changes nothing.
+    let both = Prices::shipped().with(own.clone());
+    assert_eq!((both.network.clone(), both.balancer.clone()), (own.network.clone(), own.balancer.clone()));
+    assert_eq!((both.instance["t3.small"], both.instance["t2.micro"]), (prices::Amount(1.0), prices::Amount(0.0116)));
+    assert_eq!(both.clone().with(own), both);
+}
+
 #[test]
 fn what_is_used_or_off_costs_nothing() {
     let c = config(

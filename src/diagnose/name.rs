@@ -1,6 +1,7 @@
 //! The hop of the name: whether it resolves, points at the stack's balancer, and gets an answer there.
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
 use crate::{error::Class, shell::command, snapshot::Part};
+use reqwest::Url;
 
 /// Judges the name.
 pub(crate) fn hop(view: &View<'_>) -> Hop {
@@ -24,7 +25,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     if let Some(why) = &probe.unasked {
         return unknown(hop.done(HopName::Name, false, format!("{}; not asked: {why}", balancer.dns_name)));
     }
-    let own = balancer.dns_name.eq_ignore_ascii_case(host);
+    let own = balancer.dns_name.eq_ignore_ascii_case(&host);
     let again = command!("gameday why {}", probe.url.as_deref().unwrap_or_default());
     if let Some(why) = &probe.unresolved {
         let draft = if own {
@@ -128,24 +129,51 @@ fn unknown(mut hop: Hop) -> Hop {
     hop
 }
 
-/// Returns the host of a URL: `example.com` of `http://example.com:80/path`.
-pub(crate) fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+/// Parses the URL of a probe. A snapshot without a balancer has only a path.
+fn parsed(url: &str) -> Option<Url> {
+    let nowhere = Url::parse("http://nowhere.invalid/").ok()?;
+    Url::options().base_url(Some(&nowhere)).parse(url).ok()
+}
+
+/// Returns the host of a URL: `example.com` of `http://example.com:80/path`. An IPv6 address has its brackets.
+pub(crate) fn host_of(url: &str) -> String {
+    Url::parse(url).ok().and_then(|url| url.host_str().map(Into::into)).unwrap_or_default()
 }
 
 /// Returns the path of a URL: `/path` of `http://example.com:80/path?query`.
-pub(crate) fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = rest.find('/').map_or("/", |at| &rest[at..]);
-    path.split(['?', '#']).next().unwrap_or("/")
+pub(crate) fn path_of(url: &str) -> String {
+    parsed(url).map_or_else(|| "/".into(), |url| url.path().into())
 }
 
 /// Returns the scheme and the port of a URL.
-pub(crate) fn port_of(url: &str) -> (&str, u16) {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let given = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    (scheme, given.unwrap_or(if scheme == "https" { 443 } else { 80 }))
+pub(crate) fn port_of(url: &str) -> (&'static str, u16) {
+    let Some(url) = parsed(url) else { return ("http", 80) };
+    let scheme = if url.scheme() == "https" { "https" } else { "http" };
+    (scheme, url.port_or_known_default().unwrap_or(80))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_a_path_a_scheme_and_a_port() {
+        for (url, host, path, port) in [
+            ("http://example.com:8080/path?query=/x", "example.com", "/path", ("http", 8080)),
+            ("http://example.com", "example.com", "/", ("http", 80)),
+            ("https://example.com/a/b#c", "example.com", "/a/b", ("https", 443)),
+            ("http://example.com?query=/x", "example.com", "/", ("http", 80)),
+            ("http://[::1]/", "[::1]", "/", ("http", 80)),
+            ("http://[2001:db8::1]:8080/v1", "[2001:db8::1]", "/v1", ("http", 8080)),
+            ("http://user:password@example.com:81/", "example.com", "/", ("http", 81)),
+            ("http://user:4444@example.com/", "example.com", "/", ("http", 80)),
+            ("http://192.0.2.1:65535/", "192.0.2.1", "/", ("http", 65535)),
+            ("/healthcheck?deep=1", "", "/healthcheck", ("http", 80)),
+            ("/v1/*", "", "/v1/*", ("http", 80)),
+            ("", "", "/", ("http", 80)),
+        ] {
+            let seen = (host_of(url), path_of(url), port_of(url));
+            assert_eq!(seen, (host.to_owned(), path.to_owned(), port), "{url}");
+        }
+    }
 }

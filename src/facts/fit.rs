@@ -203,15 +203,7 @@ fn list(all: &[&String]) -> String {
 
 /// Returns how to let requests through.
 fn way_out(block: &Options, vpc: Option<&str>, region: &str) -> String {
-    let exclude = |vpc: &str| {
-        let call = command!(
-            "aws ec2 create-vpc-block-public-access-exclusion --region {} --vpc-id {} --internet-gateway-exclusion-mode \
-             allow-bidirectional",
-            region,
-            vpc
-        );
-        format!("`{call}` lets this VPC through")
-    };
+    let exclude = |vpc: &str| format!("`{}` lets this VPC through", public_access::exclude(vpc, region));
     match (vpc, block.exclusions, block.by_policy) {
         (Some(vpc), true, _) => exclude(vpc),
         (None, true, _) => format!("build the VPC first with `gameday network`, then {}", exclude("VPC")),

@@ -3,7 +3,7 @@ use super::{
     network::Existing,
     subnets::{Flaw, Lack, Role, Way},
 };
-use crate::{config::Config, error::Error, shell::command};
+use crate::{aws::public_access, config::Config, error::Error, shell::command};
 
 /// How many subnets an error names.
 const SAID: usize = 6;
@@ -67,18 +67,31 @@ impl Existing {
                  firewall: add one, or set instances = \"public\"; {OTHERWISE}"
             ),
             Flaw::Leads(_) => return None,
-            Flaw::Blocked(_) => format!(
-                "`{}` lets this VPC through; {OTHERWISE}",
-                command!(
-                    "aws ec2 create-vpc-block-public-access-exclusion --vpc-id {} --internet-gateway-exclusion-mode \
-                     allow-bidirectional",
-                    vpc
-                )
-            ),
+            Flaw::Blocked(_) => {
+                format!("`{}` lets this VPC through; {OTHERWISE}", public_access::exclude(vpc, &config.region))
+            }
             Flaw::Full { .. } | Flaw::Small(_) => {
                 format!("free addresses there, make larger subnets, or lower `max` under [service.NAME]; {OTHERWISE}")
             }
             Flaw::State(_) | Flaw::Ipv6Only | Flaw::Outpost | Flaw::Elsewhere => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn a_blocked_vpc_is_excluded_in_the_region_of_the_stack() {
+        let text = "name = \"shop\"\nregion = \"eu-west-1\"\n[service.api]\nsource = \"https://example.com/api\"\n";
+        let config = config::parse("gameday.toml", text).unwrap().config;
+        let existing =
+            Existing { vpc: "vpc-1".into(), cidrs: vec![], subnets: vec![], gateway: None, spare: None, unseen: None };
+        let help = existing.way_out(&config, "subnet-1", &Flaw::Blocked("block-ingress".into())).unwrap();
+        let command = help.split('`').nth(1).unwrap();
+        assert!(command.contains(" create-vpc-block-public-access-exclusion --vpc-id vpc-1 "), "{command}");
+        assert!(command.ends_with(" --region eu-west-1"), "{command}");
     }
 }

@@ -16,7 +16,7 @@ mod zones;
 pub(crate) use fit::claim;
 pub use fleets::{fleets, steps_of};
 pub use image::USED as IMAGE;
-pub use names::identities;
+pub use names::in_account;
 pub use network::{Network, Subnet};
 
 use crate::{

@@ -16,7 +16,7 @@ use std::{
 /// Finds the keys under which the services' own steps exist, by the security groups of the stack.
 ///
 /// If the account does not let us look at them, each service has its own.
-pub async fn identities(aws: &Aws, config: &Config) -> Identities {
+pub(super) async fn identities(aws: &Aws, config: &Config) -> Identities {
     let (groups, tagged, proof) = futures::join!(
         listing::security_groups(aws),
         tags::of_stack(aws, &config.name),
@@ -38,6 +38,14 @@ pub async fn identities(aws: &Aws, config: &Config) -> Identities {
     let then = config.with_unnamed_keys();
     let unnamed = then.unnamed_keys().filter(|key| proof.confirms(key, &then.name_of(key))).map(|_| Identity::Unnamed);
     config.identities_of(groups.iter().filter_map(of_group).chain(of_others).chain(unnamed))
+}
+
+/// Returns the config with the keys and names that its objects have in the account, for verbs that need no other fact.
+pub async fn in_account(aws: &Aws, config: &Config) -> Config {
+    let identities = identities(aws, config).await;
+    let config = config.in_account(&identities, &BTreeMap::new()).config;
+    let names = &existing(aws, &config).await.names;
+    config.in_account(&identities, names).config
 }
 
 /// The names of existing objects that are not those of the stack file.

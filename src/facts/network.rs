@@ -41,14 +41,14 @@ pub struct Subnet {
 /// A VPC as it was seen.
 pub(super) struct Existing {
     pub vpc: String,
-    cidrs: Vec<String>,
+    pub cidrs: Vec<String>,
     pub subnets: Vec<Candidate>,
     /// The internet gateway that is attached to the VPC.
     pub gateway: Option<String>,
     /// An internet gateway of the account that is attached to no VPC.
     pub spare: Option<String>,
     /// Why the subnets could not be seen, if so.
-    unseen: Option<Error>,
+    pub unseen: Option<Error>,
 }
 
 /// Returns the network to use and the zones to build in.

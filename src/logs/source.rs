@@ -2,34 +2,42 @@
 use super::{Event, Log, Page, pages};
 use crate::{
     aws::{Aws, error::AwsResult, tags},
+    config::Config,
     error::{Class, Error, Result},
 };
 use aws_sdk_ec2::types::Filter;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 
-/// The log groups that the instances write to.
-pub const GROUPS: [Log; 2] = [Log::App, Log::Boot];
+/// A log group that the instances of a service write to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogGroup {
+    path: String,
+    log: Log,
+}
+
+impl LogGroup {
+    /// Returns the log groups of all services. The config has to have the keys of the account
+    /// ([`Config::in_account`]).
+    pub fn all(config: &Config) -> Vec<Self> {
+        let of = |log: Log| config.services().map(move |s| Self { path: s.log_path(&config.name, log.word()), log });
+        [Log::App, Log::Boot].into_iter().flat_map(of).collect()
+    }
+}
 
 /// Returns all events of one log group since `from`; `None` if the group does not exist.
-pub async fn look(
-    aws: &Aws,
-    group: &str,
-    log: Log,
-    instance: Option<&str>,
-    from: Timestamp,
-) -> Result<Option<Vec<Event>>> {
+pub async fn look(aws: &Aws, group: &LogGroup, instance: Option<&str>, from: Timestamp) -> Result<Option<Vec<Event>>> {
     let all = pages(async |token| {
         let call = aws
             .logs
             .filter_log_events()
-            .log_group_name(group)
+            .log_group_name(&group.path)
             // By prefix, since naming a stream that does not exist yet is an error.
             .set_log_stream_name_prefix(instance.map(Into::into))
             .start_time(from.as_millisecond())
             .set_next_token(token);
         let page = call.send().await.during("FilterLogEvents")?;
-        let events = page.events.unwrap_or_default().into_iter().map(|e| event(log, e)).collect();
+        let events = page.events.unwrap_or_default().into_iter().map(|e| event(group.log, e)).collect();
         Ok(Page { events, next: page.next_token })
     })
     .await;
@@ -83,4 +91,32 @@ pub fn decode(output: &str) -> String {
     let packed: String = output.split_whitespace().collect();
     let bytes = BASE64_STANDARD.decode(packed).unwrap_or_default();
     String::from_utf8_lossy(&bytes).replace("\r\n", "\n").replace('\r', "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Identity};
+
+    #[test]
+    fn the_log_groups_are_those_of_all_services_under_their_keys_in_the_account() {
+        let file = "name = \"billing\"\n[service.api]\nsource = \"https://example.com/api\"\n";
+        let one = config::parse("gameday.toml", file).unwrap().config;
+        let paths = |config: &Config| LogGroup::all(config).into_iter().map(|g| (g.log, g.path)).collect::<Vec<_>>();
+        let mut two = one.clone();
+        two.service.insert("web".into(), one.service["api"].clone());
+        let expected = [
+            (Log::App, "/gameday/billing/api/app"),
+            (Log::App, "/gameday/billing/web/app"),
+            (Log::Boot, "/gameday/billing/api/boot"),
+            (Log::Boot, "/gameday/billing/web/boot"),
+        ];
+        assert_eq!(paths(&two), expected.map(|(log, path)| (log, path.to_owned())));
+
+        // Of a stack from before the keys carried the services' names.
+        let mut older = one;
+        older.take_identities([("api".to_owned(), Identity::Unnamed)].into());
+        let expected = [(Log::App, "/gameday/billing/app"), (Log::Boot, "/gameday/billing/boot")];
+        assert_eq!(paths(&older), expected.map(|(log, path)| (log, path.to_owned())));
+    }
 }

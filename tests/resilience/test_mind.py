@@ -110,6 +110,10 @@ def test_other_names_are_refused_and_nothing_is_made_twice(world, whole):
     assert {k: word for k, (word, _) in plan.items()} == {k: "replace" if k in HARMLESS else "refuse" for k in RENAMED}
     assert all("name" in paths for _, paths in plan.values()), plan
     shown = w.run("plan").ends(2).text
+    # Verbs that only look find the objects under the names that they have.
+    assert "i-" in w.run("targets", "list").ends(0).text
+    assert "has no instances" not in w.run("logs", "--console").ends(0).text
+    assert "fleet" in [g["group"] for g in w.run("cost", "-o", "json").ends(0).json["groups"]]
     assert 'name = "billing-main"' in shown and "the data in it would be lost" in shown, shown
     # One refusal does not hold up the rest.
     w.run("up", "--yes").ends(1)

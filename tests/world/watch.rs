@@ -149,6 +149,12 @@ fn keys_change_views_and_the_terminal_is_given_back() {
     w.keys(&["Escape"]);
     // A key right after Escape would count as one key with it, as with Alt.
     w.until_gone("logs --instance i-");
+    // The sandbox writes the boot's messages to the log group of the instance's service.
+    w.keys(&["l"]);
+    w.until("Logs of i-");
+    w.until("the service answers after");
+    w.keys(&["Escape"]);
+    w.until_gone("Logs of i-");
     w.keys(&["?"]);
     w.until("our own");
     w.keys(&["5"]);

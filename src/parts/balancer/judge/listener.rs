@@ -187,7 +187,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         (None, Some(b)) => (format!("http://{}{}", b.dns_name, s.expected.path()), false),
         (None, None) => (s.expected.path(), false),
     };
-    let (host, path) = (host_of(&url), path_of(&url));
+    let (host, path) = (&*host_of(&url), &*path_of(&url));
     let routes = &s.expected.routes;
 
     // The probed path comes first, then a sample path of every route.
