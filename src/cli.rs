@@ -524,7 +524,7 @@ pub enum SandboxCommand {
     },
     /// Say whether it runs, and where
     Status,
-    /// Print the environment that leads the AWS CLI and boto3 to it: `env $(gameday sandbox env) aws …`
+    /// Print the environment that points the AWS CLI and boto3 at it: `env $(gameday sandbox env) aws …`
     Env,
     /// Empty the account in it
     Reset {

@@ -30,20 +30,19 @@ pub fn of(error: &Error) -> Option<String> {
             format!("`gameday up --replace {}` deletes it and makes it again{}", plain(key.as_str()), loss(loses))
         }
         Error::Unproven { key, id, .. } => format!(
-            "look at it first: whoever may tag can make this claim. If it is the stack's, \
+            "look at it first: anybody who is allowed to tag can set these tags. If it is the stack's, \
              `gameday up --adopt {take}` goes on with it (`gameday teardown --delete {id}` deletes it, with the whole \
              stack); if it is not, take its tags off, or give the step another name under [names]",
             take = format_args!("{}={}", plain(key.as_str()), plain(id)),
             id = plain(id),
         ),
         Error::Unlike { id, .. } => format!(
-            "put the stack file back as it was; `gameday teardown --delete {}` deletes it all the same, with the whole \
-             stack",
+            "put the stack file back as it was; `gameday teardown --delete {}` deletes it anyway, with the whole stack",
             plain(id)
         ),
         Error::Protected { id, .. } => format!(
             "take the protection off on AWS, then run the same command again; `gameday teardown --delete {}` deletes \
-             it all the same, with the whole stack",
+             it anyway, with the whole stack",
             plain(id)
         ),
         Error::NotOurs { key, id, .. } => format!(
@@ -53,7 +52,7 @@ pub fn of(error: &Error) -> Option<String> {
             plain(id)
         ),
         Error::OtherPrefix { stack, prefix, .. } => format!(
-            "write tag_prefix = {prefix:?} in gameday.toml to go on with the stack that stands; to change the prefix, \
+            "write tag_prefix = {prefix:?} in gameday.toml to go on with the existing stack; to change the prefix, \
              run `gameday teardown --confirm {}` under the old one first",
             plain(stack)
         ),
@@ -62,8 +61,8 @@ pub fn of(error: &Error) -> Option<String> {
             let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
             match carries_all {
                 true => format!(
-                    "put the old value back{was}: the whole stack stands in it; for another one `gameday teardown` \
-                     first (the data are lost)"
+                    "put the old value back{was}: the whole stack is in it; for another one `gameday teardown` \
+                     first (the data is lost)"
                 ),
                 false => format!(
                     "put the old value back{was}, or `gameday up --replace {}` deletes it and makes it again{}",

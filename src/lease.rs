@@ -225,7 +225,7 @@ impl Lease {
                 // The holder has just released it, and AWS may reserve the name for half a minute.
                 Ok(None) if begun.elapsed() < REFUSED => {
                     if begun.elapsed() > QUIET && !said {
-                        say("the last run has just ended: AWS gives its lease free within 30 s");
+                        say("the last run has just ended: AWS frees its name within 30 s");
                         said = true;
                     }
                     tokio::time::sleep(PAUSE).await;
@@ -354,7 +354,7 @@ fn can_do_without(on_conflict: OnConflict, e: &Error) -> bool {
 fn refused(other: &Holder) -> Error {
     Error::other(
         format!("{other}"),
-        "`gameday status` shows what happens; --wait waits until it is done, --steal takes over, --no-lease goes round it",
+        "`gameday status` shows what happens; --wait waits until it is done, --steal takes over, --no-lease ignores it",
     )
 }
 

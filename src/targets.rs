@@ -41,7 +41,7 @@ pub struct Machine {
 pub enum Error {
     #[error("there is no load balancer {name} in this account and region")]
     NoBalancer { name: String, others: Vec<String> },
-    #[error("{0:?} is no instance id")]
+    #[error("{0:?} is not an instance id")]
     NoId(String),
     #[error("there is no instance {0} in this account and region")]
     NoInstance(String),
@@ -66,7 +66,7 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::NoBalancer { others, .. } if others.is_empty() => {
-                "there is none at all: `gameday up` makes the stack's".into()
+                "there are none: `gameday up` creates the stack's".into()
             }
             Self::NoBalancer { name, others } => {
                 let near = others
@@ -84,7 +84,7 @@ impl Error {
                     .into()
             }
             Self::Attached { .. } => "nothing to do; `gameday targets list` shows its health".into(),
-            Self::NotAttached { .. } => "`gameday targets list` shows who is".into(),
+            Self::NotAttached { .. } => "`gameday targets list` shows which instances are".into(),
             Self::NotRunning { .. } => "start it, or choose another one".into(),
             Self::OtherVpc { .. } => "choose an instance of the balancer's own VPC".into(),
             Self::Aws(e) => return e.help(),

@@ -256,12 +256,12 @@ fn a_proxy_that_refuses_is_named() {
     let refuses = |status: &'static str| Server::start(false, move |_| reply(status, "", "no"));
     let wants = refuses("407 Proxy Authentication Required");
     let text = said(&mut plan(&wants.url()), 1);
-    has(&text, &["the proxy http://127.0.0.1:", "(HTTPS_PROXY)", "wants a user and a password", "407"]);
+    has(&text, &["the proxy http://127.0.0.1:", "(HTTPS_PROXY)", "requires a user name and a password", "407"]);
     let text = said(&mut plan(&format!("http://me:topsecret@127.0.0.1:{}", wants.port)), 1);
-    has(&text, &["does not take this user and password"]);
+    has(&text, &["rejects this user name and password"]);
     for status in ["403 Forbidden", "502 Bad Gateway"] {
         let text = said(&mut plan(&refuses(status).url()), 1);
-        has(&text, &["the proxy http://127.0.0.1:", "refuses to lead to", "NO_PROXY"]);
+        has(&text, &["the proxy http://127.0.0.1:", "refuses to connect to", "NO_PROXY"]);
     }
     let text = said(&mut plan("http://127.0.0.1:9"), 1);
     has(&text, &["the proxy http://127.0.0.1:9 (HTTPS_PROXY) cannot be reached", "refused"]);
@@ -376,7 +376,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "aws_access_key_id = AKIABASE\naws_secret_access_key = y\nservices = nowhere",
         &["services nowhere", "line 4"],
     ),
-    ("c6", "role_arn = Admin\nsource_profile = x", &["no role's ARN", "line 2"]),
+    ("c6", "role_arn = Admin\nsource_profile = x", &["not the ARN of a role", "line 2"]),
     ("c7", "role_arn =\nsource_profile = x", &["role_arn", "is empty", "line 2"]),
     ("c8", "source_profile = x", &["no role_arn", "line 2"]),
     (

@@ -141,6 +141,6 @@ fn a_snapshot_that_is_none_is_told_from_one() {
     {
         fs::write(folder.path().join(name), text).unwrap();
         let (code, said) = gameday(folder.path(), &["why", "--from", name]);
-        assert!(code == 1 && said.contains("no snapshot"), "{name}: {said}");
+        assert!(code == 1 && said.contains("not a snapshot"), "{name}: {said}");
     }
 }

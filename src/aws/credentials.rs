@@ -226,7 +226,7 @@ impl Fetch<'_> {
                 ),
                 false => unusable(
                     format!(
-                        "the profile {name} wants the code of {serial}, and there is no terminal to ask on ({})",
+                        "the profile {name} requires the code of {serial}, and there is no terminal to ask on ({})",
                         role.at
                     ),
                     instead,
@@ -269,7 +269,7 @@ impl Fetch<'_> {
         let provider =
             WebIdentityTokenCredentialsProvider::builder().configure(self.parts).static_configuration(from).build();
         provider.provide_credentials().await.map_err(|e| {
-            let help = "the token may have expired, or the role does not trust whoever made it";
+            let help = "the token may have expired, or the role does not trust its issuer";
             lost(&e, "AssumeRoleWithWebIdentity")
                 .unwrap_or_else(|| unusable(format!("the role {arn} could not be assumed: {}", last_words(&e)), help))
         })
@@ -384,10 +384,10 @@ fn in_a_role(e: Error, role: &Role) -> Error {
         e.help = Some(match &role.mfa {
             Some(serial) => format!(
                 "the code was wrong, or was used before: wait for the next one of {serial} and run the same command again; \
-                 else the role does not trust whoever assumes it"
+                 else the role does not trust the identity that assumes it"
             ),
             None => format!(
-                "the role has to trust whoever assumes it; where it wants MFA, add mfa_serial = \
+                "the role has to trust the identity that assumes it; if it requires MFA, add mfa_serial = \
                  arn:aws:iam::ACCOUNT:mfa/DEVICE to the profile {profile}"
             ),
         });

@@ -192,7 +192,7 @@ impl Files {
         let near = there.iter().find(|n| n.eq_ignore_ascii_case(name) || strsim::jaro_winkler(n, name) > 0.9);
         let meant = near.map(|n| format!("did you mean {n}? ")).unwrap_or_default();
         let help = match there.is_empty() {
-            true => format!("there are none at all: `aws configure --profile {}` makes it", shell::word(name)),
+            true => format!("there are none: `aws configure --profile {}` makes it", shell::word(name)),
             false => format!("{meant}those that are there: {}", there.join(", ")),
         };
         credentials(what, help)

@@ -206,8 +206,8 @@ impl From<Unreachable> for ConnectorError {
 impl Unreachable {
     fn wants_a_user(proxy: &Proxy, source: BoxError) -> Self {
         let what = match proxy.has_user() {
-            true => format!("{proxy} does not take this user and password (HTTP 407)"),
-            false => format!("{proxy} wants a user and a password (HTTP 407)"),
+            true => format!("{proxy} rejects this user name and password (HTTP 407)"),
+            false => format!("{proxy} requires a user name and a password (HTTP 407)"),
         };
         let help = format!(
             "set {}=http://user:password@host:port, with special characters as %40 and the like",
@@ -238,9 +238,9 @@ fn told(e: ConnectorError, asked: &Destination, proxy: Option<&Proxy>, trust: &T
         let help = format!("correct {}, or take {host} out of it with NO_PROXY", proxy.variable());
         let refused = has("tunnel error: unsuccessful");
         let what = match () {
-            () if refused => format!("{proxy} refuses to lead to {host}"),
+            () if refused => format!("{proxy} refuses to connect to {host}"),
             () if has("tunnel error: unexpected end") => format!("{proxy} ends the connection to {host}"),
-            () if timeout => format!("{proxy} gives no answer for {host}"),
+            () if timeout => format!("{proxy} does not answer for {host}"),
             () => format!("{proxy} cannot be reached: {last}"),
         };
         (what, if refused { format!("have the proxy allow {host}, or add {host} to NO_PROXY") } else { help }, true)
@@ -275,9 +275,11 @@ fn silent(last: &str, unresolved: bool, asked: &Destination) -> (String, String)
 
 fn distrusted(said: &[String], host: &str, trust: &Trust) -> (String, String) {
     let is = |text: &str| said.iter().any(|s| s.contains(text));
-    let clock = "set this machine's clock, if it is wrong; else tell whoever runs the endpoint";
+    let clock = "set this machine's clock, if it is wrong; else tell those who run the endpoint";
     if is("UnknownIssuer") {
-        let what = |by: &str| format!("the certificate of {host} is signed by nobody whom {by} trusts (UnknownIssuer)");
+        let what = |by: &str| {
+            format!("the certificate of {host} is signed by an authority that {by} does not trust (UnknownIssuer)")
+        };
         return match trust.from() {
             Some(from) => (what(from), format!("add the certificate of the CA that signed it to {from}")),
             None => (
@@ -297,7 +299,7 @@ fn distrusted(said: &[String], host: &str, trust: &Trust) -> (String, String) {
     let last = said.last().cloned().unwrap_or_default();
     (
         format!("the certificate of {host} is not accepted: {last}"),
-        "check the endpoint and what stands before it".into(),
+        "check the endpoint and what is in front of it".into(),
     )
 }
 

@@ -109,7 +109,8 @@ impl Checker<'_> {
         let (arn, arn_at) = (arn(profile)?, at("role_arn").clone());
         let seconds = match text("duration_seconds")? {
             Some(text) => Some(text.parse().map_err(|_| {
-                let what = format!("duration_seconds of the profile {name} is no number ({})", at("duration_seconds"));
+                let what =
+                    format!("duration_seconds of the profile {name} is not a number ({})", at("duration_seconds"));
                 credentials(what, "give seconds, 900 to 43200, such as 3600")
             })?),
             None => None,
@@ -180,7 +181,7 @@ impl Checker<'_> {
         seen.push(name.clone());
         if let Some(from) = seen.iter().position(|n| n == source) {
             let circle = [&seen[from..], &[source.to_owned()]].concat().join(" -> ");
-            let what = format!("the source_profile of {name} leads in a circle: {circle} ({at})");
+            let what = format!("the source_profile of {name} forms a circle: {circle} ({at})");
             return Err(credentials(what, "let one of them have keys, SSO or a process of its own"));
         }
         self.source(&profile, seen)?.ok_or_else(|| {
@@ -278,7 +279,7 @@ fn arn(profile: &Profile) -> Result<String> {
     if arn.starts_with("arn:") && arn.contains(":role/") {
         return Ok(arn.into());
     }
-    let what = format!("role_arn of the profile {} is no role's ARN: {arn} ({})", profile.name, value.at);
+    let what = format!("role_arn of the profile {} is not the ARN of a role: {arn} ({})", profile.name, value.at);
     Err(credentials(what, "write arn:aws:iam::ACCOUNT:role/NAME"))
 }
 

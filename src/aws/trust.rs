@@ -76,7 +76,7 @@ fn read(path: &str, by: &str) -> Result<Vec<CertificateDer<'static>>> {
     let mut trusted = RootCertStore::empty();
     let mut found = vec![];
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate = certificate.map_err(|e| wrong(format!("is no good PEM: {e}")))?;
+        let certificate = certificate.map_err(|e| wrong(format!("is not valid PEM: {e}")))?;
         // Many bundles hold old certificates that can no longer be parsed.
         if trusted.add(certificate.clone()).is_ok() {
             found.push(certificate);
@@ -107,7 +107,7 @@ mod tests {
             (file("text", b"hello"), "no certificate"),
             (file("der", &[0x30, 0x82, 1, 2, 0xff]), "no certificate"),
             (file("key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "no certificate"),
-            (file("cut", b"-----BEGIN CERTIFICATE-----\nAAAA\n"), "no good PEM"),
+            (file("cut", b"-----BEGIN CERTIFICATE-----\nAAAA\n"), "not valid PEM"),
             (file("junk", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "no certificate"),
         ] {
             let said = read(&path, "AWS_CA_BUNDLE").unwrap_err().to_string();

@@ -98,7 +98,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "policy",
         &[
-            ("gameday policy", "what whoever runs gameday has to be allowed"),
+            ("gameday policy", "the permissions that gameday needs"),
             ("gameday policy --save policies", "as files that AWS takes, with the commands"),
         ],
     ),

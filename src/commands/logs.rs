@@ -126,7 +126,7 @@ impl Pause {
         self.now = (self.now * 2).min(SLOWEST);
         // Throttling alone is not reported, since the longer pause answers it.
         if !self.said && e.class() != Some(Class::Throttled) {
-            out.note(format!("{WARN}{e}{RESET}; goes on when that is over"));
+            out.note(format!("{WARN}{e}{RESET}; updates resume when that has ended"));
             self.said = true;
         }
         Ok(())

@@ -146,17 +146,18 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
 /// Prints what of an earlier stack file is not known, or stays.
 fn say_remains(out: &Printer, remains: &Remains) {
     for (key, e) in &remains.unseen {
-        out.note(format!("{WARN}{key} is not in the stack file; whether it stands is not known{RESET}: {e}"));
+        out.note(format!("{WARN}{key} is not in the stack file; whether it exists is not known{RESET}: {e}"));
     }
     if let Some(e) = &remains.blind {
-        out.note(format!("{WARN}whether a fleet from before the service was renamed stands is not known{RESET}: {e}"));
+        out.note(format!("{WARN}whether a fleet from before the service was renamed exists is not known{RESET}: {e}"));
     }
     if let Some(e) = &remains.unwired {
         out.note(format!("{WARN}whether objects of an earlier stack file exist is not known{RESET}: {e}"));
     }
     for (key, (id, host)) in &remains.spared {
         out.note(format!(
-            "{WARN}{key} stays{RESET}: {id} is the stack's, and {host} may lead to it; if it does not, delete {id} by hand"
+            "{WARN}{key} stays{RESET}: {id} is the stack's, and {host} may point at it; if it does not, delete \
+             {id} by hand"
         ));
     }
 }
@@ -224,8 +225,8 @@ fn same_network(report: &Report<Change>) -> Result<(), Failure> {
     let Some(vpc) = moved.and_then(|f| f.found.as_ref()?.as_str()) else { return Ok(()) };
     Err(Failure::Error(Error::other(
         format!("the stack is in {vpc}: it cannot move to another network"),
-        "put [network] back as it was; or `gameday teardown` with that first (the data are lost), then `gameday up` with \
-         the new one",
+        "put [network] back as it was; or `gameday teardown` with that first (the data is lost), then `gameday up` \
+         with the new one",
     )))
 }
 

@@ -189,8 +189,9 @@ fn all_there(session: &Session, given: &[String], there: &[(&Key, &str)]) -> Res
     let claims = claims.iter().map(|(key, claim)| (key.as_str(), claim));
     let mut claims = claims.chain(session.facts.claims.iter().map(|(step, name)| (step.as_str(), name)));
     if let Some((key, _)) = claims.find(|(_, claim)| is_id(id, claim)) {
-        let what =
-            format!("--delete {id}: it only says that it is {key}, and the stack's own stands: nothing was deleted");
+        let what = format!(
+            "--delete {id}: it only carries the tags of {key}, and the stack's own object exists: nothing was deleted"
+        );
         let help = "`gameday teardown` without it first; what is left then is named with what deletes it";
         return Err(Error::other(what, help).into());
     }
@@ -240,7 +241,7 @@ fn consent(session: &Session, args: &TeardownArgs, there: &[(&Key, &str)]) -> Re
     list(session, there);
     let lost = lost(session, there);
     if !lost.is_empty() {
-        out.note(format!("{BAD}Lost for ever:{RESET} {}", lost.join("; ")));
+        out.note(format!("{BAD}Lost permanently:{RESET} {}", lost.join("; ")));
     }
     let snapshot = &session.env.final_snapshot;
     if snapshot.is_wanted() {

@@ -26,8 +26,8 @@ pub async fn run(global: &Global, out: Printer, args: UpArgs) -> Outcome {
     session.narrow(&args.groups);
     if session.loaded.config.passwords_in_user_data() && !out.json() {
         out.note(format!(
-            "{WARN}warning{RESET}: without an instance profile the database passwords stand in the user data, where \
-             everybody who may describe launch templates can read them"
+            "{WARN}warning{RESET}: without an instance profile the database passwords are in the user data, where \
+             everybody who is allowed to describe launch templates can read them"
         ));
     }
     let whole_stack = args.groups.is_empty();
@@ -181,8 +181,8 @@ fn unproven(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
         return not_there(session, report);
     }
     let what = match in_place.len() {
-        1 => "an object stands in the place of the stack's own, and only its tags say that it is".to_owned(),
-        n => format!("{n} objects stand in the place of the stack's own, and only their tags say that they are"),
+        1 => "an object is in the place of the stack's own, and only its tags say that it is".to_owned(),
+        n => format!("{n} objects are in the place of the stack's own, and only their tags say that they are"),
     };
     // The command has the objects that were named before, those in a step's place, and single claims to another place.
     let claims = session.env.ownership.claims();
@@ -207,7 +207,7 @@ fn not_there(session: &Session, report: &Report<Change>) -> Option<ExitCode> {
     let plan = session.out.typed("gameday plan");
     session.out.error(
         &format!("nothing was changed: --adopt {key}={id}: there is no such object that could be {key}"),
-        Some(&format!("`{plan}` shows by id what stands in the place of {key}; if nothing does, leave --adopt away")),
+        Some(&format!("`{plan}` shows by id what is in the place of {key}; if nothing does, leave --adopt out")),
     );
     Some(failed())
 }
@@ -269,6 +269,6 @@ fn ended_badly(out: &Printer, report: &Report<Change>) -> Option<ExitCode> {
     let skipped = if skipped > 0 { format!(", {skipped} skipped because of that") } else { String::new() };
     let what =
         format!("{} failed{skipped}; {stand} of {} are done", count(failures, "step"), count(report.0.len(), "step"));
-    out.error(&what, Some("mend what the errors above name, then run the same command again: it resumes there"));
+    out.error(&what, Some("fix what the errors above name, then run the same command again: it resumes there"));
     Some(failed())
 }

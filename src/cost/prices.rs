@@ -293,7 +293,7 @@ pub fn read(name: &str, text: &str) -> Result<Prices, ConfigErrors> {
             at..at + "[economy".len(),
             "price",
             what,
-            "with an [economy] no other price counts",
+            "no other price is used with an [economy]",
             "put the game's prices under [economy.instance], or leave [economy] out",
         ));
     }

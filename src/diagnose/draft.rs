@@ -42,7 +42,7 @@ impl<C: Into<String>, N: Into<String>> From<(C, N)> for Fix {
 
 /// Returns the repair that takes an object that lost its tags back into the stack.
 pub(crate) fn adopt(key: &str, id: &str) -> Fix {
-    (command!("gameday up --adopt {}", format!("{key}={id}")), "tags it again, when it is yours").into()
+    (command!("gameday up --adopt {}", format!("{key}={id}")), "tags it again, if it is yours").into()
 }
 
 /// Returns the command that terminates these instances. The Auto Scaling group launches new ones at once.

@@ -11,7 +11,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     if let Some(gap) = s.gaps.iter().find(|g| g.is(Class::Credentials)) {
         hop.push(Draft::new(
             "credentials",
-            "AWS does not take the credentials, so nothing can be judged",
+            "AWS rejects the credentials, so nothing can be judged",
             format!("{}: {}", gap.call, gap.why),
             ("aws sts get-caller-identity", "after new credentials; then gameday why"),
         ));
@@ -57,7 +57,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     if elsewhere {
         hop.push(Draft::new(
             "name-elsewhere",
-            format!("{host} does not lead to the stack's balancer"),
+            format!("{host} does not point at the stack's balancer"),
             format!(
                 "it resolves to {}, the balancer has {}",
                 names(&probe.addresses),
@@ -72,7 +72,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         let mut addresses: Vec<&str> = silent.iter().map(|a| a.address.as_str()).collect();
         addresses.dedup();
         let cause = if all {
-            "nobody answers at the balancer's addresses".to_owned()
+            "no answer from the balancer's addresses".to_owned()
         } else {
             format!("{} of {} requests get no answer", silent.len(), probe.answers.len())
         };
@@ -108,7 +108,7 @@ fn bad_answers(view: &View<'_>, hop: &mut super::Drafts) {
     let code = first.status.unwrap_or_default();
     let url = view.s.probe.url.as_deref().unwrap_or_default();
     let cause = match code {
-        502 => "a target closed the connection, or answered something that is no HTTP".to_owned(),
+        502 => "a target closed the connection, or answered something that is not HTTP".to_owned(),
         503 if view.s.targets.is_empty() => "the balancer has no target".to_owned(),
         503 => "the service is full, or it is not ready".to_owned(),
         504 => "no target answers in time: a security group, or a process that hangs".to_owned(),

@@ -49,7 +49,7 @@ impl Facts {
         }
         let e = tags::unlisted(aws, &config.name).await?;
         Some(format!(
-            "whether a step stands under another name than the one under [names] is not known: {e}. A name that was \
+            "whether an object exists under another name than the one under [names] is not known: {e}. A name that was \
              changed makes a second object beside the first: look at the steps to create"
         ))
     }

@@ -95,7 +95,7 @@ fn judge(image: &Image, own_script: bool, now: jiff::Timestamp) -> Result<Option
     }
     let deprecated = image.deprecation_time().and_then(|t| t.parse::<jiff::Timestamp>().ok()).filter(|t| *t <= now);
     let old = deprecated
-        .map(|t| format!("image {id} ({name}) is deprecated since {}; it starts all the same", t.strftime("%Y-%m-%d")));
+        .map(|t| format!("image {id} ({name}) has been deprecated since {}; it still starts", t.strftime("%Y-%m-%d")));
     if own_script {
         return Ok(old);
     }

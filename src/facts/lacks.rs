@@ -60,7 +60,7 @@ impl Existing {
                 ),
             },
             Flaw::Leads(Way::Blackhole(via)) => {
-                format!("lead 0.0.0.0/0 of {table} to something that exists instead of {via}; {OTHERWISE}")
+                format!("point the route 0.0.0.0/0 of {table} at something that exists, instead of {via}; {OTHERWISE}")
             }
             Flaw::Leads(_) if config.has_private_instances() => format!(
                 "instances without public addresses need a route to a NAT gateway, a transit gateway, a VPN or a \

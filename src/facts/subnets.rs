@@ -89,13 +89,15 @@ impl fmt::Display for Flaw {
             Flaw::Leads(Way::Internet) => {
                 f.write_str("its way out is an internet gateway, which needs public addresses")
             }
-            Flaw::Leads(Way::Through(via)) => write!(f, "its default route leads to {via}, not to an internet gateway"),
-            Flaw::Leads(Way::DeadEnd(via)) => {
-                write!(f, "its default route leads to {via}, which is no way to the internet")
+            Flaw::Leads(Way::Through(via)) => {
+                write!(f, "its default route points at {via}, not to an internet gateway")
             }
-            Flaw::Leads(Way::Blackhole(via)) => write!(f, "its default route leads to {via}, which is gone"),
+            Flaw::Leads(Way::DeadEnd(via)) => {
+                write!(f, "its default route points at {via}, which does not reach the internet")
+            }
+            Flaw::Leads(Way::Blackhole(via)) => write!(f, "its default route points at {via}, which is gone"),
             Flaw::Leads(Way::Detached(via)) => {
-                write!(f, "its default route leads to {via}, which is not attached to the VPC")
+                write!(f, "its default route points at {via}, which is not attached to the VPC")
             }
             Flaw::Leads(Way::Endpoint | Way::None) => f.write_str("it has no default route"),
             Flaw::Blocked(mode) => write!(f, "VPC Block Public Access stops it ({mode})"),
@@ -304,7 +306,7 @@ mod tests {
         let mut all = all;
         all[0].way = Way::Blackhole("igw-9".into());
         let lost = chosen(&all, NEEDS, &used);
-        assert_eq!(lost, Err(vec!["s-1: its default route leads to igw-9, which is gone".to_owned()]));
+        assert_eq!(lost, Err(vec!["s-1: its default route points at igw-9, which is gone".to_owned()]));
         assert_eq!(any_home(&all, "eu-west-1a", NEEDS, &used).map(|h| h.public.id), Some("s-1".into()));
     }
 
@@ -323,10 +325,10 @@ mod tests {
             (with(&|c| c.free = 9), "9 free addresses, 10 needed"),
             (with(&|c| c.subnet.cidr = "10.0.0.0/28".into()), "a /28 is too small for a load balancer"),
             (with(&|c| c.way = Way::None), "it has no default route"),
-            (with(&|c| c.way = Way::Detached("igw-1".into())), "leads to igw-1, which is not attached to the VPC"),
-            (with(&|c| c.way = Way::Blackhole("igw-1".into())), "leads to igw-1, which is gone"),
-            (with(&|c| c.way = nat()), "leads to nat-1, not to an internet gateway"),
-            (with(&|c| c.way = Way::DeadEnd("pcx-1".into())), "leads to pcx-1, which is no way to the internet"),
+            (with(&|c| c.way = Way::Detached("igw-1".into())), "points at igw-1, which is not attached to the VPC"),
+            (with(&|c| c.way = Way::Blackhole("igw-1".into())), "points at igw-1, which is gone"),
+            (with(&|c| c.way = nat()), "points at nat-1, not to an internet gateway"),
+            (with(&|c| c.way = Way::DeadEnd("pcx-1".into())), "points at pcx-1, which does not reach the internet"),
             (with(&|c| c.blocked = Some("block-ingress".into())), "VPC Block Public Access stops it (block-ingress)"),
         ] {
             let said = chosen(&[seen], NEEDS, &InUse::default()).unwrap_err();

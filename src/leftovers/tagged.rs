@@ -113,7 +113,7 @@ fn by_hand(arn: &str, region: &str, of_ours: bool) -> Option<(String, Option<Str
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, id) = (parts.next()?, parts.nth(2)?);
     let look = |what: &str, command: String| {
-        let why = format!("carries the stack's tag, as {what}: it stays; of what it was made shows `{command}`");
+        let why = format!("carries the stack's tag, as {what}: it stays; `{command}` shows what it was made of");
         Some((why, None))
     };
     match (service, id.split_once([':', '/'])?) {
@@ -165,7 +165,8 @@ fn why(step: Option<Step>, arn: &str) -> String {
         // An object of this sort is known by the end of its ARN alone, and this one has another.
         Some(Step::Known(step)) if has_its_id(arn) => {
             format!(
-                "carries the stack's tags as {step}, under another name than that has: it is not the stack's, and stays"
+                "carries the stack's tags as {step}, under a name that is not the step's: it is not the stack's, and \
+                 stays"
             )
         }
         Some(Step::Known(step)) => {

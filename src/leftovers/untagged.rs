@@ -36,7 +36,7 @@ pub(super) async fn look(search: Search<'_>, seen: &Report<Status>) -> Result<Un
     let in_place: BTreeMap<String, Key> = in_place.into_iter().chain(taken).collect();
     let left = |(id, key): (String, Key)| Leftover {
         why: format!(
-            "stands where {key} would, in account {account}, but carries no tag {tag} = {stack}: if it is the \
+            "is in the place of {key}, in account {account}, but carries no tag {tag} = {stack}: if it is the \
              stack's, `{}` tags it, or delete {id} by hand; if it is not, give the step another name under [names]",
             command!("gameday up --adopt {}", format!("{key}={id}"))
         ),

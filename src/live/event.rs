@@ -71,7 +71,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
     if old.auto_scaling_group.is_some() && new.auto_scaling_group.is_some() {
         for (id, (zone, lifecycle)) in &after {
             match before.get(id) {
-                None => say(Event::new(at, EventKind::Instance, None, format!("{id} came, {zone} ({lifecycle})"))),
+                None => say(Event::new(at, EventKind::Instance, None, format!("{id} joined, {zone} ({lifecycle})"))),
                 Some((_, was)) if was != lifecycle => {
                     say(Event::new(at, EventKind::Instance, None, format!("{id} {was} → {lifecycle}")));
                 }
@@ -81,7 +81,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
         for (id, (zone, _)) in before.iter().filter(|(id, _)| !after.contains_key(*id)) {
             let why = new.instances.iter().find(|i| i.id == *id).and_then(|i| i.state_reason.clone());
             let why = why.map_or(String::new(), |w| format!(": {w}"));
-            say(Event::new(at, EventKind::Instance, false, format!("{id} went, {zone}{why}")));
+            say(Event::new(at, EventKind::Instance, false, format!("{id} left, {zone}{why}")));
         }
     }
 
@@ -105,7 +105,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
     }
     let saw_alarms = new.saw(Part::Alarms);
     for a in old.alarms.iter().filter(|o| saw_alarms && new.alarms.iter().all(|a| a.name != o.name)) {
-        say(Event::new(at, EventKind::Alarm, true, format!("alarm {} is over", a.name)));
+        say(Event::new(at, EventKind::Alarm, true, format!("alarm {} has ended", a.name)));
     }
 
     // AWS lists the newest first; events are in order of time.

@@ -351,9 +351,9 @@ impl Trouble {
     /// Returns the trouble in one sentence, with what happens next.
     pub fn in_words(&self) -> String {
         let (what, how) = match self.kind {
-            TroubleKind::Network => ("AWS cannot be reached", "it goes on when the network is back"),
+            TroubleKind::Network => ("AWS cannot be reached", "updates resume when the network is back"),
             TroubleKind::Credentials => {
-                ("the credentials are refused", "renew them, as with `aws sso login`: it goes on by itself")
+                ("the credentials are refused", "renew them, as with `aws sso login`: updates then resume")
             }
             TroubleKind::Throttled => ("AWS throttles", "asking less often"),
         };

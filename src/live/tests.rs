@@ -69,15 +69,15 @@ fn instances_alarms_and_activities_are_told_in_words() {
     });
     let told = texts(&s.fold(looked(60, new)));
     for part in [
-        "i-0new came, us-east-1a (Pending)",
-        "i-0aaaaaaaaaaaaaaa1 went, us-east-1a",
+        "i-0new joined, us-east-1a (Pending)",
+        "i-0aaaaaaaaaaaaaaa1 left, us-east-1a",
         "alarm billing-target-5xx: the service answers 5xx",
         "launching i-0new (capacity 1 → 2)",
     ] {
         assert!(told.iter().any(|t| t.starts_with(part)), "{part} in {told:#?}");
     }
     let told = texts(&s.fold(looked(120, unbroken())));
-    assert!(told.iter().any(|t| t == "alarm billing-target-5xx is over"), "{told:#?}");
+    assert!(told.iter().any(|t| t == "alarm billing-target-5xx has ended"), "{told:#?}");
 }
 
 #[test]

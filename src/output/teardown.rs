@@ -66,7 +66,7 @@ pub fn show(out: &Printer, c: &Certificate<'_>) {
     } else {
         let by_hand: Vec<&str> = c.left.iter().filter_map(|l| l.command.as_deref()).collect();
         if !by_hand.is_empty() {
-            out.data(format!("{WARN}nothing holds these: delete them by hand when nobody needs them any more:{RESET}"));
+            out.data(format!("{WARN}nothing holds these: delete them by hand once they are no longer needed:{RESET}"));
             by_hand.iter().for_each(|command| out.data(format!("  {}", out.typed(command))));
         }
         if c.left.iter().any(|l| l.passes) || c.left.is_empty() {

@@ -123,12 +123,12 @@ impl Snapshot {
     /// Parses a snapshot that `gameday why --save` wrote. A snapshot of a newer version is an error.
     pub fn from_json(text: &str) -> Result<Self> {
         let no = |what: String| Error::other(what, "give a file that `gameday why --save FILE` wrote");
-        let mut snapshot: Self = serde_json::from_str(text).map_err(|e| no(format!("this is no snapshot: {e}")))?;
+        let mut snapshot: Self = serde_json::from_str(text).map_err(|e| no(format!("this is not a snapshot: {e}")))?;
         for answer in &mut snapshot.probe.answers {
             answer.beacon = answer.beacon.take().map(Beacon::bounded);
         }
         match snapshot.version {
-            0 => Err(no("this is no snapshot: it has no version".into())),
+            0 => Err(no("this is not a snapshot: it has no version".into())),
             1..=VERSION => Ok(snapshot.with_plain_gaps()),
             newer => Err(Error::other(
                 format!("this snapshot has version {newer}; this gameday reads up to {VERSION}"),

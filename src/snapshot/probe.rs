@@ -34,7 +34,7 @@ pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>
         Ok(url) => url,
         Err(e) => {
             // Not `unasked`, which would mean that the user did not want a request.
-            probe.unresolved = Some(format!("it is no URL: {e}"));
+            probe.unresolved = Some(format!("not a valid URL: {e}"));
             return probe;
         }
     };
@@ -116,8 +116,11 @@ async fn request(network: &Network, url: &Url, host: &str, to: Option<SocketAddr
         // Proxies answer with these statuses themselves. The load balancer names itself in the header `Server`.
         let doubtful = matches!(status, 403 | 407 | 502 | 503 | 504) && !by_balancer && beacon.is_none();
         let said = (to.is_none() && doubtful).then(|| match status {
-            407 => "wants a user and a password (HTTP 407)".to_owned(),
-            _ => format!("answers HTTP {status}, its own or the service's: NO_PROXY={host} asks the service straight"),
+            407 => "requires a user name and a password (HTTP 407)".to_owned(),
+            _ => format!(
+                "answered HTTP {status}, and it is unclear whether the proxy or the service did; NO_PROXY={host} \
+                 bypasses the proxy"
+            ),
         });
         Ok::<_, reqwest::Error>((Answer { status: Some(status), millis, beacon, ..Answer::default() }, said))
     };
@@ -128,7 +131,7 @@ async fn request(network: &Network, url: &Url, host: &str, to: Option<SocketAddr
         }
         let error =
             if e.is_timeout() { format!("no answer within {} s", TIMEOUT.as_secs()) } else { cause.to_string() };
-        let said = to.is_none().then(|| format!("does not lead to {host}: {error}"));
+        let said = to.is_none().then(|| format!("cannot reach {host}: {error}"));
         (Answer { error: Some(error), millis: start.elapsed().as_millis() as u64, ..Answer::default() }, said)
     });
     answer.address = to.map(|to| to.ip().to_string()).unwrap_or_default();
@@ -228,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_proxy_says_for_itself_is_not_the_service_s() {
         for (answer, said) in [
-            ("407 Proxy Authentication Required\r\n", "wants a user"),
+            ("407 Proxy Authentication Required\r\n", "requires a user name"),
             ("403 Forbidden\r\n", "HTTP 403"),
             ("502 Bad Gateway\r\nServer: squid\r\n", "HTTP 502"),
             ("503 Service Unavailable\r\n", "NO_PROXY=billing.invalid"),

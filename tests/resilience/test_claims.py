@@ -248,7 +248,7 @@ def test_a_claim_is_named_and_taken_over_only_by_its_id(built):
     refused = w.run("up", "--yes", "--adopt", "cache/main=cold").ends(1)
     assert "--adopt cache/main=cold: there is no such object" in refused.text, refused.text
     refused = w.run("teardown", "--confirm", "billing", "--delete", "warm").ends(1)
-    assert "the stack's own stands" in refused.text, "one is not deleted in the place of the other"
+    assert "the stack's own object exists" in refused.text, "one is not deleted in the place of the other"
     assert differences(w.inventory(), before) == []
 
     def caches():
@@ -423,7 +423,7 @@ def test_a_record_that_cannot_be_read_does_not_choose_between_two(built):
     down = w.run("teardown", "--confirm", "billing").ends(1)
     w.no_faults()
     assert vpc in vpcs(w) and "vpc/main exists more than once" in down.text, down.text
-    assert "rests on its tags" in down.text, "what decides is said"
+    assert "judged by tags alone" in down.text, "what decides is said"
 
 
 def test_claims_before_a_run_that_fails_prove_nothing_to_the_next(world, whole):

@@ -129,7 +129,7 @@ def test_what_may_be_our_own_is_not_deleted(world):
         plan = w.plan()
         kept = {k for k in plan if k.startswith(("database/", "cache/", "db-", "cache-subnet"))}
         assert kept == set(), plan
-    assert "database/main stays: billing-main is the stack's, and 10.0.8.4 may lead to it" in w.run("plan").text
+    assert "database/main stays: billing-main is the stack's, and 10.0.8.4 may point at it" in w.run("plan").text
     w.up()
     assert w.rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available"
     assert len(w.elasticache.describe_replication_groups()["ReplicationGroups"]) == 1

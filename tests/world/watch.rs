@@ -199,8 +199,8 @@ fn replacing_asks_and_a_new_instance_comes() {
     w.until("Replace i-");
     w.keys(&["y", "5"]);
     w.until(&format!("i-{id} is being replaced, as you asked"));
-    w.until(&format!("i-{id} went"));
-    w.until(" came, ");
+    w.until(&format!("i-{id} left"));
+    w.until(" joined, ");
 }
 
 #[test]

@@ -23,9 +23,8 @@ impl Session {
             cli::LeaseArgs { wait: true, .. } => OnConflict::Wait,
             cli::LeaseArgs { steal: true, .. } => OnConflict::Steal,
             cli::LeaseArgs { no_lease: true, .. } => {
-                self.out.note(
-                    "without a lease: who else is at work on the stack is not asked, and nobody is told of this run",
-                );
+                self.out
+                    .note("without a lease: other runs on this stack are not looked for, and they do not see this one");
                 self.env.ownership.set_alone(false);
                 self.lease.set(Some(Lease::none(&self.aws, Holder::me(verb))));
                 return Ok(false);

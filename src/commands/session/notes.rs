@@ -25,7 +25,7 @@ impl Session {
         if !record::begin(&self.aws, &self.env.stack, &record).await? {
             self.out.note(format!(
                 "{DIM}this account keeps no notes of the stack (SSM Parameter Store): what this run makes has to be named \
-                 with --adopt, should a later one ask whose it is{RESET}"
+                 with --adopt, if a later run asks for proof{RESET}"
             ));
         }
         Ok(())
@@ -34,8 +34,8 @@ impl Session {
     /// Warns that the account does not show what the stack has created.
     pub fn say_that_tags_decide(&self) {
         self.out.note(format!(
-            "{WARN}this account shows no notes of the stack (SSM Parameter Store): whose an object is rests on its \
-             tags{RESET}"
+            "{WARN}this account shows no notes of the stack (SSM Parameter Store): ownership is judged by \
+             tags alone{RESET}"
         ));
     }
 

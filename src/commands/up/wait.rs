@@ -108,7 +108,7 @@ async fn wait(
         seen = verdict::until_serving(look, patience, every, say) => Ok(Some(seen?)),
         () = session.interrupted() => {
             out.error(
-                &format!("stopped waiting: what was to be built stands; {}", last.borrow().verdict),
+                &format!("stopped waiting: everything is built; {}", last.borrow().verdict),
                 Some(&format!(
                     "`{}` shows when it answers, `{}` what keeps it from it; `{}` goes on waiting",
                     out.typed("gameday status --watch"), out.typed("gameday why"), out.typed("gameday up"),
@@ -183,14 +183,14 @@ async fn revoke_master_password(session: &Session, args: &UpArgs, target: &str) 
     match closed {
         Ok(true) if !session.out.json() => {
             session.out.note(format!(
-                "{DIM}the database is set up: the instances may not read its master password any more{RESET}"
+                "{DIM}the database is set up: the instances can no longer read its master password{RESET}"
             ));
         }
         Ok(_) => {}
         // The service answers nevertheless, and the next run tries again.
         Err(e) if !session.out.json() => session
             .out
-            .note(format!("{WARN}warning{RESET}: the instances may still read the database's master password: {e}")),
+            .note(format!("{WARN}warning{RESET}: the instances can still read the database's master password: {e}")),
         Err(_) => {}
     }
     Ok(())
