@@ -341,7 +341,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "a9",
         "role_arn = arn:aws:iam::111122223333:role/Admin\ncredential_source = EcsContainers",
-        &["EcsContainers is no credential_source", "did you mean EcsContainer?", "line 3"],
+        &["EcsContainers is not a credential_source", "did you mean EcsContainer?", "line 3"],
     ),
     ("b1", "role_arn = arn:aws:iam::111122223333:role/Admin\nsource_profile = b1", &["circle", "b1 -> b1", "line 3"]),
     (

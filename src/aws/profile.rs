@@ -140,7 +140,7 @@ impl Checker<'_> {
                         SOURCES.iter().find(|s| strsim::jaro_winkler(&s.to_lowercase(), &source.to_lowercase()) > 0.85);
                     let meant = near.map(|s| format!("did you mean {s}? ")).unwrap_or_default();
                     let place = at("credential_source");
-                    let what = format!("{source} is no credential_source (profile {name}, {place})");
+                    let what = format!("{source} is not a credential_source (profile {name}, {place})");
                     return Err(credentials(what, format!("{meant}there are {}", SOURCES.join(", "))));
                 }
             },

@@ -44,7 +44,7 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
 /// Reads a whole file of at most `most` bytes as UTF-8 text.
 pub fn read_text(path: &Path, most: usize) -> Result<String> {
     let text = String::from_utf8(read(path, most)?);
-    text.map_err(|_| Error::new(ErrorKind::InvalidData, "it is no UTF-8 text"))
+    text.map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
 fn size(bytes: usize) -> String {

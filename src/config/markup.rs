@@ -221,7 +221,9 @@ pub fn unknown_syntax(text: &str) -> Option<UnknownSyntax> {
             return Some(UnknownSyntax {
                 at: piece.clone(),
                 piece,
-                what: format!("`${short}` is no expression of ours: the $ would stay, and what follows be replaced"),
+                what: format!(
+                    "`${short}` is not an expression of gameday: the $ would stay, and what follows be replaced"
+                ),
             });
         }
         let unknown = roots(&text[mark.inner.clone()]).into_iter().find(|name| !is_known(name, &own))?;

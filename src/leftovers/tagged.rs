@@ -182,9 +182,12 @@ fn why(step: Option<Step>, arn: &str) -> String {
             )
         }
         Some(Step::Other(step)) => {
-            format!("carries the stack's tags as {}, which is no step of the stack file: it stays", said::words(&step))
+            format!(
+                "carries the stack's tags as {}, which is not a step of the stack file: it stays",
+                said::words(&step)
+            )
         }
-        None => "carries the stack's tag, but is no step of it".into(),
+        None => "carries the stack's tag, but is not a step of it".into(),
     }
 }
 

@@ -34,7 +34,7 @@ pub fn folder(path: &Path) -> Result<(), Error> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let found = ours(path)?;
             if !found.is_dir() {
-                return Err(Error::Foreign { path: path.into(), why: "is no folder".into() });
+                return Err(Error::Foreign { path: path.into(), why: "is not a folder".into() });
             }
             close(path, &found, 0o700)
         }

@@ -326,8 +326,8 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
         if let SecretSource::Literal(text) = secret {
             if as_written {
                 let message = format!(
-                    "{name} is never written on the machine: a script that is no template cannot hold it; end its name in \
-                     .j2 and write {{{{ put_secret('{name}') }}}}"
+                    "{name} is never written on the machine: a script that is not a template cannot contain it; end \
+                     its name in .j2 and write {{{{ put_secret('{name}') }}}}"
                 );
                 notes.push(Finding::warning("user-data.sh", message));
                 continue;

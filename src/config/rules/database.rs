@@ -111,7 +111,7 @@ fn instance_class(rules: &mut Rules<'_>, database: &Database) {
         rules.found.error(
             "class_retired",
             here,
-            format!("RDS creates no {} with MySQL any more", database.class),
+            format!("RDS no longer creates {} with MySQL", database.class),
             "the class is retired (the API refuses it since 2024)",
             format!("use \"db.t3.{size}\": same size, same T series"),
         );

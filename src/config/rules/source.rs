@@ -301,7 +301,7 @@ fn expiry(rules: &mut Rules<'_>, here: Place, source: &str, now: Timestamp) {
             "source_expired",
             here,
             format!("the signed URL expired at {moment}"),
-            "no instance can download it any more",
+            "instances can no longer download it",
             format!("sign it again; better: {way_out}"),
         );
         return;
