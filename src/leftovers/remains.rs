@@ -156,11 +156,14 @@ impl Remains {
         if self.found.keys().any(|k| k.kind() == FLEET) && env.sleep(DRAIN).await.is_err() {
             return Report(self.found.keys().map(|k| (k.clone(), Visit::NotStarted)).collect());
         }
+        // A fleet goes before the rest: its instances hold the security group of the name that its service had before.
         // `web-8080` can be a service of that name, or `web` on that port. The graph with more steps goes first, since
         // it has the objects that use the rest.
         let found_in = |graph: &Graph| graph.nodes().filter(|n| self.found.contains_key(n.key())).count();
         let mut graphs: Vec<&Graph> = self.graphs.iter().collect();
-        graphs.sort_by_key(|graph| std::cmp::Reverse(found_in(graph)));
+        let is_fleet = |n: &dyn Node| n.key().kind() == FLEET && self.found.contains_key(n.key());
+        let has_fleet = |graph: &Graph| graph.nodes().any(is_fleet);
+        graphs.sort_by_key(|graph| std::cmp::Reverse((has_fleet(graph), found_in(graph))));
         let mut done: BTreeSet<Key> = BTreeSet::new();
         for graph in graphs {
             let report = walk(graph, Direction::Reverse, env, async |n: &dyn Node| {
