@@ -49,7 +49,7 @@
 //! | [`cli`], [`typed`] | the command line; the commands that people are told to type |
 //! | [`error`], [`help`] | the one error type; what to type after an error |
 //! | [`said`], [`hidden`] | words from outside, made fit to be read; passwords as dots |
-#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, unreachable_pub)]
 pub mod aws;
 pub mod cli;
 pub mod commands;

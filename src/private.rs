@@ -8,19 +8,19 @@ use std::{
 };
 
 /// Returns the id of the user that this process runs as.
-pub fn me() -> u32 {
+pub(crate) fn me() -> u32 {
     geteuid().as_raw()
 }
 
 /// True if a file belongs to this user, or to root.
-pub fn is_ours(found: &Metadata) -> bool {
+pub(crate) fn is_ours(found: &Metadata) -> bool {
     [0, me()].contains(&found.uid())
 }
 
 /// Writes a file that only the user can read, in place of an existing one or link.
 ///
 /// Concurrent readers see the old content or the new, and nothing half-written is left in case of an error.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?.to_owned();
     name.push(format!(".{:016x}", rand::random::<u64>()));
     let new = path.with_file_name(name);

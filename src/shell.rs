@@ -2,20 +2,20 @@
 use crate::said;
 
 /// Quotes a word for a shell if necessary.
-pub fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/%+@,=".contains(c);
     let is_plain = !text.is_empty() && !text.starts_with(['~', '=']) && text.chars().all(plain);
     if is_plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A part of a command.
-pub trait Word {
+pub(crate) trait Word {
     /// Returns the quoted form, `None` if it cannot be typed safely.
     fn typed(&self) -> Option<String>;
 }
 
 /// A literal part of a command: an option, a verb.
-pub struct Ours(pub &'static str);
+pub(crate) struct Ours(pub &'static str);
 
 impl Word for Ours {
     fn typed(&self) -> Option<String> {
@@ -62,7 +62,7 @@ fn typed(text: &str) -> Option<String> {
 }
 
 /// Replaces a command with a name that cannot be typed safely. A shell takes it for a comment.
-pub const CONSOLE: &str = "# a name in this command cannot be typed safely: look in AWS's console";
+pub(crate) const CONSOLE: &str = "# a name in this command cannot be typed safely: look in AWS's console";
 
 /// Makes a command with each word quoted. Commands with foreign words are made in no other way.
 macro_rules! command {
@@ -74,13 +74,13 @@ macro_rules! command {
 pub(crate) use command;
 
 /// Joins commands. If one of them cannot be typed, returns its comment instead.
-pub fn all(commands: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn all(commands: impl IntoIterator<Item = String>) -> String {
     let all: Vec<String> = commands.into_iter().collect();
     if all.iter().any(|c| c == CONSOLE) { CONSOLE.to_owned() } else { all.join(" && ") }
 }
 
 /// Splits joined commands, except at ` && ` within quotes.
-pub fn each(commands: &str) -> Vec<&str> {
+pub(crate) fn each(commands: &str) -> Vec<&str> {
     let (mut all, mut from, mut quoted) = (vec![], 0, false);
     for (at, c) in commands.char_indices() {
         // `\'` separates two quoted parts.

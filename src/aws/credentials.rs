@@ -61,7 +61,7 @@ pub(super) enum Plan {
 impl Plan {
     /// Selects the source in boto3's order: an explicit profile, keys in the environment, the profile of the
     /// environment or the default one, and what the machine offers.
-    pub fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings) -> Self {
         Self::choose(settings).unwrap_or_else(Self::Wrong)
     }
 
@@ -111,12 +111,12 @@ struct State {
 }
 
 impl Provider {
-    pub fn new(plan: Plan, sdk: SdkConfig, parts: ProviderConfig, ask: Option<Ask>) -> Self {
+    pub(super) fn new(plan: Plan, sdk: SdkConfig, parts: ProviderConfig, ask: Option<Ask>) -> Self {
         Self { plan, sdk, parts, ask, state: Mutex::default() }
     }
 
     /// Returns the credentials, found now or earlier.
-    pub async fn get(&self) -> Result<Credentials> {
+    pub(super) async fn get(&self) -> Result<Credentials> {
         let came = Instant::now();
         let mut state = self.state.lock().await;
         if let Some(found) = &state.found

@@ -15,7 +15,7 @@ use std::{
 
 /// A value and its place in the file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Value {
+pub(super) struct Value {
     pub text: String,
     pub at: Place,
     /// The raw lines below it that are indented further.
@@ -24,7 +24,7 @@ pub struct Value {
 
 /// A line of a file, for messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(super) struct Place {
     pub file: String,
     pub line: usize,
 }
@@ -36,11 +36,11 @@ impl fmt::Display for Place {
 }
 
 /// The values of one section.
-pub type Values = BTreeMap<String, Value>;
+pub(super) type Values = BTreeMap<String, Value>;
 
 /// A profile of both files. The credentials file wins.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Profile {
+pub(super) struct Profile {
     pub name: String,
     pub at: Place,
     pub values: Values,
@@ -48,12 +48,12 @@ pub struct Profile {
 
 impl Profile {
     /// Returns a value of the profile.
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }
 
     /// Returns the text of a key if it is not empty.
-    pub fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.get(key).map(|v| v.text.as_str()).filter(|t| !t.is_empty())
     }
 }
@@ -87,14 +87,14 @@ struct Section {
 
 /// The config file and the credentials file.
 #[derive(Debug)]
-pub struct Files {
+pub(super) struct Files {
     config: File,
     credentials: File,
 }
 
 impl Files {
     /// Reads the files that the environment names, or those in the home folder.
-    pub fn load() -> Self {
+    pub(super) fn load() -> Self {
         let home = etcetera::home_dir().ok();
         let read = |kind, variable: &str, usual: &str| {
             let given = std::env::var(variable).ok().filter(|v| !v.trim().is_empty());
@@ -113,12 +113,12 @@ impl Files {
     }
 
     /// Returns the config file's name for messages.
-    pub fn config_name(&self) -> &str {
+    pub(super) fn config_name(&self) -> &str {
         &self.config.shown
     }
 
     /// Returns a profile of both files, `None` if neither has it.
-    pub fn profile(&self, name: &str) -> Result<Option<Profile>> {
+    pub(super) fn profile(&self, name: &str) -> Result<Option<Profile>> {
         let mut found: Option<Profile> = None;
         let mut bad = None;
         for file in [&self.config, &self.credentials] {
@@ -141,7 +141,7 @@ impl Files {
     }
 
     /// Returns a section of the config file that profiles refer to, such as `sso-session`.
-    pub fn section(&self, kind: &str, name: &str) -> Result<Option<Profile>> {
+    pub(super) fn section(&self, kind: &str, name: &str) -> Result<Option<Profile>> {
         let mut found: Option<Profile> = None;
         for section in self.config.sections.iter().filter(|s| named(&s.header, kind).as_deref() == Some(name)) {
             if let Some(error) = self.config.bad(section, &format!("{kind} {name}")) {
@@ -155,7 +155,7 @@ impl Files {
     }
 
     /// Returns the names of all profiles, sorted.
-    pub fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let mut all: Vec<String> = [&self.config, &self.credentials]
             .into_iter()
             .flat_map(|f| f.sections.iter().filter_map(|s| f.name(s)))
@@ -166,12 +166,12 @@ impl Files {
     }
 
     /// Returns the names of all sections of a kind.
-    pub fn sections(&self, kind: &str) -> Vec<String> {
+    pub(super) fn sections(&self, kind: &str) -> Vec<String> {
         self.config.sections.iter().filter_map(|s| named(&s.header, kind)).collect()
     }
 
     /// Makes the error for a profile that does not exist, with the most likely one.
-    pub fn no_profile(&self, name: &str) -> Error {
+    pub(super) fn no_profile(&self, name: &str) -> Error {
         let what = format!("there is no profile {name} in {}", self.config.shown);
         // The name exists, but not as that of a profile.
         for file in [&self.config, &self.credentials] {

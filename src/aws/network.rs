@@ -164,7 +164,7 @@ impl Destination {
     }
 
     /// Returns the destination that was noted in an answer.
-    pub fn of_answer(answer: &HttpResponse) -> Option<&Self> {
+    pub(super) fn of_answer(answer: &HttpResponse) -> Option<&Self> {
         answer.extension()
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Refusal<'a> {
 
 impl Refusal<'_> {
     /// Returns what helps, `None` for the usual advice.
-    pub fn help(&self) -> Option<String> {
+    pub(super) fn help(&self) -> Option<String> {
         let code = self.code.strip_suffix("Exception").unwrap_or(self.code);
         let about_credentials = matches!(
             code,

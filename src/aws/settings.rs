@@ -27,7 +27,7 @@ pub(super) fn variable(names: &[&'static str]) -> Option<(&'static str, String)>
 
 impl Settings {
     /// Reads the files. `asked` is the profile of the command line.
-    pub fn load(asked: Option<&str>) -> Self {
+    pub(super) fn load(asked: Option<&str>) -> Self {
         let files = Files::load();
         let (name, by) = match (asked, variable(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])) {
             (Some(name), _) => (name.to_owned(), Some("--profile")),
@@ -42,18 +42,18 @@ impl Settings {
     }
 
     /// Returns a value of the profile, `None` if the profile cannot be read.
-    pub fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.profile.as_ref().ok()?.as_ref()?.text(key)
     }
 
     /// Returns the same with its place, for messages.
-    pub fn placed(&self, key: &str) -> Option<(&str, String)> {
+    pub(super) fn placed(&self, key: &str) -> Option<(&str, String)> {
         let profile = self.profile.as_ref().ok()?.as_ref()?;
         Some((profile.text(key)?, profile.get(key)?.at.to_string()))
     }
 
     /// Returns the source of credentials. `None` if the files say nothing of them and no profile was named.
-    pub fn source(&self) -> Result<Option<profile::Source>> {
+    pub(super) fn source(&self) -> Result<Option<profile::Source>> {
         let Some(profile) = self.profile.as_ref().map_err(Clone::clone)? else { return Ok(None) };
         self.services()?;
         profile::source(&self.files, profile)
@@ -62,7 +62,7 @@ impl Settings {
     /// Returns a configuration file with what the SDK needs of the profile: endpoints, FIPS, dual stack.
     ///
     /// The SDK's own parser accepts fewer spellings than the user's files may have.
-    pub fn for_the_sdk(&self) -> String {
+    pub(super) fn for_the_sdk(&self) -> String {
         let mut text = "[default]\n".to_owned();
         let keys = [
             "endpoint_url",
@@ -103,7 +103,7 @@ impl Settings {
     }
 
     /// True if all calls go to an endpoint that the user named.
-    pub fn has_endpoint(&self) -> bool {
+    pub(super) fn has_endpoint(&self) -> bool {
         let is_true = |text: &str| text.eq_ignore_ascii_case("true");
         let ignored = match variable(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]) {
             Some((_, text)) => is_true(&text),

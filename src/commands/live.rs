@@ -66,7 +66,7 @@ pub(super) struct Driver {
 }
 
 /// Shows the live status until the user leaves it.
-pub async fn run(mut session: Session, args: StatusArgs) -> Outcome {
+pub(super) async fn run(mut session: Session, args: StatusArgs) -> Outcome {
     session.remember().await;
     let out = session.out;
     let prices = cost::prices(&args.prices, &out)?;
@@ -148,7 +148,7 @@ fn broken_terminal(e: io::Error) -> Failure {
 
 impl Driver {
     /// Makes a driver. The first tick begins its jobs.
-    pub fn new(session: Session, args: &StatusArgs, prices: Prices) -> Self {
+    pub(super) fn new(session: Session, args: &StatusArgs, prices: Prices) -> Self {
         let times = session.times();
         let asking = session.asking(args.probe.probe.clone(), args.probe.no_probe);
         Self {
@@ -170,7 +170,7 @@ impl Driver {
     }
 
     /// True if there is something to show. The first round waits for the steps, too, unless they take too long.
-    pub fn has_a_picture(&self) -> bool {
+    pub(super) fn has_a_picture(&self) -> bool {
         self.state.snapshot.is_some() && (!self.report.0.is_empty() || self.began.elapsed() > ROUND * 2)
     }
 
@@ -179,7 +179,7 @@ impl Driver {
     }
 
     /// Begins the jobs that are due by now.
-    pub fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let now = self.began.elapsed();
         self.state.now = Timestamp::now();
         self.schedule.count(now, self.calls());
@@ -282,7 +282,7 @@ impl Driver {
     }
 
     /// Folds the result of a job into the state.
-    pub fn receive(&mut self, result: JobResult) {
+    pub(super) fn receive(&mut self, result: JobResult) {
         let now = self.began.elapsed();
         match result {
             JobResult::Round(job, mut round) => {
@@ -382,7 +382,7 @@ impl Driver {
     }
 
     /// Returns the JSON object of a round, with the news since the last one.
-    pub fn round<'a>(&'a self, news: &'a [Event]) -> view::LiveRound<'a> {
+    pub(super) fn round<'a>(&'a self, news: &'a [Event]) -> view::LiveRound<'a> {
         let s = &self.state;
         let overview = s.snapshot.as_ref().map(|look| {
             Overview::new(&look.whose.stack, Some((&s.chain, &look.gaps)), &s.verdict, s.clock(), &self.report)

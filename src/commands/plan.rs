@@ -57,7 +57,7 @@ pub(super) struct Preview {
 
 impl Preview {
     /// Returns what `plan` and `up` show.
-    pub fn view<'a>(&'a self, session: &'a Session, prices: &Prices) -> plan::Plan<'a> {
+    pub(super) fn view<'a>(&'a self, session: &'a Session, prices: &Prices) -> plan::Plan<'a> {
         let (config, usually) = (&session.loaded.config, session.env.pace.of(HANDOVER));
         plan::Plan {
             without: self.without.clone(),
@@ -71,7 +71,7 @@ impl Preview {
     }
 
     /// Returns how long the instances of a new fleet usually boot in this world until they are healthy.
-    pub fn boot(&self, session: &Session) -> Duration {
+    pub(super) fn boot(&self, session: &Session) -> Duration {
         let is_new = |(key, change): (&Key, &Change)| {
             key.kind() == "auto-scaling-group" && matches!(change, Change::Create { .. })
         };

@@ -43,7 +43,7 @@ pub(super) struct OwnNames {
 
 impl OwnNames {
     /// Returns the names in a config that has the names of the account ([`facts::in_account`]).
-    pub fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config) -> Self {
         Self {
             balancer: config.name_of("load-balancer/main"),
             target_group: config.name_of(&session::shown(config).key("target-group")),

@@ -19,7 +19,7 @@ pub(crate) struct Issue {
 
 impl Issue {
     /// Returns an error at a place: the message, the reason (shown under the value), and the way out.
-    pub fn error(
+    pub(crate) fn error(
         rule: &'static str,
         place: Place,
         what: impl Into<String>,
@@ -39,7 +39,7 @@ impl Issue {
         }
     }
 
-    pub fn warning(
+    pub(crate) fn warning(
         rule: &'static str,
         place: Place,
         what: impl Into<String>,
@@ -50,7 +50,7 @@ impl Issue {
     }
 
     /// Returns an error that has a position in the text, but no place in the tree.
-    pub fn at_span(
+    pub(crate) fn at_span(
         rule: &'static str,
         span: Range<usize>,
         what: impl Into<String>,
@@ -61,12 +61,12 @@ impl Issue {
     }
 
     /// Underlines the key instead of the value.
-    pub fn on_key(self) -> Self {
+    pub(crate) fn on_key(self) -> Self {
         Self { on_key: true, ..self }
     }
 
     /// Adds another value that is part of the problem.
-    pub fn with(mut self, place: Place, label: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, place: Place, label: impl Into<String>) -> Self {
         self.others.push((place, label.into()));
         self
     }
@@ -79,15 +79,15 @@ pub(crate) const LISTED: usize = 100;
 pub(crate) struct Issues(Vec<Issue>);
 
 impl Issues {
-    pub fn push(&mut self, issue: Issue) {
+    pub(crate) fn push(&mut self, issue: Issue) {
         self.0.push(issue);
     }
 
-    pub fn extend(&mut self, more: Issues) {
+    pub(crate) fn extend(&mut self, more: Issues) {
         self.0.extend(more.0);
     }
 
-    pub fn error(
+    pub(crate) fn error(
         &mut self,
         rule: &'static str,
         place: Place,
@@ -98,7 +98,7 @@ impl Issues {
         self.push(Issue::error(rule, place, what, why, fix));
     }
 
-    pub fn warn(
+    pub(crate) fn warn(
         &mut self,
         rule: &'static str,
         place: Place,
@@ -110,17 +110,17 @@ impl Issues {
     }
 
     /// Drops issues about values that were reported already.
-    pub fn only_sound(&mut self, map: &Map) {
+    pub(crate) fn only_sound(&mut self, map: &Map) {
         self.0.retain(|i| map.sound(&i.place) && i.others.iter().all(|(place, _)| map.sound(place)));
     }
 
     /// Removes the issues of a rule that cannot be judged.
-    pub fn remove(&mut self, rule: &str) {
+    pub(crate) fn remove(&mut self, rule: &str) {
         self.0.retain(|issue| issue.rule != rule);
     }
 
     /// Returns the problems in the order of the text.
-    pub fn locate(mut self, map: &Map, text: &str) -> Vec<Problem> {
+    pub(crate) fn locate(mut self, map: &Map, text: &str) -> Vec<Problem> {
         let more = self.0.len().saturating_sub(LISTED);
         if more > 0 {
             // Errors first, so that the limit drops warnings before errors.

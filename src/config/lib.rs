@@ -34,7 +34,7 @@
 //! assert!(rules.contains(&"no_service"), "{rules:?}");
 //! assert!(errors.render(false, 80).contains("did you mean"), "a misspelt key is recognised");
 //! ```
-#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod check;
 pub mod command;

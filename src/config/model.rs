@@ -456,37 +456,37 @@ fn with_default_parameters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<
 }
 
 pub(crate) mod default {
-    pub fn tag_prefix() -> String {
+    pub(crate) fn tag_prefix() -> String {
         "gameday:".into()
     }
-    pub fn region() -> String {
+    pub(crate) fn region() -> String {
         "us-east-1".into()
     }
-    pub fn port() -> u16 {
+    pub(crate) fn port() -> u16 {
         80
     }
-    pub fn health_path() -> String {
+    pub(crate) fn health_path() -> String {
         "/healthcheck".into()
     }
-    pub fn health_codes() -> String {
+    pub(crate) fn health_codes() -> String {
         "200-399".into()
     }
-    pub fn health_interval() -> u32 {
+    pub(crate) fn health_interval() -> u32 {
         10
     }
-    pub fn instance_type() -> String {
+    pub(crate) fn instance_type() -> String {
         "t3.micro".into()
     }
-    pub fn two() -> u32 {
+    pub(crate) fn two() -> u32 {
         2
     }
-    pub fn four() -> u32 {
+    pub(crate) fn four() -> u32 {
         4
     }
-    pub fn grace() -> u32 {
+    pub(crate) fn grace() -> u32 {
         240
     }
-    pub fn warmup() -> u32 {
+    pub(crate) fn warmup() -> u32 {
         60
     }
 }

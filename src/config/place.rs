@@ -19,11 +19,11 @@ pub(crate) fn at(path: &str) -> Place {
 }
 
 impl Place {
-    pub fn key(&self, key: &str) -> Self {
+    pub(crate) fn key(&self, key: &str) -> Self {
         self.and(Part::Key(key.into()))
     }
 
-    pub fn item(&self, index: usize) -> Self {
+    pub(crate) fn item(&self, index: usize) -> Self {
         self.and(Part::Item(index))
     }
 
@@ -31,7 +31,7 @@ impl Place {
         Self(self.0.iter().cloned().chain([part]).collect())
     }
 
-    pub fn parent(&self) -> Option<Self> {
+    pub(crate) fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
         Some(Self(rest.to_vec()))
     }
@@ -68,17 +68,17 @@ pub(crate) struct Map {
 
 impl Map {
     /// True if the file itself contains the value, false for a default.
-    pub fn given(&self, place: &Place) -> bool {
+    pub(crate) fn given(&self, place: &Place) -> bool {
         self.values.contains_key(place)
     }
 
     /// Ignores a value of the file, because another one was given elsewhere.
-    pub fn forget(&mut self, place: &Place) {
+    pub(crate) fn forget(&mut self, place: &Place) {
         self.values.remove(place);
         self.keys.remove(place);
     }
 
-    pub fn sound(&self, place: &Place) -> bool {
+    pub(crate) fn sound(&self, place: &Place) -> bool {
         let mut place = Some(place.clone());
         while let Some(here) = place {
             if self.unsound.contains(&here) {
@@ -90,7 +90,7 @@ impl Map {
     }
 
     /// Returns the range of a value; for a default, of the nearest table around it.
-    pub fn span(&self, place: &Place) -> Range<usize> {
+    pub(crate) fn span(&self, place: &Place) -> Range<usize> {
         let mut place = Some(place.clone());
         while let Some(here) = place {
             if let Some(span) = self.values.get(&here) {
@@ -101,7 +101,7 @@ impl Map {
         0..0
     }
 
-    pub fn key_span(&self, place: &Place) -> Range<usize> {
+    pub(crate) fn key_span(&self, place: &Place) -> Range<usize> {
         self.keys.get(place).cloned().unwrap_or_else(|| self.span(place))
     }
 }

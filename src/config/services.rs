@@ -34,7 +34,7 @@ pub enum Identity {
 pub const ALARMS: [&str; 2] = ["unhealthy-hosts", "healthy-hosts"];
 
 /// The log groups of a service, by what they hold.
-pub const LOGS: [&str; 2] = ["app", "boot"];
+pub(crate) const LOGS: [&str; 2] = ["app", "boot"];
 
 /// Identities by service. Services that are missing have their own.
 pub type Identities = BTreeMap<String, Identity>;

@@ -20,11 +20,11 @@ pub(crate) struct Walk<'s> {
 }
 
 impl<'s> Walk<'s> {
-    pub fn new(root: &'s Value) -> Self {
+    pub(crate) fn new(root: &'s Value) -> Self {
         Self { root, map: Map::default(), issues: Issues::default() }
     }
 
-    pub fn document(&mut self, table: &Spanned<DeTable<'_>>) -> Value {
+    pub(crate) fn document(&mut self, table: &Spanned<DeTable<'_>>) -> Value {
         self.map.values.insert(Place::default(), 0..0);
         self.table(&Place::default(), self.root, table.get_ref())
     }

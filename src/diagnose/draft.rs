@@ -70,7 +70,12 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Creates a draft of the severity [`Severity::Broken`].
-    pub fn new(rule: &'static str, cause: impl Into<String>, evidence: impl Into<String>, fix: impl Into<Fix>) -> Self {
+    pub(crate) fn new(
+        rule: &'static str,
+        cause: impl Into<String>,
+        evidence: impl Into<String>,
+        fix: impl Into<Fix>,
+    ) -> Self {
         Self {
             rule,
             severity: Severity::Broken,
@@ -82,46 +87,46 @@ impl Draft {
         }
     }
     /// Marks that requests are served for now.
-    pub fn weak(mut self) -> Self {
+    pub(crate) fn weak(mut self) -> Self {
         self.severity = Severity::Weak;
         self
     }
     /// Marks that the problem ends by itself.
-    pub fn waiting(mut self) -> Self {
+    pub(crate) fn waiting(mut self) -> Self {
         self.severity = Severity::Waiting;
         self
     }
     /// Marks that the problem can end by itself, because something retries.
-    pub fn trying(mut self) -> Self {
+    pub(crate) fn trying(mut self) -> Self {
         self.trying = true;
         self
     }
     /// Marks that something retries, if `is`.
-    pub fn trying_if(self, is: bool) -> Self {
+    pub(crate) fn trying_if(self, is: bool) -> Self {
         if is { self.trying() } else { self }
     }
     /// Marks that requests are served for now, if `is`.
-    pub fn weak_if(self, is: bool) -> Self {
+    pub(crate) fn weak_if(self, is: bool) -> Self {
         if is { self.weak() } else { self }
     }
     /// Marks that something else is likely to be the cause.
-    pub fn symptom(mut self) -> Self {
+    pub(crate) fn symptom(mut self) -> Self {
         self.symptom = true;
         self
     }
     /// Marks that something else is likely to be the cause, if `is`.
-    pub fn symptom_if(self, is: bool) -> Self {
+    pub(crate) fn symptom_if(self, is: bool) -> Self {
         if is { self.symptom() } else { self }
     }
     /// Returns the finding at a hop.
-    pub fn at(self, hop: HopName) -> Finding {
+    pub(crate) fn at(self, hop: HopName) -> Finding {
         let Self { rule, severity, symptom, trying, cause, evidence, fix: Fix { command, note } } = self;
         // Cause and evidence quote others, and only a command of gameday's is between backquotes.
         let [cause, evidence] = [cause, evidence].map(|t| t.replace('`', "'"));
         Finding { rule, hop, severity, symptom, trying, cause, evidence, command, note }
     }
     /// Creates the empty list of drafts of a hop.
-    pub fn hop() -> Drafts {
+    pub(crate) fn hop() -> Drafts {
         Drafts(vec![])
     }
 }
@@ -131,16 +136,16 @@ pub(crate) struct Drafts(pub Vec<Draft>);
 
 impl Drafts {
     /// Adds a draft.
-    pub fn push(&mut self, draft: Draft) {
+    pub(crate) fn push(&mut self, draft: Draft) {
         self.0.push(draft);
     }
     /// Adds drafts.
-    pub fn extend(&mut self, drafts: impl IntoIterator<Item = Draft>) {
+    pub(crate) fn extend(&mut self, drafts: impl IntoIterator<Item = Draft>) {
         self.0.extend(drafts);
     }
     /// Returns the hop with its findings, the gravest first. The state follows from the gravest finding; `seen` is
     /// false if the hop could not be judged in full.
-    pub fn done(self, hop: HopName, seen: bool, evidence: impl Into<String>) -> Hop {
+    pub(crate) fn done(self, hop: HopName, seen: bool, evidence: impl Into<String>) -> Hop {
         let mut drafts = self.0;
         drafts.sort_by_key(|d| (d.severity, d.symptom));
         let state = match drafts.first().map(|d| d.severity) {

@@ -108,7 +108,7 @@
 //! assert!(report.done().all(|(_, change)| change.is_none()));
 //! # }
 //! ```
-#![warn(missing_docs, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+#![warn(missing_docs, unreachable_pub, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod change;
 pub mod consent;

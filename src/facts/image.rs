@@ -16,7 +16,7 @@ const NEWEST_AMAZON_LINUX: &str = "/aws/service/ami-amazon-linux-latest/al2023-a
 /// Checks the images that the stack file names, and returns remarks.
 ///
 /// Doubts are remarks, and so is an image that the account does not let us look at.
-pub async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
+pub(super) async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     let given = config.services().filter_map(|service| Some((service.table, service.table.image.as_ref()?)));
     let looks = given.map(|(service, id)| look_at(aws, service, id));
     let words = try_join_all(looks).await?;
@@ -46,7 +46,7 @@ pub const USED: &str = "image";
 ///
 /// Either the stack file once named the image, or it is Amazon's own Linux. Anybody who is allowed to add a version to
 /// a template can write any image into it.
-pub async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
+pub(super) async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     let Some(record) = record::seen(aws, &config.name).await else { return is_of_amazon(aws, id).await };
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
 }

@@ -13,7 +13,7 @@ pub(super) struct Routes<'a> {
 
 impl Routes<'_> {
     /// Returns the route table of a subnet, and the target of its default route.
-    pub fn of(&self, subnet: &Subnet) -> (String, Way) {
+    pub(super) fn of(&self, subnet: &Subnet) -> (String, Way) {
         let follows = |t: &&&RouteTable| t.associations().iter().any(|a| a.subnet_id() == Some(&subnet.id));
         let main = |t: &&&RouteTable| t.associations().iter().any(|a| a.main() == Some(true));
         let Some(table) = self.tables.iter().find(follows).or_else(|| self.tables.iter().find(main)) else {

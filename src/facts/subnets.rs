@@ -16,7 +16,7 @@ pub(super) enum Role {
 
 impl Role {
     /// Returns what is looked for, in words.
-    pub fn wanted(self) -> &'static str {
+    pub(super) fn wanted(self) -> &'static str {
         match self {
             Role::Balancer => "public subnet",
             Role::Instances => "subnet with a way out for instances without public addresses",
@@ -122,7 +122,7 @@ const SMALLEST: u8 = 27;
 
 impl Needs {
     /// Returns the needs of the stack file in each of this many zones.
-    pub fn of(config: &Config, zones: usize) -> Self {
+    pub(super) fn of(config: &Config, zones: usize) -> Self {
         // One more for the database, since its replacement exists beside it for a while.
         let of = |mode, n| if mode == Mode::Create { n } else { 0 };
         let data = of(config.database.mode, 2) + of(config.cache.mode, 1) + of(config.files.mode, 1);

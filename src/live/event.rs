@@ -47,7 +47,7 @@ pub fn word(v: &Verdict) -> &'static str {
 }
 
 /// Returns an event if the word of the verdict has changed.
-pub fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> {
+pub(super) fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> {
     let now = word(new);
     (word(old) != now).then(|| {
         let t = new
@@ -59,7 +59,7 @@ pub fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> 
 }
 
 /// Returns an event for each difference between two looks.
-pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
+pub(super) fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
     let mut events = vec![];
     let mut say = |e| events.push(e);
 
@@ -130,7 +130,7 @@ pub fn between(at: Timestamp, old: &Snapshot, new: &Snapshot) -> Vec<Event> {
 }
 
 /// Returns an event for each finding that is new or gone. Alarms have events of their own.
-pub fn of_chain(at: Timestamp, old: &Chain, new: &Chain) -> Vec<Event> {
+pub(super) fn of_chain(at: Timestamp, old: &Chain, new: &Chain) -> Vec<Event> {
     let (before, after) = (old.findings(), new.findings());
     let alarm = |rule: &str| rule == "alarm";
     let came = after.iter().filter(|f| !alarm(f.rule) && before.iter().all(|o| (o.rule, o.hop) != (f.rule, f.hop)));

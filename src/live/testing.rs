@@ -10,41 +10,41 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 
 /// Returns the snapshot of a stack without a problem.
-pub fn unbroken() -> Snapshot {
+pub(crate) fn unbroken() -> Snapshot {
     let text = include_str!("../../tests/fixtures/why/unbroken.json");
     Snapshot::from_json(text).expect("the fixture is a snapshot")
 }
 
 /// Returns the snapshot of a stack whose listener was deleted.
-pub fn listener_deleted() -> Snapshot {
+pub(crate) fn listener_deleted() -> Snapshot {
     let text = include_str!("../../tests/fixtures/why/listener-deleted.json");
     Snapshot::from_json(text).expect("the fixture is a snapshot")
 }
 
 /// Returns the start of the test: 10:00 of the day.
-pub fn start() -> Timestamp {
+pub(crate) fn start() -> Timestamp {
     "2026-11-21T10:00:00Z".parse().expect("it is a time")
 }
 
 /// Returns the time so many seconds after the start.
-pub fn after(seconds: i64) -> Timestamp {
+pub(crate) fn after(seconds: i64) -> Timestamp {
     start() + SignedDuration::from_secs(seconds)
 }
 
 /// Returns a round with a look.
-pub fn looked(at: i64, snapshot: Snapshot) -> Round {
+pub(crate) fn looked(at: i64, snapshot: Snapshot) -> Round {
     Round { snapshot: Some(Box::new(Snapshot { at: after(at), ..snapshot })), ..Round::at(after(at)) }
 }
 
 /// Returns a round with an answer from outside.
-pub fn answered(at: i64, status: Option<u16>, millis: u64) -> Round {
+pub(crate) fn answered(at: i64, status: Option<u16>, millis: u64) -> Round {
     let error = status.is_none().then(|| "connection refused".to_owned());
     let answer = Answer { address: "198.51.100.21".into(), status, error, millis, beacon: None };
     Round { answer: Some(answer), ..Round::at(after(at)) }
 }
 
 /// Returns a round with the health of these targets.
-pub fn health(at: i64, states: &[(&str, &str)]) -> Round {
+pub(crate) fn health(at: i64, states: &[(&str, &str)]) -> Round {
     let target = |(id, state): &(&str, &str)| Target {
         id: (*id).into(),
         port: 80,
@@ -56,12 +56,12 @@ pub fn health(at: i64, states: &[(&str, &str)]) -> Round {
 }
 
 /// Returns a round in which AWS could not be asked.
-pub fn lost(at: i64, kind: TroubleKind, said: &str) -> Round {
+pub(crate) fn lost(at: i64, kind: TroubleKind, said: &str) -> Round {
     Round { trouble: Some(Trouble { kind, said: said.into() }), ..Round::at(after(at)) }
 }
 
 /// Returns a round with an hour of metrics.
-pub fn metrics(at: i64) -> Round {
+pub(crate) fn metrics(at: i64) -> Round {
     let minute = after(at).as_second() / 60 * 60;
     let wave = |n: i64, base: f64, swing: f64| base + swing * ((n % 12) as f64 - 6.0).abs() / 6.0;
     let series = |base: f64, swing: f64| (0..60).map(|n| (minute - 60 * n, wave(n, base, swing))).collect::<Series>();
@@ -85,7 +85,7 @@ pub fn metrics(at: i64) -> Round {
 }
 
 /// Returns the state after five minutes of serving, with traffic, cost and a little history.
-pub fn serving() -> LiveState {
+pub(crate) fn serving() -> LiveState {
     let mut state = LiveState::new(start(), Times { traffic_at: Some(after(-1260)), scale: 1.0, ..Times::default() });
     state.fold(looked(0, unbroken()));
     state.fold(health(20, &[("i-0aaaaaaaaaaaaaaa1", "healthy"), ("i-0bbbbbbbbbbbbbbb2", "unhealthy")]));

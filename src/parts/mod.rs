@@ -62,7 +62,7 @@ pub(crate) type See = for<'a, 'look> fn(&'a Look<'look>) -> LocalBoxFuture<'a, (
 
 impl Entry {
     /// An entry without any function, as a base for the others.
-    pub const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], stores: &[] };
+    pub(crate) const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], stores: &[] };
 }
 
 /// The graph under construction, and the inputs that all parts read.
@@ -81,47 +81,47 @@ pub(crate) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// Returns a builder with an empty graph.
-    pub fn new(loaded: &'a Loaded, facts: &'a Facts, aws: &'a Aws, egress: &'a [Egress]) -> Self {
+    pub(crate) fn new(loaded: &'a Loaded, facts: &'a Facts, aws: &'a Aws, egress: &'a [Egress]) -> Self {
         Self { graph: Graph::default(), loaded, config: &loaded.config, facts, egress, aws }
     }
 
     /// Returns a copy of the clients for a step.
-    pub fn aws(&self) -> Aws {
+    pub(crate) fn aws(&self) -> Aws {
         self.aws.clone()
     }
 
     /// Adds a step of the stack.
-    pub fn add<R: Resource + 'static>(&mut self, name: &str, resource: R) -> Ref<R> {
+    pub(crate) fn add<R: Resource + 'static>(&mut self, name: &str, resource: R) -> Ref<R> {
         self.graph.add(name, resource)
     }
 
     /// Adds a step that also waits for steps whose output it does not read.
-    pub fn add_after<R: Resource + 'static>(&mut self, name: &str, resource: R, after: &[&Key]) -> Ref<R> {
+    pub(crate) fn add_after<R: Resource + 'static>(&mut self, name: &str, resource: R, after: &[&Key]) -> Ref<R> {
         self.graph.add_after(name, resource, after)
     }
 
     /// Adds an object that the stack only uses. The engine reads it, and never changes or deletes it.
-    pub fn add_used<R: Resource + 'static>(&mut self, name: &str, resource: R) -> Ref<R> {
+    pub(crate) fn add_used<R: Resource + 'static>(&mut self, name: &str, resource: R) -> Ref<R> {
         self.graph.add_used(name, resource)
     }
 
     /// Adds a step of the stack if `ours` is set, otherwise an object that the stack only uses.
-    pub fn add_or_use<R: Resource + 'static>(&mut self, ours: bool, name: &str, resource: R) -> Ref<R> {
+    pub(crate) fn add_or_use<R: Resource + 'static>(&mut self, ours: bool, name: &str, resource: R) -> Ref<R> {
         if ours { self.add(name, resource) } else { self.add_used(name, resource) }
     }
 
     /// True if everything is wired that an earlier stack file can have described.
-    pub fn is_every(&self) -> bool {
+    pub(crate) fn is_every(&self) -> bool {
         self.egress.len() > 1
     }
 
     /// Returns the suffix of a zone within its region: `a` for `us-east-1a`.
-    pub fn short(&self, zone: &'a str) -> &'a str {
+    pub(crate) fn short(&self, zone: &'a str) -> &'a str {
         zone.strip_prefix(self.facts.region.as_str()).filter(|s| !s.is_empty()).unwrap_or(zone)
     }
 
     /// Returns the zones of the stack, in order.
-    pub fn zones(&self) -> &'a [String] {
+    pub(crate) fn zones(&self) -> &'a [String] {
         &self.facts.zones
     }
 }

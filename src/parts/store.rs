@@ -79,26 +79,26 @@ struct Trouble {
 
 impl Status {
     /// Matches every status that no earlier row matches.
-    pub const OTHER: &[&str] = &[];
+    pub(crate) const OTHER: &[&str] = &[];
 
     /// Returns a row for statuses in which the store accepts connections.
-    pub const fn serves(words: &'static [&'static str]) -> Self {
+    pub(crate) const fn serves(words: &'static [&'static str]) -> Self {
         Self { words, at_endpoint: false, trouble: None }
     }
 
     /// Returns a row for statuses in which the store accepts connections as soon as it has an endpoint.
-    pub const fn serves_at_endpoint(words: &'static [&'static str]) -> Self {
+    pub(crate) const fn serves_at_endpoint(words: &'static [&'static str]) -> Self {
         Self { words, at_endpoint: true, trouble: None }
     }
 
     /// Returns a row for statuses that AWS ends by itself.
-    pub const fn busy(words: &'static [&'static str], rule: &'static str, cause: &'static str) -> Self {
+    pub(crate) const fn busy(words: &'static [&'static str], rule: &'static str, cause: &'static str) -> Self {
         let trouble = Trouble { rule, cause, command: UP, note: Some("waits for it"), waits: true };
         Self { words, at_endpoint: false, trouble: Some(trouble) }
     }
 
     /// Returns a row for statuses that somebody has to end.
-    pub const fn broken(
+    pub(crate) const fn broken(
         words: &'static [&'static str],
         rule: &'static str,
         cause: &'static str,
@@ -126,7 +126,7 @@ pub(crate) struct Place<'a> {
 
 impl Store {
     /// Returns the finding for a store with this status, if any.
-    pub fn status(&self, id: &str, status: &str, has_endpoint: bool) -> Option<Draft> {
+    pub(crate) fn status(&self, id: &str, status: &str, has_endpoint: bool) -> Option<Draft> {
         let row = self.statuses.iter().find(|row| row.fits(status, has_endpoint))?;
         let t = row.trouble.as_ref()?;
         let fix = Fix { command: t.command.into(), note: t.note.map(Into::into) };
@@ -137,7 +137,7 @@ impl Store {
     /// Judges a store that the stack only uses.
     ///
     /// Only the side of the instances can be judged.
-    pub fn used(&self, view: &View<'_>, endpoint: Option<&str>) -> Hop {
+    pub(crate) fn used(&self, view: &View<'_>, endpoint: Option<&str>) -> Hop {
         let mut hop = Draft::hop();
         let endpoint = endpoint.unwrap_or("?");
         let port = endpoint.rsplit_once(':').and_then(|(_, p)| p.parse().ok()).unwrap_or(self.port);
@@ -159,7 +159,7 @@ impl Store {
     }
 
     /// Judges the security groups and network ACLs between the instances and the store.
-    pub fn reach(&self, view: &View<'_>, place: &Place<'_>, hop: &mut Drafts) {
+    pub(crate) fn reach(&self, view: &View<'_>, place: &Place<'_>, hop: &mut Drafts) {
         if !view.saw_groups() {
             return;
         }
@@ -218,7 +218,7 @@ impl Store {
     /// Adds what booting instances report about the store.
     ///
     /// If an earlier finding explains the report, the report is only a symptom.
-    pub fn beacons(&self, view: &View<'_>, hop: &mut Drafts) {
+    pub(crate) fn beacons(&self, view: &View<'_>, hop: &mut Drafts) {
         let explained = hop.0.iter().any(|d| d.severity != Severity::Weak);
         for beacon in view.beacons().into_iter().filter(|b| b.stage == self.stage) {
             let draft = boot::stage(view, beacon, self.rules.beacon);

@@ -141,7 +141,7 @@ pub(super) struct Handover<'a> {
 
 impl Handover<'_> {
     /// Returns the next action on the way from the current actions to `target`.
-    pub async fn next(&self, now: &[Action], target: Option<&str>) -> Result<Action> {
+    pub(super) async fn next(&self, now: &[Action], target: Option<&str>) -> Result<Action> {
         let Some(new) = target else { return Ok(action(None)) };
         Ok(match self.missing(now, new).await? {
             None => action(Some(new)),
@@ -154,7 +154,7 @@ impl Handover<'_> {
     }
 
     /// Returns what the switch waits for while the group has weight 0.
-    pub async fn waits(&self, now: &[Action], target: Option<&str>) -> Result<Option<String>> {
+    pub(super) async fn waits(&self, now: &[Action], target: Option<&str>) -> Result<Option<String>> {
         match target {
             Some(new) if forwards(now).iter().any(|(arn, weight)| arn == new && *weight == 0) => {
                 self.missing(now, new).await

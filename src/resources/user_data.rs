@@ -21,7 +21,7 @@ pub struct UserData {
 
 /// User data in a plan. The hash is of the real script, including passwords.
 #[derive(Serialize)]
-pub struct Shown {
+pub(crate) struct Shown {
     sha256: String,
     script: String,
 }

@@ -30,7 +30,7 @@ pub(super) struct Health {
 
 impl Health {
     /// Returns its pace. An unknown word counts as `instant`.
-    pub fn pace(&self) -> Pace {
+    pub(super) fn pace(&self) -> Pace {
         Pace::named(&self.pace).unwrap_or(Pace::Instant)
     }
 }
@@ -39,7 +39,7 @@ impl Door<'_> {
     /// Asks the listener to prove that it knows the secret, without sending it.
     ///
     /// Nothing else, the key included, is sent before that.
-    pub async fn is_the_sandbox(&self) -> bool {
+    pub(super) async fn is_the_sandbox(&self) -> bool {
         let bytes: [u8; 32] = rand::random();
         let nonce: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         let answer = self.ask("GET", &format!("proof/{nonce}"), false).await;
@@ -58,19 +58,19 @@ impl Door<'_> {
     }
 
     /// Asks for the state.
-    pub async fn health(&self) -> Result<Health, Error> {
+    pub(super) async fn health(&self) -> Result<Health, Error> {
         let body = self.ask("GET", "health", true).await?;
         let wrong = |e| Error::Silent { port: self.port, source: io::Error::other(e) };
         serde_json::from_str(&body).map_err(wrong)
     }
 
     /// Sets the pace.
-    pub async fn set_pace(&self, pace: Pace) -> Result<(), Error> {
+    pub(super) async fn set_pace(&self, pace: Pace) -> Result<(), Error> {
         self.ask("POST", &format!("pace?pace={}", pace.word()), true).await.map(drop)
     }
 
     /// Empties the account.
-    pub async fn reset(&self) -> Result<(), Error> {
+    pub(super) async fn reset(&self) -> Result<(), Error> {
         self.ask("POST", "reset", true).await.map(drop)
     }
 

@@ -14,7 +14,7 @@ const LARGEST: u64 = 64 * 1024;
 const NOBODY: u32 = 65_534;
 
 /// Creates a folder, or closes an existing one to others. Refuses one where others could have put files.
-pub fn folder(path: &Path) -> Result<(), Error> {
+pub(super) fn folder(path: &Path) -> Result<(), Error> {
     let parent = path.parent().unwrap_or(path);
     DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(at(parent))?;
     // Links above it belong to the system or the user, so their targets are checked.
@@ -53,7 +53,7 @@ fn is_a_user(id: u32) -> bool {
 }
 
 /// Returns the metadata of a path that is no link and belongs to the user.
-pub fn ours(path: &Path) -> Result<Metadata, Error> {
+pub(super) fn ours(path: &Path) -> Result<Metadata, Error> {
     let found = fs::symlink_metadata(path).map_err(at(path))?;
     if found.is_symlink() {
         return Err(Error::Foreign { path: path.into(), why: "is a link".into() });
@@ -77,7 +77,7 @@ fn close(path: &Path, found: &Metadata, most: u32) -> Result<(), Error> {
 /// True if everything in a folder belongs to the user and nobody else can write it.
 ///
 /// Links are checked themselves, not their targets. Files of others are an error.
-pub fn is_closed(path: &Path) -> Result<bool, Error> {
+pub(super) fn is_closed(path: &Path) -> Result<bool, Error> {
     let mut ahead = vec![path.to_owned()];
     while let Some(next) = ahead.pop() {
         let found = fs::symlink_metadata(&next).map_err(at(&next))?;
@@ -97,13 +97,13 @@ pub fn is_closed(path: &Path) -> Result<bool, Error> {
 }
 
 /// Creates an empty file for writing, in place of an existing one.
-pub fn create(path: &Path) -> Result<File, Error> {
+pub(super) fn create(path: &Path) -> Result<File, Error> {
     remove(path)?;
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))
 }
 
 /// Opens a file for a lock, which is never replaced.
-pub fn keep(path: &Path) -> Result<File, Error> {
+pub(super) fn keep(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let opened = options.open(path);
@@ -115,12 +115,12 @@ pub fn keep(path: &Path) -> Result<File, Error> {
 }
 
 /// Replaces a file at once: concurrent readers see the old content or the new.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     crate::private::write(path, bytes).map_err(at(path))
 }
 
 /// Reads a file, `None` if it does not exist. Refuses files of others, and links.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -138,7 +138,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 }
 
 /// Removes a file, a folder or a link, but not the target of a link.
-pub fn remove(path: &Path) -> Result<(), Error> {
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Ok(found) if found.is_dir() => {

@@ -16,7 +16,7 @@ pub(super) struct Process {
 impl Process {
     /// Returns the running process of this number, if it belongs to the user.
     #[cfg(target_os = "linux")]
-    pub fn find(id: u32) -> Option<Self> {
+    pub(super) fn find(id: u32) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         let folder = Path::new("/proc").join(id.to_string());
         let owner = std::fs::metadata(&folder).ok()?.uid();
@@ -45,18 +45,18 @@ impl Process {
     }
 
     /// True if it runs a plugin that was unpacked in this home of sandboxes.
-    pub fn runs_a_plugin_of(&self, home: &Path) -> bool {
+    pub(super) fn runs_a_plugin_of(&self, home: &Path) -> bool {
         let begin = home.join("plugin-");
         self.command.iter().any(|word| word.starts_with(&*begin.to_string_lossy()) && word.contains("/plugin"))
     }
 
     /// True if it still runs.
-    pub fn is_there(&self) -> bool {
+    pub(super) fn is_there(&self) -> bool {
         Self::find(self.id).is_some_and(|now| now.begun == self.begun)
     }
 
     /// Sends it a signal, if it still runs.
-    pub fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         if self.is_there()
             && let Some(id) = self.id.try_into().ok().and_then(Pid::from_raw)
         {

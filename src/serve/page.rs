@@ -26,7 +26,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// Returns the page with its policy.
-pub async fn page() -> Response {
+pub(super) async fn page() -> Response {
     let mut page = Html(PAGE).into_response();
     page.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());
     page

@@ -46,7 +46,7 @@ pub(crate) struct Look<'a> {
 impl Look<'_> {
     /// Waits for the answer about one part of the look. Returns its value; on an error, keeps a gap and returns the
     /// default.
-    pub async fn ask<T: Default>(&self, part: Part, call: &str, asked: impl Future<Output = Result<T>>) -> T {
+    pub(crate) async fn ask<T: Default>(&self, part: Part, call: &str, asked: impl Future<Output = Result<T>>) -> T {
         let late = || {
             Error::other(format!("no answer within {} s", PATIENCE.as_secs()), "check the network, and run it again")
         };
@@ -58,17 +58,17 @@ impl Look<'_> {
     }
 
     /// Passes what was seen so far to `read`, and returns the result.
-    pub fn seen<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
+    pub(crate) fn seen<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
         read(&self.seen.borrow())
     }
 
     /// Adds to what was seen so far.
-    pub fn keep(&self, write: impl FnOnce(&mut Snapshot)) {
+    pub(crate) fn keep(&self, write: impl FnOnce(&mut Snapshot)) {
         write(&mut self.seen.borrow_mut());
     }
 
     /// Returns the id of the VPC, once the first round has found it.
-    pub fn vpc(&self) -> Option<String> {
+    pub(crate) fn vpc(&self) -> Option<String> {
         self.seen(|s| s.vpc_id().filter(|v| !v.is_empty()).map(str::to_owned))
     }
 }

@@ -20,7 +20,7 @@ const MOST: usize = 4;
 /// Resolves the name and sends requests to every address, enough of them to probably reach each of `instances`.
 ///
 /// Behind a proxy, the proxy resolves the name. It then gets as many requests as there are instances.
-pub async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
+pub(crate) async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
     let own = |path: &str| Some(format!("http://{}{path}", balancer?.dns_name));
     let (url, unasked) = match asking {
         Asking::Path(path) => (own(path), None),

@@ -258,7 +258,13 @@ pub(crate) mod tests {
 
     /// Returns a verdict on this evidence: is the balancer there, the answer, a healthy target, a broken way, all of
     /// the way seen?
-    pub fn verdict(there: bool, good: Option<bool>, healthy: Option<bool>, broken: bool, whole: bool) -> Verdict {
+    pub(crate) fn verdict(
+        there: bool,
+        good: Option<bool>,
+        healthy: Option<bool>,
+        broken: bool,
+        whole: bool,
+    ) -> Verdict {
         let answer = |good| Answer { status: Some(if good { 200 } else { 503 }), millis: 9, ..Answer::default() };
         Verdict {
             url: there.then(|| "http://x/".into()),

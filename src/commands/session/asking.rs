@@ -11,41 +11,41 @@ use crate::{
 
 impl Session {
     /// Returns the service whose request path is shown.
-    pub fn shown(&self) -> ServiceScope<'_> {
+    pub(crate) fn shown(&self) -> ServiceScope<'_> {
         shown(&self.loaded.config)
     }
 
     /// Returns the target group of the service that is shown.
-    pub fn target_group(&self) -> &Ref<TargetGroup> {
+    pub(crate) fn target_group(&self) -> &Ref<TargetGroup> {
         let shown = self.shown().name;
         let service = self.stack.services.iter().find(|service| service.name == shown);
         &service.expect("each service is wired").target
     }
 
     /// Returns the identity of the request path that is shown.
-    pub fn whose(&self) -> Whose {
+    pub(crate) fn whose(&self) -> Whose {
         whose(&self.loaded, &self.facts)
     }
 
     /// Returns what the stack file says about the request path.
-    pub fn expected(&self) -> Expected {
+    pub(crate) fn expected(&self) -> Expected {
         let steps = self.stack.graph.nodes().map(|n| n.key().to_string()).collect();
         expected(&self.loaded, &self.facts, steps)
     }
 
     /// Takes a snapshot of everything that carries requests.
-    pub async fn snapshot(&self, asking: &Asking) -> Snapshot {
+    pub(crate) async fn snapshot(&self, asking: &Asking) -> Snapshot {
         snapshot::gather(&self.aws, self.whose(), self.expected(), asking, Depth::Events).await
     }
 
     /// Returns what to ask from outside. The addresses of a sandbox are not reachable.
-    pub fn asking(&self, url: Option<String>, no_probe: bool) -> Asking {
+    pub(crate) fn asking(&self, url: Option<String>, no_probe: bool) -> Asking {
         asking(&self.aws, &self.expected(), url, no_probe)
     }
 }
 
 /// Returns the service whose request path a verb shows.
-pub fn shown(config: &Config) -> ServiceScope<'_> {
+pub(crate) fn shown(config: &Config) -> ServiceScope<'_> {
     config.services().next().expect("a checked config has a service")
 }
 

@@ -8,7 +8,7 @@ use crate::{
 
 impl Session {
     /// Switches from looking to changing: answers are shared only for a moment, and Ctrl-C is listened for.
-    pub fn building(&self) {
+    pub(crate) fn building(&self) {
         let keep = Mode::BUILDING.min(self.env.pace.of(Mode::BUILDING * 4));
         self.aws.reads.set_mode(Mode::Building { keep });
         self.listen();
@@ -18,7 +18,7 @@ impl Session {
     ///
     /// Returns true if somebody else held it until now, since earlier plans may then be done, or undone.
     /// [`Session::holding`] gives the lease back.
-    pub async fn lease(&self, verb: &str, args: cli::LeaseArgs) -> Result<bool, Failure> {
+    pub(crate) async fn lease(&self, verb: &str, args: cli::LeaseArgs) -> Result<bool, Failure> {
         let taken = match args {
             cli::LeaseArgs { wait: true, .. } => OnConflict::Wait,
             cli::LeaseArgs { steal: true, .. } => OnConflict::Steal,
@@ -40,21 +40,21 @@ impl Session {
     }
 
     /// Gives the lease back, if it is held.
-    pub async fn release(&self) {
+    pub(crate) async fn release(&self) {
         if let Some(lease) = self.lease.take() {
             lease.release(&self.env.stack).await;
         }
     }
 
     /// Runs a part of a verb, and gives back the lease that the part took and still holds, however the part ended.
-    pub async fn holding<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> T) -> T {
+    pub(crate) async fn holding<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> T) -> T {
         let result = work(self).await;
         self.release().await;
         result
     }
 
     /// Runs a walk that changes things, and keeps the lease and the view alive meanwhile.
-    pub async fn drive<T>(&self, walk: impl Future<Output = T>) -> T {
+    pub(crate) async fn drive<T>(&self, walk: impl Future<Output = T>) -> T {
         let lease = self.lease.take().unwrap_or_else(|| Lease::none(&self.aws, Holder::me("")));
         let taken_over = |other: &Holder| self.view.note(&format!("taken over: {other}"));
         let result = tokio::select! {
@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// Returns who is at work on the stack.
-    pub async fn at_work(&self) -> Option<Holder> {
+    pub(crate) async fn at_work(&self) -> Option<Holder> {
         lease::at_work(&self.aws, &self.env.stack).await
     }
 }

@@ -38,7 +38,7 @@ impl Session {
     }
 
     /// Waits for the first Ctrl-C, which the caller reports.
-    pub async fn interrupted(&self) {
+    pub(crate) async fn interrupted(&self) {
         self.interrupt.is_silent.set(true);
         self.start_listener();
         self.env.stop.requested().await;

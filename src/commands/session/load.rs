@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Reads and checks the stack file. Warnings go to stderr; no call is made to AWS.
-pub fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
+pub(crate) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
     let named = |region: String, by: String| NamedRegion { region, by };
     let outside = Outside {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
@@ -26,14 +26,14 @@ pub fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
 }
 
 /// Converts an error of another module, with its help, to a failure.
-pub fn said(e: impl miette::Diagnostic) -> Failure {
+pub(crate) fn said(e: impl miette::Diagnostic) -> Failure {
     Failure::Error(crate::error::Error::other(e.to_string(), e.help().map(|h| h.to_string()).unwrap_or_default()))
 }
 
 /// Converts an error of a template to a failure.
 ///
 /// A template that does not render is a mistake in the user's files: exit code 2, as for the stack file.
-pub fn template(e: Box<userdata::Error>) -> Failure {
+pub(crate) fn template(e: Box<userdata::Error>) -> Failure {
     let complaint = Complaint {
         file: e.file().map(Into::into),
         line: e.line(),
@@ -43,7 +43,7 @@ pub fn template(e: Box<userdata::Error>) -> Failure {
 }
 
 /// Fails if one of these is no key of a step.
-pub fn check_keys<'a>(graph: &Graph, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
+pub(super) fn check_keys<'a>(graph: &Graph, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
     let Some(key) = keys.into_iter().find(|key| graph.get(key).is_none()) else { return Ok(()) };
     let like = |n: &str| strsim::jaro_winkler(n, key);
     let near = graph.nodes().map(|n| n.key().as_str()).max_by(|a, b| like(a).total_cmp(&like(b)));

@@ -58,23 +58,27 @@ pub(super) struct Session {
 
 impl Session {
     /// Opens a session for a verb that looks at little.
-    pub async fn open(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
+    pub(super) async fn open(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
         Self::begin(global, out, &consent.replace, consent.given(), Prefetch::Nothing).await.map(|(session, _)| session)
     }
 
     /// Opens a session for a verb that looks at all steps next: the look begins while the facts are gathered.
-    pub async fn open_to_look(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
+    pub(super) async fn open_to_look(global: &Global, out: Printer, consent: &Consent) -> Result<Self, Failure> {
         Self::begin(global, out, &consent.replace, consent.given(), Prefetch::Steps).await.map(|(session, _)| session)
     }
 
     /// Opens a session for a verb that deletes the whole stack, and the objects with these ids.
-    pub async fn open_to_delete(global: &Global, out: Printer, ids: &[String]) -> Result<Self, Failure> {
+    pub(super) async fn open_to_delete(global: &Global, out: Printer, ids: &[String]) -> Result<Self, Failure> {
         let given = Claims { delete: ids.iter().cloned().collect(), ..Claims::default() };
         Self::begin(global, out, &[], given, Prefetch::Steps).await.map(|(session, _)| session)
     }
 
     /// Opens a session, and takes a snapshot of the request path at the same time.
-    pub async fn open_and_see(global: &Global, out: Printer, probe: &ProbeArgs) -> Result<(Self, Snapshot), Failure> {
+    pub(super) async fn open_and_see(
+        global: &Global,
+        out: Printer,
+        probe: &ProbeArgs,
+    ) -> Result<(Self, Snapshot), Failure> {
         let (session, seen) = Self::begin(global, out, &[], Claims::default(), Prefetch::Path(probe)).await?;
         Ok((session, seen.expect("the request path was asked for")))
     }
@@ -161,7 +165,7 @@ impl Session {
     }
 
     /// Opens the session again with the present credentials, since the SDK reads a profile only once.
-    pub async fn reconnect(&self) -> Result<Self, Failure> {
+    pub(super) async fn reconnect(&self) -> Result<Self, Failure> {
         // The live screen owns the terminal, so the user cannot be asked for a code.
         let target = Target { ask: None, ..self.target.clone() };
         let mut session = self.with(reach(&target).await?, target).await?;
@@ -170,7 +174,7 @@ impl Session {
     }
 
     /// Opens the session again, with what others have made meanwhile. The lease goes over to the new session.
-    pub async fn reopen(&self) -> Result<Self, Failure> {
+    pub(super) async fn reopen(&self) -> Result<Self, Failure> {
         self.aws.reads.renew();
         let mut session = self.with(self.aws.clone(), self.target.clone()).await?;
         session.replace(self.env.consent.replace.clone());
@@ -185,7 +189,7 @@ impl Session {
     }
 
     /// Keeps only these groups and what they need. Without groups, keeps everything.
-    pub fn narrow(&mut self, groups: &[Group]) {
+    pub(super) fn narrow(&mut self, groups: &[Group]) {
         if !groups.is_empty() {
             let keys = self.stack.graph.with_needs(|k: &Key| groups.contains(&Group::of_kind(k.kind())));
             self.stack.graph = std::mem::take(&mut self.stack.graph).only(&keys);
@@ -193,7 +197,7 @@ impl Session {
     }
 
     /// Prints how many calls were made, if the user asked for more output.
-    pub fn say_calls(&self) {
+    pub(super) fn say_calls(&self) {
         if self.out.verbose > 0 && !self.out.json() {
             let calls = &self.aws.calls;
             self.out.note(format!("{} reading calls, {} changing calls", calls.reads(), calls.writes()));
@@ -201,33 +205,33 @@ impl Session {
     }
 
     /// Returns where the stack is, in words: an account and a region, or the sandbox.
-    pub fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         self.facts.place(&self.loaded.region_by)
     }
 
     /// Returns the time of the first request, if the stack file names one.
-    pub fn traffic_at(&self) -> Option<jiff::Timestamp> {
+    pub(super) fn traffic_at(&self) -> Option<jiff::Timestamp> {
         self.loaded.config.traffic_at(&jiff::Zoned::now())
     }
 
     /// Returns the name under which a step's object exists, or would.
-    pub fn name_of(&self, key: &str) -> String {
+    pub(super) fn name_of(&self, key: &str) -> String {
         self.env.names.get(key).cloned().unwrap_or_else(|| self.loaded.config.name_of(key))
     }
 
     /// Returns what is needed to look for what is left of the stack.
-    pub fn search(&self) -> Search<'_> {
+    pub(super) fn search(&self) -> Search<'_> {
         Search { loaded: &self.loaded, facts: &self.facts, aws: &self.aws, env: &self.env, stack: &self.stack }
     }
 
     /// Looks at every step.
-    pub async fn look(&self) -> Report<Status> {
+    pub(super) async fn look(&self) -> Report<Status> {
         glance(&self.stack.graph, &self.env).await;
         walk(&self.stack.graph, Direction::Forward, &self.env, async |n: &dyn Node| n.observe(&self.env).await).await
     }
 
     /// Returns what is known about durations before the first look.
-    pub fn times(&self) -> Times {
+    pub(super) fn times(&self) -> Times {
         Times {
             traffic_at: self.traffic_at(),
             forecast: Some(Forecast::new(&self.stack.graph, Direction::Forward)),
@@ -239,7 +243,7 @@ impl Session {
     }
 
     /// Returns the state of each step, and how long it usually takes in this account or on AWS.
-    pub fn progress(&self, seen: &Report<Status>) -> Vec<Step> {
+    pub(super) fn progress(&self, seen: &Report<Status>) -> Vec<Step> {
         let usually = |key: &Key| {
             let node = self.stack.graph.get(key.as_str());
             node.map_or(Duration::ZERO, |n| self.env.expected(key, n.typical()).create)

@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 impl Session {
     /// Reads the record of the stack again.
-    pub async fn reread(&self) -> Result<(), Failure> {
+    pub(crate) async fn reread(&self) -> Result<(), Failure> {
         self.env.ownership.set_ledger(record::load(&self.aws, &self.env.stack).await?);
         Ok(())
     }
 
     /// Records that these steps are about to be created.
-    pub async fn record_begin(&self, keys: impl Iterator<Item = &Key>) -> Result<(), Failure> {
+    pub(crate) async fn record_begin(&self, keys: impl Iterator<Item = &Key>) -> Result<(), Failure> {
         let keys: Vec<&Key> = keys.collect();
         if keys.is_empty() {
             return Ok(());
@@ -32,7 +32,7 @@ impl Session {
     }
 
     /// Warns that the account does not show what the stack has created.
-    pub fn say_that_tags_decide(&self) {
+    pub(crate) fn say_that_tags_decide(&self) {
         self.out.note(format!(
             "{WARN}this account shows no notes of the stack (SSM Parameter Store): ownership is judged by \
              tags alone{RESET}"
@@ -40,7 +40,7 @@ impl Session {
     }
 
     /// Records what was created and what is gone. `done` are the steps with nothing left open.
-    pub async fn record_end(&self, done: impl Iterator<Item = &Key>) {
+    pub(crate) async fn record_end(&self, done: impl Iterator<Item = &Key>) {
         // Each image is or was named by the stack file, or is or was Amazon's newest.
         for image in self.facts.images.values() {
             self.env.ownership.note_used(facts::IMAGE, image);
@@ -50,29 +50,29 @@ impl Session {
     }
 
     /// Deletes the record, once everything that was created is gone.
-    pub async fn forget_record(&self) {
+    pub(crate) async fn forget_record(&self) {
         _ = record::forget(&self.aws, &self.env.stack).await;
     }
 
     /// Records that the objects named on the command line are the stack's.
-    pub async fn record_adopted(&self) {
+    pub(crate) async fn record_adopted(&self) {
         self.env.ownership.record_named();
         self.record_end(std::iter::empty()).await;
     }
 
     /// Loads how long the steps took before in this account. Only for verbs with something to forecast.
-    pub async fn remember(&mut self) {
+    pub(crate) async fn remember(&mut self) {
         self.history = History::load(&self.aws, &self.env.stack).await;
         self.env.durations = self.history.of(self.stack.graph.nodes().map(|n| n.key()));
     }
 
     /// Stores in the account how long the steps of this run took.
-    pub async fn learn(&self) {
+    pub(crate) async fn learn(&self) {
         self.history.clone().learn(&self.aws, &self.env.stack, &self.stopwatch).await;
     }
 
     /// Returns how long AWS has been creating each of these steps, as far as an earlier run has noted it.
-    pub fn under_way<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> BTreeMap<Key, Duration> {
+    pub(crate) fn under_way<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> BTreeMap<Key, Duration> {
         let since = |begun: Timestamp| Timestamp::now().duration_since(begun).unsigned_abs();
         keys.map(|key| (key.clone(), self.history.begun(key).map_or(Duration::ZERO, since))).collect()
     }

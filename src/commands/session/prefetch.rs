@@ -31,7 +31,7 @@ pub(super) enum Prefetch<'a> {
 
 impl Prefetch<'_> {
     /// Gathers the facts and, if asked for, takes a snapshot of the request path at the same time.
-    pub async fn with_facts(self, aws: &Aws, loaded: &Loaded) -> Result<(Facts, Option<Snapshot>), Failure> {
+    pub(super) async fn with_facts(self, aws: &Aws, loaded: &Loaded) -> Result<(Facts, Option<Snapshot>), Failure> {
         let mut gather = pin!(Facts::gather(aws, &loaded.config));
         // A look needs only one fact from AWS: an existing network.
         if matches!(self, Self::Nothing) || loaded.config.network.mode == Origin::Use {
@@ -54,7 +54,7 @@ impl Prefetch<'_> {
     }
 
     /// Looks at what was asked for, with these facts or with stand-ins for them.
-    pub async fn look(self, aws: &Aws, loaded: &Loaded, facts: &Facts) -> Option<Snapshot> {
+    pub(super) async fn look(self, aws: &Aws, loaded: &Loaded, facts: &Facts) -> Option<Snapshot> {
         if matches!(self, Self::Nothing) {
             return None;
         }

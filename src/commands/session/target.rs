@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Returns the target of calls, and the time scale there. Starts the sandbox if necessary.
-pub async fn target(global: &Global, config: &Config, out: &Printer) -> Result<(Target, f64), Failure> {
+pub(crate) async fn target(global: &Global, config: &Config, out: &Printer) -> Result<(Target, f64), Failure> {
     let ask: aws::Ask = output::ask;
     let mut target = Target {
         region: config.region.clone(),
@@ -32,13 +32,13 @@ pub async fn target(global: &Global, config: &Config, out: &Printer) -> Result<(
 }
 
 /// Makes the clients and waits for credentials.
-pub async fn reach(target: &Target) -> Result<Aws, Failure> {
+pub(crate) async fn reach(target: &Target) -> Result<Aws, Failure> {
     let aws = Aws::connect(target).await;
     aws.ready().await?;
     Ok(aws)
 }
 
 /// Returns the pace asked for. On a terminal the default is slow enough for people to see what happens.
-pub fn pace(global: &Global, out: &Printer) -> Option<Pace> {
+pub(crate) fn pace(global: &Global, out: &Printer) -> Option<Pace> {
     global.pace.or(out.live.then_some(Pace::Fast))
 }

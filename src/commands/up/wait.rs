@@ -23,7 +23,7 @@ use std::{
 /// Waits until the service answers; the verdict is the last line.
 ///
 /// `built` is true if this run has changed something.
-pub async fn until_serving(session: &mut Session, args: &UpArgs, began: Instant, built: bool) -> Outcome {
+pub(super) async fn until_serving(session: &mut Session, args: &UpArgs, began: Instant, built: bool) -> Outcome {
     let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.target_group().output()) else {
         return Err(Error::other("the stack has no load balancer", "run `gameday up`").into());
     };

@@ -14,12 +14,12 @@ pub(super) struct Class<'a> {
 }
 
 impl Class<'_> {
-    pub fn is_t(&self) -> bool {
+    pub(super) fn is_t(&self) -> bool {
         self.family.starts_with('t') && self.family[1..].starts_with(|c: char| c.is_ascii_digit())
     }
 
     /// True for Graviton: a `g` after the generation's number (t4g, c7gn, im4gn), or the first one, a1.
-    pub fn is_arm(&self) -> bool {
+    pub(super) fn is_arm(&self) -> bool {
         let attributes = self.family.trim_start_matches(|c: char| !c.is_ascii_digit());
         self.family == "a1" || attributes.trim_start_matches(|c: char| c.is_ascii_digit()).contains('g')
     }

@@ -128,7 +128,7 @@ fn share(s: &LiveState, rows: &mut [Row], zones: &[String]) {
 }
 
 /// Returns the table. The selected row is reversed if something can be done with it.
-pub fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
+pub(super) fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
     let rows = rows(cx.s, sort);
     if rows.is_empty() {
         let text = if cx.s.snapshot.is_some() { "no instance" } else { "looking …" };
@@ -186,7 +186,7 @@ pub fn table(cx: &Cx, sort: Sort, ui: Option<&Ui>) -> Lines {
 }
 
 /// Returns everything known about one instance.
-pub fn details(cx: &Cx, r: &Row) -> Lines {
+pub(super) fn details(cx: &Cx, r: &Row) -> Lines {
     let mut lines = vec![];
     let mut say = |what: &str, text: &str| {
         if !text.is_empty() {

@@ -15,11 +15,11 @@ use anstyle::AnsiColor;
 use jiff::Timestamp;
 use ratatui_core::{style::Style, text::Line};
 
-pub type Lines = Vec<Line<'static>>;
+pub(super) type Lines = Vec<Line<'static>>;
 
 /// The data of a panel.
 #[derive(Clone, Copy)]
-pub struct Cx<'a> {
+pub(super) struct Cx<'a> {
     pub s: &'a LiveState,
     pub theme: Theme,
     pub typist: Typist,
@@ -29,7 +29,7 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    pub fn time(&self, at: Timestamp) -> String {
+    pub(super) fn time(&self, at: Timestamp) -> String {
         at.to_zoned(self.tz.clone()).strftime("%H:%M:%S").to_string()
     }
 
@@ -45,7 +45,7 @@ impl Cx<'_> {
 }
 
 /// Returns the verdict: whether the stack serves, and how well. It comes first.
-pub fn verdict(cx: &Cx) -> Lines {
+pub(super) fn verdict(cx: &Cx) -> Lines {
     let (s, v) = (cx.s, &cx.s.verdict);
     if s.snapshot.is_none() {
         return vec![line([(" … ".into(), cx.theme.title()), (" looking at the account".into(), Style::new())])];
@@ -103,7 +103,7 @@ pub fn verdict(cx: &Cx) -> Lines {
 }
 
 /// Returns the remaining time or the balance, and the reason why AWS is silent.
-pub fn clock_line(cx: &Cx) -> Lines {
+pub(super) fn clock_line(cx: &Cx) -> Lines {
     let (s, c) = (cx.s, cx.s.clock());
     let style = match c.light {
         Light::Green => cx.theme.good(),
@@ -136,7 +136,7 @@ fn trouble(cx: &Cx, t: &Trouble) -> Lines {
 }
 
 /// Returns the request path. With `full`, one line per hop, else all marks on one line.
-pub fn path(cx: &Cx, full: bool) -> Lines {
+pub(super) fn path(cx: &Cx, full: bool) -> Lines {
     let chain = &cx.s.chain;
     let mut lines = vec![];
     if full {
@@ -170,7 +170,7 @@ pub fn path(cx: &Cx, full: bool) -> Lines {
 }
 
 /// Returns the cause, the evidence, and the command to type.
-pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
+pub(super) fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
     let style = if f.severity == Severity::Broken { cx.theme.bad() } else { cx.theme.warn() };
     let indented = |label: &str, text: &str, style: Style, most: usize| {
         let words = wrap(text, cx.width.saturating_sub(7)).into_iter().take(most).enumerate();
@@ -189,7 +189,7 @@ pub fn finding(cx: &Cx, f: &Finding, most: usize) -> Lines {
 }
 
 /// Returns requests, errors and latency: our own, then CloudWatch's.
-pub fn traffic(cx: &Cx) -> Lines {
+pub(super) fn traffic(cx: &Cx) -> Lines {
     let (s, m) = (cx.s, &cx.s.minutes);
     let now = s.now;
     let of = |metric: &MetricRow| m.latest(metric, now);
@@ -247,7 +247,7 @@ pub fn traffic(cx: &Cx) -> Lines {
 }
 
 /// Returns the load of database and cache, and of the fleet.
-pub fn data(cx: &Cx) -> Lines {
+pub(super) fn data(cx: &Cx) -> Lines {
     let (s, m) = (cx.s, &cx.s.minutes);
     let of = |metric: &MetricRow| m.latest(metric, s.now);
     let percent = |metric| of(metric).map(|v| format!("CPU {v:.0} %"));
@@ -283,7 +283,7 @@ pub fn data(cx: &Cx) -> Lines {
     lines
 }
 
-pub fn cost(cx: &Cx) -> Lines {
+pub(super) fn cost(cx: &Cx) -> Lines {
     let Some(c) = &cx.s.cost else { return vec![] };
     let money = |v: f64| if c.unit == "$" { format!("${v:.2}") } else { format!("{v:.1} {}", c.unit) };
     let more = if c.unit == "$" { format!("${:.4}", c.one_more_per_minute) } else { money(c.one_more_per_minute) };
@@ -297,7 +297,7 @@ pub fn cost(cx: &Cx) -> Lines {
 }
 
 /// Returns the active alarms, then Auto Scaling's actions, the newest first.
-pub fn alarms(cx: &Cx) -> Lines {
+pub(super) fn alarms(cx: &Cx) -> Lines {
     let Some(look) = &cx.s.snapshot else { return vec![] };
     let mut lines: Lines = vec![];
     for a in &look.alarms {
@@ -318,7 +318,7 @@ pub fn alarms(cx: &Cx) -> Lines {
 }
 
 /// Returns the last lines of an instance's log, the newest last.
-pub fn logs(cx: &Cx, id: &str, most: usize) -> Lines {
+pub(super) fn logs(cx: &Cx, id: &str, most: usize) -> Lines {
     let dim = |text: &str| vec![line([(fit(text, cx.width), cx.theme.dim())])];
     match cx.s.logs.as_ref().filter(|(of, _)| of == id) {
         None => dim("looking …"),
@@ -332,7 +332,7 @@ pub fn logs(cx: &Cx, id: &str, most: usize) -> Lines {
 }
 
 /// Returns the events, the newest first.
-pub fn events(cx: &Cx) -> Lines {
+pub(super) fn events(cx: &Cx) -> Lines {
     let one = |e: &crate::live::Event| {
         let mark = match e.good {
             Some(true) => "+",

@@ -32,7 +32,7 @@ impl Panel {
     }
 }
 
-pub fn draw(buffer: &mut Buffer, state: &LiveState, ui: &Ui, theme: Theme, typist: Typist, tz: &TimeZone) {
+pub(super) fn draw(buffer: &mut Buffer, state: &LiveState, ui: &Ui, theme: Theme, typist: Typist, tz: &TimeZone) {
     let area = buffer.area;
     if area.width < 20 || area.height < 4 {
         return;

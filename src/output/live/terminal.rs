@@ -18,12 +18,12 @@ const TAKE: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const GIVE_BACK: &str = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /// The terminal in raw mode, until this is dropped.
-pub struct Taken {
+pub(super) struct Taken {
     _raw: RawTerminal<io::Stdout>,
 }
 
 impl Taken {
-    pub fn take() -> io::Result<Self> {
+    pub(super) fn take() -> io::Result<Self> {
         let cooked = tcgetattr(io::stdout()).ok();
         let raw = io::stdout().into_raw_mode()?;
         // A panic would print invisibly, so it restores the terminal first.
@@ -58,7 +58,7 @@ fn put(text: &str) {
 
 /// Draws on stdout with one write per frame, so that nothing flickers over a slow connection.
 #[derive(Default)]
-pub struct Ansi {
+pub(super) struct Ansi {
     frame: Vec<u8>,
 }
 

@@ -7,7 +7,7 @@ use ratatui_core::{
 
 /// Styles by meaning. Without colour, weight and marks replace it.
 #[derive(Clone, Copy, Debug)]
-pub struct Theme {
+pub(super) struct Theme {
     pub color: bool,
 }
 
@@ -15,25 +15,25 @@ impl Theme {
     fn fg(self, color: Color) -> Style {
         if self.color { Style::new().fg(color) } else { Style::new() }
     }
-    pub fn good(self) -> Style {
+    pub(super) fn good(self) -> Style {
         self.fg(Color::Green)
     }
-    pub fn warn(self) -> Style {
+    pub(super) fn warn(self) -> Style {
         self.fg(Color::Yellow)
     }
-    pub fn bad(self) -> Style {
+    pub(super) fn bad(self) -> Style {
         self.fg(Color::Red).add_modifier(Modifier::BOLD)
     }
-    pub fn graph(self) -> Style {
+    pub(super) fn graph(self) -> Style {
         self.fg(Color::Cyan)
     }
-    pub fn dim(self) -> Style {
+    pub(super) fn dim(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
-    pub fn title(self) -> Style {
+    pub(super) fn title(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
-    pub fn of(self, good: Option<bool>) -> Style {
+    pub(super) fn of(self, good: Option<bool>) -> Style {
         match good {
             Some(true) => self.good(),
             Some(false) => self.bad(),
@@ -43,7 +43,7 @@ impl Theme {
     /// Returns the style of a verdict, on its colour or reversed.
     ///
     /// Green serves, red does not, grey does not exist, amber is in between.
-    pub fn flag(self, word: Word) -> Style {
+    pub(super) fn flag(self, word: Word) -> Style {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         match word {
             _ if !self.color => bold.add_modifier(Modifier::REVERSED),
@@ -56,7 +56,7 @@ impl Theme {
 }
 
 /// Cuts a text to a number of columns, with a sign for the missing part.
-pub fn fit(text: &str, width: usize) -> String {
+pub(super) fn fit(text: &str, width: usize) -> String {
     let text = said::line(text);
     if text.chars().count() <= width {
         return text.into_owned();
@@ -65,12 +65,12 @@ pub fn fit(text: &str, width: usize) -> String {
 }
 
 /// Pads or cuts a text to exactly this number of columns.
-pub fn cell(text: &str, width: usize) -> String {
+pub(super) fn cell(text: &str, width: usize) -> String {
     format!("{:<width$}", fit(text, width))
 }
 
 /// Wraps words into lines. A word that is longer than a line is broken.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let pieces = |word: &str| -> Vec<String> {
         let all: Vec<char> = word.chars().collect();
@@ -91,7 +91,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Draws the newest `width` values as one line of bars. The highest fills its cell.
-pub fn spark(values: &[f64], width: usize) -> String {
+pub(super) fn spark(values: &[f64], width: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let values = &values[values.len().saturating_sub(width)..];
     let top = values.iter().copied().fold(0.0, f64::max);
@@ -103,7 +103,7 @@ pub fn spark(values: &[f64], width: usize) -> String {
 }
 
 /// Writes an age such as `48 s`, `12 min` or `3:07 h`.
-pub fn age(seconds: i64) -> String {
+pub(super) fn age(seconds: i64) -> String {
     match seconds.max(0) {
         s @ 0..120 => format!("{s} s"),
         s @ 120..7200 => format!("{} min", s / 60),
@@ -112,7 +112,7 @@ pub fn age(seconds: i64) -> String {
 }
 
 /// Writes a number such as `7`, `3.2`, `1.5k` or `2.1M`, in at most four columns.
-pub fn short(v: f64) -> String {
+pub(super) fn short(v: f64) -> String {
     match v.abs() {
         a if a >= 999_500.0 => format!("{:.1}M", v / 1e6),
         a if a >= 9_950.0 => format!("{:.0}k", v / 1e3),
@@ -122,12 +122,12 @@ pub fn short(v: f64) -> String {
     }
 }
 
-pub fn seconds(v: f64) -> String {
+pub(super) fn seconds(v: f64) -> String {
     if v < 1.0 { format!("{:.0} ms", v * 1000.0) } else { format!("{v:.1} s") }
 }
 
 /// Returns a line of pieces with their styles.
-pub fn line<'a>(pieces: impl IntoIterator<Item = (String, Style)>) -> Line<'a> {
+pub(super) fn line<'a>(pieces: impl IntoIterator<Item = (String, Style)>) -> Line<'a> {
     let span = |(text, style): (String, Style)| Span::styled(said::line(&text).into_owned(), style);
     Line::from(pieces.into_iter().map(span).collect::<Vec<_>>())
 }

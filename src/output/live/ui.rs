@@ -4,7 +4,7 @@ use crate::live::LiveState;
 use termion::event::Key;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum View {
+pub(super) enum View {
     #[default]
     Overview,
     Path,
@@ -14,9 +14,9 @@ pub enum View {
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Overview, Self::Path, Self::Instances, Self::Traffic, Self::Events];
+    pub(super) const ALL: [Self; 5] = [Self::Overview, Self::Path, Self::Instances, Self::Traffic, Self::Events];
 
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Overview => "all",
             Self::Path => "path",
@@ -28,7 +28,7 @@ impl View {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Overlay {
+pub(super) enum Overlay {
     #[default]
     None,
     Help,
@@ -52,7 +52,7 @@ pub enum Action {
 }
 
 #[derive(Default)]
-pub struct Ui {
+pub(super) struct Ui {
     pub view: View,
     pub overlay: Overlay,
     pub sort: Sort,
@@ -65,17 +65,17 @@ pub struct Ui {
 }
 
 impl Ui {
-    pub fn is_frozen(&self) -> bool {
+    pub(super) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
     }
 
     /// Returns the state to show: the frozen one, or else the live one.
-    pub fn shown<'a>(&'a self, live: &'a LiveState) -> &'a LiveState {
+    pub(super) fn shown<'a>(&'a self, live: &'a LiveState) -> &'a LiveState {
         self.frozen.as_deref().unwrap_or(live)
     }
 
     /// Returns the row of the chosen instance. If the instance is gone, its last row.
-    pub fn row<'a>(&self, mut ids: impl ExactSizeIterator<Item = &'a str>) -> usize {
+    pub(super) fn row<'a>(&self, mut ids: impl ExactSizeIterator<Item = &'a str>) -> usize {
         let last = ids.len().saturating_sub(1);
         let chosen = self.chosen.as_deref();
         ids.position(|id| Some(id) == chosen).unwrap_or(self.row.min(last))
@@ -87,7 +87,7 @@ impl Ui {
     }
 
     /// Handles a key. `ids` are the instances in display order.
-    pub fn key(&mut self, key: Key, live: &LiveState, ids: &[String]) -> Action {
+    pub(super) fn key(&mut self, key: Key, live: &LiveState, ids: &[String]) -> Action {
         let overlay = std::mem::take(&mut self.overlay);
         let row = self.row(ids.iter().map(String::as_str));
         self.choose(row, ids);

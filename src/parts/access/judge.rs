@@ -21,7 +21,7 @@ const SAMPLE_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 
 impl<'a> View<'a> {
     /// Returns the security group that is the step of this name.
-    pub fn group(&self, name: &str) -> Option<&'a SecurityGroup> {
+    pub(crate) fn group(&self, name: &str) -> Option<&'a SecurityGroup> {
         let key = format!("security-group/{name}");
         self.s.security_groups.iter().find(|g| g.step.as_deref() == Some(&key))
     }
@@ -29,7 +29,7 @@ impl<'a> View<'a> {
     /// Returns the id of the security group that is the step of this name.
     ///
     /// If the group was not seen, the id is empty and matches nothing.
-    pub fn group_id(&self, name: &str) -> &'a str {
+    pub(crate) fn group_id(&self, name: &str) -> &'a str {
         self.group(name).map_or("", |g| &g.id)
     }
 
@@ -41,14 +41,14 @@ impl<'a> View<'a> {
     /// True if the groups `ids` let `from` in on this TCP port.
     ///
     /// If the addresses of `from` could not be seen, the answer is true, since nothing proves the opposite.
-    pub fn lets_in(&self, ids: &[String], port: u16, from: &Peer) -> bool {
+    pub(crate) fn lets_in(&self, ids: &[String], port: u16, from: &Peer) -> bool {
         self.is_unseen(from) || self.passes(&self.rules(ids, |g| &g.ingress), port, from)
     }
 
     /// True if the groups `ids` let connections out to `to` on this TCP port.
     ///
     /// If the addresses of `to` could not be seen, the answer is true, as for `lets_in`.
-    pub fn lets_out(&self, ids: &[String], port: u16, to: &Peer) -> bool {
+    pub(crate) fn lets_out(&self, ids: &[String], port: u16, to: &Peer) -> bool {
         self.is_unseen(to) || self.passes(&self.rules(ids, |g| &g.egress), port, to)
     }
 
@@ -88,12 +88,12 @@ impl<'a> View<'a> {
     }
 
     /// True if the groups `ids` let connections out to every address on this TCP port.
-    pub fn lets_out_to_all(&self, ids: &[String], port: u16) -> bool {
+    pub(crate) fn lets_out_to_all(&self, ids: &[String], port: u16) -> bool {
         self.lets_out(ids, port, &anywhere())
     }
 
     /// True if security groups were seen.
-    pub fn saw_groups(&self) -> bool {
+    pub(crate) fn saw_groups(&self) -> bool {
         self.s.saw(Part::SecurityGroups) && !self.s.security_groups.is_empty()
     }
 
@@ -106,13 +106,13 @@ impl<'a> View<'a> {
     }
 
     /// Returns the balancer as a peer: its security groups and the ranges of its subnets.
-    pub fn balancer(&self) -> Peer {
+    pub(crate) fn balancer(&self) -> Peer {
         let Some(b) = &self.s.balancer else { return Peer::default() };
         Peer { groups: b.groups.clone(), nets: self.cidrs(b.zones.iter().map(|z| z.subnet.as_str())), list: None }
     }
 
     /// Returns the name of the step that is the instances' security group.
-    pub fn instances_group(&self) -> &'a str {
+    pub(crate) fn instances_group(&self) -> &'a str {
         &self.s.expected.own.security_group
     }
 
@@ -120,7 +120,7 @@ impl<'a> View<'a> {
     ///
     /// An instance without that group is a finding of its own. The groups that the instances carry count only if that
     /// group was not seen.
-    pub fn app(&self) -> Peer {
+    pub(crate) fn app(&self) -> Peer {
         let alive = self.alive();
         let subnets: Vec<&str> = if alive.is_empty() {
             self.s.auto_scaling_group.iter().flat_map(|g| &g.subnets).map(String::as_str).collect()
@@ -137,12 +137,12 @@ impl<'a> View<'a> {
     }
 
     /// Returns the network ACL that stops connections from this address to these subnets on this port.
-    pub fn acl_stops(&self, subnets: &[&str], from: Ipv4Addr, port: u16) -> Option<AclStop> {
+    pub(crate) fn acl_stops(&self, subnets: &[&str], from: Ipv4Addr, port: u16) -> Option<AclStop> {
         self.acl_on_the_way(subnets, from, port, true)
     }
 
     /// Returns the network ACL that stops connections from these subnets to the internet on this port.
-    pub fn acl_stops_out(&self, subnets: &[&str], port: u16) -> Option<AclStop> {
+    pub(crate) fn acl_stops_out(&self, subnets: &[&str], port: u16) -> Option<AclStop> {
         self.acl_on_the_way(subnets, SAMPLE_ADDRESS, port, false)
     }
 
@@ -168,7 +168,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns an address that should reach the balancer, from the sources that the stack file allows.
-    pub fn visitor(&self) -> Ipv4Addr {
+    pub(crate) fn visitor(&self) -> Ipv4Addr {
         let of_list = |id: &String| self.s.prefix_lists.iter().find(|l| l.id == *id)?.cidrs.first()?.parse().ok();
         let first = self.s.expected.http.iter().find_map(|c| c.parse::<Cidr>().ok().or_else(|| of_list(c)));
         first.filter(|c| !c.contains(&SAMPLE_ADDRESS)).map_or(SAMPLE_ADDRESS, |c| c.addr())
@@ -188,7 +188,7 @@ pub(crate) struct AclStop {
 
 impl AclStop {
     /// Returns the finding. `what` names the connections that the ACL stops.
-    pub fn finding(&self, view: &View<'_>, rule: &'static str, what: &str) -> Draft {
+    pub(crate) fn finding(&self, view: &View<'_>, rule: &'static str, what: &str) -> Draft {
         let (way, flag) = if self.egress { ("outbound", Ours("--egress")) } else { ("inbound", Ours("--ingress")) };
         let said = match self.number {
             Some(n) => format!("entry {n} denies {way} TCP {}", self.port),

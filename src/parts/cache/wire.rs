@@ -18,7 +18,7 @@ pub(crate) struct Address {
 
 impl Address {
     /// Returns the member with this number, from 0.
-    pub fn member(&self, number: usize) -> Input<String> {
+    pub(crate) fn member(&self, number: usize) -> Input<String> {
         let (key, members) = (self.key.clone(), self.members.clone());
         Input::new(move |inputs| {
             let member = members.read(inputs).map(|all| all.get(number).cloned());

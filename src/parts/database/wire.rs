@@ -19,7 +19,7 @@ pub(crate) struct Passwords {
 
 impl Passwords {
     /// Returns the passwords that exist.
-    pub fn all(&self) -> impl Iterator<Item = Ref<Parameter>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Ref<Parameter>> {
         self.master.iter().chain(&self.app).cloned()
     }
 }

@@ -32,18 +32,18 @@ pub(crate) enum Way {
 
 impl<'a> View<'a> {
     /// Returns the subnet with this id.
-    pub fn subnet(&self, id: &str) -> Option<&'a Subnet> {
+    pub(crate) fn subnet(&self, id: &str) -> Option<&'a Subnet> {
         self.s.subnets.iter().find(|s| s.id == id)
     }
 
     /// Returns the route table of a subnet: its own, or the main one.
-    pub fn table(&self, subnet: &str) -> Option<&'a RouteTable> {
+    pub(crate) fn table(&self, subnet: &str) -> Option<&'a RouteTable> {
         let own = self.s.route_tables.iter().find(|t| t.subnets.iter().any(|s| s == subnet));
         own.or_else(|| self.s.route_tables.iter().find(|t| t.main))
     }
 
     /// Returns the route table of a subnet and the target of its default route.
-    pub fn way_out(&self, subnet: &str) -> Option<(&'a RouteTable, Way)> {
+    pub(crate) fn way_out(&self, subnet: &str) -> Option<(&'a RouteTable, Way)> {
         let table = self.table(subnet)?;
         let Some(route) = table.routes.iter().find(|r| r.to == "0.0.0.0/0") else { return Some((table, Way::None)) };
         let via = route.via.clone();
@@ -65,7 +65,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the repair of the network: `gameday up` if the network is the stack's own, otherwise this command.
-    pub fn network_fix(&self, other: impl Into<Fix>) -> Fix {
+    pub(crate) fn network_fix(&self, other: impl Into<Fix>) -> Fix {
         if self.s.expected.network == Origin::Use { other.into() } else { UP.into() }
     }
 }
