@@ -113,7 +113,8 @@ impl Account {
         let Wired { loaded, facts, env, stack, .. } = wired;
         let search = Search { loaded, facts, aws: &self.aws, env, stack };
         let remains = search.remains(&seen).await.unwrap();
-        assert!(remains.unseen.is_empty() && remains.blind.is_none() && remains.spared.is_empty());
+        let Remains { unseen, blind, spared, .. } = &remains;
+        assert!(unseen.is_empty() && blind.is_none() && spared.is_empty(), "{unseen:?} {blind:?} {spared:?}");
         remains
     }
 
