@@ -61,7 +61,8 @@ class Run(harness.Said):
             return
         self.world.said.append(("process list", line.decode(errors="replace")))
 
-    def wait(self, timeout=180):
+    # A step goes on for 150 s with an object that somebody else deleted meanwhile; a busy machine adds to that.
+    def wait(self, timeout=420):
         try:
             self.code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
