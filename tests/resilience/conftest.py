@@ -116,7 +116,7 @@ class World(harness.World):
     def start(self, *args, **env):
         return Run(self, args, env)
 
-    def run(self, *args, timeout=180, **env):
+    def run(self, *args, timeout=420, **env):
         return self.start(*args, **env).wait(timeout)
 
     def up(self, *more, code=0):
