@@ -4,8 +4,8 @@
 use super::prelude::*;
 use super::{
     cache_subnet_group::CacheSubnetGroup,
-    database::{is_of, more_later, numbers, value},
     security_group::SecurityGroup,
+    version::{is_of, numbers},
 };
 use crate::config::CacheEngine;
 use aws_sdk_elasticache::types::{

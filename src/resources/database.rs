@@ -1,12 +1,14 @@
 //! An RDS for MySQL instance.
 use super::prelude::*;
 use super::{
-    db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup, parameter::Parameter,
+    db_parameter_group::DbParameterGroup,
+    db_subnet_group::DbSubnetGroup,
+    parameter::Parameter,
     security_group::SecurityGroup,
+    version::{is_of, numbers},
 };
 use crate::{
     aws::words::{is, rds},
-    error::AwsError,
     shell::command,
 };
 use aws_sdk_rds::types::DbInstance;
@@ -447,30 +449,10 @@ fn engine(version: &str) -> String {
     format!("mysql {}", series.join("."))
 }
 
-/// True if the version belongs to the wanted one: `8.4.6` to `8.4`, `8.0.46-rds.20260624` to `8.0.46`.
-pub(super) fn is_of(version: &str, wanted: &str) -> bool {
-    version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
-}
-
-/// Returns the numbers of a version, so that 8.4.10 comes after 8.4.9.
-pub(super) fn numbers(version: &str) -> Vec<u64> {
-    version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
-}
-
 /// True if the version is a later patch of the wanted one, as `8.4.9` is of `8.4.6`.
 fn is_later_patch(version: &str, wanted: &str) -> bool {
     let exact = wanted.split('.').count() > 2;
     exact && engine(version) == engine(wanted) && numbers(version) > numbers(wanted)
-}
-
-/// Returns the value of an optional field, if any.
-pub(super) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
-    field.as_ref().map(|f| f.get().cloned()).transpose()
-}
-
-/// Returns an error for work that AWS would refuse now: the engine waits and looks again.
-pub(super) fn more_later(call: &'static str, why: &str) -> Error {
-    Error::Aws(Box::new(AwsError::new(call, Class::WrongState, why)))
 }
 
 /// Returns the databases that prevent a deletion.

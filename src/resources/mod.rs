@@ -45,12 +45,14 @@ mod guardduty;
 mod holders;
 pub mod instance_refresh;
 pub(crate) mod user_data;
+pub(crate) mod version;
 mod vpc_default;
 
 /// Names that every kind imports.
 pub(crate) mod prelude {
     pub(crate) use super::{
-        ec2_filter, ec2_list, ec2_where, expect_id, find_ours, half_made, look_again, sorted, tag_ec2, untagged,
+        ec2_filter, ec2_list, ec2_where, expect_id, find_ours, half_made, look_again, more_later, sorted, tag_ec2,
+        untagged, value,
     };
     pub(crate) use crate::{
         aws::{Aws, error::AwsResult, listing, tags},
@@ -178,6 +180,16 @@ pub(crate) use ec2_where;
 pub(crate) async fn tag_ec2(aws: &Aws, id: &str, tags: &Tags) -> Result<()> {
     aws.ec2.create_tags().resources(id).set_tags(Some(tags::ec2::to(tags))).send().await.during("CreateTags")?;
     Ok(())
+}
+
+/// Returns the value of an optional field, if any.
+pub(crate) fn value(field: &Option<Known<String>>) -> Result<Option<String>> {
+    field.as_ref().map(|f| f.get().cloned()).transpose()
+}
+
+/// Returns an error for work that AWS would refuse now: the engine waits and looks again.
+pub(crate) fn more_later(call: &'static str, why: &str) -> Error {
+    Error::Aws(Box::new(AwsError::new(call, Class::WrongState, why)))
 }
 
 /// Returns a client token that is the same on every run, so that a lost answer does not lead to a second object.
