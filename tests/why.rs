@@ -75,11 +75,21 @@ fn fixed(code: &str) -> Action {
 fn forward(to: &str) -> Action {
     Action::Forward { targets: vec![Weighted { target_group: to.into(), weight: 1 }] }
 }
+fn condition(field: &str, value: &str) -> Condition {
+    Condition { field: field.into(), header: None, values: vec![value.into()] }
+}
+/// Adds an entry of `block`, its rule, and a query to the probed URL.
+fn blocked(s: &mut Snapshot, pattern: &str, query: &str) {
+    let conditions = vec![condition("query-string", pattern)];
+    s.expected.blocks.push(conditions.clone());
+    s.listeners[0].rules.insert(0, Rule { conditions, ..rule(1, "", fixed("403")) });
+    s.probe.url = s.probe.url.take().map(|url| format!("{url}?{query}"));
+}
 fn rule(priority: u32, path: &str, action: Action) -> Rule {
     Rule {
         arn: format!("arn:rule/{priority}"),
         priority,
-        conditions: vec![Condition { field: "path-pattern".into(), values: vec![path.into()] }],
+        conditions: vec![condition("path-pattern", path)],
         actions: vec![action],
     }
 }
@@ -297,6 +307,15 @@ const ROWS: &[Row] = &[
     ("rule-forwards-elsewhere", |s| { routed(s); s.listeners[0].rules[0].actions = vec![forward(OTHER)] }, "rule-elsewhere"),
     ("rule-answers-itself", |s| { routed(s); s.listeners[0].rules[0].actions = vec![fixed("403")] }, "rule-fixed"),
     ("rule-for-some-other-path", |s| s.listeners[0].rules.push(rule(5, "/admin*", fixed("403"))), "rule-foreign"),
+    ("request-that-a-rule-blocks", |s| { routed(s); blocked(s, "=*drop*", "q=x-DROP-y") }, "request-blocked"),
+    ("request-that-a-rule-blocks-by-its-key", |s| blocked(s, "debug=?", "a=1&Debug=2"), "request-blocked"),
+    ("request-that-a-rule-blocks-by-its-path", |s| {
+        blocked(s, "=x", "y=1");
+        let conditions = vec![condition("path-pattern", "/health*")];
+        (s.expected.blocks[0], s.listeners[0].rules[0].conditions) = (conditions.clone(), conditions);
+    }, "request-blocked"),
+    ("block-whose-rule-is-deleted", |s| { blocked(s, "=*drop*", "q=1"); s.listeners[0].rules.clear() }, "block-missing"),
+    ("block-whose-rule-answers-otherwise", |s| { blocked(s, "=*drop*", "q=1"); s.listeners[0].rules[0].actions = vec![fixed("200")] }, "block-missing"),
     ("url-that-no-route-takes", |s| { routed(s); s.probe.url = s.probe.url.take().map(|u| u.replace("/lookup", "/metrics")) }, "path-unrouted"),
     // Target group.
     ("target-group-deleted", |s| {

@@ -36,6 +36,7 @@
 //! ```
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+pub mod block;
 mod check;
 pub mod command;
 mod derived;

@@ -53,6 +53,9 @@ pub struct Config {
     /// Who is allowed to reach what from outside.
     #[serde(default)]
     pub access: Access,
+    /// The load balancer.
+    #[serde(default)]
+    pub balancer: Balancer,
     /// The RDS for MySQL instance.
     #[serde(default)]
     pub database: Database,
@@ -156,6 +159,27 @@ pub struct Access {
     pub ssh: Vec<String>,
     /// The name of an existing EC2 key pair for the instances.
     pub key_pair: Option<String>,
+}
+
+/// The load balancer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Balancer {
+    /// Requests that are answered with 403 before any service sees them: those that meet all conditions of an entry.
+    pub block: Vec<Block>,
+}
+
+/// Requests that the load balancer refuses. A request has to meet every condition that is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Block {
+    /// A pattern of the path, case-sensitive: `/admin/*`. `*` is any text, `?` any one character.
+    pub path: Option<String>,
+    /// A pattern of a query value under any key, `*DROP TABLE*`, or of a key and its value, `debug=*`. Case does not
+    /// matter. The load balancer decodes nothing: `%44ROP` is another text than `DROP`.
+    pub query: Option<String>,
+    /// The name of a header and a pattern of its value, whose case does not matter: `User-Agent: *sqlmap*`.
+    pub header: Option<String>,
 }
 
 /// The RDS for MySQL instance.

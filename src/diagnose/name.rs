@@ -145,6 +145,11 @@ pub(crate) fn path_of(url: &str) -> String {
     parsed(url).map_or_else(|| "/".into(), |url| url.path().into())
 }
 
+/// Returns the query of a URL: `query` of `http://example.com/path?query`.
+pub(crate) fn query_of(url: &str) -> Option<String> {
+    parsed(url).and_then(|url| url.query().map(Into::into))
+}
+
 /// Returns the scheme and the port of a URL.
 pub(crate) fn port_of(url: &str) -> (&'static str, u16) {
     let Some(url) = parsed(url) else { return ("http", 80) };

@@ -1,10 +1,11 @@
 //! The stacks that an earlier stack file can have described.
 use crate::{
     aws::{Aws, listing, tags},
-    config::{Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch},
+    config::{Block, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, block::BLOCKS},
     engine::{Class, Env, Error, Graph, Key, Tags},
     error::Result,
     facts::{Facts, fleets, steps_of},
+    parts::balancer,
     stack::wire_with,
     userdata,
 };
@@ -45,6 +46,8 @@ pub(super) fn largest(
     let mut only = like.cloned().expect("a checked config has a service");
     only.port = *port;
     // As many rules as possible, since each of these paths fills one.
+    let block = |i| Block { path: Some(format!("/{i}")), ..Block::default() };
+    config.balancer.block = (0..BLOCKS).map(block).collect();
     only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
@@ -119,7 +122,7 @@ pub(super) async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Se
     let tagged = tagged.filter_map(|(kind, name)| match kind {
         "target-group" => Some(name).filter(|n| !is_now(n)),
         "launch-template" | "access-point" => Some(name).filter(|n| !config.service.contains_key(*n)),
-        "listener-rule" => name.rsplit_once('-').map(|(n, _)| n).filter(|n| !config.service.contains_key(*n)),
+        "listener-rule" => balancer::service_of(name).filter(|n| !config.service.contains_key(*n)),
         _ => None,
     });
     let fleets = steps_of(&aws.keys, &fleets).filter(|n| !is_now(n));

@@ -91,19 +91,45 @@ pub(super) async fn pick<T: Clone>(
     Ok(one.and_then(|t| Some((t.clone(), tags_of(t)?.clone()))))
 }
 
-/// Returns the action for a request: forward to a target group, or answer 404 without one.
-pub(super) fn action(target: Option<&str>) -> Action {
-    let to = Action::builder();
-    match target {
-        Some(arn) => to.r#type(ActionTypeEnum::Forward).target_group_arn(arn).build(),
-        None => {
-            let answer = FixedResponseActionConfig::builder()
-                .status_code("404")
-                .content_type("text/plain")
-                .message_body("not found");
-            to.r#type(ActionTypeEnum::FixedResponse).fixed_response_config(answer.build()).build()
+/// An answer that a load balancer gives by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 403: the request is refused.
+    Refused,
+    /// 404: nothing has this path.
+    NotFound,
+}
+
+impl Answer {
+    /// Returns the action that gives the answer.
+    pub(super) fn action(self) -> Action {
+        let text = match self {
+            Self::Refused => "forbidden",
+            Self::NotFound => "not found",
+        };
+        let answer = FixedResponseActionConfig::builder().status_code(self.code());
+        let answer = answer.content_type("text/plain").message_body(text).build();
+        Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(answer).build()
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Refused => "403",
+            Self::NotFound => "404",
         }
     }
+}
+
+/// Describes the answer in the words of [`describe_actions`].
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "answer {}", self.code())
+    }
+}
+
+/// Returns the action that forwards to a target group.
+pub(super) fn forward(target: &str) -> Action {
+    Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(target).build()
 }
 
 /// Returns the action that forwards to several groups by weight.
@@ -140,11 +166,10 @@ pub(super) struct Handover<'a> {
 }
 
 impl Handover<'_> {
-    /// Returns the next action on the way from the current actions to `target`.
-    pub(super) async fn next(&self, now: &[Action], target: Option<&str>) -> Result<Action> {
-        let Some(new) = target else { return Ok(action(None)) };
+    /// Returns the next action on the way from the current actions to `new`.
+    pub(super) async fn next(&self, now: &[Action], new: &str) -> Result<Action> {
         Ok(match self.missing(now, new).await? {
-            None => action(Some(new)),
+            None => forward(new),
             Some(_) => {
                 let mut all: Vec<_> = forwards(now).into_iter().filter(|(arn, _)| arn != new).collect();
                 all.push((new.into(), 0));
@@ -197,9 +222,9 @@ async fn healthy(aws: &Aws, group: &str) -> Result<i32> {
     Ok(*aws.reads.get(format!("healthy targets of {group}"), call).await?)
 }
 
-/// Describes an [`action`] for a spec.
-pub(super) fn describe_target(target: Option<Known<String>>) -> Known<String> {
-    target.map_or(Known::Now("answer 404".into()), |t| t.map(|arn| format!("forward to {arn}")))
+/// Describes the action of [`forward`] for a spec.
+pub(super) fn describe_target(target: Known<String>) -> Known<String> {
+    target.map(|arn| format!("forward to {arn}"))
 }
 
 /// Describes AWS's actions in the same words.

@@ -1,6 +1,11 @@
 //! A listener of a balancer: its port, and the action for requests that match no rule.
-use super::{elb, load_balancer::LoadBalancer, prelude::*, target_group::TargetGroup};
-use aws_sdk_elasticloadbalancingv2::types::ProtocolEnum;
+use super::{
+    elb::{self, Answer},
+    load_balancer::LoadBalancer,
+    prelude::*,
+    target_group::TargetGroup,
+};
+use aws_sdk_elasticloadbalancingv2::types::{Action, ProtocolEnum};
 
 /// The wanted listener.
 pub struct Listener {
@@ -53,7 +58,10 @@ impl Resource for Listener {
             balancer: inputs.read(&self.balancer, |b| b.arn.clone()),
             protocol: ProtocolEnum::Http.as_str().into(),
             port: self.port.into(),
-            default: elb::describe_target(self.target.as_ref().map(|t| inputs.read(t, |t| t.arn.clone()))),
+            default: match &self.target {
+                Some(target) => elb::describe_target(inputs.read(target, |t| t.arn.clone())),
+                None => Known::Now(Answer::NotFound.to_string()),
+            },
         }
     }
     fn typical(&self) -> Typical {
@@ -98,7 +106,7 @@ impl Resource for Listener {
             .load_balancer_arn(want.balancer.get()?)
             .protocol(ProtocolEnum::Http)
             .port(want.port)
-            .default_actions(elb::action(self.target(cx)?.as_deref()))
+            .default_actions(self.action(cx, &[]).await?)
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
             .await
@@ -110,7 +118,7 @@ impl Resource for Listener {
         let all = elb::listeners(&self.aws, want.balancer.get()?).await?;
         let now = all.iter().find(|l| l.listener_arn() == Some(&found.id));
         let now = now.map(|l| l.default_actions()).unwrap_or_default();
-        let next = self.handover().next(now, self.target(cx)?.as_deref()).await?;
+        let next = self.action(cx, now).await?;
         self.aws
             .elb
             .modify_listener()
@@ -134,8 +142,12 @@ impl Resource for Listener {
 }
 
 impl Listener {
-    fn target(&self, cx: &Cx<'_>) -> Result<Option<String>> {
-        self.target.as_ref().map(|t| cx.read(t, |t| t.arn.clone()).get().cloned()).transpose()
+    /// Returns the next default action on the way from the current ones to the wanted one.
+    async fn action(&self, cx: &Cx<'_>, now: &[Action]) -> Result<Action> {
+        match &self.target {
+            Some(target) => self.handover().next(now, cx.read(target, |t| t.arn.clone()).get()?).await,
+            None => Ok(Answer::NotFound.action()),
+        }
     }
 
     fn handover(&self) -> elb::Handover<'_> {

@@ -1,17 +1,21 @@
-//! A rule of a listener: requests for these paths are forwarded to a target group.
-use super::{elb, listener::Listener, prelude::*, target_group::TargetGroup};
-use aws_sdk_elasticloadbalancingv2::types::{
-    PathPatternConditionConfig, Rule as AwsRule, RuleCondition, RulePriorityPair,
+//! A rule of a listener: requests that meet its conditions are forwarded to a target group, or answered.
+use super::{
+    elb::{self, Answer},
+    listener::Listener,
+    prelude::*,
+    rule_condition::{self, Condition},
+    target_group::TargetGroup,
 };
+use aws_sdk_elasticloadbalancingv2::types::{Action, Rule as AwsRule, RulePriorityPair};
 use std::rc::Rc;
 
 /// The wanted listener rule.
 pub struct ListenerRule {
     pub aws: Aws,
     pub listener: Ref<Listener>,
-    pub target: Ref<TargetGroup>,
-    /// At most five patterns with `*` and `?`, case-sensitive.
-    pub paths: Vec<String>,
+    /// At most five values with at most five wildcards, `*` and `?`.
+    pub conditions: Vec<Condition>,
+    pub then: Then,
     /// A number from 1 to 50000. The lowest matching rule wins.
     pub priority: i32,
     /// The number of healthy targets that a group needs before it replaces another serving group.
@@ -22,12 +26,20 @@ pub struct ListenerRule {
     pub all_keys: Rc<[Key]>,
 }
 
+/// What happens to a request that meets the conditions.
+pub enum Then {
+    /// The request is forwarded.
+    Forward(Ref<TargetGroup>),
+    /// The load balancer itself answers.
+    Answer(Answer),
+}
+
 /// The managed fields of a listener rule.
 #[derive(Serialize)]
 pub struct Spec {
     listener: Known<String>,
     priority: String,
-    paths: Vec<String>,
+    conditions: Vec<String>,
     action: Known<String>,
 }
 
@@ -36,8 +48,6 @@ pub struct Spec {
 pub struct Output {
     pub arn: String,
 }
-
-const PATH: &str = "path-pattern";
 
 impl Resource for ListenerRule {
     const KIND: &'static str = "listener-rule";
@@ -64,8 +74,11 @@ impl Resource for ListenerRule {
         Spec {
             listener: inputs.read(&self.listener, |l| l.arn.clone()),
             priority: self.priority.to_string(),
-            paths: sorted(self.paths.clone()),
-            action: elb::describe_target(Some(inputs.read(&self.target, |t| t.arn.clone()))),
+            conditions: sorted(self.conditions.iter().map(ToString::to_string).collect()),
+            action: match &self.then {
+                Then::Forward(target) => elb::describe_target(inputs.read(target, |t| t.arn.clone())),
+                Then::Answer(answer) => Known::Now(answer.to_string()),
+            },
         }
     }
     fn typical(&self) -> Typical {
@@ -81,13 +94,13 @@ impl Resource for ListenerRule {
         let one = elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
         let Some((rule, tags)) = one.filter(|(_, tags)| !self.is_other(cx, tags)) else { return Ok(None) };
         let arn = rule.rule_arn().unwrap_or_default().to_owned();
-        let target = cx.read(&self.target, |t| t.arn.clone()).now();
+        let target = self.target().and_then(|t| cx.read(t, |t| t.arn.clone()).now());
         let waits = self.handover().waits(rule.actions(), target.as_deref()).await?;
         Ok(Some(Found {
             spec: Spec {
                 listener: Known::Now(listener),
                 priority: rule.priority().unwrap_or_default().into(),
-                paths: sorted(rule.conditions().iter().flat_map(values).collect()),
+                conditions: sorted(rule.conditions().iter().map(rule_condition::describe).collect()),
                 action: elb::describe_actions(rule.actions()),
             },
             output: Some(Output { arn: arn.clone() }),
@@ -104,8 +117,8 @@ impl Resource for ListenerRule {
             .create_rule()
             .listener_arn(want.listener.get()?)
             .priority(self.priority)
-            .conditions(self.condition())
-            .actions(elb::action(Some(cx.read(&self.target, |t| t.arn.clone()).get()?)))
+            .set_conditions(Some(rule_condition::to(&self.conditions)))
+            .actions(self.action(cx, &[]).await?)
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
             .await
@@ -114,12 +127,12 @@ impl Resource for ListenerRule {
     }
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
-        if diff.touches("paths") || diff.touches("action") {
+        if diff.touches("conditions") || diff.touches("action") {
             let all = elb::rules(&self.aws, want.listener.get()?).await?;
             let now = all.iter().find(|r| r.rule_arn() == Some(&found.id)).map(|r| r.actions()).unwrap_or_default();
-            let target = cx.read(&self.target, |t| t.arn.clone());
-            let next = self.handover().next(now, Some(target.get()?)).await?;
-            let call = self.aws.elb.modify_rule().rule_arn(&found.id).conditions(self.condition());
+            let next = self.action(cx, now).await?;
+            let conditions = Some(rule_condition::to(&self.conditions));
+            let call = self.aws.elb.modify_rule().rule_arn(&found.id).set_conditions(conditions);
             call.actions(next).send().await.during("ModifyRule")?;
         }
         if diff.touches("priority") {
@@ -178,23 +191,23 @@ impl ListenerRule {
         self.aws.elb.set_rule_priorities().rule_priorities(pair).send().await.during("SetRulePriorities").map(drop)
     }
 
-    fn condition(&self) -> RuleCondition {
-        let paths = PathPatternConditionConfig::builder().set_values(Some(self.paths.clone())).build();
-        RuleCondition::builder().field(PATH).path_pattern_config(paths).build()
+    /// Returns the target group, if requests are forwarded.
+    fn target(&self) -> Option<&Ref<TargetGroup>> {
+        match &self.then {
+            Then::Forward(target) => Some(target),
+            Then::Answer(_) => None,
+        }
+    }
+
+    /// Returns the next action on the way from the current ones to the wanted one.
+    async fn action(&self, cx: &Cx<'_>, now: &[Action]) -> Result<Action> {
+        match &self.then {
+            Then::Forward(target) => self.handover().next(now, cx.read(target, |t| t.arn.clone()).get()?).await,
+            Then::Answer(answer) => Ok(answer.action()),
+        }
     }
 
     fn handover(&self) -> elb::Handover<'_> {
         elb::Handover { aws: &self.aws, enough: self.enough }
-    }
-}
-
-/// Returns the paths of a condition. A condition of another kind is returned by its field.
-fn values(condition: &RuleCondition) -> Vec<String> {
-    match condition.field() {
-        Some(PATH) => {
-            let paths = condition.path_pattern_config().map(|c| c.values()).unwrap_or_default();
-            if paths.is_empty() { condition.values().to_vec() } else { paths.to_vec() }
-        }
-        other => vec![format!("({})", other.unwrap_or("another condition"))],
     }
 }

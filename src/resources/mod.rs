@@ -40,10 +40,11 @@ pub mod vpc;
 pub mod vpc_endpoint;
 
 mod cloudwatch;
-mod elb;
+pub mod elb;
 mod guardduty;
 mod holders;
 pub mod instance_refresh;
+pub mod rule_condition;
 pub(crate) mod user_data;
 pub(crate) mod version;
 mod vpc_default;

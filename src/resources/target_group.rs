@@ -241,7 +241,7 @@ impl TargetGroup {
                     }
                     if rule.is_default() == Some(true) {
                         let call = self.aws.elb.modify_listener().listener_arn(listener);
-                        call.default_actions(elb::action(None)).send().await.or_gone("ModifyListener")?;
+                        call.default_actions(elb::Answer::NotFound.action()).send().await.or_gone("ModifyListener")?;
                     } else {
                         let call = self.aws.elb.delete_rule().rule_arn(expect_id(rule.rule_arn(), "DescribeRules")?);
                         call.send().await.or_gone("DeleteRule")?;

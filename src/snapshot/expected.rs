@@ -3,7 +3,10 @@ use crate::{
     config::{Config, Egress, Kind, Mode, Origin, ServiceScope},
     engine::TagKeys,
     facts::Facts,
-    parts::service::endpoint_services,
+    parts::{
+        balancer::see::{Condition, refused},
+        service::endpoint_services,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +35,9 @@ pub struct Expected {
     pub health_codes: String,
     /// Path patterns of the listener's rules. Empty: every path reaches the service.
     pub routes: Vec<String>,
+    /// The conditions of the rules that refuse requests, by their places in `block` under `[balancer]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Vec<Condition>>,
     pub zones: Vec<String>,
     pub min: i32,
     pub desired: i32,
@@ -139,6 +145,7 @@ impl Expected {
             health_path: service.health_path.clone(),
             health_codes: service.health_codes.clone(),
             routes: service.routes.clone(),
+            blocks: config.blocks().map(|(_, block)| refused(block)).collect(),
             zones: facts.zones.clone(),
             min: service.min as i32,
             desired: service.desired as i32,

@@ -19,6 +19,7 @@ DEFAULTS = {
         "private": ["10.0.128.0/24", "10.0.129.0/24"],
     },
     "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
+    "balancer": {"block": []},
     "database": {
         "version": "8.4", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
         "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
@@ -376,6 +377,7 @@ class Check:
         self.eq("listeners", len(mine), 1)
         rules = sorted((r for r in self.all["rules"].values() if r["listener"] == listener and not r["IsDefault"]),
                        key=lambda r: int(r["Priority"]))
+        rules = self.blocked(rules)
         [action] = body["DefaultActions"]
         if not s["routes"]:
             self.eq("default action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
@@ -392,6 +394,31 @@ class Check:
             self.eq("a rule has at most five paths", len(paths) <= 5, True)
             routes += paths
         self.eq("routes", sorted(routes), sorted(s["routes"]))
+
+    def blocked(self, rules):
+        """Check the rules that refuse requests. Return the other ones."""
+        entries = self.config["balancer"]["block"]
+        refusing = [r for r in rules if int(r["Priority"]) < 100]
+        self.eq("priorities of blocks", [r["Priority"] for r in refusing], [str(i + 1) for i in range(len(entries))])
+        for i, (entry, rule) in enumerate(zip(entries, refusing)):
+            self.step("rules", f"listener-rule/blocked-requests-{i + 1}")
+            [action] = rule["Actions"]
+            self.eq("block's answer", action["FixedResponseConfig"]["StatusCode"], "403")
+            found = {c["Field"]: c for c in rule["Conditions"]}
+            want = {}
+            if entry.get("path"):
+                want["path-pattern"] = [entry["path"]]
+            if entry.get("query"):
+                key, sign, value = entry["query"].partition("=")
+                want["query-string"] = [{"Key": key, "Value": value} if sign else {"Value": key}]
+            if entry.get("header"):
+                want["http-header"] = [entry["header"].partition(":")[2].strip()]
+                name = found["http-header"]["HttpHeaderConfig"]["HttpHeaderName"]
+                self.eq("block's header", name, entry["header"].partition(":")[0])
+            kinds = {"path-pattern": "PathPatternConfig", "query-string": "QueryStringConfig", "http-header": "HttpHeaderConfig"}
+            values = lambda c: c.get(kinds[c["Field"]], {}).get("Values") or c.get("Values")
+            self.eq(f"block {i + 1}", {field: values(c) for field, c in found.items()}, want)
+        return rules[len(refusing):]
 
     def fleet(self):
         s, step = self.config["service"], f"auto-scaling-group/{self.slot}"

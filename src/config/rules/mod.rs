@@ -3,6 +3,7 @@
 //! There is one file per group of the stack file. Each rule is a small block that ends in an issue with what is wrong,
 //! why, and the way out. A rule's name is stable, because people search for it.
 mod access;
+mod balancer;
 mod cache;
 mod class;
 mod database;
@@ -62,6 +63,7 @@ pub(crate) fn check(
     network::check(&mut rules);
     egress::check(&mut rules);
     access::check(&mut rules);
+    balancer::check(&mut rules);
     database::check(&mut rules);
     cache::check(&mut rules);
     files::check(&mut rules);

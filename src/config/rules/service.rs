@@ -164,17 +164,8 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             );
             continue;
         }
-        let bad = route.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-.$/~\"'@:+&*?".contains(*c)));
-        let (why, fix) = if !route.starts_with('/') && !route.starts_with('*') {
-            ("it has to begin with / or *".to_owned(), format!("write \"/{route}\""))
-        } else if route.len() > 128 {
-            (format!("{} characters; a load balancer allows 128", route.len()), "shorten it with a *".into())
-        } else if let Some(bad) = bad {
-            let fix = match bad {
-                '%' | '{' | '(' | '[' => "in patterns only * (any text) and ? (one character) are special".to_owned(),
-                _ => "letters, digits and _ - . $ / ~ \" ' @ : + & * ?".to_owned(),
-            };
-            (format!("a load balancer does not accept {bad:?} in a path"), fix)
+        if let Some((why, fix)) = path_pattern(route) {
+            rules.found.error("route_form", here, format!("{route:?} is not a path pattern"), why, fix);
         } else if wildcards(route) > RULE_HOLDS {
             rules.found.error(
                 "route_wildcards",
@@ -183,11 +174,24 @@ fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
                 "a load balancer allows 5 per rule; one * matches any text, including slashes",
                 "use fewer: \"/a/*\" matches /a/b and /a/b/c",
             );
-            continue;
-        } else {
-            continue;
+        }
+    }
+}
+
+/// Returns what is wrong with a path pattern, and the way out.
+pub(super) fn path_pattern(pattern: &str) -> Option<(String, String)> {
+    let bad = pattern.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-.$/~\"'@:+&*?".contains(*c)));
+    if !pattern.starts_with('/') && !pattern.starts_with('*') {
+        Some(("it has to begin with / or *".into(), format!("write \"/{pattern}\"")))
+    } else if pattern.len() > 128 {
+        Some((format!("{} characters; a load balancer allows 128", pattern.len()), "shorten it with a *".into()))
+    } else {
+        let bad = bad?;
+        let fix = match bad {
+            '%' | '{' | '(' | '[' => "in patterns only * (any text) and ? (one character) are special",
+            _ => "letters, digits and _ - . $ / ~ \" ' @ : + & * ?",
         };
-        rules.found.error("route_form", here, format!("{route:?} is not a path pattern"), why, fix);
+        Some((format!("a load balancer does not accept {bad:?} in a path"), fix.into()))
     }
 }
 

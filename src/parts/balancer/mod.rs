@@ -1,5 +1,6 @@
 //! The load balancer, its listener, and the rules that route requests.
 pub mod bill;
+mod block;
 pub(crate) mod judge;
 pub mod measure;
 pub mod see;
@@ -7,7 +8,7 @@ mod wire;
 
 use super::Entry;
 
-pub(crate) use wire::{Balancer, Route, route, wire};
+pub(crate) use wire::{Balancer, Route, route, service_of, wire};
 
 /// The entry of the balancer in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {

@@ -1,6 +1,7 @@
 //! The look at the balancer, its listeners and their rules.
 use crate::{
     aws::{listing, words},
+    config::{self, block},
     snapshot::{
         Look, Part,
         read::{port, some},
@@ -62,6 +63,10 @@ pub struct Rule {
 pub struct Condition {
     /// `path-pattern`, `host-header`, `source-ip`…
     pub field: String,
+    /// The name of the header, if `field` is `http-header`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// The patterns. One of a query is `key=value`, with nothing before the sign for any key.
     pub values: Vec<String>,
 }
 
@@ -82,6 +87,21 @@ pub struct Weighted {
     /// The ARN of the target group.
     pub target_group: String,
     pub weight: i32,
+}
+
+/// Returns the conditions of the rule that refuses the requests of an entry of `block`.
+pub(crate) fn refused(block: &config::Block) -> Vec<Condition> {
+    let one = |condition| match condition {
+        block::Condition::Path(path) => Condition { field: "path-pattern".into(), header: None, values: vec![path] },
+        block::Condition::Query { key, value } => {
+            let pair = format!("{}={value}", key.unwrap_or_default());
+            Condition { field: "query-string".into(), header: None, values: vec![pair] }
+        }
+        block::Condition::Header { name, value } => {
+            Condition { field: "http-header".into(), header: Some(name), values: vec![value] }
+        }
+    };
+    block.conditions().into_iter().map(one).collect()
 }
 
 /// Finds the balancer by its name.
@@ -152,6 +172,7 @@ fn listener(l: elb::Listener) -> Listener {
 fn rule(r: elb::Rule) -> Option<Rule> {
     let priority = r.priority.as_deref()?.parse().ok()?;
     let conditions = r.conditions.unwrap_or_default().into_iter().map(|c| {
+        let header = c.http_header_config.as_ref().and_then(|h| h.http_header_name.clone());
         let listed = [
             c.path_pattern_config.and_then(|p| p.values),
             c.host_header_config.and_then(|h| h.values),
@@ -168,7 +189,7 @@ fn rule(r: elb::Rule) -> Option<Rule> {
         ];
         // AWS returns the same values twice: in the structure of the condition's type and in the plain list.
         let values = listed.into_iter().flatten().find(|v: &Vec<String>| !v.is_empty()).unwrap_or_default();
-        Condition { field: c.field.unwrap_or_default(), values }
+        Condition { field: c.field.unwrap_or_default(), header, values }
     });
     let conditions = conditions.collect();
     Some(Rule { arn: r.rule_arn.unwrap_or_default(), priority, conditions, actions: actions(r.actions) })

@@ -1,11 +1,13 @@
 //! The steps of the load balancer, its listener and its listener rules.
+use super::block;
 use crate::{
     engine::{Key, Ref, Resource as _},
     parts::{Builder, access, network::Network, service::Fleet},
     resources::{
         listener::Listener,
-        listener_rule::ListenerRule,
+        listener_rule::{ListenerRule, Then},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
+        rule_condition::Condition,
     },
 };
 use std::rc::Rc;
@@ -31,6 +33,12 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Grou
 
 /// The priority of the first rule. The rules of all services have consecutive priorities.
 const FIRST: i32 = 100;
+
+/// Returns the service to which a rule of this name belongs, if it belongs to one: `api` for `api-1`.
+pub(crate) fn service_of(rule: &str) -> Option<&str> {
+    let (service, _) = rule.rsplit_once('-')?;
+    Some(service).filter(|service| *service != block::PREFIX)
+}
 
 /// Wires the listener and its rules.
 ///
@@ -60,15 +68,16 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
     let all_keys = config
         .services()
         .flat_map(|s| (0..s.rules().len()).map(move |n| Key::new(ListenerRule::KIND, &name(s.name, n))));
-    let all_keys: Rc<[Key]> = all_keys.collect();
+    let all_keys: Rc<[Key]> = all_keys.chain(block::keys(config)).collect();
+    block::wire(b, &listener, &all_keys);
     for (service, fleet) in each() {
         let mut route = vec![listener.key().clone()];
         for (i, paths) in service.rules().into_iter().enumerate() {
             let rule = ListenerRule {
                 aws: b.aws(),
                 listener: listener.clone(),
-                target: fleet.target.clone(),
-                paths,
+                conditions: vec![Condition::Path(paths)],
+                then: Then::Forward(fleet.target.clone()),
                 priority,
                 enough: service.desired as i32,
                 all_keys: all_keys.clone(),

@@ -8,11 +8,13 @@ use gameday::{
     aws::Aws,
     engine::*,
     resources::{
+        elb::Answer,
         internet_gateway::InternetGateway,
         listener::Listener,
-        listener_rule::ListenerRule,
+        listener_rule::{ListenerRule, Then},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
         route_table::{Gateway, RouteTable},
+        rule_condition::Condition,
         security_group::SecurityGroup,
         security_group_rules::{Peer, Rule, SecurityGroupRules},
         subnet::Subnet,
@@ -37,6 +39,7 @@ pub(super) struct Shape {
     http: u16,
     forward: bool,
     paths: Vec<&'static str>,
+    query: &'static str,
     priority: i32,
     subnet_c: &'static str,
 }
@@ -54,6 +57,7 @@ pub(super) fn shape() -> Shape {
         http: 80,
         forward: false,
         paths: vec!["/b", "/a*"],
+        query: "*DROP*",
         priority: 100,
         subnet_c: "10.0.3.0/24",
     }
@@ -134,11 +138,23 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
     );
     let default = s.forward.then(|| target.clone());
     let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, enough: 1 });
-    let paths = s.paths.iter().map(|&p| p.into()).collect();
-    g.add(
-        "web-1",
-        ListenerRule { aws: aws(), listener, target, paths, priority: s.priority, enough: 1, all_keys: [].into() },
-    );
+    let rule = |conditions, then, priority| ListenerRule {
+        aws: aws(),
+        listener: listener.clone(),
+        conditions,
+        then,
+        priority,
+        enough: 1,
+        all_keys: [].into(),
+    };
+    let paths = Condition::Path(s.paths.iter().map(|&p| p.into()).collect());
+    g.add("web-1", rule(vec![paths], Then::Forward(target), s.priority));
+    let refused = vec![
+        Condition::Path(vec!["/admin/*".into()]),
+        Condition::Query(vec![(None, s.query.into()), (Some("debug".into()), "1".into())]),
+        Condition::Header("User-Agent".into(), vec!["*sqlmap*".into()]),
+    ];
+    g.add("blocked-requests-1", rule(refused, Then::Answer(Answer::Refused), 1));
     g
 }
 
@@ -199,7 +215,7 @@ async fn every_mutable_field_is_updated_in_place() {
         s
     };
     type Edit<'a> = (&'a dyn Fn(&mut Shape), &'a [&'a str]);
-    let edits: [Edit<'_>; 11] = [
+    let edits: [Edit<'_>; 12] = [
         (&|s| s.public = false, &["subnet/public-a update: public_addresses"]),
         (&|s| s.private_out = true, &["route-table/public update: subnets", "route-table/private update: subnets"]),
         (&|s| s.ssh = true, &["security-group-rules/app update: rules"]),
@@ -209,7 +225,8 @@ async fn every_mutable_field_is_updated_in_place() {
         (&|s| s.health = "/ping", &["target-group/web update: health.path"]),
         (&|s| s.http = 8000, &["listener/http update: port"]),
         (&|s| s.forward = true, &["listener/http update: default"]),
-        (&|s| s.paths = vec!["/c"], &["listener-rule/web-1 update: paths"]),
+        (&|s| s.paths = vec!["/c"], &["listener-rule/web-1 update: conditions"]),
+        (&|s| s.query = "*drop", &["listener-rule/blocked-requests-1 update: conditions"]),
         (&|s| s.priority = 7, &["listener-rule/web-1 update: priority"]),
     ];
     for (edit, expected) in edits {
@@ -227,7 +244,7 @@ async fn every_mutable_field_is_updated_in_place() {
     renamed.tags.insert("team".into(), "blue".into());
     let done = up(&stack(&aws, &shape()), &renamed).await;
     assert!(done.iter().all(|w| w.ends_with("update: tags.team")), "{done:?}");
-    assert_eq!(done.len(), 14, "{done:?}");
+    assert_eq!(done.len(), 15, "{done:?}");
     assert_eq!(plan(&stack(&aws, &shape()), &renamed).await, NONE);
 }
 
@@ -353,7 +370,7 @@ async fn drift_is_seen_and_repaired() {
     lb.modify_rule().rule_arn(&rule).conditions(host).actions(answer.clone()).send().await.unwrap();
     let listener = id("listener/http").await;
     lb.modify_listener().listener_arn(&listener).default_actions(answer).send().await.unwrap();
-    repaired(&["listener/http update: default", "listener-rule/web-1 update: action, paths"]).await;
+    repaired(&["listener/http update: default", "listener-rule/web-1 update: action, conditions"]).await;
 }
 
 #[tokio::test]

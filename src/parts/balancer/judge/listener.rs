@@ -3,11 +3,12 @@ use crate::{
     aws::words::elb::target_group_name,
     diagnose::{
         Draft, Drafts, Hop, HopName, UP, View,
-        name::{host_of, path_of, port_of},
+        name::{host_of, path_of, port_of, query_of},
         names,
     },
+    parts::balancer::judge::block,
     shell::command,
-    snapshot::{Action, Listener, Part, Rule, matches},
+    snapshot::{Action, Condition, Listener, Part, Rule, matches},
 };
 
 /// Returns the listener that receives requests for the probed URL.
@@ -156,14 +157,16 @@ fn said(view: &View<'_>, actions: &[Action]) -> String {
     if actions.is_empty() { "nothing".into() } else { names(actions.iter().map(one)) }
 }
 
-/// True if a rule matches a GET request for this path.
-fn takes(rule: &Rule, host: &str, path: &str) -> bool {
+/// True if a rule matches a GET request for this path, which can have a query.
+pub(super) fn takes(rule: &Rule, host: &str, path: &str) -> bool {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     rule.conditions.iter().all(|c| match c.field.as_str() {
         "path-pattern" => c.values.iter().any(|v| matches(v, path)),
         "host-header" => c.values.iter().any(|v| matches(&v.to_lowercase(), &host.to_lowercase())),
+        "query-string" => block::has(query, &c.values),
         "http-request-method" => c.values.iter().any(|v| v == "GET"),
         "source-ip" => c.values.iter().any(|v| v == "0.0.0.0/0"),
-        // An ordinary request has no such header or query.
+        // An ordinary request has no such header.
         _ => false,
     })
 }
@@ -188,6 +191,8 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         (None, None) => (s.expected.path(), false),
     };
     let (host, path) = (&*host_of(&url), &*path_of(&url));
+    // Only a condition on the query makes a difference between the two.
+    let asked = query_of(&url).map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let routes = &s.expected.routes;
 
     // The probed path comes first, then a sample path of every route.
@@ -207,7 +212,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         }
         paths.remove(0);
     }
-    let mut told: Vec<&str> = vec![];
+    let mut told: Vec<&str> = block::judge(view, l, host, &asked, &mut hop);
     for path in &paths {
         let taker = l.rules.iter().find(|r| takes(r, host, path));
         match taker {
@@ -237,7 +242,8 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         }
     }
     // Other rules that forward requests to neither this service nor a sibling.
-    let foreign = |r: &&Rule| share(view, &r.actions) == 0 && !is_of_sibling(view, &r.actions);
+    let foreign =
+        |r: &&Rule| share(view, &r.actions) == 0 && !is_of_sibling(view, &r.actions) && block::place(view, r).is_none();
     for rule in l.rules.iter().filter(foreign).filter(|r| !told.contains(&r.arn.as_str())) {
         hop.push(
             Draft::new(
@@ -249,7 +255,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
             .weak(),
         );
     }
-    let evidence = match l.rules.iter().find(|r| takes(r, host, path)) {
+    let evidence = match l.rules.iter().find(|r| takes(r, host, &asked)) {
         Some(r) => format!("{path}: rule {} ({}) → {}", r.priority, conditions(r), said(view, &r.actions)),
         None => format!("{path}: no rule, the default action → {}", said(view, &l.default)),
     };
@@ -285,5 +291,14 @@ fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> 
 
 /// Returns the conditions of a rule in words.
 fn conditions(rule: &Rule) -> String {
-    names(rule.conditions.iter().map(|c| format!("{} {}", c.field, names(&c.values))))
+    in_words(&rule.conditions)
+}
+
+/// Returns conditions in words.
+pub(super) fn in_words(all: &[Condition]) -> String {
+    names(all.iter().map(|c| match &c.header {
+        Some(header) => format!("{} {header}: {}", c.field, names(&c.values)),
+        // A pattern for the values of any key has no key before the sign.
+        None => format!("{} {}", c.field, names(c.values.iter().map(|v| v.strip_prefix('=').unwrap_or(v)))),
+    }))
 }

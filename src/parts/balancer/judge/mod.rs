@@ -1,4 +1,5 @@
 //! The findings about the balancer: its state, its scheme, its zones, its security groups and its network.
+mod block;
 pub(crate) mod listener;
 
 use crate::{

@@ -1,0 +1,40 @@
+//! The rules that refuse requests, before those of the services.
+use crate::{
+    config::Config,
+    engine::{Key, Ref, Resource as _},
+    parts::Builder,
+    resources::{
+        elb::Answer,
+        listener::Listener,
+        listener_rule::{ListenerRule, Then},
+    },
+};
+use std::rc::Rc;
+
+/// The first half of the rules' names, longer than the name of a service can be.
+pub(crate) const PREFIX: &str = "blocked-requests";
+
+fn name(priority: i32) -> String {
+    format!("{PREFIX}-{priority}")
+}
+
+/// Returns the keys of the rules.
+pub(super) fn keys(config: &Config) -> impl Iterator<Item = Key> {
+    config.blocks().map(|(priority, _)| Key::new(ListenerRule::KIND, &name(priority)))
+}
+
+/// Wires one rule for each entry of `block`, so that an entry added at the end moves no other rule.
+pub(super) fn wire(b: &mut Builder<'_>, listener: &Ref<Listener>, all_keys: &Rc<[Key]>) {
+    for (priority, block) in b.config.blocks() {
+        let rule = ListenerRule {
+            aws: b.aws(),
+            listener: listener.clone(),
+            conditions: block.conditions().into_iter().map(Into::into).collect(),
+            then: Then::Answer(Answer::Refused),
+            priority,
+            enough: 1,
+            all_keys: all_keys.clone(),
+        };
+        b.add(&name(priority), rule);
+    }
+}
