@@ -13,6 +13,7 @@ pub const NAMES: &[&str] = &[
     "source",
     "sha256",
     "command",
+    "packages",
     "port",
     "health_path",
     "dir",

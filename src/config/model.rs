@@ -375,6 +375,10 @@ pub struct Service {
     /// it a template.
     #[serde(default)]
     pub user_data: Option<String>,
+    /// Packages of the instances' distribution that the boot script installs before the service starts, such as
+    /// `nodejs`.
+    #[serde(default)]
+    pub packages: Vec<String>,
     /// TCP port the service listens on.
     #[serde(default = "default::port")]
     #[schemars(range(min = 1, max = 65535), extend("x-reason" = "TCP ports go from 1 to 65535"))]

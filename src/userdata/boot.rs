@@ -19,6 +19,8 @@ pub struct Boot {
     pub command: Option<String>,
     /// Environment variables. Values can contain `{{ }}` expressions.
     pub env: BTreeMap<String, String>,
+    /// Packages to install before the service starts.
+    pub packages: Vec<String>,
     pub port: u16,
     pub health_path: String,
     /// A file that replaces the shipped `server.ini.j2`, relative to the stack file. Its name decides if it is a
@@ -49,6 +51,7 @@ impl Boot {
             sha256: None,
             command: None,
             env: BTreeMap::new(),
+            packages: vec![],
             port: 80,
             health_path: "/healthcheck".into(),
             config: None,

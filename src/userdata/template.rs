@@ -22,6 +22,7 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("database.sh.j2", include_str!("../../userdata/database.sh.j2")),
     ("env.j2", include_str!("../../templates/env.j2")),
     ("logrotate.j2", include_str!("../../templates/logrotate.j2")),
+    ("newest-mariadb.sh", include_str!("../../userdata/newest-mariadb.sh")),
     ("run/archive.fetch.sh.j2", include_str!("../../userdata/run/archive.fetch.sh.j2")),
     ("run/archive.start.j2", include_str!("../../userdata/run/archive.start.j2")),
     ("run/binary.fetch.sh.j2", include_str!("../../userdata/run/binary.fetch.sh.j2")),

@@ -70,6 +70,10 @@ fn styles() -> Vec<(String, Boot)> {
                 ..boot.clone()
             },
         ));
+        all.push((
+            format!("{run:?} with packages"),
+            Boot { packages: vec!["nodejs".into(), "git".into()], ..boot.clone() },
+        ));
         let ready_made = boot.database.clone().map(|d| Database { master_password: None, sql: vec![], ..d });
         all.push((format!("{run:?} with a ready made database"), Boot { database: ready_made, cache: None, ..boot }));
     }

@@ -349,6 +349,7 @@ def failures(world):
         "no-profile": ("secrets", "no instance profile", {"profile": False}),
         "disk-full": ("fetch", "no space left", {"options": small}),
         "service-ends": ("service", "nope.ini: No such file", {}),
+        "no-package": ("packages", "could not install no-such-package: Error: Unable to find a match: no-such-package", {}),
         "background": ("service", "the start command ended by itself with code 0: it must stay in the foreground", {}),
     }
     def seen(names):
@@ -365,6 +366,7 @@ def failures(world):
     for name in quick:
         machines[name] = Machine(world, name, name, **cases[name][2]).boot()
     seen(quick)
+    assert machines["no-package"].inside("node", "--version").startswith("v"), "the packages that there are"
     for name in quick:
         no_secret(machines[name])
         machines.pop(name).stop()
@@ -404,6 +406,20 @@ def failures(world):
     for machine in [*machines.values(), no_efs, literal, archive, mac, apt]:
         no_secret(machine)
         machine.stop()
+
+
+def node(world):
+    """A Node application: its archive, and the package that runs it, in one transaction with the others."""
+    machine = Machine(world, "node", "node").boot()
+    machine.serving(90)
+    assert get(machine.address)[2].startswith("node "), get(machine.address)
+    transactions = [line for line in machine.inside("cat", "/var/log/dnf-stand-in.log").splitlines() if " install " in line]
+    assert transactions == ["dnf -y -q install mariadb1011 amazon-efs-utils nodejs"], transactions
+    machine.inside("/opt/gameday/boot", "stage", "packages")
+    assert machine.inside("grep", "-c", " install ", "/var/log/dnf-stand-in.log") == "1", "what is there is not installed again"
+    say("node: one transaction, and it serves")
+    no_secret(machine)
+    machine.stop()
 
 
 def as_written(world, mac):
@@ -457,7 +473,7 @@ def no_secret(machine):
 
 def main():
     threading.Thread(target=watch_process_list, daemon=True).start()
-    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "failures"]
+    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "failures", "node"]
     world = World(sys.argv[1])
     say("database, Redis, web server and mount targets are up")
     if "two" in only:
@@ -480,6 +496,8 @@ def main():
         ten_at_once(world)
     if "failures" in only:
         failures(world)
+    if "node" in only:
+        node(world)
     if "failures" in only or "silent" in only:
         quiet_end(world)
     assert not leaks, ("a password in the list of processes", leaks)

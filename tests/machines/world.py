@@ -134,7 +134,8 @@ class World:
         amazon = f"{SCRATCH}/amazon/usr"
         os.makedirs(f"{amazon}/bin")
         os.makedirs(f"{amazon}/sbin")
-        shutil.copy(f"{HERE}/stand-ins/dnf", f"{amazon}/bin/dnf")
+        for name in ("dnf", "rpm"):
+            shutil.copy(f"{HERE}/stand-ins/{name}", f"{amazon}/bin/{name}")
         shutil.copy(f"{HERE}/stand-ins/aws", f"{amazon}/bin/aws")
         shutil.copy(f"{HERE}/stand-ins/mount.efs", f"{amazon}/sbin/mount.nfs4")
         self.archive_of_packages()

@@ -137,6 +137,19 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
         ("no-efs", with_files(&|f| f.mount_targets = [("us-east-1a".into(), "10.213.0.250".into())].into())),
         ("literal", literal),
         ("apt", apt),
+        (
+            "node",
+            Boot {
+                packages: vec!["nodejs".into()],
+                env: [("PORT".into(), "{{ port }}".into())].into(),
+                logs: None,
+                ..archive("node.tar.gz", "node app.js")
+            },
+        ),
+        (
+            "no-package",
+            Boot { packages: vec!["no-such-package".into(), "nodejs".into()], ..archive("node.tar.gz", "node app.js") },
+        ),
         ("mac", mac),
         ("background", archive("background.tar.gz", "./start.sh")),
         (
@@ -214,6 +227,9 @@ fn web(folder: &Path) -> String {
         .arg("-C")
         .arg(&root)
         .args(["start.sh", "release-1"]));
+    let app = "require('http').createServer((_, answer) => answer.end(`node ${process.versions.node}`)).listen(process.env.PORT);\n";
+    fs::write(root.join("app.js"), app).unwrap();
+    run(Command::new("tar").arg("-czf").arg(folder.join("node.tar.gz")).arg("-C").arg(&root).arg("app.js"));
     fs::remove_dir_all(root).unwrap();
     use sha2::Digest as _;
     sha2::Sha256::digest(&server).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -14,6 +14,7 @@ mod modes;
 mod monitoring;
 mod names;
 mod network;
+mod packages;
 mod scaling;
 mod service;
 mod source;

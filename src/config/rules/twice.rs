@@ -20,6 +20,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     for (name, service) in &config.service {
         let types = service.spot.iter().map(|s| (at("service").key(name).key("spot").key("types"), &s.types[..]));
         lists.extend(types);
+        lists.push((at("service").key(name).key("packages"), &service.packages));
     }
     for (place, values) in lists {
         for (i, value) in values.iter().enumerate() {
@@ -45,7 +46,10 @@ pub(crate) fn remove_repeats(config: &mut Config) {
         &mut config.iam.read_objects,
         &mut config.monitoring.notify,
     ];
-    lists.extend(config.service.values_mut().filter_map(|s| Some(&mut s.spot.as_mut()?.types)));
+    for service in config.service.values_mut() {
+        lists.extend(service.spot.as_mut().map(|spot| &mut spot.types));
+        lists.push(&mut service.packages);
+    }
     for list in lists {
         let mut seen = std::collections::BTreeSet::new();
         list.retain(|value| seen.insert(as_range(value)));

@@ -128,6 +128,7 @@ impl UserDataInputs {
             sha256: service.sha256.clone(),
             command: service.command.clone(),
             env: service.env.clone(),
+            packages: service.packages.clone(),
             port: service.port,
             health_path: service.health_path.clone(),
             config: service.config.clone().map(PathBuf::from),
