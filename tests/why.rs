@@ -216,6 +216,7 @@ const ROWS: &[Row] = &[
     }, "balancer-provisioning"),
     ("balancer-failed", |s| balancer(s).state = "failed".into(), "balancer-failed"),
     ("balancer-impaired", |s| balancer(s).state = "active_impaired".into(), "balancer-impaired"),
+    ("balancer-of-the-internet-instead-of-the-vpc", |s| { s.expected.internal = true; s.probe.answers.clear() }, "balancer-public"),
     ("balancer-internal", |s| { balancer(s).scheme = "internal".into(); silence(s) }, "balancer-internal"),
     ("balancer-in-one-zone", |s| { balancer(s).zones.pop(); }, "balancer-zone-missing"),
     ("balancer-group-without-ingress", |s| { group(s, "alb").ingress.clear(); silence(s) }, "balancer-ingress-missing"),
@@ -714,6 +715,28 @@ fn what_comes_with_a_vpc_is_repaired_in_ours_and_only_named_in_others() {
     let mut s = unbroken();
     told_to_ask(&mut s, &["AmazonProvidedDNS", "10.0.0.9"]);
     assert_eq!(diagnose::why(&s), vec![]);
+}
+
+/// An internal balancer needs no way to the internet, and serves although nothing is asked from outside.
+#[test]
+fn an_internal_balancer_is_judged_from_its_vpc() {
+    let mut s = unbroken();
+    s.expected.internal = true;
+    s.expected.http = vec!["10.0.0.0/16".into()];
+    balancer(&mut s).scheme = "internal".into();
+    let group = group(&mut s, "alb");
+    group.ingress.iter_mut().for_each(|rule| rule.peer = "10.0.0.0/16".into());
+    s.probe = Probe { url: s.probe.url.take(), unasked: Some("the balancer is internal".into()), ..Probe::default() };
+    // The ways out of the instances are judged on their own: here they share the balancer's subnets.
+    assert_eq!(diagnose::why(&s), vec![]);
+    assert_eq!(Verdict::of(&s).word(), Word::Serving);
+    for table in &mut s.route_tables {
+        table.routes.retain(|r| r.to != "0.0.0.0/0");
+    }
+    let about_balancer = |s: &Snapshot| diagnose::chain(s).hop(HopName::Balancer).unwrap().findings.len();
+    assert_eq!(about_balancer(&s), 0, "{:?}", diagnose::why(&s));
+    s.expected.internal = false;
+    assert!(about_balancer(&s) > 1, "{:?}", diagnose::why(&s));
 }
 
 /// If nothing is asked from outside, the verdict follows from what is known of the path: neither from weak findings,

@@ -1,6 +1,7 @@
 //! Values that follow from a stack file alone: pure functions with the same results on every machine.
 use crate::{
-    Cache, CacheEngine, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Scope, Service,
+    Access, Cache, CacheEngine, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Scheme, Scope,
+    Service,
 };
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
@@ -144,6 +145,18 @@ impl Config {
     /// True if the instances have no public addresses.
     pub fn has_private_instances(&self) -> bool {
         self.network.instances == Instances::Private
+    }
+
+    /// True if the load balancer has private addresses only.
+    pub fn has_internal_balancer(&self) -> bool {
+        self.balancer.scheme == Scheme::Internal
+    }
+
+    /// Returns who is allowed to reach the load balancer, in a VPC with these ranges.
+    pub fn allowed_http(&self, vpc: Vec<String>) -> Vec<String> {
+        // Only the VPC and the networks connected to it find a way to a private address. Further ones have to be named.
+        let is_usual = self.access.http == Access::default().http;
+        if self.has_internal_balancer() && is_usual { vpc } else { self.access.http.clone() }
     }
 
     /// Returns the time of the first request. A time of day means today, in the time zone of `now`.

@@ -153,7 +153,8 @@ pub enum Egress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
-    /// Who is allowed to reach the load balancer: CIDRs, and prefix lists by id (`pl-…`) or by AWS's name.
+    /// Who is allowed to reach the load balancer: CIDRs, and prefix lists by id (`pl-…`) or by AWS's name. The default
+    /// of an internal balancer is the VPC's range.
     pub http: Vec<String>,
     /// CIDRs and prefix lists that are allowed to reach port 22 of the instances. Empty: nobody.
     pub ssh: Vec<String>,
@@ -165,8 +166,21 @@ pub struct Access {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Balancer {
+    /// Who can reach it: everybody on the internet, or only the VPC and the networks connected to it.
+    pub scheme: Scheme,
     /// Requests that are answered with 403 before any service sees them: those that meet all conditions of an entry.
     pub block: Vec<Block>,
+}
+
+/// The scheme of the load balancer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// With public addresses.
+    #[default]
+    Public,
+    /// With private addresses only.
+    Internal,
 }
 
 /// Requests that the load balancer refuses. A request has to meet every condition that is given.

@@ -163,6 +163,11 @@ impl Facts {
         self.network.as_ref().map_or_else(|| vec![config.network.cidr.clone()], |n| n.cidrs.clone())
     }
 
+    /// Returns who is allowed to reach the load balancer, as security groups know them.
+    pub fn http(&self, config: &Config) -> Vec<String> {
+        self.sources(&config.allowed_http(self.cidrs(config)))
+    }
+
     /// Returns these sources as security groups know them: ranges and the ids of prefix lists.
     pub fn sources(&self, list: &[String]) -> Vec<String> {
         let known = |source: &String| self.prefix_lists.get(source).unwrap_or(source).clone();

@@ -1,4 +1,4 @@
-//! An Application Load Balancer on the internet.
+//! An Application Load Balancer.
 //!
 //! References need only its ARN. The wait until it is active, about three minutes, is a step of its own.
 use super::{elb, prelude::*, security_group::SecurityGroup, subnet::Subnet};
@@ -11,7 +11,9 @@ use std::cell::Cell;
 /// The wanted load balancer.
 pub struct LoadBalancer {
     pub aws: Aws,
-    /// At least two subnets in different zones. Their VPC needs an internet gateway first.
+    /// True for private addresses only.
+    pub internal: bool,
+    /// At least two subnets in different zones. Without `internal` their VPC needs an internet gateway first.
     pub subnets: Vec<Ref<Subnet>>,
     pub groups: Vec<Ref<SecurityGroup>>,
     /// Seconds after which a connection without traffic is closed.
@@ -73,7 +75,7 @@ impl Resource for LoadBalancer {
 
     fn spec(&self, inputs: &Inputs) -> Spec {
         Spec {
-            scheme: LoadBalancerSchemeEnum::InternetFacing.as_str().into(),
+            scheme: self.scheme().as_str().into(),
             subnets: inputs.read_all(&self.subnets, |s| s.id.clone()).map(sorted),
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
             idle_timeout: self.idle_timeout.to_string(),
@@ -129,7 +131,7 @@ impl Resource for LoadBalancer {
             .create_load_balancer()
             .name(cx.name())
             .r#type(LoadBalancerTypeEnum::Application)
-            .scheme(LoadBalancerSchemeEnum::InternetFacing)
+            .scheme(self.scheme())
             .set_subnets(Some(want.subnets.get()?.clone()))
             .set_security_groups(Some(want.groups.get()?.clone()))
             .set_tags(Some(tags::elb::to(&cx.tags())))
@@ -174,6 +176,10 @@ impl Resource for LoadBalancer {
 }
 
 impl LoadBalancer {
+    fn scheme(&self) -> LoadBalancerSchemeEnum {
+        if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing }
+    }
+
     async fn set_attributes(&self, arn: &str, want: &Spec) -> Result<()> {
         let drop = if want.drop_invalid_headers { "true" } else { "false" };
         let attributes = vec![attribute(IDLE_TIMEOUT, &want.idle_timeout), attribute(DROP_INVALID_HEADERS, drop)];

@@ -52,6 +52,9 @@ pub struct Expected {
     /// CIDRs and prefix lists that are allowed to reach port 22 of the instances.
     pub ssh: Vec<String>,
     pub key_pair: Option<String>,
+    /// True if the balancer has private addresses only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub internal: bool,
     pub network: Origin,
     /// True if the instances have no public addresses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -154,9 +157,10 @@ impl Expected {
             instance_type: service.instance_type.clone(),
             image: Some(facts.image(service.name)).filter(|i| i.starts_with("ami-")).unwrap_or_default(),
             spot: service.spot.is_some(),
-            http: facts.sources(&config.access.http),
+            http: facts.http(config),
             ssh: facts.sources(&config.access.ssh),
             key_pair: config.access.key_pair.clone(),
+            internal: config.has_internal_balancer(),
             network: config.network.mode,
             private_instances: config.has_private_instances(),
             // In an existing network either way out is accepted.

@@ -19,7 +19,7 @@ DEFAULTS = {
         "private": ["10.0.128.0/24", "10.0.129.0/24"],
     },
     "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
-    "balancer": {"block": []},
+    "balancer": {"scheme": "public", "block": []},
     "database": {
         "version": "8.4", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
         "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
@@ -168,6 +168,9 @@ class Check:
 
     def groups(self):
         access, port = self.config["access"], self.config["service"]["port"]
+        http = access["http"]
+        if self.config["balancer"]["scheme"] == "internal" and http == ["0.0.0.0/0"]:
+            http = [self.config["network"]["cidr"]]
         self.sg, bodies = {}, {}
         for name in ("alb", "app", "db", "cache", "files"):
             step = own("security-group", service=self.owner) if name == "app" else f"security-group/{name}"
@@ -176,7 +179,7 @@ class Check:
         sg = self.sg
         data = [("db", 3306), ("cache", 6379), ("files", 2049)]
         want = {
-            "alb": [("in", 80, c) for c in access["http"]] + [("out", port, sg["app"])],
+            "alb": [("in", 80, c) for c in http] + [("out", port, sg["app"])],
             "app": [("in", port, sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
             + [("out", 80, "0.0.0.0/0"), ("out", 443, "0.0.0.0/0")] + [("out", p, sg[name]) for name, p in data],
         } | {name: [("in", p, sg["app"])] for name, p in data}
@@ -348,10 +351,13 @@ class Check:
         s = self.config["service"]
         arn, lb = self.step("load_balancers", "load-balancer/main")
         self.lb = lb
-        self.fields("balancer", lb, LoadBalancerName=self.name("load-balancer/main"), Scheme="internet-facing",
+        internal = self.config["balancer"]["scheme"] == "internal"
+        self.fields("balancer", lb, LoadBalancerName=self.name("load-balancer/main"),
+                    Scheme="internal" if internal else "internet-facing",
                     Type="application", VpcId=self.vpc, SecurityGroups=[self.sg["alb"]], IpAddressType="ipv4")
         self.eq("balancer's state", lb["State"]["Code"], "active")
-        self.eq("balancer's subnets", sorted(z["SubnetId"] for z in lb["AvailabilityZones"]), sorted(self.public))
+        self.eq("balancer's subnets", sorted(z["SubnetId"] for z in lb["AvailabilityZones"]),
+                sorted(self.private if internal else self.public))
         self.eq("balancer's idle timeout", lb["attributes"]["idle_timeout.timeout_seconds"], "60")
         drops = lb["attributes"]["routing.http.drop_invalid_header_fields.enabled"]
         self.eq("balancer drops headers with odd names", drops, "true")

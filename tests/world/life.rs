@@ -20,7 +20,7 @@ fn crowded(stack: &str, service: &str) -> (World, Value) {
     (world, before)
 }
 
-fn dump(world: &World) -> Value {
+pub(crate) fn dump(world: &World) -> Value {
     world.account(json!({"do": "dump"}))
 }
 
@@ -51,7 +51,7 @@ fn differences(before: &Value, after: &Value, gone_only: bool) -> Vec<String> {
 
 /// Asserts that the account is as before, byte for byte, so that nothing of the stack is left either.
 #[track_caller]
-fn untouched(world: &World, before: &Value) {
+pub(crate) fn untouched(world: &World, before: &Value) {
     let after = dump(world);
     let wrong = differences(before, &after, false);
     assert!(wrong.is_empty(), "the account is not as it was before:\n{}", wrong.join("\n"));
@@ -60,7 +60,7 @@ fn untouched(world: &World, before: &Value) {
 
 /// Reads back every property of every object. Returns the number of properties.
 #[track_caller]
-fn as_described(world: &World, file: &Path) -> usize {
+pub(crate) fn as_described(world: &World, file: &Path) -> usize {
     as_described_with(world, file, None)
 }
 
@@ -84,17 +84,17 @@ fn as_described_with(world: &World, file: &Path, first: Option<&str>) -> usize {
 }
 
 #[track_caller]
-fn changed_nothing(said: &Said) {
+pub(crate) fn changed_nothing(said: &Said) {
     let all: Vec<_> = said.calls.iter().filter(|c| c.mutating).collect();
     assert!(all.is_empty(), "`gameday {}` changed something: {all:?}", said.line);
 }
 
-fn up(world: &World, file: impl AsRef<Path>) -> Said {
+pub(crate) fn up(world: &World, file: impl AsRef<Path>) -> Said {
     world.run(file, &["up", "--yes", "-o", "json"]).ends(0)
 }
 
 /// Returns `(key, change, paths)` of each change.
-fn changes(plan: &Said) -> Vec<(String, String, Vec<String>)> {
+pub(crate) fn changes(plan: &Said) -> Vec<(String, String, Vec<String>)> {
     let plan = plan.json();
     assert_eq!(plan["errors"], Value::Null, "the plan has errors");
     let text = |v: &Value| v.as_str().expect("a text").to_owned();
@@ -109,7 +109,7 @@ fn changes(plan: &Said) -> Vec<(String, String, Vec<String>)> {
 }
 
 #[track_caller]
-fn settled(world: &World, file: impl AsRef<Path>) {
+pub(crate) fn settled(world: &World, file: impl AsRef<Path>) {
     let plan = world.run(file, &["plan", "-o", "json"]);
     assert_eq!(plan.json()["changes"], json!([]), "after `up` there is nothing to change");
     changed_nothing(&plan.ends(0));

@@ -10,6 +10,7 @@
 mod boot;
 mod contract;
 mod first_user;
+mod front;
 mod keys;
 mod life;
 mod lints;

@@ -65,7 +65,8 @@ pub(super) fn whose(loaded: &Loaded, facts: &Facts) -> Whose {
     }
 }
 
-/// Returns what to ask from outside. The addresses of a sandbox are not reachable.
+/// Returns what to ask from outside. The addresses of a sandbox are not reachable, and those of an internal balancer
+/// only from its VPC.
 pub(super) fn asking(aws: &Aws, expected: &Expected, url: Option<String>, no_probe: bool) -> Asking {
     match (url, no_probe, &aws.endpoint) {
         (url, true, _) => Asking::Nothing { at: url.unwrap_or_else(|| expected.path()), why: "--no-probe".into() },
@@ -73,6 +74,12 @@ pub(super) fn asking(aws: &Aws, expected: &Expected, url: Option<String>, no_pro
         (None, false, Some(_)) => {
             Asking::Nothing { at: expected.path(), why: "sandbox addresses are not reachable".into() }
         }
+        (None, false, None) if expected.internal => Asking::Nothing {
+            at: expected.path(),
+            why: "the balancer is internal, so only its VPC and connected networks reach it; give its URL to ask it \
+                  from there"
+                .into(),
+        },
         (None, false, None) => Asking::Path(expected.path()),
     }
 }

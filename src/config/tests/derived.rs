@@ -56,6 +56,15 @@ fn subnets_lie_within_the_vpc_and_apart() {
 }
 
 #[test]
+fn an_internal_balancer_is_open_to_its_vpc() {
+    let vpc = || vec!["10.1.0.0/16".to_owned()];
+    assert_eq!(config("").allowed_http(vpc()), ["0.0.0.0/0"]);
+    let internal = "[balancer]\nscheme = \"internal\"\n";
+    assert_eq!(config(internal).allowed_http(vpc()), vpc());
+    assert_eq!(config(&format!("{internal}[access]\nhttp = [\"10.0.0.0/8\"]")).allowed_http(vpc()), ["10.0.0.0/8"]);
+}
+
+#[test]
 fn private_instances_have_subnets_of_their_own() {
     let with = |cidr: &str| config(&format!("[network]\ncidr = \"{cidr}\"\ninstances = \"private\""));
     let subnets = with("10.0.0.0/16").subnets(2).unwrap();

@@ -89,7 +89,7 @@ pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups)
 /// Wires the rules of all groups.
 pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     let (config, facts) = (b.config, b.facts);
-    let http = facts.sources(&config.access.http).iter().map(|c| tcp(80, Peer::Cidr(c.clone()), "requests")).collect();
+    let http = facts.http(config).iter().map(|c| tcp(80, Peer::Cidr(c.clone()), "requests")).collect();
     let each = || config.services().zip(&groups.services);
     let to_services = each().map(|(s, group)| tcp(s.port, to(group), "requests to the instances")).collect();
     // During a hand-over, older instances may listen on any port. Therefore the rules between the balancer and the

@@ -14,9 +14,10 @@ pub fn balancer() -> [Item; 2] {
     [hour, capacity].map(|thing| Item::new(Group::Balancer, thing, 1))
 }
 
-/// Returns the cost items of the balancer that the stack file describes, with an address in each zone.
+/// Returns the cost items of the balancer that the stack file describes. A public one has an address in each zone.
 pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
-    [addresses(plan.zones as f64)].into_iter().chain(balancer()).collect()
+    let public = (!plan.config.has_internal_balancer()).then(|| addresses(plan.zones as f64));
+    public.into_iter().chain(balancer()).collect()
 }
 
 /// Returns the cost items of the existing balancer.

@@ -22,10 +22,16 @@ pub(crate) type Route = Vec<Key>;
 ///
 /// Other steps need only its ARN, so waiting until it is active is a step of its own.
 pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Groups, rules: &access::Rules) -> Balancer {
+    let internal = b.config.has_internal_balancer();
     // AWS refuses an internet-facing balancer in a VPC without an internet gateway.
-    let reachable: Vec<&Key> = network.reachable.iter().collect();
-    let (subnets, groups) = (network.public.clone(), vec![groups.balancer.clone()]);
-    let balancer = LoadBalancer { aws: b.aws(), subnets, groups, idle_timeout: 60 };
+    let reachable: Vec<&Key> = network.reachable.iter().filter(|_| !internal).collect();
+    let subnets = match internal {
+        false => &network.public,
+        true if b.config.has_private_instances() => &network.app,
+        true => &network.private,
+    };
+    let (subnets, groups) = (subnets.clone(), vec![groups.balancer.clone()]);
+    let balancer = LoadBalancer { aws: b.aws(), internal, subnets, groups, idle_timeout: 60 };
     let balancer = b.add_after("main", balancer, &reachable);
     b.add_after("main", ActiveLoadBalancer::new(b.aws(), balancer.clone()), &[&rules.balancer]);
     balancer

@@ -687,8 +687,13 @@ impl Fleet {
             })
             .collect();
         let group = g.add("app", SecurityGroup { aws: aws(), vpc: vpc.clone(), description: "the service".into() });
-        let balancer =
-            LoadBalancer { aws: aws(), subnets: subnets.clone(), groups: vec![group.clone()], idle_timeout: 60 };
+        let balancer = LoadBalancer {
+            aws: aws(),
+            internal: false,
+            subnets: subnets.clone(),
+            groups: vec![group.clone()],
+            idle_timeout: 60,
+        };
         let balancer = g.add_after("main", balancer, &[gateway.key()]);
         let target = g.add(
             "web",

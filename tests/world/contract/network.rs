@@ -35,6 +35,7 @@ pub(super) struct Shape {
     why: &'static str,
     ssh: bool,
     idle: u32,
+    internal: bool,
     health: &'static str,
     http: u16,
     forward: bool,
@@ -53,6 +54,7 @@ pub(super) fn shape() -> Shape {
         why: "requests",
         ssh: false,
         idle: 60,
+        internal: false,
         health: "/health",
         http: 80,
         forward: false,
@@ -121,7 +123,13 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
 
     let balancer = g.add_after(
         "main",
-        LoadBalancer { aws: aws(), subnets: subnets[..2].to_vec(), groups: vec![alb], idle_timeout: s.idle },
+        LoadBalancer {
+            aws: aws(),
+            internal: s.internal,
+            subnets: subnets[..2].to_vec(),
+            groups: vec![alb],
+            idle_timeout: s.idle,
+        },
         &[routes.key()],
     );
     g.add("main", ActiveLoadBalancer::new(aws(), balancer.clone()));
@@ -194,6 +202,10 @@ async fn the_whole_life() {
     quiet.reads.set_mode(gameday::aws::reads::Mode::Look);
     status(&stack(&quiet, &shape()), &env).await;
     assert!(quiet.calls.reads() <= 19, "{} calls for {} steps", quiet.calls.reads(), steps.len());
+
+    // AWS cannot change the scheme.
+    let internal = Shape { internal: true, ..shape() };
+    assert_eq!(plan(&stack(&aws, &internal), &env).await, ["load-balancer/main refuse: scheme"]);
 
     // Delete, absent.
     let quick = sandbox.aws().await;

@@ -34,13 +34,24 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         );
     };
     state(b, &mut hop);
-    if b.scheme == "internal" {
-        hop.push(Draft::new(
+    let replace = ("gameday up --replace load-balancer/main", "AWS cannot change it; the address changes");
+    match (b.scheme.as_str(), s.expected.internal) {
+        ("internal", false) => hop.push(Draft::new(
             "balancer-internal",
             "the balancer is internal: its addresses are private",
             format!("scheme of {} is internal", b.name),
-            ("gameday up --replace load-balancer/main", "AWS cannot change it; the address changes"),
-        ));
+            replace,
+        )),
+        ("internet-facing", true) => hop.push(
+            Draft::new(
+                "balancer-public",
+                "the balancer has public addresses, and the stack file asks for an internal one",
+                format!("scheme of {} is {}", b.name, b.scheme),
+                replace,
+            )
+            .weak(),
+        ),
+        _ => {}
     }
     let off: Vec<&String> = s.expected.zones.iter().filter(|z| b.zones.iter().all(|bz| bz.zone != **z)).collect();
     if !off.is_empty() {

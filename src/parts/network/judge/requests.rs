@@ -1,4 +1,4 @@
-//! The findings about the way of requests from the internet to the balancer.
+//! The findings about the way of requests to the balancer: from the internet, or from the VPC to an internal one.
 use crate::{
     diagnose::{Draft, Drafts, Fix, View, names},
     parts::network::judge::broken_way,
@@ -10,7 +10,7 @@ use crate::{
 pub(crate) fn of_balancer(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
     let s = view.s;
     let subnets: Vec<&str> = b.zones.iter().map(|z| z.subnet.as_str()).collect();
-    if s.saw(Part::RouteTables) && !s.route_tables.is_empty() {
+    if !s.expected.internal && s.saw(Part::RouteTables) && !s.route_tables.is_empty() {
         let mut said: Vec<String> = vec![];
         for subnet in &subnets {
             let Some((table, way)) = view.way_out(subnet) else { continue };
@@ -23,7 +23,7 @@ pub(crate) fn of_balancer(view: &View<'_>, b: &Balancer, hop: &mut Drafts) {
             }
         }
     }
-    hop.extend(public_access(view, &subnets));
+    hop.extend(public_access(view, &subnets).filter(|_| !s.expected.internal));
     if let Some(stop) = view.acl_stops(&subnets, view.visitor(), s.expected.listener_port) {
         hop.push(stop.finding(view, "acl-balancer", "requests to the balancer, or its answers"));
     }
