@@ -3,7 +3,7 @@
 # The root is kept (a new list of packages or a new month makes a new one): /var/cache/gameday-test/base.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-PACKAGES="cloud-init curl mariadb-client python3 logrotate procps"
+PACKAGES="cloud-init curl mariadb-client postgresql-client python3 logrotate procps"
 CACHE=/var/cache/gameday-test BASE=/var/cache/gameday-test/base
 KEY=$(printf '%s\n' "$PACKAGES" "$(sha256sum <"$0")" "$(date +%Y-%m)" | sha256sum | cut -c 1-16)
 
@@ -18,6 +18,7 @@ need systemd-nspawn systemd-container
 need mariadbd mariadb-server
 need mariadb mariadb-client
 need redis-server redis-server
+compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 need nginx nginx-light
 need python3 python3
 need ip iproute2
@@ -52,9 +53,10 @@ for file in /etc/apt/apt.conf.d/*; do grep -qi proxy "$file" && cp "$file" "$BAS
 # shellcheck disable=SC2086 # a list of words
 chroot "$BASE.new" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" && apt-get clean' sh $PACKAGES >>"$CACHE/log" 2>&1 ||
   { tail -n 5 "$CACHE/log"; exit 1; }
-# Amazon Linux has no MySQL client before `dnf install` brings it: the stand-in for dnf puts it back.
+# Amazon Linux has no client of a database before `dnf install` brings it: the stand-in for dnf puts it back.
 mkdir -p "$BASE.new/usr/lib/stand-ins"
-mv "$BASE.new"/usr/bin/{mysql,mariadb} "$BASE.new/usr/lib/stand-ins/"
+mv "$BASE.new"/usr/bin/{mysql,mariadb} "$BASE.new"/usr/lib/postgresql/*/bin/psql "$BASE.new/usr/lib/stand-ins/"
+rm "$BASE.new/usr/bin/psql"
 rm -f "$BASE.new/etc/machine-id" "$BASE.new/var/lib/dbus/machine-id" "$BASE.new/etc/resolv.conf"
 for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer; do
   ln -sf /dev/null "$BASE.new/etc/systemd/system/$unit"
