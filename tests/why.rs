@@ -3,6 +3,7 @@
 //!
 //! Some rows are also kept as files, as somebody without access would get them. `GAMEDAY_BLESS=1` rewrites these files.
 use gameday::{
+    config::DatabaseEngine,
     diagnose::{self, Chain, Finding, HopName, Severity, State},
     error::{Class, Error},
     snapshot::*,
@@ -39,6 +40,16 @@ fn target_group_of(s: &mut Snapshot) -> &mut TargetGroup {
 }
 fn database(s: &mut Snapshot) -> &mut Database {
     s.database.as_mut().unwrap()
+}
+/// Makes the database one of PostgreSQL, on its port.
+fn of_postgres(s: &mut Snapshot) {
+    s.expected.database_engine = DatabaseEngine::Postgres;
+    database(s).port = Some(5432);
+    for rule in s.security_groups.iter_mut().flat_map(|g| g.ingress.iter_mut().chain(&mut g.egress)) {
+        if rule.ports == Some((3306, 3306)) {
+            rule.ports = Some((5432, 5432));
+        }
+    }
 }
 fn cache(s: &mut Snapshot) -> &mut Cache {
     s.cache.as_mut().unwrap()
@@ -524,6 +535,9 @@ const ROWS: &[Row] = &[
     ("database-without-the-table", |s| booting(s, "database", Some("setting up the database: ERROR 1064 (42000) at line 3"), 90), "database-sql"),
     ("database-waits-for-a-reboot", |s| { database(s).parameters.insert("billing-main".into(), "pending-reboot".into()); }, "database-parameters"),
     ("database-without-standby", |s| s.expected.multi_az = true, "database-standby"),
+    ("postgres-group-without-ingress", |s| { of_postgres(s); group(s, "db").ingress.clear(); booting(s, "database", Some("PostgreSQL is not reachable at billing-main:5432: no answer within 4 s"), 90) }, "database-ingress"),
+    ("postgres-refuses-the-password", |s| { of_postgres(s); booting(s, "database", Some("wrong password: billing-main refuses the master user: FATAL: password authentication failed"), 90) }, "database-credentials"),
+    ("postgres-open-to-all", |s| { of_postgres(s); group(s, "db").ingress.push(GroupRule { protocol: "tcp".into(), ports: Some((5432, 5432)), peer: "0.0.0.0/0".into() }) }, "group-open"),
     ("database-open-to-all", |s| group(s, "db").ingress.push(GroupRule { protocol: "tcp".into(), ports: Some((3306, 3306)), peer: "0.0.0.0/0".into() }), "group-open"),
     ("network-acl-of-the-data-denies", |s| {
         s.acls[0].subnets.retain(|n| !n.ends_with('2'));

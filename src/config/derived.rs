@@ -262,16 +262,28 @@ impl Database {
         host_port(self.endpoint.as_deref()?)
     }
 
+    /// Returns the given version, or the newest that both gameday and the engine support.
+    pub fn engine_version(&self) -> &str {
+        self.version.as_deref().unwrap_or(self.engine.usual_version())
+    }
+
     /// True if the version is past its standard support, so that RDS requires paid extended support.
     pub fn extended_support(&self) -> bool {
-        is_extended_support(&self.version)
+        self.engine.is_extended_support(self.engine_version())
+    }
+
+    /// Returns the family of the parameter group.
+    pub fn family(&self) -> String {
+        self.engine.family(self.engine_version())
     }
 
     /// Returns the parameters of the database's group: given ones and defaults, as far as the version supports them.
     pub fn known_parameters(&self) -> BTreeMap<String, String> {
-        let mut all = self.parameters.clone();
+        let usual = self.engine.usual_parameters().iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let mut all: BTreeMap<_, _> = usual.collect();
+        all.extend(self.parameters.clone());
         // MySQL 8.0 uses mysql_native_password by default [AWS 1.5].
-        if self.extended_support() {
+        if self.family() == "mysql8.0" {
             all.remove(NEW_IN_8_4);
         }
         all
@@ -337,9 +349,4 @@ pub(crate) fn clock(text: &str, now: &Zoned) -> Option<Timestamp> {
 
 pub(crate) fn overlap(a: &Cidr, b: &Cidr) -> bool {
     a.contains(b) || b.contains(a)
-}
-
-/// True if this version of MySQL is past its standard support. RDS creates it only with extended support, which it bills.
-pub fn is_extended_support(version: &str) -> bool {
-    version == "8.0" || version.starts_with("8.0.")
 }

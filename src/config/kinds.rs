@@ -209,7 +209,7 @@ pub const KINDS: &[Kind] = &[
     kind("security-group-rules", Network, "a set of security group rules", NAMELESS),
     kind("db-subnet-group", Database, "a DB subnet group", lower("._ -")).arn(After(":subgrp:")),
     kind("db-parameter-group", Database, "a DB parameter group", identifier(255)).arn(After(":pg:")),
-    kind("database", Database, "a DB instance", identifier(63)).also(&["rds", "rds-instance", "db", "db-instance", "mysql"]).arn(After(":db:")).linked_role("rds.amazonaws.com"),
+    kind("database", Database, "a DB instance", identifier(63)).also(&["rds", "rds-instance", "db", "db-instance", "mysql", "postgres", "postgresql"]).arn(After(":db:")).linked_role("rds.amazonaws.com"),
     kind("cache-subnet-group", Cache, "a cache subnet group", lower("-")).arn(After(":subnetgroup:")),
     kind("cache", Cache, "a replication group", identifier(40)).also(&["redis", "elasticache", "replication-group"]).arn(After(":replicationgroup:")).linked_role("elasticache.amazonaws.com"),
     kind("file-system", Files, "a file system", TAG).also(&["efs", "files"]).linked_role("elasticfilesystem.amazonaws.com"),

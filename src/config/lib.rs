@@ -40,6 +40,7 @@ pub mod block;
 mod check;
 pub mod command;
 mod derived;
+mod engines;
 pub mod file;
 pub mod include;
 mod kinds;
@@ -56,7 +57,8 @@ pub mod signed;
 mod suggest;
 mod syntax;
 
-pub use derived::{Cidr, ExistingSubnet, NoRoom, Owner, Resolved, Subnets, host_port, is_extended_support, partition};
+pub use derived::{Cidr, ExistingSubnet, NoRoom, Owner, Resolved, Subnets, host_port, partition};
+pub use engines::Series;
 pub use kinds::{Group, KINDS, Kind, Life, NameForm, NameInArn, Scope, Style};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
@@ -103,6 +105,8 @@ pub struct Outside {
     pub usual: Option<NamedRegion>,
     /// Folders besides the stack file's own.
     pub include: Vec<PathBuf>,
+    /// The date by which the support of versions is judged. `None`: today.
+    pub today: Option<jiff::civil::Date>,
 }
 
 impl Loaded {

@@ -22,6 +22,7 @@ pub const NAMES: &[&str] = &[
     "env.NAME",
     "config.name",
     "config.template",
+    "database.engine",
     "database.host",
     "database.port",
     "database.database",

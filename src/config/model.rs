@@ -56,7 +56,7 @@ pub struct Config {
     /// The load balancer.
     #[serde(default)]
     pub balancer: Balancer,
-    /// The RDS for MySQL instance.
+    /// The RDS instance.
     #[serde(default)]
     pub database: Database,
     /// The ElastiCache replication group.
@@ -196,16 +196,18 @@ pub struct Block {
     pub header: Option<String>,
 }
 
-/// The RDS for MySQL instance.
+/// The RDS instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
     /// Create it, use one that exists, or go without.
     pub mode: Mode,
-    /// With `mode = "use"`: `host:port` of a MySQL server.
+    /// With `mode = "use"`: `host:port` of a server of the engine.
     pub endpoint: Option<String>,
-    /// MySQL version: `8.4` takes the newest 8.4.
-    pub version: String,
+    /// `mysql`, or `postgres`. It is decided at creation: another engine is another database.
+    pub engine: DatabaseEngine,
+    /// Engine version: `8.4` for mysql takes the newest 8.4, `17` for postgres the newest 17.
+    pub version: Option<String>,
     /// DB instance class.
     pub class: String,
     /// Allocated gp3 storage in GiB, 20 to 65536.
@@ -230,9 +232,19 @@ pub struct Database {
     pub master_user: String,
     /// More SQL files, run in order after the schema by the first instance that boots.
     pub sql: Vec<String>,
-    /// Parameters of the DB parameter group, in addition to the two defaults (whose values can be changed).
-    #[serde(deserialize_with = "with_default_parameters")]
+    /// Parameters of the DB parameter group, in addition to those that let old clients log in (whose values can be
+    /// changed).
     pub parameters: BTreeMap<String, String>,
+}
+
+/// The engine of the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "docs of these variants would change the form of the schema")]
+pub enum DatabaseEngine {
+    #[default]
+    Mysql,
+    Postgres,
 }
 
 /// The ElastiCache replication group.
@@ -490,13 +502,6 @@ fn zero_is_off<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>,
     Ok(Option::<f64>::deserialize(from)?.filter(|target| *target != 0.0))
 }
 
-/// Adds the default parameters, so that setting `max_connections` does not break the login of a 2019 client.
-fn with_default_parameters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let mut all = Database::default().parameters;
-    all.extend(BTreeMap::<String, String>::deserialize(from)?);
-    Ok(all)
-}
-
 pub(crate) mod default {
     pub(crate) fn tag_prefix() -> String {
         "gameday:".into()
@@ -557,7 +562,8 @@ impl Default for Database {
         Self {
             mode: Mode::Create,
             endpoint: None,
-            version: "8.4".into(),
+            engine: DatabaseEngine::Mysql,
+            version: None,
             class: "db.t3.micro".into(),
             storage_gb: 20,
             encrypted: true,
@@ -568,10 +574,7 @@ impl Default for Database {
             user: "gdapp".into(),
             master_user: "gdadmin".into(),
             sql: vec![],
-            // A Go client of 2019 may not support caching_sha2_password [AWS 1.5].
-            parameters: [("authentication_policy", "*:mysql_native_password"), ("require_secure_transport", "0")]
-                .map(|(k, v)| (k.into(), v.into()))
-                .into(),
+            parameters: BTreeMap::new(),
         }
     }
 }

@@ -355,7 +355,7 @@ fn aliases(name: &str) -> &'static [&'static str] {
         "cidr_block" | "vpc_cidr" => &["cidr"],
         "availability_zones" | "azs" => &["zones"],
         "services" | "app" => &["service"],
-        "db" | "rds" | "mysql" => &["database"],
+        "db" | "rds" | "mysql" | "postgres" | "postgresql" => &["database"],
         "redis" | "elasticache" => &["cache"],
         "efs" => &["files"],
         "vpc" => &["network"],

@@ -47,11 +47,11 @@ fn mysql_8_0_costs_its_extended_support_on_both_sides_of_a_multi_az_pair() {
     let mut old = example();
     let hour = |c: &config::Config| Bill::of(&from_config(c, 2, 0, Size::Desired), &Prices::shipped(), 1.0).per_hour();
     let new = hour(&old);
-    old.database.version = "8.0".into();
+    old.database.version = Some("8.0".into());
     close(hour(&old) - new, 0.40);
     old.database.multi_az = false;
     let single = hour(&old);
-    old.database.version = "8.4".into();
+    old.database.version = Some("8.4".into());
     close(single - hour(&old), 0.20);
 }
 
@@ -225,6 +225,7 @@ fn what_runs_is_billed_as_it_is() {
         multi_az: true,
         storage_type: "gp3".into(),
         storage_gb: 20.0,
+        engine: Some(crate::config::DatabaseEngine::Mysql),
         version: "8.0.46".into(),
     };
     let items = [

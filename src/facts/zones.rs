@@ -195,12 +195,12 @@ pub(super) async fn database_zones(aws: &Aws, config: &Config) -> Result<Option<
         return Ok(None);
     }
     let call = async || {
-        let call = aws.rds.describe_orderable_db_instance_options().engine("mysql").vpc(true);
+        let call = aws.rds.describe_orderable_db_instance_options().engine(database.engine.word()).vpc(true);
         let page = call.db_instance_class(&database.class).send().await.during("DescribeOrderableDBInstanceOptions")?;
         let options = page.orderable_db_instance_options.unwrap_or_default().into_iter();
         let zones = options.flat_map(|o| o.availability_zones.unwrap_or_default()).filter_map(|z| z.name);
         Ok(zones.collect::<BTreeSet<String>>())
     };
-    let found = aws.reads.get(format!("orderable {}", database.class), call).await?;
+    let found = aws.reads.get(format!("orderable {} {}", database.engine, database.class), call).await?;
     Ok(Some((*found).clone()))
 }

@@ -1,4 +1,4 @@
-//! An RDS for MySQL instance.
+//! An RDS instance: MySQL or PostgreSQL.
 use super::prelude::*;
 use super::{
     db_parameter_group::DbParameterGroup,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     aws::words::{is, rds},
+    config::DatabaseEngine,
     shell::command,
 };
 use aws_sdk_rds::types::DbInstance;
@@ -18,7 +19,8 @@ pub struct Database {
     pub aws: Aws,
     /// Host and port of an existing database to use instead.
     pub existing: Option<(String, u16)>,
-    /// `8.4`, or exactly `8.4.6`.
+    pub engine: DatabaseEngine,
+    /// `8.4`, or exactly `8.4.6`; `17`, or exactly `17.5`.
     pub version: String,
     pub class: String,
     /// True if RDS accepts the version only with its paid extended support.
@@ -81,7 +83,6 @@ pub struct Output {
     pub id: String,
 }
 
-const PORT: u16 = 3306;
 /// From this size in GiB, RDS stripes a gp3 volume, which then has at least these values [AWS 1.3].
 const STRIPED: i32 = 400;
 const LEAST_IOPS: i32 = 12_000;
@@ -120,7 +121,7 @@ impl Resource for Database {
 
     fn spec(&self, inputs: &Inputs) -> Spec {
         Spec {
-            engine: engine(&self.version),
+            engine: engine(self.engine.word(), &self.version),
             version: self.version.clone(),
             class: self.class.clone(),
             storage_gb: self.storage_gb,
@@ -132,7 +133,7 @@ impl Resource for Database {
             kept_days: self.backup_days,
             valued: false,
             public: false,
-            port: PORT,
+            port: self.engine.port(),
             database: self.database.clone(),
             master_user: self.master_user.clone(),
             subnet_group: self.subnet_group.as_ref().map(|g| inputs.read(g, |o| o.name.clone())),
@@ -179,7 +180,7 @@ impl Resource for Database {
             .rds
             .create_db_instance()
             .db_instance_identifier(cx.name())
-            .engine("mysql")
+            .engine(self.engine.word())
             .engine_version(&want.version)
             // A version past its support then fails, instead of costing twelve times as much [AWS 1.1], unless it was
             // requested by its number in spite of the warning.
@@ -317,7 +318,7 @@ impl Database {
         let tag = self.aws.keys.other(PASSWORD_SET);
         let status = db.db_instance_status().unwrap_or("creating");
         let (host, port) = db.endpoint().map(|e| (e.address(), e.port())).unwrap_or_default();
-        let port = port.and_then(|p| p.try_into().ok()).unwrap_or(PORT);
+        let port = port.and_then(|p| p.try_into().ok()).unwrap_or(self.engine.port());
         let text = |s: Option<&str>| s.unwrap_or_default().to_owned();
         let version = text(db.engine_version());
         let storage = db.allocated_storage().unwrap_or_default();
@@ -330,9 +331,9 @@ impl Database {
         Found {
             id: text(db.db_instance_identifier()),
             spec: Spec {
-                engine: engine(&version),
+                engine: engine(db.engine().unwrap_or_default(), &version),
                 // A patch newer than the wanted one was installed by AWS, and cannot be reversed.
-                version: match is_of(&version, &self.version) || is_later_patch(&version, &self.version) {
+                version: match is_of(&version, &self.version) || is_later_patch(self.engine, &version, &self.version) {
                     true => self.version.clone(),
                     false => version,
                 },
@@ -366,7 +367,7 @@ impl Database {
             output: host.map(|host| Output {
                 host: host.into(),
                 // A different port is corrected before anybody reads this output.
-                port: PORT,
+                port: self.engine.port(),
                 id: text(db.db_instance_identifier()),
             }),
             phase: phase(status, host.is_some(), db),
@@ -443,16 +444,17 @@ fn own_name(host: &str) -> Option<String> {
     labels.any(|l| l == "rds").then(|| id.to_owned())
 }
 
-/// Returns `mysql 8.4` for every 8.4.
-fn engine(version: &str) -> String {
-    let series: Vec<_> = version.split('.').take(2).collect();
-    format!("mysql {}", series.join("."))
+/// Returns `mysql 8.4` for every 8.4, and `postgres 17` for every 17.
+fn engine(word: &str, version: &str) -> String {
+    let engine = DatabaseEngine::by_word(word).unwrap_or_default();
+    format!("{word} {}", engine.series_of(version))
 }
 
 /// True if the version is a later patch of the wanted one, as `8.4.9` is of `8.4.6`.
-fn is_later_patch(version: &str, wanted: &str) -> bool {
-    let exact = wanted.split('.').count() > 2;
-    exact && engine(version) == engine(wanted) && numbers(version) > numbers(wanted)
+fn is_later_patch(engine: DatabaseEngine, version: &str, wanted: &str) -> bool {
+    let series = engine.series_of(wanted);
+    let exact = series != wanted;
+    exact && engine.series_of(version) == series && numbers(version) > numbers(wanted)
 }
 
 /// Returns the databases that prevent a deletion.
@@ -483,15 +485,18 @@ mod tests {
     #[test]
     fn versions() {
         for (found, wanted) in
-            [("8.4.6", "8.4"), ("8.4.6", "8.4.6"), ("8.0.46-rds.20260624", "8.0.46"), ("6.2.6", "6.2")]
+            [("8.4.6", "8.4"), ("8.4.6", "8.4.6"), ("8.0.46-rds.20260624", "8.0.46"), ("6.2.6", "6.2"), ("17.5", "17")]
         {
             assert!(is_of(found, wanted), "{found} is a {wanted}");
         }
-        for (found, wanted) in [("8.4.10", "8.4.1"), ("8.40", "8.4"), ("8.4", "8.4.6")] {
+        for (found, wanted) in [("8.4.10", "8.4.1"), ("8.40", "8.4"), ("8.4", "8.4.6"), ("17.5", "1")] {
             assert!(!is_of(found, wanted), "{found} is no {wanted}");
         }
-        assert!(is_later_patch("8.4.10", "8.4.9") && is_later_patch("8.0.46-rds.20260624", "8.0.40"));
-        assert!(!is_later_patch("8.4.6", "8.4.9") && !is_later_patch("8.4.6", "8.0.46"));
+        let (mysql, postgres) = (DatabaseEngine::Mysql, DatabaseEngine::Postgres);
+        assert!(is_later_patch(mysql, "8.4.10", "8.4.9") && is_later_patch(mysql, "8.0.46-rds.20260624", "8.0.40"));
+        assert!(!is_later_patch(mysql, "8.4.6", "8.4.9") && !is_later_patch(mysql, "8.4.6", "8.0.46"));
+        assert!(is_later_patch(postgres, "17.10", "17.9") && !is_later_patch(postgres, "18.1", "17.9"));
+        assert!(!is_later_patch(postgres, "17.5", "17") && !is_later_patch(postgres, "17.5", "17.6"));
     }
 
     #[test]

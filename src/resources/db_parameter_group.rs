@@ -1,12 +1,13 @@
 //! An RDS parameter group: settings that differ from the defaults of the engine's family.
 use super::prelude::*;
+use crate::config::DatabaseEngine;
 use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup as AwsGroup, Parameter};
 use std::collections::BTreeMap;
 
 /// The wanted DB parameter group.
 pub struct DbParameterGroup {
     pub aws: Aws,
-    /// The family, such as `mysql8.4`.
+    /// The family, such as `mysql8.4` or `postgres17`.
     pub family: String,
     pub parameters: BTreeMap<String, String>,
 }
@@ -131,8 +132,7 @@ impl DbParameterGroup {
             let seen = all.iter().find_map(|db| {
                 db.db_parameter_groups().iter().find(|g| g.db_parameter_group_name() == Some(name))?;
                 let (account, _) = db.db_instance_arn()?.split_once(":db:")?;
-                let mut version = db.engine_version()?.split('.');
-                let family = format!("{}{}.{}", db.engine()?, version.next()?, version.next()?);
+                let family = DatabaseEngine::by_word(db.engine()?)?.family(db.engine_version()?);
                 Some((family, format!("{account}:pg:{name}")))
             });
             if seen.is_some() {

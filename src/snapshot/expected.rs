@@ -1,6 +1,6 @@
 //! The request path as the stack file describes it: the half of a snapshot that needs no AWS.
 use crate::{
-    config::{Config, Egress, Kind, Mode, Origin, ServiceScope},
+    config::{Config, DatabaseEngine, Egress, Kind, Mode, Origin, ServiceScope},
     engine::TagKeys,
     facts::Facts,
     parts::{
@@ -66,6 +66,8 @@ pub struct Expected {
     /// The VPC, if the stack uses an existing one.
     pub vpc: Option<String>,
     pub database: Mode,
+    #[serde(skip_serializing_if = "is_mysql")]
+    pub database_engine: DatabaseEngine,
     pub cache: Mode,
     pub files: Mode,
     pub iam: Mode,
@@ -85,6 +87,11 @@ pub struct Expected {
     pub alarms: Vec<String>,
     /// The keys of all steps of the stack.
     pub steps: Vec<String>,
+}
+
+/// True for the engine that snapshots of older versions have without saying so.
+fn is_mysql(engine: &DatabaseEngine) -> bool {
+    *engine == DatabaseEngine::Mysql
 }
 
 /// The AWS names of the objects that AWS finds by name.
@@ -169,6 +176,7 @@ impl Expected {
                 .then(|| endpoint_services(config).into_iter().map(Into::into).collect()),
             vpc: facts.network.as_ref().map(|n| n.vpc.clone()),
             database: config.database.mode,
+            database_engine: config.database.engine,
             cache: config.cache.mode,
             files: config.files.mode,
             iam: config.iam.mode,

@@ -72,6 +72,7 @@ fn boot(config: bool, user_data: bool, env: &str, command: &str) -> Boot {
         env: [("KEY".to_owned(), env.to_owned())].into(),
         command: Some(command.to_owned()),
         database: Some(Database {
+            engine: DatabaseEngine::Mysql,
             host: "db.example".into(),
             port: 3306,
             database: "unicorndb".into(),

@@ -1,6 +1,6 @@
 //! The inputs of the user data: everything that an instance has to know to serve.
 use crate::hidden::DOTS;
-use gameday_config::Run;
+use gameday_config::{DatabaseEngine, Run};
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -75,6 +75,7 @@ impl Boot {
 /// The database and its users.
 #[derive(Clone, Debug, Serialize)]
 pub struct Database {
+    pub engine: DatabaseEngine,
     pub host: String,
     pub port: u16,
     pub database: String,

@@ -12,9 +12,9 @@ mod template;
 
 pub use boot::{Boot, Cache, Database, Files, Limits, Logs, SecretSource};
 pub use check::{Finding, Level, check};
-pub use gameday_config::Run;
 use gameday_config::include::{Includes, ReadError};
 use gameday_config::signed;
+pub use gameday_config::{DatabaseEngine, Run};
 
 use crate::hidden::DOTS;
 use base64::Engine as _;
@@ -122,8 +122,11 @@ impl Error {
 }
 
 /// Returns the shipped schema of the database, as a template.
-pub fn schema() -> &'static str {
-    include_str!("../../templates/schema.sql.j2")
+pub fn schema(engine: DatabaseEngine) -> &'static str {
+    match engine {
+        DatabaseEngine::Mysql => include_str!("../../templates/schema.sql.j2"),
+        DatabaseEngine::Postgres => include_str!("../../templates/schema-postgres.sql.j2"),
+    }
 }
 
 /// Reads a file that the stack file names.

@@ -20,6 +20,7 @@ fn masked(encoded: &str) -> String {
 
 fn database(password: SecretSource) -> Database {
     Database {
+        engine: DatabaseEngine::Mysql,
         host: "db.example".into(),
         port: 3306,
         database: "unicorndb".into(),
@@ -74,6 +75,8 @@ fn styles() -> Vec<(String, Boot)> {
             format!("{run:?} with packages"),
             Boot { packages: vec!["nodejs".into(), "git".into()], ..boot.clone() },
         ));
+        let postgres = boot.database.clone().map(|d| Database { engine: DatabaseEngine::Postgres, port: 5432, ..d });
+        all.push((format!("{run:?} with PostgreSQL"), Boot { database: postgres, ..boot.clone() }));
         let ready_made = boot.database.clone().map(|d| Database { master_password: None, sql: vec![], ..d });
         all.push((format!("{run:?} with a ready made database"), Boot { database: ready_made, cache: None, ..boot }));
     }
@@ -521,6 +524,10 @@ fn packages_have_the_names_of_the_family() {
     assert_eq!(install("dnf", "mariadb", all, ""), "dnf: mariadb114");
     assert_eq!(install("dnf", "mariadb", "mariadb105.x86_64 1 a\\nmariadb1011.x86_64 1 a\\n", ""), "dnf: mariadb1011");
     assert_eq!(install("dnf", "mariadb", "", ""), "dnf: mariadb105", "nothing is listed");
+    let all = "Available Packages\\npostgresql15.x86_64 15.9 a\\npostgresql17.x86_64 17.2 a\\npostgresql17-server.x86_64 17.2 a\\npostgresql16.x86_64 16.6 a\\n";
+    assert_eq!(install("dnf", "postgresql", all, ""), "dnf: postgresql17");
+    assert_eq!(install("dnf", "postgresql", "", ""), "dnf: postgresql15", "nothing is listed");
+    assert_eq!(install("apt", "postgresql-client", "", ""), "apt: postgresql-client");
     assert_eq!(install("dnf", "amazon-efs-utils", "", ""), "dnf: amazon-efs-utils");
     assert_eq!(install("apt", "awscli", "", ""), "apt: awscli");
     assert_eq!(install("apt", "awscli", "", "awscli"), "snap: install aws-cli --classic");
@@ -664,6 +671,50 @@ fn a_refused_login_says_why() {
     let password = said("ERROR 1045 (28000): Access denied for user");
     assert!(password.starts_with("78 wrong password: db.example refuses the master user"), "{password}");
     assert!(said("ERROR 2003 (HY000): gone").starts_with("1 MySQL at db.example:3306: ERROR 2003"));
+}
+
+/// Returns the full example with PostgreSQL.
+fn postgres() -> Boot {
+    let database = full().database.map(|d| Database { engine: DatabaseEngine::Postgres, port: 5432, ..d });
+    Boot { database, ..full() }
+}
+
+#[test]
+fn a_refused_login_to_postgres_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |error: &str| {
+        fs::write(folder.path().join("sql.err"), error).unwrap();
+        let before =
+            format!("STATE={} SERVER=db.example:5432\nfail() {{ echo \"$1 $2\"; exit; }}", folder.path().display());
+        let functions = ["login_refused", "sql_error", "could_not_connect"];
+        bash(
+            &postgres(),
+            &functions,
+            &before,
+            "could_not_connect && echo unreachable || login_refused 'the master user'",
+        )
+    };
+    let at = "psql: error: connection to server at \"db.example\" (10.0.0.5), port 5432 failed: ";
+    // With force_ssl, psql tries again without TLS: what that says is not the cause.
+    let password = said(&format!(
+        "{at}FATAL:  password authentication failed for user \"gdadmin\"\n\
+         connection to server at \"db.example\" (10.0.0.5), port 5432 failed: FATAL:  no pg_hba.conf entry for host \
+         \"10.0.0.9\", user \"gdadmin\", database \"postgres\", no encryption\n"
+    ));
+    assert!(password.starts_with("78 wrong password: db.example refuses the master user: connection to"), "{password}");
+    assert!(password.contains("password authentication failed"), "{password}");
+    let other = said(&format!("{at}FATAL:  database \"unicorndb\" does not exist\n"));
+    assert!(other.starts_with("1 PostgreSQL at db.example:5432: connection to server"), "{other}");
+    assert_eq!(said(&format!("{at}Connection refused\n\tIs the server running on that host?\n")), "unreachable");
+    assert_eq!(said(&format!("{at}timeout expired\n")), "unreachable");
+}
+
+#[test]
+fn the_shipped_configuration_has_no_keys_of_the_other_engine() {
+    let rendered = render(&postgres(), here()).unwrap();
+    assert!(!rendered.files["/opt/gameday/etc/server.ini"].contains("Mysql"));
+    assert!(!rendered.files["/opt/gameday/boot"].contains("mariadb \""), "only one client is used");
+    assert!(!rendered.files["/opt/gameday/etc/schema.sql"].contains("USE "));
 }
 
 /// A server that answers over TLS and redirects everybody to plain HTTP, where a program waits.

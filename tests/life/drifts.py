@@ -56,7 +56,7 @@ def permission(port, **peer):
 @drift(own("security-group-rules", service="SERVICE"), "update", "rules")
 def egress_removed(c, s):
     rules = c.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [s.own("security_groups", "security-group")]}])
-    [database] = [r["SecurityGroupRuleId"] for r in rules["SecurityGroupRules"] if r["IsEgress"] and r["FromPort"] == 3306]
+    [database] = [r["SecurityGroupRuleId"] for r in rules["SecurityGroupRules"] if r["IsEgress"] and r["FromPort"] in (3306, 5432)]
     c.ec2.revoke_security_group_egress(GroupId=s.own("security_groups", "security-group"), SecurityGroupRuleIds=[database])
 
 

@@ -21,7 +21,7 @@ DEFAULTS = {
     "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
     "balancer": {"scheme": "public", "block": []},
     "database": {
-        "version": "8.4", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
+        "engine": "mysql", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
         "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
         "parameters": {},
     },
@@ -36,7 +36,11 @@ SERVICE = {
     "env": {}, "scale": {"requests_per_target": 45.0}, "spot": None, "image": None,
 }
 CACHE = {"redis": ("7.1", "default.redis7"), "valkey": ("8.2", "default.valkey8")}
-PARAMETERS = {"authentication_policy": "*:mysql_native_password", "require_secure_transport": "0"}
+# engine: (port, version, family, parameters)
+DATABASE = {
+    "mysql": (3306, "8.4", "mysql8.4", {"authentication_policy": "*:mysql_native_password", "require_secure_transport": "0"}),
+    "postgres": (5432, "17", "postgres17", {"rds.force_ssl": "0"}),
+}
 # metric: (statistic, threshold, comparison, datapoints, periods, missing data)
 ALARMS = {
     "elb-5xx": ("HTTPCode_ELB_5XX_Count", "Sum", 1, ">=", 1, 1, "notBreaching"),
@@ -177,7 +181,7 @@ class Check:
             self.sg[name], bodies[name] = self.step("security_groups", step)
             self.fields(f"group {name}", bodies[name], VpcId=self.vpc, GroupName=name_of(step, self.stack))
         sg = self.sg
-        data = [("db", 3306), ("cache", 6379), ("files", 2049)]
+        data = [("db", DATABASE[self.config["database"]["engine"]][0]), ("cache", 6379), ("files", 2049)]
         want = {
             "alb": [("in", 80, c) for c in http] + [("out", port, sg["app"])],
             "app": [("in", port, sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
@@ -203,21 +207,23 @@ class Check:
         subnets, group = self.step("db_subnet_groups", "db-subnet-group/main")
         found = sorted(s["SubnetIdentifier"] for s in group["Subnets"])
         self.eq("DB subnet group's subnets", found, sorted(self.private))
+        port, version, wanted, usual = DATABASE[d["engine"]]
         parameters, family = self.step("db_parameter_groups", "db-parameter-group/main")
-        self.fields("parameter group", family, DBParameterGroupFamily="mysql8.4", parameters=PARAMETERS | d["parameters"])
+        self.fields("parameter group", family, DBParameterGroupFamily=wanted, parameters=usual | d["parameters"])
         # Which password the database was given last cannot be read back: a tag says when that one was set.
         master = self.step("parameters", "parameter/db-master-password")[1]
         id, db = self.step("db_instances", "database/main", more={self.tag("password-set"): when(master["LastModifiedDate"])})
         self.eq("database name", id, self.name("database/main"))
         self.fields(
-            "database", db, Engine="mysql", DBInstanceClass=d["class"], AllocatedStorage=d["storage_gb"],
+            "database", db, Engine=d["engine"], DBInstanceClass=d["class"], AllocatedStorage=d["storage_gb"],
             StorageType="gp3", MultiAZ=d["multi_az"], BackupRetentionPeriod=d["backup_days"], PubliclyAccessible=False,
             DBName=d["database"], MasterUsername=d["master_user"], DeletionProtection=False, MonitoringInterval=0,
             StorageEncrypted=d["encrypted"],
             AutoMinorVersionUpgrade=False, EngineLifecycleSupport="open-source-rds-extended-support-disabled",
             DBInstanceStatus="available", PendingModifiedValues={},
         )
-        self.eq("database version", db["EngineVersion"].startswith(d["version"] + "."), True)
+        self.eq("database version", db["EngineVersion"].startswith(d.get("version", version) + "."), True)
+        self.eq("database port", db["Endpoint"]["Port"], port)
         self.eq("database's groups", [(g["VpcSecurityGroupId"], g["Status"]) for g in db["VpcSecurityGroups"]],
                 [(self.sg["db"], "active")])
         self.eq("database's subnet group", db["DBSubnetGroup"]["DBSubnetGroupName"], subnets)

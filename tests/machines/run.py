@@ -333,6 +333,90 @@ def ten_at_once(world):
         machine.stop()
 
 
+def as_app(database, text):
+    """What the service's user gets from PostgreSQL."""
+    return subprocess.run(
+        ["psql", "-h", HOST, "-U", "gdapp", "-d", database, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text],
+        env={**os.environ, "PGPASSWORD": APP}, capture_output=True, text=True,
+    )
+
+
+def postgres_state(world, database="unicorndb"):
+    return world.postgres(
+        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable FROM information_schema.columns"
+        " WHERE table_schema = 'public' ORDER BY table_name, ordinal_position;"
+        "SELECT relname, relacl FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1; SELECT * FROM gameday_applied;"
+        "SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolcanlogin FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1;"
+        "SELECT nspname, nspacl FROM pg_namespace WHERE nspname = 'public'; SELECT * FROM unicorns ORDER BY 1",
+        database,
+    )
+
+
+def postgres(world):
+    """Two machines at once set PostgreSQL up, one of them does it, and the service's user may do its work and no more."""
+    machines = [Machine(world, f"postgres{i}", "postgres").boot() for i in range(2)]
+    for machine in machines:
+        machine.serving(90)
+    logs = [machine.inside("cat", "/var/log/gameday-boot.log") for machine in machines]
+    did = [log for log in logs if "its table and the user gdapp are there" in log]
+    assert len(did) == 1, logs
+    assert "installing postgresql" in logs[0] and machines[0].inside("readlink", "/usr/bin/psql") == "/usr/lib/stand-ins/psql"
+    columns = world.postgres(
+        "SELECT column_name, data_type, character_maximum_length, is_nullable, column_default FROM information_schema.columns"
+        " WHERE table_name = 'unicorns' ORDER BY ordinal_position", "unicorndb",
+    )
+    assert columns == "unicornid|character varying|256|YES|\nunicornlocation|character varying|256|YES|", columns
+    assert world.postgres("SELECT COUNT(*) FROM unicorns WHERE unicornid = 'seed'", "unicorndb") == "1"
+    for text in (
+        "DROP TABLE unicorns", "ALTER TABLE unicorns ADD x int", "CREATE TABLE t (a int)", "CREATE ROLE x", "CREATE DATABASE x",
+        "SELECT * FROM pg_authid", "TRUNCATE unicorns", "DELETE FROM gameday_applied", "COPY unicorns FROM '/etc/passwd'",
+    ):
+        done = as_app("unicorndb", text)
+        assert done.returncode and ("permission denied" in done.stderr or "must be " in done.stderr), (text, done)
+    for text in (
+        "INSERT INTO unicorns VALUES ('a', 'b')", "UPDATE unicorns SET unicornlocation = 'c' WHERE unicornid = 'a'",
+        "DELETE FROM unicorns WHERE unicornid = 'a'", "INSERT INTO more (name) VALUES ('x')", "DELETE FROM more",
+    ):
+        assert as_app("unicorndb", text).returncode == 0, (text, as_app("unicorndb", text))
+    say("PostgreSQL: one of two machines set it up; the service's user may write rows, and change no table, role or note")
+
+    before = postgres_state(world)
+    one, two = machines
+    one.inside("/opt/gameday/boot", "stage", "database")
+    assert postgres_state(world) == before
+    # Where the service's own login is enough, the master password is not read.
+    assert one.inside("bash", "-c", "ls -A /run/gameday/secrets") == ".app.cnf\napp_password"
+    assert one.inside("stat", "-c", "%a %U", "/run/gameday/secrets/.app.cnf") == "600 root"
+    # The way it gets there when `up` renews the password: the next boot has the new one and gives it to the user.
+    two.write("srv/parameters/gameday/demo/app", "renewed-Pw:\\'1")
+    two.inside("rm", "/run/gameday/secrets/app_password")
+    for stage in ("secrets", "database"):
+        two.inside("/opt/gameday/boot", "stage", stage)
+    refused = as_app("unicorndb", "SELECT 1")
+    assert "password authentication failed" in refused.stderr, refused
+    one.inside("/opt/gameday/boot", "stage", "database")
+    assert as_app("unicorndb", "SELECT 1").returncode == 0 and postgres_state(world) == before
+    say("PostgreSQL: a second boot changes nothing; a renewed password is given to the service's user")
+
+    new = Machine(world, "postgres-new", "postgres-new", family="ubuntu").boot()
+    new.serving(90)
+    assert world.postgres("SELECT COUNT(*) FROM unicorns", "newdb") == "1"
+    for machine in [*machines, new]:
+        no_secret(machine)
+        machine.stop()
+    forward = Forward(5433, 5432)
+    down, wrong = (Machine(world, name, name).boot() for name in ("postgres-down", "postgres-password"))
+    for machine, cause in ((down, "PostgreSQL is not reachable at 10.213.0.1:5433: connect: Connection refused"), (wrong, "wrong password: 10.213.0.1 refuses the master user")):
+        report = machine.beacon("failed database", 120, lambda r: r.get("status") == "failed" and r.get("stage") == "database")
+        assert cause in report["error"], report
+        say(f"{machine.name}: {json.dumps(report)}")
+    forward.open()
+    down.serving(60)
+    for machine in (down, wrong):
+        no_secret(machine)
+        machine.stop()
+
+
 def failures(world):
     """Each ends in a beacon that names stage and cause within its limit; what can recover, recovers."""
     database, redis = Forward(3307, 3306), Forward(6380, 6379)
@@ -473,7 +557,7 @@ def no_secret(machine):
 
 def main():
     threading.Thread(target=watch_process_list, daemon=True).start()
-    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "failures", "node"]
+    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "failures", "node"]
     world = World(sys.argv[1])
     say("database, Redis, web server and mount targets are up")
     if "two" in only:
@@ -494,6 +578,8 @@ def main():
             machine.stop()
     if "ten" in only:
         ten_at_once(world)
+    if "postgres" in only:
+        postgres(world)
     if "failures" in only:
         failures(world)
     if "node" in only:

@@ -3,6 +3,7 @@
 Runs inside namespaces of its own (network, mounts, processes), see tests/world/boot.rs: whatever happens to this process, the
 kernel takes everything down with it. Addresses are on a bridge that nothing else can reach.
 """
+import glob
 import hashlib
 import http.client
 import http.server
@@ -111,6 +112,7 @@ class World:
         for address in ("10.213.0.21", "10.213.0.22"):
             self.mount_target(address)
         self.start_database()
+        self.start_postgres()
         self.start_redis()
 
     def start_redis(self):
@@ -157,6 +159,7 @@ class World:
         os.makedirs(folder, exist_ok=True)
         for name, links in (
             ("mariadb-client", {"mysql": "/usr/bin/mysql", "mariadb": "/usr/bin/mariadb"}),
+            ("postgresql-client", {"psql": "/usr/bin/psql"}),
             ("nfs-common", {"mount.efs": "/usr/sbin/mount.nfs4"}),
             ("awscli", {"aws": "/usr/bin/aws"}),
         ):
@@ -257,6 +260,28 @@ class World:
 
     def sql(self, text):
         return sh("mariadb", "--no-defaults", f"-S{SCRATCH}/database/sock", "-uroot", "-N", "-B", input=text).strip()
+
+    def start_postgres(self):
+        """PostgreSQL as RDS hands it over: a master user with few of a superuser's rights, and the named database."""
+        data, bin_ = f"{SCRATCH}/postgres", sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        os.makedirs(data)
+        shutil.chown(data, "postgres", "postgres")
+        as_postgres = ["runuser", "-u", "postgres", "--"]
+        sh(*as_postgres, f"{bin_}/initdb", f"--pgdata={data}", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        with open(f"{data}/pg_hba.conf", "w") as f:
+            f.write(f"local all all trust\nhost all all {HOST}/24 scram-sha-256\n")
+        self.start(
+            "postgres", *as_postgres, f"{bin_}/postgres", "-D", data, "-k", data, "-c", f"listen_addresses={HOST}",
+            "-c", "fsync=off", "-c", "log_connections=on",
+        )
+        until("postgres", 60, lambda: subprocess.run(["psql", "-h", data, "-U", "postgres", "-c", "SELECT 1"], capture_output=True).returncode == 0)
+        quoted = MASTER.replace("'", "''")
+        self.postgres(f"CREATE ROLE gdadmin LOGIN CREATEROLE CREATEDB PASSWORD '{quoted}'")
+        self.postgres("CREATE DATABASE unicorndb OWNER gdadmin")
+        say(f"the other database is {self.postgres('SHOW server_version')}")
+
+    def postgres(self, text, database="postgres"):
+        return sh("psql", "-h", f"{SCRATCH}/postgres", "-U", "postgres", "-d", database, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", input=text).strip()
 
     def redis(self, *words):
         out = subprocess.run(["redis-cli", "-h", HOST, *words], capture_output=True, text=True)

@@ -191,6 +191,53 @@ def test_parameter_groups(aws, groups):
         )
 
 
+def _postgres(aws, group, **more):
+    aws.rds.create_db_parameter_group(DBParameterGroupName="pg", DBParameterGroupFamily="postgres17", Description="pg")
+    kind = {"Engine": "postgres", "EngineVersion": "17", "DBParameterGroupName": "pg"}
+    return _settings(group, **{**kind, **more})
+
+
+def test_postgres(aws, groups):
+    settings = _postgres(aws, groups[0], DBName="unicorndb", Port=5432)
+    # [AWS 8.1]: no `admin` as master user, no version that is closed, other lengths of passwords than with MySQL.
+    for change, code in (
+        ({"MasterUsername": "admin"}, "InvalidParameterValue"),
+        ({"EngineVersion": "99.9"}, "InvalidParameterCombination"),
+        ({"EngineVersion": "17.2"}, "InvalidParameterCombination"),
+        ({"EngineVersion": "16"}, "InvalidParameterCombination"),  # the family of the parameter group
+        ({"DBParameterGroupName": "app"}, "InvalidParameterCombination"),
+        ({"DBInstanceClass": "db.t2.micro"}, "InvalidParameterCombination"),
+        ({"MasterUserPassword": "short"}, "InvalidParameterValue"),
+        ({"DBName": "a" * 64}, "InvalidParameterValue"),
+        ({"Iops": 3000}, "InvalidParameterCombination"),
+    ):
+        with aws.refuses(code):
+            aws.rds.create_db_instance(**{**settings, **change})
+    aws.rds.create_db_instance(**{**settings, "MasterUserPassword": "x" * 60})
+    found = _database(aws)
+    assert (found["Engine"], found["EngineVersion"], found["Endpoint"]["Port"]) == ("postgres", "17.6", 5432)
+    for version in ("17.5", "18.1", "8.4.8"):
+        with aws.refuses("InvalidParameterCombination"):
+            aws.rds.modify_db_instance(DBInstanceIdentifier="app", EngineVersion=version, ApplyImmediately=True)
+    aws.rds.modify_db_instance(DBInstanceIdentifier="app", EngineVersion="17.9", ApplyImmediately=True)
+    assert _database(aws)["EngineVersion"] == "17.9"
+
+
+def test_the_catalogue_of_postgres(aws):
+    versions = aws.rds.describe_db_engine_versions(Engine="postgres")["DBEngineVersions"]
+    families = {v["DBParameterGroupFamily"] for v in versions}
+    assert families == {f"postgres{series}" for series in range(14, 19)}
+    default = aws.rds.describe_db_engine_versions(Engine="postgres", DefaultOnly=True)["DBEngineVersions"]
+    assert [v["EngineVersion"] for v in default] == ["17.6"]
+    both = aws.rds.describe_db_engine_versions()["DBEngineVersions"]
+    assert {v["Engine"] for v in both} == {"mysql", "postgres"}
+    ask = {"Engine": "postgres", "EngineVersion": "17.6", "Vpc": True}
+    options = aws.rds.describe_orderable_db_instance_options(**ask)["OrderableDBInstanceOptions"]
+    assert {o["LicenseModel"] for o in options} == {"postgresql-license"} and "db.t2.micro" not in {
+        o["DBInstanceClass"] for o in options
+    }
+
+
 def test_catalogue(aws):
     versions = aws.rds.describe_db_engine_versions(Engine="mysql", EngineVersion="8.4")["DBEngineVersions"]
     assert {v["DBParameterGroupFamily"] for v in versions} == {"mysql8.4"} and versions[0]["Status"] == "available"

@@ -6,9 +6,11 @@
 //! `tests/machines/`, `world.py` is the world, and `run.py` contains the assertions.
 //!
 //! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
-//! notice. `GAMEDAY_MACHINES=two,ten,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself,
+//! notice. `GAMEDAY_MACHINES=two,ten,postgres,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself,
 //! from Ubuntu's archive, with the default parameters of the stack file.
-use gameday::userdata::{Boot, Cache, Database, Files, Limits, Logs, Run, SecretSource, decode, render};
+use gameday::userdata::{
+    Boot, Cache, Database, DatabaseEngine, Files, Limits, Logs, Run, SecretSource, decode, render,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +29,7 @@ fn main_boot() -> Boot {
     Boot {
         env: [("GAMEDAY_COMPUTE_SECONDS".into(), "2".into())].into(),
         database: Some(Database {
+            engine: DatabaseEngine::Mysql,
             host: HOST.into(),
             port: 3306,
             database: "unicorndb".into(),
@@ -51,6 +54,27 @@ fn main_boot() -> Boot {
     }
 }
 
+/// Returns a service that needs PostgreSQL only.
+fn postgres_boot() -> Boot {
+    let sql = "CREATE TABLE more (id serial, name text);\nINSERT INTO unicorns VALUES ('seed', 'it''s run once');\n";
+    let database = main_boot().database.map(|d| Database {
+        engine: DatabaseEngine::Postgres,
+        port: 5432,
+        sql: vec![("more.sql".into(), sql.into())],
+        ..d
+    });
+    Boot {
+        run: Run::Archive,
+        source: format!("http://{HOST}:8000/page.tar.gz"),
+        command: Some("exec python3 -m http.server 80".into()),
+        database,
+        cache: None,
+        files: None,
+        logs: None,
+        ..main_boot()
+    }
+}
+
 /// Returns every scenario of run.py. Failures get short limits, so that the test sees them end.
 fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
     let limits = Limits {
@@ -66,6 +90,12 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
         pause: 2,
     };
     let short = Boot { limits, ..main_boot() };
+    let postgres = |change: &dyn Fn(&mut Database)| {
+        let mut boot = postgres_boot();
+        change(boot.database.as_mut().expect("it has one"));
+        boot
+    };
+    let short_limits = |boot: Boot| Boot { limits: short.limits.clone(), ..boot };
     let with_source = |file: &str| Boot { source: format!("http://{HOST}:8000/{file}"), ..short.clone() };
     let with_database = |change: &dyn Fn(&mut Database)| {
         let mut boot = short.clone();
@@ -120,6 +150,17 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
                 d.user = "wrongapp".into();
                 d.master_password = Some(parameter("wrong"));
             }),
+        ),
+        ("postgres", postgres(&|_| ())),
+        // On a server of somebody else's, where the database is missing.
+        ("postgres-new", postgres(&|d| d.database = "newdb".into())),
+        ("postgres-down", short_limits(postgres(&|d| d.port = 5433))),
+        (
+            "postgres-password",
+            short_limits(postgres(&|d| {
+                d.database = "wrongdb".into();
+                d.master_password = Some(parameter("wrong"));
+            })),
         ),
         ("redis-down", Boot { cache: Some(Cache { host: HOST.into(), port: 6380 }), ..short.clone() }),
         ("no-profile", short.clone()),
@@ -230,6 +271,8 @@ fn web(folder: &Path) -> String {
     let app = "require('http').createServer((_, answer) => answer.end(`node ${process.versions.node}`)).listen(process.env.PORT);\n";
     fs::write(root.join("app.js"), app).unwrap();
     run(Command::new("tar").arg("-czf").arg(folder.join("node.tar.gz")).arg("-C").arg(&root).arg("app.js"));
+    fs::write(root.join("healthcheck"), "served\n").unwrap();
+    run(Command::new("tar").arg("-czf").arg(folder.join("page.tar.gz")).arg("-C").arg(&root).arg("healthcheck"));
     fs::remove_dir_all(root).unwrap();
     use sha2::Digest as _;
     sha2::Sha256::digest(&server).iter().map(|byte| format!("{byte:02x}")).collect()

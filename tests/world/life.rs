@@ -10,6 +10,7 @@ const RICH: &str = "tests/life/rich.toml";
 const ORGANISATION: &str = "tests/life/organisation.toml";
 const LOCKED: &str = "examples/locked-down.toml";
 const PRIVATE: &str = "examples/private.toml";
+const LOOKUP: &str = "examples/lookup.toml";
 
 /// Returns an account with other users' objects in it, and its dump.
 fn crowded(stack: &str, service: &str) -> (World, Value) {
@@ -372,10 +373,20 @@ fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
     up(&world, BILLING);
     let drifts: Vec<Drift> = world.account(json!({"do": "drifts", "service": "api"}));
     assert!(drifts.len() >= 15);
+    are_repaired(&world, BILLING, ("billing", "api"), &drifts);
+    // Every property is read once more: the repairs have changed nothing else.
+    as_described(&world, Path::new(BILLING));
+    keeps_its_secrets(&world, &passwords(&world, "billing"));
+    policy_allows_all(&world);
+}
+
+/// Makes each change by hand, and asserts that `plan` and `status` show it and that `up` repairs it.
+#[track_caller]
+fn are_repaired(world: &World, file: &str, (stack, service): (&str, &str), drifts: &[Drift]) {
     let mut wrong = vec![];
-    for d in &drifts {
-        let _: () = world.account(json!({"do": "drift", "name": d.name, "stack": "billing", "service": "api"}));
-        let plan = world.run(BILLING, &["plan", "-o", "json"]);
+    for d in drifts {
+        let _: () = world.account(json!({"do": "drift", "name": d.name, "stack": stack, "service": service}));
+        let plan = world.run(file, &["plan", "-o", "json"]);
         let mut found = changes(&plan);
         let shown = format!("{found:?}");
         let at = found.iter().position(|(key, ..)| *key == d.step);
@@ -394,7 +405,7 @@ fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
                 d.name, d.change, d.step, d.paths, plan.code
             ));
         }
-        let status = world.run(BILLING, &["status", "-o", "json"]).json();
+        let status = world.run(file, &["status", "-o", "json"]).json();
         let step = status["steps"]
             .as_array()
             .and_then(|s| s.iter().find(|s| s["key"] == *d.step))
@@ -404,21 +415,53 @@ fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
         if !noticed {
             wrong.push(format!("{}: `status` does not see it: {step}", d.name));
         }
-        let mended = world.run(BILLING, &["up", "--yes", "-o", "json"]);
+        let mended = world.run(file, &["up", "--yes", "-o", "json"]);
         let writes = mended.changes();
         println!("{:32} {}", d.name, writes.join(" "));
         if mended.code != 0 || writes.is_empty() || writes.len() > 4 {
             wrong.push(format!("{}: repaired with {writes:?}, exit {}: {}", d.name, mended.code, mended.err));
         }
-        let after = world.run(BILLING, &["plan", "-o", "json"]);
+        let after = world.run(file, &["plan", "-o", "json"]);
         if after.code != 0 {
             wrong.push(format!("{}: after the repair the plan is {}", d.name, after.out));
         }
     }
     assert!(wrong.is_empty(), "{} of {} drifts:\n{}", wrong.len(), drifts.len(), wrong.join("\n"));
-    // Every property is read once more: the repairs have changed nothing else.
-    as_described(&world, Path::new(BILLING));
-    keeps_its_secrets(&world, &passwords(&world, "billing"));
+}
+
+/// The whole life of a stack whose database is PostgreSQL.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_stack_with_postgres_is_built_repaired_and_taken_down() {
+    let (world, before) = crowded("lookup", "lookup");
+    up(&world, LOOKUP);
+    let secrets = passwords(&world, "lookup");
+    println!("{} properties read back", as_described(&world, Path::new(LOOKUP)));
+    settled(&world, LOOKUP);
+    changed_nothing(&up(&world, LOOKUP));
+    let drifts: Vec<Drift> = world.account(json!({"do": "drifts", "service": "lookup"}));
+    let of_database = |d: &Drift| ["database", "db-", "security-group-rules/"].iter().any(|k| d.step.starts_with(k));
+    let drifts: Vec<Drift> = drifts.into_iter().filter(of_database).collect();
+    assert!(drifts.len() >= 5, "{}", drifts.len());
+    are_repaired(&world, LOOKUP, ("lookup", "lookup"), &drifts);
+    as_described(&world, Path::new(LOOKUP));
+
+    // Another engine, and another series of the same one, is another database: refused, with what would be lost.
+    let engine = "engine = \"postgres\"";
+    for other in ["engine = \"mysql\"", "engine = \"postgres\"\nversion = \"16\""] {
+        let file = world.file("other.toml", LOOKUP, &[(engine, other), ("config = \"lookup.ini.j2\"\n", "")]);
+        let refused: Vec<_> = changes(&world.run(&file, &["plan", "-o", "json"]).ends(2))
+            .into_iter()
+            .filter(|(_, change, _)| change == "refuse")
+            .map(|(key, ..)| key)
+            .collect();
+        assert_eq!(refused, ["db-parameter-group/main", "database/main"], "{other}");
+        let said = world.run(&file, &["up", "--yes"]).ends(1);
+        assert!(said.err.contains("--replace"), "{}", said.err);
+    }
+    world.run(LOOKUP, &["teardown", "--confirm", "lookup"]).ends(0);
+    untouched(&world, &before);
+    keeps_its_secrets(&world, &secrets);
     policy_allows_all(&world);
 }
 

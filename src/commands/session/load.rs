@@ -16,6 +16,7 @@ pub(crate) fn load(global: &Global, out: &Printer) -> Result<Loaded, Failure> {
         asked: global.region.clone().map(|region| named(region, "--region".into())),
         include: global.include_outside.clone(),
         usual: aws::region::configured(global.profile.as_deref()).map(|(region, by)| named(region, by)),
+        ..config::Outside::default()
     };
     let loaded = config::load_in(&global.config, &outside).map_err(|e| Failure::file(&e, out))?;
     out.typist.learn_region(&loaded.config.region);

@@ -2,15 +2,15 @@
 use super::Rules;
 use super::class::{class, warn_unless_t};
 use crate::check::Issue;
-use crate::derived::{NEW_IN_8_4, host_port};
+use crate::derived::host_port;
+use crate::engines::today;
 use crate::place::{Place, at};
-use crate::suggest::nearest;
-use crate::{Database, Mode};
+use crate::{Database, DatabaseEngine, Mode, Run, ServiceScope};
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let database = &rules.config.database;
     if let Some(text) = &database.endpoint {
-        endpoint(rules, at("database.endpoint"), text, 3306);
+        endpoint(rules, at("database.endpoint"), text, database.engine.port());
     }
     if database.mode == Mode::Off {
         return;
@@ -18,7 +18,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     if database.mode == Mode::Create {
         version(rules, database);
         instance_class(rules, database);
-        parameters(rules, database);
+        super::parameters::check(rules, database);
         if database.deletion_protection && database.mode == Mode::Create {
             rules.found.warn(
                 "deletion_protection",
@@ -31,6 +31,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
     database_name(rules, database);
     users(rules, database);
+    configuration(rules, database);
     if database.sql.len() > SQL_FILES {
         let what = format!("`database.sql` names {} files", database.sql.len());
         rules.found.error(
@@ -46,6 +47,25 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         rules.file_exists(at("database.sql").item(i), file);
         super::source::template_without_ending(rules, at("database.sql").item(i), file);
     }
+}
+
+/// The shipped configuration file has the keys of a server that speaks MySQL.
+fn configuration(rules: &mut Rules<'_>, database: &Database) {
+    let shipped =
+        |s: &ServiceScope<'_>| s.run == Run::Binary && s.config.is_none() && s.user_data.is_none() && s.env.is_empty();
+    let Some(service) = rules.config.services().find(shipped).filter(|_| database.engine != DatabaseEngine::Mysql)
+    else {
+        return;
+    };
+    let place = at("service").key(service.name).key("source");
+    let issue = Issue::warning(
+        "config_engine",
+        place,
+        format!("nothing tells `{}` where the database is", service.name),
+        "the shipped server.ini has keys for MySQL only",
+        format!("give it a file under [service.{}], config = \"lookup.ini.j2\", or variables under env", service.name),
+    );
+    rules.found.push(issue.with(at("database.engine"), "the engine"));
 }
 
 /// The most files that are read for the database, each of at most 1 MiB.
@@ -67,38 +87,84 @@ pub(super) fn endpoint(rules: &mut Rules<'_>, place: Place, text: &str, port: u1
 }
 
 fn version(rules: &mut Rules<'_>, database: &Database) {
-    let version = &database.version;
-    let here = at("database.version");
-    let is = |series: &str| {
-        version == series
-            || version.strip_prefix(series).is_some_and(|rest| {
-                rest.strip_prefix('.').is_some_and(|minor| minor.starts_with(|c: char| c.is_ascii_digit()))
-            })
+    let Some(version) = &database.version else { return };
+    let (engine, here) = (database.engine, at("database.version"));
+    let (name, usual) = (engine.speaks(), engine.usual_version());
+    let today = rules.outside.today.unwrap_or_else(today);
+    let minor = |series: &str| version.strip_prefix(series).and_then(|rest| rest.strip_prefix('.'));
+    let is_form = |series: &str| {
+        version == series || minor(series).is_some_and(|minor| minor.starts_with(|c: char| c.is_ascii_digit()))
     };
-    if is("8.4") {
-    } else if is("8.0") {
+    let Some(series) = engine.series(version).filter(|series| is_form(series.name)) else {
+        return unknown_version(rules, database, version);
+    };
+    let oldest = series.oldest;
+    let minor = minor(series.name).and_then(|minor| minor.split(['.', '-']).next()?.parse::<u64>().ok());
+    if series.has_ended(today) {
         rules.found.warn(
             "version_extended_support",
             here,
-            "MySQL 8.0 is past its standard support (2026-07-31)",
+            format!("{name} {} is past its standard support ({})", series.name, series.until),
             "Extended Support: $0.10 per vCPU and hour, 12 times the price of a db.t3.micro",
-            "use \"8.4\", unless the service's client cannot log in to it",
+            format!("use \"{usual}\", unless the service's client cannot log in to it"),
         );
-    } else if version.starts_with("5.") {
+    } else if series.ends_soon(today) {
+        rules.found.warn(
+            "version_ends",
+            here,
+            format!("the standard support of {name} {} ends on {}", series.name, series.until),
+            "from then on RDS bills Extended Support: $0.10 per vCPU and hour",
+            format!("use \"{usual}\" for a new database"),
+        );
+    } else if minor.is_some_and(|minor| minor < oldest) {
+        rules.found.warn(
+            "version_closed",
+            here,
+            format!("RDS no longer creates {name} {version}"),
+            format!("the oldest {} that it creates is {}.{oldest}", series.name, series.name),
+            format!("use \"{0}\", the newest {0}, unless the database has this version already", series.name),
+        );
+    }
+}
+
+/// Reports a version that RDS does not create.
+fn unknown_version(rules: &mut Rules<'_>, database: &Database, version: &str) {
+    let (engine, here) = (database.engine, at("database.version"));
+    let (name, usual) = (engine.speaks(), engine.usual_version());
+    let first = version.split('.').next().and_then(|first| first.parse::<u64>().ok());
+    let ended = match engine {
+        DatabaseEngine::Mysql => version.starts_with("5.").then_some("2024-02-29"),
+        DatabaseEngine::Postgres => first.filter(|first| (9..14).contains(first)).map(|_| "2026-02-28"),
+    };
+    let other = DatabaseEngine::ALL.into_iter().find(|other| *other != engine && other.series(version).is_some());
+    if let Some(other) = other {
+        let issue = Issue::error(
+            "version_unknown",
+            here,
+            format!("RDS has no {name} {version}"),
+            format!("this is a version of {}", other.speaks()),
+            format!("set engine = \"{other}\", or version = \"{usual}\""),
+        );
+        rules.found.push(issue.with(at("database.engine"), "the engine"));
+    } else if let Some(ended) = ended {
         rules.found.error(
             "version_ended",
             here,
-            format!("MySQL {version} is too old for RDS"),
-            "its standard support ended on 2024-02-29",
-            "use \"8.4\"",
+            format!("{name} {version} is too old for RDS"),
+            format!("its standard support ended on {ended}{}", if first == Some(5) { "" } else { " or earlier" }),
+            format!("use \"{usual}\""),
         );
     } else {
+        let exact = match engine {
+            DatabaseEngine::Mysql => "8.4.8",
+            DatabaseEngine::Postgres => "17.6",
+        };
         rules.found.error(
             "version_unknown",
             here,
-            format!("RDS has no MySQL {version}"),
+            format!("RDS has no {name} {version}"),
             "not a version that RDS offers",
-            "use \"8.4\" (the newest 8.4), or an exact one such as \"8.4.8\"",
+            format!("use \"{usual}\" (the newest {usual}), or an exact one such as \"{exact}\""),
         );
     }
 }
@@ -111,7 +177,7 @@ fn instance_class(rules: &mut Rules<'_>, database: &Database) {
         rules.found.error(
             "class_retired",
             here,
-            format!("RDS no longer creates {} with MySQL", database.class),
+            format!("RDS no longer creates {} with {}", database.class, database.engine.speaks()),
             "the class is retired (the API refuses it since 2024)",
             format!("use \"db.t3.{size}\": same size, same T series"),
         );
@@ -120,47 +186,52 @@ fn instance_class(rules: &mut Rules<'_>, database: &Database) {
     warn_unless_t(rules, here, &class, &database.class, "db.t3.micro");
 }
 
-fn database_name(rules: &mut Rules<'_>, database: &Database) {
-    let name = &database.database;
-    let here = at("database.database");
+/// Returns why a name cannot be that of a database or user.
+fn form(name: &str, longest: usize, engine: DatabaseEngine) -> Option<String> {
     let length = name.chars().count();
-    let why = if !(1..=64).contains(&length) {
-        format!("{length} characters; 1 to 64 are allowed")
+    if !(1..=longest).contains(&length) {
+        Some(format!("{length} characters; 1 to {longest} are allowed"))
     } else if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        "it has to begin with a letter".into()
+        Some("it has to begin with a letter".into())
     } else if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '_')) {
-        format!("{bad:?} is not allowed")
-    } else if ["mysql", "sys", "information_schema", "performance_schema", "innodb"]
-        .contains(&name.to_lowercase().as_str())
-    {
-        "MySQL reserves this name".into()
+        Some(format!("{bad:?} is not allowed"))
+    } else if engine == DatabaseEngine::Postgres && name.chars().any(|c| c.is_ascii_uppercase()) {
+        Some("PostgreSQL turns names without quotes into small letters: clients would not find it".into())
     } else {
-        return;
-    };
-    let fix = "letters, digits and _, a letter first: \"unicorndb\"";
-    rules.found.error("database_name", here, format!("{name:?} cannot be the name of a database"), why, fix);
+        None
+    }
+}
+
+/// Returns the allowed characters, for a way out.
+fn allowed(engine: DatabaseEngine) -> &'static str {
+    match engine {
+        DatabaseEngine::Mysql => "letters, digits and _, a letter first",
+        DatabaseEngine::Postgres => "small letters, digits and _, a letter first",
+    }
+}
+
+fn database_name(rules: &mut Rules<'_>, database: &Database) {
+    let (name, engine) = (&database.database, database.engine);
+    let why = form(name, engine.longest_database(), engine).or_else(|| {
+        let reserved = engine.reserved_databases().contains(&name.to_lowercase().as_str());
+        reserved.then(|| format!("{} reserves this name", engine.speaks()))
+    });
+    let Some(why) = why else { return };
+    let fix = format!("{}: \"unicorndb\"", allowed(engine));
+    let what = format!("{name:?} cannot be the name of a database");
+    rules.found.error("database_name", at("database.database"), what, why, fix);
 }
 
 fn users(rules: &mut Rules<'_>, database: &Database) {
-    let (user, master) = (&database.user, &database.master_user);
-    let form = |name: &str, longest: usize| {
-        let length = name.chars().count();
-        if !(1..=longest).contains(&length) {
-            Some(format!("{length} characters; 1 to {longest} are allowed"))
-        } else if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            Some("it has to begin with a letter".to_owned())
-        } else {
-            let bad = name.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '_'))?;
-            Some(format!("{bad:?} is not allowed"))
-        }
-    };
-    // RDS and MySQL reserve these names.
+    let (user, master, engine) = (&database.user, &database.master_user, database.engine);
+    // RDS and the engine reserve these names.
     let reserved = |name: &str| {
-        ["rdsadmin", "rdsrepladmin", "rdsproxyadmin", "rds_superuser_role", "mysql", "sys", "user", "public", "default"]
-            .contains(&name.to_lowercase().as_str())
+        let name = name.to_lowercase();
+        let of_postgres = engine == DatabaseEngine::Postgres && name.starts_with("pg_");
+        of_postgres || engine.reserved_users().contains(&name.as_str())
     };
-    if let Some(why) = form(master, 16) {
-        let fix = "letters, digits and _, a letter first, at most 16: \"gdadmin\"";
+    if let Some(why) = form(master, 16, engine) {
+        let fix = format!("{}, at most 16: \"gdadmin\"", allowed(engine));
         rules.found.error(
             "master_user",
             at("database.master_user"),
@@ -177,10 +248,10 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
             "choose another, such as \"gdadmin\"",
         );
     }
-    if let Some(why) = form(user, 32) {
-        let fix = "letters, digits and _, a letter first, at most 32: \"gdapp\"";
+    if let Some(why) = form(user, engine.longest_user(), engine) {
+        let fix = format!("{}, at most {}: \"gdapp\"", allowed(engine), engine.longest_user());
         rules.found.error("user", at("database.user"), format!("{user:?} cannot be a database user"), why, fix);
-    } else if user.eq_ignore_ascii_case("root") || user.eq_ignore_ascii_case("admin") || reserved(user) {
+    } else if ["root", "admin", "postgres"].iter().any(|name| user.eq_ignore_ascii_case(name)) || reserved(user) {
         rules.found.error(
             "user_root",
             at("database.user"),
@@ -199,114 +270,5 @@ fn users(rules: &mut Rules<'_>, database: &Database) {
             )
             .with(at("database.master_user"), "the master user"),
         );
-    }
-}
-
-/// Parameters that events set most. A typing error shows only when RDS refuses the whole group.
-const KNOWN: &[&str] = &[
-    "authentication_policy",
-    "binlog_format",
-    "character_set_client",
-    "character_set_server",
-    "collation_server",
-    "connect_timeout",
-    "event_scheduler",
-    "general_log",
-    "innodb_buffer_pool_size",
-    "innodb_flush_log_at_trx_commit",
-    "innodb_lock_wait_timeout",
-    "interactive_timeout",
-    "local_infile",
-    "log_bin_trust_function_creators",
-    "log_output",
-    "long_query_time",
-    "lower_case_table_names",
-    "max_allowed_packet",
-    "max_connect_errors",
-    "max_connections",
-    "max_user_connections",
-    "net_read_timeout",
-    "net_write_timeout",
-    "performance_schema",
-    "require_secure_transport",
-    "skip_name_resolve",
-    "slow_query_log",
-    "sql_mode",
-    "table_open_cache",
-    "thread_cache_size",
-    "time_zone",
-    "tmp_table_size",
-    "transaction_isolation",
-    "wait_timeout",
-];
-
-fn parameters(rules: &mut Rules<'_>, database: &Database) {
-    for (name, value) in &database.parameters {
-        let here = at("database.parameters").key(name);
-        if !rules.map.given(&here) {
-            continue;
-        }
-        let well_formed =
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
-        let gone = name.starts_with("query_cache_")
-            || (name == "default_authentication_plugin" && !database.extended_support());
-        let to_come = name == NEW_IN_8_4 && database.extended_support();
-        let meant = if KNOWN.contains(&name.as_str()) { None } else { nearest(name, KNOWN.iter().copied()) };
-        if !well_formed {
-            let lower = name.to_lowercase();
-            let issue = Issue::error(
-                "parameter_name",
-                here,
-                format!("{name:?} is not the name of a MySQL parameter"),
-                "small letters, digits and _",
-                match nearest(&lower, KNOWN.iter().copied()) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => "see `SHOW VARIABLES`".into(),
-                },
-            );
-            rules.found.push(issue.on_key());
-        } else if gone || to_come {
-            let issue = Issue::error(
-                "parameter_gone",
-                here,
-                format!("MySQL {} has no `{name}`", database.version),
-                if to_come { "the parameter is new in 8.4" } else { "the parameter was removed" },
-                match name.as_str() {
-                    NEW_IN_8_4 => {
-                        "delete the line: 8.0 uses mysql_native_password by default; or use version = \"8.4\""
-                    }
-                    "default_authentication_plugin" => {
-                        "use `authentication_policy = \"*:mysql_native_password\"` (the default here)"
-                    }
-                    _ => "delete the line",
-                },
-            );
-            rules.found.push(issue.on_key());
-        } else if value.is_empty() {
-            rules.found.error(
-                "parameter_value",
-                here,
-                format!("`{name}` has no value"),
-                "RDS accepts no empty value",
-                "give a value, or delete the line to keep the default",
-            );
-        } else if let Some(meant) = meant {
-            let issue = Issue::warning(
-                "parameter_slip",
-                here,
-                format!("`{name}` is probably a typing error"),
-                "RDS refuses the whole group because of one unknown name",
-                format!("did you mean `{meant}`?"),
-            );
-            rules.found.push(issue.on_key());
-        } else if name == "require_secure_transport" && matches!(value.to_lowercase().as_str(), "1" | "on") {
-            rules.found.warn(
-                "parameter_tls_only",
-                here,
-                "the database will refuse clients without TLS",
-                "the service's server.ini cannot ask for TLS",
-                "set it to \"0\", unless your service uses TLS to MySQL",
-            );
-        }
     }
 }

@@ -15,6 +15,7 @@ mod monitoring;
 mod names;
 mod network;
 mod packages;
+mod parameters;
 mod scaling;
 mod service;
 mod source;
@@ -87,7 +88,7 @@ impl<'a> Rules<'a> {
     #[cfg(test)]
     fn of_test(config: &'a Config) -> Self {
         static EMPTY: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::default);
-        static NOWHERE: Outside = Outside { asked: None, usual: None, include: vec![] };
+        static NOWHERE: Outside = Outside { asked: None, usual: None, include: vec![], today: None };
         static HERE: std::sync::LazyLock<Includes> = std::sync::LazyLock::new(|| Includes::from(""));
         Self {
             config,

@@ -2,7 +2,7 @@
 use super::Rules;
 use crate::check::Issue;
 use crate::place::at;
-use crate::{Mode, Origin, Switch};
+use crate::{DatabaseEngine, Mode, Origin, Switch};
 
 /// The keys of one group by the mode that reads them. Keys in no list apply in both modes.
 struct Group {
@@ -39,9 +39,12 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 "deletion_protection",
                 "parameters",
             ],
-            use_: &[("endpoint", "endpoint = \"10.0.0.5:3306\"")],
+            use_: match config.database.engine {
+                DatabaseEngine::Mysql => &[("endpoint", "endpoint = \"10.0.0.5:3306\"")],
+                DatabaseEngine::Postgres => &[("endpoint", "endpoint = \"10.0.0.5:5432\"")],
+            },
             may_use: &[],
-            both: &["database", "user", "master_user", "sql"],
+            both: &["engine", "database", "user", "master_user", "sql"],
         },
         Group {
             name: "cache",

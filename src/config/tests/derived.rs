@@ -187,19 +187,24 @@ fn versions() {
     assert_eq!(config("[cache]\nversion = \"6.2\"").cache.engine_version(), "6.2");
     assert!(!config("").database.extended_support());
     assert!(config("[database]\nversion = \"8.0.40\"").database.extended_support());
+    let postgres = |more: &str| config(&format!("[database]\nengine = \"postgres\"\n{more}")).database;
+    assert_eq!((postgres("").engine_version(), postgres("").family()), ("17", "postgres17".into()));
+    assert_eq!(postgres("version = \"16.9\"").family(), "postgres16");
+    assert!(!postgres("").extended_support());
 }
 
 #[test]
 fn one_more_parameter_keeps_the_default_ones() {
-    let parameters = config("[database.parameters]\nmax_connections = \"200\"").database.parameters;
+    let known = |more: &str| config(more).database.known_parameters();
+    let parameters = known("[database.parameters]\nmax_connections = \"200\"");
     assert_eq!(parameters.len(), 3);
     assert_eq!(parameters["authentication_policy"], "*:mysql_native_password");
-    let parameters = config("[database.parameters]\nauthentication_policy = \"*\"").database.parameters;
-    assert_eq!(parameters["authentication_policy"], "*");
-    assert_eq!(config("").database.known_parameters().len(), 2);
+    assert_eq!(known("[database.parameters]\nauthentication_policy = \"*\"")["authentication_policy"], "*");
+    assert_eq!(known("").len(), 2);
     // RDS knows it from 8.4 on.
-    let old = config("[database]\nversion = \"8.0\"").database.known_parameters();
-    assert_eq!(old.into_iter().collect::<Vec<_>>(), [("require_secure_transport".to_owned(), "0".to_owned())]);
+    let only = |name: &str| [(name.to_owned(), "0".to_owned())].into();
+    assert_eq!(known("[database]\nversion = \"8.0\""), only("require_secure_transport"));
+    assert_eq!(known("[database]\nengine = \"postgres\""), only("rds.force_ssl"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn there() -> Vec<Item> {
         multi_az: false,
         storage_type: "gp3".into(),
         storage_gb: 20.0,
+        engine: Some(crate::config::DatabaseEngine::Mysql),
         version: "8.4.8".into(),
     };
     [

@@ -5,7 +5,7 @@ use super::{HTTPS, SSH};
 use crate::{
     config::Mode,
     engine::{Key, Ref},
-    parts::{Builder, database, files, network::Network, service},
+    parts::{Builder, files, network::Network, service},
     resources::{
         interface_endpoint::InterfaceEndpoint,
         security_group::SecurityGroup,
@@ -106,7 +106,7 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     }
     let mut data = vec![];
     for (name, group, port) in [
-        ("db", &groups.database, database::PORT),
+        ("db", &groups.database, config.database.engine.port()),
         ("cache", &groups.cache, config.cache.engine.port()),
         ("files", &groups.files, files::PORT),
     ] {
@@ -124,7 +124,7 @@ fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
     let mut rules = vec![tcp(80, anywhere(), "packages"), tcp(HTTPS, anywhere(), "AWS and downloads")];
     let used = |endpoint: Option<(String, u16)>| endpoint.map(|(_, port)| port);
     for (group, used, port, what) in [
-        (&groups.database, used(config.database.endpoint()), database::PORT, "database"),
+        (&groups.database, used(config.database.endpoint()), config.database.engine.port(), "database"),
         (&groups.cache, used(config.cache.endpoint()), config.cache.engine.port(), "cache"),
         (&groups.files, (config.files.mode == Mode::Use).then_some(files::PORT), files::PORT, "file system"),
     ] {

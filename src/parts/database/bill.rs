@@ -1,7 +1,7 @@
 //! The cost of the database: its instance, its storage, and the extended support of an old version.
 use crate::{
     aws::listing,
-    config::{Group, Mode, is_extended_support},
+    config::{DatabaseEngine, Group, Mode},
     cost::{Account, Item, Per, Plan, Prices, Thing, UnitPrice},
     error::Result,
 };
@@ -12,6 +12,8 @@ pub struct Billed {
     pub multi_az: bool,
     pub storage_type: String,
     pub storage_gb: f64,
+    /// The engine, if gameday knows it.
+    pub engine: Option<DatabaseEngine>,
     pub version: String,
 }
 
@@ -22,7 +24,7 @@ impl Billed {
         let zones = if *multi_az { ", Multi-AZ" } else { "" };
         let mut things =
             vec![(instance(class, *multi_az, zones), 1.0), (storage(storage_type, *multi_az, zones), self.storage_gb)];
-        if is_extended_support(&self.version) {
+        if self.engine.is_some_and(|engine| engine.is_extended_support(&self.version)) {
             things.push((extended_support(class, *multi_az, zones), 1.0));
         }
         things.into_iter().map(|(thing, quantity)| Item::new(Group::Database, thing, quantity)).collect()
@@ -67,8 +69,9 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
         return vec![];
     }
     let storage_gb = f64::from(d.storage_gb);
-    let (class, version) = (d.class.clone(), d.version.clone());
-    Billed { class, multi_az: d.multi_az, storage_type: "gp3".into(), storage_gb, version }.items()
+    let (class, version) = (d.class.clone(), d.engine_version().to_owned());
+    Billed { class, multi_az: d.multi_az, storage_type: "gp3".into(), storage_gb, engine: Some(d.engine), version }
+        .items()
 }
 
 /// Returns the cost items of the stack's own database, if it exists.
@@ -82,6 +85,7 @@ pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
         multi_az: d.multi_az.unwrap_or_default(),
         storage_type: d.storage_type.unwrap_or_default(),
         storage_gb: d.allocated_storage.unwrap_or_default().into(),
+        engine: d.engine.as_deref().and_then(DatabaseEngine::by_word),
         version: d.engine_version.unwrap_or_default(),
     });
     Ok(billed.map(|b| b.items()).unwrap_or_default())

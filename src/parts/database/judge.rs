@@ -1,8 +1,7 @@
 //! The findings about the database: its status, its settings, and whether the instances can reach it.
-use super::{ENGINE, PORT};
 use crate::{
     aws::words::{is, rds},
-    config::Mode,
+    config::{DatabaseEngine, Mode},
     diagnose::{Draft, Hop, HopName, State, UP, View, names},
     parts::store::{Place, Refusal, Status, Store, rules},
     resources::database::repair,
@@ -10,18 +9,24 @@ use crate::{
     snapshot::Part,
 };
 
-/// The database as a store.
-pub(crate) const STORE: Store = Store {
-    hop: HopName::Database,
-    what: "the database",
-    speaks: ENGINE,
-    port: PORT,
-    group: "db",
-    stage: "database",
-    rules: rules!("database"),
-    statuses: STATUSES,
-    refusal,
-};
+/// A database of MySQL as a store.
+pub(crate) const MYSQL: Store = store(DatabaseEngine::Mysql);
+/// A database of PostgreSQL as a store.
+pub(crate) const POSTGRES: Store = store(DatabaseEngine::Postgres);
+
+const fn store(engine: DatabaseEngine) -> Store {
+    Store {
+        hop: HopName::Database,
+        what: "the database",
+        speaks: engine.speaks(),
+        port: engine.port(),
+        group: "db",
+        stage: "database",
+        rules: rules!("database"),
+        statuses: STATUSES,
+        refusal,
+    }
+}
 
 /// Rule and cause for a database that cannot be repaired.
 const FAILED: (&str, &str) = ("database-failed", "the database is broken");
@@ -62,9 +67,13 @@ const STATUSES: &[Status] = &[
 /// Returns the hop of the database, or `None` if the stack has none.
 pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     let s = view.s;
+    let store = match s.expected.database_engine {
+        DatabaseEngine::Mysql => &MYSQL,
+        DatabaseEngine::Postgres => &POSTGRES,
+    };
     match s.expected.database {
         Mode::Off => return None,
-        Mode::Use => return Some(STORE.used(view, s.expected.database_endpoint.as_deref())),
+        Mode::Use => return Some(store.used(view, s.expected.database_endpoint.as_deref())),
         Mode::Create => {}
     }
     let mut hop = Draft::hop();
@@ -85,7 +94,7 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
         ));
     };
     let status = d.status.as_str();
-    let mut trouble = STORE.status(&d.id, status, d.host.is_some());
+    let mut trouble = store.status(&d.id, status, d.host.is_some());
     if let (Some(draft), Some(how)) = (&mut trouble, repair(status, &d.id).filter(|_| is(status, rds::BLOCKED))) {
         draft.fix = (UP, how).into();
     }
@@ -115,8 +124,8 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     }
     let place =
         Place { port: d.port, groups: vec![&d.groups], subnets: d.subnets.iter().map(String::as_str).collect() };
-    STORE.reach(view, &place, &mut hop);
-    STORE.beacons(view, &mut hop);
+    store.reach(view, &place, &mut hop);
+    store.beacons(view, &mut hop);
     let host = d.host.as_deref().unwrap_or("no endpoint yet");
     let told = format!("{} {status}, {host}", d.id);
     let mut hop = hop.done(HopName::Database, s.saw(Part::Database), told);

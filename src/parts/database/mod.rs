@@ -9,15 +9,10 @@ use super::Entry;
 
 pub(crate) use wire::{Passwords, wire};
 
-/// The protocol of its clients.
-pub(crate) const ENGINE: &str = "MySQL";
-/// The port of MySQL.
-pub(crate) const PORT: u16 = 3306;
-
 /// The entry of the database in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     behind: &[judge::hop],
-    stores: &[&judge::STORE],
+    stores: &[&judge::MYSQL, &judge::POSTGRES],
     ..Entry::NONE
 };

@@ -37,13 +37,14 @@ pub(crate) fn wire(
     let passwords = passwords(b);
     let ours = d.mode == Mode::Create;
     let subnet_group = ours.then(|| b.add("main", DbSubnetGroup { aws: b.aws(), subnets: network.private.clone() }));
-    let family = format!("mysql{}", major(&d.version));
     let parameters = d.known_parameters();
-    let parameter_group = ours.then(|| b.add("main", DbParameterGroup { aws: b.aws(), family, parameters }));
+    let parameter_group =
+        ours.then(|| b.add("main", DbParameterGroup { aws: b.aws(), family: d.family(), parameters }));
     let database = Database {
         aws: b.aws(),
         existing: d.endpoint().filter(|_| !ours),
-        version: d.version.clone(),
+        engine: d.engine,
+        version: d.engine_version().into(),
         extended_support: d.extended_support(),
         class: d.class.clone(),
         storage_gb: d.storage_gb as i32,
@@ -78,9 +79,4 @@ fn passwords(b: &mut Builder<'_>) -> Passwords {
     };
     let master = one("db-master-password", &config.secrets.master_password);
     Passwords { master, app: one("db-app-password", &config.secrets.app_password) }
-}
-
-/// Returns the major version: `8.4` for `8.4.6`.
-fn major(version: &str) -> String {
-    version.split('.').take(2).collect::<Vec<_>>().join(".")
 }

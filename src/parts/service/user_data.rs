@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Loaded, Mode, Origin, Run, Service, ServiceScope, Switch, include::Includes},
     engine::{Inputs, Known, Ref},
     facts::Facts,
-    parts::{Builder, cache, database, database::Passwords},
+    parts::{Builder, cache, database::Passwords},
     resources::{
         access_point::AccessPoint, database::Database, file_system::FileSystem, instance_profile::InstanceProfile,
         launch_template::UserData, log_group::LogGroup, mount_target::MountTarget, parameter::Parameter,
@@ -136,8 +136,9 @@ impl UserDataInputs {
             database: self.database.as_ref().zip(self.passwords.as_ref()).and_then(|(db, passwords)| {
                 let d = &self.config.database;
                 Some(userdata::Database {
+                    engine: d.engine,
                     host: text(inputs.read(db, |o| o.host.clone())),
-                    port: inputs.read(db, |o| o.port).now().unwrap_or(database::PORT),
+                    port: inputs.read(db, |o| o.port).now().unwrap_or(d.engine.port()),
                     database: d.database.clone(),
                     user: d.user.clone(),
                     app_password: secret(passwords.app.as_ref()?),
@@ -199,7 +200,7 @@ pub(super) fn set_up_id(loaded: &Loaded) -> userdata::Result<String> {
         Ok((file.clone(), Sha256::digest(text).to_vec()))
     };
     let sql = d.sql.iter().map(read).collect::<userdata::Result<Vec<_>>>()?;
-    Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(), sql)))
+    Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(d.engine), sql)))
 }
 
 /// Returns the AWS services that an instance can need, each with true if it does need it.

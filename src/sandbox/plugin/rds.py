@@ -7,7 +7,7 @@ from moto.rds.models import rds_backends
 from . import interfaces, rules
 from .clock import CLOCK
 from .ec2_instances import ec2_backends
-from .rds_catalog import CLASSES, MYSQL, OUT_OF_SUPPORT, full, major
+from .rds_catalog import CLASSES, ENGINES, LICENSE, OUT_OF_SUPPORT, PASSWORD, RESERVED, full, major
 from .rules import NUMBERS, Refusal, after, before, instead
 
 # Seconds from [AWS 11].
@@ -67,29 +67,29 @@ def _not_available(database):
     return Refusal("InvalidDBInstanceState", f"Instance {database.db_instance_identifier} is not in available state.")
 
 
-def _check_class(name, version):
+def _check_class(engine, name, version):
     # [AWS 1.2]: what AWS says to db.t2 since 2024-03, word for word.
     if name not in CLASSES:
         raise clash(
             "RDS does not support creating a DB instance with the following combination: "
-            f"DBInstanceClass={name}, Engine=mysql, EngineVersion={version}, LicenseModel=general-public-license. "
+            f"DBInstanceClass={name}, Engine={engine}, EngineVersion={version}, LicenseModel={LICENSE[engine]}. "
             "For supported combinations of instance class and database engine version, see the documentation."
         )
 
 
-def newer(one, other):
+def newer(engine, one, other):
     """Return True if the first of two versions is newer than the second."""
-    order = MYSQL["8.0"] + MYSQL["8.4"]
+    order = [version for series in ENGINES[engine].values() for version in series]
     return one in order and other in order and order.index(one) > order.index(other)
 
 
-def _check_password(password):
-    # model MasterUserPassword: printable ASCII but / " @ ; MySQL: 8 to 41 characters.
+def _check_password(engine, password):
+    # model MasterUserPassword: printable ASCII but / " @ ; MySQL: 8 to 41 characters, PostgreSQL: to 128.
     if password is None:
         return
-    if not 8 <= len(password) <= 41:
+    if not 8 <= len(password) <= PASSWORD.get(engine, 41):
         raise invalid(
-            "The parameter MasterUserPassword is not a valid password because it is shorter than 8 characters or longer than 41."
+            f"The parameter MasterUserPassword is not a valid password because it is shorter than 8 characters or longer than {PASSWORD.get(engine, 41)}."
         )
     if re.search(r'[/"@\s]|[^ -~]', password):
         raise invalid(
@@ -97,12 +97,14 @@ def _check_password(password):
         )
 
 
-def _check_storage(size, iops):
-    # [AWS 1.3]: gp2 and gp3 from 20 GiB; no Iops below 400 GiB with MySQL on gp3.
+def _check_storage(engine, size, iops):
+    # [AWS 1.3]: gp2 and gp3 from 20 GiB; no Iops below 400 GiB with MySQL and PostgreSQL on gp3.
     if size is not None and not 20 <= int(size) <= 65536:
-        raise invalid("Invalid storage size for engine name mysql and storage type gp3: " + str(size))
+        raise invalid(f"Invalid storage size for engine name {engine} and storage type gp3: {size}")
     if iops and int(size or 0) < 400:
-        raise clash("You can't specify IOPS or storage throughput for engine mysql and a storage size less than 400.")
+        raise clash(
+            f"You can't specify IOPS or storage throughput for engine {engine} and a storage size less than 400."
+        )
 
 
 def _check_groups(call, ids):
@@ -111,15 +113,16 @@ def _check_groups(call, ids):
             raise invalid(f"Invalid security group , groupId= {group}, groupName=.")
 
 
-def _check_parameter_group(call, name, version):
+def _check_parameter_group(call, engine, name, version):
     if not name or name.startswith("default."):
         return
     group = backend(call).db_parameter_groups.get(name)
     if group is None:
         raise Refusal("DBParameterGroupNotFound", f"DBParameterGroup not found: {name}", 404)
-    if group.family != f"mysql{major(version)}":
+    family = engine + major(engine, version)
+    if group.family != family:
         raise clash(
-            f"The Parameter Group {name} with DBParameterGroupFamily {group.family} cannot be used for this instance. Please use a Parameter Group with DBParameterGroupFamily mysql{major(version)}"
+            f"The Parameter Group {name} with DBParameterGroupFamily {group.family} cannot be used for this instance. Please use a Parameter Group with DBParameterGroupFamily {family}"
         )
 
 
@@ -130,38 +133,39 @@ def check_create(call):
         raise invalid(f"The parameter DBInstanceIdentifier is not a valid identifier: {name}")
     if name.lower() in backend(call).databases:
         raise Refusal("DBInstanceAlreadyExists", "DB instance already exists")
-    # The rest is about MySQL, the engine of our stacks; other engines are moto's.
-    if call.get("Engine") != "mysql":
+    # The rest is about the engines of our stacks; other engines are moto's.
+    engine = call.get("Engine")
+    if engine not in ENGINES:
         return
-    version = full(call.get("EngineVersion"))
+    version = full(engine, call.get("EngineVersion"))
     if version is None:
-        raise clash(f"Cannot find version {call.get('EngineVersion')} for mysql")
+        raise clash(f"Cannot find version {call.get('EngineVersion')} for {engine}")
     call.notes["version"] = version
     lifecycle = call.get("EngineLifecycleSupport") or "open-source-rds-extended-support"
-    if major(version) in OUT_OF_SUPPORT and lifecycle.endswith("disabled"):
+    if major(engine, version) in OUT_OF_SUPPORT and lifecycle.endswith("disabled"):
         # [AWS 1.1]: model CreateDBInstance.EngineLifecycleSupport.
         raise clash(
             f"The engine version {version} is past its end of standard support date and EngineLifecycleSupport is {lifecycle}."
         )
-    _check_class(call.get("DBInstanceClass"), version)
+    _check_class(engine, call.get("DBInstanceClass"), version)
     if not call.get("MasterUsername"):
         raise invalid("The parameter MasterUsername must be provided and must not be blank.")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,15}", call.get("MasterUsername")) or call.get("MasterUsername") in (
-        "rdsadmin",
-        "root_rds",
+    if (
+        not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,15}", call.get("MasterUsername"))
+        or call.get("MasterUsername").lower() in RESERVED[engine]
     ):
         raise invalid(f"MasterUsername {call.get('MasterUsername')} is not valid or a reserved word.")
     if bool(call.get("MasterUserPassword")) == bool(call.get("ManageMasterUserPassword")):
         raise invalid("The parameter MasterUserPassword must be provided and must not be blank.")
-    _check_password(call.get("MasterUserPassword"))
+    _check_password(engine, call.get("MasterUserPassword"))
     if not call.get("AllocatedStorage"):
         raise invalid("The parameter AllocatedStorage must be provided and must not be blank.")
-    _check_storage(call.get("AllocatedStorage"), call.get("Iops") or call.get("StorageThroughput"))
+    _check_storage(engine, call.get("AllocatedStorage"), call.get("Iops") or call.get("StorageThroughput"))
     if not 0 <= int(call.get("BackupRetentionPeriod") if call.get("BackupRetentionPeriod") is not None else 1) <= 35:
         raise invalid(
             f"Invalid backup retention period: {call.get('BackupRetentionPeriod')}. Must be between 0 and 35."
         )
-    if call.get("DBName") and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", call.get("DBName")):
+    if call.get("DBName") and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,62}", call.get("DBName")):
         raise invalid("DBName must begin with a letter and contain only alphanumeric characters.")
     if call.get("MultiAZ") and call.get("AvailabilityZone"):
         raise clash("Requesting a specific availability zone is not valid for Multi-AZ instances.")
@@ -169,14 +173,14 @@ def check_create(call):
     if group and group.lower() not in backend(call).subnet_groups:
         raise Refusal("DBSubnetGroupNotFoundFault", f"DB subnet group '{group}' does not exist.", 404)
     _check_groups(call, call.get("VpcSecurityGroupIds"))
-    _check_parameter_group(call, call.get("DBParameterGroupName"), version)
+    _check_parameter_group(call, engine, call.get("DBParameterGroupName"), version)
 
 
 @after("rds", "CreateDBInstance")
 def creating(call, answer):
     # [AWS 1.4]: creating -> available; Multi-AZ creating -> modifying -> available; backups: backing-up before that.
     database = find(call)
-    if call.get("Engine") == "mysql":
+    if call.get("Engine") in ENGINES:
         database.engine_version = call.notes["version"]
     database.storage_type = call.get("StorageType") or "gp3"  # [AWS 1.3]: the default is gp3 now
     database.dbi_resource_id = f"db-{NUMBERS.hex(26).upper()}"
@@ -289,28 +293,29 @@ def modify(call):
     # A stopped database cannot be modified (AWS's page on stopping: "You can't modify a stopped DB instance").
     if database.status not in ("available", "storage-optimization") and not grows:
         raise Refusal("InvalidDBInstanceState", "Database instance is not in available state.")
-    version = call.get("EngineVersion") and full(call.get("EngineVersion"))
+    engine = database.engine
+    version = call.get("EngineVersion") and full(engine, call.get("EngineVersion"))
     if call.get("EngineVersion"):
         if version is None:
-            raise clash(f"Cannot upgrade mysql to {call.get('EngineVersion')}: no such version")
-        if major(version) != major(database.engine_version) and not call.get("AllowMajorVersionUpgrade"):
+            raise clash(f"Cannot upgrade {engine} to {call.get('EngineVersion')}: no such version")
+        if major(engine, version) != major(engine, database.engine_version) and not call.get("AllowMajorVersionUpgrade"):
             raise clash("The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.")
-        if newer(database.engine_version, version):
-            raise clash(f"Cannot upgrade mysql from {database.engine_version} to {version}")
+        if newer(engine, database.engine_version, version):
+            raise clash(f"Cannot upgrade {engine} from {database.engine_version} to {version}")
         call.params["EngineVersion"] = version
     if call.get("DBInstanceClass"):
-        _check_class(call.get("DBInstanceClass"), database.engine_version)
-    _check_password(call.get("MasterUserPassword"))
+        _check_class(engine, call.get("DBInstanceClass"), database.engine_version)
+    _check_password(engine, call.get("MasterUserPassword"))
     size = call.get("AllocatedStorage")
     if size is not None:
-        _check_storage(size, call.get("Iops") or call.get("StorageThroughput"))
+        _check_storage(engine, size, call.get("Iops") or call.get("StorageThroughput"))
         # model AllocatedStorage: "you must also specify the Iops parameter"; terraform-provider-aws#28382 for the least.
         if int(size) >= 400 and database.storage_type == "gp3" and int(call.get("Iops") or 3000) < 12000:
-            raise clash(f"Invalid iops value for engine name mysql and storage type gp3: {call.get('Iops') or 3000}")
+            raise clash(f"Invalid iops value for engine name {engine} and storage type gp3: {call.get('Iops') or 3000}")
         if int(size) < int(database.allocated_storage):
             raise invalid(f"Invalid storage size: the storage size must be at least {database.allocated_storage}")
     _check_groups(call, call.get("VpcSecurityGroupIds"))
-    _check_parameter_group(call, call.get("DBParameterGroupName"), version or database.engine_version)
+    _check_parameter_group(call, engine, call.get("DBParameterGroupName"), version or database.engine_version)
     for name, attribute in AT_ONCE.items():
         if call.get(name) is not None:
             if name == "DBParameterGroupName" and call.get(name) != database.db_parameter_group_name:

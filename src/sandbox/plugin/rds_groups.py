@@ -4,33 +4,35 @@ from . import rules
 from .ec2_instances import ec2_backends
 from .faults import FAULTS
 from .rds import backend, invalid
-from .rds_catalog import CLASSES, DEFAULT, FAMILIES, MYSQL
+from .rds_catalog import CLASSES, DEFAULT, DESCRIPTION, ENGINES, FAMILIES, LICENSE, USUAL
 from .rules import Refusal, after, before, instead, page
 
 
 @instead("rds", "DescribeDBEngineVersions")
 def engine_versions(call):
     # moto lacks this operation. Status and support dates as in the model.
-    engine, wanted = call.get("Engine"), call.get("EngineVersion")
+    wanted = call.get("EngineVersion")
     found = []
-    if engine in (None, "mysql"):
-        for family, versions in MYSQL.items():
+    for engine in [call.get("Engine")] if call.get("Engine") else ENGINES:
+        for family, versions in ENGINES.get(engine, {}).items():
             for version in versions:
                 if wanted and version != wanted and not version.startswith(f"{wanted}."):
                     continue
-                if call.get("DefaultOnly") and version != DEFAULT[wanted if wanted in DEFAULT else "8.4"]:
+                if call.get("DefaultOnly") and version != DEFAULT[engine].get(
+                    wanted, DEFAULT[engine][USUAL[engine]]
+                ):
                     continue
                 found.append(
                     {
-                        "Engine": "mysql",
+                        "Engine": engine,
                         "MajorEngineVersion": family,
                         "EngineVersion": version,
-                        "DBParameterGroupFamily": f"mysql{family}",
-                        "DBEngineDescription": "MySQL Community Edition",
-                        "DBEngineVersionDescription": f"MySQL {version}",
+                        "DBParameterGroupFamily": f"{engine}{family}",
+                        "DBEngineDescription": DESCRIPTION[engine][0],
+                        "DBEngineVersionDescription": f"{DESCRIPTION[engine][1]} {version}",
                         "ValidUpgradeTarget": [
                             {
-                                "Engine": "mysql",
+                                "Engine": engine,
                                 "EngineVersion": v,
                                 "AutoUpgrade": False,
                                 "IsMajorVersionUpgrade": False,
@@ -51,17 +53,18 @@ def engine_versions(call):
 @instead("rds", "DescribeOrderableDBInstanceOptions")
 def orderable(call):
     # [AWS 1.2]: "check AvailabilityZones, MultiAZCapable, StorageType"; db.t2 is in no answer.
-    if call.get("Engine") != "mysql":
+    engine = call.get("Engine")
+    if engine not in ENGINES:
         return None
     zones = ec2_backends[call.account][call.region].describe_availability_zones()
-    versions = [v for family in MYSQL.values() for v in family]
+    versions = [v for family in ENGINES[engine].values() for v in family]
     wanted, kind = call.get("EngineVersion"), call.get("DBInstanceClass")
     found = [
         {
-            "Engine": "mysql",
+            "Engine": engine,
             "EngineVersion": version,
             "DBInstanceClass": name,
-            "LicenseModel": "general-public-license",
+            "LicenseModel": LICENSE[engine],
             "AvailabilityZones": [{"Name": zone.name} for zone in zones],
             "MultiAZCapable": True,
             "ReadReplicaCapable": True,

@@ -4,6 +4,7 @@ use super::data_support::World;
 use aws_sdk_elasticache::types::TransitEncryptionMode;
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging};
 use gameday::{
+    config::DatabaseEngine,
     engine::*,
     resources::{
         access_point::AccessPoint, cache::Cache, cache_subnet_group::CacheSubnetGroup, database::Database,
@@ -304,6 +305,7 @@ async fn a_file_system_that_lost_its_tags_is_left_alone() {
 /// The settings of the database that the tests change.
 #[derive(Clone)]
 struct Db {
+    engine: DatabaseEngine,
     version: &'static str,
     class: &'static str,
     storage_gb: i32,
@@ -317,6 +319,7 @@ struct Db {
 }
 
 const DB: Db = Db {
+    engine: DatabaseEngine::Mysql,
     version: "8.4",
     class: "db.t3.micro",
     storage_gb: 20,
@@ -329,6 +332,8 @@ const DB: Db = Db {
     subnets: 2,
 };
 
+const POSTGRES: Db = Db { engine: DatabaseEngine::Postgres, version: "17", ..DB };
+
 fn database(w: &World, db: &Db) -> Graph {
     let mut g = Graph::default();
     let aws = || w.aws.clone();
@@ -338,12 +343,14 @@ fn database(w: &World, db: &Db) -> Graph {
     let subnets = net.subnets[..db.subnets].to_vec();
     let subnet_group = g.add("main", DbSubnetGroup { aws: aws(), subnets });
     let parameters = BTreeMap::from([("max_connections".into(), "200".into())]);
-    let parameter_group = g.add("main", DbParameterGroup { aws: aws(), family: "mysql8.4".into(), parameters });
+    let parameter_group =
+        g.add("main", DbParameterGroup { aws: aws(), family: db.engine.family(db.version), parameters });
     g.add(
         "main",
         Database {
             aws: aws(),
             existing: None,
+            engine: db.engine,
             version: db.version.into(),
             extended_support: false,
             class: db.class.into(),
@@ -396,11 +403,12 @@ async fn a_database() {
     w.settle(&g).await;
 
     // Fields that AWS cannot change are refused.
-    for fixed in [
-        (Db { version: "8.0", ..changed.clone() }, "database/main refuse engine,version"),
-        (Db { name: "other", ..changed.clone() }, "database/main refuse database"),
+    let family = "db-parameter-group/main refuse family";
+    for (fixed, refused) in [
+        (Db { version: "8.0", ..changed.clone() }, &[family, "database/main refuse engine,version"][..]),
+        (Db { name: "other", ..changed.clone() }, &["database/main refuse database"]),
     ] {
-        assert_eq!(w.diff(&database(&w, &fixed.0)).await, [fixed.1]);
+        assert_eq!(w.diff(&database(&w, &fixed)).await, refused);
     }
     let smaller = database(&w, &Db { storage_gb: 20, ..changed.clone() });
     w.plan(&smaller).await;
@@ -448,6 +456,36 @@ async fn an_exact_version_of_a_database_is_changed_in_place() {
     // An upgrade by AWS cannot be reverted, and is no drift.
     assert_eq!(w.diff(&database(&w, &Db { version: "8.4.6", ..DB })).await, [""; 0]);
     w.end(&g).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_database_of_the_other_engine() {
+    let w = World::new("pg").await;
+    let g = database(&w, &POSTGRES);
+    w.settle(&g).await;
+    let output = w.output(&g, "database/main").await;
+    assert_eq!((&output["port"], &output["id"]), (&5432.into(), &"pg-main".into()));
+    // A look knows the family of the parameter group by the database that uses it.
+    assert_eq!(w.diff(&database(&w, &POSTGRES)).await, [""; 0]);
+
+    let changed = Db { class: "db.t3.small", storage_gb: 30, multi_az: true, backup_days: 7, ..POSTGRES };
+    assert_eq!(w.diff(&database(&w, &changed)).await, ["database/main update backup_days,class,multi_az,storage_gb"]);
+    w.settle(&database(&w, &changed)).await;
+
+    // 17 takes every 17, an exact version is changed upwards only, and another series or engine is another database.
+    let found = w.aws.rds.describe_db_instances().db_instance_identifier("pg-main").send().await.unwrap();
+    assert_eq!(found.db_instances()[0].engine_version(), Some("17.6"));
+    let exact = |version| database(&w, &Db { version, ..changed.clone() });
+    assert_eq!(w.diff(&exact("17.9")).await, ["database/main update version"]);
+    assert_eq!(w.diff(&exact("17.5")).await, [""; 0], "a later patch cannot be taken back");
+    let refused = ["db-parameter-group/main refuse family", "database/main refuse engine,version"];
+    assert_eq!(w.diff(&exact("16")).await, refused);
+    let mysql = Db { engine: DatabaseEngine::Mysql, version: "8.4", ..changed.clone() };
+    let refused = ["db-parameter-group/main refuse family", "database/main refuse engine,port,version"];
+    assert_eq!(w.diff(&database(&w, &mysql)).await, refused);
+    w.settle(&exact("17.9")).await;
+    w.end(&exact("17.9")).await;
 }
 
 #[tokio::test]
@@ -604,6 +642,7 @@ async fn what_exists_elsewhere_is_only_used() {
         Database {
             aws: aws(),
             existing: Some(("theirs.c1x2.eu-west-1.rds.amazonaws.com".into(), 3307)),
+            engine: DatabaseEngine::Mysql,
             version: "8.4".into(),
             extended_support: false,
             class: String::new(),
