@@ -5,6 +5,7 @@
 mod access;
 mod cache;
 mod class;
+mod copies;
 mod database;
 mod egress;
 mod files;
