@@ -14,6 +14,7 @@ pub const NAMES: &[&str] = &[
     "sha256",
     "command",
     "packages",
+    "copies",
     "port",
     "health_path",
     "dir",
@@ -50,6 +51,9 @@ const INNER: &[&str] = &[
     "arguments",
     "programs",
     "docker",
+    "copy_list",
+    "connections",
+    "health_codes",
     "uid",
     "vpc",
     "database.sql",
@@ -60,6 +64,7 @@ const INNER: &[&str] = &[
 /// Names from the template language and from gameday: functions, and names inside loops and macros.
 const FUNCTIONS: &[&str] = &[
     "put",
+    "put_copy",
     "put_text",
     "put_secret",
     "range",

@@ -405,6 +405,15 @@ pub struct Service {
     /// `nodejs`.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// Copies of the service on each instance, 1 to 16, behind a proxy on `port`: for a server that answers few requests
+    /// at the same time. Each copy listens on a port of its own, which `{{ port }}` and the variable PORT name.
+    #[serde(default = "default::one")]
+    #[schemars(range(min = 1, max = 16), extend("x-reason" = "a proxy needs at least one copy; more than 16 are surely a slip"))]
+    pub copies: u32,
+    /// With `copies`: the requests that one copy gets at the same time; the others wait in the proxy.
+    #[serde(default = "default::connections")]
+    #[schemars(range(min = 1, max = 1000), extend("x-reason" = "a copy needs at least one request; more than 1000 are no limit"))]
+    pub connections: u32,
     /// TCP port the service listens on.
     #[serde(default = "default::port")]
     #[schemars(range(min = 1, max = 65535), extend("x-reason" = "TCP ports go from 1 to 65535"))]
@@ -523,6 +532,12 @@ pub(crate) mod default {
     }
     pub(crate) fn instance_type() -> String {
         "t3.micro".into()
+    }
+    pub(crate) fn one() -> u32 {
+        1
+    }
+    pub(crate) fn connections() -> u32 {
+        5
     }
     pub(crate) fn two() -> u32 {
         2

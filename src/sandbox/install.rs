@@ -43,6 +43,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "ec2_defaults.py",
     "ec2_endpoints.py",
     "ec2_groups.py",
+    "ec2_images.py",
     "ec2_instances.py",
     "ec2_nat.py",
     "ec2_network.py",

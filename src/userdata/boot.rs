@@ -21,8 +21,14 @@ pub struct Boot {
     pub env: BTreeMap<String, String>,
     /// Packages to install before the service starts.
     pub packages: Vec<String>,
+    /// Processes of the service on each machine. With more than one, a proxy has `port`, and each has a port of its own.
+    pub copies: u32,
+    /// The requests that one of several copies gets at the same time.
+    pub connections: u32,
     pub port: u16,
     pub health_path: String,
+    /// The codes of a healthy answer.
+    pub health_codes: String,
     /// A file that replaces the shipped `server.ini.j2`, relative to the stack file. Its name decides if it is a
     /// template.
     pub config: Option<PathBuf>,
@@ -52,8 +58,11 @@ impl Boot {
             command: None,
             env: BTreeMap::new(),
             packages: vec![],
+            copies: 1,
+            connections: 5,
             port: 80,
             health_path: "/healthcheck".into(),
+            health_codes: "200-399".into(),
             config: None,
             user_data: None,
             database: None,

@@ -8,6 +8,7 @@
 //! [`Rendered::encoded`]. Every other text has dots there.
 mod boot;
 mod check;
+mod copies;
 mod template;
 
 pub use boot::{Boot, Cache, Database, Files, Limits, Logs, SecretSource};
@@ -135,8 +136,24 @@ pub fn read(includes: &Includes, file: &str) -> Result<Vec<u8>> {
 }
 
 /// Renders the user data. It can read files from the includes, such as the folder of the stack file.
+///
+/// A boot script that would not fit loses its comments.
 pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
     let includes = includes.into();
+    match render_with(boot, &includes, Comments::Kept) {
+        Err(e) if matches!(*e, Error::TooLarge { .. }) => render_with(boot, &includes, Comments::Left),
+        done => done,
+    }
+}
+
+/// What becomes of the comments of the boot script.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comments {
+    Kept,
+    Left,
+}
+
+fn render_with(boot: &Boot, includes: &Includes, comments: Comments) -> Result<Rendered> {
     let mut secrets = BTreeMap::new();
     if let Some(database) = &boot.database {
         secrets.insert("app_password", &database.app_password);
@@ -152,7 +169,7 @@ pub fn render(boot: &Boot, includes: impl Into<Includes>) -> Result<Rendered> {
         }
     }
 
-    let template::Output { script, mut files, mut notes } = template::render(boot, &includes, &secrets)?;
+    let template::Output { script, mut files, mut notes } = template::render(boot, includes, &secrets, comments)?;
     let (mut shown, mut sent, as_written) = match script {
         template::Script::Rendered(script) => (script.clone(), script.into_bytes(), false),
         template::Script::Raw(bytes) => (String::from_utf8_lossy(&unpacked(&bytes)).into_owned(), bytes, true),

@@ -1,5 +1,5 @@
 //! The template engine with gameday's additions: `put`, the quoting filters, marks instead of passwords.
-use super::{Boot, Database, Error, Finding, Result, SecretSource};
+use super::{Boot, Comments, Database, Error, Finding, Result, SecretSource, copies};
 use gameday_config::include::Includes;
 use gameday_config::{command, command::CommandLine, is_template, markup, said};
 use minijinja::syntax::SyntaxConfig;
@@ -19,11 +19,14 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("beacon.service.j2", include_str!("../../userdata/beacon.service.j2")),
     ("boot.service.j2", include_str!("../../userdata/boot.service.j2")),
     ("boot.sh.j2", include_str!("../../userdata/boot.sh.j2")),
+    ("copies.sh.j2", include_str!("../../userdata/copies.sh.j2")),
     ("database.sh.j2", include_str!("../../userdata/database.sh.j2")),
     ("database/mysql.sh.j2", include_str!("../../userdata/database/mysql.sh.j2")),
     ("database/postgres.sh.j2", include_str!("../../userdata/database/postgres.sh.j2")),
     ("env.j2", include_str!("../../templates/env.j2")),
+    ("haproxy.cfg.j2", include_str!("../../templates/haproxy.cfg.j2")),
     ("logrotate.j2", include_str!("../../templates/logrotate.j2")),
+    ("proxy.service.j2", include_str!("../../templates/proxy.service.j2")),
     ("run/archive.fetch.sh.j2", include_str!("../../userdata/run/archive.fetch.sh.j2")),
     ("run/archive.start.j2", include_str!("../../userdata/run/archive.start.j2")),
     ("run/binary.fetch.sh.j2", include_str!("../../userdata/run/binary.fetch.sh.j2")),
@@ -94,7 +97,12 @@ const LOOK: Duration = Duration::from_millis(5);
 const STACK: usize = 8 << 20;
 
 /// Renders in a separate thread, so that the caller can stop waiting.
-pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, &SecretSource>) -> Result<Output> {
+pub(super) fn render(
+    boot: &Boot,
+    includes: &Includes,
+    secrets: &BTreeMap<&str, &SecretSource>,
+    comments: Comments,
+) -> Result<Output> {
     let (boot, includes) = (boot.clone(), includes.clone());
     let secrets: BTreeMap<String, SecretSource> =
         secrets.iter().map(|(name, source)| ((*name).to_owned(), (*source).clone())).collect();
@@ -103,7 +111,7 @@ pub(super) fn render(boot: &Boot, includes: &Includes, secrets: &BTreeMap<&str, 
     let (begun, before, place) = (Instant::now(), memory(), at.clone());
     let work = move || {
         let secrets = secrets.iter().map(|(name, source)| (name.as_str(), source)).collect();
-        _ = tell.send(all(&boot, &includes, &secrets, &place));
+        _ = tell.send(all(&boot, &includes, &secrets, comments, &place));
     };
     let worker = thread::Builder::new().stack_size(STACK).spawn(work).expect("there is room for a thread");
     loop {
@@ -139,6 +147,7 @@ fn all(
     boot: &Boot,
     includes: &Includes,
     secrets: &BTreeMap<&str, &SecretSource>,
+    comments: Comments,
     at: &Arc<Mutex<String>>,
 ) -> Result<Output> {
     let mut notes = vec![];
@@ -212,16 +221,19 @@ fn all(
         unit => boot.unit(),
         dir => "/opt/gameday/app",
         log_dir => "/var/log/gameday",
-        fs_path => boot.files.as_ref().map_or("/opt/gameday/app/cache", |f| f.path.trim_end_matches('/')),
+        fs_path => boot.files.as_ref().map_or(copies::local_files(boot), |f| f.path.trim_end_matches('/')),
         config => has_config.then(|| context! { template => config_template, name => config_name, raw => config_raw }),
         database => boot.database.as_ref().map(|database| database_context(database, &sql_files)),
         literals => by_source(true).map(|(name, _)| name).collect::<Vec<_>>(),
         parameters => from(&by_source(false).collect::<BTreeMap<_, _>>()),
         uid => super::SERVICE_UID,
+        packages => copies::packages(boot),
+        copy_list => copies::list(boot),
         docker => (boot.run == super::Run::Container).then(|| docker_ranges(&boot.vpc)),
         ..from(boot)
     };
-    // `env` and `command` are small templates, too.
+    // `env` and `command` are small templates, too. Each copy has them of its own.
+    let copy_context = copies::context(boot, &base_context);
     for (name, text) in
         boot.env.iter().map(|(k, v)| (format!("env.{k}"), v)).chain(boot.command.iter().map(|c| ("command".into(), c)))
     {
@@ -230,7 +242,7 @@ fn all(
     let own_env = boot
         .env
         .iter()
-        .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &base_context, at)?)))
+        .map(|(key, text)| Ok((key.clone(), inline(&env, &format!("env.{key}"), text, &copy_context, at)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
     // The port of a container becomes a word of root's command line.
     if let (super::Run::Container, Some(port)) = (boot.run, own_env.get("PORT"))
@@ -240,7 +252,7 @@ fn all(
         let help = "give the number of the port on which the service listens inside its container".into();
         return Err(refused("env.PORT", given, None, format!("{port:?} is not a port: 1 to 65535"), help));
     }
-    let command = boot.command.as_ref().map(|c| inline(&env, "command", c, &base_context, at)).transpose()?;
+    let command = boot.command.as_ref().map(|c| inline(&env, "command", c, &copy_context, at)).transpose()?;
     if command.as_ref().is_some_and(|c| c.contains("_password@@")) {
         return Err(refused(
             "command",
@@ -264,7 +276,8 @@ fn all(
     };
 
     let files = Arc::new(Mutex::new(BTreeMap::new()));
-    add_puts(&mut env, &context, &files, raw, at);
+    let puts = [("put", &context), ("put_copy", &copies::context(boot, &context))];
+    add_puts(&mut env, puts, comments, &files, &raw, at);
     let script = match &user_data {
         Some(UserFile::Raw { bytes, .. }) => Script::Raw(bytes.clone()),
         own => {
@@ -464,27 +477,35 @@ fn database_context(database: &Database, sql: &[Value]) -> Value {
 }
 
 /// Adds `put(path, template, mode)` and similar functions, which write a file on the machine as a here-document.
+///
+/// `put_copy` writes a file that the machine fills in for each copy of the service.
 fn add_puts(
     env: &mut Environment<'_>,
-    context: &Value,
+    puts: [(&'static str, &Value); 2],
+    comments: Comments,
     files: &Arc<Mutex<BTreeMap<String, String>>>,
-    raw: Raw,
+    raw: &Raw,
     at: &Arc<Mutex<String>>,
 ) {
-    let (context, seen, at) = (context.clone(), files.clone(), at.clone());
-    env.add_function("put", move |state: &State, path: String, template: String, mode: Option<String>| {
-        if let Some(bytes) = raw.get(&template) {
-            return as_bytes(&path, bytes, mode.as_deref(), &seen);
-        }
-        let outer = set_current(&at, &template);
-        let text = state.env().get_template(&template)?.render(&context)?;
-        set_current(&at, &outer);
-        if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
-            let why = "a password cannot be in an SQL file: the users are created without it";
-            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
-        }
-        here_document(&path, &text, mode.as_deref(), &seen)
-    });
+    for (name, context) in puts {
+        let (context, seen, at, raw) = (context.clone(), files.clone(), at.clone(), raw.clone());
+        env.add_function(name, move |state: &State, path: String, template: String, mode: Option<String>| {
+            if let Some(bytes) = raw.get(&template) {
+                return as_bytes(&path, bytes, mode.as_deref(), &seen);
+            }
+            let outer = set_current(&at, &template);
+            let mut text = state.env().get_template(&template)?.render(&context)?;
+            if comments == Comments::Left && template == "boot.sh.j2" {
+                text = without_comments(&text);
+            }
+            set_current(&at, &outer);
+            if path.starts_with("/opt/gameday/etc/sql/") && text.contains("_password@@") {
+                let why = "a password cannot be in an SQL file: the users are created without it";
+                return Err(minijinja::Error::new(ErrorKind::InvalidOperation, why));
+            }
+            here_document(&path, &text, mode.as_deref(), &seen)
+        });
+    }
     let seen = files.clone();
     env.add_function("put_text", move |path: String, text: String, mode: Option<String>| {
         here_document(&path, &text, mode.as_deref(), &seen)
@@ -492,6 +513,15 @@ fn add_puts(
     env.add_function("put_secret", move |name: String| {
         format!("put /opt/gameday/secrets/{name} 0600 <<'END_OF_SECRET'\n{}\nEND_OF_SECRET", mark(&name))
     });
+}
+
+/// Removes the lines of the boot script that only say something to its reader.
+fn without_comments(script: &str) -> String {
+    let is_comment = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("# ") && !line.starts_with("# shellcheck ")
+    };
+    script.split_inclusive('\n').filter(|line| !is_comment(line)).collect()
 }
 
 type FilterResult = std::result::Result<String, minijinja::Error>;

@@ -77,6 +77,11 @@ fn styles() -> Vec<(String, Boot)> {
         ));
         let postgres = boot.database.clone().map(|d| Database { engine: DatabaseEngine::Postgres, port: 5432, ..d });
         all.push((format!("{run:?} with PostgreSQL"), Boot { database: postgres, ..boot.clone() }));
+        all.push((format!("{run:?} with copies"), Boot { copies: 3, ..boot.clone() }));
+        all.push((
+            format!("{run:?} with copies and nothing"),
+            Boot { run, copies: 2, ..Boot::new("demo", "billing", "s3://bucket/server") },
+        ));
         let ready_made = boot.database.clone().map(|d| Database { master_password: None, sql: vec![], ..d });
         all.push((format!("{run:?} with a ready made database"), Boot { database: ready_made, cache: None, ..boot }));
     }
@@ -97,6 +102,40 @@ fn every_rendered_script_passes_bash_and_shellcheck() {
         assert!(bad.is_empty(), "{style}:\n{}", bad.join("\n"));
         assert!(rendered.size <= LIMIT && rendered.gzipped, "{style}: {}", rendered.size);
     }
+}
+
+#[test]
+fn a_boot_script_that_would_not_fit_loses_its_comments() {
+    let boot = Boot { copies: 3, ..full() };
+    let script = render(&boot, here()).unwrap().files["/opt/gameday/boot"].clone();
+    assert!(!script.contains("# The service writes into APP") && script.starts_with("#!/bin/bash\n"), "{script}");
+    let small =
+        render(&Boot { copies: 3, ..Boot::new("demo", "billing", "https://example.com/server") }, here()).unwrap();
+    assert!(small.files["/opt/gameday/boot"].contains("# The service writes into APP"));
+}
+
+#[test]
+fn each_copy_has_a_port_and_folders_of_its_own_and_a_container_does_not_notice() {
+    let boot = Boot {
+        copies: 2,
+        command: Some("./server --port {{ port }} --log {{ log_dir }}".into()),
+        env: [("AT".into(), "{{ port }}".into())].into(),
+        ..Boot::new("demo", "billing", "https://example.com/server")
+    };
+    let files = render(&boot, here()).unwrap().files;
+    assert!(
+        files["/opt/gameday/etc/start"].ends_with("./server --port @@port@@ --log /var/log/gameday/copy-@@copy@@\n")
+    );
+    assert_eq!(files["/opt/gameday/etc/env"], "AT=\"@@port@@\"\nPORT=\"@@port@@\"\n");
+    assert!(files["/opt/gameday/etc/server.ini"].contains("\"Port\" = \"@@port@@\""));
+    assert!(files["/opt/gameday/etc/haproxy.cfg"].contains("server copy-2 127.0.0.1:20002\n"));
+    let container =
+        render(&Boot { run: Run::Container, source: "httpd:2.4".into(), port: 8080, ..boot }, here()).unwrap().files;
+    assert!(container["/opt/gameday/etc/start"].contains("--publish 127.0.0.1:@@port@@:8080 \\\n"), "{container:#?}");
+    assert_eq!(container["/opt/gameday/etc/env"], "AT=8080\n");
+    // The copies keep out of the way of a service that has one of their usual ports.
+    let taken = Boot { copies: 2, port: 20002, ..Boot::new("demo", "billing", "https://example.com/server") };
+    assert!(render(&taken, here()).unwrap().files["/opt/gameday/etc/haproxy.cfg"].contains("copy-2 127.0.0.1:21002\n"));
 }
 
 #[test]
@@ -607,7 +646,7 @@ fn every_value_in_a_script_of_root_is_quoted() {
             None => (text.to_owned(), ""),
         };
         for (value, quoted) in values(&shell) {
-            let puts = value.starts_with("put(") || value.starts_with("put_secret(");
+            let puts = ["put(", "put_copy(", "put_secret("].iter().any(|put| value.starts_with(put));
             let is_word = value.ends_with("| sh") || value.ends_with("map(\"sh\") | join(\" \")");
             assert!(puts || is_word && !quoted, "{name}: {{{{ {value} }}}} is read by root's shell as it stands");
             seen += 1;

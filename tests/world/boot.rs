@@ -89,6 +89,7 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
         agent: 20,
         pause: 2,
     };
+    let limits_of_machines = limits.clone();
     let short = Boot { limits, ..main_boot() };
     let postgres = |change: &dyn Fn(&mut Database)| {
         let mut boot = postgres_boot();
@@ -187,6 +188,21 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
                 ..archive("node.tar.gz", "node app.js")
             },
         ),
+        ("copies", Boot { copies: 3, ..main_boot() }),
+        (
+            "one-copy-fails",
+            Boot {
+                copies: 3,
+                command: Some("test $PORT != 20002 && ./server -config server.ini".into()),
+                limits: Limits { service: 30, ..limits_of_machines.clone() },
+                ..main_boot()
+            },
+        ),
+        ("copies-end", Boot { copies: 2, command: Some("./server -config nope.ini".into()), ..short.clone() }),
+        (
+            "node-copies",
+            Boot { copies: 2, packages: vec!["nodejs".into()], logs: None, ..archive("node.tar.gz", "node app.js") },
+        ),
         (
             "no-package",
             Boot { packages: vec!["no-such-package".into(), "nodejs".into()], ..archive("node.tar.gz", "node app.js") },
@@ -268,7 +284,7 @@ fn web(folder: &Path) -> String {
         .arg("-C")
         .arg(&root)
         .args(["start.sh", "release-1"]));
-    let app = "require('http').createServer((_, answer) => answer.end(`node ${process.versions.node}`)).listen(process.env.PORT);\n";
+    let app = "require('http').createServer((_, answer) => answer.end(`node ${process.versions.node} on ${process.env.PORT}`)).listen(process.env.PORT);\n";
     fs::write(root.join("app.js"), app).unwrap();
     run(Command::new("tar").arg("-czf").arg(folder.join("node.tar.gz")).arg("-C").arg(&root).arg("app.js"));
     fs::write(root.join("healthcheck"), "served\n").unwrap();

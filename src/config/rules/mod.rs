@@ -6,6 +6,7 @@ mod access;
 mod balancer;
 mod cache;
 mod class;
+mod copies;
 mod database;
 mod egress;
 mod files;

@@ -1,5 +1,5 @@
 //! The service: its port, routes and health checks. Its program is in `source`, its growth in `scaling`.
-use super::{Rules, as_plain_name, class, packages, plain_name, scaling, source};
+use super::{Rules, as_plain_name, class, copies, packages, plain_name, scaling, source};
 use crate::check::Issue;
 use crate::derived::{RULE_HOLDS, wildcards};
 use crate::place::{Place, at};
@@ -57,6 +57,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         machine(rules, &place, service);
         environment(rules, &place, service);
         packages::check(rules, &place, service);
+        copies::check(rules, &place, service);
         scaling::check(rules, &place, service);
     }
 }

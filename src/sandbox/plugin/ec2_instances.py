@@ -8,6 +8,7 @@ from moto.ssm.models import ssm_backends
 
 from . import iam
 from .clock import CLOCK
+from .ec2_images import check_image
 from .rules import Refusal, after, before, instead, on_reset
 
 # Seconds from [AWS 11].
@@ -147,8 +148,8 @@ def shown_pending(call, answer):
 @instead("ec2", "DescribeImages")
 def image_of_ones_own(call):
     """Register an unknown id as an image of the user's own account: Linux for x86-64."""
-    ids, known = call.get("ImageIds") or [], ec2_backends[call.account][call.region].amis
-    if not ids or any(i in known or not i.startswith("ami-") for i in ids):
+    ids, ec2 = call.get("ImageIds") or [], ec2_backends[call.account][call.region]
+    if not ids or any(i in ec2.amis or i in ec2.deleted_amis or not i.startswith("ami-") for i in ids):
         return None
     shared = {"Name": "al2023-ami-own", "State": "available", "Architecture": "x86_64", "RootDeviceType": "ebs"}
     return {"Images": [{"ImageId": i, "OwnerId": call.account, "EnaSupport": True, **shared} for i in ids]}
@@ -166,6 +167,7 @@ def launch(account, region, version, subnet_id, tags, instance_type=None, spot=F
     image = data.get("ImageId", "")
     if image.startswith("resolve:ssm:"):
         image = ssm_backends[account][region].get_parameter(image.removeprefix("resolve:ssm:")).value
+    check_image(ec2, image)
     profile = data.get("IamInstanceProfile") or {}
     check_profile(account, profile, "Value ({0}) for parameter iamInstanceProfile.name is invalid. ")
     options = dict(data.get("MetadataOptions") or {})

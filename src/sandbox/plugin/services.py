@@ -9,6 +9,7 @@ from . import (  # noqa: F401
     ec2_defaults,
     ec2_endpoints,
     ec2_groups,
+    ec2_images,
     ec2_instances,
     ec2_nat,
     ec2_network,
