@@ -1,6 +1,7 @@
 //! Values that follow from a stack file alone: pure functions with the same results on every machine.
 use crate::{
-    Cache, CacheEngine, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Scope, Service,
+    Cache, CacheEngine, Cdn, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Scope, Service,
+    Switch,
 };
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
@@ -226,6 +227,34 @@ impl Service {
             }
         }
         rules
+    }
+}
+
+/// AWS's prefix list of the addresses from which CloudFront asks the servers behind it.
+const CLOUDFRONT: &str = "com.amazonaws.global.cloudfront.origin-facing";
+/// The range that lets everybody in.
+const ANYWHERE: &str = "0.0.0.0/0";
+
+impl Config {
+    /// Returns the CIDRs and prefix lists that are allowed to reach the load balancer.
+    pub fn http_sources(&self) -> Vec<String> {
+        let given = self.access.http.iter().cloned();
+        if !self.cdn.is_closing() {
+            return given.collect();
+        }
+        std::iter::once(CLOUDFRONT.to_owned()).chain(given.filter(|s| s != ANYWHERE && s != CLOUDFRONT)).collect()
+    }
+}
+
+impl Cdn {
+    /// True if the load balancer is closed to requests that do not come from CloudFront.
+    pub fn is_closing(&self) -> bool {
+        self.mode == Switch::Create && self.close_balancer
+    }
+
+    /// True if the distribution's name is the address of the stack.
+    pub fn is_endpoint(&self) -> bool {
+        self.mode == Switch::Create && self.endpoint
     }
 }
 

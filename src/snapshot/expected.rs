@@ -1,6 +1,6 @@
 //! The request path as the stack file describes it: the half of a snapshot that needs no AWS.
 use crate::{
-    config::{Config, Egress, Kind, Mode, Origin, ServiceScope},
+    config::{Config, Egress, Kind, Mode, Origin, ServiceScope, Switch},
     engine::TagKeys,
     facts::Facts,
     parts::service::endpoint_services,
@@ -68,6 +68,9 @@ pub struct Expected {
     pub file_system: Option<String>,
     pub multi_az: bool,
     pub cache_nodes: u32,
+    /// The distribution before the balancer. `None`: the stack has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdn: Option<Cdn>,
     /// The AWS names of the objects that are found by name.
     pub names: Names,
     /// What distinguishes the service from the stack's other services.
@@ -76,6 +79,18 @@ pub struct Expected {
     pub alarms: Vec<String>,
     /// The keys of all steps of the stack.
     pub steps: Vec<String>,
+}
+
+/// The distribution before the balancer as the stack file describes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cdn {
+    /// The key of its step.
+    pub step: String,
+    /// True if its name is the address of the stack.
+    pub endpoint: bool,
+    /// True if the balancer is closed to requests that do not come through it.
+    pub closed: bool,
 }
 
 /// The AWS names of the objects that AWS finds by name.
@@ -147,7 +162,7 @@ impl Expected {
             instance_type: service.instance_type.clone(),
             image: Some(facts.image(service.name)).filter(|i| i.starts_with("ami-")).unwrap_or_default(),
             spot: service.spot.is_some(),
-            http: facts.sources(&config.access.http),
+            http: facts.sources(&config.http_sources()),
             ssh: facts.sources(&config.access.ssh),
             key_pair: config.access.key_pair.clone(),
             network: config.network.mode,
@@ -166,6 +181,11 @@ impl Expected {
             file_system: config.files.file_system.clone().filter(|_| config.files.mode == Mode::Use),
             multi_az: config.database.multi_az,
             cache_nodes: config.cache.nodes,
+            cdn: (config.cdn.mode == Switch::Create).then(|| Cdn {
+                step: "distribution/main".into(),
+                endpoint: config.cdn.is_endpoint(),
+                closed: config.cdn.is_closing(),
+            }),
             names: Names {
                 balancer: by("load-balancer/main"),
                 target_group: by(&service.key("target-group")),

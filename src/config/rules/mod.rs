@@ -4,6 +4,7 @@
 //! why, and the way out. A rule's name is stable, because people search for it.
 mod access;
 mod cache;
+mod cdn;
 mod class;
 mod database;
 mod egress;
@@ -65,6 +66,7 @@ pub(crate) fn check(
     database::check(&mut rules);
     cache::check(&mut rules);
     files::check(&mut rules);
+    cdn::check(&mut rules);
     iam::check(&mut rules);
     monitoring::check(&mut rules);
     service::check(&mut rules);
