@@ -1,6 +1,6 @@
 //! The least-privilege IAM policy of a gameday user, from the actions that each step declares.
 use crate::{
-    aws::{calls::only_reads, partition},
+    aws::{GLOBAL, calls::only_reads, partition},
     config::{Config, KINDS, Kind, Life},
     engine::{Graph, Key, Node, TagKeys},
 };
@@ -111,6 +111,8 @@ struct Rights<'a> {
     named: BTreeMap<&'static str, (BTreeSet<String>, BTreeSet<&'static str>)>,
     /// Actions on objects to which AWS assigns an id.
     tagged: BTreeSet<&'static str>,
+    /// Actions on objects that belong to no region.
+    global: BTreeSet<&'static str>,
     /// Actions on IAM and SSM objects, by the objects' ARNs.
     own: BTreeMap<Vec<String>, BTreeSet<&'static str>>,
     /// Steps that AWS creates with a VPC, without a tag.
@@ -152,6 +154,7 @@ impl<'a> Rights<'a> {
             region: BTreeSet::new(),
             named: BTreeMap::new(),
             tagged: BTreeSet::new(),
+            global: BTreeSet::new(),
             own: BTreeMap::new(),
             made_with_vpc: BTreeSet::new(),
         };
@@ -240,6 +243,7 @@ impl<'a> Rights<'a> {
             {
                 self.named.entry(service).or_default().1.insert(action);
             }
+            "cloudfront" => _ = self.global.insert(action),
             "ec2" | "elasticfilesystem" if !only_reads(verb(action)) && !makes_new(action) => {
                 self.tagged.insert(action);
             }
@@ -360,6 +364,7 @@ impl<'a> Rights<'a> {
             statements.push(allow(&Vec::from_iter(actions), arns, Value::Null));
         }
         statements.extend(self.of_tagged());
+        statements.extend(self.of_global());
         // EC2 has two names in China.
         let ec2: &[&str] = match self.partition {
             "aws-cn" => &["ec2.amazonaws.com", "ec2.amazonaws.com.cn"],
@@ -393,6 +398,33 @@ impl<'a> Rights<'a> {
 
     fn requested_region(&self) -> Value {
         json!({"aws:RequestedRegion": self.config.region})
+    }
+
+    /// Returns the statements for objects that belong to no region. Their requests go to one region.
+    fn of_global(&self) -> Vec<Value> {
+        const TAG: &str = "cloudfront:TagResource";
+        let among = |wanted: &dyn Fn(&str) -> bool| Vec::from_iter(self.global.iter().copied().filter(|a| wanted(a)));
+        let is_harmless = |a: &str| only_reads(verb(a)) || makes_new(a);
+        let (harmless, changing) = (among(&is_harmless), among(&|a| !is_harmless(a)));
+        let mut all = vec![];
+        if !harmless.is_empty() {
+            all.push(allow(&harmless, "*", json!({"StringEquals": {"aws:RequestedRegion": GLOBAL}})));
+        }
+        let (stack, name) = (self.keys.stack(), &self.config.name);
+        let arn = format!("arn:{}:cloudfront::*:distribution/*", self.partition);
+        if !changing.is_empty() {
+            let ours = json!({"StringEquals": {format!("aws:ResourceTag/{stack}"): name}});
+            all.push(allow(&changing, &arn, ours));
+        }
+        // A new distribution is tagged when it is created.
+        if self.global.contains(TAG) {
+            let new = json!({
+                "StringEquals": {format!("aws:RequestTag/{stack}"): name},
+                "Null": {format!("aws:ResourceTag/{stack}"): "true"},
+            });
+            all.push(allow(&[TAG], &arn, new));
+        }
+        all
     }
 
     /// Returns the statements for objects to which AWS assigns an id.

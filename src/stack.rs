@@ -7,10 +7,10 @@ use crate::{
     engine::{Graph, Key, Ref},
     facts::Facts,
     parts::{
-        Builder, access, balancer, cache, database, files, monitoring, network,
+        Builder, access, balancer, cache, cdn, database, files, monitoring, network,
         service::{self, Data, UserDataInputs},
     },
-    resources::{load_balancer::LoadBalancer, role::Master, target_group::TargetGroup},
+    resources::{distribution::Distribution, load_balancer::LoadBalancer, role::Master, target_group::TargetGroup},
     userdata,
 };
 use std::rc::Rc;
@@ -20,6 +20,8 @@ pub struct Stack {
     /// The steps.
     pub graph: Graph,
     pub balancer: Ref<LoadBalancer>,
+    /// The distribution before the balancer.
+    pub cdn: Option<Ref<Distribution>>,
     pub services: Vec<Service>,
     /// The master password, if the roles can read it until the database is set up.
     pub master: Option<Master>,
@@ -58,6 +60,7 @@ pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egr
     let data = Data { database, passwords, cache, files };
 
     let balancer = balancer::wire(b, &network, &groups, &rules);
+    let cdn = cdn::wire(b, &balancer);
     let master = service::master(b, data.passwords.as_ref())?;
     let mut fleets = vec![];
     for (index, scope) in config.services().enumerate() {
@@ -90,5 +93,5 @@ pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egr
         user_data: fleet.user_data,
     };
     let services = config.services().zip(fleets).map(service).collect();
-    Ok(Stack { graph: std::mem::take(&mut b.graph), balancer, services, master })
+    Ok(Stack { graph: std::mem::take(&mut b.graph), balancer, cdn, services, master })
 }

@@ -80,6 +80,16 @@ fn told_to_ask(s: &mut Snapshot, servers: &[&str]) {
 fn public_routes(s: &mut Snapshot) -> &mut RouteTable {
     s.route_tables.iter_mut().find(|t| t.step.as_deref() == Some("route-table/public")).unwrap()
 }
+/// Puts a distribution before the balancer, which is closed to everybody else.
+fn fronted(s: &mut Snapshot) -> &mut Distribution {
+    s.expected.cdn = Some(Cdn { step: "distribution/main".into(), endpoint: true, closed: true });
+    s.expected.http = vec!["pl-0c".into()];
+    group(s, "alb").ingress[0].peer = "pl-0c".into();
+    s.probe.url = Some("http://d1.cloudfront.net/healthcheck".into());
+    let origins = vec![balancer(s).dns_name.clone()];
+    let domain = "d1.cloudfront.net".into();
+    s.cdn.insert(Distribution { id: "E1".into(), domain, enabled: true, deployed: true, origins })
+}
 fn fixed(code: &str) -> Action {
     Action::FixedResponse { code: code.into() }
 }
@@ -202,6 +212,12 @@ const ROWS: &[Row] = &[
         s.listeners.clear();
     }, "credentials"),
     ("answers-503-from-a-full-service", |s| s.probe.answers[0].status = Some(503), "bad-answer"),
+    // Distribution.
+    ("distribution-deleted", |s| { fronted(s); s.cdn = None; s.probe = Probe::default() }, "cdn-missing"),
+    ("distribution-disabled", |s| { fronted(s).enabled = false; silence(s) }, "cdn-disabled"),
+    ("distribution-asks-another-server", |s| { fronted(s).origins = vec!["old.example.com".into()] }, "cdn-origin"),
+    ("distribution-being-deployed", |s| { fronted(s).deployed = false; silence(s) }, "cdn-deploying"),
+    ("a-way-around-the-distribution", |s| { fronted(s); group(s, "alb").ingress[0].peer = "0.0.0.0/0".into() }, "cdn-bypass"),
     // Balancer.
     ("nothing-built-yet", |s| {
         let (whose, expected) = (s.whose.clone(), s.expected.clone());
@@ -932,6 +948,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         for part in parts {
             s.gaps.push(Gap::new(*part, "Describe", &e));
             match part {
+                Part::Cdn => s.cdn = None,
                 Part::Balancer => {
                     s.balancer = None;
                     s.listeners.clear();
@@ -1030,6 +1047,25 @@ fn groups_that_the_stack_goes_without_are_no_hop() {
     s.security_groups.retain(|g| !["billing-db", "billing-cache", "billing-files"].contains(&g.name.as_str()));
     assert_eq!(diagnose::why(&s), vec![]);
     assert_eq!(diagnose::chain(&s).hops.len(), 7);
+}
+
+#[test]
+fn a_distribution_is_the_first_hop_of_a_request() {
+    let mut s = unbroken();
+    fronted(&mut s);
+    assert_eq!(diagnose::why(&s), vec![]);
+    let chain = diagnose::chain(&s);
+    assert_eq!((chain.hops[1].hop, chain.hops[1].state), (HopName::Cdn, State::Good));
+    assert!(chain.is_on_the_way(HopName::Cdn));
+    assert_eq!(s.address(), Some("d1.cloudfront.net"));
+    // A change that is under way loses nothing: the last one answers.
+    s.cdn.as_mut().unwrap().deployed = false;
+    let findings = diagnose::why(&s);
+    assert_eq!(findings.iter().map(|f| (f.rule, f.severity)).collect::<Vec<_>>(), [("cdn-deploying", Severity::Weak)]);
+    // One beside the address of the stack stops nothing.
+    s.expected.cdn.as_mut().unwrap().endpoint = false;
+    s.cdn = None;
+    assert_eq!(diagnose::why(&s)[0].severity, Severity::Weak);
 }
 
 /// A diagnosis never panics if something is missing: each field of the snapshot is left out once.

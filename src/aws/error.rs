@@ -184,7 +184,11 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "EntityTemporarilyUnmodifiable"
         // SSM, for parameters that are created at the same moment or were just deleted: it passes.
         | "TooManyUpdates"
-        | "InstanceRefreshInProgress" => return Class::WrongState,
+        | "InstanceRefreshInProgress"
+        // CloudFront: somebody changed the configuration meanwhile, or it is still being disabled [AWS C1].
+        | "PreconditionFailed"
+        | "InvalidIfMatchVersion"
+        | "DistributionNotDisabled" => return Class::WrongState,
         // RDS and the balancers do not know a new subnet or group immediately.
         "ServiceLinkedRoleFailure" | "InvalidSecurityGroup" | "DBSubnetGroupDoesNotCoverEnoughAZs" => {
             return Class::NotYetVisible;
@@ -195,6 +199,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "FileSystemNotFound"
         | "MountTargetNotFound"
         | "DashboardNotFoundError"
+        | "NoSuchDistribution"
+        | "NoSuchResource"
         | "Gateway.NotAttached" => return Class::NotFound,
         _ => {}
     }

@@ -7,6 +7,7 @@
 use super::{Aws, error::AwsResult, tags};
 use crate::error::Result;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_cloudfront::types::DistributionSummary;
 use aws_sdk_cloudwatch::{operation::get_dashboard::GetDashboardOutput, types::MetricAlarm};
 use aws_sdk_ec2::types::{
     Address, DhcpOptions, Filter, Instance, InternetGateway, LaunchTemplateVersion, NatGateway, NetworkAcl,
@@ -81,6 +82,17 @@ pub async fn template_versions(aws: &Aws, name: &str) -> Result<Rc<Vec<LaunchTem
         Ok(all.unwrap_or_default())
     };
     aws.reads.get(format!("versions of launch template {name}"), call).await
+}
+
+/// Returns all distributions of the account.
+pub async fn distributions(aws: &Aws) -> Result<Rc<Vec<DistributionSummary>>> {
+    let call = async || {
+        let pages = aws.cloudfront.list_distributions().into_paginator().send();
+        let pages: Vec<_> = pages.try_collect().await.during("ListDistributions")?;
+        let items = pages.into_iter().filter_map(|p| p.distribution_list?.items);
+        Ok(items.flatten().collect::<Vec<_>>())
+    };
+    aws.reads.get("distributions", call).await
 }
 
 /// Returns the load balancer of this name.

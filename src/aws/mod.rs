@@ -46,6 +46,9 @@ pub fn profiles() -> Vec<String> {
     files::Files::load().names()
 }
 
+/// The region that answers for CloudFront, and lists and measures its distributions [AWS C1].
+pub const GLOBAL: &str = "us-east-1";
+
 /// How long fetching credentials may take. A helper may ask a person for something, or open a browser.
 const CREDENTIALS_TAKE: Duration = Duration::from_secs(120);
 
@@ -80,6 +83,8 @@ pub struct Aws(Rc<Clients>);
 /// The clients of all services, and what they share.
 pub struct Clients {
     pub autoscaling: aws_sdk_autoscaling::Client,
+    /// CloudFront belongs to no region: its objects are in the one of [`GLOBAL`].
+    pub cloudfront: aws_sdk_cloudfront::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub ec2: aws_sdk_ec2::Client,
     pub efs: aws_sdk_efs::Client,
@@ -91,6 +96,8 @@ pub struct Clients {
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// The tags of objects that belong to no region.
+    pub tagging_global: aws_sdk_resourcegroupstagging::Client,
     pub region: String,
     /// The keys of the tags that mark the stack's objects.
     pub keys: TagKeys,
@@ -175,9 +182,13 @@ impl Aws {
     fn new(sdk: &SdkConfig, target: &Target, network: Network, credentials: Arc<Provider>) -> Self {
         let calls = Calls::new(target.observer);
         macro_rules! client {
-            ($service:ident, $id:literal) => {{
+            ($service:ident, $id:literal) => {
+                client!($service, $id, target.region.clone())
+            };
+            ($service:ident, $id:literal, $region:expr) => {{
                 let mut config =
                     $service::config::Builder::from(sdk).interceptor(calls.interceptor()).interceptor(Once);
+                config.set_region(Some(Region::new($region)));
                 if std::env::var_os(concat!("AWS_ENDPOINT_URL_", $id)).is_some() {
                     config.set_use_fips(Some(false)).set_use_dual_stack(Some(false));
                 }
@@ -186,6 +197,7 @@ impl Aws {
         }
         Self(Rc::new(Clients {
             autoscaling: client!(aws_sdk_autoscaling, "AUTO_SCALING"),
+            cloudfront: client!(aws_sdk_cloudfront, "CLOUDFRONT", GLOBAL),
             cloudwatch: client!(aws_sdk_cloudwatch, "CLOUDWATCH"),
             ec2: client!(aws_sdk_ec2, "EC2"),
             efs: client!(aws_sdk_efs, "EFS"),
@@ -197,6 +209,7 @@ impl Aws {
             ssm: client!(aws_sdk_ssm, "SSM"),
             sts: client!(aws_sdk_sts, "STS"),
             tagging: client!(aws_sdk_resourcegroupstagging, "RESOURCE_GROUPS_TAGGING_API"),
+            tagging_global: client!(aws_sdk_resourcegroupstagging, "RESOURCE_GROUPS_TAGGING_API", GLOBAL),
             region: target.region.clone(),
             keys: target.keys.clone(),
             tags: target.tags.clone(),

@@ -1,10 +1,13 @@
 //! Tags in the shape that each service wants.
-use super::{Aws, error::AwsResult};
+use super::{Aws, GLOBAL, error::AwsResult, partition};
 use crate::{
     engine::{Cx, Tags},
     error::{Error, Result},
 };
-use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, Tag, TagFilter};
+use aws_sdk_resourcegroupstagging::{
+    operation::get_resources::builders::GetResourcesFluentBuilder,
+    types::{ResourceTagMapping, Tag, TagFilter},
+};
 use std::{collections::BTreeMap, rc::Rc};
 
 macro_rules! pairs {
@@ -48,6 +51,19 @@ required_pairs!(efs, aws_sdk_efs::types::Tag);
 required_pairs!(iam, aws_sdk_iam::types::Tag);
 required_pairs!(ssm, aws_sdk_ssm::types::Tag);
 
+/// Both ways between our tags and those of CloudFront.
+pub mod cloudfront {
+    use super::Tags;
+    use aws_sdk_cloudfront::types;
+    pub fn to(tags: &Tags) -> types::Tags {
+        let tag = |(k, v)| types::Tag::builder().key(k).value(v).build().expect("the key is set");
+        types::Tags::builder().set_items(Some(tags.iter().map(tag).collect())).build()
+    }
+    pub fn from(tags: &[types::Tag]) -> Tags {
+        tags.iter().map(|t| (t.key().into(), t.value().unwrap_or_default().into())).collect()
+    }
+}
+
 /// The tag that Auto Scaling gives the instances of a group.
 pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 /// The tag of global objects that names the region of the stack that made them.
@@ -57,12 +73,18 @@ const REGION: &str = "region";
 pub mod global {
     use super::*;
     pub fn to(aws: &Aws, tags: Tags) -> Vec<aws_sdk_iam::types::Tag> {
-        let mut tags = tags;
-        tags.insert(aws.keys.other(REGION), aws.region.clone());
-        iam::to(&tags)
+        iam::to(&with_region(aws, tags))
     }
     pub fn from(aws: &Aws, tags: &[aws_sdk_iam::types::Tag]) -> Tags {
-        let mut tags = iam::from(tags);
+        of_region(aws, iam::from(tags))
+    }
+    /// Returns the tags to put on a global object.
+    pub fn with_region(aws: &Aws, mut tags: Tags) -> Tags {
+        tags.insert(aws.keys.other(REGION), aws.region.clone());
+        tags
+    }
+    /// Returns the tags of a global object. If they name another region, the stack in them is not ours.
+    pub fn of_region(aws: &Aws, mut tags: Tags) -> Tags {
         if let (Some(region), Some(stack)) = (tags.get(&aws.keys.other(REGION)), tags.get(aws.keys.stack()))
             && *region != aws.region
         {
@@ -109,12 +131,33 @@ pub async fn unlisted(aws: &Aws, stack: &str) -> Option<Error> {
 
 /// Fetches the same now, past the shared reads. Fails if the account does not allow the call.
 pub async fn now_of_stack(aws: &Aws, stack: &str) -> Result<BTreeMap<String, Tags>> {
+    tagged(aws, stack, aws.tagging.get_resources()).await
+}
+
+/// Fetches the same with the stack's objects that belong to no region.
+pub async fn now_of_stack_everywhere(aws: &Aws, stack: &str) -> Result<BTreeMap<String, Tags>> {
+    let mut all = now_of_stack(aws, stack).await?;
+    if aws.region != GLOBAL && partition(&aws.region) == "aws" {
+        let call = aws.tagging_global.get_resources().resource_type_filters("cloudfront:distribution");
+        all.extend(tagged(aws, stack, call).await?);
+    }
+    Ok(all)
+}
+
+async fn tagged(aws: &Aws, stack: &str, call: GetResourcesFluentBuilder) -> Result<BTreeMap<String, Tags>> {
     // The largest page size.
-    let call = aws.tagging.get_resources().resources_per_page(100);
+    let call = call.resources_per_page(100);
     let call = call.tag_filters(TagFilter::builder().key(aws.keys.stack()).values(stack).build());
     let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("GetResources")?;
     let tags = |tags: &[Tag]| tags.iter().map(|t| (t.key().into(), t.value().into())).collect::<Tags>();
-    let of = |r: &ResourceTagMapping| Some((r.resource_arn()?.to_owned(), tags(r.tags())));
+    let of = |r: &ResourceTagMapping| {
+        let (arn, tags) = (r.resource_arn()?.to_owned(), tags(r.tags()));
+        // A stack of the same name in another region can have one, too.
+        let is_global = arn.contains(":cloudfront:");
+        let is_ours = |tags: &Tags| tags.get(aws.keys.stack()).is_some_and(|s| s == stack);
+        let tags = if is_global { global::of_region(aws, tags) } else { tags };
+        Some((arn, tags)).filter(|(_, tags)| is_ours(tags))
+    };
     Ok(all.iter().filter_map(of).collect())
 }
 
@@ -140,6 +183,18 @@ pub async fn of_rds(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
         async || aws.rds.list_tags_for_resource().resource_name(arn).send().await.or_absent("ListTagsForResource");
     let answer = aws.reads.get(format!("tags of {arn}"), call).await?;
     Ok(answer.as_ref().as_ref().map(|a| rds::from(a.tag_list())))
+}
+
+/// Returns the tags of a distribution, or `None` if it is gone.
+pub async fn of_cloudfront(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
+    if let Some(tags) = at_a_look(aws, cx, arn).await? {
+        return Ok(Some(global::of_region(aws, tags)));
+    }
+    let call =
+        async || aws.cloudfront.list_tags_for_resource().resource(arn).send().await.or_absent("ListTagsForResource");
+    let answer = aws.reads.get(format!("tags of {arn}"), call).await?;
+    let tags = answer.as_ref().as_ref().map(|a| a.tags().map(|t| cloudfront::from(t.items())).unwrap_or_default());
+    Ok(tags.map(|tags| global::of_region(aws, tags)))
 }
 
 /// Puts tags on an RDS object.

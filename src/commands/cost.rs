@@ -10,9 +10,10 @@ use crate::{
     live,
     output::{
         Printer,
-        cost::{Bills, Cost, per_gb, show},
+        cost::{Bills, Cost, per_gb, saving as words, show},
         style::*,
     },
+    parts::cdn::bill::saving,
     stack,
 };
 
@@ -67,6 +68,7 @@ pub async fn run(global: &Global, out: Printer, args: CostArgs) -> Outcome {
     };
     let mut view = Cost::new(&config.name, &config.region, &prices, bills, &more);
     view.notes.extend(per_gb(prices.unit(), &cost::ways_out(config, facts.zones.len(), &prices)));
+    view.notes.extend(saving(config, &prices).map(|s| words(prices.unit(), &s)));
     view.notes.extend(left_out);
     if stack.graph.nodes().any(|n| n.key().kind() == "scaling-policy") {
         view.notes.push(format!("{ALARMS_OF_A_POLICY} of the alarms are made by each target tracking policy"));

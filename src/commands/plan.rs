@@ -11,6 +11,7 @@ use crate::{
     leftovers::Remains,
     live::BOOT,
     output::{Printer, complaint::Complaint, plan, style::*},
+    parts::cdn::bill::saving,
     resources::role::SESSIONS_POLICY,
 };
 use serde_json::Value;
@@ -66,6 +67,7 @@ impl Preview {
             refresh: plan::Refresh::find(config, &self.report, usually),
             cost: self.whole.then(|| cost::planned(session, prices)),
             egress: if self.whole { cost::ways_out(session, prices) } else { vec![] },
+            cdn: saving(config, prices).filter(|_| self.whole),
             ..plan::Plan::new(&session.loaded, &session.facts, &self.report)
         }
     }

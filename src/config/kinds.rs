@@ -225,6 +225,8 @@ pub const KINDS: &[Kind] = &[
     kind("target-group", Balancer, "a target group", BALANCER).also(&["tg", "targets"]).arn(Before(":targetgroup/")),
     kind("load-balancer", Balancer, "a load balancer", BALANCER).also(&["alb", "lb", "elb", "balancer"]).arn(Before(":loadbalancer/app/")).linked_role("elasticloadbalancing.amazonaws.com"),
     kind("load-balancer-active", Balancer, "a load balancer's state", NAMELESS),
+    kind("distribution", Balancer, "a distribution", TAG).also(&["cdn", "cloudfront"]).of_the_account(),
+    kind("distribution-deployed", Balancer, "a distribution's state", NAMELESS),
     kind("listener", Balancer, "a listener", TAG),
     kind("listener-rule", Balancer, "a listener rule", TAG),
     kind("auto-scaling-group", Fleet, "an Auto Scaling group", free(255, "!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~")).also(&["asg", "fleet", "autoscaling-group"]).linked_role("autoscaling.amazonaws.com"),

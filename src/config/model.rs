@@ -65,6 +65,9 @@ pub struct Config {
     /// The EFS file system that the instances share.
     #[serde(default)]
     pub files: Files,
+    /// The CloudFront distribution before the load balancer.
+    #[serde(default)]
+    pub cdn: Cdn,
     /// Where the database passwords are kept.
     #[serde(default)]
     pub secrets: Secrets,
@@ -304,6 +307,48 @@ pub enum Throughput {
     Elastic,
     /// 50 KB/s per GB stored, plus burst credits.
     Bursting,
+}
+
+/// The CloudFront distribution before the load balancer: a cache of answers on a name of its own, with HTTPS.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cdn {
+    /// Create it, or go without.
+    pub mode: Switch,
+    /// The most seconds for which CloudFront keeps an answer, and the usual number. A `Cache-Control` of the service can
+    /// shorten it.
+    #[schemars(range(min = 1, max = 86400), extend("x-reason" = "an answer is kept for a second at least, and longer than a day helps no event"))]
+    pub ttl_seconds: u32,
+    /// Query parameters that distinguish answers. `["*"]`: all of them. Empty: none, and the service does not see them.
+    pub query: Vec<String>,
+    /// Request headers that distinguish answers.
+    pub headers: Vec<String>,
+    /// Where CloudFront answers from: `100` is North America and Europe, `200` adds Asia and Africa.
+    pub price_class: PriceClass,
+    /// Whether the distribution's name is the address of the stack, which `up` waits for and `status` asks.
+    pub endpoint: bool,
+    /// Closes the load balancer to everybody but CloudFront and the ranges in `access.http`. The default range there,
+    /// `0.0.0.0/0`, does not count then.
+    pub close_balancer: bool,
+    /// The requests in a hundred that are expected to repeat an earlier one within `ttl_seconds`. An assumption: only
+    /// the plan counts with it.
+    #[schemars(range(min = 0, max = 100), extend("x-reason" = "it is a percentage"))]
+    pub repeated_percent: u32,
+}
+
+/// The places from which CloudFront answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PriceClass {
+    /// North America and Europe.
+    #[default]
+    #[serde(rename = "100")]
+    Class100,
+    /// The same, Asia and Africa.
+    #[serde(rename = "200")]
+    Class200,
+    /// All places.
+    #[serde(rename = "all")]
+    All,
 }
 
 /// Where the database passwords are kept.
@@ -617,6 +662,20 @@ impl Default for Files {
         }
     }
 }
+impl Default for Cdn {
+    fn default() -> Self {
+        Self {
+            mode: Switch::Off,
+            ttl_seconds: 60,
+            query: vec!["*".into()],
+            headers: vec![],
+            price_class: PriceClass::Class100,
+            endpoint: true,
+            close_balancer: true,
+            repeated_percent: 50,
+        }
+    }
+}
 impl Default for Secrets {
     fn default() -> Self {
         Self { mode: Origin::Create, master_password: None, app_password: None }
@@ -660,6 +719,17 @@ impl std::fmt::Display for CacheEngine {
         f.write_str(match self {
             Self::Redis => "redis",
             Self::Valkey => "valkey",
+        })
+    }
+}
+
+/// Writes AWS's word for the price class.
+impl std::fmt::Display for PriceClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Class100 => "PriceClass_100",
+            Self::Class200 => "PriceClass_200",
+            Self::All => "PriceClass_All",
         })
     }
 }

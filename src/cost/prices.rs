@@ -41,6 +41,7 @@ pub struct Prices {
     pub database: Database,
     pub cache: Cache,
     pub balancer: Balancer,
+    pub cdn: Cdn,
     pub network: Network,
     pub files: Files,
     pub monitoring: Monitoring,
@@ -78,6 +79,20 @@ pub struct Cache {
 pub struct Balancer {
     pub hour: Option<Amount>,
     pub capacity_unit: Option<Amount>,
+}
+
+/// Prices of CloudFront.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cdn {
+    /// The data that leaves for visitors, per GB.
+    pub gb: Option<Amount>,
+    /// Ten thousand requests.
+    pub requests_10k: Option<Amount>,
+    /// The GB of a month that are free.
+    pub free_gb: Option<Amount>,
+    /// The requests of a month that are free.
+    pub free_requests: Option<Amount>,
 }
 
 /// Prices of the network, per hour.
@@ -221,6 +236,7 @@ impl Prices {
             database: Database { multi_az_factor, extended_support, class, vcpus, storage },
             cache: Cache { redis, valkey },
             balancer: Balancer { hour, capacity_unit },
+            cdn: Cdn { gb, requests_10k, free_gb, free_requests },
             network: Network { public_address, nat_gateway, interface_endpoint, nat_gateway_gb, interface_endpoint_gb },
             files: Files { stored },
             monitoring: Monitoring { alarm, dashboard },
@@ -243,6 +259,10 @@ impl Prices {
             (&mut self.database.extended_support, extended_support),
             (&mut self.balancer.hour, hour),
             (&mut self.balancer.capacity_unit, capacity_unit),
+            (&mut self.cdn.gb, gb),
+            (&mut self.cdn.requests_10k, requests_10k),
+            (&mut self.cdn.free_gb, free_gb),
+            (&mut self.cdn.free_requests, free_requests),
             (&mut self.network.public_address, public_address),
             (&mut self.network.nat_gateway, nat_gateway),
             (&mut self.network.interface_endpoint, interface_endpoint),

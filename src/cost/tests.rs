@@ -75,6 +75,12 @@ fn an_own_price_file_replaces_each_single_price() {
         },
         cache: prices::Cache { redis: list("cache.t3.micro", 9.0), valkey: list("cache.t3.micro", 10.0) },
         balancer: prices::Balancer { hour: price(11.0), capacity_unit: price(12.0) },
+        cdn: prices::Cdn {
+            gb: price(21.0),
+            requests_10k: price(22.0),
+            free_gb: price(23.0),
+            free_requests: price(24.0),
+        },
         network: prices::Network {
             public_address: price(13.0),
             nat_gateway: price(14.0),

@@ -25,6 +25,7 @@ use std::fmt;
 #[serde(rename_all = "kebab-case")]
 pub enum HopName {
     Name,
+    Cdn,
     Balancer,
     Listener,
     Rule,
@@ -40,6 +41,7 @@ impl fmt::Display for HopName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Name => "name",
+            Self::Cdn => "cdn",
             Self::Balancer => "balancer",
             Self::Listener => "listener",
             Self::Rule => "rule",
@@ -177,7 +179,11 @@ impl Chain {
 pub fn chain(snapshot: &Snapshot) -> Chain {
     let view = View::new(snapshot);
     let on_the_way = |hop: Hop| Hop { on_the_way: true, ..hop };
-    let of_parts = parts::LIST.iter().flat_map(|p| p.way).map(|judge| on_the_way(judge(&view)));
+    let of_part = |part: &parts::Entry| {
+        let edge = part.edge.and_then(|judge| judge(&view));
+        edge.into_iter().chain(part.way.iter().map(|judge| judge(&view))).collect::<Vec<_>>()
+    };
+    let of_parts = parts::LIST.iter().flat_map(of_part).map(on_the_way);
     let mut hops: Vec<Hop> = std::iter::once(on_the_way(name::hop(&view))).chain(of_parts).collect();
     hops.extend(parts::LIST.iter().flat_map(|p| p.behind).filter_map(|judge| judge(&view)));
     if nothing_exists(snapshot) {

@@ -22,21 +22,19 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         let evidence = if seen { "no load balancer, so no name" } else { "the load balancer could not be read" };
         return unknown(hop.done(HopName::Name, false, evidence));
     };
+    let address = s.address().unwrap_or(&balancer.dns_name);
     if let Some(why) = &probe.unasked {
-        return unknown(hop.done(HopName::Name, false, format!("{}; not asked: {why}", balancer.dns_name)));
+        return unknown(hop.done(HopName::Name, false, format!("{address}; not asked: {why}")));
     }
-    let own = balancer.dns_name.eq_ignore_ascii_case(&host);
+    let own = address.eq_ignore_ascii_case(&host);
     let again = command!("gameday why {}", probe.url.as_deref().unwrap_or_default());
     if let Some(why) = &probe.unresolved {
         let draft = if own {
             Draft::new(
                 "name-unresolved",
-                "the balancer's own name does not resolve",
+                "the stack's own name does not resolve",
                 format!("{host}: {why}"),
-                (
-                    "gameday status --watch",
-                    "a new balancer's name takes a minute; else the fault is this machine's DNS",
-                ),
+                ("gameday status --watch", "a new name takes a minute; else the fault is this machine's DNS"),
             )
             .symptom_if(balancer.state != "active")
             .trying()
@@ -45,13 +43,15 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
                 "name-unresolved",
                 format!("{host} does not resolve"),
                 why.clone(),
-                (again.clone(), format!("after registering a CNAME record: {host} → {}", balancer.dns_name)),
+                (again.clone(), format!("after registering a CNAME record: {host} → {address}")),
             )
         };
         hop.push(draft);
         return hop.done(HopName::Name, true, format!("{host}: {why}"));
     }
+    // CloudFront's names resolve to other addresses each time.
     let elsewhere = !own
+        && !s.expected.cdn.as_ref().is_some_and(|cdn| cdn.endpoint)
         && !probe.balancer_addresses.is_empty()
         && probe.addresses.iter().all(|a| !probe.balancer_addresses.contains(a));
     if elsewhere {

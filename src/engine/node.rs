@@ -23,6 +23,8 @@ pub trait Node {
     fn data(&self) -> Option<&'static str>;
     /// Returns the help text for an account that denies the step, if the service can do without it.
     fn extra(&self) -> Option<&'static str>;
+    /// True if the objects that this one needs can be deleted before it is gone.
+    fn outlives_needs(&self) -> bool;
     /// Looks at the object. Changes nothing.
     fn observe<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Status>>;
     /// Returns what [`Node::reconcile`] would do. Changes nothing.
@@ -108,6 +110,9 @@ impl<R: Resource> Node for Managed<R> {
     }
     fn extra(&self) -> Option<&'static str> {
         R::EXTRA
+    }
+    fn outlives_needs(&self) -> bool {
+        R::OUTLIVES_NEEDS
     }
 
     fn observe<'a>(&'a self, env: &'a Env) -> LocalBoxFuture<'a, Result<Status>> {

@@ -47,6 +47,10 @@ pub trait Resource: Sized + 'static {
     /// owner.
     const OF_PARENT: bool = false;
 
+    /// True if the objects that this one needs can be deleted before it is gone. It is then deleted beside them, because
+    /// its own deletion takes long.
+    const OUTLIVES_NEEDS: bool = false;
+
     /// True if concurrent creates can yield duplicates, because the API offers neither a client token nor a unique
     /// name.
     const TWINS: bool = false;

@@ -69,7 +69,10 @@ pub async fn walk<T>(
     visit: impl AsyncFn(&dyn Node) -> Result<T>,
 ) -> Report<T> {
     let nodes: Vec<&dyn Node> = graph.nodes().collect();
-    let before = graph.before(dir);
+    let mut before = graph.before(dir);
+    if dir == Direction::Reverse {
+        before.iter_mut().for_each(|waits| waits.retain(|&i| !nodes[i].outlives_needs()));
+    }
     let order = longest_first(graph, dir, &nodes, env);
     let mut results: Vec<Option<Visit<T>>> = nodes.iter().map(|_| None).collect();
     let mut started = vec![false; nodes.len()];

@@ -22,9 +22,9 @@ const WEIGHTS: &[(&str, usize)] = &[
 ];
 
 /// Returns the prefix lists among the sources of the stack file, each once.
-fn named(config: &Config) -> Vec<&String> {
-    let mut all: Vec<&String> =
-        config.access.http.iter().chain(&config.access.ssh).filter(|s| !s.contains('/')).collect();
+fn named(config: &Config) -> Vec<String> {
+    let sources = config.http_sources().into_iter().chain(config.access.ssh.clone());
+    let mut all: Vec<String> = sources.filter(|s| !s.contains('/')).collect();
     all.sort();
     all.dedup();
     all
@@ -48,7 +48,7 @@ pub(super) async fn ids(aws: &Aws, config: &Config) -> Result<(BTreeMap<String, 
 }
 
 async fn look(aws: &Aws, config: &Config) -> Result<Rc<Vec<ManagedPrefixList>>> {
-    let (by_id, by_name): (Vec<&String>, Vec<&String>) = named(config).into_iter().partition(|s| s.starts_with("pl-"));
+    let (by_id, by_name): (Vec<String>, Vec<String>) = named(config).into_iter().partition(|s| s.starts_with("pl-"));
     let call = async || {
         let mut found: Vec<ManagedPrefixList> = vec![];
         for (filter, values) in [("prefix-list-id", by_id), ("prefix-list-name", by_name)] {
@@ -56,7 +56,7 @@ async fn look(aws: &Aws, config: &Config) -> Result<Rc<Vec<ManagedPrefixList>>> 
                 continue;
             }
             // A filter is used because an unknown id would fail the call for all.
-            let filter = Filter::builder().name(filter).set_values(Some(values.into_iter().cloned().collect())).build();
+            let filter = Filter::builder().name(filter).set_values(Some(values)).build();
             let pages = aws.ec2.describe_managed_prefix_lists().filters(filter).into_paginator().items().send();
             let all: Vec<ManagedPrefixList> = pages.try_collect().await.during("DescribeManagedPrefixLists")?;
             found.extend(all);
@@ -80,7 +80,7 @@ pub(super) async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
         all.iter().find(|l| [l.prefix_list_id(), l.prefix_list_name()].contains(&Some(source.as_str())))
     };
     let region = &aws.region;
-    for source in named {
+    for source in &named {
         let Some(list) = find(source) else {
             return Err(Error::other(
                 format!("there is no prefix list {source} in {region}"),
@@ -106,7 +106,7 @@ pub(super) async fn check(aws: &Aws, config: &Config) -> Result<Vec<String>> {
     }
     let weight = |source: &String| find(source).map_or(1, weight);
     let mut words = vec![];
-    for (key, list, ours) in [("http", &config.access.http, 0), ("ssh", &config.access.ssh, 1)] {
+    for (key, list, ours) in [("http", &config.http_sources(), 0), ("ssh", &config.access.ssh, 1)] {
         let rules: usize = list.iter().map(weight).sum::<usize>() + ours;
         if rules > RULES && list.iter().any(|s| find(s).is_some()) {
             words.push(format!(

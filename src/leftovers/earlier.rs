@@ -1,6 +1,6 @@
 //! The stacks that an earlier stack file can have described.
 use crate::{
-    aws::{Aws, listing, tags},
+    aws::{Aws, GLOBAL, listing, partition, tags},
     config::{Block, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, block::BLOCKS},
     engine::{Class, Env, Error, Graph, Key, Tags},
     error::Result,
@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 /// A template does not render.
 pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Vec<Graph>> {
     let services = loaded.config.services();
-    services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), true)).collect()
+    let had = Had { private_instances: true, cdn: true };
+    services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), had)).collect()
 }
 
 /// A service that a stack has had: its name, its port and the keys of its own steps, if those are not the usual ones.
@@ -29,12 +30,12 @@ pub(super) fn largest(
     facts: &Facts,
     aws: &Aws,
     (service, port, identity): &Earlier,
-    private: bool,
+    had: Had,
 ) -> userdata::Result<Graph> {
     let mut loaded = loaded.clone();
     let config: &mut Config = &mut loaded.config;
     config.network.mode = Origin::Create;
-    config.network.instances = if private { Instances::Private } else { Instances::Public };
+    config.network.instances = if had.private_instances { Instances::Private } else { Instances::Public };
     for mode in [&mut config.database.mode, &mut config.cache.mode, &mut config.files.mode, &mut config.iam.mode] {
         *mode = Mode::Create;
     }
@@ -42,6 +43,7 @@ pub(super) fn largest(
     config.secrets.mode = Origin::Create;
     config.monitoring.mode = Switch::Create;
     config.monitoring.dashboard = true;
+    config.cdn.mode = if had.cdn { Switch::Create } else { Switch::Off };
     let like = config.service.get(service).or_else(|| config.service.values().next());
     let mut only = like.cloned().expect("a checked config has a service");
     only.port = *port;
@@ -59,10 +61,41 @@ pub(super) fn largest(
     wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|stack| stack.graph)
 }
 
-/// True if the stack has, or may have, what only instances without public addresses need.
+/// Parts that the stack has, or may have, from an earlier stack file.
 ///
-/// Without it the largest stack is wired without those steps, since looking for them takes calls of its own.
-pub(super) async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
+/// Without them the largest stack is wired without their steps, since looking for those takes calls of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Had {
+    /// What only instances without public addresses need.
+    pub private_instances: bool,
+    /// The distribution.
+    pub cdn: bool,
+}
+
+impl Had {
+    pub(super) async fn look(config: &Config, aws: &Aws, env: &Env) -> Result<Self> {
+        let (private_instances, cdn) =
+            futures::try_join!(had_private_instances(aws, env), had_distribution(config, aws, env))?;
+        Ok(Self { private_instances, cdn })
+    }
+}
+
+async fn had_distribution(config: &Config, aws: &Aws, env: &Env) -> Result<bool> {
+    if config.cdn.mode == Switch::Create {
+        return Ok(true);
+    }
+    if partition(&aws.region) != "aws" {
+        return Ok(false);
+    }
+    // Only one region lists what carries tags and belongs to none.
+    if aws.region != GLOBAL {
+        return Ok(true);
+    }
+    let tagged = tags::of_stack(aws, &env.stack).await?;
+    Ok(tagged.keys().any(|arn| arn.contains(":cloudfront:")))
+}
+
+async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
     let tagged = tags::of_stack(aws, &env.stack).await?;
     let of_them = |step: &String| {
         let (kind, name) = step.split_once('/').unwrap_or_default();

@@ -51,7 +51,7 @@ pub(super) async fn look(search: Search<'_>, seen: &Report<Status>, report: &Rep
         _ => !is_claim(arn, step),
     };
     for round in 0.. {
-        let all = tags::now_of_stack(aws, stack).await?;
+        let all = tags::now_of_stack_everywhere(aws, stack).await?;
         let mut left: Vec<_> = all.into_iter().map(|(arn, mut tags)| (arn, tags.remove(aws.keys.step()))).collect();
         // A snapshot carries its database's tags and outlives it.
         left.retain(|(arn, step)| {
@@ -81,7 +81,7 @@ pub(super) async fn look(search: Search<'_>, seen: &Report<Status>, report: &Rep
 
 /// True if the ARN of such an object ends with the id that its step knows.
 fn has_its_id(arn: &str) -> bool {
-    is_looked_at(arn) || [":parameter/", ":log-group:"].iter().any(|sort| arn.contains(sort))
+    is_looked_at(arn) || [":parameter/", ":log-group:", ":distribution/"].iter().any(|sort| arn.contains(sort))
 }
 
 /// True if the object's own service is asked whether it exists ([`gone`]).

@@ -3,6 +3,7 @@ use super::{Printer, style::*};
 use crate::{
     config::Group,
     cost::{Bill, Line, OneMore, Per, Prices, WayOut},
+    parts::cdn::bill::Saving,
     said,
 };
 use serde::Serialize;
@@ -157,6 +158,27 @@ pub fn ways_out(unit: &str, ways: &[WayOut]) -> Option<String> {
     };
     let all: Vec<String> = ways.iter().map(one).collect();
     (!all.is_empty()).then(|| format!("ways out of the instances: {}", all.join("; ")))
+}
+
+/// Returns the line about what a distribution saves and costs.
+pub fn saving(unit: &str, s: &Saving) -> String {
+    let rest = 100 - s.repeated_percent.min(100);
+    let mut line = format!(
+        "of 100 requests CloudFront answers about {} and the instances {rest}, if as many repeat an earlier one as \
+         cdn.repeated_percent assumes",
+        s.repeated_percent
+    );
+    if let (Some(gb), Some(requests)) = (s.per_gb, s.per_10k_requests) {
+        let free = match (s.free_gb, s.free_requests) {
+            (Some(gb), Some(requests)) => {
+                format!("free up to {} GB and {} million requests a month, then ", number(gb), number(requests / 1e6))
+            }
+            _ => String::new(),
+        };
+        let (gb, requests) = (money(unit, gb), money(unit, requests));
+        line += &format!("; {free}{gb} a GB and {requests} for 10,000 requests, not counted here");
+    }
+    line
 }
 
 /// Returns the note that traffic is billed too, by an amount that nobody knows before.

@@ -6,6 +6,7 @@ use crate::{
     engine::{Change, Diff, Key, Report, Visit},
     error::{Error, Help as _},
     facts::Facts,
+    parts::cdn::bill::Saving,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -46,6 +47,9 @@ pub struct Plan<'a> {
     /// For private instances: the price of each way out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<WayOut>,
+    /// Present if the stack has a distribution: what it is expected to save.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdn: Option<Saving>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -148,6 +152,7 @@ impl<'a> Plan<'a> {
             refresh: None,
             cost: None,
             egress,
+            cdn: None,
         }
     }
 
@@ -261,6 +266,9 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
         print(format!("{DIM}{}{RESET}", super::cost::line(bill)));
         if let Some(line) = super::cost::ways_out(&bill.unit, &plan.egress) {
             print(format!("{DIM}{line}{RESET}"));
+        }
+        if let Some(saving) = &plan.cdn {
+            print(format!("{DIM}{}{RESET}", super::cost::saving(&bill.unit, saving)));
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod balancer;
 pub mod cache;
+pub mod cdn;
 pub mod database;
 pub mod files;
 pub mod metric;
@@ -31,6 +32,7 @@ use store::Store;
 ///
 /// A new part needs a folder, its `pub mod` above, a line here, and a call in [`crate::stack`].
 pub(crate) const LIST: &[Entry] = &[
+    cdn::ENTRY,
     balancer::ENTRY,
     service::ENTRY,
     network::ENTRY,
@@ -47,6 +49,8 @@ pub(crate) struct Entry {
     pub find: Option<See>,
     /// Reads objects that can be read only by an id that a `find` has returned.
     pub follow: Option<See>,
+    /// The hop on the request path that not every stack has. It comes before those of `way`.
+    pub edge: Option<fn(&View<'_>) -> Option<Hop>>,
     /// The hops on the request path, in order.
     pub way: &'static [fn(&View<'_>) -> Hop],
     /// The hops behind the request path: stores and alarms. A function returns `None` if the stack has no such object.
@@ -62,7 +66,7 @@ pub(crate) type See = for<'a, 'look> fn(&'a Look<'look>) -> LocalBoxFuture<'a, (
 
 impl Entry {
     /// An entry without any function, as a base for the others.
-    pub(crate) const NONE: Self = Self { find: None, follow: None, way: &[], behind: &[], stores: &[] };
+    pub(crate) const NONE: Self = Self { find: None, follow: None, edge: None, way: &[], behind: &[], stores: &[] };
 }
 
 /// The graph under construction, and the inputs that all parts read.

@@ -15,6 +15,7 @@ pub mod db_subnet_group;
 pub mod default_network_acl;
 pub mod default_security_group;
 pub mod dhcp_options;
+pub mod distribution;
 pub mod elastic_ip;
 pub mod file_system;
 pub mod instance_profile;
@@ -40,6 +41,7 @@ pub mod vpc;
 pub mod vpc_endpoint;
 
 mod cloudwatch;
+mod distribution_config;
 pub mod elb;
 mod guardduty;
 mod holders;

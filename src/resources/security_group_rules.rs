@@ -16,6 +16,8 @@ pub struct SecurityGroupRules {
     pub egress: Vec<Rule>,
     /// Groups whose rules are removed last, because an older fleet still needs them.
     pub spared: Vec<Ref<SecurityGroup>>,
+    /// True if a rule that lets everybody in is removed last, because requests may still come without the distribution.
+    pub is_closing: bool,
 }
 
 /// A wanted rule.
@@ -35,6 +37,9 @@ pub enum Peer {
     Cidr(String),
     Group(Ref<SecurityGroup>),
 }
+
+/// The range that lets everybody in.
+const ANYWHERE: &str = "0.0.0.0/0";
 
 /// The managed fields of a security group's rules.
 #[derive(Serialize)]
@@ -127,7 +132,8 @@ impl Resource for SecurityGroupRules {
 
     fn interim(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
         let spared: Vec<String> = self.spared.iter().filter_map(|g| cx.read(g, |g| g.id.clone()).now()).collect();
-        let needed = |l: &&Line| l.peer.clone().now().is_some_and(|peer| spared.contains(&peer));
+        let is_open = |l: &Line, peer: &str| self.is_closing && !l.egress && peer == ANYWHERE;
+        let needed = |l: &&Line| l.peer.clone().now().is_some_and(|peer| spared.contains(&peer) || is_open(l, &peer));
         let more: Vec<Line> =
             found.spec.rules.iter().filter(needed).filter(|l| !want.rules.iter().any(|w| w.is(l))).cloned().collect();
         want.rules.extend(more);

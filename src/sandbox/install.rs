@@ -36,6 +36,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "boot_log.py",
     "cbor.py",
     "clock.py",
+    "cloudfront.py",
     "cloudwatch.py",
     "control.py",
     "data.py",

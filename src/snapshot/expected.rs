@@ -1,6 +1,6 @@
 //! The request path as the stack file describes it: the half of a snapshot that needs no AWS.
 use crate::{
-    config::{Config, DatabaseEngine, Egress, Kind, Mode, Origin, ServiceScope},
+    config::{Config, DatabaseEngine, Egress, Kind, Mode, Origin, ServiceScope, Switch},
     engine::TagKeys,
     facts::Facts,
     parts::{
@@ -79,6 +79,9 @@ pub struct Expected {
     pub file_system: Option<String>,
     pub multi_az: bool,
     pub cache_nodes: u32,
+    /// The distribution before the balancer. `None`: the stack has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdn: Option<Cdn>,
     /// The AWS names of the objects that are found by name.
     pub names: Names,
     /// What distinguishes the service from the stack's other services.
@@ -92,6 +95,18 @@ pub struct Expected {
 /// True for the engine that snapshots of older versions have without saying so.
 fn is_mysql(engine: &DatabaseEngine) -> bool {
     *engine == DatabaseEngine::Mysql
+}
+
+/// The distribution before the balancer as the stack file describes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cdn {
+    /// The key of its step.
+    pub step: String,
+    /// True if its name is the address of the stack.
+    pub endpoint: bool,
+    /// True if the balancer is closed to requests that do not come through it.
+    pub closed: bool,
 }
 
 /// The AWS names of the objects that AWS finds by name.
@@ -185,6 +200,11 @@ impl Expected {
             file_system: config.files.file_system.clone().filter(|_| config.files.mode == Mode::Use),
             multi_az: config.database.multi_az,
             cache_nodes: config.cache.nodes,
+            cdn: (config.cdn.mode == Switch::Create).then(|| Cdn {
+                step: "distribution/main".into(),
+                endpoint: config.cdn.is_endpoint(),
+                closed: config.cdn.is_closing(),
+            }),
             names: Names {
                 balancer: by("load-balancer/main"),
                 target_group: by(&service.key("target-group")),

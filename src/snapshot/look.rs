@@ -1,5 +1,5 @@
 //! The look itself: two rounds of calls, those of a round at once. A call that fails leaves a gap.
-use super::{Balancer, Expected, Gap, Part, Snapshot, TargetGroup, VERSION, Whose, probe, targets};
+use super::{Balancer, Distribution, Expected, Gap, Part, Snapshot, TargetGroup, VERSION, Whose, probe, targets};
 use crate::{
     aws::Aws,
     error::{Error, Result},
@@ -96,9 +96,9 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     // First the objects that are found by name or tag.
     round(|part| part.find).await;
     // Then the objects that are found by an id from the first round.
-    let (balancer, instances) =
-        look.seen(|s| (s.balancer.clone(), s.auto_scaling_group.as_ref().map_or(1, |g| g.members.len())));
-    let probe = probe::ask(&aws.network, asking, balancer.as_ref(), instances);
+    let (address, instances) =
+        look.seen(|s| (s.address().map(str::to_owned), s.auto_scaling_group.as_ref().map_or(1, |g| g.members.len())));
+    let probe = probe::ask(&aws.network, asking, address.as_deref(), instances);
     let (_, probe) = futures::join!(round(|part| part.follow), Box::pin(probe));
 
     let mut seen = look.seen.into_inner();
@@ -114,18 +114,20 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 
 /// Looks only at what the verdict needs, with one call: for callers that poll it.
 ///
-/// The look covers the targets' health and the answers from outside, for a balancer and a target group that are known
-/// already.
+/// The look covers the targets' health and the answers from outside, for a balancer, a distribution and a target group
+/// that are known already.
 pub async fn verdict(
     aws: &Aws,
     balancer: Balancer,
+    cdn: Option<Distribution>,
     target_group: &str,
     expected: Expected,
     asking: &Asking,
 ) -> Snapshot {
     let each = expected.desired.try_into().unwrap_or(1);
+    let known = Snapshot { balancer: Some(balancer), cdn, expected, ..Snapshot::default() };
     let (targets, probe) =
-        futures::join!(targets(aws, target_group), probe::ask(&aws.network, asking, Some(&balancer), each));
+        futures::join!(targets(aws, target_group), probe::ask(&aws.network, asking, known.address(), each));
     let (targets, gaps) = match targets {
         Ok(targets) => (targets, vec![]),
         Err(e) => (vec![], vec![Gap::new(Part::Targets, "DescribeTargetHealth", &e)]),
@@ -136,9 +138,7 @@ pub async fn verdict(
         target_group: Some(TargetGroup { arn: target_group.into(), ..TargetGroup::default() }),
         targets,
         gaps,
-        balancer: Some(balancer),
         probe,
-        expected,
-        ..Snapshot::default()
+        ..known
     }
 }

@@ -16,6 +16,7 @@ pub use crate::parts::{
     access::see::{Acl, AclEntry, Endpoint, GroupRule, PrefixList, SecurityGroup},
     balancer::see::{Action, Balancer, Condition, Listener, Rule, Weighted, ZoneSubnet},
     cache::see::{Cache, CacheMember},
+    cdn::see::Distribution,
     database::see::Database,
     files::see::{Files, MountTarget},
     monitoring::see::Alarm,
@@ -26,7 +27,7 @@ pub use crate::parts::{
     },
 };
 pub use answer::{Answer, Beacon, Probe, is_instance_id};
-pub use expected::{Expected, Names, Own, Sibling, Whose, matches};
+pub use expected::{Cdn, Expected, Names, Own, Sibling, Whose, matches};
 pub use gap::{Gap, Part};
 pub use look::{Asking, Depth, gather, verdict};
 pub(crate) use look::{Look, listed};
@@ -51,6 +52,9 @@ pub struct Snapshot {
     #[serde(flatten)]
     pub whose: Whose,
     pub expected: Expected,
+    /// The distribution before the balancer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdn: Option<Distribution>,
     pub balancer: Option<Balancer>,
     pub listeners: Vec<Listener>,
     pub target_group: Option<TargetGroup>,
@@ -143,6 +147,14 @@ impl Snapshot {
         let of_balancer = || self.balancer.as_ref().map(|b| &b.vpc);
         let of_targets = || self.target_group.as_ref().map(|t| &t.vpc);
         own.or_else(of_balancer).or_else(of_targets).map(String::as_str)
+    }
+
+    /// Returns the name that requests are sent to: the distribution's, if it is the address of the stack.
+    pub fn address(&self) -> Option<&str> {
+        match &self.expected.cdn {
+            Some(cdn) if cdn.endpoint => self.cdn.as_ref().map(|d| d.domain.as_str()),
+            _ => self.balancer.as_ref().map(|b| b.dns_name.as_str()),
+        }
     }
 
     /// Returns the number of targets that are wanted.

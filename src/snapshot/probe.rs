@@ -1,5 +1,5 @@
 //! The service as its users see it: its name, and every address behind it.
-use super::{Answer, Asking, Balancer, Beacon, Probe, is_instance_id};
+use super::{Answer, Asking, Beacon, Probe, is_instance_id};
 use crate::{aws::network::Network, said};
 use futures::future::join_all;
 use reqwest::{Client, Url, redirect::Policy};
@@ -19,9 +19,9 @@ const MOST: usize = 4;
 
 /// Resolves the name and sends requests to every address, enough of them to probably reach each of `instances`.
 ///
-/// Behind a proxy, the proxy resolves the name. It then gets as many requests as there are instances.
-pub(crate) async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
-    let own = |path: &str| Some(format!("http://{}{path}", balancer?.dns_name));
+/// `address` is the name of the stack's own balancer or distribution. Behind a proxy, the proxy resolves the name. It then gets as many requests as there are instances.
+pub(crate) async fn ask(network: &Network, asking: &Asking, address: Option<&str>, instances: usize) -> Probe {
+    let own = |path: &str| Some(format!("http://{}{path}", address?));
     let (url, unasked) = match asking {
         Asking::Path(path) => (own(path), None),
         Asking::Url(url) => (Some(url.clone()), None),
@@ -50,7 +50,7 @@ pub(crate) async fn ask(network: &Network, asking: &Asking, balancer: Option<&Ba
         }
         return probe;
     }
-    let other_name = balancer.filter(|b| !b.dns_name.eq_ignore_ascii_case(&host)).map(|b| b.dns_name.clone());
+    let other_name = address.filter(|name| !name.eq_ignore_ascii_case(&host));
     let (own, others) = futures::join!(resolve(&host, port), async {
         match &other_name {
             Some(name) => resolve(name, port).await.unwrap_or_default(),

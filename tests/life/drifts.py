@@ -282,6 +282,56 @@ def endpoint_taken_off_its_table(c, s):
                               RemoveRouteTableIds=[s.id("route_tables", "route-table/public")])
 
 
+# Of stacks with a distribution.
+
+
+def change_distribution(c, s, change):
+    found = s.id("distributions", "distribution/main")
+    now = c.edge.get_distribution_config(Id=found)
+    change(now["DistributionConfig"])
+    c.edge.update_distribution(Id=found, IfMatch=now["ETag"], DistributionConfig=now["DistributionConfig"])
+
+
+@drift("distribution/main", "update", "enabled", listed=False)
+def distribution_disabled(c, s):
+    change_distribution(c, s, lambda config: config.update(Enabled=False))
+
+
+@drift("distribution/main", "update", "origin", listed=False)
+def distribution_sent_elsewhere(c, s):
+    change_distribution(c, s, lambda config: config["Origins"]["Items"][0].update(DomainName="elsewhere.example.com"))
+
+
+@drift("distribution/main", "update", "policies", "query", "default_ttl", "max_ttl", "min_ttl", listed=False)
+def distribution_given_a_policy(c, s):
+    def change(config):
+        behavior = config["DefaultCacheBehavior"]
+        for name in ("ForwardedValues", "MinTTL", "DefaultTTL", "MaxTTL"):
+            del behavior[name]
+        behavior["CachePolicyId"] = "658327ea-f89d-4fab-a63d-7e88639e58f6"
+
+    change_distribution(c, s, change)
+
+
+@drift("distribution/main", "update", "tags.Name", listed=False)
+def distribution_stripped_of_its_name(c, s):
+    arn = s.account["distributions"][s.id("distributions", "distribution/main")]["ARN"]
+    c.edge.untag_resource(Resource=arn, TagKeys={"Items": ["Name"]})
+
+
+@drift("distribution/main", "create", follow=["distribution-deployed/main"], listed=False)
+def distribution_deleted(c, s):
+    change_distribution(c, s, lambda config: config.update(Enabled=False))
+    found = s.id("distributions", "distribution/main")
+    c.edge.delete_distribution(Id=found, IfMatch=c.edge.get_distribution_config(Id=found)["ETag"])
+
+
+@drift("security-group-rules/alb", "update", "rules", listed=False)
+def balancer_opened_beside_the_distribution(c, s):
+    group = s.id("security_groups", "security-group/alb")
+    c.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission(80, IpRanges=[{"CidrIp": "0.0.0.0/0"}]))
+
+
 # Of stacks whose instances have no public addresses.
 
 

@@ -24,6 +24,7 @@ class Clients:
         self.rds, self.cache, self.efs = make("rds"), make("elasticache"), make("efs")
         self.iam, self.ssm, self.logs = make("iam"), make("ssm"), make("logs")
         self.cw, self.tagging = make("cloudwatch"), make("resourcegroupstaggingapi")
+        self.edge = make("cloudfront")
 
 
 def tags_of(pairs):
@@ -58,6 +59,7 @@ def _ec2(c, out):
         "network_interfaces": ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
         "dhcp_options": ("describe_dhcp_options", "DhcpOptions", "DhcpOptionsId"),
         "network_acls": ("describe_network_acls", "NetworkAcls", "NetworkAclId"),
+        "prefix_lists": ("describe_managed_prefix_lists", "PrefixLists", "PrefixListId"),
         "launch_templates": ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
     }
     for kind, (operation, result, name) in plain.items():
@@ -105,6 +107,15 @@ def _elb(c, out):
         for arn, thing in out[kind].items():
             described = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"]
             thing["tags"] = tags_of(described[0]["Tags"]) if described else {}
+
+
+def _edge(c, out):
+    out["distributions"] = {}
+    for page in c.edge.get_paginator("list_distributions").paginate():
+        for found in page["DistributionList"].get("Items", []):
+            tags = c.edge.list_tags_for_resource(Resource=found["ARN"])["Tags"]["Items"]
+            whole = c.edge.get_distribution(Id=found["Id"])["Distribution"]
+            out["distributions"][found["Id"]] = whole | {"tags": tags_of(tags)}
 
 
 def _asg(c, out):
@@ -232,7 +243,7 @@ def _watch(c, out):
 
 def dump(c, elsewhere=None):
     out = {}
-    for part in (_ec2, _elb, _asg, _rds, _cache, _efs, _iam, _watch):
+    for part in (_ec2, _elb, _edge, _asg, _rds, _cache, _efs, _iam, _watch):
         part(c, out)
     if elsewhere:
         other = {}

@@ -121,10 +121,24 @@ def with_a_stack(c, stack, service, vpc, subnets, groups, tags):
         VPCZoneIdentifier=",".join(public), TargetGroupARNs=[target],
         Tags=[t | {"PropagateAtLaunch": True} for t in pairs(tags(f"auto-scaling-group/{service}"))],
     )
+    domain = c.elb.describe_load_balancers(LoadBalancerArns=[balancer])["LoadBalancers"][0]["DNSName"]
+    http = {"HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only"}
+    behavior = {
+        "TargetOriginId": "x", "ViewerProtocolPolicy": "allow-all", "MinTTL": 0,
+        "ForwardedValues": {"QueryString": False, "Cookies": {"Forward": "none"}},
+    }
+    for n, label in enumerate(({}, tags("distribution/main"))):
+        config = {
+            "CallerReference": f"somebody-else-{n}", "Enabled": True, "DefaultCacheBehavior": behavior,
+            "Comment": f"distribution/main of stack {stack}2 in us-east-1",
+            "Origins": {"Quantity": 1, "Items": [{"Id": "x", "DomainName": domain, "CustomOriginConfig": http}]},
+        }
+        both = {"DistributionConfig": config, "Tags": {"Items": pairs(label)}}
+        c.edge.create_distribution_with_tags(DistributionConfigWithTags=both)
     for name in (f"{stack}-elb-5xx2", f"{stack}2-elb-5xx", f"x{stack}-elb-5xx"):
         c.cw.put_metric_alarm(AlarmName=name, Namespace="AWS/ApplicationELB", MetricName="HTTPCode_ELB_5XX_Count",
                               Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1.0,
                               ComparisonOperator="GreaterThanOrEqualToThreshold", Tags=pairs(tags("alarm/elb-5xx")))
     for name in (f"{stack}-main-us-east-12", f"{stack}-main-eu-west-1"):
         c.cw.put_dashboard(DashboardName=name, DashboardBody='{"widgets":[]}')
-    return 30
+    return 32

@@ -27,6 +27,10 @@ DEFAULTS = {
     },
     "cache": {"engine": "redis", "class": "cache.t3.micro", "encrypted": True, "nodes": 1},
     "files": {"throughput": "elastic", "encrypted": True, "path": "/mnt/efs"},
+    "cdn": {
+        "mode": "off", "ttl_seconds": 60, "query": ["*"], "headers": [], "price_class": "100", "endpoint": True,
+        "close_balancer": True,
+    },
     "iam": {"read_objects": [], "kms_keys": [], "ssm": False, "policies": [], "permissions_boundary": None, "path": "/"},
     "monitoring": {"notify": [], "log_days": 3, "slow_seconds": 4.0, "dashboard": True},
 }
@@ -183,13 +187,50 @@ class Check:
         sg = self.sg
         data = [("db", DATABASE[self.config["database"]["engine"]][0]), ("cache", 6379), ("files", 2049)]
         want = {
-            "alb": [("in", 80, c) for c in http] + [("out", port, sg["app"])],
+            "alb": [("in", 80, c) for c in self.visitors()] + [("out", port, sg["app"])],
             "app": [("in", port, sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
             + [("out", 80, "0.0.0.0/0"), ("out", 443, "0.0.0.0/0")] + [("out", p, sg[name]) for name, p in data],
         } | {name: [("in", p, sg["app"])] for name, p in data}
         for name, rules in want.items():
             whole = sorted((side, "tcp", p, p, peer) for side, p, peer in rules)
             self.eq(f"rules of group {name}", self.rules(bodies[name]), whole)
+
+    def visitors(self):
+        """Who reaches the balancer: only CloudFront, and ranges that are given, if it is closed."""
+        cdn, http = self.config["cdn"], self.config["access"]["http"]
+        if self.config["balancer"]["scheme"] == "internal" and http == ["0.0.0.0/0"]:
+            return [self.config["network"]["cidr"]]
+        if cdn["mode"] == "off" or not cdn["close_balancer"]:
+            return http
+        name = "com.amazonaws.global.cloudfront.origin-facing"
+        [theirs] = [i for i, l in self.all["prefix_lists"].items() if l["PrefixListName"] == name]
+        return [theirs] + [c for c in http if c != "0.0.0.0/0"]
+
+    def edge(self):
+        cdn = self.config["cdn"]
+        if cdn["mode"] == "off":
+            return
+        more = {self.tag("region"): self.config["region"]}
+        _, found = self.step("distributions", "distribution/main", more=more)
+        config = found["DistributionConfig"]
+        classes = {"100": "PriceClass_100", "200": "PriceClass_200", "all": "PriceClass_All"}
+        self.fields("distribution", config, Enabled=True, PriceClass=classes[cdn["price_class"]])
+        self.eq("distribution's state", found["Status"], "Deployed")
+        [origin] = config["Origins"]["Items"]
+        self.eq("origin", origin["DomainName"], self.lb["DNSName"])
+        self.fields("origin", origin["CustomOriginConfig"], HTTPPort=80, OriginProtocolPolicy="http-only")
+        behavior = config["DefaultCacheBehavior"]
+        self.fields("cache", behavior, MinTTL=0, DefaultTTL=cdn["ttl_seconds"], MaxTTL=cdn["ttl_seconds"], Compress=True,
+                    ViewerProtocolPolicy="allow-all", TargetOriginId=origin["Id"])
+        self.eq("cached methods", sorted(behavior["AllowedMethods"]["CachedMethods"]["Items"]), ["GET", "HEAD"])
+        self.eq("methods", behavior["AllowedMethods"]["Quantity"], 7)
+        values = behavior["ForwardedValues"]
+        self.eq("query is passed on", values["QueryString"], cdn["query"] != [])
+        names = [] if cdn["query"] == ["*"] else cdn["query"]
+        self.eq("query in the key", sorted(values["QueryStringCacheKeys"].get("Items", [])), sorted(names))
+        self.eq("headers in the key", sorted(values["Headers"].get("Items", [])), sorted(cdn["headers"]))
+        short = {e["ErrorCode"]: e["ErrorCachingMinTTL"] for e in config["CustomErrorResponses"]["Items"]}
+        self.eq("errors are kept briefly", {short.get(code) for code in (500, 502, 503, 504)}, {1})
 
     def secrets(self):
         self.passwords = {}
@@ -547,7 +588,7 @@ class Check:
 
     def run(self):
         parts = (self.network, self.what_comes_with_the_vpc, self.groups, self.secrets, self.database, self.cache,
-                 self.files, self.logs, self.iam, self.template, self.balancer, self.fleet, self.watch, self.nothing_else)
+                 self.files, self.logs, self.iam, self.template, self.balancer, self.edge, self.fleet, self.watch, self.nothing_else)
         for part in parts:
             try:
                 part()

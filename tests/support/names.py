@@ -2,7 +2,7 @@
 module of the tests is needed for it."""
 
 SERVICE, STACK, REGION = "api", "billing", "us-east-1"
-GLOBAL = {"role", "instance-profile", "dashboard"}
+GLOBAL = {"role", "instance-profile", "dashboard", "distribution"}
 
 
 def own(kind, what="", service=SERVICE):

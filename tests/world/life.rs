@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, path::Path};
 
 const BILLING: &str = "examples/billing-api.toml";
 const RICH: &str = "tests/life/rich.toml";
+const CDN: &str = "tests/life/cdn.toml";
 const ORGANISATION: &str = "tests/life/organisation.toml";
 const LOCKED: &str = "examples/locked-down.toml";
 const PRIVATE: &str = "examples/private.toml";
@@ -861,4 +862,61 @@ fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
     let tried: Vec<(String, Option<String>)> = world.account(json!({"do": "attack", "stack": "billing", "ours": true}));
     let refused: Vec<_> = tried.iter().filter(|(_, code)| denied(code)).collect();
     assert!(tried.len() > 80 && refused.is_empty(), "the policy does not allow {refused:?} of {tried:?}");
+}
+
+/// A distribution comes before a balancer that serves, and goes again.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_distribution_comes_before_the_balancer_and_goes_and_nothing_is_closed_meanwhile() {
+    let (world, before) = crowded("edge", "api");
+    let off = world.file("off.toml", CDN, &[("mode = \"create\"", "mode = \"off\"")]);
+    up(&world, &off);
+    as_described(&world, &off);
+
+    let on = up(&world, CDN);
+    let at = |name: &str| on.calls.iter().position(|c| c.operation == name).unwrap_or_else(|| panic!("no {name}"));
+    let last_look = on.calls.iter().rposition(|c| c.operation == "ListDistributions").expect("looks");
+    assert!(at("AuthorizeSecurityGroupIngress") < at("RevokeSecurityGroupIngress"));
+    assert!(at("CreateDistributionWithTags") < at("RevokeSecurityGroupIngress"), "it is closed last");
+    assert!(last_look < at("RevokeSecurityGroupIngress"), "the distribution is deployed before");
+    println!("{} properties read back", as_described(&world, Path::new(CDN)));
+    settled(&world, CDN);
+    changed_nothing(&up(&world, CDN));
+    let why = world.run(CDN, &["why", "-o", "json"]).json();
+    assert!(why["url"].as_str().is_some_and(|url| url.contains(".cloudfront.net/")), "{why}");
+
+    for (name, step, finding) in [
+        ("distribution-disabled", "distribution/main", Some("cdn-disabled")),
+        ("distribution-sent-elsewhere", "distribution/main", Some("cdn-origin")),
+        ("distribution-given-a-policy", "distribution/main", None),
+        ("distribution-stripped-of-its-name", "distribution/main", None),
+        ("distribution-deleted", "distribution/main", Some("cdn-missing")),
+        ("balancer-opened-beside-the-distribution", "security-group-rules/alb", Some("cdn-bypass")),
+    ] {
+        let _: () = world.account(json!({"do": "drift", "name": name, "stack": "edge", "service": "api"}));
+        let plan = changes(&world.run(CDN, &["plan", "-o", "json"]).ends(2));
+        let keys: BTreeSet<&str> = plan.iter().map(|(key, ..)| key.as_str()).collect();
+        assert!(
+            keys.contains(step) && keys.iter().all(|k| [step, "distribution-deployed/main"].contains(k)),
+            "{plan:?}"
+        );
+        let why = world.run(CDN, &["why", "-o", "json"]);
+        assert!(finding.is_none_or(|rule| why.out.contains(rule)), "{name}: {}", why.out);
+        up(&world, CDN);
+        settled(&world, CDN);
+    }
+    as_described(&world, Path::new(CDN));
+
+    // Switched off, it goes, and the balancer is open before.
+    let gone = up(&world, &off);
+    let at = |name: &str| gone.calls.iter().position(|c| c.operation == name).unwrap_or_else(|| panic!("no {name}"));
+    assert!(at("AuthorizeSecurityGroupIngress") < at("UpdateDistribution"));
+    assert!(at("UpdateDistribution") < at("DeleteDistribution"));
+    as_described(&world, &off);
+    settled(&world, &off);
+
+    up(&world, CDN);
+    world.run(CDN, &["teardown", "--confirm", "edge"]).ends(0);
+    untouched(&world, &before);
+    policy_allows_all(&world);
 }

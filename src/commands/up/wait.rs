@@ -3,7 +3,7 @@ use super::super::{DONE, Failure, Outcome, Session, failed, interrupted};
 use crate::{
     cli::UpArgs,
     diagnose::{self, Finding},
-    engine::{Change, Direction, Node, walk},
+    engine::{Change, Direction, Node, Ref, walk},
     error::Error,
     leftovers::database_snapshot::DATABASE,
     output::{
@@ -51,13 +51,16 @@ async fn wait(
     let (asking, expected) = (session.asking(args.probe.probe.clone(), args.probe.no_probe), session.expected());
     let whose = session.whose();
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
+    let cdn = session.stack.cdn.as_ref().and_then(Ref::output);
+    let cdn = cdn.map(|d| snapshot::Distribution { id: d.id, domain: d.domain, ..Default::default() });
     let out = session.out;
     // If nothing is asked from outside, AWS's own view of the whole request path has to do.
     let asked = !matches!(asking, Asking::Nothing { .. });
     let (mut first, mut well) = (true, asked);
     let look = async || {
         if well {
-            let seen = snapshot::verdict(&session.aws, balancer.clone(), target, expected.clone(), &asking).await;
+            let seen =
+                snapshot::verdict(&session.aws, balancer.clone(), cdn.clone(), target, expected.clone(), &asking).await;
             let verdict = Verdict::of(&seen);
             if verdict.word() == Word::Serving {
                 return Ok(Look { verdict, wrong: None });

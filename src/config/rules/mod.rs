@@ -5,6 +5,7 @@
 mod access;
 mod balancer;
 mod cache;
+mod cdn;
 mod class;
 mod copies;
 mod database;
@@ -70,6 +71,7 @@ pub(crate) fn check(
     database::check(&mut rules);
     cache::check(&mut rules);
     files::check(&mut rules);
+    cdn::check(&mut rules);
     iam::check(&mut rules);
     monitoring::check(&mut rules);
     service::check(&mut rules);

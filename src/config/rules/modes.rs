@@ -82,6 +82,22 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             both: &[],
         },
         Group {
+            name: "cdn",
+            mode: if config.cdn.mode == Switch::Off { "off" } else { "create" },
+            create: &[
+                "ttl_seconds",
+                "query",
+                "headers",
+                "price_class",
+                "endpoint",
+                "close_balancer",
+                "repeated_percent",
+            ],
+            use_: &[],
+            may_use: &[],
+            both: &[],
+        },
+        Group {
             name: "monitoring",
             mode: if config.monitoring.mode == Switch::Off { "off" } else { "create" },
             create: &["notify", "log_days", "slow_seconds", "dashboard"],

@@ -14,6 +14,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     let mut lists: Vec<(Place, &[String])> = vec![
         (at("access.http"), &config.access.http),
         (at("access.ssh"), &config.access.ssh),
+        (at("cdn.query"), &config.cdn.query),
+        (at("cdn.headers"), &config.cdn.headers),
         (at("iam.read_objects"), &config.iam.read_objects),
         (at("monitoring.notify"), &config.monitoring.notify),
     ];
@@ -43,6 +45,8 @@ pub(crate) fn remove_repeats(config: &mut Config) {
     let mut lists = vec![
         &mut config.access.http,
         &mut config.access.ssh,
+        &mut config.cdn.query,
+        &mut config.cdn.headers,
         &mut config.iam.read_objects,
         &mut config.monitoring.notify,
     ];

@@ -71,3 +71,51 @@ async fn law_10_what_holds_a_deletion_is_asked_every_few_seconds_only() {
     // Each try is a deletion and a look.
     assert!(calls <= 2 * 32, "{calls} calls in {waited:?}");
 }
+
+/// A thing that reads from another one, which can be deleted before it.
+struct Lingering {
+    thing: Thing,
+    needs: Ref<Thing>,
+}
+
+impl Resource for Lingering {
+    const KIND: &'static str = "lingering";
+    const OUTLIVES_NEEDS: bool = true;
+    type Spec = crate::testing::Spec;
+    type Output = crate::testing::Output;
+
+    fn spec(&self, inputs: &Inputs) -> Self::Spec {
+        let _ = inputs.read(&self.needs, |_| ());
+        self.thing.spec(inputs)
+    }
+    async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
+        let Some(f) = self.thing.find(cx).await? else { return Ok(None) };
+        Ok(Some(Found { id: f.id, spec: f.spec, output: f.output, phase: f.phase, tags: f.tags }))
+    }
+    async fn create(&self, cx: &Cx<'_>, want: &Self::Spec) -> Result<()> {
+        self.thing.create(cx, want).await
+    }
+    async fn update(&self, _: &Cx<'_>, _: &Self::Spec, _: &Found<Self>, _: &Diff) -> Result<()> {
+        Ok(())
+    }
+    async fn delete(&self, cx: &Cx<'_>, found: &Found<Self>) -> Result<()> {
+        let Some(found) = self.thing.find(cx).await?.filter(|f| f.id == found.id) else { return Ok(()) };
+        self.thing.delete(cx, &found).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_8_nothing_waits_for_what_outlives_its_needs() {
+    let w = World::default();
+    let mut g = Graph::default();
+    let long = Duration::from_secs(400);
+    let slow = Typical::secs(0, 0, long.as_secs());
+    let thing = || Thing { world: w.clone(), size: 1, links: vec![], slow };
+    let needs = g.add("net", thing());
+    g.add("edge", Lingering { thing: thing(), needs });
+    assert!(up(&g, &env()).await.all_done());
+    let t = Instant::now();
+    assert!(teardown(&g, &env()).await.all_done());
+    assert!(w.names().is_empty());
+    assert!(t.elapsed() >= long && t.elapsed() < long + Duration::from_secs(60), "{:?}: at the same time", t.elapsed());
+}

@@ -95,7 +95,10 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     // During a hand-over, older instances may listen on any port. Therefore the rules between the balancer and the
     // instances are spared.
     let spared = each().filter(|(s, _)| facts.is_handed_over(config, *s)).map(|(_, group)| group.clone()).collect();
-    let balancer = add(b, "alb", &groups.balancer, http, to_services, spared);
+    let group = groups.balancer.clone();
+    let is_closing = config.cdn.is_closing();
+    let rules = SecurityGroupRules { aws: b.aws(), group, ingress: http, egress: to_services, spared, is_closing };
+    let balancer = b.add("alb", rules).key().clone();
     let mut services = vec![];
     for (service, group) in each() {
         let mut ingress = vec![tcp(service.port, to(&groups.balancer), "requests from the load balancer")];
@@ -154,7 +157,7 @@ fn add(
     egress: Vec<Rule>,
     spared: Vec<Ref<SecurityGroup>>,
 ) -> Key {
-    let rules = SecurityGroupRules { aws: b.aws(), group: group.clone(), ingress, egress, spared };
+    let rules = SecurityGroupRules { aws: b.aws(), group: group.clone(), ingress, egress, spared, is_closing: false };
     b.add(name, rules).key().clone()
 }
 

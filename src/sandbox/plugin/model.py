@@ -113,6 +113,7 @@ def _rds(problem):
 
 # The service's code for an unmet constraint, and for an unreadable request.
 CODES = {
+    "cloudfront": ("InvalidArgument", "MalformedXML"),
     "efs": ("ValidationException", "BadRequest"),
     "logs": ("InvalidParameterException", "SerializationException"),
     "resourcegroupstaggingapi": ("InvalidParameterException", "SerializationException"),

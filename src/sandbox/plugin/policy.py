@@ -15,6 +15,7 @@ from moto.ec2.models import ec2_backends
 from moto.efs.models import efs_backends
 from moto.iam.models import iam_backends
 
+from . import cloudfront
 from .asg_fleet import groups_of
 from .faults import denied
 from .rules import on_reset, partition
@@ -51,7 +52,10 @@ TAGGING = {
     "ssm": "ssm:AddTagsToResource",
     "logs": "logs:TagResource",
     "cloudwatch": "cloudwatch:TagResource",
+    "cloudfront": "cloudfront:TagResource",
 }
+# Rights that have another name than the operation.
+RIGHTS = {"CreateDistributionWithTags": "CreateDistribution"}
 LINKED = {
     "CreateAutoScalingGroup": "autoscaling",
     "CreateLoadBalancer": "elasticloadbalancing",
@@ -150,7 +154,7 @@ def holds(how, asked, context):
 def needed(call):
     """Yield (action, ARN, context) of each right that a call needs."""
     prefix = PREFIX.get(call.service, call.service)
-    action = f"{prefix}:{call.operation}"
+    action = f"{prefix}:{RIGHTS.get(call.operation, call.operation)}"
     here = {"aws:RequestedRegion": call.region, **_asked(call)}
     objects = list(_objects(call)) or [("*", {})]
     for arn, tags in objects:
@@ -170,6 +174,9 @@ def needed(call):
 
 def _tags_of_request(call):
     tags = call.get("Tags") or call.get("tags") or call.get("AccessPointTags") or []
+    if call.service == "cloudfront":
+        both = call.get("DistributionConfigWithTags") or {}
+        return cloudfront.tags_of(tags or both.get("Tags"))
     for specification in call.get("TagSpecifications") or call.get("TagSpecification") or []:
         tags = [*tags, *(specification.get("Tags") or [])]
     if isinstance(tags, dict):
@@ -248,6 +255,8 @@ def _objects(call):
         return _of_ec2(call)
     if service == "efs":
         return _of_efs(call)
+    if service == "cloudfront":
+        return _of_cloudfront(call)
     if service == "elbv2":
         return ((arn, {}) for arn in _of_elb(call))
     if service == "autoscaling":
@@ -310,6 +319,14 @@ def _of_efs(call):
         kind = "access-point" if resource.startswith("fsap-") else "file-system"
         context = {f"aws:ResourceTag/{t['Key']}": t["Value"] for t in tags}
         yield arn_of(call, "elasticfilesystem", f"{kind}/{resource}"), context
+
+
+def _of_cloudfront(call):
+    if call.operation.startswith("Create"):
+        yield f"arn:{partition(call.region)}:cloudfront::{call.account}:distribution/new", {}
+    for one in cloudfront.DISTRIBUTIONS.values():
+        if one.id == call.get("Id") or one.arn == call.get("Resource"):
+            yield one.arn, {f"aws:ResourceTag/{k}": v for k, v in one.tags.items()}
 
 
 def _of_elb(call):

@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     asg_refresh,
     autoscaling,
     boot_log,
+    cloudfront,
     cloudwatch,
     ec2_defaults,
     ec2_endpoints,

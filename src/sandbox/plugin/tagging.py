@@ -4,7 +4,7 @@ from moto.elbv2.models import elbv2_backends
 from moto.rds.models import rds_backends
 from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 
-from . import cloudwatch
+from . import cloudfront, cloudwatch
 from .ec2_instances import ec2_backends
 from .elasticache_groups import TAGS
 from .faults import FAULTS
@@ -21,7 +21,8 @@ def resources(call):
         for r in moto._get_resources_generator(tag_filters=filters, resource_type_filters=types, resource_arn_list=arns)
     ]
     known = {arn for arn, _ in found}
-    for kind, arn, tags in (*_caches(call), *_ec2(call), *_rds_groups(call), *_listeners(call), *_dashboards(call)):
+    ours = (_caches, _distributions, _ec2, _rds_groups, _listeners, _dashboards)
+    for kind, arn, tags in (found for of in ours for found in of(call)):
         wanted = not types or kind in types or kind.split(":")[0] in types
         if wanted and (not arns or arn in arns) and arn not in known and tags and _matches(tags, filters):
             found.append((arn, dict(tags)))
@@ -73,6 +74,12 @@ def _caches(call):
     for arn, tags in TAGS.items():
         if arn.split(":")[3] == call.region:
             yield "elasticache:" + arn.split(":")[5], arn, tags
+
+
+def _distributions(call):
+    if call.region == cloudfront.REGION:
+        for distribution in cloudfront.DISTRIBUTIONS.values():
+            yield "cloudfront:distribution", distribution.arn, distribution.tags
 
 
 def _rds_groups(call):

@@ -6,6 +6,7 @@ mod compute_support;
 mod data;
 mod data_support;
 mod defaults;
+mod edge;
 mod egress;
 mod network;
 mod network_support;

@@ -112,6 +112,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
             ingress: vec![tcp(80, anywhere(), "requests")],
             egress: vec![tcp(s.app_port, Peer::Group(app.clone()), "to the instances")],
             spared: vec![],
+            is_closing: false,
         },
     );
     let mut ingress = vec![tcp(s.app_port, Peer::Group(alb.clone()), s.why)];
@@ -119,7 +120,10 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         ingress.push(tcp(22, Peer::Cidr("192.0.2.0/24".into()), "SSH"));
     }
     let all = Rule { protocol: "-1", port: 0, peer: anywhere(), why: "anything".into() };
-    g.add("app", SecurityGroupRules { aws: aws(), group: app, ingress, egress: vec![all], spared: vec![] });
+    g.add(
+        "app",
+        SecurityGroupRules { aws: aws(), group: app, ingress, egress: vec![all], spared: vec![], is_closing: false },
+    );
 
     let balancer = g.add_after(
         "main",

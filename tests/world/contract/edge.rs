@@ -1,0 +1,112 @@
+//! The distribution before the balancer.
+use super::compute_support::{REGION, World};
+use gameday::{
+    engine::{Graph, Ref},
+    resources::{
+        distribution::{DeployedDistribution, Distribution},
+        internet_gateway::InternetGateway,
+        load_balancer::LoadBalancer,
+        security_group::SecurityGroup,
+        subnet::Subnet,
+        vpc::Vpc,
+    },
+};
+
+type Test = Result<(), Box<dyn std::error::Error>>;
+
+const KEY: &str = "distribution/main";
+const DEPLOYED: &str = "distribution-deployed/main";
+
+/// Returns a balancer with a distribution before it.
+fn edge(w: &World, ttl: u32, query: &[&str], headers: &[&str]) -> Graph {
+    let (mut g, aws) = (Graph::default(), || w.aws.clone());
+    let vpc = g.add("main", Vpc { aws: aws(), cidr: "10.0.0.0/16".into(), existing: None });
+    let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
+    let mut subnet = |zone: &str, cidr: &str| {
+        let (cidr, zone) = (cidr.into(), format!("{REGION}{zone}"));
+        let name = format!("public-{}", &zone[REGION.len()..]);
+        g.add(&name, Subnet { aws: aws(), vpc: vpc.clone(), cidr, zone, public: true, existing: None })
+    };
+    let subnets: Vec<Ref<Subnet>> = vec![subnet("a", "10.0.0.0/24"), subnet("b", "10.0.1.0/24")];
+    let group = g.add("alb", SecurityGroup { aws: aws(), vpc, description: "load balancer".into() });
+    let balancer = LoadBalancer { aws: aws(), subnets, groups: vec![group], idle_timeout: 60 };
+    let balancer = g.add_after("main", balancer, &[gateway.key()]);
+    let texts = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect();
+    let distribution = Distribution {
+        aws: aws(),
+        balancer,
+        comment: "distribution/main of stack demo".into(),
+        ttl,
+        query: texts(query),
+        headers: texts(headers),
+        price_class: "PriceClass_100".into(),
+    };
+    let distribution = g.add("main", distribution);
+    g.add("main", DeployedDistribution::new(aws(), distribution));
+    g
+}
+
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_distribution_is_kept_as_described() -> Test {
+    let w = World::new().await;
+    let g = edge(&w, 60, &["*"], &[]);
+    for node in g.nodes().filter(|n| !n.key().kind().starts_with("distribution")) {
+        node.reconcile(&w.env).await?;
+    }
+    w.creates(&g, KEY).await;
+    w.creates(&g, DEPLOYED).await;
+    let id = w.look(&g, KEY).await.id.ok_or("an id")?;
+
+    w.updates(&edge(&w, 30, &["*"], &[]), KEY, &["default_ttl", "max_ttl"]).await;
+    w.updates(&edge(&w, 30, &["b", "a"], &["Accept"]), KEY, &["headers", "query"]).await;
+    w.updates(&edge(&w, 30, &[], &[]), KEY, &["headers", "query"]).await;
+    w.updates(&g, KEY, &["default_ttl", "max_ttl", "query"]).await;
+
+    // Changed by hand, and what is not gameday's stays.
+    let cloudfront = &w.aws.cloudfront;
+    let now = cloudfront.get_distribution_config().id(&id).send().await?;
+    let mut config = now.distribution_config.ok_or("a configuration")?;
+    (config.enabled, config.comment, config.default_root_object) = (false, "x".into(), Some("index.html".into()));
+    let call = cloudfront.update_distribution().id(&id).set_if_match(now.e_tag).distribution_config(config);
+    call.send().await?;
+    w.updates(&g, KEY, &["comment", "enabled"]).await;
+    let now =
+        cloudfront.get_distribution_config().id(&id).send().await?.distribution_config.ok_or("a configuration")?;
+    assert_eq!(now.default_root_object(), Some("index.html"));
+
+    let arn = cloudfront.get_distribution().id(&id).send().await?.distribution.ok_or("a distribution")?.arn;
+    let keys = |key: &str| aws_sdk_cloudfront::types::TagKeys::builder().items(key).build();
+    cloudfront.untag_resource().resource(&arn).tag_keys(keys("team")).send().await?;
+    w.updates(&g, KEY, &["tags.team"]).await;
+    cloudfront.untag_resource().resource(&arn).tag_keys(keys("gameday:stack")).send().await?;
+    w.refuses_what_is_not_ours(&g, KEY).await;
+    let tags = gameday::aws::tags::cloudfront::to(&[("gameday:stack".to_owned(), "demo".to_owned())].into());
+    cloudfront.tag_resource().resource(&arn).tags(tags).send().await?;
+
+    w.goes(&g, KEY).await;
+    // The reference of the one that is deleted is used up.
+    w.creates(&g, KEY).await;
+    w.goes(&g, KEY).await;
+    w.down_all(&g).await;
+    Ok(())
+}
+
+/// A deletion waits until the distribution is disabled everywhere.
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_distribution_is_disabled_before_it_is_deleted() -> Test {
+    let w = World::with_time().await;
+    let g = edge(&w, 60, &["*"], &[]);
+    for node in g.nodes().filter(|n| n.key().as_str() != DEPLOYED) {
+        node.reconcile(&w.env).await?;
+    }
+    let look = w.look(&g, DEPLOYED).await;
+    assert_ne!(look.phase, Some(gameday::engine::Phase::Ready), "the distribution is not waited for");
+    w.up(&g, DEPLOYED).await;
+    assert_eq!(w.look(&g, DEPLOYED).await.phase, Some(gameday::engine::Phase::Ready));
+    w.down_all(&g).await;
+    let left = w.aws.cloudfront.list_distributions().send().await?.distribution_list.ok_or("a list")?;
+    assert_eq!(left.quantity, 0);
+    Ok(())
+}
