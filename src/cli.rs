@@ -146,7 +146,7 @@ pub enum Verb {
     /// Build or repair the RDS instance and what it needs
     #[command(hide = true)]
     Database(ChangeArgs),
-    /// Build or repair the ElastiCache replication group and what it needs
+    /// Build or repair the ElastiCache cache and what it needs
     #[command(hide = true)]
     Cache(ChangeArgs),
     /// Build or repair the EFS file system and what it needs

@@ -207,30 +207,33 @@ impl<'a> Rights<'a> {
     /// Returns the ARNs of an object, and of everything below it.
     fn objects(&self, kind: &str, name: &str) -> Vec<(&'static str, String)> {
         let of = |service: &'static str, what: String| (service, self.arn(service, &what));
+        let end = Kind::by_word(kind).and_then(|kind| kind.arn_of(name));
+        let own =
+            |service: &'static str| of(service, end.clone().expect("the table says where the name is in its ARN"));
         match kind {
-            "alarm" => vec![of("cloudwatch", format!("alarm:{name}"))],
+            "alarm" => vec![own("cloudwatch")],
             "auto-scaling-group" => {
                 vec![of("autoscaling", format!("autoScalingGroup:*:autoScalingGroupName/{name}"))]
             }
             "cache" => vec![
-                of("elasticache", format!("replicationgroup:{name}")),
+                own("elasticache"),
                 of("elasticache", format!("cluster:{name}-*")),
                 // AWS's own parameter groups.
                 of("elasticache", "parametergroup:default.*".into()),
             ],
-            "cache-subnet-group" => vec![of("elasticache", format!("subnetgroup:{name}"))],
+            "cache-cluster" => vec![own("elasticache"), of("elasticache", "parametergroup:default.*".into())],
+            "cache-subnet-group" => vec![own("elasticache")],
             // Dashboards belong to no region.
             "dashboard" => vec![("cloudwatch", format!("arn:{}:cloudwatch::*:dashboard/{name}", self.partition))],
             "database" => {
                 // AWS's own option group.
-                vec![of("rds", format!("db:{name}")), of("rds", "og:default:*".into())]
+                vec![own("rds"), of("rds", "og:default:*".into())]
             }
-            "db-parameter-group" => vec![of("rds", format!("pg:{name}"))],
-            "db-subnet-group" => vec![of("rds", format!("subgrp:{name}"))],
+            "db-parameter-group" | "db-subnet-group" => vec![own("rds")],
             "load-balancer" => ["loadbalancer", "listener", "listener-rule"]
                 .map(|what| of("elasticloadbalancing", format!("{what}/app/{name}/*")))
                 .into(),
-            "target-group" => vec![of("elasticloadbalancing", format!("targetgroup/{name}/*"))],
+            "target-group" => vec![own("elasticloadbalancing")],
             _ => vec![],
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Some rows are also kept as files, as somebody without access would get them. `GAMEDAY_BLESS=1` rewrites these files.
 use gameday::{
-    config::DatabaseEngine,
+    config::{CacheEngine, DatabaseEngine},
     diagnose::{self, Chain, Finding, HopName, Severity, State},
     error::{Class, Error},
     snapshot::*,
@@ -51,6 +51,28 @@ fn of_postgres(s: &mut Snapshot) {
         }
     }
 }
+
+/// Turns the cache into a cluster of memcached.
+fn memcached(s: &mut Snapshot) {
+    s.expected.cache_engine = CacheEngine::Memcached;
+    let c = cache(s);
+    (c.is_cluster, c.port) = (true, Some(11211));
+    ports(s, 11211);
+}
+
+/// Opens the security groups between the instances and the cache for this port only.
+fn ports(s: &mut Snapshot, port: i32) {
+    let other = |p: Option<(i32, i32)>| p == Some((6379, 6379)) || p == Some((11211, 11211));
+    for rule in &mut app_group(s).egress {
+        if other(rule.ports) {
+            rule.ports = Some((port, port));
+        }
+    }
+    for rule in &mut group(s, "cache").ingress {
+        rule.ports = Some((port, port));
+    }
+}
+
 fn cache(s: &mut Snapshot) -> &mut Cache {
     s.cache.as_mut().unwrap()
 }
@@ -569,6 +591,12 @@ const ROWS: &[Row] = &[
     ("cache-with-the-default-group", |s| { cache(s).groups = vec!["sg-0default".into()]; booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-groups"),
     ("app-group-without-egress-to-the-cache", |s| { app_group(s).egress.retain(|r| r.ports != Some((6379, 6379))); booting(s, "cache", Some("Redis is not reachable"), 90) }, "cache-egress"),
     ("cache-without-replica", |s| s.expected.cache_nodes = 2, "cache-replica-missing"),
+    ("memcached-deleted", |s| { memcached(s); s.cache = None }, "cache-missing"),
+    ("memcached-is-rebooted", |s| { memcached(s); cache(s).status = "rebooting cluster nodes".into(); booting(s, "cache", Some("memcached is not reachable at billing-main:11211"), 90) }, "cache-rebooting"),
+    ("memcached-in-a-wrong-network", |s| { memcached(s); cache(s).status = "incompatible-network".into() }, "cache-failed"),
+    ("memcached-wants-tls", |s| { memcached(s); cache(s).tls = true; booting(s, "cache", Some("memcached at billing-main:11211 is connected, but does not tell its version within 3 s (is TLS on?)"), 90) }, "cache-tls"),
+    ("memcached-without-its-second-node", |s| { memcached(s); s.expected.cache_nodes = 2 }, "cache-replica-missing"),
+    ("memcached-with-the-port-of-redis", |s| { memcached(s); ports(s, 6379); booting(s, "cache", Some("memcached is not reachable at billing-main:11211: no answer within 4 s"), 90) }, "cache-ingress"),
     ("cache-is-silent", |s| booting(s, "cache", Some("Redis is not reachable at billing-main:6379"), 90), "boot-cache"),
     // Files.
     ("file-system-deleted", |s| { s.files = None; timeouts(s) }, "files-missing"),

@@ -210,13 +210,19 @@ pub async fn cache(aws: &Aws, name: &str) -> Result<Option<ReplicationGroup>> {
     Ok((*aws.reads.get(format!("cache {name}"), call).await?).clone())
 }
 
-/// Returns all cache nodes of the region.
+/// Returns all cache clusters of the region: the nodes of replication groups, and clusters of memcached with their nodes.
 pub async fn cache_nodes(aws: &Aws) -> Result<Rc<Vec<CacheCluster>>> {
     let call = async || {
-        let call = aws.elasticache.describe_cache_clusters().into_paginator().items().send();
+        let call = aws.elasticache.describe_cache_clusters().show_cache_node_info(true).into_paginator().items().send();
         call.try_collect().await.during("DescribeCacheClusters")
     };
     aws.reads.get("cache nodes", call).await
+}
+
+/// Returns the cache cluster of this name. A node of a replication group is none.
+pub async fn cache_cluster(aws: &Aws, name: &str) -> Result<Option<CacheCluster>> {
+    let is_it = |c: &&CacheCluster| c.cache_cluster_id() == Some(name) && c.replication_group_id().is_none();
+    Ok(cache_nodes(aws).await?.iter().find(is_it).cloned())
 }
 
 /// Returns all file systems of the region.

@@ -329,15 +329,33 @@ impl Cache {
         self.version.as_deref().unwrap_or(match self.engine {
             CacheEngine::Redis => "7.1",
             CacheEngine::Valkey => "8.2",
+            CacheEngine::Memcached => "1.6.22",
         })
+    }
+
+    /// Returns the key of the cache's step: a replication group, or with memcached a cache cluster.
+    pub const fn key(&self) -> &'static str {
+        self.engine.key()
     }
 }
 
 impl CacheEngine {
+    /// The keys of the steps that a cache can be.
+    pub const KEYS: [&str; 2] = [Self::Redis.key(), Self::Memcached.key()];
+
+    /// Returns the key of the step that is a cache of this engine.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Redis | Self::Valkey => "cache/main",
+            Self::Memcached => "cache-cluster/main",
+        }
+    }
+
     /// Returns the port on which the engine's servers listen.
     pub const fn port(self) -> u16 {
         match self {
             Self::Redis | Self::Valkey => 6379,
+            Self::Memcached => 11211,
         }
     }
 
@@ -345,6 +363,7 @@ impl CacheEngine {
     pub const fn speaks(self) -> &'static str {
         match self {
             Self::Redis | Self::Valkey => "Redis",
+            Self::Memcached => "memcached",
         }
     }
 }

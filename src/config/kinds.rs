@@ -178,12 +178,26 @@ impl Kind {
         Self::by_word(key.split('/').next().unwrap_or_default())
     }
 
-    /// Returns the name in an ARN, if AWS identifies such objects by name.
-    pub fn name_in(arn: &str) -> Option<&str> {
-        KINDS.iter().filter_map(|kind| kind.arn).find_map(|mark| match mark {
+    /// Returns the name in an object's ARN, if AWS identifies objects of this kind by name.
+    pub fn name_in<'a>(&self, arn: &'a str) -> Option<&'a str> {
+        match self.arn? {
             NameInArn::After(mark) => Some(arn.split_once(mark)?.1),
             NameInArn::Before(mark) => arn.split_once(mark)?.1.split('/').next(),
+        }
+    }
+
+    /// Returns the end of an object's ARN, after region and account, if it contains the name: `db:billing-main`. An id
+    /// after the name is a `*`.
+    pub fn arn_of(&self, name: &str) -> Option<String> {
+        Some(match self.arn? {
+            NameInArn::After(mark) => format!("{}{name}", &mark[1..]),
+            NameInArn::Before(mark) => format!("{}{name}/*", &mark[1..]),
         })
+    }
+
+    /// Returns the name in the ARN of this step's object.
+    pub fn name_of_step<'a>(step: &str, arn: &'a str) -> Option<&'a str> {
+        Self::by_key(step)?.name_in(arn)
     }
 }
 
@@ -212,6 +226,7 @@ pub const KINDS: &[Kind] = &[
     kind("database", Database, "a DB instance", identifier(63)).also(&["rds", "rds-instance", "db", "db-instance", "mysql", "postgres", "postgresql"]).arn(After(":db:")).linked_role("rds.amazonaws.com"),
     kind("cache-subnet-group", Cache, "a cache subnet group", lower("-")).arn(After(":subnetgroup:")),
     kind("cache", Cache, "a replication group", identifier(40)).also(&["redis", "elasticache", "replication-group"]).arn(After(":replicationgroup:")).linked_role("elasticache.amazonaws.com"),
+    kind("cache-cluster", Cache, "a cache cluster", identifier(50)).also(&["memcached"]).arn(After(":cluster:")).linked_role("elasticache.amazonaws.com"),
     kind("file-system", Files, "a file system", TAG).also(&["efs", "files"]).linked_role("elasticfilesystem.amazonaws.com"),
     kind("mount-target", Files, "a mount target", NAMELESS),
     kind("access-point", Files, "an access point", TAG),
@@ -317,18 +332,32 @@ mod tests {
 
     #[test]
     fn names_are_found_in_arns() {
-        for (arn, name) in [
-            ("arn:aws:rds:us-east-1:123456789012:db:billing-main", Some("billing-main")),
-            ("arn:aws:elasticache:us-east-1:123456789012:replicationgroup:billing-main", Some("billing-main")),
+        for (step, rest, name) in [
+            ("database/main", "rds:us-east-1:123456789012:db:billing-main", Some("billing-main")),
+            ("cache/main", "elasticache:us-east-1:123456789012:replicationgroup:billing-main", Some("billing-main")),
+            // A node of a replication group carries the group's tags.
+            ("cache/main", "elasticache:us-east-1:123456789012:cluster:billing-main-001", None),
+            ("cache-cluster/main", "elasticache:us-east-1:123456789012:cluster:billing-main", Some("billing-main")),
             (
-                "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/billing-main/0a1b",
+                "load-balancer/main",
+                "elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/billing-main/0a1b",
                 Some("billing-main"),
             ),
-            ("arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/billing-api/0a1b", Some("billing-api")),
-            ("arn:aws:cloudwatch::123456789012:dashboard/billing-main", Some("billing-main")),
-            ("arn:aws:ec2:us-east-1:123456789012:vpc/vpc-0a1b", None),
+            (
+                "target-group/api",
+                "elasticloadbalancing:us-east-1:123456789012:targetgroup/billing-api/0a1b",
+                Some("billing-api"),
+            ),
+            ("dashboard/main", "cloudwatch::123456789012:dashboard/billing-main", Some("billing-main")),
+            ("vpc/main", "ec2:us-east-1:123456789012:vpc/vpc-0a1b", None),
         ] {
-            assert_eq!(Kind::name_in(arn), name, "{arn}");
+            let arn = format!("arn:aws:{rest}");
+            assert_eq!(Kind::name_of_step(step, &arn), name, "{arn}");
+            if let (Some(name), Some(kind)) = (name, Kind::by_key(step)) {
+                let end = kind.arn_of(name).unwrap();
+                let end = end.strip_suffix('*').unwrap_or(&end);
+                assert!(arn.contains(&format!(":{end}")), "{end}");
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub const NAMES: &[&str] = &[
     "database.master_password",
     "cache.host",
     "cache.port",
+    "cache.nodes",
+    "cache.engine",
     "files.path",
     "files.file_system",
     "files.access_point",

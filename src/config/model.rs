@@ -59,7 +59,7 @@ pub struct Config {
     /// The RDS instance.
     #[serde(default)]
     pub database: Database,
-    /// The ElastiCache replication group.
+    /// The ElastiCache cache.
     #[serde(default)]
     pub cache: Cache,
     /// The EFS file system that the instances share.
@@ -250,23 +250,25 @@ pub enum DatabaseEngine {
     Postgres,
 }
 
-/// The ElastiCache replication group.
+/// The ElastiCache cache: a replication group of Redis or Valkey, or a cluster of memcached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cache {
     /// Create it, use one that exists, or go without.
     pub mode: Mode,
-    /// With `mode = "use"`: `host:port` of a Redis server.
+    /// With `mode = "use"`: `host:port` of a server that speaks the engine's protocol.
     pub endpoint: Option<String>,
-    /// `redis`, or `valkey`: same protocol, a fifth cheaper.
+    /// `redis`, `valkey` (same protocol, a fifth cheaper), or `memcached`.
     pub engine: CacheEngine,
-    /// Engine version: `7.1` for redis, `8.2` for valkey.
+    /// Engine version: `7.1` for redis, `8.2` for valkey, `1.6.22` for memcached.
     pub version: Option<String>,
     /// Cache node type.
     pub class: String,
-    /// Encrypted at rest under AWS's own key. It is decided at creation: an existing one stays as it is.
+    /// Encrypted at rest under AWS's own key. It is decided at creation: an existing one stays as it is. memcached has
+    /// nothing at rest.
     pub encrypted: bool,
-    /// 1, or 2 for a replica in another zone with automatic failover.
+    /// 1, or 2 for a node in another zone: a replica with automatic failover. With memcached each of the two has half of
+    /// the keys, and a change of the number moves keys, so that answers are computed again.
     #[schemars(range(min = 1, max = 2), extend("x-reason" = "the event counts more than two nodes as an inefficient deployment"))]
     pub nodes: u32,
 }
@@ -280,6 +282,8 @@ pub enum CacheEngine {
     Redis,
     /// Same protocol, a fifth cheaper.
     Valkey,
+    /// Another protocol: no replica, and each node has its own keys.
+    Memcached,
 }
 
 /// The EFS file system.
@@ -719,6 +723,7 @@ impl std::fmt::Display for CacheEngine {
         f.write_str(match self {
             Self::Redis => "redis",
             Self::Valkey => "valkey",
+            Self::Memcached => "memcached",
         })
     }
 }

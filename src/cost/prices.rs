@@ -71,6 +71,7 @@ pub struct Database {
 pub struct Cache {
     pub redis: List,
     pub valkey: List,
+    pub memcached: List,
 }
 
 /// Prices of the load balancer, per hour.
@@ -234,7 +235,7 @@ impl Prices {
             spot,
             disk,
             database: Database { multi_az_factor, extended_support, class, vcpus, storage },
-            cache: Cache { redis, valkey },
+            cache: Cache { redis, valkey, memcached },
             balancer: Balancer { hour, capacity_unit },
             cdn: Cdn { gb, requests_10k, free_gb, free_requests },
             network: Network { public_address, nat_gateway, interface_endpoint, nat_gateway_gb, interface_endpoint_gb },
@@ -250,6 +251,7 @@ impl Prices {
             (&mut self.database.storage, storage),
             (&mut self.cache.redis, redis),
             (&mut self.cache.valkey, valkey),
+            (&mut self.cache.memcached, memcached),
         ] {
             all.extend(more);
         }

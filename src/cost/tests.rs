@@ -73,7 +73,11 @@ fn an_own_price_file_replaces_each_single_price() {
             vcpus: [("db.t3.small".to_owned(), 7)].into(),
             storage: list("gp3", 8.0),
         },
-        cache: prices::Cache { redis: list("cache.t3.micro", 9.0), valkey: list("cache.t3.micro", 10.0) },
+        cache: prices::Cache {
+            redis: list("cache.t3.micro", 9.0),
+            valkey: list("cache.t3.micro", 10.0),
+            memcached: list("cache.t3.micro", 11.0),
+        },
         balancer: prices::Balancer { hour: price(11.0), capacity_unit: price(12.0) },
         cdn: prices::Cdn {
             gb: price(21.0),
@@ -240,7 +244,7 @@ fn what_runs_is_billed_as_it_is() {
         vec![network::bill::addresses(3.0), network::bill::nat_gateways(1.0)],
         balancer::bill::balancer().to_vec(),
         database.items(),
-        vec![cache::bill::nodes("valkey", "cache.t3.micro", 2.0)],
+        vec![cache::bill::nodes(crate::config::CacheEngine::Valkey, "cache.t3.micro", 2.0)],
         vec![files::bill::stored(730e9), monitoring::bill::alarms(12.0), monitoring::bill::dashboards(1.0)],
     ]
     .concat();

@@ -20,8 +20,8 @@ pub use names::in_account;
 pub use network::{Network, Subnet};
 
 use crate::{
-    aws::{Aws, error::AwsResult},
-    config::{Config, ExistingSubnet, Identities, Identity, Origin, ServiceScope},
+    aws::{Aws, error::AwsResult, tags},
+    config::{CacheEngine, Config, ExistingSubnet, Identities, Identity, Mode, Origin, ServiceScope},
     error::{Class, Error, Result},
     set_up::SetUp,
 };
@@ -53,6 +53,9 @@ pub struct Facts {
     pub identities: Identities,
     /// Fleets of this stack from before a service got another name or port: they serve until the new one does.
     pub older: Vec<String>,
+    /// True if the stack still has a cache of an engine that the stack file no longer names: instances use it until new
+    /// ones serve.
+    pub has_older_cache: bool,
     /// The ids of the prefix lists that the stack file names.
     pub prefix_lists: BTreeMap<String, String>,
     /// The state of the database: set up, or still empty.
@@ -76,7 +79,7 @@ impl Facts {
     }
 
     async fn look(aws: &Aws, config: &Config) -> Result<Self> {
-        let (account, (images, no_image), (network, zones), older, standing, ranges, (prefix_lists, no_list), set_up) =
+        let (account, (images, no_image), (network, zones), older, has_older_cache, standing, ranges, (prefix_lists, no_list), set_up) =
             // Boxed, because together they are too large for the stack of a thread.
             futures::try_join!(
                 Box::pin(async {
@@ -98,6 +101,7 @@ impl Facts {
                     }
                 }),
                 Box::pin(async { Ok(fleets::older(aws, config).await) }),
+                Box::pin(async { Ok(has_older_cache(aws, config).await) }),
                 Box::pin(async { Ok(names::existing(aws, config).await) }),
                 Box::pin(async { Ok(ranges::ranges(aws, config).await.unwrap_or_default()) }),
                 Box::pin(prefix_lists::ids(aws, config)),
@@ -118,6 +122,7 @@ impl Facts {
             standing: standing.names.clone(),
             claims: standing.claims.clone(),
             older,
+            has_older_cache,
             prefix_lists,
             set_up,
             unfit,
@@ -209,12 +214,20 @@ impl Facts {
             standing: BTreeMap::new(),
             claims: vec![],
             older: vec![],
+            has_older_cache: false,
             prefix_lists: BTreeMap::new(),
             set_up: SetUp::default(),
             unfit: None,
             words: vec![],
         }
     }
+}
+
+/// True if the stack has a cache of another sort than its file names, as far as the list of tagged objects shows.
+async fn has_older_cache(aws: &Aws, config: &Config) -> bool {
+    let is_older = |step: &String| CacheEngine::KEYS.contains(&&**step) && *step != config.cache.key();
+    let tagged = tags::of_stack(aws, &config.name).await.unwrap_or_default();
+    config.cache.mode == Mode::Create && tagged.values().filter_map(|t| t.get(aws.keys.step())).any(is_older)
 }
 
 /// True if a call got no answer: the account denies it, AWS throttles it, or the answer was lost.

@@ -32,7 +32,7 @@ pub(super) async fn identities(aws: &Aws, config: &Config) -> Identities {
     // The list of tagged objects lags by minutes, and the objects of IAM are not in it.
     let of_others = tagged.iter().filter_map(|(arn, tags)| {
         let step = tags.get(aws.keys.step()).filter(|step| Key::is_one(step))?;
-        let by_name = Kind::name_in(arn).is_some_and(|name| proof.confirms(step, name));
+        let by_name = Kind::name_of_step(step, arn).is_some_and(|name| proof.confirms(step, name));
         Identity::of_key(step).filter(|_| by_name || proof.confirms(step, arn))
     });
     let then = config.with_unnamed_keys();
@@ -82,7 +82,7 @@ pub(super) async fn existing(aws: &Aws, config: &Config) -> Rc<Names> {
             let Some(step) = tags.get(aws.keys.step()).filter(|step| Key::is_one(step)) else { continue };
             let name = match arn.split_once(":launch-template/") {
                 Some((_, id)) => templates::name(aws, &config.name_of(step), id).await,
-                None => Kind::name_in(arn).map(Into::into),
+                None => Kind::name_of_step(step, arn).map(Into::into),
             };
             if let Some(name) = name {
                 objects.entry(step.clone()).or_default().insert(Object { name, arn: arn.clone() });

@@ -1,7 +1,7 @@
 //! The stacks that an earlier stack file can have described.
 use crate::{
     aws::{Aws, GLOBAL, listing, partition, tags},
-    config::{Block, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, block::BLOCKS},
+    config::{Block, CacheEngine, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, block::BLOCKS},
     engine::{Class, Env, Error, Graph, Key, Tags},
     error::Result,
     facts::{Facts, fleets, steps_of},
@@ -40,6 +40,8 @@ pub(super) fn largest(
         *mode = Mode::Create;
     }
     config.cache.nodes = 2;
+    // The engine whose cache has the most alarms. The wiring adds the cache of the other engines.
+    config.cache.engine = CacheEngine::Memcached;
     config.secrets.mode = Origin::Create;
     config.monitoring.mode = Switch::Create;
     config.monitoring.dashboard = true;

@@ -44,7 +44,7 @@ pub(super) async fn look(search: Search<'_>, seen: &Report<Status>, report: &Rep
     let claims = search.env.ownership.claims();
     let is_claim =
         |arn: &str, step: &str| claims.iter().any(|(key, id)| key.as_str() == step && arn.ends_with(id.as_str()));
-    let is_it = |arn: &str, step: &str| match (Kind::name_in(arn), id_of(step)) {
+    let is_it = |arn: &str, step: &str| match (Kind::name_of_step(step, arn), id_of(step)) {
         (Some(name), _) => name == search.name_of(step) && !is_claim(arn, step),
         (None, Some(id)) if has_its_id(arn) => arn.ends_with(id),
         (None, None) if is_looked_at(arn) => false,
@@ -173,7 +173,7 @@ fn why(step: Option<Step>, arn: &str) -> String {
             // A balancer and a target group are known by their ARN, the others by their name or id.
             let id = match arn.contains(":elasticloadbalancing:") {
                 true => arn,
-                false => Kind::name_in(arn).or(arn.rsplit('/').next()).unwrap_or(arn),
+                false => Kind::name_of_step(&step, arn).or(arn.rsplit('/').next()).unwrap_or(arn),
             };
             format!(
                 "carries the stack's tags as {step}, and nothing else says that it is: it stays. If it is the stack's, \

@@ -12,7 +12,7 @@ pub(super) fn names_of(status: &Status) -> impl Iterator<Item = &str> {
 pub(super) fn used_host(config: &Config, key: &Key) -> Option<String> {
     let (mode, endpoint) = match key.kind() {
         "database" => (config.database.mode, config.database.endpoint()),
-        "cache" => (config.cache.mode, config.cache.endpoint()),
+        "cache" | "cache-cluster" => (config.cache.mode, config.cache.endpoint()),
         _ => return None,
     };
     endpoint.filter(|_| mode == Mode::Use).map(|(host, _)| host)
@@ -70,6 +70,8 @@ mod tests {
             "Billing-main-ro.0ab.ng.0001.use1.cache.amazonaws.com",
             "billing-main-002.0ab.0001.use1.cache.amazonaws.com",
             "master.billing-main.0ab.use1.cache.amazonaws.com",
+            "billing-main.0ab.cfg.use1.cache.amazonaws.com",
+            "billing-main.0ab.0002.use1.cache.amazonaws.com",
             "10.0.8.5",
             "cache.internal",
         ] {

@@ -1,5 +1,6 @@
 //! The clock: how long until the first request, and how long until the missing steps exist.
 use crate::{
+    config::CacheEngine,
     engine::{Forecast, Key, Progress},
     lease::Holder,
 };
@@ -104,6 +105,7 @@ pub struct Times {
     pub scale: f64,
     pub multi_az: bool,
     pub cache_nodes: u32,
+    pub cache_engine: CacheEngine,
     pub steps: Vec<Step>,
     /// When each step that is being made was first seen so.
     pub began: BTreeMap<Key, Timestamp>,
@@ -174,8 +176,9 @@ impl Times {
         };
         let mut cuts = vec![];
         // Gains of the durations in [AWS 11].
-        if self.cache_nodes > 1 && missing("cache/main") {
-            let gain = without("cache/main", 70);
+        // AWS creates the nodes of memcached at the same time.
+        if self.cache_nodes > 1 && self.cache_engine != CacheEngine::Memcached && missing(self.cache_engine.key()) {
+            let gain = without(self.cache_engine.key(), 70);
             cuts.push(Cut { what: "single-node cache", gain_seconds: gain, setting: "[cache] nodes = 1" });
         }
         if self.multi_az && missing("database/main") {

@@ -1,6 +1,7 @@
 //! CloudWatch metrics: all of the live screen's in one `GetMetricData` call.
 use crate::{
     aws::{Aws, error::AwsResult},
+    config::CacheEngine,
     error::Result,
     parts::{
         balancer::measure as balancer,
@@ -9,7 +10,7 @@ use crate::{
         metric::{MetricRow, MetricTable},
         service::measure as service,
     },
-    snapshot::Snapshot,
+    snapshot::{Cache, Snapshot},
 };
 use aws_sdk_cloudwatch::types::{Dimension, Metric as AwsMetric, MetricDataQuery, MetricDataResult, MetricStat};
 use aws_smithy_types::DateTime;
@@ -40,6 +41,7 @@ pub struct Names {
     pub database: Option<String>,
     /// The cache's nodes, all of them because a failover moves the work to another one.
     pub cache: Vec<String>,
+    pub cache_engine: CacheEngine,
     pub zones: Vec<String>,
 }
 
@@ -58,7 +60,8 @@ impl Names {
             balancer,
             fleets: all,
             database: s.database.as_ref().map(|d| d.id.clone()).filter(|id| !id.is_empty()),
-            cache: s.cache.iter().flat_map(|c| &c.members).map(|m| m.id.clone()).collect(),
+            cache: s.cache.iter().flat_map(Cache::measured).collect(),
+            cache_engine: s.expected.cache_engine,
             zones: s.expected.zones.clone(),
         }
     }
@@ -74,7 +77,7 @@ impl Names {
             (&balancer::METRICS, self.balancer.iter().collect()),
             (&service::INSTANCES, self.fleets.iter().collect()),
             (&database::METRICS, self.database.iter().collect()),
-            (&cache::METRICS, self.cache.iter().collect()),
+            (cache::of(self.cache_engine), self.cache.iter().collect()),
         ]
     }
 
@@ -95,7 +98,7 @@ pub async fn ask(aws: &Aws, names: &Names, first: bool) -> Result<Metrics> {
     let call = aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries(names)));
     let call =
         call.start_time(DateTime::from_secs(ask_from(now, first))).end_time(DateTime::from_secs(now.as_second()));
-    Ok(parse(call.send().await.during("GetMetricData")?.metric_data_results()))
+    Ok(parse(names, call.send().await.during("GetMetricData")?.metric_data_results()))
 }
 
 /// Returns the queries of one call.
@@ -138,8 +141,8 @@ pub type Series = BTreeMap<i64, f64>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics(pub BTreeMap<Metric, Series>);
 
-fn parse(results: &[MetricDataResult]) -> Metrics {
-    let names = Names::default();
+/// Reads the results of the queries for these names.
+fn parse(names: &Names, results: &[MetricDataResult]) -> Metrics {
     let rows: Vec<&MetricRow> = names.rows().map(|(_, row, _)| row).collect();
     let mut all = Metrics::default();
     let another = |r: &&MetricDataResult| r.id().is_some_and(|id| id.contains('_'));
@@ -199,15 +202,18 @@ mod tests {
         };
         let [requests, cpu] = [&balancer::REQUESTS, &cache::CPU].map(|row| ids(Metric::from(row)).concat());
         let good = ids(Metric::Of("good"));
-        let m = parse(&[
-            result(&requests, &[9.0, 12.0]),
-            result(&good[0], &[7.0]),
-            result(&good[1], &[1.0]),
-            result("z1", &[4.0]),
-            result("x", &[1.0]),
-            result(&format!("{cpu}_1"), &[20.0, 70.0]),
-            result(&cpu, &[60.0, 10.0]),
-        ]);
+        let m = parse(
+            &names,
+            &[
+                result(&requests, &[9.0, 12.0]),
+                result(&good[0], &[7.0]),
+                result(&good[1], &[1.0]),
+                result("z1", &[4.0]),
+                result("x", &[1.0]),
+                result(&format!("{cpu}_1"), &[20.0, 70.0]),
+                result(&cpu, &[60.0, 10.0]),
+            ],
+        );
         assert_eq!(
             m.0[&Metric::from(&cache::CPU)],
             Series::from([(600, 60.0), (660, 70.0)]),
@@ -219,6 +225,22 @@ mod tests {
         assert_eq!(m.0.len(), 4);
     }
 
+    /// The keys on the screen are those of Redis, so the screen need not know the engine.
+    #[test]
+    fn memcached_is_asked_for_its_own_metrics() {
+        let names =
+            Names { cache: vec!["billing-main".into()], cache_engine: CacheEngine::Memcached, ..Names::default() };
+        let asked = |q: &MetricDataQuery| {
+            let metric = q.metric_stat().and_then(|s| s.metric()).cloned().unwrap();
+            format!("{} {}", metric.metric_name().unwrap(), metric.dimensions()[0].value().unwrap())
+        };
+        let asked: Vec<String> = queries(&names).iter().map(asked).collect();
+        let want = ["Evictions", "CPUUtilization", "GetHits", "GetMisses", "CurrConnections"];
+        assert_eq!(asked, want.map(|name| format!("{name} billing-main")));
+        let of = |rows: Names| rows.rows().map(|(_, row, _)| Metric::from(row)).collect::<Vec<_>>();
+        assert_eq!(of(names), of(Names::default()));
+    }
+
     #[test]
     fn what_is_no_number_is_left_out() {
         let times = (0..6).map(|n| DateTime::from_secs(600 + 60 * n)).collect();
@@ -227,7 +249,10 @@ mod tests {
             let times: Vec<_> = Clone::clone(&times);
             MetricDataResult::builder().id(id).set_timestamps(Some(times)).set_values(Some(values.to_vec())).build()
         };
-        let m = parse(&[result("m0", &values), result("z4294967297", &values), result("m14_1", &values)]);
+        let m = parse(
+            &Names::default(),
+            &[result("m0", &values), result("z4294967297", &values), result("m14_1", &values)],
+        );
         assert_eq!(m.0[&Metric::from(&balancer::REQUESTS)], Series::from([(840, 7.0)]));
         assert!(!m.0.keys().any(|m| matches!(m, Metric::Zone(_))), "{m:?}");
     }

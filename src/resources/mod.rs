@@ -7,6 +7,7 @@ pub mod access_point;
 pub mod alarm;
 pub mod auto_scaling_group;
 pub mod cache;
+pub mod cache_cluster;
 pub mod cache_subnet_group;
 pub mod dashboard;
 pub mod database;

@@ -52,6 +52,8 @@ const PLUGIN: &[(&str, &str)] = files![
     "ec2_templates.py",
     "efs.py",
     "elasticache.py",
+    "elasticache_clusters.py",
+    "elasticache_events.py",
     "elasticache_groups.py",
     "elasticache_nodes.py",
     "elbv2.py",

@@ -1,6 +1,6 @@
 //! The request path as the stack file describes it: the half of a snapshot that needs no AWS.
 use crate::{
-    config::{Config, DatabaseEngine, Egress, Kind, Mode, Origin, ServiceScope, Switch},
+    config::{CacheEngine, Config, DatabaseEngine, Egress, Kind, Mode, Origin, ServiceScope, Switch},
     engine::TagKeys,
     facts::Facts,
     parts::{
@@ -78,6 +78,9 @@ pub struct Expected {
     /// The id of a file system that the stack uses and does not create.
     pub file_system: Option<String>,
     pub multi_az: bool,
+    /// The engine of the cache, also of one that the stack only uses.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub cache_engine: CacheEngine,
     pub cache_nodes: u32,
     /// The distribution before the balancer. `None`: the stack has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +93,11 @@ pub struct Expected {
     pub alarms: Vec<String>,
     /// The keys of all steps of the stack.
     pub steps: Vec<String>,
+}
+
+/// True for the engine that snapshots of older versions have without saying so.
+fn is_usual(engine: &CacheEngine) -> bool {
+    *engine == CacheEngine::default()
 }
 
 /// True for the engine that snapshots of older versions have without saying so.
@@ -199,6 +207,7 @@ impl Expected {
             cache_endpoint: endpoint(config.cache.endpoint()).filter(|_| config.cache.mode == Mode::Use),
             file_system: config.files.file_system.clone().filter(|_| config.files.mode == Mode::Use),
             multi_az: config.database.multi_az,
+            cache_engine: config.cache.engine,
             cache_nodes: config.cache.nodes,
             cdn: (config.cdn.mode == Switch::Create).then(|| Cdn {
                 step: "distribution/main".into(),
@@ -211,7 +220,7 @@ impl Expected {
                 auto_scaling_group: by(&service.key("auto-scaling-group")),
                 template: by(&service.key("launch-template")),
                 database: by("database/main"),
-                cache: by("cache/main"),
+                cache: by(config.cache.key()),
                 profile: match config.iam.mode {
                     Mode::Off => None,
                     Mode::Use => config.iam.instance_profile.clone(),
@@ -246,7 +255,7 @@ impl Expected {
 
     /// True if the ARN is that of another service's target group.
     pub fn is_of_sibling(&self, target_group: &str) -> bool {
-        let name = Kind::name_in(target_group);
+        let name = Kind::name_of_step("target-group/", target_group);
         self.own.siblings.iter().any(|sibling| Some(sibling.target_group.as_str()) == name)
     }
 

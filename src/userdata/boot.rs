@@ -1,6 +1,6 @@
 //! The inputs of the user data: everything that an instance has to know to serve.
 use crate::hidden::DOTS;
-use gameday_config::{DatabaseEngine, Run};
+use gameday_config::{CacheEngine, DatabaseEngine, Run};
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -103,8 +103,19 @@ pub struct Database {
 /// The address of the cache.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cache {
+    pub engine: CacheEngine,
+    /// The host for clients that know only one: of memcached the first node.
     pub host: String,
     pub port: u16,
+    /// `host:port` of each server among which clients divide the keys, in the same order on every instance.
+    pub nodes: Vec<String>,
+}
+
+impl Cache {
+    /// Returns a cache with one address.
+    pub fn at(engine: CacheEngine, host: &str, port: u16) -> Self {
+        Self { engine, host: host.into(), port, nodes: vec![format!("{host}:{port}")] }
+    }
 }
 
 /// The shared file system.

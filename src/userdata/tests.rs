@@ -1,4 +1,5 @@
 use super::*;
+use gameday_config::CacheEngine;
 use std::fs;
 use std::path::Path;
 
@@ -42,7 +43,7 @@ fn full() -> Boot {
         env: [("MODE".into(), "{{ stack }} of {{ region }}".into()), ("DB".into(), "{{ database.password }}".into())]
             .into(),
         database: Some(database(SecretSource::Parameter("/gameday/demo/app".into()))),
-        cache: Some(Cache { host: "(known after cache/main)".into(), port: 6379 }),
+        cache: Some(Cache::at(CacheEngine::Redis, "(known after cache/main)", 6379)),
         files: Some(Files {
             file_system: "fs-1".into(),
             access_point: Some("fsap-1".into()),
@@ -165,6 +166,30 @@ fn server_ini_has_the_keys_of_the_task() {
     "#);
 }
 
+/// A client divides the keys among the nodes by their order, so a file with another order finds other answers.
+#[test]
+fn templates_know_the_nodes_of_memcached_in_order() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), Some("root.ini.j2".into()));
+    let template = fs::read_to_string(here().join("examples/root.ini.j2")).unwrap();
+    fs::write(folder.path().join("root.ini.j2"), template).unwrap();
+    let nodes = ["m.0.0001.cache:11211", "m.0.0002.cache:11211"].map(String::from);
+    let cache = Cache { nodes: nodes.into(), ..Cache::at(CacheEngine::Memcached, "m.0.0001.cache", 11211) };
+    let rendered = render(&Boot { cache: Some(cache.clone()), config, ..full() }, folder.path()).unwrap();
+    let ini: Vec<&str> = rendered.files["/opt/gameday/etc/root.ini"].lines().filter(|l| !l.starts_with(';')).collect();
+    let want = [
+        "\"LogLocation\" = \"/var/log/gameday/\"",
+        "\"Port\" = \"80\"",
+        "\"MemcachedServers\" = \"m.0.0001.cache:11211,m.0.0002.cache:11211\"",
+    ];
+    assert_eq!(ini, want);
+    let script = &rendered.user_data;
+    assert!(script.contains("memcached is not reachable") && !script.contains("Redis"), "it asks for memcached");
+    // The shipped file has no keys for memcached.
+    let rendered = render(&Boot { cache: Some(cache), ..full() }, here()).unwrap();
+    let ini = &rendered.files["/opt/gameday/etc/server.ini"];
+    assert!(!ini.contains("Redis") && ini.contains("MysqlHost"), "{ini}");
+}
+
 #[test]
 fn a_password_is_only_in_what_aws_gets() {
     let boot = Boot { database: Some(database(SecretSource::Literal("s3cret-app".into()))), ..full() };
@@ -218,7 +243,7 @@ fn the_user_can_replace_config_and_script() {
     let boot = Boot {
         config: Some("app.yaml.j2".into()),
         user_data: Some("own.sh.j2".into()),
-        cache: Some(Cache { host: "r".into(), port: 6379 }),
+        cache: Some(Cache::at(CacheEngine::Redis, "r", 6379)),
         ..Boot::new("demo", "it's", "x")
     };
     let rendered = render(&boot, folder.path()).unwrap();

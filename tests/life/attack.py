@@ -73,6 +73,10 @@ def tried(stack, ours):
     for id, thing in of("replication_groups"):
         call(id, cache, "add_tags_to_resource", ResourceName=thing["ARN"], Tags=stolen)
         call(id, cache, "modify_replication_group", ReplicationGroupId=id, ApplyImmediately=True)
+    for id, thing in of("cache_clusters"):
+        if "ReplicationGroupId" not in thing:
+            call(id, cache, "add_tags_to_resource", ResourceName=thing["ARN"], Tags=stolen)
+            call(id, cache, "modify_cache_cluster", CacheClusterId=id, ApplyImmediately=True)
     for id, _ in of("file_systems"):
         call(id, efs, "tag_resource", ResourceId=id, Tags=stolen)
         call(id, efs, "update_file_system", FileSystemId=id, ThroughputMode="elastic")
@@ -118,6 +122,9 @@ def tried(stack, ours):
         call(id, rds, "delete_db_subnet_group", DBSubnetGroupName=id)
     for id, _ in of("replication_groups"):
         call(id, cache, "delete_replication_group", ReplicationGroupId=id)
+    for id, thing in of("cache_clusters"):
+        if "ReplicationGroupId" not in thing:
+            call(id, cache, "delete_cache_cluster", CacheClusterId=id)
     for id, _ in of("cache_subnet_groups"):
         call(id, cache, "delete_cache_subnet_group", CacheSubnetGroupName=id)
     systems = dict(of("file_systems"))

@@ -332,6 +332,40 @@ def balancer_opened_beside_the_distribution(c, s):
     c.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission(80, IpRanges=[{"CidrIp": "0.0.0.0/0"}]))
 
 
+# Of stacks with memcached.
+
+
+@drift("cache-cluster/main", "update", "nodes", listed=False)
+def memcached_node_added(c, s):
+    zones = {"AZMode": "cross-az", "NewAvailabilityZones": ["us-east-1b"]}
+    c.cache.modify_cache_cluster(CacheClusterId=s.id("cache_clusters", "cache-cluster/main"), NumCacheNodes=2,
+                                 ApplyImmediately=True, **zones)
+
+
+@drift("cache-cluster/main", "update", "class", listed=False)
+def memcached_class_changed(c, s):
+    c.cache.modify_cache_cluster(CacheClusterId=s.id("cache_clusters", "cache-cluster/main"),
+                                 CacheNodeType="cache.t3.small", ApplyImmediately=True)
+
+
+@drift("cache-cluster/main", "update", "groups", listed=False)
+def memcached_group_swapped(c, s):
+    group = s.id("security_groups", "security-group/db")
+    c.cache.modify_cache_cluster(CacheClusterId=s.id("cache_clusters", "cache-cluster/main"), SecurityGroupIds=[group],
+                                 ApplyImmediately=True)
+
+
+@drift("cache-cluster/main", "update", "tags.Name", listed=False)
+def memcached_name_removed(c, s):
+    arn = s.account["cache_clusters"][s.id("cache_clusters", "cache-cluster/main")]["ARN"]
+    c.cache.remove_tags_from_resource(ResourceName=arn, TagKeys=["Name"])
+
+
+@drift("cache-cluster/main", "create", listed=False)
+def memcached_deleted(c, s):
+    c.cache.delete_cache_cluster(CacheClusterId=s.id("cache_clusters", "cache-cluster/main"))
+
+
 # Of stacks whose instances have no public addresses.
 
 

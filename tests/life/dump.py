@@ -159,12 +159,12 @@ def _rds(c, out):
 def _cache(c, out):
     plain = {
         "replication_groups": ("describe_replication_groups", "ReplicationGroups", "ReplicationGroupId"),
-        "cache_clusters": ("describe_cache_clusters", "CacheClusters", "CacheClusterId"),
+        "cache_clusters": ("describe_cache_clusters", "CacheClusters", "CacheClusterId", {"ShowCacheNodeInfo": True}),
         "cache_subnet_groups": ("describe_cache_subnet_groups", "CacheSubnetGroups", "CacheSubnetGroupName"),
     }
-    for kind, (operation, result, name) in plain.items():
+    for kind, (operation, result, name, *more) in plain.items():
         out[kind] = {}
-        for thing in pages(c.cache, operation, result):
+        for thing in pages(c.cache, operation, result, **(more[0] if more else {})):
             tags = c.cache.list_tags_for_resource(ResourceName=thing["ARN"])["TagList"] if "ARN" in thing else []
             out[kind][thing[name]] = thing | {"tags": tags_of(tags)}
 

@@ -85,6 +85,9 @@ def with_a_stack(c, stack, service, vpc, subnets, groups, tags):
     c.cache.create_replication_group(ReplicationGroupId=near, ReplicationGroupDescription="x", Engine="redis",
                                      CacheNodeType="cache.t3.micro", NumCacheClusters=1, CacheSubnetGroupName=near,
                                      SecurityGroupIds=[groups["cache"]], Tags=pairs(tags("cache/main")))
+    c.cache.create_cache_cluster(CacheClusterId=near, Engine="memcached", CacheNodeType="cache.t3.micro", NumCacheNodes=1,
+                                 CacheSubnetGroupName=near, SecurityGroupIds=[groups["cache"]],
+                                 Tags=pairs(tags("cache-cluster/main")))
     # EFS has no names: a file system with our Name is an equal one.
     system = c.efs.create_file_system(CreationToken="somebody-else", ThroughputMode="elastic",
                                       Tags=pairs(tags("file-system/main") | {"Name": f"{stack}-main"}))["FileSystemId"]

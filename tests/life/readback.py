@@ -39,7 +39,11 @@ SERVICE = {
     "instance_type": "t3.micro", "min": 2, "desired": 2, "max": 4, "grace_seconds": 240, "warmup_seconds": 60,
     "env": {}, "scale": {"requests_per_target": 45.0}, "spot": None, "image": None,
 }
-CACHE = {"redis": ("7.1", "default.redis7"), "valkey": ("8.2", "default.valkey8")}
+CACHE = {
+    "redis": ("7.1", "default.redis7", 6379),
+    "valkey": ("8.2", "default.valkey8", 6379),
+    "memcached": ("1.6.22", "default.memcached1.6", 11211),
+}
 # engine: (port, version, family, parameters)
 DATABASE = {
     "mysql": (3306, "8.4", "mysql8.4", {"authentication_policy": "*:mysql_native_password", "require_secure_transport": "0"}),
@@ -58,6 +62,11 @@ ALARMS = {
     "database-storage": ("FreeStorageSpace", "Minimum", 2 * 1024**3, "<", 1, 1, "missing"),
     "cache-evictions": ("Evictions", "Sum", 1, ">=", 1, 1, "notBreaching"),
     "cache-cpu": ("EngineCPUUtilization", "Average", 80, ">", 3, 3, "missing"),
+}
+# What differs for a cluster of memcached, which has no metric of an engine's thread.
+MEMCACHED = {
+    "cache-cpu": ("CPUUtilization", "Average", 80, ">", 3, 3, "missing"),
+    "cache-memory": ("FreeableMemory", "Minimum", 32 * 1024**2, "<", 3, 3, "missing"),
 }
 COMPARE = {
     ">=": "GreaterThanOrEqualToThreshold", ">": "GreaterThanThreshold", "<": "LessThanThreshold",
@@ -185,7 +194,8 @@ class Check:
             self.sg[name], bodies[name] = self.step("security_groups", step)
             self.fields(f"group {name}", bodies[name], VpcId=self.vpc, GroupName=name_of(step, self.stack))
         sg = self.sg
-        data = [("db", DATABASE[self.config["database"]["engine"]][0]), ("cache", 6379), ("files", 2049)]
+        database, cache = DATABASE[self.config["database"]["engine"]][0], CACHE[self.config["cache"]["engine"]][2]
+        data = [("db", database), ("cache", cache), ("files", 2049)]
         want = {
             "alb": [("in", 80, c) for c in self.visitors()] + [("out", port, sg["app"])],
             "app": [("in", port, sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
@@ -276,10 +286,12 @@ class Check:
 
     def cache(self):
         c, two = self.config["cache"], self.config["cache"]["nodes"] == 2
-        version, family = CACHE[c["engine"]]
+        version, family, port = CACHE[c["engine"]]
         subnets, group = self.step("cache_subnet_groups", "cache-subnet-group/main")
         found = sorted(s["SubnetIdentifier"] for s in group["Subnets"])
         self.eq("cache subnet group's subnets", found, sorted(self.private))
+        if c["engine"] == "memcached":
+            return self.cluster(subnets, version, family, port)
         id, cache = self.step("replication_groups", "cache/main")
         self.eq("cache name", id, self.name("cache/main"))
         on = "enabled" if two else "disabled"
@@ -300,6 +312,23 @@ class Check:
             self.eq(f"{m} parameter group", node["CacheParameterGroup"]["CacheParameterGroupName"], family)
             self.eq(f"{m} groups", [g["SecurityGroupId"] for g in node["SecurityGroups"]], [self.sg["cache"]])
         self.cache_host = cache["NodeGroups"][0]["PrimaryEndpoint"]["Address"]
+
+    def cluster(self, subnets, version, family, port):
+        c = self.config["cache"]
+        id, cache = self.step("cache_clusters", "cache-cluster/main")
+        self.eq("cache name", id, self.name("cache-cluster/main"))
+        self.fields(
+            "cache", cache, Engine="memcached", EngineVersion=version, CacheNodeType=c["class"], NumCacheNodes=c["nodes"],
+            CacheClusterStatus="available", CacheSubnetGroupName=subnets, TransitEncryptionEnabled=False,
+            SnapshotRetentionLimit=0, AutoMinorVersionUpgrade=False, PendingModifiedValues={},
+        )
+        self.eq("cache parameter group", cache["CacheParameterGroup"]["CacheParameterGroupName"], family)
+        self.eq("cache groups", [g["SecurityGroupId"] for g in cache["SecurityGroups"]], [self.sg["cache"]])
+        self.eq("cache discovery port", cache["ConfigurationEndpoint"]["Port"], port)
+        nodes = sorted(cache["CacheNodes"], key=lambda n: n["CacheNodeId"])
+        zones = [n["CustomerAvailabilityZone"] for n in nodes]
+        self.eq("cache nodes' zones", zones, self.config["zones"][: c["nodes"]])
+        self.members, self.cache_host = [id], nodes[0]["Endpoint"]["Address"]
 
     def files(self):
         f = self.config["files"]
@@ -534,7 +563,8 @@ class Check:
         tg = self.tg.split(":")[-1]
         balancer, target = {"LoadBalancer": lb}, {"LoadBalancer": lb, "TargetGroup": tg}
         arns = []
-        wanted = {own("alarm", name, self.owner).split("/")[1] if "hosts" in name else name: row for name, row in ALARMS.items()}
+        alarms = ALARMS | (MEMCACHED if self.config["cache"]["engine"] == "memcached" else {})
+        wanted = {own("alarm", name, self.owner).split("/")[1] if "hosts" in name else name: row for name, row in alarms.items()}
         # Every node of a cache can be full.
         for n, member in enumerate(self.members[1:], 2):
             for name in ("cache-evictions", "cache-cpu"):

@@ -194,6 +194,157 @@ def test_subnet_groups(aws, groups):
         aws.elasticache.describe_cache_subnet_groups(CacheSubnetGroupName="app")
 
 
+def _cluster(group, **more):
+    return {
+        "CacheClusterId": "mem",
+        "Engine": "memcached",
+        "EngineVersion": "1.6.22",
+        "CacheNodeType": "cache.t3.micro",
+        "NumCacheNodes": 2,
+        "AZMode": "cross-az",
+        "PreferredAvailabilityZones": ["us-east-1a", "us-east-1b"],
+        "CacheSubnetGroupName": "app",
+        "SecurityGroupIds": [group],
+        **more,
+    }
+
+
+def _mem(aws, nodes=True):
+    found = aws.elasticache.describe_cache_clusters(CacheClusterId="mem", ShowCacheNodeInfo=nodes)
+    return found["CacheClusters"][0]
+
+
+def test_life_of_memcached(aws, groups):
+    aws.pace("real")
+    aws.elasticache.create_cache_cluster(**_cluster(groups[0]))
+    made = _mem(aws)
+    assert made["CacheClusterStatus"] == "creating" and "ConfigurationEndpoint" not in made
+    with aws.refuses("InvalidCacheClusterState"):
+        aws.elasticache.delete_cache_cluster(CacheClusterId="mem")
+    aws.advance(331)
+    found = _mem(aws)
+    assert found["NumCacheNodes"] == 2 and found["PreferredAvailabilityZone"] == "Multiple"
+    assert found["ConfigurationEndpoint"]["Port"] == 11211
+    assert found["ConfigurationEndpoint"]["Address"].endswith(".cfg.use1.cache.amazonaws.com")
+    assert [n["CacheNodeId"] for n in found["CacheNodes"]] == ["0001", "0002"]
+    assert [n["CustomerAvailabilityZone"] for n in found["CacheNodes"]] == ["us-east-1a", "us-east-1b"]
+    parts = [n["Endpoint"]["Address"].split(".") for n in found["CacheNodes"]]
+    assert [(p[0], p[2]) for p in parts] == [("mem", "0001"), ("mem", "0002")]
+    # The addresses of the nodes are told only if asked for.
+    assert "CacheNodes" not in _mem(aws, nodes=False)
+    # Each node holds the group and its subnet.
+    enis = aws.ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [groups[0]]}])
+    assert len({e["SubnetId"] for e in enis["NetworkInterfaces"]}) == 2
+    aws.elasticache.delete_cache_cluster(CacheClusterId="mem")
+    assert _mem(aws)["CacheClusterStatus"] == "deleting"
+    with aws.refuses("CacheSubnetGroupInUse"):
+        aws.elasticache.delete_cache_subnet_group(CacheSubnetGroupName="app")
+    aws.advance(301)
+    with aws.refuses("CacheClusterNotFound"):
+        _mem(aws)
+    aws.ec2.delete_security_group(GroupId=groups[0])
+
+
+@pytest.mark.parametrize(
+    "change, code",
+    [
+        ({"NumCacheNodes": 41}, "NodeQuotaForClusterExceeded"),
+        ({"NumCacheNodes": 1, "PreferredAvailabilityZones": ["us-east-1a"]}, "InvalidParameterCombination"),
+        ({"PreferredAvailabilityZones": ["us-east-1a"]}, "InvalidParameterCombination"),
+        ({"AZMode": "single-az"}, "InvalidParameterCombination"),
+        ({"PreferredAvailabilityZones": ["us-east-1a", "us-east-1a"]}, "InvalidParameterCombination"),
+        ({"SnapshotRetentionLimit": 1}, "InvalidParameterCombination"),
+        ({"EngineVersion": "1.6.99"}, "InvalidParameterValue"),
+        ({"EngineVersion": "1.6.6", "TransitEncryptionEnabled": True}, "InvalidParameterCombination"),
+        ({"EngineVersion": "1.5.10", "CacheNodeType": "cache.t4g.micro"}, "InvalidParameterValue"),
+        ({"CacheParameterGroupName": "default.memcached1.5"}, "InvalidParameterCombination"),
+        ({"CacheClusterId": "9mem"}, "InvalidParameterValue"),
+        ({"SecurityGroupIds": ["sg-0123456789abcdef0"]}, "InvalidParameterValue"),
+    ],
+)
+def test_bad_requests_of_memcached(aws, groups, change, code):
+    with aws.refuses(code):
+        aws.elasticache.create_cache_cluster(**_cluster(groups[0], **change))
+
+
+def test_memcached_is_in_one_zone_unless_told_otherwise(aws, groups):
+    asked = _cluster(groups[0])
+    del asked["AZMode"], asked["PreferredAvailabilityZones"]
+    aws.elasticache.create_cache_cluster(**asked)
+    assert len({n["CustomerAvailabilityZone"] for n in _mem(aws)["CacheNodes"]}) == 1
+    with aws.refuses("CacheClusterAlreadyExists"):
+        aws.elasticache.create_cache_cluster(**asked)
+
+
+def test_memcached_has_no_snapshots(aws, groups):
+    aws.elasticache.create_cache_cluster(**_cluster(groups[0]))
+    _mem(aws)
+    with aws.refuses("SnapshotFeatureNotSupportedFault"):
+        aws.elasticache.delete_cache_cluster(CacheClusterId="mem", FinalSnapshotIdentifier="last")
+    with aws.refuses("InvalidParameterCombination"):
+        aws.elasticache.modify_cache_cluster(CacheClusterId="mem", SnapshotRetentionLimit=1)
+
+
+def test_nodes_of_memcached_come_and_go(aws, groups):
+    one = {"NumCacheNodes": 1, "AZMode": "single-az", "PreferredAvailabilityZones": ["us-east-1b"]}
+    aws.elasticache.create_cache_cluster(**_cluster(groups[0], **one))
+    first = _mem(aws)["CacheNodes"]
+    aws.pace("real")
+    change = lambda **more: aws.elasticache.modify_cache_cluster(CacheClusterId="mem", **more)
+    change(NumCacheNodes=2)
+    assert _mem(aws)["CacheClusterStatus"] == "available", "it waits for the maintenance window"
+    with aws.refuses("InvalidParameterCombination"):
+        change(NumCacheNodes=2, NewAvailabilityZones=["us-east-1a", "us-east-1b"], ApplyImmediately=True)
+    with aws.refuses("InvalidParameterCombination"):
+        change(NumCacheNodes=2, AZMode="cross-az", NewAvailabilityZones=["us-east-1b"], ApplyImmediately=True)
+    change(NumCacheNodes=2, AZMode="cross-az", NewAvailabilityZones=["us-east-1a"], ApplyImmediately=True)
+    busy = _mem(aws)
+    assert busy["CacheClusterStatus"] == "modifying" and busy["PendingModifiedValues"]["NumCacheNodes"] == 2
+    with aws.refuses("InvalidCacheClusterState"):
+        change(CacheNodeType="cache.t3.small", ApplyImmediately=True)
+    aws.advance(331)
+    two = _mem(aws)["CacheNodes"]
+    assert [n["CustomerAvailabilityZone"] for n in two] == ["us-east-1b", "us-east-1a"]
+    assert two[0]["Endpoint"] == first[0]["Endpoint"], "the first node keeps its address"
+    with aws.refuses("InvalidParameterCombination"):
+        change(AZMode="single-az", NumCacheNodes=3, ApplyImmediately=True)
+    with aws.refuses("InvalidParameterCombination"):
+        change(NumCacheNodes=1, ApplyImmediately=True)
+    with aws.refuses("InvalidParameterValue"):
+        change(NumCacheNodes=1, CacheNodeIdsToRemove=["0007"], ApplyImmediately=True)
+    change(NumCacheNodes=1, CacheNodeIdsToRemove=["0002"], ApplyImmediately=True)
+    aws.advance(301)
+    assert [n["CacheNodeId"] for n in _mem(aws)["CacheNodes"]] == ["0001"]
+    enis = aws.ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [groups[0]]}])
+    assert len(enis["NetworkInterfaces"]) == 1
+    said = aws.elasticache.describe_events(SourceIdentifier="mem", SourceType="cache-cluster")["Events"]
+    told = {e["Message"] for e in said}
+    assert {"Cache cluster created", "Removed cache node 0002"} <= told, told
+
+
+def test_memcached_is_modified(aws, groups):
+    aws.elasticache.create_cache_cluster(**_cluster(groups[0], EngineVersion="1.5.16"))
+    other = aws.group(aws.ec2.describe_security_groups(GroupIds=[groups[0]])["SecurityGroups"][0]["VpcId"], "other")
+    change = lambda **more: aws.elasticache.modify_cache_cluster(
+        CacheClusterId="mem", ApplyImmediately=True, **more
+    )
+    change(EngineVersion="1.6.22", CacheNodeType="cache.t3.small", SecurityGroupIds=[other])
+    found = _mem(aws)
+    assert (found["EngineVersion"], found["CacheNodeType"]) == ("1.6.22", "cache.t3.small")
+    assert found["CacheParameterGroup"]["CacheParameterGroupName"] == "default.memcached1.6"
+    assert found["SecurityGroups"][0]["SecurityGroupId"] == other
+    aws.ec2.delete_security_group(GroupId=groups[0])
+    with aws.refuses("InvalidParameterValue"):
+        change(EngineVersion="1.6.17")
+
+
+def test_memcached_is_found_by_its_tags(aws, groups):
+    aws.elasticache.create_cache_cluster(**_cluster(groups[0], Tags=[{"Key": "gameday:stack", "Value": "m"}]))
+    filters = [{"Key": "gameday:stack", "Values": ["m"]}]
+    found = aws.tagging.get_resources(TagFilters=filters, ResourceTypeFilters=["elasticache"])
+    assert [r["ResourceARN"].split(":")[-2:] for r in found["ResourceTagMappingList"]] == [["cluster", "mem"]]
+
+
 def test_tags(aws, groups):
     made = aws.elasticache.create_replication_group(**_settings(groups[0], Tags=[{"Key": "a", "Value": "1"}]))
     arn = made["ReplicationGroup"]["ARN"]

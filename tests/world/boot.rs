@@ -8,6 +8,7 @@
 //! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
 //! notice. `GAMEDAY_MACHINES=two,ten,postgres,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself,
 //! from Ubuntu's archive, with the default parameters of the stack file.
+use gameday::config::CacheEngine;
 use gameday::userdata::{
     Boot, Cache, Database, DatabaseEngine, Files, Limits, Logs, Run, SecretSource, decode, render,
 };
@@ -40,7 +41,7 @@ fn main_boot() -> Boot {
             master_password: Some(parameter("master")),
             sql: vec![("more.sql".into(), b"INSERT INTO unicorns VALUES ('seed', 'it''s run once');".to_vec())],
         }),
-        cache: Some(Cache { host: HOST.into(), port: 6379 }),
+        cache: Some(Cache::at(CacheEngine::Redis, HOST, 6379)),
         files: Some(Files {
             file_system: "fs-0123".into(),
             access_point: Some("fsap-0123".into()),
@@ -163,7 +164,7 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
                 d.master_password = Some(parameter("wrong"));
             })),
         ),
-        ("redis-down", Boot { cache: Some(Cache { host: HOST.into(), port: 6380 }), ..short.clone() }),
+        ("redis-down", Boot { cache: Some(Cache::at(CacheEngine::Redis, HOST, 6380)), ..short.clone() }),
         ("no-profile", short.clone()),
         ("disk-full", short.clone()),
         ("service-ends", Boot { command: Some("./server -config nope.ini".into()), ..short.clone() }),

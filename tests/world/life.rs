@@ -546,6 +546,84 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
     policy_allows_all(&world);
 }
 
+/// Another engine is another object of AWS: the new one is built, and the old one is deleted after it.
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_cache_becomes_memcached_and_redis_again() {
+    let (world, before) = crowded("billing", "api");
+    let memcached = |nodes: u32| {
+        let file = format!("memcached-{nodes}.toml");
+        let nodes = format!("nodes = {nodes}");
+        world.file(&file, BILLING, &[("#engine = \"redis\"", "engine = \"memcached\""), ("#nodes = 1", &nodes)])
+    };
+    let redis = world.file("two.toml", BILLING, &[("#nodes = 1", "nodes = 2")]);
+    let (one, two) = (memcached(1), memcached(2));
+    let keys = |plan: &[(String, String, Vec<String>)], word: &str| -> BTreeSet<String> {
+        plan.iter().filter(|(_, change, _)| change == word).map(|(key, ..)| key.clone()).collect()
+    };
+    let set = |all: &[&str]| all.iter().map(|k| (*k).to_owned()).collect::<BTreeSet<String>>();
+    up(&world, &redis);
+    as_described(&world, &redis);
+
+    world.keep_rights(&one, &redis);
+    let plan = world.run(&one, &["plan", "-o", "json"]).ends(2);
+    is_a_plan(&plan.json(), "billing");
+    let plan = changes(&plan);
+    assert_eq!(keys(&plan, "create"), set(&["cache-cluster/main", "alarm/cache-memory"]));
+    assert_eq!(keys(&plan, "delete"), set(&["cache/main", "alarm/cache-cpu-2", "alarm/cache-evictions-2"]));
+    assert!(keys(&plan, "replace").is_empty() && keys(&plan, "refuse").is_empty(), "{plan:?}");
+    let changed = up(&world, &one);
+    settled(&world, &one);
+    // The instances that still use Redis reach it until it is deleted.
+    let order = |word: &str| changed.calls.iter().position(|c| c.operation.starts_with(word)).expect(word);
+    assert!(order("DeleteReplicationGroup") < order("RevokeSecurityGroup"), "{:?}", changed.changes());
+    println!("{} properties read back", as_described(&world, &one));
+    assert_eq!(dump(&world)["replication_groups"], before["replication_groups"], "Redis is gone");
+    let cost = world.run(&one, &["cost", "-o", "json"]).ends(0);
+    assert!(cost.out.contains("cache.t3.micro, memcached"), "{}", cost.out);
+
+    // A second node is added in place, and taken away again.
+    let plan = changes(&world.run(&two, &["plan", "-o", "json"]).ends(2));
+    assert!(plan.contains(&("cache-cluster/main".into(), "update".into(), vec!["nodes".into()])), "{plan:?}");
+    up(&world, &two);
+    settled(&world, &two);
+    as_described(&world, &two);
+    up(&world, &one);
+    settled(&world, &one);
+
+    for name in [
+        "memcached-node-added",
+        "memcached-class-changed",
+        "memcached-group-swapped",
+        "memcached-name-removed",
+        "memcached-deleted",
+    ] {
+        let _: () = world.account(json!({"do": "drift", "name": name, "stack": "billing", "service": "api"}));
+        let plan = changes(&world.run(&one, &["plan", "-o", "json"]).ends(2));
+        assert!(plan.iter().any(|(key, ..)| key == "cache-cluster/main"), "{name}: {plan:?}");
+        up(&world, &one);
+        settled(&world, &one);
+    }
+    as_described(&world, &one);
+
+    // AWS refuses a version that goes down.
+    let older = "engine = \"memcached\"\nversion = \"1.6.17\"";
+    let older = world.file("older.toml", BILLING, &[("#engine = \"redis\"", older)]);
+    let plan = changes(&world.run(&older, &["plan", "-o", "json"]).ends(2));
+    assert!(plan.contains(&("cache-cluster/main".into(), "refuse".into(), vec!["version".into()])), "{plan:?}");
+
+    world.keep_rights(&redis, &one);
+    let plan = changes(&world.run(&redis, &["plan", "-o", "json"]).ends(2));
+    assert_eq!(keys(&plan, "delete"), set(&["cache-cluster/main", "alarm/cache-memory"]));
+    up(&world, &redis);
+    settled(&world, &redis);
+    as_described(&world, &redis);
+    up(&world, &two);
+    world.run(&two, &["teardown", "--confirm", "billing"]).ends(0);
+    untouched(&world, &before);
+    policy_allows_all(&world);
+}
+
 /// Snapshots that no object of the stack holds are listed with the command that deletes them.
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]

@@ -238,6 +238,7 @@ impl Session {
             scale: self.env.pace.scale,
             multi_az: self.loaded.config.database.multi_az,
             cache_nodes: self.loaded.config.cache.nodes,
+            cache_engine: self.loaded.config.cache.engine,
             ..Times::default()
         }
     }

@@ -2,7 +2,7 @@
 use super::Rules;
 use crate::check::Issue;
 use crate::place::at;
-use crate::{DatabaseEngine, Mode, Origin, Switch};
+use crate::{CacheEngine, DatabaseEngine, Mode, Origin, Switch};
 
 /// The keys of one group by the mode that reads them. Keys in no list apply in both modes.
 struct Group {
@@ -49,10 +49,14 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         Group {
             name: "cache",
             mode: mode(config.cache.mode),
-            create: &["engine", "version", "class", "encrypted", "nodes"],
-            use_: &[("endpoint", "endpoint = \"10.0.0.6:6379\"")],
+            create: &["version", "class", "encrypted", "nodes"],
+            use_: match config.cache.engine {
+                CacheEngine::Redis | CacheEngine::Valkey => &[("endpoint", "endpoint = \"10.0.0.6:6379\"")],
+                CacheEngine::Memcached => &[("endpoint", "endpoint = \"10.0.0.6:11211\"")],
+            },
             may_use: &[],
-            both: &[],
+            // The engine decides what is spoken with an existing server.
+            both: &["engine"],
         },
         Group {
             name: "files",

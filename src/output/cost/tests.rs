@@ -28,7 +28,7 @@ fn there() -> Vec<Item> {
         vec![network::bill::addresses(5.0), network::bill::nat_gateways(1.0)],
         balancer::bill::balancer().to_vec(),
         database.items(),
-        vec![cache::bill::nodes("valkey", "cache.t3.micro", 2.0)],
+        vec![cache::bill::nodes(crate::config::CacheEngine::Valkey, "cache.t3.micro", 2.0)],
         vec![files::bill::stored(6144.0), monitoring::bill::alarms(13.0), monitoring::bill::dashboards(1.0)],
     ]
     .concat()

@@ -72,7 +72,7 @@ pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups)
     }
     let description = "endpoints of AWS services".into();
     let group = b.add("endpoints", SecurityGroup { aws: b.aws(), vpc: network.vpc.clone(), description });
-    after.push(closed(b, "endpoints", &group, groups.rules_from_services(HTTPS, "from the instances")));
+    after.push(add(b, "endpoints", &group, groups.rules_from_services(HTTPS, "from the instances"), vec![], vec![]));
     for service in services {
         let endpoint = InterfaceEndpoint {
             aws: b.aws(),
@@ -103,9 +103,12 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     for (service, group) in each() {
         let mut ingress = vec![tcp(service.port, to(&groups.balancer), "requests from the load balancer")];
         ingress.extend(facts.sources(&config.access.ssh).iter().map(|c| tcp(SSH, Peer::Cidr(c.clone()), "SSH")));
-        let spared = facts.is_handed_over(config, service).then(|| groups.balancer.clone());
+        let mut spared: Vec<_> =
+            facts.is_handed_over(config, service).then(|| groups.balancer.clone()).into_iter().collect();
+        // A cache of another engine has the same group and another port.
+        spared.extend(groups.cache.clone().filter(|_| facts.has_older_cache));
         let egress = from_instances(b, groups);
-        services.push(add(b, &service.security_group(), group, ingress, egress, spared.into_iter().collect()));
+        services.push(add(b, &service.security_group(), group, ingress, egress, spared));
     }
     let mut data = vec![];
     for (name, group, port) in [
@@ -114,7 +117,8 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
         ("files", &groups.files, files::PORT),
     ] {
         if let Some(group) = group {
-            data.push(closed(b, name, group, groups.rules_from_services(port, "from the instances")));
+            let spared = if name == "cache" && facts.has_older_cache { groups.services.clone() } else { vec![] };
+            data.push(add(b, name, group, groups.rules_from_services(port, "from the instances"), vec![], spared));
         }
     }
     Rules { balancer, services, data }
@@ -142,11 +146,6 @@ fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
         }
     }
     rules
-}
-
-/// Adds the rules of a group without egress.
-fn closed(b: &mut Builder<'_>, name: &str, group: &Ref<SecurityGroup>, ingress: Vec<Rule>) -> Key {
-    add(b, name, group, ingress, vec![], vec![])
 }
 
 fn add(

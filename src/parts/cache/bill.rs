@@ -1,16 +1,21 @@
 //! The cost of the cache: its nodes.
 use crate::{
     aws::listing,
-    config::{Group, Mode},
+    config::{CacheEngine, Group, Mode},
     cost::{Account, Item, Per, Plan, Thing},
     error::Result,
 };
+use aws_sdk_elasticache::types::CacheCluster;
 
 /// Returns the cost item for `count` nodes of this engine and class.
-pub fn nodes(engine: &str, class: &str, count: f64) -> Item {
-    let (valkey, key) = (engine == "valkey", class.to_owned());
+pub fn nodes(engine: CacheEngine, class: &str, count: f64) -> Item {
+    let key = class.to_owned();
     let thing = Thing::new(format!("{class}, {engine}"), move |p| {
-        let list = if valkey { &p.cache.valkey } else { &p.cache.redis };
+        let list = match engine {
+            CacheEngine::Redis => &p.cache.redis,
+            CacheEngine::Valkey => &p.cache.valkey,
+            CacheEngine::Memcached => &p.cache.memcached,
+        };
         Some(Per::Hour.price(*list.get(&key)?))
     });
     Item::new(Group::Cache, thing, count)
@@ -22,7 +27,7 @@ pub fn planned(plan: &Plan<'_>) -> Vec<Item> {
     if c.mode != Mode::Create {
         return vec![];
     }
-    vec![nodes(&c.engine.to_string(), &c.class, f64::from(c.nodes))]
+    vec![nodes(c.engine, &c.class, f64::from(c.nodes))]
 }
 
 /// Returns the cost item of the stack's own cache, if it exists.
@@ -31,10 +36,23 @@ pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     if config.cache.mode != Mode::Create {
         return Ok(vec![]);
     }
-    let found = listing::cache(account.aws, &config.name_of("cache/main")).await?;
+    let name = config.name_of(config.cache.key());
+    if config.cache.engine == CacheEngine::Memcached {
+        let found = listing::cache_cluster(account.aws, &name).await?;
+        let item = |c: CacheCluster| {
+            let count = c.num_cache_nodes().unwrap_or_default();
+            nodes(CacheEngine::Memcached, c.cache_node_type().unwrap_or_default(), f64::from(count))
+        };
+        return Ok(found.map(item).into_iter().collect());
+    }
+    let found = listing::cache(account.aws, &name).await?;
     let items = found.map(|g| {
-        let engine = g.engine().map_or_else(|| config.cache.engine.to_string(), str::to_owned);
-        nodes(&engine, g.cache_node_type().unwrap_or_default(), g.member_clusters().len() as f64)
+        let engine = match g.engine() {
+            Some("redis") => CacheEngine::Redis,
+            Some("valkey") => CacheEngine::Valkey,
+            _ => config.cache.engine,
+        };
+        nodes(engine, g.cache_node_type().unwrap_or_default(), g.member_clusters().len() as f64)
     });
     Ok(items.into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! The cache: an ElastiCache replication group of the stack's own, or one that the stack only uses.
+//! The cache: an ElastiCache replication group or cache cluster of the stack's own, or one that the stack only uses.
 pub mod bill;
 pub(crate) mod judge;
 pub mod measure;
@@ -13,6 +13,6 @@ pub(crate) use wire::{Address, wire};
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
     behind: &[judge::hop],
-    stores: &[&judge::STORE],
+    stores: &[&judge::REDIS, &judge::MEMCACHED],
     ..Entry::NONE
 };

@@ -1,8 +1,8 @@
 //! The look at the cache.
 use crate::{
     aws::listing,
-    config::Mode,
-    resources::cache::wants_tls,
+    config::{CacheEngine, Mode},
+    resources::{cache::wants_tls, sorted},
     snapshot::{
         Look, Part,
         read::{port, some},
@@ -11,7 +11,7 @@ use crate::{
 use aws_sdk_elasticache::types as elasticache;
 use serde::{Deserialize, Serialize};
 
-/// An ElastiCache replication group.
+/// An ElastiCache replication group or cache cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cache {
@@ -23,9 +23,19 @@ pub struct Cache {
     pub tls: bool,
     pub members: Vec<CacheMember>,
     pub groups: Vec<String>,
+    /// True for a cluster of memcached, which CloudWatch measures as a whole.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_cluster: bool,
 }
 
-/// A node of the replication group.
+impl Cache {
+    /// Returns the names under which CloudWatch measures the cache.
+    pub fn measured(&self) -> Vec<String> {
+        if self.is_cluster { vec![self.id.clone()] } else { self.members.iter().map(|m| m.id.clone()).collect() }
+    }
+}
+
+/// A node of the cache.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CacheMember {
@@ -38,13 +48,18 @@ pub struct CacheMember {
 
 /// Finds the stack's own cache by its name.
 ///
-/// The members are read too, because only they show the security groups.
+/// Of a replication group the members are read too, because only they show the security groups.
 pub(crate) async fn find(look: &Look<'_>) {
     if look.expected.cache != Mode::Create {
         return;
     }
+    let name = &look.expected.names.cache;
+    if look.expected.cache_engine == CacheEngine::Memcached {
+        let found = look.ask(Part::Cache, "DescribeCacheClusters", listing::cache_cluster(look.aws, name)).await;
+        return look.keep(|s| s.cache = found.map(cluster));
+    }
     let (group, members) = futures::join!(
-        look.ask(Part::Cache, "DescribeReplicationGroups", listing::cache(look.aws, &look.expected.names.cache)),
+        look.ask(Part::Cache, "DescribeReplicationGroups", listing::cache(look.aws, name)),
         look.ask(Part::CacheNodes, "DescribeCacheClusters", listing::cache_nodes(look.aws)),
     );
     look.keep(|s| s.cache = group.map(|g| cache(g, &members)));
@@ -82,6 +97,28 @@ fn cache(g: elasticache::ReplicationGroup, clusters: &[elasticache::CacheCluster
         tls,
         members: members.collect(),
         groups,
+        is_cluster: false,
         id,
+    }
+}
+
+fn cluster(c: elasticache::CacheCluster) -> Cache {
+    let groups = c.security_groups().iter().filter_map(|s| s.security_group_id.clone());
+    let member = |n: &elasticache::CacheNode| CacheMember {
+        id: n.cache_node_id.clone().unwrap_or_default(),
+        zone: n.customer_availability_zone.clone(),
+        role: None,
+        status: n.cache_node_status.clone(),
+    };
+    Cache {
+        groups: sorted(groups.collect()),
+        members: c.cache_nodes().iter().map(member).collect(),
+        tls: c.transit_encryption_enabled == Some(true),
+        port: c.configuration_endpoint.as_ref().and_then(|e| e.port).map(|p| port(Some(p))),
+        host: some(c.configuration_endpoint.and_then(|e| e.address)),
+        status: c.cache_cluster_status.unwrap_or_default(),
+        class: c.cache_node_type.unwrap_or_default(),
+        is_cluster: true,
+        id: c.cache_cluster_id.unwrap_or_default(),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     parts::{
         Builder,
         balancer::measure as balancer,
-        cache::{Address, measure as cache},
+        cache::Address,
         database::measure as database,
         metric::{Graph, MetricTable},
         service::measure as service,
@@ -96,9 +96,9 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
     }
     if let Some(cache) = &seen.cache {
         // Each node has alarms, because after a failover another one does the work.
-        for node in 0..NODES.min(config.cache.nodes as usize) {
+        for node in 0..NODES.min(cache.watched) {
             let name_of = |name: &str| if node == 0 { name.to_owned() } else { format!("{name}-{}", node + 1) };
-            add(b, &cache::METRICS, &[cache.member(node)], &[], &name_of);
+            add(b, cache.metrics, &[cache.member(node)], &[], &name_of);
         }
     }
     if config.monitoring.dashboard {
@@ -106,8 +106,7 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
         // dashboard.
         let arns: Vec<String> = alarms.iter().map(|a| arn(b, a.key())).collect();
         let (seen, region) = (seen.clone(), b.facts.region.clone());
-        let nodes = config.cache.nodes as usize;
-        let body = Input::new(move |inputs| dashboard(&seen, inputs, &region, &arns, nodes));
+        let body = Input::new(move |inputs| dashboard(&seen, inputs, &region, &arns));
         b.add("main", Dashboard { aws: b.aws(), body });
     }
 }
@@ -126,7 +125,7 @@ struct DashboardInputs {
     balancer: String,
     services: Vec<ServiceInputs>,
     database: Option<String>,
-    cache: Vec<String>,
+    cache: Option<(&'static MetricTable, Vec<String>)>,
 }
 
 /// The names that the dashboard contains for one service.
@@ -140,7 +139,7 @@ struct ServiceInputs {
 /// Returns the body of the dashboard: alarms on top, then the graphs of the balancer, the services and the stores.
 ///
 /// Every input is read before any is tested, because reading an input makes it one of the step's needs.
-fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String], nodes: usize) -> Known<Value> {
+fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String]) -> Known<Value> {
     let balancer = inputs.read(&seen.balancer, |o| o.metric.clone());
     let only = seen.services.len() == 1;
     let services: Vec<Known<ServiceInputs>> = seen
@@ -154,7 +153,10 @@ fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String], n
         })
         .collect();
     let database = seen.database.as_ref().map(|d| inputs.read(d, |o| o.id.clone()));
-    let cache = seen.cache.as_ref().map(|c| c.members.read(inputs).map(|all| all.into_iter().take(nodes).collect()));
+    let cache = seen
+        .cache
+        .as_ref()
+        .map(|c| c.members.read(inputs).map(|all| (c.metrics, all.into_iter().take(c.watched).collect())));
     let services = services.into_iter().fold(Known::Now(vec![]), |all, one| {
         all.and_then(|mut all: Vec<ServiceInputs>| {
             one.map(|one| {
@@ -164,7 +166,7 @@ fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String], n
         })
     });
     let database = database.map_or(Known::Now(None), |id| id.map(Some));
-    let cache = cache.unwrap_or(Known::Now(vec![]));
+    let cache = cache.map_or(Known::Now(None), |cache| cache.map(Some));
     balancer.and_then(|balancer| {
         services.and_then(|services| {
             database.and_then(|database| {
@@ -195,9 +197,9 @@ fn body(region: &str, alarms: &[String], shown: &DashboardInputs) -> Value {
     if let Some(id) = &shown.database {
         widgets.extend(graphs(region, "", &[(&database::METRICS, vec![vec![id]])]));
     }
-    if !shown.cache.is_empty() {
-        let nodes = shown.cache.iter().map(|id| vec![id.as_str()]);
-        widgets.extend(graphs(region, "", &[(&cache::METRICS, nodes.collect())]));
+    if let Some((metrics, members)) = &shown.cache {
+        let members = members.iter().map(|id| vec![id.as_str()]);
+        widgets.extend(graphs(region, "", &[(metrics, members.collect())]));
     }
     json!({"start": "-PT1H", "periodOverride": "inherit", "widgets": widgets})
 }

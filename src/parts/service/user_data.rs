@@ -156,9 +156,14 @@ impl UserDataInputs {
                     sql: self.sql.clone(),
                 })
             }),
-            cache: self.cache.as_ref().map(|c| userdata::Cache {
-                host: text(c.host.read(inputs)),
-                port: c.port.read(inputs).now().unwrap_or(self.config.cache.engine.port()),
+            cache: self.cache.as_ref().map(|c| {
+                let engine = self.config.cache.engine;
+                let port = c.port.read(inputs).now().unwrap_or(engine.port());
+                let nodes = match c.nodes.read(inputs) {
+                    Known::Now(hosts) => hosts.iter().map(|host| format!("{host}:{port}")).collect(),
+                    Known::After(key) => vec![text(Known::After(key))],
+                };
+                userdata::Cache { engine, host: text(c.host.read(inputs)), port, nodes }
             }),
             files: self.files.as_ref().map(|f| userdata::Files {
                 file_system: text(inputs.read(&f.system, |o| o.id.clone())),

@@ -105,22 +105,28 @@ def find(call):
     return group
 
 
-def settings_of(call, engine, version):
-    """Check and return the settings of nodes."""
-    if not TYPES.fullmatch(call.get("CacheNodeType") or ""):
-        raise invalid(f"The parameter CacheNodeType is invalid: {call.get('CacheNodeType')}")
+def known_groups(call):
+    """Return the security groups of a call, all of which have to exist."""
     ec2 = ec2_backends[call.account][call.region]
     for sg in call.get("SecurityGroupIds") or []:
         if ec2.get_security_group_from_id(sg) is None:
             raise invalid(f"Some security groups are not valid: {sg}")
+    return list(call.get("SecurityGroupIds") or [])
+
+
+def settings_of(call, engine, version):
+    """Check and return the settings of nodes."""
+    if not TYPES.fullmatch(call.get("CacheNodeType") or ""):
+        raise invalid(f"The parameter CacheNodeType is invalid: {call.get('CacheNodeType')}")
+    groups = known_groups(call)
     chosen = subnet_group(call, call.get("CacheSubnetGroupName")) if call.get("CacheSubnetGroupName") else None
     name = call.get("CacheParameterGroupName") or f"default.{family(engine, version)}"
     if parameter_group(call, name)["family"] != family(engine, version):
         raise clash(
             f"Expected a parameter group of family {family(engine, version)} but found one of family {parameter_group(call, name)['family']}"
         )
-    groups = list(call.get("SecurityGroupIds") or [])
     if chosen and not groups:
+        ec2 = ec2_backends[call.account][call.region]
         groups = [ec2.get_default_security_group(chosen["subnets"][0].vpc_id).id]
     return {
         "engine": engine,
@@ -345,10 +351,7 @@ def modify(call):
         if chosen["family"] != family(engine, changes.get("version", s["version"])):
             raise clash(f"The parameter group {chosen['name']} has the family {chosen['family']}")
         changes["parameters"] = call.get("CacheParameterGroupName")
-    ec2 = ec2_backends[call.account][call.region]
-    for sg in call.get("SecurityGroupIds") or []:
-        if ec2.get_security_group_from_id(sg) is None:
-            raise invalid(f"Some security groups are not valid: {sg}")
+    groups = known_groups(call)
     # Descriptions, groups and windows need no work on the nodes.
     names = {"ReplicationGroupDescription": "description", "SnapshotRetentionLimit": "retention", "SnapshotWindow": "window",
              "PreferredMaintenanceWindow": "maintenance", "AutoMinorVersionUpgrade": "minor"}  # fmt: skip
@@ -356,7 +359,7 @@ def modify(call):
         if call.get(name) is not None:
             s[key] = call.get(name)
     if call.get("SecurityGroupIds"):
-        s["groups"] = list(call.get("SecurityGroupIds"))
+        s["groups"] = groups
         for node in group.members:
             interfaces.regroup(node.arn, s["groups"])
     if call.get("TransitEncryptionEnabled") is not None and truth(call.get("TransitEncryptionEnabled")) != s["tls"]:

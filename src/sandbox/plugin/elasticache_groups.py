@@ -10,7 +10,7 @@ from .rules import Refusal, instead, on_reset, page, partition
 VERSIONS = {
     "redis": ["4.0.10", "5.0.6", "6.0", "6.2", "7.0", "7.1"],
     "valkey": ["7.2", "8.0", "8.1", "8.2", "9.0", "9.1"],
-    "memcached": ["1.6.17", "1.6.22"],
+    "memcached": ["1.4.34", "1.5.10", "1.5.16", "1.6.6", "1.6.12", "1.6.17", "1.6.22"],  # [AWS 2.4]
 }
 DEFAULT = {"redis": "7.1", "valkey": "8.2", "memcached": "1.6.22"}
 TYPES = re.compile(
@@ -38,7 +38,7 @@ def family(engine, version):
     first = version.split(".")[0]
     if engine == "redis":
         return {"4": "redis4.0", "5": "redis5.0", "6": "redis6.x"}.get(first, f"redis{first}")
-    return f"{engine}{first}" if engine == "valkey" else "memcached1.6"
+    return f"{engine}{first}" if engine == "valkey" else "memcached" + ".".join(version.split(".")[:2])
 
 
 def version_for(engine, asked):
@@ -309,8 +309,3 @@ def remove_tags(call):
 @instead("elasticache", "ListTagsForResource")
 def list_tags(call):
     return _tags(_known(call))
-
-
-@instead("elasticache", "DescribeEvents")
-def events(call):
-    return {"Events": []}

@@ -1,8 +1,12 @@
 """ElastiCache nodes, which the API calls cache clusters: members of a replication group, or single ones."""
 
+import re
+
+from . import elasticache_clusters as clusters
 from . import interfaces
 from .clock import CLOCK
-from .elasticache import NODE_CREATE, NODE_DELETE, NODES, Node, places, settings_of, truth
+from .elasticache import NODE_CREATE, NODE_DELETE, NODES, Node, known_groups, places, settings_of, truth
+from .elasticache_events import tell
 from .elasticache_groups import VERSIONS, invalid, tag, version_for
 from .rules import Refusal, instead, page
 
@@ -52,6 +56,8 @@ def described_node(node, nodes=False):
         shown["CacheSubnetGroupName"] = node.subnet_group["name"]
     if node.group:
         shown["ReplicationGroupId"] = node.group.name
+    if isinstance(node, clusters.Cluster):
+        return shown | clusters.described(node, nodes)
     if nodes and node.status != "creating":
         shown["CacheNodes"] = [
             {
@@ -84,7 +90,11 @@ def create_node(call):
     engine = (call.get("Engine") or "redis").lower()
     if engine not in VERSIONS:
         raise invalid(f"Invalid engine: {engine}")
-    if engine != "memcached" and int(call.get("NumCacheNodes") or 1) != 1:
+    if not re.fullmatch(r"(?!.*--)[a-z][a-z0-9-]{0,49}(?<!-)", name):
+        raise invalid(f"The parameter CacheClusterIdentifier is not a valid identifier: {name}")
+    if engine == "memcached":
+        return {"CacheCluster": described_node(clusters.create(call, name))}
+    if int(call.get("NumCacheNodes") or 1) != 1:
         raise invalid("NumCacheNodes must be 1 for this engine.")
     settings = settings_of(call, engine, version_for(engine, call.get("EngineVersion")))
     zone = call.get("PreferredAvailabilityZone")
@@ -105,8 +115,11 @@ def modify_node(call):
     if node.status != "available":
         raise Refusal("InvalidCacheClusterState", f"Cache cluster {node.name} is not in available state.")
     if call.get("SecurityGroupIds"):
-        node.settings["groups"] = list(call.get("SecurityGroupIds"))
+        node.settings["groups"] = known_groups(call)
         interfaces.regroup(node.arn, node.settings["groups"])
+    if isinstance(node, clusters.Cluster) and call.operation == "ModifyCacheCluster":
+        clusters.modify(call, node)
+        return {"CacheCluster": described_node(node)}
     if call.get("CacheNodeType") and truth(call.get("ApplyImmediately", False)):
         node.settings["type"] = call.get("CacheNodeType")
     return {"CacheCluster": described_node(node)}
@@ -121,8 +134,16 @@ def delete_node(call):
             "InvalidCacheClusterState",
             f"Cluster {node.name} is serving as a member of replication group {node.group.name}",
         )
+    if isinstance(node, clusters.Cluster) and call.get("FinalSnapshotIdentifier"):
+        # model DeleteCacheCluster: memcached has no snapshots.
+        raise Refusal("SnapshotFeatureNotSupportedFault", "Snapshots are not supported for memcached.")
     if node.status != "available":
         raise Refusal("InvalidCacheClusterState", f"Cache cluster {node.name} is not in available state.")
     node.status = "deleting"
-    CLOCK.after(NODE_DELETE, node.remove)
+
+    def gone():
+        node.remove()
+        tell(node.region, "cache-cluster", node.name, "Cache cluster deleted")
+
+    CLOCK.after(NODE_DELETE, gone)
     return {"CacheCluster": described_node(node)}

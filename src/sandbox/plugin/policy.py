@@ -31,6 +31,8 @@ ALSO = {
     "CreateDBInstance": (*NETWORK, "ec2:DescribeAvailabilityZones", "ec2:DescribeVpcAttribute"),
     "CreateDBSubnetGroup": (*NETWORK, "ec2:DescribeAvailabilityZones", "ec2:DescribeVpcAttribute"),
     "CreateReplicationGroup": (*INTERFACES, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
+    "CreateCacheCluster": (*INTERFACES, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
+    "ModifyCacheCluster": (*INTERFACES, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
     "IncreaseReplicaCount": ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
     "DecreaseReplicaCount": ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
     "CreateMountTarget": ("ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces", "ec2:CreateNetworkInterface"),
@@ -61,6 +63,7 @@ LINKED = {
     "CreateLoadBalancer": "elasticloadbalancing",
     "CreateDBInstance": "rds",
     "CreateReplicationGroup": "elasticache",
+    "CreateCacheCluster": "elasticache",
     "CreateFileSystem": "elasticfilesystem",
     "PutMetricAlarm": "events",
 }
@@ -75,6 +78,7 @@ NAMES = {
     },
     "elasticache": {
         "ReplicationGroupId": "replicationgroup",
+        "CacheClusterId": "cluster",
         "CacheSubnetGroupName": "subnetgroup",
         "CacheParameterGroupName": "parametergroup",
     },
@@ -209,6 +213,7 @@ def is_made(call, arn):
     kind = {
         "CreateDBInstance": ":db:",
         "CreateReplicationGroup": ":replicationgroup:",
+        "CreateCacheCluster": ":cluster:",
         "CreateListener": ":listener/",
         "CreateRule": ":listener-rule/",
     }.get(call.operation)

@@ -18,6 +18,7 @@ from . import (  # noqa: F401
     ec2_templates,
     efs,
     elasticache,
+    elasticache_events,
     elasticache_groups,
     elasticache_nodes,
     elbv2,

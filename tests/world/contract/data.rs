@@ -7,10 +7,10 @@ use gameday::{
     config::DatabaseEngine,
     engine::*,
     resources::{
-        access_point::AccessPoint, cache::Cache, cache_subnet_group::CacheSubnetGroup, database::Database,
-        db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup, file_system::FileSystem,
-        log_group::LogGroup, mount_target::MountTarget, parameter::Parameter, security_group::SecurityGroup,
-        subnet::Subnet, vpc::Vpc,
+        access_point::AccessPoint, cache::Cache, cache_cluster::CacheCluster, cache_subnet_group::CacheSubnetGroup,
+        database::Database, db_parameter_group::DbParameterGroup, db_subnet_group::DbSubnetGroup,
+        file_system::FileSystem, log_group::LogGroup, mount_target::MountTarget, parameter::Parameter,
+        security_group::SecurityGroup, subnet::Subnet, vpc::Vpc,
     },
 };
 use std::collections::BTreeMap;
@@ -628,6 +628,114 @@ async fn a_cache_that_is_not_ours_is_left_alone() {
     let plan = w.plan(&g).await;
     assert!(plan.last().unwrap().contains("carries no tag of stack `cn`"), "{plan:?}");
     let n = g.get("cache/main").unwrap();
+    assert!(!n.remove(&w.env).await.unwrap());
+}
+
+fn cluster(w: &World, zones: &[&str], nodes: i32, class: &str, version: &str, other_group: bool) -> Graph {
+    let mut g = Graph::default();
+    let aws = || w.aws.clone();
+    let net = net(w, &mut g);
+    let subnet_group = g.add("main", CacheSubnetGroup { aws: aws(), subnets: net.subnets.clone() });
+    let cluster = CacheCluster {
+        aws: aws(),
+        existing: None,
+        version: version.into(),
+        class: class.into(),
+        nodes,
+        zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+        subnet_group: Some(subnet_group),
+        groups: vec![net.groups[usize::from(other_group)].clone()],
+    };
+    g.add("main", cluster);
+    g
+}
+
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_cluster_of_memcached_grows_and_shrinks() {
+    let (w, zones) = (World::new("mc").await, ["eu-west-1b", "eu-west-1a"]);
+    let one = cluster(&w, &zones, 1, "cache.t3.micro", "1.5.16", false);
+    assert!(w.plan(&one).await.iter().all(|w| w.ends_with(" create")));
+    w.settle(&one).await;
+    let output = w.output(&one, "cache-cluster/main").await;
+    let first = output["host"].clone();
+    assert_eq!((&output["port"], &output["id"]), (&11211.into(), &"mc-main".into()));
+    assert_eq!(output["nodes"], serde_json::json!([first]));
+    assert!(output["discovery"].as_str().unwrap().contains(".cfg."), "{output}");
+
+    // Nodes, class, version with its parameter group, and security group, in two steps.
+    let two = cluster(&w, &zones, 2, "cache.t3.small", "1.6.22", true);
+    assert_eq!(w.diff(&two).await, ["cache-cluster/main update class,groups,nodes,version"]);
+    w.settle(&two).await;
+    let output = w.output(&two, "cache-cluster/main").await;
+    let nodes: Vec<&str> = output["nodes"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+    assert_eq!(nodes.len(), 2);
+    assert!(nodes.is_sorted_by_key(|host| host.split('.').nth(2)), "in the order of their ids: {nodes:?}");
+    assert_eq!(output["host"], first, "the first node stays");
+    let ec = &w.aws.elasticache;
+    let call = ec.describe_cache_clusters().cache_cluster_id("mc-main").show_cache_node_info(true);
+    let seen = call.send().await.unwrap();
+    let zones_of = seen.cache_clusters()[0].cache_nodes().iter().filter_map(|n| n.customer_availability_zone());
+    assert_eq!(zones_of.collect::<Vec<_>>(), zones, "each node has a zone of its own");
+    let parameters = seen.cache_clusters()[0].cache_parameter_group().and_then(|g| g.cache_parameter_group_name());
+    assert_eq!(parameters, Some("default.memcached1.6"));
+
+    let older = cluster(&w, &zones, 2, "cache.t3.small", "1.6.17", true);
+    assert_eq!(w.diff(&older).await, ["cache-cluster/main refuse version"]);
+    let arn = seen.cache_clusters()[0].arn().unwrap();
+    ec.remove_tags_from_resource().resource_name(arn).tag_keys("Name").send().await.unwrap();
+    assert_eq!(w.diff(&two).await, ["cache-cluster/main update tags.Name"]);
+    w.settle(&two).await;
+
+    let one = cluster(&w, &zones, 1, "cache.t3.small", "1.6.22", true);
+    assert_eq!(w.diff(&one).await, ["cache-cluster/main update nodes"]);
+    w.settle(&one).await;
+    assert_eq!(w.output(&one, "cache-cluster/main").await["nodes"], serde_json::json!([first]));
+    let n = one.get("cache-subnet-group/main").unwrap();
+    let Err(Error::Blocked { by, .. }) = n.remove(&w.env).await else { panic!("it is in use") };
+    assert_eq!(by, ["cache node mc-main"]);
+    w.end(&one).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_cluster_of_memcached_is_made_with_two_nodes() {
+    let w = World::new("md").await;
+    let g = cluster(&w, &["eu-west-1a", "eu-west-1b"], 2, "cache.t3.micro", "1.6.22", false);
+    w.settle(&g).await;
+    w.end(&g).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_cluster_of_memcached_that_speaks_tls_is_replaced_on_request_only() {
+    let w = World::new("mt").await;
+    let g = cluster(&w, &["eu-west-1a"], 1, "cache.t3.micro", "1.6.22", false);
+    w.settle(&g).await;
+    let ec = &w.aws.elasticache;
+    let seen = ec.describe_cache_clusters().cache_cluster_id("mt-main").send().await.unwrap();
+    let old = &seen.cache_clusters()[0];
+    let tags = ec.list_tags_for_resource().resource_name(old.arn().unwrap()).send().await.unwrap();
+    ec.delete_cache_cluster().cache_cluster_id("mt-main").send().await.unwrap();
+    let groups = old.security_groups().iter().filter_map(|g| g.security_group_id().map(Into::into)).collect();
+    let call = ec.create_cache_cluster().cache_cluster_id("mt-main").engine("memcached").num_cache_nodes(1);
+    let call = call.engine_version("1.6.22").cache_node_type("cache.t3.micro").transit_encryption_enabled(true);
+    let call = call.cache_subnet_group_name("mt-main").set_security_group_ids(Some(groups));
+    call.set_tags(Some(tags.tag_list().to_vec())).send().await.unwrap();
+    assert_eq!(w.diff(&g).await, ["cache-cluster/main refuse tls"]);
+    w.end(&g).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_cluster_of_memcached_that_is_not_ours_is_left_alone() {
+    let w = World::new("mn").await;
+    let call = w.aws.elasticache.create_cache_cluster().cache_cluster_id("mn-main").engine("memcached");
+    call.cache_node_type("cache.t3.micro").num_cache_nodes(1).send().await.unwrap();
+    let g = cluster(&w, &["eu-west-1a"], 1, "cache.t3.micro", "1.6.22", false);
+    let plan = w.plan(&g).await;
+    assert!(plan.last().unwrap().contains("carries no tag of stack `mn`"), "{plan:?}");
+    let n = g.get("cache-cluster/main").unwrap();
     assert!(!n.remove(&w.env).await.unwrap());
 }
 
