@@ -16,6 +16,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         return;
     }
     region(rules, config);
+    balancer(rules, config);
     who_is_let_in(rules, config);
     query(rules, &config.cdn.query);
     headers(rules, &config.cdn.headers);
@@ -33,6 +34,20 @@ fn region(rules: &mut Rules<'_>, config: &Config) {
         "set mode = \"off\" under [cdn], or choose another region",
     );
     rules.found.push(issue.with(at("region"), "the region"));
+}
+
+fn balancer(rules: &mut Rules<'_>, config: &Config) {
+    if !config.has_internal_balancer() {
+        return;
+    }
+    let issue = Issue::error(
+        "cdn_internal",
+        at("balancer.scheme"),
+        "CloudFront cannot reach the load balancer",
+        "an internal load balancer has private addresses only, and the distribution asks it over the internet",
+        "set scheme = \"public\": close_balancer lets only CloudFront in; or mode = \"off\" under [cdn]",
+    );
+    rules.found.push(issue.with(at("cdn.mode"), "the distribution"));
 }
 
 fn who_is_let_in(rules: &mut Rules<'_>, config: &Config) {
