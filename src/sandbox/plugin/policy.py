@@ -115,7 +115,8 @@ class Policy:
         for action, arn, context in needed(call):
             self.judged += 1
             known = [*self.statements]
-            if re.search(r":(Delete|Remove|Release)", action):
+            # A distribution is disabled before it is deleted.
+            if re.search(r":(Delete|Remove|Release)|:UpdateDistribution$", action):
                 known += self.earlier
             if not any(allows(s, action, arn, context) for s in known):
                 self.missing.append({"action": action, "on": arn, "because": context})

@@ -46,21 +46,26 @@ fn edge(w: &World, ttl: u32, query: &[&str], headers: &[&str]) -> Graph {
     g
 }
 
+/// Builds the network and the balancer, if they do not exist, so that the distribution can refer to them.
+async fn with_balancer(w: &World, g: Graph) -> Graph {
+    for node in g.nodes().filter(|n| !n.key().kind().starts_with("distribution")) {
+        node.reconcile(&w.env).await.unwrap_or_else(|e| panic!("{}: {e}", node.key()));
+    }
+    g
+}
+
 #[tokio::test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn a_distribution_is_kept_as_described() -> Test {
     let w = World::new().await;
-    let g = edge(&w, 60, &["*"], &[]);
-    for node in g.nodes().filter(|n| !n.key().kind().starts_with("distribution")) {
-        node.reconcile(&w.env).await?;
-    }
+    let g = with_balancer(&w, edge(&w, 60, &["*"], &[])).await;
     w.creates(&g, KEY).await;
-    w.creates(&g, DEPLOYED).await;
+    w.stands(&g, DEPLOYED).await;
     let id = w.look(&g, KEY).await.id.ok_or("an id")?;
 
-    w.updates(&edge(&w, 30, &["*"], &[]), KEY, &["default_ttl", "max_ttl"]).await;
-    w.updates(&edge(&w, 30, &["b", "a"], &["Accept"]), KEY, &["headers", "query"]).await;
-    w.updates(&edge(&w, 30, &[], &[]), KEY, &["headers", "query"]).await;
+    w.updates(&with_balancer(&w, edge(&w, 30, &["*"], &[])).await, KEY, &["default_ttl", "max_ttl"]).await;
+    w.updates(&with_balancer(&w, edge(&w, 30, &["b", "a"], &["Accept"])).await, KEY, &["headers", "query"]).await;
+    w.updates(&with_balancer(&w, edge(&w, 30, &[], &[])).await, KEY, &["headers", "query"]).await;
     w.updates(&g, KEY, &["default_ttl", "max_ttl", "query"]).await;
 
     // Changed by hand, and what is not gameday's stays.
