@@ -53,7 +53,7 @@ def pending(call, answer):
     image = ec2.amis[answer["ImageId"]]
     # moto's images have nothing of the instance but its architecture.
     image.state, image.root_device_type, image.root_device_name = "pending", "ebs", "/dev/xvda"
-    # "Snapshots are tagged only by their own TagSpecification" [AWS II 4.3].
+    # user guide "Tag your AMIs": an image's tags are not those of its snapshots.
     for tag in call.notes["snapshot tags"]:
         image.ebs_snapshot.add_tag(tag["Key"], tag["Value"])
 
@@ -64,7 +64,7 @@ def pending(call, answer):
     CLOCK.after(AVAILABLE, available)
     if not call.get("NoReboot"):
         instance = ec2.get_instance(call.get("InstanceId"))
-        # "NoReboot default false: reboots" [AWS II 4.3]: what it served is gone for a while.
+        # model: without NoReboot the instance is shut down and restarted. What it served is gone for a while.
         instance.booted_at = CLOCK.when(BOOT)
     return answer
 
@@ -105,7 +105,7 @@ def snapshots_before(call):
 
 @after("ec2", "DeregisterImage")
 def snapshots_after(call, answer):
-    # "DeleteAssociatedSnapshots … Default leaves the snapshots" [AWS II 4.3]; moto ignores it.
+    # model: by default the snapshots are kept. moto ignores the flag.
     if not call.get("DeleteAssociatedSnapshots") or not call.notes["snapshot"]:
         return answer
     backend(call).delete_snapshot(call.notes["snapshot"])
