@@ -46,6 +46,7 @@ pub mod markup;
 mod model;
 mod place;
 mod problem;
+mod routing;
 mod rules;
 pub mod said;
 mod schema;
@@ -59,6 +60,7 @@ pub use derived::{Cidr, ExistingSubnet, NoRoom, Owner, Resolved, Subnets, host_p
 pub use kinds::{Group, KINDS, Kind, Life, NameForm, NameInArn, Scope, Style};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
+pub use routing::{Placed, Routing, priorities};
 pub use rules::REGIONS;
 pub use schema::schema;
 pub use services::{ALARMS, Identities, Identity, ServiceScope};

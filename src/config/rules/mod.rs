@@ -13,6 +13,7 @@ mod modes;
 mod monitoring;
 mod names;
 mod network;
+mod routes;
 mod scaling;
 mod service;
 mod source;
@@ -68,6 +69,7 @@ pub(crate) fn check(
     iam::check(&mut rules);
     monitoring::check(&mut rules);
     service::check(&mut rules);
+    routes::check(&mut rules);
     twice::check(&mut rules);
     rules.found
 }

@@ -1,10 +1,11 @@
 //! The steps of the load balancer, its listener and its listener rules.
 use crate::{
+    config::{Routing, ServiceScope},
     engine::{Key, Ref, Resource as _},
     parts::{Builder, access, network::Network, service::Fleet},
     resources::{
         listener::Listener,
-        listener_rule::ListenerRule,
+        listener_rule::{ListenerRule, WantedRule},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
     },
 };
@@ -29,9 +30,6 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Grou
     balancer
 }
 
-/// The priority of the first rule. The rules of all services have consecutive priorities.
-const FIRST: i32 = 100;
-
 /// Wires the listener and its rules.
 ///
 /// While an older fleet serves, the routes change only after the new fleet exists and is healthy. The fleet itself must
@@ -45,7 +43,7 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         after.push(&rules.balancer);
     }
     // If every service has routes, the balancer itself answers other paths with 404.
-    let default = each().find(|(service, _)| service.routes.is_empty());
+    let default = each().find(|(service, _)| service.is_default());
     let listener = Listener {
         aws: b.aws(),
         balancer: balancer.clone(),
@@ -54,26 +52,28 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         enough: default.or_else(|| each().next()).map_or(1, |(service, _)| service.desired as i32),
     };
     let listener = b.add_after("http", listener, &after);
-    let mut priority = FIRST;
     let mut routes = vec![];
     let name = |service: &str, n: usize| format!("{service}-{}", n + 1);
-    let all_keys = config
-        .services()
-        .flat_map(|s| (0..s.rules().len()).map(move |n| Key::new(ListenerRule::KIND, &name(s.name, n))));
-    let all_keys: Rc<[Key]> = all_keys.collect();
+    let of_service = |s: ServiceScope<'_>| {
+        let wanted = |(n, routing): (usize, Routing)| WantedRule {
+            key: Key::new(ListenerRule::KIND, &name(s.name, n)),
+            service: s.name.to_owned(),
+            routing,
+        };
+        s.rules().into_iter().enumerate().map(wanted).collect::<Vec<_>>()
+    };
+    let all: Rc<[WantedRule]> = config.services().flat_map(of_service).collect();
     for (service, fleet) in each() {
         let mut route = vec![listener.key().clone()];
-        for (i, paths) in service.rules().into_iter().enumerate() {
+        for (i, routing) in service.rules().into_iter().enumerate() {
             let rule = ListenerRule {
                 aws: b.aws(),
                 listener: listener.clone(),
                 target: fleet.target.clone(),
-                paths,
-                priority,
+                routing,
                 enough: service.desired as i32,
-                all_keys: all_keys.clone(),
+                all: all.clone(),
             };
-            priority += 1;
             route.push(b.add(&name(service.name, i), rule).key().clone());
         }
         routes.push(route);

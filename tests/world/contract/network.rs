@@ -6,11 +6,12 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange};
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use gameday::{
     aws::Aws,
+    config::Routing,
     engine::*,
     resources::{
         internet_gateway::InternetGateway,
         listener::Listener,
-        listener_rule::ListenerRule,
+        listener_rule::{ListenerRule, WantedRule},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
         route_table::{Gateway, RouteTable},
         security_group::SecurityGroup,
@@ -37,7 +38,6 @@ pub(super) struct Shape {
     http: u16,
     forward: bool,
     paths: Vec<&'static str>,
-    priority: i32,
     subnet_c: &'static str,
 }
 
@@ -54,7 +54,6 @@ pub(super) fn shape() -> Shape {
         http: 80,
         forward: false,
         paths: vec!["/b", "/a*"],
-        priority: 100,
         subnet_c: "10.0.3.0/24",
     }
 }
@@ -134,11 +133,10 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
     );
     let default = s.forward.then(|| target.clone());
     let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, enough: 1 });
-    let paths = s.paths.iter().map(|&p| p.into()).collect();
-    g.add(
-        "web-1",
-        ListenerRule { aws: aws(), listener, target, paths, priority: s.priority, enough: 1, all_keys: [].into() },
-    );
+    let routing = Routing { hosts: vec![], paths: s.paths.iter().map(|&p| p.into()).collect() };
+    let wanted =
+        WantedRule { key: Key::new("listener-rule", "web-1"), service: "web".into(), routing: routing.clone() };
+    g.add("web-1", ListenerRule { aws: aws(), listener, target, routing, enough: 1, all: [wanted].into() });
     g
 }
 
@@ -199,7 +197,7 @@ async fn every_mutable_field_is_updated_in_place() {
         s
     };
     type Edit<'a> = (&'a dyn Fn(&mut Shape), &'a [&'a str]);
-    let edits: [Edit<'_>; 11] = [
+    let edits: [Edit<'_>; 10] = [
         (&|s| s.public = false, &["subnet/public-a update: public_addresses"]),
         (&|s| s.private_out = true, &["route-table/public update: subnets", "route-table/private update: subnets"]),
         (&|s| s.ssh = true, &["security-group-rules/app update: rules"]),
@@ -210,7 +208,6 @@ async fn every_mutable_field_is_updated_in_place() {
         (&|s| s.http = 8000, &["listener/http update: port"]),
         (&|s| s.forward = true, &["listener/http update: default"]),
         (&|s| s.paths = vec!["/c"], &["listener-rule/web-1 update: paths"]),
-        (&|s| s.priority = 7, &["listener-rule/web-1 update: priority"]),
     ];
     for (edit, expected) in edits {
         let s = changed(edit);
@@ -353,7 +350,12 @@ async fn drift_is_seen_and_repaired() {
     lb.modify_rule().rule_arn(&rule).conditions(host).actions(answer.clone()).send().await.unwrap();
     let listener = id("listener/http").await;
     lb.modify_listener().listener_arn(&listener).default_actions(answer).send().await.unwrap();
-    repaired(&["listener/http update: default", "listener-rule/web-1 update: action, paths"]).await;
+    repaired(&["listener/http update: default", "listener-rule/web-1 update: action, hosts, paths"]).await;
+
+    // A priority below those of services is for rules that block requests.
+    let pair = elb::RulePriorityPair::builder().rule_arn(&rule).priority(7).build();
+    lb.set_rule_priorities().rule_priorities(pair).send().await.unwrap();
+    repaired(&["listener-rule/web-1 update: priority"]).await;
 }
 
 #[tokio::test]
@@ -411,7 +413,7 @@ async fn what_is_not_ours_is_not_touched() {
     assert!(p.contains(&not_ours("security-group/alb", &group)));
     assert!(!p.iter().any(|w| w.starts_with("vpc/") || w.starts_with("internet-gateway/")), "{p:?}");
 
-    // Somebody else's listener on the stack's port, and a rule at its priority.
+    // Somebody else's listener on the stack's port, and a rule for the same requests.
     let action = || {
         let answer = elb::FixedResponseActionConfig::builder().status_code("200").build();
         let action = elb::Action::builder().r#type(elb::ActionTypeEnum::FixedResponse);
@@ -435,7 +437,7 @@ async fn what_is_not_ours_is_not_touched() {
 
     let mut adopting = support::env("mine");
     adopting.consent.adopt.insert("listener/http".into(), listener.clone());
-    let paths = elb::PathPatternConditionConfig::builder().values("/theirs").build();
+    let paths = elb::PathPatternConditionConfig::builder().values("/a*").values("/b").build();
     let paths = elb::RuleCondition::builder().field("path-pattern").path_pattern_config(paths).build();
     let call = lb.create_rule().listener_arn(&listener).priority(100).conditions(paths).actions(action());
     let rule = call.send().await.unwrap().rules.unwrap().remove(0).rule_arn.unwrap();
