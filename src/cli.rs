@@ -319,12 +319,22 @@ pub struct ProbeArgs {
     pub no_probe: bool,
 }
 
+/// The service that a verb is about.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServiceArgs {
+    /// Only this service of the stack file
+    #[arg(short, long, value_name = "NAME", add = ArgValueCompleter::new(complete::services))]
+    pub service: Option<String>,
+}
+
 /// The arguments of `gameday status`.
 #[derive(Args, Debug, Default)]
 pub struct StatusArgs {
     /// Stay and show what changes: on a terminal an interface with keys, with `-o json` an object a round
     #[arg(short, long)]
     pub watch: bool,
+    #[command(flatten)]
+    pub service: ServiceArgs,
     #[command(flatten)]
     pub probe: ProbeArgs,
     #[command(flatten)]
@@ -420,6 +430,8 @@ pub struct LogsArgs {
     /// The instances' system console instead; needs no instance profile, comes minutes late
     #[arg(long)]
     pub console: bool,
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 /// The arguments of `gameday why`.
@@ -428,6 +440,8 @@ pub struct WhyArgs {
     /// URL to check [default: the load balancer's health path]
     #[arg(value_parser = url)]
     pub url: Option<String>,
+    #[command(flatten)]
+    pub service: ServiceArgs,
     /// Do not ask the service itself: only what AWS says
     #[arg(long)]
     pub no_probe: bool,
@@ -448,6 +462,8 @@ pub struct ServeArgs {
     /// A file that holds the token, instead of the environment variable GAMEDAY_TOKEN
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub service: ServiceArgs,
     #[command(flatten)]
     pub probe: ProbeArgs,
     #[command(flatten)]
@@ -470,6 +486,8 @@ pub enum TargetsCommand {
         /// The balancer's name [default: the stack's own]
         #[arg(long, value_name = "NAME")]
         balancer: Option<String>,
+        #[command(flatten)]
+        service: ServiceArgs,
     },
     /// Take an instance from behind a balancer; it goes on running
     Detach {
@@ -509,6 +527,8 @@ pub struct RenderArgs {
     /// Check the rendered scripts: syntax, size, line ends, secrets
     #[arg(long)]
     pub check: bool,
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 /// The verbs of `gameday sandbox`.

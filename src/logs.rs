@@ -46,6 +46,9 @@ pub struct Event {
     /// The time; `None` on the console, which keeps none.
     pub at: Option<Timestamp>,
     pub log: Log,
+    /// The name of the service, if the stack has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     pub instance: String,
     pub message: String,
     /// AWS's own id of the event, which identifies it.

@@ -16,6 +16,7 @@ use crate::{
 };
 use aws_sdk_ec2::types::{Instance, Reservation};
 use aws_sdk_rds::types::DbInstance;
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{cell::RefCell, rc::Rc};
@@ -67,10 +68,19 @@ impl SetUp {
 
     /// Writes the note if the database is set up, and returns true if so.
     ///
-    /// The database is set up once an instance that booted after its creation serves behind `target`.
-    pub async fn learn(&self, aws: &Aws, config: &Config, name: &str, target: &str, digest: String) -> Result<bool> {
+    /// The database is set up once an instance that booted after its creation serves behind one of the `targets`.
+    pub async fn learn(
+        &self,
+        aws: &Aws,
+        config: &Config,
+        name: &str,
+        targets: &[String],
+        digest: String,
+    ) -> Result<bool> {
         let Some(database) = database(aws, config, name).await? else { return Ok(false) };
-        if !booted_since(aws, target, database.since).await? {
+        let since = database.since;
+        let booted = try_join_all(targets.iter().map(|target| booted_since(aws, target, since))).await?;
+        if !booted.contains(&true) {
             return Ok(false);
         }
         let text = serde_json::to_string(&SetUpNote { database: database.id, digest }).expect("it serialises");

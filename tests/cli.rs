@@ -13,7 +13,8 @@ use std::{
 };
 use support::Said;
 
-const EXAMPLES: &[&str] = &["archive", "billing-api", "container", "highly-available", "locked-down", "private"];
+const EXAMPLES: &[&str] =
+    &["archive", "billing-api", "container", "highly-available", "locked-down", "private", "root-and-lookup"];
 
 fn gameday() -> Command {
     let mut command = support::gameday();
@@ -212,15 +213,22 @@ fn every_example_renders_and_is_sound() {
         let names: BTreeSet<&str> =
             all.out.lines().filter_map(|l| l.strip_prefix("==> ")?.strip_suffix(" <==")).collect();
         assert!(names.iter().any(|n| n.contains("user-data")), "{file}: {names:?}");
-        for file_name in &names {
-            let one = run(&["-c", &file, "render", file_name]);
+        let mut first: Option<&str> = None;
+        for name in &names {
+            // With several services the name of each is before its files.
+            let (service, file_name) = name.split_once(": ").map_or((None, *name), |(s, name)| (Some(s), name));
+            let of_service = service.map_or(vec![], |service| vec!["--service", service]);
+            first = first.or(service);
+            let one = run(&[&["-c", &file, "render", file_name][..], &of_service].concat());
             assert_eq!(one.code, 0, "{file} render {file_name}");
             assert!(all.out.contains(one.out.trim_end()), "{file}: {file_name} alone is as in all");
         }
-        assert!(run(&["-c", &file, "render", "user-data"]).out.starts_with("#!"), "{file}: as help names it");
+        let of_first = first.map_or(vec![], |service| vec!["--service", service]);
+        let user_data = run(&[&["-c", &file, "render", "user-data"][..], &of_first].concat());
+        assert!(user_data.out.starts_with("#!"), "{file}: as help names it");
         let check = run(&["-c", &file, "render", "--check"]);
         assert_eq!(check.code, 0, "{file}: {}", check.out);
-        let missing = run(&["-c", &file, "render", "nothing.txt"]);
+        let missing = run(&[&["-c", &file, "render", "nothing.txt"][..], &of_first].concat());
         assert_eq!(missing.code, 2, "{file}: a file that is not rendered");
         assert!(missing.err.contains("user-data"), "it lists those that are: {}", missing.err);
     }

@@ -6,7 +6,7 @@
 //! VPC, 2500 security groups a region by default).
 use super::{Aws, error::AwsResult, tags};
 use crate::error::Result;
-use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_autoscaling::types::{AutoScalingGroup, ScalingPolicy};
 use aws_sdk_cloudfront::types::DistributionSummary;
 use aws_sdk_cloudwatch::{operation::get_dashboard::GetDashboardOutput, types::MetricAlarm};
 use aws_sdk_ec2::types::{
@@ -135,6 +135,15 @@ pub async fn rules(aws: &Aws, listener: &str) -> Result<Rc<Vec<Rule>>> {
 
 /// Returns the target group of this name.
 pub async fn target_group(aws: &Aws, name: &str) -> Result<Option<TargetGroup>> {
+    if aws.reads.is_look() {
+        // One call for all services. With names it would fail for all if one of them is missing.
+        let call = async || {
+            let pages = aws.elb.describe_target_groups().page_size(400).into_paginator().items().send();
+            pages.try_collect().await.during("DescribeTargetGroups")
+        };
+        let all: Rc<Vec<TargetGroup>> = aws.reads.get("target groups", call).await?;
+        return Ok(all.iter().find(|group| group.target_group_name() == Some(name)).cloned());
+    }
     let call = async || {
         let answer = aws.elb.describe_target_groups().names(name).send().await;
         Ok(answer.or_absent("DescribeTargetGroups")?.and_then(|a| a.target_groups?.pop()))
@@ -153,6 +162,15 @@ pub async fn target_group_attributes(aws: &Aws, arn: &str) -> Result<Option<Vec<
 
 /// Returns the Auto Scaling group of this name.
 pub async fn auto_scaling_group(aws: &Aws, name: &str) -> Result<Option<AutoScalingGroup>> {
+    if aws.reads.is_look() {
+        // One call for all services.
+        let call = async || {
+            let pages = aws.autoscaling.describe_auto_scaling_groups().max_records(100).into_paginator().items().send();
+            pages.try_collect().await.during("DescribeAutoScalingGroups")
+        };
+        let all: Rc<Vec<AutoScalingGroup>> = aws.reads.get("Auto Scaling groups", call).await?;
+        return Ok(all.iter().find(|group| group.auto_scaling_group_name() == Some(name)).cloned());
+    }
     let call = async || {
         let call = aws.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
         let mut all: Vec<AutoScalingGroup> =
@@ -160,6 +178,32 @@ pub async fn auto_scaling_group(aws: &Aws, name: &str) -> Result<Option<AutoScal
         Ok(all.pop())
     };
     Ok((*aws.reads.get(format!("Auto Scaling group {name}"), call).await?).clone())
+}
+
+/// Returns the scaling policies of an Auto Scaling group, none if it is gone.
+pub async fn scaling_policies(aws: &Aws, group: &str) -> Result<Rc<Vec<ScalingPolicy>>> {
+    // While nothing is changed, one call is for all services.
+    let is_look = aws.reads.is_look();
+    let call = async || {
+        let name = Some(group.to_owned()).filter(|_| !is_look);
+        let call = aws.autoscaling.describe_policies().set_auto_scaling_group_name(name).max_records(100);
+        let all = call.into_paginator().items().send().try_collect().await;
+        Ok(all.or_absent("DescribePolicies")?.unwrap_or_default())
+    };
+    let what = if is_look { "scaling policies".into() } else { format!("policies of {group}") };
+    let all: Rc<Vec<ScalingPolicy>> = aws.reads.get(what, call).await?;
+    Ok(Rc::new(all.iter().filter(|p| p.auto_scaling_group_name() == Some(group)).cloned().collect()))
+}
+
+/// Returns all instances of a VPC.
+pub async fn instances(aws: &Aws, vpc: &str) -> Result<Rc<Vec<Instance>>> {
+    let call = async || {
+        let filter = Filter::builder().name("vpc-id").values(vpc).build();
+        let pages = aws.ec2.describe_instances().filters(filter).into_paginator().items().send();
+        let all: Vec<Reservation> = pages.try_collect().await.during("DescribeInstances")?;
+        Ok(all.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect::<Vec<_>>())
+    };
+    aws.reads.get(format!("instances in {vpc}"), call).await
 }
 
 /// Returns all database instances of the region.

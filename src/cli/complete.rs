@@ -1,4 +1,4 @@
-//! Completion candidates of values for shells: step keys, profiles, regions, instances.
+//! Completion candidates of values for shells: step keys, services, profiles, regions, instances.
 //!
 //! After an error there are no candidates.
 use super::{Cli, Global, guide};
@@ -29,6 +29,11 @@ pub fn stack_files() -> ArgValueCompleter {
 /// Returns the keys of the stack's steps, from the stack file alone.
 pub fn steps(typed: &OsStr) -> Vec<CompletionCandidate> {
     candidates(typed, run(commands::keys(&global())).unwrap_or_default())
+}
+
+/// Returns the services of the stack file.
+pub fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(typed, commands::services(&global()).unwrap_or_default())
 }
 
 /// Returns the profiles of the AWS configuration files.

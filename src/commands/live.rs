@@ -1,5 +1,5 @@
 //! `gameday status --watch`: asks AWS at the pace of a schedule, folds the answers into a state, and shows it at once.
-use super::{DONE, Failure, Outcome, Session, cost};
+use super::{DONE, Failure, Outcome, Session, cost, session::Paths};
 use crate::{
     cli::StatusArgs,
     cost::Prices,
@@ -10,10 +10,11 @@ use crate::{
     output::{
         self,
         live::{self as view, Action, Screen},
-        status::Overview,
+        status::{self, Overview},
         style,
     },
-    snapshot::{self, Asking},
+    snapshot,
+    verdict::Judged,
 };
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
@@ -47,7 +48,7 @@ pub(super) enum JobResult {
 /// The driver of a live status: it asks AWS at the pace of a schedule, and keeps the state for a view.
 pub(super) struct Driver {
     pub session: Rc<Session>,
-    asking: Rc<Asking>,
+    paths: Rc<Paths>,
     prices: Rc<Prices>,
     pub state: LiveState,
     pub schedule: Schedule,
@@ -149,11 +150,11 @@ fn broken_terminal(e: io::Error) -> Failure {
 impl Driver {
     /// Makes a driver. The first tick begins its jobs.
     pub(super) fn new(session: Session, args: &StatusArgs, prices: Prices) -> Self {
+        let paths = Paths::new(&args.service, args.probe.probe.clone(), args.probe.no_probe);
         let times = session.times();
-        let asking = session.asking(args.probe.probe.clone(), args.probe.no_probe);
         Self {
             session: Rc::new(session),
-            asking: Rc::new(asking),
+            paths: Rc::new(paths),
             prices: Rc::new(prices),
             state: LiveState::new(Timestamp::now(), times),
             schedule: Schedule::default(),
@@ -185,7 +186,7 @@ impl Driver {
         self.schedule.count(now, self.calls());
         self.state.rate = self.schedule.rate();
         self.schedule.building = self.state.times.building();
-        self.schedule.serving = self.state.verdict.serving();
+        self.schedule.serving = self.state.worst().serving();
         self.schedule.at_work = self.state.at_work.is_some();
         for job in self.schedule.due(now) {
             match self.begin(job) {
@@ -208,11 +209,12 @@ impl Driver {
         let failed = |e: &Error| Round { trouble: Trouble::of(e), ..Round::default() };
         Some(match job {
             Job::Look => {
-                let asking = self.asking.clone();
+                let paths = self.paths.clone();
+                let shown = look.map(|s| s.whose.service.clone());
                 async move {
                     session.aws.reads.renew();
-                    let snapshot = Some(Box::new(session.snapshot(&asking).await));
-                    round(Round { snapshot, ..Round::default() })
+                    let (snapshot, others) = Judged::shown_first(session.snapshots(&paths).await, shown.as_deref());
+                    round(Round { snapshot, others, ..Round::default() })
                 }
                 .boxed_local()
             }
@@ -240,11 +242,10 @@ impl Driver {
                 .boxed_local()
             }
             Job::Metrics => {
-                // The first service's fleet is part of the look, under the name that it has at this moment.
-                let config = &session.loaded.config;
-                let others =
-                    config.services().skip(1).map(|service| config.name_of(&service.key("auto-scaling-group")));
-                let names = Names::of(look?, others);
+                // The fleet of the service that is shown is part of the look, under the name that it has at this moment.
+                let (config, look) = (&session.loaded.config, look?);
+                let others = config.services().filter(|service| service.name != look.whose.service);
+                let names = Names::of(look, others.map(|service| config.name_of(&service.key("auto-scaling-group"))));
                 if names.is_empty() {
                     return None;
                 }
@@ -368,7 +369,7 @@ impl Driver {
         self.state.logs = None;
         let looked = async move {
             let from = Timestamp::now().checked_sub(LOGS).unwrap_or(Timestamp::UNIX_EPOCH);
-            let groups = source::LogGroup::all(&session.loaded.config);
+            let groups = source::LogGroup::all(&session.loaded.config, |_| true);
             let of = |group| source::look(&session.aws, group, Some(&id), from);
             let found = futures::future::try_join_all(groups.iter().map(of)).await;
             let lines = found.map(|found| {
@@ -385,7 +386,12 @@ impl Driver {
     pub(super) fn round<'a>(&'a self, news: &'a [Event]) -> view::LiveRound<'a> {
         let s = &self.state;
         let overview = s.snapshot.as_ref().map(|look| {
-            Overview::new(&look.whose.stack, Some((&s.chain, &look.gaps)), &s.verdict, s.clock(), &self.report)
+            let shown = status::Path::new(&look.whose.service, &s.chain, &s.verdict);
+            let mut services: Vec<status::Path<'_>> =
+                std::iter::once(shown).chain(s.others.iter().map(Into::into)).collect();
+            services.sort_by_key(|path| std::cmp::Reverse(path.word));
+            let gaps = status::all_gaps(std::iter::once(&**look).chain(s.others.iter().map(|one| &one.snapshot)));
+            Overview::new(&look.whose.stack, services, gaps, s.clock(), &self.report)
         });
         view::LiveRound::new(s, overview, news)
     }

@@ -3,7 +3,7 @@ use super::{DONE, Failure, Outcome, interrupted, session};
 use crate::{
     aws::Aws,
     cli::{Global, LogsArgs},
-    config::{Config, Mode, Switch},
+    config::{Config, Mode, ServiceScope, Switch},
     error::{Class, Error},
     facts,
     logs::{
@@ -25,6 +25,9 @@ const SLOWEST: Duration = Duration::from_secs(30);
 /// Runs `gameday logs`.
 pub async fn run(global: &Global, out: Printer, args: LogsArgs) -> Outcome {
     let loaded = session::load(global, &out)?;
+    if args.service.service.is_some() {
+        session::one(&loaded.config, &args.service)?;
+    }
     let (target, _) = session::target(global, &loaded.config, &out).await?;
     let aws = session::reach(&target).await?;
     let follow = args.follow;
@@ -38,6 +41,7 @@ pub async fn run(global: &Global, out: Printer, args: LogsArgs) -> Outcome {
 async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outcome {
     let mut lines = Lines::new(out, args.grep.clone());
     let config = &facts::in_account(aws, config).await;
+    let is_shown = |name: &str| args.service.service.as_deref().is_none_or(|only| only == name);
     let written = config.monitoring.mode == Switch::Create && config.iam.mode != Mode::Off;
     if args.console || !written {
         if !args.console {
@@ -49,7 +53,8 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
     }
     let now = Timestamp::now();
     let since = now.checked_sub(args.since).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut tails: Vec<_> = LogGroup::all(config).into_iter().map(|group| (group, Tail::new(since))).collect();
+    let mut tails: Vec<_> =
+        LogGroup::all(config, is_shown).into_iter().map(|group| (group, Tail::new(since))).collect();
     let mut pause = Pause::new(EVERY);
     loop {
         let looks = tails.iter().map(|(group, tail)| source::look(aws, group, args.instance.as_deref(), tail.from()));
@@ -135,8 +140,9 @@ impl Pause {
 
 /// Prints the consoles, instance by instance. They keep no time by which they could be interleaved.
 async fn consoles(aws: &Aws, config: &Config, out: &Printer, args: &LogsArgs, lines: &mut Lines) -> Outcome {
+    let is_shown = |service: &ServiceScope<'_>| args.service.service.as_deref().is_none_or(|only| only == service.name);
     let fleets: Vec<String> =
-        config.services().map(|service| config.name_of(&service.key("auto-scaling-group"))).collect();
+        config.services().filter(is_shown).map(|service| config.name_of(&service.key("auto-scaling-group"))).collect();
     let fleet = &fleets.join(", ");
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut pause = Pause::new(CONSOLE_EVERY);
@@ -191,6 +197,7 @@ async fn round(
         let event = |line: &str| Event {
             at: None,
             log: Log::Console,
+            service: None,
             instance: instance.clone(),
             message: line.trim_end().to_owned(),
             id: String::new(),

@@ -98,6 +98,11 @@ pub async fn keys(global: &Global) -> Option<Vec<String>> {
     Some(stack.graph.nodes().filter(|n| !n.is_used()).map(|n| n.key().to_string()).collect())
 }
 
+/// Returns the names of the stack file's services for shell completion; `None` if the file cannot be read.
+pub fn services(global: &Global) -> Option<Vec<String>> {
+    Some(loaded(global)?.config.services().map(|service| service.name.to_owned()).collect())
+}
+
 /// Returns the ids of the stack's instances for shell completion. Starts no sandbox.
 pub async fn instances(global: &Global) -> Option<Vec<String>> {
     let loaded = loaded(global)?;
@@ -110,8 +115,8 @@ pub async fn instances(global: &Global) -> Option<Vec<String>> {
     let region = global.region.clone().unwrap_or_else(|| config.region.clone());
     let target = Target { region, profile: global.profile.clone(), endpoint, keys, ..Target::default() };
     let aws = session::reach(&target).await.ok()?;
-    let own = targets::OwnNames::of(&facts::in_account(&aws, config).await);
-    let machines = crate::targets::list(&aws, &own.balancer).await.ok()?;
+    let balancer = facts::in_account(&aws, config).await.name_of(targets::BALANCER);
+    let machines = crate::targets::list(&aws, &balancer).await.ok()?;
     Some(machines.into_iter().map(|m| m.instance_id).collect())
 }
 

@@ -1,5 +1,5 @@
 //! `gameday serve`: one live status for all viewers, and one worker for all requests.
-use super::{DONE, Failure, Outcome, Session, cost, live::Driver, targets::OwnNames};
+use super::{DONE, Failure, Outcome, Session, cost, live::Driver, session, targets::target_group};
 use crate::{
     aws::Aws,
     cli::{Consent, Global, ServeArgs, StatusArgs},
@@ -52,8 +52,12 @@ pub async fn run(global: &Global, out: Printer, args: ServeArgs) -> Outcome {
     let listener = TcpListener::bind(args.listen).await.map_err(|e| cannot_listen(args.listen, &e))?;
     let at = listener.local_addr().map_err(|e| cannot_listen(args.listen, &e))?;
 
-    let mut worker = Worker::new(OwnNames::of(&session.loaded.config));
-    let look = StatusArgs { watch: true, probe: args.probe, prices: args.prices };
+    if let Some(name) = &args.service.service {
+        session::named(&session.loaded.config, name)?;
+    }
+    // Without a group, the answer to a request says that there are several.
+    let mut worker = Worker::new(target_group(&session.loaded.config, &args.service, false).unwrap_or_default());
+    let look = StatusArgs { watch: true, service: args.service, probe: args.probe, prices: args.prices };
     let mut driver = Driver::new(session, &look, prices);
     let (shown, picture) = watch::channel::<Picture>(None);
     let (asks, mut asked) = mpsc::channel(QUEUE);
@@ -175,7 +179,8 @@ fn cannot_listen(at: SocketAddr, e: &io::Error) -> Failure {
 
 /// The worker that carries out requests for machines, one after the other.
 struct Worker {
-    own: Rc<OwnNames>,
+    /// The name of the target group that instances are attached to.
+    group: Rc<str>,
     work: Option<LocalBoxFuture<'static, Done>>,
     /// The answers to requests for lists that are fresh, by balancer.
     kept: HashMap<String, (Instant, Answer)>,
@@ -193,8 +198,8 @@ struct Done {
 }
 
 impl Worker {
-    fn new(own: OwnNames) -> Self {
-        Self { own: Rc::new(own), work: None, kept: HashMap::new(), names: None, unlisted: None }
+    fn new(group: String) -> Self {
+        Self { group: group.into(), work: None, kept: HashMap::new(), names: None, unlisted: None }
     }
 
     fn is_free(&self) -> bool {
@@ -208,14 +213,14 @@ impl Worker {
             _ = ask.answer.send(answer.clone());
             return;
         }
-        let (session, own) = (session.clone(), self.own.clone());
+        let (session, group) = (session.clone(), self.group.clone());
         let mut names = self.names.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, names)| names.clone());
         let work = async move {
             let (aws, balancer) = (&session.aws, ask.balancer.as_str());
             let answer = match &ask.action {
                 Action::List => listed(aws, balancer, &mut names).await.map(|m| Answer::new(StatusCode::OK, m)),
                 Action::Attach(id) => {
-                    let done = targets::attach(aws, balancer, &own.target_group, id).await;
+                    let done = targets::attach(aws, balancer, &group, id).await;
                     done.map(|m| Answer::new(StatusCode::CREATED, m))
                 }
                 Action::Detach(id) => targets::detach(aws, balancer, id).await.map(|m| Answer::new(StatusCode::OK, m)),

@@ -1,15 +1,14 @@
 //! `gameday why`: the request path, up to the first broken hop.
-use super::{DONE, Failure, Outcome, Session, failed};
+use super::{DONE, Failure, Outcome, Session, failed, session::Paths};
 use crate::{
     cli::{Consent, Global, WhyArgs},
     config::file,
-    diagnose,
     error::Error,
     output::{Printer, why},
     private,
     shell::word,
-    snapshot::Snapshot,
-    verdict::{Verdict, Word},
+    snapshot::{Snapshot, saved},
+    verdict::Judged,
 };
 use std::{fs, io, path::Path};
 
@@ -18,35 +17,49 @@ const LARGEST: usize = 16 << 20;
 
 /// Runs `gameday why`.
 pub async fn run(global: &Global, out: Printer, args: WhyArgs) -> Outcome {
-    let snapshot = match &args.from {
-        Some(file) => read(file)?,
+    let snapshots = match &args.from {
+        Some(file) => of_service(read(file)?, args.service.service.as_deref())?,
         None => {
             let session = Session::open(global, out, &Consent::default()).await?;
-            let asking = session.asking(args.url.clone(), args.no_probe);
-            let snapshot = session.snapshot(&asking).await;
+            let paths = Paths::new(&args.service, args.url.clone(), args.no_probe);
+            paths.check(&session.loaded.config)?;
+            let snapshots = session.snapshots(&paths.of_url(&session.loaded.config)).await;
             session.say_calls();
-            snapshot
+            snapshots
         }
     };
-    let chain = diagnose::chain(&snapshot);
-    let verdict = Verdict::of(&snapshot);
-    why::show(&out, &snapshot, &chain, &verdict, args.url.as_deref());
+    let text = args.save.as_ref().map(|_| saved::save(&snapshots));
+    let judged = Judged::all(snapshots);
+    why::show(&out, &judged, args.url.as_deref());
     // Saving comes last, so that the findings are shown even if it fails.
-    if let Some(file) = &args.save {
-        save(file, &snapshot.to_json())
+    if let (Some(file), Some(text)) = (&args.save, &text) {
+        save(file, text)
             .map_err(|e| Error::other(format!("cannot write {}: {e}", file.display()), "choose another place"))?;
         if !out.json() {
             out.note(format!("kept in {}: `gameday why --from {}`", file.display(), word(&file.display().to_string())));
         }
     }
-    // A path that could not be seen is not known to be whole.
-    Ok(if chain.broken() || verdict.word() == Word::Unknown { failed() } else { DONE })
+    Ok(if judged.iter().all(Judged::is_whole) { DONE } else { failed() })
 }
 
-fn read(file: &Path) -> Result<Snapshot, Failure> {
+/// Returns the snapshot of the service that the user has named, or all.
+fn of_service(all: Vec<Snapshot>, service: Option<&str>) -> Result<Vec<Snapshot>, Failure> {
+    let Some(name) = service else { return Ok(all) };
+    let help = all.iter().map(|s| s.whose.service.as_str()).collect::<Vec<_>>().join(", ");
+    match all.into_iter().find(|s| s.whose.service == name) {
+        Some(one) => Ok(vec![one]),
+        None => Err(Failure::usage(
+            "no_such_service",
+            format!("there is no service {name}"),
+            format!("the file has {help}"),
+        )),
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<Snapshot>, Failure> {
     let text = file::read_text(file, LARGEST)
         .map_err(|e| Error::other(format!("cannot read {}: {e}", file.display()), "give a file that --save wrote"))?;
-    Ok(Snapshot::from_json(&text)?)
+    Ok(saved::load(&text)?)
 }
 
 /// Writes a file for the user alone. Replaces a file, but never writes through a link, which others may have made.

@@ -1,7 +1,7 @@
 //! Values that follow from a stack file alone: pure functions with the same results on every machine.
 use crate::{
-    Access, Cache, CacheEngine, Cdn, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Scheme,
-    Scope, Service, Switch,
+    Access, Cache, CacheEngine, Cdn, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Need,
+    Scheme, Scope, Service, Switch,
 };
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
@@ -212,33 +212,42 @@ impl Config {
     ///
     /// That is so with a database to log in to, but without an instance profile to fetch the password.
     pub fn passwords_in_user_data(&self) -> bool {
-        self.iam.mode == Mode::Off && self.database.mode != Mode::Off
+        self.iam.mode == Mode::Off && self.is_needed(Need::Database)
+    }
+
+    /// Returns the mode of a store.
+    pub fn mode_of(&self, store: Need) -> Mode {
+        match store {
+            Need::Database => self.database.mode,
+            Need::Cache => self.cache.mode,
+            Need::Files => self.files.mode,
+        }
+    }
+
+    /// True if the stack has the store and some service uses it.
+    pub fn is_needed(&self, store: Need) -> bool {
+        self.mode_of(store) != Mode::Off && self.service.values().any(|service| service.needs(store))
     }
 }
 
-/// The most condition values, and the most wildcards, in one rule of a load balancer. AWS raises neither.
-pub(crate) const RULE_HOLDS: usize = 5;
-
-/// Counts the wildcards of a path pattern.
-pub(crate) fn wildcards(route: &str) -> usize {
-    route.chars().filter(|c| matches!(c, '*' | '?')).count()
+impl Service {
+    /// True if the service uses the store, in case the stack has it.
+    pub fn needs(&self, store: Need) -> bool {
+        self.needs.as_ref().is_none_or(|needs| needs.contains(&store))
+    }
 }
 
-impl Service {
-    /// Returns the routes, grouped into rules of the load balancer.
-    pub fn rules(&self) -> Vec<Vec<String>> {
-        let mut rules: Vec<Vec<String>> = vec![];
-        for route in &self.routes {
-            let fits = |rule: &&mut Vec<String>| {
-                let there: usize = rule.iter().map(|r| wildcards(r)).sum();
-                rule.len() < RULE_HOLDS && there + wildcards(route) <= RULE_HOLDS
-            };
-            match rules.last_mut().filter(fits) {
-                Some(rule) => rule.push(route.clone()),
-                None => rules.push(vec![route.clone()]),
-            }
+impl Need {
+    /// All stores.
+    pub const ALL: [Self; 3] = [Self::Database, Self::Cache, Self::Files];
+
+    /// Returns the store's word in a stack file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Cache => "cache",
+            Self::Files => "files",
         }
-        rules
     }
 }
 

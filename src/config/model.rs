@@ -77,7 +77,7 @@ pub struct Config {
     /// Alarms, dashboard, logs.
     #[serde(default)]
     pub monitoring: Monitoring,
-    /// The services, by name. One for now.
+    /// The services, by name, behind one load balancer.
     #[serde(default)]
     pub service: BTreeMap<String, Service>,
 }
@@ -477,9 +477,16 @@ pub struct Service {
     #[serde(default = "default::health_interval")]
     #[schemars(range(min = 5, max = 300), extend("x-reason" = "a load balancer checks every 5 to 300 seconds"))]
     pub health_interval: u32,
-    /// Path patterns that reach the service. If given, every other path answers 404.
+    /// Path patterns that reach the service, with `*` and `?`. One service can go without `routes` and `hosts`: it gets
+    /// all other requests. If none does, they are answered with 404.
     #[serde(default)]
     pub routes: Vec<String>,
+    /// Host names that reach the service, with `*` and `?`: `api.example.com`. With `routes`, both have to match.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The stores that the service uses: `database`, `cache`, `files`. Without: all that the stack has.
+    #[serde(default)]
+    pub needs: Option<Vec<Need>>,
     /// Image id (`ami-…`). Empty: the newest Amazon Linux 2023, resolved once from its public SSM parameter.
     #[serde(default)]
     pub image: Option<String>,
@@ -512,6 +519,16 @@ pub struct Service {
     /// Some instances from the Spot market.
     #[serde(default)]
     pub spot: Option<Spot>,
+}
+
+/// A store of the stack that a service can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "docs of these variants would change the form of the schema")]
+pub enum Need {
+    Database,
+    Cache,
+    Files,
 }
 
 /// The way in which a service is run.

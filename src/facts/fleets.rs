@@ -25,10 +25,19 @@ pub fn steps_of<'a>(keys: &'a TagKeys, fleets: &'a [AutoScalingGroup]) -> impl I
     steps.filter(|step| Key::is_one(step)).filter_map(|s| s.strip_prefix("auto-scaling-group/"))
 }
 
-/// Returns the slots of fleets that still serve and are not in the stack file.
+/// The slots of the stack's fleets that still serve.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// Those that are not in the stack file.
+    pub older: Vec<String>,
+    /// Those that are in it, as far as they were looked at: only if there can be older ones.
+    pub present: Vec<String>,
+}
+
+/// Finds the slots of fleets that still serve.
 ///
 /// If the account does not let us look at them, the fleets' own steps report that.
-pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
+pub(super) async fn slots(aws: &Aws, config: &Config) -> Slots {
     let now: BTreeSet<String> = config.services().map(|service| service.slot()).collect();
     let is_now = |slot: &str| now.contains(slot);
     // If no target group of another slot exists, no call is needed.
@@ -37,7 +46,7 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
         t.get(aws.keys.step()).and_then(|s| s.strip_prefix("target-group/")).is_some_and(|slot| !is_now(slot))
     };
     if !tagged.is_empty() && !tagged.values().any(other) {
-        return vec![];
+        return Slots::default();
     }
     let fleets = fleets(aws, &config.name).await.unwrap_or_default();
     let proof = Proof::load(aws, &config.name).await;
@@ -49,5 +58,6 @@ pub(super) async fn older(aws: &Aws, config: &Config) -> Vec<String> {
         proof.confirms(&key, name) || may_be
     };
     let serving: Vec<_> = fleets.iter().filter(|g| g.status().is_none()).filter(is_ours).cloned().collect();
-    steps_of(&aws.keys, &serving).filter(|slot| !is_now(slot)).map(Into::into).collect()
+    let (present, older) = steps_of(&aws.keys, &serving).map(str::to_owned).partition(|slot| is_now(slot));
+    Slots { older, present }
 }

@@ -56,6 +56,8 @@ pub struct Facts {
     /// True if the stack still has a cache of an engine that the stack file no longer names: instances use it until new
     /// ones serve.
     pub has_older_cache: bool,
+    /// The fleets of the services, looked at only if there can be older ones.
+    pub present: Vec<String>,
     /// The ids of the prefix lists that the stack file names.
     pub prefix_lists: BTreeMap<String, String>,
     /// The state of the database: set up, or still empty.
@@ -79,7 +81,7 @@ impl Facts {
     }
 
     async fn look(aws: &Aws, config: &Config) -> Result<Self> {
-        let (account, (images, no_image), (network, zones), older, has_older_cache, standing, ranges, (prefix_lists, no_list), set_up) =
+        let (account, (images, no_image), (network, zones), slots, has_older_cache, standing, ranges, (prefix_lists, no_list), set_up) =
             // Boxed, because together they are too large for the stack of a thread.
             futures::try_join!(
                 Box::pin(async {
@@ -100,7 +102,7 @@ impl Facts {
                         }
                     }
                 }),
-                Box::pin(async { Ok(fleets::older(aws, config).await) }),
+                Box::pin(async { Ok(fleets::slots(aws, config).await) }),
                 Box::pin(async { Ok(has_older_cache(aws, config).await) }),
                 Box::pin(async { Ok(names::existing(aws, config).await) }),
                 Box::pin(async { Ok(ranges::ranges(aws, config).await.unwrap_or_default()) }),
@@ -121,7 +123,8 @@ impl Facts {
             ranges,
             standing: standing.names.clone(),
             claims: standing.claims.clone(),
-            older,
+            older: slots.older,
+            present: slots.present,
             has_older_cache,
             prefix_lists,
             set_up,
@@ -137,19 +140,20 @@ impl Facts {
 
     /// True if an older fleet may be the service's, so that it serves until the new one does.
     ///
-    /// That is a fleet of the same name on another port, or one of the name that the service had. With one service,
-    /// any fleet that is not called after the service counts. With several, such a fleet can be of a service that was
-    /// taken out of the stack file: nobody takes over from it.
+    /// That is a fleet of the same name on another port, or one of the name that the service had. A fleet that is called
+    /// after no service is taken over by the only service that has no fleet yet. If each has one, it belongs to a service
+    /// that was taken out of the stack file.
     pub fn is_handed_over(&self, config: &Config, service: ServiceScope<'_>) -> bool {
         let is_port = |text: &str| text.parse::<u16>().is_ok();
         let is_of = |slot: &str, name: &str| {
             slot == name || slot.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_port)
         };
+        let has_own = |s: &ServiceScope<'_>| *s.identity() == Identity::Own && self.present.contains(&s.slot());
         let had = |slot: &str| match service.identity() {
-            _ if config.service.len() == 1 => true,
-            Identity::Former(name) => is_of(slot, name),
+            Identity::Former(name) if is_of(slot, name) => true,
             Identity::Unnamed => true,
-            Identity::Own => false,
+            _ if has_own(&service) => false,
+            _ => config.services().filter(|s| !has_own(s)).count() == 1,
         };
         let is_orphan = |slot: &str| !config.services().any(|other| is_of(slot, other.name));
         self.older.iter().any(|slot| is_of(slot, service.name) || is_orphan(slot) && had(slot))
@@ -215,6 +219,7 @@ impl Facts {
             claims: vec![],
             older: vec![],
             has_older_cache: false,
+            present: vec![],
             prefix_lists: BTreeMap::new(),
             set_up: SetUp::default(),
             unfit: None,
@@ -241,16 +246,19 @@ mod tests {
 
     #[test]
     fn a_fleet_is_handed_over_to_the_service_that_had_its_name() {
-        let heirs = |services: &[&str], identities: &[(&str, Identity)], older: &str| {
+        let beside = |services: &[&str], identities: &[(&str, Identity)], older: &str, present: &[&str]| {
             let table = |s: &&str| format!("[service.{s}]\nsource = \"https://a/b\"\n");
             let text: String = services.iter().map(table).collect();
             let text = format!("name = \"billing\"\nregion = \"us-east-1\"\n{text}");
             let mut config: Config = toml::from_str(&text).expect("a stack file");
             config.identities = identities.iter().map(|(name, identity)| ((*name).into(), identity.clone())).collect();
-            let facts = Facts { older: vec![older.into()], ..Facts::offline(&config) };
+            let present = present.iter().map(|slot| (*slot).to_owned()).collect();
+            let facts = Facts { older: vec![older.into()], present, ..Facts::offline(&config) };
             let heirs = config.services().filter(|s| facts.is_handed_over(&config, *s)).map(|s| s.name.to_owned());
             heirs.collect::<Vec<_>>().join(" ")
         };
+        let heirs =
+            |services: &[&str], identities: &[(&str, Identity)], older: &str| beside(services, identities, older, &[]);
         let former = |name: &str| Identity::Former(name.into());
         // Another port, another name.
         assert_eq!(heirs(&["api"], &[], "api-8080"), "api");
@@ -260,5 +268,10 @@ mod tests {
         assert_eq!(heirs(&["api", "shop"], &[("shop", former("web"))], "web"), "shop");
         assert_eq!(heirs(&["api", "web"], &[], "web-8080"), "web");
         assert_eq!(heirs(&["api", "web"], &[], "shop"), "", "it was taken out of the stack file");
+        assert_eq!(beside(&["api"], &[], "web", &["api"]), "", "it was taken out of the stack file");
+        assert_eq!(beside(&["api", "shop"], &[], "web", &["api"]), "shop");
+        // A service that got its third name, and a hand-over that is resumed.
+        assert_eq!(beside(&["api", "cart"], &[("cart", former("web"))], "shop", &["api"]), "cart");
+        assert_eq!(beside(&["shop"], &[("shop", former("web"))], "web", &["shop"]), "shop");
     }
 }

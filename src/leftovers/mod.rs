@@ -107,7 +107,7 @@ impl Search<'_> {
     }
 
     /// Returns the name under which a step's object exists, or would.
-    fn name_of(self, key: &str) -> String {
+    pub(crate) fn name_of(self, key: &str) -> String {
         self.env.names.get(key).cloned().unwrap_or_else(|| self.loaded.config.name_of(key))
     }
 }

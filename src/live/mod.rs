@@ -27,6 +27,7 @@ use crate::{
     error::{Class, Error},
     lease::Holder,
     snapshot::{self, Snapshot, Target},
+    verdict::Judged,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -37,6 +38,8 @@ pub struct Round {
     pub at: Timestamp,
     /// A full look.
     pub snapshot: Option<Box<Snapshot>>,
+    /// The request paths of the other services, judged in the same look; the worst first.
+    pub others: Vec<Judged>,
     /// The targets' health alone, which changes fastest.
     pub targets: Option<Vec<Target>>,
     /// One answer from outside.

@@ -7,7 +7,7 @@ use crate::{
     diagnose::{self, Chain},
     lease::Holder,
     snapshot::{self, Snapshot},
-    verdict::{Build, Verdict, Word},
+    verdict::{Build, Judged, Verdict, Word},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -104,6 +104,8 @@ impl Minutes {
 pub struct LiveState {
     pub now: Timestamp,
     pub snapshot: Option<Box<Snapshot>>,
+    /// The other services of the stack, the worst first.
+    pub others: Vec<Judged>,
     /// When AWS last answered about the stack.
     pub seen_at: Option<Timestamp>,
     pub chain: Chain,
@@ -138,6 +140,7 @@ impl LiveState {
         Self {
             now,
             snapshot: None,
+            others: vec![],
             seen_at: None,
             chain: Chain { hops: vec![] },
             verdict: Verdict::default(),
@@ -171,7 +174,7 @@ impl LiveState {
         let blind = trouble.is_some();
         if let Some(new) = round.snapshot.filter(|_| !blind) {
             self.seen_at = Some(at);
-            self.look(at, *new, &mut news);
+            self.look_at_services(at, round.others, *new, &mut news);
         }
         if let (Some(targets), Some(s)) = (round.targets.filter(|_| !blind), &self.snapshot) {
             self.seen_at = Some(at);
@@ -225,6 +228,35 @@ impl LiveState {
             None => Event::new(at, EventKind::Trouble, true, "AWS answers again"),
         });
         self.trouble = new;
+    }
+
+    /// Keeps a look at all services: the one that is shown, and the judgement of the others. A new verdict of each is an
+    /// event.
+    fn look_at_services(&mut self, at: Timestamp, mut others: Vec<Judged>, shown: Snapshot, news: &mut Vec<Event>) {
+        let build = self.build();
+        others.iter_mut().for_each(|one| one.verdict.build.clone_from(&build));
+        let mut old: BTreeMap<String, Verdict> =
+            self.others.iter().map(|one| (one.service().to_owned(), one.verdict.clone())).collect();
+        if self.snapshot.is_some() {
+            old.insert(self.verdict.service.clone(), self.verdict.clone());
+        }
+        for one in &others {
+            news.extend(old.get(one.service()).and_then(|old| event::of_verdict(at, old, &one.verdict)));
+        }
+        self.others = others;
+        let name = &shown.whose.service;
+        if self.snapshot.as_ref().is_some_and(|old| old.whose.service != *name) {
+            // Another service is the worst now. What was seen of the one before says nothing about it.
+            self.verdict = old.remove(name).unwrap_or_default();
+            (self.snapshot, self.last, self.chain) = (None, Ring::new(LAST), Chain { hops: vec![] });
+        }
+        self.look(at, shown, news);
+    }
+
+    /// Returns the verdict of the stack: that of its worst service.
+    pub fn worst(&self) -> &Verdict {
+        let others = self.others.iter().map(|one| &one.verdict).filter(|v| v.word() > self.verdict.word());
+        others.max_by_key(|v| v.word()).unwrap_or(&self.verdict)
     }
 
     fn look(&mut self, at: Timestamp, new: Snapshot, news: &mut Vec<Event>) {

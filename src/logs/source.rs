@@ -14,13 +14,23 @@ use jiff::Timestamp;
 pub struct LogGroup {
     path: String,
     log: Log,
+    /// The name of the service, if the stack has several.
+    service: Option<String>,
 }
 
 impl LogGroup {
-    /// Returns the log groups of all services. The config has to have the keys of the account
+    /// Returns the log groups of the services that are shown. The config has to have the keys of the account
     /// ([`Config::in_account`]).
-    pub fn all(config: &Config) -> Vec<Self> {
-        let of = |log: Log| config.services().map(move |s| Self { path: s.log_path(&config.name, log.word()), log });
+    pub fn all(config: &Config, is_shown: impl Fn(&str) -> bool) -> Vec<Self> {
+        let is_named = config.service.len() > 1;
+        let services: Vec<_> = config.services().filter(|s| is_shown(s.name)).collect();
+        let of = |log: Log| {
+            services.iter().map(move |s| Self {
+                path: s.log_path(&config.name, log.word()),
+                log,
+                service: is_named.then(|| s.name.to_owned()),
+            })
+        };
         [Log::App, Log::Boot].into_iter().flat_map(of).collect()
     }
 }
@@ -37,7 +47,7 @@ pub async fn look(aws: &Aws, group: &LogGroup, instance: Option<&str>, from: Tim
             .start_time(from.as_millisecond())
             .set_next_token(token);
         let page = call.send().await.during("FilterLogEvents")?;
-        let events = page.events.unwrap_or_default().into_iter().map(|e| event(group.log, e)).collect();
+        let events = page.events.unwrap_or_default().into_iter().map(|e| event(group, e)).collect();
         Ok(Page { events, next: page.next_token })
     })
     .await;
@@ -48,12 +58,12 @@ pub async fn look(aws: &Aws, group: &LogGroup, instance: Option<&str>, from: Tim
     }
 }
 
-fn event(log: Log, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event {
+fn event(group: &LogGroup, e: aws_sdk_cloudwatchlogs::types::FilteredLogEvent) -> Event {
     let at = e.timestamp.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let (instance, message) = (e.log_stream_name.unwrap_or_default(), e.message.unwrap_or_default());
     // Some emulators give no id.
     let id = e.event_id.unwrap_or_else(|| format!("{at:?} {instance} {message}"));
-    Event { at, log, instance, message, id }
+    Event { at, log: group.log, service: group.service.clone(), instance, message, id }
 }
 
 /// Returns the ids of the Auto Scaling groups' instances, and whether each still runs.
@@ -102,7 +112,8 @@ mod tests {
     fn the_log_groups_are_those_of_all_services_under_their_keys_in_the_account() {
         let file = "name = \"billing\"\n[service.api]\nsource = \"https://example.com/api\"\n";
         let one = config::parse("gameday.toml", file).unwrap().config;
-        let paths = |config: &Config| LogGroup::all(config).into_iter().map(|g| (g.log, g.path)).collect::<Vec<_>>();
+        let paths =
+            |config: &Config| LogGroup::all(config, |_| true).into_iter().map(|g| (g.log, g.path)).collect::<Vec<_>>();
         let mut two = one.clone();
         two.service.insert("web".into(), one.service["api"].clone());
         let expected = [

@@ -6,6 +6,7 @@ fn event(at: i64, id: usize) -> Event {
     Event {
         at: Some(Timestamp::from_millisecond(at).unwrap()),
         log: if id.is_multiple_of(2) { Log::App } else { Log::Boot },
+        service: None,
         instance: format!("i-{}", id % 3),
         message: format!("event {id}"),
         id: id.to_string(),

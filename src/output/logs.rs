@@ -60,6 +60,7 @@ impl Lines {
             Log::Console => String::new(),
             log => format!(" {DIM}{:<4}{RESET}", log.word()),
         };
+        let log = e.service.as_deref().map_or(log.clone(), |name| format!(" {DIM}{}{RESET}{log}", said::line(name)));
         Some(format!("{at}{style}{}{RESET}{log} {}", said::line(&e.instance), harmless(&e.message)))
     }
 }
@@ -67,7 +68,8 @@ impl Lines {
 /// Returns an event on one line, for a screen that shows the last few.
 pub fn one_line(e: &Event) -> String {
     let at = e.at.map_or(String::new(), |at| at.to_zoned(TimeZone::system()).strftime("%H:%M:%S ").to_string());
-    format!("{at}{:<4} {}", e.log.word(), harmless(&e.message).replace('\n', " "))
+    let service = e.service.as_deref().map_or(String::new(), |name| format!("{} ", said::line(name)));
+    format!("{at}{service}{:<4} {}", e.log.word(), harmless(&e.message).replace('\n', " "))
 }
 
 /// Removes what a terminal would obey, since a log contains text from strangers.
@@ -84,7 +86,7 @@ mod tests {
 
     fn event(at: i64, log: Log, instance: &str, message: &str) -> Event {
         let at = (at >= 0).then(|| jiff::Timestamp::from_millisecond(at).unwrap());
-        Event { at, log, instance: instance.into(), message: message.into(), id: "37".into() }
+        Event { at, log, service: None, instance: instance.into(), message: message.into(), id: "37".into() }
     }
 
     fn lines(json: bool, grep: Option<&str>) -> Lines {

@@ -233,12 +233,14 @@ pub fn show(out: &Printer, plan: &Plan<'_>, report: &Report<Change>, usually: Du
     }
     if let Some(h) = &plan.handover {
         print(format!(
-            "{} keeps serving until {} of {} {} healthy; both run for about {}, then the old one is deleted",
+            "{} {} serving until {} of {} {} healthy; both run for about {}, then the old {} deleted",
             h.from.join(" and "),
+            if h.from.len() == 1 { "keeps" } else { "keep" },
             count(h.targets as usize, "target"),
             h.to,
             if h.targets == 1 { "is" } else { "are" },
             clock(Duration::from_secs_f64(h.usually)),
+            if h.from.len() == 1 { "one is" } else { "ones are" },
         ));
     }
     if let Some(r) = &plan.refresh {

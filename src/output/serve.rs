@@ -5,6 +5,7 @@ use super::{
     style::*,
 };
 use crate::{
+    diagnose::{Finding, Hop},
     live::{Event, LiveState, in_short},
     parts::{balancer::measure as balancer, metric::MetricRow},
     snapshot::{Activity, Alarm},
@@ -28,7 +29,13 @@ pub struct Picture<'a> {
     #[serde(flatten)]
     round: LiveRound<'a>,
     verdict_since: Option<Timestamp>,
+    /// The service with the worst verdict, of which the rest tells.
+    service: &'a str,
     seen: &'a Verdict,
+    /// Its request path, hop by hop.
+    chain: &'a [Hop],
+    /// Its findings, the most important first.
+    findings: Vec<&'a Finding>,
     instances: Vec<Row>,
     alarms: &'a [Alarm],
     activities: Vec<Did<'a>>,
@@ -74,7 +81,10 @@ impl<'a> Picture<'a> {
         Self {
             round,
             verdict_since: state.verdict_since,
+            service: look.map_or("", |s| &s.whose.service),
             seen: &state.verdict,
+            chain: &state.chain.hops,
+            findings: state.chain.findings(),
             instances: rows(state, Sort::Zone),
             alarms: look.map_or(&[], |s| &s.alarms),
             activities: look.map_or(vec![], |s| s.activities.iter().take(8).map(Did::new).collect()),

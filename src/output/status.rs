@@ -5,8 +5,8 @@ use crate::{
     diagnose::{Chain, Finding, Hop},
     engine::{Diff, Key, Phase, Report, Status, Visit},
     live::{Clock, Light},
-    snapshot::Gap,
-    verdict::{Verdict, Word},
+    snapshot::{Gap, Snapshot},
+    verdict::{Judged, Verdict, Word},
 };
 use serde::Serialize;
 
@@ -15,24 +15,74 @@ use serde::Serialize;
 pub struct Overview<'a> {
     pub stack: &'a str,
     pub serving: bool,
-    /// The verdict in a word, the same in every view.
+    /// The verdict in a word, the same in every view: that of the worst service.
+    pub word: Word,
+    /// The verdict in a sentence.
+    pub verdict: String,
+    /// The address of the worst service.
+    pub endpoint: Option<&'a str>,
+    /// The time that is left, and the steps still being built.
+    pub clock: Clock,
+    /// The services, the worst first.
+    pub services: Vec<Path<'a>>,
+    pub gaps: Vec<&'a Gap>,
+    pub steps: Vec<Step<'a>>,
+    /// The URL that was asked instead of the balancer's own.
+    #[serde(skip)]
+    pub asked: Option<&'a str>,
+}
+
+/// The request path of one service.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Path<'a> {
+    pub service: &'a str,
+    pub serving: bool,
+    /// True if something on the path loses requests.
+    pub broken: bool,
     pub word: Word,
     /// The verdict in a sentence.
     pub verdict: String,
     pub endpoint: Option<&'a str>,
     /// The verdict's evidence.
     pub seen: &'a Verdict,
-    /// The time that is left, and the steps still being built.
-    pub clock: Clock,
-    /// The request path, hop by hop. Empty if it was not looked at because the service serves.
+    /// The request path, hop by hop.
     pub chain: &'a [Hop],
     /// The findings, the most important first.
     pub findings: Vec<&'a Finding>,
-    pub gaps: &'a [Gap],
-    pub steps: Vec<Step<'a>>,
-    /// The URL that was asked instead of the balancer's own.
-    #[serde(skip)]
-    pub asked: Option<&'a str>,
+}
+
+impl<'a> Path<'a> {
+    /// Builds the view of a service's path.
+    pub fn new(service: &'a str, chain: &'a Chain, verdict: &'a Verdict) -> Self {
+        Self {
+            service,
+            serving: verdict.serving(),
+            broken: chain.broken(),
+            word: verdict.word(),
+            verdict: verdict.to_string(),
+            endpoint: verdict.url.as_deref(),
+            seen: verdict,
+            chain: &chain.hops,
+            findings: chain.findings(),
+        }
+    }
+}
+
+impl<'a> From<&'a Judged> for Path<'a> {
+    fn from(judged: &'a Judged) -> Self {
+        Self::new(judged.service(), &judged.chain, &judged.verdict)
+    }
+}
+
+/// Returns what could not be seen of some services, each once.
+pub fn all_gaps<'a>(snapshots: impl Iterator<Item = &'a Snapshot>) -> Vec<&'a Gap> {
+    let mut all: Vec<&Gap> = vec![];
+    for gap in snapshots.flat_map(|s| &s.gaps) {
+        if !all.contains(&gap) {
+            all.push(gap);
+        }
+    }
+    all
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -48,27 +98,26 @@ pub struct Step<'a> {
 }
 
 impl<'a> Overview<'a> {
-    /// Builds the view. `path` is the request path with its gaps, if it was looked at.
+    /// Builds the view. The worst service comes first.
     pub fn new(
         stack: &'a str,
-        path: Option<(&'a Chain, &'a [Gap])>,
-        verdict: &'a Verdict,
+        services: Vec<Path<'a>>,
+        gaps: Vec<&'a Gap>,
         clock: Clock,
         report: &'a Report<Status>,
     ) -> Self {
+        let worst = services.first();
         let mut steps: Vec<Step> = report.0.iter().map(|(key, visit)| Step::new(key, visit)).collect();
         steps.sort_by_key(|s| s.group);
         Self {
             stack,
-            serving: verdict.serving(),
-            word: verdict.word(),
-            verdict: verdict.to_string(),
-            endpoint: verdict.url.as_deref(),
-            seen: verdict,
+            serving: worst.is_some_and(|path| path.serving),
+            word: worst.map_or(Word::Unknown, |path| path.word),
+            verdict: worst.map_or_else(String::new, |path| path.verdict.clone()),
+            endpoint: worst.and_then(|path| path.endpoint),
             clock,
-            chain: path.map_or(&[], |(chain, _)| &chain.hops),
-            findings: path.map_or(vec![], |(chain, _)| chain.findings()),
-            gaps: path.map_or(&[], |(_, gaps)| gaps),
+            services,
+            gaps,
             steps,
             asked: None,
         }
@@ -146,27 +195,34 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
     if out.json() {
         return out.line(view);
     }
-    out.data(format!("{}{}{RESET}", verdict(view.seen.word()), view.seen.headline()));
-    if let Some(url) = &view.seen.url {
+    let Some((worst, others)) = view.services.split_first() else { return };
+    out.data(format!("{}{}{RESET}", verdict(worst.word), worst.seen.headline()));
+    if let Some(url) = worst.endpoint {
         out.data(url);
     }
+    for other in others {
+        out.data(format!("{}{}{RESET}", verdict(other.word), other.verdict));
+    }
     // During a build the verdict already contains the time.
-    let told = view.seen.word() == Word::Building && view.seen.build.as_ref().is_some_and(|b| b.left_seconds.is_some());
+    let told = worst.word == Word::Building && worst.seen.build.as_ref().is_some_and(|b| b.left_seconds.is_some());
     let rest = |c: &Clock| Clock { eta_seconds: None, waiting_for: None, ..c.clone() };
     time(out, &if told { rest(&view.clock) } else { view.clock.clone() });
-    if view.seen.word() == Word::NotBuilt && view.steps.iter().all(|s| s.phase == "missing") {
+    if worst.word == Word::NotBuilt && view.steps.iter().all(|s| s.phase == "missing") {
         return out.data(format!("`{}` builds it", out.typed("gameday up")));
     }
-    match view.findings.first() {
-        _ if out.verbose > 0 => why::hops(out, view.chain),
-        Some(first) => why::hops(out, why::until(view.chain, first)),
-        None => why::marks(out, view.chain),
+    match worst.findings.first() {
+        _ if out.verbose > 0 => why::hops(out, worst.chain),
+        Some(first) => why::hops(out, why::until(worst.chain, first)),
+        None => why::marks(out, worst.chain),
     }
-    why::gaps(out, view.gaps);
-    if let Some(first) = view.findings.first() {
+    why::gaps(out, &view.gaps);
+    if let Some(first) = worst.findings.first() {
         why::finding(out, first);
-        why::more(out, view.findings.len() - 1, view.asked);
+        why::more(out, worst.findings.len() - 1, view.asked);
         out.data("");
+    }
+    for other in others {
+        why::in_short(out, other);
     }
     steps(out, &view.steps);
     let ways_out = view.steps.iter().filter_map(|s| s.error.as_ref()?.help.as_deref());

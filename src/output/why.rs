@@ -1,10 +1,15 @@
 //! The request path, hop by hop, and its problems.
-use super::{Printer, line::Event, style::*};
+use super::{
+    Printer,
+    line::Event,
+    status::{Path, all_gaps},
+    style::*,
+};
 use crate::{
-    diagnose::{Chain, Finding, Hop, HopName, Severity, State},
+    diagnose::{Finding, Hop, HopName, Severity, State},
     shell::command,
-    snapshot::{Gap, Snapshot},
-    verdict::{Verdict, Word},
+    snapshot::Gap,
+    verdict::{Judged, Word},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,14 +20,13 @@ use std::collections::BTreeSet;
 pub struct Told<'a> {
     stack: &'a str,
     at: String,
-    url: Option<&'a str>,
+    /// The verdict in a word: that of the worst service.
     word: Word,
-    verdict: String,
+    /// True if some service loses requests.
     broken: bool,
-    chain: &'a [Hop],
-    /// The findings, the most important first.
-    findings: Vec<&'a Finding>,
-    gaps: &'a [Gap],
+    /// The services, the worst first.
+    services: Vec<Path<'a>>,
+    gaps: Vec<&'a Gap>,
 }
 
 /// Returns the mark and the style of a hop.
@@ -36,43 +40,71 @@ pub fn mark(state: State) -> (&'static str, Style) {
     }
 }
 
-/// Prints the path. `url` is the URL that was asked instead of the balancer's own.
-pub fn show(out: &Printer, s: &Snapshot, chain: &Chain, verdict: &Verdict, url: Option<&str>) {
-    let findings = chain.findings();
+/// Prints the path of the worst service, then a line for each other one. `url` is the URL that was asked instead of the
+/// balancer's own.
+pub fn show(out: &Printer, judged: &[Judged], url: Option<&str>) {
+    let Some((worst, others)) = judged.split_first() else { return };
+    let all = all_gaps(judged.iter().map(|one| &one.snapshot));
     if out.json() {
         return out.line(&Told {
-            stack: &s.whose.stack,
-            at: s.at.to_string(),
-            url: s.probe.url.as_deref(),
-            word: verdict.word(),
-            verdict: verdict.to_string(),
-            broken: chain.broken(),
-            chain: &chain.hops,
-            findings,
-            gaps: &s.gaps,
+            stack: &worst.snapshot.whose.stack,
+            at: worst.snapshot.at.to_string(),
+            word: worst.verdict.word(),
+            broken: judged.iter().any(|one| one.chain.broken()),
+            services: judged.iter().map(Into::into).collect(),
+            gaps: all,
         });
     }
+    let (s, chain, verdict) = (&worst.snapshot, &worst.chain, &worst.verdict);
+    let findings = chain.findings();
     let asked = s.probe.url.as_deref().unwrap_or("no URL");
-    out.data(format!("{TITLE}{}{RESET} · {asked} · {DIM}{}{RESET}", s.whose.stack, s.at.strftime("%F %T UTC")));
-    let Some(first) = findings.first() else {
-        hops(out, &chain.hops);
-        gaps(out, &s.gaps);
-        return out.data(match verdict.word() {
-            _ if s.gaps.is_empty() => format!("{GOOD}nothing is broken{RESET}"),
-            Word::Unknown => format!("{WARN}{verdict}{RESET}"),
-            _ => format!("{WARN}nothing broken was seen, but not everything was seen{RESET}"),
-        });
-    };
-    hops(out, if out.verbose > 0 { &chain.hops } else { until(&chain.hops, first) });
-    gaps(out, &s.gaps);
-    if out.verbose > 0 {
-        for f in &findings {
-            finding(out, f);
+    let name = if verdict.is_named { format!(" {}", s.whose.service) } else { String::new() };
+    out.data(format!("{TITLE}{}{name}{RESET} · {asked} · {DIM}{}{RESET}", s.whose.stack, s.at.strftime("%F %T UTC")));
+    match findings.first() {
+        None => {
+            hops(out, &chain.hops);
+            gaps(out, &all);
+            out.data(match verdict.word() {
+                _ if all.is_empty() => format!("{GOOD}nothing is broken{RESET}"),
+                Word::Unknown => format!("{WARN}{verdict}{RESET}"),
+                _ => format!("{WARN}nothing broken was seen, but not everything was seen{RESET}"),
+            });
         }
-    } else {
-        finding(out, first);
-        more(out, findings.len() - 1, url);
+        Some(first) => {
+            hops(out, if out.verbose > 0 { &chain.hops } else { until(&chain.hops, first) });
+            gaps(out, &all);
+            if out.verbose > 0 {
+                for f in &findings {
+                    finding(out, f);
+                }
+            } else {
+                finding(out, first);
+                more(out, findings.len() - 1, url);
+            }
+        }
     }
+    if !others.is_empty() {
+        out.data("");
+    }
+    for other in others {
+        in_short(out, &other.into());
+    }
+}
+
+/// Prints the path of a service on one line: its first finding, and the command that shows the rest.
+pub fn in_short(out: &Printer, path: &Path<'_>) {
+    let Some(first) = path.findings.first() else {
+        let (mark, style) = mark(if path.word == Word::Unknown { State::Unknown } else { State::Good });
+        return out.data(format!("{style}{mark} {}{RESET}", path.service));
+    };
+    let state = match first.severity {
+        Severity::Broken => State::Bad,
+        Severity::Waiting => State::Busy,
+        Severity::Weak => State::Weak,
+    };
+    let (mark, style) = mark(state);
+    let all = out.typed(&command!("gameday why --service {}", path.service));
+    out.data(format!("{style}{mark} {}{RESET} {}: {} {DIM}(`{all}`){RESET}", path.service, first.hop, first.cause));
 }
 
 /// Returns the hops up to the first broken one, since later ones do not matter then. All of them, if requests are still
@@ -159,7 +191,7 @@ pub fn more(out: &Printer, n: usize, url: Option<&str>) {
 }
 
 /// Prints what could not be seen.
-pub fn gaps(out: &Printer, gaps: &[Gap]) {
+pub fn gaps(out: &Printer, gaps: &[&Gap]) {
     for g in gaps {
         out.data(format!("{WARN}not seen{RESET} {}: {}", g.call, g.why));
     }

@@ -6,6 +6,7 @@ use super::{
     rule_condition::{self, Condition},
     target_group::TargetGroup,
 };
+use crate::config::{Placed, Routing, priorities};
 use aws_sdk_elasticloadbalancingv2::types::{Action, Rule as AwsRule, RulePriorityPair};
 use std::rc::Rc;
 
@@ -16,14 +17,12 @@ pub struct ListenerRule {
     /// At most five values with at most five wildcards, `*` and `?`.
     pub conditions: Vec<Condition>,
     pub then: Then,
-    /// A number from 1 to 50000. The lowest matching rule wins.
-    pub priority: i32,
     /// The number of healthy targets that a group needs before it replaces another serving group.
     pub enough: i32,
-    /// The keys of all rules of the stack, this one's included.
-    ///
-    /// If another one of them has this rule's priority, that rule is moved and not taken over.
-    pub all_keys: Rc<[Key]>,
+    /// All rules of the stack. Together they determine the priority of each.
+    pub all: Rc<[WantedRule]>,
+    /// The index of this rule among them.
+    pub index: usize,
 }
 
 /// What happens to a request that meets the conditions.
@@ -34,10 +33,27 @@ pub enum Then {
     Answer(Answer),
 }
 
+/// A rule of the stack, as far as it matters for the priorities of others.
+pub struct WantedRule {
+    pub key: Key,
+    pub order: Order,
+}
+
+/// The place of a rule among the others. The lowest matching priority wins.
+pub enum Order {
+    /// The rule has this priority, a number from 1 to 50000.
+    At(i32),
+    /// The rule routes requests to a service. Its priority is any number with which the more specific of such rules
+    /// come first.
+    Specific { service: String, routing: Routing },
+}
+
 /// The managed fields of a listener rule.
 #[derive(Serialize)]
 pub struct Spec {
     listener: Known<String>,
+    /// Rules of services keep the number that they have in the account while the order of those that match the same
+    /// requests is right.
     priority: String,
     conditions: Vec<String>,
     action: Known<String>,
@@ -48,6 +64,9 @@ pub struct Spec {
 pub struct Output {
     pub arn: String,
 }
+
+/// The wanted priority of a rule without a number of its own.
+const IN_ORDER: &str = "the more specific rules first";
 
 impl Resource for ListenerRule {
     const KIND: &'static str = "listener-rule";
@@ -73,8 +92,8 @@ impl Resource for ListenerRule {
     fn spec(&self, inputs: &Inputs) -> Spec {
         Spec {
             listener: inputs.read(&self.listener, |l| l.arn.clone()),
-            priority: self.priority.to_string(),
-            conditions: sorted(self.conditions.iter().map(ToString::to_string).collect()),
+            priority: self.order_in_words(),
+            conditions: self.in_words(),
             action: match &self.then {
                 Then::Forward(target) => elb::describe_target(inputs.read(target, |t| t.arn.clone())),
                 Then::Answer(answer) => Known::Now(answer.to_string()),
@@ -87,36 +106,38 @@ impl Resource for ListenerRule {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let Some(listener) = cx.read(&self.listener, |l| l.arn.clone()).now() else { return Ok(None) };
-        let all = elb::rules(&self.aws, &listener).await?;
-        let all: Vec<AwsRule> = all.iter().filter(|r| r.is_default() != Some(true)).cloned().collect();
-        // A priority is unique within a listener.
-        let priority = self.priority.to_string();
-        let one = elb::pick(&self.aws, cx, &all, |r| r.rule_arn(), |r| r.priority() == Some(&priority)).await?;
-        let Some((rule, tags)) = one.filter(|(_, tags)| !self.is_other(cx, tags)) else { return Ok(None) };
+        let all = self.rules(cx, &listener).await?;
+        let Some(Existing { rule, tags, .. }) = self.pick(cx, &all)? else { return Ok(None) };
         let arn = rule.rule_arn().unwrap_or_default().to_owned();
         let target = self.target().and_then(|t| cx.read(t, |t| t.arn.clone()).now());
         let waits = self.handover().waits(rule.actions(), target.as_deref()).await?;
         Ok(Some(Found {
             spec: Spec {
                 listener: Known::Now(listener),
-                priority: rule.priority().unwrap_or_default().into(),
-                conditions: sorted(rule.conditions().iter().map(rule_condition::describe).collect()),
+                priority: match (self.priority(cx, &all), place(rule)) {
+                    (wanted, Some(now)) if wanted == now => self.order_in_words(),
+                    (_, now) => now.unwrap_or_default().to_string(),
+                },
+                conditions: in_words(rule),
                 action: elb::describe_actions(rule.actions()),
             },
             output: Some(Output { arn: arn.clone() }),
             phase: waits.map_or(Phase::Ready, Phase::Busy),
-            tags,
+            tags: tags.clone(),
             id: arn,
         }))
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
-        self.make_room(cx, want.listener.get()?).await?;
+        let listener = want.listener.get()?;
+        let all = self.rules(cx, listener).await?;
+        let priority = self.priority(cx, &all);
+        self.make_room(&all, priority).await?;
         self.aws
             .elb
             .create_rule()
-            .listener_arn(want.listener.get()?)
-            .priority(self.priority)
+            .listener_arn(listener)
+            .priority(priority)
             .set_conditions(Some(rule_condition::to(&self.conditions)))
             .actions(self.action(cx, &[]).await?)
             .set_tags(Some(tags::elb::to(&cx.tags())))
@@ -136,8 +157,10 @@ impl Resource for ListenerRule {
             call.actions(next).send().await.during("ModifyRule")?;
         }
         if diff.touches("priority") {
-            self.make_room(cx, want.listener.get()?).await?;
-            self.prioritize(&found.id, self.priority).await?;
+            let all = self.rules(cx, want.listener.get()?).await?;
+            let priority = self.priority(cx, &all);
+            self.make_room(&all, priority).await?;
+            self.prioritize(&found.id, priority).await?;
         }
         Ok(())
     }
@@ -151,44 +174,99 @@ impl Resource for ListenerRule {
     }
 }
 
-/// The prefix of the keys of listener rules.
-const OF_KIND: &str = "listener-rule/";
-
-/// The difference of priority by which a rule that is in the way of another one is moved.
-const ASIDE: i32 = 1000;
+/// An existing rule of the listener.
+struct Existing {
+    rule: AwsRule,
+    tags: Tags,
+    /// The index of the stack's rule that it is, if it is one of those.
+    wanted: Option<usize>,
+}
 
 impl ListenerRule {
-    /// True if these are the tags of another rule of the stack as it is now.
-    fn is_other(&self, cx: &Cx<'_>, tags: &Tags) -> bool {
-        cx.step_of(tags).is_some_and(|step| self.all_keys.iter().any(|key| key.as_str() == step && key != cx.key))
+    /// Returns the existing rules of the listener.
+    async fn rules(&self, cx: &Cx<'_>, listener: &str) -> Result<Vec<Existing>> {
+        let all = elb::rules(&self.aws, listener).await?;
+        let all: Vec<&AwsRule> = all.iter().filter(|r| r.is_default() != Some(true)).collect();
+        if all.is_empty() {
+            return Ok(vec![]);
+        }
+        let arn = |r: &AwsRule| r.rule_arn().unwrap_or_default().to_owned();
+        let tags = elb::tags_of(&self.aws, cx, all.iter().map(|r| arn(r)).collect()).await?;
+        let existing = |rule: &&AwsRule| {
+            // A rule that is gone meanwhile has no tags.
+            let tags = tags.get(&arn(rule))?.clone();
+            let step = cx.step_of(&tags);
+            let wanted = self.all.iter().position(|other| step == Some(other.key.as_str()));
+            Some(Existing { rule: (*rule).clone(), tags, wanted })
+        };
+        Ok(all.iter().filter_map(existing).collect())
     }
 
-    /// Moves another rule of the stack to another priority if it has this rule's one.
+    /// Returns the rule of this step: the one tagged for it, or else one that matches the same requests and is none of
+    /// the stack's other rules.
     ///
-    /// The other rule's own step moves it on. Without such a step, the rule belongs to a service that has been removed.
-    async fn make_room(&self, cx: &Cx<'_>, listener: &str) -> Result<()> {
-        let all = elb::rules(&self.aws, listener).await?;
-        let place = |r: &AwsRule| r.priority().and_then(|p| p.parse::<i32>().ok());
-        let Some(taken) = all.iter().find(|r| place(r) == Some(self.priority)).and_then(|r| r.rule_arn()) else {
-            return Ok(());
+    /// Such a rule is that of a service that was renamed, or one that has lost its tags.
+    fn pick<'a>(&self, cx: &Cx<'_>, all: &'a [Existing]) -> Result<Option<&'a Existing>> {
+        let tagged: Vec<&Existing> = all.iter().filter(|e| e.wanted == Some(self.index)).collect();
+        if tagged.len() > 1 {
+            let ids = tagged.iter().filter_map(|e| e.rule.rule_arn().map(Into::into)).collect();
+            return Err(Error::Ambiguous { key: cx.key.clone(), ids });
+        }
+        let is_alike = |e: &&Existing| e.wanted.is_none() && in_words(&e.rule) == self.in_words();
+        // One of the stack's own before one that only looks like it.
+        let alike = || all.iter().filter(is_alike).max_by_key(|e| cx.step_of(&e.tags).is_some());
+        Ok(tagged.first().copied().or_else(alike))
+    }
+
+    /// Returns the priority that this rule has to have, among these rules.
+    fn priority(&self, cx: &Cx<'_>, all: &[Existing]) -> i32 {
+        let now = |i: usize| {
+            let tagged = all.iter().find(|e| e.wanted == Some(i));
+            let own = || self.pick(cx, all).ok().flatten().filter(|_| i == self.index);
+            tagged.or_else(own).and_then(|e| place(&e.rule))
         };
-        let tags = elb::tags_of(&self.aws, cx, vec![taken.into()]).await?;
-        // A foreign rule keeps its priority, and AWS reports that the priority is in use.
-        let step = tags.get(taken).and_then(|tags| cx.step_of(tags)).filter(|step| step.starts_with(OF_KIND));
-        if step.is_none_or(|step| step == cx.key.as_str()) {
-            return Ok(());
+        let (mut rules, mut indices) = (vec![], vec![]);
+        for (i, rule) in self.all.iter().enumerate() {
+            match &rule.order {
+                Order::At(priority) if i == self.index => return *priority,
+                Order::At(_) => {}
+                Order::Specific { service, routing } => {
+                    rules.push(Placed { service, routing, now: now(i) });
+                    indices.push(i);
+                }
+            }
         }
-        // Several steps can move rules at the same moment, each from another priority.
-        let mut aside = self.priority + ASIDE;
-        if all.iter().any(|r| place(r) == Some(aside)) {
-            aside = all.iter().filter_map(place).max().unwrap_or(aside) + 1;
-        }
-        self.prioritize(taken, aside).await
+        let taken: Vec<i32> = all.iter().filter(|e| e.wanted.is_none()).filter_map(|e| place(&e.rule)).collect();
+        let given = priorities(&rules, &taken);
+        given[indices.iter().position(|i| *i == self.index).expect("it is one of those without a number")]
+    }
+
+    /// Moves another rule of the stack to another priority if it has this one. The other rule's own step moves it on.
+    ///
+    /// A foreign rule keeps its priority, and AWS reports that the priority is in use.
+    async fn make_room(&self, all: &[Existing], priority: i32) -> Result<()> {
+        let is_in_the_way =
+            |e: &&Existing| place(&e.rule) == Some(priority) && e.wanted.is_some_and(|i| i != self.index);
+        let Some(other) = all.iter().find(is_in_the_way).and_then(|e| e.rule.rule_arn()) else { return Ok(()) };
+        let last = all.iter().filter_map(|e| place(&e.rule)).max().unwrap_or(priority);
+        self.prioritize(other, last + 1).await
     }
 
     async fn prioritize(&self, rule: &str, priority: i32) -> Result<()> {
         let pair = RulePriorityPair::builder().rule_arn(rule).priority(priority).build();
         self.aws.elb.set_rule_priorities().rule_priorities(pair).send().await.during("SetRulePriorities").map(drop)
+    }
+
+    /// Returns the wanted priority in words.
+    fn order_in_words(&self) -> String {
+        match &self.all[self.index].order {
+            Order::At(priority) => priority.to_string(),
+            Order::Specific { .. } => IN_ORDER.into(),
+        }
+    }
+
+    fn in_words(&self) -> Vec<String> {
+        sorted(self.conditions.iter().map(ToString::to_string).collect())
     }
 
     /// Returns the target group, if requests are forwarded.
@@ -210,4 +288,14 @@ impl ListenerRule {
     fn handover(&self) -> elb::Handover<'_> {
         elb::Handover { aws: &self.aws, enough: self.enough }
     }
+}
+
+/// Returns the priority of an existing rule.
+fn place(rule: &AwsRule) -> Option<i32> {
+    rule.priority()?.parse().ok()
+}
+
+/// Returns the conditions of an existing rule in words.
+fn in_words(rule: &AwsRule) -> Vec<String> {
+    sorted(rule.conditions().iter().map(rule_condition::describe).collect())
 }

@@ -34,13 +34,24 @@ impl From<block::Condition> for Condition {
     }
 }
 
+impl Condition {
+    /// True if the condition has no value.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Path(values) | Self::Host(values) | Self::Header(_, values) => values.is_empty(),
+            Self::Query(pairs) => pairs.is_empty(),
+        }
+    }
+}
+
 /// Describes the condition in the same words for the wanted and the found state.
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let any_of = |values: &[String]| super::sorted(values.to_vec()).join(" or ");
         match self {
             Self::Path(paths) => write!(f, "path {}", any_of(paths)),
-            Self::Host(hosts) => write!(f, "host {}", any_of(hosts)),
+            // A load balancer does not distinguish capital letters in them.
+            Self::Host(hosts) => write!(f, "host {}", any_of(hosts).to_lowercase()),
             Self::Query(pairs) => {
                 let one = |(key, value): &(Option<String>, String)| match key {
                     Some(key) => format!("{key}={value}"),

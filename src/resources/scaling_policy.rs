@@ -64,15 +64,7 @@ impl Resource for ScalingPolicy {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let Known::Now(group) = cx.read(&self.group, |g| g.name.clone()) else { return Ok(None) };
-        let all = self
-            .aws
-            .reads
-            .get(format!("policies of {group}"), async || {
-                let call = self.aws.autoscaling.describe_policies().auto_scaling_group_name(&group);
-                let all = call.into_paginator().items().send().try_collect().await;
-                Ok(all.or_absent("DescribePolicies")?.unwrap_or_default())
-            })
-            .await?;
+        let all = listing::scaling_policies(&self.aws, &group).await?;
         let name = cx.name();
         let Some(policy) = all.iter().find(|p| p.policy_name() == Some(&name)) else { return Ok(None) };
         Ok(Some(Found {

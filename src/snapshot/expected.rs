@@ -1,6 +1,6 @@
 //! The request path as the stack file describes it: the half of a snapshot that needs no AWS.
 use crate::{
-    config::{CacheEngine, Config, DatabaseEngine, Egress, Kind, Mode, Origin, ServiceScope, Switch},
+    config::{CacheEngine, Config, DatabaseEngine, Egress, Kind, Mode, Need, Origin, ServiceScope, Switch},
     engine::TagKeys,
     facts::Facts,
     parts::{
@@ -33,8 +33,11 @@ pub struct Expected {
     pub port: u16,
     pub health_path: String,
     pub health_codes: String,
-    /// Path patterns of the listener's rules. Empty: every path reaches the service.
+    /// Path patterns of the listener's rules. Empty: any path.
     pub routes: Vec<String>,
+    /// Host patterns of the listener's rules. Empty: any host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// The conditions of the rules that refuse requests, by their places in `block` under `[balancer]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Vec<Condition>>,
@@ -171,6 +174,8 @@ impl Expected {
             auto_scaling_group: by(&other.key("auto-scaling-group")),
         };
         let is_theirs = |key: &str| siblings().any(|other| other.has_alarm(key));
+        // A store that the service does not use is not on its path.
+        let mode = |store| if service.needs(store) { config.mode_of(store) } else { Mode::Off };
         let endpoint = |e: Option<(String, u16)>| e.map(|(host, port)| format!("{host}:{port}"));
         Self {
             listener_port: 80,
@@ -178,6 +183,7 @@ impl Expected {
             health_path: service.health_path.clone(),
             health_codes: service.health_codes.clone(),
             routes: service.routes.clone(),
+            hosts: service.hosts.clone(),
             blocks: config.blocks().map(|(_, block)| refused(block)).collect(),
             zones: facts.zones.clone(),
             min: service.min as i32,
@@ -198,10 +204,10 @@ impl Expected {
                 && (config.network.mode == Origin::Use || config.network.egress == Egress::Endpoints))
                 .then(|| endpoint_services(config).into_iter().map(Into::into).collect()),
             vpc: facts.network.as_ref().map(|n| n.vpc.clone()),
-            database: config.database.mode,
+            database: mode(Need::Database),
             database_engine: config.database.engine,
-            cache: config.cache.mode,
-            files: config.files.mode,
+            cache: mode(Need::Cache),
+            files: mode(Need::Files),
             iam: config.iam.mode,
             database_endpoint: endpoint(config.database.endpoint()).filter(|_| config.database.mode == Mode::Use),
             cache_endpoint: endpoint(config.cache.endpoint()).filter(|_| config.cache.mode == Mode::Use),
@@ -259,13 +265,39 @@ impl Expected {
         self.own.siblings.iter().any(|sibling| Some(sibling.target_group.as_str()) == name)
     }
 
+    /// True if the service gets the requests that no rule matches.
+    pub fn is_default(&self) -> bool {
+        self.routes.is_empty() && self.hosts.is_empty()
+    }
+
+    /// Returns the host to request, if only some hosts reach the service.
+    pub fn host(&self) -> Option<String> {
+        self.hosts.first().map(|host| sample_host(host))
+    }
+
+    /// Returns what to request from outside: a path of the balancer's own address, or the URL of a host.
+    pub fn at(&self) -> String {
+        self.host().map_or_else(|| self.path(), |host| format!("http://{host}{}", self.path()))
+    }
+
     /// Returns the path to request: the health path if a rule lets it through, else the first route.
     pub fn path(&self) -> String {
         if self.routes.is_empty() || self.routes.iter().any(|r| matches(r, &self.health_path)) {
             return self.health_path.clone();
         }
-        self.routes[0].trim_end_matches('*').to_owned()
+        sample_path(&self.routes[0])
     }
+}
+
+/// Returns a path that a pattern matches.
+pub fn sample_path(pattern: &str) -> String {
+    let text = pattern.replace('*', "").replace('?', "x");
+    if text.starts_with('/') { text } else { format!("/{text}") }
+}
+
+/// Returns a host that a pattern matches.
+pub fn sample_host(pattern: &str) -> String {
+    pattern.replace(['*', '?'], "x")
 }
 
 /// True if a path pattern of a listener rule matches the path: `*` is any text, `?` any one character.

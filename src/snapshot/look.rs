@@ -15,6 +15,8 @@ use tokio::time::Instant;
 pub enum Asking {
     /// Request this path of the balancer's own address.
     Path(String),
+    /// Request this URL from the balancer, whatever the host's name resolves to.
+    Host(String),
     /// Request this URL.
     Url(String),
     /// Request nothing, for the reason `why`. The path or URL in `at` still decides which rule is judged.
@@ -118,6 +120,7 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
 /// that are known already.
 pub async fn verdict(
     aws: &Aws,
+    whose: Whose,
     balancer: Balancer,
     cdn: Option<Distribution>,
     target_group: &str,
@@ -139,6 +142,7 @@ pub async fn verdict(
         targets,
         gaps,
         probe,
+        whose,
         ..known
     }
 }

@@ -11,6 +11,7 @@ mod gap;
 mod look;
 pub(crate) mod probe;
 pub(crate) mod read;
+pub mod saved;
 
 pub use crate::parts::{
     access::see::{Acl, AclEntry, Endpoint, GroupRule, PrefixList, SecurityGroup},
@@ -27,11 +28,11 @@ pub use crate::parts::{
     },
 };
 pub use answer::{Answer, Beacon, Probe, is_instance_id};
-pub use expected::{Cdn, Expected, Names, Own, Sibling, Whose, matches};
+pub use expected::{Cdn, Expected, Names, Own, Sibling, Whose, matches, sample_host, sample_path};
 pub use gap::{Gap, Part};
 pub use look::{Asking, Depth, gather, verdict};
 pub(crate) use look::{Look, listed};
-pub use probe::ask_address;
+pub use probe::{ask_address, host_and_path};
 
 use crate::{
     error::{Error, Result},

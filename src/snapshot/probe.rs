@@ -24,7 +24,7 @@ pub(crate) async fn ask(network: &Network, asking: &Asking, address: Option<&str
     let own = |path: &str| Some(format!("http://{}{path}", address?));
     let (url, unasked) = match asking {
         Asking::Path(path) => (own(path), None),
-        Asking::Url(url) => (Some(url.clone()), None),
+        Asking::Url(url) | Asking::Host(url) => (Some(url.clone()), None),
         Asking::Nothing { at, why } if at.contains("://") => (Some(at.clone()), Some(why.clone())),
         Asking::Nothing { at, why } => (own(at), Some(why.clone())),
     };
@@ -50,8 +50,12 @@ pub(crate) async fn ask(network: &Network, asking: &Asking, address: Option<&str
         }
         return probe;
     }
-    let other_name = address.filter(|name| !name.eq_ignore_ascii_case(&host));
-    let (own, others) = futures::join!(resolve(&host, port), async {
+    let other_name = address.filter(|name| !name.eq_ignore_ascii_case(&host)).map(str::to_owned);
+    let (asked, other_name) = match (asking, other_name) {
+        (Asking::Host(_), Some(name)) => (name.clone(), Some(name)),
+        (_, other) => (host.clone(), other),
+    };
+    let (own, others) = futures::join!(resolve(&asked, port), async {
         match &other_name {
             Some(name) => resolve(name, port).await.unwrap_or_default(),
             None => vec![],
@@ -72,6 +76,13 @@ pub(crate) async fn ask(network: &Network, asking: &Asking, address: Option<&str
         .flat_map(|ip| (0..each).map(|_| request(network, &url, &host, Some(SocketAddr::new(*ip, port)))));
     probe.answers = join_all(asks).await.into_iter().flatten().collect();
     probe
+}
+
+/// Returns the host and the path of a URL.
+pub fn host_and_path(url: &str) -> (String, String) {
+    let url: Option<Url> = url.parse().ok();
+    let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default().to_owned();
+    (host, url.map_or_else(|| "/".into(), |url| url.path().to_owned()))
 }
 
 /// Sends one request to one address that an earlier look found; without an address, through the proxy.

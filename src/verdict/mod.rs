@@ -1,11 +1,13 @@
 //! The verdict on whether the stack serves. It follows from a snapshot alone.
 mod build;
+mod judged;
 mod targets;
 mod wait;
 mod word;
 mod words;
 
 pub use build::Build;
+pub use judged::Judged;
 pub use targets::Targets;
 pub use wait::{Look, until_serving};
 pub use word::Word;
@@ -44,6 +46,12 @@ use std::time::Duration;
 /// way that was seen, because the answer has come that way. But it does not say whether a target is healthy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Verdict {
+    /// The name of the service.
+    pub service: String,
+    /// True if the stack has more services, so that texts have to name this one.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub is_named: bool,
     /// The URL of the service, if its address is known.
     pub url: Option<String>,
     /// The targets; `None` if they could not be seen.
@@ -118,6 +126,8 @@ impl Verdict {
             root.filter(|_| f.symptom).unwrap_or(f).cause.clone()
         });
         let mut verdict = Self {
+            service: s.whose.service.clone(),
+            is_named: !s.expected.own.siblings.is_empty(),
             url: s.probe.url.clone().filter(|_| missing.is_none()),
             targets: s.saw_targets().then_some(targets),
             answer,

@@ -23,6 +23,14 @@ pub struct Look {
     pub wrong: Option<Finding>,
 }
 
+impl Look {
+    /// Returns the worst of the looks at several services.
+    pub fn worst(all: Vec<Self>) -> Self {
+        // The first of equal ones.
+        all.into_iter().rev().max_by_key(|look| look.verdict.word()).unwrap_or_default()
+    }
+}
+
 /// Looks until the service answers several times in a row, or until waiting has no use.
 ///
 /// The wait ends early on a fault that does not pass by itself, and when patience ends. Returns the last look.

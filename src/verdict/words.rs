@@ -47,7 +47,7 @@ impl fmt::Display for Build {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word().as_str())?;
+        self.word_and_name(f)?;
         if let Some(url) = &self.url {
             write!(f, " {url}")?;
         }
@@ -60,7 +60,7 @@ pub struct Headline<'a>(&'a Verdict);
 
 impl fmt::Display for Headline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.word().as_str())?;
+        self.0.word_and_name(f)?;
         self.0.evidence(f)
     }
 }
@@ -69,6 +69,12 @@ impl Verdict {
     /// Returns the verdict without the URL.
     pub fn headline(&self) -> Headline<'_> {
         Headline(self)
+    }
+
+    /// Writes the word, and the name of the service if there are several.
+    fn word_and_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word().as_str())?;
+        if self.is_named { write!(f, " {}", self.service) } else { Ok(()) }
     }
 
     /// Writes the evidence for the word: the cause after a colon, then what was measured.

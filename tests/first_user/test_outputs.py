@@ -94,7 +94,7 @@ def test_each_command_is_complete_and_can_be_typed(world):
         breaks(world)
         seen = here.run("-o", "json", "why").ends(0, 1).json
         here.run("why"), here.run("why", "-v"), here.both("status")
-        command = seen["findings"][0]["command"]
+        command = seen["services"][0]["findings"][0]["command"]
         assert command.startswith(f"gameday {OPTIONS}"), command
         repair = command + " --yes" if command.split()[-1] == "up" or " up " in command else command
         here.hears(world.shell(repair).ends(0))
@@ -105,7 +105,7 @@ def test_each_command_is_complete_and_can_be_typed(world):
     rule = stolen(world)
     seen = here.run("-o", "json", "why").ends(1).json
     here.run("why"), here.run("up", "--yes").ends(1)
-    command = seen["findings"][0]["command"]
+    command = seen["services"][0]["findings"][0]["command"]
     assert command == f"env $(gameday sandbox env) aws --region us-east-1 elbv2 delete-rule --rule-arn {rule}", command
     world.client("elbv2").delete_rule(RuleArn=rule)
 

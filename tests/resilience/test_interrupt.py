@@ -40,7 +40,7 @@ def test_what_aws_is_making_goes_on_and_counts_with_what_is_left(world, whole):
         text = world.run("plan").ends(2).text
         assert "already being created: " in text and "(usually takes " in text, text
         status = world.run("status", "-o", "json").ends(1).json
-        assert status["word"] == "BUILDING" and status["seen"]["build"]["left_seconds"] > 0, status["seen"]
+        assert status["word"] == "BUILDING" and status["services"][0]["seen"]["build"]["left_seconds"] > 0, status
     finally:
         world.control("POST", "pace?pace=instant")
     world.up()

@@ -155,7 +155,7 @@ def test_a_fleet_that_follows_is_told_as_such(world):
         said = w.run("--pace", "real", "up", "--yes").ends(0)
         assert said.out.startswith("AT RISK: an instance refresh is replacing the instances"), said.text
         assert "status --watch" in said.text and w.run("--pace", "real", "plan").ends(0)
-        rules = [f["rule"] for f in w.run("--pace", "real", "why", "-o", "json").json["findings"]]
+        rules = [f["rule"] for f in w.run("--pace", "real", "why", "-o", "json").json["services"][0]["findings"]]
         assert rules == ["instance-refresh"], rules
     finally:
         w.control("POST", "pace?pace=instant")

@@ -191,7 +191,7 @@ def test_public_access_that_is_blocked(world):
 def test_public_access_is_blocked_later(built, mode):
     w = built
     w.ec2.modify_vpc_block_public_access_options(InternetGatewayBlockMode=mode)
-    found = [f for f in w.run("why", "-o", "json", "--no-probe").ends(1).json["findings"]]
+    found = [f for f in w.run("why", "-o", "json", "--no-probe").ends(1).json["services"][0]["findings"]]
     first = found[0]
     assert first["rule"] == "public-access-blocked" and mode in first["evidence"], found
     assert first["command"].startswith(f"env $(gameday sandbox env) aws --region us-east-1 ec2 create-vpc-block-public-access-exclusion --vpc-id {vpc(w)}"), first
@@ -257,7 +257,7 @@ def test_why_knows_what_a_prefix_list_lets_in(world):
     whole = prefix_list(w, "whole")
     theirs = next(r for r in rules(w, "alb"))
     w.ec2.revoke_security_group_ingress(GroupId=group(w, "alb"), SecurityGroupRuleIds=[theirs["SecurityGroupRuleId"]])
-    found = w.run("why", "-o", "json", "--no-probe").ends(1).json["findings"]
+    found = w.run("why", "-o", "json", "--no-probe").ends(1).json["services"][0]["findings"]
     assert "balancer-ingress-missing" in [f["rule"] for f in found], found
     w.ec2.authorize_security_group_ingress(GroupId=group(w, "alb"), IpPermissions=[
         {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixListIds": [{"PrefixListId": whole}]}])

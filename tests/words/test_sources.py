@@ -44,7 +44,7 @@ def beacon(**more):
 
 
 def findings(world, *args):
-    return [f for said in of_json(world.gameday("why", "-o", "json", *args)) for f in said["findings"]]
+    return [f for said in of_json(world.gameday("why", "-o", "json", *args)) for f in said["services"][0]["findings"]]
 
 
 # Words that become a command.
@@ -141,7 +141,7 @@ def test_an_alarm_s_reason_draws_nothing(world):
             world.screen(*verb).harmless()
         said = of_json(world.gameday("why", "-o", "json"))
         assert reason.replace("`", "'") in json.dumps(said, ensure_ascii=False).encode().decode() or any(
-            reason.replace("`", "'") == f["evidence"] for s in said for f in s["findings"]
+            reason.replace("`", "'") == f["evidence"] for s in said for f in s["services"][0]["findings"]
         ), "JSON keeps what was said"
     finally:
         world.cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="fine")

@@ -248,8 +248,7 @@ fn renamed(world: &World) -> PathBuf {
     world.file("renamed.toml", BILLING, &changes)
 }
 
-/// Returns the example with two services, which no stack file can have yet: `api` has two listener rules, `web` has
-/// one.
+/// Returns the example with two services, `api` and `web` have two listener rules each.
 fn two() -> Loaded {
     let mut loaded = example();
     let services = &mut loaded.config.service;
@@ -334,7 +333,12 @@ async fn two_services_are_beside_each_other() {
     assert_eq!(account.plan(&now).await, BTreeMap::new());
     let remains = account.remains(&now).await;
     assert_eq!(remains.found, BTreeMap::new());
-    let wanted = [("100", "billing-api"), ("101", "billing-api"), ("102", "billing-web-8080")];
+    let wanted = [
+        ("32100", "billing-api"),
+        ("32101", "billing-api"),
+        ("32102", "billing-web-8080"),
+        ("46980", "billing-web-8080"),
+    ];
     let wanted: BTreeSet<_> = wanted.map(|(p, t)| (p.to_owned(), t.to_owned())).into();
     assert_eq!(routes(&account.dump()), wanted);
 

@@ -238,21 +238,26 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
     late(&["up", "--yes", "-o", "json"], 0, 42, 6);
     let seen = late(&["status", "-o", "json"], 0, 41, 3).json();
     assert!(
-        seen["chain"].as_array().is_some_and(|c| c.len() > 5),
+        seen["services"][0]["chain"].as_array().is_some_and(|c| c.len() > 5),
         "the request path is always shown: {}",
-        seen["chain"]
+        seen["services"]
     );
-    assert_eq!(seen["seen"]["targets"]["zones"], json!(["us-east-1a", "us-east-1b"]), "{}", seen["verdict"]);
+    assert_eq!(
+        seen["services"][0]["seen"]["targets"]["zones"],
+        json!(["us-east-1a", "us-east-1b"]),
+        "{}",
+        seen["verdict"]
+    );
     world.tell("POST", "unhealthy", json!({"targets": ["*"]}));
     // If nothing is served, the lease is read, too.
     let seen = late(&["status", "-o", "json"], 1, 42, 4).json();
     assert_eq!(
-        (&seen["serving"], &seen["seen"]["targets"]["healthy"]),
+        (&seen["serving"], &seen["services"][0]["seen"]["targets"]["healthy"]),
         (&json!(false), &json!(0)),
         "{}",
         seen["verdict"]
     );
-    assert_ne!(seen["findings"], json!([]), "what is wrong is told");
+    assert_ne!(seen["services"][0]["findings"], json!([]), "what is wrong is told");
     world.tell("POST", "unhealthy", json!({"targets": []}));
 
     let status = world.run(BILLING, &["status", "-o", "json"]).ends(0);
@@ -744,7 +749,11 @@ fn what_aws_takes_once_only_is_given_once() {
     assert!(built.err.contains("is given twice"), "it warns:\n{}", built.err);
     settled(&world, &file);
     let of = |operation: &str| built.calls.iter().filter(|c| c.operation == operation).count();
-    assert_eq!(of("CreateRule"), 2, "two of the routes with four wildcards do not fit in one rule");
+    assert_eq!(
+        of("CreateRule"),
+        4,
+        "two of the routes with four wildcards fit in one rule, and the other paths differ"
+    );
     world.run(&file, &["teardown", "--confirm", "twice"]).ends(0);
 }
 

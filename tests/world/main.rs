@@ -17,6 +17,7 @@ mod lints;
 mod resilience;
 mod sandbox;
 mod serve;
+mod services;
 mod shell;
 mod supply;
 #[path = "../support/mod.rs"]

@@ -14,7 +14,7 @@ fn rules(v: &Value) -> BTreeSet<String> {
     let of = |f: &Value| {
         format!("{} ({})", f["rule"].as_str().unwrap_or_default(), f["severity"].as_str().unwrap_or_default())
     };
-    v["findings"].as_array().expect("findings").iter().map(of).collect()
+    v["services"][0]["findings"].as_array().expect("findings").iter().map(of).collect()
 }
 
 fn word(verdict: &str) -> &str {

@@ -236,7 +236,7 @@ fn json_is_an_object_a_round_within_the_budget() {
     let made = made["counts"]["all"].as_u64().unwrap();
     assert!((1..=2 + seconds / 3).contains(&made), "{made} calls in {seconds} s");
     assert_eq!((&last["event"], &last["serving"]), (&"round".into(), &true.into()));
-    for field in ["chain", "findings", "steps", "clock", "metrics", "cost", "events", "calls_per_minute"] {
+    for field in ["services", "gaps", "steps", "clock", "metrics", "cost", "events", "calls_per_minute"] {
         assert!(!last[field].is_null(), "{field} in {last}");
     }
 }

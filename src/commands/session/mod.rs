@@ -7,14 +7,14 @@ mod notes;
 mod prefetch;
 mod target;
 
-pub(super) use asking::shown;
+pub(super) use asking::{Awaited, Paths, named, one};
 pub(super) use load::{load, said, template};
 pub(super) use target::{pace, reach, target};
 
 use super::Failure;
 use crate::{
     aws::{Aws, Target, reads::Mode},
-    cli::{Consent, Global, ProbeArgs},
+    cli::{Consent, Global},
     config::{Claims, Group, Loaded, Resolved},
     engine::{
         Direction, Env, Forecast, Key, Names, Node, Ownership, Phase, RecordReader, Report, Status, Visit, glance, walk,
@@ -73,13 +73,13 @@ impl Session {
         Self::begin(global, out, &[], given, Prefetch::Steps).await.map(|(session, _)| session)
     }
 
-    /// Opens a session, and takes a snapshot of the request path at the same time.
+    /// Opens a session, and takes a snapshot of each service's request path at the same time.
     pub(super) async fn open_and_see(
         global: &Global,
         out: Printer,
-        probe: &ProbeArgs,
-    ) -> Result<(Self, Snapshot), Failure> {
-        let (session, seen) = Self::begin(global, out, &[], Claims::default(), Prefetch::Path(probe)).await?;
+        paths: &Paths,
+    ) -> Result<(Self, Vec<Snapshot>), Failure> {
+        let (session, seen) = Self::begin(global, out, &[], Claims::default(), Prefetch::Path(paths)).await?;
         Ok((session, seen.expect("the request path was asked for")))
     }
 
@@ -89,8 +89,11 @@ impl Session {
         replace: &[String],
         given: Claims,
         prefetch: Prefetch<'_>,
-    ) -> Result<(Self, Option<Snapshot>), Failure> {
+    ) -> Result<(Self, Option<Vec<Snapshot>>), Failure> {
         let mut file = load(global, &out)?;
+        if let Prefetch::Path(paths) = prefetch {
+            paths.check(&file.config)?;
+        }
         file.config.given = given;
         let (target, scale) = target(global, &file.config, &out).await?;
         let aws = reach(&target).await?;
@@ -117,7 +120,7 @@ impl Session {
         scale: f64,
         out: Printer,
         prefetch: Prefetch<'_>,
-    ) -> Result<(Self, Option<Snapshot>), Failure> {
+    ) -> Result<(Self, Option<Vec<Snapshot>>), Failure> {
         aws.reads.set_mode(Mode::Look);
         let (facts, ledger) =
             futures::join!(Box::pin(prefetch.with_facts(&aws, &file)), record::look(&aws, &file.config.name));
@@ -216,7 +219,7 @@ impl Session {
 
     /// Returns the name under which a step's object exists, or would.
     pub(super) fn name_of(&self, key: &str) -> String {
-        self.env.names.get(key).cloned().unwrap_or_else(|| self.loaded.config.name_of(key))
+        self.search().name_of(key)
     }
 
     /// Returns what is needed to look for what is left of the stack.

@@ -6,15 +6,14 @@
 //! facts, finds them there. A stand-in that was wrong costs one call more, never a wrong result.
 use super::{
     super::Failure,
-    asking::{asking, expected, whose},
+    asking::{Paths, expected, whose},
 };
 use crate::{
     aws::Aws,
-    cli::ProbeArgs,
     config::{Loaded, Origin},
     engine::{Env, Events, Names, glance},
     facts::Facts,
-    snapshot::{self, Depth, Snapshot},
+    snapshot::{Depth, Snapshot},
     stack,
 };
 use futures::future::{Either, select};
@@ -25,13 +24,17 @@ use std::{collections::BTreeMap, pin::pin};
 pub(super) enum Prefetch<'a> {
     Nothing,
     Steps,
-    /// The steps and the request path.
-    Path(&'a ProbeArgs),
+    /// The steps and the request paths.
+    Path(&'a Paths),
 }
 
 impl Prefetch<'_> {
-    /// Gathers the facts and, if asked for, takes a snapshot of the request path at the same time.
-    pub(super) async fn with_facts(self, aws: &Aws, loaded: &Loaded) -> Result<(Facts, Option<Snapshot>), Failure> {
+    /// Gathers the facts and, if asked for, takes a snapshot of each request path at the same time.
+    pub(super) async fn with_facts(
+        self,
+        aws: &Aws,
+        loaded: &Loaded,
+    ) -> Result<(Facts, Option<Vec<Snapshot>>), Failure> {
         let mut gather = pin!(Facts::gather(aws, &loaded.config));
         // A look needs only one fact from AWS: an existing network.
         if matches!(self, Self::Nothing) || loaded.config.network.mode == Origin::Use {
@@ -46,15 +49,17 @@ impl Prefetch<'_> {
             Either::Left((facts, look)) => (facts?, look.await),
             Either::Right((seen, facts)) => (facts.await?, seen),
         };
-        if let Some(s) = &mut seen {
-            s.expected = expected(loaded, &facts, std::mem::take(&mut s.expected.steps));
-            s.whose = whose(loaded, &facts);
+        for s in seen.iter_mut().flatten() {
+            let steps = std::mem::take(&mut s.expected.steps);
+            if let Some(service) = loaded.config.service_called(&s.whose.service) {
+                (s.expected, s.whose) = (expected(loaded, &facts, service, steps), whose(loaded, &facts, service));
+            }
         }
         Ok((facts, seen))
     }
 
     /// Looks at what was asked for, with these facts or with stand-ins for them.
-    pub(super) async fn look(self, aws: &Aws, loaded: &Loaded, facts: &Facts) -> Option<Snapshot> {
+    pub(super) async fn look(self, aws: &Aws, loaded: &Loaded, facts: &Facts) -> Option<Vec<Snapshot>> {
         if matches!(self, Self::Nothing) {
             return None;
         }
@@ -65,10 +70,9 @@ impl Prefetch<'_> {
         env.tags = loaded.config.tags.clone();
         env.names = Names::new(loaded.config.names.clone(), BTreeMap::new()).with_ends(loaded.config.name_ends());
         let path = async {
-            let Self::Path(probe) = self else { return None };
-            let expected = expected(loaded, facts, graph.nodes().map(|n| n.key().to_string()).collect());
-            let asking = asking(aws, &expected, probe.probe.clone(), probe.no_probe);
-            Some(snapshot::gather(aws, whose(loaded, facts), expected, &asking, Depth::Path).await)
+            let Self::Path(paths) = self else { return None };
+            let steps: Vec<String> = graph.nodes().map(|n| n.key().to_string()).collect();
+            Some(paths.look(aws, loaded, facts, &steps, Depth::Path).await)
         };
         futures::join!(glance(&graph, &env), path).1
     }

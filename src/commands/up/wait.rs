@@ -1,7 +1,11 @@
 //! The end of `gameday up`: waits until the service answers, and reports how that ended.
-use super::super::{DONE, Failure, Outcome, Session, failed, interrupted};
+use super::super::{
+    DONE, Failure, Outcome, Session, failed, interrupted,
+    session::{Awaited, Paths},
+};
 use crate::{
     cli::UpArgs,
+    config::Need,
     diagnose::{self, Finding},
     engine::{Change, Direction, Node, Ref, walk},
     error::Error,
@@ -15,6 +19,7 @@ use crate::{
     snapshot::{self, Asking, Depth},
     verdict::{self, Build, Look, Verdict, Word},
 };
+use futures::future::join_all;
 use std::{
     cell::RefCell,
     time::{Duration, Instant},
@@ -24,57 +29,65 @@ use std::{
 ///
 /// `built` is true if this run has changed something.
 pub(super) async fn until_serving(session: &mut Session, args: &UpArgs, began: Instant, built: bool) -> Outcome {
-    let (Some(balancer), Some(target)) = (session.stack.balancer.output(), session.target_group().output()) else {
+    let Some(balancer) = session.stack.balancer.output() else {
         return Err(Error::other("the stack has no load balancer", "run `gameday up`").into());
     };
-    let Some(Look { verdict, wrong }) = wait(session, args, balancer, &target.arn, built).await? else {
+    let Some(Look { verdict, wrong }) = wait(session, args, balancer, built).await? else {
         return Ok(interrupted());
     };
     let is_serving = verdict.serving();
     if is_serving {
-        session.holding(async |session| revoke_master_password(session, args, &target.arn).await).await?;
+        session.holding(async |session| revoke_master_password(session, args).await).await?;
     }
     tell(&session.out, &verdict, wrong.as_ref(), began);
     Ok(if is_serving { DONE } else { failed() })
 }
 
-/// Looks until the service answers, or until waiting makes no sense any more.
+/// Looks until each service answers, or until waiting makes no sense any more. Returns the look at the worst one.
 ///
 /// Returns `None` after Ctrl-C, which is reported.
 async fn wait(
     session: &Session,
     args: &UpArgs,
     balancer: load_balancer::Output,
-    target: &str,
     built: bool,
 ) -> Result<Option<Look>, Failure> {
-    let (asking, expected) = (session.asking(args.probe.probe.clone(), args.probe.no_probe), session.expected());
-    let whose = session.whose();
+    let services = session.awaited(&Paths::all(&args.probe));
     let balancer = snapshot::Balancer { arn: balancer.arn, dns_name: balancer.dns_name, ..Default::default() };
     let cdn = session.stack.cdn.as_ref().and_then(Ref::output);
     let cdn = cdn.map(|d| snapshot::Distribution { id: d.id, domain: d.domain, ..Default::default() });
     let out = session.out;
     // If nothing is asked from outside, AWS's own view of the whole request path has to do.
-    let asked = !matches!(asking, Asking::Nothing { .. });
-    let (mut first, mut well) = (true, asked);
+    let asked = |service: &Awaited<'_>| !matches!(service.asking, Asking::Nothing { .. });
+    let (mut first, mut well) = (true, services.iter().all(asked));
     let look = async || {
         if well {
-            let seen =
-                snapshot::verdict(&session.aws, balancer.clone(), cdn.clone(), target, expected.clone(), &asking).await;
-            let verdict = Verdict::of(&seen);
-            if verdict.word() == Word::Serving {
-                return Ok(Look { verdict, wrong: None });
+            let looks = services.iter().filter_map(|s| Some((s, s.target.output()?.arn))).map(async |(s, target)| {
+                let (whose, expected) = (s.whose.clone(), s.expected.clone());
+                snapshot::verdict(&session.aws, whose, balancer.clone(), cdn.clone(), &target, expected, &s.asking)
+                    .await
+            });
+            let seen: Vec<Look> =
+                join_all(looks).await.iter().map(|s| Look { verdict: Verdict::of(s), wrong: None }).collect();
+            let is_whole = seen.len() == services.len();
+            let worst = Look::worst(seen);
+            if is_whole && worst.verdict.word() == Word::Serving {
+                return Ok(worst);
             }
         }
         if !std::mem::take(&mut first) {
             session.aws.reads.renew();
         }
-        let seen = snapshot::gather(&session.aws, whose.clone(), expected.clone(), &asking, Depth::Path).await;
-        let verdict = Verdict::of(&seen);
-        well = asked && verdict.serving();
-        let chain = (verdict.word() != Word::Serving).then(|| diagnose::chain(&seen));
-        let wrong = chain.and_then(|c| c.findings().first().copied().cloned());
-        Ok(Look { verdict, wrong })
+        let looks = services.iter().map(async |s| {
+            let seen =
+                snapshot::gather(&session.aws, s.whose.clone(), s.expected.clone(), &s.asking, Depth::Path).await;
+            let verdict = Verdict::of(&seen);
+            let chain = (verdict.word() != Word::Serving).then(|| diagnose::chain(&seen));
+            Look { verdict, wrong: chain.and_then(|c| c.findings().first().copied().cloned()) }
+        });
+        let worst = Look::worst(join_all(looks).await);
+        well = services.iter().all(asked) && worst.verdict.serving();
+        Ok(worst)
     };
     let last = RefCell::new(Look::default());
     // New instances need time to boot, so the wait after a build reports no fault.
@@ -151,7 +164,7 @@ fn tell(out: &Printer, verdict: &Verdict, wrong: Option<&Finding>, began: Instan
 }
 
 /// Takes the right to read the master password from the instances' role. Only an empty database needs it.
-async fn revoke_master_password(session: &Session, args: &UpArgs, target: &str) -> Result<(), Failure> {
+async fn revoke_master_password(session: &Session, args: &UpArgs) -> Result<(), Failure> {
     let Some((master, app)) = session.stack.master.as_ref().and_then(|m| Some((m, m.app.output()?))) else {
         return Ok(());
     };
@@ -161,6 +174,9 @@ async fn revoke_master_password(session: &Session, args: &UpArgs, target: &str) 
     }
     session.aws.reads.renew();
     let (graph, env, config) = (&session.stack.graph, &session.env, &session.loaded.config);
+    // The instances of any service that uses the database set it up.
+    let users = config.services().filter(|service| service.needs(Need::Database));
+    let targets: Vec<String> = users.filter_map(|s| Some(session.target_group(s.name).output()?.arn)).collect();
     let name = session.name_of(DATABASE);
     // Another run that is at work does the same at its end.
     if session.lease("up", args.change.lease).await.is_err() {
@@ -168,7 +184,7 @@ async fn revoke_master_password(session: &Session, args: &UpArgs, target: &str) 
     }
     session.building();
     let closed = async {
-        if !session.facts.set_up.learn(&session.aws, config, &name, target, wanted.clone()).await? {
+        if !session.facts.set_up.learn(&session.aws, config, &name, &targets, wanted.clone()).await? {
             return Ok(false);
         }
         master.done.replace(Some(wanted));

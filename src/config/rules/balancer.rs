@@ -1,15 +1,12 @@
 //! The load balancer: requests that it refuses.
 use super::Rules;
-use super::service::path_pattern;
+use super::routes;
 use crate::block::{BLOCKS, Condition};
 use crate::check::Issue;
-use crate::derived::{RULE_HOLDS, wildcards};
 use crate::place::{Place, at};
+use crate::routing::{RULE_HOLDS, RULES, wildcards};
 use crate::{Block, Config};
 use std::collections::BTreeMap;
-
-/// The most rules of a load balancer, without the default ones of its listeners.
-const RULES: usize = 100;
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let config = rules.config;
@@ -76,7 +73,7 @@ fn entry(rules: &mut Rules<'_>, place: Place, block: &Block) {
     let mut count = 0;
     for condition in &conditions {
         let (key, wrong) = match condition {
-            Condition::Path(path) => ("path", path_pattern(path)),
+            Condition::Path(path) => ("path", routes::path(path)),
             Condition::Query { key, value } => {
                 let key = key.as_deref().map(|key| text("key", key));
                 ("query", key.flatten().or_else(|| text("value", value)))

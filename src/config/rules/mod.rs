@@ -18,6 +18,7 @@ mod names;
 mod network;
 mod packages;
 mod parameters;
+mod routes;
 mod scaling;
 mod service;
 mod source;
@@ -75,6 +76,7 @@ pub(crate) fn check(
     iam::check(&mut rules);
     monitoring::check(&mut rules);
     service::check(&mut rules);
+    routes::check(&mut rules);
     twice::check(&mut rules);
     rules.found
 }

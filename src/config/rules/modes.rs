@@ -2,7 +2,7 @@
 use super::Rules;
 use crate::check::Issue;
 use crate::place::at;
-use crate::{CacheEngine, DatabaseEngine, Mode, Origin, Switch};
+use crate::{CacheEngine, DatabaseEngine, Mode, Need, Origin, Switch};
 
 /// The keys of one group by the mode that reads them. Keys in no list apply in both modes.
 struct Group {
@@ -114,6 +114,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         check_group(rules, &group);
     }
     secrets_fit_database(rules);
+    needs(rules);
 }
 
 fn check_group(rules: &mut Rules<'_>, group: &Group) {
@@ -174,6 +175,46 @@ fn idle(rules: &mut Rules<'_>, group: &Group, key: &str) {
         format!("delete the line, or change `{name}.mode`"),
     );
     rules.found.push(issue.on_key().with(at(name).key("mode"), "the mode"));
+}
+
+/// Reports services that need a store which the stack does without, and stores that no service needs.
+fn needs(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    for (name, service) in &config.service {
+        for (i, store) in service.needs.iter().flatten().enumerate() {
+            let word = store.word();
+            let here = at("service").key(name).key("needs").item(i);
+            if config.mode_of(*store) == Mode::Off {
+                let issue = Issue::error(
+                    "needs_off",
+                    here,
+                    format!("{name} needs the {word}, but the stack has none"),
+                    format!("`{word}.mode` is \"off\""),
+                    format!("delete it here, or change `{word}.mode`"),
+                );
+                rules.found.push(issue.with(at(word).key("mode"), "the mode"));
+            } else if service.needs.iter().flatten().take(i).any(|other| other == store) {
+                rules.found.push(Issue::warning(
+                    "value_twice",
+                    here,
+                    format!("{word} is given twice"),
+                    "the second one has no effect",
+                    "delete one",
+                ));
+            }
+        }
+    }
+    for store in Need::ALL.into_iter().filter(|store| config.mode_of(*store) == Mode::Create) {
+        let Some(name) = config.service.keys().next().filter(|_| !config.is_needed(store)) else { continue };
+        let word = store.word();
+        rules.found.push(Issue::warning(
+            "store_unneeded",
+            at("service").key(name).key("needs"),
+            format!("no service needs the {word}"),
+            "it is created and costs money, and nothing can reach it",
+            format!("add \"{word}\" here, or write `mode = \"off\"` under [{word}]"),
+        ));
+    }
 }
 
 /// An existing database needs existing passwords.

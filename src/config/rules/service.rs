@@ -1,7 +1,7 @@
-//! The service: its port, routes and health checks. Its program is in `source`, its growth in `scaling`.
+//! The services: ports and health checks. Their programs are in `source`, their requests in `routes`, their growth in
+//! `scaling`.
 use super::{Rules, as_plain_name, class, copies, packages, plain_name, scaling, source};
 use crate::check::Issue;
-use crate::derived::{RULE_HOLDS, wildcards};
 use crate::place::{Place, at};
 use crate::{Run, Service, markup};
 use std::collections::BTreeMap;
@@ -17,17 +17,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "gameday does not know what to run",
             "add a table such as:\n[service.api]\nsource = \"https://example-bucket.s3.amazonaws.com/server\"",
         ),
-        [_] => {}
-        [first, second, ..] => rules.found.push(
-            Issue::error(
-                "services_many",
-                at("service").key(second),
-                format!("{} services", names.len()),
-                "gameday runs one service per stack so far",
-                "keep one here and put the other into another stack file; several behind one balancer are planned",
-            )
-            .with(at("service").key(first), "the first one"),
-        ),
+        _ => same_name(rules),
     }
     for (name, service) in &config.service {
         let place = at("service").key(name);
@@ -53,12 +43,29 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         }
         network(rules, &place, service);
         health(rules, &place, service);
-        routes(rules, &place, service);
         machine(rules, &place, service);
         environment(rules, &place, service);
         packages::check(rules, &place, service);
         copies::check(rules, &place, service);
         scaling::check(rules, &place, service);
+    }
+}
+
+/// Reports services whose objects would have the same names: `api` on port 8080, and `api-8080`.
+fn same_name(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    let mut first: BTreeMap<String, &String> = BTreeMap::new();
+    for (name, service) in &config.service {
+        let group = config.name_of(&format!("target-group/{}", crate::services::slot(name, service)));
+        let Some(other) = first.insert(group.clone(), name) else { continue };
+        let issue = Issue::error(
+            "service_names_same",
+            at("service").key(name),
+            format!("the services {other} and {name} have the same names on AWS"),
+            format!("both have the target group {group}: a service on another port than 80 has it in its names"),
+            "rename one of them",
+        );
+        rules.found.push(issue.on_key().with(at("service").key(other), "the other one"));
     }
 }
 
@@ -136,64 +143,6 @@ fn health(rules: &mut Rules<'_>, place: &Place, service: &Service) {
             },
             "write \"200\", \"200,302\" or \"200-399\"",
         );
-    }
-}
-
-fn routes(rules: &mut Rules<'_>, place: &Place, service: &Service) {
-    let place = place.key("routes");
-    if service.routes.len() > 50 {
-        rules.found.error(
-            "routes_too_many",
-            place.clone(),
-            format!("{} routes", service.routes.len()),
-            "a load balancer allows 100 rules in total",
-            "join them with wildcards: \"/api/*\"",
-        );
-    }
-    let mut first = BTreeMap::new();
-    for (i, route) in service.routes.iter().enumerate() {
-        let here = place.item(i);
-        if let Some(before) = first.insert(route, i) {
-            rules.found.push(
-                Issue::error(
-                    "route_twice",
-                    here,
-                    format!("{route} is given twice"),
-                    "the second one has no effect",
-                    "delete one",
-                )
-                .with(place.item(before), "first here"),
-            );
-            continue;
-        }
-        if let Some((why, fix)) = path_pattern(route) {
-            rules.found.error("route_form", here, format!("{route:?} is not a path pattern"), why, fix);
-        } else if wildcards(route) > RULE_HOLDS {
-            rules.found.error(
-                "route_wildcards",
-                here,
-                format!("{route} has {} wildcards", wildcards(route)),
-                "a load balancer allows 5 per rule; one * matches any text, including slashes",
-                "use fewer: \"/a/*\" matches /a/b and /a/b/c",
-            );
-        }
-    }
-}
-
-/// Returns what is wrong with a path pattern, and the way out.
-pub(super) fn path_pattern(pattern: &str) -> Option<(String, String)> {
-    let bad = pattern.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-.$/~\"'@:+&*?".contains(*c)));
-    if !pattern.starts_with('/') && !pattern.starts_with('*') {
-        Some(("it has to begin with / or *".into(), format!("write \"/{pattern}\"")))
-    } else if pattern.len() > 128 {
-        Some((format!("{} characters; a load balancer allows 128", pattern.len()), "shorten it with a *".into()))
-    } else {
-        let bad = bad?;
-        let fix = match bad {
-            '%' | '{' | '(' | '[' => "in patterns only * (any text) and ? (one character) are special",
-            _ => "letters, digits and _ - . $ / ~ \" ' @ : + & * ?",
-        };
-        Some((format!("a load balancer does not accept {bad:?} in a path"), fix.into()))
     }
 }
 

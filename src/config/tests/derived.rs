@@ -227,22 +227,37 @@ fn files_from_windows() {
 /// A rule of the balancer takes five values and five wildcards.
 #[test]
 fn routes_are_as_many_in_a_rule_as_it_takes() {
-    let rules = |routes: &[&str]| -> Vec<usize> {
+    let owned = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let rules = |hosts: &[&str], routes: &[&str]| -> Vec<(usize, usize)> {
         let service = config("").service["api"].clone();
-        let service = gameday_config::Service { routes: routes.iter().map(|r| (*r).to_owned()).collect(), ..service };
+        let service = gameday_config::Service { routes: owned(routes), hosts: owned(hosts), ..service };
         let rules = service.rules();
-        assert_eq!(rules.concat(), service.routes, "none is lost, and their order stays");
         for rule in &rules {
-            assert!(rule.len() <= 5 && rule.concat().matches(['*', '?']).count() <= 5, "{rule:?}");
+            let all = [rule.hosts.clone(), rule.paths.clone()].concat();
+            assert!(all.len() <= 5 && all.concat().matches(['*', '?']).count() <= 5, "{rule:?}");
         }
-        rules.iter().map(Vec::len).collect()
+        let is_routed = !rules.is_empty();
+        for host in if hosts.is_empty() { vec![None] } else { owned(hosts).into_iter().map(Some).collect() } {
+            for path in if routes.is_empty() { vec![None] } else { owned(routes).into_iter().map(Some).collect() } {
+                let has = |rule: &&gameday_config::Routing| {
+                    host.as_ref().is_none_or(|h| rule.hosts.contains(h))
+                        && path.as_ref().is_none_or(|p| rule.paths.contains(p))
+                };
+                assert_eq!(rules.iter().filter(has).count(), usize::from(is_routed), "{host:?} {path:?} {rules:?}");
+            }
+        }
+        rules.iter().map(|rule| (rule.hosts.len(), rule.paths.len())).collect()
     };
-    assert!(rules(&[]).is_empty());
-    assert_eq!(rules(&["/a", "/b", "/c", "/d", "/e", "/f"]), [5, 1]);
-    assert_eq!(rules(&["/a/*", "/b/*", "/c/*", "/d/*", "/e/*", "/f/*"]), [5, 1]);
-    assert_eq!(rules(&["/a/*/x/*", "/b/*/y/*", "/c/*/z/*"]), [2, 1]);
-    assert_eq!(rules(&["/a/???*", "/b/*", "/c/?", "/d"]), [2, 2]);
-    assert_eq!(rules(&["/*/*/*/*/*", "/a", "/b/*"]), [2, 1]);
+    assert!(rules(&[], &[]).is_empty());
+    assert_eq!(rules(&[], &["/a", "/b", "/c", "/d", "/e", "/f"]), [(0, 5), (0, 1)]);
+    assert_eq!(rules(&[], &["/a/*", "/b/*", "/c/*", "/d/*", "/e/*", "/f/*"]), [(0, 5), (0, 1)]);
+    assert_eq!(rules(&[], &["/a/*/x/*", "/b/*/y/*", "/c/*/z/*"]), [(0, 2), (0, 1)]);
+    // Exact paths come before patterns, and longer patterns before shorter ones.
+    assert_eq!(rules(&[], &["/*", "/a/*", "/b/*", "/d"]), [(0, 1), (0, 2), (0, 1)]);
+    assert_eq!(rules(&["a.example.com", "b.example.com"], &[]), [(2, 0)]);
+    assert_eq!(rules(&["*.a.example.com"], &["/*/*/*/*", "/*/b/*/c"]), [(1, 1), (1, 1)]);
+    let hosts = ["a.example.com", "b.example.com", "c.example.com"];
+    assert_eq!(rules(&hosts, &["/a", "/b", "/c", "/d"]), [(2, 3), (2, 1), (1, 4)]);
 }
 
 #[test]

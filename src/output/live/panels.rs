@@ -56,6 +56,7 @@ pub(super) fn verdict(cx: &Cx) -> Lines {
         Some(a) => format!(" {} {} ago ", word(v), age(a)),
         None => format!(" {} ", word(v)),
     };
+    let flag = if v.is_named { format!("{flag}{} ", v.service) } else { flag };
     let mut said = vec![];
     if let Some(a) = &v.answer {
         said.push(match (a.status, &a.error) {
@@ -93,13 +94,20 @@ pub(super) fn verdict(cx: &Cx) -> Lines {
     let room = cx.width.saturating_sub(flag.chars().count() + 1);
     let flagged = (flag, if old.is_some() { cx.theme.warn() } else { cx.theme.flag(v.word()) });
     // The URL comes first if both fit. Otherwise it gets its own line, but only if it must not be lost.
-    if url.chars().count() + 3 + said.chars().count() <= room {
-        return vec![line([flagged, (format!(" {url} · {said}"), Style::new())])];
-    }
-    vec![
-        line([flagged, (format!(" {}", fit(&said, room)), Style::new())]),
-        line([(fit(url, cx.width), cx.theme.dim())]),
-    ]
+    let mut lines = match url.chars().count() + 3 + said.chars().count() <= room {
+        true => vec![line([flagged, (format!(" {url} · {said}"), Style::new())])],
+        false => vec![
+            line([flagged, (format!(" {}", fit(&said, room)), Style::new())]),
+            line([(fit(url, cx.width), cx.theme.dim())]),
+        ],
+    };
+    lines.extend(s.others.iter().map(|other| {
+        let flag = format!(" {} ", other.verdict.word().as_str());
+        let room = cx.width.saturating_sub(flag.chars().count() + 1);
+        let text = other.first().map_or(other.service().to_owned(), |f| format!("{}: {}", other.service(), f.cause));
+        line([(flag, cx.theme.flag(other.verdict.word())), (format!(" {}", fit(&text, room)), Style::new())])
+    }));
+    lines
 }
 
 /// Returns the remaining time or the balance, and the reason why AWS is silent.

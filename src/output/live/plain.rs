@@ -67,8 +67,9 @@ pub fn news(out: &Printer, events: &[Event]) {
 
 /// Prints a sign of life with the state of the stack. Returns false if nobody reads it.
 pub fn heartbeat(out: &Printer, state: &LiveState) -> bool {
-    let style = verdict(state.verdict.word());
+    let worst = state.worst();
+    let style = verdict(worst.word());
     let at = state.now.strftime("%FT%TZ");
     let old = state.age().filter(|a| *a > 60).map_or(String::new(), |a| format!(" · seen {a} s ago"));
-    out.try_data(format!("{DIM}{at}{RESET} {style}{}{RESET}{old} · {} calls a minute", state.verdict, state.rate))
+    out.try_data(format!("{DIM}{at}{RESET} {style}{worst}{RESET}{old} · {} calls a minute", state.rate))
 }

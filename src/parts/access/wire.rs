@@ -3,7 +3,7 @@
 //! The groups come first and their rules after them, because rules refer to groups.
 use super::{HTTPS, SSH};
 use crate::{
-    config::Mode,
+    config::{Config, Mode, Need, ServiceScope},
     engine::{Key, Ref},
     parts::{Builder, files, network::Network, service},
     resources::{
@@ -50,9 +50,10 @@ pub(crate) fn groups(b: &mut Builder<'_>, network: &Network) -> Groups {
 }
 
 impl Groups {
-    /// Returns rules that let the instances of all services in.
-    fn rules_from_services(&self, port: u16, why: &str) -> Vec<Rule> {
-        self.services.iter().map(|group| tcp(port, to(group), why)).collect()
+    /// Returns rules that let the instances of these services in.
+    fn rules_from(&self, config: &Config, is_let_in: impl Fn(ServiceScope<'_>) -> bool, port: u16) -> Vec<Rule> {
+        let each = config.services().zip(&self.services).filter(|(service, _)| is_let_in(*service));
+        each.map(|(_, group)| tcp(port, to(group), "from the instances")).collect()
     }
 }
 
@@ -72,7 +73,8 @@ pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups)
     }
     let description = "endpoints of AWS services".into();
     let group = b.add("endpoints", SecurityGroup { aws: b.aws(), vpc: network.vpc.clone(), description });
-    after.push(add(b, "endpoints", &group, groups.rules_from_services(HTTPS, "from the instances"), vec![], vec![]));
+    let rules = groups.rules_from(b.config, |_| true, HTTPS);
+    after.push(add(b, "endpoints", &group, rules, vec![], vec![]));
     for service in services {
         let endpoint = InterfaceEndpoint {
             aws: b.aws(),
@@ -107,34 +109,41 @@ pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
             facts.is_handed_over(config, service).then(|| groups.balancer.clone()).into_iter().collect();
         // A cache of another engine has the same group and another port.
         spared.extend(groups.cache.clone().filter(|_| facts.has_older_cache));
-        let egress = from_instances(b, groups);
+        let egress = from_instances(b, groups, service);
         services.push(add(b, &service.security_group(), group, ingress, egress, spared));
     }
     let mut data = vec![];
-    for (name, group, port) in [
-        ("db", &groups.database, config.database.engine.port()),
-        ("cache", &groups.cache, config.cache.engine.port()),
-        ("files", &groups.files, files::PORT),
+    for (name, group, port, store) in [
+        ("db", &groups.database, config.database.engine.port(), Need::Database),
+        ("cache", &groups.cache, config.cache.engine.port(), Need::Cache),
+        ("files", &groups.files, files::PORT, Need::Files),
     ] {
         if let Some(group) = group {
             let spared = if name == "cache" && facts.has_older_cache { groups.services.clone() } else { vec![] };
-            data.push(add(b, name, group, groups.rules_from_services(port, "from the instances"), vec![], spared));
+            let ingress = groups.rules_from(config, |service| service.needs(store), port);
+            data.push(add(b, name, group, ingress, vec![], spared));
         }
     }
     Rules { balancer, services, data }
 }
 
-/// Returns the egress rules of instances: for packages, the binary, AWS services, and the stores of the stack.
-fn from_instances(b: &Builder<'_>, groups: &Groups) -> Vec<Rule> {
+/// Returns the egress rules of a service's instances: for packages, the binary, AWS services, and the stores that the
+/// service uses.
+fn from_instances(b: &Builder<'_>, groups: &Groups, service: ServiceScope<'_>) -> Vec<Rule> {
     let (config, facts) = (b.config, b.facts);
     let anywhere = || Peer::Cidr(ANYWHERE.into());
     let mut rules = vec![tcp(80, anywhere(), "packages"), tcp(HTTPS, anywhere(), "AWS and downloads")];
     let used = |endpoint: Option<(String, u16)>| endpoint.map(|(_, port)| port);
-    for (group, used, port, what) in [
-        (&groups.database, used(config.database.endpoint()), config.database.engine.port(), "database"),
-        (&groups.cache, used(config.cache.endpoint()), config.cache.engine.port(), "cache"),
-        (&groups.files, (config.files.mode == Mode::Use).then_some(files::PORT), files::PORT, "file system"),
+    let (database, cache) = (config.database.endpoint(), config.cache.endpoint());
+    let file_system = (config.files.mode == Mode::Use).then_some(files::PORT);
+    for (group, used, port, what, store) in [
+        (&groups.database, used(database), config.database.engine.port(), "database", Need::Database),
+        (&groups.cache, used(cache), config.cache.engine.port(), "cache", Need::Cache),
+        (&groups.files, file_system, files::PORT, "file system", Need::Files),
     ] {
+        if !service.needs(store) {
+            continue;
+        }
         match (group, used) {
             (Some(group), _) => rules.push(tcp(port, to(group), what)),
             // A used file system is in this VPC. A used database or cache may be anywhere.

@@ -6,7 +6,7 @@ use crate::{
     resources::{
         elb::Answer,
         listener::Listener,
-        listener_rule::{ListenerRule, Then},
+        listener_rule::{ListenerRule, Order, Then, WantedRule},
     },
 };
 use std::rc::Rc;
@@ -18,22 +18,26 @@ fn name(priority: i32) -> String {
     format!("{PREFIX}-{priority}")
 }
 
-/// Returns the keys of the rules.
-pub(super) fn keys(config: &Config) -> impl Iterator<Item = Key> {
-    config.blocks().map(|(priority, _)| Key::new(ListenerRule::KIND, &name(priority)))
+/// Returns the rules as others see them.
+pub(super) fn rules(config: &Config) -> impl Iterator<Item = WantedRule> {
+    let wanted =
+        |priority| WantedRule { key: Key::new(ListenerRule::KIND, &name(priority)), order: Order::At(priority) };
+    config.blocks().map(move |(priority, _)| wanted(priority))
 }
 
 /// Wires one rule for each entry of `block`, so that an entry added at the end moves no other rule.
-pub(super) fn wire(b: &mut Builder<'_>, listener: &Ref<Listener>, all_keys: &Rc<[Key]>) {
-    for (priority, block) in b.config.blocks() {
+///
+/// Among all rules of the stack they are the first.
+pub(super) fn wire(b: &mut Builder<'_>, listener: &Ref<Listener>, all: &Rc<[WantedRule]>) {
+    for (index, (priority, block)) in b.config.blocks().enumerate() {
         let rule = ListenerRule {
             aws: b.aws(),
             listener: listener.clone(),
             conditions: block.conditions().into_iter().map(Into::into).collect(),
             then: Then::Answer(Answer::Refused),
-            priority,
             enough: 1,
-            all_keys: all_keys.clone(),
+            all: all.clone(),
+            index,
         };
         b.add(&name(priority), rule);
     }

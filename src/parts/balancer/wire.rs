@@ -1,11 +1,12 @@
 //! The steps of the load balancer, its listener and its listener rules.
 use super::block;
 use crate::{
+    config::{Routing, ServiceScope},
     engine::{Key, Ref, Resource as _},
     parts::{Builder, access, network::Network, service::Fleet},
     resources::{
         listener::Listener,
-        listener_rule::{ListenerRule, Then},
+        listener_rule::{ListenerRule, Order, Then, WantedRule},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
         rule_condition::Condition,
     },
@@ -37,9 +38,6 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Grou
     balancer
 }
 
-/// The priority of the first rule. The rules of all services have consecutive priorities.
-const FIRST: i32 = 100;
-
 /// Returns the service to which a rule of this name belongs, if it belongs to one: `api` for `api-1`.
 pub(crate) fn service_of(rule: &str) -> Option<&str> {
     let (service, _) = rule.rsplit_once('-')?;
@@ -59,7 +57,7 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         after.push(&rules.balancer);
     }
     // If every service has routes, the balancer itself answers other paths with 404.
-    let default = each().find(|(service, _)| service.routes.is_empty());
+    let default = each().find(|(service, _)| service.is_default());
     let listener = Listener {
         aws: b.aws(),
         balancer: balancer.clone(),
@@ -68,30 +66,40 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         enough: default.or_else(|| each().next()).map_or(1, |(service, _)| service.desired as i32),
     };
     let listener = b.add_after("http", listener, &after);
-    let mut priority = FIRST;
     let mut routes = vec![];
     let name = |service: &str, n: usize| format!("{service}-{}", n + 1);
-    let all_keys = config
-        .services()
-        .flat_map(|s| (0..s.rules().len()).map(move |n| Key::new(ListenerRule::KIND, &name(s.name, n))));
-    let all_keys: Rc<[Key]> = all_keys.chain(block::keys(config)).collect();
-    block::wire(b, &listener, &all_keys);
+    let of_service = |s: ServiceScope<'_>| {
+        let wanted = |(n, routing): (usize, Routing)| WantedRule {
+            key: Key::new(ListenerRule::KIND, &name(s.name, n)),
+            order: Order::Specific { service: s.name.to_owned(), routing },
+        };
+        s.rules().into_iter().enumerate().map(wanted).collect::<Vec<_>>()
+    };
+    let all: Rc<[WantedRule]> = block::rules(config).chain(config.services().flat_map(of_service)).collect();
+    block::wire(b, &listener, &all);
+    let mut index = config.blocks().count();
     for (service, fleet) in each() {
         let mut route = vec![listener.key().clone()];
-        for (i, paths) in service.rules().into_iter().enumerate() {
+        for (i, routing) in service.rules().into_iter().enumerate() {
             let rule = ListenerRule {
                 aws: b.aws(),
                 listener: listener.clone(),
-                conditions: vec![Condition::Path(paths)],
+                conditions: conditions(routing),
                 then: Then::Forward(fleet.target.clone()),
-                priority,
                 enough: service.desired as i32,
-                all_keys: all_keys.clone(),
+                all: all.clone(),
+                index,
             };
-            priority += 1;
+            index += 1;
             route.push(b.add(&name(service.name, i), rule).key().clone());
         }
         routes.push(route);
     }
     routes
+}
+
+/// Returns the conditions of a rule that routes requests to a service.
+fn conditions(Routing { hosts, paths }: Routing) -> Vec<Condition> {
+    let both = [Condition::Host(hosts), Condition::Path(paths)];
+    both.into_iter().filter(|condition| !condition.is_empty()).collect()
 }

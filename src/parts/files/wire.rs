@@ -1,11 +1,12 @@
 //! The steps of the file system.
 use crate::{
-    config::Mode,
+    config::{Mode, Need},
     engine::Ref,
     parts::{Builder, access::Groups, network::Network},
     resources::{access_point::AccessPoint, file_system::FileSystem, mount_target::MountTarget},
     userdata,
 };
+use std::collections::BTreeMap;
 
 /// The file system with its mount targets and access points.
 #[derive(Clone)]
@@ -13,8 +14,8 @@ pub(crate) struct Files {
     pub system: Ref<FileSystem>,
     /// The mount targets, one per zone.
     pub targets: Vec<Ref<MountTarget>>,
-    /// The access points, one per service, since each has its own folder. Empty if the stack only uses the file system.
-    pub access_points: Vec<Ref<AccessPoint>>,
+    /// The access points by service, since each has its own folder. Empty if the stack only uses the file system.
+    pub access_points: BTreeMap<String, Ref<AccessPoint>>,
 }
 
 /// Wires the file system, if the stack has one.
@@ -43,8 +44,8 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &Groups) -> O
         };
         targets.push(b.add_or_use(ours, b.short(zone), target));
     }
-    let mut access_points = vec![];
-    for service in config.services().filter(|_| ours) {
+    let mut access_points = BTreeMap::new();
+    for service in config.services().filter(|service| ours && service.needs(Need::Files)) {
         // The uid and gid are those that the boot script gives the service's user. The path of an access point cannot
         // be changed, so each service has an access point of its own.
         let point = AccessPoint {
@@ -54,7 +55,7 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &Groups) -> O
             gid: userdata::SERVICE_UID,
             path: format!("/{}", service.name),
         };
-        access_points.push(b.add(service.name, point));
+        access_points.insert(service.name.to_owned(), b.add(service.name, point));
     }
     Some(Files { system, targets, access_points })
 }

@@ -2,7 +2,7 @@
 use super::Data;
 use crate::{
     aws::partition,
-    config::{Config, Loaded, Mode, Origin, Run, Service, ServiceScope, Switch, include::Includes},
+    config::{Config, Loaded, Mode, Need, Origin, Run, Service, ServiceScope, Switch, include::Includes},
     engine::{Inputs, Known, Ref},
     facts::Facts,
     parts::{Builder, cache, database::Passwords},
@@ -44,13 +44,13 @@ struct Files {
 }
 
 impl UserDataInputs {
-    /// Gathers the inputs for the service with this index among the services.
+    /// Gathers the inputs for a service; `data` are the stores that it uses.
     ///
     /// # Errors
     /// A template does not render. The error has to be known now, not only when the database is ready.
     pub(super) fn new(
         b: &Builder<'_>,
-        index: usize,
+        service: &str,
         data: &Data,
         logs: Option<Vec<Ref<LogGroup>>>,
         profile: Option<Ref<InstanceProfile>>,
@@ -61,11 +61,11 @@ impl UserDataInputs {
         let files = data.files.as_ref().map(|files| Files {
             system: files.system.clone(),
             targets: files.targets.clone(),
-            access_point: files.access_points.get(index).cloned(),
+            access_point: files.access_points.get(service).cloned(),
         });
         let inputs = Self {
             config: b.config.clone(),
-            service: b.config.services().nth(index).map(|service| service.name.to_owned()).unwrap_or_default(),
+            service: service.to_owned(),
             base,
             sql,
             vpc: ranges(b.config, b.facts),
@@ -220,7 +220,7 @@ pub(crate) fn aws_services(config: &Config) -> [(&'static str, bool); 8] {
     let has_registry = config.services().any(|service| repository(service).is_some());
     let has_sessions = has_profile && config.iam.ssm;
     [
-        ("ssm", has_sessions || has_profile && config.database.mode != Mode::Off),
+        ("ssm", has_sessions || has_profile && config.is_needed(Need::Database)),
         ("ssmmessages", has_sessions),
         ("ec2messages", has_sessions),
         ("logs", has_agent),

@@ -1,7 +1,7 @@
 //! The steps of one service.
 use super::user_data::{self, UserDataInputs};
 use crate::{
-    config::{Mode, Run, ServiceScope, Switch},
+    config::{Mode, Need, Run, ServiceScope, Switch},
     engine::{Input, Key, Ref},
     parts::{
         Builder,
@@ -31,12 +31,25 @@ use std::{
     rc::Rc,
 };
 
-/// The stores that the instances of all services use.
+/// The stores of the stack, or those that one service uses.
 pub(crate) struct Data {
     pub database: Option<Ref<Database>>,
     pub passwords: Option<Passwords>,
     pub cache: Option<cache::Address>,
     pub files: Option<Files>,
+}
+
+impl Data {
+    /// Returns the stores that a service uses.
+    fn of(&self, service: ServiceScope<'_>) -> Self {
+        let database = service.needs(Need::Database);
+        Self {
+            database: self.database.clone().filter(|_| database),
+            passwords: self.passwords.clone().filter(|_| database),
+            cache: self.cache.clone().filter(|_| service.needs(Need::Cache)),
+            files: self.files.clone().filter(|_| service.needs(Need::Files)),
+        }
+    }
 }
 
 /// The handles of one service that other parts refer to.
@@ -53,7 +66,9 @@ pub(crate) struct Fleet {
 /// shipped script needs it only for the set-up.
 pub(crate) fn master(b: &Builder<'_>, passwords: Option<&Passwords>) -> userdata::Result<Option<Master>> {
     let config = b.config;
-    let ours = config.iam.mode == Mode::Create && config.services().all(|service| service.user_data.is_none());
+    let mut users = config.services().filter(|service| service.needs(Need::Database)).peekable();
+    let is_used = users.peek().is_some();
+    let ours = config.iam.mode == Mode::Create && is_used && users.all(|service| service.user_data.is_none());
     let Some((Some(parameter), Some(app))) = passwords.map(|p| (&p.master, &p.app)).filter(|_| ours) else {
         return Ok(None);
     };
@@ -82,9 +97,11 @@ pub(crate) fn wire(
     master: Option<&Master>,
     after: &[&Key],
 ) -> userdata::Result<Fleet> {
+    let data = &data.of(service);
+    let master = master.filter(|_| data.passwords.is_some());
     let logs = logs(b, service);
     let profile = profile(b, service, data, master, logs.as_deref());
-    let user_data = Rc::new(UserDataInputs::new(b, index, data, logs, profile.clone())?);
+    let user_data = Rc::new(UserDataInputs::new(b, service.name, data, logs, profile.clone())?);
     let template = template(b, service, &groups.services[index], profile, user_data.clone());
     let target = TargetGroup {
         aws: b.aws(),

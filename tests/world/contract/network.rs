@@ -6,12 +6,13 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange};
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use gameday::{
     aws::Aws,
+    config::Routing,
     engine::*,
     resources::{
         elb::Answer,
         internet_gateway::InternetGateway,
         listener::Listener,
-        listener_rule::{ListenerRule, Then},
+        listener_rule::{ListenerRule, Order, Then, WantedRule},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
         route_table::{Gateway, RouteTable},
         rule_condition::Condition,
@@ -41,7 +42,6 @@ pub(super) struct Shape {
     forward: bool,
     paths: Vec<&'static str>,
     query: &'static str,
-    priority: i32,
     subnet_c: &'static str,
 }
 
@@ -60,7 +60,6 @@ pub(super) fn shape() -> Shape {
         forward: false,
         paths: vec!["/b", "/a*"],
         query: "*DROP*",
-        priority: 100,
         subnet_c: "10.0.3.0/24",
     }
 }
@@ -150,23 +149,26 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
     );
     let default = s.forward.then(|| target.clone());
     let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, enough: 1 });
-    let rule = |conditions, then, priority| ListenerRule {
+    let routing = Routing { hosts: vec![], paths: s.paths.iter().map(|&p| p.into()).collect() };
+    let wanted = |name, order| WantedRule { key: Key::new("listener-rule", name), order };
+    let of_service = Order::Specific { service: "web".into(), routing: routing.clone() };
+    let all: Rc<[WantedRule]> = [wanted("blocked-requests-1", Order::At(1)), wanted("web-1", of_service)].into();
+    let rule = |conditions, then, index| ListenerRule {
         aws: aws(),
         listener: listener.clone(),
         conditions,
         then,
-        priority,
         enough: 1,
-        all_keys: [].into(),
+        all: all.clone(),
+        index,
     };
-    let paths = Condition::Path(s.paths.iter().map(|&p| p.into()).collect());
-    g.add("web-1", rule(vec![paths], Then::Forward(target), s.priority));
+    g.add("web-1", rule(vec![Condition::Path(routing.paths)], Then::Forward(target), 1));
     let refused = vec![
         Condition::Path(vec!["/admin/*".into()]),
         Condition::Query(vec![(None, s.query.into()), (Some("debug".into()), "1".into())]),
         Condition::Header("User-Agent".into(), vec!["*sqlmap*".into()]),
     ];
-    g.add("blocked-requests-1", rule(refused, Then::Answer(Answer::Refused), 1));
+    g.add("blocked-requests-1", rule(refused, Then::Answer(Answer::Refused), 0));
     g
 }
 
@@ -231,7 +233,7 @@ async fn every_mutable_field_is_updated_in_place() {
         s
     };
     type Edit<'a> = (&'a dyn Fn(&mut Shape), &'a [&'a str]);
-    let edits: [Edit<'_>; 12] = [
+    let edits: [Edit<'_>; 11] = [
         (&|s| s.public = false, &["subnet/public-a update: public_addresses"]),
         (&|s| s.private_out = true, &["route-table/public update: subnets", "route-table/private update: subnets"]),
         (&|s| s.ssh = true, &["security-group-rules/app update: rules"]),
@@ -243,7 +245,6 @@ async fn every_mutable_field_is_updated_in_place() {
         (&|s| s.forward = true, &["listener/http update: default"]),
         (&|s| s.paths = vec!["/c"], &["listener-rule/web-1 update: conditions"]),
         (&|s| s.query = "*drop", &["listener-rule/blocked-requests-1 update: conditions"]),
-        (&|s| s.priority = 7, &["listener-rule/web-1 update: priority"]),
     ];
     for (edit, expected) in edits {
         let s = changed(edit);
@@ -387,6 +388,11 @@ async fn drift_is_seen_and_repaired() {
     let listener = id("listener/http").await;
     lb.modify_listener().listener_arn(&listener).default_actions(answer).send().await.unwrap();
     repaired(&["listener/http update: default", "listener-rule/web-1 update: action, conditions"]).await;
+
+    // A priority below those of services is for rules that block requests.
+    let pair = elb::RulePriorityPair::builder().rule_arn(&rule).priority(7).build();
+    lb.set_rule_priorities().rule_priorities(pair).send().await.unwrap();
+    repaired(&["listener-rule/web-1 update: priority"]).await;
 }
 
 #[tokio::test]
@@ -444,7 +450,7 @@ async fn what_is_not_ours_is_not_touched() {
     assert!(p.contains(&not_ours("security-group/alb", &group)));
     assert!(!p.iter().any(|w| w.starts_with("vpc/") || w.starts_with("internet-gateway/")), "{p:?}");
 
-    // Somebody else's listener on the stack's port, and a rule at its priority.
+    // Somebody else's listener on the stack's port, and a rule for the same requests.
     let action = || {
         let answer = elb::FixedResponseActionConfig::builder().status_code("200").build();
         let action = elb::Action::builder().r#type(elb::ActionTypeEnum::FixedResponse);
@@ -468,7 +474,7 @@ async fn what_is_not_ours_is_not_touched() {
 
     let mut adopting = support::env("mine");
     adopting.consent.adopt.insert("listener/http".into(), listener.clone());
-    let paths = elb::PathPatternConditionConfig::builder().values("/theirs").build();
+    let paths = elb::PathPatternConditionConfig::builder().values("/a*").values("/b").build();
     let paths = elb::RuleCondition::builder().field("path-pattern").path_pattern_config(paths).build();
     let call = lb.create_rule().listener_arn(&listener).priority(100).conditions(paths).actions(action());
     let rule = call.send().await.unwrap().rules.unwrap().remove(0).rule_arn.unwrap();

@@ -8,7 +8,7 @@ use crate::{
     },
     parts::balancer::judge::block,
     shell::command,
-    snapshot::{Action, Condition, Listener, Part, Rule, matches},
+    snapshot::{Action, Condition, Listener, Part, Rule, matches, sample_host, sample_path},
 };
 
 /// Returns the listener that receives requests for the probed URL.
@@ -86,7 +86,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
 /// Adds the findings about the listener's default action.
 fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
     let to_us = share(view, &l.default);
-    if view.s.expected.routes.is_empty() {
+    if view.s.expected.is_default() {
         let (rule, cause) = match l.default.last() {
             _ if to_us == 100 => return,
             Some(Action::FixedResponse { code }) => {
@@ -134,6 +134,13 @@ fn share(view: &View<'_>, actions: &[Action]) -> i32 {
 fn is_of_sibling(view: &View<'_>, actions: &[Action]) -> bool {
     let Some(Action::Forward { targets }) = actions.last() else { return false };
     !targets.is_empty() && targets.iter().all(|t| view.s.expected.is_of_sibling(&t.target_group))
+}
+
+/// True if these actions forward only to target groups that are called as the stack's are.
+fn is_of_stack(view: &View<'_>, actions: &[Action]) -> bool {
+    let Some(Action::Forward { targets }) = actions.last() else { return false };
+    let prefix = format!("{}-", view.s.whose.stack);
+    !targets.is_empty() && targets.iter().all(|t| target_group_name(&t.target_group).starts_with(&prefix))
 }
 
 /// Returns the actions in words.
@@ -187,8 +194,10 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     }
     let (url, given) = match (&s.probe.url, &s.balancer) {
         (Some(url), _) => (url.clone(), true),
-        (None, Some(b)) => (format!("http://{}{}", b.dns_name, s.expected.path()), false),
-        (None, None) => (s.expected.path(), false),
+        (None, Some(b)) if s.expected.host().is_none() => {
+            (format!("http://{}{}", b.dns_name, s.expected.path()), false)
+        }
+        (None, _) => (s.expected.at(), false),
     };
     let (host, path) = (&*host_of(&url), &*path_of(&url));
     // Only a condition on the query makes a difference between the two.
@@ -197,7 +206,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
 
     // The probed path comes first, then a sample path of every route.
     let mut paths: Vec<String> = vec![path.to_owned()];
-    paths.extend(routes.iter().map(|r| r.replace('*', "").replace('?', "x")));
+    paths.extend(routes.iter().map(|route| sample_path(route)));
     paths.dedup();
     let unrouted = !routes.is_empty() && !routes.iter().any(|r| matches(r, path));
     if unrouted && given {
@@ -213,7 +222,10 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         paths.remove(0);
     }
     let mut told: Vec<&str> = block::judge(view, l, host, &asked, &mut hop);
-    for path in &paths {
+    let mut requests: Vec<(String, &String)> = paths.iter().map(|path| (host.to_owned(), path)).collect();
+    let hosts = s.expected.hosts.iter().map(|host| sample_host(host));
+    requests.extend(hosts.flat_map(|host| paths.iter().map(move |path| (host.clone(), path))));
+    for (host, path) in &requests {
         let taker = l.rules.iter().find(|r| takes(r, host, path));
         match taker {
             Some(rule) if share(view, &rule.actions) < 100 => {
@@ -222,7 +234,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
                     hop.push(taken(view, l, rule, host, path));
                 }
             }
-            None if !routes.is_empty() => {
+            None if !s.expected.is_default() => {
                 if !told.contains(&"missing") {
                     told.push("missing");
                     hop.push(Draft::new(
@@ -245,6 +257,16 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     let foreign =
         |r: &&Rule| share(view, &r.actions) == 0 && !is_of_sibling(view, &r.actions) && block::place(view, r).is_none();
     for rule in l.rules.iter().filter(foreign).filter(|r| !told.contains(&r.arn.as_str())) {
+        if is_of_stack(view, &rule.actions) {
+            let draft = Draft::new(
+                "rule-foreign",
+                format!("a rule matches {} for a service that is not in the stack file", conditions(rule)),
+                format!("priority {}: {}", rule.priority, said(view, &rule.actions)),
+                (UP, "deletes it with the service"),
+            );
+            hop.push(draft.weak());
+            continue;
+        }
         hop.push(
             Draft::new(
                 "rule-foreign",
@@ -266,8 +288,12 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
 fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> Draft {
     let later =
         l.rules.iter().any(|r| r.priority > rule.priority && takes(r, host, path) && share(view, &r.actions) == 100);
-    let foreign = view.s.expected.routes.is_empty() || later;
+    let foreign = view.s.expected.is_default() || later;
     let evidence = format!("priority {} ({}): {}", rule.priority, conditions(rule), said(view, &rule.actions));
+    if is_of_sibling(view, &rule.actions) {
+        let cause = format!("a rule of another service matches {path} before ours");
+        return Draft::new("rule-order", cause, evidence, (UP, "puts the more specific rules first"));
+    }
     if foreign {
         return Draft::new(
             "rule-stolen",

@@ -1,7 +1,7 @@
 //! The look at the Auto Scaling group, its activities and its instances.
 use crate::{
     aws::{error::AwsResult, listing, tags, words},
-    resources::{ec2_filter, instance_refresh},
+    resources::instance_refresh,
     snapshot::{
         Depth, Look, Part, Snapshot, Whose,
         read::{some, time},
@@ -145,10 +145,8 @@ pub(super) async fn activities(look: &Look<'_>) {
 pub(super) async fn instances(look: &Look<'_>) -> Vec<Found> {
     let Some(vpc) = look.vpc() else { return vec![] };
     look.ask(Part::Instances, "DescribeInstances", async {
-        let call = look.aws.ec2.describe_instances().filters(ec2_filter("vpc-id", &vpc));
-        let all: Vec<_> = call.into_paginator().items().send().try_collect().await.during("DescribeInstances")?;
-        let instances = all.into_iter().flat_map(|r| r.instances.unwrap_or_default());
-        Ok(instances.map(|i| instance(i, look.whose)).collect())
+        let all = listing::instances(look.aws, &vpc).await?;
+        Ok(all.iter().cloned().map(|i| instance(i, look.whose)).collect())
     })
     .await
 }

@@ -1,0 +1,181 @@
+//! Several services behind one balancer: what one of them gets, keeps and loses does not touch the others.
+use crate::tools::account::World;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+const SOURCE: &str = "source = \"https://example-bucket.s3.amazonaws.com/server\"\n";
+
+/// Writes a stack file with these services: names, and their keys.
+fn stack(world: &World, file: &str, services: &[(&str, &str)]) -> PathBuf {
+    let tables = services.iter().map(|(name, keys)| format!("[service.{name}]\n{SOURCE}{keys}\n"));
+    let path = world.folder.path().join(file);
+    std::fs::write(&path, format!("name = \"billing\"\n{}", tables.collect::<String>())).expect("the temporary folder");
+    path
+}
+
+/// Returns the objects of the steps whose keys belong to a service, as an independent client reads them.
+fn objects(world: &World, service: &str) -> BTreeMap<String, Value> {
+    let dump: Value = world.account(json!({"do": "dump"}));
+    let mut all = BTreeMap::new();
+    for (kind, objects) in dump.as_object().unwrap().iter().filter_map(|(k, o)| Some((k, o.as_object()?))) {
+        for (id, object) in objects {
+            let step = object["tags"]["gameday:step"].as_str().unwrap_or_default();
+            let mut words = step.split(['/', '-']);
+            if words.any(|word| word == service) {
+                let mut object = object.clone();
+                // Members and health change by themselves.
+                for volatile in ["targets", "Instances", "activities"] {
+                    object.as_object_mut().unwrap().remove(volatile);
+                }
+                all.insert(format!("{kind} {id} ({step})"), object);
+            }
+        }
+    }
+    assert!(!all.is_empty(), "{service} has objects");
+    all
+}
+
+/// Returns the keys of the steps that a plan changes.
+fn planned(plan: &Value) -> BTreeSet<String> {
+    plan["changes"].as_array().unwrap().iter().map(|c| c["key"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The steps that all services share, and which name each of them.
+const SHARED: [&str; 6] = [
+    "listener/http",
+    "security-group-rules/alb",
+    "security-group-rules/cache",
+    "security-group-rules/db",
+    "security-group-rules/files",
+    "dashboard/main",
+];
+
+/// Plans and makes a change, in which no object of `others` has a part.
+fn changes_only(world: &World, file: &PathBuf, service: &[&str], others: &[&str]) -> Value {
+    let before: Vec<_> = others.iter().map(|other| objects(world, other)).collect();
+    let plan = world.run(file, &["plan", "-o", "json"]).ends(2).json();
+    let is_own = |key: &str| key.split(['/', '-']).any(|word| service.contains(&word));
+    let strange: Vec<_> = planned(&plan).into_iter().filter(|k| !is_own(k) && !SHARED.contains(&k.as_str())).collect();
+    assert_eq!(strange, Vec::<String>::new(), "the plan for {service:?}");
+    world.run(file, &["up", "--yes"]).ends(0);
+    assert_eq!(planned(&world.run(file, &["plan", "-o", "json"]).ends(0).json()), BTreeSet::new());
+    for (other, before) in others.iter().zip(before) {
+        let after = objects(world, other);
+        for (id, object) in &before {
+            assert_eq!(after.get(id), Some(object), "{id} of {other} is untouched");
+        }
+        assert_eq!(after.len(), before.len(), "{other}");
+    }
+    plan
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_service_comes_is_renamed_and_goes_without_the_others() {
+    let world = World::start();
+    let empty: Value = world.account(json!({"do": "dump"}));
+    let root = ("root", "routes = [\"/\"]");
+    let all = ("rest", "");
+    let lookup = "port = 8080\nneeds = [\"cache\"]\nroutes = [\"/lookup\", \"/lookup/*\"]";
+    let one = stack(&world, "one.toml", &[root]);
+    world.run(&one, &["up", "--yes"]).ends(0);
+
+    // A service is added: one with routes of its own, then one for everything else.
+    let two = stack(&world, "two.toml", &[("lookup", lookup), root]);
+    changes_only(&world, &two, &["lookup"], &["root"]);
+    let dump: Value = world.account(json!({"do": "dump"}));
+    let group = |name: &str| {
+        let groups = dump["security_groups"].as_object().unwrap();
+        groups.iter().find(|(_, g)| g["GroupName"] == name).unwrap_or_else(|| panic!("no {name}"))
+    };
+    // Only the stores that the service needs let it in, and it has no right to the passwords.
+    let lets_in = |store: &str| group(store).1.to_string().contains(group("billing-app-lookup").0.as_str());
+    assert_eq!((lets_in("billing-db"), lets_in("billing-cache"), lets_in("billing-files")), (false, true, false));
+    let rights = |service: &str| dump["roles"][format!("billing-{service}-us-east-1")]["inline"].to_string();
+    assert_eq!((rights("root").contains("db-app-password"), rights("lookup").contains("ssm:")), (true, false));
+    let points: Vec<_> = objects(&world, "lookup").into_keys().filter(|k| k.contains("access-point/")).collect();
+    assert_eq!(points, Vec::<String>::new());
+
+    let three = stack(&world, "three.toml", &[("lookup", lookup), all, root]);
+    let with_default = changes_only(&world, &three, &["rest"], &["lookup", "root"]);
+    let changed: Vec<_> =
+        with_default["changes"].as_array().unwrap().iter().filter(|c| c["key"] == "listener/http").collect();
+    assert_eq!(changed.len(), 1, "other paths reach it");
+
+    // A service is renamed while its fleet serves: the others are not part of the hand-over.
+    let renamed = stack(&world, "renamed.toml", &[("find", lookup), all, root]);
+    world.keep_rights(&renamed, &three);
+    let plan = changes_only(&world, &renamed, &["lookup", "find"], &["rest", "root"]);
+    assert_eq!(plan["handover"]["to"], "billing-find-8080");
+
+    // A service is taken out: nobody takes over from it.
+    let less = stack(&world, "less.toml", &[all, root]);
+    let plan = changes_only(&world, &less, &["lookup", "find"], &["rest", "root"]);
+    assert_eq!(plan["handover"], Value::Null);
+    let last = stack(&world, "last.toml", &[root]);
+    let plan = changes_only(&world, &last, &["rest"], &["root"]);
+    assert_eq!(plan["handover"], Value::Null);
+    world.run(&last, &["teardown", "--confirm", "billing"]).ends(0);
+    assert_eq!(world.account::<Value>(json!({"do": "dump"})).to_string(), empty.to_string(), "nothing is left");
+    let (judged, missing) = world.rights();
+    assert!(judged > 100 && missing.is_empty(), "the policy lacks {missing:#?}");
+}
+
+/// Returns the calls of a command and its dependent rounds; with the fault, answers wait until everything that is sent
+/// at once has arrived.
+fn gathered(world: &World, file: &PathBuf, args: &[&str], code: i32) -> (Vec<String>, usize) {
+    let look = |gather: f64| {
+        world.tell("POST", "faults", json!({ "gather": gather }));
+        let said = world.plain(file, args).ends(code);
+        world.control("DELETE", "faults");
+        let calls: Vec<String> = said.calls.iter().map(|c| format!("{}:{}", c.service, c.operation)).collect();
+        (calls, said.rounds().len())
+    };
+    // A busy machine can fail to send in time what belongs together.
+    let all: Vec<_> = [0.5, 1.5, 2.5].into_iter().map(look).collect();
+    let rounds = all.iter().map(|(_, rounds)| *rounds).min().unwrap();
+    (all.into_iter().map(|(calls, _)| calls).min_by_key(Vec::len).unwrap(), rounds)
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn twenty_services_are_looked_at_in_as_many_rounds_as_one() {
+    let world = World::start();
+    let names: Vec<String> = (1..=20).map(|n| format!("s{n:02}")).collect();
+    let keys: Vec<String> = names.iter().map(|name| format!("routes = [\"/{name}\", \"/{name}/*\"]")).collect();
+    let mut before: Option<(usize, usize)> = None;
+    for count in [1, 2, 20] {
+        let services: Vec<(&str, &str)> =
+            names.iter().zip(&keys).map(|(n, k)| (n.as_str(), k.as_str())).take(count).collect();
+        let file = stack(&world, &format!("{count}.toml"), &services);
+        world.plain(&file, &["up", "--yes"]).ends(0);
+        let (status, rounds) = gathered(&world, &file, &["status", "-o", "json"], 0);
+        let (plan, plan_rounds) = gathered(&world, &file, &["plan", "-o", "json"], 0);
+        let mut by: BTreeMap<&str, usize> = BTreeMap::new();
+        status.iter().for_each(|call| *by.entry(call).or_default() += 1);
+        println!(
+            "{count} services: status {} calls in {rounds} rounds, plan {} in {plan_rounds}: {by:?}",
+            status.len(),
+            plan.len()
+        );
+        assert!(rounds <= 3, "status of {count} services waits for {rounds} rounds");
+        if let Some((services, calls)) = before {
+            let more = (status.len() - calls).div_ceil(count - services);
+            assert!(more <= MORE, "status makes {more} more calls for each service");
+        }
+        before = Some((count, status.len()));
+        let began = std::time::Instant::now();
+        let seen = world.plain(&file, &["status", "-o", "json"]).ends(0).json();
+        println!("{count} services: status {:?}", began.elapsed());
+        assert_eq!(seen["services"].as_array().map(Vec::len), Some(count));
+        let began = std::time::Instant::now();
+        world.plain(&file, &["plan"]).ends(0);
+        println!("{count} services: plan {:?}", began.elapsed());
+    }
+}
+
+/// The calls of a `status` for each service beyond the first.
+const MORE: usize = 4;
