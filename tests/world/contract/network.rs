@@ -24,6 +24,7 @@ use gameday::{
         vpc_endpoint::VpcEndpoint,
     },
 };
+use std::rc::Rc;
 
 /// The settings of the stack that the tests change.
 #[derive(Clone)]
