@@ -18,6 +18,7 @@ need systemd-nspawn systemd-container
 need mariadbd mariadb-server
 need mariadb mariadb-client
 need redis-server redis-server
+need memcached memcached
 need nginx nginx-light
 need python3 python3
 need ip iproute2
