@@ -6,8 +6,8 @@
 //! `tests/machines/`, `world.py` is the world, and `run.py` contains the assertions.
 //!
 //! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
-//! notice. `GAMEDAY_MACHINES=two,ten,memcached,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself,
-//! from Ubuntu's archive, with the default parameters of the stack file.
+//! notice. `GAMEDAY_MACHINES=two,ten,memcached,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL
+//! itself, from Ubuntu's archive, with the default parameters of the stack file.
 use gameday::config::CacheEngine;
 use gameday::userdata::{Boot, Cache, Database, Files, Limits, Logs, Run, SecretSource, decode, render};
 use std::fs;
