@@ -19,6 +19,7 @@ need mariadbd mariadb-server
 need mariadb mariadb-client
 need redis-server redis-server
 compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
+need memcached memcached
 need nginx nginx-light
 need python3 python3
 need ip iproute2

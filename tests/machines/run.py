@@ -5,7 +5,9 @@ INPUTS/user-data/NAME are rendered scripts as EC2 gets them, INPUTS/web/ is what
 import glob
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -226,6 +228,66 @@ def redis_goes_away(world, one, two):
     at = time.monotonic()
     until("it serves again", 60, lambda: two.seen[-1][1][0] == 200)
     say(f"Redis back: serves again after {time.monotonic() - at:.1f} s")
+
+
+def memcached(world):
+    """The root server on two machines, which wait for memcached: an answer that one computes is found by the other, on
+    whichever of the two nodes it is; a node that is lost costs its answers and nothing else."""
+    one = Machine(world, "root-one", "root", zone="us-east-1a").boot()
+    two = Machine(world, "root-two", "root", zone="us-east-1b").boot()
+    for machine in (one, two):
+        report = machine.beacon("failed cache", 120, lambda r: r.get("status") == "failed" and r.get("stage") == "cache")
+        assert f"memcached is not reachable at {HOST}:11211" in report["error"], report
+    say(f"memcached is not there yet: {json.dumps(report)}")
+    # Something listens there that does not speak memcached: it is told apart.
+    silent = Silent(11211)
+    report = one.beacon("silent cache", 60, lambda r: "does not tell its version" in str(r.get("error")))
+    say(f"something else listens: {json.dumps(report)}")
+    silent.close()
+    first, second = world.start_memcached(11211), world.start_memcached(11212)
+    for machine in (one, two):
+        machine.serving(60)
+    ini = one.inside("cat", "/opt/gameday/app/root.ini")
+    assert f'"MemcachedServers" = "{HOST}:11211,{HOST}:11212"' in ini, ini
+    assert "memcached: VERSION" in one.inside("cat", "/var/log/gameday/app_log")
+    items = lambda port: int(re.search(r"STAT curr_items (\d+)", world.memcached(port, "stats"))[1])
+    asked = 0
+    # The keys decide which node has the answer: both have to get some.
+    while not (items(11211) and items(11212)):
+        asked += 1
+        path = f"/page-{asked}"
+        by, slow, answer = root(one, path)
+        assert by == "computed" and slow >= COMPUTE, (by, slow)
+        by, fast, again = root(two, path)
+        assert (by, again) == ("memcached", answer) and fast < COMPUTE / 4, (path, by, fast)
+        say(f"{path}: {slow:.3f} s computed by one, {fast:.3f} s by two from memcached")
+        assert asked < 40, "one node has all the keys"
+    second.kill()
+    second.wait()
+    found = [root(two, f"/page-{n}")[0] for n in range(1, asked + 1)]
+    assert "memcached" in found and "computed" in found, found
+    say(f"a node is lost, every request is answered: {found}")
+    for machine in (one, two):
+        no_secret(machine)
+        machine.stop()
+    first.kill()
+
+
+class Silent:
+    """A server that takes connections and says nothing."""
+
+    def __init__(self, port):
+        self.socket = socket.create_server((HOST, port))
+
+    def close(self):
+        self.socket.close()
+
+
+def root(machine, path):
+    began = time.monotonic()
+    status, headers, body = get(machine.address, path)
+    assert status == 200, (machine.name, path, status, body)
+    return headers["X-Answer-From"], time.monotonic() - began, body
 
 
 CANARY = "root:$6$salt$HASHCANARY:1::"
@@ -712,7 +774,7 @@ def no_secret(machine):
 
 def main():
     threading.Thread(target=watch_process_list, daemon=True).start()
-    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "failures", "node", "copies"]
+    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "memcached", "failures", "node", "copies"]
     world = World(sys.argv[1])
     say("database, Redis, web server and mount targets are up")
     if "two" in only:
@@ -736,6 +798,8 @@ def main():
         ten_at_once(world)
     if "postgres" in only:
         postgres(world)
+    if "memcached" in only:
+        memcached(world)
     if "failures" in only:
         failures(world)
     if "node" in only:

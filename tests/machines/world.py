@@ -120,6 +120,20 @@ class World:
         self.start("redis", "redis-server", "--bind", HOST, "--protected-mode", "no", "--save", "", "--dir", SCRATCH)
         until("redis", 10, lambda: self.redis("PING") == "PONG")
 
+    def start_memcached(self, port):
+        """One node. It is told apart from others by its port, as AWS's nodes are by their names."""
+        node = self.start(f"memcached-{port}", "memcached", "-l", HOST, "-p", str(port), "-m", "16", "-u", "nobody")
+        until(f"memcached on {port}", 10, lambda: self.memcached(port, "version").startswith("VERSION"))
+        return node
+
+    def memcached(self, port, command):
+        try:
+            with socket.create_connection((HOST, port), timeout=2) as connection:
+                connection.sendall(f"{command}\r\n".encode())
+                return connection.recv(65536).decode()
+        except OSError:
+            return ""
+
     def start(self, name, *command, **options):
         log = open(f"{SCRATCH}/{name}.log", "ab")
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)

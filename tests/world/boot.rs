@@ -1,13 +1,13 @@
 //! The rendered user data boots real machines: Debian roots under systemd-nspawn, systemd as PID 1, cloud-init running
-//! the script byte for byte, against a real MariaDB, a real Redis and a shared directory, with nginx as the load
-//! balancer.
+//! the script byte for byte, against a real MariaDB, a real Redis, a real memcached and a shared directory, with nginx
+//! as the load balancer.
 //!
 //! Stand-ins exist only for what only Amazon has: instance metadata, `dnf`, the EFS mount helper, the AWS CLI. In
 //! `tests/machines/`, `world.py` is the world, and `run.py` contains the assertions.
 //!
 //! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
-//! notice. `GAMEDAY_MACHINES=two,ten,postgres,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself,
-//! from Ubuntu's archive, with the default parameters of the stack file.
+//! notice. `GAMEDAY_MACHINES=two,ten,postgres,memcached,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes
+//! MySQL itself, from Ubuntu's archive, with the default parameters of the stack file.
 use gameday::config::{self, CacheEngine, Placed, priorities};
 use gameday::userdata::{
     Boot, Cache, Database, DatabaseEngine, Files, Limits, Logs, Run, SecretSource, decode, render,
@@ -135,12 +135,24 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
         config: Some("raw.ini".into()),
         ..archive("mac.tar", ". ./vars && cd release-1/bin && HELLO=\"$GREETING you\" ./server -config ../raw.ini")
     };
+    // The root server and two nodes of memcached.
+    let nodes = ["11211", "11212"].map(|port| format!("{HOST}:{port}"));
+    let root = Boot {
+        command: Some("./server -config root.ini".into()),
+        config: Some("root.ini.j2".into()),
+        database: None,
+        files: None,
+        logs: None,
+        cache: Some(Cache { nodes: nodes.into(), ..Cache::at(CacheEngine::Memcached, HOST, 11211) }),
+        ..with_source("root-server")
+    };
     literal.files.as_mut().expect("it has some").access_point = None;
     vec![
         ("main", main_boot()),
         // Of the stack of the example with two services.
         ("lookup", Boot { port: 8080, ..main_boot() }),
         ("ten", ten),
+        ("root", root),
         ("missing", with_source("missing")),
         ("checksum", Boot { sha256: Some("0".repeat(64)), ..short.clone() }),
         ("architecture", with_source("server-arm64")),
@@ -235,8 +247,9 @@ fn rules(stack: &str) -> String {
     serde_json::to_string(&rules).expect("it serialises")
 }
 
-/// Builds the stand-in for the contest's server as a static binary. Only the link step differs from cargo's build.
-fn static_server() -> PathBuf {
+/// Builds a stand-in for one of the contest's servers as a static binary. Only the link step differs from cargo's
+/// build.
+fn static_server(example: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let status = Command::new(env!("CARGO"))
         .args([
@@ -244,7 +257,7 @@ fn static_server() -> PathBuf {
             "--quiet",
             "--offline",
             "--example",
-            "server",
+            example,
             "--",
             "-C",
             "target-feature=+crt-static",
@@ -253,9 +266,9 @@ fn static_server() -> PathBuf {
         ])
         .current_dir(root)
         .status();
-    assert!(status.is_ok_and(|s| s.success()), "cargo rustc --example server");
+    assert!(status.is_ok_and(|s| s.success()), "cargo rustc --example {example}");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    target.join("debug/examples/server")
+    target.join("debug/examples").join(example)
 }
 
 fn run(command: &mut Command) {
@@ -266,7 +279,8 @@ fn run(command: &mut Command) {
 /// Writes what the machines download. Returns the SHA-256 of the server.
 fn web(folder: &Path) -> String {
     fs::create_dir_all(folder).unwrap();
-    let server = fs::read(static_server()).unwrap();
+    let server = fs::read(static_server("server")).unwrap();
+    fs::copy(static_server("root-server"), folder.join("root-server")).unwrap();
     fs::write(folder.join("server"), &server).unwrap();
     let mut other = server[..4096].to_vec();
     other[18] = 183; // e_machine: EM_AARCH64
@@ -332,6 +346,7 @@ fn machines_boot_the_rendered_user_data() {
     let sha256 = web(&inputs.join("web"));
     fs::create_dir_all(inputs.join("user-data")).unwrap();
     fs::write(inputs.join("bin-server.ini.j2"), include_str!("../../templates/server.ini.j2")).unwrap();
+    fs::write(inputs.join("root.ini.j2"), include_str!("../../examples/root.ini.j2")).unwrap();
     // By its name the file is no template. It has Windows line ends, none at the end, and text that templates would
     // render.
     let app = APP.replace('\\', "\\\\").replace('"', "\\\"");
