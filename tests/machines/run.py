@@ -525,7 +525,7 @@ def failures(world):
         "disk-full": ("fetch", "no space left", {"options": small}),
         "service-ends": ("service", "nope.ini: No such file", {}),
         "no-package": ("packages", "could not install no-such-package: Error: Unable to find a match: no-such-package", {}),
-        "copies-end": ("service", "copy 1: the service does not answer on port 20001: the start command ended", {}),
+        "copies-end": ("service", "copy 1: the service does not answer on port 20001: ", {}),
         "background": ("service", "the start command ended by itself with code 0: it must stay in the foreground", {}),
     }
     def seen(names):
