@@ -709,6 +709,7 @@ mod tests {
             "[network]\ninstances = \"private\"",
             "[network]\nmode = \"use\"\nvpc = \"default\"",
             "tag_prefix = \"event-\"",
+            "[cdn]\nmode = \"create\"",
         ];
         for head in files {
             for statement in statements(head).await {
