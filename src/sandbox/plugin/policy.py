@@ -11,6 +11,7 @@ permissions: tags at creation, passing on a role, looks at the network, service-
 
 import re
 
+from moto.acm.models import acm_backends
 from moto.ec2.models import ec2_backends
 from moto.efs.models import efs_backends
 from moto.iam.models import iam_backends
@@ -43,6 +44,7 @@ ALSO = {
 }
 # The right to tag, by service, with the condition key for creation if there is one.
 TAGGING = {
+    "acm": "acm:AddTagsToCertificate",
     "ec2": "ec2:CreateTags",
     "efs": "elasticfilesystem:TagResource",
     "rds": "rds:AddTagsToResource",
@@ -248,6 +250,8 @@ def _objects(call):
         return _of_ec2(call)
     if service == "efs":
         return _of_efs(call)
+    if service == "acm":
+        return _of_acm(call)
     if service == "elbv2":
         return ((arn, {}) for arn in _of_elb(call))
     if service == "autoscaling":
@@ -310,6 +314,14 @@ def _of_efs(call):
         kind = "access-point" if resource.startswith("fsap-") else "file-system"
         context = {f"aws:ResourceTag/{t['Key']}": t["Value"] for t in tags}
         yield arn_of(call, "elasticfilesystem", f"{kind}/{resource}"), context
+
+
+def _of_acm(call):
+    arn = call.get("CertificateArn")
+    certificate = acm_backends[call.account][call.region]._certificates.get(arn)
+    if arn:
+        tags = certificate.tags if certificate else {}
+        yield arn, {f"aws:ResourceTag/{k}": v for k, v in tags.items()}
 
 
 def _of_elb(call):

@@ -22,6 +22,7 @@ from .rules import Call, Refusal
 
 # The name for which a request is signed -> botocore's name. Only services that stacks use.
 SERVICES = {
+    "acm": "acm",
     "autoscaling": "autoscaling",
     "ec2": "ec2",
     "elasticache": "elasticache",
@@ -31,6 +32,7 @@ SERVICES = {
     "logs": "logs",
     "monitoring": "cloudwatch",
     "rds": "rds",
+    "route53": "route53",
     "servicequotas": "service-quotas",
     "ssm": "ssm",
     "sts": "sts",
@@ -141,6 +143,9 @@ def read(environ, body):
         if wrong is None:
             raise
         params = {}  # nobody will look at it
+    if protocol == "rest-xml":
+        # The parser reads by the model, so an unknown member is not seen.
+        wrong = api.refusal(service, operation_model, protocol, params)
     call = Call(service, operation, params, region, DEFAULT_ACCOUNT_ID, operation_model, protocol, environ, body)
     call.checked, call.wrong = True, wrong
     return call
@@ -149,7 +154,7 @@ def read(environ, body):
 def _wrong(service, operation, protocol, form, url, headers, body):
     """Return AWS's refusal of a request that breaks the model, or None."""
     shape = operation.input_shape
-    if shape is None:
+    if shape is None or protocol == "rest-xml":
         return None
     if protocol in ("query", "ec2"):
         tree = api.from_query(form, shape, ec2=protocol == "ec2")
