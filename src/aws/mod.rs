@@ -79,6 +79,7 @@ pub struct Aws(Rc<Clients>);
 
 /// The clients of all services, and what they share.
 pub struct Clients {
+    pub acm: aws_sdk_acm::Client,
     pub autoscaling: aws_sdk_autoscaling::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub ec2: aws_sdk_ec2::Client,
@@ -185,6 +186,7 @@ impl Aws {
             }};
         }
         Self(Rc::new(Clients {
+            acm: client!(aws_sdk_acm, "ACM"),
             autoscaling: client!(aws_sdk_autoscaling, "AUTO_SCALING"),
             cloudwatch: client!(aws_sdk_cloudwatch, "CLOUDWATCH"),
             ec2: client!(aws_sdk_ec2, "EC2"),

@@ -225,6 +225,7 @@ pub const KINDS: &[Kind] = &[
     kind("target-group", Balancer, "a target group", BALANCER).also(&["tg", "targets"]).arn(Before(":targetgroup/")),
     kind("load-balancer", Balancer, "a load balancer", BALANCER).also(&["alb", "lb", "elb", "balancer"]).arn(Before(":loadbalancer/app/")).linked_role("elasticloadbalancing.amazonaws.com"),
     kind("load-balancer-active", Balancer, "a load balancer's state", NAMELESS),
+    kind("certificate", Balancer, "a certificate", TAG).also(&["acm", "cert", "tls"]),
     kind("listener", Balancer, "a listener", TAG),
     kind("listener-rule", Balancer, "a listener rule", TAG),
     kind("auto-scaling-group", Fleet, "an Auto Scaling group", free(255, "!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~")).also(&["asg", "fleet", "autoscaling-group"]).linked_role("autoscaling.amazonaws.com"),

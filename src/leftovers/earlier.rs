@@ -1,7 +1,7 @@
 //! The stacks that an earlier stack file can have described.
 use crate::{
     aws::{Aws, listing, tags},
-    config::{Block, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, block::BLOCKS},
+    config::{Block, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, Tls, block::BLOCKS},
     engine::{Class, Env, Error, Graph, Key, Tags},
     error::Result,
     facts::{Facts, fleets, steps_of},
@@ -9,7 +9,7 @@ use crate::{
     stack::wire_with,
     userdata,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 /// Returns the largest stacks that this file can have described before, if its services were called the same.
 ///
@@ -17,11 +17,26 @@ use std::collections::BTreeSet;
 /// A template does not render.
 pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Vec<Graph>> {
     let services = loaded.config.services();
-    services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), true)).collect()
+    services
+        .map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), Parts::ALL))
+        .collect()
 }
 
 /// A service that a stack has had: its name, its port and the keys of its own steps, if those are not the usual ones.
 pub(super) type Earlier = (String, u16, Option<Identity>);
+
+/// The parts that an earlier stack file can have asked for, and that take calls of their own to look for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    /// What only instances without public addresses need.
+    pub private: bool,
+    /// HTTPS, and the certificate that gameday makes for it.
+    pub tls: bool,
+}
+
+impl Parts {
+    const ALL: Self = Self { private: true, tls: true };
+}
 
 /// Wires the stack with everything on, for this service.
 pub(super) fn largest(
@@ -29,12 +44,12 @@ pub(super) fn largest(
     facts: &Facts,
     aws: &Aws,
     (service, port, identity): &Earlier,
-    private: bool,
+    parts: Parts,
 ) -> userdata::Result<Graph> {
     let mut loaded = loaded.clone();
     let config: &mut Config = &mut loaded.config;
     config.network.mode = Origin::Create;
-    config.network.instances = if private { Instances::Private } else { Instances::Public };
+    config.network.instances = if parts.private { Instances::Private } else { Instances::Public };
     for mode in [&mut config.database.mode, &mut config.cache.mode, &mut config.files.mode, &mut config.iam.mode] {
         *mode = Mode::Create;
     }
@@ -48,6 +63,7 @@ pub(super) fn largest(
     // As many rules as possible, since each of these paths fills one.
     let block = |i| Block { path: Some(format!("/{i}")), ..Block::default() };
     config.balancer.block = (0..BLOCKS).map(block).collect();
+    config.balancer.tls = parts.tls.then(|| Tls { self_signed: true, ..Tls::default() });
     only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
@@ -82,6 +98,27 @@ pub(super) async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> 
     };
     let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
     Ok(tags.into_iter().any(|t| t.get(aws.keys.stack()) == Some(&env.stack) && is_theirs(&t)))
+}
+
+/// True if the stack has, or may have, what only HTTPS needs. Without it nothing is looked for, as above.
+pub(super) async fn had_tls(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<bool> {
+    if loaded.config.balancer.tls.is_some() {
+        return Ok(true);
+    }
+    let tagged = tags::of_stack(aws, &env.stack).await?;
+    let of_them = |step: &String| {
+        step == "listener/https" || step.starts_with("certificate/") || step.ends_with(balancer::HTTPS_SUFFIX)
+    };
+    if tagged.values().any(|tags| tags.get(aws.keys.step()).is_some_and(of_them)) {
+        return Ok(true);
+    }
+    // The list of tagged objects lags by minutes. The listeners are looked at anyway.
+    let name = loaded.config.name_of("load-balancer/main");
+    let listeners = match listing::balancer(aws, &name).await.ok().flatten().and_then(|b| b.load_balancer_arn) {
+        Some(arn) => listing::listeners(aws, &arn).await.unwrap_or_default(),
+        None => Rc::default(),
+    };
+    Ok(listeners.iter().any(|l| l.port() == Some(443)))
 }
 
 /// Returns the zones of the stack, and those in which it still has subnets.

@@ -5,7 +5,7 @@
 //! stack as it is now, remains from before. So deletion needs no second description.
 use super::{
     Search,
-    earlier::{Services, had_private_instances, largest, services, zones},
+    earlier::{Parts, Services, had_private_instances, had_tls, largest, services, zones},
     used::{may_point_at, names_of, used_host},
 };
 use crate::{
@@ -51,11 +51,11 @@ impl Remains {
         let taken: BTreeSet<&str> =
             seen.done().filter(|(k, s)| s.used || k.kind() == LISTENER_RULE).flat_map(|(_, s)| names_of(s)).collect();
         let facts = &Facts { zones: zones(facts, aws, env).await?, ..facts.clone() };
-        let private = had_private_instances(aws, env).await?;
+        let parts = Parts { private: had_private_instances(aws, env).await?, tls: had_tls(loaded, aws, env).await? };
         let Services { known, blind } = services(loaded, aws, env).await?;
         let mut remains = Self { blind, ..Self::default() };
         for service in known {
-            let graph = match largest(loaded, facts, aws, &service, private) {
+            let graph = match largest(loaded, facts, aws, &service, parts) {
                 Ok(graph) => graph,
                 Err(e) => {
                     let help = miette::Diagnostic::help(&*e).map(|h| h.to_string()).unwrap_or_default();

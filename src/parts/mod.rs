@@ -15,6 +15,7 @@ pub mod monitoring;
 pub mod network;
 pub mod service;
 pub(crate) mod store;
+pub mod tls;
 
 use crate::{
     aws::Aws,
@@ -32,6 +33,7 @@ use store::Store;
 /// A new part needs a folder, its `pub mod` above, a line here, and a call in [`crate::stack`].
 pub(crate) const LIST: &[Entry] = &[
     balancer::ENTRY,
+    tls::ENTRY,
     service::ENTRY,
     network::ENTRY,
     access::ENTRY,

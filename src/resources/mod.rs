@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod auto_scaling_group;
 pub mod cache;
 pub mod cache_subnet_group;
+pub mod certificate;
 pub mod dashboard;
 pub mod database;
 pub mod db_parameter_group;

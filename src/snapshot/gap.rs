@@ -47,6 +47,7 @@ pub enum Part {
     Balancer,
     Listeners,
     Rules,
+    Certificate,
     TargetGroup,
     TargetGroupAttributes,
     Targets,

@@ -3,7 +3,7 @@ use super::{Balancer, Expected, Gap, Part, Snapshot, TargetGroup, VERSION, Whose
 use crate::{
     aws::Aws,
     error::{Error, Result},
-    parts::{self, Entry},
+    parts::{self, Entry, tls},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -98,7 +98,12 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     // Then the objects that are found by an id from the first round.
     let (balancer, instances) =
         look.seen(|s| (s.balancer.clone(), s.auto_scaling_group.as_ref().map_or(1, |g| g.members.len())));
-    let probe = probe::ask(&aws.network, asking, balancer.as_ref(), instances);
+    let probe = async {
+        if let Some(balancer) = &balancer {
+            tls::see::trust(aws, &balancer.arn, &balancer.dns_name, &expected).await;
+        }
+        probe::ask(&aws.network, asking, &expected, balancer.as_ref(), instances).await
+    };
     let (_, probe) = futures::join!(round(|part| part.follow), Box::pin(probe));
 
     let mut seen = look.seen.into_inner();
@@ -124,8 +129,10 @@ pub async fn verdict(
     asking: &Asking,
 ) -> Snapshot {
     let each = expected.desired.try_into().unwrap_or(1);
-    let (targets, probe) =
-        futures::join!(targets(aws, target_group), probe::ask(&aws.network, asking, Some(&balancer), each));
+    let (targets, probe) = futures::join!(targets(aws, target_group), async {
+        tls::see::trust(aws, &balancer.arn, &balancer.dns_name, &expected).await;
+        probe::ask(&aws.network, asking, &expected, Some(&balancer), each).await
+    });
     let (targets, gaps) = match targets {
         Ok(targets) => (targets, vec![]),
         Err(e) => (vec![], vec![Gap::new(Part::Targets, "DescribeTargetHealth", &e)]),

@@ -1,5 +1,5 @@
 //! The service as its users see it: its name, and every address behind it.
-use super::{Answer, Asking, Balancer, Beacon, Probe, is_instance_id};
+use super::{Answer, Asking, Balancer, Beacon, Expected, Probe, is_instance_id};
 use crate::{aws::network::Network, said};
 use futures::future::join_all;
 use reqwest::{Client, Url, redirect::Policy};
@@ -20,8 +20,14 @@ const MOST: usize = 4;
 /// Resolves the name and sends requests to every address, enough of them to probably reach each of `instances`.
 ///
 /// Behind a proxy, the proxy resolves the name. It then gets as many requests as there are instances.
-pub(crate) async fn ask(network: &Network, asking: &Asking, balancer: Option<&Balancer>, instances: usize) -> Probe {
-    let own = |path: &str| Some(format!("http://{}{path}", balancer?.dns_name));
+pub(crate) async fn ask(
+    network: &Network,
+    asking: &Asking,
+    expected: &Expected,
+    balancer: Option<&Balancer>,
+    instances: usize,
+) -> Probe {
+    let own = |path: &str| Some(expected.url(&balancer?.dns_name, path));
     let (url, unasked) = match asking {
         Asking::Path(path) => (own(path), None),
         Asking::Url(url) => (Some(url.clone()), None),
@@ -216,7 +222,7 @@ mod tests {
         let network = Network { proxies, ..Network::default() };
         // Only the proxy resolves this name.
         let asking = Asking::Url("http://billing.invalid/healthcheck".into());
-        (ask(&network, &asking, None, 2).await, told.try_iter().collect())
+        (ask(&network, &asking, &Expected::default(), None, 2).await, told.try_iter().collect())
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ class Clients:
         self.rds, self.cache, self.efs = make("rds"), make("elasticache"), make("efs")
         self.iam, self.ssm, self.logs = make("iam"), make("ssm"), make("logs")
         self.cw, self.tagging = make("cloudwatch"), make("resourcegroupstaggingapi")
+        self.acm = make("acm")
 
 
 def tags_of(pairs):
@@ -105,6 +106,16 @@ def _elb(c, out):
         for arn, thing in out[kind].items():
             described = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"]
             thing["tags"] = tags_of(described[0]["Tags"]) if described else {}
+
+
+def _acm(c, out):
+    out["certificates"] = {}
+    for listed in pages(c.acm, "list_certificates", "CertificateSummaryList", Includes={"keyTypes": ["RSA_2048", "EC_prime256v1"]}):
+        arn = listed["CertificateArn"]
+        tags = {t["Key"]: t.get("Value", "") for t in c.acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]}
+        described = c.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+        pem = c.acm.get_certificate(CertificateArn=arn)["Certificate"]
+        out["certificates"][arn] = described | {"tags": tags, "pem": pem}
 
 
 def _asg(c, out):
@@ -232,7 +243,7 @@ def _watch(c, out):
 
 def dump(c, elsewhere=None):
     out = {}
-    for part in (_ec2, _elb, _asg, _rds, _cache, _efs, _iam, _watch):
+    for part in (_ec2, _elb, _acm, _asg, _rds, _cache, _efs, _iam, _watch):
         part(c, out)
     if elsewhere:
         other = {}

@@ -14,17 +14,18 @@ use std::rc::Rc;
 /// The first half of the rules' names, longer than the name of a service can be.
 pub(crate) const PREFIX: &str = "blocked-requests";
 
-fn name(priority: i32) -> String {
-    format!("{PREFIX}-{priority}")
+fn name(priority: i32, suffix: &str) -> String {
+    format!("{PREFIX}-{priority}{suffix}")
 }
 
-/// Returns the keys of the rules.
-pub(super) fn keys(config: &Config) -> impl Iterator<Item = Key> {
-    config.blocks().map(|(priority, _)| Key::new(ListenerRule::KIND, &name(priority)))
+/// Returns the keys of the rules of a listener, whose names end in `suffix`.
+pub(super) fn keys(config: &Config, suffix: &'static str) -> impl Iterator<Item = Key> {
+    config.blocks().map(move |(priority, _)| Key::new(ListenerRule::KIND, &name(priority, suffix)))
 }
 
 /// Wires one rule for each entry of `block`, so that an entry added at the end moves no other rule.
-pub(super) fn wire(b: &mut Builder<'_>, listener: &Ref<Listener>, all_keys: &Rc<[Key]>) {
+pub(super) fn wire(b: &mut Builder<'_>, listener: &Ref<Listener>, suffix: &str, all_keys: &Rc<[Key]>) -> Vec<Key> {
+    let mut keys = vec![];
     for (priority, block) in b.config.blocks() {
         let rule = ListenerRule {
             aws: b.aws(),
@@ -35,6 +36,7 @@ pub(super) fn wire(b: &mut Builder<'_>, listener: &Ref<Listener>, all_keys: &Rc<
             enough: 1,
             all_keys: all_keys.clone(),
         };
-        b.add(&name(priority), rule);
+        keys.push(b.add(&name(priority, suffix), rule).key().clone());
     }
+    keys
 }

@@ -2,8 +2,15 @@
 use super::block;
 use crate::{
     engine::{Key, Ref, Resource as _},
-    parts::{Builder, access, network::Network, service::Fleet},
+    parts::{
+        Builder,
+        access::{self, HTTP, HTTPS},
+        network::Network,
+        service::Fleet,
+        tls,
+    },
     resources::{
+        certificate::Certificate,
         listener::Listener,
         listener_rule::{ListenerRule, Then},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
@@ -42,15 +49,45 @@ const FIRST: i32 = 100;
 
 /// Returns the service to which a rule of this name belongs, if it belongs to one: `api` for `api-1`.
 pub(crate) fn service_of(rule: &str) -> Option<&str> {
-    let (service, _) = rule.rsplit_once('-')?;
-    Some(service).filter(|service| *service != block::PREFIX)
+    let (service, number) = rule.strip_suffix(tls::SUFFIX).unwrap_or(rule).rsplit_once('-')?;
+    Some(service).filter(|service| *service != block::PREFIX && number.parse::<u32>().is_ok())
 }
 
-/// Wires the listener and its rules.
+/// Wires the listeners and their rules.
+///
+/// Both listeners have all rules, so that no request is lost when one of them is added or removed: only then requests
+/// on port 80 are redirected, or answered again.
+pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], rules: &access::Rules) -> Vec<Route> {
+    let door = Door { name: "http", port: HTTP, suffix: "", certificate: None };
+    let (listener, mut routes) = serve(b, balancer, fleets, rules, &door);
+    if let Some(certificate) = tls::wire(b) {
+        let door = Door { name: "https", port: HTTPS, suffix: tls::SUFFIX, certificate: Some(certificate) };
+        let (_, secure) = serve(b, balancer, fleets, rules, &door);
+        tls::redirect(b, &listener, &secure, rules);
+        routes.iter_mut().zip(secure).for_each(|(route, more)| route.extend(more));
+    }
+    routes
+}
+
+/// A listener of the balancer, and what distinguishes the names of its rules.
+struct Door {
+    name: &'static str,
+    port: u16,
+    suffix: &'static str,
+    certificate: Option<Ref<Certificate>>,
+}
+
+/// Wires one listener and its rules.
 ///
 /// While an older fleet serves, the routes change only after the new fleet exists and is healthy. The fleet itself must
 /// never wait for the routes, or both would wait for each other.
-pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], rules: &access::Rules) -> Vec<Route> {
+fn serve(
+    b: &mut Builder<'_>,
+    balancer: &Balancer,
+    fleets: &[Fleet],
+    rules: &access::Rules,
+    door: &Door,
+) -> (Ref<Listener>, Vec<Route>) {
     let (config, facts) = (b.config, b.facts);
     let each = || config.services().zip(fleets);
     let handed_over = each().filter(|(service, _)| facts.is_handed_over(config, *service));
@@ -64,20 +101,21 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         aws: b.aws(),
         balancer: balancer.clone(),
         target: default.map(|(_, fleet)| fleet.target.clone()),
-        port: 80,
+        port: door.port,
+        certificate: door.certificate.clone(),
         enough: default.or_else(|| each().next()).map_or(1, |(service, _)| service.desired as i32),
     };
-    let listener = b.add_after("http", listener, &after);
+    let listener = b.add_after(door.name, listener, &after);
     let mut priority = FIRST;
     let mut routes = vec![];
-    let name = |service: &str, n: usize| format!("{service}-{}", n + 1);
+    let name = |service: &str, n: usize| format!("{service}-{}{}", n + 1, door.suffix);
     let all_keys = config
         .services()
         .flat_map(|s| (0..s.rules().len()).map(move |n| Key::new(ListenerRule::KIND, &name(s.name, n))));
-    let all_keys: Rc<[Key]> = all_keys.chain(block::keys(config)).collect();
-    block::wire(b, &listener, &all_keys);
+    let all_keys: Rc<[Key]> = all_keys.chain(block::keys(config, door.suffix)).collect();
+    let refused = block::wire(b, &listener, door.suffix, &all_keys);
     for (service, fleet) in each() {
-        let mut route = vec![listener.key().clone()];
+        let mut route = [std::slice::from_ref(listener.key()), &refused].concat();
         for (i, paths) in service.rules().into_iter().enumerate() {
             let rule = ListenerRule {
                 aws: b.aws(),
@@ -93,5 +131,5 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         }
         routes.push(route);
     }
-    routes
+    (listener, routes)
 }

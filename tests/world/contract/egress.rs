@@ -62,6 +62,7 @@ fn stack(aws: &Aws, s: Shape) -> Graph {
         ingress: vec![https],
         egress: vec![],
         spared: vec![],
+        spared_port: None,
     };
     g.add("endpoints", rules);
     let subnets = if s.in_both { vec![app_a, app_b] } else { vec![app_a] };

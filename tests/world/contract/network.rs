@@ -112,6 +112,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
             ingress: vec![tcp(80, anywhere(), "requests")],
             egress: vec![tcp(s.app_port, Peer::Group(app.clone()), "to the instances")],
             spared: vec![],
+            spared_port: None,
         },
     );
     let mut ingress = vec![tcp(s.app_port, Peer::Group(alb.clone()), s.why)];
@@ -119,7 +120,10 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         ingress.push(tcp(22, Peer::Cidr("192.0.2.0/24".into()), "SSH"));
     }
     let all = Rule { protocol: "-1", port: 0, peer: anywhere(), why: "anything".into() };
-    g.add("app", SecurityGroupRules { aws: aws(), group: app, ingress, egress: vec![all], spared: vec![] });
+    g.add(
+        "app",
+        SecurityGroupRules { aws: aws(), group: app, ingress, egress: vec![all], spared: vec![], spared_port: None },
+    );
 
     let balancer = g.add_after(
         "main",
@@ -145,7 +149,8 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         },
     );
     let default = s.forward.then(|| target.clone());
-    let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, enough: 1 });
+    let listener =
+        g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, certificate: None, enough: 1 });
     let rule = |conditions, then, priority| ListenerRule {
         aws: aws(),
         listener: listener.clone(),
