@@ -79,7 +79,7 @@ fn condition(field: &str, value: &str) -> Condition {
     Condition { field: field.into(), header: None, values: vec![value.into()] }
 }
 /// Turns the stack into one with HTTPS, and a rule that redirects port 80 to it.
-fn secure(s: &mut Snapshot, tls: &str) -> &mut Certificate {
+fn secure<'a>(s: &'a mut Snapshot, tls: &str) -> &'a mut Certificate {
     s.expected.listener_port = 443;
     s.expected.tls = Some(tls.into());
     let http = s.listeners[0].clone();
@@ -927,6 +927,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::Balancer,
         Part::Listeners,
         Part::Rules,
+        Part::Certificate,
         Part::TargetGroup,
         Part::TargetGroupAttributes,
         Part::Targets,
@@ -971,6 +972,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
                 }
                 Part::Listeners => s.listeners.clear(),
                 Part::Rules => {}
+                Part::Certificate => s.certificate = None,
                 Part::TargetGroup => {
                     s.target_group = None;
                     s.targets.clear();
