@@ -247,7 +247,7 @@ impl<'a> Rights<'a> {
                 self.named.entry(service).or_default().1.insert(action);
             }
             "cloudfront" => _ = self.global.insert(action),
-            "ec2" | "elasticfilesystem" if !only_reads(verb(action)) && !makes_new(action) => {
+            "acm" | "ec2" | "elasticfilesystem" if !only_reads(verb(action)) && !makes_new(action) => {
                 self.tagged.insert(action);
             }
             _ => _ = self.region.insert(action),
@@ -452,6 +452,11 @@ impl<'a> Rights<'a> {
             let all_of = self.region.iter().chain(&self.tagged).filter(|a| service(a) == service(tagging));
             let makers: BTreeSet<&str> = all_of.filter(makes).map(|a| verb(a)).collect();
             all.push(allow(&[tagging], "*", with(format!("{}:CreateAction", service(tagging)), json!(makers))));
+        }
+        // A new certificate has no tag yet.
+        let certificates = among(&|a| matches!(a, "acm:AddTagsToCertificate" | "acm:ImportCertificate"));
+        if !certificates.is_empty() {
+            all.push(allow(&certificates, "*", with(format!("aws:RequestTag/{stack}"), json!(self.config.name))));
         }
         // Rules have no tag. Their group has one.
         let rules = among(&|a| {

@@ -121,6 +121,28 @@ fn forward(to: &str) -> Action {
 fn condition(field: &str, value: &str) -> Condition {
     Condition { field: field.into(), header: None, values: vec![value.into()] }
 }
+/// Turns the stack into one with HTTPS, and a rule that redirects port 80 to it.
+fn secure<'a>(s: &'a mut Snapshot, tls: &str) -> &'a mut Certificate {
+    s.expected.listener_port = 443;
+    s.expected.tls = Some(tls.into());
+    let http = s.listeners[0].clone();
+    let https = Listener { arn: "arn:listener/https".into(), port: 443, protocol: "HTTPS".into(), ..http };
+    let to = Action::Redirect { to: "https://#{host}:443/#{path}".into(), code: "HTTP_301".into() };
+    s.listeners[0].rules.insert(0, rule(99, "/*", to));
+    s.listeners.push(https);
+    for rule in &mut group(s, "alb").ingress {
+        rule.ports = rule.ports.map(|_| (443, 443));
+    }
+    s.probe.url = s.probe.url.take().map(|url| url.replace("http://", "https://"));
+    s.certificate.insert(Certificate {
+        arn: CERTIFICATE.into(),
+        names: vec!["billing.gameday.internal".into()],
+        status: "ISSUED".into(),
+        expires: Some(s.at + jiff::SignedDuration::from_hours(24 * 300)),
+    })
+}
+const CERTIFICATE: &str = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d";
+
 /// Adds an entry of `block`, its rule, and a query to the probed URL.
 fn blocked(s: &mut Snapshot, pattern: &str, query: &str) {
     let conditions = vec![condition("query-string", pattern)];
@@ -366,6 +388,17 @@ const ROWS: &[Row] = &[
     }, "request-blocked"),
     ("block-whose-rule-is-deleted", |s| { blocked(s, "=*drop*", "q=1"); s.listeners[0].rules.clear() }, "block-missing"),
     ("block-whose-rule-answers-otherwise", |s| { blocked(s, "=*drop*", "q=1"); s.listeners[0].rules[0].actions = vec![fixed("200")] }, "block-missing"),
+    // Certificate.
+    ("certificate-expired", |s| { let at = s.at; secure(s, CERTIFICATE).expires = Some(at) }, "certificate-expired"),
+    ("certificate-of-ours-expires", |s| {
+        let at = s.at;
+        secure(s, Expected::SELF_SIGNED).expires = Some(at + jiff::SignedDuration::from_hours(24 * 29));
+    }, "certificate-expires"),
+    ("certificate-revoked", |s| secure(s, CERTIFICATE).status = "REVOKED".into(), "certificate-not-issued"),
+    ("certificate-of-somebody-else", |s| secure(s, CERTIFICATE).arn += "e", "certificate-other"),
+    ("https-listener-deleted", |s| { secure(s, CERTIFICATE); s.listeners.pop(); }, "listener-port"),
+    ("https-listener-speaks-http", |s| { secure(s, CERTIFICATE); s.listeners[1].protocol = "HTTP".into() }, "listener-protocol"),
+    ("https-port-closed", |s| { secure(s, CERTIFICATE); group(s, "alb").ingress.clear(); silence(s) }, "balancer-ingress-missing"),
     ("url-that-no-route-takes", |s| { routed(s); s.probe.url = s.probe.url.take().map(|u| u.replace("/lookup", "/metrics")) }, "path-unrouted"),
     // Target group.
     ("target-group-deleted", |s| {
@@ -775,6 +808,20 @@ fn what_comes_with_a_vpc_is_repaired_in_ours_and_only_named_in_others() {
     assert_eq!(diagnose::why(&s), vec![]);
 }
 
+/// HTTPS has nothing to say when all is well, and neither has a URL that is redirected to it.
+#[test]
+fn a_redirect_to_https_is_no_breakage() {
+    let mut s = unbroken();
+    secure(&mut s, Expected::SELF_SIGNED);
+    assert_eq!(diagnose::why(&s), vec![]);
+    s.probe.url = s.probe.url.take().map(|url| url.replace("https://", "http://"));
+    s.probe.answers.iter_mut().for_each(|a| a.status = Some(301));
+    assert_eq!(diagnose::why(&s), vec![]);
+    // Without HTTPS in the stack file such a rule takes the service's requests.
+    s.expected.tls = None;
+    assert_eq!(diagnose::why(&s)[0].rule, "rule-stolen");
+}
+
 /// An internal balancer needs no way to the internet, and serves although nothing is asked from outside.
 #[test]
 fn an_internal_balancer_is_judged_from_its_vpc() {
@@ -938,6 +985,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::Balancer,
         Part::Listeners,
         Part::Rules,
+        Part::Certificate,
         Part::TargetGroup,
         Part::TargetGroupAttributes,
         Part::Targets,
@@ -983,6 +1031,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
                 }
                 Part::Listeners => s.listeners.clear(),
                 Part::Rules => {}
+                Part::Certificate => s.certificate = None,
                 Part::TargetGroup => {
                     s.target_group = None;
                     s.targets.clear();

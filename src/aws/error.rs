@@ -190,6 +190,8 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "InvalidIfMatchVersion"
         | "DistributionNotDisabled" => return Class::WrongState,
         // RDS and the balancers do not know a new subnet or group immediately.
+        // So do the balancers with a new certificate; they know others by ARNs that were looked up [AWS 6].
+        "CertificateNotFound" => return Class::NotYetVisible,
         "ServiceLinkedRoleFailure" | "InvalidSecurityGroup" | "DBSubnetGroupDoesNotCoverEnoughAZs" => {
             return Class::NotYetVisible;
         }

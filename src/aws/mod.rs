@@ -82,6 +82,7 @@ pub struct Aws(Rc<Clients>);
 
 /// The clients of all services, and what they share.
 pub struct Clients {
+    pub acm: aws_sdk_acm::Client,
     pub autoscaling: aws_sdk_autoscaling::Client,
     /// CloudFront belongs to no region: its objects are in the one of [`GLOBAL`].
     pub cloudfront: aws_sdk_cloudfront::Client,
@@ -196,6 +197,7 @@ impl Aws {
             }};
         }
         Self(Rc::new(Clients {
+            acm: client!(aws_sdk_acm, "ACM"),
             autoscaling: client!(aws_sdk_autoscaling, "AUTO_SCALING"),
             cloudfront: client!(aws_sdk_cloudfront, "CLOUDFRONT", GLOBAL),
             cloudwatch: client!(aws_sdk_cloudwatch, "CLOUDWATCH"),

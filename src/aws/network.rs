@@ -23,19 +23,24 @@ use aws_smithy_runtime_api::{
     },
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 /// Proxies and trusted certificates of this process.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     pub proxies: Proxies,
     pub trust: Trust,
+    /// A certificate that gameday has made, and the host that shows it.
+    pub(crate) own: Arc<OnceLock<(String, reqwest::Certificate)>>,
 }
 
 impl Network {
     /// Reads the environment and the profile. `ca_bundle` is the profile's, with its place.
     pub fn load(ca_bundle: Option<(&str, String)>) -> Result<Self> {
-        Ok(Self { proxies: Proxies::from_env()?, trust: Trust::load(ca_bundle)? })
+        Ok(Self { proxies: Proxies::from_env()?, trust: Trust::load(ca_bundle)?, own: Arc::default() })
     }
 
     /// Returns the HTTP client of all SDK clients.
@@ -63,6 +68,19 @@ impl Network {
         TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
     }
 
+    /// True if [`Self::trust_own`] was called.
+    pub(crate) fn trusts_own(&self) -> bool {
+        self.own.get().is_some()
+    }
+
+    /// Lets requests to a host accept this certificate, and no other one.
+    pub(crate) fn trust_own(&self, host: &str, pem: &str) {
+        if let Ok(certificate) = reqwest::Certificate::from_pem(pem.as_bytes()) {
+            // Another look can have read the same one.
+            _ = self.own.set((host.to_owned(), certificate));
+        }
+    }
+
     /// Prepares a client for requests to `url` with the same proxies. It trusts this machine's certificates and those
     /// of the bundle.
     pub fn asks(&self, url: &str, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
@@ -72,6 +90,11 @@ impl Network {
             Some(proxy) => client.proxy(proxy),
             None => client.no_proxy(),
         };
+        let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if let Some((_, own)) = self.own.get().filter(|(of, _)| host.is_some_and(|h| h.eq_ignore_ascii_case(of))) {
+            // It is for another name, and no other certificate is accepted.
+            return client.tls_certs_only([own.clone()]).tls_danger_accept_invalid_hostnames(true);
+        }
         let certificates = self.trust.certificates().unwrap_or_default();
         client.tls_certs_merge(certificates.iter().filter_map(|c| reqwest::Certificate::from_der(c).ok()))
     }

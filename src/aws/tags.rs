@@ -64,6 +64,18 @@ pub mod cloudfront {
     }
 }
 
+/// Both ways between our tags and those of ACM, whose model requires the key only.
+pub mod acm {
+    use super::Tags;
+    use aws_sdk_acm::types::Tag;
+    pub fn to(tags: &Tags) -> Vec<Tag> {
+        tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build().expect("the key is set")).collect()
+    }
+    pub fn from(tags: &[Tag]) -> Tags {
+        tags.iter().map(|t| (t.key().into(), t.value().unwrap_or_default().into())).collect()
+    }
+}
+
 /// The tag that Auto Scaling gives the instances of a group.
 pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 /// The tag of global objects that names the region of the stack that made them.

@@ -242,6 +242,7 @@ pub const KINDS: &[Kind] = &[
     kind("load-balancer-active", Balancer, "a load balancer's state", NAMELESS),
     kind("distribution", Balancer, "a distribution", TAG).also(&["cdn", "cloudfront"]).of_the_account(),
     kind("distribution-deployed", Balancer, "a distribution's state", NAMELESS),
+    kind("certificate", Balancer, "a certificate", TAG).also(&["acm", "cert", "tls"]),
     kind("listener", Balancer, "a listener", TAG),
     kind("listener-rule", Balancer, "a listener rule", TAG),
     kind("auto-scaling-group", Fleet, "an Auto Scaling group", free(255, "!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~")).also(&["asg", "fleet", "autoscaling-group"]).linked_role("autoscaling.amazonaws.com"),

@@ -173,6 +173,21 @@ pub struct Balancer {
     pub scheme: Scheme,
     /// Requests that are answered with 403 before any service sees them: those that meet all conditions of an entry.
     pub block: Vec<Block>,
+    /// HTTPS on port 443, with a certificate. Without it there is only HTTP on port 80.
+    pub tls: Option<Tls>,
+}
+
+/// HTTPS at the load balancer. Exactly one of `certificate` and `self_signed` has to be given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The ARN of an existing ACM certificate. It is used, and never changed or deleted.
+    pub certificate: Option<String>,
+    /// A certificate that gameday makes and imports into ACM, for events without a domain. Clients have to skip the
+    /// check of the certificate. It is renewed by `up` within 30 days of its end.
+    pub self_signed: bool,
+    /// Requests on port 80 are redirected to HTTPS. Otherwise they are answered there, too.
+    pub redirect: bool,
 }
 
 /// The scheme of the load balancer.
@@ -631,6 +646,11 @@ impl Default for Network {
             egress: Egress::Nat,
             app: vec![],
         }
+    }
+}
+impl Default for Tls {
+    fn default() -> Self {
+        Self { certificate: None, self_signed: false, redirect: true }
     }
 }
 impl Default for Access {

@@ -1,7 +1,9 @@
 //! The stacks that an earlier stack file can have described.
 use crate::{
     aws::{Aws, GLOBAL, listing, partition, tags},
-    config::{Block, CacheEngine, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, block::BLOCKS},
+    config::{
+        Block, CacheEngine, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, Tls, block::BLOCKS,
+    },
     engine::{Class, Env, Error, Graph, Key, Tags},
     error::Result,
     facts::{Facts, fleets, steps_of},
@@ -9,7 +11,7 @@ use crate::{
     stack::wire_with,
     userdata,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 /// Returns the largest stacks that this file can have described before, if its services were called the same.
 ///
@@ -17,7 +19,7 @@ use std::collections::BTreeSet;
 /// A template does not render.
 pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Vec<Graph>> {
     let services = loaded.config.services();
-    let had = Had { private_instances: true, cdn: true };
+    let had = Had { private_instances: true, cdn: true, tls: true };
     services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), had)).collect()
 }
 
@@ -52,6 +54,7 @@ pub(super) fn largest(
     // As many rules as possible, since each of these paths fills one.
     let block = |i| Block { path: Some(format!("/{i}")), ..Block::default() };
     config.balancer.block = (0..BLOCKS).map(block).collect();
+    config.balancer.tls = had.tls.then(|| Tls { self_signed: true, ..Tls::default() });
     only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
@@ -72,13 +75,18 @@ pub(super) struct Had {
     pub private_instances: bool,
     /// The distribution.
     pub cdn: bool,
+    /// HTTPS, and the certificate that gameday makes for it.
+    pub tls: bool,
 }
 
 impl Had {
     pub(super) async fn look(config: &Config, aws: &Aws, env: &Env) -> Result<Self> {
-        let (private_instances, cdn) =
-            futures::try_join!(had_private_instances(aws, env), had_distribution(config, aws, env))?;
-        Ok(Self { private_instances, cdn })
+        let (private_instances, cdn, tls) = futures::try_join!(
+            had_private_instances(aws, env),
+            had_distribution(config, aws, env),
+            had_tls(config, aws, env)
+        )?;
+        Ok(Self { private_instances, cdn, tls })
     }
 }
 
@@ -117,6 +125,27 @@ async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {
     };
     let tags = subnets.iter().map(|s| tags::ec2::from(s.tags()));
     Ok(tags.into_iter().any(|t| t.get(aws.keys.stack()) == Some(&env.stack) && is_theirs(&t)))
+}
+
+/// True if the stack has, or may have, what only HTTPS needs. Without it nothing is looked for, as above.
+async fn had_tls(config: &Config, aws: &Aws, env: &Env) -> Result<bool> {
+    if config.balancer.tls.is_some() {
+        return Ok(true);
+    }
+    let tagged = tags::of_stack(aws, &env.stack).await?;
+    let of_them = |step: &String| {
+        step == "listener/https" || step.starts_with("certificate/") || step.ends_with(balancer::HTTPS_SUFFIX)
+    };
+    if tagged.values().any(|tags| tags.get(aws.keys.step()).is_some_and(of_them)) {
+        return Ok(true);
+    }
+    // The list of tagged objects lags by minutes. The listeners are looked at anyway.
+    let name = config.name_of("load-balancer/main");
+    let listeners = match listing::balancer(aws, &name).await.ok().flatten().and_then(|b| b.load_balancer_arn) {
+        Some(arn) => listing::listeners(aws, &arn).await.unwrap_or_default(),
+        None => Rc::default(),
+    };
+    Ok(listeners.iter().any(|l| l.port() == Some(443)))
 }
 
 /// Returns the zones of the stack, and those in which it still has subnets.

@@ -16,6 +16,7 @@ pub mod monitoring;
 pub mod network;
 pub mod service;
 pub(crate) mod store;
+pub mod tls;
 
 use crate::{
     aws::Aws,
@@ -34,6 +35,7 @@ use store::Store;
 pub(crate) const LIST: &[Entry] = &[
     cdn::ENTRY,
     balancer::ENTRY,
+    tls::ENTRY,
     service::ENTRY,
     network::ENTRY,
     access::ENTRY,

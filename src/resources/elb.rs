@@ -2,8 +2,8 @@
 use super::prelude::*;
 use crate::aws::words::{self, elb::target_group_name};
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, TargetGroupTuple, TargetHealthDescription,
-    TargetHealthStateEnum,
+    Action, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, RedirectActionConfig,
+    RedirectActionStatusCodeEnum, TargetGroupTuple, TargetHealthDescription, TargetHealthStateEnum,
 };
 use std::{collections::HashMap, rc::Rc};
 
@@ -98,32 +98,37 @@ pub enum Answer {
     Refused,
     /// 404: nothing has this path.
     NotFound,
+    /// 301 to the same address with HTTPS.
+    ToHttps,
 }
 
 impl Answer {
     /// Returns the action that gives the answer.
     pub(super) fn action(self) -> Action {
-        let text = match self {
-            Self::Refused => "forbidden",
-            Self::NotFound => "not found",
+        let (code, text) = match self {
+            Self::Refused => ("403", "forbidden"),
+            Self::NotFound => ("404", "not found"),
+            // Host, path and query stay as they are without further fields.
+            Self::ToHttps => {
+                let to = RedirectActionConfig::builder().protocol("HTTPS").port("443");
+                let to = to.status_code(RedirectActionStatusCodeEnum::Http301).build();
+                return Action::builder().r#type(ActionTypeEnum::Redirect).redirect_config(to).build();
+            }
         };
-        let answer = FixedResponseActionConfig::builder().status_code(self.code());
+        let answer = FixedResponseActionConfig::builder().status_code(code);
         let answer = answer.content_type("text/plain").message_body(text).build();
         Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(answer).build()
-    }
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Refused => "403",
-            Self::NotFound => "404",
-        }
     }
 }
 
 /// Describes the answer in the words of [`describe_actions`].
 impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "answer {}", self.code())
+        f.write_str(match self {
+            Self::Refused => "answer 403",
+            Self::NotFound => "answer 404",
+            Self::ToHttps => "redirect to HTTPS 443",
+        })
     }
 }
 
@@ -242,6 +247,22 @@ pub(super) fn describe_actions(actions: &[Action]) -> Known<String> {
         }
         Some(ActionTypeEnum::FixedResponse) => {
             format!("answer {}", a.fixed_response_config().and_then(|f| f.status_code()).unwrap_or_default())
+        }
+        Some(ActionTypeEnum::Redirect) => {
+            let to = a.redirect_config();
+            let part = |part: Option<&str>| part.unwrap_or("the same").to_owned();
+            let moved = |part: Option<&str>, usual: &str| match part {
+                Some(part) if part != usual => format!(", {part}"),
+                _ => String::new(),
+            };
+            format!(
+                "redirect to {} {}{}{}{}",
+                part(to.and_then(|t| t.protocol())),
+                part(to.and_then(|t| t.port())),
+                moved(to.and_then(|t| t.host()), "#{host}"),
+                moved(to.and_then(|t| t.path()), "/#{path}"),
+                moved(to.and_then(|t| t.query()), "#{query}"),
+            )
         }
         other => other.map_or("nothing", |t| t.as_str()).to_owned(),
     };

@@ -1,11 +1,12 @@
 //! A listener of a balancer: its port, and the action for requests that match no rule.
 use super::{
+    certificate::Certificate,
     elb::{self, Answer},
     load_balancer::LoadBalancer,
     prelude::*,
     target_group::TargetGroup,
 };
-use aws_sdk_elasticloadbalancingv2::types::{Action, ProtocolEnum};
+use aws_sdk_elasticloadbalancingv2::types::{Action, Certificate as AwsCertificate, ProtocolEnum};
 
 /// The wanted listener.
 pub struct Listener {
@@ -14,6 +15,8 @@ pub struct Listener {
     /// The target group of requests. `None` answers them with 404.
     pub target: Option<Ref<TargetGroup>>,
     pub port: u16,
+    /// The certificate of HTTPS. `None`: HTTP.
+    pub certificate: Option<Ref<Certificate>>,
     /// The number of healthy targets that a group needs before it replaces another serving group.
     pub enough: i32,
 }
@@ -25,7 +28,14 @@ pub struct Spec {
     protocol: String,
     port: i32,
     default: Known<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Known<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_policy: Option<String>,
 }
+
+/// The security policy of HTTPS: TLS 1.2 and 1.3, with forward secrecy. It is what the console proposes.
+const SECURITY_POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
 /// The values of a listener that other steps can read.
 #[derive(Clone, Serialize)]
@@ -56,12 +66,14 @@ impl Resource for Listener {
     fn spec(&self, inputs: &Inputs) -> Spec {
         Spec {
             balancer: inputs.read(&self.balancer, |b| b.arn.clone()),
-            protocol: ProtocolEnum::Http.as_str().into(),
+            protocol: self.protocol().as_str().into(),
             port: self.port.into(),
             default: match &self.target {
                 Some(target) => elb::describe_target(inputs.read(target, |t| t.arn.clone())),
                 None => Known::Now(Answer::NotFound.to_string()),
             },
+            certificate: self.certificate.as_ref().map(|c| inputs.read(c, |c| c.arn.clone())),
+            security_policy: self.certificate.as_ref().map(|_| SECURITY_POLICY.into()),
         }
     }
     fn typical(&self) -> Typical {
@@ -91,6 +103,11 @@ impl Resource for Listener {
                 protocol: listener.protocol().map(|p| p.as_str()).unwrap_or_default().into(),
                 port: listener.port().unwrap_or_default(),
                 default: elb::describe_actions(listener.default_actions()),
+                certificate: listener.certificates().first().and_then(|c| c.certificate_arn.clone()).map(Known::Now),
+                security_policy: listener
+                    .ssl_policy
+                    .clone()
+                    .filter(|_| listener.protocol() != Some(&ProtocolEnum::Http)),
             },
             output: Some(Output { arn: arn.clone() }),
             phase: waits.map_or(Phase::Ready, Phase::Busy),
@@ -104,8 +121,10 @@ impl Resource for Listener {
             .elb
             .create_listener()
             .load_balancer_arn(want.balancer.get()?)
-            .protocol(ProtocolEnum::Http)
+            .protocol(self.protocol())
             .port(want.port)
+            .set_certificates(self.certificates(want)?)
+            .set_ssl_policy(want.security_policy.clone())
             .default_actions(self.action(cx, &[]).await?)
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
@@ -123,8 +142,10 @@ impl Resource for Listener {
             .elb
             .modify_listener()
             .listener_arn(&found.id)
-            .protocol(ProtocolEnum::Http)
+            .protocol(self.protocol())
             .port(want.port)
+            .set_certificates(self.certificates(want)?)
+            .set_ssl_policy(want.security_policy.clone())
             .default_actions(next)
             .send()
             .await
@@ -142,6 +163,16 @@ impl Resource for Listener {
 }
 
 impl Listener {
+    fn protocol(&self) -> ProtocolEnum {
+        if self.certificate.is_some() { ProtocolEnum::Https } else { ProtocolEnum::Http }
+    }
+
+    /// Returns the list with the default certificate, if the listener has one.
+    fn certificates(&self, want: &Spec) -> Result<Option<Vec<AwsCertificate>>> {
+        let one = |arn: &String| vec![AwsCertificate::builder().certificate_arn(arn).build()];
+        Ok(value(&want.certificate)?.as_ref().map(one))
+    }
+
     /// Returns the next default action on the way from the current ones to the wanted one.
     async fn action(&self, cx: &Cx<'_>, now: &[Action]) -> Result<Action> {
         match &self.target {

@@ -9,6 +9,7 @@ pub mod auto_scaling_group;
 pub mod cache;
 pub mod cache_cluster;
 pub mod cache_subnet_group;
+pub mod certificate;
 pub mod dashboard;
 pub mod database;
 pub mod db_parameter_group;

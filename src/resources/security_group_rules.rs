@@ -16,6 +16,8 @@ pub struct SecurityGroupRules {
     pub egress: Vec<Rule>,
     /// Groups whose rules are removed last, because an older fleet still needs them.
     pub spared: Vec<Ref<SecurityGroup>>,
+    /// A port of which the same holds.
+    pub spared_port: Option<u16>,
     /// True if a rule that lets everybody in is removed last, because requests may still come without the distribution.
     pub is_closing: bool,
 }
@@ -133,7 +135,10 @@ impl Resource for SecurityGroupRules {
     fn interim(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
         let spared: Vec<String> = self.spared.iter().filter_map(|g| cx.read(g, |g| g.id.clone()).now()).collect();
         let is_open = |l: &Line, peer: &str| self.is_closing && !l.egress && peer == ANYWHERE;
-        let needed = |l: &&Line| l.peer.clone().now().is_some_and(|peer| spared.contains(&peer) || is_open(l, &peer));
+        let needed = |l: &&Line| {
+            l.peer.clone().now().is_some_and(|peer| spared.contains(&peer) || is_open(l, &peer))
+                || !l.egress && self.spared_port.is_some_and(|port| (l.from, l.to) == (port.into(), port.into()))
+        };
         let more: Vec<Line> =
             found.spec.rules.iter().filter(needed).filter(|l| !want.rules.iter().any(|w| w.is(l))).cloned().collect();
         want.rules.extend(more);

@@ -29,6 +29,7 @@ macro_rules! files {
 const PLUGIN: &[(&str, &str)] = files![
     "__init__.py",
     "__main__.py",
+    "acm.py",
     "asg_fleet.py",
     "asg_policies.py",
     "asg_refresh.py",
@@ -69,6 +70,7 @@ const PLUGIN: &[(&str, &str)] = files![
     "rds_catalog.py",
     "rds_groups.py",
     "regions.py",
+    "route53.py",
     "rules.py",
     "services.py",
     "ssm.py",

@@ -4,6 +4,7 @@ use crate::{
     engine::TagKeys,
     facts::Facts,
     parts::{
+        access::{HTTP, HTTPS},
         balancer::see::{Condition, refused},
         service::endpoint_services,
     },
@@ -29,6 +30,9 @@ pub struct Whose {
 pub struct Expected {
     /// The balancer's port.
     pub listener_port: u16,
+    /// The certificate of HTTPS: an ARN, or [`Expected::SELF_SIGNED`]. `None`: HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
     /// The service's port on an instance.
     pub port: u16,
     pub health_path: String,
@@ -178,7 +182,11 @@ impl Expected {
         let mode = |store| if service.needs(store) { config.mode_of(store) } else { Mode::Off };
         let endpoint = |e: Option<(String, u16)>| e.map(|(host, port)| format!("{host}:{port}"));
         Self {
-            listener_port: 80,
+            listener_port: if config.balancer.tls.is_some() { HTTPS } else { HTTP },
+            tls: config.balancer.tls.as_ref().map(|tls| match &tls.certificate {
+                Some(arn) => arn.clone(),
+                None => Self::SELF_SIGNED.into(),
+            }),
             port: service.port,
             health_path: service.health_path.clone(),
             health_codes: service.health_codes.clone(),
@@ -245,6 +253,24 @@ impl Expected {
 }
 
 impl Expected {
+    /// The value of `tls` for a certificate that gameday makes.
+    pub const SELF_SIGNED: &'static str = "self-signed";
+
+    /// True if requests come by HTTPS.
+    pub fn https(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Returns the scheme of the service's URL.
+    pub fn scheme(&self) -> &'static str {
+        if self.https() { "https" } else { "http" }
+    }
+
+    /// Returns the URL of a path of the balancer with this DNS name.
+    pub fn url(&self, balancer: &str, path: &str) -> String {
+        format!("{}://{balancer}{path}", self.scheme())
+    }
+
     /// Returns the key of the first step of a kind.
     pub fn step(&self, kind: &str) -> Option<&str> {
         self.steps.iter().map(String::as_str).find(|k| k.split('/').next() == Some(kind))

@@ -48,6 +48,7 @@ pub enum Part {
     Balancer,
     Listeners,
     Rules,
+    Certificate,
     TargetGroup,
     TargetGroupAttributes,
     Targets,

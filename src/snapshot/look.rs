@@ -3,7 +3,7 @@ use super::{Balancer, Distribution, Expected, Gap, Part, Snapshot, TargetGroup, 
 use crate::{
     aws::Aws,
     error::{Error, Result},
-    parts::{self, Entry},
+    parts::{self, Entry, tls},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -98,9 +98,16 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     // First the objects that are found by name or tag.
     round(|part| part.find).await;
     // Then the objects that are found by an id from the first round.
-    let (address, instances) =
-        look.seen(|s| (s.address().map(str::to_owned), s.auto_scaling_group.as_ref().map_or(1, |g| g.members.len())));
-    let probe = probe::ask(&aws.network, asking, address.as_deref(), instances);
+    let (balancer, address, instances) = look.seen(|s| {
+        let instances = s.auto_scaling_group.as_ref().map_or(1, |g| g.members.len());
+        (s.balancer.clone(), s.address().map(str::to_owned), instances)
+    });
+    let probe = async {
+        if let Some(balancer) = &balancer {
+            tls::see::trust(aws, &balancer.arn, &balancer.dns_name, &expected).await;
+        }
+        probe::ask(&aws.network, asking, &expected, address.as_deref(), instances).await
+    };
     let (_, probe) = futures::join!(round(|part| part.follow), Box::pin(probe));
 
     let mut seen = look.seen.into_inner();
@@ -128,9 +135,12 @@ pub async fn verdict(
     asking: &Asking,
 ) -> Snapshot {
     let each = expected.desired.try_into().unwrap_or(1);
+    let (arn, dns_name) = (balancer.arn.clone(), balancer.dns_name.clone());
     let known = Snapshot { balancer: Some(balancer), cdn, expected, ..Snapshot::default() };
-    let (targets, probe) =
-        futures::join!(targets(aws, target_group), probe::ask(&aws.network, asking, known.address(), each));
+    let (targets, probe) = futures::join!(targets(aws, target_group), async {
+        tls::see::trust(aws, &arn, &dns_name, &known.expected).await;
+        probe::ask(&aws.network, asking, &known.expected, known.address(), each).await
+    });
     let (targets, gaps) = match targets {
         Ok(targets) => (targets, vec![]),
         Err(e) => (vec![], vec![Gap::new(Part::Targets, "DescribeTargetHealth", &e)]),

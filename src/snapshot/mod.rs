@@ -26,6 +26,7 @@ pub use crate::parts::{
         Activity, AutoScalingGroup, HealthCheck, Instance, Member, Profile, Target, TargetGroup, Template,
         TemplateVersion, targets,
     },
+    tls::see::Certificate,
 };
 pub use answer::{Answer, Beacon, Probe, is_instance_id};
 pub use expected::{Cdn, Expected, Names, Own, Sibling, Whose, matches, sample_host, sample_path};
@@ -58,6 +59,9 @@ pub struct Snapshot {
     pub cdn: Option<Distribution>,
     pub balancer: Option<Balancer>,
     pub listeners: Vec<Listener>,
+    /// The certificate of the HTTPS listener, read only if the stack file asks for HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
     pub target_group: Option<TargetGroup>,
     pub targets: Vec<Target>,
     pub auto_scaling_group: Option<AutoScalingGroup>,

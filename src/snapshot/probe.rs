@@ -1,5 +1,5 @@
 //! The service as its users see it: its name, and every address behind it.
-use super::{Answer, Asking, Beacon, Probe, is_instance_id};
+use super::{Answer, Asking, Beacon, Expected, Probe, is_instance_id};
 use crate::{aws::network::Network, said};
 use futures::future::join_all;
 use reqwest::{Client, Url, redirect::Policy};
@@ -19,9 +19,16 @@ const MOST: usize = 4;
 
 /// Resolves the name and sends requests to every address, enough of them to probably reach each of `instances`.
 ///
-/// `address` is the name of the stack's own balancer or distribution. Behind a proxy, the proxy resolves the name. It then gets as many requests as there are instances.
-pub(crate) async fn ask(network: &Network, asking: &Asking, address: Option<&str>, instances: usize) -> Probe {
-    let own = |path: &str| Some(format!("http://{}{path}", address?));
+/// `address` is the name of the stack's own balancer or distribution. Behind a proxy, the proxy resolves the name. It
+/// then gets as many requests as there are instances.
+pub(crate) async fn ask(
+    network: &Network,
+    asking: &Asking,
+    expected: &Expected,
+    address: Option<&str>,
+    instances: usize,
+) -> Probe {
+    let own = |path: &str| Some(expected.url(address?, path));
     let (url, unasked) = match asking {
         Asking::Path(path) => (own(path), None),
         Asking::Url(url) | Asking::Host(url) => (Some(url.clone()), None),
@@ -227,7 +234,7 @@ mod tests {
         let network = Network { proxies, ..Network::default() };
         // Only the proxy resolves this name.
         let asking = Asking::Url("http://billing.invalid/healthcheck".into());
-        (ask(&network, &asking, None, 2).await, told.try_iter().collect())
+        (ask(&network, &asking, &Expected::default(), None, 2).await, told.try_iter().collect())
     }
 
     #[tokio::test]

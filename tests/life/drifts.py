@@ -3,6 +3,7 @@ paths in the step that differ (none for what has to be made again; `policy.*` fo
 are steps that read from it: what they will be is not known until it stands again."""
 
 import base64
+import datetime
 import json
 
 from names import own
@@ -180,6 +181,41 @@ def listener_deleted(c, s):
 def listener_told_to_say_503(c, s):
     sorry = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503", "ContentType": "text/plain"}}]
     c.elb.modify_listener(ListenerArn=s.id("listeners", "listener/http"), DefaultActions=sorry)
+
+
+@drift("listener-rule/redirect-to-https", "create", listed=False)
+def redirect_deleted(c, s):
+    c.elb.delete_rule(RuleArn=s.id("rules", "listener-rule/redirect-to-https"))
+
+
+@drift("listener/https", "update", "security_policy", listed=False)
+def old_tls_allowed(c, s):
+    c.elb.modify_listener(ListenerArn=s.id("listeners", "listener/https"), SslPolicy="ELBSecurityPolicy-2016-08")
+
+
+@drift("listener/https", "create", listed=False)
+def https_deleted(c, s):
+    c.elb.delete_listener(ListenerArn=s.id("listeners", "listener/https"))
+
+
+@drift("certificate/self-signed", "update", "names", listed=False)
+def certificate_for_another_name(c, s):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "other.example.com")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+    made = made.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=90))
+    alternative = x509.SubjectAlternativeName([x509.DNSName("other.example.com")])
+    made = made.add_extension(alternative, critical=False).sign(key, hashes.SHA256())
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    c.acm.import_certificate(
+        CertificateArn=s.id("certificates", "certificate/self-signed"),
+        Certificate=made.public_bytes(serialization.Encoding.PEM),
+        PrivateKey=key.private_bytes(serialization.Encoding.PEM, *plain),
+    )
 
 
 @drift("load-balancer/main", "update", "groups")

@@ -25,6 +25,7 @@ class Clients:
         self.iam, self.ssm, self.logs = make("iam"), make("ssm"), make("logs")
         self.cw, self.tagging = make("cloudwatch"), make("resourcegroupstaggingapi")
         self.edge = make("cloudfront")
+        self.acm = make("acm")
 
 
 def tags_of(pairs):
@@ -116,6 +117,16 @@ def _edge(c, out):
             tags = c.edge.list_tags_for_resource(Resource=found["ARN"])["Tags"]["Items"]
             whole = c.edge.get_distribution(Id=found["Id"])["Distribution"]
             out["distributions"][found["Id"]] = whole | {"tags": tags_of(tags)}
+
+
+def _acm(c, out):
+    out["certificates"] = {}
+    for listed in pages(c.acm, "list_certificates", "CertificateSummaryList", Includes={"keyTypes": ["RSA_2048", "EC_prime256v1"]}):
+        arn = listed["CertificateArn"]
+        tags = {t["Key"]: t.get("Value", "") for t in c.acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]}
+        described = c.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+        pem = c.acm.get_certificate(CertificateArn=arn)["Certificate"]
+        out["certificates"][arn] = described | {"tags": tags, "pem": pem}
 
 
 def _asg(c, out):
@@ -243,7 +254,7 @@ def _watch(c, out):
 
 def dump(c, elsewhere=None):
     out = {}
-    for part in (_ec2, _elb, _edge, _asg, _rds, _cache, _efs, _iam, _watch):
+    for part in (_ec2, _elb, _edge, _acm, _asg, _rds, _cache, _efs, _iam, _watch):
         part(c, out)
     if elsewhere:
         other = {}

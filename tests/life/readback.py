@@ -19,7 +19,7 @@ DEFAULTS = {
         "private": ["10.0.128.0/24", "10.0.129.0/24"],
     },
     "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
-    "balancer": {"scheme": "public", "block": []},
+    "balancer": {"scheme": "public", "block": [], "tls": None},
     "database": {
         "engine": "mysql", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
         "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
@@ -197,7 +197,7 @@ class Check:
         database, cache = DATABASE[self.config["database"]["engine"]][0], CACHE[self.config["cache"]["engine"]][2]
         data = [("db", database), ("cache", cache), ("files", 2049)]
         want = {
-            "alb": [("in", 80, c) for c in self.visitors()] + [("out", port, sg["app"])],
+            "alb": [("in", p, c) for p in ([80, 443] if self.config["balancer"]["tls"] else [80]) for c in self.visitors()] + [("out", port, sg["app"])],
             "app": [("in", port, sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
             + [("out", 80, "0.0.0.0/0"), ("out", 443, "0.0.0.0/0")] + [("out", p, sg[name]) for name, p in data],
         } | {name: [("in", p, sg["app"])] for name, p in data}
@@ -453,13 +453,29 @@ class Check:
         })
         self.eq("targets", [t["TargetHealth"]["State"] for t in target["targets"]], ["healthy"] * s["desired"])
         self.eq("targets' ports", {t["Target"]["Port"] for t in target["targets"]}, {s["port"]})
-        listener, body = self.step("listeners", "listener/http")
-        self.fields("listener", body, Port=80, Protocol="HTTP", LoadBalancerArn=arn)
-        mine = [l for l in self.all["listeners"].values() if l["LoadBalancerArn"] == arn]
-        self.eq("listeners", len(mine), 1)
+        tls = self.config["balancer"]["tls"]
+        doors = [("http", 80, "")] + ([("https", 443, "-https")] if tls else [])
+        self.eq("listeners", len([l for l in self.all["listeners"].values() if l["LoadBalancerArn"] == arn]), len(doors))
+        for door in doors:
+            self.door(*door, arn, tls)
+
+    def door(self, name, port, suffix, balancer, tls):
+        """One listener with its rules, whose names end in `suffix`."""
+        s = self.config["service"]
+        listener, body = self.step("listeners", f"listener/{name}")
+        self.fields("listener", body, Port=port, Protocol=name.upper(), LoadBalancerArn=balancer)
         rules = sorted((r for r in self.all["rules"].values() if r["listener"] == listener and not r["IsDefault"]),
                        key=lambda r: int(r["Priority"]))
-        rules = self.blocked(rules)
+        rules = self.blocked(rules, suffix)
+        if suffix:
+            self.certificate(body, tls)
+        elif tls and tls.get("redirect", True):
+            self.step("rules", "listener-rule/redirect-to-https")
+            [redirect, *rules] = rules
+            self.eq("redirect's priority", redirect["Priority"], "99")
+            [action] = redirect["Actions"]
+            to = {k: action["RedirectConfig"].get(k) for k in ("Protocol", "Port", "StatusCode")}
+            self.eq("redirect", to, {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"})
         [action] = body["DefaultActions"]
         if not s["routes"]:
             self.eq("default action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
@@ -468,7 +484,7 @@ class Check:
         self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "404"))
         routes = []
         for i, rule in enumerate(rules):
-            self.step("rules", f"listener-rule/{self.service}-{i + 1}")
+            self.step("rules", f"listener-rule/{self.service}-{i + 1}{suffix}")
             [action], [condition] = rule["Actions"], rule["Conditions"]
             self.eq("rule's action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
             self.eq("rule's field", condition["Field"], "path-pattern")
@@ -477,13 +493,28 @@ class Check:
             routes += paths
         self.eq("routes", sorted(routes), sorted(s["routes"]))
 
-    def blocked(self, rules):
+    def certificate(self, listener, tls):
+        """The certificate of the HTTPS listener."""
+        self.eq("security policy", listener["SslPolicy"], "ELBSecurityPolicy-TLS13-1-2-2021-06")
+        [shown] = [c["CertificateArn"] for c in listener["Certificates"]]
+        if not tls.get("self_signed"):
+            self.eq("listener's certificate", shown, tls["certificate"])
+            return
+        arn, body = self.step("certificates", "certificate/self-signed")
+        self.eq("listener's certificate", shown, arn)
+        names = [f"{self.stack}.gameday.internal"]
+        self.fields("certificate", body, Status="ISSUED", Type="IMPORTED", SubjectAlternativeNames=names,
+                    InUseBy=[listener["LoadBalancerArn"]])
+        left = (datetime.datetime.fromisoformat(body["NotAfter"]) - datetime.datetime.now(datetime.timezone.utc)).days
+        self.eq("certificate is valid for a year", 390 <= left <= 397, True)
+
+    def blocked(self, rules, suffix):
         """Check the rules that refuse requests. Return the other ones."""
         entries = self.config["balancer"]["block"]
-        refusing = [r for r in rules if int(r["Priority"]) < 100]
+        refusing = [r for r in rules if int(r["Priority"]) < 99]
         self.eq("priorities of blocks", [r["Priority"] for r in refusing], [str(i + 1) for i in range(len(entries))])
         for i, (entry, rule) in enumerate(zip(entries, refusing)):
-            self.step("rules", f"listener-rule/blocked-requests-{i + 1}")
+            self.step("rules", f"listener-rule/blocked-requests-{i + 1}{suffix}")
             [action] = rule["Actions"]
             self.eq("block's answer", action["FixedResponseConfig"]["StatusCode"], "403")
             found = {c["Field"]: c for c in rule["Conditions"]}

@@ -20,8 +20,10 @@ PLUGIN = pathlib.Path(__file__).resolve().parents[2] / "src" / "sandbox" / "plug
 
 # Codes that AWS gives and the model does not list for the operation (AWS's "common errors" and EC2's own).
 UNLISTED = {
+    "acm": {"ValidationException"},
     "autoscaling": {"ValidationError"},
-    "elbv2": {"ValidationError"},
+    # github.com/hashicorp/terraform-provider-aws/issues/26245: of a certificate that is not issued.
+    "elbv2": {"ValidationError", "UnsupportedCertificate"},
     "rds": {"InvalidParameterValue", "InvalidParameterCombination"},
     "elasticache": {"InvalidParameterValue", "InvalidParameterCombination", "CacheClusterAlreadyExists"},
     "cloudwatch": {"ValidationError"},

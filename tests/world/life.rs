@@ -166,7 +166,7 @@ fn passwords(world: &World, stack: &str) -> Vec<String> {
 /// Asserts that no right was missing: gameday ran with the policies that it prints for the stack file, see
 /// [`World::plain`].
 #[track_caller]
-fn policy_allows_all(world: &World) {
+pub(crate) fn policy_allows_all(world: &World) {
     let (judged, missing) = world.rights();
     assert!(missing.is_empty(), "`gameday policy` does not allow\n{}", Vec::from_iter(missing).join("\n"));
     assert!(judged > 30, "only {judged} rights were judged");

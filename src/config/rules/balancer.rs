@@ -1,4 +1,4 @@
-//! The load balancer: requests that it refuses.
+//! The load balancer: requests that it refuses, and its certificate.
 use super::Rules;
 use super::routes;
 use crate::block::{BLOCKS, Condition};
@@ -18,10 +18,11 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "block_too_many",
             place.clone(),
             format!("{} entries, each of which is a rule of the load balancer", all.len()),
-            format!("with those of the services it would have {total} rules; AWS allows {RULES}"),
+            format!("with those of the services, on each listener, it would have {total} rules; AWS allows {RULES}"),
             "join entries with wildcards: { path = \"/wp-*\" }",
         );
     }
+    tls(rules);
     let mut first: BTreeMap<String, usize> = BTreeMap::new();
     for (i, block) in all.iter().enumerate() {
         let here = place.item(i);
@@ -42,9 +43,81 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
 }
 
+/// Checks the certificate of `[balancer.tls]`.
+fn tls(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    let Some(tls) = &config.balancer.tls else { return };
+    let place = at("balancer.tls");
+    match (&tls.certificate, tls.self_signed) {
+        (None, false) => rules.found.error(
+            "tls_certificate",
+            place,
+            "HTTPS without a certificate",
+            "the load balancer has nothing to show its clients",
+            "write self_signed = true, or certificate = \"arn:aws:acm:…\": `aws acm list-certificates` lists them",
+        ),
+        (Some(_), true) => rules.found.push(
+            Issue::error(
+                "tls_certificate",
+                place.key("self_signed"),
+                "two certificates",
+                "the load balancer shows one to all clients",
+                "delete one of the two lines",
+            )
+            .with(place.key("certificate"), "the other one"),
+        ),
+        (None, true) => {}
+        (Some(arn), false) => certificate_arn(rules, place.key("certificate"), arn),
+    }
+}
+
+fn certificate_arn(rules: &mut Rules<'_>, place: Place, arn: &str) {
+    let config = rules.config;
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let (why, fix) = match parts[..] {
+        ["arn", partition, "acm", region, account, name]
+            if account.len() == 12
+                && account.bytes().all(|b| b.is_ascii_digit())
+                && name.strip_prefix("certificate/").is_some_and(|id| !id.is_empty() && !id.contains('/')) =>
+        {
+            let ours = crate::partition(&config.region);
+            if partition != ours {
+                (
+                    format!("it is in the partition {partition}, the stack in {ours}"),
+                    "name one of this partition".into(),
+                )
+            } else if region != config.region {
+                let fix = format!("request or import it in {}, and name that one", config.region);
+                (
+                    format!(
+                        "it is in {region}, the stack in {}: a load balancer takes its own region's",
+                        config.region
+                    ),
+                    fix,
+                )
+            } else {
+                return;
+            }
+        }
+        ["arn", _, "iam", ..] => {
+            ("it is a server certificate of IAM".into(), "import it into ACM: `aws acm import-certificate`".into())
+        }
+        _ => (
+            "it is not the ARN of an ACM certificate".to_owned(),
+            format!("it looks like arn:aws:acm:{}:111122223333:certificate/…", config.region),
+        ),
+    };
+    rules.found.error("certificate_arn", place, format!("{arn:?} cannot be the certificate"), why, fix);
+}
+
 /// Returns the number of the balancer's rules, without the default ones.
 fn rules_of(config: &Config) -> usize {
-    config.balancer.block.len() + config.service.values().map(|s| s.rules().len()).sum::<usize>()
+    let of_one = config.balancer.block.len() + config.service.values().map(|s| s.rules().len()).sum::<usize>();
+    // With HTTPS both listeners have them, so that neither loses a request when the other is added or removed.
+    match &config.balancer.tls {
+        Some(tls) => 2 * of_one + usize::from(tls.redirect),
+        None => of_one,
+    }
 }
 
 fn entry(rules: &mut Rules<'_>, place: Place, block: &Block) {

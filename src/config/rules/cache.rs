@@ -4,7 +4,7 @@ use super::class::{class, warn_unless_t};
 use super::database::endpoint;
 use crate::check::Issue;
 use crate::place::at;
-use crate::{Cache, CacheEngine, Mode, Run, Service};
+use crate::{Cache, CacheEngine, Mode, Need, Run, Service};
 
 const ENGINES: [CacheEngine; 3] = [CacheEngine::Redis, CacheEngine::Valkey, CacheEngine::Memcached];
 
@@ -80,8 +80,8 @@ fn port(rules: &mut Rules<'_>, cache: &Cache) {
 /// Warns if a service gets the shipped configuration file, which has no keys for memcached.
 fn shipped_config(rules: &mut Rules<'_>) {
     let config = rules.config;
-    let shipped = |s: &&Service| s.run == Run::Binary && s.config.is_none() && s.user_data.is_none();
-    for name in config.service.iter().filter(|(_, s)| shipped(s)).map(|(name, _)| name) {
+    let shipped = |s: &Service| s.run == Run::Binary && s.config.is_none() && s.user_data.is_none();
+    for name in config.service.iter().filter(|(_, s)| shipped(s) && s.needs(Need::Cache)).map(|(name, _)| name) {
         let issue = Issue::warning(
             "cache_config",
             at("cache.engine"),

@@ -17,6 +17,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     }
     region(rules, config);
     balancer(rules, config);
+    tls(rules, config);
+    hosts(rules, config);
     who_is_let_in(rules, config);
     query(rules, &config.cdn.query);
     headers(rules, &config.cdn.headers);
@@ -48,6 +50,33 @@ fn balancer(rules: &mut Rules<'_>, config: &Config) {
         "set scheme = \"public\": close_balancer lets only CloudFront in; or mode = \"off\" under [cdn]",
     );
     rules.found.push(issue.with(at("cdn.mode"), "the distribution"));
+}
+
+fn tls(rules: &mut Rules<'_>, config: &Config) {
+    if config.balancer.tls.is_none() {
+        return;
+    }
+    let issue = Issue::error(
+        "cdn_tls",
+        at("balancer.tls"),
+        "the load balancer has HTTPS although CloudFront is in front of it",
+        "clients get HTTPS from CloudFront, under its own name, and CloudFront asks the load balancer by HTTP",
+        "delete [balancer.tls], or set mode = \"off\" under [cdn]",
+    );
+    rules.found.push(issue.with(at("cdn.mode"), "the distribution"));
+}
+
+fn hosts(rules: &mut Rules<'_>, config: &Config) {
+    for (name, _) in config.service.iter().filter(|(_, service)| !service.hosts.is_empty()) {
+        let issue = Issue::error(
+            "cdn_hosts",
+            at("service").key(name).key("hosts"),
+            format!("no request that comes through CloudFront reaches {name} by its host"),
+            "CloudFront asks the load balancer for the load balancer's own name",
+            format!("give [service.{name}] routes instead of hosts, or set mode = \"off\" under [cdn]"),
+        );
+        rules.found.push(issue.with(at("cdn.mode"), "the distribution"));
+    }
 }
 
 fn who_is_let_in(rules: &mut Rules<'_>, config: &Config) {

@@ -8,6 +8,8 @@ use super::Entry;
 
 pub(crate) use wire::{Groups, Rules, endpoints, groups, rules};
 
+/// The port of HTTP.
+pub(crate) const HTTP: u16 = 80;
 /// The port of HTTPS.
 pub(crate) const HTTPS: u16 = 443;
 /// The port of SSH.

@@ -1,7 +1,7 @@
 //! The steps of the security groups and of the endpoints of AWS services.
 //!
 //! The groups come first and their rules after them, because rules refer to groups.
-use super::{HTTPS, SSH};
+use super::{HTTP, HTTPS, SSH};
 use crate::{
     config::{Config, Mode, Need, ServiceScope},
     engine::{Key, Ref},
@@ -91,16 +91,25 @@ pub(crate) fn endpoints(b: &mut Builder<'_>, network: &Network, groups: &Groups)
 /// Wires the rules of all groups.
 pub(crate) fn rules(b: &mut Builder<'_>, groups: &Groups) -> Rules {
     let (config, facts) = (b.config, b.facts);
-    let http = facts.http(config).iter().map(|c| tcp(80, Peer::Cidr(c.clone()), "requests")).collect();
+    let ports = [HTTP].into_iter().chain(config.balancer.tls.as_ref().map(|_| HTTPS));
+    let requests = |port: u16| facts.http(config).into_iter().map(move |c| tcp(port, Peer::Cidr(c), "requests"));
+    let http = ports.flat_map(requests).collect();
     let each = || config.services().zip(&groups.services);
     let to_services = each().map(|(s, group)| tcp(s.port, to(group), "requests to the instances")).collect();
     // During a hand-over, older instances may listen on any port. Therefore the rules between the balancer and the
     // instances are spared.
     let spared = each().filter(|(s, _)| facts.is_handed_over(config, *s)).map(|(_, group)| group.clone()).collect();
-    let group = groups.balancer.clone();
-    let is_closing = config.cdn.is_closing();
-    let rules = SecurityGroupRules { aws: b.aws(), group, ingress: http, egress: to_services, spared, is_closing };
-    let balancer = b.add("alb", rules).key().clone();
+    let balancer = SecurityGroupRules {
+        aws: b.aws(),
+        group: groups.balancer.clone(),
+        ingress: http,
+        egress: to_services,
+        spared,
+        // Port 80 redirects there until what an earlier stack file described is deleted.
+        spared_port: config.balancer.tls.is_none().then_some(HTTPS),
+        is_closing: config.cdn.is_closing(),
+    };
+    let balancer = b.add("alb", balancer).key().clone();
     let mut services = vec![];
     for (service, group) in each() {
         let mut ingress = vec![tcp(service.port, to(&groups.balancer), "requests from the load balancer")];
@@ -165,7 +174,15 @@ fn add(
     egress: Vec<Rule>,
     spared: Vec<Ref<SecurityGroup>>,
 ) -> Key {
-    let rules = SecurityGroupRules { aws: b.aws(), group: group.clone(), ingress, egress, spared, is_closing: false };
+    let rules = SecurityGroupRules {
+        aws: b.aws(),
+        group: group.clone(),
+        ingress,
+        egress,
+        spared,
+        spared_port: None,
+        is_closing: false,
+    };
     b.add(name, rules).key().clone()
 }
 

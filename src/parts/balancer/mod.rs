@@ -8,6 +8,7 @@ mod wire;
 
 use super::Entry;
 
+pub(crate) use super::tls::SUFFIX as HTTPS_SUFFIX;
 pub(crate) use wire::{Balancer, Route, route, service_of, wire};
 
 /// The entry of the balancer in the list of parts.

@@ -3,8 +3,15 @@ use super::block;
 use crate::{
     config::{Routing, ServiceScope},
     engine::{Key, Ref, Resource as _},
-    parts::{Builder, access, network::Network, service::Fleet},
+    parts::{
+        Builder,
+        access::{self, HTTP, HTTPS},
+        network::Network,
+        service::Fleet,
+        tls,
+    },
     resources::{
+        certificate::Certificate,
         listener::Listener,
         listener_rule::{ListenerRule, Order, Then, WantedRule},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
@@ -40,15 +47,45 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Grou
 
 /// Returns the service to which a rule of this name belongs, if it belongs to one: `api` for `api-1`.
 pub(crate) fn service_of(rule: &str) -> Option<&str> {
-    let (service, _) = rule.rsplit_once('-')?;
-    Some(service).filter(|service| *service != block::PREFIX)
+    let (service, number) = rule.strip_suffix(tls::SUFFIX).unwrap_or(rule).rsplit_once('-')?;
+    Some(service).filter(|service| *service != block::PREFIX && number.parse::<u32>().is_ok())
 }
 
-/// Wires the listener and its rules.
+/// Wires the listeners and their rules.
+///
+/// Both listeners have all rules, so that no request is lost when one of them is added or removed: only then requests
+/// on port 80 are redirected, or answered again.
+pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], rules: &access::Rules) -> Vec<Route> {
+    let door = Door { name: "http", port: HTTP, suffix: "", certificate: None };
+    let (listener, all, mut routes) = serve(b, balancer, fleets, rules, &door);
+    if let Some(certificate) = tls::wire(b) {
+        let door = Door { name: "https", port: HTTPS, suffix: tls::SUFFIX, certificate: Some(certificate) };
+        let (_, _, secure) = serve(b, balancer, fleets, rules, &door);
+        tls::redirect(b, &listener, all, &secure, rules);
+        routes.iter_mut().zip(secure).for_each(|(route, more)| route.extend(more));
+    }
+    routes
+}
+
+/// A listener of the balancer, and what distinguishes the names of its rules.
+struct Door {
+    name: &'static str,
+    port: u16,
+    suffix: &'static str,
+    certificate: Option<Ref<Certificate>>,
+}
+
+/// Wires one listener and its rules. Returns the listener, its rules as they see each other, and the routes.
 ///
 /// While an older fleet serves, the routes change only after the new fleet exists and is healthy. The fleet itself must
 /// never wait for the routes, or both would wait for each other.
-pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], rules: &access::Rules) -> Vec<Route> {
+fn serve(
+    b: &mut Builder<'_>,
+    balancer: &Balancer,
+    fleets: &[Fleet],
+    rules: &access::Rules,
+    door: &Door,
+) -> (Ref<Listener>, Rc<[WantedRule]>, Vec<Route>) {
     let (config, facts) = (b.config, b.facts);
     let each = || config.services().zip(fleets);
     let handed_over = each().filter(|(service, _)| facts.is_handed_over(config, *service));
@@ -62,12 +99,13 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         aws: b.aws(),
         balancer: balancer.clone(),
         target: default.map(|(_, fleet)| fleet.target.clone()),
-        port: 80,
+        port: door.port,
+        certificate: door.certificate.clone(),
         enough: default.or_else(|| each().next()).map_or(1, |(service, _)| service.desired as i32),
     };
-    let listener = b.add_after("http", listener, &after);
+    let listener = b.add_after(door.name, listener, &after);
     let mut routes = vec![];
-    let name = |service: &str, n: usize| format!("{service}-{}", n + 1);
+    let name = |service: &str, n: usize| format!("{service}-{}{}", n + 1, door.suffix);
     let of_service = |s: ServiceScope<'_>| {
         let wanted = |(n, routing): (usize, Routing)| WantedRule {
             key: Key::new(ListenerRule::KIND, &name(s.name, n)),
@@ -75,11 +113,13 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         };
         s.rules().into_iter().enumerate().map(wanted).collect::<Vec<_>>()
     };
-    let all: Rc<[WantedRule]> = block::rules(config).chain(config.services().flat_map(of_service)).collect();
-    block::wire(b, &listener, &all);
-    let mut index = config.blocks().count();
+    let of_services = config.services().flat_map(of_service);
+    let redirect = tls::rule(config).filter(|_| door.certificate.is_none());
+    let all: Rc<[WantedRule]> = block::rules(config, door.suffix).chain(of_services).chain(redirect).collect();
+    let refused = block::wire(b, &listener, door.suffix, &all);
+    let mut index = refused.len();
     for (service, fleet) in each() {
-        let mut route = vec![listener.key().clone()];
+        let mut route = [std::slice::from_ref(listener.key()), &refused].concat();
         for (i, routing) in service.rules().into_iter().enumerate() {
             let rule = ListenerRule {
                 aws: b.aws(),
@@ -95,7 +135,7 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
         }
         routes.push(route);
     }
-    routes
+    (listener, all, routes)
 }
 
 /// Returns the conditions of a rule that routes requests to a service.

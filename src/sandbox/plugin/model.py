@@ -113,10 +113,12 @@ def _rds(problem):
 
 # The service's code for an unmet constraint, and for an unreadable request.
 CODES = {
+    "acm": ("ValidationException", "SerializationException"),
     "cloudfront": ("InvalidArgument", "MalformedXML"),
     "efs": ("ValidationException", "BadRequest"),
     "logs": ("InvalidParameterException", "SerializationException"),
     "resourcegroupstaggingapi": ("InvalidParameterException", "SerializationException"),
+    "route53": ("InvalidInput", "InvalidInput"),
     "service-quotas": ("IllegalArgumentException", "SerializationException"),
     "ssm": ("ValidationException", "SerializationException"),
     "cloudwatch": ("ValidationError", "SerializationException"),

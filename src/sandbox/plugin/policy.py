@@ -11,6 +11,7 @@ permissions: tags at creation, passing on a role, looks at the network, service-
 
 import re
 
+from moto.acm.models import acm_backends
 from moto.ec2.models import ec2_backends
 from moto.efs.models import efs_backends
 from moto.iam.models import iam_backends
@@ -46,6 +47,7 @@ ALSO = {
 }
 # The right to tag, by service, with the condition key for creation if there is one.
 TAGGING = {
+    "acm": "acm:AddTagsToCertificate",
     "ec2": "ec2:CreateTags",
     "efs": "elasticfilesystem:TagResource",
     "rds": "rds:AddTagsToResource",
@@ -261,6 +263,8 @@ def _objects(call):
         return _of_ec2(call)
     if service == "efs":
         return _of_efs(call)
+    if service == "acm":
+        return _of_acm(call)
     if service == "cloudfront":
         return _of_cloudfront(call)
     if service == "elbv2":
@@ -333,6 +337,14 @@ def _of_cloudfront(call):
     for one in cloudfront.DISTRIBUTIONS.values():
         if one.id == call.get("Id") or one.arn == call.get("Resource"):
             yield one.arn, {f"aws:ResourceTag/{k}": v for k, v in one.tags.items()}
+
+
+def _of_acm(call):
+    arn = call.get("CertificateArn")
+    certificate = acm_backends[call.account][call.region]._certificates.get(arn)
+    if arn:
+        tags = certificate.tags if certificate else {}
+        yield arn, {f"aws:ResourceTag/{k}": v for k, v in tags.items()}
 
 
 def _of_elb(call):

@@ -1,6 +1,7 @@
 """Import each service's module, which registers its rules."""
 
 from . import (  # noqa: F401
+    acm,
     asg_policies,
     asg_refresh,
     autoscaling,
@@ -28,6 +29,7 @@ from . import (  # noqa: F401
     rds,
     rds_groups,
     regions,
+    route53,
     ssm,
     tagging,
 )

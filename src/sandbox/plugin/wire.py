@@ -22,6 +22,7 @@ from .rules import Call, Refusal
 
 # The name for which a request is signed -> botocore's name. Only services that stacks use.
 SERVICES = {
+    "acm": "acm",
     "autoscaling": "autoscaling",
     "cloudfront": "cloudfront",
     "ec2": "ec2",
@@ -32,6 +33,7 @@ SERVICES = {
     "logs": "logs",
     "monitoring": "cloudwatch",
     "rds": "rds",
+    "route53": "route53",
     "servicequotas": "service-quotas",
     "ssm": "ssm",
     "sts": "sts",

@@ -708,7 +708,14 @@ impl Fleet {
         );
         let listener = g.add(
             "http",
-            Listener { aws: aws(), balancer: balancer.clone(), target: Some(target.clone()), port: 80, enough: 1 },
+            Listener {
+                aws: aws(),
+                balancer: balancer.clone(),
+                target: Some(target.clone()),
+                port: 80,
+                certificate: None,
+                enough: 1,
+            },
         );
         let profile = self.profile.then(|| {
             let role = Role { objects: vec!["arn:aws:s3:::games/*".into()], ..bare_role(&aws()) };

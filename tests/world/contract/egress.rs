@@ -63,6 +63,7 @@ fn stack(aws: &Aws, s: Shape) -> Graph {
         egress: vec![],
         spared: vec![],
         is_closing: false,
+        spared_port: None,
     };
     g.add("endpoints", rules);
     let subnets = if s.in_both { vec![app_a, app_b] } else { vec![app_a] };

@@ -113,6 +113,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
             egress: vec![tcp(s.app_port, Peer::Group(app.clone()), "to the instances")],
             spared: vec![],
             is_closing: false,
+            spared_port: None,
         },
     );
     let mut ingress = vec![tcp(s.app_port, Peer::Group(alb.clone()), s.why)];
@@ -122,7 +123,15 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
     let all = Rule { protocol: "-1", port: 0, peer: anywhere(), why: "anything".into() };
     g.add(
         "app",
-        SecurityGroupRules { aws: aws(), group: app, ingress, egress: vec![all], spared: vec![], is_closing: false },
+        SecurityGroupRules {
+            aws: aws(),
+            group: app,
+            ingress,
+            egress: vec![all],
+            spared: vec![],
+            spared_port: None,
+            is_closing: false,
+        },
     );
 
     let balancer = g.add_after(
@@ -149,7 +158,8 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         },
     );
     let default = s.forward.then(|| target.clone());
-    let listener = g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, enough: 1 });
+    let listener =
+        g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, certificate: None, enough: 1 });
     let routing = Routing { hosts: vec![], paths: s.paths.iter().map(|&p| p.into()).collect() };
     let wanted = |name, order| WantedRule { key: Key::new("listener-rule", name), order };
     let of_service = Order::Specific { service: "web".into(), routing: routing.clone() };

@@ -6,7 +6,7 @@ use crate::{
         name::{host_of, path_of, port_of, query_of},
         names,
     },
-    parts::balancer::judge::block,
+    parts::{balancer::judge::block, tls},
     shell::command,
     snapshot::{Action, Condition, Listener, Part, Rule, matches, sample_host, sample_path},
 };
@@ -20,7 +20,7 @@ fn ours<'a>(view: &View<'a>) -> Option<&'a Listener> {
 /// Returns scheme and port of the probed URL, or those of the stack file.
 fn asked<'a>(view: &View<'a>) -> (&'a str, u16) {
     let s = view.s;
-    s.probe.url.as_deref().map_or(("http", s.expected.listener_port), port_of)
+    s.probe.url.as_deref().map_or((s.expected.scheme(), s.expected.listener_port), port_of)
 }
 
 /// Returns the hop of the listener.
@@ -48,7 +48,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
                 format!("it listens on {}", names(&there)),
                 command!(
                     "gameday why {}",
-                    format!("http://{}{}", host_of(s.probe.url.as_deref().unwrap_or_default()), s.expected.path())
+                    s.expected.url(&host_of(s.probe.url.as_deref().unwrap_or_default()), &s.expected.path())
                 ),
             )
         } else if s.listeners.is_empty() {
@@ -68,16 +68,19 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         });
         return hop.done(HopName::Listener, true, format!("none on port {port}; there are: {}", names(&there)));
     };
-    if l.protocol != "HTTP" && scheme == "http" {
+    if !l.protocol.eq_ignore_ascii_case(scheme) {
         hop.push(Draft::new(
             "listener-protocol",
-            format!("the listener on port {port} speaks {}, not HTTP", l.protocol),
+            format!("the listener on port {port} speaks {}, not {}", l.protocol, scheme.to_uppercase()),
             l.arn.clone(),
             UP,
         ));
     }
     if s.saw(Part::TargetGroup) {
         default_action(view, l, &mut hop);
+    }
+    if scheme == "https" {
+        tls::judge::certificate(view, &mut hop);
     }
     let evidence = format!("{} {} → {}", l.protocol, l.port, said(view, &l.default));
     hop.done(HopName::Listener, true, evidence)
@@ -194,9 +197,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     }
     let (url, given) = match (&s.probe.url, &s.balancer) {
         (Some(url), _) => (url.clone(), true),
-        (None, Some(b)) if s.expected.host().is_none() => {
-            (format!("http://{}{}", b.dns_name, s.expected.path()), false)
-        }
+        (None, Some(b)) if s.expected.host().is_none() => (s.expected.url(&b.dns_name, &s.expected.path()), false),
         (None, _) => (s.expected.at(), false),
     };
     let (host, path) = (&*host_of(&url), &*path_of(&url));
@@ -228,6 +229,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
     for (host, path) in &requests {
         let taker = l.rules.iter().find(|r| takes(r, host, path));
         match taker {
+            Some(rule) if redirects(view, rule) => {}
             Some(rule) if share(view, &rule.actions) < 100 => {
                 if !told.contains(&rule.arn.as_str()) {
                     told.push(&rule.arn);
@@ -254,8 +256,12 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         }
     }
     // Other rules that forward requests to neither this service nor a sibling.
-    let foreign =
-        |r: &&Rule| share(view, &r.actions) == 0 && !is_of_sibling(view, &r.actions) && block::place(view, r).is_none();
+    let foreign = |r: &&Rule| {
+        share(view, &r.actions) == 0
+            && !is_of_sibling(view, &r.actions)
+            && block::place(view, r).is_none()
+            && !redirects(view, r)
+    };
     for rule in l.rules.iter().filter(foreign).filter(|r| !told.contains(&r.arn.as_str())) {
         if is_of_stack(view, &rule.actions) {
             let draft = Draft::new(
@@ -282,6 +288,12 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
         None => format!("{path}: no rule, the default action → {}", said(view, &l.default)),
     };
     hop.done(HopName::Rule, true, evidence)
+}
+
+/// True if this is the rule that redirects port 80 to HTTPS.
+fn redirects(view: &View<'_>, rule: &Rule) -> bool {
+    let to_https = |a: &Action| matches!(a, Action::Redirect { to, .. } if to.starts_with("https://#{host}:443/"));
+    view.s.expected.https() && rule.actions.iter().all(to_https) && !rule.actions.is_empty()
 }
 
 /// Returns the finding for a rule that matches a path of the service and does not forward it to its target group.
