@@ -155,7 +155,7 @@ impl Server {
             return ("200 OK", "health", format!("{{\"running\":{},\"waiting\":{}}}\n", queue.running, queue.waiting));
         }
         let input = query.split('&').find_map(|pair| pair.strip_prefix("input="));
-        let Some(input) = input.filter(|_| matches!(path, "/calc" | "/lookup")) else {
+        let Some(input) = input.filter(|_| path == "/calc") else {
             return ("404 Not Found", "none", "ask /calc?input=…\n".into());
         };
         {

@@ -9,7 +9,6 @@ import http.client
 import http.server
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -316,36 +315,13 @@ class World:
         self.start("nginx", "nginx", "-c", config)
         until("nginx", 10, lambda: get(HOST)[0])
 
-    def route(self, rules, fleets):
-        """nginx as the ALB with listener rules: the first that matches decides, and 404 answers what none matches."""
-        config = f"{SCRATCH}/routes.conf"
-        groups = "".join(
-            f"upstream {service} {{ {''.join(f'server {m.address}:{m.port} max_fails=0;' for m in machines)} }}\n"
-            for service, machines in fleets.items()
-        )
-        def pattern(path):
-            return re.escape(path).replace(r"\*", ".*").replace(r"\?", ".")
-        locations = "".join(
-            f'location ~ "^(?:{"|".join(pattern(path) for path in paths)})$" {{ proxy_pass http://{service}; proxy_next_upstream off;'
-            " add_header X-Target $upstream_addr always; }\n"
-            for service, paths in rules
-        )
-        with open(config, "w") as f:
-            f.write(
-                f"daemon off; pid {SCRATCH}/routes.pid; error_log {SCRATCH}/routes.err; events {{}}\n"
-                f"http {{ access_log off; {groups} server {{ listen {HOST}:8081; location / {{ return 404; }}\n{locations} }} }}\n"
-            )
-        self.start("routes", "nginx", "-c", config)
-        until("nginx with routes", 10, lambda: get(HOST, "/nothing", port=8081)[0])
-
 
 class Machine:
     count = 0
     PUBLIC = {"instance", "stage", "step", "of", "status", "seconds"}
 
-    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon", port=80):
+    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon"):
         Machine.count += 1
-        self.port = port
         self.world, self.name, self.number, self.options = world, name, Machine.count, list(options)
         self.address = f"10.213.0.{100 + self.number}"
         self.zone = zone or "us-east-1" + "ab"[self.number % 2]
@@ -406,14 +382,14 @@ class Machine:
     def details(self):
         """What the beacon says on the machine itself."""
         try:
-            return json.loads(self.inside("curl", "-s", "-m", "2", f"http://127.0.0.1:{self.port}/healthcheck", check=False))
+            return json.loads(self.inside("curl", "-s", "-m", "2", "http://127.0.0.1/healthcheck", check=False))
         except (OSError, ValueError, IndexError):
             return {}
 
     def watch(self):
         """What the balancer would see, every change of it, and what the machine says of it to itself."""
         while not self.stopping:
-            status, _, body = get(self.address, port=self.port, timeout=4)
+            status, _, body = get(self.address, timeout=4)
             report = {}
             if status == 503:
                 try:

@@ -8,7 +8,7 @@
 //! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
 //! notice. `GAMEDAY_MACHINES=two,ten,postgres,memcached,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes
 //! MySQL itself, from Ubuntu's archive, with the default parameters of the stack file.
-use gameday::config::{self, CacheEngine, Placed, priorities};
+use gameday::config::CacheEngine;
 use gameday::userdata::{
     Boot, Cache, Database, DatabaseEngine, Files, Limits, Logs, Run, SecretSource, decode, render,
 };
@@ -149,8 +149,6 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
     literal.files.as_mut().expect("it has some").access_point = None;
     vec![
         ("main", main_boot()),
-        // Of the stack of the example with two services.
-        ("lookup", Boot { port: 8080, ..main_boot() }),
         ("ten", ten),
         ("root", root),
         ("missing", with_source("missing")),
@@ -234,17 +232,6 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
             },
         ),
     ]
-}
-
-/// Returns the listener rules of a stack file as JSON, in the order of their priorities: the service, and its paths.
-fn rules(stack: &str) -> String {
-    let loaded = config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(stack)).expect("the example is sound");
-    let all: Vec<_> = loaded.config.services().flat_map(|s| s.rules().into_iter().map(move |r| (s.name, r))).collect();
-    let placed: Vec<_> = all.iter().map(|(service, routing)| Placed { service, routing, now: None }).collect();
-    let mut order: Vec<_> = priorities(&placed, &[]).into_iter().zip(&all).collect();
-    order.sort_by_key(|(priority, _)| *priority);
-    let rules: Vec<_> = order.into_iter().map(|(_, (service, routing))| (service, &routing.paths)).collect();
-    serde_json::to_string(&rules).expect("it serialises")
 }
 
 /// Builds a stand-in for one of the contest's servers as a static binary. Only the link step differs from cargo's
@@ -356,7 +343,6 @@ fn machines_boot_the_rendered_user_data() {
          \"LogLocation\" = \"/var/log/gameday/\"\r\n# {{{{ scoring.url }}}} ${{#array}} @@app_password@@ {{% raw"
     );
     fs::write(inputs.join("raw.ini"), raw).unwrap();
-    fs::write(inputs.join("rules.json"), rules("examples/root-and-lookup.toml")).unwrap();
     for (name, boot) in scenarios(sha256) {
         let rendered = render(&boot, &inputs).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         use base64::Engine as _;
