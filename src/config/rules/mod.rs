@@ -14,6 +14,7 @@ mod monitoring;
 mod names;
 mod network;
 mod parameters;
+mod refuse;
 mod scaling;
 mod service;
 mod source;
