@@ -1,7 +1,7 @@
 //! Values that follow from a stack file alone: pure functions with the same results on every machine.
 use crate::{
-    Access, Cache, CacheEngine, Cdn, Config, Database, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Need,
-    Scheme, Scope, Service, Switch,
+    Access, Cache, CacheEngine, Cdn, Config, Database, DatabaseEngine, Iam, Identities, Instances, KINDS, Kind, Life,
+    Mode, Need, Scheme, Scope, Service, Switch,
 };
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
@@ -57,6 +57,9 @@ pub fn partition(region: &str) -> &'static str {
         _ => "aws",
     }
 }
+
+/// The parameter without which MySQL refuses triggers while it writes a binary log [AWS 8.1].
+pub(crate) const TRIGGERS: &str = "log_bin_trust_function_creators";
 
 /// A parameter that RDS refuses for MySQL 8.0.
 pub(crate) const NEW_IN_8_4: &str = "authentication_policy";
@@ -318,6 +321,9 @@ impl Database {
     pub fn known_parameters(&self) -> BTreeMap<String, String> {
         let usual = self.engine.usual_parameters().iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let mut all: BTreeMap<_, _> = usual.collect();
+        if self.engine == DatabaseEngine::Mysql && !self.refuse.is_empty() {
+            all.insert(TRIGGERS.into(), "1".into());
+        }
         all.extend(self.parameters.clone());
         // MySQL 8.0 uses mysql_native_password by default [AWS 1.5].
         if self.family() == "mysql8.0" {

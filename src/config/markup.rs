@@ -59,6 +59,8 @@ const INNER: &[&str] = &[
     "uid",
     "vpc",
     "database.sql",
+    "database.refuse",
+    "database.refuse_id",
     "database.app_password",
     "database.app_password_set",
 ];

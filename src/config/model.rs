@@ -250,6 +250,9 @@ pub struct Database {
     pub master_user: String,
     /// More SQL files, run in order after the schema by the first instance that boots.
     pub sql: Vec<String>,
+    /// Texts that no row is allowed to contain, in any column: the database itself refuses such rows, and existing ones
+    /// are deleted. It holds for the tables of the schema and of `sql`.
+    pub refuse: Vec<String>,
     /// Parameters of the DB parameter group, in addition to those that let old clients log in (whose values can be
     /// changed).
     pub parameters: BTreeMap<String, String>,
@@ -675,6 +678,7 @@ impl Default for Database {
             user: "gdapp".into(),
             master_user: "gdadmin".into(),
             sql: vec![],
+            refuse: vec![],
             parameters: BTreeMap::new(),
         }
     }

@@ -73,6 +73,7 @@ fn boot(config: bool, user_data: bool, env: &str, command: &str) -> Boot {
         command: Some(command.to_owned()),
         database: Some(Database {
             engine: DatabaseEngine::Mysql,
+            refuse: vec![],
             host: "db.example".into(),
             port: 3306,
             database: "unicorndb".into(),

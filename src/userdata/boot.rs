@@ -98,6 +98,8 @@ pub struct Database {
     pub master_password: Option<SecretSource>,
     /// SQL files to run once after the schema: name and text. A name that ends in `.j2` is a template.
     pub sql: Vec<(String, Vec<u8>)>,
+    /// Texts that no row is allowed to contain.
+    pub refuse: Vec<String>,
 }
 
 /// The address of the cache.

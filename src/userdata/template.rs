@@ -5,6 +5,7 @@ use gameday_config::{command, command::CommandLine, is_template, markup, said};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, Serde};
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, Value, context};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -27,6 +28,7 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("haproxy.cfg.j2", include_str!("../../templates/haproxy.cfg.j2")),
     ("logrotate.j2", include_str!("../../templates/logrotate.j2")),
     ("proxy.service.j2", include_str!("../../templates/proxy.service.j2")),
+    ("refuse.sql.j2", include_str!("../../templates/refuse.sql.j2")),
     ("run/archive.fetch.sh.j2", include_str!("../../userdata/run/archive.fetch.sh.j2")),
     ("run/archive.start.j2", include_str!("../../userdata/run/archive.start.j2")),
     ("run/binary.fetch.sh.j2", include_str!("../../userdata/run/binary.fetch.sh.j2")),
@@ -468,7 +470,16 @@ fn password_mark(text: &str) -> Option<&str> {
 }
 
 fn database_context(database: &Database, sql: &[Value]) -> Value {
+    // As hexadecimal digits no character has a meaning for a shell or a database.
+    let refuse: Vec<String> =
+        database.refuse.iter().map(|text| text.bytes().map(|byte| format!("{byte:02x}")).collect()).collect();
+    let refuse_id = match refuse.is_empty() {
+        true => String::new(),
+        false => Sha256::digest(refuse.join(",")).iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+    };
     context! {
+        refuse,
+        refuse_id,
         password => "@@app_password@@",
         master_password => database.master_password.as_ref().map(|_| "@@master_password@@"),
         sql,

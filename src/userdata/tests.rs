@@ -22,6 +22,7 @@ fn masked(encoded: &str) -> String {
 fn database(password: SecretSource) -> Database {
     Database {
         engine: DatabaseEngine::Mysql,
+        refuse: vec!["H@XX0RR333DDD".into()],
         host: "db.example".into(),
         port: 3306,
         database: "unicorndb".into(),

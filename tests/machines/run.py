@@ -396,6 +396,84 @@ def ten_at_once(world):
         machine.stop()
 
 
+# Beside the rows of tests/world/boot.rs: what is refused, and what only looks like it.
+REFUSED = ["H@XX0RR333DDD", "before H@XX0RR333DDD after", "it's \\ \"100%_\" `x` $y 🦄"]
+KEPT = ["h@xx0rr333ddd", "H@XX0RR333DD D", "it's \\ \"100x_\" `x` $y 🦄", "100%_"]
+
+
+def rows_are_refused(sql, app, quote, narrow=False):
+    """By the database itself, in every column of every table, for INSERT and UPDATE; older rows are gone."""
+    assert sql("SELECT COUNT(*) FROM unicorns WHERE unicornid = 'old'") == "0"
+    assert sql("SELECT COUNT(*) FROM unicorns WHERE unicornid = 'seed'") == "1" and sql("SELECT COUNT(*) FROM unicorns WHERE unicornid IS NULL") == "1"
+    assert sql("SELECT name FROM more") == "h@xx0rr333ddd"
+    # In a table of one byte a character (`narrow`), a text may have no place at all.
+    fits = lambda statement, text: not narrow or text.isascii() or "more" in statement
+    for text in REFUSED:
+        for statement in filter(lambda s: fits(s, text), (
+            f"INSERT INTO unicorns VALUES ({quote(text)}, 'b')", f"INSERT INTO unicorns VALUES (NULL, {quote(text)})",
+            f"UPDATE unicorns SET unicornlocation = {quote(text)} WHERE unicornid = 'seed'",
+            f"INSERT INTO more (name) VALUES ({quote(text)})", f"INSERT INTO unicorns VALUES ('good', 'row'), ({quote(text)}, NULL)",
+            f"UPDATE more SET name = {quote(text)}",
+        )):
+            done = app(statement)
+            assert done.returncode and "refused by gameday" in done.stderr, (statement, done)
+    for text in KEPT:
+        for table, column in (("unicorns", "unicornid"), ("more", "name")):
+            statement = f"INSERT INTO {table} ({column}) VALUES ({quote(text)})"
+            if fits(statement, text):
+                assert app(statement).returncode == 0, (statement, app(statement))
+                assert sql(f"SELECT COUNT(*) > 0 FROM {table} WHERE {column} = {quote(text)}") in ("1", "t"), text
+    assert sql("SELECT COUNT(*) FROM unicorns WHERE unicornid = 'good'") == "0"
+    app("DELETE FROM more WHERE name <> 'h@xx0rr333ddd'")
+    app("DELETE FROM unicorns WHERE unicornid NOT IN ('seed')")
+
+
+def mysql_app(text):
+    return subprocess.run(
+        ["mariadb", "--no-defaults", "--default-character-set=utf8mb4", f"-h{HOST}", "-ugdapp", "unicorndb", "-e", text],
+        env={**os.environ, "MYSQL_PWD": APP}, capture_output=True, text=True,
+    )
+
+
+def mysql_quote(text):
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def mysql_refuses(world, one):
+    """The rows with the texts, then those with another list's, which a machine of the earlier list does not undo."""
+    sql = lambda text: world.sql(f"SET NAMES utf8mb4; USE unicorndb; {text}")
+    rows_are_refused(sql, mysql_app, mysql_quote, narrow=True)
+    other = Machine(world, "other-texts", "other-texts").boot()
+    other.serving(90)
+    one.inside("/opt/gameday/boot", "stage", "database")
+    done = mysql_app("INSERT INTO unicorns VALUES ('another', 'b')")
+    assert done.returncode and "refused by gameday" in done.stderr, done
+    assert mysql_app("INSERT INTO unicorns VALUES ('H@XX0RR333DDD', 'b')").returncode == 0
+    other.stop()
+    say("MySQL: rows with the texts are refused and deleted, and a later list is the one that counts")
+
+
+def postgres_refuses(world, one):
+    sql = lambda text: world.postgres(text, "unicorndb")
+    quote = lambda text: "'" + text.replace("'", "''") + "'"
+    app = lambda text: as_app("unicorndb", text)
+    rows_are_refused(sql, app, quote)
+    done = app("INSERT INTO more (raw) VALUES (convert_to('H@XX0RR333DDD', 'UTF8'))")
+    assert "refused by gameday" in done.stderr, done
+    other = Machine(world, "postgres-other-texts", "postgres-other-texts").boot()
+    other.serving(90)
+    one.inside("/opt/gameday/boot", "stage", "database")
+    assert "refused by gameday" in app("INSERT INTO unicorns VALUES ('another', 'b')").stderr
+    assert app("INSERT INTO unicorns VALUES ('H@XX0RR333DDD', 'b')").returncode == 0
+    other.stop()
+    none = Machine(world, "postgres-no-texts", "postgres-no-texts").boot()
+    none.serving(90)
+    assert app("INSERT INTO unicorns VALUES ('another', 'b')").returncode == 0
+    assert sql("SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'gameday_refuse'") == "0"
+    none.stop()
+    say("PostgreSQL: rows with the texts are refused and deleted, a later list is the one that counts, and an empty one takes all away")
+
+
 def as_app(database, text):
     """What the service's user gets from PostgreSQL."""
     return subprocess.run(
@@ -438,7 +516,7 @@ def postgres(world):
         assert done.returncode and ("permission denied" in done.stderr or "must be " in done.stderr), (text, done)
     for text in (
         "INSERT INTO unicorns VALUES ('a', 'b')", "UPDATE unicorns SET unicornlocation = 'c' WHERE unicornid = 'a'",
-        "DELETE FROM unicorns WHERE unicornid = 'a'", "INSERT INTO more (name) VALUES ('x')", "DELETE FROM more",
+        "DELETE FROM unicorns WHERE unicornid = 'a'", "INSERT INTO more (name) VALUES ('x')", "DELETE FROM more WHERE name = 'x'",
     ):
         assert as_app("unicorndb", text).returncode == 0, (text, as_app("unicorndb", text))
     say("PostgreSQL: one of two machines set it up; the service's user may write rows, and change no table, role or note")
@@ -463,7 +541,9 @@ def postgres(world):
 
     new = Machine(world, "postgres-new", "postgres-new", family="ubuntu").boot()
     new.serving(90)
-    assert world.postgres("SELECT COUNT(*) FROM unicorns", "newdb") == "1"
+    assert world.postgres("SELECT COUNT(*), MAX(unicornid) FROM unicorns", "newdb") == "2|seed"
+    assert "refuse: deleted 1 rows of unicorns" in new.inside("cat", "/var/log/gameday-boot.log")
+    postgres_refuses(world, one)
     for machine in [*machines, new]:
         no_secret(machine)
         machine.stop()
@@ -755,6 +835,9 @@ def main():
         queue(one)
         table_and_user(world)
         again(world, one)
+        logs = "".join(machine.inside("cat", "/var/log/gameday-boot.log") for machine in (one, two))
+        assert "refuse: deleted 1 rows of unicorns" in logs and "refuse: deleted 1 rows of more" in logs, logs
+        mysql_refuses(world, two)
         no_metadata(one)
         hostile_links(world, one)
         no_metadata(one)

@@ -21,16 +21,27 @@ const HOST: &str = "10.213.0.1";
 const MASTER: &str = "m4ster-Pw'\"x";
 const APP: &str = "app-Pw\\'\"77";
 
+/// A good row, and two bad ones from the time before the texts were refused.
+const OLD_ROWS: &str = "INSERT INTO unicorns VALUES ('seed', 'it''s run once'), ('old', 'x H@XX0RR333DDD'), (NULL, NULL);\n\
+                        INSERT INTO more (name) VALUES ('H@XX0RR333DDD'), ('h@xx0rr333ddd');\n";
+
+/// Returns the texts that rows must not contain, with every character that quoting has to preserve.
+fn refused() -> Vec<String> {
+    vec!["H@XX0RR333DDD".into(), "it's \\ \"100%_\" `x` $y 🦄".into()]
+}
+
 fn parameter(name: &str) -> SecretSource {
     SecretSource::Parameter(format!("/gameday/demo/{name}"))
 }
 
 /// Returns the user data inputs of the example stack in the test's world.
 fn main_boot() -> Boot {
+    let more = "CREATE TABLE more (id serial, name text, raw blob, at date) CHARACTER SET utf8mb4;\n";
     Boot {
         env: [("GAMEDAY_COMPUTE_SECONDS".into(), "2".into())].into(),
         database: Some(Database {
             engine: DatabaseEngine::Mysql,
+            refuse: refused(),
             host: HOST.into(),
             port: 3306,
             database: "unicorndb".into(),
@@ -39,7 +50,7 @@ fn main_boot() -> Boot {
             app_password_set: Some("2026-11-21T10:00:00Z".into()),
             master_user: "gdadmin".into(),
             master_password: Some(parameter("master")),
-            sql: vec![("more.sql".into(), b"INSERT INTO unicorns VALUES ('seed', 'it''s run once');".to_vec())],
+            sql: vec![("more.sql".into(), format!("{more}{OLD_ROWS}").into_bytes())],
         }),
         cache: Some(Cache::at(CacheEngine::Redis, HOST, 6379)),
         files: Some(Files {
@@ -57,11 +68,11 @@ fn main_boot() -> Boot {
 
 /// Returns a service that needs PostgreSQL only.
 fn postgres_boot() -> Boot {
-    let sql = "CREATE TABLE more (id serial, name text);\nINSERT INTO unicorns VALUES ('seed', 'it''s run once');\n";
+    let sql = format!("CREATE TABLE more (id serial, name text, raw bytea, at date);\n{OLD_ROWS}");
     let database = main_boot().database.map(|d| Database {
         engine: DatabaseEngine::Postgres,
         port: 5432,
-        sql: vec![("more.sql".into(), sql.into())],
+        sql: vec![("more.sql".into(), sql.clone().into())],
         ..d
     });
     Boot {
@@ -166,6 +177,9 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
             }),
         ),
         ("postgres", postgres(&|_| ())),
+        ("other-texts", with_database(&|d| d.refuse = vec!["other".into()])),
+        ("postgres-other-texts", postgres(&|d| d.refuse = vec!["other".into()])),
+        ("postgres-no-texts", postgres(&|d| d.refuse = vec![])),
         // On a server of somebody else's, where the database is missing.
         ("postgres-new", postgres(&|d| d.database = "newdb".into())),
         ("postgres-down", short_limits(postgres(&|d| d.port = 5433))),

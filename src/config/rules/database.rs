@@ -32,6 +32,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     database_name(rules, database);
     users(rules, database);
     configuration(rules, database);
+    super::refuse::check(rules, database);
     if database.sql.len() > SQL_FILES {
         let what = format!("`database.sql` names {} files", database.sql.len());
         rules.found.error(

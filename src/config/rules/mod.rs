@@ -18,6 +18,7 @@ mod names;
 mod network;
 mod packages;
 mod parameters;
+mod refuse;
 mod routes;
 mod scaling;
 mod service;

@@ -44,7 +44,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
                 DatabaseEngine::Postgres => &[("endpoint", "endpoint = \"10.0.0.5:5432\"")],
             },
             may_use: &[],
-            both: &["engine", "database", "user", "master_user", "sql"],
+            both: &["engine", "database", "user", "master_user", "sql", "refuse"],
         },
         Group {
             name: "cache",

@@ -205,6 +205,9 @@ fn one_more_parameter_keeps_the_default_ones() {
     let only = |name: &str| [(name.to_owned(), "0".to_owned())].into();
     assert_eq!(known("[database]\nversion = \"8.0\""), only("require_secure_transport"));
     assert_eq!(known("[database]\nengine = \"postgres\""), only("rds.force_ssl"));
+    // Triggers are allowed only where there are some.
+    assert_eq!(known("[database]\nrefuse = [\"x\"]")["log_bin_trust_function_creators"], "1");
+    assert_eq!(known("[database]\nengine = \"postgres\"\nrefuse = [\"x\"]"), only("rds.force_ssl"));
 }
 
 #[test]

@@ -154,6 +154,7 @@ impl UserDataInputs {
                     master_user: d.master_user.clone(),
                     master_password: passwords.master.as_ref().map(secret),
                     sql: self.sql.clone(),
+                    refuse: d.refuse.clone(),
                 })
             }),
             cache: self.cache.as_ref().map(|c| {
@@ -208,7 +209,9 @@ pub(super) fn set_up_id(loaded: &Loaded) -> userdata::Result<String> {
         Ok((file.clone(), Sha256::digest(text).to_vec()))
     };
     let sql = d.sql.iter().map(read).collect::<userdata::Result<Vec<_>>>()?;
-    Ok(format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(d.engine), sql)))
+    let id = format!("{:?}", (&d.database, &d.user, &d.master_user, userdata::schema(d.engine), sql));
+    // Without such texts the id is that of earlier versions, so that no database counts as changed.
+    Ok(if d.refuse.is_empty() { id } else { format!("{id}{:?}", d.refuse) })
 }
 
 /// Returns the AWS services that an instance can need, each with true if it does need it.
