@@ -39,7 +39,7 @@ async fn a_certificate_is_made_once_and_renewed_under_its_arn() {
     let other = || stack(&aws, &["other.gameday.internal"]);
     assert_eq!(plan(&other(), &env).await, [format!("{KEY} update: names")]);
     assert_eq!(up(&other(), &env).await, [format!("{KEY} update: names")]);
-    assert_eq!(all(&aws).await, [arn.clone()]);
+    assert_eq!(all(&aws).await, std::slice::from_ref(arn));
     assert_ne!(body().await, first);
     assert_eq!(plan(&other(), &env).await, Vec::<String>::new());
 
@@ -52,7 +52,7 @@ async fn a_certificate_is_made_once_and_renewed_under_its_arn() {
     adopting.consent.adopt.insert(KEY.into(), arn.clone());
     let adopted = up(&other(), &adopting).await;
     assert!(adopted.len() == 1 && adopted[0].starts_with("certificate/self-signed update: tags."), "{adopted:?}");
-    assert_eq!(all(&aws).await, [arn.clone()]);
+    assert_eq!(all(&aws).await, std::slice::from_ref(arn));
 
     assert_eq!(teardown(&other(), &env).await, [KEY]);
     assert_eq!(all(&aws).await, Vec::<String>::new());
