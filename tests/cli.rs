@@ -14,7 +14,7 @@ use std::{
 use support::Said;
 
 const EXAMPLES: &[&str] =
-    &["archive", "billing-api", "container", "highly-available", "locked-down", "private", "root-and-lookup"];
+    &["archive", "billing-api", "container", "highly-available", "locked-down", "lookup", "private", "root-and-lookup"];
 
 fn gameday() -> Command {
     let mut command = support::gameday();

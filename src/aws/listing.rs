@@ -4,11 +4,13 @@
 //! The parts of the network are listed without a filter: this is one call for all callers, and it also finds objects
 //! that lost their tags or were moved. AWS's quotas keep these lists short (5 VPCs, 200 subnets and 200 route tables a
 //! VPC, 2500 security groups a region by default).
+mod edge;
+
+pub use edge::{certificate, certificates, distributions};
+
 use super::{Aws, error::AwsResult, tags};
 use crate::error::Result;
-use aws_sdk_acm::types::{CertificateDetail, CertificateSummary, Filters, KeyAlgorithm};
 use aws_sdk_autoscaling::types::{AutoScalingGroup, ScalingPolicy};
-use aws_sdk_cloudfront::types::DistributionSummary;
 use aws_sdk_cloudwatch::{operation::get_dashboard::GetDashboardOutput, types::MetricAlarm};
 use aws_sdk_ec2::types::{
     Address, DhcpOptions, Filter, Instance, InternetGateway, LaunchTemplateVersion, NatGateway, NetworkAcl,
@@ -83,17 +85,6 @@ pub async fn template_versions(aws: &Aws, name: &str) -> Result<Rc<Vec<LaunchTem
         Ok(all.unwrap_or_default())
     };
     aws.reads.get(format!("versions of launch template {name}"), call).await
-}
-
-/// Returns all distributions of the account.
-pub async fn distributions(aws: &Aws) -> Result<Rc<Vec<DistributionSummary>>> {
-    let call = async || {
-        let pages = aws.cloudfront.list_distributions().into_paginator().send();
-        let pages: Vec<_> = pages.try_collect().await.during("ListDistributions")?;
-        let items = pages.into_iter().filter_map(|p| p.distribution_list?.items);
-        Ok(items.flatten().collect::<Vec<_>>())
-    };
-    aws.reads.get("distributions", call).await
 }
 
 /// Returns the load balancer of this name.
@@ -205,27 +196,6 @@ pub async fn instances(aws: &Aws, vpc: &str) -> Result<Rc<Vec<Instance>>> {
         Ok(all.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect::<Vec<_>>())
     };
     aws.reads.get(format!("instances in {vpc}"), call).await
-}
-
-/// Returns all certificates of the region that a load balancer can use.
-pub async fn certificates(aws: &Aws) -> Result<Rc<Vec<CertificateSummary>>> {
-    let call = async || {
-        // Without a list of key types ACM leaves out those with elliptic curves.
-        let keys = [KeyAlgorithm::Rsa2048, KeyAlgorithm::EcPrime256v1, KeyAlgorithm::EcSecp384r1];
-        let keys = Filters::builder().set_key_types(Some(keys.to_vec())).build();
-        let pages = aws.acm.list_certificates().includes(keys).into_paginator().items().send();
-        pages.try_collect().await.during("ListCertificates")
-    };
-    aws.reads.get("certificates", call).await
-}
-
-/// Returns a certificate, or `None` if it is gone.
-pub async fn certificate(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
-    let call = async || {
-        let answer = aws.acm.describe_certificate().certificate_arn(arn).send().await;
-        Ok(answer.or_absent("DescribeCertificate")?.and_then(|a| a.certificate))
-    };
-    Ok((*aws.reads.get(format!("certificate {arn}"), call).await?).clone())
 }
 
 /// Returns all database instances of the region.

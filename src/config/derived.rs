@@ -1,7 +1,7 @@
 //! Values that follow from a stack file alone: pure functions with the same results on every machine.
 use crate::{
-    Access, Cache, CacheEngine, Cdn, Config, Database, DatabaseEngine, Iam, Identities, Instances, KINDS, Kind, Life,
-    Mode, Need, Scheme, Scope, Service, Switch,
+    Cache, CacheEngine, Config, Database, DatabaseEngine, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Need,
+    Scope,
 };
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
@@ -150,18 +150,6 @@ impl Config {
         self.network.instances == Instances::Private
     }
 
-    /// True if the load balancer has private addresses only.
-    pub fn has_internal_balancer(&self) -> bool {
-        self.balancer.scheme == Scheme::Internal
-    }
-
-    /// Returns who is allowed to reach the load balancer, in a VPC with these ranges.
-    pub fn allowed_http(&self, vpc: Vec<String>) -> Vec<String> {
-        // Only the VPC and the networks connected to it find a way to a private address. Further ones have to be named.
-        let is_usual = self.access.http == Access::default().http;
-        if self.has_internal_balancer() && is_usual { vpc } else { self.http_sources() }
-    }
-
     /// Returns the time of the first request. A time of day means today, in the time zone of `now`.
     pub fn traffic_at(&self, now: &Zoned) -> Option<Timestamp> {
         clock(self.traffic_at.as_deref()?, now)
@@ -216,69 +204,6 @@ impl Config {
     /// That is so with a database to log in to, but without an instance profile to fetch the password.
     pub fn passwords_in_user_data(&self) -> bool {
         self.iam.mode == Mode::Off && self.is_needed(Need::Database)
-    }
-
-    /// Returns the mode of a store.
-    pub fn mode_of(&self, store: Need) -> Mode {
-        match store {
-            Need::Database => self.database.mode,
-            Need::Cache => self.cache.mode,
-            Need::Files => self.files.mode,
-        }
-    }
-
-    /// True if the stack has the store and some service uses it.
-    pub fn is_needed(&self, store: Need) -> bool {
-        self.mode_of(store) != Mode::Off && self.service.values().any(|service| service.needs(store))
-    }
-}
-
-impl Service {
-    /// True if the service uses the store, in case the stack has it.
-    pub fn needs(&self, store: Need) -> bool {
-        self.needs.as_ref().is_none_or(|needs| needs.contains(&store))
-    }
-}
-
-impl Need {
-    /// All stores.
-    pub const ALL: [Self; 3] = [Self::Database, Self::Cache, Self::Files];
-
-    /// Returns the store's word in a stack file.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::Cache => "cache",
-            Self::Files => "files",
-        }
-    }
-}
-
-/// AWS's prefix list of the addresses from which CloudFront asks the servers behind it.
-const CLOUDFRONT: &str = "com.amazonaws.global.cloudfront.origin-facing";
-/// The range that lets everybody in.
-const ANYWHERE: &str = "0.0.0.0/0";
-
-impl Config {
-    /// Returns the CIDRs and prefix lists that are allowed to reach the load balancer.
-    pub fn http_sources(&self) -> Vec<String> {
-        let given = self.access.http.iter().cloned();
-        if !self.cdn.is_closing() {
-            return given.collect();
-        }
-        std::iter::once(CLOUDFRONT.to_owned()).chain(given.filter(|s| s != ANYWHERE && s != CLOUDFRONT)).collect()
-    }
-}
-
-impl Cdn {
-    /// True if the load balancer is closed to requests that do not come from CloudFront.
-    pub fn is_closing(&self) -> bool {
-        self.mode == Switch::Create && self.close_balancer
-    }
-
-    /// True if the distribution's name is the address of the stack.
-    pub fn is_endpoint(&self) -> bool {
-        self.mode == Switch::Create && self.endpoint
     }
 }
 

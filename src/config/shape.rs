@@ -65,13 +65,11 @@ impl<'s> Walk<'s> {
             ("array", DeValue::Array(list)) if list.len() > ENTRIES => self.too_many(place, list.len()),
             ("object", DeValue::Table(table)) if table.len() > ENTRIES => self.too_many(place, table.len()),
             ("array", DeValue::Array(list)) => {
-                let items = list.iter().enumerate();
+                let of_item = &schema["items"];
                 // An unsound item affects only itself: the rules skip it by its place.
-                Some(
-                    items
-                        .map(|(i, item)| self.value(&place.item(i), &schema["items"], item).unwrap_or("".into()))
-                        .collect(),
-                )
+                let instead = || self::variants(of_item).first().copied().unwrap_or_default().into();
+                let items = list.iter().enumerate();
+                Some(items.map(|(i, item)| self.value(&place.item(i), of_item, item).unwrap_or_else(instead)).collect())
             }
             ("object", DeValue::Table(table)) => Some(self.table(place, schema, table)),
             _ => {

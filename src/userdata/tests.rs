@@ -583,7 +583,7 @@ fn packages_have_the_names_of_the_family() {
         apt() { case \" $GONE \" in *\" $1 \"*) return 1 ;; esac; echo \"apt: $*\"; }; snap() { echo \"snap: $*\"; }";
     let install = |family: &str, name: &str, list: &str, gone: &str| {
         let before = format!("{stubs}\nFAMILY={family} LIST='{list}' GONE='{gone}'");
-        bash(&full(), &["install_package"], &before, &format!("install_package {name}"))
+        bash(&full(), &["package", "install_package"], &before, &format!("install_package {name}"))
     };
     let all = "Available Packages\\nmariadb105.x86_64 3:10.5 a\\nmariadb114.x86_64 3:11.4 a\\nmariadb1011.x86_64 3:10.11 a\\nmariadb118-server.x86_64 1 a\\n";
     assert_eq!(install("dnf", "mariadb", all, ""), "dnf: mariadb114");
