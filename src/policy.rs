@@ -271,6 +271,7 @@ impl<'a> Rights<'a> {
                 let used = config.iam.instance_profile.as_ref().filter(|_| node.is_used());
                 Some(match used {
                     Some(used) => self.iam_theirs(kind, used),
+                    None if only_reads(verb(action)) => self.iam_earlier(key),
                     None => self.iam_ours(key),
                 })
             }
@@ -301,6 +302,19 @@ impl<'a> Rights<'a> {
         let mut arns: Vec<String> = names.map(|name| self.iam(key.kind(), &format!("{path}{name}"))).collect();
         arns.dedup();
         arns
+    }
+
+    /// Returns the ARNs of the stack's roles or profiles, those of services that an earlier stack file named included.
+    ///
+    /// Without them `up` would not see the fleet of a service that was removed, whose role has a name of its own.
+    fn iam_earlier(&self, key: &Key) -> Vec<String> {
+        let any = self.config.usual_name_of(&format!("{}/*", key.kind()));
+        let (begin, end) = any.split_once('*').unwrap_or((&any, ""));
+        let path = self.config.iam.path.trim_start_matches('/');
+        let of_any = self.iam(key.kind(), &format!("{path}{any}"));
+        let (begin, end) = (self.iam(key.kind(), &format!("{path}{begin}")), end);
+        let others = self.iam_ours(key).into_iter().filter(|arn| !(arn.starts_with(&begin) && arn.ends_with(end)));
+        [of_any].into_iter().chain(others).collect()
     }
 
     /// Returns the name that a service's own object had before keys carried the service's name.

@@ -13,7 +13,7 @@ pub use super::distribution_config::Spec;
 pub struct Distribution {
     pub aws: Aws,
     pub balancer: Ref<LoadBalancer>,
-    /// The text by which the distribution is found, from [`title`].
+    /// The text by which the distribution is found, from `title`.
     pub comment: String,
     /// The most seconds for which an answer is kept, and the usual number.
     pub ttl: u32,

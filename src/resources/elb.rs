@@ -121,7 +121,7 @@ impl Answer {
     }
 }
 
-/// Describes the answer in the words of [`describe_actions`].
+/// Describes the answer in the words of `describe_actions`.
 impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -529,8 +529,8 @@ class Check:
                 name = found["http-header"]["HttpHeaderConfig"]["HttpHeaderName"]
                 self.eq("block's header", name, entry["header"].partition(":")[0])
             kinds = {"path-pattern": "PathPatternConfig", "query-string": "QueryStringConfig", "http-header": "HttpHeaderConfig"}
-            values = lambda c: c.get(kinds[c["Field"]], {}).get("Values") or c.get("Values")
-            self.eq(f"block {i + 1}", {field: values(c) for field, c in found.items()}, want)
+            values = {field: c.get(kinds[field], {}).get("Values") or c.get("Values") for field, c in found.items()}
+            self.eq(f"block {i + 1}", values, want)
         return rules[len(refusing):]
 
     def fleet(self):

@@ -277,7 +277,7 @@ class World:
 
     def start_postgres(self):
         """PostgreSQL as RDS hands it over: a master user with few of a superuser's rights, and the named database."""
-        data, bin_ = f"{SCRATCH}/postgres", sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        data, bin_ = f"{SCRATCH}/postgres", max(glob.glob("/usr/lib/postgresql/*/bin"))
         os.makedirs(data)
         shutil.chown(data, "postgres", "postgres")
         as_postgres = ["runuser", "-u", "postgres", "--"]

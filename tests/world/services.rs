@@ -113,6 +113,7 @@ fn a_service_comes_is_renamed_and_goes_without_the_others() {
 
     // A service is taken out: nobody takes over from it.
     let less = stack(&world, "less.toml", &[all, root]);
+    world.keep_rights(&less, &renamed);
     let plan = changes_only(&world, &less, &["lookup", "find"], &["rest", "root"]);
     assert_eq!(plan["handover"], Value::Null);
     let last = stack(&world, "last.toml", &[root]);
