@@ -970,7 +970,8 @@ fn a_distribution_comes_before_the_balancer_and_goes_and_nothing_is_closed_meanw
     settled(&world, CDN);
     changed_nothing(&up(&world, CDN));
     let why = world.run(CDN, &["why", "-o", "json"]).json();
-    assert!(why["url"].as_str().is_some_and(|url| url.contains(".cloudfront.net/")), "{why}");
+    let url = why["services"][0]["endpoint"].as_str();
+    assert!(url.is_some_and(|url| url.contains(".cloudfront.net/")), "{why}");
 
     for (name, step, finding) in [
         ("distribution-disabled", "distribution/main", Some("cdn-disabled")),
