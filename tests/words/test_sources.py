@@ -78,17 +78,18 @@ def snapshot(world, folder):
 
 def test_a_snapshot_of_somebody_else_s_makes_no_command_and_draws_nothing(world, folder):
     seen = snapshot(world, folder)
-    group = seen["auto_scaling_group"]
+    path = seen["services"]["api"]
+    group = path["auto_scaling_group"]
     name = "api'; touch RAN; '"
     group["name"], group["suspended"] = name, ["Launch"]
     for m in group["members"]:
         m["lifecycle"] = "Standby"
-    seen["probe"]["answers"] = [
+    path["probe"]["answers"] = [
         {"address": "10.0.0.1", "status": 503, "beacon": beacon(instance="i-0; touch RAN #", error=HOSTILE)}
     ]
-    seen["alarms"] = [{"name": f"cpu{HOSTILE}", "description": HOSTILE, "reason": HOSTILE, "since": None}]
-    seen["gaps"] = [{"part": "files", "call": f"Describe{HOSTILE}", "class": None, "why": HOSTILE, "help": HOSTILE}]
-    seen["probe"]["unresolved"] = HOSTILE
+    path["alarms"] = [{"name": f"cpu{HOSTILE}", "description": HOSTILE, "reason": HOSTILE, "since": None}]
+    path["gaps"] = [{"part": "files", "call": f"Describe{HOSTILE}", "class": None, "why": HOSTILE, "help": HOSTILE}]
+    path["probe"]["unresolved"] = HOSTILE
     seen["stack"] = f"billing{HOSTILE}"
     file = folder / "theirs.json"
     file.write_text(json.dumps(seen))

@@ -106,7 +106,7 @@ fn refused_in_turn(third: usize) {
         assert_eq!(claims(&why.out), None, "{here}");
         assert_eq!(seen["broken"], false, "{here}");
         assert!(rules(&seen).is_subset(&rules(&stack.quiet)), "{here}");
-        assert_eq!(why.code, i32::from(word(seen["verdict"].as_str().unwrap()) == "UNKNOWN"), "{here}");
+        assert_eq!(why.code, i32::from(word(seen["word"].as_str().unwrap()) == "UNKNOWN"), "{here}");
 
         let plan = stack.run(deny.clone(), &["-o", "json", "plan"]);
         let here = format!("plan without {operation}: exit code {}\n{}\n{}", plan.code, plan.out, plan.err);
