@@ -115,7 +115,7 @@ def test_what_is_saved_can_be_shown(world, folder):
         world.gameday("why", "--save", str(file))
         text = file.read_text()
         assert not hidden(text) and "\\u202e" in text
-        assert json.loads(text)["alarms"][0]["reason"] == "why\u202e\u2066\u200b\x9b2J"
+        assert json.loads(text)["services"]["api"]["alarms"][0]["reason"] == "why\u202e\u2066\u200b\x9b2J"
     finally:
         world.cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="fine")
 
