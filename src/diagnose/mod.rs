@@ -214,13 +214,14 @@ pub fn why(snapshot: &Snapshot) -> Vec<Finding> {
 fn nothing_exists(s: &Snapshot) -> bool {
     let seen = [Part::TargetGroup, Part::Vpc].into_iter().all(|p| s.saw(p));
     let no_network = s.vpc.is_none() || s.expected.network == Origin::Use;
-    seen && no_network && is_unbuilt(s) && s.target_group.is_none()
+    seen && no_network && is_unbuilt(s) && s.balancer.is_none() && s.target_group.is_none()
 }
 
-/// True if neither the balancer nor the fleet exists: they were never built, or were torn down.
+/// True if there is neither a listener nor a fleet: they were never built, or were torn down. A balancer without a
+/// listener may stand, since a build makes it long before the database is there.
 pub fn is_unbuilt(s: &Snapshot) -> bool {
-    let seen = [Part::Balancer, Part::AutoScalingGroup].into_iter().all(|p| s.saw(p));
-    seen && s.balancer.is_none() && s.auto_scaling_group.is_none()
+    let seen = [Part::Balancer, Part::Listeners, Part::AutoScalingGroup].into_iter().all(|p| s.saw(p));
+    seen && s.listeners.is_empty() && s.auto_scaling_group.is_none()
 }
 
 /// Rules that do not stop the running instances from serving, although they are grave: no new instances are launched, a

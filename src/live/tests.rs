@@ -3,7 +3,7 @@ use super::clock::{StepState, Times};
 use super::{testing::*, *};
 use crate::{
     engine::{Direction, Forecast},
-    verdict::Word,
+    verdict::{Build, Verdict, Word},
 };
 
 fn state() -> LiveState {
@@ -85,8 +85,14 @@ fn what_is_not_there_is_neither_broken_nor_fixed_and_costs_nothing() {
     let mut s = state();
     s.fold(Round { cost: Some(Cost::default()), ..looked(0, unbroken()) });
     assert!(s.cost.is_some());
-    let mut gone = listener_deleted();
-    (gone.balancer, gone.auto_scaling_group) = (None, None);
+    // A build makes the balancer long before the fleet: without a listener it is not yet a service.
+    let mut begun = listener_deleted();
+    begun.auto_scaling_group = None;
+    let verdict = Verdict::of(&begun);
+    assert_eq!(verdict.word(), Word::NotBuilt, "{verdict}");
+    let build = Build { under_way: true, ..Build::default() };
+    assert_eq!(verdict.with(build).word(), Word::Building);
+    let gone = Snapshot { balancer: None, ..begun };
     let news = s.fold(looked(60, gone));
     assert_eq!((s.verdict.word(), s.cost.is_none()), (Word::NotBuilt, true), "{}", s.verdict);
     assert!(news.iter().any(|e| e.kind == EventKind::Verdict), "{news:#?}");

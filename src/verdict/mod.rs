@@ -39,8 +39,8 @@ use std::time::Duration;
 /// | seen or not | not asked | healthy, or not seen | not seen whole | unknown |
 ///
 /// The second part is the word. A stack that serves with nothing left to lose is AT RISK. A stack that does not serve
-/// is BUILDING while somebody builds it or its first instances boot, NOT BUILT if neither balancer nor fleet exists,
-/// and NOT SERVING otherwise. A stack that somebody takes down is AT RISK, then NOT BUILT, since its end is no fault.
+/// is BUILDING while somebody builds it or its first instances boot, NOT BUILT if neither a listener nor a fleet
+/// exists, and NOT SERVING otherwise. A stack that somebody takes down is AT RISK, then NOT BUILT, since its end is no fault.
 ///
 /// So an object that was not seen is no evidence, neither that it exists nor that it does not. A good answer needs no
 /// way that was seen, because the answer has come that way. But it does not say whether a target is healthy.
@@ -68,7 +68,7 @@ pub struct Verdict {
     pub broken: Option<String>,
     /// The object that is known to be missing, without which nothing is served.
     pub missing: Option<String>,
-    /// True if neither balancer nor fleet exists.
+    /// True if neither a listener nor a fleet exists.
     pub unbuilt: bool,
     /// What is waited for, while the first instances of a new fleet boot.
     pub booting: Option<String>,
