@@ -121,6 +121,10 @@ pub enum Output {
     Targets,
     /// `targets attach` and `targets detach`
     Target,
+    /// `bake`
+    Bake,
+    /// `bake --prune`
+    Prune,
     /// A line of `up` and `teardown`
     #[value(aliases = ["up", "teardown"])]
     Lines,
@@ -188,6 +192,11 @@ pub enum Verb {
         #[command(subcommand)]
         what: TargetsCommand,
     },
+    /// Make an image of what a service's instances install, so that new ones are sooner ready
+    ///
+    /// One instance is launched from the service's launch template. It installs packages, downloads the program, reads no
+    /// secret, and switches itself off; then it becomes an image, and is terminated. Takes five to ten minutes.
+    Bake(BakeArgs),
     /// Delete the whole stack, and check that nothing is left
     #[command(aliases = ["down", "destroy", "delete"])]
     Teardown(TeardownArgs),
@@ -498,6 +507,28 @@ pub enum TargetsCommand {
         #[arg(long, value_name = "NAME")]
         balancer: Option<String>,
     },
+}
+
+/// The arguments of `gameday bake`.
+#[derive(Args, Debug, Default)]
+pub struct BakeArgs {
+    /// The service; needed if the stack file has several
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(complete::services))]
+    pub service: Option<String>,
+    /// Write the image into the stack file, which keeps its comments
+    #[arg(long)]
+    pub set: bool,
+    /// Delete images of the stack that nothing needs, with their snapshots, instead of making one
+    #[arg(long, conflicts_with_all = ["service", "set", "patience"])]
+    pub prune: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Seconds to wait until everything is installed
+    #[arg(long, value_name = "SECONDS", default_value_t = 1200, value_parser = clap::value_parser!(u64).range(..=3600))]
+    pub patience: u64,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// The arguments of `gameday teardown`.

@@ -51,6 +51,7 @@
 //! | [`said`], [`hidden`] | words from outside, made fit to be read; passwords as dots |
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, unreachable_pub)]
 pub mod aws;
+pub mod bake;
 pub mod cli;
 pub mod commands;
 pub mod cost;

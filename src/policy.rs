@@ -18,13 +18,16 @@ pub struct Policy {
     pub document: Value,
 }
 
-/// Actions that no step declares: those of `status`, `why`, `cost`, `logs` and `targets`, the facts, the lease, the
+/// Actions that no step declares: those of `status`, `why`, `cost`, `logs`, `targets` and `bake`, the facts, the lease, the
 /// verdict, and the last look of a teardown.
 const ALWAYS: &[&str] = &[
     "autoscaling:DescribeScalingActivities",
     "autoscaling:TerminateInstanceInAutoScalingGroup",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
+    "ec2:CreateImage",
+    "ec2:DeleteSnapshot",
+    "ec2:DeregisterImage",
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeDhcpOptions",
     "ec2:DescribeImages",
@@ -38,6 +41,7 @@ const ALWAYS: &[&str] = &[
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
     "ec2:DescribeSubnets",
     "ec2:DescribeTags",
     "ec2:DescribeVolumes",
@@ -48,6 +52,8 @@ const ALWAYS: &[&str] = &[
     "ec2:DescribeVpcs",
     "ec2:GetConsoleOutput",
     "ec2:GetManagedPrefixListEntries",
+    "ec2:RunInstances",
+    "ec2:TerminateInstances",
     "elasticloadbalancing:DeregisterTargets",
     "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:RegisterTargets",
@@ -129,6 +135,7 @@ const SNAPSHOT: &str = "rds:CreateDBSnapshot";
 fn makes_new(action: &str) -> bool {
     const PARTS: &[&str] = &[
         "CreateAccessPoint",
+        "CreateImage",
         "CreateLaunchTemplateVersion",
         "CreateMountTarget",
         "CreateNetworkAclEntry",
@@ -461,8 +468,10 @@ impl<'a> Rights<'a> {
             with(format!("aws:ResourceTag/{stack}"), json!(self.config.name)),
         )];
         for tagging in among(&is_tagging) {
-            // The file system of a new access point has the tag; the access point does not yet.
-            let makes = |a: &&&str| makes_new(a) || **a == "elasticfilesystem:CreateAccessPoint";
+            // The file system of a new access point has the tag, the instance of a new image, too; they themselves do
+            // not yet.
+            let makes =
+                |a: &&&str| makes_new(a) || matches!(**a, "elasticfilesystem:CreateAccessPoint" | "ec2:CreateImage");
             let all_of = self.region.iter().chain(&self.tagged).filter(|a| service(a) == service(tagging));
             let makers: BTreeSet<&str> = all_of.filter(makes).map(|a| verb(a)).collect();
             all.push(allow(&[tagging], "*", with(format!("{}:CreateAction", service(tagging)), json!(makers))));
@@ -472,6 +481,9 @@ impl<'a> Rights<'a> {
         if !certificates.is_empty() {
             all.push(allow(&certificates, "*", with(format!("aws:RequestTag/{stack}"), json!(self.config.name))));
         }
+        // A new image and its snapshots have no tag yet. The instance has one.
+        let new = ["image/*", "snapshot/*"].map(|what| self.arn("ec2", what));
+        all.push(allow(&["ec2:CreateImage"], new, with(format!("aws:RequestTag/{stack}"), json!(self.config.name))));
         // Rules have no tag. Their group has one.
         let rules = among(&|a| {
             a.contains("SecurityGroupRules") || a.contains("SecurityGroupEgress") || a.contains("SecurityGroupIngress")

@@ -10,7 +10,10 @@ use crate::{
         Builder, access, balancer, cache, cdn, database, files, monitoring, network,
         service::{self, Data, UserDataInputs},
     },
-    resources::{distribution::Distribution, load_balancer::LoadBalancer, role::Master, target_group::TargetGroup},
+    resources::{
+        distribution::Distribution, launch_template::LaunchTemplate, load_balancer::LoadBalancer, role::Master,
+        subnet::Subnet, target_group::TargetGroup,
+    },
     userdata,
 };
 use std::rc::Rc;
@@ -23,6 +26,8 @@ pub struct Stack {
     /// The distribution before the balancer.
     pub cdn: Option<Ref<Distribution>>,
     pub services: Vec<Service>,
+    /// The subnets of the instances.
+    pub subnets: Vec<Ref<Subnet>>,
     /// The master password, if the roles can read it until the database is set up.
     pub master: Option<Master>,
 }
@@ -32,6 +37,8 @@ pub struct Service {
     pub name: String,
     /// The service's target group.
     pub target: Ref<TargetGroup>,
+    /// The service's launch template.
+    pub template: Ref<LaunchTemplate>,
     /// The inputs of the user data, with texts in parentheses for what does not exist yet.
     pub user_data: Rc<UserDataInputs>,
 }
@@ -90,8 +97,9 @@ pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egr
     let service = |(scope, fleet): (ServiceScope<'_>, service::Fleet)| Service {
         name: scope.name.into(),
         target: fleet.target,
+        template: fleet.template,
         user_data: fleet.user_data,
     };
     let services = config.services().zip(fleets).map(service).collect();
-    Ok(Stack { graph: std::mem::take(&mut b.graph), balancer, cdn, services, master })
+    Ok(Stack { graph: std::mem::take(&mut b.graph), balancer, cdn, services, subnets: network.app, master })
 }

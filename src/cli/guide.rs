@@ -8,7 +8,7 @@ use std::fmt::Write;
 pub const GROUPS: &[(&str, &[&str])] = &[
     ("Start", &["init", "plan", "up", "teardown"]),
     ("Look", &["status", "why", "logs", "cost", "serve"]),
-    ("Act", &["targets"]),
+    ("Act", &["targets", "bake"]),
     ("Prepare", &["render", "policy", "schema"]),
     ("Rehearse", &["sandbox"]),
     ("Shell", &["completions", "man"]),
@@ -86,6 +86,13 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("gameday targets list", "the machines behind the stack's load balancer"),
             ("gameday targets detach i-0123456789abcdef0", "takes one away; it goes on running"),
+        ],
+    ),
+    (
+        "bake",
+        &[
+            ("gameday bake --set", "makes an image, and writes it into the stack file"),
+            ("gameday bake --prune", "deletes images that nothing needs any more"),
         ],
     ),
     (

@@ -1,4 +1,5 @@
 //! The verbs, one per file. A verb reads the session, walks the graph, and hands what it saw to a view.
+pub mod bake;
 pub mod completions;
 pub mod cost;
 pub mod init;
@@ -147,6 +148,7 @@ async fn verb(cli: Cli, out: Printer) -> Outcome {
         Verb::Why(args) => why::run(global, out, args).await,
         Verb::Serve(args) => serve::run(global, out, args).await,
         Verb::Targets { what } => targets::run(global, out, what).await,
+        Verb::Bake(args) => bake::run(global, out, args).await,
         Verb::Teardown(args) => teardown::run(global, out, args).await,
         Verb::Render(args) => render::run(global, out, args).await,
         Verb::Policy { save } => policy::run(global, out, save).await,

@@ -1,8 +1,9 @@
 //! `gameday teardown`: deletes all objects of the stack, and lists what is left.
 use super::{DONE, Failure, Outcome, Session, failed, interrupted};
 use crate::{
+    bake::Baked,
     cli::{Global, TeardownArgs},
-    config::Group,
+    config::{Group, Kind},
     engine::{Direction, Key, Node, Report, Status, Visit, is_id, walk},
     error::{Error, Help as _},
     history::History,
@@ -40,19 +41,21 @@ pub async fn run(global: &Global, out: Printer, args: TeardownArgs) -> Outcome {
 /// Shows what exists, asks for the stack's name, deletes, and reports what is left.
 async fn teardown(session: &mut Session, args: &TeardownArgs) -> Outcome {
     let mut has_lease = false;
-    let (seen, remains) = loop {
+    let (seen, remains, baked) = loop {
         session.reread().await?;
         // What later steps read has to be known before the first is deleted.
         let seen = session.look().await;
         let remains = session.search().remains(&seen).await?;
-        let there = all(&seen, &remains);
+        let baked = session.search().baked(&seen, &remains).await?;
+        let images = baked.list();
+        let there = all(&seen, &remains, &images);
         all_there(session, &args.delete, &there)?;
         if !session.env.ownership.has_record() && !there.is_empty() && !session.out.json() {
             session.say_that_tags_decide();
         }
         if has_lease {
             list(session, &there);
-            break (seen, remains);
+            break (seen, remains, baked);
         }
         if !there.is_empty()
             && let Err(code) = consent(session, args, &there)
@@ -61,12 +64,12 @@ async fn teardown(session: &mut Session, args: &TeardownArgs) -> Outcome {
         }
         has_lease = true;
         if !session.lease(TEARDOWN, args.lease).await? {
-            break (seen, remains);
+            break (seen, remains, baked);
         }
         // What a teammate has made meanwhile is deleted as well.
         *session = session.reopen().await?;
     };
-    let report = delete(session, &seen, &remains).await;
+    let report = delete(session, &seen, &remains, &baked).await;
     forget(session, &report).await;
     session.release().await;
     let left = not_deleted(&report);
@@ -83,15 +86,15 @@ async fn teardown(session: &mut Session, args: &TeardownArgs) -> Outcome {
     })
 }
 
-/// Deletes all steps, and what remains from an earlier file.
-async fn delete(session: &Session, seen: &Report<Status>, remains: &Remains) -> Report<bool> {
+/// Deletes all steps, what remains from an earlier file, and baked images.
+async fn delete(session: &Session, seen: &Report<Status>, remains: &Remains, baked: &Baked) -> Report<bool> {
     let (graph, env) = (&session.stack.graph, &session.env);
     session.building();
     let typical = |key: &Key| Some((key.clone(), graph.get(key.as_str())?.typical().delete));
     session.view.begin(Course {
         graph,
         direction: Direction::Reverse,
-        expected: all(seen, remains).into_iter().filter_map(|(key, _)| typical(key)).collect(),
+        expected: all(seen, remains, &[]).into_iter().filter_map(|(key, _)| typical(key)).collect(),
         comes: BTreeSet::new(),
         under_way: BTreeMap::new(),
         boot: Duration::ZERO,
@@ -99,10 +102,12 @@ async fn delete(session: &Session, seen: &Report<Status>, remains: &Remains) -> 
         scale: env.pace.scale,
     });
     let tear = async {
+        let instances = baked.remove_instances(&session.aws, env).await;
         let remove = walk(graph, Direction::Reverse, env, async |n: &dyn Node| n.remove(env).await);
         // Objects of an earlier file can hold objects of this one, and the reverse, so both are deleted at once.
-        let (mut report, rest) = futures::join!(remove, remains.remove(env));
-        report.0.extend(rest.0);
+        let images = baked.remove_images(&session.aws, env);
+        let (mut report, rest, images) = futures::join!(remove, remains.remove(env), images);
+        report.0.extend(rest.0.into_iter().chain(instances.0).chain(images.0));
         report
     };
     let report = session.drive(tear).await;
@@ -153,15 +158,21 @@ fn certificate<'a>(
 }
 
 /// Returns all objects of the stack that exist, with their ids.
-fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains) -> Vec<(&'a Key, &'a str)> {
+fn all<'a>(seen: &'a Report<Status>, remains: &'a Remains, baked: &'a [(Key, String)]) -> Vec<(&'a Key, &'a str)> {
     let mut there: Vec<(&Key, &str)> = seen
         .done()
         .filter(|(_, s)| s.phase.is_some() && !s.used)
         .map(|(k, s)| (k, s.id.as_deref().unwrap_or_default()))
         .chain(remains.found.iter().map(|(k, id)| (k, id.as_str())))
+        .chain(baked.iter().map(|(k, id)| (k, id.as_str())))
         .collect();
-    there.sort_by_key(|(key, _)| Group::of_kind(key.kind()));
+    there.sort_by_key(|(key, _)| group(key));
     there
+}
+
+/// Returns the group of an object. Images and the instances that they are made from are no steps.
+fn group(key: &Key) -> Group {
+    Kind::by_word(key.kind()).map_or(Group::Launch, |kind| kind.group)
 }
 
 /// Returns the refusal of `--yes`. A habit from `up`, whose objects can be created again, must not cost a database.
@@ -206,10 +217,10 @@ fn list(session: &Session, there: &[(&Key, &str)]) {
     if out.json() {
         return;
     }
-    let mut group = None;
+    let mut last = None;
     for (key, id) in there {
-        if group.replace(Group::of_kind(key.kind())) != Some(Group::of_kind(key.kind())) {
-            out.note(format!("{TITLE}{}{RESET}", Group::of_kind(key.kind())));
+        if last.replace(group(key)) != Some(group(key)) {
+            out.note(format!("{TITLE}{}{RESET}", group(key)));
         }
         out.note(format!("  {BAD}- {key}{RESET} {DIM}{}{RESET}", style::short_id(id)));
     }

@@ -53,6 +53,7 @@ const INNER: &[&str] = &[
     "arguments",
     "programs",
     "docker",
+    "bake",
     "copy_list",
     "connections",
     "health_codes",

@@ -51,7 +51,8 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: &[String]) -> Result<Inv
     let account = &Account { aws, config, alarms };
     // Alarms cost cents: if they cannot be read, the rest is still reported.
     let monitoring = async { Ok(monitoring::bill::running(account).await) };
-    let (fleets, network, endpoints, balancer, database, cache, files, monitoring) = futures::try_join!(
+    let images = async { Ok(service::bill::images(account).await) };
+    let (fleets, network, endpoints, balancer, database, cache, files, images, monitoring) = futures::try_join!(
         service::bill::running(account),
         network::bill::running(account),
         access::bill::running(account),
@@ -59,9 +60,10 @@ pub async fn gather(aws: &Aws, config: &Config, alarms: &[String]) -> Result<Inv
         database::bill::running(account),
         cache::bill::running(account),
         files::bill::running(account),
+        images,
         monitoring,
     )?;
-    let Inventory { items, left_out } = monitoring;
-    let items = [fleets, network, endpoints, balancer, database, cache, files, items].concat();
+    let items = [fleets, images.items, network, endpoints, balancer, database, cache, files, monitoring.items].concat();
+    let left_out = [images.left_out, monitoring.left_out].concat();
     Ok(Inventory { items, left_out })
 }

@@ -110,6 +110,11 @@ impl Ownership {
         }
     }
 
+    /// True if the record notes this thing, which is no step. True without a record.
+    pub fn has_used(&self, what: &str, id: &str) -> bool {
+        self.evidence.borrow().ledger.record().is_none_or(|r| r.has_used(what, id))
+    }
+
     /// Puts the objects that the user has named and that were found into the record.
     pub fn record_named(&self) {
         let evidence = &mut *self.evidence.borrow_mut();

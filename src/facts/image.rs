@@ -46,7 +46,7 @@ pub const USED: &str = "image";
 ///
 /// Either the stack file once named the image, or it is Amazon's own Linux. Anybody who is allowed to add a version to
 /// a template can write any image into it.
-pub(super) async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
+pub(crate) async fn is_trusted(aws: &Aws, config: &Config, id: &str) -> Result<bool> {
     let Some(record) = record::seen(aws, &config.name).await else { return is_of_amazon(aws, id).await };
     Ok(record.has_used(USED, id) || is_of_amazon(aws, id).await?)
 }

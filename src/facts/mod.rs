@@ -16,6 +16,7 @@ mod zones;
 pub(crate) use fit::claim;
 pub use fleets::{fleets, steps_of};
 pub use image::USED as IMAGE;
+pub(crate) use image::is_trusted;
 pub use names::in_account;
 pub use network::{Network, Subnet};
 

@@ -20,6 +20,7 @@ pub use remains::Remains;
 
 use crate::{
     aws::Aws,
+    bake::Baked,
     config::Loaded,
     engine::{Class, Env, Error, Report, Status},
     error::Result,
@@ -71,6 +72,13 @@ impl Search<'_> {
     /// Looks for what the stack has made and its file no longer describes. `seen` is the last look at the steps.
     pub async fn remains(self, seen: &Report<Status>) -> Result<Remains> {
         Remains::find(self, seen).await
+    }
+
+    /// Looks for what `gameday bake` has made. `seen` is the last look at the steps.
+    pub async fn baked(self, seen: &Report<Status>, remains: &Remains) -> Result<Baked> {
+        let seen = seen.done().filter_map(|(key, status)| Some((key, status.id.as_ref()?)));
+        let templates = seen.chain(&remains.found).filter(|(key, _)| key.kind() == "launch-template");
+        Baked::find(self.aws, self.env, &templates.map(|(_, id)| id.as_str()).collect::<Vec<_>>()).await
     }
 
     /// Looks for what is left after a teardown.

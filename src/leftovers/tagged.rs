@@ -222,6 +222,24 @@ async fn gone(aws: &Aws, stack: &str, left: &[(String, Option<String>)]) -> Resu
         let there = all.iter().filter_map(|v| v.volume_id().map(Into::into));
         without(&there.collect::<Vec<String>>(), volumes);
     }
+    let images = of(":image/");
+    if !images.is_empty() {
+        let filter = Filter::builder().name("image-id").set_values(ids(&images)).build();
+        let call = aws.ec2.describe_images().filters(filter).owners("self").include_disabled(true).send().await;
+        if let Some(all) = unless_denied(call.during("DescribeImages"))? {
+            let there = all.images().iter().filter_map(|i| i.image_id().map(Into::into));
+            without(&there.collect::<Vec<String>>(), images);
+        }
+    }
+    let of_volumes: Vec<_> = of(":snapshot/").into_iter().filter(|(arn, _)| arn.contains(":ec2:")).collect();
+    if !of_volumes.is_empty() {
+        let filter = Filter::builder().name("snapshot-id").set_values(ids(&of_volumes)).build();
+        let pages = aws.ec2.describe_snapshots().filters(filter).owner_ids("self").into_paginator().items().send();
+        if let Some(all) = unless_denied(pages.try_collect().await.during("DescribeSnapshots"))? {
+            let there = all.iter().filter_map(|s| s.snapshot_id().map(Into::into));
+            without(&there.collect::<Vec<String>>(), of_volumes);
+        }
+    }
     // The stack's own notes.
     for (arn, name) in of(&format!(":parameter/gameday/{stack}/")) {
         let note = unless_denied(note::read(aws, stack, &name).await)?;

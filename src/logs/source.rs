@@ -19,6 +19,11 @@ pub struct LogGroup {
 }
 
 impl LogGroup {
+    /// Returns the log that the group has.
+    pub fn log(&self) -> Log {
+        self.log
+    }
+
     /// Returns the log groups of the services that are shown. The config has to have the keys of the account
     /// ([`Config::in_account`]).
     pub fn all(config: &Config, is_shown: impl Fn(&str) -> bool) -> Vec<Self> {
@@ -87,7 +92,10 @@ pub async fn console(aws: &Aws, instance: &str) -> Result<String> {
     let call = |latest| aws.ec2.get_console_output().instance_id(instance).latest(latest).send();
     // Only Nitro instances return the current output; a T2 returns what was kept at its boot.
     let answer = match call(true).await.during("GetConsoleOutput") {
-        Err(Error::Aws(e)) if e.class == Class::Invalid || e.code.as_deref() == Some("UnsupportedOperation") => {
+        Err(Error::Aws(e))
+            if matches!(e.class, Class::Invalid | Class::WrongState)
+                || e.code.as_deref() == Some("UnsupportedOperation") =>
+        {
             call(false).await.or_absent("GetConsoleOutput")?
         }
         Err(e) if e.class() == Some(Class::NotFound) => None,

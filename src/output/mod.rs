@@ -1,4 +1,5 @@
 //! The views: the only place that prints. Data goes to stdout, progress and errors to stderr.
+pub mod bake;
 pub mod calls;
 pub mod clock;
 pub mod complaint;

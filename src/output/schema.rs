@@ -1,6 +1,13 @@
 //! JSON schemas of the output with `-o json`, derived from the printed types.
 use super::{
-    complaint::Complaint, cost::Cost, line::Line, live::LiveRound, plan::Plan, serve::Picture, status::Overview,
+    bake::{Baked, Pruned},
+    complaint::Complaint,
+    cost::Cost,
+    line::Line,
+    live::LiveRound,
+    plan::Plan,
+    serve::Picture,
+    status::Overview,
     targets, why,
 };
 use crate::cli::Output;
@@ -18,6 +25,8 @@ pub fn of(output: Output) -> Schema {
         Output::Logs => schema::<crate::logs::Event>(),
         Output::Targets => schema::<targets::Message<Vec<crate::targets::Machine>>>(),
         Output::Target => schema::<targets::Message<crate::targets::Machine>>(),
+        Output::Bake => schema::<Baked>(),
+        Output::Prune => schema::<Pruned>(),
         Output::Lines => schema::<Line<'static>>(),
         Output::Error => schema::<Failed>(),
     }

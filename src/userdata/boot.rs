@@ -43,6 +43,8 @@ pub struct Boot {
     /// The ranges of the VPC, and ranges used in it.
     pub vpc: Vec<String>,
     pub limits: Limits,
+    /// True for a machine that becomes an image: it installs and downloads, reads no secret, and switches itself off.
+    pub bake: bool,
 }
 
 impl Boot {
@@ -72,6 +74,7 @@ impl Boot {
             metadata: false,
             vpc: vec!["10.0.0.0/16".into()],
             limits: Limits::default(),
+            bake: false,
         }
     }
 

@@ -161,6 +161,10 @@ fn render_with(boot: &Boot, includes: &Includes, comments: Comments) -> Result<R
             secrets.insert("master_password", master);
         }
     }
+    if boot.bake {
+        // Everybody who launches an image can read what is in it.
+        secrets.retain(|_, secret| matches!(secret, SecretSource::Parameter(_)));
+    }
     for (name, secret) in &secrets {
         if let SecretSource::Literal(text) = secret
             && text.chars().any(char::is_control)

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 /// The shipped files, under the names that templates use for each other.
 pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("agent.json.j2", include_str!("../../templates/agent.json.j2")),
+    ("bake.sh.j2", include_str!("../../userdata/bake.sh.j2")),
     ("beacon.py", include_str!("../../userdata/beacon.py")),
     ("beacon.service.j2", include_str!("../../userdata/beacon.service.j2")),
     ("boot.service.j2", include_str!("../../userdata/boot.service.j2")),

@@ -84,6 +84,7 @@ fn styles() -> Vec<(String, Boot)> {
             format!("{run:?} with copies and nothing"),
             Boot { run, copies: 2, ..Boot::new("demo", "billing", "s3://bucket/server") },
         ));
+        all.push((format!("{run:?} that becomes an image"), Boot { bake: true, ..boot.clone() }));
         let ready_made = boot.database.clone().map(|d| Database { master_password: None, sql: vec![], ..d });
         all.push((format!("{run:?} with a ready made database"), Boot { database: ready_made, cache: None, ..boot }));
     }

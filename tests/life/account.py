@@ -9,7 +9,7 @@ import attack
 import drifts
 import foreign
 import readback
-from dump import ELSEWHERE, Clients, dump
+from dump import ELSEWHERE, Clients, dump, tags_of
 
 
 class Account:
@@ -48,6 +48,38 @@ class Account:
     def check(self, file, owner=None):
         image = self.here.ssm.get_parameter(Name=readback.IMAGE)["Parameter"]["Value"]
         return readback.check(dump(self.here), image, file, owner)
+
+    def baked(self):
+        """The account's own images and snapshots with their tags, and the baking instances that are not terminated."""
+        ec2 = self.here.ec2
+        mine = ec2.describe_images(Owners=["self"])["Images"]
+        tagged = [{"Name": "tag-key", "Values": ["gameday:bake"]}]
+        there = [i for r in ec2.describe_instances(Filters=tagged)["Reservations"] for i in r["Instances"]]
+        return {
+            "images": {i["ImageId"]: {"name": i["Name"], "tags": tags_of(i.get("Tags"))} for i in mine},
+            "snapshots": {
+                s["SnapshotId"]: tags_of(s.get("Tags"))
+                for s in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+                if "gameday:bake" in tags_of(s.get("Tags"))
+            },
+            "instances": [i["InstanceId"] for i in there if i["State"]["Name"] not in ("terminated", "shutting-down")],
+        }
+
+    def forged_image(self, stack, service):
+        """An image that somebody has tagged as a baked one of the stack; its id."""
+        ec2 = self.here.ec2
+        parameter = self.here.ssm.get_parameter(Name=readback.IMAGE)["Parameter"]["Value"]
+        made = ec2.run_instances(ImageId=parameter, MinCount=1, MaxCount=1, InstanceType="t3.micro")
+        instance = made["Instances"][0]["InstanceId"]
+        ec2.describe_instances()
+        tags = [{"Key": "gameday:stack", "Value": stack}, {"Key": "gameday:bake", "Value": service}]
+        specs = [{"ResourceType": "image", "Tags": tags}]
+        image = ec2.create_image(InstanceId=instance, Name="forged", TagSpecifications=specs)["ImageId"]
+        ec2.terminate_instances(InstanceIds=[instance])
+        return image
+
+    def delete_image(self, image):
+        self.here.ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
 
     def drift(self, name, stack, service):
         return drifts.make(self.here, dump(self.here), name, stack, service)

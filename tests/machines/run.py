@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import Counter
 
-from world import APP, HOST, MASTER, SCRATCH, Forward, Machine, World, get, say, until
+from world import APP, HOST, MASTER, SCRATCH, Forward, Machine, World, get, say, sh, until
 
 COMPUTE = 2.0
 leaks = set()
@@ -650,6 +650,45 @@ def node(world):
     machine.stop()
 
 
+def bake(world):
+    """A machine that becomes an image, without any right to a secret, and one that is launched from it."""
+    baking = Machine(world, "bake", "bake", profile=False, ends=True).boot()
+    at = time.monotonic()
+    until(lambda: f"it is off: {baking.story()}", 150, lambda: baking.process and baking.process.poll() == 0)
+    say(f"bake: installed and off after {time.monotonic() - at:.1f} s")
+    assert baking.told <= Machine.PUBLIC
+    with open(baking.console, errors="replace") as f:
+        assert "gameday: baked" in f.read(), "the console says that it is complete"
+    image = baking.image()
+    left = sh("find", image, "-type", "f", "-printf", "%P\n").splitlines()
+    for part in ("opt/gameday/secrets", "opt/gameday/etc/", "opt/gameday/env", "opt/gameday/boot", "etc/systemd/system/gameday", "var/lib/cloud/", "ssh_host", "authorized_keys", "var/log/journal/"):
+        assert not [path for path in left if part in path], (part, left)
+    assert os.path.getsize(f"{image}/etc/machine-id") == 0
+    for path in left:
+        with open(f"{image}/{path}", "rb") as f:
+            content = f.read()
+        assert MASTER.encode() not in content and APP.encode() not in content, path
+    installed = [line for line in open(f"{image}/var/log/dnf-stand-in.log") if " install " in line]
+    assert len(installed) == 2, installed  # the packages, the agent
+    binary = os.stat(f"{image}/opt/gameday/release/server").st_mtime_ns
+
+    fresh = Machine(world, "fresh", "baked").boot()
+    fresh.serving(120)
+    before = fresh.seen[-1][0]
+    fresh.stop()
+    baked = Machine(world, "baked", "baked", image=image).boot()
+    baked.serving(120)
+    say(f"bake: healthy {before:.1f} s after its launch without the image, {baked.seen[-1][0]:.1f} s with it")
+    until("the agent runs", 30, lambda: "fetch-config" in baked.inside("cat", "/var/log/agent-stand-in.log", check=False))
+    assert [line for line in open(f"{baked.root}/var/log/dnf-stand-in.log") if " install " in line] == installed, "nothing is installed again"
+    assert os.stat(f"{baked.root}/opt/gameday/release/server").st_mtime_ns == binary, "nothing is downloaded again"
+    assert "installing" not in baked.inside("cat", "/var/log/gameday-boot.log")
+    assert len(baked.inside("cat", "/etc/machine-id")) == 32
+    assert calc(baked, "baked")[0] == "computed"
+    no_secret(baked)
+    baked.stop()
+
+
 class Load:
     """Nine clients that ask one question after the other, none of them twice, and count the answers."""
 
@@ -826,7 +865,7 @@ def no_secret(machine):
 
 def main():
     threading.Thread(target=watch_process_list, daemon=True).start()
-    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "memcached", "failures", "node", "copies"]
+    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "memcached", "failures", "node", "bake", "copies"]
     world = World(sys.argv[1])
     say("database, Redis, web server and mount targets are up")
     if "two" in only:
@@ -858,6 +897,8 @@ def main():
         failures(world)
     if "node" in only:
         node(world)
+    if "bake" in only:
+        bake(world)
     if "copies" in only:
         copies(world)
     if "failures" in only or "silent" in only:

@@ -320,7 +320,7 @@ class Machine:
     count = 0
     PUBLIC = {"instance", "stage", "step", "of", "status", "seconds"}
 
-    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon"):
+    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon", image=None, ends=False):
         Machine.count += 1
         self.world, self.name, self.number, self.options = world, name, Machine.count, list(options)
         self.address = f"10.213.0.{100 + self.number}"
@@ -329,10 +329,11 @@ class Machine:
         self.folder = f"{SCRATCH}/machine/{self.number}"
         self.root, self.console = f"{self.folder}/root", f"{self.folder}/console.log"
         self.seen, self.stopping, self.process = [], False, None
+        self.ends = ends  # it switches itself off
         self.told = set()  # what the beacon told who asked from outside
         for sub in ("root", "upper", "work"):
             os.makedirs(f"{self.folder}/{sub}")
-        sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={SCRATCH}/{family}:{SCRATCH}/layer:{BASE},upperdir={self.folder}/upper,workdir={self.folder}/work", self.root)
+        sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={image + ':' if image else ''}{SCRATCH}/{family}:{SCRATCH}/layer:{BASE},upperdir={self.folder}/upper,workdir={self.folder}/work", self.root)
         self.write("etc/address", f"ADDRESS={self.address}\n")
         self.write("etc/machine-id", "")
         facts = {"instance-id": self.instance, "placement/availability-zone": self.zone}
@@ -374,6 +375,8 @@ class Machine:
                 self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
                 # 133: the machine asked for a reboot.
                 code = self.process.wait()
+                if code == 0 and self.ends:
+                    self.stopping = True
                 if code != 133 and not self.stopping:
                     # Not what is tested here, and not to be hidden either.
                     say(f"{self.name}: systemd-nspawn ended with {code}: {open(self.console, errors='replace').read()[-600:]}")
@@ -422,6 +425,13 @@ class Machine:
         if check and done.returncode:
             raise AssertionError(f"{self.name}: {command}: {done.stdout} {done.stderr}")
         return done.stdout.strip()
+
+    def image(self):
+        """What the machine has written, for machines that are launched from it."""
+        image = f"{SCRATCH}/image-{self.number}"
+        sh("umount", self.root)
+        sh("cp", "-a", f"{self.folder}/upper", image)
+        return image
 
     def stop(self):
         self.stopping = True

@@ -80,3 +80,54 @@ def test_the_snapshot_goes_with_its_image_if_that_is_asked_for(aws):
     assert answer["DeleteSnapshotResults"] == [{"SnapshotId": snapshot, "ReturnCode": "success"}]
     with aws.refuses("InvalidSnapshot.NotFound"):
         aws.ec2.describe_snapshots(SnapshotIds=[snapshot])
+
+
+def _baking(aws, script, behaviour="stop"):
+    _, subnets, _ = aws.network()
+    image = aws.ssm.get_parameter(Name="/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64")
+    made = aws.ec2.run_instances(
+        ImageId=image["Parameter"]["Value"],
+        MinCount=1,
+        MaxCount=1,
+        InstanceType="t3.micro",
+        SubnetId=subnets[0],
+        InstanceInitiatedShutdownBehavior=behaviour,
+        UserData=script,
+    )
+    return made["Instances"][0]["InstanceId"]
+
+
+def _seen(aws, instance):
+    there = aws.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    return there["State"]["Name"], there.get("StateReason", {}).get("Code")
+
+
+SCRIPT = "#!/bin/bash\nprintf 'gameday: baked\\r\\n' >/dev/console\npoweroff\n"
+
+
+def test_an_instance_that_bakes_switches_itself_off_on_the_clock(aws):
+    aws.pace("fast")
+    instance = _baking(aws, SCRIPT)
+    for _ in range(3):
+        aws.advance(50)
+        aws.ec2.describe_instances()
+    assert _seen(aws, instance) == ("stopped", "Client.InstanceInitiatedShutdown")
+    console = aws.ec2.get_console_output(InstanceId=instance)["Output"]
+    assert "packages  done after 30 s" in console and console.rstrip().endswith("gameday: baked"), console
+    assert aws.ec2.create_image(InstanceId=instance, Name="baked-1")["ImageId"]
+
+
+def test_it_is_terminated_if_it_was_launched_so_and_runs_on_without_a_package(aws):
+    ends, fails = _baking(aws, SCRIPT, "terminate"), _baking(aws, SCRIPT + "# no-such-package\n")
+    for _ in range(3):
+        aws.ec2.describe_instances()
+    assert _seen(aws, ends) == ("terminated", "Client.InstanceInitiatedShutdown")
+    assert _seen(aws, fails)[0] == "running"
+    assert "failed: could not install no-such-package" in aws.ec2.get_console_output(InstanceId=fails)["Output"]
+
+
+def test_an_instance_that_somebody_stops_has_another_reason(aws):
+    instance = _baking(aws, "#!/bin/bash\n")
+    aws.ec2.describe_instances()
+    aws.ec2.stop_instances(InstanceIds=[instance])
+    assert _seen(aws, instance) == ("stopped", "Client.UserInitiatedShutdown")

@@ -215,6 +215,8 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
                 ..archive("node.tar.gz", "node app.js")
             },
         ),
+        ("bake", Boot { bake: true, packages: vec!["nodejs".into()], ..main_boot() }),
+        ("baked", Boot { packages: vec!["nodejs".into()], ..main_boot() }),
         ("copies", Boot { copies: 3, ..main_boot() }),
         (
             "one-copy-fails",

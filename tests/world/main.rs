@@ -7,6 +7,7 @@
 //! All suites are one program, so that they run side by side: most of them wait for processes more than they compute.
 //! No two tests share a sandbox, a port, a home or a file, unless a lock says so. The harness starts tests by name: the
 //! name of the machines, which take longest, comes first.
+mod bake;
 mod boot;
 mod contract;
 mod first_user;

@@ -24,6 +24,12 @@ fn a_run_cut_anywhere_is_finished_by_the_next() {
 
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_bake_that_is_cut_leaves_nothing_that_nobody_knows() {
+    law("bake");
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_bad_day_ends_with_each_object_once() {
     law("bad_day");
 }

@@ -1,8 +1,9 @@
 //! The cost of the fleets: instances and their disks.
 use crate::{
     aws::{Aws, error::AwsResult, listing},
+    bake,
     config::Group,
-    cost::{Account, Item, Per, Plan, Thing},
+    cost::{Account, Inventory, Item, Per, Plan, Thing},
     error::Result,
     parts::network::bill::addresses,
 };
@@ -62,6 +63,19 @@ pub async fn running(account: &Account<'_>) -> Result<Vec<Item>> {
     let mut items: Vec<Item> = all.iter().map(billed).collect();
     items.extend(disks(account.aws, all.iter().filter_map(|i| i.instance_id())).await?);
     Ok(items)
+}
+
+/// Returns the cost items of baked images. Their snapshots have at most the size of the disks.
+pub async fn images(account: &Account<'_>) -> Inventory {
+    match bake::images(account.aws, &account.config.name).await {
+        Ok(all) => {
+            let gb: i32 = all.iter().map(|image| image.gigabytes).sum();
+            let thing = Thing::new("GB of snapshots", |p| Some(Per::GbMonth.price(*p.disk.get("snapshot")?)));
+            let items = (gb > 0).then(|| Item::new(Group::Launch, thing, f64::from(gb)));
+            Inventory { items: items.into_iter().collect(), ..Inventory::default() }
+        }
+        Err(e) => Inventory { left_out: vec![format!("baked images are not counted: {e}")], ..Inventory::default() },
+    }
 }
 
 /// Returns the cost item of an existing instance.

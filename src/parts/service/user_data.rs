@@ -85,6 +85,12 @@ impl UserDataInputs {
         userdata::render(&self.boot(&Inputs::default()).0, self.base.clone())
     }
 
+    /// Returns the user data of an instance that becomes an image, without the password of any store.
+    pub fn baking(&self) -> userdata::Result<Rendered> {
+        let boot = Boot { bake: true, ..self.boot(&Inputs::default()).0 };
+        userdata::render(&boot, self.base.clone())
+    }
+
     /// Returns the user data once all its inputs are known.
     pub(super) fn user_data(&self, inputs: &Inputs) -> Known<UserData> {
         let (boot, missing) = self.boot(inputs);

@@ -57,6 +57,7 @@ impl Data {
 pub(crate) struct Fleet {
     pub group: Ref<AutoScalingGroup>,
     pub target: Ref<TargetGroup>,
+    pub template: Ref<LaunchTemplate>,
     pub user_data: Rc<UserDataInputs>,
 }
 
@@ -114,7 +115,7 @@ pub(crate) fn wire(
     let target = b.add(&service.slot(), target);
     let group = AutoScalingGroup {
         aws: b.aws(),
-        template,
+        template: template.clone(),
         subnets: network.app.clone(),
         targets: vec![target.clone()],
         min: service.min as i32,
@@ -131,7 +132,7 @@ pub(crate) fn wire(
     };
     // The rules are among these steps: an instance that boots before they exist cannot reach anything.
     let group = b.add_after(&service.slot(), group, after);
-    Ok(Fleet { group, target, user_data })
+    Ok(Fleet { group, target, template, user_data })
 }
 
 /// Wires the log groups.

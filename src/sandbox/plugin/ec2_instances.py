@@ -3,7 +3,7 @@
 import re
 
 from moto.ec2 import ec2_backends
-from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ec2.models.instances import Instance, InstanceBackend, StateReason
 from moto.ssm.models import ssm_backends
 
 from . import iam
@@ -70,6 +70,19 @@ def _stop(self):
     previous = _moto_stop(self)
     become(self, "stopped")
     return previous
+
+
+def switch_off(instance):
+    """The instance shuts itself down, and does what it was told at its launch to do then."""
+    if instance.instance_initiated_shutdown_behavior == "terminate":
+        _terminate(instance)
+    else:
+        _moto_stop(instance)
+    # model StateReason: the code of an instance that used `shutdown -h`.
+    code = "Client.InstanceInitiatedShutdown"
+    instance.state_reason = StateReason(f"{code}: Instance initiated shutdown", code)
+    if instance.state == "stopped":
+        become(instance, "stopped")
 
 
 _moto_run, _moto_terminate, _moto_stop = InstanceBackend.run_instances, Instance.terminate, Instance.stop

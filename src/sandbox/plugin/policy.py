@@ -170,6 +170,7 @@ def needed(call):
         # A service creates and removes its interfaces itself.
         by_service = {"aws:ViaAWSService": "true"} if "NetworkInterface" in also else {}
         yield also, "*", {**here, **by_service}
+    yield from _of_images(call, here)
     yield from _tagging(call, here, objects)
     yield from _passed(call)
     if call.operation in LINKED:
@@ -177,6 +178,19 @@ def needed(call):
     mixed = ((call.get("MixedInstancesPolicy") or {}).get("InstancesDistribution") or {})
     if mixed.get("SpotAllocationStrategy"):
         yield _linked(call, "spot")
+
+
+def _of_images(call, here):
+    """An image is created with its snapshots, and deleted with them if that is asked for."""
+    if call.operation == "CreateImage":
+        for kind in ("image", "snapshot"):
+            yield "ec2:CreateImage", arn_of(call, "ec2", f"{kind}/new"), here
+    elif call.operation == "DeregisterImage" and call.get("DeleteAssociatedSnapshots"):
+        ec2 = ec2_backends[call.account][call.region]
+        snapshot = getattr(ec2.amis.get(call.get("ImageId")), "ebs_snapshot", None)
+        if snapshot is not None:
+            tags = {f"aws:ResourceTag/{k}": v for k, v in ec2.tags.get(snapshot.id, {}).items()}
+            yield "ec2:DeleteSnapshot", arn_of(call, "ec2", f"snapshot/{snapshot.id}"), {**here, **tags}
 
 
 def _tags_of_request(call):
@@ -229,11 +243,18 @@ def _passed(call):
         role = next((r for r in iam.roles.values() if r.name == call.get("RoleName")), None)
     elif call.operation in ("CreateLaunchTemplate", "CreateLaunchTemplateVersion"):
         name = ((call.get("LaunchTemplateData") or {}).get("IamInstanceProfile") or {}).get("Name")
-        profile = next((p for p in iam.instance_profiles.values() if p.name == name), None)
-        role = profile.roles[0] if profile and profile.roles else None
+        role = _role_of(iam, name)
+    elif call.operation == "RunInstances" and call.get("LaunchTemplate"):
+        template = ec2_backends[call.account][call.region]._get_template_from_args(call.get("LaunchTemplate"))
+        role = _role_of(iam, (template.data.get("IamInstanceProfile") or {}).get("Name"))
     if role:
         service = "ec2.amazonaws.com.cn" if call.region.startswith("cn-") else "ec2.amazonaws.com"
         yield "iam:PassRole", _iam(call, "role", role.path, role.name), {"iam:PassedToService": service}
+
+
+def _role_of(iam, name):
+    profile = next((p for p in iam.instance_profiles.values() if p.name == name), None)
+    return profile.roles[0] if profile and profile.roles else None
 
 
 def _linked(call, service):

@@ -1,6 +1,7 @@
 //! The look at the Auto Scaling group, its activities and its instances.
 use crate::{
     aws::{error::AwsResult, listing, tags, words},
+    bake,
     resources::instance_refresh,
     snapshot::{
         Depth, Look, Part, Snapshot, Whose,
@@ -229,7 +230,8 @@ fn instance(i: ec2::Instance, whose: &Whose) -> Found {
     let (stack, group) = (tag(whose.keys.stack()), tag(tags::GROUP_TAG));
     let state = i.state.as_ref().and_then(|s| s.name()).map_or("unknown", |n| n.as_str());
     Found {
-        stack: stack.filter(|_| state != "terminated"),
+        // A baking instance has the stack's tag, and never serves.
+        stack: stack.filter(|_| state != "terminated" && tag(&whose.keys.other(bake::TAG)).is_none()),
         group,
         instance: Instance {
             state: state.into(),
