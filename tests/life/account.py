@@ -9,12 +9,19 @@ import attack
 import drifts
 import foreign
 import readback
-from dump import ELSEWHERE, Clients, dump, tags_of
+from dump import ELSEWHERE, REGION, Clients, dump, tags_of
 
 
 class Account:
     def __init__(self):
         self.here, self.elsewhere = Clients(), Clients(ELSEWHERE)
+        self.regions = {REGION: self.here}
+
+    def ask(self, do, region=REGION, **args):
+        if region not in self.regions:
+            self.regions[region] = Clients(region)
+        self.here = self.regions[region]
+        return getattr(self, do)(**args)
 
     def foreign(self, stack, service):
         return foreign.make(self.here, self.elsewhere, stack, service)
@@ -81,11 +88,11 @@ class Account:
     def delete_image(self, image):
         self.here.ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
 
-    def drift(self, name, stack, service):
-        return drifts.make(self.here, dump(self.here), name, stack, service)
+    def drift(self, name, stack, service, slot=None):
+        return drifts.make(self.here, dump(self.here), name, stack, service, slot or service)
 
-    def drifts(self, service):
-        return drifts.listed(service)
+    def drifts(self, service, slot=None, names=None):
+        return drifts.listed(service, slot or service, names)
 
     def user_data(self, stack):
         found = dump(self.here)
@@ -149,7 +156,7 @@ def main():
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            answer = {"ok": getattr(account, asked.pop("do"))(**asked)}
+            answer = {"ok": account.ask(**asked)}
         except Exception as e:
             here = [f for f in traceback.extract_tb(e.__traceback__) if f.filename.startswith(sys.path[0])]
             answer = {"error": f"{e!r} at {here[-1].filename}:{here[-1].lineno}"}

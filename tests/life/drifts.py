@@ -8,15 +8,15 @@ import json
 
 from names import own
 
-LISTED = []
+ROWS = []
 MAKERS = {}
 
 
 def drift(step, change, *paths, follow=(), listed=True):
     def wrap(maker):
         name = maker.__name__.replace("_", "-")
-        if listed:
-            LISTED.append({"name": name, "step": step, "change": change, "paths": sorted(paths), "follow": follow})
+        row = {"name": name, "step": step, "change": change, "paths": sorted(paths), "follow": follow}
+        ROWS.append((row, listed))
         MAKERS[name] = maker
         return maker
 
@@ -26,8 +26,8 @@ def drift(step, change, *paths, follow=(), listed=True):
 class Stack:
     """Finds the objects of a stack by their tags."""
 
-    def __init__(self, account, stack, service):
-        self.account, self.stack, self.service = account, stack, service
+    def __init__(self, account, stack, service, slot):
+        self.account, self.stack, self.service, self.slot = account, stack, service, slot
 
     def id(self, kind, step):
         [found] = [i for i, o in self.account[kind].items()
@@ -39,15 +39,18 @@ class Stack:
         return self.id(kind, own(step, what, self.service))
 
 
-def listed(service):
-    return [
-        d | {"step": d["step"].replace("SERVICE", service), "follow": [f.replace("SERVICE", service) for f in d["follow"]]}
-        for d in LISTED
-    ]
+def listed(service, slot, names=None):
+    """The rows of a service: those with these names, or all that any stack has."""
+    def fill(key):
+        return key.replace("SERVICE", service).replace("SLOT", slot)
+
+    rows = [row for row, usual in ROWS if (row["name"] in names if names else usual)]
+    assert not names or len(rows) == len(names), set(names) - {row["name"] for row in rows}
+    return [row | {"step": fill(row["step"]), "follow": [fill(f) for f in row["follow"]]} for row in rows]
 
 
-def make(c, account, name, stack, service):
-    MAKERS[name](c, Stack(account, stack, service))
+def make(c, account, name, stack, service, slot):
+    MAKERS[name](c, Stack(account, stack, service, slot))
 
 
 def permission(port, **peer):
@@ -137,39 +140,39 @@ def name_tag_removed(c, s):
     c.ec2.delete_tags(Resources=[s.id("subnets", "subnet/private-a")], Tags=[{"Key": "Name"}])
 
 
-@drift("auto-scaling-group/SERVICE", "update", "max", "min", "desired")
+@drift("auto-scaling-group/SLOT", "update", "max", "min", "desired")
 def fleet_sent_home(c, s):
-    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}")
+    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.slot}")
     c.asg.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, MaxSize=0, DesiredCapacity=0)
 
 
-@drift("auto-scaling-group/SERVICE", "update", "suspended")
+@drift("auto-scaling-group/SLOT", "update", "suspended")
 def processes_suspended(c, s):
-    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}")
+    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.slot}")
     c.asg.suspend_processes(AutoScalingGroupName=name, ScalingProcesses=["Launch", "ReplaceUnhealthy"])
 
 
-@drift("auto-scaling-group/SERVICE", "update", "targets")
+@drift("auto-scaling-group/SLOT", "update", "targets")
 def fleet_taken_off_the_balancer(c, s):
-    name, target = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}"), s.id("target_groups", f"target-group/{s.service}")
+    name, target = s.id("auto_scaling_groups", f"auto-scaling-group/{s.slot}"), s.id("target_groups", f"target-group/{s.slot}")
     c.asg.detach_load_balancer_target_groups(AutoScalingGroupName=name, TargetGroupARNs=[target])
 
 
-@drift("scaling-policy/SERVICE-requests", "create")
+@drift("scaling-policy/SLOT-requests", "create")
 def scaling_policy_deleted(c, s):
-    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.service}")
-    c.asg.delete_policy(AutoScalingGroupName=name, PolicyName=f"{s.stack}-{s.service}-requests")
+    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.slot}")
+    c.asg.delete_policy(AutoScalingGroupName=name, PolicyName=f"{s.stack}-{s.slot}-requests")
 
 
-@drift("target-group/SERVICE", "update", "health.path")
+@drift("target-group/SLOT", "update", "health.path")
 def health_path_changed(c, s):
-    c.elb.modify_target_group(TargetGroupArn=s.id("target_groups", f"target-group/{s.service}"), HealthCheckPath="/")
+    c.elb.modify_target_group(TargetGroupArn=s.id("target_groups", f"target-group/{s.slot}"), HealthCheckPath="/elsewhere")
 
 
-@drift("target-group/SERVICE", "update", "deregistration_delay")
+@drift("target-group/SLOT", "update", "deregistration_delay")
 def deregistration_delay_raised(c, s):
     slow = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
-    c.elb.modify_target_group_attributes(TargetGroupArn=s.id("target_groups", f"target-group/{s.service}"), Attributes=slow)
+    c.elb.modify_target_group_attributes(TargetGroupArn=s.id("target_groups", f"target-group/{s.slot}"), Attributes=slow)
 
 
 @drift("listener/http", "create")
@@ -225,7 +228,7 @@ def balancer_given_another_group(c, s):
 
 
 @drift("launch-template/SERVICE", "update", "imds", "imds_tags", "imds_tokens", "instance_type", "made_by", "user_data.*",
-       follow=["auto-scaling-group/SERVICE"])
+       follow=["auto-scaling-group/SLOT"])
 def template_replaced(c, s):
     template = s.id("launch_templates", f"launch-template/{s.service}")
     script = base64.b64encode(b"#!/bin/bash\necho hello\n").decode()
@@ -274,7 +277,7 @@ def cache_node_added(c, s):
     c.cache.increase_replica_count(ReplicationGroupId=group, NewReplicaCount=1, ApplyImmediately=True)
 
 
-@drift("mount-target/b", "create", follow=["launch-template/SERVICE", "auto-scaling-group/SERVICE"])
+@drift("mount-target/b", "create", follow=["launch-template/SERVICE", "auto-scaling-group/SLOT"])
 def mount_target_deleted(c, s):
     system = s.id("file_systems", "file-system/main")
     [target] = [i for i, t in s.account["mount_targets"].items()
@@ -307,7 +310,7 @@ def logs_kept_for_a_day(c, s):
 
 
 @drift(own("log-group", "boot", "SERVICE"), "create",
-       follow=[own("role", service="SERVICE"), "launch-template/SERVICE", "auto-scaling-group/SERVICE"])
+       follow=[own("role", service="SERVICE"), "launch-template/SERVICE", "auto-scaling-group/SLOT"])
 def log_group_deleted(c, s):
     c.logs.delete_log_group(logGroupName=s.own("log_groups", "log-group", "boot"))
 
@@ -371,7 +374,8 @@ def balancer_opened_beside_the_distribution(c, s):
 # Of stacks with memcached.
 
 
-@drift("cache-cluster/main", "update", "nodes", listed=False)
+# Root servers list all nodes in their configuration.
+@drift("cache-cluster/main", "update", "nodes", follow=["launch-template/root", "auto-scaling-group/root"], listed=False)
 def memcached_node_added(c, s):
     zones = {"AZMode": "cross-az", "NewAvailabilityZones": ["us-east-1b"]}
     c.cache.modify_cache_cluster(CacheClusterId=s.id("cache_clusters", "cache-cluster/main"), NumCacheNodes=2,
@@ -400,6 +404,88 @@ def memcached_name_removed(c, s):
 @drift("cache-cluster/main", "create", listed=False)
 def memcached_deleted(c, s):
     c.cache.delete_cache_cluster(CacheClusterId=s.id("cache_clusters", "cache-cluster/main"))
+
+
+# Of stacks with several services, whose rules share a listener.
+
+
+@drift("listener-rule/SERVICE-1", "create", listed=False)
+def route_of_the_service_deleted(c, s):
+    c.elb.delete_rule(RuleArn=s.id("rules", f"listener-rule/{s.service}-1"))
+
+
+@drift("listener-rule/SERVICE-1", "update", "action", listed=False)
+def route_sent_to_another_service(c, s):
+    [other] = [i for i, g in s.account["target_groups"].items() if g["tags"].get("gameday:stack") == s.stack
+               and g["tags"]["gameday:step"] != f"target-group/{s.slot}"]
+    c.elb.modify_rule(RuleArn=s.id("rules", f"listener-rule/{s.service}-1"),
+                      Actions=[{"Type": "forward", "TargetGroupArn": other}])
+
+
+@drift("listener-rule/SERVICE-1", "update", "conditions", listed=False)
+def route_of_the_service_narrowed(c, s):
+    only = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/nowhere"]}}]
+    c.elb.modify_rule(RuleArn=s.id("rules", f"listener-rule/{s.service}-1"), Conditions=only)
+
+
+@drift("security-group-rules/cache", "update", "rules", listed=False)
+def cache_closed_to_the_service(c, s):
+    service = s.own("security_groups", "security-group")
+    cache = s.id("security_groups", "security-group/cache")
+    c.ec2.revoke_security_group_ingress(GroupId=cache, IpPermissions=permission(11211, UserIdGroupPairs=[{"GroupId": service}]))
+
+
+@drift(own("alarm", "healthy-hosts", "SERVICE"), "create", follow=["dashboard/main"], listed=False)
+def alarm_of_the_service_deleted(c, s):
+    c.cw.delete_alarms(AlarmNames=[s.own("alarms", "alarm", "healthy-hosts")])
+
+
+# Of stacks with PostgreSQL.
+
+
+@drift("db-parameter-group/main", "update", "parameters.rds.force_ssl", listed=False)
+def tls_demanded_by_postgres(c, s):
+    demand = [{"ParameterName": "rds.force_ssl", "ParameterValue": "1", "ApplyMethod": "immediate"}]
+    c.rds.modify_db_parameter_group(DBParameterGroupName=s.id("db_parameter_groups", "db-parameter-group/main"), Parameters=demand)
+
+
+# Of stacks that refuse requests.
+
+
+@drift("listener-rule/blocked-requests-1", "create", listed=False)
+def block_deleted(c, s):
+    c.elb.delete_rule(RuleArn=s.id("rules", "listener-rule/blocked-requests-1"))
+
+
+@drift("listener-rule/blocked-requests-2", "update", "action", listed=False)
+def block_told_to_say_200(c, s):
+    fine = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "ContentType": "text/plain"}}]
+    c.elb.modify_rule(RuleArn=s.id("rules", "listener-rule/blocked-requests-2"), Actions=fine)
+
+
+@drift("listener-rule/blocked-requests-3", "update", "priority", listed=False)
+def block_put_after_the_services(c, s):
+    last = {"RuleArn": s.id("rules", "listener-rule/blocked-requests-3"), "Priority": 40000}
+    c.elb.set_rule_priorities(RulePriorities=[last])
+
+
+# Of stacks that scale by CPU, and let SSH in.
+
+
+@drift("scaling-policy/SLOT-cpu", "update", "target", listed=False)
+def cpu_target_raised(c, s):
+    name = s.id("auto_scaling_groups", f"auto-scaling-group/{s.slot}")
+    metric = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}, "TargetValue": 95.0}
+    c.asg.put_scaling_policy(AutoScalingGroupName=name, PolicyName=f"{s.stack}-{s.slot}-cpu",
+                             PolicyType="TargetTrackingScaling", TargetTrackingConfiguration=metric)
+
+
+@drift(own("security-group-rules", service="SERVICE"), "update", "rules", listed=False)
+def ssh_closed(c, s):
+    group = s.own("security_groups", "security-group")
+    [rules] = [p for p in s.account["security_groups"][group]["IpPermissions"] if p["FromPort"] == 22]
+    peers = [{"CidrIp": r["CidrIp"]} for r in rules["IpRanges"]]
+    c.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=permission(22, IpRanges=peers))
 
 
 # Of stacks whose instances have no public addresses.

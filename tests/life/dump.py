@@ -14,6 +14,7 @@ GONE = {"terminated", "shutting-down", "deleting", "deleted"}
 
 class Clients:
     def __init__(self, region=REGION, config=None):
+        self.region = region
         session = boto3.Session(
             region_name=region, aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"], aws_secret_access_key="y")
 

@@ -40,7 +40,7 @@ def make(c, elsewhere, stack, service):
         for zone, cidr, side in [("a", "10.0.0.0/24", "public"), ("b", "10.0.1.0/24", "public"),
                                  ("a", "10.0.128.0/24", "private"), ("b", "10.0.129.0/24", "private")]:
             label = spec("subnet", tags(f"subnet/{side}-{zone}", f"{stack}-{side}-{zone}"))
-            where = {"VpcId": vpc, "CidrBlock": cidr, "AvailabilityZone": f"us-east-1{zone}"}
+            where = {"VpcId": vpc, "CidrBlock": cidr, "AvailabilityZone": f"{c.region}{zone}"}
             subnets.append(c.ec2.create_subnet(**where, **label)["Subnet"]["SubnetId"])
         label = spec("internet-gateway", tags("internet-gateway/main", f"{stack}-main"))
         gateway = c.ec2.create_internet_gateway(**label)["InternetGateway"]["InternetGatewayId"]
@@ -50,7 +50,7 @@ def make(c, elsewhere, stack, service):
         c.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
         c.ec2.associate_route_table(RouteTableId=table, SubnetId=subnets[0])
         label = spec("vpc-endpoint", tags("vpc-endpoint/s3", f"{stack}-s3"))
-        c.ec2.create_vpc_endpoint(VpcId=vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table], **label)
+        c.ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{c.region}.s3", RouteTableIds=[table], **label)
         groups = {}
         for name in ("alb", app, "db", "cache", "files"):
             label = spec("security-group", tags(f"security-group/{name}", f"{stack}-{name}"))

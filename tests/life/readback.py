@@ -3,6 +3,7 @@ needs. Written from the stack file's documentation, not from the code that is un
 
 import base64
 import datetime
+import fnmatch
 import gzip
 import json
 
@@ -21,12 +22,12 @@ DEFAULTS = {
     "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
     "balancer": {"scheme": "public", "block": [], "tls": None},
     "database": {
-        "engine": "mysql", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
+        "mode": "create", "engine": "mysql", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
         "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
-        "parameters": {},
+        "parameters": {}, "refuse": [],
     },
-    "cache": {"engine": "redis", "class": "cache.t3.micro", "encrypted": True, "nodes": 1},
-    "files": {"throughput": "elastic", "encrypted": True, "path": "/mnt/efs"},
+    "cache": {"mode": "create", "engine": "redis", "class": "cache.t3.micro", "encrypted": True, "nodes": 1},
+    "files": {"mode": "create", "throughput": "elastic", "encrypted": True, "path": "/mnt/efs"},
     "cdn": {
         "mode": "off", "ttl_seconds": 60, "query": ["*"], "headers": [], "price_class": "100", "endpoint": True,
         "close_balancer": True,
@@ -37,8 +38,10 @@ DEFAULTS = {
 SERVICE = {
     "port": 80, "health_path": "/healthcheck", "health_codes": "200-399", "health_interval": 10, "routes": [],
     "instance_type": "t3.micro", "min": 2, "desired": 2, "max": 4, "grace_seconds": 240, "warmup_seconds": 60,
-    "env": {}, "scale": {"requests_per_target": 45.0}, "spot": None, "image": None,
+    "env": {}, "scale": {"requests_per_target": 45.0}, "spot": None, "image": None, "hosts": [], "packages": [],
+    "command": None, "needs": None, "copies": 1,
 }
+STORES = ("database", "cache", "files")
 CACHE = {
     "redis": ("7.1", "default.redis7", 6379),
     "valkey": ("8.2", "default.valkey8", 6379),
@@ -78,24 +81,41 @@ def read(file):
         given = tomllib.load(f)
     config = {k: {**v, **given.get(k, {})} if isinstance(v, dict) else given.get(k) or v for k, v in DEFAULTS.items()}
     config["name"] = given["name"]
-    [(config["service_name"], service)] = given["service"].items()
-    config["service"] = SERVICE | service
-    config["service"]["scale"] = SERVICE["scale"] | service.get("scale", {})
+    stores = [store for store in STORES if config[store]["mode"] != "off"]
+    config["service"] = [Service(name, table, stores) for name, table in sorted(given["service"].items())]
     for side in ("public", "private"):
         config["network"][side] = config["network"][side] or DEFAULTS["network"][side]
     return config
 
 
+class Service(dict):
+    """A service's table with its defaults, and what is found of the service while it is checked."""
+
+    def __init__(self, name, table, stores):
+        super().__init__(SERVICE | table)
+        self["scale"] = SERVICE["scale"] | table.get("scale", {})
+        # What the service keeps when it is renamed has the name that it had first.
+        self.name = self.owner = name
+        # What is handed over when the port changes is called after it, on another port than 80.
+        self.slot = name if self["port"] == 80 else f"{name}-{self['port']}"
+        self.needs = [store for store in stores if self["needs"] is None or store in self["needs"]]
+
+
 class Check:
     def __init__(self, account, file, owner=None):
         self.all, self.config = account, read(file)
-        self.stack, self.service = self.config["name"], self.config["service_name"]
-        # What the service keeps when it is renamed has the name that it had first.
-        self.owner = owner or self.service
-        # What is handed over when the port changes is called after it, on another port than 80.
-        port = self.config["service"]["port"]
-        self.slot = self.service if port == 80 else f"{self.service}-{port}"
+        self.stack, self.region, self.services = self.config["name"], self.config["region"], self.config["service"]
+        if owner:
+            [only] = self.services
+            only.owner = owner
         self.count, self.wrong, self.seen = 0, [], set()
+
+    def has(self, store):
+        return self.config[store]["mode"] == "create"
+
+    def users(self, store):
+        """The services that use a store."""
+        return [s for s in self.services if store in s.needs]
 
     def eq(self, what, found, want):
         self.count += 1
@@ -157,7 +177,7 @@ class Check:
             want = {(net["cidr"], "local", "active")}
             if side == "public":
                 want |= {("0.0.0.0/0", gateway, "active"), ("S3", endpoint, "active")}
-                self.fields("S3 endpoint", s3, VpcId=self.vpc, ServiceName="com.amazonaws.us-east-1.s3",
+                self.fields("S3 endpoint", s3, VpcId=self.vpc, ServiceName=f"com.amazonaws.{self.region}.s3",
                             VpcEndpointType="Gateway", RouteTableIds=[id], State="available")
             self.eq(f"{side} table's routes", sorted(routes), sorted(want))
         nat = [n for n in self.all["nat_gateways"].values() if n["VpcId"] == self.vpc]
@@ -179,31 +199,41 @@ class Check:
         self.eq("main table's associations", [(a["Main"], a.get("SubnetId")) for a in table["Associations"]], [(True, None)])
         self.eq("main table's routes", [r["GatewayId"] for r in table["Routes"]], ["local"])
         options = self.all["dhcp_options"][self.all["vpcs"][self.vpc]["DhcpOptionsId"]]
+        domain = "ec2.internal" if self.region == "us-east-1" else f"{self.region}.compute.internal"
         told = {c["Key"]: [v["Value"] for v in c["Values"]] for c in options["DhcpConfigurations"]}
-        self.eq("what DHCP tells", told, {"domain-name": ["ec2.internal"], "domain-name-servers": ["AmazonProvidedDNS"]})
+        self.eq("what DHCP tells", told, {"domain-name": [domain], "domain-name-servers": ["AmazonProvidedDNS"]})
         self.eq("the region's options have no tags", options["tags"], {})
 
     def groups(self):
-        access, port = self.config["access"], self.config["service"]["port"]
-        http = access["http"]
-        if self.config["balancer"]["scheme"] == "internal" and http == ["0.0.0.0/0"]:
-            http = [self.config["network"]["cidr"]]
+        access, data = self.config["access"], {
+            "database": ("db", DATABASE[self.config["database"]["engine"]][0]),
+            "cache": ("cache", CACHE[self.config["cache"]["engine"]][2]),
+            "files": ("files", 2049),
+        }
+        data = {store: row for store, row in data.items() if self.has(store)}
         self.sg, bodies = {}, {}
-        for name in ("alb", "app", "db", "cache", "files"):
-            step = own("security-group", service=self.owner) if name == "app" else f"security-group/{name}"
-            self.sg[name], bodies[name] = self.step("security_groups", step)
-            self.fields(f"group {name}", bodies[name], VpcId=self.vpc, GroupName=name_of(step, self.stack))
-        sg = self.sg
-        database, cache = DATABASE[self.config["database"]["engine"]][0], CACHE[self.config["cache"]["engine"]][2]
-        data = [("db", database), ("cache", cache), ("files", 2049)]
-        want = {
-            "alb": [("in", p, c) for p in ([80, 443] if self.config["balancer"]["tls"] else [80]) for c in self.visitors()] + [("out", port, sg["app"])],
-            "app": [("in", port, sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
-            + [("out", 80, "0.0.0.0/0"), ("out", 443, "0.0.0.0/0")] + [("out", p, sg[name]) for name, p in data],
-        } | {name: [("in", p, sg["app"])] for name, p in data}
+        for name in ("alb", *(name for name, _ in data.values())):
+            self.sg[name], bodies[name] = self.group(f"security-group/{name}")
+        for s in self.services:
+            s.group, bodies[s.name, "of a service"] = self.group(own("security-group", service=s.owner))
+        doors = [80, 443] if self.config["balancer"]["tls"] else [80]
+        want = {"alb": [("in", p, c) for p in doors for c in self.visitors()] + [("out", s["port"], s.group) for s in self.services]}
+        for s in self.services:
+            want[s.name, "of a service"] = (
+                [("in", s["port"], self.sg["alb"])] + [("in", 22, c) for c in access["ssh"]]
+                + [("out", 80, "0.0.0.0/0"), ("out", 443, "0.0.0.0/0")]
+                + [("out", port, self.sg[name]) for store, (name, port) in data.items() if store in s.needs]
+            )
+        for store, (name, port) in data.items():
+            want[name] = [("in", port, s.group) for s in self.users(store)]
         for name, rules in want.items():
             whole = sorted((side, "tcp", p, p, peer) for side, p, peer in rules)
             self.eq(f"rules of group {name}", self.rules(bodies[name]), whole)
+
+    def group(self, step):
+        id, body = self.step("security_groups", step)
+        self.fields(step, body, VpcId=self.vpc, GroupName=name_of(step, self.stack))
+        return id, body
 
     def visitors(self):
         """Who reaches the balancer: only CloudFront, and ranges that are given, if it is closed."""
@@ -244,6 +274,8 @@ class Check:
 
     def secrets(self):
         self.passwords = {}
+        if not self.has("database"):
+            return
         for name in ("db-master-password", "db-app-password"):
             id, parameter = self.step("parameters", f"parameter/{name}")
             self.eq(f"{name} name", id, f"/gameday/{self.stack}/{name}")
@@ -254,7 +286,9 @@ class Check:
         self.eq("two passwords", len(set(self.passwords.values())), 2)
 
     def database(self):
-        d = self.config["database"]
+        d, self.database_id, self.host = self.config["database"], None, None
+        if not self.has("database"):
+            return
         subnets, group = self.step("db_subnet_groups", "db-subnet-group/main")
         found = sorted(s["SubnetIdentifier"] for s in group["Subnets"])
         self.eq("DB subnet group's subnets", found, sorted(self.private))
@@ -286,6 +320,9 @@ class Check:
 
     def cache(self):
         c, two = self.config["cache"], self.config["cache"]["nodes"] == 2
+        self.members, self.cache_hosts = [], []
+        if not self.has("cache"):
+            return None
         version, family, port = CACHE[c["engine"]]
         subnets, group = self.step("cache_subnet_groups", "cache-subnet-group/main")
         found = sorted(s["SubnetIdentifier"] for s in group["Subnets"])
@@ -311,7 +348,8 @@ class Check:
             self.eq(f"{m} version", node["EngineVersion"].startswith(version), True)
             self.eq(f"{m} parameter group", node["CacheParameterGroup"]["CacheParameterGroupName"], family)
             self.eq(f"{m} groups", [g["SecurityGroupId"] for g in node["SecurityGroups"]], [self.sg["cache"]])
-        self.cache_host = cache["NodeGroups"][0]["PrimaryEndpoint"]["Address"]
+        self.cache_hosts = [cache["NodeGroups"][0]["PrimaryEndpoint"]["Address"]]
+        return None
 
     def cluster(self, subnets, version, family, port):
         c = self.config["cache"]
@@ -328,10 +366,12 @@ class Check:
         nodes = sorted(cache["CacheNodes"], key=lambda n: n["CacheNodeId"])
         zones = [n["CustomerAvailabilityZone"] for n in nodes]
         self.eq("cache nodes' zones", zones, self.config["zones"][: c["nodes"]])
-        self.members, self.cache_host = [id], nodes[0]["Endpoint"]["Address"]
+        self.members, self.cache_hosts = [id], [n["Endpoint"]["Address"] for n in nodes]
 
     def files(self):
-        f = self.config["files"]
+        f, self.fs, self.addresses = self.config["files"], None, {}
+        if not self.has("files"):
+            return
         self.fs, system = self.step("file_systems", "file-system/main")
         self.fields("file system", system, ThroughputMode=f["throughput"], PerformanceMode="generalPurpose", Encrypted=f["encrypted"],
                     LifeCycleState="available", NumberOfMountTargets=len(self.private))
@@ -339,28 +379,29 @@ class Check:
         self.eq("mount targets' subnets", sorted(t["SubnetId"] for t in targets), sorted(self.private))
         self.eq("mount targets' groups", [t["groups"] for t in targets], [[self.sg["files"]]] * len(self.private))
         self.addresses = {t["AvailabilityZoneName"]: t["IpAddress"] for t in targets}
-        self.point, point = self.step("access_points", f"access-point/{self.service}")
-        root = point["RootDirectory"]
-        self.eq("access point", (point["FileSystemId"], root["Path"]), (self.fs, f"/{self.service}"))
-        owner = root["CreationInfo"]
-        self.eq("access point's owner", (owner["OwnerUid"], owner["OwnerGid"]),
-                (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"]))
-        self.eq("access point's user is not root", point["PosixUser"]["Uid"] > 0, True)
+        for s in self.users("files"):
+            s.point, point = self.step("access_points", f"access-point/{s.name}")
+            root = point["RootDirectory"]
+            self.eq("access point", (point["FileSystemId"], root["Path"]), (self.fs, f"/{s.name}"))
+            owner = root["CreationInfo"]
+            self.eq("access point's owner", (owner["OwnerUid"], owner["OwnerGid"]),
+                    (point["PosixUser"]["Uid"], point["PosixUser"]["Gid"]))
+            self.eq("access point's user is not root", point["PosixUser"]["Uid"] > 0, True)
 
-    def logs(self):
+    def logs(self, s):
         for name in ("app", "boot"):
-            id, group = self.step("log_groups", own("log-group", name, self.owner))
+            id, group = self.step("log_groups", own("log-group", name, s.owner))
             self.eq("log group", (id, group.get("retentionInDays")),
-                    (log_path(name, self.stack, self.owner), self.config["monitoring"]["log_days"]))
+                    (log_path(name, self.stack, s.owner), self.config["monitoring"]["log_days"]))
 
-    def iam(self):
-        account = "us-east-1:123456789012"
+    def iam(self, s):
+        account = f"{self.region}:123456789012"
         # Of one stack in several regions: whose they are says a tag.
         where = {self.tag("region"): self.config["region"]}
-        step = own("role", service=self.owner)
+        step = own("role", service=s.owner)
         role, body = self.step("roles", step, more=where)
         self.eq("role name", role, self.name(step))
-        trust = [(s["Effect"], s["Principal"], one(s["Action"])) for s in body["trust"]["Statement"]]
+        trust = [(p["Effect"], p["Principal"], one(p["Action"])) for p in body["trust"]["Statement"]]
         self.eq("role's trust", trust, [("Allow", {"Service": "ec2.amazonaws.com"}, "sts:AssumeRole")])
         iam = self.config["iam"]
         self.eq("role's attached policies", sorted(body["attached"]), sorted(iam["policies"]))
@@ -368,64 +409,70 @@ class Check:
         self.eq("role's path", body["Path"], iam["path"])
         self.eq("role's policies", len(body["inline"]), 1)
         [policy] = body["inline"].values()
-        found = sorted((a, r) for s in policy["Statement"] for a in many(s["Action"]) for r in many(s["Resource"]))
+        found = sorted((a, r) for p in policy["Statement"] for a in many(p["Action"]) for r in many(p["Resource"]))
         logs = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
         want = [("ssm:GetParameter", f"arn:aws:ssm:{account}:parameter/gameday/{self.stack}/{n}")
                 # The master password only until the database is set up.
-                for n in ("db-app-password",)]
-        want += [(a, f"arn:aws:logs:{account}:log-group:{log_path(n, self.stack, self.owner)}:*") for a in logs for n in ("app", "boot")]
+                for n in ("db-app-password",) if "database" in s.needs]
+        want += [(a, f"arn:aws:logs:{account}:log-group:{log_path(n, self.stack, s.owner)}:*") for a in logs for n in ("app", "boot")]
         want += [("cloudwatch:PutMetricData", "*"), ("ec2:DescribeTags", "*")]
         want += [("s3:GetObject", arn) for arn in iam["read_objects"]]
-        source = self.config["service"]["source"]
+        source = s["source"]
         want += [("s3:GetObject", f"arn:aws:s3:::{source[5:]}")] if source.startswith("s3://") else []
         want += [("kms:Decrypt", arn) for arn in iam["kms_keys"]]
         channels = [f"ssmmessages:{do}{what}Channel" for do in ("Create", "Open") for what in ("Control", "Data")]
         want += [(a, "*") for a in ("ssm:UpdateInstanceInformation", *channels)] if iam["ssm"] else []
         self.eq("role may do exactly", found, sorted(want))
-        limited = [s.get("Condition") for s in policy["Statement"] if "cloudwatch:PutMetricData" in many(s["Action"])]
+        limited = [p.get("Condition") for p in policy["Statement"] if "cloudwatch:PutMetricData" in many(p["Action"])]
         self.eq("metrics' namespace", limited, [{"StringEqualsIgnoreCase": {"cloudwatch:namespace": ["GameDay"]}}])
-        decrypt = [s.get("Condition") for s in policy["Statement"] if "kms:Decrypt" in many(s["Action"])]
-        via = {"StringEquals": {"kms:ViaService": ["s3.us-east-1.amazonaws.com"]}}
+        decrypt = [p.get("Condition") for p in policy["Statement"] if "kms:Decrypt" in many(p["Action"])]
+        via = {"StringEquals": {"kms:ViaService": [f"s3.{self.region}.amazonaws.com"]}}
         self.eq("keys only through S3", decrypt, [via] if iam["kms_keys"] else [])
-        self.eq("all are Allow", {s["Effect"] for s in policy["Statement"]}, {"Allow"})
-        self.profile, profile = self.step("instance_profiles", own("instance-profile", service=self.owner), more=where)
+        self.eq("all are Allow", {p["Effect"] for p in policy["Statement"]}, {"Allow"})
+        s.profile, profile = self.step("instance_profiles", own("instance-profile", service=s.owner), more=where)
         self.eq("profile's role", profile["roles"], [role])
         self.eq("profile's path", profile["Path"], iam["path"])
 
-    def template(self):
-        s = self.config["service"]
-        step = f"launch-template/{self.service}"
-        self.lt, template = self.step("launch_templates", step)
+    def template(self, s):
+        step = f"launch-template/{s.name}"
+        s.template, template = self.step("launch_templates", step)
         self.eq("template name", template["LaunchTemplateName"], self.name(step))
-        self.version = template["DefaultVersionNumber"]
-        self.eq("template's default is its latest", self.version, template["LatestVersionNumber"])
-        data = self.all["launch_template_versions"][f"{self.lt}:{self.version}"]["LaunchTemplateData"]
+        s.version = template["DefaultVersionNumber"]
+        self.eq("template's default is its latest", s.version, template["LatestVersionNumber"])
+        data = self.all["launch_template_versions"][f"{s.template}:{s.version}"]["LaunchTemplateData"]
         image = s["image"] or self.all["image"]
         self.fields("template", data, ImageId=image, InstanceType=s["instance_type"],
-                    KeyName=self.config["access"]["key_pair"], SecurityGroupIds=[self.sg["app"]])
-        self.eq("template's profile", list(data["IamInstanceProfile"].values()), [self.profile])
+                    KeyName=self.config["access"]["key_pair"], SecurityGroupIds=[s.group])
+        self.eq("template's profile", list(data["IamInstanceProfile"].values()), [s.profile])
         options = data["MetadataOptions"]
         self.fields("template's metadata", options, HttpTokens="required", HttpPutResponseHopLimit=1,
                     HttpEndpoint="enabled", InstanceMetadataTags="disabled")
         self.eq("template's monitoring", data["Monitoring"], {"Enabled": True})
         self.eq("template's credits", data["CreditSpecification"], {"CpuCredits": "unlimited"})
         spread = {t["ResourceType"]: {p["Key"]: p["Value"] for p in t["Tags"]} for t in data["TagSpecifications"]}
-        ours = {self.tag("stack"): self.stack, "Name": self.name(f"instance/{self.service}")} | self.config["tags"]
+        ours = {self.tag("stack"): self.stack, "Name": self.name(f"instance/{s.name}")} | self.config["tags"]
         self.eq("template tags", sorted(spread), ["instance", "volume"])
         for kind, tags in spread.items():
-            name = self.config["names"].get(f"{kind}/{self.service}", ours["Name"])
+            name = self.config["names"].get(f"{kind}/{s.name}", ours["Name"])
             self.eq(f"{kind}'s tags", tags, ours | {"Name": name})
         self.eq("user data's size", len(base64.b64decode(data["UserData"])) <= 16384, True)
         text = script(data["UserData"])
         self.eq("user data has no password", [n for n, p in self.passwords.items() if p in text], [])
         d, f = self.config["database"], self.config["files"]
-        told = [self.host, self.cache_host, self.fs, self.point, f["path"], d["database"], d["user"], s["source"],
-                f"/gameday/{self.stack}/db-app-password", *self.addresses.values(), *s["env"], *s["env"].values()]
+        told = [s["source"], *s["env"], *(v for v in s["env"].values() if "{{" not in v), *s["packages"], s["command"] or ""]
+        if "database" in s.needs:
+            told += [self.host, d["database"], d["user"], f"/gameday/{self.stack}/db-app-password"]
+        if "cache" in s.needs:
+            told += self.cache_hosts
+        if "files" in s.needs:
+            told += [self.fs, s.point, f["path"], *self.addresses.values()]
         self.eq("user data does not say", [t for t in told if t not in text], [])
+        foreign = [] if "database" in s.needs or not self.host else [self.host, f"/gameday/{self.stack}/db-app-password"]
+        foreign += [] if "cache" in s.needs else self.cache_hosts
+        self.eq("user data says what the service does not need", [t for t in foreign if t in text], [])
 
-    def balancer(self):
-        s = self.config["service"]
-        arn, lb = self.step("load_balancers", "load-balancer/main")
+    def balancer_itself(self):
+        _, lb = self.step("load_balancers", "load-balancer/main")
         self.lb = lb
         internal = self.config["balancer"]["scheme"] == "internal"
         self.fields("balancer", lb, LoadBalancerName=self.name("load-balancer/main"),
@@ -437,13 +484,22 @@ class Check:
         self.eq("balancer's idle timeout", lb["attributes"]["idle_timeout.timeout_seconds"], "60")
         drops = lb["attributes"]["routing.http.drop_invalid_header_fields.enabled"]
         self.eq("balancer drops headers with odd names", drops, "true")
-        self.tg, target = self.step("target_groups", f"target-group/{self.slot}")
+
+    def doors(self):
+        arn, tls = self.lb["LoadBalancerArn"], self.config["balancer"]["tls"]
+        doors = [("http", 80, "")] + ([("https", 443, "-https")] if tls else [])
+        self.eq("listeners", len([l for l in self.all["listeners"].values() if l["LoadBalancerArn"] == arn]), len(doors))
+        for door in doors:
+            self.door(*door, arn, tls)
+
+    def targets(self, s):
+        s.target, target = self.step("target_groups", f"target-group/{s.slot}")
         self.fields(
-            "target group", target, TargetGroupName=self.name(f"target-group/{self.slot}"), Protocol="HTTP",
+            "target group", target, TargetGroupName=self.name(f"target-group/{s.slot}"), Protocol="HTTP",
             Port=s["port"], VpcId=self.vpc, TargetType="instance", HealthCheckEnabled=True,
             HealthCheckProtocol="HTTP", HealthCheckPort="traffic-port", HealthCheckPath=s["health_path"],
             HealthCheckIntervalSeconds=s["health_interval"], HealthyThresholdCount=2, UnhealthyThresholdCount=3,
-            Matcher={"HttpCode": s["health_codes"]}, LoadBalancerArns=[arn],
+            Matcher={"HttpCode": s["health_codes"]}, LoadBalancerArns=[self.lb["LoadBalancerArn"]],
         )
         short = target["HealthCheckTimeoutSeconds"] < s["health_interval"]
         self.eq("health check's timeout is below its interval", short, True)
@@ -453,15 +509,9 @@ class Check:
         })
         self.eq("targets", [t["TargetHealth"]["State"] for t in target["targets"]], ["healthy"] * s["desired"])
         self.eq("targets' ports", {t["Target"]["Port"] for t in target["targets"]}, {s["port"]})
-        tls = self.config["balancer"]["tls"]
-        doors = [("http", 80, "")] + ([("https", 443, "-https")] if tls else [])
-        self.eq("listeners", len([l for l in self.all["listeners"].values() if l["LoadBalancerArn"] == arn]), len(doors))
-        for door in doors:
-            self.door(*door, arn, tls)
 
     def door(self, name, port, suffix, balancer, tls):
         """One listener with its rules, whose names end in `suffix`."""
-        s = self.config["service"]
         listener, body = self.step("listeners", f"listener/{name}")
         self.fields("listener", body, Port=port, Protocol=name.upper(), LoadBalancerArn=balancer)
         rules = sorted((r for r in self.all["rules"].values() if r["listener"] == listener and not r["IsDefault"]),
@@ -477,21 +527,39 @@ class Check:
             to = {k: action["RedirectConfig"].get(k) for k in ("Protocol", "Port", "StatusCode")}
             self.eq("redirect", to, {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"})
         [action] = body["DefaultActions"]
-        if not s["routes"]:
-            self.eq("default action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
-            self.eq("rules", rules, [])
-            return
-        self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "404"))
-        routes = []
-        for i, rule in enumerate(rules):
-            self.step("rules", f"listener-rule/{self.service}-{i + 1}{suffix}")
-            [action], [condition] = rule["Actions"], rule["Conditions"]
-            self.eq("rule's action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
-            self.eq("rule's field", condition["Field"], "path-pattern")
-            paths = condition.get("Values") or condition["PathPatternConfig"]["Values"]
-            self.eq("a rule has at most five paths", len(paths) <= 5, True)
-            routes += paths
-        self.eq("routes", sorted(routes), sorted(s["routes"]))
+        default = [s for s in self.services if not s["routes"] and not s["hosts"]]
+        if default:
+            [of] = default
+            self.eq("default action", (action["Type"], action.get("TargetGroupArn")), ("forward", of.target))
+        else:
+            self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "404"))
+        self.eq("rules of no service", len(rules), sum(len(self.routes(s, rules, suffix)) for s in self.services))
+        self.eq("rules have priorities of their own", len({r["Priority"] for r in rules}), len(rules))
+        for s in self.services:
+            for path in s["routes"]:
+                asked = path.replace("*", "x/y").replace("?", "z")
+                first = next((r for r in rules if any(fnmatch.fnmatchcase(asked, p) for p in self.values(r, "path-pattern"))), None)
+                self.eq(f"{asked} reaches {s.name}", first and first["Actions"][0].get("TargetGroupArn"), s.target)
+
+    def routes(self, s, rules, suffix):
+        """The rules of one service."""
+        mine = [r for r in rules if r["Actions"][0].get("TargetGroupArn") == s.target]
+        for i in range(len(mine)):
+            _, rule = self.step("rules", f"listener-rule/{s.name}-{i + 1}{suffix}")
+            self.eq("rule's action", [(a["Type"], a.get("TargetGroupArn")) for a in rule["Actions"]], [("forward", s.target)])
+            self.eq("rule's listener", rule["listener"], rules[0]["listener"])
+        for field, wanted in (("path-pattern", s["routes"]), ("host-header", s["hosts"])):
+            found = {value for rule in mine for value in self.values(rule, field)}
+            self.eq(f"{field} of {s.name}", sorted(found), sorted(wanted))
+        most = max((sum(len(self.values(r, c["Field"])) for c in r["Conditions"]) for r in mine), default=0)
+        self.eq("a rule has at most five values", most <= 5, True)
+        return mine
+
+    def values(self, rule, field):
+        """The values of a rule's condition."""
+        config = {"path-pattern": "PathPatternConfig", "host-header": "HostHeaderConfig"}[field]
+        found = [c for c in rule["Conditions"] if c["Field"] == field]
+        return [v for c in found for v in c.get("Values") or c[config]["Values"]]
 
     def certificate(self, listener, tls):
         """The certificate of the HTTPS listener."""
@@ -533,15 +601,15 @@ class Check:
             self.eq(f"block {i + 1}", values, want)
         return rules[len(refusing):]
 
-    def fleet(self):
-        s, step = self.config["service"], f"auto-scaling-group/{self.slot}"
+    def fleet(self, s):
+        step = f"auto-scaling-group/{s.slot}"
         name, group = self.step("auto_scaling_groups", step)
-        self.asg = name
+        s.fleet = name
         self.eq("group's name", name, self.name(step))
         self.fields(
             "group", group, MinSize=s["min"], DesiredCapacity=s["desired"], MaxSize=s["max"], HealthCheckType="ELB",
             HealthCheckGracePeriod=s["grace_seconds"], DefaultInstanceWarmup=s["warmup_seconds"],
-            TargetGroupARNs=[self.tg], SuspendedProcesses=[], CapacityRebalance=bool(s["spot"]),
+            TargetGroupARNs=[s.target], SuspendedProcesses=[], CapacityRebalance=bool(s["spot"]),
             InstanceMaintenancePolicy={"MinHealthyPercentage": 100, "MaxHealthyPercentage": 200},
             NewInstancesProtectedFromScaleIn=False,
         )
@@ -559,7 +627,7 @@ class Check:
                         SpotAllocationStrategy="price-capacity-optimized")
         else:
             template = group["LaunchTemplate"]
-        self.eq("group's template, by number", (template["LaunchTemplateId"], template["Version"]), (self.lt, str(self.version)))
+        self.eq("group's template, by number", (template["LaunchTemplateId"], template["Version"]), (s.template, str(s.version)))
         ids = [i["InstanceId"] for i in group["Instances"]]
         self.eq("instances", len(ids), s["desired"])
         self.eq("group's zones", sorted(group["AvailabilityZones"]), sorted(self.config["zones"]))
@@ -567,18 +635,18 @@ class Check:
             body = self.all["instances"][id]
             self.seen.add(("instances", id))
             own = {k: v for k, v in body["tags"].items() if not k.startswith("aws:")}
-            want = {self.tag("stack"): self.stack, "Name": self.name(f"instance/{self.service}")} | self.config["tags"]
+            want = {self.tag("stack"): self.stack, "Name": self.name(f"instance/{s.name}")} | self.config["tags"]
             self.eq("instance's tags", own, want)
-            self.eq("instance's groups", [g["GroupId"] for g in body["SecurityGroups"]], [self.sg["app"]])
+            self.eq("instance's groups", [g["GroupId"] for g in body["SecurityGroups"]], [s.group])
             self.eq("instance's metadata", body["MetadataOptions"]["HttpTokens"], "required")
             self.eq("instance's subnet is public", body["SubnetId"] in self.public, True)
-        label = f"{self.lb['LoadBalancerArn'].split('loadbalancer/')[1]}/{self.tg.split(':')[-1]}"
+        label = f"{self.lb['LoadBalancerArn'].split('loadbalancer/')[1]}/{s.target.split(':')[-1]}"
         want = {}
         if s["scale"].get("requests_per_target"):
-            want[f"{self.stack}-{self.slot}-requests"] = (
+            want[f"{self.stack}-{s.slot}-requests"] = (
                 "ALBRequestCountPerTarget", label, float(s["scale"]["requests_per_target"]))
         if s["scale"].get("cpu"):
-            want[f"{self.stack}-{self.slot}-cpu"] = ("ASGAverageCPUUtilization", None, float(s["scale"]["cpu"]))
+            want[f"{self.stack}-{s.slot}-cpu"] = ("ASGAverageCPUUtilization", None, float(s["scale"]["cpu"]))
         found = {}
         for policy in self.all["scaling_policies"].values():
             if policy["AutoScalingGroupName"] == name:
@@ -591,27 +659,32 @@ class Check:
     def watch(self):
         m = self.config["monitoring"]
         lb = self.lb["LoadBalancerArn"].split("loadbalancer/")[1]
-        tg = self.tg.split(":")[-1]
-        balancer, target = {"LoadBalancer": lb}, {"LoadBalancer": lb, "TargetGroup": tg}
+        balancer = {"LoadBalancer": lb}
         arns = []
         alarms = ALARMS | (MEMCACHED if self.config["cache"]["engine"] == "memcached" else {})
-        wanted = {own("alarm", name, self.owner).split("/")[1] if "hosts" in name else name: row for name, row in alarms.items()}
+        wanted = {}
+        for name, row in alarms.items():
+            store = name.split("-")[0]
+            if "hosts" in name:
+                for s in self.services:
+                    target = balancer | {"TargetGroup": s.target.split(":")[-1]}
+                    wanted[own("alarm", name, s.owner).split("/")[1]] = (row, "AWS/ApplicationELB", target)
+            elif store == "database" and self.has(store):
+                wanted[name] = (row, "AWS/RDS", {"DBInstanceIdentifier": self.database_id})
+            elif store == "cache" and self.has(store):
+                wanted[name] = (row, "AWS/ElastiCache", {"CacheClusterId": self.members[0]})
+            elif store not in STORES:
+                wanted[name] = (row, "AWS/ApplicationELB", balancer)
         # Every node of a cache can be full.
         for n, member in enumerate(self.members[1:], 2):
             for name in ("cache-evictions", "cache-cpu"):
                 if f"alarm/{name}-{n}" in self.steps():
-                    wanted[f"{name}-{n}"] = ALARMS[name]
-        for name, (metric, statistic, threshold, compare, points, periods, missing) in wanted.items():
+                    wanted[f"{name}-{n}"] = (ALARMS[name], "AWS/ElastiCache", {"CacheClusterId": member})
+        for name, (row, namespace, where) in wanted.items():
+            metric, statistic, threshold, compare, points, periods, missing = row
             id, alarm = self.step("alarms", f"alarm/{name}")
             arns.append(alarm["AlarmArn"])
             self.eq("alarm's name", id, self.name(f"alarm/{name}"))
-            if name.startswith("database"):
-                namespace, where = "AWS/RDS", {"DBInstanceIdentifier": self.database_id}
-            elif name.startswith("cache"):
-                n = int(name[-1]) - 1 if name[-1].isdigit() else 0
-                namespace, where = "AWS/ElastiCache", {"CacheClusterId": self.members[n]}
-            else:
-                namespace, where = "AWS/ApplicationELB", target if "healthy" in name else balancer
             self.fields(
                 name, alarm, Namespace=namespace, MetricName=metric, ComparisonOperator=COMPARE[compare], Period=60,
                 Threshold=float(threshold if threshold is not None else m["slow_seconds"]), DatapointsToAlarm=points,
@@ -625,9 +698,10 @@ class Check:
         self.eq("dashboard's alarms", sorted(shown), sorted(arns))
         metrics = [row for w in widgets if w["type"] == "metric" for row in w["properties"]["metrics"]]
         regions = {w["properties"]["region"] for w in widgets if w["type"] == "metric"}
-        self.eq("dashboard's regions", regions, {"us-east-1"})
+        self.eq("dashboard's regions", regions, {self.region})
         text = json.dumps(metrics)
-        ids = [lb, tg, self.asg, self.database_id, *self.members[:1]]
+        ids = [lb, *([self.database_id] if self.database_id else []), *self.members[:1]]
+        ids += [i for s in self.services for i in (s.target.split(":")[-1], s.fleet)]
         self.eq("dashboard does not show", [i for i in ids if i not in text], [])
         odd = [r for r in metrics if not all(isinstance(p, str) for p in r[:-1]) or len(r[:-1]) % 2]
         self.eq("dashboard's rows are namespace, metric, pairs, options", odd, [])
@@ -648,11 +722,14 @@ class Check:
             self.eq(f"{kind} that are tagged as ours but no step's", sorted(i for i in mine if (kind, i) not in self.seen), [])
 
     def run(self):
-        parts = (self.network, self.what_comes_with_the_vpc, self.groups, self.secrets, self.database, self.cache,
-                 self.files, self.logs, self.iam, self.template, self.balancer, self.edge, self.fleet, self.watch, self.nothing_else)
-        for part in parts:
+        each = [self.logs, self.iam, self.template, self.targets, self.fleet]
+        before = [self.network, self.what_comes_with_the_vpc, self.groups, self.secrets, self.database, self.cache, self.files]
+        # The rules of the balancer lead to the target groups of all services.
+        services = [(part, s) for s in self.services for part in each]
+        first, last = [(self.balancer_itself,)], [(self.doors,), (self.edge,), (self.watch,), (self.nothing_else,)]
+        for part, *of in [*((p,) for p in before), *first, *services, *last]:
             try:
-                part()
+                part(*of)
             except Exception as e:  # the next parts may still tell something
                 line = e.__traceback__.tb_next
                 while line.tb_next:

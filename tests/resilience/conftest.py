@@ -144,6 +144,13 @@ class World(harness.World):
     def edit(self, text):
         self.file.write_text(text)
 
+    def take(self, example):
+        """Takes an example as the stack file, in the region of the clients."""
+        folder = pathlib.Path(__file__).parents[2] / "examples"
+        for template in folder.glob("*.j2"):
+            (self.folder / template.name).write_text(template.read_text())
+        self.edit((folder / f"{example}.toml").read_text().replace("ap-southeast-1", "us-east-1"))
+
     # The account
 
     def faults(self, **rules):

@@ -2,11 +2,13 @@
 
 import os
 
+import pytest
 from conftest import count, differences
 
 # `all`: after every call. `changes`: after every changing one, which is every state that a cut can leave. Else a few.
 CUTS = os.environ.get("GAMEDAY_CUTS", "few")
-UP, TEARDOWN = 5, 4
+# The stack, its example, and how many of its cuts are a few.
+STACKS = [("billing", None, 5, 4), ("two-servers", "root-and-lookup", 2, 2), ("express", "highly-available", 1, 1)]
 
 
 def places(calls, wanted):
@@ -20,9 +22,13 @@ def calls_of(world, *args):
     return world.control("GET", "calls")["counts"]["mutating" if CUTS == "changes" else "all"]
 
 
-def test_up_and_teardown_cut_after_any_call(world, whole):
-    up, teardown = ("up", "--yes"), ("teardown", "--confirm", "billing")
-    ups, downs = list(places(calls_of(world, *up), UP)), list(places(calls_of(world, *teardown), TEARDOWN))
+@pytest.mark.parametrize(("stack", "example", "few_ups", "few_downs"), STACKS, ids=[s for s, *_ in STACKS])
+def test_up_and_teardown_cut_after_any_call(world, stack, example, few_ups, few_downs):
+    if example:
+        world.take(example)
+    up, teardown = ("up", "--yes"), ("teardown", "--confirm", stack)
+    ups, whole = list(places(calls_of(world, *up), few_ups)), world.inventory()
+    downs = list(places(calls_of(world, *teardown), few_downs))
     tried, trouble = {"up": 0, "teardown": 0}, []
     for turn in range(max(len(ups), len(downs))):
         world.reset()
@@ -49,5 +55,5 @@ def test_up_and_teardown_cut_after_any_call(world, whole):
             if again.code != 0 or left != world.empty:
                 what = f"{differences(left, world.empty)} {again.text[-1500:]}"
                 trouble.append(f"teardown cut after call {downs[turn]}: {what}")
-    count("cuts", of_up=tried["up"], of_teardown=tried["teardown"], in_trouble=len(trouble))
+    count(f"cuts of {stack}", of_up=tried["up"], of_teardown=tried["teardown"], in_trouble=len(trouble))
     assert not trouble, "\n".join(trouble)

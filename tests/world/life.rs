@@ -14,12 +14,17 @@ const PRIVATE: &str = "examples/private.toml";
 const LOOKUP: &str = "examples/lookup.toml";
 
 /// Returns an account with other users' objects in it, and its dump.
-fn crowded(stack: &str, service: &str) -> (World, Value) {
+fn crowded_account(stack: &str, service: &str) -> (World, Value) {
     let world = World::start();
+    let before = crowded(&world, stack, service);
+    (world, before)
+}
+
+/// Fills an account with other users' objects. Returns its dump.
+pub(crate) fn crowded(world: &World, stack: &str, service: &str) -> Value {
     let made: usize = world.account(json!({"do": "foreign", "stack": stack, "service": service}));
     assert!(made > 100, "{made} foreign objects");
-    let before = world.account(json!({"do": "dump"}));
-    (world, before)
+    dump(world)
 }
 
 pub(crate) fn dump(world: &World) -> Value {
@@ -153,13 +158,13 @@ fn is_a_status(status: &Value, stack: &str) {
 
 /// Asserts that none of gameday's output contains a password.
 #[track_caller]
-fn keeps_its_secrets(world: &World, passwords: &[String]) {
+pub(crate) fn keeps_its_secrets(world: &World, passwords: &[String]) {
     assert!(passwords.iter().all(|p| p.len() >= 24), "these are passwords: {}", passwords.len());
     let leaks = world.said_any(passwords);
     assert!(leaks.is_empty(), "a password was printed by: {leaks:?}");
 }
 
-fn passwords(world: &World, stack: &str) -> Vec<String> {
+pub(crate) fn passwords(world: &World, stack: &str) -> Vec<String> {
     world.account(json!({"do": "passwords", "stack": stack}))
 }
 
@@ -176,7 +181,7 @@ pub(crate) fn policy_allows_all(world: &World) {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
-    let (world, before) = crowded("billing", "api");
+    let (world, before) = crowded_account("billing", "api");
 
     let plan = world.run(BILLING, &["plan", "-o", "json"]).ends(2);
     changed_nothing(&plan);
@@ -303,13 +308,17 @@ fn a_stack_is_built_as_described_and_taken_down_and_the_account_is_as_before() {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn everything_that_a_stack_file_can_ask_for_is_built() {
-    let (world, before) = crowded("rich", "shop");
+    let (world, before) = crowded_account("rich", "shop");
     up(&world, RICH);
     let secrets = passwords(&world, "rich");
     println!("{} properties read back", as_described(&world, Path::new(RICH)));
     let untagged: Vec<String> = world.account(json!({"do": "without_tag", "stack": "rich", "key": "cost:center"}));
     assert_eq!(untagged, Vec::<String>::new(), "each object carries the user's tags from the moment it is made");
     settled(&world, RICH);
+    let shop = Fleet { stack: "rich", service: "shop", slot: "shop-8080" };
+    let blocks = ["block-deleted", "block-told-to-say-200", "block-put-after-the-services"];
+    are_repaired(&world, RICH, shop, &drifts(&world, shop, &blocks));
+    as_described(&world, Path::new(RICH));
     // Tags that somebody else adds to the objects are left alone.
     let marked: usize = world.account(json!({"do": "strange_tags", "stack": "rich"}));
     assert!(marked > 15, "{marked}");
@@ -327,7 +336,7 @@ fn everything_that_a_stack_file_can_ask_for_is_built() {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn an_organisations_rules_are_kept_under_a_tag_prefix_of_its_own() {
-    let (world, _) = crowded("billing", "api");
+    let (world, _) = crowded_account("billing", "api");
     world.run(BILLING, &["network", "--yes"]).ends(0);
     // Both stacks keep their notes in the same place, whatever the prefix is.
     let but_notes = |mut dump: Value| {
@@ -362,8 +371,18 @@ fn an_organisations_rules_are_kept_under_a_tag_prefix_of_its_own() {
     policy_allows_all(&world);
 }
 
+/// One service of a stack, whose own objects are changed by hand.
+#[derive(Clone, Copy)]
+pub(crate) struct Fleet<'a> {
+    pub stack: &'a str,
+    pub service: &'a str,
+    /// The name of its target group and fleet.
+    pub slot: &'a str,
+}
+
+/// A change by hand, of tests/life/drifts.py.
 #[derive(Deserialize)]
-struct Drift {
+pub(crate) struct Drift {
     name: String,
     step: String,
     change: String,
@@ -377,21 +396,29 @@ struct Drift {
 fn what_is_changed_by_hand_is_shown_and_repaired_and_nothing_else_changes() {
     let world = World::start();
     up(&world, BILLING);
-    let drifts: Vec<Drift> = world.account(json!({"do": "drifts", "service": "api"}));
+    let api = Fleet { stack: "billing", service: "api", slot: "api" };
+    let drifts = drifts(&world, api, &[]);
     assert!(drifts.len() >= 15);
-    are_repaired(&world, BILLING, ("billing", "api"), &drifts);
+    are_repaired(&world, BILLING, api, &drifts);
     // Every property is read once more: the repairs have changed nothing else.
     as_described(&world, Path::new(BILLING));
     keeps_its_secrets(&world, &passwords(&world, "billing"));
     policy_allows_all(&world);
 }
 
+/// Returns the drifts with these names, or those that any stack can have.
+pub(crate) fn drifts(world: &World, of: Fleet<'_>, names: &[&str]) -> Vec<Drift> {
+    world.account(json!({"do": "drifts", "service": of.service, "slot": of.slot, "names": names}))
+}
+
 /// Makes each change by hand, and asserts that `plan` and `status` show it and that `up` repairs it.
 #[track_caller]
-fn are_repaired(world: &World, file: &str, (stack, service): (&str, &str), drifts: &[Drift]) {
+pub(crate) fn are_repaired(world: &World, file: &str, of: Fleet<'_>, drifts: &[Drift]) {
     let mut wrong = vec![];
     for d in drifts {
-        let _: () = world.account(json!({"do": "drift", "name": d.name, "stack": stack, "service": service}));
+        let (stack, service, slot) = (of.stack, of.service, of.slot);
+        let drift = json!({"do": "drift", "name": d.name, "stack": stack, "service": service, "slot": slot});
+        let _: () = world.account(drift);
         let plan = world.run(file, &["plan", "-o", "json"]);
         let mut found = changes(&plan);
         let shown = format!("{found:?}");
@@ -439,17 +466,17 @@ fn are_repaired(world: &World, file: &str, (stack, service): (&str, &str), drift
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_stack_with_postgres_is_built_repaired_and_taken_down() {
-    let (world, before) = crowded("lookup", "lookup");
+    let (world, before) = crowded_account("lookup", "lookup");
     up(&world, LOOKUP);
     let secrets = passwords(&world, "lookup");
     println!("{} properties read back", as_described(&world, Path::new(LOOKUP)));
     settled(&world, LOOKUP);
     changed_nothing(&up(&world, LOOKUP));
-    let drifts: Vec<Drift> = world.account(json!({"do": "drifts", "service": "lookup"}));
+    let lookup = Fleet { stack: "lookup", service: "lookup", slot: "lookup" };
     let of_database = |d: &Drift| ["database", "db-", "security-group-rules/"].iter().any(|k| d.step.starts_with(k));
-    let drifts: Vec<Drift> = drifts.into_iter().filter(of_database).collect();
+    let drifts: Vec<Drift> = drifts(&world, lookup, &[]).into_iter().filter(of_database).collect();
     assert!(drifts.len() >= 5, "{}", drifts.len());
-    are_repaired(&world, LOOKUP, ("lookup", "lookup"), &drifts);
+    are_repaired(&world, LOOKUP, lookup, &drifts);
     as_described(&world, Path::new(LOOKUP));
 
     // Another engine, and another series of the same one, is another database: refused, with what would be lost.
@@ -496,7 +523,7 @@ fn one_group_is_built_by_itself_and_its_gateway_attached_again() {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
-    let (world, before) = crowded("billing", "api");
+    let (world, before) = crowded_account("billing", "api");
     up(&world, BILLING);
 
     let without = world.file("without-cache.toml", BILLING, &[("[cache]\n", "[cache]\nmode = \"off\"\n")]);
@@ -555,7 +582,7 @@ fn a_mind_that_changes_is_followed_and_what_is_no_longer_wanted_goes() {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_cache_becomes_memcached_and_redis_again() {
-    let (world, before) = crowded("billing", "api");
+    let (world, before) = crowded_account("billing", "api");
     let memcached = |nodes: u32| {
         let file = format!("memcached-{nodes}.toml");
         let nodes = format!("nodes = {nodes}");
@@ -666,7 +693,7 @@ fn snapshots_that_nothing_holds_are_left_with_what_deletes_them() {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_passes_by_itself_or_can_be_done_without_fails_nothing() {
-    let (world, before) = crowded("billing", "api");
+    let (world, before) = crowded_account("billing", "api");
     let refuse = |on: &str, code: &str, message: &str, times: i32| {
         world.tell(
             "POST",
@@ -930,7 +957,7 @@ fn what_others_made_is_used_with_the_rights_of_the_policy_and_with_hardly_any() 
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
-    let (world, before) = crowded("billing", "api");
+    let (world, before) = crowded_account("billing", "api");
     world.hold_to_policy(Path::new(BILLING), "attacker");
     let tried: Vec<(String, Option<String>)> =
         world.account(json!({"do": "attack", "stack": "billing", "ours": false}));
@@ -955,7 +982,7 @@ fn what_is_not_the_stack_s_is_out_of_reach_of_its_policy() {
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_distribution_comes_before_the_balancer_and_goes_and_nothing_is_closed_meanwhile() {
-    let (world, before) = crowded("edge", "api");
+    let (world, before) = crowded_account("edge", "api");
     let off = world.file("off.toml", CDN, &[("mode = \"create\"", "mode = \"off\"")]);
     up(&world, &off);
     as_described(&world, &off);

@@ -23,6 +23,7 @@ mod shell;
 mod supply;
 #[path = "../support/mod.rs"]
 mod support;
+mod systems;
 mod tools;
 mod unseen;
 mod watch;

@@ -18,6 +18,8 @@ pub struct World {
     said: RefCell<Vec<(String, String)>>,
     /// The statements of the policies of each stack, by the text of its file, in the order of their first runs.
     policies: RefCell<Vec<(String, String, Vec<Value>)>>,
+    /// The region of the independent client.
+    region: &'static str,
     /// The number of rights that were judged, and those that were missing.
     rights: RefCell<(u64, BTreeSet<String>)>,
 }
@@ -25,9 +27,15 @@ pub struct World {
 impl World {
     /// Starts an emulator on a free port, at the pace `instant`. It ends with this value.
     pub fn start() -> Self {
+        Self::start_in("us-east-1")
+    }
+
+    /// The same for a stack in another region.
+    pub fn start_in(region: &'static str) -> Self {
         let emulator = Emulator::start("instant");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { emulator, folder, said: RefCell::default(), policies: RefCell::default(), rights: RefCell::default() }
+        let (said, policies, rights) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { emulator, folder, said, policies, region, rights }
     }
 
     /// Returns the endpoint and the key for clients.
@@ -81,7 +89,8 @@ impl World {
 
     /// Asks the independent client a question.
     #[track_caller]
-    pub fn account<T: DeserializeOwned>(&self, question: Value) -> T {
+    pub fn account<T: DeserializeOwned>(&self, mut question: Value) -> T {
+        question["region"] = self.region.into();
         let answer = self.emulator.ask(&question);
         assert!(answer.get("error").is_none(), "tests/life/account.py on {question}: {}", answer["error"]);
         serde_json::from_value(answer["ok"].clone()).expect("an answer of that shape")
