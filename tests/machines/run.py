@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import Counter
 
+from services import two_services
 from world import APP, HOST, MASTER, SCRATCH, Forward, Machine, World, get, say, sh, until
 
 COMPUTE = 2.0
@@ -865,7 +866,7 @@ def no_secret(machine):
 
 def main():
     threading.Thread(target=watch_process_list, daemon=True).start()
-    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "memcached", "failures", "node", "bake", "copies"]
+    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "memcached", "services", "failures", "node", "bake", "copies"]
     world = World(sys.argv[1])
     say("database, Redis, web server and mount targets are up")
     if "two" in only:
@@ -893,6 +894,10 @@ def main():
         postgres(world)
     if "memcached" in only:
         memcached(world)
+    if "services" in only:
+        for machine in two_services(world):
+            no_secret(machine)
+            machine.stop()
     if "failures" in only:
         failures(world)
     if "node" in only:

@@ -47,11 +47,11 @@ def until(what, seconds, probe, every=0.2):
         time.sleep(every)
 
 
-def get(address, path="/healthcheck", port=80, timeout=10):
+def get(address, path="/healthcheck", port=80, timeout=10, headers=()):
     """Status (0: nobody answers), headers, body."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=dict(headers))
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read().decode()
     except (OSError, http.client.HTTPException):
@@ -320,8 +320,9 @@ class Machine:
     count = 0
     PUBLIC = {"instance", "stage", "step", "of", "status", "seconds"}
 
-    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon", image=None, ends=False):
+    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon", image=None, ends=False, port=80):
         Machine.count += 1
+        self.port = port
         self.world, self.name, self.number, self.options = world, name, Machine.count, list(options)
         self.address = f"10.213.0.{100 + self.number}"
         self.zone = zone or "us-east-1" + "ab"[self.number % 2]
@@ -385,14 +386,14 @@ class Machine:
     def details(self):
         """What the beacon says on the machine itself."""
         try:
-            return json.loads(self.inside("curl", "-s", "-m", "2", "http://127.0.0.1/healthcheck", check=False))
+            return json.loads(self.inside("curl", "-s", "-m", "2", f"http://127.0.0.1:{self.port}/healthcheck", check=False))
         except (OSError, ValueError, IndexError):
             return {}
 
     def watch(self):
         """What the balancer would see, every change of it, and what the machine says of it to itself."""
         while not self.stopping:
-            status, _, body = get(self.address, timeout=4)
+            status, _, body = get(self.address, port=self.port, timeout=4)
             report = {}
             if status == 503:
                 try:

@@ -1,14 +1,17 @@
 //! The rendered user data boots real machines: Debian roots under systemd-nspawn, systemd as PID 1, cloud-init running
 //! the script byte for byte, against a real MariaDB, a real Redis, a real memcached and a shared directory, with nginx
-//! as the load balancer.
+//! as the load balancer. HAProxy is the load balancer of the example with two services, with the listener rules that
+//! `gameday up` makes of its stack file in the sandbox.
 //!
 //! Stand-ins exist only for what only Amazon has: instance metadata, `dnf`, the EFS mount helper, the AWS CLI. In
 //! `tests/machines/`, `world.py` is the world, and `run.py` contains the assertions.
 //!
 //! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
-//! notice. `GAMEDAY_MACHINES=two,ten,postgres,memcached,failures` runs only some parts. `GAMEDAY_DATABASE=mysql-8.4` takes
-//! MySQL itself, from Ubuntu's archive, with the default parameters of the stack file.
-use gameday::config::CacheEngine;
+//! notice. `GAMEDAY_MACHINES=two,ten,postgres,memcached,services,failures` runs only some parts.
+//! `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself, from Ubuntu's archive, with the default parameters of the stack
+//! file.
+use crate::tools::account::World;
+use gameday::config::{self, CacheEngine, Need};
 use gameday::userdata::{
     Boot, Cache, Database, DatabaseEngine, Files, Limits, Logs, Run, SecretSource, decode, render,
 };
@@ -250,6 +253,59 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
     ]
 }
 
+const TWO_SERVICES: &str = "examples/root-and-lookup.toml";
+
+/// Returns the services of the example with two services, with the stores of the test's world.
+fn two_services() -> Vec<(String, Boot)> {
+    let loaded = config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(TWO_SERVICES)).expect("the example is sound");
+    let config = &loaded.config;
+    let boot = |service: config::ServiceScope<'_>| {
+        let source = service.source.rsplit('/').next().expect("a name");
+        let database = main_boot().database.map(|d| Database {
+            engine: config.database.engine,
+            port: config.database.engine.port(),
+            refuse: config.database.refuse.clone(),
+            database: "lookupdb".into(),
+            user: "lookupapp".into(),
+            sql: vec![("rows.sql".into(), OLD_ROWS.lines().next().expect("a line").into())],
+            ..d
+        });
+        let port = 11213;
+        let cache = Cache::at(config.cache.engine, HOST, port);
+        let boot = Boot {
+            command: service.command.clone(),
+            config: service.config.clone().map(PathBuf::from),
+            port: service.port,
+            health_path: service.health_path.clone(),
+            health_codes: service.health_codes.clone(),
+            database: database.filter(|_| service.needs(Need::Database)),
+            cache: Some(cache).filter(|_| service.needs(Need::Cache)),
+            files: None,
+            logs: None,
+            ..main_boot()
+        };
+        (service.name.into(), Boot { source: format!("http://{HOST}:8000/{source}"), ..boot })
+    };
+    config.services().map(boot).collect()
+}
+
+/// Builds the example with two services in the sandbox. Returns the listener rules and target groups that an
+/// independent client reads.
+fn rules() -> serde_json::Value {
+    let world = World::start();
+    for file in ["root.ini.j2", "lookup.ini.j2"] {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        fs::copy(examples.join(file), world.folder.path().join(file)).unwrap();
+    }
+    let block = "block = [{ path = \"/lookup/admin*\" }, \
+                 { query = \"q=*drop-table*\", header = \"User-Agent: *sqlmap*\" }]";
+    let block = format!("[balancer]\n{block}\n\n[files]");
+    let file = world.file("stack.toml", TWO_SERVICES, &[("[files]", &block)]);
+    world.run(&file, &["up", "--yes"]).ends(0);
+    let dump: serde_json::Value = world.account(serde_json::json!({"do": "dump"}));
+    serde_json::json!({"rules": dump["rules"], "target_groups": dump["target_groups"]})
+}
+
 /// Builds a stand-in for one of the contest's servers as a static binary. Only the link step differs from cargo's
 /// build.
 fn static_server(example: &str) -> PathBuf {
@@ -283,7 +339,9 @@ fn run(command: &mut Command) {
 fn web(folder: &Path) -> String {
     fs::create_dir_all(folder).unwrap();
     let server = fs::read(static_server("server")).unwrap();
-    fs::copy(static_server("root-server"), folder.join("root-server")).unwrap();
+    for other in ["root-server", "lookup-server"] {
+        fs::copy(static_server(other), folder.join(other)).unwrap();
+    }
     fs::write(folder.join("server"), &server).unwrap();
     let mut other = server[..4096].to_vec();
     other[18] = 183; // e_machine: EM_AARCH64
@@ -350,6 +408,8 @@ fn machines_boot_the_rendered_user_data() {
     fs::create_dir_all(inputs.join("user-data")).unwrap();
     fs::write(inputs.join("bin-server.ini.j2"), include_str!("../../templates/server.ini.j2")).unwrap();
     fs::write(inputs.join("root.ini.j2"), include_str!("../../examples/root.ini.j2")).unwrap();
+    fs::write(inputs.join("lookup.ini.j2"), include_str!("../../examples/lookup.ini.j2")).unwrap();
+    fs::write(inputs.join("rules.json"), rules().to_string()).unwrap();
     // By its name the file is no template. It has Windows line ends, none at the end, and text that templates would
     // render.
     let app = APP.replace('\\', "\\\\").replace('"', "\\\"");
@@ -359,12 +419,14 @@ fn machines_boot_the_rendered_user_data() {
          \"LogLocation\" = \"/var/log/gameday/\"\r\n# {{{{ scoring.url }}}} ${{#array}} @@app_password@@ {{% raw"
     );
     fs::write(inputs.join("raw.ini"), raw).unwrap();
-    for (name, boot) in scenarios(sha256) {
+    let two_services = two_services().into_iter().map(|(service, boot)| (format!("service-{service}"), boot));
+    let all = scenarios(sha256).into_iter().map(|(name, boot)| (name.to_owned(), boot));
+    for (name, boot) in all.chain(two_services) {
         let rendered = render(&boot, &inputs).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         use base64::Engine as _;
         // EC2 hands the user data over without base64, but still compressed.
         let bytes = base64::prelude::BASE64_STANDARD.decode(&rendered.encoded).unwrap();
-        fs::write(inputs.join("user-data").join(name), bytes).unwrap();
+        fs::write(inputs.join("user-data").join(&name), bytes).unwrap();
     }
     // In namespaces of its own: the network has no way out, and all mounts and processes end with the first process.
     // With a higher priority than the other suites, if allowed: machines have seconds for their work, tests have
