@@ -68,7 +68,7 @@ fn a_stack_gets_its_name_and_a_certificate_and_leaves_neither() {
     let www = world.file("www.toml", NAMED, &www);
     let refused = world.run(&www, &["up", "--yes"]).ends(1);
     let adopt = format!("dns-record/www.example.com={zone}/www.example.com/A");
-    assert!(refused.err.contains(&format!("gameday up --adopt {adopt}")), "{}", refused.err);
+    assert!(refused.err.contains(&format!("up --adopt {adopt}` puts")), "{}", refused.err);
     assert!(dump(&world)["dns_records"].to_string().contains("192.0.2.1"));
     world.run(&www, &["up", "--yes", "--adopt", &adopt]).ends(0);
     settled(&world, &www);
