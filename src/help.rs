@@ -45,6 +45,12 @@ pub fn of(error: &Error) -> Option<String> {
              it anyway, with the whole stack",
             plain(id)
         ),
+        Error::NotOurs { key, id, .. } if key.kind() == "dns-record" => format!(
+            "`gameday up --adopt {}={}` puts the stack's record in its place; or delete it, or choose another name in \
+             gameday.toml",
+            plain(key.as_str()),
+            plain(id)
+        ),
         Error::NotOurs { key, id, .. } => format!(
             "`gameday up --adopt {}={}` tags it as ours; or give it another name under [names], or set its group to \
              `use`",
@@ -72,6 +78,11 @@ pub fn of(error: &Error) -> Option<String> {
             }
         }
         Error::Blocked { .. } => "remove what holds it, then run the same command again".into(),
+        Error::Missing { key, .. } if key.kind() == "hosted-zone" => {
+            "no public hosted zone of this account has the name: name another domain in gameday.toml; or create the zone \
+             in Route 53 and delegate its domain to it. `aws route53 list-hosted-zones` lists them"
+                .into()
+        }
         Error::Missing { .. } => "correct gameday.toml, or set the group to `create`".into(),
         Error::Unknown(_) => "this is a defect of gameday: please report it".into(),
         Error::NoAnswer { .. } => "check the network, and run the same command again".into(),

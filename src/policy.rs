@@ -119,6 +119,8 @@ struct Rights<'a> {
     tagged: BTreeSet<&'static str>,
     /// Actions on objects that belong to no region.
     global: BTreeSet<&'static str>,
+    /// Actions of Route 53.
+    names: BTreeSet<&'static str>,
     /// Actions on IAM and SSM objects, by the objects' ARNs.
     own: BTreeMap<Vec<String>, BTreeSet<&'static str>>,
     /// Steps that AWS creates with a VPC, without a tag.
@@ -162,6 +164,7 @@ impl<'a> Rights<'a> {
             named: BTreeMap::new(),
             tagged: BTreeSet::new(),
             global: BTreeSet::new(),
+            names: BTreeSet::new(),
             own: BTreeMap::new(),
             made_with_vpc: BTreeSet::new(),
         };
@@ -254,6 +257,7 @@ impl<'a> Rights<'a> {
                 self.named.entry(service).or_default().1.insert(action);
             }
             "cloudfront" => _ = self.global.insert(action),
+            "route53" => _ = self.names.insert(action),
             "acm" | "ec2" | "elasticfilesystem" if !only_reads(verb(action)) && !makes_new(action) => {
                 self.tagged.insert(action);
             }
@@ -389,6 +393,7 @@ impl<'a> Rights<'a> {
         }
         statements.extend(self.of_tagged());
         statements.extend(self.of_global());
+        statements.extend(self.of_names());
         // EC2 has two names in China.
         let ec2: &[&str] = match self.partition {
             "aws-cn" => &["ec2.amazonaws.com", "ec2.amazonaws.com.cn"],
@@ -451,6 +456,31 @@ impl<'a> Rights<'a> {
         all
     }
 
+    /// Returns the statements for Route 53: zones and records are read, and only the stack's own names are changed.
+    fn of_names(&self) -> Vec<Value> {
+        const NAMES: &str = "route53:ChangeResourceRecordSetsNormalizedRecordNames";
+        const TYPES: &str = "route53:ChangeResourceRecordSetsRecordTypes";
+        let (reads, changes): (Vec<&str>, Vec<&str>) = self.names.iter().partition(|action| only_reads(verb(action)));
+        let mut all = vec![];
+        if !reads.is_empty() {
+            all.push(allow(&reads, "*", Value::Null));
+        }
+        let (dns, tls) = (self.config.dns.as_ref(), self.config.balancer.tls.as_ref());
+        let domain = tls.and_then(|tls| tls.domain.as_deref());
+        let proof = domain.map(|domain| format!("_*.{}", domain.strip_prefix("*.").unwrap_or(domain)));
+        let names: Vec<String> = dns.map(|dns| dns.name.clone()).into_iter().chain(proof).collect();
+        if changes.is_empty() || names.is_empty() {
+            return all;
+        }
+        let of_name = dns.map(|dns| dns.zone.as_deref());
+        let zones = of_name.into_iter().chain(domain.and(tls).map(|tls| tls.zone.as_deref()));
+        let arn = |zone: Option<&str>| format!("arn:{}:route53:::hostedzone/{}", self.partition, zone.unwrap_or("*"));
+        let zones: BTreeSet<String> = zones.map(arn).collect();
+        let condition = json!({"ForAllValues:StringLike": {NAMES: names, TYPES: ["A", "CNAME"]}});
+        all.push(allow(&changes, zones, condition));
+        all
+    }
+
     /// Returns the statements for objects to which AWS assigns an id.
     ///
     /// They cover only objects with the stack's tag, which the creating call sets.
@@ -477,7 +507,8 @@ impl<'a> Rights<'a> {
             all.push(allow(&[tagging], "*", with(format!("{}:CreateAction", service(tagging)), json!(makers))));
         }
         // A new certificate has no tag yet.
-        let certificates = among(&|a| matches!(a, "acm:AddTagsToCertificate" | "acm:ImportCertificate"));
+        let certificates =
+            among(&|a| matches!(a, "acm:AddTagsToCertificate" | "acm:ImportCertificate" | "acm:RequestCertificate"));
         if !certificates.is_empty() {
             all.push(allow(&certificates, "*", with(format!("aws:RequestTag/{stack}"), json!(self.config.name))));
         }
@@ -741,6 +772,7 @@ mod tests {
             "[network]\nmode = \"use\"\nvpc = \"default\"",
             "tag_prefix = \"event-\"",
             "[cdn]\nmode = \"create\"",
+            "[dns]\nname = \"app.example.com\"\n[balancer.tls]\ndomain = \"*.example.com\"",
         ];
         for head in files {
             for statement in statements(head).await {

@@ -7,7 +7,7 @@ use crate::{
     engine::{Graph, Key, Ref},
     facts::Facts,
     parts::{
-        Builder, access, balancer, cache, cdn, database, files, monitoring, network,
+        Builder, Earlier, access, balancer, cache, cdn, database, dns, files, monitoring, network,
         service::{self, Data, UserDataInputs},
     },
     resources::{
@@ -48,13 +48,19 @@ pub struct Service {
 /// # Errors
 /// A template does not render, which the stack file's own rules cannot see.
 pub fn wire(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Stack> {
-    wire_with(loaded, facts, aws, &[loaded.config.network.egress])
+    wire_with(loaded, facts, aws, &[loaded.config.network.egress], &Earlier::default())
 }
 
-/// Wires the stack with several ways out for private instances, which no stack file can describe.
-pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egress]) -> userdata::Result<Stack> {
+/// Wires the stack with several ways out for private instances, and several names, which no stack file can describe.
+pub(crate) fn wire_with(
+    loaded: &Loaded,
+    facts: &Facts,
+    aws: &Aws,
+    egress: &[Egress],
+    earlier: &Earlier,
+) -> userdata::Result<Stack> {
     let config = &loaded.config;
-    let b = &mut Builder::new(loaded, facts, aws, egress);
+    let b = &mut Builder::new(loaded, facts, aws, egress, earlier);
 
     let network = network::wire(b);
     let groups = access::groups(b, &network);
@@ -68,6 +74,7 @@ pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egr
 
     let balancer = balancer::wire(b, &network, &groups, &rules);
     let cdn = cdn::wire(b, &balancer);
+    dns::wire(b, &network, &balancer);
     let master = service::master(b, data.passwords.as_ref())?;
     let mut fleets = vec![];
     for (index, scope) in config.services().enumerate() {

@@ -139,7 +139,30 @@ fn secure<'a>(s: &'a mut Snapshot, tls: &str) -> &'a mut Certificate {
         names: vec!["billing.gameday.internal".into()],
         status: "ISSUED".into(),
         expires: Some(s.at + jiff::SignedDuration::from_hours(24 * 300)),
+        reason: None,
     })
+}
+/// The same with a certificate that ACM has not issued, so that there is no listener yet.
+fn requested<'a>(s: &'a mut Snapshot, status: &str) -> &'a mut Certificate {
+    secure(s, "app.example.com");
+    s.listeners.pop();
+    let c = s.certificate.as_mut().unwrap();
+    (c.names, c.status) = (vec!["app.example.com".into()], status.into());
+    c
+}
+/// Gives the stack a name, whose record points at its balancer.
+fn named(s: &mut Snapshot) -> &mut Name {
+    s.expected.dns = Some(Dns { name: "app.example.com".into(), zone: None });
+    s.probe.url = Some("http://app.example.com/healthcheck".into());
+    s.probe.balancer_addresses = s.probe.addresses.clone();
+    let target = Some(balancer(s).dns_name.clone());
+    s.name.insert(Name { zone: Some("Z0A1B".into()), zone_name: "example.com".into(), target })
+}
+/// Makes the name one that resolvers do not know.
+fn unresolved(s: &mut Snapshot) {
+    s.probe.unresolved = Some("failed to lookup address information".into());
+    s.probe.answers.clear();
+    s.probe.addresses.clear();
 }
 const CERTIFICATE: &str = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d";
 
@@ -388,7 +411,19 @@ const ROWS: &[Row] = &[
     }, "request-blocked"),
     ("block-whose-rule-is-deleted", |s| { blocked(s, "=*drop*", "q=1"); s.listeners[0].rules.clear() }, "block-missing"),
     ("block-whose-rule-answers-otherwise", |s| { blocked(s, "=*drop*", "q=1"); s.listeners[0].rules[0].actions = vec![fixed("200")] }, "block-missing"),
+    // The stack's own name.
+    ("zone-of-the-name-deleted", |s| { *named(s) = Name::default(); unresolved(s) }, "dns-zone-missing"),
+    ("record-of-the-name-deleted", |s| { named(s).target = None; unresolved(s) }, "dns-record-missing"),
+    ("record-of-the-name-points-elsewhere", |s| {
+        named(s).target = Some("old-1.us-east-1.elb.amazonaws.com".into());
+        s.probe.addresses = vec!["198.51.100.7".into()];
+    }, "dns-record-elsewhere"),
+    ("domain-of-the-name-not-delegated", |s| { named(s); unresolved(s) }, "dns-delegation"),
+    ("domain-of-the-name-delegated-to-another-zone", |s| { named(s); s.probe.addresses = vec!["198.51.100.7".into()] }, "dns-delegation"),
     // Certificate.
+    ("certificate-that-waits-for-its-proof", |s| { requested(s, "PENDING_VALIDATION"); }, "certificate-pending"),
+    ("certificate-that-acm-refuses", |s| requested(s, "FAILED").reason = Some("CAA_ERROR".into()), "certificate-failed"),
+    ("certificate-that-was-not-proven-in-time", |s| { requested(s, "VALIDATION_TIMED_OUT"); }, "certificate-failed"),
     ("certificate-expired", |s| { let at = s.at; secure(s, CERTIFICATE).expires = Some(at) }, "certificate-expired"),
     ("certificate-of-ours-expires", |s| {
         let at = s.at;
@@ -808,6 +843,19 @@ fn what_comes_with_a_vpc_is_repaired_in_ours_and_only_named_in_others() {
     assert_eq!(diagnose::why(&s), vec![]);
 }
 
+/// A name has nothing to say when all is well, and neither has a certificate for it.
+#[test]
+fn a_name_that_points_at_the_balancer_is_no_breakage() {
+    let mut s = unbroken();
+    named(&mut s);
+    assert_eq!(diagnose::why(&s), vec![]);
+    secure(&mut s, "app.example.com").names = vec!["app.example.com".into()];
+    assert_eq!(diagnose::why(&s), vec![]);
+    // Without the look at Route 53 nothing is said about the record.
+    s.name = None;
+    assert_eq!(diagnose::why(&s), vec![]);
+}
+
 /// HTTPS has nothing to say when all is well, and neither has a URL that is redirected to it.
 #[test]
 fn a_redirect_to_https_is_no_breakage() {
@@ -982,6 +1030,7 @@ fn a_snapshot_with_the_keys_of_another_time_says_the_same() {
 fn what_was_not_seen_is_unknown_and_never_missing() {
     let e = Error::other("not authorized", "");
     let all = [
+        Part::Dns,
         Part::Balancer,
         Part::Listeners,
         Part::Rules,
@@ -1024,6 +1073,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         for part in parts {
             s.gaps.push(Gap::new(*part, "Describe", &e));
             match part {
+                Part::Dns => s.name = None,
                 Part::Cdn => s.cdn = None,
                 Part::Balancer => {
                     s.balancer = None;

@@ -202,8 +202,13 @@ pub fn classify(code: &str, message: &str, status: u16) -> Class {
         | "MountTargetNotFound"
         | "DashboardNotFoundError"
         | "NoSuchDistribution"
+        | "NoSuchHostedZone"
         | "NoSuchResource"
         | "Gateway.NotAttached" => return Class::NotFound,
+        // Route 53 says of a whole batch why it is refused [AWS C3].
+        "InvalidChangeBatch" if message.contains("but it already exists") => return Class::AlreadyExists,
+        "InvalidChangeBatch" if message.contains("do not match the current values") => return Class::WrongState,
+        "InvalidChangeBatch" if message.contains("but it was not found") => return Class::NotFound,
         _ => {}
     }
     if bare.ends_with("NotFound") {
@@ -285,6 +290,18 @@ mod tests {
             ),
             ("OperationNotPermitted", "it cannot be deleted because deletion protection is enabled", Class::Invalid),
             ("AccessDenied", "", Class::Denied),
+            // Route 53, of a change of records.
+            (
+                "InvalidChangeBatch",
+                "[Tried to create resource record set [name='a.b.', type='A'] but it already exists]",
+                Class::AlreadyExists,
+            ),
+            (
+                "InvalidChangeBatch",
+                "[Tried to delete resource record set [name='a.b.', type='A'] but it was not found]",
+                Class::NotFound,
+            ),
+            ("InvalidChangeBatch", "[RRSet with DNS name a.b. is not permitted in zone c.]", Class::Invalid),
         ] {
             assert_eq!(classify(code, message, 400), class, "{code}: {message}");
         }

@@ -4,8 +4,10 @@
 //! The parts of the network are listed without a filter: this is one call for all callers, and it also finds objects
 //! that lost their tags or were moved. AWS's quotas keep these lists short (5 VPCs, 200 subnets and 200 route tables a
 //! VPC, 2500 security groups a region by default).
+mod dns;
 mod edge;
 
+pub use dns::{Zone, hosted_zones, hosted_zones_of_vpc, records};
 pub use edge::{certificate, certificates, distributions};
 
 use super::{Aws, error::AwsResult, tags};

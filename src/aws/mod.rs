@@ -49,6 +49,15 @@ pub fn profiles() -> Vec<String> {
 /// The region that answers for CloudFront, and lists and measures its distributions [AWS C1].
 pub const GLOBAL: &str = "us-east-1";
 
+/// Returns the region that answers for Route 53 in a region's partition.
+pub fn global_of(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "cn-northwest-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => GLOBAL,
+    }
+}
+
 /// How long fetching credentials may take. A helper may ask a person for something, or open a browser.
 const CREDENTIALS_TAKE: Duration = Duration::from_secs(120);
 
@@ -94,6 +103,8 @@ pub struct Clients {
     pub iam: aws_sdk_iam::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub rds: aws_sdk_rds::Client,
+    /// Route 53 belongs to no region, either.
+    pub route53: aws_sdk_route53::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
@@ -208,6 +219,7 @@ impl Aws {
             iam: client!(aws_sdk_iam, "IAM"),
             logs: client!(aws_sdk_cloudwatchlogs, "CLOUDWATCH_LOGS"),
             rds: client!(aws_sdk_rds, "RDS"),
+            route53: client!(aws_sdk_route53, "ROUTE_53", global_of(&target.region)),
             ssm: client!(aws_sdk_ssm, "SSM"),
             sts: client!(aws_sdk_sts, "STS"),
             tagging: client!(aws_sdk_resourcegroupstagging, "RESOURCE_GROUPS_TAGGING_API"),

@@ -47,7 +47,7 @@ pub enum Owner {
 }
 
 /// The names of gameday's own tags after [`Config::tag_prefix`].
-pub(crate) const OWN_TAGS: [&str; 4] = ["stack", "step", "region", "password-set"];
+pub(crate) const OWN_TAGS: [&str; 5] = ["stack", "step", "region", "password-set", "dns"];
 
 /// Returns the partition of a region, the second part of every ARN in it.
 pub fn partition(region: &str) -> &'static str {

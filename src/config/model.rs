@@ -68,6 +68,9 @@ pub struct Config {
     /// The CloudFront distribution before the load balancer.
     #[serde(default)]
     pub cdn: Cdn,
+    /// The name of the service. Without it the load balancer's own name is its address.
+    #[serde(default)]
+    pub dns: Option<Dns>,
     /// Where the database passwords are kept.
     #[serde(default)]
     pub secrets: Secrets,
@@ -177,17 +180,35 @@ pub struct Balancer {
     pub tls: Option<Tls>,
 }
 
-/// HTTPS at the load balancer. Exactly one of `certificate` and `self_signed` has to be given.
+/// HTTPS at the load balancer. Exactly one of `certificate`, `domain` and `self_signed` has to be given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
     /// The ARN of an existing ACM certificate. It is used, and never changed or deleted.
     pub certificate: Option<String>,
+    /// A domain (`app.example.com`, `*.example.com`) for which gameday requests a certificate from ACM. The domain's zone
+    /// has to be a public hosted zone of the account: a record in it proves the domain, and ACM renews the certificate
+    /// as long as the record stands.
+    pub domain: Option<String>,
+    /// The id (`Z…`) of that hosted zone, if several have the same name. Empty: the nearest one that has the domain.
+    pub zone: Option<String>,
     /// A certificate that gameday makes and imports into ACM, for events without a domain. Clients have to skip the
     /// check of the certificate. It is renewed by `up` within 30 days of its end.
     pub self_signed: bool,
     /// Requests on port 80 are redirected to HTTPS. Otherwise they are answered there, too.
     pub redirect: bool,
+}
+
+/// The name of the service: an alias record in a hosted zone of the account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// The host name that points at the load balancer, such as `app.example.com`.
+    pub name: String,
+    /// The id (`Z…`) of the hosted zone, if several have the same name. Empty: the nearest one that has the name; of an
+    /// internal balancer a private one of its VPC comes first.
+    #[serde(default)]
+    pub zone: Option<String>,
 }
 
 /// The scheme of the load balancer.
@@ -653,7 +674,7 @@ impl Default for Network {
 }
 impl Default for Tls {
     fn default() -> Self {
-        Self { certificate: None, self_signed: false, redirect: true }
+        Self { certificate: None, domain: None, zone: None, self_signed: false, redirect: true }
     }
 }
 impl Default for Access {

@@ -76,6 +76,11 @@ fn normals(patterns: &[String], is_host: bool) -> Vec<String> {
     }
 }
 
+/// True if a pattern of a service's `hosts` matches a host name.
+pub(crate) fn matches_host(pattern: &str, host: &str) -> bool {
+    meet(&normal(pattern, true), &normal(host, true))
+}
+
 /// True if some text matches both patterns.
 fn meet(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

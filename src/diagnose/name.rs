@@ -1,6 +1,6 @@
 //! The hop of the name: whether it resolves, points at the stack's balancer, and gets an answer there.
 use super::{Draft, Fix, Hop, HopName, State, UP, View, names};
-use crate::{error::Class, shell::command, snapshot::Part};
+use crate::{error::Class, parts::dns, shell::command, snapshot::Part};
 use reqwest::Url;
 
 /// Judges the name.
@@ -17,6 +17,8 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         ));
     }
     let host = probe.url.as_deref().map(host_of).unwrap_or_default();
+    let has_record = dns::judge::record(view, &mut hop);
+    let is_name = s.expected.dns.as_ref().is_some_and(|dns| dns.name.eq_ignore_ascii_case(&host));
     let Some(balancer) = &s.balancer else {
         let seen = s.saw(Part::Balancer);
         let evidence = if seen { "no load balancer, so no name" } else { "the load balancer could not be read" };
@@ -24,12 +26,20 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     };
     let address = s.address().unwrap_or(&balancer.dns_name);
     if let Some(why) = &probe.unasked {
+        let address = if is_name { &host } else { address };
         return unknown(hop.done(HopName::Name, false, format!("{address}; not asked: {why}")));
     }
     let own = address.eq_ignore_ascii_case(&host);
     let again = command!("gameday why {}", probe.url.as_deref().unwrap_or_default());
     if let Some(why) = &probe.unresolved {
-        let draft = if own {
+        let draft = if is_name {
+            let told = || dns::judge::delegation(view, format!("{host}: {why}"));
+            match (has_record, told()) {
+                (true, Some(draft)) => draft,
+                _ => Draft::new("name-unresolved", "the stack's name does not resolve", format!("{host}: {why}"), UP)
+                    .symptom_if(s.name.is_some()),
+            }
+        } else if own {
             Draft::new(
                 "name-unresolved",
                 "the stack's own name does not resolve",
@@ -54,15 +64,16 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
         && !s.expected.cdn.as_ref().is_some_and(|cdn| cdn.endpoint)
         && !probe.balancer_addresses.is_empty()
         && probe.addresses.iter().all(|a| !probe.balancer_addresses.contains(a));
-    if elsewhere {
+    let told =
+        format!("it resolves to {}, the balancer has {}", names(&probe.addresses), names(&probe.balancer_addresses));
+    if elsewhere && is_name {
+        // If the record itself is wrong, that is said already.
+        hop.extend(dns::judge::delegation(view, told).filter(|_| has_record));
+    } else if elsewhere {
         hop.push(Draft::new(
             "name-elsewhere",
             format!("{host} does not point at the stack's balancer"),
-            format!(
-                "it resolves to {}, the balancer has {}",
-                names(&probe.addresses),
-                names(&probe.balancer_addresses)
-            ),
+            told,
             (again, format!("after pointing it there: {host} CNAME {}", balancer.dns_name)),
         ));
     }

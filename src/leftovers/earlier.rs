@@ -7,7 +7,8 @@ use crate::{
     engine::{Class, Env, Error, Graph, Key, Tags},
     error::Result,
     facts::{Facts, fleets, steps_of},
-    parts::balancer,
+    parts::{Earlier, balancer, tls},
+    resources::load_balancer::{DNS, names_in},
     stack::wire_with,
     userdata,
 };
@@ -19,20 +20,23 @@ use std::{collections::BTreeSet, rc::Rc};
 /// A template does not render.
 pub fn imaginable(loaded: &Loaded, facts: &Facts, aws: &Aws) -> userdata::Result<Vec<Graph>> {
     let services = loaded.config.services();
-    let had = Had { private_instances: true, cdn: true, tls: true };
-    services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), had)).collect()
+    // The rights to look for a name do not depend on it.
+    let any = || vec!["earlier.invalid".to_owned()];
+    let earlier = Earlier { names: any(), domains: any() };
+    let had = Had { private_instances: true, cdn: true, tls: true, earlier };
+    services.map(|service| largest(loaded, facts, aws, &(service.name.into(), service.port, None), &had)).collect()
 }
 
 /// A service that a stack has had: its name, its port and the keys of its own steps, if those are not the usual ones.
-pub(super) type Earlier = (String, u16, Option<Identity>);
+pub(super) type Predecessor = (String, u16, Option<Identity>);
 
 /// Wires the stack with everything on, for this service.
 pub(super) fn largest(
     loaded: &Loaded,
     facts: &Facts,
     aws: &Aws,
-    (service, port, identity): &Earlier,
-    had: Had,
+    (service, port, identity): &Predecessor,
+    had: &Had,
 ) -> userdata::Result<Graph> {
     let mut loaded = loaded.clone();
     let config: &mut Config = &mut loaded.config;
@@ -55,6 +59,7 @@ pub(super) fn largest(
     let block = |i| Block { path: Some(format!("/{i}")), ..Block::default() };
     config.balancer.block = (0..BLOCKS).map(block).collect();
     config.balancer.tls = had.tls.then(|| Tls { self_signed: true, ..Tls::default() });
+    config.dns = None;
     only.routes = (0..50).map(|i| format!("/{i}*****")).collect();
     only.scale.requests_per_target = Some(1.0);
     only.scale.cpu = Some(50.0);
@@ -63,13 +68,12 @@ pub(super) fn largest(
     config.take_identities(identity.map(|identity| (service.to_owned(), identity)).into_iter().collect());
     let facts = Facts { network: None, older: vec![], ..facts.clone() };
     // Both ways out at once, which no stack file can describe.
-    wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints]).map(|stack| stack.graph)
+    wire_with(&loaded, &facts, aws, &[Egress::NatPerZone, Egress::Endpoints], &had.earlier).map(|stack| stack.graph)
 }
 
 /// Parts that the stack has, or may have, from an earlier stack file.
 ///
 /// Without them the largest stack is wired without their steps, since looking for those takes calls of its own.
-#[derive(Clone, Copy)]
 pub(super) struct Had {
     /// What only instances without public addresses need.
     pub private_instances: bool,
@@ -77,6 +81,8 @@ pub(super) struct Had {
     pub cdn: bool,
     /// HTTPS, and the certificate that gameday makes for it.
     pub tls: bool,
+    /// Names of the service, and domains of requested certificates.
+    pub earlier: Earlier,
 }
 
 impl Had {
@@ -86,8 +92,22 @@ impl Had {
             had_distribution(config, aws, env),
             had_tls(config, aws, env)
         )?;
-        Ok(Self { private_instances, cdn, tls })
+        let earlier = had_names(config, aws, env).await?;
+        Ok(Self { private_instances, cdn, tls, earlier })
     }
+}
+
+/// Returns the names and domains that the stack has, or has had.
+async fn had_names(config: &Config, aws: &Aws, env: &Env) -> Result<Earlier> {
+    let tagged = tags::of_stack(aws, &env.stack).await?;
+    let key = aws.keys.other(DNS);
+    let steps = tagged.values().filter_map(|tags| tags.get(aws.keys.step()));
+    let names = tagged.values().flat_map(|tags| names_in(&key, tags)).map(str::to_owned);
+    let names = names.chain(config.dns.iter().map(|dns| dns.name.clone()));
+    let now = config.balancer.tls.as_ref().and_then(|tls| tls.domain.clone());
+    let domains = steps.filter(|step| Key::is_one(step)).filter_map(|step| tls::domain_of(step)).chain(now);
+    let once = |all: &mut dyn Iterator<Item = String>| all.collect::<BTreeSet<_>>().into_iter().collect();
+    Ok(Earlier { names: once(&mut { names }), domains: once(&mut { domains }) })
 }
 
 async fn had_distribution(config: &Config, aws: &Aws, env: &Env) -> Result<bool> {
@@ -164,7 +184,7 @@ pub(super) async fn zones(facts: &Facts, aws: &Aws, env: &Env) -> Result<Vec<Str
 /// Services that a stack has had.
 pub(super) struct Services {
     /// The services, the longest names first.
-    pub known: Vec<Earlier>,
+    pub known: Vec<Predecessor>,
     /// Why there can be more services than were seen, if so.
     pub blind: Option<Error>,
 }
@@ -205,7 +225,7 @@ pub(super) async fn services(loaded: &Loaded, aws: &Aws, env: &Env) -> Result<Se
         Identity::Unnamed => Some((first?.to_owned(), 80, Some(identity))),
     });
     let now = config.services().map(|service| (service.name.to_owned(), service.port, None));
-    let earlier: BTreeSet<Earlier> = known.chain(orphans).chain(now).collect();
+    let earlier: BTreeSet<Predecessor> = known.chain(orphans).chain(now).collect();
     Ok(Services { known: earlier.into_iter().rev().collect(), blind })
 }
 

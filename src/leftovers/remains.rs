@@ -55,7 +55,7 @@ impl Remains {
         let Services { known, blind } = services(loaded, aws, env).await?;
         let mut remains = Self { blind, ..Self::default() };
         for service in known {
-            let graph = match largest(loaded, facts, aws, &service, had) {
+            let graph = match largest(loaded, facts, aws, &service, &had) {
                 Ok(graph) => graph,
                 Err(e) => {
                     let help = miette::Diagnostic::help(&*e).map(|h| h.to_string()).unwrap_or_default();

@@ -10,6 +10,7 @@ pub mod balancer;
 pub mod cache;
 pub mod cdn;
 pub mod database;
+pub mod dns;
 pub mod files;
 pub mod metric;
 pub mod monitoring;
@@ -33,6 +34,7 @@ use store::Store;
 ///
 /// A new part needs a folder, its `pub mod` above, a line here, and a call in [`crate::stack`].
 pub(crate) const LIST: &[Entry] = &[
+    dns::ENTRY,
     cdn::ENTRY,
     balancer::ENTRY,
     tls::ENTRY,
@@ -82,13 +84,30 @@ pub(crate) struct Builder<'a> {
     ///
     /// A stack file describes one. Remains of earlier stack files can belong to several.
     pub egress: &'a [Egress],
+    /// What earlier stack files described beside what this one can.
+    pub earlier: &'a Earlier,
     aws: &'a Aws,
+}
+
+/// Names and domains that earlier stack files have given to the stack.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Earlier {
+    /// The names under `[dns]`.
+    pub names: Vec<String>,
+    /// The domains of requested certificates.
+    pub domains: Vec<String>,
 }
 
 impl<'a> Builder<'a> {
     /// Returns a builder with an empty graph.
-    pub(crate) fn new(loaded: &'a Loaded, facts: &'a Facts, aws: &'a Aws, egress: &'a [Egress]) -> Self {
-        Self { graph: Graph::default(), loaded, config: &loaded.config, facts, egress, aws }
+    pub(crate) fn new(
+        loaded: &'a Loaded,
+        facts: &'a Facts,
+        aws: &'a Aws,
+        egress: &'a [Egress],
+        earlier: &'a Earlier,
+    ) -> Self {
+        Self { graph: Graph::default(), loaded, config: &loaded.config, facts, egress, earlier, aws }
     }
 
     /// Returns a copy of the clients for a step.

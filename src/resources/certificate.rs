@@ -1,10 +1,11 @@
-//! A certificate in ACM: an existing one, or one that gameday makes and imports.
+//! A certificate in ACM: an existing one, one that gameday requests for a domain, or one that it makes and imports.
 //!
 //! The private key of an imported one exists only in memory and in ACM.
 use super::prelude::*;
+use crate::{aws::words::dns, shell::command};
 use aws_sdk_acm::{
     primitives::Blob,
-    types::{CertificateDetail, CertificateStatus, CertificateType},
+    types::{CertificateDetail, CertificateStatus, CertificateType, ValidationMethod},
 };
 use futures::future::try_join_all;
 use jiff::{Timestamp, ToSpan};
@@ -19,6 +20,8 @@ pub struct Certificate {
 pub enum Source {
     /// The certificate with this ARN exists. It is only used.
     Existing(String),
+    /// ACM makes it, for this domain, once a record proves that the domain is the account's. ACM renews it.
+    Requested(String),
     /// gameday makes it, for these names.
     SelfSigned(Vec<String>),
 }
@@ -34,6 +37,16 @@ pub struct Spec {
 #[derive(Clone, Serialize)]
 pub struct Output {
     pub arn: String,
+    /// The record that proves the domain of a requested certificate.
+    pub proof: Proof,
+}
+
+/// The record by which ACM knows that a domain is the account's.
+#[derive(Clone, Default, Serialize)]
+pub struct Proof {
+    pub domain: String,
+    pub name: String,
+    pub value: String,
 }
 
 /// How many days a new certificate is valid: as long as browsers accept.
@@ -54,6 +67,7 @@ impl Resource for Certificate {
         "acm:ImportCertificate",
         "acm:ListCertificates",
         "acm:ListTagsForCertificate",
+        "acm:RequestCertificate",
     ];
     type Spec = Spec;
     type Output = Output;
@@ -61,45 +75,72 @@ impl Resource for Certificate {
     fn spec(&self, _: &Inputs) -> Spec {
         let names = match &self.source {
             Source::Existing(_) => vec![],
+            Source::Requested(domain) => vec![domain.clone()],
             Source::SelfSigned(names) => sorted(names.clone()),
         };
         Spec { names, expires: LATER.into() }
     }
+    /// ACM gives no other names to a certificate.
+    fn one_way(&self, _: &Spec, _: &Spec) -> &'static [&'static str] {
+        if matches!(self.source, Source::Requested(_)) { &["names"] } else { &[] }
+    }
+    fn repair(&self, cx: &Cx<'_>, _: &str) -> Option<String> {
+        matches!(self.source, Source::Requested(_)).then(|| request_again(cx.key.name()))
+    }
     fn typical(&self) -> Typical {
-        Typical::secs(2, 2, 2)
+        // A request shows its record some seconds later [AWS C2].
+        if matches!(self.source, Source::Requested(_)) { Typical::secs(5, 2, 2) } else { Typical::secs(2, 2, 2) }
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let arn = match &self.source {
             Source::Existing(arn) => Some(arn.clone()),
+            Source::Requested(domain) => self.own(cx, std::slice::from_ref(domain)).await?,
             Source::SelfSigned(names) => self.own(cx, names).await?,
         };
         let Some(arn) = arn else { return Ok(None) };
         let Some(certificate) = listing::certificate(&self.aws, &arn).await? else { return Ok(None) };
         let tags = match &self.source {
             Source::Existing(_) => cx.inherited(),
-            Source::SelfSigned(_) => match tags_of(&self.aws, cx, &arn).await? {
+            Source::Requested(_) | Source::SelfSigned(_) => match tags_of(&self.aws, cx, &arn).await? {
                 Some(tags) => tags,
                 None => return Ok(None),
             },
         };
         let renews = matches!(self.source, Source::SelfSigned(_));
+        let proof = match self.source {
+            Source::Requested(_) => proof_of(&certificate),
+            _ => Some(Proof::default()),
+        };
         Ok(Some(Found {
-            spec: match renews {
-                true => Spec {
+            spec: match &self.source {
+                Source::Existing(_) => self.spec(&Inputs::default()),
+                Source::Requested(_) => {
+                    Spec { names: sorted(certificate.subject_alternative_names().to_vec()), expires: LATER.into() }
+                }
+                Source::SelfSigned(_) => Spec {
                     names: sorted(certificate.subject_alternative_names().to_vec()),
                     expires: expires(&certificate),
                 },
-                false => self.spec(&Inputs::default()),
             },
-            output: Some(Output { arn: arn.clone() }),
-            phase: phase(&certificate, renews),
+            phase: match phase(&certificate, renews) {
+                // The rest is the wait for the proof, a step of its own.
+                Phase::Busy(_) if proof.as_ref().is_some_and(|proof| !proof.name.is_empty()) => Phase::Ready,
+                phase => phase,
+            },
+            output: proof.map(|proof| Output { arn: arn.clone(), proof }),
             tags,
             id: arn,
         }))
     }
 
     async fn create(&self, cx: &Cx<'_>, want: &Spec) -> Result<()> {
+        if let Source::Requested(domain) = &self.source {
+            let call = self.aws.acm.request_certificate().domain_name(domain).validation_method(ValidationMethod::Dns);
+            let made = call.set_tags(Some(tags::acm::to(&cx.tags()))).send().await.during("RequestCertificate")?;
+            cx.note_created(expect_id(made.certificate_arn(), "RequestCertificate")?);
+            return Ok(());
+        }
         let (certificate, key) = make(&want.names)?;
         let call = self.aws.acm.import_certificate().certificate(certificate).private_key(key);
         let made = call.set_tags(Some(tags::acm::to(&cx.tags()))).send().await.during("ImportCertificate")?;
@@ -109,6 +150,9 @@ impl Resource for Certificate {
 
     /// Imports a new certificate under the same ARN, so that the listener need not change.
     async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        if matches!(self.source, Source::Requested(_)) {
+            return Ok(());
+        }
         let (certificate, key) = make(&want.names)?;
         let call = self.aws.acm.import_certificate().certificate_arn(&found.id);
         call.certificate(certificate).private_key(key).send().await.during("ImportCertificate").map(drop)
@@ -137,13 +181,16 @@ impl Resource for Certificate {
 }
 
 impl Certificate {
-    /// Returns the ARN of the imported certificate with the tags of this step, or else of one for its name that lost
-    /// them. The engine does not touch that until `--adopt` is given.
+    /// Returns the ARN of the certificate with the tags of this step, or else of one for its name that lost them. The engine does not touch that until `--adopt` is given.
     async fn own(&self, cx: &Cx<'_>, names: &[String]) -> Result<Option<String>> {
         let all = listing::certificates(&self.aws).await?;
-        let imported = all.iter().filter(|c| c.r#type() == Some(&CertificateType::Imported));
+        let sort = match self.source {
+            Source::Requested(_) => CertificateType::AmazonIssued,
+            _ => CertificateType::Imported,
+        };
+        let of_sort = all.iter().filter(|c| c.r#type() == Some(&sort));
         let tagged =
-            try_join_all(imported.filter_map(|c| Some((c, c.certificate_arn()?))).map(async |(c, arn)| {
+            try_join_all(of_sort.filter_map(|c| Some((c, c.certificate_arn()?))).map(async |(c, arn)| {
                 Ok::<_, Error>((c, arn, tags_of(&self.aws, cx, arn).await?.unwrap_or_default()))
             }));
         let (stack, step) = (cx.env.keys.stack(), cx.env.keys.step());
@@ -182,13 +229,37 @@ async fn tags_of(aws: &Aws, cx: &Cx<'_>, arn: &str) -> Result<Option<Tags>> {
     Ok((*aws.reads.get(format!("tags of {arn}"), call).await?).clone())
 }
 
-fn phase(certificate: &CertificateDetail, renews: bool) -> Phase {
+/// Returns the way out if ACM does not issue the certificate of the step with this name.
+pub(super) fn request_again(name: &str) -> String {
+    let replace = command!("gameday up --replace {}", format!("certificate/{name}"));
+    format!(
+        "no CAA record of the domain may forbid amazon.com, and the domain has to be delegated to its hosted zone; then \
+         `{replace}` requests the certificate again"
+    )
+}
+
+pub(super) fn phase(certificate: &CertificateDetail, renews: bool) -> Phase {
     match certificate.status() {
         Some(CertificateStatus::Issued) | None => Phase::Ready,
         Some(CertificateStatus::PendingValidation) => Phase::Busy("PENDING_VALIDATION".into()),
         Some(CertificateStatus::Expired) if renews => Phase::Ready,
-        Some(status) => Phase::Broken(format!("the certificate is {status}")),
+        Some(status) => Phase::Broken(match certificate.failure_reason() {
+            Some(reason) => format!("the certificate is {status}: {reason}"),
+            None => format!("the certificate is {status}"),
+        }),
     }
+}
+
+/// Returns the record that proves the domain, once ACM shows it.
+fn proof_of(certificate: &CertificateDetail) -> Option<Proof> {
+    let option = certificate.domain_validation_options().first()?;
+    let record = option.resource_record();
+    // One that is issued or has failed needs none any more.
+    if record.is_none() && certificate.status() == Some(&CertificateStatus::PendingValidation) {
+        return None;
+    }
+    let (name, value) = record.map(|r| (dns::plain(r.name()), dns::plain(r.value()))).unwrap_or_default();
+    Some(Proof { domain: option.domain_name().into(), name, value })
 }
 
 /// Describes the end of a certificate: the date if it comes soon.

@@ -18,6 +18,8 @@ pub struct LoadBalancer {
     pub groups: Vec<Ref<SecurityGroup>>,
     /// Seconds after which a connection without traffic is closed.
     pub idle_timeout: u32,
+    /// The DNS name that points at the balancer. A tag keeps it, since records have none.
+    pub named: Option<String>,
 }
 
 /// The managed fields of a load balancer.
@@ -29,6 +31,8 @@ pub struct Spec {
     idle_timeout: String,
     /// True if headers are dropped whose names have characters other than letters, digits and hyphens.
     drop_invalid_headers: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    named: Option<String>,
     /// Never wanted, because `teardown` asks by itself. Protection added by somebody else stays.
     #[serde(skip)]
     protected: bool,
@@ -80,6 +84,7 @@ impl Resource for LoadBalancer {
             groups: inputs.read_all(&self.groups, |g| g.id.clone()).map(sorted),
             idle_timeout: self.idle_timeout.to_string(),
             drop_invalid_headers: true,
+            named: self.named.clone(),
             protected: false,
         }
     }
@@ -107,6 +112,8 @@ impl Resource for LoadBalancer {
                 groups: Known::Now(sorted(balancer.security_groups().to_vec())),
                 idle_timeout: attribute(IDLE_TIMEOUT).unwrap_or_default().into(),
                 drop_invalid_headers: attribute(DROP_INVALID_HEADERS) == Some("true"),
+                // Earlier names stay: their records can still exist.
+                named: self.named.clone().filter(|name| names_in(&cx.env.keys.other(DNS), tags).any(|one| one == name)),
                 protected: attribute(PROTECTED) == Some("true"),
             },
             output: Some(Output {
@@ -134,7 +141,7 @@ impl Resource for LoadBalancer {
             .scheme(self.scheme())
             .set_subnets(Some(want.subnets.get()?.clone()))
             .set_security_groups(Some(want.groups.get()?.clone()))
-            .set_tags(Some(tags::elb::to(&cx.tags())))
+            .set_tags(Some(tags::elb::to(&self.tags(cx))))
             .send()
             .await
             .during("CreateLoadBalancer")?;
@@ -143,8 +150,14 @@ impl Resource for LoadBalancer {
         self.set_attributes(arn, want).await.map_err(half_made)
     }
 
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
         let elb = &self.aws.elb;
+        // First, so that no record is ever made whose name the tag lacks.
+        if let Some(name) = self.named.as_ref().filter(|_| diff.touches("named")) {
+            let key = cx.env.keys.other(DNS);
+            let value = with_name(names_in(&key, &found.tags), name);
+            elb::tag(&self.aws, &found.id, &[(key, value)].into()).await?;
+        }
         if diff.touches("groups") {
             let groups = Some(want.groups.get()?.clone());
             let call = elb.set_security_groups().load_balancer_arn(&found.id).set_security_groups(groups);
@@ -175,7 +188,32 @@ impl Resource for LoadBalancer {
     }
 }
 
+/// The end of the key of the tag that keeps the DNS names.
+pub(crate) const DNS: &str = "dns";
+
+/// The most characters of a tag's value.
+const TAG_HOLDS: usize = 256;
+
+/// Returns the DNS names that a balancer's tag keeps.
+pub(crate) fn names_in<'t>(key: &str, tags: &'t Tags) -> impl Iterator<Item = &'t str> {
+    tags.get(key).map(String::as_str).unwrap_or_default().split_ascii_whitespace()
+}
+
+/// Returns the value of the tag with one more name. The oldest names make room.
+fn with_name<'t>(before: impl Iterator<Item = &'t str>, name: &'t str) -> String {
+    let mut all: Vec<&str> = before.filter(|one| *one != name).chain([name]).collect();
+    while all.len() > 1 && all.join(" ").len() > TAG_HOLDS {
+        all.remove(0);
+    }
+    all.join(" ")
+}
+
 impl LoadBalancer {
+    fn tags(&self, cx: &Cx<'_>) -> Tags {
+        let named = self.named.iter().map(|name| (cx.env.keys.other(DNS), name.clone()));
+        cx.tags().into_iter().chain(named).collect()
+    }
+
     fn scheme(&self) -> LoadBalancerSchemeEnum {
         if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing }
     }

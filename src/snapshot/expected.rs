@@ -30,7 +30,7 @@ pub struct Whose {
 pub struct Expected {
     /// The balancer's port.
     pub listener_port: u16,
-    /// The certificate of HTTPS: an ARN, or [`Expected::SELF_SIGNED`]. `None`: HTTP.
+    /// The certificate of HTTPS: an ARN, the domain of a requested one, or [`Expected::SELF_SIGNED`]. `None`: HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
     /// The service's port on an instance.
@@ -92,6 +92,9 @@ pub struct Expected {
     /// The distribution before the balancer. `None`: the stack has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdn: Option<Cdn>,
+    /// The name that points at the balancer. `None`: the balancer's own name is the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Dns>,
     /// The AWS names of the objects that are found by name.
     pub names: Names,
     /// What distinguishes the service from the stack's other services.
@@ -122,6 +125,15 @@ pub struct Cdn {
     pub endpoint: bool,
     /// True if the balancer is closed to requests that do not come through it.
     pub closed: bool,
+}
+
+/// The name of the service as the stack file describes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dns {
+    pub name: String,
+    /// The id of the hosted zone, if the stack file gives it.
+    pub zone: Option<String>,
 }
 
 /// The AWS names of the objects that AWS finds by name.
@@ -183,9 +195,9 @@ impl Expected {
         let endpoint = |e: Option<(String, u16)>| e.map(|(host, port)| format!("{host}:{port}"));
         Self {
             listener_port: if config.balancer.tls.is_some() { HTTPS } else { HTTP },
-            tls: config.balancer.tls.as_ref().map(|tls| match &tls.certificate {
-                Some(arn) => arn.clone(),
-                None => Self::SELF_SIGNED.into(),
+            tls: config.balancer.tls.as_ref().map(|tls| {
+                let given = tls.certificate.as_ref().or(tls.domain.as_ref());
+                given.map_or(Self::SELF_SIGNED.into(), Clone::clone)
             }),
             port: service.port,
             health_path: service.health_path.clone(),
@@ -228,6 +240,7 @@ impl Expected {
                 endpoint: config.cdn.is_endpoint(),
                 closed: config.cdn.is_closing(),
             }),
+            dns: config.dns.as_ref().map(|dns| Dns { name: dns.name.clone(), zone: dns.zone.clone() }),
             names: Names {
                 balancer: by("load-balancer/main"),
                 target_group: by(&service.key("target-group")),
@@ -298,12 +311,25 @@ impl Expected {
 
     /// Returns the host to request, if only some hosts reach the service.
     pub fn host(&self) -> Option<String> {
-        self.hosts.first().map(|host| sample_host(host))
+        let own = self.name().map(str::to_owned);
+        own.filter(|_| !self.hosts.is_empty()).or_else(|| self.hosts.first().map(|host| sample_host(host)))
+    }
+
+    /// Returns the name of the stack, if the service answers for it.
+    pub fn name(&self) -> Option<&str> {
+        let name = self.dns.as_ref()?.name.as_str();
+        let answers = |host: &String| matches(&host.to_lowercase(), name);
+        Some(name).filter(|_| self.hosts.is_empty() || self.hosts.iter().any(answers))
+    }
+
+    /// Returns the domain of the certificate, if gameday requests one.
+    pub fn domain(&self) -> Option<&str> {
+        self.tls.as_deref().filter(|tls| *tls != Self::SELF_SIGNED && !tls.starts_with("arn:"))
     }
 
     /// Returns what to request from outside: a path of the balancer's own address, or the URL of a host.
     pub fn at(&self) -> String {
-        self.host().map_or_else(|| self.path(), |host| format!("http://{host}{}", self.path()))
+        self.host().map_or_else(|| self.path(), |host| self.url(&host, &self.path()))
     }
 
     /// Returns the path to request: the health path if a rule lets it through, else the first route.

@@ -44,6 +44,7 @@ impl Gap {
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     Name,
+    Dns,
     Cdn,
     Balancer,
     Listeners,

@@ -104,7 +104,8 @@ pub async fn gather(aws: &Aws, whose: Whose, expected: Expected, asking: &Asking
     });
     let probe = async {
         if let Some(balancer) = &balancer {
-            tls::see::trust(aws, &balancer.arn, &balancer.dns_name, &expected).await;
+            let host = expected.name().unwrap_or(&balancer.dns_name);
+            tls::see::trust(aws, &balancer.arn, host, &expected).await;
         }
         probe::ask(&aws.network, asking, &expected, address.as_deref(), instances).await
     };
@@ -138,7 +139,8 @@ pub async fn verdict(
     let (arn, dns_name) = (balancer.arn.clone(), balancer.dns_name.clone());
     let known = Snapshot { balancer: Some(balancer), cdn, expected, ..Snapshot::default() };
     let (targets, probe) = futures::join!(targets(aws, target_group), async {
-        tls::see::trust(aws, &arn, &dns_name, &known.expected).await;
+        let host = known.expected.name().unwrap_or(&dns_name);
+        tls::see::trust(aws, &arn, host, &known.expected).await;
         probe::ask(&aws.network, asking, &known.expected, known.address(), each).await
     });
     let (targets, gaps) = match targets {

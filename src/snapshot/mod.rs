@@ -19,6 +19,7 @@ pub use crate::parts::{
     cache::see::{Cache, CacheMember},
     cdn::see::Distribution,
     database::see::Database,
+    dns::see::Name,
     files::see::{Files, MountTarget},
     monitoring::see::Alarm,
     network::see::{InternetGateway, NatGateway, PublicAccess, Route, RouteTable, Subnet, Vpc},
@@ -29,7 +30,7 @@ pub use crate::parts::{
     tls::see::Certificate,
 };
 pub use answer::{Answer, Beacon, Probe, is_instance_id};
-pub use expected::{Cdn, Expected, Names, Own, Sibling, Whose, matches, sample_host, sample_path};
+pub use expected::{Cdn, Dns, Expected, Names, Own, Sibling, Whose, matches, sample_host, sample_path};
 pub use gap::{Gap, Part};
 pub use look::{Asking, Depth, gather, verdict};
 pub(crate) use look::{Look, listed};
@@ -54,6 +55,9 @@ pub struct Snapshot {
     #[serde(flatten)]
     pub whose: Whose,
     pub expected: Expected,
+    /// The name of the service as Route 53 has it. `None`: it was not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
     /// The distribution before the balancer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdn: Option<Distribution>,

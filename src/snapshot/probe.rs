@@ -28,7 +28,7 @@ pub(crate) async fn ask(
     address: Option<&str>,
     instances: usize,
 ) -> Probe {
-    let own = |path: &str| Some(expected.url(address?, path));
+    let own = |path: &str| Some(expected.url(expected.name().or(address)?, path));
     let (url, unasked) = match asking {
         Asking::Path(path) => (own(path), None),
         Asking::Url(url) | Asking::Host(url) => (Some(url.clone()), None),

@@ -49,6 +49,21 @@ class Account:
             self.here.efs.create_mount_target(FileSystemId=system, SubnetId=subnet["SubnetId"])
         return system
 
+    def zone(self, name, private=False):
+        """A hosted zone that is there before the stack, of the default VPC if it is private; its id."""
+        of = {}
+        if private:
+            vpcs = self.here.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+            of = {"VPC": {"VPCRegion": REGION, "VPCId": vpcs[0]["VpcId"]}, "HostedZoneConfig": {"PrivateZone": True}}
+        made = self.here.names.create_hosted_zone(Name=name, CallerReference=f"{name} {private}", **of)
+        return made["HostedZone"]["Id"].rpartition("/")[2]
+
+    def record(self, zone, action, name, value):
+        """A record that somebody makes by hand."""
+        record = {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": value}]}
+        change = {"Action": action, "ResourceRecordSet": record}
+        self.here.names.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+
     def dump(self):
         return dump(self.here, self.elsewhere)
 

@@ -331,6 +331,31 @@ def change_distribution(c, s, change):
     c.edge.update_distribution(Id=found, IfMatch=now["ETag"], DistributionConfig=now["DistributionConfig"])
 
 
+def change_record(c, action, kind, **record):
+    """Change the record of a type in the one zone of the account."""
+    [zone] = c.names.list_hosted_zones()["HostedZones"]
+    listed = c.names.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+    [found] = [r for r in listed if r["Type"] == kind]
+    change = {"Action": action, "ResourceRecordSet": {**found, **record}}
+    c.names.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch={"Changes": [change]})
+
+
+@drift("dns-record/app.example.com", "create", listed=False)
+def record_deleted(c, s):
+    change_record(c, "DELETE", "A")
+
+
+@drift("dns-record/app.example.com", "update", "target", listed=False)
+def record_sent_elsewhere(c, s):
+    to = {"HostedZoneId": "Z35SXDOTRQ7X7K", "EvaluateTargetHealth": False}
+    change_record(c, "UPSERT", "A", AliasTarget={**to, "DNSName": "old-1.us-east-1.elb.amazonaws.com"})
+
+
+@drift("dns-record/_proof.app.example.com", "create", listed=False)
+def proof_deleted(c, s):
+    change_record(c, "DELETE", "CNAME")
+
+
 @drift("distribution/main", "update", "enabled", listed=False)
 def distribution_disabled(c, s):
     change_distribution(c, s, lambda config: config.update(Enabled=False))

@@ -27,6 +27,7 @@ class Clients:
         self.cw, self.tagging = make("cloudwatch"), make("resourcegroupstaggingapi")
         self.edge = make("cloudfront")
         self.acm = make("acm")
+        self.names = make("route53")
 
 
 def tags_of(pairs):
@@ -126,8 +127,18 @@ def _acm(c, out):
         arn = listed["CertificateArn"]
         tags = {t["Key"]: t.get("Value", "") for t in c.acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]}
         described = c.acm.describe_certificate(CertificateArn=arn)["Certificate"]
-        pem = c.acm.get_certificate(CertificateArn=arn)["Certificate"]
+        # One that is requested has none until it is issued.
+        is_there = described["Status"] != "PENDING_VALIDATION"
+        pem = c.acm.get_certificate(CertificateArn=arn)["Certificate"] if is_there else None
         out["certificates"][arn] = described | {"tags": tags, "pem": pem}
+
+
+def _names(c, out):
+    out["hosted_zones"], out["dns_records"] = {}, {}
+    for zone in pages(c.names, "list_hosted_zones", "HostedZones"):
+        out["hosted_zones"][zone["Id"]] = without(zone, "ResourceRecordSetCount")
+        for record in pages(c.names, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
+            out["dns_records"][f"{zone['Id']}/{record['Name']}/{record['Type']}"] = record
 
 
 def _asg(c, out):
@@ -255,7 +266,7 @@ def _watch(c, out):
 
 def dump(c, elsewhere=None):
     out = {}
-    for part in (_ec2, _elb, _edge, _acm, _asg, _rds, _cache, _efs, _iam, _watch):
+    for part in (_ec2, _elb, _edge, _acm, _names, _asg, _rds, _cache, _efs, _iam, _watch):
         part(c, out)
     if elsewhere:
         other = {}

@@ -21,6 +21,7 @@ DEFAULTS = {
     },
     "access": {"http": ["0.0.0.0/0"], "ssh": [], "key_pair": None},
     "balancer": {"scheme": "public", "block": [], "tls": None},
+    "dns": None,
     "database": {
         "mode": "create", "engine": "mysql", "class": "db.t3.micro", "storage_gb": 20, "encrypted": True, "multi_az": False, "backup_days": 0,
         "deletion_protection": False, "database": "unicorndb", "user": "gdapp", "master_user": "gdadmin",
@@ -472,13 +473,20 @@ class Check:
         self.eq("user data says what the service does not need", [t for t in foreign if t in text], [])
 
     def balancer_itself(self):
-        _, lb = self.step("load_balancers", "load-balancer/main")
+        dns = self.config["dns"]
+        # The tag keeps the names that it had, too.
+        _, lb = self.step("load_balancers", "load-balancer/main", more=self.names(dns))
         self.lb = lb
         internal = self.config["balancer"]["scheme"] == "internal"
         self.fields("balancer", lb, LoadBalancerName=self.name("load-balancer/main"),
                     Scheme="internal" if internal else "internet-facing",
                     Type="application", VpcId=self.vpc, SecurityGroups=[self.sg["alb"]], IpAddressType="ipv4")
         self.eq("balancer's state", lb["State"]["Code"], "active")
+        if dns:
+            record = self.record(dns["name"], "A")
+            target = {"HostedZoneId": lb["CanonicalHostedZoneId"], "DNSName": lb["DNSName"].lower() + ".",
+                      "EvaluateTargetHealth": False}
+            self.eq("alias", record.get("AliasTarget"), target)
         self.eq("balancer's subnets", sorted(z["SubnetId"] for z in lb["AvailabilityZones"]),
                 sorted(self.private if internal else self.public))
         self.eq("balancer's idle timeout", lb["attributes"]["idle_timeout.timeout_seconds"], "60")
@@ -561,10 +569,34 @@ class Check:
         found = [c for c in rule["Conditions"] if c["Field"] == field]
         return [v for c in found for v in c.get("Values") or c[config]["Values"]]
 
+    def names(self, dns):
+        """The tag of the balancer that keeps its names; earlier ones come first."""
+        found = [o["tags"].get(self.tag("dns")) for o in self.all["load_balancers"].values()
+                 if o["tags"].get(self.tag("stack")) == self.stack]
+        kept = (found[0] if found else None) or ""
+        if dns:
+            self.eq("balancer's tag has the name", kept.split()[-1:], [dns["name"]])
+        return {self.tag("dns"): kept} if kept else {}
+
+    def record(self, name, kind):
+        """The one record of a name."""
+        found = [r for r in self.all["dns_records"].values() if r["Name"] == name + "."]
+        self.eq(f"types of {name}", [r["Type"] for r in found], [kind])
+        return found[0] if found else {}
+
     def certificate(self, listener, tls):
         """The certificate of the HTTPS listener."""
         self.eq("security policy", listener["SslPolicy"], "ELBSecurityPolicy-TLS13-1-2-2021-06")
         [shown] = [c["CertificateArn"] for c in listener["Certificates"]]
+        if tls.get("domain"):
+            arn, body = self.step("certificates", f"certificate/{tls['domain']}")
+            self.eq("listener's certificate", shown, arn)
+            self.fields("certificate", body, Status="ISSUED", Type="AMAZON_ISSUED", DomainName=tls["domain"])
+            for option in body["DomainValidationOptions"]:
+                wanted = option["ResourceRecord"]
+                record = self.record(wanted["Name"].rstrip("."), "CNAME")
+                self.eq("proof", record["ResourceRecords"], [{"Value": wanted["Value"]}])
+            return
         if not tls.get("self_signed"):
             self.eq("listener's certificate", shown, tls["certificate"])
             return

@@ -109,3 +109,24 @@ def test_a_role_is_passed_on_by_name_and_made_with_its_boundary(aws, held):
         aws.ec2.create_launch_template(LaunchTemplateName="b", LaunchTemplateData=template("admin"))
     with aws.refuses("AccessDenied"):
         aws.iam.create_role(RoleName="free", AssumeRolePolicyDocument="{}")
+
+
+def test_records_are_changed_only_under_the_names_of_the_policy(aws, held):
+    zone = aws.route53.create_hosted_zone(Name="example.com", CallerReference="one")["HostedZone"]["Id"]
+    prefix = "route53:ChangeResourceRecordSets"
+    names = {f"{prefix}NormalizedRecordNames": ["app.example.com", "_*.app.example.com"], f"{prefix}RecordTypes": ["A"]}
+    arn = f"arn:aws:route53:::hostedzone/{zone.rpartition('/')[2]}"
+    held({"Action": prefix, "Resource": arn, "Condition": {"ForAllValues:StringLike": names}})
+
+    def change(*records):
+        changes = [
+            {"Action": "UPSERT", "ResourceRecordSet": {"Name": n, "Type": t, "TTL": 60, "ResourceRecords": [{"Value": v}]}}
+            for n, t, v in records
+        ]
+        aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
+    ours = ("App.example.com.", "A", "192.0.2.1")
+    change(ours, ("_a.app.example.com", "A", "192.0.2.1"))
+    for other in (("www.example.com", "A", "192.0.2.1"), ("app.example.com", "TXT", '"x"')):
+        with aws.refuses("AccessDenied"):
+            change(ours, other)

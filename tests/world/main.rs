@@ -15,6 +15,7 @@ mod front;
 mod keys;
 mod life;
 mod lints;
+mod names;
 mod resilience;
 mod sandbox;
 mod serve;

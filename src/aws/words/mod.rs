@@ -1,5 +1,6 @@
 //! How AWS's answers are read where a kind's `find` and the snapshot both read them: pure, one file a service.
 pub(crate) mod autoscaling;
+pub(crate) mod dns;
 pub(crate) mod ec2;
 pub(crate) mod elb;
 pub(crate) mod rds;

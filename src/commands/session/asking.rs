@@ -89,7 +89,9 @@ impl Paths {
                       it from there"
                     .into(),
             },
-            (None, false, None) if expected.host().is_some() => Asking::Host(expected.at()),
+            (None, false, None) if expected.host().is_some() && expected.name().is_none() => {
+                Asking::Host(expected.at())
+            }
             (None, false, None) => Asking::Path(expected.path()),
         }
     }

@@ -1,5 +1,6 @@
 //! The load balancer: requests that it refuses, and its certificate.
 use super::Rules;
+use super::dns;
 use super::routes;
 use crate::block::{BLOCKS, Condition};
 use crate::check::Issue;
@@ -48,26 +49,51 @@ fn tls(rules: &mut Rules<'_>) {
     let config = rules.config;
     let Some(tls) = &config.balancer.tls else { return };
     let place = at("balancer.tls");
-    match (&tls.certificate, tls.self_signed) {
-        (None, false) => rules.found.error(
+    let all = [
+        ("certificate", tls.certificate.is_some()),
+        ("domain", tls.domain.is_some()),
+        ("self_signed", tls.self_signed),
+    ];
+    let given: Vec<&str> = all.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
+    match given[..] {
+        [] => rules.found.error(
             "tls_certificate",
-            place,
+            place.clone(),
             "HTTPS without a certificate",
             "the load balancer has nothing to show its clients",
-            "write self_signed = true, or certificate = \"arn:aws:acm:…\": `aws acm list-certificates` lists them",
+            "write domain = \"app.example.com\" if a hosted zone of the account has it, or self_signed = true, or \
+             certificate = \"arn:aws:acm:…\": `aws acm list-certificates` lists them",
         ),
-        (Some(_), true) => rules.found.push(
+        [first, .., last] => rules.found.push(
             Issue::error(
                 "tls_certificate",
-                place.key("self_signed"),
+                place.key(last),
                 "two certificates",
                 "the load balancer shows one to all clients",
                 "delete one of the two lines",
             )
-            .with(place.key("certificate"), "the other one"),
+            .with(place.key(first), "the other one"),
         ),
-        (None, true) => {}
-        (Some(arn), false) => certificate_arn(rules, place.key("certificate"), arn),
+        [_] => {}
+    }
+    if let Some(arn) = tls.certificate.as_ref().filter(|_| given.len() == 1) {
+        certificate_arn(rules, place.key("certificate"), arn);
+    }
+    if let Some(domain) = &tls.domain {
+        // ACM takes 64 characters as the name of a certificate [AWS C2].
+        dns::name(rules, "tls_domain", place.key("domain"), domain, domain.strip_prefix("*.").unwrap_or(domain), 64);
+    }
+    if let Some(zone) = &tls.zone {
+        dns::zone(rules, place.key("zone"), zone);
+        if tls.domain.is_none() {
+            rules.found.error(
+                "tls_zone",
+                place.key("zone"),
+                "a hosted zone without a domain",
+                "a record in it proves the domain of a certificate that gameday requests",
+                "write domain = \"app.example.com\", or delete `zone`",
+            );
+        }
     }
 }
 

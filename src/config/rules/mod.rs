@@ -9,6 +9,7 @@ mod cdn;
 mod class;
 mod copies;
 mod database;
+mod dns;
 mod egress;
 mod files;
 mod iam;
@@ -74,6 +75,7 @@ pub(crate) fn check(
     cache::check(&mut rules);
     files::check(&mut rules);
     cdn::check(&mut rules);
+    dns::check(&mut rules);
     iam::check(&mut rules);
     monitoring::check(&mut rules);
     service::check(&mut rules);

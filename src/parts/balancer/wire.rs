@@ -8,10 +8,9 @@ use crate::{
         access::{self, HTTP, HTTPS},
         network::Network,
         service::Fleet,
-        tls,
+        tls::{self, Shown},
     },
     resources::{
-        certificate::Certificate,
         listener::Listener,
         listener_rule::{ListenerRule, Order, Then, WantedRule},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
@@ -39,7 +38,8 @@ pub(crate) fn wire(b: &mut Builder<'_>, network: &Network, groups: &access::Grou
         true => &network.private,
     };
     let (subnets, groups) = (subnets.clone(), vec![groups.balancer.clone()]);
-    let balancer = LoadBalancer { aws: b.aws(), internal, subnets, groups, idle_timeout: 60 };
+    let named = b.config.dns.as_ref().map(|dns| dns.name.clone());
+    let balancer = LoadBalancer { aws: b.aws(), internal, subnets, groups, idle_timeout: 60, named };
     let balancer = b.add_after("main", balancer, &reachable);
     b.add_after("main", ActiveLoadBalancer::new(b.aws(), balancer.clone()), &[&rules.balancer]);
     balancer
@@ -59,7 +59,7 @@ pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], 
     let door = Door { name: "http", port: HTTP, suffix: "", certificate: None };
     let (listener, all, mut routes) = serve(b, balancer, fleets, rules, &door);
     if let Some(certificate) = tls::wire(b) {
-        let door = Door { name: "https", port: HTTPS, suffix: tls::SUFFIX, certificate: Some(certificate) };
+        let door = Door { certificate: Some(certificate), name: "https", port: HTTPS, suffix: tls::SUFFIX };
         let (_, _, secure) = serve(b, balancer, fleets, rules, &door);
         tls::redirect(b, &listener, all, &secure, rules);
         routes.iter_mut().zip(secure).for_each(|(route, more)| route.extend(more));
@@ -72,7 +72,7 @@ struct Door {
     name: &'static str,
     port: u16,
     suffix: &'static str,
-    certificate: Option<Ref<Certificate>>,
+    certificate: Option<Shown>,
 }
 
 /// Wires one listener and its rules. Returns the listener, its rules as they see each other, and the routes.
@@ -93,6 +93,7 @@ fn serve(
     if !after.is_empty() {
         after.push(&rules.balancer);
     }
+    after.extend(door.certificate.iter().flat_map(|shown| &shown.issued));
     // If every service has routes, the balancer itself answers other paths with 404.
     let default = each().find(|(service, _)| service.is_default());
     let listener = Listener {
@@ -100,7 +101,7 @@ fn serve(
         balancer: balancer.clone(),
         target: default.map(|(_, fleet)| fleet.target.clone()),
         port: door.port,
-        certificate: door.certificate.clone(),
+        certificate: door.certificate.as_ref().map(|shown| shown.certificate.clone()),
         enough: default.or_else(|| each().next()).map_or(1, |(service, _)| service.desired as i32),
     };
     let listener = b.add_after(door.name, listener, &after);

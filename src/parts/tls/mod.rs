@@ -5,7 +5,7 @@ mod wire;
 
 use super::Entry;
 
-pub(crate) use wire::{SUFFIX, redirect, rule, wire};
+pub(crate) use wire::{SUFFIX, Shown, domain_of, redirect, rule, wire};
 
 /// The entry of HTTPS in the list of parts. Its findings are those of the listener.
 pub(crate) const ENTRY: Entry = Entry { follow: Some(|look| Box::pin(see::follow(look))), ..Entry::NONE };

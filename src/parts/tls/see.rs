@@ -5,7 +5,7 @@ use crate::{
     parts::access::HTTPS,
     snapshot::{Expected, Look, Part},
 };
-use aws_sdk_acm::types::CertificateDetail;
+use aws_sdk_acm::types::{CertificateDetail, CertificateSummary, CertificateType};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct Certificate {
     pub status: String,
     /// The end of its validity.
     pub expires: Option<Timestamp>,
+    /// ACM's word for why it was not issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Reads the certificate of the HTTPS listener, if the stack file asks for HTTPS.
@@ -29,7 +32,15 @@ pub(crate) async fn follow(look: &Look<'_>) {
         return;
     }
     let found = look.ask(Part::Certificate, "DescribeCertificate", async {
-        let Some(arn) = shown(look.aws, &balancer).await? else { return Ok(None) };
+        let arn = match (shown(look.aws, &balancer).await?, look.expected.domain()) {
+            (Some(arn), _) => arn,
+            // The listener waits for it.
+            (None, Some(domain)) => match requested(look.aws, domain).await? {
+                Some(arn) => arn,
+                None => return Ok(None),
+            },
+            (None, None) => return Ok(None),
+        };
         Ok(listing::certificate(look.aws, &arn).await?.map(certificate))
     });
     let found = found.await;
@@ -44,10 +55,20 @@ async fn shown(aws: &Aws, balancer: &str) -> Result<Option<String>> {
     Ok(https.and_then(|l| l.certificates().first()?.certificate_arn.clone()))
 }
 
+/// Returns the ARN of a certificate that was requested for the domain, if there is exactly one.
+async fn requested(aws: &Aws, domain: &str) -> Result<Option<String>> {
+    let all = listing::certificates(aws).await?;
+    let is_it =
+        |c: &&CertificateSummary| c.r#type() == Some(&CertificateType::AmazonIssued) && c.domain_name() == Some(domain);
+    let found: Vec<_> = all.iter().filter(is_it).collect();
+    Ok(if let [one] = found[..] { one.certificate_arn.clone() } else { None })
+}
+
 fn certificate(c: CertificateDetail) -> Certificate {
     Certificate {
         expires: c.not_after().and_then(|end| Timestamp::from_second(end.secs()).ok()),
         status: c.status().map_or(String::new(), |s| s.as_str().into()),
+        reason: c.failure_reason().map(|reason| reason.as_str().into()),
         arn: c.certificate_arn.unwrap_or_default(),
         names: c.subject_alternative_names.unwrap_or_default(),
     }

@@ -16,7 +16,7 @@ from moto.ec2.models import ec2_backends
 from moto.efs.models import efs_backends
 from moto.iam.models import iam_backends
 
-from . import cloudfront
+from . import cloudfront, route53
 from .asg_fleet import groups_of
 from .faults import denied
 from .rules import on_reset, partition
@@ -117,8 +117,8 @@ class Policy:
         for action, arn, context in needed(call):
             self.judged += 1
             known = [*self.statements]
-            # A distribution is disabled before it is deleted.
-            if re.search(r":(Delete|Remove|Release)|:UpdateDistribution$", action):
+            # A distribution is disabled before it is deleted, and a record is deleted by a change.
+            if re.search(r":(Delete|Remove|Release)|:UpdateDistribution$|:ChangeResourceRecordSets$", action):
                 known += self.earlier
             if not any(allows(s, action, arn, context) for s in known):
                 self.missing.append({"action": action, "on": arn, "because": context})
@@ -153,6 +153,9 @@ def holds(how, asked, context):
         return all(context.get(key) in many(wanted) for key, wanted in asked.items())
     if how == "ArnEquals":
         return all(any(like(w, context.get(key, "")) for w in many(wanted)) for key, wanted in asked.items())
+    if how == "ForAllValues:StringLike":
+        values = ((value, many(wanted)) for key, wanted in asked.items() for value in context.get(key, ()))
+        return all(any(like(pattern, value) for pattern in wanted) for value, wanted in values)
     if how == "Null":
         return all((key not in context) == (wanted == "true") for key, wanted in asked.items())
     raise NotImplementedError(f"the condition {how}")
@@ -288,6 +291,8 @@ def _objects(call):
         return _of_acm(call)
     if service == "cloudfront":
         return _of_cloudfront(call)
+    if service == "route53":
+        return _of_route53(call)
     if service == "elbv2":
         return ((arn, {}) for arn in _of_elb(call))
     if service == "autoscaling":
@@ -358,6 +363,18 @@ def _of_cloudfront(call):
     for one in cloudfront.DISTRIBUTIONS.values():
         if one.id == call.get("Id") or one.arn == call.get("Resource"):
             yield one.arn, {f"aws:ResourceTag/{k}": v for k, v in one.tags.items()}
+
+
+def _of_route53(call):
+    if call.operation != "ChangeResourceRecordSets":
+        return
+    records = [entry["ResourceRecordSet"] for entry in call.get("ChangeBatch")["Changes"]]
+    prefix, zone = "route53:ChangeResourceRecordSets", call.get("HostedZoneId").rpartition("/")[2]
+    yield f"arn:{partition(call.region)}:route53:::hostedzone/{zone}", {
+        # Without the last dot.
+        f"{prefix}NormalizedRecordNames": [route53.plain(record["Name"])[:-1] for record in records],
+        f"{prefix}RecordTypes": [record["Type"] for record in records],
+    }
 
 
 def _of_acm(call):

@@ -131,10 +131,10 @@ def as_kept(call, answer):
 def has_record(call, certificate):
     """Return True if a public zone of the account has the record of each name."""
     zones = [z for z in backend(call).zones.values() if not z.private_zone]
-    records = {(plain(r.name), v) for z in zones for r in z.rrsets if r.type == "CNAME" for v in r.records or []}
+    records = {(plain(r.name), plain(v)) for z in zones for r in z.rrsets if r.type == "CNAME" for v in r.records or []}
     described = certificate.describe()["Certificate"]
     asked = [o["ResourceRecord"] for o in described["DomainValidationOptions"] if o.get("ResourceRecord")]
-    return bool(asked) and all((plain(r["Name"]), r["Value"]) in records for r in asked)
+    return bool(asked) and all((plain(r["Name"]), plain(r["Value"])) in records for r in asked)
 
 
 @before("acm", "DescribeCertificate", "ListCertificates")

@@ -693,6 +693,7 @@ impl Fleet {
             subnets: subnets.clone(),
             groups: vec![group.clone()],
             idle_timeout: 60,
+            named: None,
         };
         let balancer = g.add_after("main", balancer, &[gateway.key()]);
         let target = g.add(

@@ -29,7 +29,8 @@ fn edge(w: &World, ttl: u32, query: &[&str], headers: &[&str]) -> Graph {
     };
     let subnets: Vec<Ref<Subnet>> = vec![subnet("a", "10.0.0.0/24"), subnet("b", "10.0.1.0/24")];
     let group = g.add("alb", SecurityGroup { aws: aws(), vpc, description: "load balancer".into() });
-    let balancer = LoadBalancer { aws: aws(), subnets, groups: vec![group], internal: false, idle_timeout: 60 };
+    let balancer =
+        LoadBalancer { aws: aws(), subnets, groups: vec![group], internal: false, idle_timeout: 60, named: None };
     let balancer = g.add_after("main", balancer, &[gateway.key()]);
     let texts = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect();
     let distribution = Distribution {

@@ -142,6 +142,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
             subnets: subnets[..2].to_vec(),
             groups: vec![alb],
             idle_timeout: s.idle,
+            named: None,
         },
         &[routes.key()],
     );

@@ -66,6 +66,11 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
                 UP,
             )
         });
+        // HTTPS waits for the certificate, if ACM has not issued it.
+        if tls::judge::waits(view) && port == s.expected.listener_port {
+            hop.0.iter_mut().for_each(|draft| draft.symptom = true);
+            tls::judge::certificate(view, &mut hop);
+        }
         return hop.done(HopName::Listener, true, format!("none on port {port}; there are: {}", names(&there)));
     };
     if !l.protocol.eq_ignore_ascii_case(scheme) {
