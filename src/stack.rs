@@ -95,3 +95,6 @@ pub(crate) fn wire_with(loaded: &Loaded, facts: &Facts, aws: &Aws, egress: &[Egr
     let services = config.services().zip(fleets).map(service).collect();
     Ok(Stack { graph: std::mem::take(&mut b.graph), balancer, cdn, services, master })
 }
+
+#[cfg(test)]
+mod tests;
