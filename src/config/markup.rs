@@ -54,6 +54,7 @@ const INNER: &[&str] = &[
     "programs",
     "docker",
     "copy_list",
+    "log_files",
     "connections",
     "health_codes",
     "uid",

@@ -12,6 +12,7 @@ mod database;
 mod egress;
 mod files;
 mod iam;
+mod logs;
 mod modes;
 mod monitoring;
 mod names;
