@@ -1,6 +1,6 @@
 //! `cargo bench`: the figures that the README promises, each with its bound. Not a test: timings belong here.
 //!
-//! * In virtual time, with AWS's usual durations: `up` and `teardown` of the example against the critical path.
+//! * In virtual time, with AWS's usual durations: `up` and `teardown` of three examples against the critical path.
 //! * Calls of a second `up` and of a `status`, counted by the sandbox.
 //! * `status --watch` in a terminal: from a key to the redrawn screen.
 //! * `--help`: time. The most memory that a verb took, and the size of the release binary.
@@ -8,14 +8,13 @@ use gameday::{
     aws::{Aws, Target},
     config,
     engine::{
-        Direction, Env, Events, Forecast, Graph, Key, Progress, Ref,
-        testing::{Thing, World, teardown, up},
+        Direction, Env, Events, Graph,
+        testing::{World, critical_path, shadow, teardown, up},
     },
     facts::Facts,
     stack,
 };
 use std::{
-    collections::BTreeMap,
     fs,
     io::{Read, Write},
     path::Path,
@@ -33,8 +32,10 @@ fn main() {
         let mut b = tokio::runtime::Builder::new_current_thread();
         b.enable_all().start_paused(paused).build().expect("a runtime")
     };
-    let example = runtime(false).block_on(example());
-    runtime(true).block_on(virtual_time(&example));
+    for name in ["billing-api", "root-and-lookup", "highly-available"] {
+        let example = runtime(false).block_on(example(name));
+        runtime(true).block_on(virtual_time(name, &example));
+    }
     let peak = calls();
     redraw();
     gameday(&["teardown", "--confirm", "billing"]).output().expect("gameday runs");
@@ -48,47 +49,32 @@ fn row(what: &str, measured: String, bound: &str) {
     println!("{what:<52} {measured:>12} {bound:>12}");
 }
 
-/// The example's graph, wired without AWS.
-async fn example() -> Graph {
-    let loaded = config::load(Path::new("examples/billing-api.toml")).expect("the example is sound");
+/// The graph of an example, wired without AWS.
+async fn example(name: &str) -> Graph {
+    let loaded = config::load(Path::new(&format!("examples/{name}.toml"))).expect("the example is sound");
     let aws = Aws::connect(&Target { region: "us-east-1".into(), ..Target::default() }).await;
     let facts = Facts::offline(&loaded.config);
     stack::wire(&loaded, &facts, &aws).expect("the example renders").graph
 }
 
 /// The same shape and the same durations on a cloud that lives in memory.
-async fn virtual_time(example: &Graph) {
+async fn virtual_time(name: &str, example: &Graph) {
     let world = World::default();
-    let shadow = || {
-        let mut g = Graph::default();
-        let mut refs: BTreeMap<Key, Ref<Thing>> = BTreeMap::new();
-        for n in example.nodes() {
-            let links = n.needs().iter().map(|k| refs[k].clone()).collect();
-            let name = n.key().as_str().replace('/', "-");
-            let thing = Thing { world: world.clone(), size: 1, links, slow: n.typical() };
-            refs.insert(n.key().clone(), g.add(&name, thing));
-        }
-        g
-    };
-    let critical = |g: &Graph, dir, cost: fn(&dyn gameday::engine::Node) -> Duration| {
-        let ahead = g.nodes().map(|n| (n.key().clone(), Progress::Pending(cost(n)))).collect();
-        Forecast::new(g, dir).longest_path(&ahead).0
-    };
     let env = Env::new("bench", Events::silent());
-    let g = shadow();
-    let path = critical(&g, Direction::Forward, |n| n.typical().create);
+    let g = shadow(example, &world);
     let t = tokio::time::Instant::now();
     assert!(up(&g, &env).await.all_done());
-    ratio("up, over the critical path", t.elapsed(), path);
-    let g = shadow();
-    let path = critical(&g, Direction::Reverse, |n| n.typical().delete);
+    let (path, steps) = critical_path(&g, Direction::Forward);
+    ratio(&format!("{name}: up"), t.elapsed(), path);
+    println!("  {}", steps.iter().map(|key| key.name()).collect::<Vec<_>>().join(" > "));
+    let g = shadow(example, &world);
     let t = tokio::time::Instant::now();
     assert!(teardown(&g, &env).await.all_done());
-    ratio("teardown, over the critical path", t.elapsed(), path);
+    ratio(&format!("{name}: teardown"), t.elapsed(), critical_path(&g, Direction::Reverse).0);
 }
 
 fn ratio(what: &str, wall: Duration, path: Duration) {
-    let what = format!("{what} ({} s)", path.as_secs());
+    let what = format!("{what}, over the critical path ({} s)", path.as_secs());
     row(&what, format!("{:.3}", wall.as_secs_f64() / path.as_secs_f64()), "1.02");
 }
 

@@ -169,6 +169,8 @@ impl<'a> Rights<'a> {
             made_with_vpc: BTreeSet::new(),
         };
         ALWAYS.iter().for_each(|action| rights.allow(action));
+        // Teardown also looks for tagged objects that belong to no region.
+        rights.global.extend((rights.partition == "aws").then_some("tag:GetResources"));
         let unnamed = rights.unnamed.clone();
         let services = config.services().chain(unnamed.services());
         for path in services.flat_map(|s| ["app", "boot"].map(|what| s.log_path(&config.name, what))) {

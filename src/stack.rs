@@ -110,3 +110,6 @@ pub(crate) fn wire_with(
     let services = config.services().zip(fleets).map(service).collect();
     Ok(Stack { graph: std::mem::take(&mut b.graph), balancer, cdn, services, subnets: network.app, master })
 }
+
+#[cfg(test)]
+mod tests;

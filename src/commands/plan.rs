@@ -132,7 +132,7 @@ pub(super) async fn preview(session: &mut Session, whole: bool) -> Result<Previe
     if !session.out.json() {
         say_remains(&session.out, &remains);
     }
-    for note in kept_by(&report).into_iter().filter(|_| !session.out.json()) {
+    for note in kept_by(&report).into_iter().chain(moved_keys(&report)).filter(|_| !session.out.json()) {
         session.out.note(note);
     }
     let stays = |key: &Key| report.done().any(|(k, change)| k == key && change.is_none());
@@ -216,6 +216,25 @@ fn kept_by(report: &Report<Change>) -> Vec<String> {
         })
     };
     fields.filter_map(note).collect()
+}
+
+/// Returns a remark if memcached gets another number of nodes, since its clients choose the node of a key by that number.
+fn moved_keys(report: &Report<Change>) -> Option<String> {
+    let (key, diff) = report.done().find_map(|(key, change)| {
+        let Change::Update { diff } = change else { return None };
+        (key.kind() == "cache-cluster").then_some((key, diff))
+    })?;
+    let field = diff.0.iter().find(|field| field.path == "nodes")?;
+    let count = |value: &Option<Value>| value.as_ref().and_then(Value::as_u64);
+    let (now, next) = (count(&field.found)?, count(&field.want)?);
+    let lost = match (now, next) {
+        (1, 2) | (2, 1) => "about half of the cached answers are",
+        _ => "many cached answers, with some clients nearly all, are",
+    };
+    Some(format!(
+        "{WARN}{key} changes from {now} to {next} nodes: keys move to other nodes{RESET}; {lost} computed again, and services \
+         with {{{{ cache.nodes }}}} in their configuration get new instances"
+    ))
 }
 
 /// Fails if the stack would have to move to another VPC, with one error instead of one for every step.

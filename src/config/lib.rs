@@ -68,7 +68,7 @@ pub use problem::{ConfigErrors, Problem, Severity, Source, render};
 pub use routing::{Placed, Routing, priorities};
 pub use rules::REGIONS;
 pub use schema::schema;
-pub use services::{ALARMS, Identities, Identity, ServiceScope};
+pub use services::{ALARMS, APP_LOG, Identities, Identity, ServiceScope};
 
 use check::Issues;
 use include::{Includes, ReadError};

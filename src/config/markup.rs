@@ -55,6 +55,7 @@ const INNER: &[&str] = &[
     "docker",
     "bake",
     "copy_list",
+    "log_files",
     "connections",
     "health_codes",
     "uid",

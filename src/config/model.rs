@@ -493,6 +493,10 @@ pub struct Service {
     /// `nodejs`.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// Names of more log files of the service, beside `app_log`: `access_log`. Each is looked for in `{{ log_dir }}` and in
+    /// the service's own folder, and has a log stream of its own.
+    #[serde(default)]
+    pub logs: Vec<String>,
     /// Copies of the service on each instance, 1 to 16, behind a proxy on `port`: for a server that answers few requests
     /// at the same time. Each copy listens on a port of its own, which `{{ port }}` and the variable PORT name.
     #[serde(default = "default::one")]

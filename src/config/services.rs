@@ -33,6 +33,9 @@ pub enum Identity {
 /// The conditions that the alarms of a service watch.
 pub const ALARMS: [&str; 2] = ["unhealthy-hosts", "healthy-hosts"];
 
+/// The log file that the contest's servers write.
+pub const APP_LOG: &str = "app_log";
+
 /// The log groups of a service, by what they hold.
 pub(crate) const LOGS: [&str; 2] = ["app", "boot"];
 

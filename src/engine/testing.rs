@@ -304,3 +304,25 @@ pub async fn teardown(g: &Graph, env: &Env) -> Report<bool> {
     status(g, env).await;
     walk(g, Direction::Reverse, env, async |n: &dyn Node| n.remove(env).await).await
 }
+
+/// Returns a graph of the same shape whose objects live in this cloud, each as slow as those of its kind usually are.
+pub fn shadow(of: &Graph, world: &World) -> Graph {
+    let (mut g, mut refs) = (Graph::default(), BTreeMap::<Key, Ref<Thing>>::new());
+    for node in of.nodes() {
+        let links = node.needs().iter().map(|key| refs[key].clone()).collect();
+        let name = node.key().as_str().replace('/', "-");
+        let thing = Thing { world: world.clone(), size: 1, links, slow: node.typical() };
+        refs.insert(node.key().clone(), g.add(&name, thing));
+    }
+    g
+}
+
+/// Returns the critical path of a walk through everything, with its length.
+pub fn critical_path(g: &Graph, direction: Direction) -> (Duration, Vec<Key>) {
+    let cost = |node: &dyn Node| match direction {
+        Direction::Forward => node.typical().create,
+        Direction::Reverse => node.typical().delete,
+    };
+    let ahead = g.nodes().map(|node| (node.key().clone(), Progress::Pending(cost(node)))).collect();
+    Forecast::new(g, direction).longest_path(&ahead)
+}

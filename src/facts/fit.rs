@@ -141,7 +141,8 @@ impl Facts {
     /// Checks that VPC Block Public Access does not keep requests from a balancer that is still to be created.
     async fn public_access(&self, aws: &Aws, config: &Config) -> Result<Vec<String>> {
         let name = name_in_account(aws, config, "load-balancer/main").await;
-        if listing::balancer(aws, &name).await.is_ok_and(|b| b.is_some()) {
+        let is_there = listing::balancer(aws, &name).await.is_ok_and(|b| b.is_some());
+        if config.has_internal_balancer() || is_there {
             return Ok(vec![]);
         }
         let vpc = match &self.network {

@@ -22,7 +22,7 @@ pub struct Network {
     pub vpc: String,
     /// All IPv4 ranges of the VPC.
     pub cidrs: Vec<String>,
-    /// One subnet per zone with a route to the internet.
+    /// One subnet per zone with a route to the internet. Of an internal balancer with private instances: theirs.
     pub public: Vec<Subnet>,
     /// One subnet per zone for the instances: the public one if they have public addresses.
     pub instances: Vec<Subnet>,
@@ -86,7 +86,8 @@ pub(super) async fn used(aws: &Aws, config: &Config) -> Result<(Network, Zones)>
             homes
         }
     };
-    for (zone, mode) in there.blocked(&homes) {
+    let blocked = if config.has_internal_balancer() { vec![] } else { there.blocked(&homes) };
+    for (zone, mode) in blocked {
         zones.words.push(format!(
             "VPC Block Public Access ({mode}) stops requests to the load balancer in {zone}: `gameday why` says what lifts it"
         ));

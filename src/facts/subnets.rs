@@ -10,6 +10,8 @@ pub(super) enum Role {
     Balancer,
     /// Instances without public addresses.
     Instances,
+    /// Instances without public addresses, and an internal load balancer beside them.
+    Inside,
     /// Database, cache and mount targets.
     Data,
 }
@@ -20,6 +22,9 @@ impl Role {
         match self {
             Role::Balancer => "public subnet",
             Role::Instances => "subnet with a way out for instances without public addresses",
+            Role::Inside => {
+                "subnet with a way out for instances without public addresses and room for the load balancer"
+            }
             Role::Data => "subnet with room for the data",
         }
     }
@@ -113,6 +118,8 @@ pub(super) struct Needs {
     pub data: usize,
     /// True if the instances are in subnets of their own.
     pub apart: bool,
+    /// True if the load balancer is internal.
+    pub internal: bool,
 }
 
 /// How many free addresses a load balancer needs in each subnet [AWS 4.8].
@@ -127,7 +134,13 @@ impl Needs {
         let of = |mode, n| if mode == Mode::Create { n } else { 0 };
         let data = of(config.database.mode, 2) + of(config.cache.mode, 1) + of(config.files.mode, 1);
         let instances = config.services().map(|service| (service.max as usize).div_ceil(zones.max(1))).sum();
-        Self { balancer: BALANCER, instances, data, apart: config.has_private_instances() }
+        let (apart, internal) = (config.has_private_instances(), config.has_internal_balancer());
+        Self { balancer: BALANCER, instances, data, apart, internal }
+    }
+
+    /// True if nothing has to be in a public subnet.
+    fn is_inside(&self) -> bool {
+        self.apart && self.internal
     }
 }
 
@@ -143,7 +156,7 @@ impl InUse {
     fn of(&self, role: Role, apart: bool) -> BTreeSet<&String> {
         match role {
             Role::Balancer if apart => self.balancer.iter().collect(),
-            Role::Balancer => self.balancer.iter().chain(&self.fleet).collect(),
+            Role::Balancer | Role::Inside => self.balancer.iter().chain(&self.fleet).collect(),
             Role::Instances => self.fleet.iter().collect(),
             Role::Data => self.data.iter().collect(),
         }
@@ -153,6 +166,7 @@ impl InUse {
 /// The subnets that the stack uses in one zone.
 #[derive(Clone, Debug)]
 pub(super) struct Home {
+    /// The load balancer's: a public one, unless nothing has to be in one.
     pub public: Subnet,
     pub instances: Subnet,
     pub private: Subnet,
@@ -174,10 +188,16 @@ pub(super) fn home(all: &[Candidate], zone: &str, needs: Needs, used: &InUse) ->
         best.map(|c| c.subnet.clone())
             .ok_or_else(|| (role, bad.into_iter().filter_map(|(c, flaw)| Some((c.subnet.id.clone(), flaw?))).collect()))
     };
-    let at_balancer = needs.balancer + if needs.apart { 0 } else { needs.instances };
-    let public = pick(Role::Balancer, &|_| at_balancer)?;
     let also =
         |c: &Candidate, need: usize, taken: &Subnet, by: usize| if c.subnet.id == taken.id { need + by } else { need };
+    if needs.is_inside() {
+        let room = needs.balancer + needs.instances;
+        let inside = pick(Role::Inside, &|_| room)?;
+        let private = pick(Role::Data, &|c| also(c, needs.data, &inside, room))?;
+        return Ok(Home { public: inside.clone(), instances: inside, private });
+    }
+    let at_balancer = needs.balancer + if needs.apart { 0 } else { needs.instances };
+    let public = pick(Role::Balancer, &|_| at_balancer)?;
     let instances = match needs.apart {
         true => pick(Role::Instances, &|c| also(c, needs.instances, &public, at_balancer))?,
         false => public.clone(),
@@ -198,8 +218,8 @@ pub(super) fn any_home(all: &[Candidate], zone: &str, needs: Needs, used: &InUse
         let stands = used.of(role, needs.apart);
         here.iter().min_by_key(|c| (!stands.contains(&c.subnet.id), c.order(role))).map(|c| c.subnet.clone())
     };
-    let public = pick(Role::Balancer)?;
-    let instances = if needs.apart { pick(Role::Instances)? } else { public.clone() };
+    let public = pick(if needs.is_inside() { Role::Inside } else { Role::Balancer })?;
+    let instances = if needs.is_inside() || !needs.apart { public.clone() } else { pick(Role::Instances)? };
     Some(Home { public, instances, private: pick(Role::Data)? })
 }
 
@@ -210,9 +230,9 @@ impl Candidate {
             return Some(flaw.clone());
         }
         let leads = match (role, &self.way) {
-            (Role::Balancer, Way::Internet) | (Role::Instances, Way::Through(_) | Way::Endpoint) | (Role::Data, _) => {
-                None
-            }
+            (Role::Balancer, Way::Internet)
+            | (Role::Instances | Role::Inside, Way::Through(_) | Way::Endpoint)
+            | (Role::Data, _) => None,
             (_, way) => Some(Flaw::Leads(way.clone())),
         };
         if leads.is_some() || stands {
@@ -221,7 +241,9 @@ impl Candidate {
         let prefix = self.subnet.cidr.rsplit_once('/').and_then(|(_, n)| n.parse().ok()).unwrap_or(0);
         match &self.blocked {
             Some(mode) if role == Role::Balancer => return Some(Flaw::Blocked(mode.clone())),
-            _ if role == Role::Balancer && prefix > SMALLEST => return Some(Flaw::Small(prefix)),
+            _ if matches!(role, Role::Balancer | Role::Inside) && prefix > SMALLEST => {
+                return Some(Flaw::Small(prefix));
+            }
             _ => {}
         }
         (self.free < need).then_some(Flaw::Full { free: self.free, need })
@@ -237,8 +259,9 @@ impl Candidate {
             (Role::Data, Way::None | Way::Endpoint) => 0,
             (Role::Data, Way::Internet) => 2,
             (Role::Data, _) => 1,
-            (Role::Balancer, Way::Internet) | (Role::Instances, Way::Through(_)) => 0,
-            (Role::Balancer, Way::Blackhole(_) | Way::Detached(_)) | (Role::Instances, Way::Endpoint) => 1,
+            (Role::Balancer, Way::Internet) | (Role::Instances | Role::Inside, Way::Through(_)) => 0,
+            (Role::Balancer, Way::Blackhole(_) | Way::Detached(_))
+            | (Role::Instances | Role::Inside, Way::Endpoint) => 1,
             _ => 2,
         };
         (rank, Reverse(self.free), self.subnet.id.clone())
@@ -249,7 +272,7 @@ impl Candidate {
 mod tests {
     use super::*;
 
-    const NEEDS: Needs = Needs { balancer: BALANCER, instances: 2, data: 4, apart: false };
+    const NEEDS: Needs = Needs { balancer: BALANCER, instances: 2, data: 4, apart: false, internal: false };
     const APART: Needs = Needs { apart: true, ..NEEDS };
 
     fn candidate(id: &str, way: Way, free: usize) -> Candidate {
@@ -289,6 +312,24 @@ mod tests {
         // Alike ones: the same for everybody.
         let twins = [candidate("s-9", Way::Internet, 90), candidate("s-8", Way::Internet, 90)];
         assert_eq!(chosen(&twins, NEEDS, &none).unwrap()[0], "s-8");
+    }
+
+    #[test]
+    fn an_internal_balancer_is_beside_private_instances_and_needs_no_public_subnet() {
+        let inside = Needs { internal: true, ..APART };
+        let all = [candidate("s-1", Way::Internet, 200), candidate("s-2", nat(), 30), candidate("s-3", Way::None, 9)];
+        assert_eq!(chosen(&all, inside, &InUse::default()), Ok(["s-2", "s-2", "s-3"].map(Into::into)));
+        assert_eq!(chosen(&all[1..], inside, &InUse::default()), Ok(["s-2", "s-2", "s-3"].map(Into::into)));
+        assert!(any_home(&all[1..], "eu-west-1a", inside, &InUse::default()).is_some());
+        // Instances with public addresses still need one.
+        let public = Needs { internal: true, ..NEEDS };
+        assert!(chosen(&all[1..], public, &InUse::default()).is_err());
+        let narrow = chosen(&[candidate("s-2", nat(), 9)], inside, &InUse::default());
+        assert_eq!(narrow, Err(vec!["s-2: 9 free addresses, 10 needed".to_owned()]));
+        let mut small = candidate("s-2", nat(), 11);
+        small.subnet.cidr = "10.0.0.0/28".into();
+        let small = chosen(&[small], inside, &InUse::default());
+        assert_eq!(small, Err(vec!["s-2: a /28 is too small for a load balancer".to_owned()]));
     }
 
     #[test]

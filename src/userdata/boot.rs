@@ -21,6 +21,8 @@ pub struct Boot {
     pub env: BTreeMap<String, String>,
     /// Packages to install before the service starts.
     pub packages: Vec<String>,
+    /// Names of log files beside `app_log`.
+    pub log_files: Vec<String>,
     /// Processes of the service on each machine. With more than one, a proxy has `port`, and each has a port of its own.
     pub copies: u32,
     /// The requests that one of several copies gets at the same time.
@@ -60,6 +62,7 @@ impl Boot {
             command: None,
             env: BTreeMap::new(),
             packages: vec![],
+            log_files: vec![],
             copies: 1,
             connections: 5,
             port: 80,

@@ -1,7 +1,7 @@
 //! The template engine with gameday's additions: `put`, the quoting filters, marks instead of passwords.
 use super::{Boot, Comments, Database, Error, Finding, Result, SecretSource, copies};
 use gameday_config::include::Includes;
-use gameday_config::{command, command::CommandLine, is_template, markup, said};
+use gameday_config::{APP_LOG, command, command::CommandLine, is_template, markup, said};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, Serde};
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, Value, context};
@@ -232,6 +232,7 @@ fn all(
         uid => super::SERVICE_UID,
         packages => copies::packages(boot),
         copy_list => copies::list(boot),
+        log_files => log_files(boot),
         docker => (boot.run == super::Run::Container).then(|| docker_ranges(&boot.vpc)),
         ..from(boot)
     };
@@ -374,6 +375,12 @@ fn docker_ranges(vpc: &[String]) -> Value {
     // 192.168.240.1/24 for the bridge, the upper half for Docker's other networks.
     let head = free.trim_end_matches("240.0/20");
     context! { bridge => format!("{head}240.1/24"), pool => format!("{head}248.0/21") }
+}
+
+/// Returns the log files of the service, each with the end of the name of its log stream.
+fn log_files(boot: &Boot) -> Vec<Value> {
+    let named = boot.log_files.iter().map(|name| context! { name, stream => format!("/{name}") });
+    std::iter::once(context! { name => APP_LOG, stream => "" }).chain(named).collect()
 }
 
 fn without_ending(name: &str) -> &str {

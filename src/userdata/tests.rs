@@ -74,6 +74,10 @@ fn styles() -> Vec<(String, Boot)> {
             },
         ));
         all.push((
+            format!("{run:?} with log files"),
+            Boot { log_files: vec!["access_log".into(), "error.log".into()], ..boot.clone() },
+        ));
+        all.push((
             format!("{run:?} with packages"),
             Boot { packages: vec!["nodejs".into(), "git".into()], ..boot.clone() },
         ));
@@ -139,6 +143,32 @@ fn each_copy_has_a_port_and_folders_of_its_own_and_a_container_does_not_notice()
     // The copies keep out of the way of a service that has one of their usual ports.
     let taken = Boot { copies: 2, port: 20002, ..Boot::new("demo", "billing", "https://example.com/server") };
     assert!(render(&taken, here()).unwrap().files["/opt/gameday/etc/haproxy.cfg"].contains("copy-2 127.0.0.1:21002\n"));
+}
+
+#[test]
+fn each_log_file_has_a_stream_of_its_own() {
+    let streams = |copies: u32| -> BTreeMap<String, String> {
+        let boot = Boot { log_files: vec!["access_log".into()], copies, ..full() };
+        let files = render(&boot, here()).unwrap().files;
+        let agent: serde_json::Value = serde_json::from_str(&files["/opt/gameday/etc/agent.json"]).unwrap();
+        let all = agent["logs"]["logs_collected"]["files"]["collect_list"].as_array().unwrap().clone();
+        let text = |entry: &serde_json::Value, field: &str| entry[field].as_str().unwrap().to_owned();
+        let sent = all.iter().map(|entry| (text(entry, "file_path"), text(entry, "log_stream_name")));
+        sent.filter(|(path, _)| !path.contains("boot") && !path.contains("cloud-init")).collect()
+    };
+    let one = streams(1);
+    let of = |path: &str| one[path].as_str();
+    assert_eq!(
+        (of("/var/log/gameday/app_log"), of("/opt/gameday/app/app_log")),
+        ("{instance_id}", "{instance_id}/app")
+    );
+    assert_eq!(of("/var/log/gameday/access_log"), "{instance_id}/access_log");
+    assert_eq!(of("/opt/gameday/app/access_log"), "{instance_id}/app/access_log");
+    assert_eq!(one.len(), 4);
+    let copies = streams(2);
+    assert_eq!(copies["/var/log/gameday/copy-2/access_log"], "{instance_id}/copy-2/access_log");
+    assert_eq!(copies["/opt/gameday/copies/2/access_log"], "{instance_id}/copy-2/app/access_log");
+    assert_eq!((copies.len(), &*copies["/var/log/gameday/copy-1/app_log"]), (8, "{instance_id}/copy-1"));
 }
 
 #[test]

@@ -321,14 +321,18 @@ def hostile_links(world, one):
         as_service(one, f"ln -sf /root/treasure/shadow {folder}/app_log; ln -sf /root/treasure/unit {folder}/app_log.1; ln -sf /root/treasure/boot {folder}/app_log.1.gz")
     one.inside("logrotate", "--force", "/etc/logrotate.d/gameday", check=False)
     treasure.untouched("log rotation")
-    as_service(one, "for folder in /var/log/gameday /opt/gameday/app; do rm -f $folder/app_log*; echo word >$folder/app_log; done")
+    as_service(one, "for folder in /var/log/gameday /opt/gameday/app; do rm -f $folder/app_log*; for log in app_log access_log; do echo word >$folder/$log; done; done")
     one.inside("logrotate", "--force", "/etc/logrotate.d/gameday")
     for folder in ("/var/log/gameday", "/opt/gameday/app"):
-        assert one.inside("zcat", f"{folder}/app_log.1.gz") == "word" and one.inside("cat", f"{folder}/app_log") == "", folder
+        for log in (f"{folder}/app_log", f"{folder}/access_log"):
+            assert one.inside("zcat", f"{log}.1.gz") == "word" and one.inside("cat", log) == "", log
     # The agent reads the logs with rights of its own.
     agent = json.loads(one.inside("cat", "/opt/gameday/etc/agent.json"))
     assert agent["agent"]["run_as_user"] == "cwagent" and "gameday" in one.inside("id", "-nG", "cwagent").split()
-    for path in ("/var/log/gameday-boot.log", "/var/log/gameday/app_log", "/var/log/cloud-init-output.log"):
+    sent = {entry["file_path"]: entry["log_stream_name"] for entry in agent["logs"]["logs_collected"]["files"]["collect_list"]}
+    assert (sent["/var/log/gameday/app_log"], sent["/var/log/gameday/access_log"]) == ("{instance_id}", "{instance_id}/access_log"), sent
+    assert sent["/opt/gameday/app/access_log"] == "{instance_id}/app/access_log", sent
+    for path in ("/var/log/gameday-boot.log", "/var/log/gameday/app_log", "/var/log/gameday/access_log", "/var/log/cloud-init-output.log"):
         one.inside("runuser", "-u", "cwagent", "--", "test", "-r", path)
     assert CANARY not in as_cwagent(one), "the agent's user reads what the service's link names"
     one.inside("rm", "-rf", "/root/treasure")

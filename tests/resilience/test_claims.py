@@ -260,6 +260,25 @@ def test_a_claim_is_named_and_taken_over_only_by_its_id(built):
     assert caches() == []
 
 
+def test_a_cluster_of_memcached_is_taken_over_by_its_id(world):
+    w = world
+    w.edit(STACK + '\n[cache]\nengine = "memcached"\n')
+    w.elasticache.create_cache_cluster(
+        CacheClusterId="billing-main", CacheNodeType="cache.t3.micro", Engine="memcached", NumCacheNodes=1,
+        Tags=tags("cache-cluster/main"))
+    refused = w.run("up", "--yes", "cache").ends(1)
+    assert "--adopt cache-cluster/main=billing-main" in refused.text, refused.text
+    plan = w.plan("--adopt", "cache-cluster/main=billing-main")["cache-cluster/main"]
+    assert plan[0] == "refuse" and "subnet_group" in plan[1], "it is outside the VPC"
+    [theirs] = w.elasticache.describe_cache_clusters()["CacheClusters"]
+    w.up("--adopt", "cache-cluster/main=billing-main", "--replace", "cache-cluster/main")
+    [ours] = w.elasticache.describe_cache_clusters()["CacheClusters"]
+    assert ours["CacheSubnetGroupName"] == "billing-main" != theirs.get("CacheSubnetGroupName")
+    assert w.plan() == {}
+    w.teardown()
+    assert w.inventory() == w.empty
+
+
 # Kinds that AWS keeps by a name: made beforehand under the stack's own, with its tags.
 def squat_database(w):
     w.rds.create_db_instance(

@@ -398,3 +398,15 @@ def test_instances_without_public_addresses(world):
     w.run("why", "--no-probe").ends(0)
     w.note_secrets()
     assert w.teardown("-o", "json").json["clean"]
+    # An internal balancer is beside the instances, and no subnet has to be public.
+    main = next(t for t in w.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home]}])["RouteTables"]
+                if any(a["Main"] for a in t["Associations"]))
+    w.ec2.delete_route(RouteTableId=main["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
+    use(w, home, more='instances = "private"\n[balancer]\nscheme = "internal"\n')
+    w.up()
+    balancer = w.elbv2.describe_load_balancers()["LoadBalancers"][0]
+    assert {z["SubnetId"] for z in balancer["AvailabilityZones"]} == private
+    assert w.plan() == {}
+    w.run("why", "--no-probe").ends(0)
+    w.note_secrets()
+    assert w.teardown("-o", "json").json["clean"]

@@ -65,6 +65,7 @@ fn main_boot() -> Boot {
                 .into(),
         }),
         logs: Some(Logs { app_group: "/gameday/demo/app".into(), boot_group: "/gameday/demo/boot".into() }),
+        log_files: vec!["access_log".into()],
         ..Boot::new("demo", "billing", &format!("http://{HOST}:8000/server"))
     }
 }

@@ -615,6 +615,8 @@ fn a_cache_becomes_memcached_and_redis_again() {
     assert!(cost.out.contains("cache.t3.micro, memcached"), "{}", cost.out);
 
     // A second node is added in place, and taken away again.
+    let words = world.run(&two, &["plan"]).ends(2).err;
+    assert!(words.contains("from 1 to 2 nodes") && words.contains("about half of the cached answers"), "{words}");
     let plan = changes(&world.run(&two, &["plan", "-o", "json"]).ends(2));
     assert!(plan.contains(&("cache-cluster/main".into(), "update".into(), vec!["nodes".into()])), "{plan:?}");
     up(&world, &two);

@@ -13,6 +13,7 @@ mod dns;
 mod egress;
 mod files;
 mod iam;
+mod logs;
 mod modes;
 mod monitoring;
 mod names;

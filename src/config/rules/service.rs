@@ -1,6 +1,6 @@
 //! The services: ports and health checks. Their programs are in `source`, their requests in `routes`, their growth in
 //! `scaling`.
-use super::{Rules, as_plain_name, class, copies, packages, plain_name, scaling, source};
+use super::{Rules, as_plain_name, class, copies, logs, packages, plain_name, scaling, source};
 use crate::check::Issue;
 use crate::place::{Place, at};
 use crate::{Run, Service, markup};
@@ -46,6 +46,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         machine(rules, &place, service);
         environment(rules, &place, service);
         packages::check(rules, &place, service);
+        logs::check(rules, &place, service);
         copies::check(rules, &place, service);
         scaling::check(rules, &place, service);
     }

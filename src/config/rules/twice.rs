@@ -23,6 +23,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         let types = service.spot.iter().map(|s| (at("service").key(name).key("spot").key("types"), &s.types[..]));
         lists.extend(types);
         lists.push((at("service").key(name).key("packages"), &service.packages));
+        lists.push((at("service").key(name).key("logs"), &service.logs));
     }
     for (place, values) in lists {
         for (i, value) in values.iter().enumerate() {
@@ -53,6 +54,7 @@ pub(crate) fn remove_repeats(config: &mut Config) {
     for service in config.service.values_mut() {
         lists.extend(service.spot.as_mut().map(|spot| &mut spot.types));
         lists.push(&mut service.packages);
+        lists.push(&mut service.logs);
     }
     for list in lists {
         let mut seen = std::collections::BTreeSet::new();

@@ -135,6 +135,7 @@ impl UserDataInputs {
             command: service.command.clone(),
             env: service.env.clone(),
             packages: service.packages.clone(),
+            log_files: service.logs.clone(),
             copies: service.copies,
             connections: service.connections,
             health_codes: service.health_codes.clone(),
