@@ -216,12 +216,17 @@ class Check:
         [theirs] = [i for i, l in self.all["prefix_lists"].items() if l["PrefixListName"] == name]
         return [theirs] + [c for c in http if c != "0.0.0.0/0"]
 
+    def has_header(self):
+        """Whether the balancer answers only requests with the header that the distribution sends."""
+        cdn = self.config["cdn"]
+        return cdn["mode"] == "create" and cdn["close_balancer"] and self.config["access"]["http"] == ["0.0.0.0/0"]
+
     def edge(self):
         cdn = self.config["cdn"]
         if cdn["mode"] == "off":
             return
         more = {self.tag("region"): self.config["region"]}
-        _, found = self.step("distributions", "distribution/main", more=more)
+        self.distribution, found = self.step("distributions", "distribution/main", more=more)
         config = found["DistributionConfig"]
         classes = {"100": "PriceClass_100", "200": "PriceClass_200", "all": "PriceClass_All"}
         self.fields("distribution", config, Enabled=True, PriceClass=classes[cdn["price_class"]])
@@ -229,6 +234,8 @@ class Check:
         [origin] = config["Origins"]["Items"]
         self.eq("origin", origin["DomainName"], self.lb["DNSName"])
         self.fields("origin", origin["CustomOriginConfig"], HTTPPort=80, OriginProtocolPolicy="http-only")
+        headers = {h["HeaderName"]: h["HeaderValue"] for h in origin["CustomHeaders"].get("Items", [])}
+        self.eq("header", headers == ({"X-Gameday-Origin": self.header} if self.has_header() else {}), True)
         behavior = config["DefaultCacheBehavior"]
         self.fields("cache", behavior, MinTTL=0, DefaultTTL=cdn["ttl_seconds"], MaxTTL=cdn["ttl_seconds"], Compress=True,
                     ViewerProtocolPolicy="allow-all", TargetOriginId=origin["Id"])
@@ -244,14 +251,16 @@ class Check:
 
     def secrets(self):
         self.passwords = {}
-        for name in ("db-master-password", "db-app-password"):
+        header = ["cdn-header"] if self.has_header() else []
+        for name in ["db-master-password", "db-app-password", *header]:
             id, parameter = self.step("parameters", f"parameter/{name}")
             self.eq(f"{name} name", id, f"/gameday/{self.stack}/{name}")
             self.fields(name, parameter, Type="SecureString", Tier="Standard", KeyId="alias/aws/ssm")
             value = parameter["value"]
             self.eq(f"{name} is long, letters and digits", (len(value) >= 24, value.isascii() and value.isalnum()), (True, True))
             self.passwords[name] = value
-        self.eq("two passwords", len(set(self.passwords.values())), 2)
+        self.eq("different passwords", len(set(self.passwords.values())), 2 + len(header))
+        self.header = self.passwords.get("cdn-header")
 
     def database(self):
         d = self.config["database"]
@@ -477,21 +486,42 @@ class Check:
             to = {k: action["RedirectConfig"].get(k) for k in ("Protocol", "Port", "StatusCode")}
             self.eq("redirect", to, {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"})
         [action] = body["DefaultActions"]
-        if not s["routes"]:
+        if self.has_header():
+            self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "403"))
+            self.step("rules", "listener-rule/cloudfront-requests")
+            *rules, last = rules
+            self.eq("last priority", last["Priority"], "50000")
+            [action], [condition] = last["Actions"], last["Conditions"]
+            self.from_cloudfront(condition)
+            answer = action.get("FixedResponseConfig", {}).get("StatusCode")
+            want = ("fixed-response", None, "404") if s["routes"] else ("forward", self.tg, None)
+            self.eq("last action", (action["Type"], action.get("TargetGroupArn"), answer), want)
+            most = 3
+        elif not s["routes"]:
             self.eq("default action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
             self.eq("rules", rules, [])
             return
-        self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "404"))
+        else:
+            self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "404"))
+            most = 5
         routes = []
         for i, rule in enumerate(rules):
             self.step("rules", f"listener-rule/{self.service}-{i + 1}{suffix}")
-            [action], [condition] = rule["Actions"], rule["Conditions"]
+            [action], [condition, *header] = rule["Actions"], sorted(rule["Conditions"], key=lambda c: c["Field"], reverse=True)
+            self.eq("rule's header", len(header), int(self.has_header()))
+            for one in header:
+                self.from_cloudfront(one)
             self.eq("rule's action", (action["Type"], action.get("TargetGroupArn")), ("forward", self.tg))
             self.eq("rule's field", condition["Field"], "path-pattern")
             paths = condition.get("Values") or condition["PathPatternConfig"]["Values"]
-            self.eq("a rule has at most five paths", len(paths) <= 5, True)
+            self.eq(f"a rule has at most {most} paths", len(paths) <= most, True)
             routes += paths
         self.eq("routes", sorted(routes), sorted(s["routes"]))
+
+    def from_cloudfront(self, condition):
+        header = condition["HttpHeaderConfig"]
+        self.eq("header's name", (condition["Field"], header["HttpHeaderName"]), ("http-header", "X-Gameday-Origin"))
+        self.eq("header's value", header["Values"] == [self.header], True)
 
     def certificate(self, listener, tls):
         """The certificate of the HTTPS listener."""
@@ -595,6 +625,9 @@ class Check:
         balancer, target = {"LoadBalancer": lb}, {"LoadBalancer": lb, "TargetGroup": tg}
         arns = []
         alarms = ALARMS | (MEMCACHED if self.config["cache"]["engine"] == "memcached" else {})
+        has_cdn = self.config["cdn"]["mode"] == "create"
+        if has_cdn:
+            alarms |= {"cdn-5xx": ("5xxErrorRate", "Average", 5, ">", 2, 2, "notBreaching")}
         wanted = {own("alarm", name, self.owner).split("/")[1] if "hosts" in name else name: row for name, row in alarms.items()}
         # Every node of a cache can be full.
         for n, member in enumerate(self.members[1:], 2):
@@ -610,6 +643,8 @@ class Check:
             elif name.startswith("cache"):
                 n = int(name[-1]) - 1 if name[-1].isdigit() else 0
                 namespace, where = "AWS/ElastiCache", {"CacheClusterId": self.members[n]}
+            elif name.startswith("cdn"):
+                namespace, where = "AWS/CloudFront", {"DistributionId": self.distribution, "Region": "Global"}
             else:
                 namespace, where = "AWS/ApplicationELB", target if "healthy" in name else balancer
             self.fields(
@@ -627,7 +662,7 @@ class Check:
         regions = {w["properties"]["region"] for w in widgets if w["type"] == "metric"}
         self.eq("dashboard's regions", regions, {"us-east-1"})
         text = json.dumps(metrics)
-        ids = [lb, tg, self.asg, self.database_id, *self.members[:1]]
+        ids = [lb, tg, self.asg, self.database_id, *self.members[:1], *([self.distribution] if has_cdn else [])]
         self.eq("dashboard does not show", [i for i in ids if i not in text], [])
         odd = [r for r in metrics if not all(isinstance(p, str) for p in r[:-1]) or len(r[:-1]) % 2]
         self.eq("dashboard's rows are namespace, metric, pairs, options", odd, [])
