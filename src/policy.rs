@@ -293,7 +293,9 @@ impl<'a> Rights<'a> {
             ("ssm", _) => {
                 let used = match key.name() {
                     "db-master-password" => &config.secrets.master_password,
-                    _ => &config.secrets.app_password,
+                    "db-app-password" => &config.secrets.app_password,
+                    // gameday makes the other ones itself.
+                    _ => &None,
                 };
                 Some(vec![match used.as_ref().filter(|_| node.is_used()) {
                     Some(path) => self.parameter("*", path.trim_start_matches('/')),

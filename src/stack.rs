@@ -73,15 +73,16 @@ pub(crate) fn wire_with(
     let data = Data { database, passwords, cache, files };
 
     let balancer = balancer::wire(b, &network, &groups, &rules);
-    let cdn = cdn::wire(b, &balancer);
     dns::wire(b, &network, &balancer);
+    let header = cdn::header(b);
     let master = service::master(b, data.passwords.as_ref())?;
     let mut fleets = vec![];
     for (index, scope) in config.services().enumerate() {
         let after: Vec<&Key> = way_out.iter().chain([&rules.services[index]]).chain(&rules.data).collect();
         fleets.push(service::wire(b, (index, scope), &network, &groups, &data, master.as_ref(), &after)?);
     }
-    let routes = balancer::route(b, &balancer, &fleets, &rules);
+    let routes = balancer::route(b, &balancer, &fleets, &rules, header.clone());
+    let cdn = cdn::wire(b, &balancer, header, &routes);
     let mut watched = vec![];
     for ((scope, fleet), route) in config.services().zip(&fleets).zip(&routes) {
         service::scale(b, scope, &balancer, fleet, route);
@@ -95,6 +96,7 @@ pub(crate) fn wire_with(
     }
     let watched = monitoring::Watched {
         balancer: balancer.clone(),
+        cdn: cdn.clone(),
         services: watched,
         database: data.database.clone().filter(|_| config.database.mode == Mode::Create),
         cache: data.cache.clone().filter(|_| config.cache.mode == Mode::Create),

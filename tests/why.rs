@@ -102,15 +102,23 @@ fn told_to_ask(s: &mut Snapshot, servers: &[&str]) {
 fn public_routes(s: &mut Snapshot) -> &mut RouteTable {
     s.route_tables.iter_mut().find(|t| t.step.as_deref() == Some("route-table/public")).unwrap()
 }
-/// Puts a distribution before the balancer, which is closed to everybody else.
+fn listener(s: &mut Snapshot) -> &mut Listener {
+    &mut s.listeners[0]
+}
+/// Puts a distribution before the balancer, which is closed to everybody else: by its security group, and by a header
+/// that its rules ask for.
 fn fronted(s: &mut Snapshot) -> &mut Distribution {
-    s.expected.cdn = Some(Cdn { step: "distribution/main".into(), endpoint: true, closed: true });
+    s.expected.cdn = Some(Cdn { step: "distribution/main".into(), endpoint: true, closed: true, header: true });
     s.expected.http = vec!["pl-0c".into()];
     group(s, "alb").ingress[0].peer = "pl-0c".into();
     s.probe.url = Some("http://d1.cloudfront.net/healthcheck".into());
     let origins = vec![balancer(s).dns_name.clone()];
     let domain = "d1.cloudfront.net".into();
-    s.cdn.insert(Distribution { id: "E1".into(), domain, enabled: true, deployed: true, origins })
+    let to_us = std::mem::replace(&mut listener(s).default, vec![fixed("403")]);
+    let header = Condition { header: Some("X-Gameday-Origin".into()), ..condition("http-header", "0a1b2c3d") };
+    listener(s).rules.push(Rule { conditions: vec![header], actions: to_us, ..rule(50_000, "", fixed("403")) });
+    let header = Some("0a1b2c3d".into());
+    s.cdn.insert(Distribution { id: "E1".into(), domain, enabled: true, deployed: true, origins, header })
 }
 fn fixed(code: &str) -> Action {
     Action::FixedResponse { code: code.into() }
@@ -285,6 +293,14 @@ const ROWS: &[Row] = &[
     ("distribution-asks-another-server", |s| { fronted(s).origins = vec!["old.example.com".into()] }, "cdn-origin"),
     ("distribution-being-deployed", |s| { fronted(s).deployed = false; silence(s) }, "cdn-deploying"),
     ("a-way-around-the-distribution", |s| { fronted(s); group(s, "alb").ingress[0].peer = "0.0.0.0/0".into() }, "cdn-bypass"),
+    ("distribution-without-the-header", |s| { fronted(s).header = None; s.probe.answers[0].status = Some(403) }, "cdn-header-missing"),
+    ("distribution-with-another-header", |s| { fronted(s).header = Some("ffffffff".into()); s.probe.answers[0].status = Some(403) }, "cdn-header"),
+    ("a-rule-that-asks-for-another-header", |s| { fronted(s); listener(s).rules[0].conditions[0].values = vec!["ffffffff".into()]; s.probe.answers[0].status = Some(403) }, "cdn-header"),
+    ("a-listener-that-asks-for-no-header", |s| { fronted(s); listener(s).default = listener(s).rules[0].actions.clone() }, "cdn-unchecked"),
+    ("a-rule-that-asks-for-no-header", |s| { fronted(s); listener(s).rules[0].conditions = vec![condition("path-pattern", "/*")] }, "cdn-unchecked"),
+    ("the-rule-of-the-distribution-s-requests-deleted", |s| { fronted(s); listener(s).rules.clear(); s.probe.answers[0].status = Some(403) }, "rule-missing"),
+    ("the-rule-of-the-distribution-s-requests-answers-itself", |s| { fronted(s); listener(s).rules[0].actions = vec![fixed("503")]; s.probe.answers[0].status = Some(503) }, "rule-fixed"),
+    ("a-url-around-the-distribution", |s| { fronted(s); s.probe.url = Some(format!("http://{}/healthcheck", balancer(s).dns_name)); silence(s) }, "cdn-around"),
     // Balancer.
     ("nothing-built-yet", |s| {
         let (whose, expected) = (s.whose.clone(), s.expected.clone());

@@ -27,6 +27,13 @@ impl Config {
         }
         std::iter::once(CLOUDFRONT.to_owned()).chain(given.filter(|s| s != ANYWHERE && s != CLOUDFRONT)).collect()
     }
+
+    /// True if the load balancer answers only requests with the header that the stack's own distribution sends.
+    ///
+    /// A range in `access.http` reaches the load balancer directly, and its requests have no such header.
+    pub fn has_origin_header(&self) -> bool {
+        self.cdn.is_closing() && self.http_sources() == [CLOUDFRONT]
+    }
 }
 
 impl Cdn {

@@ -371,7 +371,8 @@ pub struct Cdn {
     /// Whether the distribution's name is the address of the stack, which `up` waits for and `status` asks.
     pub endpoint: bool,
     /// Closes the load balancer to everybody but CloudFront and the ranges in `access.http`. The default range there,
-    /// `0.0.0.0/0`, does not count then.
+    /// `0.0.0.0/0`, does not count then. Without such ranges, the load balancer answers only requests with a secret
+    /// header that the stack's own distribution sends.
     pub close_balancer: bool,
     /// The requests in a hundred that are expected to repeat an earlier one within `ttl_seconds`. An assumption: only
     /// the plan counts with it.

@@ -12,7 +12,11 @@ pub(crate) const RULES: usize = 100;
 pub(crate) const FIRST_PRIORITY: i32 = 100;
 
 /// The highest priority that a load balancer takes.
-const LAST_PRIORITY: i32 = 50_000;
+pub const LAST_PRIORITY: i32 = 50_000;
+
+/// The condition values that a rule keeps free for the header of CloudFront's requests: its value, and an older one
+/// while the distribution is on its way from one to the other.
+const HEADER_HOLDS: usize = 2;
 
 /// A rule of the load balancer: requests for one of the hosts and one of the paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -245,7 +249,8 @@ impl Service {
         self.routes.is_empty() && self.hosts.is_empty()
     }
 
-    /// Returns the rules of the load balancer for this service, none for the default one.
+    /// Returns the rules of the load balancer for this service if they have no further condition, none for the default
+    /// one.
     ///
     /// The patterns in a rule are equally specific, so that the rules of all services can be put in order.
     pub fn rules(&self) -> Vec<Routing> {
@@ -270,6 +275,15 @@ impl Service {
 }
 
 impl Config {
+    /// Returns the rules of the load balancer for a service, none for the default one.
+    pub fn rules_of(&self, service: &Service) -> Vec<Routing> {
+        if !self.has_origin_header() || !service.hosts.is_empty() {
+            return service.rules();
+        }
+        let paths = groups(&service.routes, RULE_HOLDS - HEADER_HOLDS, RULE_HOLDS).into_iter();
+        paths.map(|paths| Routing { hosts: vec![], paths }).collect()
+    }
+
     /// Returns the service that gets a request for this host and path.
     pub fn service_of_request(&self, host: &str, path: &str) -> Option<&str> {
         let request = Routing { hosts: vec![host.to_owned()], paths: vec![path.to_owned()] };

@@ -2,12 +2,13 @@
 use crate::{
     aws::{Aws, GLOBAL, listing, partition, tags},
     config::{
-        Block, CacheEngine, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, Tls, block::BLOCKS,
+        Access, Block, CacheEngine, Cdn, Config, Egress, Identity, Instances, Loaded, Mode, Origin, Switch, Tls,
+        block::BLOCKS,
     },
     engine::{Class, Env, Error, Graph, Key, Tags},
     error::Result,
     facts::{Facts, fleets, steps_of},
-    parts::{Earlier, balancer, tls},
+    parts::{Earlier, balancer, cdn, tls},
     resources::load_balancer::{DNS, names_in},
     stack::wire_with,
     userdata,
@@ -51,7 +52,9 @@ pub(super) fn largest(
     config.secrets.mode = Origin::Create;
     config.monitoring.mode = Switch::Create;
     config.monitoring.dashboard = true;
-    config.cdn.mode = if had.cdn { Switch::Create } else { Switch::Off };
+    config.cdn = Cdn { mode: if had.cdn { Switch::Create } else { Switch::Off }, ..Cdn::default() };
+    // A range of its own would leave out the header of CloudFront's requests, and what that needs.
+    config.access.http = Access::default().http;
     let like = config.service.get(service).or_else(|| config.service.values().next());
     let mut only = like.cloned().expect("a checked config has a service");
     only.port = *port;
@@ -122,7 +125,9 @@ async fn had_distribution(config: &Config, aws: &Aws, env: &Env) -> Result<bool>
         return Ok(true);
     }
     let tagged = tags::of_stack(aws, &env.stack).await?;
-    Ok(tagged.keys().any(|arn| arn.contains(":cloudfront:")))
+    let of_it = |step: &String| step == balancer::CLOUDFRONT_RULE || step == cdn::HEADER_PARAMETER;
+    let has_step = |tags: &Tags| tags.get(aws.keys.step()).is_some_and(of_it);
+    Ok(tagged.iter().any(|(arn, tags)| arn.contains(":cloudfront:") || has_step(tags)))
 }
 
 async fn had_private_instances(aws: &Aws, env: &Env) -> Result<bool> {

@@ -3,7 +3,7 @@
 //! References need only its name, which is final at once. The wait until it is deployed, some minutes, is a step of its
 //! own. CloudFront keeps no names: a distribution is found by its comment, or as the one before the stack's balancer,
 //! and its tags say whose it is.
-use super::{load_balancer::LoadBalancer, prelude::*, token};
+use super::{load_balancer::LoadBalancer, parameter::Parameter, prelude::*, token};
 use aws_sdk_cloudfront::types::{DistributionConfig, DistributionSummary};
 use std::cell::Cell;
 
@@ -23,6 +23,8 @@ pub struct Distribution {
     pub headers: Vec<String>,
     /// `PriceClass_100`, `PriceClass_200` or `PriceClass_All`.
     pub price_class: String,
+    /// The value of the header by which the balancer recognises its requests, if it has to.
+    pub header: Option<Ref<Parameter>>,
 }
 
 /// The values of a distribution that other steps can read.
@@ -57,7 +59,7 @@ impl Resource for Distribution {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
-        Spec::wanted(self, inputs.read(&self.balancer, |b| b.dns_name.clone()))
+        Spec::wanted(self, inputs)
     }
     fn typical(&self) -> Typical {
         Typical::secs(3, 3, 440)
@@ -68,7 +70,7 @@ impl Resource for Distribution {
         // One that is being disabled cannot be deleted yet. Another change can follow at once.
         let is_busy = d.status() != DEPLOYED && !d.enabled();
         Ok(Some(Found {
-            spec: Spec::of(&d),
+            spec: Spec::of(&d, cx, self.header.as_ref()),
             output: Some(Output { id: d.id().into(), domain: d.domain_name().into() }),
             phase: if is_busy { Phase::Busy("being disabled".into()) } else { Phase::Ready },
             id: d.id().into(),

@@ -2,12 +2,17 @@
 //!
 //! The cache key is given with the distribution itself. CloudFront calls that legacy and keeps it, and a cache policy
 //! would be a second object: without tags, and only 20 of them in an account.
-use super::{distribution::Distribution, prelude::*};
+use super::{
+    distribution::Distribution,
+    origin_header::{self, Values},
+    parameter::Parameter,
+    prelude::*,
+};
 use aws_sdk_cloudfront::types::{
-    AllowedMethods, CachedMethods, CookiePreference, CustomErrorResponse, CustomErrorResponses, CustomOriginConfig,
-    DefaultCacheBehavior, DistributionConfig, DistributionConfigWithTags, DistributionSummary, ForwardedValues,
-    Headers, ItemSelection, Method, Origin, OriginProtocolPolicy, Origins, PriceClass, QueryStringCacheKeys,
-    ViewerProtocolPolicy,
+    AllowedMethods, CachedMethods, CookiePreference, CustomErrorResponse, CustomErrorResponses, CustomHeaders,
+    CustomOriginConfig, DefaultCacheBehavior, DistributionConfig, DistributionConfigWithTags, DistributionSummary,
+    ForwardedValues, Headers, ItemSelection, Method, Origin, OriginCustomHeader, OriginProtocolPolicy, Origins,
+    PriceClass, QueryStringCacheKeys, ViewerProtocolPolicy,
 };
 use aws_smithy_types::error::operation::BuildError;
 use std::collections::BTreeMap;
@@ -22,6 +27,9 @@ pub struct Spec {
     origin: Known<String>,
     /// How CloudFront asks it.
     asks: String,
+    /// The header by which the balancer recognises it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<Known<Values>>,
     /// Whether requests without TLS are answered.
     viewers: String,
     methods: Vec<String>,
@@ -55,12 +63,13 @@ const NONE: &str = "none";
 
 impl Spec {
     /// Returns the wanted spec.
-    pub(super) fn wanted(it: &Distribution, origin: Known<String>) -> Self {
+    pub(super) fn wanted(it: &Distribution, inputs: &Inputs) -> Self {
         let ttl = Some(i64::from(it.ttl));
         Self {
             comment: it.comment.clone(),
             enabled: true,
-            origin,
+            origin: inputs.read(&it.balancer, |b| b.dns_name.clone()),
+            header: it.header.as_ref().map(|parameter| Values::wanted(inputs, parameter)),
             asks: asks(OriginProtocolPolicy::HttpOnly.as_str(), 80),
             viewers: ViewerProtocolPolicy::AllowAll.as_str().into(),
             methods: words(&METHODS),
@@ -80,7 +89,7 @@ impl Spec {
 
     /// Returns the spec of a distribution as it is listed.
     #[expect(deprecated, reason = "see the head of this file")]
-    pub(super) fn of(d: &DistributionSummary) -> Self {
+    pub(super) fn of(d: &DistributionSummary, cx: &Cx<'_>, parameter: Option<&Ref<Parameter>>) -> Self {
         let origins = d.origins().map(|o| o.items()).unwrap_or_default();
         let names = sorted(origins.iter().map(|o| o.domain_name().to_owned()).collect());
         let http = origins.first().and_then(|o| o.custom_origin_config());
@@ -95,6 +104,7 @@ impl Spec {
             enabled: d.enabled(),
             origin: Known::Now(names.join(", ")),
             asks: http.map(|h| asks(h.origin_protocol_policy().as_str(), h.http_port())).unwrap_or_default(),
+            header: Values::found(header(d), cx, parameter),
             viewers: behavior.map_or("", |b| b.viewer_protocol_policy().as_str()).into(),
             methods: words(methods.map(|m| m.items()).unwrap_or_default()),
             cached_methods: words(methods.and_then(|m| m.cached_methods()).map(|m| m.items()).unwrap_or_default()),
@@ -122,13 +132,13 @@ impl Spec {
 
     /// Returns the configuration of a new distribution, with its tags.
     pub(super) fn tagged(&self, reference: &str, tags: Tags) -> Result<DistributionConfigWithTags> {
-        let origin = self.origin()?;
+        let (origin, header) = (self.origin()?, self.header_values()?);
         let build = || {
             let config = DistributionConfig::builder()
                 .caller_reference(reference)
                 .comment(&self.comment)
                 .enabled(self.enabled)
-                .origins(self.origins(&origin)?)
+                .origins(self.origins(&origin, &header)?)
                 .default_cache_behavior(self.behavior(None)?)
                 .custom_error_responses(self.errors()?)
                 .price_class(PriceClass::from(self.price_class.as_str()))
@@ -141,9 +151,9 @@ impl Spec {
 
     /// Returns a configuration with the managed fields as wanted, and all others as they are.
     pub(super) fn applied_to(&self, mut config: DistributionConfig) -> Result<DistributionConfig> {
-        let origin = self.origin()?;
+        let (origin, header) = (self.origin()?, self.header_values()?);
         let now = config.default_cache_behavior.take();
-        let build = || Ok::<_, BuildError>((self.origins(&origin)?, self.behavior(now)?, self.errors()?));
+        let build = || Ok::<_, BuildError>((self.origins(&origin, &header)?, self.behavior(now)?, self.errors()?));
         let (origins, behavior, errors) = build().expect("all required fields are set");
         config.comment = self.comment.clone();
         config.enabled = self.enabled;
@@ -154,13 +164,25 @@ impl Spec {
         Ok(config)
     }
 
-    fn origins(&self, name: &str) -> Result<Origins, BuildError> {
+    /// Returns the value of the header, once it is known. Of several ones, a distribution can send only the first.
+    fn header_values(&self) -> Result<Vec<Secret>> {
+        let value = |header: &Known<Values>| Ok(header.get()?.all().first().map(|value| (*value).clone()));
+        Ok(self.header.as_ref().map(value).transpose()?.flatten().into_iter().collect())
+    }
+
+    fn origins(&self, name: &str, header: &[Secret]) -> Result<Origins, BuildError> {
+        let one = |value: &Secret| {
+            OriginCustomHeader::builder().header_name(origin_header::NAME).header_value(value.reveal()).build()
+        };
+        let headers = header.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+        let headers = CustomHeaders::builder().quantity(count(&headers)).set_items(Some(headers)).build()?;
         let http = CustomOriginConfig::builder()
             .http_port(80)
             .https_port(443)
             .origin_protocol_policy(OriginProtocolPolicy::HttpOnly)
             .build()?;
         let origin = Origin::builder().id(ORIGIN).domain_name(name).origin_path("").custom_origin_config(http);
+        let origin = origin.custom_headers(headers);
         Origins::builder().quantity(1).items(origin.build()?).build()
     }
 
@@ -205,6 +227,13 @@ impl Spec {
         let all = self.error_ttl.iter().map(one).collect::<Result<Vec<_>, _>>()?;
         CustomErrorResponses::builder().quantity(count(&all)).set_items(Some(all)).build()
     }
+}
+
+/// Returns the values of the header in a distribution as it is listed.
+pub(crate) fn header(d: &DistributionSummary) -> impl Iterator<Item = &str> {
+    let origins = d.origins().map(|o| o.items()).unwrap_or_default();
+    let headers = origins.iter().filter_map(|o| o.custom_headers()).flat_map(|h| h.items());
+    headers.filter(|h| origin_header::is_name(h.header_name())).map(|h| h.header_value())
 }
 
 fn asks(protocol: &str, port: i32) -> String {

@@ -227,9 +227,12 @@ async fn healthy(aws: &Aws, group: &str) -> Result<i32> {
     Ok(*aws.reads.get(format!("healthy targets of {group}"), call).await?)
 }
 
+/// The beginning of the description of an action that forwards.
+pub(super) const FORWARD: &str = "forward to ";
+
 /// Describes the action of [`forward`] for a spec.
 pub(super) fn describe_target(target: Known<String>) -> Known<String> {
-    target.map(|arn| format!("forward to {arn}"))
+    target.map(|arn| format!("{FORWARD}{arn}"))
 }
 
 /// Describes AWS's actions in the same words.
@@ -243,7 +246,7 @@ pub(super) fn describe_actions(actions: &[Action]) -> Known<String> {
                     weighted.collect::<Vec<_>>().join(" and ")
                 }
             };
-            format!("forward to {to}")
+            format!("{FORWARD}{to}")
         }
         Some(ActionTypeEnum::FixedResponse) => {
             format!("answer {}", a.fixed_response_config().and_then(|f| f.status_code()).unwrap_or_default())

@@ -14,6 +14,9 @@ pub struct Listener {
     pub balancer: Ref<LoadBalancer>,
     /// The target group of requests. `None` answers them with 404.
     pub target: Option<Ref<TargetGroup>>,
+    /// True if requests that match no rule are answered with 403, because a rule of their own forwards those that
+    /// CloudFront sends.
+    pub closed: bool,
     pub port: u16,
     /// The certificate of HTTPS. `None`: HTTP.
     pub certificate: Option<Ref<Certificate>>,
@@ -64,13 +67,16 @@ impl Resource for Listener {
     type Output = Output;
 
     fn spec(&self, inputs: &Inputs) -> Spec {
+        // A closed listener forwards to it until the distribution is deployed.
+        let target = self.target.as_ref().map(|target| inputs.read(target, |t| t.arn.clone()));
         Spec {
             balancer: inputs.read(&self.balancer, |b| b.arn.clone()),
             protocol: self.protocol().as_str().into(),
             port: self.port.into(),
-            default: match &self.target {
-                Some(target) => elb::describe_target(inputs.read(target, |t| t.arn.clone())),
-                None => Known::Now(Answer::NotFound.to_string()),
+            default: match (self.closed, target) {
+                (true, _) => Known::Now(Answer::Refused.to_string()),
+                (false, Some(target)) => elb::describe_target(target),
+                (false, None) => Known::Now(Answer::NotFound.to_string()),
             },
             certificate: self.certificate.as_ref().map(|c| inputs.read(c, |c| c.arn.clone())),
             security_policy: self.certificate.as_ref().map(|_| SECURITY_POLICY.into()),
@@ -125,7 +131,7 @@ impl Resource for Listener {
             .port(want.port)
             .set_certificates(self.certificates(want)?)
             .set_ssl_policy(want.security_policy.clone())
-            .default_actions(self.action(cx, &[]).await?)
+            .default_actions(self.action(cx, want, &[]).await?)
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
             .await
@@ -137,7 +143,7 @@ impl Resource for Listener {
         let all = elb::listeners(&self.aws, want.balancer.get()?).await?;
         let now = all.iter().find(|l| l.listener_arn() == Some(&found.id));
         let now = now.map(|l| l.default_actions()).unwrap_or_default();
-        let next = self.action(cx, now).await?;
+        let next = self.action(cx, want, now).await?;
         self.aws
             .elb
             .modify_listener()
@@ -151,6 +157,15 @@ impl Resource for Listener {
             .await
             .during("ModifyListener")
             .map(drop)
+    }
+
+    /// A listener that forwards is closed once the distribution is deployed, because requests may still come without it.
+    fn interim(&self, cx: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
+        let forwards = found.spec.default.clone().now().is_some_and(|action| action.starts_with(elb::FORWARD));
+        if let Some(target) = self.target.as_ref().filter(|_| self.closed && forwards) {
+            want.default = elb::describe_target(cx.read(target, |t| t.arn.clone()));
+        }
+        want
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
@@ -174,8 +189,9 @@ impl Listener {
     }
 
     /// Returns the next default action on the way from the current ones to the wanted one.
-    async fn action(&self, cx: &Cx<'_>, now: &[Action]) -> Result<Action> {
+    async fn action(&self, cx: &Cx<'_>, want: &Spec, now: &[Action]) -> Result<Action> {
         match &self.target {
+            _ if *want.default.get()? == Answer::Refused.to_string() => Ok(Answer::Refused.action()),
             Some(target) => self.handover().next(now, cx.read(target, |t| t.arn.clone()).get()?).await,
             None => Ok(Answer::NotFound.action()),
         }

@@ -2,12 +2,14 @@
 use super::{
     elb::{self, Answer},
     listener::Listener,
+    origin_header::{self, Values},
+    parameter::Parameter,
     prelude::*,
     rule_condition::{self, Condition},
     target_group::TargetGroup,
 };
 use crate::config::{Placed, Routing, priorities};
-use aws_sdk_elasticloadbalancingv2::types::{Action, Rule as AwsRule, RulePriorityPair};
+use aws_sdk_elasticloadbalancingv2::types::{Action, Rule as AwsRule, RuleCondition, RulePriorityPair};
 use std::rc::Rc;
 
 /// The wanted listener rule.
@@ -16,6 +18,9 @@ pub struct ListenerRule {
     pub listener: Ref<Listener>,
     /// At most five values with at most five wildcards, `*` and `?`.
     pub conditions: Vec<Condition>,
+    /// The value of the header that CloudFront sends, if only its requests are meant. It counts as a condition value,
+    /// and so does an older value that is still being sent.
+    pub header: Option<Ref<Parameter>>,
     pub then: Then,
     /// The number of healthy targets that a group needs before it replaces another serving group.
     pub enough: i32,
@@ -56,6 +61,8 @@ pub struct Spec {
     /// requests is right.
     priority: String,
     conditions: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<Known<Values>>,
     action: Known<String>,
 }
 
@@ -94,6 +101,7 @@ impl Resource for ListenerRule {
             listener: inputs.read(&self.listener, |l| l.arn.clone()),
             priority: self.order_in_words(),
             conditions: self.in_words(),
+            header: self.header.as_ref().map(|parameter| Values::wanted(inputs, parameter)),
             action: match &self.then {
                 Then::Forward(target) => elb::describe_target(inputs.read(target, |t| t.arn.clone())),
                 Then::Answer(answer) => Known::Now(answer.to_string()),
@@ -119,6 +127,7 @@ impl Resource for ListenerRule {
                     (_, now) => now.unwrap_or_default().to_string(),
                 },
                 conditions: in_words(rule),
+                header: Values::found(rule_condition::origin_header(rule.conditions()), cx, self.header.as_ref()),
                 action: elb::describe_actions(rule.actions()),
             },
             output: Some(Output { arn: arn.clone() }),
@@ -138,7 +147,7 @@ impl Resource for ListenerRule {
             .create_rule()
             .listener_arn(listener)
             .priority(priority)
-            .set_conditions(Some(rule_condition::to(&self.conditions)))
+            .set_conditions(Some(self.wanted_conditions(want)?))
             .actions(self.action(cx, &[]).await?)
             .set_tags(Some(tags::elb::to(&cx.tags())))
             .send()
@@ -148,11 +157,13 @@ impl Resource for ListenerRule {
     }
 
     async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, diff: &Diff) -> Result<()> {
-        if diff.touches("conditions") || diff.touches("action") {
+        let is_other = diff.touches("conditions") || diff.touches("header");
+        if is_other || diff.touches("action") {
             let all = elb::rules(&self.aws, want.listener.get()?).await?;
             let now = all.iter().find(|r| r.rule_arn() == Some(&found.id)).map(|r| r.actions()).unwrap_or_default();
             let next = self.action(cx, now).await?;
-            let conditions = Some(rule_condition::to(&self.conditions));
+            // Without conditions in the call, those of the rule stay.
+            let conditions = is_other.then(|| self.wanted_conditions(want)).transpose()?;
             let call = self.aws.elb.modify_rule().rule_arn(&found.id).set_conditions(conditions);
             call.actions(next).send().await.during("ModifyRule")?;
         }
@@ -163,6 +174,17 @@ impl Resource for ListenerRule {
             self.prioritize(&found.id, priority).await?;
         }
         Ok(())
+    }
+
+    /// The distribution sends a new value everywhere only once it is deployed. Until then, requests without the header,
+    /// or with the value before, are forwarded, too.
+    fn interim(&self, _: &Cx<'_>, found: &Found<Self>, mut want: Spec) -> Spec {
+        match (&found.spec.header, want.header.take()) {
+            (None, Some(_)) => want.conditions.clone_from(&found.spec.conditions),
+            (Some(Known::Now(found)), Some(Known::Now(header))) => want.header = Some(Known::Now(header.beside(found))),
+            (_, header) => want.header = header,
+        }
+        want
     }
 
     async fn delete(&self, _: &Cx<'_>, found: &Found<Self>) -> Result<()> {
@@ -183,6 +205,17 @@ struct Existing {
 }
 
 impl ListenerRule {
+    /// Returns the conditions of a spec in AWS's types.
+    fn wanted_conditions(&self, want: &Spec) -> Result<Vec<RuleCondition>> {
+        let header = match &want.header {
+            Some(header) => header.get()?.all().iter().map(|value| value.reveal().to_owned()).collect(),
+            None => vec![],
+        };
+        let header = Condition::Header(origin_header::NAME.into(), header);
+        let all = self.conditions.iter().cloned().chain([header].into_iter().filter(|c| !c.is_empty()));
+        Ok(rule_condition::to(&all.collect::<Vec<_>>()))
+    }
+
     /// Returns the existing rules of the listener.
     async fn rules(&self, cx: &Cx<'_>, listener: &str) -> Result<Vec<Existing>> {
         let all = elb::rules(&self.aws, listener).await?;
@@ -297,5 +330,6 @@ fn place(rule: &AwsRule) -> Option<i32> {
 
 /// Returns the conditions of an existing rule in words.
 fn in_words(rule: &AwsRule) -> Vec<String> {
-    sorted(rule.conditions().iter().map(rule_condition::describe).collect())
+    let described = rule.conditions().iter().filter(|c| !rule_condition::is_on_origin_header(c));
+    sorted(described.map(rule_condition::describe).collect())
 }

@@ -34,6 +34,7 @@ pub mod log_group;
 pub mod main_route_table;
 pub mod mount_target;
 pub mod nat_gateway;
+pub mod origin_header;
 pub mod parameter;
 pub mod role;
 pub mod route_table;
@@ -46,7 +47,7 @@ pub mod vpc;
 pub mod vpc_endpoint;
 
 mod cloudwatch;
-mod distribution_config;
+pub(crate) mod distribution_config;
 pub mod elb;
 mod guardduty;
 mod holders;

@@ -1,4 +1,5 @@
 //! Conditions of a listener rule: for a spec in words, for AWS in its types.
+use super::origin_header;
 use crate::config::block;
 use aws_sdk_elasticloadbalancingv2::types::{
     HostHeaderConditionConfig, HttpHeaderConditionConfig, PathPatternConditionConfig, QueryStringConditionConfig,
@@ -93,6 +94,17 @@ fn aws(condition: &Condition) -> RuleCondition {
         }
     }
     .build()
+}
+
+/// Returns the values of the header of CloudFront's requests, if a rule has a condition on it.
+pub(super) fn origin_header(conditions: &[RuleCondition]) -> impl Iterator<Item = &str> {
+    let own = conditions.iter().filter(|c| is_on_origin_header(c)).filter_map(|c| c.http_header_config());
+    own.flat_map(|c| c.values()).map(String::as_str)
+}
+
+/// True if the condition is on the header of CloudFront's requests, whose values are not described.
+pub(super) fn is_on_origin_header(condition: &RuleCondition) -> bool {
+    condition.http_header_config().and_then(|c| c.http_header_name()).is_some_and(origin_header::is_name)
 }
 
 /// Describes one of AWS's conditions in the same words. A condition of another field is described by its field.

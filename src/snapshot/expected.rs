@@ -125,6 +125,8 @@ pub struct Cdn {
     pub endpoint: bool,
     /// True if the balancer is closed to requests that do not come through it.
     pub closed: bool,
+    /// True if the balancer answers only requests with the header that it sends.
+    pub header: bool,
 }
 
 /// The name of the service as the stack file describes it.
@@ -239,6 +241,7 @@ impl Expected {
                 step: "distribution/main".into(),
                 endpoint: config.cdn.is_endpoint(),
                 closed: config.cdn.is_closing(),
+                header: config.has_origin_header(),
             }),
             dns: config.dns.as_ref().map(|dns| Dns { name: dns.name.clone(), zone: dns.zone.clone() }),
             names: Names {
@@ -302,6 +305,11 @@ impl Expected {
     pub fn is_of_sibling(&self, target_group: &str) -> bool {
         let name = Kind::name_of_step("target-group/", target_group);
         self.own.siblings.iter().any(|sibling| Some(sibling.target_group.as_str()) == name)
+    }
+
+    /// True if the balancer answers only requests with the header that the distribution sends.
+    pub fn has_origin_header(&self) -> bool {
+        self.cdn.as_ref().is_some_and(|cdn| cdn.header)
     }
 
     /// True if the service gets the requests that no rule matches.

@@ -116,9 +116,9 @@ class Account:
         return [readback.script(v["LaunchTemplateData"]["UserData"]) for v in versions]
 
     def passwords(self, stack):
-        names = (f"/gameday/{stack}/db-master-password", f"/gameday/{stack}/db-app-password")
-        get = self.here.ssm.get_parameter
-        return [get(Name=name, WithDecryption=True)["Parameter"]["Value"] for name in names]
+        names = [f"/gameday/{stack}/{name}" for name in ("db-master-password", "db-app-password", "cdn-header")]
+        found = self.here.ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
+        return [p["Value"] for p in sorted(found, key=lambda p: names.index(p["Name"]))]
 
     def snapshot(self, stack, name):
         """One that a teammate made of the stack's database, with its tags."""

@@ -396,6 +396,39 @@ def balancer_opened_beside_the_distribution(c, s):
     c.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permission(80, IpRanges=[{"CidrIp": "0.0.0.0/0"}]))
 
 
+def set_headers(c, s, *values):
+    headers = {"Quantity": len(values), "Items": [{"HeaderName": "x-gameday-origin", "HeaderValue": v} for v in values]}
+    change_distribution(c, s, lambda config: config["Origins"]["Items"][0].update(CustomHeaders=headers))
+
+
+@drift("distribution/main", "update", "header", listed=False)
+def distribution_sends_no_header(c, s):
+    set_headers(c, s)
+
+
+@drift("distribution/main", "update", "header", listed=False)
+def distribution_sends_another_header(c, s):
+    set_headers(c, s, "guessed")
+
+
+@drift("listener/http", "update", "default", listed=False)
+def listener_forwards_without_the_header(c, s):
+    group = s.id("target_groups", f"target-group/{s.service}")
+    c.elb.modify_listener(ListenerArn=s.id("listeners", "listener/http"),
+                          DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])
+
+
+@drift("listener-rule/cloudfront-requests", "update", "conditions", "header", listed=False)
+def rule_asks_for_no_header(c, s):
+    c.elb.modify_rule(RuleArn=s.id("rules", "listener-rule/cloudfront-requests"),
+                      Conditions=[{"Field": "path-pattern", "Values": ["/*"]}])
+
+
+@drift("parameter/cdn-header", "create", follow=["distribution/main", "listener-rule/cloudfront-requests"], listed=False)
+def header_deleted(c, s):
+    c.ssm.delete_parameter(Name=f"/gameday/{s.stack}/cdn-header")
+
+
 # Of stacks with memcached.
 
 

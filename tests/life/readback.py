@@ -247,12 +247,17 @@ class Check:
         [theirs] = [i for i, l in self.all["prefix_lists"].items() if l["PrefixListName"] == name]
         return [theirs] + [c for c in http if c != "0.0.0.0/0"]
 
+    def has_header(self):
+        """Whether the balancer answers only requests with the header that the distribution sends."""
+        cdn = self.config["cdn"]
+        return cdn["mode"] == "create" and cdn["close_balancer"] and self.config["access"]["http"] == ["0.0.0.0/0"]
+
     def edge(self):
         cdn = self.config["cdn"]
         if cdn["mode"] == "off":
             return
         more = {self.tag("region"): self.config["region"]}
-        _, found = self.step("distributions", "distribution/main", more=more)
+        self.distribution, found = self.step("distributions", "distribution/main", more=more)
         config = found["DistributionConfig"]
         classes = {"100": "PriceClass_100", "200": "PriceClass_200", "all": "PriceClass_All"}
         self.fields("distribution", config, Enabled=True, PriceClass=classes[cdn["price_class"]])
@@ -260,6 +265,8 @@ class Check:
         [origin] = config["Origins"]["Items"]
         self.eq("origin", origin["DomainName"], self.lb["DNSName"])
         self.fields("origin", origin["CustomOriginConfig"], HTTPPort=80, OriginProtocolPolicy="http-only")
+        headers = {h["HeaderName"]: h["HeaderValue"] for h in origin["CustomHeaders"].get("Items", [])}
+        self.eq("header", headers == ({"X-Gameday-Origin": self.header} if self.has_header() else {}), True)
         behavior = config["DefaultCacheBehavior"]
         self.fields("cache", behavior, MinTTL=0, DefaultTTL=cdn["ttl_seconds"], MaxTTL=cdn["ttl_seconds"], Compress=True,
                     ViewerProtocolPolicy="allow-all", TargetOriginId=origin["Id"])
@@ -275,16 +282,17 @@ class Check:
 
     def secrets(self):
         self.passwords = {}
-        if not self.has("database"):
-            return
-        for name in ("db-master-password", "db-app-password"):
+        databases = ["db-master-password", "db-app-password"] if self.has("database") else []
+        header = ["cdn-header"] if self.has_header() else []
+        for name in [*databases, *header]:
             id, parameter = self.step("parameters", f"parameter/{name}")
             self.eq(f"{name} name", id, f"/gameday/{self.stack}/{name}")
             self.fields(name, parameter, Type="SecureString", Tier="Standard", KeyId="alias/aws/ssm")
             value = parameter["value"]
             self.eq(f"{name} is long, letters and digits", (len(value) >= 24, value.isascii() and value.isalnum()), (True, True))
             self.passwords[name] = value
-        self.eq("two passwords", len(set(self.passwords.values())), 2)
+        self.eq("different passwords", len(set(self.passwords.values())), len(databases) + len(header))
+        self.header = self.passwords.get("cdn-header")
 
     def database(self):
         d, self.database_id, self.host = self.config["database"], None, None
@@ -537,11 +545,17 @@ class Check:
             self.eq("redirect", to, {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"})
         [action] = body["DefaultActions"]
         default = [s for s in self.services if not s["routes"] and not s["hosts"]]
-        if default:
-            [of] = default
-            self.eq("default action", (action["Type"], action.get("TargetGroupArn")), ("forward", of.target))
+        forward = ("forward", default[0].target, None) if default else ("fixed-response", None, "404")
+        if self.has_header():
+            self.eq("default action", self.action(action), ("fixed-response", None, "403"))
+            self.step("rules", "listener-rule/cloudfront-requests")
+            *rules, last = rules
+            self.eq("last priority", last["Priority"], "50000")
+            [action], [condition] = last["Actions"], last["Conditions"]
+            self.from_cloudfront(condition)
+            self.eq("last action", self.action(action), forward)
         else:
-            self.eq("default action", (action["Type"], action["FixedResponseConfig"]["StatusCode"]), ("fixed-response", "404"))
+            self.eq("default action", self.action(action), forward)
         self.eq("rules of no service", len(rules), sum(len(self.routes(s, rules, suffix)) for s in self.services))
         self.eq("rules have priorities of their own", len({r["Priority"] for r in rules}), len(rules))
         for s in self.services:
@@ -550,6 +564,10 @@ class Check:
                 first = next((r for r in rules if any(fnmatch.fnmatchcase(asked, p) for p in self.values(r, "path-pattern"))), None)
                 self.eq(f"{asked} reaches {s.name}", first and first["Actions"][0].get("TargetGroupArn"), s.target)
 
+    def action(self, action):
+        """The type of an action, its target group, and the code of its answer."""
+        return action["Type"], action.get("TargetGroupArn"), action.get("FixedResponseConfig", {}).get("StatusCode")
+
     def routes(self, s, rules, suffix):
         """The rules of one service."""
         mine = [r for r in rules if r["Actions"][0].get("TargetGroupArn") == s.target]
@@ -557,11 +575,18 @@ class Check:
             _, rule = self.step("rules", f"listener-rule/{s.name}-{i + 1}{suffix}")
             self.eq("rule's action", [(a["Type"], a.get("TargetGroupArn")) for a in rule["Actions"]], [("forward", s.target)])
             self.eq("rule's listener", rule["listener"], rules[0]["listener"])
+            headers = [c for c in rule["Conditions"] if c["Field"] == "http-header"]
+            self.eq("rule's header", len(headers), int(self.has_header()))
+            for header in headers:
+                self.from_cloudfront(header)
         for field, wanted in (("path-pattern", s["routes"]), ("host-header", s["hosts"])):
             found = {value for rule in mine for value in self.values(rule, field)}
             self.eq(f"{field} of {s.name}", sorted(found), sorted(wanted))
-        most = max((sum(len(self.values(r, c["Field"])) for c in r["Conditions"]) for r in mine), default=0)
-        self.eq("a rule has at most five values", most <= 5, True)
+        patterns = ("path-pattern", "host-header")
+        counts = [sum(len(self.values(r, c["Field"])) for c in r["Conditions"] if c["Field"] in patterns) for r in mine]
+        # The header and its value count, too.
+        most = 3 if self.has_header() else 5
+        self.eq(f"a rule has at most {most} values of paths and hosts", max(counts, default=0) <= most, True)
         return mine
 
     def values(self, rule, field):
@@ -584,6 +609,11 @@ class Check:
         found = [r for r in self.all["dns_records"].values() if r["Name"] == name + "."]
         self.eq(f"types of {name}", [r["Type"] for r in found], [kind])
         return found[0] if found else {}
+
+    def from_cloudfront(self, condition):
+        header = condition["HttpHeaderConfig"]
+        self.eq("header's name", (condition["Field"], header["HttpHeaderName"]), ("http-header", "X-Gameday-Origin"))
+        self.eq("header's value", header["Values"] == [self.header], True)
 
     def certificate(self, listener, tls):
         """The certificate of the HTTPS listener."""
@@ -695,6 +725,9 @@ class Check:
         balancer = {"LoadBalancer": lb}
         arns = []
         alarms = ALARMS | (MEMCACHED if self.config["cache"]["engine"] == "memcached" else {})
+        has_cdn = self.config["cdn"]["mode"] == "create"
+        if has_cdn:
+            alarms |= {"cdn-5xx": ("5xxErrorRate", "Average", 5, ">", 2, 2, "notBreaching")}
         wanted = {}
         for name, row in alarms.items():
             store = name.split("-")[0]
@@ -706,6 +739,8 @@ class Check:
                 wanted[name] = (row, "AWS/RDS", {"DBInstanceIdentifier": self.database_id})
             elif store == "cache" and self.has(store):
                 wanted[name] = (row, "AWS/ElastiCache", {"CacheClusterId": self.members[0]})
+            elif store == "cdn":
+                wanted[name] = (row, "AWS/CloudFront", {"DistributionId": self.distribution, "Region": "Global"})
             elif store not in STORES:
                 wanted[name] = (row, "AWS/ApplicationELB", balancer)
         # Every node of a cache can be full.
@@ -733,7 +768,7 @@ class Check:
         regions = {w["properties"]["region"] for w in widgets if w["type"] == "metric"}
         self.eq("dashboard's regions", regions, {self.region})
         text = json.dumps(metrics)
-        ids = [lb, *([self.database_id] if self.database_id else []), *self.members[:1]]
+        ids = [lb, *([self.database_id] if self.database_id else []), *self.members[:1], *([self.distribution] if has_cdn else [])]
         ids += [i for s in self.services for i in (s.target.split(":")[-1], s.fleet)]
         self.eq("dashboard does not show", [i for i in ids if i not in text], [])
         odd = [r for r in metrics if not all(isinstance(p, str) for p in r[:-1]) or len(r[:-1]) % 2]

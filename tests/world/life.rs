@@ -990,11 +990,17 @@ fn a_distribution_comes_before_the_balancer_and_goes_and_nothing_is_closed_meanw
     as_described(&world, &off);
 
     let on = up(&world, CDN);
+    let mut secrets = passwords(&world, "edge");
+    assert_eq!(secrets.len(), 3);
     let at = |name: &str| on.calls.iter().position(|c| c.operation == name).unwrap_or_else(|| panic!("no {name}"));
     assert!(at("AuthorizeSecurityGroupIngress") < at("RevokeSecurityGroupIngress"));
     let until_closed = &on.calls[at("CreateDistributionWithTags")..at("RevokeSecurityGroupIngress")];
     let looks = until_closed.iter().filter(|c| c.operation == "ListDistributions").count();
     assert!(looks > 0, "it is closed once the distribution is deployed");
+    // The rule for the requests of CloudFront exists before the distribution, and others are refused when it is deployed.
+    assert!(at("CreateRule") < at("CreateDistributionWithTags"));
+    let until_refused = &on.calls[at("CreateDistributionWithTags")..at("ModifyListener")];
+    assert!(until_refused.iter().any(|c| c.operation == "ListDistributions"), "others are refused once it is deployed");
     println!("{} properties read back", as_described(&world, Path::new(CDN)));
     settled(&world, CDN);
     changed_nothing(&up(&world, CDN));
@@ -1009,31 +1015,71 @@ fn a_distribution_comes_before_the_balancer_and_goes_and_nothing_is_closed_meanw
         ("distribution-stripped-of-its-name", "distribution/main", None),
         ("distribution-deleted", "distribution/main", Some("cdn-missing")),
         ("balancer-opened-beside-the-distribution", "security-group-rules/alb", Some("cdn-bypass")),
+        ("distribution-sends-no-header", "distribution/main", Some("cdn-header-missing")),
+        ("distribution-sends-another-header", "distribution/main", Some("cdn-header")),
+        ("listener-forwards-without-the-header", "listener/http", Some("cdn-unchecked")),
+        ("rule-asks-for-no-header", "listener-rule/cloudfront-requests", Some("cdn-unchecked")),
+        ("header-deleted", "parameter/cdn-header", None),
     ] {
         let _: () = world.account(json!({"do": "drift", "name": name, "stack": "edge", "service": "api"}));
         let plan = changes(&world.run(CDN, &["plan", "-o", "json"]).ends(2));
         let keys: BTreeSet<&str> = plan.iter().map(|(key, ..)| key.as_str()).collect();
-        assert!(
-            keys.contains(step) && keys.iter().all(|k| [step, "distribution-deployed/main"].contains(k)),
-            "{plan:?}"
-        );
+        // What a new value of the header changes, and what names the distribution.
+        let follow: &[&str] = match name {
+            "header-deleted" => &["distribution/main", "listener-rule/cloudfront-requests"],
+            "distribution-deleted" => &["alarm/cdn-5xx", "dashboard/main"],
+            _ => &[],
+        };
+        let can_change = |key: &&str| [step, "distribution-deployed/main"].contains(key) || follow.contains(key);
+        assert!(keys.contains(step) && keys.iter().all(can_change), "{plan:?}");
         let why = world.run(CDN, &["why", "-o", "json"]);
         assert!(finding.is_none_or(|rule| why.out.contains(rule)), "{name}: {}", why.out);
-        up(&world, CDN);
+        let repaired = up(&world, CDN);
         settled(&world, CDN);
+        if name == "header-deleted" {
+            // The rule takes both values before the distribution sends the new one, and the new one alone afterwards.
+            let calls: Vec<&str> = repaired.calls.iter().map(|c| c.operation.as_str()).collect();
+            let of = |name: &str| -> Vec<usize> { (0..calls.len()).filter(|i| calls[*i] == name).collect() };
+            let (rules, sent) = (of("ModifyRule"), of("UpdateDistribution"));
+            assert!(matches!((&rules[..], &sent[..]), ([a, b], [c]) if a < c && c < b), "{calls:?}");
+        }
     }
     as_described(&world, Path::new(CDN));
+    secrets.extend(passwords(&world, "edge"));
+    assert_eq!(secrets.iter().collect::<BTreeSet<_>>().len(), 4, "the header has a new value");
+
+    // Five paths are one rule without the header, and two with it. A range of its own reaches the balancer directly, so
+    // that no header can be asked for.
+    let routes = "[service.api]\nroutes = [\"/a\", \"/b\", \"/c\", \"/d\", \"/e\"]\n";
+    let range = "[access]\nhttp = [\"203.0.113.7/32\"]\n\n[cdn]\n";
+    let routed = world.file("routed.toml", CDN, &[("[service.api]\n", routes)]);
+    let direct = world.file("direct.toml", CDN, &[("[service.api]\n", routes), ("[cdn]\n", range)]);
+    for file in [&routed, &direct, &routed] {
+        let said = up(&world, file);
+        as_described(&world, file);
+        settled(&world, file);
+        let calls: Vec<&str> = said.calls.iter().map(|c| c.operation.as_str()).collect();
+        let first =
+            |name: &str| calls.iter().position(|c| *c == name).unwrap_or_else(|| panic!("no {name}: {calls:?}"));
+        assert!(first("ModifyRule") < first("UpdateDistribution") || file == &routed, "{calls:?}");
+    }
+    up(&world, CDN);
+    as_described(&world, Path::new(CDN));
+    secrets.extend(passwords(&world, "edge"));
 
     // Switched off, it goes, and the balancer is open before.
     let gone = up(&world, &off);
     let at = |name: &str| gone.calls.iter().position(|c| c.operation == name).unwrap_or_else(|| panic!("no {name}"));
     assert!(at("AuthorizeSecurityGroupIngress") < at("UpdateDistribution"));
+    assert!(at("ModifyListener") < at("UpdateDistribution") && at("ModifyListener") < at("DeleteRule"));
     assert!(at("UpdateDistribution") < at("DeleteDistribution"));
     as_described(&world, &off);
     settled(&world, &off);
 
     up(&world, CDN);
+    secrets.extend(passwords(&world, "edge"));
     world.run(CDN, &["teardown", "--confirm", "edge"]).ends(0);
     untouched(&world, &before);
+    keeps_its_secrets(&world, &secrets);
     policy_allows_all(&world);
 }

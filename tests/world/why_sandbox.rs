@@ -2,14 +2,15 @@
 //! repairs it, and then there are no findings.
 
 use crate::tools::emulator::Emulator;
+use aws_sdk_cloudfront::types::{DistributionConfig, Origin};
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use futures::future::LocalBoxFuture;
 use gameday::{
     aws::{Aws, Target},
-    config::{self, CacheEngine, Loaded},
+    config::{self, CacheEngine, Loaded, Switch},
     diagnose::{self, Finding},
-    engine::{Direction, Env, Events, Names, Node, Pace, walk},
+    engine::{Direction, Env, Events, Names, Node, Pace, handover, walk},
     facts::Facts,
     snapshot::{self, Asking, Expected, Snapshot, Whose},
     stack,
@@ -23,12 +24,14 @@ struct Game {
 }
 
 impl Game {
-    async fn new(memcached: bool) -> Self {
+    /// Starts a stack: with what the example has, or with `others`, which are memcached and a distribution.
+    async fn new(others: bool) -> Self {
         let emulator = Emulator::start("instant");
         let endpoint = emulator.endpoint();
         let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/billing-api.toml"));
         let mut loaded = config::load(file).unwrap_or_else(|e| panic!("{}", e.render(false, 100)));
-        if memcached {
+        if others {
+            loaded.config.cdn.mode = Switch::Create;
             (loaded.config.cache.engine, loaded.config.cache.nodes) = (CacheEngine::Memcached, 2);
         }
         let aws = Aws::connect(&Target { region: loaded.config.region.clone(), endpoint, ..Target::default() }).await;
@@ -42,7 +45,11 @@ impl Game {
         let mut env = Env::new(&self.loaded.config.name, Events::new(|_| {}));
         env.pace = Pace { scale: 0.02, jitter: false };
         env.names = Names::default().with_ends(self.loaded.config.name_ends());
-        let report = walk(&stack.graph, Direction::Forward, &env, async |n: &dyn Node| n.reconcile(&env).await).await;
+        let mut report =
+            walk(&stack.graph, Direction::Forward, &env, async |n: &dyn Node| n.reconcile(&env).await).await;
+        if report.all_done() {
+            handover::finish(&stack.graph, &env, &mut report).await;
+        }
         let failed: Vec<String> = report.failed().map(|(key, e)| format!("{key}: {e}")).collect();
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
     }
@@ -143,6 +150,19 @@ async fn shut(aws: &Aws, group: &str, egress: bool, port: Option<i32>) {
 fn permission(port: i32, cidr: &str) -> ec2::IpPermission {
     let range = ec2::IpRange::builder().cidr_ip(cidr).build();
     ec2::IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port).ip_ranges(range).build()
+}
+
+/// Changes the configuration of the distribution.
+async fn change(aws: &Aws, s: &Snapshot, how: impl Fn(&mut DistributionConfig)) {
+    let id = &s.cdn.as_ref().unwrap().id;
+    let now = aws.cloudfront.get_distribution_config().id(id).send().await.unwrap();
+    let mut config = now.distribution_config.unwrap();
+    how(&mut config);
+    let call = aws.cloudfront.update_distribution().id(id).set_if_match(now.e_tag).distribution_config(config);
+    call.send().await.unwrap();
+}
+fn origin(config: &mut DistributionConfig) -> &mut Origin {
+    &mut config.origins.as_mut().unwrap().items[0]
 }
 
 const ROWS: &[Row] = rows![
@@ -359,8 +379,43 @@ const ROWS: &[Row] = rows![
     }),
 ];
 
-/// Breakages of a stack with memcached.
-const MEMCACHED: &[Row] = rows![
+/// Breakages of a stack with memcached and a distribution.
+const OTHERS: &[Row] = rows![
+    ("distribution disabled", "cdn-disabled", |aws, s| { change(aws, s, |config| config.enabled = false).await }),
+    ("distribution asks another server", "cdn-origin", |aws, s| {
+        change(aws, s, |config| origin(config).domain_name = "old.example.com".into()).await
+    }),
+    ("distribution lost its header", "cdn-header-missing", |aws, s| {
+        change(aws, s, |config| origin(config).custom_headers = None).await
+    }),
+    ("distribution sends another header", "cdn-header", |aws, s| {
+        change(aws, s, |config| {
+            let headers = origin(config).custom_headers.as_mut().and_then(|h| h.items.as_mut());
+            headers.unwrap()[0].header_value = "guessed".into();
+        })
+        .await
+    }),
+    ("rule asks for another header", "cdn-header", |aws, s| {
+        let header = elb::HttpHeaderConditionConfig::builder().http_header_name("X-Gameday-Origin").values("guessed");
+        let condition = elb::RuleCondition::builder().field("http-header").http_header_config(header.build());
+        let call = aws.elb.modify_rule().rule_arn(&s.listeners[0].rules[0].arn);
+        call.conditions(condition.build()).send().await.unwrap();
+    }),
+    ("listener forwards without the header", "cdn-unchecked", |aws, s| {
+        let forward = elb::Action::builder().r#type(elb::ActionTypeEnum::Forward);
+        let forward = forward.target_group_arn(&s.target_group.as_ref().unwrap().arn);
+        let call = aws.elb.modify_listener().listener_arn(&s.listeners[0].arn);
+        call.default_actions(forward.build()).send().await.unwrap();
+    }),
+    ("rule of the distribution's requests deleted", "rule-missing", |aws, s| {
+        aws.elb.delete_rule().rule_arn(&s.listeners[0].rules[0].arn).send().await.unwrap();
+    }),
+    ("balancer opened beside the distribution", "cdn-bypass", |aws, s| {
+        let everybody = ec2::IpRange::builder().cidr_ip("0.0.0.0/0").build();
+        let http = ec2::IpPermission::builder().ip_protocol("tcp").from_port(80).to_port(80).ip_ranges(everybody);
+        let call = aws.ec2.authorize_security_group_ingress().group_id(sg(s, "alb"));
+        call.ip_permissions(http.build()).send().await.unwrap();
+    }),
     ("cluster deleted", "cache-missing", |aws, s| {
         let id = &s.cache.as_ref().unwrap().id;
         aws.elasticache.delete_cache_cluster().cache_cluster_id(id).send().await.unwrap();
@@ -414,10 +469,10 @@ fn third_is_named_and_repaired(third: usize) {
     named_and_repaired(&rows, false);
 }
 
-fn named_and_repaired(rows: &[&Row], memcached: bool) {
+fn named_and_repaired(rows: &[&Row], others: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(Box::pin(async {
-        let game = Game::new(memcached).await;
+        let game = Game::new(others).await;
         game.up().await.unwrap();
         let (mut before, findings, quiet) = game.until(|f| f.is_empty()).await;
         assert!(quiet, "unbroken:{}\n{}", told(&findings), before.to_json());
@@ -471,6 +526,6 @@ fn every_breakage_of_the_emulators_stack_is_named_and_repaired_3_of_3() {
 
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
-fn every_breakage_of_memcached_is_named_and_repaired() {
-    named_and_repaired(&MEMCACHED.iter().collect::<Vec<_>>(), true);
+fn every_breakage_of_memcached_and_a_distribution_is_named_and_repaired() {
+    named_and_repaired(&OTHERS.iter().collect::<Vec<_>>(), true);
 }

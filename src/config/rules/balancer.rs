@@ -138,7 +138,8 @@ fn certificate_arn(rules: &mut Rules<'_>, place: Place, arn: &str) {
 
 /// Returns the number of the balancer's rules, without the default ones.
 fn rules_of(config: &Config) -> usize {
-    let of_one = config.balancer.block.len() + config.service.values().map(|s| s.rules().len()).sum::<usize>();
+    let of_services = config.service.values().map(|s| config.rules_of(s).len()).sum::<usize>();
+    let of_one = config.balancer.block.len() + of_services + usize::from(config.has_origin_header());
     // With HTTPS both listeners have them, so that neither loses a request when the other is added or removed.
     match &config.balancer.tls {
         Some(tls) => 2 * of_one + usize::from(tls.redirect),

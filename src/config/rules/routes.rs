@@ -115,7 +115,7 @@ fn together(rules: &mut Rules<'_>, place: &Place, hosts: &[String], routes: &[St
 /// Reports more rules than a load balancer takes.
 fn number(rules: &mut Rules<'_>) {
     let config = rules.config;
-    let counts = || config.service.iter().map(|(name, service)| (name, service.rules().len()));
+    let counts = || config.service.iter().map(|(name, service)| (name, config.rules_of(service).len()));
     let all: usize = counts().map(|(_, n)| n).sum();
     if all <= RULES {
         return;

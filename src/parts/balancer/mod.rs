@@ -9,7 +9,7 @@ mod wire;
 use super::Entry;
 
 pub(crate) use super::tls::SUFFIX as HTTPS_SUFFIX;
-pub(crate) use wire::{Balancer, Route, route, service_of, wire};
+pub(crate) use wire::{Balancer, CLOUDFRONT_RULE, Route, route, service_of, wire};
 
 /// The entry of the balancer in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {

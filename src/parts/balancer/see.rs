@@ -2,6 +2,7 @@
 use crate::{
     aws::{listing, words},
     config::{self, block},
+    resources::origin_header,
     snapshot::{
         Look, Part,
         read::{port, some},
@@ -67,7 +68,16 @@ pub struct Condition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// The patterns. One of a query is `key=value`, with nothing before the sign for any key.
+    ///
+    /// Of the header that CloudFront sends, marks of its values.
     pub values: Vec<String>,
+}
+
+impl Condition {
+    /// True if the condition is on the header that CloudFront sends.
+    pub(crate) fn is_on_origin_header(&self) -> bool {
+        self.header.as_deref().is_some_and(origin_header::is_name)
+    }
 }
 
 /// An action of a listener or a rule.
@@ -189,6 +199,11 @@ fn rule(r: elb::Rule) -> Option<Rule> {
         ];
         // AWS returns the same values twice: in the structure of the condition's type and in the plain list.
         let values = listed.into_iter().flatten().find(|v: &Vec<String>| !v.is_empty()).unwrap_or_default();
+        // The value of this header is a secret.
+        let values = match header.as_deref().is_some_and(origin_header::is_name) {
+            true => values.iter().map(|value| origin_header::mark(value)).collect(),
+            false => values,
+        };
         Condition { field: c.field.unwrap_or_default(), header, values }
     });
     let conditions = conditions.collect();

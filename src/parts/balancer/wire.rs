@@ -1,7 +1,7 @@
 //! The steps of the load balancer, its listener and its listener rules.
 use super::block;
 use crate::{
-    config::{Routing, ServiceScope},
+    config::{LAST_PRIORITY, Routing, ServiceScope},
     engine::{Key, Ref, Resource as _},
     parts::{
         Builder,
@@ -11,9 +11,11 @@ use crate::{
         tls::{self, Shown},
     },
     resources::{
+        elb::Answer,
         listener::Listener,
         listener_rule::{ListenerRule, Order, Then, WantedRule},
         load_balancer::{ActiveLoadBalancer, LoadBalancer},
+        parameter::Parameter,
         rule_condition::Condition,
     },
 };
@@ -55,11 +57,20 @@ pub(crate) fn service_of(rule: &str) -> Option<&str> {
 ///
 /// Both listeners have all rules, so that no request is lost when one of them is added or removed: only then requests
 /// on port 80 are redirected, or answered again.
-pub(crate) fn route(b: &mut Builder<'_>, balancer: &Balancer, fleets: &[Fleet], rules: &access::Rules) -> Vec<Route> {
-    let door = Door { name: "http", port: HTTP, suffix: "", certificate: None };
+///
+/// With a `header`, they forward only requests that have it.
+pub(crate) fn route(
+    b: &mut Builder<'_>,
+    balancer: &Balancer,
+    fleets: &[Fleet],
+    rules: &access::Rules,
+    header: Option<Ref<Parameter>>,
+) -> Vec<Route> {
+    let door = Door { name: "http", port: HTTP, suffix: "", certificate: None, header };
     let (listener, all, mut routes) = serve(b, balancer, fleets, rules, &door);
     if let Some(certificate) = tls::wire(b) {
-        let door = Door { certificate: Some(certificate), name: "https", port: HTTPS, suffix: tls::SUFFIX };
+        let door =
+            Door { certificate: Some(certificate), name: "https", port: HTTPS, suffix: tls::SUFFIX, header: None };
         let (_, _, secure) = serve(b, balancer, fleets, rules, &door);
         tls::redirect(b, &listener, all, &secure, rules);
         routes.iter_mut().zip(secure).for_each(|(route, more)| route.extend(more));
@@ -73,7 +84,15 @@ struct Door {
     port: u16,
     suffix: &'static str,
     certificate: Option<Shown>,
+    /// The value of the header that requests must have.
+    header: Option<Ref<Parameter>>,
 }
+
+/// The name of the rule for the requests of CloudFront that no service's rule matches.
+const FROM_CLOUDFRONT: &str = "cloudfront-requests";
+
+/// The key of that rule.
+pub(crate) const CLOUDFRONT_RULE: &str = "listener-rule/cloudfront-requests";
 
 /// Wires one listener and its rules. Returns the listener, its rules as they see each other, and the routes.
 ///
@@ -100,6 +119,7 @@ fn serve(
         aws: b.aws(),
         balancer: balancer.clone(),
         target: default.map(|(_, fleet)| fleet.target.clone()),
+        closed: door.header.is_some(),
         port: door.port,
         certificate: door.certificate.as_ref().map(|shown| shown.certificate.clone()),
         enough: default.or_else(|| each().next()).map_or(1, |(service, _)| service.desired as i32),
@@ -112,20 +132,25 @@ fn serve(
             key: Key::new(ListenerRule::KIND, &name(s.name, n)),
             order: Order::Specific { service: s.name.to_owned(), routing },
         };
-        s.rules().into_iter().enumerate().map(wanted).collect::<Vec<_>>()
+        config.rules_of(&s).into_iter().enumerate().map(wanted).collect::<Vec<_>>()
     };
     let of_services = config.services().flat_map(of_service);
     let redirect = tls::rule(config).filter(|_| door.certificate.is_none());
-    let all: Rc<[WantedRule]> = block::rules(config, door.suffix).chain(of_services).chain(redirect).collect();
+    // No rule can match what lacks a header. So each rule asks for it, and the last one takes what only has it.
+    let last = WantedRule { key: Key::new(ListenerRule::KIND, FROM_CLOUDFRONT), order: Order::At(LAST_PRIORITY) };
+    let last = door.header.is_some().then_some(last);
+    let all: Rc<[WantedRule]> =
+        block::rules(config, door.suffix).chain(of_services).chain(last).chain(redirect).collect();
     let refused = block::wire(b, &listener, door.suffix, &all);
     let mut index = refused.len();
     for (service, fleet) in each() {
         let mut route = [std::slice::from_ref(listener.key()), &refused].concat();
-        for (i, routing) in service.rules().into_iter().enumerate() {
+        for (i, routing) in config.rules_of(&service).into_iter().enumerate() {
             let rule = ListenerRule {
                 aws: b.aws(),
                 listener: listener.clone(),
                 conditions: conditions(routing),
+                header: door.header.clone(),
                 then: Then::Forward(fleet.target.clone()),
                 enough: service.desired as i32,
                 all: all.clone(),
@@ -135,6 +160,28 @@ fn serve(
             route.push(b.add(&name(service.name, i), rule).key().clone());
         }
         routes.push(route);
+    }
+    if door.header.is_some() {
+        let rule = ListenerRule {
+            aws: b.aws(),
+            listener: listener.clone(),
+            conditions: vec![],
+            header: door.header.clone(),
+            then: match default {
+                Some((_, fleet)) => Then::Forward(fleet.target.clone()),
+                None => Then::Answer(Answer::NotFound),
+            },
+            enough: default.map_or(1, |(service, _)| service.desired as i32),
+            all: all.clone(),
+            index,
+        };
+        let key = b.add(FROM_CLOUDFRONT, rule).key().clone();
+        let of_default = each().position(|(service, _)| service.is_default());
+        routes
+            .iter_mut()
+            .enumerate()
+            .filter(|(i, _)| of_default.is_none_or(|d| d == *i))
+            .for_each(|(_, route)| route.push(key.clone()));
     }
     (listener, all, routes)
 }

@@ -1,8 +1,13 @@
 //! The findings about the distribution: its state, the server that it asks, and ways around it.
 use crate::{
-    diagnose::{Draft, Drafts, Hop, HopName, UP, View, names},
+    diagnose::{
+        Draft, Drafts, Hop, HopName, UP, View,
+        name::{host_of, path_of},
+        names,
+    },
     parts::cdn::see::Distribution,
-    snapshot::{Cdn, Part},
+    shell::command,
+    snapshot::{Action, Cdn, Part},
 };
 
 /// The range that lets everybody in.
@@ -30,6 +35,8 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     };
     state(view, d, expected, &mut hop);
     bypass(view, expected, &mut hop);
+    header(view, d, expected, &mut hop);
+    around(view, d, expected, &mut hop);
     let state = match (d.enabled, d.deployed) {
         (false, _) => "disabled",
         (true, true) => "deployed",
@@ -89,4 +96,61 @@ fn bypass(view: &View<'_>, expected: &Cdn, hop: &mut Drafts) {
         );
         hop.push(draft.weak());
     }
+}
+
+/// Judges the header by which the balancer recognises the distribution.
+fn header(view: &View<'_>, d: &Distribution, expected: &Cdn, hop: &mut Drafts) {
+    if !expected.header || !view.s.saw(Part::Rules) {
+        return;
+    }
+    let listeners = view.s.listeners.iter().filter(|l| l.port == view.s.expected.listener_port);
+    let (mut asked, mut open) = (vec![], vec![]);
+    for l in listeners {
+        for rule in l.rules.iter().filter(|rule| forwards(&rule.actions)) {
+            match rule.conditions.iter().find(|c| c.is_on_origin_header()) {
+                Some(condition) => asked.push((rule, &condition.values)),
+                None => open.push(format!("rule {}", rule.priority)),
+            }
+        }
+        if forwards(&l.default) {
+            open.push("the default action".into());
+        }
+    }
+    if let Some(at) = open.first() {
+        let draft = Draft::new(
+            "cdn-unchecked",
+            "the load balancer answers requests that do not come from the stack's own distribution",
+            format!("{at} on port {} forwards requests without its header", view.s.expected.listener_port),
+            (UP, "asks for the header once the distribution is deployed"),
+        );
+        hop.push(draft.weak());
+    }
+    let is_refused = |(_, marks): &&(_, &Vec<String>)| d.header.as_ref().is_none_or(|mark| !marks.contains(mark));
+    let Some((rule, _)) = asked.iter().find(is_refused) else { return };
+    let (name, cause) = match d.header {
+        None => ("cdn-header-missing", "the load balancer refuses what CloudFront asks: it sends no header"),
+        Some(_) => ("cdn-header", "the load balancer refuses what CloudFront asks: it sends another header"),
+    };
+    let evidence = format!("{} without the header that rule {} asks for gets 403", d.id, rule.priority);
+    hop.push(Draft::new(name, cause, evidence, (UP, "3 to 15 minutes until all places know it")));
+}
+
+/// Judges a URL that goes around the distribution.
+fn around(view: &View<'_>, d: &Distribution, expected: &Cdn, hop: &mut Drafts) {
+    let Some((url, b)) = view.s.probe.url.as_ref().zip(view.s.balancer.as_ref()).filter(|_| expected.closed) else {
+        return;
+    };
+    if !host_of(url).eq_ignore_ascii_case(&b.dns_name) {
+        return;
+    }
+    hop.push(Draft::new(
+        "cdn-around",
+        "the URL is that of the load balancer, which answers only CloudFront",
+        format!("{url} does not go through the distribution {}", d.id),
+        command!("gameday why {}", format!("https://{}{}", d.domain, path_of(url))),
+    ));
+}
+
+fn forwards(actions: &[Action]) -> bool {
+    actions.iter().any(|a| matches!(a, Action::Forward { .. }))
 }

@@ -2,7 +2,11 @@
 use crate::{
     aws::listing,
     error::{Error, Result},
-    resources::distribution::{DEPLOYED, is_before, title},
+    resources::{
+        distribution::{DEPLOYED, is_before, title},
+        distribution_config::header,
+        origin_header,
+    },
     snapshot::{Look, Part},
 };
 use aws_sdk_cloudfront::types::DistributionSummary;
@@ -19,6 +23,9 @@ pub struct Distribution {
     pub deployed: bool,
     /// The names of the servers that it asks.
     pub origins: Vec<String>,
+    /// A mark of the value of the header by which the balancer recognises its requests. `None`: it sends none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
 }
 
 /// Finds the stack's own distribution: by its comment, or as the one before the stack's balancer.
@@ -57,6 +64,7 @@ fn distribution(d: &DistributionSummary) -> Distribution {
         domain: d.domain_name().into(),
         enabled: d.enabled(),
         deployed: d.status() == DEPLOYED,
+        header: header(d).next().map(origin_header::mark),
         origins: origins.iter().map(|o| o.domain_name().to_owned()).collect(),
     }
 }

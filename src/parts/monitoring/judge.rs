@@ -1,5 +1,6 @@
 //! The findings about alarms that fire.
 use crate::{
+    aws::GLOBAL,
     diagnose::{Draft, Hop, HopName, View, is_unbuilt, names},
     snapshot::Part,
 };
@@ -21,6 +22,12 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
         _ if is_unbuilt(s) => "not built yet".to_owned(),
         0 => format!("none of {} in ALARM", s.expected.alarms.len()),
         n => format!("{n} of {} in ALARM: {}", s.expected.alarms.len(), names(s.alarms.iter().map(|a| &a.name))),
+    };
+    // An alarm has to be where its metric is.
+    let unwatched = s.expected.cdn.is_some() && s.whose.region != GLOBAL;
+    let evidence = match unwatched {
+        true => format!("{evidence}; none watches CloudFront, which is measured in {GLOBAL}"),
+        false => evidence,
     };
     Some(hop.done(HopName::Alarms, s.saw(Part::Alarms) && !is_unbuilt(s), evidence))
 }

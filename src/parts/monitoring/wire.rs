@@ -1,12 +1,13 @@
 //! The steps of monitoring.
 use crate::{
-    aws::partition,
+    aws::{GLOBAL, partition},
     config::{ALARMS, Switch},
     engine::{Input, Inputs, Key, Known, Ref},
     parts::{
         Builder,
         balancer::measure as balancer,
         cache::Address,
+        cdn::measure as cdn,
         database::measure as database,
         metric::{Graph, MetricTable},
         service::measure as service,
@@ -16,6 +17,7 @@ use crate::{
         auto_scaling_group::AutoScalingGroup,
         dashboard::Dashboard,
         database::Database,
+        distribution::Distribution,
         load_balancer::LoadBalancer,
         target_group::TargetGroup,
     },
@@ -27,6 +29,8 @@ use std::slice;
 #[derive(Clone)]
 pub(crate) struct Watched {
     pub balancer: Ref<LoadBalancer>,
+    /// The distribution before the balancer.
+    pub cdn: Option<Ref<Distribution>>,
     pub services: Vec<WatchedService>,
     /// The stack's own database. One that is only used is not watched.
     pub database: Option<Ref<Database>>,
@@ -83,6 +87,11 @@ pub(crate) fn wire(b: &mut Builder<'_>, seen: &Watched) {
     };
     let balancer = seen.balancer.input(|b| b.metric.clone());
     add(b, &balancer::METRICS, slice::from_ref(&balancer), &[], &str::to_owned);
+    // An alarm has to be where its metric is.
+    if let Some(distribution) = seen.cdn.as_ref().filter(|_| b.facts.region == GLOBAL) {
+        let values = [distribution.input(|d| d.id.clone()), Input::from(cdn::REGION.to_owned())];
+        add(b, &cdn::METRICS, &values, &[], &str::to_owned);
+    }
     for service in &seen.services {
         let target = service.target.input(|t| t.metric.clone());
         let name_of = |what: &str| {
@@ -123,6 +132,7 @@ fn arn(b: &Builder<'_>, key: &Key) -> String {
 /// The ids and names that the body of the dashboard contains.
 struct DashboardInputs {
     balancer: String,
+    cdn: Option<String>,
     services: Vec<ServiceInputs>,
     database: Option<String>,
     cache: Option<(&'static MetricTable, Vec<String>)>,
@@ -152,6 +162,7 @@ fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String]) -
             target.and_then(|target| fleet.map(|fleet| ServiceInputs { name, target, fleet }))
         })
         .collect();
+    let cdn = seen.cdn.as_ref().map(|d| inputs.read(d, |o| o.id.clone()));
     let database = seen.database.as_ref().map(|d| inputs.read(d, |o| o.id.clone()));
     let cache = seen
         .cache
@@ -167,10 +178,15 @@ fn dashboard(seen: &Watched, inputs: &Inputs, region: &str, alarms: &[String]) -
     });
     let database = database.map_or(Known::Now(None), |id| id.map(Some));
     let cache = cache.map_or(Known::Now(None), |cache| cache.map(Some));
+    let cdn = cdn.map_or(Known::Now(None), |id| id.map(Some));
     balancer.and_then(|balancer| {
-        services.and_then(|services| {
-            database.and_then(|database| {
-                cache.map(|cache| body(region, alarms, &DashboardInputs { balancer, services, database, cache }))
+        cdn.and_then(|cdn| {
+            services.and_then(|services| {
+                database.and_then(|database| {
+                    cache.map(|cache| {
+                        body(region, alarms, &DashboardInputs { balancer, cdn, services, database, cache })
+                    })
+                })
             })
         })
     })
@@ -184,6 +200,10 @@ fn body(region: &str, alarms: &[String], shown: &DashboardInputs) -> Value {
     let mut widgets =
         vec![json!({"type": "alarm", "width": 24, "height": 3, "properties": {"title": "Alarms", "alarms": alarms}})];
     let balancer = shown.balancer.as_str();
+    if let Some(id) = &shown.cdn {
+        // A widget can show another region's metrics.
+        widgets.extend(graphs(GLOBAL, "", &[(&cdn::METRICS, vec![vec![id, cdn::REGION]])]));
+    }
     widgets.extend(graphs(region, "", &[(&balancer::METRICS, vec![vec![balancer]])]));
     for service in &shown.services {
         let fleet = vec![vec![service.fleet.as_str()]];
@@ -242,4 +262,26 @@ fn graphs(region: &str, service: &str, tables: &[Measured<'_>]) -> Vec<Value> {
         }})
     };
     titles.iter().map(widget).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metrics_of_a_distribution_are_shown_from_their_own_region() {
+        let (balancer, cdn) = ("app/billing-main/1".to_owned(), Some("E1".to_owned()));
+        let shown = DashboardInputs { balancer, cdn, services: vec![], database: None, cache: None };
+        let body = body("eu-central-1", &[], &shown);
+        let widgets = body["widgets"].as_array().expect("widgets").iter().filter(|w| w["type"] == "metric");
+        let widgets: Vec<(&Value, String)> =
+            widgets.map(|w| (&w["properties"]["region"], w["properties"]["metrics"].to_string())).collect();
+        assert!(widgets.len() > 1);
+        for (region, metrics) in widgets {
+            assert_eq!(region == GLOBAL, metrics.contains("AWS/CloudFront"), "{region}: {metrics}");
+            assert!(
+                !metrics.contains("AWS/CloudFront") || metrics.contains(r#""DistributionId","E1","Region","Global""#)
+            );
+        }
+    }
 }

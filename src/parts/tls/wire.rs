@@ -100,6 +100,7 @@ pub(crate) fn redirect(
         aws: b.aws(),
         listener: http.clone(),
         conditions: vec![Condition::Path(vec!["/*".into()])],
+        header: None,
         then: Then::Answer(Answer::ToHttps),
         enough: 1,
         index: all.len() - 1,

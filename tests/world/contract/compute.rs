@@ -713,6 +713,7 @@ impl Fleet {
                 aws: aws(),
                 balancer: balancer.clone(),
                 target: Some(target.clone()),
+                closed: false,
                 port: 80,
                 certificate: None,
                 enough: 1,

@@ -1,11 +1,13 @@
 //! The distribution before the balancer.
 use super::compute_support::{REGION, World};
+use aws_sdk_cloudfront::types::{CustomHeaders, DistributionConfig, OriginCustomHeader};
 use gameday::{
     engine::{Graph, Ref},
     resources::{
         distribution::{DeployedDistribution, Distribution},
         internet_gateway::InternetGateway,
         load_balancer::LoadBalancer,
+        parameter::Parameter,
         security_group::SecurityGroup,
         subnet::Subnet,
         vpc::Vpc,
@@ -19,6 +21,11 @@ const DEPLOYED: &str = "distribution-deployed/main";
 
 /// Returns a balancer with a distribution before it.
 fn edge(w: &World, ttl: u32, query: &[&str], headers: &[&str]) -> Graph {
+    edge_with(w, ttl, query, headers, false)
+}
+
+/// Returns the same, whose distribution sends a header if `is_recognised`.
+fn edge_with(w: &World, ttl: u32, query: &[&str], headers: &[&str], is_recognised: bool) -> Graph {
     let (mut g, aws) = (Graph::default(), || w.aws.clone());
     let vpc = g.add("main", Vpc { aws: aws(), cidr: "10.0.0.0/16".into(), existing: None });
     let gateway = g.add("main", InternetGateway { aws: aws(), vpc: vpc.clone() });
@@ -33,8 +40,11 @@ fn edge(w: &World, ttl: u32, query: &[&str], headers: &[&str]) -> Graph {
         LoadBalancer { aws: aws(), subnets, groups: vec![group], internal: false, idle_timeout: 60, named: None };
     let balancer = g.add_after("main", balancer, &[gateway.key()]);
     let texts = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect();
+    let path = "/gameday/demo/cdn-header".into();
+    let parameter = Parameter { aws: aws(), path, existing: false, reveal: true };
     let distribution = Distribution {
         aws: aws(),
+        header: is_recognised.then(|| g.add("cdn-header", parameter)),
         balancer,
         comment: "distribution/main of stack demo".into(),
         ttl,
@@ -114,5 +124,55 @@ async fn a_distribution_is_disabled_before_it_is_deleted() -> Test {
     w.down_all(&g).await;
     let left = w.aws.cloudfront.list_distributions().send().await?.distribution_list.ok_or("a list")?;
     assert_eq!(left.quantity, 0);
+    Ok(())
+}
+
+/// The value of the header is the parameter's, and nobody is shown it.
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_distribution_sends_the_header_of_the_stack() -> Test {
+    let w = World::new().await;
+    let with = async |header| with_balancer(&w, edge_with(&w, 60, &["*"], &[], header)).await;
+    let g = with(true).await;
+    w.creates(&g, KEY).await;
+    let id = w.look(&g, KEY).await.id.ok_or("an id")?;
+    let now = async || -> Result<_, Box<dyn std::error::Error>> {
+        let answer = w.aws.cloudfront.get_distribution_config().id(&id).send().await?;
+        Ok((answer.distribution_config.ok_or("a configuration")?, answer.e_tag))
+    };
+    let sent = |config: &DistributionConfig| -> Vec<(String, String)> {
+        let headers = config.origins().and_then(|o| o.items().first()?.custom_headers());
+        let pair = |h: &OriginCustomHeader| (h.header_name().to_owned(), h.header_value().to_owned());
+        headers.map(|h| h.items().iter().map(pair).collect()).unwrap_or_default()
+    };
+    let secret = async || w.aws.secret("/gameday/demo/cdn-header").await;
+    assert_eq!(sent(&now().await?.0), [("X-Gameday-Origin".to_owned(), secret().await?.reveal().to_owned())]);
+
+    // By hand it sends another value, then none.
+    for value in [Some("another"), None] {
+        let (mut config, tag) = now().await?;
+        let items =
+            value.map(|v| OriginCustomHeader::builder().header_name("x-gameday-origin").header_value(v).build());
+        let items: Vec<_> = items.transpose()?.into_iter().collect();
+        let headers = CustomHeaders::builder().quantity(items.len() as i32).set_items(Some(items)).build()?;
+        if let Some(origin) = config.origins.as_mut().and_then(|o| o.items.first_mut()) {
+            origin.custom_headers = Some(headers);
+        }
+        w.aws.cloudfront.update_distribution().id(&id).set_if_match(tag).distribution_config(config).send().await?;
+        w.updates(&g, KEY, &["header"]).await;
+    }
+    // The parameter is deleted, so that there is another value.
+    let old = secret().await?;
+    w.aws.ssm.delete_parameter().name("/gameday/demo/cdn-header").send().await?;
+    w.updates(&with(true).await, KEY, &["header"]).await;
+    let new = secret().await?;
+    assert!(old != new && sent(&now().await?.0)[0].1 == new.reveal());
+
+    w.updates(&with(false).await, KEY, &["header"]).await;
+    assert!(sent(&now().await?.0).is_empty());
+    let g = with(true).await;
+    w.updates(&g, KEY, &["header"]).await;
+    w.goes(&g, KEY).await;
+    w.down_all(&g).await;
     Ok(())
 }

@@ -159,8 +159,10 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         },
     );
     let default = s.forward.then(|| target.clone());
-    let listener =
-        g.add("http", Listener { aws: aws(), balancer, target: default, port: s.http, certificate: None, enough: 1 });
+    let listener = g.add(
+        "http",
+        Listener { aws: aws(), balancer, target: default, closed: false, port: s.http, certificate: None, enough: 1 },
+    );
     let routing = Routing { hosts: vec![], paths: s.paths.iter().map(|&p| p.into()).collect() };
     let wanted = |name, order| WantedRule { key: Key::new("listener-rule", name), order };
     let of_service = Order::Specific { service: "web".into(), routing: routing.clone() };
@@ -169,6 +171,7 @@ fn stack(aws: &Aws, s: &Shape) -> Graph {
         aws: aws(),
         listener: listener.clone(),
         conditions,
+        header: None,
         then,
         enough: 1,
         all: all.clone(),

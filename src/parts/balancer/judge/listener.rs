@@ -94,7 +94,9 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
 /// Adds the findings about the listener's default action.
 fn default_action(view: &View<'_>, l: &Listener, hop: &mut Drafts) {
     let to_us = share(view, &l.default);
-    if view.s.expected.is_default() {
+    if view.s.expected.has_origin_header() {
+        // The rules forward what comes through CloudFront, and whatever else is let in is a finding of its own.
+    } else if view.s.expected.is_default() {
         let (rule, cause) = match l.default.last() {
             _ if to_us == 100 => return,
             Some(Action::FixedResponse { code }) => {
@@ -181,6 +183,8 @@ pub(super) fn takes(rule: &Rule, host: &str, path: &str) -> bool {
         "query-string" => block::has(query, &c.values),
         "http-request-method" => c.values.iter().any(|v| v == "GET"),
         "source-ip" => c.values.iter().any(|v| v == "0.0.0.0/0"),
+        // Whether CloudFront sends the value is a question to the distribution.
+        "http-header" => c.is_on_origin_header(),
         // An ordinary request has no such header.
         _ => false,
     })
@@ -221,7 +225,11 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
             hop.push(Draft::new(
                 "path-unrouted",
                 format!("no route of the stack file matches {path}"),
-                format!("routes = {}; everything else gets {}", names(routes), said(view, &l.default)),
+                format!(
+                    "routes = {}; everything else gets {}",
+                    names(routes),
+                    said(view, at.map_or(&l.default, |rule| &rule.actions))
+                ),
                 (UP, format!("after adding it to routes under [service.{}]", s.whose.service)),
             ));
         }
@@ -241,7 +249,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
                     hop.push(taken(view, l, rule, host, path));
                 }
             }
-            None if !s.expected.is_default() => {
+            None if !s.expected.is_default() || s.expected.has_origin_header() => {
                 if !told.contains(&"missing") {
                     told.push("missing");
                     hop.push(Draft::new(
@@ -266,6 +274,7 @@ pub(crate) fn rule_hop(view: &View<'_>) -> Hop {
             && !is_of_sibling(view, &r.actions)
             && block::place(view, r).is_none()
             && !redirects(view, r)
+            && !(s.expected.has_origin_header() && r.conditions.iter().all(Condition::is_on_origin_header))
     };
     for rule in l.rules.iter().filter(foreign).filter(|r| !told.contains(&r.arn.as_str())) {
         if is_of_stack(view, &rule.actions) {
@@ -305,7 +314,8 @@ fn redirects(view: &View<'_>, rule: &Rule) -> bool {
 fn taken(view: &View<'_>, l: &Listener, rule: &Rule, host: &str, path: &str) -> Draft {
     let later =
         l.rules.iter().any(|r| r.priority > rule.priority && takes(r, host, path) && share(view, &r.actions) == 100);
-    let foreign = view.s.expected.is_default() || later;
+    let has_rule = !view.s.expected.is_default() || view.s.expected.has_origin_header();
+    let foreign = !has_rule || later;
     let evidence = format!("priority {} ({}): {}", rule.priority, conditions(rule), said(view, &rule.actions));
     if is_of_sibling(view, &rule.actions) {
         let cause = format!("a rule of another service matches {path} before ours");
@@ -340,6 +350,7 @@ fn conditions(rule: &Rule) -> String {
 /// Returns conditions in words.
 pub(super) fn in_words(all: &[Condition]) -> String {
     names(all.iter().map(|c| match &c.header {
+        Some(_) if c.is_on_origin_header() => "the header of CloudFront's requests".into(),
         Some(header) => format!("{} {header}: {}", c.field, names(&c.values)),
         // A pattern for the values of any key has no key before the sign.
         None => format!("{} {}", c.field, names(c.values.iter().map(|v| v.strip_prefix('=').unwrap_or(v)))),
