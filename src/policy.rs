@@ -280,6 +280,8 @@ impl<'a> Rights<'a> {
                     (None, None) => return None,
                 })
             }
+            // Listing the profiles is allowed for all or none.
+            ("iam", kind) if action == "iam:ListInstanceProfiles" => Some(vec![self.iam(kind, "*")]),
             ("iam", kind) => {
                 let used = config.iam.instance_profile.as_ref().filter(|_| node.is_used());
                 Some(match used {

@@ -78,8 +78,29 @@ pub async fn vpc_attribute(aws: &Aws, id: &str, name: VpcAttributeName) -> Resul
     Ok(Some(value.and_then(|v| v.value()).unwrap_or_default()))
 }
 
-/// Returns all versions of a launch template, none if the template does not exist.
+/// Returns the versions of a launch template, none if the template does not exist.
+///
+/// While nothing is changed, these are the default and the latest one, which one call shows for all services.
 pub async fn template_versions(aws: &Aws, name: &str) -> Result<Rc<Vec<LaunchTemplateVersion>>> {
+    if !aws.reads.is_look() {
+        return all_template_versions(aws, name).await;
+    }
+    let call = async || {
+        let call = aws.ec2.describe_launch_template_versions().versions("$Default").versions("$Latest");
+        call.max_results(200)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .during("DescribeLaunchTemplateVersions")
+    };
+    let all: Rc<Vec<LaunchTemplateVersion>> = aws.reads.get("versions of launch templates", call).await?;
+    Ok(Rc::new(all.iter().filter(|v| v.launch_template_name() == Some(name)).cloned().collect()))
+}
+
+/// Returns all versions of a launch template, none if the template does not exist.
+pub async fn all_template_versions(aws: &Aws, name: &str) -> Result<Rc<Vec<LaunchTemplateVersion>>> {
     let call = async || {
         let call = aws.ec2.describe_launch_template_versions().launch_template_name(name).max_results(200);
         let all: Option<Vec<_>> =
@@ -370,7 +391,23 @@ pub async fn dashboard(aws: &Aws, name: &str) -> Result<Rc<Option<GetDashboardOu
     aws.reads.get(format!("dashboard {name}"), call).await
 }
 
-/// Returns an instance profile with its role, or `None` if it does not exist.
+/// Returns an instance profile and the name of its role out of the list of all, which is one call for all services.
+///
+/// Only a status uses the list, because it shows no tags. `None` tells nothing: the profile has to be read by itself.
+pub async fn listed_profile(aws: &Aws, name: &str) -> Option<(InstanceProfile, String)> {
+    if !aws.reads.is_status() {
+        return None;
+    }
+    let call = async || {
+        let pages = aws.iam.list_instance_profiles().max_items(1000).into_paginator().items().send();
+        pages.try_collect().await.during("ListInstanceProfiles")
+    };
+    let all: Rc<Vec<InstanceProfile>> = aws.reads.get("instance profiles", call).await.ok()?;
+    let profile = all.iter().find(|p| p.instance_profile_name() == name)?;
+    Some((profile.clone(), profile.roles().first()?.role_name().to_owned()))
+}
+
+/// Returns an instance profile with its role and its tags, or `None` if it does not exist.
 pub async fn instance_profile(aws: &Aws, name: &str) -> Result<Rc<Option<InstanceProfile>>> {
     let call = async || {
         let call = aws.iam.get_instance_profile().instance_profile_name(name);

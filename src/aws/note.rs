@@ -7,7 +7,7 @@ use crate::{
 };
 use aws_sdk_ssm::{
     operation::put_parameter::builders::PutParameterFluentBuilder,
-    types::{Parameter, ParameterType},
+    types::{Parameter, ParameterTier, ParameterType},
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -67,8 +67,8 @@ fn noted(p: Parameter) -> Option<Note> {
     Some(Note { text: p.value?, version: p.version, written_at })
 }
 
-/// The size of the largest note: standard parameters hold 4 KB (AWS Systems Manager quotas).
-pub const LARGEST: usize = 4096;
+/// The size of the largest note: advanced parameters hold 8 KB (AWS Systems Manager quotas).
+pub const LARGEST: usize = 8192;
 
 /// Parses a note unless it is larger than any of ours: everybody with the right to SSM can write it.
 pub fn json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
@@ -120,7 +120,9 @@ pub async fn overwrite(aws: &Aws, stack: &str, note: &str, text: String) -> Resu
 }
 
 fn put(aws: &Aws, stack: &str, note: &str, text: String) -> PutParameterFluentBuilder {
-    aws.ssm.put_parameter().name(name(stack, note)).value(text).r#type(ParameterType::String)
+    // A parameter of up to 4 KB is a standard one, which costs nothing. A larger one is advanced, and stays it.
+    let call = aws.ssm.put_parameter().name(name(stack, note)).value(text).r#type(ParameterType::String);
+    call.tier(ParameterTier::IntelligentTiering)
 }
 
 /// Deletes a note, if it exists.

@@ -25,6 +25,8 @@ struct Answer {
 pub enum Mode {
     /// Nothing is being changed. Answers a few seconds old, and bulk APIs that lag, are acceptable.
     Look,
+    /// The same for a view that is asked for again and again: what has no part in serving is not read.
+    Status,
     /// Things are being changed. Only callers that ask within `keep` of each other share an answer.
     Building { keep: Duration },
 }
@@ -37,7 +39,7 @@ impl Mode {
 
     fn keep(self) -> Duration {
         match self {
-            Self::Look => Self::LOOK,
+            Self::Look | Self::Status => Self::LOOK,
             Self::Building { keep } => keep,
         }
     }
@@ -73,7 +75,14 @@ impl Reads {
     ///
     /// Answers that are a few seconds old, and bulk APIs that lag behind, are then acceptable.
     pub fn is_look(&self) -> bool {
-        self.mode.get() == Mode::Look
+        matches!(self.mode.get(), Mode::Look | Mode::Status)
+    }
+
+    /// True for a view of what serves.
+    ///
+    /// A step then leaves out what only a change needs to know, if that takes a call for each service.
+    pub fn is_status(&self) -> bool {
+        self.mode.get() == Mode::Status
     }
 
     /// Returns the answer to `what`, fetched now or shared with a recent caller.

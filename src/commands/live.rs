@@ -212,7 +212,7 @@ impl Driver {
                 let paths = self.paths.clone();
                 let shown = look.map(|s| s.whose.service.clone());
                 async move {
-                    session.aws.reads.renew();
+                    session.look_anew();
                     let (snapshot, others) = Judged::shown_first(session.snapshots(&paths).await, shown.as_deref());
                     round(Round { snapshot, others, ..Round::default() })
                 }
@@ -275,7 +275,7 @@ impl Driver {
                 async move { round(Round { at_work: Some(session.at_work().await), ..Round::default() }) }.boxed_local()
             }
             Job::Steps => async move {
-                session.aws.reads.renew();
+                session.look_anew();
                 JobResult::Steps(session.look().await)
             }
             .boxed_local(),

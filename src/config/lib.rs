@@ -65,7 +65,7 @@ pub use engines::Series;
 pub use kinds::{Group, KINDS, Kind, Life, NameForm, NameInArn, Scope, Style};
 pub use model::*;
 pub use problem::{ConfigErrors, Problem, Severity, Source, render};
-pub use routing::{LAST_PRIORITY, Placed, Routing, priorities};
+pub use routing::{LAST_PRIORITY, Placed, Routing, SERVICES, priorities};
 pub use rules::REGIONS;
 pub use schema::schema;
 pub use services::{ALARMS, APP_LOG, Identities, Identity, ServiceScope};

@@ -8,6 +8,12 @@ pub(crate) const RULE_HOLDS: usize = 5;
 /// The most rules of a load balancer.
 pub(crate) const RULES: usize = 100;
 
+/// The most services of a stack.
+///
+/// In the security groups of the balancer and the stores, each is a rule of the 60 that AWS allows in one direction,
+/// and a service that is renamed is two for a while. An alarm widget of a dashboard takes 100 alarms, two of each.
+pub const SERVICES: usize = 40;
+
 /// The lowest priority of a rule that routes to a service. Lower ones are for rules that block requests.
 pub(crate) const FIRST_PRIORITY: i32 = 100;
 
@@ -17,6 +23,24 @@ pub const LAST_PRIORITY: i32 = 50_000;
 /// The condition values that a rule keeps free for the header of CloudFront's requests: its value, and an older one
 /// while the distribution is on its way from one to the other.
 const HEADER_HOLDS: usize = 2;
+
+impl Config {
+    /// Returns the number of rules of the load balancer, without the default ones.
+    pub fn balancer_rules(&self) -> usize {
+        self.rules_on_listeners(self.balancer.block.len())
+    }
+
+    /// Returns the number of rules of the load balancer with so many entries of `block`.
+    pub(crate) fn rules_on_listeners(&self, blocks: usize) -> usize {
+        let of_services = self.service.values().map(|s| self.rules_of(s).len()).sum::<usize>();
+        let of_one = blocks + of_services + usize::from(self.has_origin_header());
+        // With HTTPS both listeners have them, so that neither loses a request when the other is added or removed.
+        match &self.balancer.tls {
+            Some(tls) => 2 * of_one + usize::from(tls.redirect),
+            None => of_one,
+        }
+    }
+}
 
 /// A rule of the load balancer: requests for one of the hosts and one of the paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

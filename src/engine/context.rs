@@ -16,8 +16,13 @@ impl Cx<'_> {
     ///
     /// An object that exists under another name than the wanted one keeps its name.
     pub fn name(&self) -> String {
-        let given = self.env.names.current(self.key).cloned();
-        given.unwrap_or_else(|| self.env.names.derived(&self.env.stack, self.key))
+        self.name_of(self.key)
+    }
+
+    /// Returns the name of another step's object.
+    pub fn name_of(&self, key: &Key) -> String {
+        let given = self.env.names.current(key).cloned();
+        given.unwrap_or_else(|| self.env.names.derived(&self.env.stack, key))
     }
 
     /// Returns the tags that every object of the stack carries.

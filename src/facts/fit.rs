@@ -64,10 +64,9 @@ impl Facts {
         let fleet = name_in_account(aws, config, &service.key("auto-scaling-group")).await;
         let template = name_in_account(aws, config, &service.key("launch-template")).await;
         let (fleet, template) =
-            futures::join!(listing::auto_scaling_group(aws, &fleet), listing::template_versions(aws, &template));
-        let template = template.unwrap_or_default();
-        let stands = templates::ours(&template)
-            .and_then(|v| Some(v.launch_template_data()?.instance_type()?.as_str().to_owned()));
+            futures::join!(listing::auto_scaling_group(aws, &fleet), templates::ours(aws, &template));
+        let stands = template.ok().flatten();
+        let stands = stands.and_then(|v| Some(v.launch_template_data()?.instance_type()?.as_str().to_owned()));
         let fleet = fleet.ok().flatten();
         let covered: BTreeSet<&String> = fleet.iter().flat_map(|g| g.availability_zones()).collect();
         if stands.as_ref() == Some(&service.instance_type) && self.zones.iter().all(|z| covered.contains(z)) {

@@ -6,7 +6,7 @@ use crate::{
     error::{Class, Error, Result},
     record,
 };
-use aws_sdk_ec2::types::{ArchitectureValues, DeviceType, Image, ImageState, PlatformValues};
+use aws_sdk_ec2::types::{ArchitectureValues, DeviceType, Image, ImageState, LaunchTemplateVersion, PlatformValues};
 use futures::future::{join_all, try_join_all};
 use std::collections::BTreeMap;
 
@@ -165,13 +165,13 @@ async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<
         Err(e) if unseen(&e) => Default::default(),
         other => other?,
     };
-    for version in templates::said_ours(&versions) {
-        let image = version.launch_template_data().and_then(|d| d.image_id()).filter(|id| id.starts_with("ami-"));
-        if let Some(id) = image
-            && is_trusted(aws, config, id).await?
-        {
-            return Ok(id.into());
-        }
+    if let Some(id) = trusted(aws, config, &versions).await? {
+        return Ok(id);
+    }
+    if !versions.is_empty()
+        && let Some(id) = trusted(aws, config, &listing::all_template_versions(aws, &name).await?).await?
+    {
+        return Ok(id);
     }
     let found = aws.ssm.get_parameter().name(NEWEST_AMAZON_LINUX).send().await.or_absent("GetParameter")?;
     found.and_then(|p| p.parameter?.value).ok_or_else(|| {
@@ -180,6 +180,19 @@ async fn image(aws: &Aws, config: &Config, service: ServiceScope<'_>) -> Result<
             "give an image under [service.NAME]: image = \"ami-…\"",
         )
     })
+}
+
+/// Returns the first trusted image of the versions that are said to be ours.
+async fn trusted(aws: &Aws, config: &Config, versions: &[LaunchTemplateVersion]) -> Result<Option<String>> {
+    for version in templates::said_ours(versions) {
+        let image = version.launch_template_data().and_then(|d| d.image_id()).filter(|id| id.starts_with("ami-"));
+        if let Some(id) = image
+            && is_trusted(aws, config, id).await?
+        {
+            return Ok(Some(id.into()));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -166,15 +166,22 @@ async fn profile_and_role(
         let step = service.key("launch-template");
         let known = objects.get(&step).and_then(|n| n.first());
         let template = known.map_or_else(|| config.name_of(&step), |o| o.name.clone());
-        let versions = listing::template_versions(aws, &template).await.ok()?;
-        let name = templates::ours(&versions)?.launch_template_data()?.iam_instance_profile()?.name()?.to_owned();
+        let version = templates::ours(aws, &template).await.ok()??;
+        let name = version.launch_template_data()?.iam_instance_profile()?.name()?.to_owned();
+        let [of_profile, of_role] = ["instance-profile", "role"].map(|kind| service.key(kind));
+        if name == config.name_of(&of_profile)
+            && let Some((_, role)) = listing::listed_profile(aws, &name).await
+            && role == config.name_of(&of_role)
+        {
+            // Both have the names of the stack file.
+            return Some(vec![(of_profile, name)]);
+        }
         let profile = listing::instance_profile(aws, &name).await.ok()?;
         let profile = profile.as_ref().as_ref()?;
         let is_ours = |tags: &[aws_sdk_iam::types::Tag], step: &str| {
             let tags = tags::iam::from(tags);
             tags.get(aws.keys.stack()) == Some(&config.name) && tags.get(aws.keys.step()).is_some_and(|s| s == step)
         };
-        let [of_profile, of_role] = ["instance-profile", "role"].map(|kind| service.key(kind));
         let mut found = vec![];
         if is_ours(profile.tags(), &of_profile) {
             found.push((of_profile, name));

@@ -1,6 +1,7 @@
 //! The launch templates that exist: which of their versions are ours, and their names.
 use crate::{
     aws::{Aws, error::AwsResult, listing},
+    error::Result,
     resources::launch_template::OURS,
 };
 use aws_sdk_ec2::types::LaunchTemplateVersion;
@@ -16,9 +17,16 @@ pub(super) fn said_ours(versions: &[LaunchTemplateVersion]) -> Vec<&LaunchTempla
     ours
 }
 
-/// Returns the version that is most likely ours, for code that changes nothing.
-pub(super) fn ours(versions: &[LaunchTemplateVersion]) -> Option<&LaunchTemplateVersion> {
-    said_ours(versions).into_iter().next()
+/// Returns the version of a launch template that is most likely ours, for code that changes nothing.
+///
+/// Usually it is the default or the latest one. Only if neither is ours, all versions are read.
+pub(super) async fn ours(aws: &Aws, name: &str) -> Result<Option<LaunchTemplateVersion>> {
+    let first = |all: &[LaunchTemplateVersion]| said_ours(all).first().copied().cloned();
+    let few = listing::template_versions(aws, name).await?;
+    match first(&few) {
+        None if !few.is_empty() => Ok(first(&listing::all_template_versions(aws, name).await?)),
+        found => Ok(found),
+    }
 }
 
 /// Returns the name of a launch template. Asks for it only if none has the usual name.

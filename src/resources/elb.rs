@@ -14,13 +14,14 @@ pub(super) use crate::aws::listing::{balancer, listeners, rules};
 /// Objects that are gone are left out.
 pub(super) async fn tags_of(aws: &Aws, cx: &Cx<'_>, arns: Vec<String>) -> Result<Rc<HashMap<String, Tags>>> {
     if aws.reads.is_look() {
-        // One call shows the stack's objects of all services. Other or new objects are read from the service itself.
-        let all = tags::of_stack(aws, &cx.env.stack).await?;
-        let ours = |arn: &String| {
-            let tags = all.get(arn).filter(|tags| cx.inherited().iter().all(|(k, v)| tags.get(k) == Some(v)))?;
-            Some((arn.clone(), tags.clone()))
-        };
-        if let Some(all) = arns.iter().map(ours).collect() {
+        // One call shows the stack's objects of all services. Others are read from the service itself, and so are all
+        // if none has the step's own tags: the listing can lag behind.
+        let (all, own) = (tags::of_stack(aws, &cx.env.stack).await?, cx.tags());
+        let listed = arns.iter().map(|arn| Some((arn.clone(), all.get(arn)?.clone())));
+        let is_complete = |tags: &Tags| own.iter().all(|(k, v)| tags.get(k) == Some(v));
+        if let Some(all) = listed.collect::<Option<HashMap<_, _>>>()
+            && all.values().any(is_complete)
+        {
             return Ok(Rc::new(all));
         }
     }

@@ -31,6 +31,7 @@ impl Resource for InstanceProfile {
     const LOSES: Option<&'static str> = Some("the rights of the running instances, until they are replaced");
     const ACTIONS: &'static [&'static str] = &[
         "iam:GetInstanceProfile",
+        "iam:ListInstanceProfiles",
         "iam:CreateInstanceProfile",
         "iam:AddRoleToInstanceProfile",
         "iam:PassRole",
@@ -47,6 +48,9 @@ impl Resource for InstanceProfile {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let name = self.existing.clone().unwrap_or_else(|| cx.name());
+        if let Some(found) = self.listed(cx).await {
+            return Ok(Some(found));
+        }
         let found = |role, path: &str, tags| Found {
             spec: Spec { role, path: path.into() },
             output: Some(Output { name: name.clone() }),
@@ -99,6 +103,19 @@ impl Resource for InstanceProfile {
 }
 
 impl InstanceProfile {
+    /// Returns the profile if a list shows that it holds the role of the step. The list shows no tags.
+    async fn listed(&self, cx: &Cx<'_>) -> Option<Found<Self>> {
+        let (name, role) = (cx.name(), cx.name_of(self.role.as_ref()?.key()));
+        let (profile, held) = listing::listed_profile(&self.aws, &name).await?;
+        (held == role).then(|| Found {
+            spec: Spec { role: Some(Known::Now(role)), path: profile.path().into() },
+            output: Some(Output { name: name.clone() }),
+            phase: Phase::Ready,
+            tags: cx.inherited(),
+            id: name,
+        })
+    }
+
     async fn add(&self, profile: &str, want: &Spec) -> Result<()> {
         let Some(role) = &want.role else { return Ok(()) };
         let call = self.aws.iam.add_role_to_instance_profile().instance_profile_name(profile);

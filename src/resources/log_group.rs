@@ -85,10 +85,10 @@ impl Resource for LogGroup {
 }
 
 impl LogGroup {
-    /// Finds the group by the stack's path, so that one call shows all groups of the stack.
+    /// Finds the group by the stack's folder, `/gameday/STACK/`, so that one call shows all groups of the stack.
     async fn look(&self) -> Result<Option<AwsLogGroup>> {
-        let folder = self.path.rfind('/').map_or(&*self.path, |at| &self.path[..=at]);
-        let folder = if folder == "/" { &self.path } else { folder };
+        let end = self.path.match_indices('/').nth(2).map_or(self.path.len(), |(at, _)| at + 1);
+        let folder = &self.path[..end];
         let all: std::rc::Rc<Vec<AwsLogGroup>> = self
             .aws
             .reads

@@ -1,9 +1,9 @@
 //! What the shape of the graph promises.
 use crate::{
-    aws::{Aws, Target},
-    config,
+    aws::{Aws, Target, note},
+    config::{self, SERVICES},
     engine::{
-        Direction, Env, Events,
+        Direction, Env, Events, Record,
         testing::{World, critical_path, shadow, teardown, up},
     },
     facts::Facts,
@@ -48,4 +48,34 @@ async fn no_example_takes_longer_than_its_critical_path() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Wires as many services as a stack takes, with all that a stack can have besides.
+async fn largest() -> (config::Loaded, stack::Stack) {
+    let mut text = "name = \"billing\"\n[cache]\nnodes = 2\n[balancer]\nblock = [{ path = \"/a\" }]\n\
+                    [balancer.tls]\nself_signed = true\n"
+        .to_owned();
+    for n in 1..=SERVICES {
+        text += &format!("[service.s{n}]\nsource = \"https://example.com/server\"\nroutes = [\"/s{n}\"]\n");
+    }
+    let loaded = config::parse("gameday.toml", &text).map_err(|e| e.render(false, 100)).expect("it is sound");
+    let aws = Aws::connect(&Target { region: loaded.config.region.clone(), ..Target::default() }).await;
+    let wired = stack::wire(&loaded, &Facts::offline(&loaded.config), &aws);
+    (loaded, wired.map_err(|e| e.to_string()).expect("it renders"))
+}
+
+#[tokio::test]
+async fn the_largest_stack_is_within_the_limits() {
+    let (loaded, stack) = largest().await;
+    let of = |kind: &str| stack.graph.nodes().filter(|n| n.key().kind() == kind).count();
+    assert_eq!(of("listener-rule"), loaded.config.balancer_rules(), "the rules are counted as they are made");
+    assert!(of("alarm") <= 100, "an alarm widget takes 100 alarms, not {}", of("alarm"));
+    // Each service is a rule in the groups of the balancer and the stores, and two during a change of its name.
+    assert!(SERVICES < 60 && of("target-group") <= 100);
+    let mut record = Record::default();
+    for node in stack.graph.nodes() {
+        record.add(node.key().as_str(), "id");
+    }
+    let size = serde_json::to_string(&record).expect("a record serialises").len();
+    assert!(size <= note::LARGEST, "the record of {} steps has {size} bytes", stack.graph.nodes().count());
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    time::Instant,
 };
 
 const SOURCE: &str = "source = \"https://example-bucket.s3.amazonaws.com/server\"\n";
@@ -123,4 +124,40 @@ fn a_service_comes_is_renamed_and_goes_without_the_others() {
     assert_eq!(world.account::<Value>(json!({"do": "dump"})).to_string(), empty.to_string(), "nothing is left");
     let (judged, missing) = world.rights();
     assert!(judged > 100 && missing.is_empty(), "the policy lacks {missing:#?}");
+}
+
+/// The calls of a `status` with one service, and those for each other service.
+const ONE: usize = 39;
+const MORE: usize = 4;
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn twenty_services_are_looked_at_in_as_many_rounds_as_one() {
+    let world = World::start();
+    let empty: Value = world.account(json!({"do": "dump"}));
+    let names: Vec<String> = (1..=20).map(|n| format!("s{n:02}")).collect();
+    let keys: Vec<String> = names.iter().map(|name| format!("routes = [\"/{name}\", \"/{name}/*\"]")).collect();
+    let services: Vec<(&str, &str)> = names.iter().zip(&keys).map(|(n, k)| (n.as_str(), k.as_str())).collect();
+    for count in [1, 2, 5, 20] {
+        let file = stack(&world, &format!("{count}.toml"), &services[..count]);
+        let timed = |args: &[&str], code| {
+            let began = Instant::now();
+            let said = world.plain(&file, args).ends(code);
+            println!("{count} services: {args:?} {:.1?}, {} calls", began.elapsed(), said.calls.len());
+            said
+        };
+        timed(&["up", "--yes"], 0);
+        let seen = world.bounded(&file, &["status", "-o", "json"], 0, ONE + (count - 1) * MORE, 3).json();
+        assert_eq!(seen["services"].as_array().map(Vec::len), Some(count));
+        assert_eq!((&seen["serving"], &seen["gaps"]), (&json!(true), &json!([])), "{}", seen["verdict"]);
+        for step in seen["steps"].as_array().expect("steps") {
+            assert_eq!((&step["phase"], &step["drift"]), (&json!("ready"), &json!([])), "{step}");
+        }
+        timed(&["status"], 0);
+        timed(&["plan"], 0);
+        if count == services.len() {
+            timed(&["teardown", "--confirm", "billing"], 0);
+        }
+    }
+    assert_eq!(world.account::<Value>(json!({"do": "dump"})).to_string(), empty.to_string(), "nothing is left");
 }

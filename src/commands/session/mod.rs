@@ -121,7 +121,7 @@ impl Session {
         out: Printer,
         prefetch: Prefetch<'_>,
     ) -> Result<(Self, Option<Vec<Snapshot>>), Failure> {
-        aws.reads.set_mode(Mode::Look);
+        aws.reads.set_mode(if matches!(prefetch, Prefetch::Path(_)) { Mode::Status } else { Mode::Look });
         let (facts, ledger) =
             futures::join!(Box::pin(prefetch.with_facts(&aws, &file)), record::look(&aws, &file.config.name));
         let (mut facts, mut seen) = facts?;
@@ -225,6 +225,12 @@ impl Session {
     /// Returns what is needed to look for what is left of the stack.
     pub(super) fn search(&self) -> Search<'_> {
         Search { loaded: &self.loaded, facts: &self.facts, aws: &self.aws, env: &self.env, stack: &self.stack }
+    }
+
+    /// Begins a new look of a view that is asked for again and again.
+    pub(super) fn look_anew(&self) {
+        self.aws.reads.set_mode(Mode::Status);
+        self.aws.reads.renew();
     }
 
     /// Looks at every step.

@@ -15,6 +15,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "allow everybody: [\"0.0.0.0/0\"], or delete the line",
         );
     }
+    number(rules);
     for (i, text) in access.http.iter().enumerate() {
         source(rules, at("access.http").item(i), text);
     }
@@ -56,6 +57,27 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "the instances have no key for a login",
             "name a key pair of the account: `key_pair = \"NAME\"`",
         );
+    }
+}
+
+/// The most rules of a security group in one direction, without a higher quota of the account.
+const RULES: usize = 60;
+
+/// Reports more sources than a security group takes rules.
+fn number(rules: &mut Rules<'_>) {
+    let config = rules.config;
+    let listeners = if config.balancer.tls.is_some() { 2 } else { 1 };
+    // The group of the instances lets in the load balancer as well.
+    for (key, list, each, others) in [("http", &config.access.http, listeners, 0), ("ssh", &config.access.ssh, 1, 1)] {
+        if list.len() * each + others > RULES {
+            rules.found.error(
+                "access_too_many",
+                at("access").key(key),
+                format!("{} sources, of which a security group holds {}", list.len(), (RULES - others) / each),
+                format!("each is a rule for each port, and AWS allows {RULES}"),
+                "join ranges that lie side by side, or name a prefix list: \"pl-…\"",
+            );
+        }
     }
 }
 

@@ -2,24 +2,30 @@
 use super::Rules;
 use super::dns;
 use super::routes;
+use crate::Block;
 use crate::block::{BLOCKS, Condition};
 use crate::check::Issue;
 use crate::place::{Place, at};
 use crate::routing::{RULE_HOLDS, RULES, wildcards};
-use crate::{Block, Config};
 use std::collections::BTreeMap;
 
 pub(super) fn check(rules: &mut Rules<'_>) {
     let config = rules.config;
     let all = &config.balancer.block;
     let place = at("balancer.block");
-    let total = rules_of(config);
-    if all.len() > BLOCKS || !all.is_empty() && total > RULES {
+    let (total, without) = (config.balancer_rules(), config.rules_on_listeners(0));
+    // The rules of the services alone are reported at the services.
+    if all.len() > BLOCKS || total > RULES && without <= RULES {
+        let each = if config.balancer.tls.is_some() { "two rules, one on each listener" } else { "a rule" };
+        let why = match total > RULES {
+            true => format!("with those of the services it would have {total}; AWS allows {RULES}"),
+            false => format!("{BLOCKS} are allowed: the rules of the services come after them"),
+        };
         rules.found.error(
             "block_too_many",
             place.clone(),
-            format!("{} entries, each of which is a rule of the load balancer", all.len()),
-            format!("with those of the services, on each listener, it would have {total} rules; AWS allows {RULES}"),
+            format!("{} entries, each of which is {each} of the load balancer", all.len()),
+            why,
             "join entries with wildcards: { path = \"/wp-*\" }",
         );
     }
@@ -134,17 +140,6 @@ fn certificate_arn(rules: &mut Rules<'_>, place: Place, arn: &str) {
         ),
     };
     rules.found.error("certificate_arn", place, format!("{arn:?} cannot be the certificate"), why, fix);
-}
-
-/// Returns the number of the balancer's rules, without the default ones.
-fn rules_of(config: &Config) -> usize {
-    let of_services = config.service.values().map(|s| config.rules_of(s).len()).sum::<usize>();
-    let of_one = config.balancer.block.len() + of_services + usize::from(config.has_origin_header());
-    // With HTTPS both listeners have them, so that neither loses a request when the other is added or removed.
-    match &config.balancer.tls {
-        Some(tls) => 2 * of_one + usize::from(tls.redirect),
-        None => of_one,
-    }
 }
 
 fn entry(rules: &mut Rules<'_>, place: Place, block: &Block) {

@@ -2,7 +2,7 @@
 use super::Rules;
 use crate::check::Issue;
 use crate::place::{Place, at};
-use crate::routing::{RULE_HOLDS, RULES, Routing, wildcards};
+use crate::routing::{RULE_HOLDS, RULES, Routing, SERVICES, wildcards};
 use std::collections::BTreeMap;
 
 pub(super) fn check(rules: &mut Rules<'_>) {
@@ -14,6 +14,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         together(rules, &place, &service.hosts, &service.routes);
     }
     number(rules);
+    services(rules);
     defaults(rules);
     between_services(rules);
 }
@@ -116,20 +117,35 @@ fn together(rules: &mut Rules<'_>, place: &Place, hosts: &[String], routes: &[St
 fn number(rules: &mut Rules<'_>) {
     let config = rules.config;
     let counts = || config.service.iter().map(|(name, service)| (name, config.rules_of(service).len()));
-    let all: usize = counts().map(|(_, n)| n).sum();
+    let all = config.rules_on_listeners(0);
     if all <= RULES {
         return;
     }
+    let on_both = if config.balancer.tls.is_some() { " on the two listeners" } else { "" };
     let Some((name, most)) = counts().max_by_key(|(_, n)| *n) else { return };
     let service = &config.service[name];
     let key = if service.routes.is_empty() { "hosts" } else { "routes" };
     rules.found.error(
         "routes_too_many",
         at("service").key(name).key(key),
-        format!("routes and hosts of all services take {all} rules, these alone {most}"),
+        format!("routes and hosts of all services take {all} rules{on_both}, these alone {most} on each"),
         format!("a load balancer allows {RULES}; a rule holds 5 patterns, and {RULE_HOLDS} wildcards"),
         "join them with wildcards: \"/api/*\"",
     );
+}
+
+/// Reports more services than one stack takes.
+fn services(rules: &mut Rules<'_>) {
+    let all = &rules.config.service;
+    let Some(name) = all.keys().nth(SERVICES) else { return };
+    let issue = Issue::error(
+        "services_too_many",
+        at("service").key(name),
+        format!("{} services; a stack takes {SERVICES}", all.len()),
+        "each is a rule in the security groups of the balancer and the stores, which hold 60",
+        "move some into a stack of their own: another file with another name",
+    );
+    rules.found.push(issue.on_key());
 }
 
 /// Reports services without routes and hosts, if there is more than one.

@@ -18,7 +18,7 @@ pub const CONNECTIONS: MetricRow = MetricRow::new("DatabaseConnections", Measure
         Fires::Above(50.0),
         (2, 3),
         Missing::Missing,
-        "a micro instance takes about 60 connections",
+        "a micro instance takes about 60 connections with MySQL, and 80 with PostgreSQL",
     );
 /// The free storage in bytes.
 pub const FREE: MetricRow = MetricRow::new("FreeStorageSpace", Measure::Minimum).live("database_free").alarm(

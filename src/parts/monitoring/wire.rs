@@ -267,6 +267,7 @@ fn graphs(region: &str, service: &str, tables: &[Measured<'_>]) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SERVICES;
 
     #[test]
     fn the_metrics_of_a_distribution_are_shown_from_their_own_region() {
@@ -283,5 +284,24 @@ mod tests {
                 !metrics.contains("AWS/CloudFront") || metrics.contains(r#""DistributionId","E1","Region","Global""#)
             );
         }
+    }
+
+    /// Holds the limits of CloudWatch: 500 widgets, 500 metrics in one, and 2500 in a dashboard.
+    #[test]
+    fn the_dashboard_of_the_largest_stack_is_within_the_limits() {
+        let service = |n: usize| ServiceInputs { name: format!("s{n}"), target: "t".into(), fleet: "f".into() };
+        let shown = DashboardInputs {
+            balancer: "b".into(),
+            cdn: Some("E1".into()),
+            services: (1..=SERVICES).map(service).collect(),
+            database: Some("d".into()),
+            cache: None,
+        };
+        let body = body("us-east-1", &[], &shown);
+        let widgets = body["widgets"].as_array().expect("widgets");
+        let metrics: Vec<usize> =
+            widgets.iter().map(|w| w["properties"]["metrics"].as_array().map_or(0, Vec::len)).collect();
+        assert!(widgets.len() <= 500 && metrics.iter().all(|n| *n <= 500), "{} widgets: {metrics:?}", widgets.len());
+        assert!(metrics.iter().sum::<usize>() <= 2500, "{} metrics", metrics.iter().sum::<usize>());
     }
 }

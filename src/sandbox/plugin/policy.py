@@ -302,6 +302,10 @@ def _objects(call):
 
 def _of_iam(call):
     iam = iam_backends[call.account][partition(call.region)]
+    if call.operation == "ListInstanceProfiles":
+        # The list of a path is a right of that path.
+        yield _iam(call, "instance-profile", call.get("PathPrefix"), ""), {}
+        return
     name = call.get("InstanceProfileName")
     kind, all_of = ("instance-profile", iam.instance_profiles) if name else ("role", iam.roles)
     name = name or call.get("RoleName")

@@ -9,9 +9,14 @@ from .rules import Refusal, after, before, partition
 
 
 @before("ssm", "PutParameter")
-def standard(call):
-    # model Value: "Standard parameters have a value limit of 4 KB."; moto takes any length.
-    if len((call.get("Value") or "").encode()) > 4096 and call.get("Tier") in (None, "Standard"):
+def within_its_tier(call):
+    # model Value: "Standard parameters have a value limit of 4 KB. Advanced parameters have a value limit of 8 KB.";
+    # moto takes any length.
+    size = len((call.get("Value") or "").encode())
+    if size > 8192:
+        message = "Advanced tier parameters support a maximum parameter value of 8192 characters."
+        raise Refusal("ValidationException", message)
+    if size > 4096 and call.get("Tier") in (None, "Standard"):
         message = "Standard tier parameters support a maximum parameter value of 4096 characters. To create a larger " \
             "parameter value, upgrade the parameter to use the advanced-parameter tier."
         raise Refusal("ValidationException", message)

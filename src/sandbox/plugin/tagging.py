@@ -92,8 +92,11 @@ def _rds_groups(call):
 def _listeners(call):
     elb = elbv2_backends[call.account][call.region]
     for balancer in elb.load_balancers.values():
-        for arn in balancer.listeners:
+        for arn, listener in balancer.listeners.items():
             yield "elasticloadbalancing:listener", arn, elb.tagging_service.get_tag_dict_for_resource(arn)
+            for rule in listener.rules:
+                tags = elb.tagging_service.get_tag_dict_for_resource(rule)
+                yield "elasticloadbalancing:listener-rule", rule, tags
 
 
 def _dashboards(call):

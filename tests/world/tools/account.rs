@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -71,6 +71,31 @@ impl World {
             rights.1.extend(missing.iter().map(|m| format!("{}: {m}", said.line)));
             self.control("DELETE", "policy");
         }
+        said
+    }
+
+    /// Runs gameday on a stack file, and asserts that it makes at most so many calls in so many dependent rounds.
+    #[track_caller]
+    pub fn bounded(&self, file: impl AsRef<Path>, args: &[&str], code: i32, calls: usize, rounds: usize) -> Said {
+        // With this fault, answers wait until everything that is sent at once has arrived.
+        let look = |gather: f64| {
+            self.tell("POST", "faults", json!({ "gather": gather }));
+            let said = self.plain(&file, args).ends(code);
+            self.control("DELETE", "faults");
+            let waited = said.rounds();
+            println!("{args:?}: {} calls in {} rounds: {}", said.calls.len(), waited.len(), waited.join(", "));
+            (said, waited)
+        };
+        // A busy machine can fail to send in time what belongs together, or be so late that the first answers are read
+        // again (one look shares its answers for ten seconds). More calls or rounds are counted then, never fewer.
+        let longest = 8.0 / rounds as f64;
+        let few = |(said, waited): &(Said, Vec<String>)| said.calls.len() <= calls && waited.len() <= rounds;
+        let mut tries = [0.3, longest / 2.0, longest, longest, longest].into_iter().map(look);
+        let (said, waited) = tries.find(few).unwrap_or_else(|| look(longest));
+        let mut by = BTreeMap::<String, usize>::new();
+        said.calls.iter().for_each(|c| *by.entry(format!("{}:{}", c.service, c.operation)).or_default() += 1);
+        assert!(said.calls.len() <= calls, "{args:?} makes {} calls: {by:?}", said.calls.len());
+        assert!(waited.len() <= rounds, "{args:?} makes {} dependent rounds of calls: {waited:?}", waited.len());
         said
     }
 

@@ -18,7 +18,7 @@ pub(crate) async fn find(look: &Look<'_>) {
         template::find(look).boxed_local(),
         template::profile(look).boxed_local(),
     );
-    look.keep(template::keep_used);
+    template::find_used(look).await;
 }
 
 /// Reads the targets, the activities of the Auto Scaling group, and the instances.

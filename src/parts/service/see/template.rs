@@ -78,6 +78,9 @@ pub(super) async fn find(look: &Look<'_>) {
 pub(super) async fn profile(look: &Look<'_>) {
     let Some(name) = look.expected.names.profile.as_ref().filter(|_| look.expected.iam == Mode::Create) else { return };
     let found = look.ask(Part::Profile, "GetInstanceProfile", async {
+        if let Some((_, role)) = listing::listed_profile(look.aws, name).await {
+            return Ok(Some(Profile { exists: true, role: Some(role) }));
+        }
         let found = listing::instance_profile(look.aws, name).await?;
         let role = found.as_ref().as_ref().and_then(|p| Some(p.roles().first()?.role_name().to_owned()));
         Ok(Some(Profile { exists: found.is_some(), role }))
@@ -86,10 +89,33 @@ pub(super) async fn profile(look: &Look<'_>) {
     look.keep(|s| s.profile = found);
 }
 
+/// Reads all versions of the launch template if the Auto Scaling group names one that was not found yet.
+pub(super) async fn find_used(look: &Look<'_>) {
+    let is_missing = look.seen(|s| {
+        let (Some(template), Some(number)) = (&s.template, named(s)) else { return false };
+        template.versions.iter().all(|v| v.number != number)
+    });
+    if is_missing {
+        let found = look.ask(Part::Template, "DescribeLaunchTemplateVersions", async {
+            let all = listing::all_template_versions(look.aws, &look.expected.names.template).await?;
+            Ok(template(all.to_vec()))
+        });
+        if let Some(found) = found.await {
+            look.keep(|s| s.template = Some(found));
+        }
+    }
+    look.keep(keep_used);
+}
+
+/// Returns the number of the version that the Auto Scaling group names.
+fn named(s: &Snapshot) -> Option<i64> {
+    s.auto_scaling_group.as_ref()?.template_version.as_deref()?.parse().ok()
+}
+
 /// Drops all versions but the default, the latest, and the one that the Auto Scaling group names.
-pub(super) fn keep_used(s: &mut Snapshot) {
+fn keep_used(s: &mut Snapshot) {
+    let named = named(s);
     let Some(t) = &mut s.template else { return };
-    let named = s.auto_scaling_group.as_ref().and_then(|g| g.template_version.as_deref()?.parse().ok());
     t.versions.retain(|v| v.number == t.default_version || v.number == t.latest_version || Some(v.number) == named);
 }
 
