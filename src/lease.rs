@@ -386,7 +386,7 @@ mod tests {
         }
         assert_eq!(lease(&|l| l["generation"] = (-1).into()), None);
         assert_eq!(lease(&|l| l["owner"] = "x".repeat(1001).into()), None);
-        assert_eq!(lease(&|l| l["more"] = "x".repeat(4096).into()), None, "larger than a parameter of ours");
+        assert_eq!(lease(&|l| l["more"] = "x".repeat(note::LARGEST).into()), None, "larger than a parameter of ours");
         // Only the progress makes no sense; the rest holds.
         for left in [86_401, u64::MAX] {
             assert!(lease(&|l| l["progress"]["left_seconds"] = left.into()).is_some_and(|h| h.progress.is_none()));

@@ -333,6 +333,7 @@ const LONG: &[(&str, &str)] = &[
     ("src/sandbox/plugin/elasticache.py", "one service of the sandbox, without moto's help"),
     ("src/sandbox/plugin/elbv2.py", "one service of the sandbox"),
     ("src/sandbox/plugin/model.py", "one check of a request against the API model, in each protocol's words"),
+    ("src/sandbox/plugin/policy.py", "one judge: what each call of each service reaches"),
     ("src/sandbox/plugin/rds.py", "one service of the sandbox"),
     ("src/userdata/template.rs", "the template engine with the filters of its own"),
 ];

@@ -31,6 +31,11 @@ impl Place {
         Self(self.0.iter().cloned().chain([part]).collect())
     }
 
+    /// True if the place is an item of a list.
+    pub(crate) fn is_item(&self) -> bool {
+        matches!(self.0.last(), Some(Part::Item(_)))
+    }
+
     pub(crate) fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
         Some(Self(rest.to_vec()))

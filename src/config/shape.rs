@@ -66,10 +66,11 @@ impl<'s> Walk<'s> {
             ("object", DeValue::Table(table)) if table.len() > ENTRIES => self.too_many(place, table.len()),
             ("array", DeValue::Array(list)) => {
                 let of_item = &schema["items"];
-                // An unsound item affects only itself: the rules skip it by its place.
-                let instead = || self::variants(of_item).first().copied().unwrap_or_default().into();
                 let items = list.iter().enumerate();
-                Some(items.map(|(i, item)| self.value(&place.item(i), of_item, item).unwrap_or_else(instead)).collect())
+                // An unsound item affects only itself: the rules skip it by its place.
+                let sound =
+                    |(i, item)| self.value(&place.item(i), of_item, item).unwrap_or_else(|| placeholder(of_item));
+                Some(items.map(sound).collect())
             }
             ("object", DeValue::Table(table)) => Some(self.table(place, schema, table)),
             _ => {
@@ -115,7 +116,7 @@ impl<'s> Walk<'s> {
                     self.missing(place, &here, required, &known[required]);
                 }
                 // The placeholder lets the rules judge the rest.
-                sound.insert(required.into(), "".into());
+                sound.insert(required.into(), placeholder(&known[required]));
             }
         }
         sound.into()
@@ -302,10 +303,11 @@ impl<'s> Walk<'s> {
                 format!("write it without quotes: {text}")
             }
             ("array", DeValue::String(text)) => format!("write a list: [\"{text}\"]"),
-            ("object", DeValue::Array(_)) if place.parent().is_some() => {
+            ("object", DeValue::Array(_)) if place.parent().is_some() && !place.is_item() => {
                 let name = if schema["additionalProperties"].is_object() { ".api" } else { "" };
                 format!("write the header with single brackets: `[{place}{name}]`")
             }
+            ("object", _) if place.is_item() => "write a table on one line: { path = \"/admin/*\" }".into(),
             ("object", _) => format!("write a table: `[{place}]` and its keys below"),
             _ => format!("give {need}"),
         };
@@ -324,6 +326,24 @@ fn whole(number: &DeInteger<'_>) -> i128 {
     let digits = number.as_str().replace('_', "");
     let beyond = if digits.starts_with('-') { i128::MIN } else { i128::MAX };
     i128::from_str_radix(&digits, number.radix()).unwrap_or(beyond)
+}
+
+/// Returns a value that fits the schema, for one that does not.
+fn placeholder(schema: &Value) -> Value {
+    match schema["type"].as_str() {
+        Some("object") => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            required
+                .map(|key| (key.to_owned(), placeholder(&schema["properties"][key])))
+                .collect::<Object<_, _>>()
+                .into()
+        }
+        Some("array") => vec![Value::Null; 0].into(),
+        Some("boolean") => false.into(),
+        Some("integer") => (schema["minimum"].as_f64().unwrap_or_default().ceil() as i64).into(),
+        Some("number") => schema["minimum"].as_f64().unwrap_or_default().into(),
+        _ => variants(schema).first().copied().unwrap_or_default().into(),
+    }
 }
 
 /// Returns the texts that an enum accepts, empty if the schema is none.

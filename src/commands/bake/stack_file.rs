@@ -54,15 +54,24 @@ fn not_written(path: &Path, why: &str) -> Error {
 /// Returns the text of a stack file with the image of a service.
 fn with_image(text: &str, service: &str, image: &str) -> std::result::Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.message().to_owned())?;
-    let table = document.get_mut("service").and_then(|all| all.get_mut(service)).and_then(Item::as_table_like_mut);
-    let table = table.ok_or_else(|| format!("it has no table [service.{service}]"))?;
+    let item = document.get_mut("service").and_then(|all| all.get_mut(service));
+    let no_table = || format!("it has no table [service.{service}]");
+    let item = item.ok_or_else(no_table)?;
+    let is_inline = item.is_inline_table();
+    let table = item.as_table_like_mut().ok_or_else(no_table)?;
     match table.get_mut("image").and_then(Item::as_value_mut) {
         Some(there) => {
             let decor = there.decor().clone();
             *there = image.into();
             *there.decor_mut() = decor;
         }
-        None => _ = table.insert("image", value(image)),
+        None => {
+            table.insert("image", value(image));
+            // A table on one line has no comments, but spaces of its own.
+            if is_inline {
+                table.fmt();
+            }
+        }
     }
     Ok(document.to_string())
 }

@@ -121,14 +121,15 @@ fn number(rules: &mut Rules<'_>) {
     if all <= RULES {
         return;
     }
-    let on_both = if config.balancer.tls.is_some() { " on the two listeners" } else { "" };
+    let (on_both, on_each) =
+        if config.balancer.tls.is_some() { (" on the two listeners", " on each") } else { ("", "") };
     let Some((name, most)) = counts().max_by_key(|(_, n)| *n) else { return };
     let service = &config.service[name];
     let key = if service.routes.is_empty() { "hosts" } else { "routes" };
     rules.found.error(
         "routes_too_many",
         at("service").key(name).key(key),
-        format!("routes and hosts of all services take {all} rules{on_both}, these alone {most} on each"),
+        format!("routes and hosts of all services take {all} rules{on_both}, these alone {most}{on_each}"),
         format!("a load balancer allows {RULES}; a rule holds 5 patterns, and {RULE_HOLDS} wildcards"),
         "join them with wildcards: \"/api/*\"",
     );
