@@ -195,7 +195,8 @@ async fn make(session: &Session, source: &Source, args: &BakeArgs) -> Result<Bak
         say(session, &format!("{left} is left from a run that was killed: it is terminated"));
         bake::terminate(aws, &left).await?;
     }
-    let name = format!("{}-{}-{}", env.stack, source.service, Timestamp::now().strftime("%Y%m%d-%H%M%S"));
+    // The name is unique, and sorts by time: two people can bake in the same second.
+    let name = format!("{}-{}-{}", env.stack, source.service, Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f"));
     // Before the image exists, since a run can end at any moment.
     env.ownership.note_used(bake::RECORD, &name);
     session.record_end(std::iter::empty()).await;

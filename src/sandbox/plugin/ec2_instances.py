@@ -47,7 +47,7 @@ def _run(self, *args, **kwargs):
     return reservation
 
 
-def _terminate(self):
+def _terminate(self, reason=None):
     # While shutting down an instance keeps its interface, and with it security groups and subnet [AWS 4.5].
     from copy import copy
 
@@ -60,6 +60,8 @@ def _terminate(self):
         _moto_terminate(self)
         for nic in list(self.nics.values()):
             self.ec2_backend.enis.pop(nic.id, None)
+        # moto calls each end the user's.
+        self.state_reason = reason or self.state_reason
         become(self, "terminated")
 
     CLOCK.after(TERMINATED, gone)
@@ -74,15 +76,15 @@ def _stop(self):
 
 def switch_off(instance):
     """The instance shuts itself down, and does what it was told at its launch to do then."""
-    if instance.instance_initiated_shutdown_behavior == "terminate":
-        _terminate(instance)
-    else:
-        _moto_stop(instance)
     # model StateReason: the code of an instance that used `shutdown -h`.
     code = "Client.InstanceInitiatedShutdown"
-    instance.state_reason = StateReason(f"{code}: Instance initiated shutdown", code)
-    if instance.state == "stopped":
-        become(instance, "stopped")
+    reason = StateReason(f"{code}: Instance initiated shutdown", code)
+    if instance.instance_initiated_shutdown_behavior == "terminate":
+        _terminate(instance, reason)
+        return
+    _moto_stop(instance)
+    instance.state_reason = reason
+    become(instance, "stopped")
 
 
 _moto_run, _moto_terminate, _moto_stop = InstanceBackend.run_instances, Instance.terminate, Instance.stop
