@@ -628,6 +628,11 @@ const ROWS: &[Row] = &[
         fleet(s).members.extend(more);
         fleet(s).desired = 4;
     }, "zone-imbalance"),
+    ("a-copy-hangs", |s| {
+        for a in &mut s.probe.answers {
+            a.copies = [(1, CopyState::Up), (2, CopyState::Down)].into();
+        }
+    }, "copy-down"),
     ("booting", |s| booting(s, "packages", None, 20), "booting"),
     ("boot-hangs", |s| booting(s, "packages", None, 900), "boot-stuck"),
     // An instance's public report: only the stage, and that it fails.
@@ -1070,6 +1075,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
         Part::Acls,
         Part::SecurityGroups,
         Part::Database,
+        Part::RefusedRows,
         Part::Cache,
         Part::CacheNodes,
         Part::Files,
@@ -1128,6 +1134,7 @@ fn what_was_not_seen_is_unknown_and_never_missing() {
                 Part::Acls => s.acls.clear(),
                 Part::SecurityGroups => s.security_groups.clear(),
                 Part::Database => s.database = None,
+                Part::RefusedRows => s.database.iter_mut().for_each(|d| d.refused_rows = None),
                 Part::Cache => s.cache = None,
                 Part::CacheNodes => s.cache.iter_mut().for_each(|c| c.groups.clear()),
                 Part::Files => s.files = None,

@@ -39,7 +39,7 @@ pub(crate) fn looked(at: i64, snapshot: Snapshot) -> Round {
 /// Returns a round with an answer from outside.
 pub(crate) fn answered(at: i64, status: Option<u16>, millis: u64) -> Round {
     let error = status.is_none().then(|| "connection refused".to_owned());
-    let answer = Answer { address: "198.51.100.21".into(), status, error, millis, beacon: None };
+    let answer = Answer { address: "198.51.100.21".into(), status, error, millis, beacon: None, ..Answer::default() };
     Round { answer: Some(answer), ..Round::at(after(at)) }
 }
 

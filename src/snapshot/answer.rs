@@ -35,9 +35,46 @@ pub struct Answer {
     pub millis: u64,
     /// The report of a booting instance, if that is what answered.
     pub beacon: Option<Beacon>,
+    /// The state of the copies of the service on the instance that answered, if it has several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub copies: BTreeMap<u32, CopyState>,
+}
+
+/// The state of one copy of a service, as the proxy before it sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CopyState {
+    Up,
+    Down,
+}
+
+/// The name of the header in which the proxy before several copies tells their states.
+pub(crate) const COPIES_HEADER: &str = "X-Gameday-Copies";
+
+/// The highest number of a copy that is believed.
+const MOST_COPIES: u32 = 16;
+
+/// Parses the value of [`COPIES_HEADER`], `1=up 2=down`. Anything else counts as no value, because anybody can answer at
+/// the address.
+pub(crate) fn copies(value: &str) -> BTreeMap<u32, CopyState> {
+    let one = |text: &str| -> Option<(u32, CopyState)> {
+        let (number, state) = text.split_once('=')?;
+        let state = match state {
+            "up" => CopyState::Up,
+            "down" => CopyState::Down,
+            _ => return None,
+        };
+        Some((number.parse().ok().filter(|n| (1..=MOST_COPIES).contains(n))?, state))
+    };
+    value.split(' ').map(one).collect::<Option<_>>().unwrap_or_default()
 }
 
 impl Answer {
+    /// Returns the numbers of the copies that are down.
+    pub fn copies_down(&self) -> Vec<u32> {
+        self.copies.iter().filter(|(_, state)| **state == CopyState::Down).map(|(number, _)| *number).collect()
+    }
+
     /// True if the status is 2xx or 3xx.
     pub fn good(&self) -> bool {
         self.status.is_some_and(|s| (200..400).contains(&s))
@@ -119,4 +156,17 @@ pub fn is_instance_id(text: &str) -> bool {
 
 fn only_instance_id<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.filter(|id| is_instance_id(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_proxy_says_of_its_copies_is_believed() {
+        assert_eq!(copies("1=up 2=down"), [(1, CopyState::Up), (2, CopyState::Down)].into());
+        for other in ["", "1=up 2=dwn", "0=up", "17=up", "1=up  2=up", "1", "-1=up", "1=up,2=up", "1=UP"] {
+            assert_eq!(copies(other), BTreeMap::new(), "{other}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub use crate::parts::{
     },
     tls::see::Certificate,
 };
-pub use answer::{Answer, Beacon, Probe, is_instance_id};
+pub use answer::{Answer, Beacon, CopyState, Probe, is_instance_id};
 pub use expected::{Cdn, Dns, Expected, Names, Own, Sibling, Whose, matches, sample_host, sample_path};
 pub use gap::{Gap, Part};
 pub use look::{Asking, Depth, gather, verdict};

@@ -1,5 +1,5 @@
 //! The service as its users see it: its name, and every address behind it.
-use super::{Answer, Asking, Beacon, Expected, Probe, is_instance_id};
+use super::{Answer, Asking, Beacon, Expected, Probe, answer, is_instance_id};
 use crate::{aws::network::Network, said};
 use futures::future::join_all;
 use reqwest::{Client, Url, redirect::Policy};
@@ -130,6 +130,8 @@ async fn request(network: &Network, url: &Url, host: &str, to: Option<SocketAddr
         let answer = client.build()?.get(url.clone()).send().await?;
         let (status, millis) = (answer.status().as_u16(), start.elapsed().as_millis() as u64);
         let by_balancer = answer.headers().get("server").is_some_and(|s| s.as_bytes().starts_with(b"awselb"));
+        let copies = answer.headers().get(answer::COPIES_HEADER).and_then(|value| value.to_str().ok());
+        let copies = copies.map(answer::copies).unwrap_or_default();
         let beacon = if status == 503 { body(answer).await.and_then(|text| beacon(&text)) } else { None };
         // Proxies answer with these statuses themselves. The load balancer names itself in the header `Server`.
         let doubtful = matches!(status, 403 | 407 | 502 | 503 | 504) && !by_balancer && beacon.is_none();
@@ -140,7 +142,7 @@ async fn request(network: &Network, url: &Url, host: &str, to: Option<SocketAddr
                  bypasses the proxy"
             ),
         });
-        Ok::<_, reqwest::Error>((Answer { status: Some(status), millis, beacon, ..Answer::default() }, said))
+        Ok::<_, reqwest::Error>((Answer { status: Some(status), millis, beacon, copies, ..Answer::default() }, said))
     };
     let (mut answer, by_proxy) = asked.await.unwrap_or_else(|e| {
         let mut cause: &dyn std::error::Error = &e;

@@ -6,6 +6,7 @@ use crate::{
     shell::command,
     snapshot::AutoScalingGroup,
 };
+use std::collections::BTreeSet;
 
 /// Adds the findings about the members.
 pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
@@ -96,6 +97,22 @@ pub(super) fn members(view: &View<'_>, g: &AutoScalingGroup, hop: &mut Drafts) {
     }
     profile(view, hop);
     spread(view, hop);
+}
+
+/// Returns the finding for copies of the service that give no good answer to the proxy before them.
+///
+/// The header that says so is an instance's that answered; it does not say which one.
+pub(super) fn copies(view: &View<'_>) -> Option<Draft> {
+    let answers: Vec<_> = view.s.probe.answers.iter().filter(|a| !a.copies.is_empty()).collect();
+    let down: BTreeSet<u32> = answers.iter().flat_map(|a| a.copies_down()).collect();
+    if down.is_empty() {
+        return None;
+    }
+    let seen = answers.iter().filter(|a| !a.copies_down().is_empty()).count();
+    let which = down.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let fix = ("gameday logs --since 10m", "a copy that dies or hangs is started again by itself");
+    let evidence = format!("copy {which} is down in {seen} of {} answers", answers.len());
+    Some(Draft::new("copy-down", "some copies of the service do not answer; the others do", evidence, fix).weak())
 }
 
 /// Judges the instance profile.

@@ -46,6 +46,7 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     for beacon in view.beacons() {
         hop.extend(boot::finding(view, beacon));
     }
+    hop.extend(instances::copies(view));
     let in_service = g.members.iter().filter(|m| m.lifecycle == "InService").count();
     let evidence =
         format!("{}: {in_service} in service of {} wanted (min {}, max {})", g.name, g.desired, g.min, g.max);
