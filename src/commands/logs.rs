@@ -3,7 +3,7 @@ use super::{DONE, Failure, Outcome, interrupted, session};
 use crate::{
     aws::Aws,
     cli::{Global, LogsArgs},
-    config::{Config, Mode, ServiceScope, Switch},
+    config::{Config, ServiceScope},
     error::{Class, Error},
     facts,
     logs::{
@@ -42,7 +42,7 @@ async fn read(aws: &Aws, config: &Config, out: &Printer, args: LogsArgs) -> Outc
     let mut lines = Lines::new(out, args.grep.clone());
     let config = &facts::in_account(aws, config).await;
     let is_shown = |name: &str| args.service.service.as_deref().is_none_or(|only| only == name);
-    let written = config.monitoring.mode == Switch::Create && config.iam.mode != Mode::Off;
+    let written = config.has_logs();
     if args.console || !written {
         if !args.console {
             out.note(format!(

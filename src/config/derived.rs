@@ -1,7 +1,7 @@
 //! Values that follow from a stack file alone: pure functions with the same results on every machine.
 use crate::{
     Cache, CacheEngine, Config, Database, DatabaseEngine, Iam, Identities, Instances, KINDS, Kind, Life, Mode, Need,
-    Scope,
+    Scope, Switch,
 };
 use jiff::{Timestamp, Zoned, civil::Time};
 use std::collections::BTreeMap;
@@ -148,6 +148,16 @@ impl Config {
     /// True if the instances have no public addresses.
     pub fn has_private_instances(&self) -> bool {
         self.network.instances == Instances::Private
+    }
+
+    /// True if the instances send their logs to CloudWatch, with a role that allows it.
+    pub fn has_logs(&self) -> bool {
+        self.monitoring.mode == Switch::Create && self.iam.mode != Mode::Off
+    }
+
+    /// True if instances count in a log how many rows the database has refused.
+    pub fn counts_refused_rows(&self) -> bool {
+        self.has_logs() && self.database.mode == Mode::Create && !self.database.refuse.is_empty()
     }
 
     /// Returns the time of the first request. A time of day means today, in the time zone of `now`.

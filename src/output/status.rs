@@ -49,6 +49,9 @@ pub struct Path<'a> {
     pub chain: &'a [Hop],
     /// The findings, the most important first.
     pub findings: Vec<&'a Finding>,
+    /// The number of rows that the database has refused or deleted, if instances of this service count them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_rows: Option<u64>,
 }
 
 impl<'a> Path<'a> {
@@ -64,13 +67,15 @@ impl<'a> Path<'a> {
             seen: verdict,
             chain: &chain.hops,
             findings: chain.findings(),
+            refused_rows: None,
         }
     }
 }
 
 impl<'a> From<&'a Judged> for Path<'a> {
     fn from(judged: &'a Judged) -> Self {
-        Self::new(judged.service(), &judged.chain, &judged.verdict)
+        let refused_rows = judged.snapshot.database.as_ref().and_then(|d| d.refused_rows);
+        Self { refused_rows, ..Self::new(judged.service(), &judged.chain, &judged.verdict) }
     }
 }
 
@@ -223,6 +228,9 @@ pub fn show(out: &Printer, view: &Overview<'_>) {
     }
     for other in others {
         why::in_short(out, other);
+    }
+    if let Some(rows) = view.services.iter().find_map(|path| path.refused_rows) {
+        out.data(format!("rows refused by the database so far: {rows}"));
     }
     steps(out, &view.steps);
     let ways_out = view.steps.iter().filter_map(|s| s.error.as_ref()?.help.as_deref());

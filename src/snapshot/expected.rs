@@ -80,6 +80,10 @@ pub struct Expected {
     pub iam: Mode,
     /// `host:port` of a database that the stack uses and does not create.
     pub database_endpoint: Option<String>,
+    /// The log group where instances say how many rows the database has refused. `None`: they do not, or those of
+    /// another service do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_rows: Option<String>,
     /// `host:port` of a cache that the stack uses and does not create.
     pub cache_endpoint: Option<String>,
     /// The id of a file system that the stack uses and does not create.
@@ -194,6 +198,9 @@ impl Expected {
         let is_theirs = |key: &str| siblings().any(|other| other.has_alarm(key));
         // A store that the service does not use is not on its path.
         let mode = |store| if service.needs(store) { config.mode_of(store) } else { Mode::Off };
+        // It is one number for the whole stack, so the path of one service is enough to read it.
+        let is_counting = |s: &ServiceScope<'_>| s.needs(Need::Database) && config.counts_refused_rows();
+        let counting = config.services().find(is_counting).filter(|s| s.name == service.name);
         let endpoint = |e: Option<(String, u16)>| e.map(|(host, port)| format!("{host}:{port}"));
         Self {
             listener_port: if config.balancer.tls.is_some() { HTTPS } else { HTTP },
@@ -232,6 +239,7 @@ impl Expected {
             files: mode(Need::Files),
             iam: config.iam.mode,
             database_endpoint: endpoint(config.database.endpoint()).filter(|_| config.database.mode == Mode::Use),
+            refused_rows: counting.map(|s| s.log_path(&config.name, "boot")),
             cache_endpoint: endpoint(config.cache.endpoint()).filter(|_| config.cache.mode == Mode::Use),
             file_system: config.files.file_system.clone().filter(|_| config.files.mode == Mode::Use),
             multi_az: config.database.multi_az,

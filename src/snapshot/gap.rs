@@ -69,6 +69,7 @@ pub enum Part {
     Acls,
     SecurityGroups,
     Database,
+    RefusedRows,
     Cache,
     CacheNodes,
     Files,

@@ -164,11 +164,12 @@ fn each_log_file_has_a_stream_of_its_own() {
     );
     assert_eq!(of("/var/log/gameday/access_log"), "{instance_id}/access_log");
     assert_eq!(of("/opt/gameday/app/access_log"), "{instance_id}/app/access_log");
-    assert_eq!(one.len(), 4);
+    assert_eq!(of("/var/log/gameday-refused.log"), "{instance_id}/refused");
+    assert_eq!(one.len(), 5);
     let copies = streams(2);
     assert_eq!(copies["/var/log/gameday/copy-2/access_log"], "{instance_id}/copy-2/access_log");
     assert_eq!(copies["/opt/gameday/copies/2/access_log"], "{instance_id}/copy-2/app/access_log");
-    assert_eq!((copies.len(), &*copies["/var/log/gameday/copy-1/app_log"]), (8, "{instance_id}/copy-1"));
+    assert_eq!((copies.len(), &*copies["/var/log/gameday/copy-1/app_log"]), (9, "{instance_id}/copy-1"));
 }
 
 #[test]

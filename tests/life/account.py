@@ -3,6 +3,7 @@ JSON answer a line on standard output; {"error": …} when it could not."""
 
 import json
 import sys
+import time
 import traceback
 
 import attack
@@ -63,6 +64,20 @@ class Account:
         record = {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": value}]}
         change = {"Action": action, "ResourceRecordSet": record}
         self.here.names.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+
+    def says(self, service, line):
+        """A line that the log agent of each instance of a service sends of the rows that the database refused."""
+        logs = self.here.logs
+        groups = [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]
+        (group,) = [g for g in groups if service in g and g.endswith("/boot")]
+        for fleet in self.here.asg.describe_auto_scaling_groups()["AutoScalingGroups"]:
+            if service in fleet["AutoScalingGroupName"]:
+                for instance in fleet["Instances"]:
+                    stream = f"{instance['InstanceId']}/refused"
+                    if not logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)["logStreams"]:
+                        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+                    event = {"timestamp": int(time.time() * 1000), "message": line}
+                    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
     def dump(self):
         return dump(self.here, self.elsewhere)

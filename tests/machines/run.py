@@ -413,6 +413,7 @@ def rows_are_refused(sql, app, quote, narrow=False):
     assert sql("SELECT name FROM more") == "h@xx0rr333ddd"
     # In a table of one byte a character (`narrow`), a text may have no place at all.
     fits = lambda statement, text: not narrow or text.isascii() or "more" in statement
+    statements = 0
     for text in REFUSED:
         for statement in filter(lambda s: fits(s, text), (
             f"INSERT INTO unicorns VALUES ({quote(text)}, 'b')", f"INSERT INTO unicorns VALUES (NULL, {quote(text)})",
@@ -422,6 +423,7 @@ def rows_are_refused(sql, app, quote, narrow=False):
         )):
             done = app(statement)
             assert done.returncode and "refused by gameday" in done.stderr, (statement, done)
+            statements += 1
     for text in KEPT:
         for table, column in (("unicorns", "unicornid"), ("more", "name")):
             statement = f"INSERT INTO {table} ({column}) VALUES ({quote(text)})"
@@ -431,6 +433,13 @@ def rows_are_refused(sql, app, quote, narrow=False):
     assert sql("SELECT COUNT(*) FROM unicorns WHERE unicornid = 'good'") == "0"
     app("DELETE FROM more WHERE name <> 'h@xx0rr333ddd'")
     app("DELETE FROM unicorns WHERE unicornid NOT IN ('seed')")
+    return statements
+
+
+def refused_rows(machine):
+    """What the machine says of the number of refused and deleted rows, read as `gameday status` reads it."""
+    machine.inside("/opt/gameday/boot", "stage", "refused")
+    return int(machine.inside("tail", "-n", "1", "/var/log/gameday-refused.log").split()[-1])
 
 
 def mysql_app(text):
@@ -447,13 +456,18 @@ def mysql_quote(text):
 def mysql_refuses(world, one):
     """The rows with the texts, then those with another list's, which a machine of the earlier list does not undo."""
     sql = lambda text: world.sql(f"SET NAMES utf8mb4; USE unicorndb; {text}")
-    rows_are_refused(sql, mysql_app, mysql_quote, narrow=True)
+    before = refused_rows(one)
+    statements = rows_are_refused(sql, mysql_app, mysql_quote, narrow=True)
+    assert refused_rows(one) == before + statements, (before, statements)
+    lines = one.inside("cat", "/var/log/gameday-refused.log")
+    assert refused_rows(one) == before + statements and one.inside("cat", "/var/log/gameday-refused.log") == lines, "said once"
     other = Machine(world, "other-texts", "other-texts").boot()
     other.serving(90)
     one.inside("/opt/gameday/boot", "stage", "database")
     done = mysql_app("INSERT INTO unicorns VALUES ('another', 'b')")
     assert done.returncode and "refused by gameday" in done.stderr, done
     assert mysql_app("INSERT INTO unicorns VALUES ('H@XX0RR333DDD', 'b')").returncode == 0
+    assert refused_rows(one) == before + statements + 1, "another list goes on counting"
     other.stop()
     say("MySQL: rows with the texts are refused and deleted, and a later list is the one that counts")
 
@@ -462,7 +476,10 @@ def postgres_refuses(world, one):
     sql = lambda text: world.postgres(text, "unicorndb")
     quote = lambda text: "'" + text.replace("'", "''") + "'"
     app = lambda text: as_app("unicorndb", text)
-    rows_are_refused(sql, app, quote)
+    before = refused_rows(one)
+    statements = rows_are_refused(sql, app, quote)
+    assert refused_rows(one) == before + statements, (before, statements)
+    assert "permission denied" in app("INSERT INTO gameday_refused (amount) VALUES (5)").stderr
     done = app("INSERT INTO more (raw) VALUES (convert_to('H@XX0RR333DDD', 'UTF8'))")
     assert "refused by gameday" in done.stderr, done
     other = Machine(world, "postgres-other-texts", "postgres-other-texts").boot()
@@ -774,11 +791,13 @@ def copies(world):
     # One copy that is well is enough; without any, nobody answers for them.
     machine.inside("systemctl", "stop", "gameday-billing@1", "gameday-billing@2")
     until("two are out", 30, lambda: up(machine) == {"3"})
+    assert told_copies(machine) == "1=down 2=down 3=up"
     assert [get(machine.address)[0] for _ in range(8)] == [200] * 8
     machine.inside("systemctl", "stop", "gameday-billing@3")
     until("nobody answers", 30, lambda: get(machine.address)[0] == 0)
     machine.inside("systemctl", "start", "gameday-billing@1", "gameday-billing@2", "gameday-billing@3")
     until("all answer", 30, lambda: up(machine) == {"1", "2", "3"} and get(machine.address)[0] == 200)
+    assert told_copies(machine) == "1=up 2=up 3=up"
 
     # A second run of the user data, every stage by hand, a reboot.
     pids = [main_pid(machine, copy) for copy in (1, 2, 3)]
@@ -807,6 +826,11 @@ def copies(world):
     for machine in (one_fails, node_copies):
         no_secret(machine)
         machine.stop()
+
+
+def told_copies(machine):
+    """What the proxy says of the copies to who asks the service for its health."""
+    return {name.lower(): value for name, value in get(machine.address)[1].items()}.get("x-gameday-copies")
 
 
 def up(machine):
@@ -881,6 +905,8 @@ def main():
         again(world, one)
         logs = "".join(machine.inside("cat", "/var/log/gameday-boot.log") for machine in (one, two))
         assert "refuse: deleted 1 rows of unicorns" in logs and "refuse: deleted 1 rows of more" in logs, logs
+        deleted = sum(int(n) for n in re.findall(r"refuse: deleted (\d+) rows", logs))
+        assert refused_rows(two) == deleted, (deleted, refused_rows(two))
         mysql_refuses(world, two)
         no_metadata(one)
         hostile_links(world, one)

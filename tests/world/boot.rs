@@ -86,7 +86,6 @@ fn postgres_boot() -> Boot {
         database,
         cache: None,
         files: None,
-        logs: None,
         ..main_boot()
     }
 }

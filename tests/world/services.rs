@@ -3,7 +3,7 @@ use crate::tools::account::World;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -166,4 +166,34 @@ fn each_further_service_takes_four_calls_and_no_round_and_twenty_serve() {
         }
     }
     assert_eq!(world.account::<Value>(json!({"do": "dump"})).to_string(), empty.to_string(), "nothing is left");
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn the_number_of_refused_rows_is_what_an_instance_last_said() {
+    let world = World::start();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/root-and-lookup.toml");
+    world.run(&file, &["up", "--yes"]).ends(0);
+    // The one service with the database counts; one more call reads it.
+    let status = || world.bounded(&file, &["status", "-o", "json"], 0, ONE + MORE + 1, 3).json();
+    let number = |seen: &Value| {
+        let services = seen["services"].as_array().expect("services");
+        let of = |name: &str| services.iter().find(|s| s["service"] == name).expect(name)["refused_rows"].clone();
+        assert_eq!((&seen["gaps"], of("root")), (&json!([]), json!(null)));
+        of("lookup")
+    };
+    assert_eq!(number(&status()), json!(null), "nothing was said");
+    for (line, rows) in [
+        ("2026-12-01T10:00:00Z refused   rows refused or deleted: 2", json!(2)),
+        ("2026-12-01T10:00:30Z refused   rows refused or deleted: 14", json!(14)),
+        ("what somebody else wrote", json!(null)),
+    ] {
+        world.account::<Value>(json!({"do": "says", "service": "lookup", "line": line}));
+        assert_eq!(number(&status()), rows, "{line}");
+        let text = world.run(&file, &["status"]).ends(0).out;
+        let said = format!("rows refused by the database so far: {rows}");
+        assert_eq!(text.contains(&said), rows != json!(null), "{text}");
+    }
+    let (judged, missing) = world.rights();
+    assert!(judged > 50 && missing.is_empty(), "the policy lacks {missing:#?}");
 }

@@ -127,7 +127,10 @@ pub(crate) fn hop(view: &View<'_>) -> Option<Hop> {
     store.reach(view, &place, &mut hop);
     store.beacons(view, &mut hop);
     let host = d.host.as_deref().unwrap_or("no endpoint yet");
-    let told = format!("{} {status}, {host}", d.id);
+    let mut told = format!("{} {status}, {host}", d.id);
+    if let Some(rows) = d.refused_rows {
+        told += &format!(", rows refused: {rows}");
+    }
     let mut hop = hop.done(HopName::Database, s.saw(Part::Database), told);
     if hop.state == State::Good && status != "available" {
         hop.state = State::Busy;

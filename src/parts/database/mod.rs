@@ -12,6 +12,7 @@ pub(crate) use wire::{Passwords, wire};
 /// The entry of the database in the list of parts.
 pub(crate) const ENTRY: Entry = Entry {
     find: Some(|look| Box::pin(see::find(look))),
+    follow: Some(|look| Box::pin(see::refused(look))),
     behind: &[judge::hop],
     stores: &[&judge::MYSQL, &judge::POSTGRES],
     ..Entry::NONE

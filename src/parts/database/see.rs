@@ -1,14 +1,15 @@
 //! The look at the database.
 use crate::{
-    aws::listing,
+    aws::{error::AwsResult, listing},
     config::Mode,
     snapshot::{
-        Look, Part,
+        Look, Part, Snapshot,
         read::{port, some},
     },
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// An RDS instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,7 +30,13 @@ pub struct Database {
     pub parameters: BTreeMap<String, String>,
     /// The settings with a pending change.
     pub pending: Vec<String>,
+    /// The number of rows that the database has refused or deleted (`refuse` under `[database]`). `None`: not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_rows: Option<u64>,
 }
+
+/// How far the look for that number reaches back: instances say it every ten minutes, and the log agent takes a while.
+const SAID_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// Finds the stack's own database by its name.
 pub(crate) async fn find(look: &Look<'_>) {
@@ -83,5 +90,27 @@ fn database(d: aws_sdk_rds::types::DbInstance) -> Database {
             .filter_map(|p| Some((p.db_parameter_group_name?, p.parameter_apply_status.unwrap_or_default())))
             .collect(),
         pending,
+        refused_rows: None,
     }
+}
+
+/// Reads how many rows the database has refused, from the log of one instance that asks the database.
+pub(crate) async fn refused(look: &Look<'_>) {
+    let in_service = |s: &Snapshot| {
+        let members = &s.auto_scaling_group.as_ref()?.members;
+        members.iter().filter(|m| m.lifecycle == "InService").map(|m| m.id.clone()).min()
+    };
+    let (Some(group), Some(instance)) = (&look.expected.refused_rows, look.seen(in_service)) else { return };
+    let said = look.ask(Part::RefusedRows, "FilterLogEvents", async {
+        let from = (Timestamp::now() - SAID_WITHIN).as_millisecond();
+        // By prefix, since naming a stream that does not exist yet is an error.
+        let stream = format!("{instance}/refused");
+        let call = look.aws.logs.filter_log_events().log_group_name(group).log_stream_name_prefix(stream);
+        let pages = call.start_time(from).into_paginator().send();
+        let pages: Vec<_> = pages.try_collect().await.or_absent("FilterLogEvents")?.unwrap_or_default();
+        let last = pages.into_iter().flat_map(|page| page.events.unwrap_or_default()).max_by_key(|e| e.timestamp);
+        Ok(last.and_then(|e| e.message))
+    });
+    let number = said.await.and_then(|text| text.rsplit(' ').next()?.trim().parse().ok());
+    look.keep(|s| s.database.iter_mut().for_each(|d| d.refused_rows = number));
 }

@@ -2,7 +2,7 @@
 use super::Data;
 use crate::{
     aws::partition,
-    config::{Config, Loaded, Mode, Need, Origin, Run, Service, ServiceScope, Switch, include::Includes},
+    config::{Config, Loaded, Mode, Need, Origin, Run, Service, ServiceScope, include::Includes},
     engine::{Inputs, Known, Ref},
     facts::Facts,
     parts::{Builder, cache, database::Passwords},
@@ -226,7 +226,7 @@ pub(super) fn set_up_id(loaded: &Loaded) -> userdata::Result<String> {
 /// A service is named by the last part of its endpoint's name.
 pub(crate) fn aws_services(config: &Config) -> [(&'static str, bool); 8] {
     let has_profile = config.iam.mode != Mode::Off;
-    let has_agent = has_profile && config.monitoring.mode == Switch::Create;
+    let has_agent = config.has_logs();
     let has_registry = config.services().any(|service| repository(service).is_some());
     let has_sessions = has_profile && config.iam.ssm;
     [

@@ -1,7 +1,7 @@
 //! The steps of one service.
 use super::user_data::{self, UserDataInputs};
 use crate::{
-    config::{Mode, Need, Run, ServiceScope, Switch},
+    config::{Mode, Need, Run, ServiceScope},
     engine::{Input, Key, Ref},
     parts::{
         Builder,
@@ -140,7 +140,7 @@ pub(crate) fn wire(
 /// Otherwise the agent on an instance creates log groups without a retention period.
 fn logs(b: &mut Builder<'_>, service: ServiceScope<'_>) -> Option<Vec<Ref<LogGroup>>> {
     let config = b.config;
-    if config.monitoring.mode != Switch::Create || config.iam.mode == Mode::Off {
+    if !config.has_logs() {
         return None;
     }
     let days = config.monitoring.log_days as i32;
