@@ -94,6 +94,7 @@ pub(super) async fn run(mut session: Session, args: StatusArgs) -> Outcome {
                 (Some(key), Some(s)) => match s.press(key, &driver.state) {
                     Action::Quit => break,
                     Action::Look => driver.schedule.look_now(),
+                    Action::NextService => driver.state.show_next(),
                     Action::Replace(id) => driver.replace(id),
                     Action::Logs(id) => driver.read_logs(id),
                     Action::None => {}
@@ -135,9 +136,9 @@ pub(super) async fn run(mut session: Session, args: StatusArgs) -> Outcome {
         }
     }
     // The terminal is given back, and the last verdict stays on it.
-    let verdict = screen.take().is_some().then(|| driver.state.verdict.to_string());
+    let verdict = screen.take().is_some().then(|| driver.state.worst().to_string());
     if let Some(verdict) = verdict.filter(|_| driver.state.snapshot.is_some()) {
-        let word = driver.state.verdict.word();
+        let word = driver.state.worst().word();
         out.data(format!("{}{verdict}{}", style::verdict(word), style::RESET));
     }
     Ok(DONE)
@@ -206,15 +207,14 @@ impl Driver {
     fn begin(&mut self, job: Job) -> Option<LocalBoxFuture<'static, JobResult>> {
         let (session, look) = (self.session.clone(), self.state.snapshot.as_deref());
         let round = move |r: Round| JobResult::Round(job, Box::new(Round { at: Timestamp::now(), ..r }));
+        let service = look.map(|s| s.whose.service.clone()).unwrap_or_default();
         let failed = |e: &Error| Round { trouble: Trouble::of(e), ..Round::default() };
         Some(match job {
             Job::Look => {
                 let paths = self.paths.clone();
-                let shown = look.map(|s| s.whose.service.clone());
                 async move {
                     session.look_anew();
-                    let (snapshot, others) = Judged::shown_first(session.snapshots(&paths).await, shown.as_deref());
-                    round(Round { snapshot, others, ..Round::default() })
+                    round(Round { services: Judged::all(session.snapshots(&paths).await), ..Round::default() })
                 }
                 .boxed_local()
             }
@@ -222,7 +222,7 @@ impl Driver {
                 let group = look?.target_group.as_ref()?.arn.clone();
                 async move {
                     round(match snapshot::targets(&session.aws, &group).await {
-                        Ok(targets) => Round { targets: Some(targets), ..Round::default() },
+                        Ok(targets) => Round { service, targets: Some(targets), ..Round::default() },
                         Err(e) => failed(&e),
                     })
                 }
@@ -237,7 +237,7 @@ impl Driver {
                 self.probes += 1;
                 async move {
                     let answer = snapshot::ask_address(&session.aws.network, &url, address.as_deref()).await;
-                    round(Round { answer, ..Round::default() })
+                    round(Round { service, answer, ..Round::default() })
                 }
                 .boxed_local()
             }
@@ -294,8 +294,9 @@ impl Driver {
                 } else if job == Job::Look && std::mem::take(&mut self.done) {
                     round.at_work = Some(None);
                 }
-                if let (Job::Look, Some(s)) = (job, &round.snapshot) {
-                    self.schedule.looked(s.calls);
+                // The looks at the services run side by side, and the last one to end has counted the calls of all.
+                if let Some(calls) = round.services.iter().map(|one| one.snapshot.calls).max() {
+                    self.schedule.looked(calls);
                 }
                 let asked_aws = !matches!(job, Job::Probe | Job::Cost | Job::Work);
                 let was = self.state.trouble.as_ref().map(|t| t.kind);

@@ -50,11 +50,12 @@ pub fn word(v: &Verdict) -> &'static str {
 pub(super) fn of_verdict(at: Timestamp, old: &Verdict, new: &Verdict) -> Option<Event> {
     let now = word(new);
     (word(old) != now).then(|| {
+        let name = if new.is_named { format!(" {}", new.service) } else { String::new() };
         let t = new
             .targets
             .as_ref()
             .map_or(String::new(), |t| format!(", {} of {} targets healthy", t.healthy, t.expected()));
-        Event::new(at, EventKind::Verdict, new.word().good(), format!("{now} (was {}){t}", word(old)))
+        Event::new(at, EventKind::Verdict, new.word().good(), format!("{now}{name} (was {}){t}", word(old)))
     })
 }
 

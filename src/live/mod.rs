@@ -36,10 +36,10 @@ use serde::Serialize;
 #[derive(Clone, Debug, Default)]
 pub struct Round {
     pub at: Timestamp,
-    /// A full look.
-    pub snapshot: Option<Box<Snapshot>>,
-    /// The request paths of the other services, judged in the same look; the worst first.
-    pub others: Vec<Judged>,
+    /// A full look: the request path of each service, judged; the worst first.
+    pub services: Vec<Judged>,
+    /// The name of the service that `targets` and `answer` belong to; empty: the one that is shown.
+    pub service: String,
     /// The targets' health alone, which changes fastest.
     pub targets: Option<Vec<Target>>,
     /// One answer from outside.

@@ -1,4 +1,6 @@
 //! The state of the live screen, folded from rounds. Its memory is bounded: five hours take no more than one.
+mod services;
+
 use super::clock::Times;
 use super::{
     Clock, Cost, Event, EventKind, Metric, Metrics, Ring, Round, Series, Trouble, TroubleKind, event, percentile,
@@ -112,6 +114,10 @@ pub struct LiveState {
     pub verdict: Verdict,
     /// When the word of the verdict last changed.
     pub verdict_since: Option<Timestamp>,
+    /// The same for the other services.
+    since: BTreeMap<String, Timestamp>,
+    /// True if the user has chosen to see a service that is not the worst.
+    is_chosen: bool,
     /// The worst word of each minute, with the minute, counted from the epoch.
     pub words: Ring<(i64, Word)>,
     pub seconds: Ring<Second>,
@@ -145,6 +151,8 @@ impl LiveState {
             chain: Chain { hops: vec![] },
             verdict: Verdict::default(),
             verdict_since: None,
+            since: BTreeMap::new(),
+            is_chosen: false,
             words: Ring::new(HOUR),
             seconds: Ring::new(SECONDS),
             minutes: Minutes::default(),
@@ -166,24 +174,26 @@ impl LiveState {
         let at = round.at;
         self.now = self.now.max(at);
         let mut news = vec![];
-        let seen = round.snapshot.is_some() || round.targets.is_some() || round.metrics.is_some();
-        let trouble = round.trouble.or_else(|| round.snapshot.as_ref().and_then(|s| Trouble::of_look(s)));
+        let seen = !round.services.is_empty() || round.targets.is_some() || round.metrics.is_some();
+        let trouble = round.trouble.or_else(|| round.services.iter().find_map(|one| Trouble::of_look(&one.snapshot)));
         self.troubled(at, trouble.clone(), seen, &mut news);
 
         // A failed look must not erase what was seen before.
         let blind = trouble.is_some();
-        if let Some(new) = round.snapshot.filter(|_| !blind) {
+        if !blind && !round.services.is_empty() {
             self.seen_at = Some(at);
-            self.look_at_services(at, round.others, *new, &mut news);
+            self.look_at_services(at, round.services, &mut news);
         }
-        if let (Some(targets), Some(s)) = (round.targets.filter(|_| !blind), &self.snapshot) {
+        // Another service can be shown since these were asked for.
+        let is_shown = round.service.is_empty() || round.service == self.verdict.service;
+        if let (Some(targets), Some(s)) = (round.targets.filter(|_| !blind && is_shown), &self.snapshot) {
             self.seen_at = Some(at);
             if s.targets != targets {
                 let new = Snapshot { targets, ..(**s).clone() };
                 self.look(at, new, &mut news);
             }
         }
-        if let Some(asked) = round.answer {
+        if let Some(asked) = round.answer.filter(|_| is_shown) {
             self.answered(at, asked, &mut news);
         }
         if round.no_metrics.is_some() {
@@ -205,6 +215,12 @@ impl LiveState {
         if self.verdict_since.is_some() && self.verdict.build != self.build() {
             let verdict = Verdict { build: self.build(), ..self.verdict.clone() };
             self.judge(at, verdict, &mut news);
+            let others = self.others.clone();
+            self.judge_others(at, others, &mut news);
+        }
+        let is_better = self.others.first().is_some_and(|one| one.verdict.word() > self.verdict.word());
+        if is_better && !self.is_chosen {
+            self.show(0);
         }
         // A minute in which nothing can be seen is left out of the hour's strip.
         let sees = self.trouble.is_none() || self.verdict.answer.is_some();
@@ -228,35 +244,6 @@ impl LiveState {
             None => Event::new(at, EventKind::Trouble, true, "AWS answers again"),
         });
         self.trouble = new;
-    }
-
-    /// Keeps a look at all services: the one that is shown, and the judgement of the others. A new verdict of each is an
-    /// event.
-    fn look_at_services(&mut self, at: Timestamp, mut others: Vec<Judged>, shown: Snapshot, news: &mut Vec<Event>) {
-        let build = self.build();
-        others.iter_mut().for_each(|one| one.verdict.build.clone_from(&build));
-        let mut old: BTreeMap<String, Verdict> =
-            self.others.iter().map(|one| (one.service().to_owned(), one.verdict.clone())).collect();
-        if self.snapshot.is_some() {
-            old.insert(self.verdict.service.clone(), self.verdict.clone());
-        }
-        for one in &others {
-            news.extend(old.get(one.service()).and_then(|old| event::of_verdict(at, old, &one.verdict)));
-        }
-        self.others = others;
-        let name = &shown.whose.service;
-        if self.snapshot.as_ref().is_some_and(|old| old.whose.service != *name) {
-            // Another service is the worst now. What was seen of the one before says nothing about it.
-            self.verdict = old.remove(name).unwrap_or_default();
-            (self.snapshot, self.last, self.chain) = (None, Ring::new(LAST), Chain { hops: vec![] });
-        }
-        self.look(at, shown, news);
-    }
-
-    /// Returns the verdict of the stack: that of its worst service.
-    pub fn worst(&self) -> &Verdict {
-        let others = self.others.iter().map(|one| &one.verdict).filter(|v| v.word() > self.verdict.word());
-        others.max_by_key(|v| v.word()).unwrap_or(&self.verdict)
     }
 
     fn look(&mut self, at: Timestamp, new: Snapshot, news: &mut Vec<Event>) {
@@ -344,7 +331,7 @@ impl LiveState {
 
     /// Returns the clock as of now.
     pub fn clock(&self) -> Clock {
-        let mut clock = self.times.clock(self.now, self.verdict.serving());
+        let mut clock = self.times.clock(self.now, self.worst().serving());
         if let Some(holder) = &self.at_work {
             clock.follow(holder);
         }
@@ -353,7 +340,7 @@ impl LiveState {
 
     /// Keeps the worst word of this minute.
     fn keep_word(&mut self, at: Timestamp) {
-        let (minute, word) = (at.as_second().div_euclid(60), self.verdict.word());
+        let (minute, word) = (at.as_second().div_euclid(60), self.worst().word());
         match self.words.last_mut() {
             Some((last, worst)) if *last == minute => *worst = (*worst).max(word),
             _ => self.words.push((minute, word)),

@@ -5,7 +5,8 @@ use crate::{
         balancer::measure as balancer, cache::measure as cache, database::measure as database,
         service::measure as service,
     },
-    snapshot::{Answer, Snapshot, Target},
+    snapshot::{Answer, Sibling, Snapshot, Target},
+    verdict::Judged,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,7 +34,21 @@ pub(crate) fn after(seconds: i64) -> Timestamp {
 
 /// Returns a round with a look.
 pub(crate) fn looked(at: i64, snapshot: Snapshot) -> Round {
-    Round { snapshot: Some(Box::new(Snapshot { at: after(at), ..snapshot })), ..Round::at(after(at)) }
+    looked_at_all(at, [snapshot])
+}
+
+/// Returns a round with a look at several services.
+pub(crate) fn looked_at_all(at: i64, snapshots: impl IntoIterator<Item = Snapshot>) -> Round {
+    let all = snapshots.into_iter().map(|snapshot| Snapshot { at: after(at), ..snapshot });
+    Round { services: Judged::all(all.collect()), ..Round::at(after(at)) }
+}
+
+/// Returns the snapshot of one of two services, `root` and `lookup`.
+pub(crate) fn of_service(name: &str, mut snapshot: Snapshot) -> Snapshot {
+    let sibling = if name == "root" { "lookup" } else { "root" };
+    snapshot.whose.service = name.into();
+    snapshot.expected.own.siblings = vec![Sibling { target_group: sibling.into(), auto_scaling_group: sibling.into() }];
+    snapshot
 }
 
 /// Returns a round with an answer from outside.

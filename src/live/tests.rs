@@ -111,6 +111,77 @@ fn a_broken_hop_is_told_and_its_repair_too() {
     assert!(news.iter().any(|e| e.kind == EventKind::Path && e.good == Some(true)), "{news:#?}");
 }
 
+/// Returns a look at two services.
+fn both(at: i64, lookup: Snapshot, root: Snapshot) -> Round {
+    looked_at_all(at, [of_service("lookup", lookup), of_service("root", root)])
+}
+
+fn sick() -> Snapshot {
+    let mut snapshot = unbroken();
+    snapshot.targets.iter_mut().for_each(|target| target.state = "unhealthy".into());
+    snapshot
+}
+
+const HEALTHY: [(&str, &str); 2] = [("i-0aaaaaaaaaaaaaaa1", "healthy"), ("i-0bbbbbbbbbbbbbbb2", "healthy")];
+
+#[test]
+fn the_worst_of_several_services_is_shown_and_events_name_theirs() {
+    let mut s = state();
+    assert_eq!(s.fold(both(0, unbroken(), unbroken())), []);
+    assert_eq!(s.verdict.service, "lookup", "of equal ones the first");
+    s.fold(answered(10, Some(200), 20));
+    let news = s.fold(both(60, unbroken(), listener_deleted()));
+    assert!(news.iter().any(|e| e.text.starts_with("NOT SERVING root (was SERVING)")), "{news:#?}");
+    assert!(news.iter().any(|e| e.kind == EventKind::Path && e.text.starts_with("listener:")), "{news:#?}");
+    assert_eq!((s.verdict.service.as_str(), s.verdict_since), ("root", Some(after(60))));
+    assert_eq!((s.others[0].service(), s.latency().asked), ("lookup", 0), "the answer was that of lookup");
+    let news = s.fold(both(120, sick(), unbroken()));
+    assert!(news.iter().any(|e| e.text.starts_with("SERVING root (was NOT SERVING)")), "{news:#?}");
+    assert_eq!((s.verdict.service.as_str(), s.verdict_since), ("lookup", Some(after(120))));
+}
+
+#[test]
+fn between_two_looks_a_service_that_recovers_makes_room_for_the_worst() {
+    let mut s = state();
+    s.fold(both(0, sick(), sick()));
+    assert_eq!(s.verdict.service, "lookup");
+    let news = s.fold(health(10, &HEALTHY));
+    assert!(news.iter().any(|e| e.text.starts_with("SERVING lookup (was NOT SERVING)")), "{news:#?}");
+    assert_eq!((s.verdict.service.as_str(), s.verdict.word()), ("root", Word::NotServing));
+    let late = Round { service: "lookup".into(), ..health(11, &HEALTHY) };
+    assert_eq!((s.fold(late), s.verdict.word()), (vec![], Word::NotServing), "the health was asked of lookup");
+}
+
+#[test]
+fn the_service_that_the_user_chooses_stays() {
+    let mut s = state();
+    s.show_next();
+    assert_eq!(s.snapshot, None, "nothing was seen yet");
+    s.fold(both(0, unbroken(), sick()));
+    s.show_next();
+    assert_eq!((s.verdict.service.as_str(), s.worst().service.as_str()), ("lookup", "root"));
+    s.fold(both(60, unbroken(), sick()));
+    assert_eq!((s.verdict.service.as_str(), s.verdict_since), ("lookup", Some(after(0))));
+    s.show_next();
+    assert_eq!((s.verdict.service.as_str(), s.verdict_since), ("root", Some(after(0))));
+    s.fold(both(120, sick(), unbroken()));
+    assert_eq!(s.verdict.service, "lookup", "the worst one was no choice");
+}
+
+#[test]
+fn a_build_is_the_build_of_all_services() {
+    let mut s = state();
+    let gone = || Snapshot { balancer: None, auto_scaling_group: None, ..listener_deleted() };
+    s.fold(both(0, gone(), gone()));
+    assert_eq!((s.verdict.word(), s.others[0].verdict.word()), (Word::NotBuilt, Word::NotBuilt));
+    let busy = Step { key: crate::engine::Key::new("vpc", "main"), state: StepState::Busy, usually: BOOT };
+    let news = s.fold(Round { steps: Some(vec![busy]), ..Round::at(after(10)) });
+    assert_eq!((s.verdict.word(), s.others[0].verdict.word()), (Word::Building, Word::Building));
+    for name in ["lookup", "root"] {
+        assert!(texts(&news).iter().any(|t| t.starts_with(&format!("BUILDING {name} (was NOT BUILT)"))), "{news:#?}");
+    }
+}
+
 #[test]
 fn one_lost_request_is_no_outage_but_two_of_three_are() {
     let mut s = state();

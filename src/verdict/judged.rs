@@ -23,20 +23,14 @@ impl Judged {
     /// Judges the request paths of several services. The worst comes first; its verdict is the stack's.
     pub fn all(snapshots: Vec<Snapshot>) -> Vec<Self> {
         let mut all: Vec<Self> = snapshots.into_iter().map(Self::of).collect();
-        // Stable: services that are equally bad stay in the order of their names.
-        all.sort_by_key(|judged| Reverse((judged.verdict.word(), judged.chain.broken())));
+        Self::sort(&mut all);
         all
     }
 
-    /// Returns the snapshot of the service that a screen shows, and the judgement of the others.
-    ///
-    /// The worst is shown, and stays until another one is worse.
-    pub fn shown_first(all: Vec<Snapshot>, shown: Option<&str>) -> (Option<Box<Snapshot>>, Vec<Self>) {
-        let mut judged = Self::all(all);
-        let Some(worst) = judged.first().map(|one| one.verdict.word()) else { return (None, vec![]) };
-        let stays = |one: &Self| Some(one.service()) == shown && one.verdict.word() == worst;
-        let at = judged.iter().position(stays).unwrap_or_default();
-        (Some(Box::new(judged.remove(at).snapshot)), judged)
+    /// Sorts the worst to the front.
+    pub fn sort(all: &mut [Self]) {
+        // Stable: services that are equally bad stay in the order of their names.
+        all.sort_by_key(|judged| Reverse((judged.verdict.word(), judged.chain.broken())));
     }
 
     /// Returns the name of the service.

@@ -5,9 +5,10 @@ import os
 import pathlib
 
 import pytest
-from conftest import until
+from conftest import World, until
 from playwright.sync_api import expect, sync_playwright
 
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 SCREENS = pathlib.Path(os.environ["GAMEDAY_SCREENS"])
 SIZES = {"wall": (1920, 1080), "phone": (375, 800)}
 MORE_SIZES = {"full": (1600, 900), "laptop": (1366, 768)}
@@ -212,8 +213,18 @@ def broken(picture):
     picture["events"] = [{"at": picture["at"], "kind": "path", "good": False, "text": cause * 3}] * 12
 
 
+def crowded(picture):
+    """More services than there is room for, most of them broken as well."""
+    broken(picture)
+    [one] = picture["services"]
+    picture["service"], words = "service-0", ["NOT SERVING"] * 8 + ["UNKNOWN", "AT RISK", "SERVING", "SERVING"]
+    picture["services"] = [
+        {**one, "service": f"service-{n}", "word": word, "findings": picture["findings"]} for n, word in enumerate(words)
+    ]
+
+
 # Everything in one picture on a wall; what is smaller is scrolled.
-INSIDE = """() => [...document.querySelectorAll('.card, .hop, footer, header')]
+INSIDE = """() => [...document.querySelectorAll('.card:not([hidden]), .hop, footer, header')]
     .map((e) => [e.getBoundingClientRect(), e.textContent.slice(0, 30)])
     .filter(([box]) => box.bottom > innerHeight + 1 || box.height < 20).map(([_, text]) => text)"""
 OVER = """() => { const foot = document.querySelector('footer').getBoundingClientRect();
@@ -225,10 +236,11 @@ OVER = """() => { const foot = document.querySelector('footer').getBoundingClien
 def test_while_it_is_built_or_taken_down_nothing_is_called_broken(world, browser, size):
     with world.serve() as server:
         until("the first picture", lambda: server.ask("GET", "/status").status == 200)
-        for change in (built, torn, risky, broken):
+        for change in (built, torn, risky, broken, crowded):
             page = pictured(browser, server, size, change)
             look, wall = page.page, size in ("wall", "full")
-            if change is broken:
+            expect(look.locator("#services tbody tr")).to_have_count(12 if change is crowded else 0)
+            if change in (broken, crowded):
                 expect(look.locator("#finding code")).to_contain_text("delete-rule")
                 expect(look.locator(".hop.bad")).to_contain_text("another rule matches")
             else:
@@ -249,6 +261,49 @@ def test_while_it_is_built_or_taken_down_nothing_is_called_broken(world, browser
             page.screen(change.__name__)
             assert look.evaluate(OVER) == 0
             assert not wall or look.evaluate(INSIDE) == [], look.evaluate(INSIDE)
+            assert page.troubles == []
+            page.context.close()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A stack of two services, each with routes of its own."""
+    two = World(tmp_path_factory.mktemp("two"))
+    two.file = EXAMPLES / "root-and-lookup.toml"
+    two.run("up", "--yes")
+    return two
+
+
+def test_of_several_services_it_says_which_is_broken(two, browser):
+    with two.serve() as server:
+        page = Page(browser, server, "wall", "light")
+        page.says("SERVING")
+        rows = page.page.locator("#services tbody tr")
+        expect(rows).to_have_text(["▸ lookup✓ SERVING–2/2", "root✓ SERVING–2/2"])
+        expect(page.page.locator("#facts")).to_contain_text("lookup · ")
+        page.screen("services")
+        page.context.close()
+
+    [balancer] = two.elbv2.describe_load_balancers(Names=["two-servers-main"])["LoadBalancers"]
+    [listener] = two.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    for rule in two.elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]:
+        if any("/healthcheck" in condition["PathPatternConfig"]["Values"] for condition in rule["Conditions"]):
+            two.elbv2.delete_rule(RuleArn=rule["RuleArn"])
+    with two.serve() as server:
+        until("the first picture", lambda: server.ask("GET", "/status").status == 200)
+        told = server.ask("GET", "/status").json
+        assert [(one["service"], one["word"]) for one in told["services"]] == [("root", "NOT SERVING"), ("lookup", "SERVING")]
+        assert told["service"] == "root" and told["word"] == "NOT SERVING"
+        for size, scheme in (("wall", "dark"), ("phone", "light")):
+            page = Page(browser, server, size, scheme)
+            page.says("NOT SERVING")
+            rows = page.page.locator("#services tbody tr")
+            expect(rows).to_have_text(["▸ root✗ NOT SERVING–0/2", "lookup✓ SERVING–2/2"])
+            expect(page.page.locator("#services [aria-current]")).to_contain_text("root")
+            expect(page.page.locator("#facts")).to_contain_text("root · ")
+            assert size != "wall" or page.page.evaluate(INSIDE) == []
+            page.fits()
+            page.screen("services-broken")
             assert page.troubles == []
             page.context.close()
 

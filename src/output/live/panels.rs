@@ -104,7 +104,12 @@ pub(super) fn verdict(cx: &Cx) -> Lines {
     lines.extend(s.others.iter().map(|other| {
         let flag = format!(" {} ", other.verdict.word().as_str());
         let room = cx.width.saturating_sub(flag.chars().count() + 1);
-        let text = other.first().map_or(other.service().to_owned(), |f| format!("{}: {}", other.service(), f.cause));
+        let name = other.service();
+        let text = match (other.first(), &other.verdict.targets) {
+            (Some(f), _) => format!("{name}: {}", f.cause),
+            (None, Some(t)) => format!("{name} · {}/{} targets", t.healthy, t.expected()),
+            (None, None) => name.to_owned(),
+        };
         line([(flag, cx.theme.flag(other.verdict.word())), (format!(" {}", fit(&text, room)), Style::new())])
     }));
     lines

@@ -235,10 +235,14 @@ fn footer(buffer: &mut Buffer, area: Rect, state: &LiveState, ui: &Ui, theme: Th
     });
     let named = vec![(format!("{} · ", ui.view.name()), theme.title())];
     let keys = |text: &str| (text.to_owned(), theme.dim());
+    let next = keys(if state.others.is_empty() { "" } else { "n next service  " });
     let all = [
-        [names.clone().collect(), vec![keys("f freeze  s sort  Enter details  l logs  w why  x replace  "), keys(OUT)]],
-        [names.collect(), vec![keys(OUT)]],
-        [named, vec![keys("l logs  w why  x replace  "), keys(OUT)]],
+        [
+            names.clone().collect(),
+            vec![next.clone(), keys("f freeze  s sort  Enter details  l logs  w why  x replace  "), keys(OUT)],
+        ],
+        [names.collect(), vec![next.clone(), keys(OUT)]],
+        [named, vec![next, keys("l logs  w why  x replace  "), keys(OUT)]],
         [vec![], vec![keys(OUT)]],
     ];
     let wide = |pieces: &[(String, Style)]| pieces.iter().map(|(t, _)| t.chars().count()).sum::<usize>();
@@ -265,6 +269,7 @@ fn help(theme: Theme, sort: Sort) -> Lines {
         ("w", "why: the whole request path, and all that is wrong"),
         ("x", "replace the chosen instance; asks first"),
         ("f", "freeze the picture, and go on"),
+        ("n", "the next service, if the stack has several"),
         ("r", "look at everything now"),
         ("? Esc", "this help, and back"),
         ("q Ctrl-C", "quit"),

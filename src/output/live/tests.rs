@@ -120,6 +120,16 @@ fn credentials_are_lost() {
 }
 
 #[test]
+fn several_services_have_a_line_each() {
+    let mut s = serving();
+    let all = [("lookup", unbroken()), ("root", listener_deleted())];
+    s.fold(looked_at_all(300, all.map(|(name, snapshot)| of_service(name, snapshot))));
+    insta::assert_snapshot!("services", shown(&s, &[], (80, 24)));
+    s.show_next();
+    insta::assert_snapshot!("services_next", shown(&s, &[], (80, 24)));
+}
+
+#[test]
 fn the_views() {
     let s = serving();
     for (n, name) in [('2', "path"), ('3', "instances"), ('4', "traffic"), ('5', "events")] {
@@ -234,8 +244,10 @@ fn keys() {
     let mut later = live.clone();
     later.fold(looked(400, listener_deleted()));
     assert!(ui.is_frozen() && ui.shown(&later).verdict.serving());
+    assert_eq!(ui.key(Key::Char('n'), &later, &ids), Action::None, "the frozen picture keeps its service");
     ui.key(Key::Char('f'), &later, &ids);
     assert_eq!(ui.shown(&later).told, later.told);
+    assert_eq!(ui.key(Key::Char('n'), &later, &ids), Action::NextService);
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub enum Action {
     Quit,
     /// Look at everything now.
     Look,
+    /// Show the next service.
+    NextService,
     Replace(String),
     /// Fetch the last log lines of this instance.
     Logs(String),
@@ -117,6 +119,7 @@ impl Ui {
             }
             Key::Char('s') => self.sort = self.sort.next(),
             Key::Char('r') => return Action::Look,
+            Key::Char('n') if !self.is_frozen() => return Action::NextService,
             Key::Char('\n') if !ids.is_empty() => self.overlay = Overlay::Details,
             Key::Char('x') => {
                 if let Some(id) = ids.get(row) {
