@@ -886,6 +886,24 @@ fn a_redirect_to_https_is_no_breakage() {
     assert_eq!(diagnose::why(&s)[0].rule, "rule-stolen");
 }
 
+/// A rule for all ports opens the one port of the store that the stack has.
+#[test]
+fn a_rule_for_all_ports_is_one_finding() {
+    for name in ["db", "cache", "files"] {
+        for memcached_and_postgres in [false, true] {
+            let mut s = unbroken();
+            if memcached_and_postgres {
+                of_postgres(&mut s);
+                memcached(&mut s);
+            }
+            let open = GroupRule { protocol: "-1".into(), ports: None, peer: "0.0.0.0/0".into() };
+            group(&mut s, name).ingress.push(open);
+            let rules: Vec<_> = diagnose::why(&s).into_iter().map(|f| f.rule).collect();
+            assert_eq!(rules, ["group-open"], "{name}");
+        }
+    }
+}
+
 /// An internal balancer needs no way to the internet, and serves although nothing is asked from outside.
 #[test]
 fn an_internal_balancer_is_judged_from_its_vpc() {
