@@ -132,7 +132,7 @@ fn condition(field: &str, value: &str) -> Condition {
 /// Turns the stack into one with HTTPS, and a rule that redirects port 80 to it.
 fn secure<'a>(s: &'a mut Snapshot, tls: &str) -> &'a mut Certificate {
     s.expected.listener_port = 443;
-    s.expected.tls = Some(tls.into());
+    (s.expected.tls, s.expected.redirect) = (Some(tls.into()), true);
     let http = s.listeners[0].clone();
     let https = Listener { arn: "arn:listener/https".into(), port: 443, protocol: "HTTPS".into(), ..http };
     let to = Action::Redirect { to: "https://#{host}:443/#{path}".into(), code: "HTTP_301".into() };
@@ -449,6 +449,13 @@ const ROWS: &[Row] = &[
     ("certificate-of-somebody-else", |s| secure(s, CERTIFICATE).arn += "e", "certificate-other"),
     ("https-listener-deleted", |s| { secure(s, CERTIFICATE); s.listeners.pop(); }, "listener-port"),
     ("https-listener-speaks-http", |s| { secure(s, CERTIFICATE); s.listeners[1].protocol = "HTTP".into() }, "listener-protocol"),
+    ("redirect-listener-deleted", |s| { secure(s, CERTIFICATE); s.listeners.remove(0); }, "redirect-missing"),
+    ("redirect-deleted", |s| { secure(s, CERTIFICATE); s.listeners[0].rules.remove(0); }, "redirect-missing"),
+    ("redirect-sent-elsewhere", |s| {
+        secure(s, CERTIFICATE);
+        let to = "https://example.com:443/".into();
+        s.listeners[0].rules[0].actions = vec![Action::Redirect { to, code: "HTTP_301".into() }];
+    }, "redirect-missing"),
     ("https-port-closed", |s| { secure(s, CERTIFICATE); group(s, "alb").ingress.clear(); silence(s) }, "balancer-ingress-missing"),
     ("url-that-no-route-takes", |s| { routed(s); s.probe.url = s.probe.url.take().map(|u| u.replace("/lookup", "/metrics")) }, "path-unrouted"),
     // Target group.
