@@ -235,6 +235,31 @@ fn every_example_renders_and_is_sound() {
 }
 
 #[test]
+fn endpoints_of_the_stack_file_are_rendered_as_they_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (file, template) = (folder.path().join("gameday.toml"), folder.path().join("server.ini.j2"));
+    let text =
+        "{{ database.host }} {{ database.port }} {{ cache.host }} {{ cache.port }} {{ cache.nodes | join(' ') }}";
+    std::fs::write(&template, text).expect("a template");
+    for engine in ["redis", "valkey", "memcached"] {
+        let stack = format!(
+            "name = \"shop\"\n[database]\nmode = \"use\"\nendpoint = \"db.example.com:3307\"\n\
+             [secrets]\nmode = \"use\"\nmaster_password = \"/shop/master\"\napp_password = \"/shop/app\"\n\
+             [cache]\nmode = \"use\"\nengine = \"{engine}\"\nendpoint = \"cache.example.com:7000\"\n\
+             [files]\nmode = \"use\"\nfile_system = \"fs-0123456789abcdef0\"\n\
+             [service.api]\nsource = \"https://example.com/server\"\nconfig = \"server.ini.j2\"\n"
+        );
+        std::fs::write(&file, stack).expect("a stack file");
+        let rendered = |name: &str| said(gameday().arg("-c").arg(&file).args(["render", name]));
+        let config = rendered("server.ini");
+        let (database, cache) = ("db.example.com 3307", "cache.example.com 7000 cache.example.com:7000");
+        assert_eq!((config.out.trim(), config.err.as_str()), (&*format!("{database} {cache}"), ""), "{engine}");
+        let boot = rendered("user-data");
+        assert!(boot.out.contains("fs-0123456789abcdef0"), "{engine}: {}", boot.out);
+    }
+}
+
+#[test]
 fn no_color_and_pipes_get_plain_text() {
     let file = example("billing-api");
     let escape = '\u{1b}';

@@ -132,7 +132,7 @@ fn condition(field: &str, value: &str) -> Condition {
 /// Turns the stack into one with HTTPS, and a rule that redirects port 80 to it.
 fn secure<'a>(s: &'a mut Snapshot, tls: &str) -> &'a mut Certificate {
     s.expected.listener_port = 443;
-    s.expected.tls = Some(tls.into());
+    (s.expected.tls, s.expected.redirect) = (Some(tls.into()), true);
     let http = s.listeners[0].clone();
     let https = Listener { arn: "arn:listener/https".into(), port: 443, protocol: "HTTPS".into(), ..http };
     let to = Action::Redirect { to: "https://#{host}:443/#{path}".into(), code: "HTTP_301".into() };
@@ -449,6 +449,13 @@ const ROWS: &[Row] = &[
     ("certificate-of-somebody-else", |s| secure(s, CERTIFICATE).arn += "e", "certificate-other"),
     ("https-listener-deleted", |s| { secure(s, CERTIFICATE); s.listeners.pop(); }, "listener-port"),
     ("https-listener-speaks-http", |s| { secure(s, CERTIFICATE); s.listeners[1].protocol = "HTTP".into() }, "listener-protocol"),
+    ("redirect-listener-deleted", |s| { secure(s, CERTIFICATE); s.listeners.remove(0); }, "redirect-missing"),
+    ("redirect-deleted", |s| { secure(s, CERTIFICATE); s.listeners[0].rules.remove(0); }, "redirect-missing"),
+    ("redirect-sent-elsewhere", |s| {
+        secure(s, CERTIFICATE);
+        let to = "https://example.com:443/".into();
+        s.listeners[0].rules[0].actions = vec![Action::Redirect { to, code: "HTTP_301".into() }];
+    }, "redirect-missing"),
     ("https-port-closed", |s| { secure(s, CERTIFICATE); group(s, "alb").ingress.clear(); silence(s) }, "balancer-ingress-missing"),
     ("url-that-no-route-takes", |s| { routed(s); s.probe.url = s.probe.url.take().map(|u| u.replace("/lookup", "/metrics")) }, "path-unrouted"),
     // Target group.
@@ -889,6 +896,24 @@ fn a_redirect_to_https_is_no_breakage() {
     // Without HTTPS in the stack file such a rule takes the service's requests.
     s.expected.tls = None;
     assert_eq!(diagnose::why(&s)[0].rule, "rule-stolen");
+}
+
+/// A rule for all ports opens the one port of the store that the stack has.
+#[test]
+fn a_rule_for_all_ports_is_one_finding() {
+    for name in ["db", "cache", "files"] {
+        for memcached_and_postgres in [false, true] {
+            let mut s = unbroken();
+            if memcached_and_postgres {
+                of_postgres(&mut s);
+                memcached(&mut s);
+            }
+            let open = GroupRule { protocol: "-1".into(), ports: None, peer: "0.0.0.0/0".into() };
+            group(&mut s, name).ingress.push(open);
+            let rules: Vec<_> = diagnose::why(&s).into_iter().map(|f| f.rule).collect();
+            assert_eq!(rules, ["group-open"], "{name}");
+        }
+    }
 }
 
 /// An internal balancer needs no way to the internet, and serves although nothing is asked from outside.

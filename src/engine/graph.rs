@@ -26,7 +26,10 @@ impl Graph {
 
     /// Adds an object that exists already: it is found and read, never changed, never deleted.
     pub fn add_used<R: Resource>(&mut self, name: &str, resource: R) -> Ref<R> {
-        self.push(name, resource, &[], Role::Used)
+        let given = resource.given();
+        let used = self.push(name, resource, &[], Role::Used);
+        used.set(given);
+        used
     }
 
     fn push<R: Resource>(&mut self, name: &str, resource: R, after: &[&Key], role: Role) -> Ref<R> {

@@ -47,6 +47,9 @@ pub trait Resource: Sized + 'static {
     /// owner.
     const OF_PARENT: bool = false;
 
+    /// True if AWS keeps no tags for the object, and its parent is not the stack's. Something else says whose it is.
+    const TAGLESS: bool = false;
+
     /// True if the objects that this one needs can be deleted before it is gone. It is then deleted beside them, because
     /// its own deletion takes long.
     const OUTLIVES_NEEDS: bool = false;
@@ -66,6 +69,12 @@ pub trait Resource: Sized + 'static {
 
     /// Returns the wanted spec. Pure; the references that it reads are the step's needs.
     fn spec(&self, inputs: &Inputs) -> Self::Spec;
+
+    /// Returns the outputs of an object that the stack only uses, if the stack file gives them. Others can read them
+    /// before anybody has looked.
+    fn given(&self) -> Option<Self::Output> {
+        None
+    }
 
     /// Returns the fields that AWS changes in place, but not from `found` to `want`: storage cannot shrink.
     fn one_way(&self, _found: &Self::Spec, _want: &Self::Spec) -> &'static [&'static str] {

@@ -396,8 +396,17 @@ impl State {
         (left.saturating_add(self.boot), path)
     }
 
-    fn summary(&self) -> String {
-        let (left, path) = self.eta();
+    /// Returns the steps under way with their phases. The step for which the run waits is the first one.
+    fn running(&self) -> Vec<String> {
+        let pole = self.eta().1.into_iter().next();
+        let (first, others): (Vec<_>, Vec<_>) = self.running.iter().partition(|(key, _)| Some(*key) == pole.as_ref());
+        let unbegun = pole.filter(|_| first.is_empty()).map(|key| key.to_string());
+        unbegun.into_iter().chain(first.into_iter().chain(others).map(|(k, r)| format!("{k} ({})", r.phase))).collect()
+    }
+
+    /// Returns the line about the whole walk, which waits for `waiting`.
+    fn summary(&self, waiting: &[String]) -> String {
+        let left = self.eta().0;
         let mut line = format!(
             "{TITLE}{}/{}{RESET} · {} · {} left",
             self.tally.done(),
@@ -405,8 +414,8 @@ impl State {
             clock(self.started.elapsed()),
             if left.is_zero() { "almost nothing".to_owned() } else { format!("about {}", clock(left)) },
         );
-        if let Some(pole) = path.first() {
-            line += &format!(" · waiting for {pole}");
+        if !waiting.is_empty() {
+            line += &format!(" · waiting for {}", waiting.join(", "));
         }
         if let Some(at) = self.deadline {
             line += &format!(" · {}", slack(at, left));
@@ -419,7 +428,8 @@ impl State {
 
     fn header(&self) {
         if let Some(screen) = &self.screen {
-            screen.header.set_message(shown(&self.summary()));
+            let pole = self.eta().1.first().map(ToString::to_string);
+            screen.header.set_message(shown(&self.summary(pole.as_slice())));
         }
     }
 
@@ -432,9 +442,7 @@ impl State {
             r.draw(key);
         }
         if self.screen.is_none() && !self.out.json() && self.last_line.elapsed() >= HEARTBEAT {
-            let waiting: Vec<String> = self.running.iter().map(|(k, r)| format!("{k} ({})", r.phase)).collect();
-            let line = format!("{}: {}", self.summary(), waiting.join(", "));
-            self.say(line);
+            self.say(self.summary(&self.running()));
         }
     }
 }
@@ -471,5 +479,39 @@ pub fn slack(traffic_at: jiff::Timestamp, left: Duration) -> String {
         format!("traffic in {} · {style}{} too late{RESET}", d(until), d(slack))
     } else {
         format!("traffic in {} · {style}slack {}{RESET}", d(until), d(slack))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::Cli,
+        engine::{
+            Typical,
+            testing::{Thing, World},
+        },
+    };
+    use clap::Parser;
+
+    #[test]
+    fn a_sign_of_life_names_the_step_that_it_waits_for_first_and_once() {
+        let mut graph = Graph::default();
+        let thing = || Thing { world: World::default(), size: 1, links: vec![], slow: Typical::default() };
+        for name in ["quick", "slow"] {
+            graph.add(name, thing());
+        }
+        let view = View::new(Printer::new(&Cli::parse_from(["gameday", "up"]).global));
+        let mut state = view.0.borrow_mut();
+        state.forecast = Some(Forecast::new(&graph, Direction::Forward));
+        let (quick, slow) = (Key::new("thing", "quick"), Key::new("thing", "slow"));
+        state.run(&quick, Duration::from_secs(60), "creating");
+        state.expected.insert(slow.clone(), Duration::from_secs(600));
+        assert_eq!(state.running(), ["thing/slow", "thing/quick (creating)"]);
+        state.run(&slow, Duration::from_secs(600), "updating");
+        let running = state.running();
+        assert_eq!(running, ["thing/slow (updating)", "thing/quick (creating)"]);
+        let line = state.summary(&running);
+        assert!(line.ends_with("left · waiting for thing/slow (updating), thing/quick (creating)"), "{line}");
     }
 }

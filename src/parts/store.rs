@@ -9,7 +9,7 @@ use crate::{
         service::judge::boot,
     },
     resources::sorted,
-    snapshot::Beacon,
+    snapshot::{Beacon, Expected},
 };
 
 /// One sort of store: database, cache or file system.
@@ -29,6 +29,17 @@ pub(crate) struct Store {
     pub statuses: &'static [Status],
     /// Returns the meaning of an error in its boot stage. `None` means that the store cannot be reached.
     pub refusal: fn(&View<'_>, &str) -> Option<Refusal>,
+}
+
+impl Store {
+    /// True unless the stack's store of this sort has another protocol.
+    pub(crate) fn is_of(&self, expected: &Expected) -> bool {
+        match self.hop {
+            HopName::Database => self.port == expected.database_engine.port(),
+            HopName::Cache => self.port == expected.cache_engine.port(),
+            _ => true,
+        }
+    }
 }
 
 /// The names of the finding rules that all stores share.

@@ -97,6 +97,10 @@ impl Resource for Cache {
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
         }
     }
+    fn given(&self) -> Option<Output> {
+        let (host, port) = self.existing.clone()?;
+        Some(Output { host, port, id: String::new(), members: vec![] })
+    }
     /// Names the version if it would go down, which AWS refuses.
     fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
         if numbers(&want.version) < numbers(&found.version) { &["version"] } else { &[] }
@@ -110,11 +114,11 @@ impl Resource for Cache {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        if let Some((host, port)) = &self.existing {
+        if let Some(output) = self.given() {
             return Ok(Some(Found {
-                id: host.clone(),
+                id: output.host.clone(),
                 spec: self.spec(&Inputs::default()),
-                output: Some(Output { host: host.clone(), port: *port, id: String::new(), members: vec![] }),
+                output: Some(output),
                 phase: Phase::Ready,
                 tags: Tags::new(),
             }));

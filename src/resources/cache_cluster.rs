@@ -88,6 +88,10 @@ impl Resource for CacheCluster {
             groups: inputs.read_all(&self.groups, |o| o.id.clone()).map(sorted),
         }
     }
+    fn given(&self) -> Option<Output> {
+        let (host, port) = self.existing.clone()?;
+        Some(Output { nodes: vec![host.clone()], host, port, discovery: String::new(), id: String::new() })
+    }
     /// Names the version if it would go down, which AWS refuses.
     fn one_way(&self, found: &Spec, want: &Spec) -> &'static [&'static str] {
         if numbers(&want.version) < numbers(&found.version) { &["version"] } else { &[] }
@@ -102,12 +106,11 @@ impl Resource for CacheCluster {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        if let Some((host, port)) = &self.existing {
-            let (nodes, discovery, id) = (vec![host.clone()], String::new(), String::new());
+        if let Some(output) = self.given() {
             return Ok(Some(Found {
-                id: host.clone(),
+                id: output.host.clone(),
                 spec: self.spec(&Inputs::default()),
-                output: Some(Output { host: host.clone(), port: *port, nodes, discovery, id }),
+                output: Some(output),
                 phase: Phase::Ready,
                 tags: Tags::new(),
             }));

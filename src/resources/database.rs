@@ -152,6 +152,10 @@ impl Resource for Database {
     fn repair(&self, cx: &Cx<'_>, why: &str) -> Option<String> {
         repair(why, &cx.name())
     }
+    fn given(&self) -> Option<Output> {
+        let (host, port) = self.existing.clone()?;
+        Some(Output { id: own_name(&host).unwrap_or_default(), host, port })
+    }
     fn typical(&self) -> Typical {
         if self.multi_az { Typical::secs(280, 300, 385) } else { Typical::secs(260, 300, 150) }
     }
@@ -161,12 +165,11 @@ impl Resource for Database {
     }
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
-        if let Some((host, port)) = &self.existing {
-            let id = own_name(host);
+        if let Some(output) = self.given() {
             return Ok(Some(Found {
-                id: host.clone(),
+                id: output.host.clone(),
                 spec: self.spec(&Inputs::default()),
-                output: Some(Output { host: host.clone(), port: *port, id: id.unwrap_or_default() }),
+                output: Some(output),
                 phase: Phase::Ready,
                 tags: Tags::new(),
             }));

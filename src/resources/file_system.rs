@@ -45,6 +45,9 @@ impl Resource for FileSystem {
     fn spec(&self, _: &Inputs) -> Spec {
         Spec { throughput: self.throughput.clone(), encrypted: self.encrypted }
     }
+    fn given(&self) -> Option<Output> {
+        self.existing.clone().map(|id| Output { id })
+    }
     fn typical(&self) -> Typical {
         Typical::secs(5, 5, 6)
     }

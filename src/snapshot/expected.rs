@@ -33,6 +33,9 @@ pub struct Expected {
     /// The certificate of HTTPS: an ARN, the domain of a requested one, or [`Expected::SELF_SIGNED`]. `None`: HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
+    /// True if port 80 redirects to HTTPS.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redirect: bool,
     /// The service's port on an instance.
     pub port: u16,
     pub health_path: String,
@@ -208,6 +211,7 @@ impl Expected {
                 let given = tls.certificate.as_ref().or(tls.domain.as_ref());
                 given.map_or(Self::SELF_SIGNED.into(), Clone::clone)
             }),
+            redirect: config.balancer.tls.as_ref().is_some_and(|tls| tls.redirect),
             port: service.port,
             health_path: service.health_path.clone(),
             health_codes: service.health_codes.clone(),

@@ -741,6 +741,27 @@ async fn a_cluster_of_memcached_that_is_not_ours_is_left_alone() {
 
 #[tokio::test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+async fn a_cluster_of_memcached_that_lost_its_tags_is_taken_over_once_it_is_named() {
+    let mut w = World::new("ma").await;
+    let g = cluster(&w, &["eu-west-1a"], 1, "cache.t3.micro", "1.6.22", false);
+    w.settle(&g).await;
+    let described = w.aws.elasticache.describe_cache_clusters().cache_cluster_id("ma-main").send().await.unwrap();
+    let arn = described.cache_clusters()[0].arn().unwrap();
+    let keys = ["Name".to_owned(), w.aws.keys.stack().into(), w.aws.keys.step().into()];
+    let call = w.aws.elasticache.remove_tags_from_resource().resource_name(arn);
+    call.set_tag_keys(Some(keys.into())).send().await.unwrap();
+    let plan = w.diff(&g).await;
+    assert!(plan.len() == 1 && plan[0].contains("carries no tag of stack `ma`"), "{plan:?}");
+    w.env.consent.adopt.insert("cache-cluster/main".into(), "ma-main".into());
+    assert_eq!(w.diff(&g).await, ["cache-cluster/main update tags.Name,tags.gameday:stack,tags.gameday:step"]);
+    w.settle(&g).await;
+    w.env.consent.adopt.clear();
+    assert_eq!(w.diff(&g).await, [""; 0]);
+    w.end(&g).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 async fn what_exists_elsewhere_is_only_used() {
     let w = World::new("us").await;
     let mut g = Graph::default();

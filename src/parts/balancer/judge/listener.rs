@@ -6,7 +6,7 @@ use crate::{
         name::{host_of, path_of, port_of, query_of},
         names,
     },
-    parts::{balancer::judge::block, tls},
+    parts::{access::HTTP, balancer::judge::block, tls},
     shell::command,
     snapshot::{Action, Condition, Listener, Part, Rule, matches, sample_host, sample_path},
 };
@@ -87,8 +87,33 @@ pub(crate) fn hop(view: &View<'_>) -> Hop {
     if scheme == "https" {
         tls::judge::certificate(view, &mut hop);
     }
+    redirect(view, &mut hop);
     let evidence = format!("{} {} → {}", l.protocol, l.port, said(view, &l.default));
     hop.done(HopName::Listener, true, evidence)
+}
+
+/// Adds the finding about port 80 if it does not redirect to HTTPS as the stack file says.
+fn redirect(view: &View<'_>, hop: &mut Drafts) {
+    let s = view.s;
+    if !s.expected.redirect || !s.saw(Part::Rules) {
+        return;
+    }
+    let evidence = match s.listeners.iter().find(|l| l.port == HTTP) {
+        None => format!("there is no listener on port {HTTP}"),
+        Some(l) => {
+            let host = s.expected.hosts.first().map(|host| sample_host(host)).unwrap_or_default();
+            let others = |rule: &&Rule| block::place(view, rule).is_none() && takes(rule, &host, "/");
+            match l.rules.iter().find(others) {
+                Some(rule) if redirects(view, rule) => return,
+                Some(rule) => {
+                    format!("priority {} ({}): {}", rule.priority, conditions(rule), said(view, &rule.actions))
+                }
+                None => format!("no rule matches; default action: {}", said(view, &l.default)),
+            }
+        }
+    };
+    let cause = format!("requests on port {HTTP} are not redirected to HTTPS");
+    hop.push(Draft::new("redirect-missing", cause, evidence, UP).weak());
 }
 
 /// Adds the findings about the listener's default action.

@@ -76,7 +76,8 @@ pub(super) fn groups(view: &View<'_>, hop: &mut Drafts) {
             .weak_if(view.serves()),
         );
     }
-    let stores = parts::LIST.iter().flat_map(|p| p.stores).map(|store| (store.group, store.port, store.speaks));
+    let stores = parts::LIST.iter().flat_map(|p| p.stores).filter(|store| store.is_of(&s.expected));
+    let stores = stores.map(|store| (store.group, store.port, store.speaks));
     for (name, port, what) in std::iter::once((view.instances_group(), SSH, "SSH")).chain(stores) {
         let Some(group) = view.group(name) else { continue };
         if !view.lets_in(std::slice::from_ref(&group.id), port, &anywhere()) {
