@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn words_that_a_shell_would_not_take_literally_are_not_in_a_command() {
         let key = Key::new("vpc", "main");
-        for id in ["$(reboot)", "-x", "a b"] {
-            let (key, id, stack) = (key.clone(), id.into(), "t".into());
+        for strange in ["$(reboot)", "-x", "a b"] {
+            let (key, id, stack) = (key.clone(), strange.into(), "t".into());
             let error = Error::NotOurs { key, id, stack, of: None, tagless: false };
-            assert!(error.help().unwrap().starts_with("`gameday up --adopt vpc/main=NAME`"), "{id}");
+            assert!(error.help().unwrap().starts_with("`gameday up --adopt vpc/main=NAME`"), "{strange}");
         }
     }
 
