@@ -45,7 +45,7 @@ pub fn of(error: &Error) -> Option<String> {
              it anyway, with the whole stack",
             plain(id)
         ),
-        Error::NotOurs { key, id, .. } if key.kind() == "dns-record" => format!(
+        Error::NotOurs { key, id, tagless: true, .. } => format!(
             "`gameday up --adopt {}={}` puts the stack's record in its place; or delete it, or choose another name in \
              gameday.toml",
             plain(key.as_str()),
@@ -152,7 +152,8 @@ mod tests {
     fn words_that_a_shell_would_not_take_literally_are_not_in_a_command() {
         let key = Key::new("vpc", "main");
         for id in ["$(reboot)", "-x", "a b"] {
-            let error = Error::NotOurs { key: key.clone(), id: id.into(), stack: "t".into(), of: None };
+            let (key, stack) = (key.clone(), "t".into());
+            let error = Error::NotOurs { key, id: id.into(), stack, of: None, tagless: false };
             assert!(error.help().unwrap().starts_with("`gameday up --adopt vpc/main=NAME`"), "{id}");
         }
     }

@@ -51,6 +51,21 @@ impl Cx<'_> {
         self.env.ownership.proven_ids(&self.env.consent, self.key, ids)
     }
 
+    /// True if an object that cannot carry tags is proven to be the stack's. Without a record it need not be proven.
+    pub fn is_proven(&self, id: &str) -> bool {
+        self.env.ownership.is_proven(&self.env.consent, self.key, id)
+    }
+
+    /// True if the record lists an object that the stack has created as this step.
+    pub fn is_recorded(&self, id: &str) -> bool {
+        self.env.ownership.is_recorded(self.key, id)
+    }
+
+    /// Notes that one of several objects of this step is deleted.
+    pub fn note_deleted(&self, id: &str) {
+        self.env.ownership.note_deleted(self.key, id);
+    }
+
     /// Notes the id that a create has returned: of several objects with the tags of this step, this one is the step.
     ///
     /// If other runs are at work as well, the id is not noted, because all runs have to keep the same object.

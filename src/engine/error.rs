@@ -131,8 +131,8 @@ pub enum Error {
         loses: Option<&'static str>,
     },
 
-    /// The object does not carry the stack's tag.
-    #[error("{key} exists as {id}, but carries no tag of stack `{stack}`")]
+    /// The object does not carry the stack's tag, or nothing else says that it is the stack's if it cannot carry any.
+    #[error("{key} exists as {id}, but {} stack `{stack}`", lacks(.tagless))]
     NotOurs {
         /// The step.
         key: Key,
@@ -142,6 +142,8 @@ pub enum Error {
         stack: String,
         /// The stack whose tag it carries.
         of: Option<String>,
+        /// True if AWS keeps no tags for such objects.
+        tagless: bool,
     },
 
     /// The object carries the stack's tags, which everybody with the right to tag can set, and nothing else is known of
@@ -324,6 +326,11 @@ impl Error {
             Self::NoAnswer { .. } | Self::Other { .. } => "other",
         }
     }
+}
+
+/// Returns what an object lacks to be a stack's.
+fn lacks(tagless: &bool) -> &'static str {
+    if *tagless { "nothing says that it is of" } else { "carries no tag of" }
 }
 
 fn seconds(d: &Duration) -> String {

@@ -79,7 +79,7 @@ impl<R: Resource> Managed<R> {
             let (key, id, stack) = (key.clone(), id.clone(), env.stack.clone());
             return Err(match env.keys.other_prefix(&found.tags, &stack, &key) {
                 Some(prefix) => Error::OtherPrefix { key, id, stack, prefix, ours: env.keys.prefix().into() },
-                None => Error::NotOurs { key, id, stack, of: owner.cloned() },
+                None => Error::NotOurs { key, id, stack, of: owner.cloned(), tagless: R::TAGLESS },
             });
         }
         let is_proven = || env.ownership.is_proven(&env.consent, key, id);

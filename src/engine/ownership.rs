@@ -129,6 +129,11 @@ impl Ownership {
         self.evidence.borrow().ledger.record().is_none_or(|r| r.may_have_made(key, id))
     }
 
+    /// True if the record lists this object as one that the stack has created as this step. False without a record.
+    pub(crate) fn is_recorded(&self, key: &Key, id: &str) -> bool {
+        self.evidence.borrow().ledger.record().is_some_and(|r| r.has_made(key.as_str(), id))
+    }
+
     /// True if the user has named this object. It is known to exist then.
     pub(crate) fn finds_named(&self, consent: &Consent, key: &Key, id: &str) -> bool {
         let is_named = consent.names(key, id);

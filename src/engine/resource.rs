@@ -47,6 +47,9 @@ pub trait Resource: Sized + 'static {
     /// owner.
     const OF_PARENT: bool = false;
 
+    /// True if AWS keeps no tags for the object, and its parent is not the stack's. Something else says whose it is.
+    const TAGLESS: bool = false;
+
     /// True if the objects that this one needs can be deleted before it is gone. It is then deleted beside them, because
     /// its own deletion takes long.
     const OUTLIVES_NEEDS: bool = false;

@@ -30,7 +30,7 @@ pub(super) async fn look(search: Search<'_>, seen: &Report<Status>) -> Result<Un
         named(search).await?.into_iter().partition(|(_, key)| !ours.is_empty() && !ours.contains(key));
     // AWS lets nobody else have such a name.
     let taken = seen.failed().filter_map(|(key, error)| match error {
-        Error::NotOurs { id, of: None, .. } => Some((id.clone(), key.clone())),
+        Error::NotOurs { id, of: None, tagless: false, .. } => Some((id.clone(), key.clone())),
         _ => None,
     });
     let in_place: BTreeMap<String, Key> = in_place.into_iter().chain(taken).collect();

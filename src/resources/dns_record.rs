@@ -3,12 +3,15 @@
 //! Records carry no tags. The alias is the stack's if the stack's record of its objects lists it, or, where the account
 //! keeps none, if it points at the stack's balancer. The proof belongs to the certificate: its name and value are ACM's,
 //! and the same for every certificate of the account for that domain.
+//!
+//! If the name gets another hosted zone, the record moves there. The one in the earlier zone is found by the stack's
+//! record of its objects, so that it stays where the account keeps none.
 use super::{certificate::Certificate, hosted_zone::HostedZone, load_balancer::LoadBalancer, prelude::*};
-use crate::aws::words::dns;
+use crate::aws::{listing::Zone, words::dns};
 use aws_sdk_route53::types::{
     AliasTarget, Change as AwsChange, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
 };
-use std::cell::Cell;
+use std::{cell::Cell, collections::BTreeMap};
 
 /// The wanted record.
 pub struct DnsRecord {
@@ -37,14 +40,19 @@ pub struct Spec {
     /// The zone of an alias's target.
     #[serde(skip)]
     of_target: Option<Known<String>>,
-    /// The records as they are.
+    /// The records as they are, with the ids of their zones.
     #[serde(skip)]
-    there: Vec<ResourceRecordSet>,
+    there: Vec<(String, ResourceRecordSet)>,
 }
 
 /// The output, which is empty because no other step refers to a record.
 #[derive(Clone, Serialize)]
 pub struct Output {}
+
+/// Returns the id of a record, by which the stack's record of its objects lists it.
+fn id(zone: &str, name: &str, r#type: &RrType) -> String {
+    format!("{zone}/{name}/{}", r#type.as_str())
+}
 
 /// How many seconds resolvers may keep a proof. Only ACM asks for it.
 const TTL: i64 = 300;
@@ -52,8 +60,13 @@ const TTL: i64 = 300;
 impl Resource for DnsRecord {
     const KIND: &'static str = "dns-record";
     const OF_PARENT: bool = true;
-    const ACTIONS: &'static [&'static str] =
-        &["acm:ListCertificates", "route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"];
+    const TAGLESS: bool = true;
+    const ACTIONS: &'static [&'static str] = &[
+        "acm:ListCertificates",
+        "route53:ChangeResourceRecordSets",
+        "route53:ListHostedZones",
+        "route53:ListResourceRecordSets",
+    ];
     type Spec = Spec;
     type Output = Output;
 
@@ -80,21 +93,30 @@ impl Resource for DnsRecord {
 
     async fn find(&self, cx: &Cx<'_>) -> Result<Option<Found<Self>>> {
         let want = self.spec(&Inputs::default());
-        let (Some(zone), Some(name)) = (want.zone.now(), want.name.now()) else { return Ok(None) };
+        let (Some(zone), Some(name)) = (want.zone.clone().now(), want.name.clone().now()) else { return Ok(None) };
         if self.left.get() {
             return Ok(None);
         }
         let all = listing::records(&self.aws, &zone, &name).await?;
-        let there: Vec<_> = all.iter().filter(|r| dns::is_in_place(r, &self.r#type())).cloned().collect();
-        let Some(first) = there.first() else { return Ok(None) };
-        let id = format!("{zone}/{name}/{}", first.r#type().as_str());
+        let here = all.iter().filter(|r| dns::is_in_place(r, &self.r#type())).map(|r| (zone.clone(), r.clone()));
+        let earlier = self.earlier(cx, &zone, &name).await?;
+        let mut there: Vec<_> = here.collect();
+        for zone in &earlier {
+            let all = listing::records(&self.aws, zone, &name).await?;
+            let ours = all.iter().filter(|r| *r.r#type() == self.r#type() && self.is_right(&want, &dns::target(r)));
+            there.extend(ours.map(|r| (zone.clone(), r.clone())));
+        }
+        let Some((first_zone, first)) = there.first() else { return Ok(None) };
+        let id = id(first_zone, &name, first.r#type());
         // Records of a routing policy share their name and type.
-        let target = there.iter().map(dns::target).collect::<Vec<_>>().join(", ");
+        let targets = there.iter().filter(|(zone, _)| zone == first_zone).map(|(_, r)| dns::target(r));
+        let target = targets.collect::<Vec<_>>().join(", ");
+        let mut zones: Vec<&str> = there.iter().map(|(zone, _)| zone.as_str()).collect();
+        zones.dedup();
         let is_ours = match &self.says {
-            Says::Alias { called, .. } => {
-                let is_proven = !cx.proven_ids(&[&id]).is_empty();
-                is_proven && (cx.env.ownership.has_record() || dns::is_of_balancer(&target, called))
-            }
+            // A run that was cut has not recorded the record that it has moved.
+            Says::Alias { .. } if !earlier.is_empty() && self.is_right(&want, &target) => true,
+            Says::Alias { .. } => cx.is_proven(&id) && (cx.env.ownership.has_record() || self.is_right(&want, &target)),
             Says::Proof(_) => want.target.now().is_some_and(|wanted| wanted == target),
         };
         Ok(Some(Found {
@@ -102,7 +124,7 @@ impl Resource for DnsRecord {
                 name: Known::Now(name),
                 r#type: first.r#type().as_str().into(),
                 target: Known::Now(target),
-                zone: Known::Now(zone),
+                zone: Known::Now(zones.join(", ")),
                 of_target: None,
                 there,
             },
@@ -117,15 +139,22 @@ impl Resource for DnsRecord {
         self.left.set(false);
         let (zone, name) = (want.zone.get()?, want.name.get()?);
         self.change(zone, vec![(ChangeAction::Create, self.wanted(want)?)]).await?;
-        cx.note_created(&format!("{zone}/{name}/{}", want.r#type));
+        cx.note_created(&id(zone, name, &self.r#type()));
         Ok(())
     }
 
-    /// Puts the record in the place of what is there, in one batch: it is done whole or not at all [AWS C3].
-    async fn update(&self, _: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
-        let there = found.spec.there.iter().cloned().map(|record| (ChangeAction::Delete, record));
-        let changes = there.chain([(ChangeAction::Create, self.wanted(want)?)]).collect();
-        self.change(want.zone.get()?, changes).await
+    /// Puts the record in the place of what is there, in one batch: it is done whole or not at all [AWS C3]. Only then it
+    /// goes from an earlier zone.
+    async fn update(&self, cx: &Cx<'_>, want: &Spec, found: &Found<Self>, _: &Diff) -> Result<()> {
+        let (zone, name) = (want.zone.get()?, want.name.get()?);
+        let (here, earlier): (Vec<_>, Vec<_>) = found.spec.there.iter().cloned().partition(|(at, _)| at == zone);
+        let changes = here.into_iter().map(|(_, record)| (ChangeAction::Delete, record));
+        self.change(zone, changes.chain([(ChangeAction::Create, self.wanted(want)?)]).collect()).await?;
+        for (at, record) in earlier {
+            self.remove(&at, vec![record]).await?;
+            cx.note_deleted(&id(&at, name, &self.r#type()));
+        }
+        Ok(())
     }
 
     /// Leaves a name that somebody has pointed elsewhere, and a proof that another certificate needs.
@@ -138,12 +167,14 @@ impl Resource for DnsRecord {
             self.left.set(true);
             return Ok(());
         }
-        let Some(zone) = found.spec.zone.clone().now() else { return Ok(()) };
-        let there = found.spec.there.iter().cloned().map(|record| (ChangeAction::Delete, record));
-        match self.change(&zone, there.collect()).await {
-            Err(e) if e.class() == Some(Class::NotFound) => Ok(()),
-            other => other,
+        let mut by_zone: BTreeMap<&str, Vec<ResourceRecordSet>> = BTreeMap::new();
+        for (zone, record) in &found.spec.there {
+            by_zone.entry(zone).or_default().push(record.clone());
         }
+        for (zone, records) in by_zone {
+            self.remove(zone, records).await?;
+        }
+        Ok(())
     }
 }
 
@@ -152,6 +183,37 @@ impl DnsRecord {
         match self.says {
             Says::Alias { .. } => RrType::A,
             Says::Proof(_) => RrType::Cname,
+        }
+    }
+
+    /// True if a record with this target says what the stack's own records say.
+    fn is_right(&self, want: &Spec, target: &str) -> bool {
+        match &self.says {
+            Says::Alias { called, .. } => dns::is_of_balancer(target, called),
+            Says::Proof(_) => want.target.clone().now().is_some_and(|wanted| wanted == target),
+        }
+    }
+
+    /// Returns the other hosted zones of the account in which the stack has made this record.
+    async fn earlier(&self, cx: &Cx<'_>, zone: &str, name: &str) -> Result<Vec<String>> {
+        let all = listing::hosted_zones(&self.aws).await?;
+        let is_earlier =
+            |z: &&Zone| z.id != zone && dns::is_in(name, &z.name) && cx.is_recorded(&id(&z.id, name, &self.r#type()));
+        let earlier: Vec<String> = all.iter().filter(is_earlier).map(|z| z.id.clone()).collect();
+        match &self.says {
+            Says::Proof(certificate) if !earlier.is_empty() && self.is_proof_of_others(cx, certificate).await? => {
+                Ok(vec![])
+            }
+            _ => Ok(earlier),
+        }
+    }
+
+    /// Deletes records of one zone.
+    async fn remove(&self, zone: &str, records: Vec<ResourceRecordSet>) -> Result<()> {
+        let changes = records.into_iter().map(|record| (ChangeAction::Delete, record));
+        match self.change(zone, changes.collect()).await {
+            Err(e) if e.class() == Some(Class::NotFound) => Ok(()),
+            other => other,
         }
     }
 

@@ -69,6 +69,8 @@ fn a_stack_gets_its_name_and_a_certificate_and_leaves_neither() {
     let refused = world.run(&www, &["up", "--yes"]).ends(1);
     let adopt = format!("dns-record/www.example.com={zone}/www.example.com/A");
     assert!(refused.err.contains(&format!("up --adopt {adopt}` puts")), "{}", refused.err);
+    let said = format!("{}{}", refused.out, refused.err);
+    assert!(said.contains("nothing says that it is of stack `named`") && !said.contains("carries"), "{said}");
     assert!(dump(&world)["dns_records"].to_string().contains("192.0.2.1"));
     world.run(&www, &["up", "--yes", "--adopt", &adopt]).ends(0);
     settled(&world, &www);
@@ -89,6 +91,31 @@ fn a_stack_gets_its_name_and_a_certificate_and_leaves_neither() {
     record(&world, &zone, "DELETE", "app.example.com", "192.0.2.2");
     policy_allows_all(&world);
     untouched(&world, &before);
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn records_move_to_a_nearer_zone_and_leave_none_behind() {
+    let world = World::start();
+    let first: String = world.account(json!({"do": "zone", "name": "example.com"}));
+    up(&world, NAMED);
+    let nearer: String = world.account(json!({"do": "zone", "name": "app.example.com"}));
+    let mut plan = changes(&world.run(NAMED, &["plan", "-o", "json"]).ends(2));
+    plan.sort();
+    let moves = |name: &str| (format!("dns-record/{name}"), "update".into(), vec!["zone".into()]);
+    assert_eq!(plan, [moves("_proof.app.example.com"), moves("app.example.com")]);
+    up(&world, NAMED);
+    settled(&world, NAMED);
+    // The names of the records beside those that each zone has by itself.
+    let records = |zone: &str| {
+        let all = dump(&world)["dns_records"].clone();
+        let keys = all.as_object().expect("an object").keys().filter(|key| key.contains(zone)).cloned();
+        keys.filter(|key| !key.ends_with("/NS") && !key.ends_with("/SOA")).count()
+    };
+    assert_eq!([records(&first), records(&nearer)], [0, 2]);
+    world.run(NAMED, &["teardown", "--confirm", "named"]).ends(0);
+    assert_eq!([records(&first), records(&nearer)], [0, 0]);
+    policy_allows_all(&world);
 }
 
 #[test]

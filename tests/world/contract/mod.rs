@@ -9,5 +9,6 @@ mod data_support;
 mod defaults;
 mod edge;
 mod egress;
+mod names;
 mod network;
 mod network_support;
