@@ -139,6 +139,10 @@ async fn build(
     let ended = ended_badly(out, &report);
     if ended.is_none() && !out.json() {
         out.note(format!("{GOOD}built{RESET}: {}", made(&view, &report, took)));
+        if handover::is_unfinished(env) {
+            let all = out.typed("gameday up");
+            out.note(format!("some steps keep what older objects still need, until the whole stack is built: `{all}`"));
+        }
     }
     if is_moved(&report)
         && let Some(balancer) = session.stack.balancer.output()

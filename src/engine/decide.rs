@@ -1,6 +1,6 @@
 //! Deciding about a step: the difference and the change that it leads to. Makes no call.
 use crate::{
-    Change, Cx, Diff, Env, Error, Field, Found, Phase, Resource, Result,
+    Change, Cx, Diff, Env, Error, Field, Found, Phase, Resource, Result, Tags,
     node::{Managed, Role},
 };
 use serde_json::{Value, to_value};
@@ -32,7 +32,8 @@ impl<R: Resource> Managed<R> {
             found: Some(cx.name().into()),
             want: Some(name.as_str().into()),
         }));
-        let tags = cx.tags().into_iter().filter(|(k, v)| found.tags.get(k) != Some(v));
+        let wanted = if R::TAGLESS { Tags::new() } else { cx.tags() };
+        let tags = wanted.into_iter().filter(|(k, v)| found.tags.get(k) != Some(v));
         diff.0.extend(tags.map(|(k, v)| Field {
             found: found.tags.get(&k).map(|v| Value::from(v.as_str())),
             path: format!("{TAGS}.{k}"),

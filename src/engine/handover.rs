@@ -48,6 +48,11 @@ impl Handover {
     }
 }
 
+/// True if steps of this run have kept what older objects still need, and nothing has finished them.
+pub fn is_unfinished(env: &Env) -> bool {
+    !env.run.handover.interim.borrow().is_empty()
+}
+
 /// Converges the steps that had an interim spec on their spec, and puts their results into the report of the first
 /// walk.
 ///

@@ -72,7 +72,8 @@ fn a_stack_gets_its_name_and_a_certificate_and_leaves_neither() {
     let said = format!("{}{}", refused.out, refused.err);
     assert!(said.contains("nothing says that it is of stack `named`") && !said.contains("carries"), "{said}");
     assert!(dump(&world)["dns_records"].to_string().contains("192.0.2.1"));
-    world.run(&www, &["up", "--yes", "--adopt", &adopt]).ends(0);
+    let taken = world.run(&www, &["up", "--yes", "--adopt", &adopt]).ends(0);
+    assert!(!taken.err.contains("tags."), "a record gets none: {}", taken.err);
     settled(&world, &www);
     as_described(&world, &www);
 
