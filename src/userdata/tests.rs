@@ -147,8 +147,8 @@ fn each_copy_has_a_port_and_folders_of_its_own_and_a_container_does_not_notice()
 
 #[test]
 fn each_log_file_has_a_stream_of_its_own() {
-    let streams = |copies: u32| -> BTreeMap<String, String> {
-        let boot = Boot { log_files: vec!["access_log".into()], copies, ..full() };
+    let streams = |copies: u32, run: Run| -> BTreeMap<String, String> {
+        let boot = Boot { log_files: vec!["access_log".into()], copies, run, ..full() };
         let files = render(&boot, here()).unwrap().files;
         let agent: serde_json::Value = serde_json::from_str(&files["/opt/gameday/etc/agent.json"]).unwrap();
         let all = agent["logs"]["logs_collected"]["files"]["collect_list"].as_array().unwrap().clone();
@@ -156,7 +156,7 @@ fn each_log_file_has_a_stream_of_its_own() {
         let sent = all.iter().map(|entry| (text(entry, "file_path"), text(entry, "log_stream_name")));
         sent.filter(|(path, _)| !path.contains("boot") && !path.contains("cloud-init")).collect()
     };
-    let one = streams(1);
+    let one = streams(1, Run::Binary);
     let of = |path: &str| one[path].as_str();
     assert_eq!(
         (of("/var/log/gameday/app_log"), of("/opt/gameday/app/app_log")),
@@ -166,10 +166,14 @@ fn each_log_file_has_a_stream_of_its_own() {
     assert_eq!(of("/opt/gameday/app/access_log"), "{instance_id}/app/access_log");
     assert_eq!(of("/var/log/gameday-refused.log"), "{instance_id}/refused");
     assert_eq!(one.len(), 5);
-    let copies = streams(2);
+    let copies = streams(2, Run::Binary);
     assert_eq!(copies["/var/log/gameday/copy-2/access_log"], "{instance_id}/copy-2/access_log");
     assert_eq!(copies["/opt/gameday/copies/2/access_log"], "{instance_id}/copy-2/app/access_log");
     assert_eq!((copies.len(), &*copies["/var/log/gameday/copy-1/app_log"]), (9, "{instance_id}/copy-1"));
+    // Containers have one working directory.
+    let containers = streams(2, Run::Container);
+    assert_eq!(containers["/var/log/gameday/copy-2/app_log"], "{instance_id}/copy-2");
+    assert_eq!((containers.len(), &*containers["/opt/gameday/app/app_log"]), (7, "{instance_id}/app"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 # The root is kept (a new list of packages or a new month makes a new one): /var/cache/gameday-test/base.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-PACKAGES="cloud-init curl mariadb-client postgresql-client python3 logrotate procps haproxy nodejs"
+PACKAGES="cloud-init curl mariadb-client postgresql-client python3 logrotate procps haproxy nodejs docker.io"
 CACHE=/var/cache/gameday-test BASE=/var/cache/gameday-test/base
 KEY=$(printf '%s\n' "$PACKAGES" "$(sha256sum <"$0")" "$(date +%Y-%m)" | sha256sum | cut -c 1-16)
 
@@ -56,10 +56,10 @@ chroot "$BASE.new" sh -c 'apt-get update -qq && apt-get install -y -qq --no-inst
   { tail -n 5 "$CACHE/log"; exit 1; }
 # Amazon Linux has none of these before `dnf install` brings them: the stand-in for dnf puts them back.
 mkdir -p "$BASE.new/usr/lib/stand-ins"
-mv "$BASE.new"/usr/bin/{mysql,mariadb,node} "$BASE.new"/usr/lib/postgresql/*/bin/psql "$BASE.new"/usr/sbin/haproxy "$BASE.new/usr/lib/stand-ins/"
+mv "$BASE.new"/usr/bin/{mysql,mariadb,node,docker} "$BASE.new"/usr/lib/postgresql/*/bin/psql "$BASE.new"/usr/sbin/haproxy "$BASE.new/usr/lib/stand-ins/"
 rm "$BASE.new/usr/bin/psql"
 # Debian starts what it installs; Amazon Linux does not.
-rm -f "$BASE.new"/etc/systemd/system/multi-user.target.wants/haproxy.service
+rm -f "$BASE.new"/etc/systemd/system/multi-user.target.wants/{haproxy,docker,containerd}.service "$BASE.new/etc/systemd/system/sockets.target.wants/docker.socket"
 rm -f "$BASE.new/etc/machine-id" "$BASE.new/var/lib/dbus/machine-id" "$BASE.new/etc/resolv.conf"
 for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer; do
   ln -sf /dev/null "$BASE.new/etc/systemd/system/$unit"

@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from collections import Counter
 
+from copies import containers, copies
 from services import two_services
 from world import APP, HOST, MASTER, SCRATCH, Forward, Machine, World, get, say, sh, until
 
@@ -711,138 +711,6 @@ def bake(world):
     baked.stop()
 
 
-class Load:
-    """Nine clients that ask one question after the other, none of them twice, and count the answers."""
-
-    def __init__(self, machine):
-        self.machine, self.codes, self.going = machine, [], True
-        self.threads = [threading.Thread(target=self.client, args=(i,)) for i in range(9)]
-        for thread in self.threads:
-            thread.start()
-
-    def client(self, number):
-        count = 0
-        while self.going:
-            count += 1
-            self.codes.append(get(self.machine.address, f"/calc?input=load-{number}-{count}", timeout=60)[0])
-
-    def stop(self):
-        self.going = False
-        for thread in self.threads:
-            thread.join()
-        return self.codes
-
-
-def main_pid(machine, copy):
-    return machine.inside("systemctl", "show", "-p", "MainPID", "--value", f"gameday-billing@{copy}")
-
-
-def copies(world):
-    """Three copies behind HAProxy: each with files of its own, none missed when it dies or hangs."""
-    machine = Machine(world, "copies", "copies").boot()
-    machine.serving(120)
-    for copy in (1, 2, 3):
-        folder = f"/opt/gameday/copies/{copy}"
-        assert f"listening on port {20000 + copy}" in machine.inside("cat", f"/var/log/gameday/copy-{copy}/app_log")
-        ini = machine.inside("cat", f"{folder}/server.ini")
-        assert f'"Port" = "{20000 + copy}"' in ini and f'"LogLocation" = "/var/log/gameday/copy-{copy}/"' in ini and '"FsPath" = "/mnt/efs/"' in ini, ini
-        pid = main_pid(machine, copy)
-        assert machine.inside("readlink", f"/proc/{pid}/cwd") == folder
-        assert f"PORT={20000 + copy}" in machine.inside("cat", f"/proc/{pid}/environ").split("\0")
-        assert machine.inside("stat", "-c", "%a %U:%G", f"{folder}/server.ini") == "640 gameday:gameday"
-    assert len(set(machine.inside("stat", "-c", "%i", *(f"/opt/gameday/copies/{copy}/server" for copy in (1, 2, 3))).split())) == 1, "one file for all"
-    agent = json.loads(machine.inside("cat", "/opt/gameday/etc/agent.json"))
-    streams = [entry["log_stream_name"] for entry in agent["logs"]["logs_collected"]["files"]["collect_list"]]
-    assert {f"{{instance_id}}/copy-{copy}" for copy in (1, 2, 3)} <= set(streams), streams
-    machine.inside("logrotate", "--debug", "/etc/logrotate.d/gameday")
-
-    load = Load(machine)
-    until("the load runs", 60, lambda: len(load.codes) >= 20)
-    killed = main_pid(machine, 1)
-    machine.inside("kill", "-9", killed)
-    at = time.monotonic()
-    until("the killed copy is back", 60, lambda: main_pid(machine, 1) not in (killed, "0") and up(machine) == {"1", "2", "3"})
-    say(f"copies: killed, and back after {time.monotonic() - at:.1f} s; {len(load.codes)} requests so far, {Counter(load.codes)}")
-    frozen = main_pid(machine, 2)
-    machine.inside("kill", "-STOP", frozen)
-    at = time.monotonic()
-    until("the frozen copy is replaced", 90, lambda: main_pid(machine, 2) not in (frozen, "0") and up(machine) == {"1", "2", "3"})
-    say(f"copies: frozen, and replaced after {time.monotonic() - at:.1f} s")
-    seen = len(load.codes)
-    until("the load goes on", 60, lambda: len(load.codes) >= seen + 20)
-    codes = load.stop()
-    say(f"copies: {len(codes)} requests while one was killed and one was frozen: {Counter(codes)}")
-    assert set(codes) == {200}, Counter(codes)
-    assert "copy 2 is down for" in machine.inside("cat", "/var/log/gameday-boot.log")
-    for copy in (1, 2, 3):
-        asked = machine.inside("grep", "-c", "load-", f"/var/log/gameday/copy-{copy}/app_log", check=False)
-        say(f"copies: copy {copy} wrote {asked} lines about the load")
-
-    # Fifteen are answered and fifteen wait; of the others some are sent away, and none is lost.
-    codes = []
-    threads = [threading.Thread(target=lambda i=i: codes.append(get(machine.address, f"/calc?input=copies-{i}", timeout=60)[0])) for i in range(60)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    say(f"copies: sixty at once: {Counter(codes)}")
-    assert set(codes) == {200, 503} and codes.count(200) >= 30, Counter(codes)
-
-    # One copy that is well is enough; without any, nobody answers for them.
-    machine.inside("systemctl", "stop", "gameday-billing@1", "gameday-billing@2")
-    until("two are out", 30, lambda: up(machine) == {"3"})
-    assert told_copies(machine) == "1=down 2=down 3=up"
-    assert [get(machine.address)[0] for _ in range(8)] == [200] * 8
-    machine.inside("systemctl", "stop", "gameday-billing@3")
-    until("nobody answers", 30, lambda: get(machine.address)[0] == 0)
-    machine.inside("systemctl", "start", "gameday-billing@1", "gameday-billing@2", "gameday-billing@3")
-    until("all answer", 30, lambda: up(machine) == {"1", "2", "3"} and get(machine.address)[0] == 200)
-    assert told_copies(machine) == "1=up 2=up 3=up"
-
-    # A second run of the user data, every stage by hand, a reboot.
-    pids = [main_pid(machine, copy) for copy in (1, 2, 3)]
-    runs = machine.inside("cat", "/var/log/gameday-boot.log").count("the service runs already")
-    machine.inside("bash", "/var/lib/cloud/instance/scripts/part-001")
-    until("second run", 30, lambda: machine.inside("cat", "/var/log/gameday-boot.log").count("the service runs already") > runs)
-    for stage in ("packages", "files", "secrets", "fetch", "config", "database", "cache", "agent"):
-        machine.inside("/opt/gameday/boot", "stage", stage)
-    assert pids == [main_pid(machine, copy) for copy in (1, 2, 3)], "the copies notice nothing"
-    leader = machine.process.pid
-    machine.inside("systemctl", "reboot", check=False)
-    until("it goes down", 30, lambda: machine.process.pid != leader)
-    until("all serve again", 90, lambda: get(machine.address)[0] == 200 and up(machine) == {"1", "2", "3"})
-    say("copies: a second run changes nothing, and a reboot brings all of them back")
-    no_secret(machine)
-    machine.stop()
-
-    one_fails = Machine(world, "one-copy-fails", "one-copy-fails").boot()
-    node_copies = Machine(world, "node-copies", "node-copies").boot()
-    one_fails.serving(120)
-    log = until("a warning", 60, lambda: (log := one_fails.inside("cat", "/var/log/gameday-boot.log")) and "warning: copy 2 does not answer: copy 2: the service does not answer on port 20002" in log and log)
-    assert "the service answers on port 80" in until("done", 30, lambda: "the service answers on port 80" in (log := one_fails.inside("cat", "/var/log/gameday-boot.log")) and log), log
-    node_copies.serving(90)
-    until("both answer", 30, lambda: {get(node_copies.address)[2].rsplit(" ", 1)[-1] for _ in range(8)} == {"20001", "20002"})
-    say("copies: one that fails keeps none of the others; an archive in Node is served by both")
-    for machine in (one_fails, node_copies):
-        no_secret(machine)
-        machine.stop()
-
-
-def told_copies(machine):
-    """What the proxy says of the copies to who asks the service for its health."""
-    return {name.lower(): value for name, value in get(machine.address)[1].items()}.get("x-gameday-copies")
-
-
-def up(machine):
-    """The copies that the proxy sends requests to."""
-    try:
-        text = machine.inside("curl", "-s", "-m", "3", "--unix-socket", "/run/gameday-proxy/stats", "http://proxy/stats;csv", check=False)
-    except (OSError, IndexError):
-        return set()
-    rows = [line.split(",") for line in text.splitlines()]
-    return {row[1].removeprefix("copy-") for row in rows if row[0] == "copies" and row[1].startswith("copy-") and row[17] == "UP"}
-
-
 def as_written(world, mac):
     """An archive that a Mac packed, a start command of several parts, a configuration file that is no template."""
     pid = mac.inside("systemctl", "show", "-p", "MainPID", "--value", "gameday-billing")
@@ -894,7 +762,7 @@ def no_secret(machine):
 
 def main():
     threading.Thread(target=watch_process_list, daemon=True).start()
-    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "memcached", "services", "failures", "node", "bake", "copies"]
+    only = os.environ.get("GAMEDAY_MACHINES", "").split(",") if os.environ.get("GAMEDAY_MACHINES") else ["two", "ten", "postgres", "memcached", "services", "failures", "node", "bake", "copies", "containers"]
     world = World(sys.argv[1])
     say("database, Redis, web server and mount targets are up")
     if "two" in only:
@@ -934,8 +802,11 @@ def main():
         node(world)
     if "bake" in only:
         bake(world)
-    if "copies" in only:
-        copies(world)
+    for name, part in (("copies", copies), ("containers", containers)):
+        if name in only:
+            for machine in part(world):
+                no_secret(machine)
+                machine.stop()
     if "failures" in only or "silent" in only:
         quiet_end(world)
     assert not leaks, ("a password in the list of processes", leaks)

@@ -144,7 +144,7 @@ class World:
         layer = f"{SCRATCH}/layer"
         for folder in ("usr/lib/stand-ins", "etc/systemd/system/sysinit.target.wants", "etc/cloud/cloud.cfg.d", "srv/efs"):
             os.makedirs(f"{layer}/{folder}")
-        for name in ("aws", "mount.efs"):
+        for name in ("aws", "mount.efs", "runc"):
             shutil.copy(f"{HERE}/stand-ins/{name}", f"{layer}/usr/lib/stand-ins/{name}")
         # Amazon Linux has dnf and these from the beginning; Ubuntu has apt, and gets all from its archive.
         amazon = f"{SCRATCH}/amazon/usr"
@@ -205,6 +205,11 @@ class World:
             def __init__(self, *a):
                 super().__init__(*a, directory=web)
 
+            def guess_type(self, path):
+                # Docker asks for the type of what it pulls.
+                kind = "application/vnd.docker.distribution.manifest.v2+json"
+                return kind if "/manifests/" in path else super().guess_type(path)
+
             def log_message(self, *_):
                 pass
 
@@ -263,7 +268,7 @@ class World:
         else:
             options, way, server, inside = [], "", ["mariadbd", "--no-defaults", "--user=mysql"], data
             sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal")
-        self.start(
+        self.database = self.start(
             "database", *server, *options, f"--datadir={inside}", f"--socket={inside}/sock", f"--bind-address={HOST}",
             "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", f"--pid-file={inside}/pid",
         )
@@ -320,7 +325,7 @@ class Machine:
     count = 0
     PUBLIC = {"instance", "stage", "step", "of", "status", "seconds"}
 
-    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon", image=None, ends=False, port=80):
+    def __init__(self, world, name, scenario, profile=True, zone=None, options=(), family="amazon", image=None, ends=False, port=80, own_groups=False):
         Machine.count += 1
         self.port = port
         self.world, self.name, self.number, self.options = world, name, Machine.count, list(options)
@@ -331,6 +336,8 @@ class Machine:
         self.root, self.console = f"{self.folder}/root", f"{self.folder}/console.log"
         self.seen, self.stopping, self.process = [], False, None
         self.ends = ends  # it switches itself off
+        # Control groups of the second version are its own, to make more of them; the first ones it can only read.
+        self.environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"} if own_groups else None
         self.told = set()  # what the beacon told who asked from outside
         for sub in ("root", "upper", "work"):
             os.makedirs(f"{self.folder}/{sub}")
@@ -373,7 +380,7 @@ class Machine:
         ]
         while not self.stopping:
             with open(self.console, "ab") as log:
-                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
                 # 133: the machine asked for a reboot.
                 code = self.process.wait()
                 if code == 0 and self.ends:

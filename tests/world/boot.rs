@@ -6,8 +6,12 @@
 //! Stand-ins exist only for what only Amazon has: instance metadata, `dnf`, the EFS mount helper, the AWS CLI. In
 //! `tests/machines/`, `world.py` is the world, and `run.py` contains the assertions.
 //!
+//! Containers run under Debian's Docker 20.10 inside a machine, with the kernel's networks and control groups. They are
+//! unlike those on EC2 in three points: a web server is the registry, nobody logs in to ECR, and a stand-in before `runc`
+//! lowers the limit of open files to that of the machine.
+//!
 //! The test needs root on Debian or Ubuntu, and installs what it needs. `GAMEDAY_NO_MACHINES=1` skips it, with a
-//! notice. `GAMEDAY_MACHINES=two,ten,postgres,memcached,services,failures` runs only some parts.
+//! notice. `GAMEDAY_MACHINES=copies,containers` runs only some parts.
 //! `GAMEDAY_DATABASE=mysql-8.4` takes MySQL itself, from Ubuntu's archive, with the default parameters of the stack
 //! file.
 use crate::tools::account::World;
@@ -227,6 +231,17 @@ fn scenarios(sha256: String) -> Vec<(&'static str, Boot)> {
                 copies: 3,
                 command: Some("test $PORT != 20002 && ./server -config server.ini".into()),
                 limits: Limits { service: 30, ..limits_of_machines.clone() },
+                ..main_boot()
+            },
+        ),
+        (
+            "containers",
+            Boot {
+                run: Run::Container,
+                copies: 3,
+                source: format!("{HOST}:8000/server:1"),
+                command: Some("-config /opt/gameday/app/bin-server.ini".into()),
+                config: Some("bin-server.ini.j2".into()),
                 ..main_boot()
             },
         ),
