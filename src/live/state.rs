@@ -218,8 +218,8 @@ impl LiveState {
             let others = self.others.clone();
             self.judge_others(at, others, &mut news);
         }
-        let is_better = self.others.first().is_some_and(|one| one.verdict.word() > self.verdict.word());
-        if is_better && !self.is_chosen {
+        let is_worse = self.others.first().is_some_and(|one| one.verdict.word() > self.verdict.word());
+        if is_worse && !self.is_chosen {
             self.show(0);
         }
         // A minute in which nothing can be seen is left out of the hour's strip.
