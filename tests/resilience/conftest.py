@@ -256,6 +256,8 @@ class World(harness.World):
             add("listener", listeners, lambda i: str(i["Port"]))
             for i in listeners:
                 add("listener rule", elb.describe_rules(ListenerArn=i["ListenerArn"])["Rules"], lambda r: r["Priority"])
+        distributions = self.cloudfront.list_distributions()["DistributionList"].get("Items", [])
+        add("distribution", distributions, lambda d: d["Comment"])
         asg = self.autoscaling
         add("fleet", asg.describe_auto_scaling_groups()["AutoScalingGroups"], lambda g: g["AutoScalingGroupName"])
         add("policy", asg.describe_policies()["ScalingPolicies"], lambda p: p["PolicyName"])

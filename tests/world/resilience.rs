@@ -24,6 +24,12 @@ fn a_run_cut_anywhere_is_finished_by_the_next() {
 
 #[test]
 #[ignore = "needs the sandbox: cargo test -- --include-ignored"]
+fn a_distribution_that_comes_or_goes_leaves_a_way_in_wherever_a_run_is_cut() {
+    law("cdn");
+}
+
+#[test]
+#[ignore = "needs the sandbox: cargo test -- --include-ignored"]
 fn a_bake_that_is_cut_leaves_nothing_that_nobody_knows() {
     law("bake");
 }
